@@ -1,0 +1,97 @@
+/**
+ * The checked model: what a spec means, in plain numbers. Everything after this stage may rely on it:
+ * sizes are positive safe integers, heads divide, names are unique, every expression is well-typed.
+ * No text of the spec survives here except `name` (letters, digits, "-", "." and "_" only) and the values' names.
+ */
+
+export interface Sizes {
+  readonly vocab: number;
+  readonly context: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
+
+/** A block with parameters. `name` is unique within its section and is the stem of its parameters' names: "attention", "layernorm_2". */
+export type Part =
+  | { readonly part: "layernorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
+  | { readonly part: "rmsnorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
+  | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean }
+  | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
+  /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
+  | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };
+
+export type PartKind = Part["part"];
+
+/** An expression over values of shape [rows, width] (the output's linear: [rows, vocab]). */
+export type Expression =
+  | { readonly kind: "value"; readonly name: string }
+  | { readonly kind: "add"; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: "apply"; readonly part: Part; readonly input: Expression };
+
+/** `name = value`. `x += e` arrives here as x = x + e. The layer's result is the last `x`. */
+export interface Assignment {
+  readonly name: string;
+  readonly value: Expression;
+}
+
+export interface Embed {
+  readonly token: true;
+  /** Learned positions [context, width], added to the token embedding. */
+  readonly position: boolean;
+}
+
+export type TokenizerName = "bytes" | "characters" | "gpt2";
+
+export interface TrainSettings {
+  readonly batch: number;
+  /** Tokens per training sequence, at most the model's context. */
+  readonly context: number;
+  readonly steps: number;
+  /** Micro-batches whose gradients are summed before one update. */
+  readonly accumulate: number;
+  /** Peak learning rate; `minLr` is where the cosine ends. */
+  readonly lr: number;
+  readonly minLr: number;
+  readonly warmup: number;
+  readonly schedule: "cosine" | "constant" | "wsd";
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly decay: number;
+  /** Global gradient norm above which gradients are scaled down; 0 = never. */
+  readonly clip: number;
+  readonly seed: number;
+  /** Share of the data kept for validation, from its end. */
+  readonly heldOut: number;
+  /** Steps between evaluations, samples and checkpoints; 0 = only at the end. */
+  readonly evalEvery: number;
+  readonly sampleEvery: number;
+  readonly saveEvery: number;
+}
+
+export interface SampleSettings {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repeatPenalty: number;
+  readonly tokens: number;
+  readonly seed: number;
+}
+
+export interface Model {
+  readonly name: string;
+  readonly sizes: Sizes;
+  readonly embed: Embed;
+  readonly layer: readonly Assignment[];
+  /** Ends in a linear to [rows, vocab]. Its free value is `x`. */
+  readonly output: Expression;
+  readonly tokenizer: TokenizerName;
+  readonly train: TrainSettings;
+  readonly sample: SampleSettings;
+}

@@ -1,0 +1,109 @@
+/**
+ * The graph IR, on one page.
+ *
+ *   graph    = value* section*
+ *   section  = name, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
+ *   node     = op, ins { argument: ref }, outs { argument: ref }, attrs
+ *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
+ *   value    = name, shape, dtype, storage, slices      slices > 1: one tensor per layer (or block of rows), contiguous
+ *
+ * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which layer's tensor is meant.
+ * Code size therefore does not grow with the number of layers.
+ */
+import type { Attrs, DType } from "../op.ts";
+import type { OpName } from "../ops/index.ts";
+
+export type Storage =
+  /** Written by the runtime before an entry. */
+  | "input"
+  /** Trained; in checkpoints. */
+  | "parameter"
+  /** Same shape as its parameter; `of` names it. */
+  | "gradient"
+  | "moment1"
+  | "moment2"
+  /** Lives within one run of an entry. */
+  | "activation"
+  /** Keys and values of earlier positions; lives as long as a conversation. */
+  | "cache"
+  /** Read by the runtime after an entry. */
+  | "output";
+
+export type Init = { readonly kind: "normal"; readonly std: number } | { readonly kind: "constant"; readonly value: number };
+
+export interface Value {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly storage: Storage;
+  readonly slices: number;
+  /** Gradients and moments: the parameter's name. */
+  readonly of?: string;
+  /** Parameters: initial values, and whether weight decay applies (matrices only). */
+  readonly init?: Init;
+  readonly decay?: boolean;
+}
+
+/** `at`: slice number = step · iteration + base. `all`: every slice as one tensor, the first dimension multiplied. */
+export type Slice = { readonly kind: "at"; readonly step: 0 | 1; readonly base: number } | { readonly kind: "all" };
+export interface Ref {
+  readonly value: string;
+  readonly slice: Slice;
+}
+
+export interface Node {
+  readonly op: OpName;
+  readonly ins: Readonly<Record<string, Ref>>;
+  readonly outs: Readonly<Record<string, Ref>>;
+  readonly attrs: Attrs;
+  /**
+   * Ops that accumulate: "flag" = add when this is not the step's first micro-batch; "always" = an earlier node of this run has written here;
+   * "iterations" = like "flag" in the section's first iteration, "always" in the others.
+   */
+  readonly accumulate?: "flag" | "always" | "iterations";
+}
+
+/** At the end of an iteration, `to` becomes what `from` is in the next. Both are activations of one slice. */
+export interface Carry {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Section {
+  readonly name: string;
+  readonly times: number;
+  readonly order: "up" | "down";
+  readonly carries: readonly Carry[];
+  readonly nodes: readonly Node[];
+  /** Runs only when the host asked for an update (optimizer sections). */
+  readonly onUpdate?: boolean;
+}
+
+export interface Graph {
+  /** Which job: "train", "evaluate", "prefill", "decode". */
+  readonly entry: string;
+  readonly values: ReadonlyMap<string, Value>;
+  readonly sections: readonly Section[];
+}
+
+export const whole = (value: string): Ref => ({ value, slice: { kind: "at", step: 0, base: 0 } });
+export const each = (value: string, offset = 0): Ref => ({ value, slice: { kind: "at", step: 1, base: offset } });
+export const sliceOf = (value: string, index: number): Ref => ({ value, slice: { kind: "at", step: 0, base: index } });
+export const all = (value: string): Ref => ({ value, slice: { kind: "all" } });
+
+/** Shape that a node sees through a ref. */
+export function refShape(graph: { readonly values: ReadonlyMap<string, Value> }, ref: Ref): readonly number[] {
+  const value = graph.values.get(ref.value);
+  if (!value) throw new Error(`no value ${ref.value}`);
+  if (ref.slice.kind === "at") return value.shape;
+  const [first, ...rest] = value.shape;
+  return [first! * value.slices, ...rest];
+}
+
+export const sameRef = (a: Ref, b: Ref): boolean => printRef(a) === printRef(b);
+
+export function printRef({ value, slice }: Ref): string {
+  if (slice.kind === "all") return `${value}[:]`;
+  if (slice.step === 1) return `${value}[i${slice.base > 0 ? `+${slice.base}` : slice.base < 0 ? slice.base : ""}]`;
+  return slice.base === 0 ? value : `${value}[${slice.base}]`;
+}

@@ -1,0 +1,84 @@
+/**
+ * manifest.json: all that the runtime knows of a compiled model. Nothing else crosses from compiler to runtime.
+ * A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate, prefill, decode: no gradients, no moments).
+ */
+import type { Model } from "../2-check/model.ts";
+import type { control, hyper } from "../8-emit/control.ts";
+import type { DType, Target } from "../op.ts";
+import type { Init, Storage } from "../3-graph/ir.ts";
+
+export const MANIFEST_VERSION = 1;
+
+export interface TensorPlace {
+  /** "layers.attention.qkv.weight": one entry for all layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight". */
+  readonly name: string;
+  readonly storage: Exclude<Storage, "activation">;
+  readonly dtype: DType;
+  /** Of one slice. */
+  readonly shape: readonly number[];
+  /** One tensor per layer when > 1 (or `layered`). */
+  readonly slices: number;
+  /** True for a tensor of the layer section, also in a model of one layer: its checkpoint name carries the layer's number. */
+  readonly layered: boolean;
+  /** Floats from one row (last dimension) to the next; the rest is zero padding. */
+  readonly rowFloats: number;
+  /** Byte address of slice 0, and bytes from slice to slice. */
+  readonly offset: number;
+  readonly stride: number;
+  /** Gradients and moments: the parameter. */
+  readonly of?: string;
+  readonly init?: Init;
+  readonly decay?: boolean;
+}
+
+export interface EntryPlace {
+  /** "train" | "evaluate" | "prefill" | "decode": also the wasm export's name, called as entry(worker). */
+  readonly name: string;
+  /** Index that the workers get in `control.entry`. */
+  readonly index: number;
+  /** Input and output tensors (names in `tensors`): tokens, targets, loss, logits … */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Sequences × tokens per sequence that one call takes. */
+  readonly batch: number;
+  readonly context: number;
+  /** Arithmetic of one call. */
+  readonly flops: number;
+}
+
+export interface WasmFile {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Byte of the memory import's limits: 3 as stored (shared); the loader writes 1 for a single worker. */
+  readonly memoryFlagOffset: number;
+}
+
+export interface ModuleManifest {
+  readonly memoryBytes: number;
+  readonly memoryPages: number;
+  readonly maxWorkers: number;
+  readonly tensors: readonly TensorPlace[];
+  readonly entries: readonly EntryPlace[];
+  readonly wasm: Partial<Record<Target, WasmFile>>;
+}
+
+export interface Manifest {
+  readonly version: typeof MANIFEST_VERSION;
+  readonly compiler: string;
+  readonly model: Model;
+  readonly parameters: number;
+  readonly control: typeof control;
+  readonly hyper: typeof hyper;
+  readonly modules: { readonly train?: ModuleManifest; readonly infer?: ModuleManifest };
+}
+
+/**
+ * Names of input and output tensors, fixed for all models.
+ *
+ * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32 [2]: sum of the counted targets'
+ *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm, before clipping; not finite = no update was made).
+ * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real row.
+ * decode:  the same with a chunk of 1.
+ */
+export const tensorNames = ["tokens", "targets", "hyper", "loss", "token_losses", "norm", "logits"] as const;
