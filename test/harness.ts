@@ -3,8 +3,9 @@
  * Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
 import v8 from "node:v8";
-import { emitKernel, kernelSpec, needsAccumulate, needsScratch, scratchOf, type KernelSpec } from "../compiler/8-emit/kernel.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/8-emit/control.ts";
+import { kernelSpec, needsAccumulate, needsScratch, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
+import { emitKernel } from "../compiler/8-emit/kernel.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
 import { rowFloats, shapeOf, tensorBytes, type Case, type Op, type Target } from "../compiler/op.ts";

@@ -37,6 +37,10 @@ export interface Value {
   readonly dtype: DType;
   readonly storage: Storage;
   readonly slices: number;
+  /** One per layer, also in a model of one layer: checkpoints put the layer's number into its name. */
+  readonly layered?: boolean;
+  /** A region: these values one after the other in memory, seen as one [bytes/64, 16] tensor (the optimizer's view of all parameters). */
+  readonly members?: readonly string[];
   /** Gradients and moments: the parameter's name. */
   readonly of?: string;
   /** Parameters: initial values, and whether weight decay applies (matrices only). */

@@ -5,40 +5,9 @@
  *    *  out = x · w / √(mean_c x² + ε) *​/
  *   function rmsnorm_8x64(x: usize, w: usize, out: usize, worker: i32): void { … }
  */
-import { shapeOf, targets, type Attrs, type Dims, type Kernel, type Op, type Target } from "../op.ts";
+import { facts, needsAccumulate, needsScratch, tasksOf, type KernelSpec } from "../6-tile/kernel-spec.ts";
+import { shapeOf } from "../op.ts";
 import { Writer } from "../writer.ts";
-
-/** Everything that a kernel's code depends on. Two nodes with the same text of this share one kernel. */
-export interface KernelSpec {
-  readonly opName: string;
-  readonly op: Op;
-  readonly d: Dims;
-  readonly attrs: Attrs;
-  /** Tensors present, in the signature's order. */
-  readonly tensors: readonly string[];
-  readonly target: Target;
-  readonly tiles: Dims;
-}
-
-export function kernelSpec(opName: string, op: Op, d: Dims, attrs: Attrs, present: readonly string[], target: Target): KernelSpec {
-  for (const key of Object.keys(attrs)) if (op.attrs?.[key] === undefined) throw new Error(`${opName} has no attribute ${key}`);
-  if (!targets.includes(target)) throw new Error(`no target ${target}`);
-  const all = { ...op.attrs, ...attrs };
-  const tensors = op.tensors.filter((t) => !t.optional || present.includes(t.name)).map((t) => t.name);
-  return { opName, op, d, attrs: all, tensors, target, tiles: op.tiles?.(d, all, target) ?? {} };
-}
-
-export const facts = (s: KernelSpec): Kernel => ({ attrs: s.attrs, target: s.target, tiles: s.tiles, has: (t) => s.tensors.includes(t) });
-
-export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, facts(s));
-export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, facts(s)) ?? 0;
-
-/** Identity of the code: same key, same kernel. */
-export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.d, s.attrs, s.tensors]);
-
-/** Parameters after the addresses. */
-export const needsAccumulate = (s: KernelSpec): boolean => (s.op.accumulates?.length ?? 0) > 0;
-export const needsScratch = (s: KernelSpec): boolean => scratchOf(s) > 0;
 
 export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, string>): string {
   const w = new Writer(helpers);

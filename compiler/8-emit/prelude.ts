@@ -3,7 +3,7 @@
  * `wide` is not another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../op.ts";
-import { control, SPILL_BYTES } from "./control.ts";
+import { control, SPILL_BYTES } from "../control.ts";
 import { vectorMath } from "./vector-math.ts";
 
 /** Spins before sleeping: about 50 µs, longer than the usual skew between two workers. */

@@ -3,7 +3,7 @@
  * A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate, prefill, decode: no gradients, no moments).
  */
 import type { Model } from "../2-check/model.ts";
-import type { control, hyper } from "../8-emit/control.ts";
+import type { control, hyper } from "../control.ts";
 import type { DType, Target } from "../op.ts";
 import type { Init, Storage } from "../3-graph/ir.ts";
 

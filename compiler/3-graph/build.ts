@@ -1,0 +1,213 @@
+/**
+ * Checked model → graph of one entry, forward only, one node per mathematical step; nothing is fused yet.
+ *
+ *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum
+ *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
+ */
+import type { Assignment, Expression, Model, Part } from "../2-check/model.ts";
+import { HYPER_FLOATS } from "../control.ts";
+import type { Attrs } from "../op.ts";
+import type { OpName } from "../ops/index.ts";
+import { each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
+
+export type Job =
+  | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
+  | { readonly entry: "prefill" | "decode"; readonly rows: number };
+
+/** GPT-2's initialisation (Radford et al. 2019): N(0, 0.02), residual projections divided by √(residual blocks in the model). */
+const STD = 0.02;
+
+interface Builder {
+  readonly model: Model;
+  readonly job: Job;
+  readonly rows: number;
+  readonly values: Map<string, Value>;
+  nodes: Node[];
+  /** Layers of the section that is being built; 0 outside of the layer. */
+  layered: boolean;
+}
+
+export function buildGraph(model: Model, job: Job): Graph {
+  const rows = "rows" in job ? job.rows : job.batch * job.context;
+  const b: Builder = { model, job, rows, values: new Map(), nodes: [], layered: false };
+  const sections = [embedSection(b), layerSection(b), outputSection(b)];
+  return { entry: job.entry, values: b.values, sections };
+}
+
+const isTraining = (b: Builder): boolean => b.job.entry === "train";
+const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
+
+function declare(b: Builder, name: string, shape: readonly number[], storage: Storage, more: Partial<Value> = {}): Ref {
+  const layered = b.layered && (storage === "parameter" || storage === "cache");
+  const slices = layered ? b.model.sizes.layers : 1;
+  b.values.set(name, { name, shape, dtype: "f32", storage, slices, ...(layered && { layered }), ...more });
+  return layered ? each(name) : whole(name);
+}
+
+/** A new activation; a second one of the same name gets a number. */
+function activation(b: Builder, stem: string, shape: readonly number[]): Ref {
+  let name = stem;
+  for (let n = 2; b.values.has(name); n++) name = `${stem}_${n}`;
+  return declare(b, name, shape, "activation");
+}
+
+function input(b: Builder, name: string, shape: readonly number[], dtype: "i32" | "f32"): Ref {
+  if (!b.values.has(name)) declare(b, name, shape, "input", { dtype });
+  return whole(name);
+}
+
+function parameter(b: Builder, name: string, shape: readonly number[], init: Init): Ref {
+  return declare(b, `${b.layered ? "layers." : ""}${name}`, shape, "parameter", { init, decay: shape.length >= 2 });
+}
+
+function emit(b: Builder, op: OpName, ins: Record<string, Ref | undefined>, outs: Record<string, Ref | undefined>, attrs: Attrs = {}): void {
+  const present = (refs: Record<string, Ref | undefined>) => Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
+  b.nodes.push({ op, ins: present(ins), outs: present(outs), attrs });
+}
+
+function section(b: Builder, name: string, times: number, carries: readonly Carry[] = []): Section {
+  const nodes = b.nodes;
+  b.nodes = [];
+  return { name, times, order: "up", carries, nodes };
+}
+
+const place = (b: Builder): Ref => input(b, "place", [2], "i32"); // [start, rows]: lives in the control block
+
+function embedSection(b: Builder): Section {
+  const { vocab, context, width } = b.model.sizes;
+  const tokens = input(b, "tokens", [b.rows], "i32");
+  const table = parameter(b, "token_embedding.weight", [vocab, width], { kind: "normal", std: STD });
+  const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: STD }) : undefined;
+  const x = activation(b, "x", [b.rows, width]);
+  const length = "context" in b.job ? b.job.context : b.rows;
+  emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
+  return section(b, "embed", 1);
+}
+
+function layerSection(b: Builder): Section {
+  b.layered = true;
+  const last = equations(b, b.model.layer);
+  b.layered = false;
+  if (last.value === "x") throw new Error("a layer that does not change x: the checker refuses it");
+  return section(b, "layer", b.model.sizes.layers, [{ from: "x", to: last.value }]);
+}
+
+function equations(b: Builder, assignments: readonly Assignment[]): Ref {
+  const scope = new Map([["x", whole("x")]]);
+  for (const { name, value } of assignments) scope.set(name, expression(b, value, scope));
+  return scope.get("x")!;
+}
+
+function outputSection(b: Builder): Section {
+  const { vocab, width } = b.model.sizes;
+  let x = whole("x");
+  if (isExtending(b)) {
+    const row = activation(b, "last_row", [1, width]);
+    emit(b, "take_row", { x, place: place(b) }, { out: row });
+    x = row;
+  }
+  const logits = expression(b, b.model.output, new Map([["x", x]]));
+  if (isExtending(b)) {
+    b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
+    return section(b, "output", 1);
+  }
+  const targets = input(b, "targets", [b.rows], "i32");
+  if (isTraining(b)) input(b, "hyper", [HYPER_FLOATS], "f32");
+  if (b.values.get(logits.value)!.shape[1] !== vocab) throw new Error("the output is not [rows, vocab]: the checker refuses it");
+  const losses = declare(b, "token_losses", [b.rows], "output");
+  emit(b, "cross_entropy", { logits, targets }, { losses });
+  emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
+  return section(b, "output", 1);
+}
+
+function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>): Ref {
+  switch (e.kind) {
+    case "value": return scope.get(e.name)!;
+    case "add": {
+      const left = expression(b, e.left, scope), right = expression(b, e.right, scope);
+      const out = activation(b, "sum", b.values.get(left.value)!.shape);
+      emit(b, "add", { a: left, b: right }, { out });
+      return out;
+    }
+    case "apply": return part(b, e.part, expression(b, e.input, scope));
+  }
+}
+
+function part(b: Builder, p: Part, x: Ref): Ref {
+  const rows = b.values.get(x.value)!.shape[0]!;
+  switch (p.part) {
+    case "layernorm":
+    case "rmsnorm": return norm(b, p, x, rows);
+    case "attention": return attention(b, p, x, rows);
+    case "mlp": {
+      const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, STD);
+      const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
+      emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+    }
+    case "linear":
+      return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, STD, outputName(b, p));
+  }
+}
+
+/** Stem of a part's parameters: "attention.qkv" in the layer (there "layers." comes before it), "output.linear" at the end. */
+const partName = (b: Builder, p: Part, inner?: string): string => [...(b.layered ? [] : ["output"]), p.name, ...(inner ? [inner] : [])].join(".");
+const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
+
+/** 0.02 / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
+function residualStd(b: Builder): number {
+  const count = (e: Expression): number =>
+    e.kind === "value" ? 0 : e.kind === "add" ? count(e.left) + count(e.right) : (e.part.part === "attention" || e.part.part === "mlp" ? 1 : 0) + count(e.input);
+  const blocks = b.model.layer.reduce((sum, a) => sum + count(a.value), 0);
+  return STD / Math.sqrt(Math.max(1, blocks * b.model.sizes.layers));
+}
+
+function linear(b: Builder, name: string, x: Ref, rows: number, K: number, N: number, bias: boolean, std: number, outName = `${name}.out`): Ref {
+  const w = parameter(b, `${name}.weight`, [K, N], { kind: "normal", std });
+  return withBias(b, name, bias, N, rows, outName, (out) => emit(b, "matmul", { a: x, b: w }, { out }));
+}
+
+/** logits = x · tableᵀ (+ bias): the token embedding is the output's weight (Press & Wolf 2017). */
+function tiedLinear(b: Builder, p: Extract<Part, { part: "linear" }>, x: Ref, rows: number): Ref {
+  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) => emit(b, "matmul_nt", { a: x, b: whole("token_embedding.weight") }, { out }));
+}
+
+function withBias(b: Builder, name: string, bias: boolean, N: number, rows: number, outName: string, product: (out: Ref) => void): Ref {
+  if (!bias) {
+    const out = activation(b, outName, [rows, N]);
+    product(out);
+    return out;
+  }
+  const unbiased = activation(b, `${outName}.unbiased`, [rows, N]);
+  product(unbiased);
+  const out = activation(b, outName, [rows, N]);
+  emit(b, "bias", { x: unbiased, bias: parameter(b, `${name}.bias`, [N], { kind: "constant", value: 0 }) }, { out });
+  return out;
+}
+
+function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x: Ref, rows: number): Ref {
+  const name = partName(b, p);
+  const w = p.weight ? parameter(b, `${name}.weight`, [p.width], { kind: "constant", value: 1 }) : undefined;
+  const bias = p.bias ? parameter(b, `${name}.bias`, [p.width], { kind: "constant", value: 0 }) : undefined;
+  const out = activation(b, `${name}.out`, [rows, p.width]);
+  const rstd = isTraining(b) ? activation(b, `${name}.rstd`, [rows]) : undefined;
+  const mean = isTraining(b) && p.part === "layernorm" ? activation(b, `${name}.mean`, [rows]) : undefined;
+  emit(b, p.part, { x, w, b: bias }, { out, mean, rstd }, { eps: p.eps });
+  return out;
+}
+
+function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, rows: number): Ref {
+  const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
+  const qkv = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, STD);
+  const mixed = activation(b, `${name}.mixed`, [rows, inner]);
+  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim };
+  if (isExtending(b)) {
+    const keys = declare(b, `${name}.keys`, [b.model.sizes.context, kv], "cache"), values = declare(b, `${name}.values`, [b.model.sizes.context, kv], "cache");
+    emit(b, "attention_cached", { qkv, keys, values, place: place(b) }, { out: mixed, keys_out: keys, values_out: values }, sizes);
+  } else {
+    const context = (b.job as { context: number }).context;
+    const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
+    emit(b, "attention", { qkv }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
+  }
+  return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.bias, residualStd(b), `${name}.projected`);
+}
