@@ -1,0 +1,238 @@
+"""
+The specs of test/parity/specs, built a second time in PyTorch: what the compiled models have to agree with.
+
+    /usr/bin/python3 test/parity/fixtures.py            writes fixtures/<name>.safetensors
+    /usr/bin/python3 test/parity/fixtures.py --check    compares the files that are there with what it would write
+
+Every number is computed in float64 from float32 parameters, and stored as float32. A float32 run stands beside it: how far
+PyTorch itself is off says what a tolerance can ask for.
+
+    <parameter>               initial values
+    gradient.<parameter>      of the mean loss, before clipping
+    tokens targets [B*T]      a target of -1 is not counted
+    logits [B*T, V]   loss [1]   norm [1]: of all gradients, before clipping
+    losses [10]               AdamW, one batch over and over, each loss from before its update
+"""
+import argparse
+import json
+import math
+import pathlib
+import struct
+
+import torch
+import torch.nn.functional as F
+
+HERE = pathlib.Path(__file__).parent
+STEPS = 10
+ADAMW = dict(lr=1e-2, betas=(0.9, 0.95), eps=1e-8)
+DECAY, CLIP = 0.1, 1.0  # decay on tensors of two or more dimensions only
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "silu": F.silu,
+}
+
+
+class Parameters(dict):
+    """Name -> tensor. A name asked for the first time is drawn: the models below declare their parameters by using them."""
+
+    def __init__(self, seed=0, known=()):
+        super().__init__(known)
+        self.noise = torch.Generator().manual_seed(seed)
+
+    def tensor(self, name, shape, std, mean=0.0):
+        if name not in self:
+            self[name] = torch.randn(*shape, generator=self.noise, dtype=torch.float32) * std + mean
+        return self[name]
+
+    def trainable(self, dtype):
+        return Parameters(known={name: value.clone().to(dtype).requires_grad_() for name, value in self.items()})
+
+
+class Parts:
+    """The parts of the language, under one prefix of names ("layers.0.", "output."). x [B,T,C]"""
+
+    def __init__(self, parameters, prefix, heads, head_dim):
+        self.parameters, self.prefix, self.heads, self.head_dim = parameters, prefix, heads, head_dim
+
+    def matrix(self, name, rows, columns):
+        return self.parameters.tensor(self.prefix + name, (rows, columns), std=0.6 / math.sqrt(rows))
+
+    def vector(self, name, length, mean=0.0):
+        return self.parameters.tensor(self.prefix + name, (length,), std=0.1, mean=mean)
+
+    def linear(self, name, x, out, bias):
+        y = x @ self.matrix(f"{name}.weight", x.shape[-1], out)  # weight [in, out]
+        return y + self.vector(f"{name}.bias", out) if bias else y
+
+    def layernorm(self, x, name="layernorm", bias=True, eps=1e-5):
+        weight = self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
+        return F.layer_norm(x, x.shape[-1:], weight, self.vector(f"{name}.bias", x.shape[-1]) if bias else None, eps)
+
+    def rmsnorm(self, x, name="rmsnorm", eps=1e-5):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
+
+    def attention(self, x, name="attention", bias=False):
+        B, T, C = x.shape
+        H, D = self.heads, self.head_dim
+        q, k, v = self.linear(f"{name}.qkv", x, 3 * H * D, bias).view(B, T, 3, H, D).permute(2, 0, 3, 1, 4)  # [B,H,T,D]
+        scores = (q @ k.transpose(-1, -2)) / math.sqrt(D)  # [B,H,T,T]
+        future = torch.ones(T, T, dtype=torch.bool).triu(1)
+        mixed = scores.masked_fill(future, -math.inf).softmax(-1) @ v
+        return self.linear(f"{name}.out", mixed.transpose(1, 2).reshape(B, T, H * D), C, bias)
+
+    def mlp(self, x, hidden, activation, name="mlp", bias=False):
+        return self.linear(f"{name}.down", ACTIVATIONS[activation](self.linear(f"{name}.up", x, hidden, bias)), x.shape[-1], bias)
+
+
+def gpt2_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1"), bias=True)
+    return x + p.mlp(p.layernorm(x, "layernorm_2"), 128, "gelu_tanh", bias=True)
+
+
+def parallel_layer(p, x):
+    h = p.layernorm(x)
+    return x + p.attention(h) + p.mlp(h, 128, "gelu_tanh", bias=True)
+
+
+def post_norm_layer(p, x):
+    x = p.layernorm(x + p.attention(x, bias=True), "layernorm_1")
+    return p.layernorm(x + p.mlp(x, 128, "relu", bias=True), "layernorm_2")
+
+
+def rmsnorm_relu2_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"))
+    return x + p.mlp(p.rmsnorm(x, "rmsnorm_2"), 96, "relu2")
+
+
+def untied_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1", bias=False))
+    return x + p.mlp(p.layernorm(x, "layernorm_2", bias=False), 128, "gelu")
+
+
+def odd_sizes_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1"), bias=True)
+    return x + p.mlp(p.layernorm(x, "layernorm_2"), 72, "silu", bias=True)
+
+
+def nested_layer(p, x):
+    h = x + p.attention(p.rmsnorm(x), bias=True)
+    inner = h + p.mlp(x, 20, "silu", name="mlp_2")
+    return x + p.layernorm(p.mlp(inner, 56, "gelu", name="mlp_1", bias=True))
+
+
+def normed(p, x):
+    return p.layernorm(x)
+
+
+SMALL = dict(vocab=64, context=16, width=32, layers=2, heads=4, batch=2)
+
+# name -> sizes, layer, what the output's linear reads; "output": None = tied, else whether it has a bias.
+# Seeds: Adam's first step is lr * sign(gradient). These keep every gradient far enough from zero that rounding does not decide a sign.
+SPECS = {
+    "gpt2": dict(**SMALL, seed=20, layer=gpt2_layer, last=normed),
+    "parallel": dict(**SMALL, seed=9, layer=parallel_layer, last=normed),
+    "post-norm": dict(**SMALL, seed=7, layer=post_norm_layer, last=lambda p, x: x),
+    "rmsnorm-relu2": dict(**SMALL, seed=21, layer=rmsnorm_relu2_layer, last=lambda p, x: p.rmsnorm(x), output=dict(bias=False), position=False),
+    "untied": dict(**SMALL, seed=2, layer=untied_layer, last=normed, output=dict(bias=True), ignored=0.3),
+    "odd-sizes": dict(seed=18, vocab=61, context=13, width=40, layers=3, heads=5, batch=3, layer=odd_sizes_layer, last=normed),
+    "nested": dict(seed=23, vocab=50, context=12, width=32, layers=1, heads=2, head_dim=24, batch=2, layer=nested_layer,
+                   last=lambda p, x: p.rmsnorm(x) + x),
+}
+
+
+def logits_of(spec, parameters, tokens):
+    """tokens [B,T] -> logits [B,T,V]"""
+    V, C, H = spec["vocab"], spec["width"], spec["heads"]
+    D = spec.get("head_dim", C // H)
+    embedding = parameters.tensor("token_embedding.weight", (V, C), std=1 / math.sqrt(C))
+    x = F.embedding(tokens, embedding)
+    if spec.get("position", True):
+        x = x + parameters.tensor("position_embedding.weight", (spec["context"], C), std=0.1)[: tokens.shape[1]]
+    for i in range(spec["layers"]):
+        x = spec["layer"](Parts(parameters, f"layers.{i}.", H, D), x)
+    output = Parts(parameters, "output.", H, D)
+    x = spec["last"](output, x)
+    untied = spec.get("output")
+    return output.linear("linear", x, V, **untied) if untied else x @ embedding.T
+
+
+def run(spec, parameters, tokens, targets):
+    """One forward and backward, then AdamW. Returns logits, loss, gradients, norm, losses; `parameters` are trained."""
+    def loss_of():
+        logits = logits_of(spec, parameters, tokens)
+        return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+
+    groups = [{"params": [p for p in parameters.values() if p.dim() >= 2], "weight_decay": DECAY},
+              {"params": [p for p in parameters.values() if p.dim() < 2], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, **ADAMW)
+    losses, first = [], None
+    for _ in range(STEPS):
+        optimizer.zero_grad(set_to_none=True)
+        logits, loss = loss_of()
+        loss.backward()
+        losses.append(loss.item())
+        gradients = {name: p.grad.clone() for name, p in parameters.items()}
+        norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), CLIP)
+        first = first or dict(logits=logits.detach().flatten(0, 1), loss=loss.item(), gradients=gradients, norm=norm.item())
+        optimizer.step()
+    return dict(**first, losses=losses)
+
+
+def fixture(name):
+    spec = SPECS[name]
+    seed = spec["seed"]
+    noise = torch.Generator().manual_seed(1000 + seed)
+    shape = (spec["batch"], spec["context"])
+    tokens = torch.randint(spec["vocab"], shape, generator=noise)
+    targets = torch.randint(spec["vocab"], shape, generator=noise)
+    targets[torch.rand(shape, generator=noise) < spec.get("ignored", 0)] = -1
+    parameters = Parameters(seed)
+    logits_of(spec, parameters, tokens)  # draws them
+    exact, single = (run(spec, parameters.trainable(dtype), tokens, targets) for dtype in (torch.float64, torch.float32))
+    tensors = {"tokens": tokens.flatten(), "targets": targets.flatten(), **parameters,
+               **{f"gradient.{key}": value for key, value in exact["gradients"].items()},
+               "logits": exact["logits"], "loss": torch.tensor([exact["loss"]]), "norm": torch.tensor([exact["norm"]]),
+               "losses": torch.tensor(exact["losses"], dtype=torch.float64)}
+    off = dict(logits=(exact["logits"] - single["logits"]).abs().max().item(),
+               gradients=max((exact["gradients"][key] - single["gradients"][key]).abs().max().item() for key in parameters),
+               losses=max(abs(a - b) for a, b in zip(exact["losses"], single["losses"])))
+    return tensors, off, exact["losses"]
+
+
+def safetensors(tensors):
+    """The file's bytes: u64 length of the header, header as JSON, data. https://github.com/huggingface/safetensors"""
+    header, data = {}, b""
+    for name, value in tensors.items():
+        dtype, array = ("I32", value.to(torch.int32)) if value.dtype == torch.int64 else ("F32", value.to(torch.float32))
+        raw = array.contiguous().numpy().tobytes()
+        header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Writes the fixtures of the parity test.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file differs")
+    check = parser.parse_args().check
+    torch.set_num_threads(1)
+    for name in SPECS:
+        tensors, off, losses = fixture(name)
+        assert off["losses"] < 1e-6, f"{name}: a gradient too close to zero, take another seed"
+        file, content = HERE / "fixtures" / f"{name}.safetensors", safetensors(tensors)
+        if check:
+            if file.read_bytes() != content:
+                raise SystemExit(f"{file} is not what this script writes")
+        else:
+            file.write_bytes(content)
+        print(f"{name:14} {len(content) / 1e3:6.1f} kB   loss {losses[0]:.4f} -> {losses[-1]:.4f}   norm {tensors['norm'].item():.3f}   "
+              + "   ".join(f"f32 {key} off by {value:.1e}" for key, value in off.items()))
+
+
+if __name__ == "__main__":
+    main()
