@@ -1,0 +1,85 @@
+/**
+ * A compiled module, run by hand: memory, instance, tensors by their places in the manifest, entries called directly.
+ * The smallest loader that can train; it knows nothing of the runtime.
+ */
+import v8 from "node:v8";
+import { Worker } from "node:worker_threads";
+import { withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
+import type { Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { Target } from "../../compiler/op.ts";
+
+v8.setFlagsFromString("--experimental-wasm-revectorize"); // for `wide`; harmless for the others
+
+type Numbers = Float32Array | Int32Array;
+
+export interface Session {
+  readonly module: ModuleManifest;
+  /** Copies a dense tensor in, row by row; the padding stays zero. */
+  write(name: string, values: ArrayLike<number>, slice?: number): void;
+  /** A dense copy. */
+  read(name: string, slice?: number): Numbers;
+  /** One i32 of the control block. */
+  set(field: "accumulate" | "update" | "start" | "rows", value: number): void;
+  call(entry: string): void;
+  close(): Promise<void>;
+}
+
+/** "layers.attention.qkv.weight", slice 3 → "layers.3.attention.qkv.weight". */
+export const checkpointName = (place: TensorPlace, slice: number): string =>
+  place.layered ? place.name.replace(/^layers\./, `layers.${slice}.`) : place.name;
+
+export async function openSession(manifest: Manifest, which: "train" | "infer", target: Target, wasm: Uint8Array<ArrayBuffer>, workers: number): Promise<Session> {
+  const module = manifest.modules[which], file = module?.wasm[target];
+  if (!module || !file) throw new Error(`${manifest.model.name} was not compiled for ${which}, ${target}`);
+  const shared = workers > 1;
+  const memory = new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
+  const compiled = new WebAssembly.Module(withSharedMemory(wasm, file.memoryFlagOffset, shared));
+  const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
+  const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
+  i32[manifest.control.workers / 4] = workers;
+  const others = await Promise.all(Array.from({ length: workers - 1 }, (_, i) => startWorker(compiled, memory, i + 1)));
+
+  const placeOf = (name: string): TensorPlace => {
+    const place = module.tensors.find((t) => t.name === name);
+    if (!place) throw new Error(`no tensor ${name}; there are ${module.tensors.map((t) => t.name).join(" ")}`);
+    return place;
+  };
+  /** Calls `visit` with the index of each element in the dense tensor and in memory. */
+  const walk = (place: TensorPlace, slice: number, visit: (dense: number, at: number) => void): void => {
+    const columns = place.shape.at(-1)!, elements = place.shape.reduce((a, b) => a * b, 1), base = (place.offset + slice * place.stride) / 4;
+    for (let i = 0; i < elements; i++) visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
+  };
+  return {
+    module,
+    write(name, values, slice = 0) {
+      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = place.shape.reduce((a, b) => a * b, 1);
+      if (values.length > elements) throw new Error(`${name}[${place.shape}] does not hold ${values.length} numbers`);
+      walk(place, slice, (dense, at) => { view[at] = values[dense] ?? 0; });
+    },
+    read(name, slice = 0) {
+      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = place.shape.reduce((a, b) => a * b, 1);
+      const dense = place.dtype === "i32" ? new Int32Array(elements) : new Float32Array(elements);
+      walk(place, slice, (i, at) => { dense[i] = view[at]!; });
+      return dense;
+    },
+    set(field, value) { i32[manifest.control[field] / 4] = value; },
+    call(entry) {
+      for (const worker of others) worker.postMessage(entry);
+      (instance.exports[entry] as (worker: number) => void)(0);
+    },
+    async close() { await Promise.all(others.map((worker) => worker.terminate())); },
+  };
+}
+
+/** Worker `index`: instantiates the same module on the same memory, then runs each entry whose name arrives. */
+function startWorker(module: WebAssembly.Module, memory: WebAssembly.Memory, index: number): Promise<Worker> {
+  const code = `const { workerData: { module, memory, index }, parentPort } = require("node:worker_threads");
+    const { exports } = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
+    parentPort.on("message", (entry) => exports[entry](index));
+    parentPort.postMessage("ready");`;
+  const worker = new Worker(code, { eval: true, workerData: { module, memory, index } });
+  return new Promise((resolve, reject) => {
+    worker.once("message", () => resolve(worker));
+    worker.once("error", reject);
+  });
+}
