@@ -64,8 +64,8 @@ interface Body<N extends string, D extends string> {
   backward?(has: (tensor: N) => boolean, attrs: Attrs): readonly GradNode[];
   /** Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites, true adds. */
   readonly accumulates?: readonly N[];
-  /** Output → input whose buffer it may share, element by element (in place). */
-  readonly inPlace?: Partial<Record<N, N>>;
+  /** Output → input (or inputs) whose buffer it may share, element by element (in place). */
+  readonly inPlace?: Partial<Record<N, N | readonly N[]>>;
   /** Output → input whose buffer it always is (optimizer state). */
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */

@@ -1,0 +1,48 @@
+/** Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in memory yet. */
+import { unify, type Op, type Target } from "../op.ts";
+import { ops } from "../ops/index.ts";
+import { printNode } from "../3-graph/print.ts";
+import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";
+import { facts, kernelSpec, scratchOf, tasksOf, type KernelSpec } from "./kernel-spec.ts";
+
+export interface Call {
+  readonly node: Node;
+  readonly spec: KernelSpec;
+}
+
+export interface ProgramSection extends Omit<Section, "nodes"> {
+  readonly calls: readonly Call[];
+}
+
+export interface Program {
+  readonly target: Target;
+  readonly graph: Graph;
+  readonly sections: readonly ProgramSection[];
+}
+
+export function tileGraph(graph: Graph, target: Target): Program {
+  const call = (node: Node): Call => {
+    const op: Op = ops[node.op];
+    const tensors = { ...node.ins, ...node.outs };
+    const shapes = Object.fromEntries(Object.entries(tensors).map(([name, ref]) => [name, refShape(graph, ref)]));
+    return { node, spec: kernelSpec(node.op, op, unify(op, shapes), node.attrs, Object.keys(tensors), target) };
+  };
+  return { target, graph, sections: graph.sections.map(({ nodes, ...s }) => ({ ...s, calls: nodes.map(call) })) };
+}
+
+/** Arithmetic of one run of the entry, in floating-point operations. */
+export const programFlops = (p: Program): number =>
+  p.sections.reduce((sum, s) => sum + s.times * s.calls.reduce((k, c) => k + callFlops(c), 0), 0);
+
+export const callFlops = ({ spec }: Call): number => spec.op.flops(spec.d, spec.attrs);
+
+/** Scratch per worker that the whole program needs: kernels run one after the other, so the largest. */
+export const programScratch = (p: Program): number => Math.max(0, ...p.sections.flatMap((s) => s.calls.map((c) => scratchOf(c.spec))));
+
+export function printProgram(p: Program): string {
+  const row = ({ node, spec }: Call): string => {
+    const pairs = (o: Readonly<Record<string, unknown>>) => Object.entries(o).map(([k, v]) => `${k}=${v}`).join(" ");
+    return `  ${printNode(node)}\n      ${pairs(spec.d)}${Object.keys(spec.tiles).length ? `   tiles ${pairs(facts(spec).tiles)}` : ""}   tasks ${tasksOf(spec)}   scratch ${scratchOf(spec)} B`;
+  };
+  return [`program ${p.graph.entry} for ${p.target}`, ...p.sections.flatMap((s) => [`section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}`, ...s.calls.map(row)])].join("\n") + "\n";
+}

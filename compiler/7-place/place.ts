@@ -1,0 +1,108 @@
+/**
+ * A byte address for everything, before anything runs. One module's memory, from bottom to top:
+ *
+ *   control block | inputs, outputs | parameters (matrices, then vectors) | gradients | moments | caches | scratch per worker | arena
+ *
+ * Entries never run at the same time, so their arenas share the same bytes.
+ */
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../control.ts";
+import { tensorBytes, type Target } from "../op.ts";
+import { programScratch, type Program } from "../6-tile/program.ts";
+import type { Graph, Storage, Value } from "../3-graph/ir.ts";
+import { alignUp, arenaBytes, planArena, type Placed } from "./arena.ts";
+import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
+
+export const PAGE_BYTES = 65536;
+export const MAX_PAGES = 65536; // wasm32: 4 GiB
+
+export interface Place {
+  readonly value: Value;
+  readonly offset: number;
+  readonly stride: number;
+}
+
+export interface Region {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface Placement {
+  /** Everything but activations, by name; a value that several entries use stands here once, in its largest form. */
+  readonly persistent: ReadonlyMap<string, Place>;
+  /** Per entry: address of each activation. */
+  readonly activations: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly arenas: ReadonlyMap<string, { readonly placed: readonly Placed[]; readonly lifetimes: Lifetimes }>;
+  readonly scratch: { readonly offset: number; readonly bytesPerWorker: number };
+  readonly regions: readonly Region[];
+  readonly bytes: number;
+  readonly pages: number;
+}
+
+const persistentOrder: readonly Exclude<Storage, "activation">[] = ["input", "output", "parameter", "gradient", "moment1", "moment2", "cache"];
+/** Inputs that are fields of the control block. */
+const inControl: Readonly<Record<string, number>> = { place: control.start, hyper: control.hyper };
+
+/** `programs`: every entry of the module, for every target (offsets are the same for all targets). */
+export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>): Placement {
+  const all = [...programs.values()].flat(), one = [...programs.values()][0]!;
+  const persistent = new Map<string, Place>(), regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
+  let top = CONTROL_BYTES;
+  for (const storage of persistentOrder) {
+    const start = top;
+    for (const value of largest(one.map((p) => p.graph), storage)) {
+      const fixed = inControl[value.name];
+      persistent.set(value.name, { value, offset: fixed ?? top, stride: tensorBytes(value.shape) });
+      if (fixed === undefined) top += alignUp(valueBytes(value));
+    }
+    if (top > start) regions.push({ name: regionNames[storage], bytes: top - start });
+  }
+  placeRegions(one.map((p) => p.graph), persistent);
+  const bytesPerWorker = alignUp(Math.max(0, ...all.map(programScratch)));
+  const scratch = { offset: top, bytesPerWorker };
+  top += bytesPerWorker * MAX_WORKERS;
+  if (bytesPerWorker > 0) regions.push({ name: `scratch (${MAX_WORKERS} workers)`, bytes: bytesPerWorker * MAX_WORKERS });
+  const arenas = new Map(one.map((p) => {
+    const lives = lifetimes(p);
+    return [p.graph.entry, { placed: planArena(lives.buffers), lifetimes: lives }] as const;
+  }));
+  const activations = new Map([...arenas].map(([entry, { placed, lifetimes }]) => {
+    const offsets = new Map(placed.map((b) => [b.name, top + b.offset]));
+    return [entry, new Map([...lifetimes.bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!]))] as const;
+  }));
+  const arena = Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed)));
+  regions.push({ name: "activations", bytes: arena });
+  const bytes = top + arena;
+  return { persistent, activations, arenas, scratch, regions, bytes, pages: Math.ceil(bytes / PAGE_BYTES) };
+}
+
+const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {
+  input: "inputs", output: "outputs", parameter: "parameters", gradient: "gradients", moment1: "first moments", moment2: "second moments", cache: "key-value cache",
+};
+
+/** Values of one storage over all entries; of inputs that differ in length, the longest. Matrices come before vectors: see 4-grad/optimize.ts. */
+function largest(graphs: readonly Graph[], storage: Storage): Value[] {
+  const found = new Map<string, Value>();
+  for (const graph of graphs)
+    for (const value of graph.values.values()) {
+      if (value.storage !== storage || value.members) continue;
+      const before = found.get(value.name);
+      if (!before || valueBytes(before) < valueBytes(value)) found.set(value.name, value);
+    }
+  if (storage !== "parameter") return [...found.values()];
+  return [...[...found.values()].filter((v) => v.decay), ...[...found.values()].filter((v) => !v.decay)];
+}
+
+/** Views of several neighbours as one tensor. */
+function placeRegions(graphs: readonly Graph[], persistent: Map<string, Place>): void {
+  for (const value of graphs.flatMap((g) => [...g.values.values()])) {
+    if (!value.members) continue;
+    const places = value.members.map((m) => persistent.get(m)!);
+    let next = places[0]!.offset;
+    for (const p of places) {
+      if (p.offset !== next) throw new Error(`${p.value.name} is not where ${value.name} expects it`);
+      next += valueBytes(p.value);
+    }
+    if (next - places[0]!.offset !== tensorBytes(value.shape)) throw new Error(`${value.name} is [${value.shape}], its members have ${next - places[0]!.offset} bytes`);
+    persistent.set(value.name, { value, offset: places[0]!.offset, stride: tensorBytes(value.shape) });
+  }
+}

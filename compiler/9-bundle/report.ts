@@ -1,0 +1,29 @@
+/** report.txt: what was compiled, what it needs, what was fused, which kernels there are. For people. */
+import type { BuiltModule } from "./bundle.ts";
+import type { Manifest } from "./manifest.ts";
+import { arenaBytes, lowerBound, printArena } from "../7-place/arena.ts";
+
+const MiB = 1024 * 1024;
+export const mebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(2)} MiB`;
+
+export function report(manifest: Manifest, modules: readonly BuiltModule[]): string {
+  const { sizes } = manifest.model;
+  const head = [
+    `${manifest.parameters.toLocaleString("en-US")} parameters`,
+    Object.entries(sizes).map(([k, v]) => `${k} ${v}`).join("  "),
+  ];
+  return [...head, ...modules.flatMap((m) => ["", ...moduleReport(manifest, m)])].join("\n") + "\n";
+}
+
+function moduleReport(manifest: Manifest, module: BuiltModule): string[] {
+  const built = manifest.modules[module.name]!, { placement } = module;
+  const rows = placement.regions.map((r) => `  ${r.name.padEnd(22)} ${String(r.bytes).padStart(14)}  ${mebibytes(r.bytes).padStart(14)}`);
+  return [
+    `module ${module.name}: ${placement.pages} pages, ${mebibytes(placement.bytes)}`, ...rows,
+    ...Object.entries(built.wasm).map(([target, w]) => `  ${target.padEnd(22)} ${String(w.bytes).padStart(14)}  bytes of wasm`),
+    ...built.entries.map((e) => `  entry ${e.name.padEnd(16)} ${e.batch} × ${e.context} tokens, ${(e.flops / 1e6).toFixed(1)} MFLOP`),
+    ...[...module.fusions].flatMap(([entry, events]) => [`  fusions of ${entry}`, ...events.map((e) => `    ${e.section}: ${e.what} (${e.rule})`)]),
+    ...[...placement.arenas].flatMap(([entry, { placed, lifetimes }]) => [
+      `  arena of ${entry}: ${arenaBytes(placed)} bytes, lower bound ${lowerBound(lifetimes.buffers)}`, ...printArena(placed).trimEnd().split("\n").map((l) => `    ${l}`)]),
+  ];
+}

@@ -1,0 +1,115 @@
+/**
+ * The compiler's table of contents: checked model → plan → bundle. (Text → checked model: 1-parse and 2-check, `checkSource`.)
+ *
+ *   3-graph   one node per step of the mathematics        5-fuse    fewer, larger nodes
+ *   4-grad    + backward and update (entry train)          6-tile    kernels with sizes, tiles, tasks
+ *   7-place   an address for everything                    8-emit    AssemblyScript
+ *   9-bundle  wasm, manifest, report
+ *
+ * Pure: no files, clock or randomness. Same model and options, same bytes.
+ */
+import type { Model } from "./2-check/model.ts";
+import { buildGraph, type Job } from "./3-graph/build.ts";
+import type { Graph } from "./3-graph/ir.ts";
+import { printGraph } from "./3-graph/print.ts";
+import { verifyGraph } from "./3-graph/verify.ts";
+import { differentiate, saveForBackward } from "./4-grad/differentiate.ts";
+import { addOptimizer } from "./4-grad/optimize.ts";
+import { blockHead } from "./5-fuse/blocks.ts";
+import { settleCarries } from "./5-fuse/carries.ts";
+import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
+import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
+import { printArena } from "./7-place/arena.ts";
+import { placeModule, type Placement } from "./7-place/place.ts";
+import { emitModule } from "./8-emit/module.ts";
+import { bundleFiles, type BuiltModule } from "./9-bundle/bundle.ts";
+import type { Manifest } from "./9-bundle/manifest.ts";
+import { targets as allTargets, type Target } from "./op.ts";
+import { runPasses, type Pass } from "./pipeline.ts";
+
+export type ModuleName = "train" | "infer";
+
+export interface CompileOptions {
+  /** Default: all three. */
+  readonly targets?: readonly Target[];
+  /** `train` also holds what `infer` holds, and needs gradients' and moments' memory. Default: both. */
+  readonly modules?: readonly ModuleName[];
+  /** Gets every stage's text: "train/03-save.txt". */
+  dump?(file: string, text: string): void;
+  /** Checks the graph after every pass; a violation throws. */
+  readonly verify?: boolean;
+}
+
+export interface ModulePlan {
+  readonly name: ModuleName;
+  readonly programs: ReadonlyMap<Target, readonly Program[]>;
+  readonly placement: Placement;
+  readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
+}
+
+export interface Compiled {
+  readonly manifest: Manifest;
+  /** Bundle file name → contents. */
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly plans: readonly ModulePlan[];
+}
+
+/** Tokens that one prefill call takes. */
+const PREFILL_ROWS = 128;
+
+function jobsOf(model: Model, module: ModuleName): Job[] {
+  const { batch, context } = model.train;
+  const chunk = Math.min(PREFILL_ROWS, model.sizes.context);
+  return [
+    ...(module === "train" ? [{ entry: "train", batch, context } as const] : []),
+    { entry: "evaluate", batch, context },
+    { entry: "prefill", rows: chunk },
+    { entry: "decode", rows: 1 },
+  ];
+}
+
+function graphPasses(job: Job, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
+  const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
+  const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
+  const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
+  const isTrain = job.entry === "train";
+  return [
+    ...(isTrain ? training : []),
+    { name: "fuse", why: "one trip through memory instead of several", run: (g) => fuse(g, record) },
+    ...(isTrain ? saving : []),
+    { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: blockHead },
+    ...(isTrain ? update : []),
+    { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
+  ];
+}
+
+/** Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and `compile` share it. */
+export function planModule(model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan {
+  const fusions = new Map<string, FusionEvent[]>();
+  const graphs = jobsOf(model, name).map((job) => {
+    const events: FusionEvent[] = [];
+    fusions.set(job.entry, events);
+    return runPasses(buildGraph(model, job), graphPasses(job, (e) => events.push(e)), printGraph, {
+      dump: (file, text) => options.dump?.(`${name}/${job.entry}/${file}`, text),
+      ...(options.verify && { verify: verifyGraph }),
+    });
+  });
+  const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target))] as const));
+  const placement = placeModule(programs);
+  for (const [target, list] of programs) options.dump?.(`${name}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
+  for (const [entry, { placed }] of placement.arenas) options.dump?.(`${name}/${entry}/arena.txt`, printArena(placed));
+  return { name, programs, placement, fusions };
+}
+
+export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
+  const plans = (options.modules ?? ["train", "infer"]).map((name) => planModule(model, name, options));
+  const built = plans.map((plan): BuiltModule => ({
+    ...plan,
+    sources: new Map([...plan.programs].map(([target, programs]) => {
+      const source = emitModule(target, programs, plan.placement);
+      options.dump?.(`${plan.name}/kernels.${target}.ts`, source);
+      return [target, source] as const;
+    })),
+  }));
+  return { ...(await bundleFiles(model, built)), plans };
+}
