@@ -1,0 +1,100 @@
+/**
+ * The products of a block of queries × keys, as loops of register tiles. What lies above the diagonal is never computed: a tile of query
+ * rows q … q+MR−1 needs the keys below q + MR, a tile of keys k … needs the queries from k on. Positions are relative to the block.
+ *
+ *   scores      S[q,k]  = A[q,D] · Bᵀ[k,D]     panel by panel of keys: the panel stays in L1 while the queries pass
+ *   fromKeys    C[q,D]  = S[q,k] · B[k,D]      panel by panel of columns
+ *   fromQueries C[k,D] += Sᵀ[k,q] · B[q,D]     the scores are read down their columns
+ */
+import type { Writer } from "../../writer.ts";
+import { PANEL_BYTES, type Sizes } from "./sizes.ts";
+import { callTile, type Tile } from "./tile.ts";
+
+/** A call for each full tile of `rows`, and one for the tile that is left (`tail` rows, when the sequence does not divide). */
+function rowTiles(w: Writer, s: Sizes, from: string, rows: string, tail: number, call: (mr: number) => string): void {
+  w.line(`let r = ${from};`);
+  w.line(`for (; r + ${s.MR} <= ${rows}; r += ${s.MR}) ${call(s.MR)}`);
+  if (tail > 0) w.line(`if (r < ${rows}) ${call(tail)}`);
+}
+
+export interface Scores {
+  readonly a: string;
+  readonly aRow: number;
+  /** Transposed panels of the keys. */
+  readonly b: string;
+  readonly c: string;
+  /** Names or numbers (i32): rows of queries, keys of the block, and the first key's place in the panels (a multiple of 16). */
+  readonly rows: string;
+  readonly keys: string;
+  readonly firstKey: string;
+  /** Position of the first query minus that of the first key. */
+  readonly ahead: string;
+  readonly tail: number;
+}
+
+export function emitScores(w: Writer, s: Sizes, p: Scores): void {
+  const cRow = s.KB * 4;
+  w.block(`for (let k = 0; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
+    const place = `${p.firstKey} + k`;
+    w.line(`const b = ${p.b} + <usize>${s.NR === 16 ? `(${place}) * ${s.D * 4}` : `((${place}) >> 4) * ${s.D * PANEL_BYTES} + (((${place}) & 8) << 2)`};`);
+    const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
+    const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: p.aRow, aStep: 4, bStep: PANEL_BYTES, cRow, mode: "set" });
+    rowTiles(w, s, from, p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.a} + <usize>r * ${p.aRow}`, "b", `${p.c} + <usize>r * ${cRow} + (k << 2)`, `${s.D}`));
+  });
+}
+
+export interface FromKeys {
+  readonly scores: string;
+  /** Panels [D/16][panelRows][16] of the keys' rows, and the block's first row in them. */
+  readonly b: string;
+  readonly panelRows: number;
+  readonly firstKey: string;
+  readonly c: string;
+  readonly cRow: number;
+  readonly mode: Tile["mode"];
+  /** Address of α[rows], for the modes that need it. */
+  readonly alpha?: string;
+  readonly rows: string;
+  readonly keys: string;
+  readonly ahead: string;
+  readonly tail: number;
+}
+
+export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
+  const aRow = s.KB * 4;
+  w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
+    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)}) + <usize>${p.firstKey} * ${PANEL_BYTES};`);
+    const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow, aStep: 4, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
+    const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
+    rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}`, "b", `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, keys(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
+  });
+}
+
+/** Bytes from the first panel to column c's place. */
+const panelOf = (s: Sizes, panelRows: number): string => (s.NR === 16 ? `(c >> 4) * ${panelRows * PANEL_BYTES}` : `(c >> 4) * ${panelRows * PANEL_BYTES} + ((c & 8) << 2)`);
+
+export interface FromQueries {
+  readonly scores: string;
+  /** Panels [D/16][QB][16] of the queries' rows. */
+  readonly b: string;
+  readonly panelRows: number;
+  readonly c: string;
+  readonly cRow: number;
+  readonly mode: Tile["mode"];
+  readonly rows: string;
+  readonly keys: string;
+  readonly ahead: string;
+  readonly tail: number;
+}
+
+export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
+  const aStep = s.KB * 4;
+  w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
+    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)});`);
+    const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: 4, aStep, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
+    const keys = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
+    // r runs over keys here; the first query that sees key r is r − ahead
+    const first = s.causal ? `max(r - ${p.ahead}, 0)` : "0";
+    rowTiles(w, s, "0", keys, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`, `b + <usize>${first} * ${PANEL_BYTES}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, `${p.rows} - ${first}`));
+  });
+}
