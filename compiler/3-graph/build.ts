@@ -6,8 +6,8 @@
  */
 import type { Assignment, Expression, Model, Part } from "../2-check/model.ts";
 import { HYPER_FLOATS } from "../control.ts";
-import type { Attrs } from "../op.ts";
-import type { OpName } from "../ops/index.ts";
+import type { Attrs, Op } from "../op.ts";
+import { ops, type OpName } from "../ops/index.ts";
 import { each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
 
 export type Job =
@@ -62,7 +62,8 @@ function parameter(b: Builder, name: string, shape: readonly number[], init: Ini
 
 function emit(b: Builder, op: OpName, ins: Record<string, Ref | undefined>, outs: Record<string, Ref | undefined>, attrs: Attrs = {}): void {
   const present = (refs: Record<string, Ref | undefined>) => Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
-  b.nodes.push({ op, ins: present(ins), outs: present(outs), attrs });
+  const { accumulates }: Op = ops[op];
+  b.nodes.push({ op, ins: present(ins), outs: present(outs), attrs, ...(accumulates?.length && { accumulate: "flag" as const }) });
 }
 
 function section(b: Builder, name: string, times: number, carries: readonly Carry[] = []): Section {
