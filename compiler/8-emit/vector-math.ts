@@ -1,16 +1,116 @@
-/** exp, tanh, erf and friends on four lanes, in the prelude of every module. */
-export const vectorMath = `/** e^x, four lanes. Relative error ≤ 2e-7 on −87…88; 0 below, large but finite above. Cephes' expf: 2^n · p(r), |r| ≤ ln2/2. */
-function exp4(x: v128): v128 {
-  const c = f32x4.max(f32x4.min(x, f32x4.splat(88.3762)), f32x4.splat(-87.3365));
-  const n = f32x4.floor(madd(c, f32x4.splat(1.44269504), f32x4.splat(0.5)));
-  const r = nmadd(n, f32x4.splat(-2.12194440e-4), nmadd(n, f32x4.splat(0.693359375), c));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  const y = f32x4.add(madd(p, f32x4.mul(r, r), r), ONE);
-  return f32x4.mul(y, i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23));
+/**
+ * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that other kernels inline.
+ * Purely lanewise, and built from operations that V8 joins (SPEED.md), so that a pair of calls on a pair of registers is one
+ * call on 256 bits. No table look-ups, few constants, short chains: they stand inside matmul epilogues.
+ *
+ * Error bounds are what test/vector-math.test.ts measures on all targets. NaN gives NaN everywhere.
+ */
+
+/** An odd function f(x) ≈ x · P(x²) / Q(x²) on |x| ≤ limit, Q(0) = 1. Minimax coefficients (Lawson's algorithm on a linearised fit). */
+interface OddRational {
+  readonly name: string;
+  readonly doc: string;
+  /** Beyond it f is constant to f32's last bit: callers clamp. */
+  readonly limit: number;
+  readonly p: readonly number[];
+  readonly q: readonly number[];
+}
+
+const rationals: readonly OddRational[] = [
+  {
+    name: "tanh_core4",
+    doc: "tanh x",
+    limit: 9,
+    p: [1, 0.133810237, 3.49558634e-3, 2.06090535e-5, 1.33546223e-8],
+    q: [0.467143387, 2.58769747e-2, 3.28563183e-4, 7.77654179e-7],
+  },
+  {
+    name: "half_cdf4",
+    doc: "Φ(x) − ½",
+    limit: 5.5,
+    p: [0.398942262, 3.34588774e-2, 4.65148129e-3, 1.64573605e-4, 6.3015882e-6, 2.29311574e-8],
+    q: [0.250535369, 2.84161214e-2, 1.86064513e-3, 7.21669785e-5, 1.19902813e-6],
+  },
+  {
+    name: "half_gelu_slope4",
+    doc: "Φ(x) + xφ(x) − ½",
+    limit: 6,
+    p: [0.797884524, -3.07434499e-2, 1.42091746e-2, 2.41841608e-5, 3.58505822e-5, 1.90885174e-7],
+    q: [0.294805676, 4.10646982e-2, 3.52876284e-3, 1.93519882e-4, 8.88748036e-6],
+  },
+  {
+    name: "half_gate4",
+    doc: "½ tanh u,  u = √(2/π)(x + 0.044715x³)",
+    limit: 5,
+    p: [0.398942024, 3.68174389e-2, 3.68904741e-3, 1.64921788e-4, 4.51135566e-6],
+    q: [0.259775519, 2.71921027e-2, 1.43586122e-3, 7.2806266e-5, 4.37977121e-7],
+  },
+  {
+    name: "half_gelu_tanh_slope4",
+    doc: "½ tanh u + ½xu′ / cosh² u,  u = √(2/π)(x + 0.044715x³)",
+    limit: 5.4,
+    p: [0.79788518, -4.75497991e-2, 1.32994847e-2, -2.67330441e-4, 2.88742576e-5, -5.10481506e-8, 1.05333942e-9],
+    q: [0.275394678, 3.21916007e-2, 1.80132338e-3, 1.15915936e-4, 4.75022216e-6],
+  },
+];
+
+/** p = coefficients[0] + coefficients[1]·s + …, highest first (Horner). */
+const horner = (name: string, coefficients: readonly number[]): string =>
+  coefficients.toReversed().map((c, i) => (i === 0 ? `  let ${name} = f32x4.splat(${c});` : `  ${name} = madd(${name}, s, f32x4.splat(${c}));`)).join("\n");
+
+const rational = ({ name, doc, limit, p, q }: OddRational): string => `/** ${doc},  |x| ≤ ${limit} */
+// @ts-ignore: decorator
+@inline function ${name}(x: v128): v128 {
+  const s = f32x4.mul(x, x);
+${horner("p", p)}
+${horner("q", [1, ...q])}
+  return f32x4.div(f32x4.mul(x, p), q);
 }
 `;
+
+const limitOf = (name: string): number => rationals.find((r) => r.name === name)!.limit;
+
+/** One-line lanewise function. */
+const fn = (doc: string, head: string, ...body: readonly string[]): string =>
+  `/** ${doc} */\n// @ts-ignore: decorator\n@inline function ${head} {${body.length === 1 ? ` ${body[0]} ` : `\n${body.map((b) => `  ${b}\n`).join("")}`}}\n`;
+
+const exp = fn(
+  "e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ 1 + r + r²·q(r) (Cody & Waite 1980).",
+  "exp4(x: v128): v128",
+  "const c = f32x4.pmax(f32x4.pmin(x, f32x4.splat(88.376)), f32x4.splat(-87.336));",
+  "const t = madd(c, f32x4.splat(1.44269504), f32x4.splat(12582912)); // + 1.5·2²³: the low bits of t are n = round(x / ln2)",
+  "const n = f32x4.sub(t, f32x4.splat(12582912));",
+  "const r = nmadd(n, f32x4.splat(-2.12194440e-4), nmadd(n, f32x4.splat(0.693359375), c));",
+  "let q = f32x4.splat(8.31252e-3);",
+  "q = madd(q, r, f32x4.splat(4.189016e-2));",
+  "q = madd(q, r, f32x4.splat(0.16667115));",
+  "q = madd(q, r, f32x4.splat(0.49999231));",
+  "const y = f32x4.add(madd(q, f32x4.mul(r, r), r), ONE);",
+  "return v128.andnot(i32x4.add(y, i32x4.shl(t, 23)), f32x4.lt(x, f32x4.splat(-87.336)));",
+);
+
+const clampTo = (name: string): string => `f32x4.pmin(lo, f32x4.splat(${limitOf(name)}))`;
+const lowTo = (name: string): string => `const lo = f32x4.pmax(x, f32x4.splat(-${limitOf(name)}));`;
+/** x · (½ + f(x)): gelu's two forms. Far to the left x is clamped as well, so that an error in f is not multiplied by a large x. */
+const gated = (name: string): readonly string[] => [lowTo(name), `return f32x4.mul(lo, f32x4.add(${name}(${clampTo(name)}), f32x4.splat(0.5)));`];
+const slopeOf = (name: string): readonly string[] => [lowTo(name), `return f32x4.add(${name}(${clampTo(name)}), f32x4.splat(0.5));`];
+
+export const vectorMath = [
+  exp,
+  ...rationals.map(rational),
+  fn("tanh x. Relative error ≤ 5e-7.", "tanh4(x: v128): v128", lowTo("tanh_core4"), `return tanh_core4(${clampTo("tanh_core4")});`),
+  fn("erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7.", "erf4(z: v128): v128",
+    "const x = f32x4.mul(z, f32x4.splat(1.41421356));", lowTo("half_cdf4"), `const h = half_cdf4(${clampTo("half_cdf4")});`, "return f32x4.add(h, h);"),
+  fn("σ(x) = 1 / (1 + e^−x). Relative error ≤ 5e-7 on −87…∞.", "sigmoid4(x: v128): v128", "return f32x4.div(ONE, f32x4.add(exp4(f32x4.neg(x)), ONE));"),
+  fn("max(x, 0)", "relu4(x: v128): v128", "return f32x4.pmax(x, ZERO);"),
+  fn("1 where x > 0", "relu_slope4(x: v128): v128", "return v128.and(ONE, f32x4.gt(x, ZERO));"),
+  fn("max(x, 0)²", "relu2_4(x: v128): v128", "const y = f32x4.pmax(x, ZERO);", "return f32x4.mul(y, y);"),
+  fn("2 max(x, 0)", "relu2_slope4(x: v128): v128", "const y = f32x4.pmax(x, ZERO);", "return f32x4.add(y, y);"),
+  fn("x · Φ(x). Error ≤ 4e-7 · max(|x|, 1).", "gelu4(x: v128): v128", ...gated("half_cdf4")),
+  fn("d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7.", "gelu_slope4(x: v128): v128", ...slopeOf("half_gelu_slope4")),
+  fn("½x · (1 + tanh u). Error ≤ 4e-7 · max(|x|, 1).", "gelu_tanh4(x: v128): v128", ...gated("half_gate4")),
+  fn("Its slope. Error ≤ 5e-7.", "gelu_tanh_slope4(x: v128): v128", ...slopeOf("half_gelu_tanh_slope4")),
+  fn("x · σ(x). Relative error ≤ 5e-7 on −87…∞.", "silu4(x: v128): v128", "return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), ONE));"),
+  fn("d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7.", "silu_slope4(x: v128): v128",
+    "const s = sigmoid4(x);", "return f32x4.mul(s, madd(x, f32x4.sub(ONE, s), ONE));"),
+].join("");
