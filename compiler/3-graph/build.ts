@@ -203,7 +203,8 @@ function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, 
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim };
   if (isExtending(b)) {
-    const keys = declare(b, `${name}.keys`, [b.model.sizes.context, kv], "cache"), values = declare(b, `${name}.values`, [b.model.sizes.context, kv], "cache");
+    const cache = cacheShapes(b.model.sizes.context, p.kvHeads, p.headDim);
+    const keys = declare(b, `${name}.keys`, cache.keys, "cache"), values = declare(b, `${name}.values`, cache.values, "cache");
     emit(b, "attention_cached", { qkv, keys, values, place: place(b) }, { out: mixed, keys_out: keys, values_out: values }, sizes);
   } else {
     const context = (b.job as { context: number }).context;

@@ -7,19 +7,18 @@
  * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
  */
 import { defineOp } from "../op.ts";
-import { copyRowsFunction, emitZeroPadding, zeroBytes } from "./attention/copy.ts";
+import { emitZeroPadding } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
-import { emitFromKeys, emitScores } from "./attention/products.ts";
-import { fillMask, MASK_BYTES } from "./attention/rows.ts";
+import { emitQueries, queryAreas } from "./attention/queries.ts";
+import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, blocks, ceilTo, PANEL, pairs, sizesOf, type Sizes } from "./attention/sizes.ts";
-import { emitEnds, emitSoftmax, emitStart, statistics } from "./attention/softmax.ts";
 
 /** 48 × 192 scores = 36 KiB: with one panel of K or V they stay near L1. */
 const QUERIES = 48, KEYS = 192;
 
-const scratchOf = (s: Sizes) => {
+const areasOf = (s: Sizes) => {
   const positions = ceilTo(s.T, PANEL);
-  return areas({ mask: MASK_BYTES, k_panels: positions * s.D * 4, v_panels: positions * s.DP * 4, scores: ceilTo(s.QB, 4) * s.KB * 4, ...statistics(s), mixed: s.QB * s.DP * 4 });
+  return areas({ ...queryAreas(s), k_across: positions * s.D * 4, v_panels: positions * s.DP * 4 });
 };
 
 export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
@@ -42,45 +41,24 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
   backward: (_has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
   tiles: ({ }, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
-  scratch: (d, k) => scratchOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
+  scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {
     const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number), { T, D, G } = s;
-    const online = T > s.KB, direct = !online && D % s.NR === 0, positions = ceilTo(T, PANEL), tail = T % s.MR;
-    for (const [name, offset] of scratchOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);
+    const positions = ceilTo(T, PANEL);
+    for (const [name, offset] of areasOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
     fillMask(w, "mask");
     w.block(`for (let task = first; task < last; task++)`, () => {
       w.line(`const sequence = task / ${G}, g = task % ${G};`);
       w.line(`const x = ${at.qkv} + <usize>sequence * ${T * s.qkvRow}; // qkv[T,Q] of the sequence`);
       w.line(`const mine = ${at.out} + <usize>sequence * ${T * s.outRow}; // out[T,O]`);
-      w.line(`${packTransposedFunction(w, D, s.qkvRow)}(x + <usize>(${s.H} + g) * ${D * 4}, k_panels, ${T});`);
+      w.line(`${packTransposedFunction(w, D, s.qkvRow)}(x + <usize>(${s.H} + g) * ${D * 4}, k_across, ${T});`);
       w.line(`${packRowsFunction(w, D, s.qkvRow, positions)}(x + <usize>(${s.H + G} + g) * ${D * 4}, v_panels, ${T});`);
       w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
-        w.block(`for (let q = 0; q < ${T}; q += ${s.QB})`, () => {
-          w.line(`const rows = min(${s.QB}, ${T} - q);`);
-          w.line(`const out = mine + <usize>q * ${s.outRow} + <usize>h * ${D * 4}; // out[rows,D]`);
-          if (online) {
-            emitStart(w, s);
-            w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-          }
-          const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
-            emitScores(w, s, { a: `x + <usize>q * ${s.qkvRow} + <usize>h * ${D * 4}`, aRow: s.qkvRow, b: "k_panels", c: "scores", rows: "rows", keys, firstKey, ahead, tail });
-            emitSoftmax(w, s, k.target, { scores: "scores", rows: "rows", keys, ahead }, online);
-            if (!online) emitEnds(w, "rows", k.has("lse"));
-            emitFromKeys(w, s, {
-              scores: "scores", b: "v_panels", panelRows: positions, firstKey, rows: "rows", keys, ahead, tail, mode: online ? "fade" : "scaled", alpha: "alpha",
-              ...(direct ? { c: "out", cRow: s.outRow } : { c: "mixed", cRow: s.DP * 4 }),
-            });
-          };
-          if (online) {
-            w.block(`for (let first_key = 0; first_key < ${s.causal ? "q + rows" : T}; first_key += ${s.KB})`, () => {
-              w.line(`const ahead = q - first_key, keys = min(${s.KB}, ${T} - first_key);`);
-              keyBlock("first_key", "ahead", "keys");
-            });
-            emitEnds(w, "rows", k.has("lse"));
-          } else keyBlock("0", "q", `${T}`);
-          if (!direct) w.line(`${copyRowsFunction(w, D, s.DP * 4, s.outRow, online)}(mixed, out, rows${online ? ", alpha" : ""});`);
-          if (k.has("lse")) w.line(`memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`);
+        emitQueries(w, s, k.target, T, {
+          query: `x + <usize>h * ${D * 4}`, queryRow: s.qkvRow, out: `mine + <usize>h * ${D * 4}`, outRow: s.outRow, count: `${T}`, most: T,
+          start: "0", keys: `${T}`, across: "k_across", panels: "v_panels", panelRows: positions,
+          ...(k.has("lse") && { lse: () => w.line(`memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`) }),
         });
         if (k.has("lse") && s.lseRow > d.R * 4) {
           w.block(`if (sequence == ${s.B - 1})`, () => emitZeroPadding(w, `${at.lse} + <usize>h * ${s.lseRow}`, d.R, s.lseRow, "1"));

@@ -20,7 +20,7 @@ const isDirect = (s: Sizes): boolean => s.D % s.NR === 0;
 /** One block is all: products may overwrite. Otherwise they add to zeros. */
 const isSingle = (s: Sizes): boolean => s.T <= s.QB && s.T <= s.KB && s.group === 1;
 
-const scratchOf = (s: Sizes) => {
+const areasOf = (s: Sizes) => {
   const positions = ceilTo(s.T, PANEL), rows = ceilTo(s.QB, 4), block = rows * s.KB * 4, direct = isDirect(s);
   return areas({
     mask: MASK_BYTES, k_across: positions * s.D * 4, v_across: positions * s.D * 4, k_panels: positions * s.DP * 4,
@@ -61,13 +61,13 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
   },
   tiles: ({ }, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
-  scratch: (d, k) => scratchOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
+  scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {
     const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number), { T, D, G, H } = s;
     const direct = isDirect(s), single = isSingle(s), positions = ceilTo(T, PANEL), tail = T % s.MR, mode = single ? "set" : "add";
     // where a head's gradients are summed: in d_qkv itself, or in scratch when a head's columns are not whole vectors
     const sumRow = direct ? s.qkvRow : s.DP * 4, copy = (): string => copyRowsFunction(w, D, s.DP * 4, s.qkvRow, false);
-    for (const [name, offset] of scratchOf(s).offsets) if (direct ? !["d_q", "d_k", "d_v"].includes(name) : true) w.line(`const ${name} = scratch + ${offset};`);
+    for (const [name, offset] of areasOf(s).offsets) if (direct ? !["d_q", "d_k", "d_v"].includes(name) : true) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
     fillMask(w, "mask");
     w.block(`for (let task = first; task < last; task++)`, () => {

@@ -34,7 +34,7 @@ export function emitEndOfRow(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "
 /** Scores between what row r may see and `end` will count as nothing. */
 export function emitHide(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys" | "ahead">, row: string): void {
   if (s.causal) w.line(`${hideFunction(w)}(${row}, min(${ahead} + r + 1, ${keys}), end, mask);`);
-  else if (s.T % 8 !== 0) w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
+  else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0) w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
 }
 
 /** Online: the areas `shift` and `sum` hold earlier blocks' results. Otherwise this block is all there is. */

@@ -1,0 +1,67 @@
+/**
+ * One head's queries against packed keys and values, block by block: what `attention` and `attention_cached` share.
+ * How many queries and keys there are, and where the first query stands among the keys, may be numbers or names of i32 locals.
+ */
+import type { Target } from "../../op.ts";
+import type { Writer } from "../../writer.ts";
+import { copyRowsFunction, zeroBytes } from "./copy.ts";
+import { emitFromKeys, emitScores } from "./products.ts";
+import { MASK_BYTES } from "./rows.ts";
+import { ceilTo, type Sizes } from "./sizes.ts";
+import { emitEnds, emitSoftmax, emitStart, statistics } from "./softmax.ts";
+
+export interface Queries {
+  /** Address of Q[queries,D] and its row's bytes; the same of out[queries,D]. */
+  readonly query: string;
+  readonly queryRow: number;
+  readonly out: string;
+  readonly outRow: number;
+  /** Queries: how many (i32), a multiple of MR or `most`; and how many at the most. */
+  readonly count: string;
+  readonly most: number;
+  /** Position of the first query, and how many keys there are. */
+  readonly start: string;
+  readonly keys: string;
+  /** Addresses of K across [keys/16][D][16] and V in panels [D/16][panelRows][16]. */
+  readonly across: string;
+  readonly panels: string;
+  readonly panelRows: number;
+  /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
+  readonly lse?: (w: Writer) => void;
+}
+
+/** Areas in scratch: their names are locals of the kernel. */
+export const queryAreas = (s: Sizes) => ({ mask: MASK_BYTES, scores: ceilTo(s.QB, 4) * s.KB * 4, ...statistics(s), mixed: s.QB * s.DP * 4 });
+
+/** `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block to block. */
+export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
+  const online = positions > s.KB, direct = !online && s.D % s.NR === 0, tail = p.most % s.MR;
+  const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
+    const block = { rows: "rows", keys, ahead, tail };
+    emitScores(w, s, { ...block, a: "q_rows", aRow: p.queryRow, b: p.across, c: "scores", firstKey });
+    emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
+    if (!online) emitEnds(w, "rows", p.lse !== undefined);
+    const to = direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 };
+    emitFromKeys(w, s, { ...block, ...to, scores: "scores", b: p.panels, panelRows: p.panelRows, firstKey, mode: online ? "fade" : "scaled", alpha: "alpha" });
+  };
+  w.block(`for (let q = 0; q < ${p.count}; q += ${s.QB})`, () => {
+    w.line(`const rows = min(${s.QB}, ${p.count} - q);`);
+    w.line(`const q_rows = ${p.query} + <usize>q * ${p.queryRow}; // Q[rows,${s.D}]`);
+    w.line(`const out_rows = ${p.out} + <usize>q * ${p.outRow}; // out[rows,${s.D}]`);
+    const position = p.start === "0" ? "q" : `${p.start} + q`;
+    if (online) {
+      emitStart(w, s);
+      w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
+      w.block(`for (let first_key = 0; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${s.KB})`, () => {
+        w.line(`const ahead = ${position} - first_key, keys = min(${s.KB}, ${p.keys} - first_key);`);
+        keyBlock("first_key", "ahead", "keys");
+      });
+      emitEnds(w, "rows", p.lse !== undefined);
+    } else {
+      w.line(`const ahead = ${position};`);
+      keyBlock("0", "ahead", p.keys);
+    }
+    if (!direct) w.line(`${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, rows${online ? ", alpha" : ""});`);
+    p.lse?.(w);
+  });
+}
