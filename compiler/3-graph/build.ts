@@ -7,6 +7,7 @@
 import type { Assignment, Expression, Model, Part } from "../2-check/model.ts";
 import { HYPER_FLOATS } from "../control.ts";
 import type { Attrs, Op } from "../op.ts";
+import { cacheShapes } from "../ops/attention_cached.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import { each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
 
