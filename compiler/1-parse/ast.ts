@@ -1,0 +1,71 @@
+/**
+ * The syntax tree: what was written, each node with its place. Nothing is decided here about what is right.
+ *
+ *   file   = model*
+ *   model  = name, like?, item*
+ *   item   = setting | let | embed | layer | output | tokenizer | section | expect
+ *   value  = number | flag | word | call | sum | product | negative
+ *
+ * Sums and products are lists, not left-deep trees: a spec with a thousand terms is no deeper than one with two.
+ * Where recovery from a syntax error left a hole, `value` is undefined or the node is missing.
+ */
+import type { Span } from "../diagnostics/span.ts";
+
+export interface Word {
+  readonly kind: "word";
+  readonly text: string;
+  readonly span: Span;
+}
+
+export type Value =
+  | { readonly kind: "number"; readonly value: number; readonly span: Span }
+  | { readonly kind: "flag"; readonly value: boolean; readonly span: Span }
+  | Word
+  | { readonly kind: "call"; readonly callee: Word; readonly args: readonly Argument[]; readonly span: Span }
+  | { readonly kind: "sum"; readonly terms: readonly Term[]; readonly span: Span }
+  | { readonly kind: "product"; readonly factors: readonly Factor[]; readonly span: Span }
+  | { readonly kind: "negative"; readonly value: Value; readonly span: Span };
+
+/** The first term's sign is "+". */
+export interface Term { readonly sign: "+" | "-"; readonly value: Value }
+/** The first factor's sign is "*". */
+export interface Factor { readonly sign: "*" | "/" | "%"; readonly value: Value }
+/** `name` is missing for the argument that is the part's input. */
+export interface Argument { readonly name?: Word; readonly value: Value; readonly span: Span }
+
+export interface Setting {
+  readonly kind: "setting";
+  readonly key: Word;
+  readonly value: Value | undefined;
+  readonly span: Span;
+}
+
+export interface AssignmentNode {
+  readonly target: Word;
+  readonly sign: "=" | "+=";
+  readonly value: Value;
+  readonly span: Span;
+}
+
+export type Item =
+  | Setting
+  | { readonly kind: "let"; readonly name: Word; readonly value: Value; readonly span: Span }
+  | { readonly kind: "embed"; readonly terms: readonly Word[]; readonly span: Span }
+  | { readonly kind: "layer"; readonly assignments: readonly AssignmentNode[]; readonly span: Span }
+  | { readonly kind: "output"; readonly value: Value; readonly span: Span }
+  | { readonly kind: "tokenizer"; readonly name: Word; readonly span: Span }
+  | { readonly kind: "section"; readonly section: "train" | "sample"; readonly settings: readonly Setting[]; readonly span: Span }
+  | { readonly kind: "expect"; readonly fact: Word; readonly value: Value; readonly span: Span };
+
+export interface ModelNode {
+  readonly name: Word;
+  readonly like?: Word;
+  readonly items: readonly Item[];
+  readonly span: Span;
+  /** A syntax error lies inside: what is missing here may only have been skipped. */
+  readonly broken: boolean;
+}
+
+export interface FileNode {
+  readonly models: readonly ModelNode[];
+}

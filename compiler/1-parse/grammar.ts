@@ -1,0 +1,197 @@
+/**
+ * THE grammar. Line ends mean nothing, with one exception: a setting's value begins on the line of its key,
+ * so that a forgotten value is noticed where it was forgotten.
+ */
+import { CstParser, EOF, type TokenType } from "chevrotain";
+import * as t from "./tokens.ts";
+
+const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
+
+class SpecParser extends CstParser {
+  constructor() {
+    super(t.tokens, { nodeLocationTracking: "full", recoveryEnabled: true, maxLookahead: 2 });
+    this.performSelfAnalysis();
+  }
+
+  /** file = model* */
+  readonly file = this.RULE("file", () => {
+    this.MANY(() => this.SUBRULE(this.model));
+  });
+
+  /** model = "model" model-name ( "like" model-name )? "{" item* "}" */
+  readonly model = this.RULE("model", () => {
+    this.CONSUME(t.Model);
+    this.CONSUME(t.ModelName, { LABEL: "name" });
+    this.OPTION(() => {
+      this.CONSUME(t.Like);
+      this.CONSUME1(t.ModelName, { LABEL: "like" });
+    });
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => this.SUBRULE(this.item));
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** item = setting | let | embed | layer | output | tokenizer | train | sample | expect */
+  readonly item = this.RULE("item", () => {
+    this.OR([
+      { ALT: () => this.SUBRULE(this.setting) },
+      { ALT: () => this.SUBRULE(this.let) },
+      { ALT: () => this.SUBRULE(this.embed) },
+      { ALT: () => this.SUBRULE(this.layer) },
+      { ALT: () => this.SUBRULE(this.output) },
+      { ALT: () => this.SUBRULE(this.tokenizer) },
+      { ALT: () => this.SUBRULE(this.section) },
+      { ALT: () => this.SUBRULE(this.expect) },
+    ]);
+  });
+
+  /** setting = name value        (both on one line; a sign between them is accepted here, and refused with a better message in build.ts) */
+  readonly setting = this.RULE("setting", () => {
+    const key = this.CONSUME(t.Name, { LABEL: "key" });
+    this.OPTION1(() => this.OR([
+      { ALT: () => this.CONSUME(t.Equals, { LABEL: "sign" }) },
+      { ALT: () => this.CONSUME(t.Colon, { LABEL: "sign" }) },
+      { ALT: () => this.CONSUME(t.PlusEquals, { LABEL: "sign" }) },
+    ]));
+    this.OPTION({ GATE: () => this.LA(1).startLine === key.startLine, DEF: () => this.SUBRULE(this.value) });
+  });
+
+  /** let = "let" name "=" value */
+  readonly let = this.RULE("let", () => {
+    this.CONSUME(t.Let);
+    this.CONSUME(t.Name, { LABEL: "name" });
+    this.CONSUME(t.Equals);
+    this.SUBRULE(this.value);
+  });
+
+  /** embed = "embed" name ( "+" name )* */
+  readonly embed = this.RULE("embed", () => {
+    this.CONSUME(t.Embed);
+    this.CONSUME(t.Name, { LABEL: "term" });
+    this.MANY(() => {
+      this.CONSUME(t.Plus);
+      this.CONSUME1(t.Name, { LABEL: "term" });
+    });
+  });
+
+  /** layer = "layer" "{" assignment* "}" */
+  readonly layer = this.RULE("layer", () => {
+    this.CONSUME(t.Layer);
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => this.SUBRULE(this.assignment));
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** assignment = name ( "=" | "+=" ) value */
+  readonly assignment = this.RULE("assignment", () => {
+    this.CONSUME(t.Name, { LABEL: "target" });
+    this.OR([
+      { ALT: () => this.CONSUME(t.Equals, { LABEL: "sign" }) },
+      { ALT: () => this.CONSUME(t.PlusEquals, { LABEL: "sign" }) },
+    ]);
+    this.SUBRULE(this.value);
+  });
+
+  /** output = "output" value */
+  readonly output = this.RULE("output", () => {
+    this.CONSUME(t.Output);
+    this.SUBRULE(this.value);
+  });
+
+  /** tokenizer = "tokenizer" name */
+  readonly tokenizer = this.RULE("tokenizer", () => {
+    this.CONSUME(t.Tokenizer);
+    this.CONSUME(t.Name, { LABEL: "name" });
+  });
+
+  /** section = ( "train" | "sample" ) "{" setting* "}" */
+  readonly section = this.RULE("section", () => {
+    this.OR([
+      { ALT: () => this.CONSUME(t.Train, { LABEL: "section" }) },
+      { ALT: () => this.CONSUME(t.Sample, { LABEL: "section" }) },
+    ]);
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => this.SUBRULE(this.setting));
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** expect = "expect" name value */
+  readonly expect = this.RULE("expect", () => {
+    this.CONSUME(t.Expect);
+    this.CONSUME(t.Name, { LABEL: "fact" });
+    this.SUBRULE(this.value);
+  });
+
+  /** value = product ( ( "+" | "-" ) product )* */
+  readonly value = this.RULE("value", () => {
+    this.SUBRULE(this.product, { LABEL: "operand" });
+    this.MANY(() => {
+      this.OR([
+        { ALT: () => this.CONSUME(t.Plus, { LABEL: "sign" }) },
+        { ALT: () => this.CONSUME(t.Minus, { LABEL: "sign" }) },
+      ]);
+      this.SUBRULE1(this.product, { LABEL: "operand" });
+    });
+  });
+
+  /** product = factor ( ( "*" | "/" | "%" ) factor )* */
+  readonly product = this.RULE("product", () => {
+    this.SUBRULE(this.factor, { LABEL: "operand" });
+    this.MANY(() => {
+      this.OR([
+        { ALT: () => this.CONSUME(t.Times, { LABEL: "sign" }) },
+        { ALT: () => this.CONSUME(t.Divide, { LABEL: "sign" }) },
+        { ALT: () => this.CONSUME(t.Remainder, { LABEL: "sign" }) },
+      ]);
+      this.SUBRULE1(this.factor, { LABEL: "operand" });
+    });
+  });
+
+  /** factor = "-"* ( number | "true" | "false" | call | name | "(" value ")" ) */
+  readonly factor = this.RULE("factor", () => {
+    this.MANY(() => this.CONSUME(t.Minus));
+    this.OR([
+      { ALT: () => this.CONSUME(t.Number, { LABEL: "number" }) },
+      { ALT: () => this.CONSUME(t.BadNumber, { LABEL: "number" }) },
+      { ALT: () => this.CONSUME(t.True, { LABEL: "flag" }) },
+      { ALT: () => this.CONSUME(t.False, { LABEL: "flag" }) },
+      { ALT: () => this.SUBRULE(this.call) },
+      // "x +=" and then "h = …" on the next line: the value is missing, it is not "h"
+      { GATE: () => !assigns.has(this.LA(2).tokenType), ALT: () => this.CONSUME(t.Name, { LABEL: "word" }) },
+      { ALT: () => this.SUBRULE(this.group) },
+    ]);
+  });
+
+  /** group = "(" value ")" */
+  readonly group = this.RULE("group", () => {
+    this.CONSUME(t.OpenParen);
+    this.SUBRULE(this.value);
+    this.CONSUME(t.CloseParen);
+  });
+
+  /** call = name "(" ( argument ( "," argument )* )? ")" */
+  readonly call = this.RULE("call", () => {
+    this.CONSUME(t.Name, { LABEL: "callee" });
+    this.CONSUME(t.OpenParen);
+    this.MANY_SEP({ SEP: t.Comma, DEF: () => this.SUBRULE(this.argument) });
+    this.CONSUME(t.CloseParen);
+  });
+
+  /** argument = ( name ":" )? value */
+  readonly argument = this.RULE("argument", () => {
+    this.OPTION(() => {
+      this.CONSUME(t.Name, { LABEL: "name" });
+      this.CONSUME(t.Colon);
+    });
+    this.SUBRULE(this.value);
+  });
+
+  /** override = value, and nothing after it: what follows "=" in `--set width=256`. */
+  readonly override = this.RULE("override", () => {
+    this.SUBRULE(this.value);
+    this.CONSUME(EOF as TokenType);
+  });
+}
+
+/** One instance; setting `input` resets it. */
+export const parser = new SpecParser();

@@ -1,0 +1,76 @@
+/** Text → syntax tree and diagnostics. Never throws, whatever the text: limits are checked before the parser recurses. */
+import type { IToken } from "chevrotain";
+import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
+import type { Source, Span } from "../diagnostics/span.ts";
+import type { FileNode, Value } from "./ast.ts";
+import { checkBrackets } from "./brackets.ts";
+import { buildModel, buildValue, type Building } from "./build.ts";
+import { parser } from "./grammar.ts";
+import { reportLexing, reportParsing } from "./syntax-errors.ts";
+import { lexer, ModelName, Name } from "./tokens.ts";
+
+export const MAX_CHARACTERS = 1 << 20;
+export const MAX_NAME = 64;
+export const MAX_MODELS = 1000;
+
+export interface Parsed {
+  readonly file: FileNode;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function parse(text: string): Parsed {
+  const diagnostics: Diagnostic[] = [];
+  const report: Reporter = (code, span, facts, notes) => void diagnostics.push(diagnostic(code, span, facts, notes));
+  const b: Building = { place: (start, end) => ({ start, end }), report };
+  const nothing: Parsed = { file: { models: [] }, diagnostics };
+
+  if (text.length > MAX_CHARACTERS) {
+    report("E0107", b.place(MAX_CHARACTERS, MAX_CHARACTERS), { length: text.length, limit: MAX_CHARACTERS });
+    return nothing;
+  }
+  const tokens = readTokens(text, 0, b);
+  const brackets = checkBrackets(tokens, b.place, report);
+  if (brackets.tooDeep) return nothing;
+
+  parser.input = tokens;
+  const cst = parser.file();
+  reportParsing(parser.errors, tokens, text, brackets, b.place, report);
+  const nodes = cst.children["model"] ?? [];
+  if (nodes.length > MAX_MODELS) {
+    report("E0111", b.place(0, 0), { what: "models", count: nodes.length, limit: MAX_MODELS });
+    return nothing;
+  }
+  const wrong = diagnostics.map((d) => d.span);
+  const isBroken = (span: Span): boolean => wrong.some((w) => w.start >= span.start && w.start <= span.end);
+  const models = nodes.flatMap((n) => ("children" in n ? (buildModel(b, n, isBroken) ?? []) : []));
+  if (nodes.length === 0 && diagnostics.length === 0) report("E0110", b.place(0, 0), {});
+  return { file: { models }, diagnostics };
+}
+
+/** What stands behind "=" of `--set NAME=VALUE`; `from` is where it begins in `source`. */
+export function parseOverride(source: Source, from: number, report: Reporter): Value | undefined {
+  let failed = false;
+  const b: Building = {
+    place: (start, end) => ({ start, end, of: source }),
+    report(code, span, facts, notes) { failed = true; report(code, span, facts, notes); },
+  };
+  const tokens = readTokens(source.text.slice(from), from, b);
+  const brackets = checkBrackets(tokens, b.place, b.report);
+  if (brackets.tooDeep || failed) return undefined;
+  parser.input = tokens;
+  const cst = parser.override();
+  reportParsing(parser.errors, tokens, source.text, brackets, b.place, b.report);
+  const value = (cst?.children["value"] ?? [])[0];
+  return failed || !value || !("children" in value) ? undefined : buildValue(b, value);
+}
+
+function readTokens(text: string, shift: number, b: Building): IToken[] {
+  const { tokens, errors } = lexer.tokenize(text);
+  reportLexing(errors, text, (start, end) => b.place(start + shift, end + shift), b.report);
+  for (const token of tokens) {
+    if (shift > 0) { token.startOffset += shift; token.endOffset! += shift; }
+    if (token.image.length > MAX_NAME && (token.tokenType === Name || token.tokenType === ModelName))
+      b.report("E0108", b.place(token.startOffset, token.startOffset + token.image.length), { name: token.image, limit: MAX_NAME });
+  }
+  return tokens;
+}

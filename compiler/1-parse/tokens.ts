@@ -1,0 +1,49 @@
+/** THE table of tokens. Order matters: of two patterns that match, the earlier wins, unless `longer_alt` says otherwise. */
+import { createToken, Lexer, type IToken, type TokenType } from "chevrotain";
+
+export const Name = createToken({ name: "Name", label: "a name", pattern: /[A-Za-z][A-Za-z0-9_]*/ });
+
+const keyword = (word: string): TokenType => createToken({ name: word[0]!.toUpperCase() + word.slice(1), label: `\`${word}\``, pattern: new RegExp(word), longer_alt: Name });
+const sign = (name: string, text: string): TokenType => createToken({ name, label: `\`${text}\``, pattern: text });
+
+export const Model = keyword("model"), Like = keyword("like"), Let = keyword("let"), Embed = keyword("embed"), Layer = keyword("layer");
+export const Output = keyword("output"), Tokenizer = keyword("tokenizer"), Train = keyword("train"), Sample = keyword("sample");
+export const Expect = keyword("expect"), True = keyword("true"), False = keyword("false");
+
+/**
+ * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for after `model` and `like`.
+ */
+const MODEL_NAME = /(?!like\b)[A-Za-z][A-Za-z0-9_.-]*/y;
+export const ModelName = createToken({
+  name: "ModelName",
+  label: "a model's name",
+  line_breaks: false,
+  start_chars_hint: [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"],
+  pattern: (text: string, offset: number, before: IToken[]) => {
+    const last = before.at(-1)?.tokenType;
+    if (last !== Model && last !== Like) return null;
+    MODEL_NAME.lastIndex = offset;
+    return MODEL_NAME.exec(text);
+  },
+});
+
+/** "12abc", "1.2.3", "1__0": one wrong number, not a number followed by something else. */
+export const BadNumber = createToken({ name: "BadNumber", label: "a number", pattern: /\d[A-Za-z0-9_.]*/ });
+export const Number = createToken({ name: "Number", label: "a number", pattern: /\d+(?:_\d+)*(?:\.\d+(?:_\d+)*)?(?:[eE][+-]?\d+)?/, longer_alt: BadNumber });
+
+export const PlusEquals = sign("PlusEquals", "+="), Equals = sign("Equals", "="), Plus = sign("Plus", "+"), Minus = sign("Minus", "-");
+export const Times = sign("Times", "*"), Divide = sign("Divide", "/"), Remainder = sign("Remainder", "%"), Colon = sign("Colon", ":"), Comma = sign("Comma", ",");
+export const OpenBrace = sign("OpenBrace", "{"), CloseBrace = sign("CloseBrace", "}"), OpenParen = sign("OpenParen", "("), CloseParen = sign("CloseParen", ")");
+
+const Space = createToken({ name: "Space", pattern: /[ \t\r\n\uFEFF]+/, group: Lexer.SKIPPED, line_breaks: true });
+const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
+
+const keywords: readonly TokenType[] = [Model, Like, Let, Embed, Layer, Output, Tokenizer, Train, Sample, Expect, True, False];
+const signs: readonly TokenType[] = [
+  PlusEquals, Equals, Plus, Minus, Times, Divide, Remainder, Colon, Comma, OpenBrace, CloseBrace, OpenParen, CloseParen,
+];
+
+export const tokens: TokenType[] = [Space, Comment, ModelName, ...keywords, Name, Number, BadNumber, ...signs];
+export const keywordNames: readonly string[] = keywords.map((k) => k.name.toLowerCase());
+
+export const lexer = new Lexer(tokens, { positionTracking: "full", ensureOptimizations: false });

@@ -1,0 +1,55 @@
+/**
+ * What a setting or an option takes. The tables in settings.ts and parts.ts are made of these; the checker, the language reference and
+ * the messages all read the same rows.
+ */
+
+/** Numbers that a default may depend on, by the names of the settings. A default over a number that is missing is itself missing. */
+export type Known = Readonly<Record<string, number | undefined>>;
+
+interface FieldBase<T> {
+  readonly doc: string;
+  /** Missing: the setting must be given. */
+  readonly initial?: (known: Known) => T;
+  /** The default in words, for the reference: "4 * width". */
+  readonly shown?: string;
+}
+
+export interface NumberField extends FieldBase<number> {
+  readonly kind: "whole" | "real";
+  readonly min: number;
+  readonly max: number;
+  /** `min` itself is excluded. */
+  readonly above?: boolean;
+}
+export interface FlagField extends FieldBase<boolean> {
+  readonly kind: "flag";
+}
+export interface WordField<W extends string = string> extends FieldBase<W> {
+  readonly kind: "word";
+  readonly words: readonly W[];
+  /** Words that will mean something later, and what to use now. */
+  readonly later?: Readonly<Record<string, string>>;
+}
+export type Field = NumberField | FlagField | WordField;
+export type Fields = Readonly<Record<string, Field>>;
+
+/** The checked values of a table of fields. */
+export type ValuesOf<F extends Fields> = { -readonly [K in keyof F]: F[K] extends NumberField ? number : F[K] extends FlagField ? boolean : F[K] extends WordField<infer W> ? W : never };
+
+type Default<T> = T | readonly [shown: string, initial: (known: Known) => T];
+
+/** `given` is a constant, or its words and the rule; undefined = must be given. */
+function defaults<T extends number | boolean | string>(given: Default<T> | undefined): { initial?: (known: Known) => T; shown?: string } {
+  if (given === undefined) return {};
+  if (typeof given === "object") return { shown: given[0], initial: given[1] };
+  return { shown: `${given}`, initial: () => given };
+}
+
+export const whole = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ kind: "whole", doc, min, max, ...defaults(given) });
+export const real = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ kind: "real", doc, min, max, ...defaults(given) });
+/** A real number greater than `min`. */
+export const realAbove = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ ...real(doc, min, max, given), above: true });
+export const flag = (doc: string, given?: Default<boolean>): FlagField => ({ kind: "flag", doc, ...defaults(given) });
+export const word = <W extends string>(doc: string, words: readonly W[], given?: Default<W>, later?: Readonly<Record<string, string>>): WordField<W> => ({
+  kind: "word", doc, words, ...defaults<W>(given), ...(later ? { later } : {}),
+});

@@ -1,0 +1,168 @@
+/** `like`: a model is its ancestors' items, oldest first, each replaced by what a younger one says. Expectations are not inherited: they are facts about one model. */
+import type { Item, ModelNode, Setting, Word } from "../1-parse/ast.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import type { Reporter } from "../diagnostics/report.ts";
+import type { Span } from "../diagnostics/span.ts";
+import { isPart } from "./parts.ts";
+import type { Binding } from "./scope.ts";
+import { laterSettings, otherNames, sampleFields, sectionFields, sizeFields, trainFields } from "./settings.ts";
+
+type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
+
+/** What one model says itself. */
+export interface Said {
+  readonly sizes: ReadonlyMap<string, Binding>;
+  readonly train: ReadonlyMap<string, Binding>;
+  readonly sample: ReadonlyMap<string, Binding>;
+  readonly embed?: ItemOf<"embed">;
+  readonly layer?: ItemOf<"layer">;
+  readonly output?: ItemOf<"output">;
+  readonly tokenizer?: Word;
+}
+
+/** A model with what it inherits. */
+export interface Whole extends Said {
+  readonly node: ModelNode;
+  readonly expects: readonly ItemOf<"expect">[];
+  /** A syntax error lies in it or in an ancestor: something may be missing that was written. */
+  readonly broken: boolean;
+}
+
+const MAX_ANCESTORS = 64;
+
+/** Models in the order of the text. Those whose `like` leads nowhere are left out, and reported. */
+export function inherit(models: readonly ModelNode[], report: Reporter): Whole[] {
+  const byName = new Map<string, ModelNode>();
+  for (const model of models) {
+    const first = byName.get(model.name.text);
+    if (first) report("E0332", model.name.span, { name: model.name.text }, [{ text: "the first is here", span: first.name.span }]);
+    else byName.set(model.name.text, model);
+  }
+  const said = new Map(models.map((m) => [m, readItems(m, report)]));
+  const names = [...byName.keys()];
+  return models.flatMap((node) => {
+    const line = ancestry(node, byName, names, report);
+    if (!line) return [];
+    const whole = line.map((m): Said => said.get(m)!).reduce((younger, older) => merge(older, younger));
+    return [{ ...whole, node, expects: said.get(node)!.expects, broken: line.some((m) => m.broken) }];
+  });
+}
+
+/** The model, its parent, its parent's parent … */
+function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, names: readonly string[], report: Reporter): ModelNode[] | undefined {
+  const line = [node], seen = new Set([node.name.text]);
+  for (let at = node; at.like; ) {
+    const parent = byName.get(at.like.text);
+    if (!parent) {
+      const others = names.filter((n) => n !== at.name.text);
+      report("E0330", at.like.span, { name: at.like.text, nearest: nearest(at.like.text, others), models: others });
+      return undefined;
+    }
+    if (seen.has(parent.name.text)) {
+      const start = line.findIndex((m) => m.name.text === parent.name.text);
+      // every model of the circle finds it: tell it once, at the first of them in the text
+      const circle = line.slice(start), first = circle.reduce((a, b) => (a.span.start < b.span.start ? a : b));
+      const turned = [...circle.slice(circle.indexOf(first)), ...circle.slice(0, circle.indexOf(first)), first];
+      report("E0331", first.like!.span, { chain: turned.map((m) => `\`${m.name.text}\``) });
+      return undefined;
+    }
+    if (line.length >= MAX_ANCESTORS) {
+      report("E0111", at.like.span, { what: "models that are like one another in a row", count: line.length + 1, limit: MAX_ANCESTORS });
+      return undefined;
+    }
+    seen.add(parent.name.text);
+    line.push(parent);
+    at = parent;
+  }
+  return line;
+}
+
+const merge = (older: Said, younger: Said): Said => ({
+  ...older, ...younger,
+  sizes: new Map([...older.sizes, ...younger.sizes]),
+  train: new Map([...older.train, ...younger.train]),
+  sample: new Map([...older.sample, ...younger.sample]),
+});
+
+function readItems(model: ModelNode, report: Reporter): Said & { readonly expects: ItemOf<"expect">[] } {
+  const sizes = new Map<string, Binding>(), sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
+  const once = new Map<string, Span>();
+  const first = (what: string, span: Span): boolean => {
+    const before = once.get(what);
+    if (before) report("E0206", span, { what }, [{ text: "the first is here", span: before }]);
+    else once.set(what, span);
+    return !before;
+  };
+  const single: { embed?: ItemOf<"embed">; layer?: ItemOf<"layer">; output?: ItemOf<"output">; tokenizer?: Word } = {};
+  const expects: ItemOf<"expect">[] = [];
+  for (const item of model.items) {
+    switch (item.kind) {
+      case "setting":
+        if (knownSize(item, report) && first(item.key.text, item.key.span)) sizes.set(item.key.text, { kind: "setting", key: item.key, value: item.value });
+        break;
+      case "let":
+        if (freeName(item.name, report) && first(item.name.text, item.name.span)) sizes.set(item.name.text, { kind: "let", key: item.name, value: item.value });
+        break;
+      case "section":
+        if (!first(item.section, keywordSpan(item))) break;
+        for (const s of item.settings) {
+          const { text } = s.key;
+          if (!knownIn(item.section, s, report)) continue;
+          if (first(`${item.section} ${text}`, s.key.span)) sections[item.section].set(text, { kind: "setting", key: s.key, value: s.value });
+        }
+        break;
+      case "embed": if (first("embed", keywordSpan(item))) single.embed = item; break;
+      case "layer": if (first("layer", keywordSpan(item))) single.layer = item; break;
+      case "output": if (first("output", keywordSpan(item))) single.output = item; break;
+      case "tokenizer": if (first("tokenizer", keywordSpan(item))) single.tokenizer = item.name; break;
+      case "expect": if (first(`expect ${item.fact.text}`, item.fact.span)) expects.push(item); break;
+    }
+  }
+  return { sizes, ...sections, ...single, expects };
+}
+
+/** The word that begins an item: where "given twice" points. */
+function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" }>): Span {
+  const keyword = item.kind === "section" ? item.section : item.kind;
+  return { ...item.span, end: item.span.start + keyword.length };
+}
+
+function knownSize({ key }: Setting, report: Reporter): boolean {
+  const name = key.text;
+  if (Object.hasOwn(sizeFields, name)) return true;
+  const own = [...Object.keys(sizeFields), "tokenizer", "embed", "layer", "output", "train", "sample", "expect"];
+  const section = Object.hasOwn(trainFields, other(name) ?? name) ? "train" : Object.hasOwn(sampleFields, other(name) ?? name) ? "sample" : undefined;
+  if (Object.hasOwn(laterSettings, name)) report("E0220", key.span, { what: `\`${name}\``, instead: laterSettings[name] });
+  else report("E0202", key.span, {
+    key: name, where: "a model", nearest: other(name) ?? nearest(name, own),
+    help: other(name) && !section ? undefined : section ? `it belongs in \`${section} { ${other(name) ?? name} … }\`` : isPart(name) ? "parts belong in `layer { x += … }`" : undefined,
+  });
+  return false;
+}
+
+const other = (name: string): string | undefined => (Object.hasOwn(otherNames, name) ? otherNames[name] : undefined);
+
+function knownIn(section: "train" | "sample", { key }: Setting, report: Reporter): boolean {
+  const name = key.text, fields = sectionFields[section], elsewhere = section === "train" ? sampleFields : trainFields;
+  if (Object.hasOwn(fields, name)) return true;
+  if (Object.hasOwn(laterSettings, name)) report("E0220", key.span, { what: `\`${name}\``, instead: laterSettings[name] });
+  else report("E0202", key.span, {
+    key: name, where: `\`${section}\``, nearest: other(name) ?? nearest(name, Object.keys(fields)),
+    help: Object.hasOwn(sizeFields, name) ? "it belongs in the model itself" : Object.hasOwn(elsewhere, name) ? `it belongs in \`${section === "train" ? "sample" : "train"}\`` : undefined,
+  });
+  return false;
+}
+
+/** Names that equations and lets may not take. */
+export function takenName(name: string): string | undefined {
+  if (Object.hasOwn(sizeFields, name)) return "a setting";
+  if (isPart(name)) return "a part";
+  return undefined;
+}
+
+function freeName(name: Word, report: Reporter): boolean {
+  const what = name.text === "x" ? "the value of the equations" : takenName(name.text);
+  if (what === undefined) return true;
+  report("E0218", name.span, { name: name.text, what, help: what === "a setting" ? `write \`${name.text} …\` without \`let\`` : "choose another name" });
+  return false;
+}

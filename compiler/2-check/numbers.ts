@@ -1,0 +1,106 @@
+/** Arithmetic over settings and lets, and the reading of one value as a field wants it. Wrong values are reported once, and undefined from then on. */
+import type { Value, Word } from "../1-parse/ast.ts";
+import { quoted } from "../diagnostics/message.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import type { Reporter } from "../diagnostics/report.ts";
+import type { Field, WordField } from "./fields.ts";
+
+/** The numbers that a name may stand for. */
+export interface Numbers {
+  /** undefined: unknown or wrong, and reported. */
+  number(name: Word): number | undefined;
+}
+
+export type Plain = number | boolean | string;
+
+export function readField(key: string, field: Field, value: Value, numbers: Numbers, report: Reporter): Plain | undefined {
+  switch (field.kind) {
+    case "flag": return readFlag(key, value, report);
+    case "word": return readWord(key, field, value, report);
+    case "whole":
+    case "real": {
+      const n = readNumber(key, value, numbers, report);
+      if (n === undefined) return undefined;
+      if (n < field.min || n > field.max || (field.above && n === field.min)) {
+        report("E0204", value.span, { key, value: n, min: field.min, max: field.max, ...(field.above ? { above: true } : {}) });
+        return undefined;
+      }
+      if (field.kind === "whole" && !Number.isSafeInteger(n)) {
+        report("E0205", value.span, { key, value: n });
+        return undefined;
+      }
+      return n;
+    }
+  }
+}
+
+function readFlag(key: string, value: Value, report: Reporter): boolean | undefined {
+  if (value.kind === "flag") return value.value;
+  report("E0207", value.span, { key, wanted: "true or false", found: describe(value), help: undefined });
+  return undefined;
+}
+
+function readWord(key: string, field: WordField, value: Value, report: Reporter): string | undefined {
+  if (value.kind !== "word") {
+    report("E0207", value.span, { key, wanted: "a word", found: describe(value), help: `use one of ${field.words.join(", ")}` });
+    return undefined;
+  }
+  if (field.words.includes(value.text)) return value.text;
+  const later = field.later && Object.hasOwn(field.later, value.text) ? field.later[value.text] : undefined;
+  report("E0208", value.span, { key, word: value.text, words: field.words, nearest: nearest(value.text, field.words), help: later });
+  return undefined;
+}
+
+/** A number for `key`, of any size. */
+export function readNumber(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
+  const n = evaluate(key, value, numbers, report);
+  if (n === undefined) return undefined;
+  if (Number.isFinite(n)) return n === 0 ? 0 : n; // −0 is 0
+  report("E0211", value.span, { what: Number.isNaN(n) ? "this has no value" : "this is larger than 1e308" });
+  return undefined;
+}
+
+function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
+  const inner = (v: Value): number | undefined => evaluate(key, v, numbers, report);
+  switch (value.kind) {
+    case "number": return value.value;
+    case "word": return numbers.number(value);
+    case "negative": {
+      const n = inner(value.value);
+      return n === undefined ? undefined : -n;
+    }
+    case "sum": {
+      const terms = value.terms.map((t) => ({ ...t, n: inner(t.value) }));
+      return terms.reduce<number | undefined>((sum, t) => (sum === undefined || t.n === undefined ? undefined : t.sign === "+" ? sum + t.n : sum - t.n), 0);
+    }
+    case "product": {
+      const factors = value.factors.map((f) => ({ ...f, n: inner(f.value) }));
+      let product: number | undefined = 1;
+      for (const f of factors) {
+        if (product === undefined || f.n === undefined) product = undefined;
+        else if (f.sign === "*") product *= f.n;
+        else if (f.n === 0) {
+          report("E0211", f.value.span, { what: f.sign === "/" ? "division by zero" : "remainder of a division by zero" });
+          product = undefined;
+        } else product = f.sign === "/" ? product / f.n : product % f.n;
+      }
+      return product;
+    }
+    case "flag":
+    case "call":
+      report("E0207", value.span, { key, wanted: "a number", found: describe(value), help: value.kind === "call" ? "parts belong in `layer` and `output`" : undefined });
+      return undefined;
+  }
+}
+
+export function describe(value: Value): string {
+  switch (value.kind) {
+    case "number": return `the number ${value.value}`;
+    case "flag": return `\`${value.value}\``;
+    case "word": return quoted(value.text);
+    case "call": return quoted(`${value.callee.text}(…)`);
+    case "sum":
+    case "product":
+    case "negative": return "arithmetic";
+  }
+}

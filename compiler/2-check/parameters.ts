@@ -1,0 +1,71 @@
+/** Parameter count by formula: which tensors a model has, part by part. The graph builder makes the same tensors; a test holds the two together. */
+import type { Expression, Model, Part } from "./model.ts";
+
+export interface ParameterTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+export interface PartCount {
+  /** "embed", "layer" or "output". */
+  readonly section: "embed" | "layer" | "output";
+  readonly name: string;
+  readonly tensors: readonly ParameterTensor[];
+  /** Parameters of one, and how many there are (layers). */
+  readonly each: number;
+  readonly times: number;
+  readonly total: number;
+}
+
+const tensor = (name: string, ...shape: number[]): ParameterTensor => ({ name, shape });
+const when = (condition: boolean, ...tensors: ParameterTensor[]): ParameterTensor[] => (condition ? tensors : []);
+const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b, 1);
+
+/** A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. */
+export function partTensors(part: Part): ParameterTensor[] {
+  switch (part.part) {
+    case "layernorm":
+    case "rmsnorm":
+      return [...when(part.weight, tensor("weight", part.width)), ...when(part.bias, tensor("bias", part.width))];
+    case "attention": {
+      const inner = part.heads * part.headDim, qkv = inner + 2 * part.kvHeads * part.headDim;
+      return [
+        tensor("qkv.weight", part.width, qkv), ...when(part.bias, tensor("qkv.bias", qkv)),
+        tensor("out.weight", inner, part.width), ...when(part.bias, tensor("out.bias", part.width)),
+      ];
+    }
+    case "mlp":
+      return [
+        tensor("up.weight", part.width, part.hidden), ...when(part.bias, tensor("up.bias", part.hidden)),
+        tensor("down.weight", part.hidden, part.width), ...when(part.bias, tensor("down.bias", part.width)),
+      ];
+    case "linear":
+      return [...when(!part.tied, tensor("weight", part.width, part.out)), ...when(part.bias, tensor("bias", part.out))];
+  }
+}
+
+/** Parts in the order in which they are computed. */
+export function partsOf(expression: Expression): Part[] {
+  switch (expression.kind) {
+    case "value": return [];
+    case "add": return [...partsOf(expression.left), ...partsOf(expression.right)];
+    case "apply": return [...partsOf(expression.input), expression.part];
+  }
+}
+
+export const layerParts = (model: Pick<Model, "layer">): Part[] => model.layer.flatMap((a) => partsOf(a.value));
+
+export function parameterRows({ sizes, embed, layer, output }: Pick<Model, "sizes" | "embed" | "layer" | "output">): PartCount[] {
+  const row = (section: PartCount["section"], name: string, tensors: readonly ParameterTensor[], times: number): PartCount => {
+    const each = tensors.reduce((sum, t) => sum + elements(t), 0);
+    return { section, name, tensors, each, times, total: each * times };
+  };
+  return [
+    row("embed", "token", [tensor("weight", sizes.vocab, sizes.width)], 1),
+    ...(embed.position ? [row("embed", "position", [tensor("weight", sizes.context, sizes.width)], 1)] : []),
+    ...layerParts({ layer }).map((part) => row("layer", part.name, partTensors(part), sizes.layers)),
+    ...partsOf(output).map((part) => row("output", part.name, partTensors(part), 1)),
+  ];
+}
+
+export const parameterCount = (model: Pick<Model, "sizes" | "embed" | "layer" | "output">): number => parameterRows(model).reduce((sum, r) => sum + r.total, 0);

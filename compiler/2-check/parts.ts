@@ -1,0 +1,125 @@
+/** THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked part. To add a part: a row here, a variant in model.ts. */
+import { flag, realAbove, whole, word, type Fields, type ValuesOf } from "./fields.ts";
+import type { Activation, Part, PartKind } from "./model.ts";
+
+export interface PartSpec {
+  readonly doc: string;
+  /** The equation, in the field's words. */
+  readonly equation: string;
+  /** After which paper. */
+  readonly source: string;
+  readonly options: Fields;
+  readonly sections: readonly Section[];
+  /** Options that will mean something later, and what to do now. */
+  readonly later: Readonly<Record<string, string>>;
+  build(values: Readonly<Record<string, number | boolean | string>>, at: PartPlace): Part;
+  /** Width of the result. */
+  outWidth(part: Part): number;
+}
+
+export type Section = "layer" | "output";
+export interface PartPlace {
+  readonly name: string;
+  /** Width of the input. */
+  readonly width: number;
+}
+
+function definePart<F extends Fields>(spec: Omit<PartSpec, "options" | "build" | "outWidth" | "later"> & {
+  readonly options: F;
+  readonly later?: Readonly<Record<string, string>>;
+  build(values: ValuesOf<F>, at: PartPlace): Part;
+}): PartSpec {
+  return { later: {}, outWidth: (part) => (part.part === "linear" ? part.out : part.width), ...spec, build: (values, at) => spec.build(values as ValuesOf<F>, at) };
+}
+
+const BIG = 16_777_216;
+const everywhere: readonly Section[] = ["layer", "output"];
+const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
+
+/** Defaults see the settings by name, options that were given as `<option>_here`, the input's width as `input_width`, and `linear_out`. */
+export const parts = {
+  layernorm: definePart({
+    doc: "Brings every row to mean 0 and variance 1.",
+    equation: "weight · (x − mean) / √(variance + eps) + bias",
+    source: "Ba, Kiros & Hinton 2016",
+    sections: everywhere,
+    options: {
+      eps: realAbove("Added to the variance.", 0, 1, 1e-5),
+      weight: flag("A trained factor per column.", true),
+      bias: flag("A trained term per column.", true),
+    },
+    build: ({ eps, weight, bias }, { name, width }) => ({ part: "layernorm", name, width, eps, weight, bias }),
+  }),
+  rmsnorm: definePart({
+    doc: "Brings every row to a mean square of 1.",
+    equation: "weight · x / √(mean(x²) + eps) + bias",
+    source: "Zhang & Sennrich 2019",
+    sections: everywhere,
+    options: {
+      eps: realAbove("Added to the mean square.", 0, 1, 1e-5),
+      weight: flag("A trained factor per column.", true),
+      bias: flag("A trained term per column.", false),
+    },
+    build: ({ eps, weight, bias }, { name, width }) => ({ part: "rmsnorm", name, width, eps, weight, bias }),
+  }),
+  attention: definePart({
+    doc: "Every token looks at the tokens before it. Projects to queries, keys and values, and back to the width.",
+    equation: "softmax(Q Kᵀ / √head_dim) V, per head, then a projection",
+    source: "Vaswani et al. 2017; grouped queries: Ainslie et al. 2023",
+    sections: ["layer"],
+    options: {
+      heads: whole("Heads.", 1, 65_536, ["heads", ({ heads }) => heads!]),
+      kv_heads: whole("Heads of keys and values.", 1, 65_536, ["kv_heads; heads where that is given here", ({ heads_here, kv_heads }) => heads_here ?? kv_heads!]),
+      head_dim: whole("Width of a head.", 1, 65_536, [
+        "head_dim; width / heads where that is given here",
+        ({ heads_here, input_width, head_dim }) => (heads_here !== undefined ? input_width! / heads_here : head_dim!),
+      ]),
+      bias: flag("Biases in all four projections.", false),
+      causal: flag("Only earlier tokens and itself are seen.", true),
+    },
+    later: {
+      rope: "use learned positions for now: `embed token + position`",
+      window: "leave it out: every earlier token is seen",
+      qk_norm: "leave it out",
+      dropout: "leave it out",
+    },
+    build: ({ heads, kv_heads, head_dim, bias, causal }, { name, width }) => ({ part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal }),
+  }),
+  mlp: definePart({
+    doc: "Two linear maps with an activation between them.",
+    equation: "activation(x W₁ + b₁) W₂ + b₂",
+    source: "Vaswani et al. 2017",
+    sections: everywhere,
+    options: {
+      hidden: whole("Width between the two maps.", 1, BIG, ["4 * width", ({ input_width }) => 4 * input_width!]),
+      activation: word("gelu is the exact one (erf), gelu_tanh its approximation (Hendrycks & Gimpel 2016), relu2 the square of relu (So et al. 2021).", activations, "gelu_tanh", { swish: "it is called `silu` here" }),
+      bias: flag("Biases in both maps.", false),
+    },
+    later: { dropout: "leave it out" },
+    build: ({ hidden, activation, bias }, { name, width }) => ({ part: "mlp", name, width, hidden, activation, bias }),
+  }),
+  linear: definePart({
+    doc: "A linear map. Outermost in the output: to the vocabulary.",
+    equation: "x W + b",
+    source: "tied: Press & Wolf 2017",
+    sections: everywhere,
+    options: {
+      out: whole("Width of the result.", 1, BIG, ["width; vocab for the outermost of the output", ({ linear_out }) => linear_out!]),
+      bias: flag("A bias.", false),
+      tied: flag("The token embedding is the weight; only for the outermost linear of the output.", false),
+    },
+    build: ({ out, bias, tied }, { name, width }) => ({ part: "linear", name, width, out, bias, tied }),
+  }),
+} satisfies Record<PartKind, PartSpec>;
+
+export const partNames = Object.keys(parts) as readonly PartKind[];
+export const isPart = (name: string): name is PartKind => Object.hasOwn(parts, name);
+
+/** Parts and functions that are planned, and what to use now. */
+export const laterParts: Readonly<Record<string, string>> = {
+  swiglu: "use `mlp(x, activation: silu)` for now",
+  geglu: "use `mlp(x, activation: gelu)` for now",
+  experts: "use one `mlp`",
+  rope: "use learned positions for now: `embed token + position`",
+  dropout: "leave it out",
+};

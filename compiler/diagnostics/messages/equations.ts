@@ -1,0 +1,138 @@
+/** E03xx: parts, equations, and how models refer to each other. */
+import { either, message, near, quoted } from "../message.ts";
+
+export const equations = {
+  E0301: message<{ section: string; model: string; example: string }>({
+    title: "a piece of the model is missing",
+    text: ({ section, model }) => `model ${quoted(model)} has no ${quoted(section)}`,
+    help: ({ example }) => `add for example \`${example}\``,
+    explain: `A model needs three pieces: how tokens become vectors (embed), what a layer does to them (layer), and how they become a prediction
+(output). A model that is "like" another takes over what it does not say itself.`,
+    wrong: "model m { context 16 width 8 layers 1 heads 2 layer { x += mlp(x) } output linear(x) }",
+    right: "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
+  }),
+  E0302: message<{ part: string; parts: readonly string[]; nearest: string | undefined }>({
+    title: "an unknown part",
+    text: ({ part }) => `there is no part called ${quoted(part)}`,
+    help: ({ parts, nearest }) => near(nearest) ?? `the parts are ${either(parts)}`,
+    explain: `Parts are what equations are made of; compiler/LANGUAGE.md lists them with their options.`,
+    wrong: "layer { x += atention(x) }",
+    right: "layer { x += attention(x) }",
+  }),
+  E0303: message<{ part: string; option: string; options: readonly string[]; nearest: string | undefined; help: string | undefined }>({
+    title: "an option that the part does not have",
+    text: ({ part, option }) => `${part} has no option ${quoted(option)}`,
+    help: ({ options, nearest, help }) => help ?? near(nearest) ?? `its options are ${either(options)}`,
+    explain: `Each part has its own options; compiler/LANGUAGE.md lists them.`,
+    wrong: "layer { x += mlp(x, hiden: 32) }",
+    right: "layer { x += mlp(x, hidden: 32) }",
+  }),
+  E0304: message<{ part: string; inputs: number }>({
+    title: "a part takes one input",
+    text: ({ part, inputs }) => (inputs === 0 ? `${part} has no input` : `${part} takes one input, not ${inputs}`),
+    help: ({ part, inputs }) => (inputs === 0 ? `write \`${part}(x)\`` : "options are written with their name: `bias: true`"),
+    explain: `The first argument of a part, the one without a name, is what it works on. All others are options and have a name.`,
+    wrong: "layer { x += mlp(x, 32) }",
+    right: "layer { x += mlp(x, hidden: 32) }",
+  }),
+  E0305: message<{ name: string; nearest: string | undefined; known: readonly string[] }>({
+    title: "an unknown value in an equation",
+    text: ({ name }) => `there is no value called ${quoted(name)} here`,
+    help: ({ nearest, known }) => near(nearest) ?? `known here: ${known.slice(0, 8).join(", ")}`,
+    explain: `Equations run from top to bottom. x is what enters the layer; other values exist after the equation that names them. Layers do not
+see each other's names: only x goes from one to the next.`,
+    wrong: "layer { x += mlp(h)\nh = layernorm(x) }",
+    right: "layer { h = layernorm(x)\nx += mlp(h) }",
+  }),
+  E0306: message<{ what: string; help: string | undefined }>({
+    title: "not something that equations can do",
+    text: ({ what }) => what,
+    help: ({ help }) => help,
+    explain: `In equations, values are added and handed to parts. Numbers belong in options and settings. Products and differences of values are
+not part of the language.`,
+    wrong: "layer { x += 2 * mlp(x) }",
+    right: "layer { x += mlp(x) }",
+  }),
+  E0307: message<{ left: number; right: number }>({
+    title: "two values of different width are added",
+    text: ({ left, right }) => `a value of width ${left} and one of width ${right} cannot be added`,
+    help: () => "a `linear` with the right `out` brings them to one width",
+    explain: `Values are rows of numbers, one row per token. All of them have the model's width, except where a linear with "out" changes it. Sums
+need equal widths.`,
+    wrong: "layer { x += linear(x, out: 4) }",
+    right: "layer { x += linear(linear(x, out: 4), out: width) }",
+  }),
+  E0308: message<{ why: string; help: string }>({
+    title: "the layer does not hand on x",
+    text: ({ why }) => why,
+    help: ({ help }) => help,
+    explain: `A layer's result is the last x, and the next layer begins with it: so every layer sets x, and x keeps the model's width.`,
+    wrong: "layer { h = mlp(x) }",
+    right: "layer { x += mlp(x) }",
+  }),
+  E0309: message<{ found: string; help: string }>({
+    title: "the output is not a linear to the vocabulary",
+    text: ({ found }) => `output must end in a linear to the vocabulary, ${found}`,
+    help: ({ help }) => help,
+    explain: `The output gives one number per token of the vocabulary, from which the probabilities come: its outermost part is a linear whose width is
+vocab. With "tied: true" it uses the token embedding as its weight (Press & Wolf 2017).`,
+    wrong: "output layernorm(x)",
+    right: "output linear(layernorm(x))",
+  }),
+  E0310: message<{ why: string }>({
+    title: "tied where it cannot be",
+    text: ({ why }) => why,
+    help: () => "leave `tied` out here",
+    explain: `"tied: true" makes the output's linear use the token embedding [vocab, width] as its weight. It is therefore possible only for the
+outermost linear of the output, from width to vocab.`,
+    wrong: "layer { x += linear(x, tied: true) }",
+    right: "layer { x += linear(x) }",
+  }),
+  E0311: message<{ what: string; help: string | undefined }>({
+    title: "an embedding that does not exist",
+    text: ({ what }) => what,
+    help: ({ help }) => help,
+    explain: `embed says how tokens become vectors: "embed token", or "embed token + position" with learned positions (a table [context, width],
+Radford et al. 2018).`,
+    wrong: "embed token + positions",
+    right: "embed token + position",
+  }),
+  W0315: message<{ name: string }>({
+    title: "a value that is never used",
+    text: ({ name }) => `this ${quoted(name)} is never used`,
+    help: () => "use it, or remove the equation",
+    explain: `A value that nothing reads has no influence on the model: its parameters would never be trained, and are not built.`,
+    wrong: "layer { h = layernorm(x)\nx += mlp(x) }",
+    right: "layer { h = layernorm(x)\nx += mlp(h) }",
+  }),
+  E0316: message<{ part: string; where: string; help: string }>({
+    title: "a part in the wrong place",
+    text: ({ part, where }) => `${part} cannot stand in ${where}`,
+    help: ({ help }) => help,
+    explain: `Attention keeps keys and values per layer, so it belongs in the layer.`,
+    wrong: "output linear(attention(x))",
+    right: "output linear(layernorm(x))",
+  }),
+  E0330: message<{ name: string; nearest: string | undefined; models: readonly string[] }>({
+    title: "an unknown model behind `like`",
+    text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
+    help: ({ nearest, models }) => near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
+    explain: `"model b like a { … }" takes all of a, and then what b says itself. Both stand in one file, in any order.`,
+    wrong: "model b like a { layers 2 }",
+  }),
+  E0331: message<{ chain: readonly string[] }>({
+    title: "models that are like each other in a circle",
+    text: ({ chain }) => `${chain.slice(0, 8).join(" is like ")}`,
+    help: () => "one of them has to be written out",
+    explain: `"like" means: take the other one's settings and equations. In a circle there would be nothing to take.`,
+    wrong: "model a like b { }\nmodel b like a { }",
+  }),
+  E0332: message<{ name: string }>({
+    title: "two models of one name",
+    text: ({ name }) => `there are two models called ${quoted(name)}`,
+    help: () => "rename one of them",
+    explain: `A model is chosen by its name ("--model NAME"), and its files carry it.`,
+    wrong:
+      "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }\nmodel m like m { layers 2 }",
+  }),
+};

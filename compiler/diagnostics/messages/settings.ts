@@ -1,0 +1,198 @@
+/** E02xx: sizes and other settings. */
+import { either, grouped, message, near, quoted } from "../message.ts";
+
+const divisors = (n: number): number[] => {
+  const found: number[] = [];
+  for (let d = 1; d * d <= n; d++) if (n % d === 0) found.push(d, n / d);
+  return found.sort((a, b) => a - b);
+};
+
+/** Divisors of n next to d: [6, 8] for 96 and 7. */
+export function nearDivisors(n: number, d: number): number[] {
+  if (n > 1e12) return [];
+  const all = divisors(n);
+  return [...new Set([all.findLast((x) => x < d), all.find((x) => x > d)])].filter((x) => x !== undefined);
+}
+
+const stated = (value: number | string | boolean): string => (typeof value === "number" ? grouped(value) : `${value}`);
+
+export const settings = {
+  E0201: message<{ key: string; model: string; help: string }>({
+    title: "a setting is missing",
+    text: ({ key, model }) => `model ${quoted(model)} does not say its ${quoted(key)}`,
+    help: ({ help }) => help,
+    explain: `context, width, layers and heads have no sensible default: they are the model. vocab may be left out where the tokenizer decides
+it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's settings.`,
+    wrong: "model m { width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
+    right: "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
+  }),
+  E0202: message<{ key: string; where: string; nearest: string | undefined; help: string | undefined }>({
+    title: "an unknown setting",
+    text: ({ key, where }) => `${where} has no setting called ${quoted(key)}`,
+    help: ({ nearest, help }) => help ?? near(nearest),
+    explain: `The settings are listed in compiler/LANGUAGE.md. Numbers of your own are named with "let": let hidden = 3 * width.`,
+    wrong: "widht 8",
+    right: "width 8",
+  }),
+  E0203: message<{ width: number; heads: number }>({
+    title: "the width does not divide into the heads",
+    text: ({ width, heads }) => `width ${width} does not divide into ${heads} heads`,
+    help: ({ width, heads }) => {
+      const good = nearDivisors(width, heads);
+      const wider = Math.max(1, Math.round(width / heads)) * heads;
+      return good.length === 0 ? "give head_dim" : `use ${either(good)} heads${wider !== width ? `, or width ${wider}` : ""}`;
+    },
+    explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al. 2017, 3.2.2). Where a model's heads have
+another size than that, as in some Llama-like models, say so with head_dim.
+
+One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints width 5140 for the 13B model, with 40 heads of 128. But
+40 × 128 is 5120, and only 5120 gives the model's parameter count: a misprint.`,
+    wrong: "width 96\nheads 7",
+    right: "width 96\nheads 8",
+  }),
+  E0204: message<{ key: string; value: number; min: number; max: number; above?: boolean }>({
+    title: "a number out of range",
+    text: ({ key, value, min, max, above }) =>
+      value < min || (above && value === min)
+        ? `${key} must be ${above ? "more than" : "at least"} ${grouped(min)}, not ${grouped(value)}`
+        : `${key} must be at most ${grouped(max)}, not ${grouped(value)}`,
+    explain: `Every setting has a range; compiler/LANGUAGE.md lists them.`,
+    wrong: "layers 0",
+    right: "layers 1",
+  }),
+  E0205: message<{ key: string; value: number }>({
+    title: "a whole number is needed",
+    text: ({ key, value }) => `${key} must be a whole number, not ${grouped(value)}`,
+    help: ({ value }) => (Math.abs(value) < 2 ** 53 ? `use ${either([...new Set([Math.floor(value), Math.ceil(value)])].map(grouped))}` : undefined),
+    explain: `Sizes are counted. Division gives fractions here ("7 / 2" is 3.5); "%" is the remainder.`,
+    wrong: "width 96.5",
+    right: "width 96",
+  }),
+  E0206: message<{ what: string }>({
+    title: "given twice",
+    text: ({ what }) => `${quoted(what)} is given twice`,
+    help: () => "keep one of the two",
+    explain: `Within one model each setting, let, section and option stands once. A model that is "like" another may set it again: then its own counts.`,
+    wrong: "width 8 width 16",
+    right: "width 8",
+  }),
+  E0207: message<{ key: string; wanted: string; found: string; help: string | undefined }>({
+    title: "a value of another kind is needed",
+    text: ({ key, wanted, found }) => `${key} must be ${wanted}, not ${found}`,
+    help: ({ help }) => help,
+    explain: `A setting or option takes a number (with arithmetic over other settings), true or false, or one word of a list. Values like x or
+attention(x) exist in equations only.`,
+    wrong: "width true",
+    right: "width 8",
+  }),
+  E0208: message<{ key: string; word: string; words: readonly string[]; nearest: string | undefined; help: string | undefined }>({
+    title: "not one of the words that it takes",
+    text: ({ key, word }) => `${key} cannot be ${quoted(word)}`,
+    help: ({ words, nearest, help }) => help ?? (nearest ? near(nearest) : `use ${either(words)}`),
+    explain: `Some settings take one word of a list; compiler/LANGUAGE.md has the lists.`,
+    wrong: "layer { x += mlp(x, activation: gleu) }",
+    right: "layer { x += mlp(x, activation: gelu) }",
+  }),
+  E0209: message<{ key: string; chain: readonly string[] }>({
+    title: "a number that depends on itself",
+    text: ({ key, chain }) => `${quoted(key)} depends on itself${chain.length > 2 ? `: ${chain.slice(0, 8).join(" → ")}` : ""}`,
+    help: () => "give one of them as a number",
+    explain: `Settings and lets may use each other in any order, as long as there is a number at the end.`,
+    wrong: "let a = b\nlet b = a\nwidth a",
+    right: "let a = b\nlet b = 8\nwidth a",
+  }),
+  E0210: message<{ name: string; nearest: string | undefined; help: string | undefined }>({
+    title: "an unknown name in arithmetic",
+    text: ({ name }) => `there is no number called ${quoted(name)}`,
+    help: ({ nearest, help }) => help ?? near(nearest) ?? "name it with `let`",
+    explain: `Arithmetic knows the model's settings (width, heads, …) and what "let" names.`,
+    wrong: "width 4 * dim",
+    right: "let dim = 2\nwidth 4 * dim",
+  }),
+  E0211: message<{ what: string }>({
+    title: "arithmetic without a result",
+    text: ({ what }) => what,
+    explain: `Division by zero, and results beyond 1e308, have no value.`,
+    wrong: "width 8 / 0",
+    right: "width 8 / 1",
+  }),
+  E0212: message<{ heads: number; kvHeads: number }>({
+    title: "the heads do not share keys and values evenly",
+    text: ({ heads, kvHeads }) => `${heads} heads cannot share ${kvHeads} kv_heads evenly`,
+    help: ({ heads, kvHeads }) => `use ${either(nearDivisors(heads, kvHeads).filter((d) => d <= heads))} kv_heads`,
+    explain: `With grouped-query attention (Ainslie et al. 2023) every kv head serves the same number of heads: heads must be a multiple of kv_heads.`,
+    wrong: "heads 8\nkv_heads 3",
+    right: "heads 8\nkv_heads 4",
+  }),
+  E0213: message<{ width: number; heads: number; headDim: number }>({
+    title: "heads × head_dim just misses the width",
+    text: ({ width, heads, headDim }) => `${heads} heads of ${headDim} make ${heads * headDim}, and the width is ${width}`,
+    help: ({ heads, headDim }) => `use width ${heads * headDim}`,
+    explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as some Llama-like
+models do. But a difference of less than half a head is a slip of the pen and no design.
+
+The 13B model of GPT-3 (Brown et al. 2020, table 2.1) is printed with width 5140 and 40 heads of 128. 40 × 128 is 5120; with 5120 the model
+has the 12_853_386_240 parameters that its other numbers imply.`,
+    wrong: "width 5140\nheads 40\nhead_dim 128",
+    right: "width 5120\nheads 40\nhead_dim 128",
+  }),
+  W0214: message<{ width: number; heads: number; headDim: number }>({
+    title: "heads × head_dim differs from the width",
+    text: ({ width, heads, headDim }) => `${heads} heads of ${headDim} make ${heads * headDim}, not the width ${width}`,
+    help: ({ width, headDim, heads }) =>
+      `${width % headDim === 0 ? `if that is not meant, use ${width / headDim} heads` : width % heads === 0 ? `if that is not meant, use head_dim ${width / heads}` : "check the sizes"}; if it is, an \`expect parameters\` that holds silences this`,
+    explain: `Some published models are like that. In others it is a misprint: the GPT-3 paper (Brown et al. 2020, table 2.1) gives its XL model
+24 heads of 128 with width 2048, where 16 × 128 = 2048 and 16 heads give the published count. An "expect parameters" that holds
+settles it, and the warning goes away.`,
+    wrong: "width 2048\nheads 24\nhead_dim 128",
+    right: "width 2048\nheads 16\nhead_dim 128",
+  }),
+  E0215: message<{ vocab: number; tokenizer: string; least: number }>({
+    title: "the vocabulary is smaller than the tokenizer's",
+    text: ({ vocab, tokenizer, least }) => `vocab ${vocab} is smaller than the ${least} tokens of tokenizer ${tokenizer}`,
+    help: ({ least, vocab, tokenizer }) => `use vocab ${least}${tokenizer === "bytes" && vocab < 200 ? ", or `tokenizer characters`" : ""}`,
+    explain: `Every token needs its row in the embedding. A larger vocab is fine (nanoGPT pads 50257 to 50304): its last rows are never used.
+With "tokenizer characters" the vocab is the number of different characters in the data, which is checked when training starts.`,
+    wrong: "vocab 100\ntokenizer bytes",
+    right: "vocab 256\ntokenizer bytes",
+  }),
+  E0216: message<{ train: number; context: number }>({
+    title: "training sequences are longer than the context",
+    text: ({ train, context }) => `train context ${train} is longer than the model's context ${context}`,
+    help: ({ context }) => `use at most ${context}`,
+    explain: `The model has as many positions as "context" says; a training sequence cannot be longer. It may be shorter: that is faster.`,
+    wrong: "context 16\ntrain { context 32 }",
+    right: "context 32\ntrain { context 32 }",
+  }),
+  E0217: message<Record<string, never>>({
+    title: "more parameters than can be counted",
+    text: () => "this model has more than 9_007_199_254_740_991 parameters",
+    explain: `Beyond 2⁵³ whole numbers are no longer exact, and no machine holds such a model.`,
+    wrong: "vocab 10_000_000\nwidth 1_000_000\nheads 1\nlayers 10_000\nlayer { x += mlp(x) }",
+  }),
+  E0218: message<{ name: string; what: string; help: string }>({
+    title: "a name that is taken",
+    text: ({ name, what }) => `${quoted(name)} is ${what} and cannot be named again`,
+    help: ({ help }) => help,
+    explain: `Settings, parts and "x" keep their meaning everywhere in a model. "let" and equations need names of their own.`,
+    wrong: "let width = 8",
+    right: "width 8",
+  }),
+  W0219: message<{ minLr: number; lr: number }>({
+    title: "the learning rate would rise",
+    text: ({ minLr, lr }) => `min_lr ${stated(minLr)} is above lr ${stated(lr)}`,
+    help: () => "min_lr is where the schedule ends; it is usually a tenth of lr",
+    explain: `The schedule goes from lr down to min_lr. With min_lr above lr it goes up instead.`,
+    wrong: "train { lr 1e-4 min_lr 1e-3 }",
+    right: "train { lr 1e-3 min_lr 1e-4 }",
+  }),
+  E0220: message<{ what: string; instead: string | undefined }>({
+    title: "not yet",
+    text: ({ what }) => `${what} is not supported yet`,
+    help: ({ instead }) => instead,
+    explain: `The word is right, and the language keeps it for this meaning, but this version of the compiler cannot do it yet. It says so instead of
+ignoring it.`,
+    wrong: "layer { x += attention(layernorm(x), window: 128) }",
+    right: "layer { x += attention(layernorm(x)) }",
+  }),
+};
