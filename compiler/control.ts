@@ -23,6 +23,8 @@ export const control = {
   hyper: 384,
   /** 256 bytes per worker: a horizontal sum ends here, because stores of adjacent pairs are what `wide` can join. */
   spill: 1024,
+  /** Up to 1024 bytes of the module's own static data: the constants of 8-emit/vector-math.ts. */
+  constants: 3072,
 } as const;
 
 export const SPILL_BYTES = 256;

@@ -3,6 +3,7 @@
  * returned: the loader flips it, so that one binary serves both one worker (no SharedArrayBuffer) and several.
  */
 import asc from "assemblyscript/asc";
+import { control } from "../control.ts";
 import type { Target } from "../op.ts";
 
 export interface Assembled {
@@ -17,7 +18,7 @@ export async function assemble(source: string, target: Target, pages: number, wi
   const files = new Map<string, string | Uint8Array>();
   const features = ["simd", "threads", ...(target === "simd" ? [] : ["relaxed-simd"])].join(",");
   const args = ["kernels.ts", "-O3", "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory", "--enable", features,
-    "--initialMemory", `${pages}`, "--maximumMemory", `${pages}`, "--memoryBase", "0", "-o", "kernels.wasm", ...(withText ? ["-t", "kernels.wat"] : [])];
+    "--initialMemory", `${pages}`, "--maximumMemory", `${pages}`, "--memoryBase", `${control.constants}`, "-o", "kernels.wasm", ...(withText ? ["-t", "kernels.wat"] : [])];
   const { error, stderr } = await asc.main(args, {
     readFile: (name) => (name === "kernels.ts" ? source : null),
     writeFile: (name, contents) => void files.set(name, contents),
