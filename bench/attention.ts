@@ -1,0 +1,96 @@
+/**
+ * Attention, forward, backward and cached: GFLOP/s (only pairs below the diagonal count), share of the register tile's own rate
+ * in the same run, and for decoding GB/s of cache read. Every kernel is compared with its reference before it is timed.
+ *
+ *   node bench/attention.ts [wide|relaxed|simd] [word of the op's name]
+ */
+import { attention } from "../compiler/ops/attention.ts";
+import { attention_backward } from "../compiler/ops/attention_backward.ts";
+import { attention_cached, cacheShapes } from "../compiler/ops/attention_cached.ts";
+import { registerTile } from "../compiler/ops/attention/sizes.ts";
+import { callTile } from "../compiler/ops/attention/tile.ts";
+import { defineOp, targets, type Case, type Op, type Target } from "../compiler/op.ts";
+import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../test/harness.ts";
+
+type Inputs = Record<string, Float64Array>;
+interface Row {
+  readonly name: string;
+  readonly opName: string;
+  readonly op: Op;
+  readonly c: Case;
+  readonly inputs: Inputs;
+}
+
+const attrsOf = (heads: number, kv_heads: number, head_dim: number) => ({ heads, kv_heads, head_dim });
+const whole = (batch: number, context: number, heads: number, head_dim: number, causal = true): Case => ({
+  d: { R: batch * context, Q: 3 * heads * head_dim, O: heads * head_dim, H: heads }, attrs: { ...attrsOf(heads, heads, head_dim), context, causal }, with: ["lse"],
+});
+const cached = (rows: number, positions: number, heads: number, kv: number, head_dim: number): Case => {
+  const { keys: [G, N, D, L], values: [, M, X] } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
+  return { d: { R: rows, Q: (heads + 2 * kv) * head_dim, O: heads * head_dim, G: G!, N: N!, D: D!, L: L!, M: M!, X: X!, P: 2 }, attrs: attrsOf(heads, kv, head_dim) };
+};
+
+function forwardAndBackward(name: string, c: Case): Row[] {
+  const inputs = inputsFor(attention, c), { out, lse } = referenceOutputs(attention, c, inputs);
+  const backward = { ...inputsFor(attention_backward, c), ...inputs, out: out!.map(Math.fround), lse: lse!.map(Math.fround) };
+  return [{ name, opName: "attention", op: attention, c, inputs }, { name, opName: "attention_backward", op: attention_backward, c, inputs: backward }];
+}
+const over = (name: string, c: Case): Row => ({ name, opName: "attention_cached", op: attention_cached, c, inputs: inputsFor(attention_cached, c) });
+
+const rows = (): Row[] => [
+  ...forwardAndBackward("S: batch 12, T 64, 4 heads of 32", whole(12, 64, 4, 32)),
+  ...forwardAndBackward("M: batch 8, T 256, 6 heads of 64", whole(8, 256, 6, 64)),
+  ...forwardAndBackward("GPT-2: batch 4, T 64, 12 heads of 64", whole(4, 64, 12, 64)),
+  ...forwardAndBackward("long: batch 1, T 1024, 4 heads of 64", whole(1, 1024, 4, 64)),
+  over("GPT-2: 128 rows at 896", cached(128, 1024, 12, 12, 64)),
+  over("GPT-2: 1 row at 1023", cached(1, 1024, 12, 12, 64)),
+  over("Llama: 1 row at 4095, 32/8 heads of 128", cached(1, 4096, 32, 8, 128)),
+];
+
+const milliseconds = (bench: Bench, times: number): number => {
+  const start = performance.now();
+  bench.repeat(times);
+  return (performance.now() - start) / times;
+};
+
+/** Median of `samples`, after long enough that the optimizing compiler has done its work. */
+function median(bench: Bench, samples = 15): number {
+  for (const start = performance.now(); performance.now() - start < 250; ) bench.repeat(1);
+  const times = Math.max(1, Math.round(8 / milliseconds(bench, 1)));
+  return Array.from({ length: samples }, () => milliseconds(bench, times)).sort((a, b) => a - b)[samples >> 1]!;
+}
+
+/** The register tile alone, on operands in L1: what no product can exceed. */
+async function peak(target: Target): Promise<number> {
+  const { MR, NR } = registerTile(target), K = 128, calls = 1000;
+  const op = defineOp("a[M,K] b[K,N] -> c[M,N]", {
+    doc: "c = a · b, again and again", kind: "contract", flops: () => 2 * MR * NR * K * calls, reference() {}, tasks: () => 1, cases: [],
+    emit: (w, at) => w.line(`for (let i = 0; i < ${calls}; i++) ${callTile(w, { mr: MR, nr: NR, aRow: K * 4, aStep: 4, bStep: 64, cRow: 64, mode: "set" }, at.a, at.b, at.c, `${K}`)}`),
+  });
+  const c = { d: { M: MR, K, N: 16 } };
+  const bench = await kernelBench("peak", op, c, target);
+  bench.run(inputsFor(op, c));
+  return op.flops(c.d, {}) / median(bench) / 1e6;
+}
+
+function check(row: Row, bench: Bench): void {
+  const { keys, values } = row.inputs;
+  const want = referenceOutputs(row.op, row.c, row.inputs, false, { ...(keys && { keys_out: keys }), ...(values && { values_out: values }) }), got = bench.run(row.inputs);
+  for (const [name, w] of Object.entries(want))
+    for (let i = 0; i < w.length; i++)
+      if (!(Math.abs(got[name]![i]! - w[i]!) <= 1e-5 + 1e-4 * Math.abs(w[i]!))) throw new Error(`${row.opName} ${row.name}: ${name}[${i}] is ${got[name]![i]}, not ${w[i]}`);
+}
+
+const [onlyTarget, word = ""] = process.argv.slice(2);
+const chosen = rows().filter((r) => r.opName.includes(word) || r.name.includes(word));
+for (const target of targets.filter((t) => onlyTarget === undefined || t === onlyTarget)) {
+  const limit = await peak(target);
+  console.log(`${target}: register tile alone ${limit.toFixed(1)} GFLOP/s`);
+  for (const row of chosen) {
+    const bench = await kernelBench(row.opName, row.op, row.c, target);
+    check(row, bench);
+    const ms = median(bench), rate = row.op.flops(row.c.d, { ...row.op.attrs, ...row.c.attrs }) / ms / 1e6;
+    const read = row.opName === "attention_cached" && row.c.d["R"] === 1 ? `  ${(((row.inputs["keys"]!.length + row.inputs["values"]!.length) * 4) / ms / 1e6).toFixed(1)} GB/s` : "";
+    console.log(`  ${row.opName.padEnd(19)} ${row.name.padEnd(42)} ${ms.toFixed(3).padStart(8)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / limit).toFixed(0).padStart(3)} %  ${bench.wasmBytes} B${read}`);
+  }
+}
