@@ -1,0 +1,60 @@
+/** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
+import type { Manifest, ModuleManifest, WasmFile } from "../compiler/9-bundle/manifest.ts";
+import type { Target } from "../compiler/op.ts";
+import { SinterError } from "./errors.ts";
+import { sha256 } from "./sha256.ts";
+
+export interface Bundle {
+  readonly manifest: Manifest;
+  /** File name → contents. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export type ModuleName = "train" | "infer";
+
+/** Best first. */
+export const targetOrder: readonly Target[] = ["wide", "relaxed", "simd"];
+
+const MANIFEST_VERSION = 1;
+
+/** Reads manifest.json. Only its own fields are looked at; a bundle of another version is refused. */
+export function parseManifest(text: string, from: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SinterError("corrupt", `${from} is not JSON: ${(cause as Error).message}`, "Compile the spec again: sinter compile SPEC -o DIR");
+  }
+  const manifest = value as Manifest;
+  if (manifest?.version !== MANIFEST_VERSION)
+    throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, "Compile the spec again with this release.");
+  if (!manifest.modules?.train && !manifest.modules?.infer) throw new SinterError("corrupt", `${from} names no module`);
+  return manifest;
+}
+
+export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
+  const module = bundle.manifest.modules[name];
+  if (!module) throw new SinterError("input", `the bundle of ${bundle.manifest.model.name} has no "${name}" module`, "Compile the spec again without leaving it out.");
+  return module;
+}
+
+/** The module's bytes, checked against the manifest, its memory import declared shared or not. */
+export async function wasmBytes(bundle: Bundle, wasm: WasmFile, shared: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  const stored = bundle.files.get(wasm.file);
+  if (!stored) throw new SinterError("corrupt", `the bundle lacks ${wasm.file}`, "Compile the spec again: sinter compile SPEC -o DIR");
+  const found = await sha256(stored);
+  if (found !== wasm.sha256)
+    throw new SinterError("corrupt", `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, expected ${wasm.sha256.slice(0, 12)}…`, "Compile the spec again: sinter compile SPEC -o DIR");
+  const bytes = new Uint8Array(stored);
+  bytes[wasm.memoryFlagOffset] = shared ? 3 : 1; // limits flags of the import: 1 = has a maximum, 2 = shared
+  return bytes;
+}
+
+export function createMemory(module: ModuleManifest, shared: boolean): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
+  } catch (cause) {
+    const mib = Math.ceil(module.memoryBytes / 2 ** 20);
+    throw new SinterError("memory", `cannot get ${mib} MiB in one piece: ${(cause as Error).message}`, "Use a smaller batch, context or model: sinter check SPEC prints what each needs.");
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Which of a bundle's targets runs here: `wide` where the engine joins pairs of operations and its code proves right, else
+ * `relaxed` where fused multiply-add is there, else `simd`. A target that the user names is taken, or refused with the reason.
+ */
+import type { ModuleManifest } from "../compiler/9-bundle/manifest.ts";
+import type { Target } from "../compiler/op.ts";
+import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
+import { SinterError } from "./errors.ts";
+import type { Host } from "./host.ts";
+import { probe, probeBytes } from "./probe.ts";
+import { selfCheck } from "./self-check.ts";
+
+/** `wide` needs twice as many registers as a machine without 256-bit vectors has: there it must be clearly faster to be chosen. */
+const WIDE_PAYS = 1.25;
+const PROBE_MS = 12;
+
+export interface Chosen {
+  readonly target: Target;
+  readonly module: WebAssembly.Module;
+  /** Why better targets were not taken, for `doctor` and logs. */
+  readonly notes: readonly string[];
+}
+
+export async function chooseTarget(bundle: Bundle, module: ModuleManifest, memory: WebAssembly.Memory, shared: boolean, host: Host, wanted?: Target): Promise<Chosen> {
+  const compile = async (target: Target): Promise<WebAssembly.Module> => {
+    if (target === "wide") host.enableWide();
+    return host.compile(await wasmBytes(bundle, module.wasm[target]!, shared));
+  };
+  if (wanted) {
+    refuse(module, wanted);
+    return { target: wanted, module: await compile(wanted), notes: [] };
+  }
+  const notes: string[] = [];
+  for (const target of targetOrder) {
+    if (!module.wasm[target]) continue;
+    if (!WebAssembly.validate(probeBytes(target))) notes.push(`${target}: the engine lacks the instructions`);
+    else if (target !== "wide") return { target, module: await compile(target), notes };
+    else {
+      const reason = host.enableWide() ? await wideSlow(host) : "the engine cannot be asked to join operations";
+      if (reason) notes.push(`wide: ${reason}`);
+      else {
+        const candidate = await compile("wide");
+        const wrong = module.wasm.simd && selfCheck(bundle.manifest, module, memory, candidate, await compile("simd"));
+        if (!wrong) return { target, module: candidate, notes };
+        notes.push(`wide: computes wrong here (${wrong})`);
+      }
+    }
+  }
+  throw new SinterError("input", `no target of this bundle runs on this engine: ${notes.join("; ") || "it carries none"}`, "Compile with --target simd.");
+}
+
+function refuse(module: ModuleManifest, target: Target): void {
+  const carried = targetOrder.filter((t) => module.wasm[t]);
+  if (!carried.includes(target)) throw new SinterError("input", `the bundle does not carry target ${target}`, `It carries ${carried.join(", ")}.`);
+  if (!WebAssembly.validate(probeBytes(target))) throw new SinterError("input", `this engine cannot run target ${target}`, "Use --target simd, or a newer Node.");
+}
+
+async function wideSlow(host: Host): Promise<string | undefined> {
+  const wide = await probe("wide", PROBE_MS, host);
+  const relaxed = await probe("relaxed", PROBE_MS, host);
+  if (!wide?.right) return "the engine joins operations wrongly";
+  if (wide.gflops < WIDE_PAYS * relaxed!.gflops) return `no faster here (${wide.gflops.toFixed(0)} against ${relaxed!.gflops.toFixed(0)} GFLOP/s)`;
+  return undefined;
+}

@@ -1,0 +1,63 @@
+/**
+ * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything else in this
+ * folder is the same in both.
+ */
+import type { EntryPlace, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
+import type { control } from "../compiler/8-emit/control.ts";
+import { SinterError } from "./errors.ts";
+
+/** Runs a module's entries. */
+export interface Pool {
+  readonly workers: number;
+  /** Runs one entry to its end. Rejects with a SinterError when a worker dies or traps; the pool is of no use afterwards. */
+  run(entry: EntryPlace): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PoolPlan {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly manifest: ModuleManifest;
+  readonly control: typeof control;
+  readonly workers: number;
+}
+
+export interface Host {
+  readonly cores: number;
+  /** Asks the engine to join pairs of 128-bit operations. Called before a `wide` module is compiled. False: it cannot be asked. */
+  enableWide(): boolean;
+  /** Compiles with the optimising compiler at once, where the host can ask for it: no slow first steps, and what is checked is what runs. */
+  compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  /** Starts the workers; resolves when each has its instance. */
+  startPool(plan: PoolPlan): Promise<Pool>;
+  /** Lets timers and signals in. */
+  breathe(): Promise<void>;
+}
+
+type Entries = Readonly<Record<string, (worker: number) => void>>;
+
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Entries {
+  const abort = (): never => {
+    throw new Error("the module called abort");
+  };
+  return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as Entries;
+}
+
+/** A pool of one: the calling thread. */
+export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Memory): Pool {
+  const entries = instantiate(module, memory);
+  return {
+    workers: 1,
+    async run(entry) {
+      try {
+        entries[entry.name]!(0);
+      } catch (cause) {
+        throw trapped(entry.name, 0, String(cause));
+      }
+    },
+    async close() {},
+  };
+}
+
+export const trapped = (entry: string, worker: number, cause: string): SinterError =>
+  new SinterError("bug", `worker ${worker} stopped in "${entry}": ${cause}`, "This is a fault of Sinter's compiler or runtime; the last checkpoint is unharmed.");

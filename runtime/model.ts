@@ -1,0 +1,156 @@
+/**
+ * A compiled model, ready to run: its memory, its tensors by name, its entries as functions. Nothing here knows the model's
+ * structure; all of it is in the manifest.
+ *
+ *   trainStep   B·T tokens and targets, several times with accumulation → loss, gradient norm; one optimizer update
+ *   evaluate    B·T tokens and targets → sum of cross-entropies
+ *   feed        tokens at a position of the context → logits [vocab] after the last of them
+ */
+import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
+import type { Target } from "../compiler/op.ts";
+import { createMemory, moduleOf, type Bundle, type ModuleName } from "./bundle.ts";
+import { chooseTarget } from "./choose-target.ts";
+import { SinterError } from "./errors.ts";
+import { callingThread, type Host, type Pool } from "./host.ts";
+import { initParameters } from "./init.ts";
+import { threadsSupported } from "./probe.ts";
+import { tensorIn, type Tensor } from "./tensors.ts";
+
+/** B sequences of T tokens, flattened. A target of −1 is not counted. */
+export interface Batch {
+  readonly tokens: Int32Array; // [B·T]
+  readonly targets: Int32Array; // [B·T]
+}
+
+export interface StepResult {
+  /** Mean cross-entropy over the counted targets, in nats. */
+  readonly loss: number;
+  /** Global gradient norm before clipping. Not finite: the parameters were left alone. */
+  readonly norm: number;
+}
+
+export interface RunningModel {
+  readonly manifest: Manifest;
+  readonly module: ModuleManifest;
+  readonly target: Target;
+  readonly workers: number;
+  readonly notes: readonly string[];
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Trained tensors, gradients and moments, in the manifest's order. */
+  of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
+  entry(name: string): EntryPlace;
+  /** One optimizer update from these micro-batches. `step` counts from 1. */
+  trainStep(micro: readonly Batch[], options: { readonly lr: number; readonly step: number }): Promise<StepResult>;
+  /** Sum of cross-entropies over the counted targets, and their number. */
+  evaluate(batch: Batch): Promise<{ readonly sum: number; readonly count: number }>;
+  /** Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T]. A view. */
+  tokenLosses(): Float32Array;
+  /** Runs tokens at positions start …; keys and values of earlier positions are in the cache. Logits [vocab] after the last one: a copy. */
+  feed(tokens: readonly number[], start: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export interface ModelOptions {
+  readonly host: Host;
+  /** Default: all cores, as far as the module goes. */
+  readonly workers?: number | undefined;
+  readonly target?: Target | undefined;
+  /** Parameters are drawn from this seed. Default 0: for parameters that will be loaded. */
+  readonly seed?: number | undefined;
+}
+
+export async function createModel(bundle: Bundle, name: ModuleName, options: ModelOptions): Promise<RunningModel> {
+  const module = moduleOf(bundle, name);
+  const workers = workersFor(module, options);
+  const shared = workers > 1;
+  const memory = createMemory(module, shared);
+  const tensors = new Map(module.tensors.map((place) => [place.name, tensorIn(memory.buffer, place)]));
+  const of: RunningModel["of"] = (storage) => [...tensors.values()].filter((t) => t.place.storage === storage);
+  initParameters(of("parameter"), options.seed ?? 0);
+  const chosen = await chooseTarget(bundle, module, memory, shared, options.host, options.target);
+  const { manifest } = bundle;
+  const plan = { module: chosen.module, memory, manifest: module, control: manifest.control, workers };
+  new Int32Array(memory.buffer)[manifest.control.workers / 4] = workers;
+  const pool = shared ? await options.host.startPool(plan) : callingThread(chosen.module, memory);
+  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, memory, tensors, pool) };
+}
+
+function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {
+  if (workers !== undefined && workers > module.maxWorkers)
+    throw new SinterError("input", `${workers} workers, but this module was compiled for at most ${module.maxWorkers}`);
+  const wanted = workers ?? Math.min(host.cores, module.maxWorkers);
+  if (wanted > 1 && !threadsSupported()) {
+    if (workers !== undefined) throw new SinterError("input", "this host has no shared memory, so there can be one worker only", "In a page: serve it cross-origin isolated.");
+    return 1;
+  }
+  return wanted;
+}
+
+function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, tensors: ReadonlyMap<string, Tensor>, pool: Pool) {
+  const { control, hyper, model: { train: settings, sizes } } = manifest;
+  const i32 = new Int32Array(memory.buffer);
+  const set = (field: number, value: number): void => void (i32[field / 4] = value);
+  const tensor = (name: string): Tensor => {
+    const found = tensors.get(name);
+    if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
+    return found;
+  };
+  const entry = (name: string): EntryPlace => {
+    const found = module.entries.find((e) => e.name === name);
+    if (!found) throw new SinterError("bug", `the module has no entry "${name}"`);
+    return found;
+  };
+  const setBatch = ({ tokens, targets }: Batch): void => {
+    tensor("tokens").write(tokens);
+    tensor("targets").write(targets);
+  };
+  const setHyper = (lr: number, step: number, counted: number): void => {
+    const values = tensor("hyper").padded();
+    const { beta1, beta2, eps, decay, clip } = settings;
+    const all = { lr, beta1, beta2, eps, decay, clip, correction1: 1 / (1 - beta1 ** step), correction2: 1 / (1 - beta2 ** step), scale: 1 / counted };
+    for (const [key, at] of Object.entries(hyper)) values[at] = all[key as keyof typeof all];
+  };
+
+  const trainStep: RunningModel["trainStep"] = async (micro, { lr, step }) => {
+    const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
+    if (counted === 0) throw new SinterError("input", "a batch without a single target");
+    setHyper(lr, step, counted);
+    let loss = 0;
+    for (const [i, batch] of micro.entries()) {
+      setBatch(batch);
+      set(control.accumulate, i > 0 ? 1 : 0);
+      set(control.update, i === micro.length - 1 ? 1 : 0);
+      await pool.run(entry("train"));
+      loss += tensor("loss").padded()[0]!;
+    }
+    return { loss: loss / counted, norm: tensor("norm").padded()[0]! };
+  };
+  const evaluate: RunningModel["evaluate"] = async (batch) => {
+    setBatch(batch);
+    await pool.run(entry("evaluate"));
+    const [sum, count] = tensor("loss").padded();
+    return { sum: sum!, count: count! };
+  };
+  const chunk = module.entries.find((e) => e.name === "prefill")?.context ?? 1;
+  const feed: RunningModel["feed"] = async (tokens, start) => {
+    if (tokens.length === 0 || start + tokens.length > sizes.context)
+      throw new SinterError("bug", `${tokens.length} tokens at position ${start} of a context of ${sizes.context}`);
+    for (let at = 0; at < tokens.length; ) {
+      const rows = Math.min(tokens.length - at, chunk);
+      tensor("tokens").write(tokens.slice(at, at + rows));
+      set(control.start, start + at);
+      set(control.rows, rows);
+      await pool.run(entry(rows === 1 ? "decode" : "prefill"));
+      at += rows;
+    }
+    return (tensor("logits").padded() as Float32Array).slice(0, sizes.vocab);
+  };
+  const tokenLosses = (): Float32Array => tensor("token_losses").padded() as Float32Array;
+  return { entry, trainStep, evaluate, feed, tokenLosses, close: () => pool.close() };
+}
+
+function countTargets(targets: Int32Array): number {
+  let count = 0;
+  for (const target of targets) if (target >= 0) count++;
+  return count;
+}

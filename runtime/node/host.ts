@@ -1,0 +1,26 @@
+/** Node as a host: worker threads, V8's flags. */
+import { availableParallelism } from "node:os";
+import v8 from "node:v8";
+import type { Host } from "../host.ts";
+import { startPool } from "./pool.ts";
+
+export const nodeHost: Host = {
+  cores: availableParallelism(),
+  enableWide() {
+    v8.setFlagsFromString("--experimental-wasm-revectorize");
+    return true;
+  },
+  // The baseline compiler's code is never joined to 256 bits, and it is what a first call would meet.
+  compile(bytes) {
+    v8.setFlagsFromString("--no-liftoff");
+    v8.setFlagsFromString("--no-wasm-lazy-compilation");
+    try {
+      return new WebAssembly.Module(bytes);
+    } finally {
+      v8.setFlagsFromString("--liftoff");
+      v8.setFlagsFromString("--wasm-lazy-compilation");
+    }
+  },
+  startPool,
+  breathe: () => new Promise((resolve) => setImmediate(resolve)),
+};

@@ -1,0 +1,66 @@
+/**
+ * Is a target's code right on this engine? The same entry runs in `candidate` and in the plain `simd` module, on the same
+ * memory, and what it leaves must agree. `wide` rests on an experimental pass of V8, so it is used only after this.
+ */
+import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
+import { instantiate } from "./host.ts";
+import { tensorIn } from "./tensors.ts";
+
+/** At most this much arithmetic: a second or so of plain SIMD. */
+const FLOPS = 2e10;
+/** Relative to the largest element: f32 sums in another order, with a wide margin. */
+const TOLERANCE = 2e-3;
+
+/** The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at least a decode step. */
+function entryToCheck(module: ModuleManifest): EntryPlace | undefined {
+  const wanted = ["train", "evaluate", "prefill", "decode"].map((name) => module.entries.find((e) => e.name === name)).filter((e) => e !== undefined);
+  return wanted.find((e) => e.flops <= FLOPS) ?? wanted.at(-1);
+}
+
+/** Undefined: it agrees. Otherwise what differs. Leaves parameters as they are; gradients, caches and outputs are overwritten. */
+export function selfCheck(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module): string | undefined {
+  const entry = entryToCheck(module);
+  if (!entry) return undefined;
+  const i32 = new Int32Array(memory.buffer);
+  const c = manifest.control;
+  const looked = module.tensors.filter((t) => (entry.name === "train" ? t.storage === "gradient" : entry.outputs.includes(t.name)));
+  for (const t of module.tensors) if (t.storage === "input") fillInput(memory, t, manifest);
+  const run = (compiled: WebAssembly.Module): Float64Array[] => {
+    for (const [at, value] of [[c.workers, 1], [c.start, 0], [c.rows, entry.context], [c.accumulate, 0], [c.update, 0]] as const) i32[at / 4] = value;
+    instantiate(compiled, memory)[entry.name]!(0);
+    return looked.map((t) => allSlices(memory, t));
+  };
+  const expected = run(reference);
+  const found = run(candidate);
+  for (const [i, t] of looked.entries()) {
+    const off = distance(found[i]!, expected[i]!);
+    if (!(off <= TOLERANCE)) return `${t.name} of "${entry.name}" is off by ${off.toExponential(1)}`;
+  }
+  return undefined;
+}
+
+function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Manifest): void {
+  const tensor = tensorIn(memory.buffer, place);
+  let i = 0;
+  if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
+  else tensor.fill(0, () => (i++ * 7919 + place.name.length) % manifest.model.sizes.vocab);
+}
+
+function allSlices(memory: WebAssembly.Memory, place: TensorPlace): Float64Array {
+  const tensor = tensorIn(memory.buffer, place);
+  const out = new Float64Array(tensor.elements * place.slices);
+  for (let slice = 0; slice < place.slices; slice++) out.set(tensor.dense(slice), slice * tensor.elements);
+  return out;
+}
+
+/** Largest difference, relative to the largest expected element. NaN when either has one. */
+function distance(a: Float64Array, b: Float64Array): number {
+  let difference = 0, largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const d = Math.abs(a[i]! - b[i]!);
+    if (Number.isNaN(d)) return NaN;
+    difference = Math.max(difference, d);
+    largest = Math.max(largest, Math.abs(b[i]!));
+  }
+  return difference === 0 ? 0 : difference / largest;
+}

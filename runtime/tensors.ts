@@ -1,0 +1,59 @@
+/**
+ * A module's tensors, as typed views of its memory. In memory the last dimension is padded with zeros to whole cache lines
+ * (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only.
+ */
+import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
+
+export type Numbers = Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;
+
+export interface Tensor {
+  readonly place: TensorPlace;
+  readonly rows: number;
+  readonly columns: number;
+  /** Elements of one slice, without padding. */
+  readonly elements: number;
+  /** One slice as it lies in memory, padding included. */
+  padded(slice?: number): Numbers;
+  /** One slice, dense. A view when there is no padding: copy it before the next entry runs. */
+  dense(slice?: number): Numbers;
+  /** Sets one slice, or its first elements; the padding stays as it is (zero). */
+  write(values: ArrayLike<number>, slice?: number): void;
+  /** Sets every element of a slice, in row-major order. */
+  fill(slice: number, next: () => number): void;
+}
+
+/** "layers.attention.qkv.weight", slice 3 → "layers.3.attention.qkv.weight". */
+export function checkpointName(place: TensorPlace, slice: number): string {
+  if (!place.layered && place.slices === 1) return place.name;
+  const dot = place.name.indexOf(".");
+  return dot < 0 ? `${place.name}.${slice}` : `${place.name.slice(0, dot)}.${slice}${place.name.slice(dot)}`;
+}
+
+export function tensorIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
+  const columns = place.shape.at(-1) ?? 1;
+  const rows = place.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const ld = place.rowFloats;
+  const padded = (slice = 0): Numbers => {
+    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
+    const at = place.offset + slice * place.stride;
+    return place.dtype === "i32" ? new Int32Array(buffer, at, rows * ld) : new Float32Array(buffer, at, rows * ld);
+  };
+  const dense = (slice = 0): Numbers => {
+    const data = padded(slice);
+    if (ld === columns || rows === 1) return data.subarray(0, rows * columns);
+    const out = place.dtype === "i32" ? new Int32Array(rows * columns) : new Float32Array(rows * columns);
+    for (let r = 0; r < rows; r++) out.set(data.subarray(r * ld, r * ld + columns), r * columns);
+    return out;
+  };
+  const write = (values: ArrayLike<number>, slice = 0): void => {
+    if (values.length > rows * columns) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}]`);
+    const data = padded(slice);
+    if (ld === columns || rows === 1) return data.set(values);
+    for (let i = 0; i < values.length; i++) data[Math.floor(i / columns) * ld + (i % columns)] = values[i]!;
+  };
+  const fill = (slice: number, next: () => number): void => {
+    const data = padded(slice);
+    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) data[r * ld + c] = next();
+  };
+  return { place, rows, columns, elements: rows * columns, padded, dense, write, fill };
+}
