@@ -1,0 +1,61 @@
+/**
+ * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's tokenizer for
+ * Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json.
+ */
+import { SinterError } from "../errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export const CHARACTERS_FILE = "characters.json";
+
+/** Characters of a text, sorted by code point. */
+export function charactersOf(text: string): string[] {
+  const seen = new Set<number>();
+  for (let i = 0; i < text.length; i++) {
+    const code = text.codePointAt(i)!;
+    if (code > 0xffff) i++;
+    seen.add(code);
+  }
+  return [...seen].sort((a, b) => a - b).map((code) => String.fromCodePoint(code));
+}
+
+export function characterTokenizer(characters: readonly string[]): Tokenizer {
+  const ids = new Map(characters.map((character, id) => [character.codePointAt(0)!, id]));
+  const encoder = new TextEncoder();
+  const table = characters.map((character) => encoder.encode(character));
+  const encode = (text: string): number[] => {
+    const out: number[] = [];
+    for (let i = 0; i < text.length; i++) {
+      const code = text.codePointAt(i)!;
+      const id = ids.get(code);
+      if (id === undefined) throw unknown(text, i, code);
+      if (code > 0xffff) i++;
+      out.push(id);
+    }
+    return out;
+  };
+  return {
+    name: "characters", size: characters.length, encode, bytes: (id) => table[id]!, endOfText: undefined,
+    files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
+  };
+}
+
+export function parseCharacters(text: string, from: string): readonly string[] {
+  const bad = (why: string): SinterError => new SinterError("corrupt", `${from}: ${why}`, "It is a JSON array of different single characters, as training writes it.");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw bad((cause as Error).message);
+  }
+  if (!Array.isArray(value) || value.length === 0) throw bad("not a list of characters");
+  for (const [i, c] of value.entries()) if (typeof c !== "string" || [...c].length !== 1) throw bad(`entry ${i} is not one character`);
+  if (new Set(value).size !== value.length) throw bad("a character stands there twice");
+  return value as string[];
+}
+
+function unknown(text: string, at: number, code: number): SinterError {
+  const hex = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  const line = text.slice(0, at).split("\n").length;
+  return new SinterError("input", `line ${line} has ${JSON.stringify(String.fromCodePoint(code))} (${hex}), which is not in the vocabulary of the training text`,
+    "Take the character out, or train with a text that has it, or with `tokenizer bytes`.");
+}

@@ -1,0 +1,51 @@
+/**
+ * Tokens → text, as they come. A token may end in the middle of a character: its bytes wait for the rest. And a stop string may
+ * begin in one token and end in another: text that could be its beginning waits too.
+ */
+export interface TextStream {
+  /** Text that can be shown now. `stopped` once a stop string is complete; it is not part of the text. */
+  push(bytes: Uint8Array): { readonly text: string; readonly stopped: boolean };
+  /** What was waiting. */
+  end(): string;
+}
+
+export function textStream(stops: readonly string[]): TextStream {
+  const wanted = stops.filter((stop) => stop !== "");
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let held = "";
+  let stopped = false;
+  const take = (text: string): { text: string; stopped: boolean } => {
+    if (stopped) return { text: "", stopped };
+    held += text;
+    const at = firstOf(held, wanted);
+    stopped = at >= 0;
+    const shown = stopped ? at : held.length - longestBeginning(held, wanted);
+    const out = held.slice(0, shown);
+    held = stopped ? "" : held.slice(shown);
+    return { text: out, stopped };
+  };
+  return {
+    push: (bytes) => take(decoder.decode(bytes, { stream: true })),
+    end() {
+      const { text } = take(decoder.decode());
+      const rest = held;
+      held = "";
+      return text + rest;
+    },
+  };
+}
+
+/** Where the first of the strings begins; −1: nowhere. */
+function firstOf(text: string, strings: readonly string[]): number {
+  const places = strings.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+  return places.length === 0 ? -1 : Math.min(...places);
+}
+
+/** Length of the longest end of `text` that is a proper beginning of one of the strings. */
+function longestBeginning(text: string, strings: readonly string[]): number {
+  let longest = 0;
+  for (const s of strings)
+    for (let n = Math.min(s.length - 1, text.length); n > longest; n--)
+      if (text.endsWith(s.slice(0, n))) { longest = n; break; }
+  return longest;
+}
