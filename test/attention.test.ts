@@ -1,0 +1,184 @@
+/** Attention against its f64 references, the references against finite differences, and the cached form against the uncached one. */
+import { describe, expect, it } from "vitest";
+import { attention } from "../compiler/ops/attention.ts";
+import { attention_backward } from "../compiler/ops/attention_backward.ts";
+import { attention_cached, cacheShapes } from "../compiler/ops/attention_cached.ts";
+import { targets, type Case, type Target } from "../compiler/op.ts";
+import { elements, inputsFor, kernelBench, referenceOutputs } from "./harness.ts";
+
+type Tensors = Record<string, Float64Array>;
+interface Config {
+  readonly batch: number;
+  readonly T: number;
+  readonly heads: number;
+  readonly kv: number;
+  readonly D: number;
+  readonly causal?: boolean;
+}
+
+const config = (batch: number, T: number, heads: number, kv: number, D: number, causal = true): Config => ({ batch, T, heads, kv, D, causal });
+const show = ({ batch, T, heads, kv, D, causal }: Config): string => `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${causal === false ? ", not causal" : ""}`;
+const caseOf = ({ batch, T, heads, kv, D, causal = true }: Config, lse = true): Case => ({
+  d: { R: batch * T, Q: (heads + 2 * kv) * D, O: heads * D, H: heads }, attrs: { heads, kv_heads: kv, head_dim: D, context: T, causal }, ...(lse && { with: ["lse"] }),
+});
+const cachedCase = (rows: number, positions: number, { heads, kv, D }: Config): Case => {
+  const shapes = cacheShapes(positions, kv, D), [G, N, , L] = shapes.keys as number[], [, M, X] = shapes.values as number[];
+  return { d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, M: M!, X: X!, P: 2 }, attrs: { heads, kv_heads: kv, head_dim: D } };
+};
+
+/** RELIABILITY.md: NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
+function expectClose(got: Float64Array, want: Float64Array, what: string): void {
+  let error = 0, power = 0;
+  for (let i = 0; i < want.length; i++) {
+    const d = Math.abs(got[i]! - want[i]!);
+    if (!(d <= 1e-5 + 1e-4 * Math.abs(want[i]!))) expect.fail(`${what}[${i}] is ${got[i]}, not ${want[i]}`);
+    error += d * d;
+    power += want[i]! ** 2;
+  }
+  expect(error, what).toBeLessThanOrEqual(1e-7 * power);
+}
+
+/** Inputs of the backward: what a forward would have left. `loud` scales q so that scores reach about ±100. */
+function backwardInputs(c: Case, change: (inputs: Tensors) => Tensors = (t) => t): Tensors {
+  const { qkv } = change(inputsFor(attention, c)) as { qkv: Float64Array }, { out, lse } = referenceOutputs(attention, c, { qkv });
+  return { ...inputsFor(attention_backward, c, 7), qkv, out: out!.map(Math.fround), lse: lse!.map(Math.fround) };
+}
+
+async function checkForward(cfg: Config, target: Target): Promise<void> {
+  const c = caseOf(cfg), inputs = inputsFor(attention, c), bench = await kernelBench("attention", attention, c, target);
+  const want = referenceOutputs(attention, c, inputs), got = bench.run(inputs);
+  for (const name of ["out", "lse"]) expectClose(got[name]!, want[name]!, name);
+}
+
+async function checkBackward(cfg: Config, target: Target): Promise<void> {
+  const c = caseOf(cfg), inputs = backwardInputs(c), bench = await kernelBench("attention_backward", attention_backward, c, target);
+  expectClose(bench.run(inputs)["d_qkv"]!, referenceOutputs(attention_backward, c, inputs)["d_qkv"]!, "d_qkv");
+}
+
+const typical = [config(2, 64, 4, 4, 32), config(1, 17, 4, 2, 8), config(1, 65, 2, 1, 5), config(2, 100, 1, 1, 64)];
+const awkward = [
+  config(1, 1, 1, 1, 1), config(2, 2, 2, 1, 6), config(3, 3, 2, 2, 5), config(1, 4, 4, 1, 8), config(2, 5, 2, 2, 16), config(1, 6, 2, 1, 8), config(1, 7, 2, 2, 6),
+  config(2, 8, 2, 1, 5), config(1, 13, 3, 1, 12), config(2, 16, 2, 2, 8), config(2, 33, 3, 3, 96), config(1, 33, 2, 1, 128), config(1, 49, 1, 1, 32),
+  config(1, 200, 6, 2, 16), config(1, 256, 2, 2, 64), config(1, 1024, 1, 1, 8),
+  config(2, 20, 2, 2, 6, false), config(1, 64, 4, 1, 32, false), config(1, 300, 1, 1, 16, false), config(2, 7, 1, 1, 3, false),
+];
+const MANY = 60_000; // ms: dozens of kernels are compiled
+
+describe("attention", () => {
+  for (const target of targets)
+    it(`equals its reference: ${target}`, async () => {
+      for (const cfg of target === "wide" ? [...typical, ...awkward] : typical) await checkForward(cfg, target).catch((e: Error) => expect.fail(`${show(cfg)}: ${e.message}`));
+    }, MANY);
+
+  it("keeps its head with scores of 90 to 100 and of ±1000", async () => {
+    for (const loud of [95, 1000]) {
+      const cfg = config(1, 70, 1, 1, 16), c = caseOf(cfg), inputs = inputsFor(attention, c), Q = c.d["Q"]!;
+      // column 0 alone makes the score: q = loud · 4, k = 1 ± 0.05
+      inputs["qkv"] = inputs["qkv"]!.map((v, i) => Math.fround(i % Q === 0 ? loud * 4 : i % Q === 16 ? 1 + 0.05 * v : i % Q < 32 ? 0.01 * v : v));
+      const want = referenceOutputs(attention, c, inputs), got = (await kernelBench("attention", attention, c, "wide")).run(inputs);
+      for (let i = 0; i < want["out"]!.length; i++) expect(Math.abs(got["out"]![i]! - want["out"]![i]!)).toBeLessThan(1e-6 * loud);
+      expectClose(got["lse"]!, want["lse"]!, "lse");
+    }
+  });
+
+  it("works without lse", async () => {
+    const c = caseOf(config(2, 9, 3, 1, 5), false), inputs = inputsFor(attention, c), bench = await kernelBench("attention", attention, c, "wide");
+    expectClose(bench.run(inputs)["out"]!, referenceOutputs(attention, c, inputs)["out"]!, "out");
+  });
+
+  it("gives the same bits to 1, 2, 3 and 5 workers", async () => {
+    for (const cfg of [config(3, 20, 4, 2, 8), config(2, 100, 3, 3, 32)]) {
+      const c = caseOf(cfg), forward = await kernelBench("attention", attention, c, "wide"), backward = await kernelBench("attention_backward", attention_backward, c, "wide");
+      const inputs = inputsFor(attention, c), gradient = backwardInputs(c), one = forward.run(inputs), oneBack = backward.run(gradient);
+      for (const workers of [2, 3, 5]) {
+        expect(forward.run(inputs, { workers })).toEqual(one);
+        expect(backward.run(gradient, { workers })).toEqual(oneBack);
+      }
+    }
+  }, MANY);
+});
+
+describe("attention_backward", () => {
+  for (const target of targets)
+    it(`equals its reference: ${target}`, async () => {
+      for (const cfg of target === "wide" ? [...typical, ...awkward] : typical) await checkBackward(cfg, target).catch((e: Error) => expect.fail(`${show(cfg)}: ${e.message}`));
+    }, MANY);
+
+  it("its reference is the gradient of attention's reference (finite differences)", () => {
+    for (const cfg of [config(2, 5, 4, 2, 3), config(1, 6, 2, 2, 4, false)]) {
+      const c = caseOf(cfg), qkv = inputsFor(attention, c)["qkv"]!, { out, lse } = referenceOutputs(attention, c, { qkv }), d_out = inputsFor(attention_backward, c)["d_out"]!;
+      const got = referenceOutputs(attention_backward, c, { qkv, out: out!, lse: lse!, d_out })["d_qkv"]!;
+      const loss = (x: Float64Array): number => referenceOutputs(attention, c, { qkv: x })["out"]!.reduce((sum, v, i) => sum + v * d_out[i]!, 0);
+      for (let i = 0; i < qkv.length; i++) {
+        const moved = (by: number): number => loss(qkv.map((v, n) => (n === i ? v + by : v)));
+        const want = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+        expect(Math.abs(got[i]! - want), `d_qkv[${i}]`).toBeLessThanOrEqual(1e-5 + 1e-3 * Math.abs(want));
+      }
+    }
+  });
+
+  it("keeps its head with scores of 90 to 100", async () => {
+    const c = caseOf(config(1, 70, 1, 1, 16)), Q = c.d["Q"]!;
+    const inputs = backwardInputs(c, ({ qkv }) => ({ qkv: qkv!.map((v, i) => Math.fround(i % Q === 0 ? 380 : i % Q === 16 ? 1 + 0.05 * v : i % Q < 32 ? 0.01 * v : v)) }));
+    const want = referenceOutputs(attention_backward, c, inputs)["d_qkv"]!, got = (await kernelBench("attention_backward", attention_backward, c, "wide")).run(inputs)["d_qkv"]!;
+    const largest = want.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
+    for (let i = 0; i < want.length; i++) expect(Math.abs(got[i]! - want[i]!)).toBeLessThan(1e-4 * largest);
+  });
+});
+
+describe("attention_cached", () => {
+  const shapes = [
+    { cfg: config(1, 0, 4, 4, 32), X: 64, R: 1, places: [[0, 1], [10, 1], [63, 1]] },
+    { cfg: config(1, 0, 6, 2, 64), X: 600, R: 1, places: [[599, 1], [511, 1], [512, 1]] },
+    { cfg: config(1, 0, 4, 2, 8), X: 64, R: 16, places: [[0, 16], [5, 9], [48, 16], [20, 0]] },
+    { cfg: config(1, 0, 2, 1, 5), X: 41, R: 13, places: [[17, 10], [28, 13], [0, 1]] },
+    { cfg: config(1, 0, 1, 1, 64), X: 256, R: 128, places: [[77, 128], [77, 61], [128, 128]] },
+    { cfg: config(1, 0, 3, 1, 96), X: 30, R: 7, places: [[0, 3], [23, 7]] },
+    { cfg: config(1, 0, 2, 2, 12), X: 300, R: 60, places: [[230, 60], [0, 60]] },
+    { cfg: config(1, 0, 60, 1, 4), X: 20, R: 1, places: [[19, 1]] },
+  ] as const;
+  for (const target of targets)
+    it(`equals its reference: ${target}`, async () => {
+      for (const { cfg, X, R, places } of target === "wide" ? shapes : shapes.slice(1, 5)) {
+        const c = cachedCase(R, X, cfg), bench = await kernelBench("attention_cached", attention_cached, c, target);
+        for (const [start, rows] of places) {
+          const inputs: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(start, rows) };
+          const want = referenceOutputs(attention_cached, c, inputs, false, { keys_out: inputs["keys"]!, values_out: inputs["values"]! });
+          for (const workers of [1, 3]) {
+            const got = bench.run(inputs, { workers });
+            for (const name of ["out", "keys_out", "values_out"]) expectClose(got[name]!, want[name]!, `${R} rows at ${start}, ${rows} real: ${name}`);
+          }
+        }
+      }
+    }, MANY);
+
+  it("never looks at what is not written yet: NaN there changes nothing", async () => {
+    for (const R of [1, 8]) {
+      const c = cachedCase(R, 40, config(1, 0, 2, 1, 8)), bench = await kernelBench("attention_cached", attention_cached, c, "wide");
+      const rows = R === 1 ? 1 : 5, known = 13 + rows, clean: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(13, rows) };
+      const { N, D, M, X, L } = c.d as Record<string, number>;
+      const keyIsNew = (i: number): boolean => Math.floor(i / (D! * L!)) % N! * L! + (i % L!) >= known, valueIsNew = (i: number): boolean => Math.floor(i / L!) % X! >= known;
+      expect(M).toBe(1);
+      const dirty = { ...clean, keys: clean["keys"]!.map((v, i) => (keyIsNew(i) ? NaN : v)), values: clean["values"]!.map((v, i) => (valueIsNew(i) ? NaN : v)) };
+      expect(bench.run(dirty)["out"]).toEqual(bench.run(clean)["out"]);
+    }
+  });
+
+  it("prefill in chunks, then decoding row by row, is attention over the whole sequence", async () => {
+    const cfg = config(1, 75, 4, 2, 16), T = cfg.T, whole = caseOf(cfg), qkv = inputsFor(attention, whole)["qkv"]!, Q = whole.d["Q"]!, O = whole.d["O"]!;
+    const want = (await kernelBench("attention", attention, whole, "wide")).run({ qkv })["out"]!;
+    const chunk = cachedCase(32, 80, cfg), single = cachedCase(1, 80, cfg);
+    const prefill = await kernelBench("attention_cached", attention_cached, chunk, "wide"), decode = await kernelBench("attention_cached", attention_cached, single, "wide");
+    const { keys, values } = cacheShapes(80, cfg.kv, cfg.D);
+    let cache: Tensors = { keys: new Float64Array(elements(keys)), values: new Float64Array(elements(values)) };
+    for (let start = 0; start < T; ) {
+      const [R, bench] = start < 60 ? [32, prefill] : [1, decode], rows = Math.min(R, start < 60 ? 60 - start : 1);
+      const padded = new Float64Array(R * Q);
+      padded.set(qkv.subarray(start * Q, (start + rows) * Q));
+      const got = bench.run({ qkv: padded, ...cache, place: Float64Array.of(start, rows) });
+      expectClose(got["out"]!.subarray(0, rows * O), want.subarray(start * O, (start + rows) * O), `out from row ${start}`);
+      cache = { keys: got["keys_out"]!, values: got["values_out"]! };
+      start += rows;
+    }
+  });
+});
