@@ -99,20 +99,24 @@ describe("in place", () => {
 
 describe("joining", () => {
   const script = `
-    import { ops } from "./compiler/ops/index.ts";
+    import { matmul } from "./compiler/ops/matmul.ts";
+    import { matmul_nt } from "./compiler/ops/matmul_nt.ts";
+    import { matmul_tn } from "./compiler/ops/matmul_tn.ts";
     import { inputsFor, kernelBench } from "./test/harness.ts";
-    const c = { d: { M: 48, K: 64, N: 32 }, with: process.argv[1] === "matmul_tn" ? [] : ["bias", "add"] };
-    const bench = await kernelBench(process.argv[1], ops[process.argv[1]], c, "wide");
-    bench.run(inputsFor(ops[process.argv[1]], c));`;
-  test.each(["matmul", "matmul_nt", "matmul_tn"])("V8 joins all 24 accumulators of %s", (name) => {
-    const args = ["--no-liftoff", "--trace-wasm-revectorize", "--input-type=module", "-e", script, name];
+    for (const [name, op] of Object.entries({ matmul, matmul_nt, matmul_tn })) {
+      const c = { d: { M: 48, K: 64, N: 32 }, with: name === "matmul_tn" ? [] : ["bias", "add"] };
+      const bench = await kernelBench(name, op, c, "wide");
+      bench.run(inputsFor(op, c));
+      const start = performance.now();
+      while (performance.now() - start < 700) bench.repeat(100); // until V8's optimising compiler has had its turn
+    }`;
+  test("V8 joins all 24 accumulators of each wide tile", () => {
     const folder = mkdtempSync(join(tmpdir(), "sinter-gemm-")), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
-    execFileSync(process.execPath, args, { stdio: ["ignore", file, "inherit"] });
+    execFileSync(process.execPath, ["--trace-wasm-revectorize", "--input-type=module", "-e", script], { stdio: ["ignore", file, "inherit"] });
     closeSync(file);
     const trace = readFileSync(join(folder, "trace"), "utf8");
     rmSync(folder, { recursive: true });
-    expect(trace).toContain("Decide to vectorize");
-    expect(trace.match(/PackNode \[F32x4Qfma\]/g)?.length).toBe(12);
-    expect(trace.match(/PackNode Store/g)!.length).toBeGreaterThanOrEqual(12);
-  });
+    expect(trace.match(/Decide to vectorize, \d{2,} revectorizable nodes/g)?.length).toBeGreaterThanOrEqual(3);
+    expect(trace.match(/PackNode \[F32x4Qfma\]/g)?.length).toBe(3 * 12);
+  }, 30_000);
 });
