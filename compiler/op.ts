@@ -80,8 +80,8 @@ interface Body<N extends string, D extends string> {
    * The prelude (8-emit/prelude.ts) is in scope.
    */
   emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N>): void;
-  /** Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). */
-  sample?(tensor: N, d: Record<D, number>, noise: () => number): number;
+  /** Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i` = the element's index. */
+  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number): number;
   /** Sizes that the test checks and the bench times: one list for both. */
   readonly cases: readonly Case<D>[];
 }

@@ -125,7 +125,20 @@ const functions = [
     "const s = sigmoid4(x);", `return f32x4.mul(s, madd(x, f32x4.sub(${k(1)}, s), ${k(1)}));`),
 ].join("");
 
+/** Scalar and in f64: one per row, at the end of a softmax. No library's table in static memory. */
+const ln = `/** ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1). Relative error ≤ 1e-12. */
+function ln(x: f64): f64 {
+  if (!(x > 0 && x < Infinity)) return x == 0 ? -Infinity : x > 0 ? x : NaN;
+  let n = <i32>(reinterpret<u64>(x) >> 52) - 1023;
+  let m = reinterpret<f64>((reinterpret<u64>(x) & 0x000fffffffffffff) | 0x3ff0000000000000);
+  if (m > 1.4142135623730951) { m *= 0.5; n++; }
+  const s = (m - 1) / (m + 1), z = s * s;
+  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9 + z * (1.0 / 11 + z * (1.0 / 13 + z * (1.0 / 15)))))));
+  return <f64>n * 0.6931471805599453 + 2 * s * series;
+}
+`;
+
 export const vectorMath = `const CONSTANTS = memory.data<f32>([${constants.join(", ")}]);
 // @ts-ignore: decorator
 @inline function k4(i: usize): v128 { return v128.load32_splat(CONSTANTS + 4 * i); }
-${functions}`;
+${functions}${ln}`;

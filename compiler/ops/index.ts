@@ -1,12 +1,42 @@
 /** THE table of operations. To add one: write ops/<name>.ts, then add its row here. */
 import type { Op } from "../op.ts";
+import { activate, activate_backward } from "./activate.ts";
+import { adamw } from "./adamw.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { attention_backward } from "./attention_backward.ts";
 import { attention_cached } from "./attention_cached.ts";
+import { bias, bias_backward } from "./bias.ts";
+import { copy } from "./copy.ts";
+import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./cross_entropy.ts";
+import { embed, embed_dtable, embed_dpositions } from "./embed.ts";
+import { grad_norm, grad_norm_total } from "./grad-norm.ts";
+import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
+import { loss_sum } from "./loss_sum.ts";
 import { matmul } from "./matmul.ts";
 import { matmul_nt } from "./matmul_nt.ts";
 import { matmul_tn } from "./matmul_tn.ts";
+import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
+import { take_row } from "./take_row.ts";
 
-export const ops = { add, attention, attention_backward, attention_cached, matmul, matmul_nt, matmul_tn } satisfies Record<string, Op>;
+export const ops = {
+  activate, activate_backward,
+  adamw,
+  add,
+  attention,
+  attention_backward,
+  attention_cached,
+  bias, bias_backward,
+  copy,
+  cross_entropy, cross_entropy_backward, cross_entropy_grad,
+  embed, embed_dtable, embed_dpositions,
+  grad_norm, grad_norm_total,
+  layernorm, layernorm_dx, layernorm_dw,
+  loss_sum,
+  matmul,
+  matmul_nt,
+  matmul_tn,
+  rmsnorm, rmsnorm_dx, rmsnorm_dw,
+  take_row,
+} satisfies Record<string, Op>;
 export type OpName = keyof typeof ops;
