@@ -2,8 +2,7 @@
  * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything else in this
  * folder is the same in both.
  */
-import type { EntryPlace, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-import type { control } from "../compiler/8-emit/control.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import { SinterError } from "./errors.ts";
 
 /** Runs a module's entries. */
@@ -18,7 +17,7 @@ export interface PoolPlan {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly manifest: ModuleManifest;
-  readonly control: typeof control;
+  readonly control: Manifest["control"];
   readonly workers: number;
 }
 

@@ -1,0 +1,91 @@
+/**
+ * Text → tokens → batches. Training reads random windows of the first part; the held-out part, from the end, is read whole, in
+ * windows that do not overlap. A window of T tokens predicts the T that begin one later.
+ */
+import { SinterError } from "./errors.ts";
+import type { Batch } from "./model.ts";
+import type { Random } from "./random.ts";
+import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+
+export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+
+/** Characters that are encoded at once: keeps the intermediate list small. */
+const SLICE = 1 << 22;
+
+/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks. */
+export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): Tokens {
+  const parts: number[][] = [];
+  for (let at = 0; at < text.length; ) {
+    const end = sliceEnd(text, at);
+    parts.push(tokenizer.encode(text.slice(at, end)));
+    at = end;
+  }
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const tokens = vocab <= 65536 ? new Uint16Array(length) : new Int32Array(length);
+  let at = 0;
+  for (const part of parts) {
+    const high = part.find((id) => id >= vocab);
+    if (high !== undefined) throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`, `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
+    tokens.set(part, at);
+    at += part.length;
+  }
+  return tokens;
+}
+
+/** Ends a slice before white space that follows something else: no tokenizer here has a token across that place. */
+function sliceEnd(text: string, from: number): number {
+  let end = from + SLICE;
+  if (end >= text.length) return text.length;
+  while (end > from + 1 && !(/\s/.test(text[end]!) && /\S/.test(text[end - 1]!))) end--;
+  return end > from + 1 ? end : from + SLICE;
+}
+
+export interface Split {
+  readonly train: Tokens;
+  readonly heldOut: Tokens;
+}
+
+/** The first (1 − share) of the tokens, rounded down, are for training: as nanoGPT splits. Both parts must hold a window. */
+export function split(tokens: Tokens, share: number, context: number): Split {
+  const cut = share === 0 ? tokens.length : Math.floor(tokens.length * (1 - share));
+  const parts = { train: tokens.subarray(0, cut), heldOut: tokens.subarray(cut) };
+  if (parts.train.length < context + 1) throw tooShort(tokens.length, parts.train.length, context);
+  if (share > 0 && parts.heldOut.length < 2) throw tooShort(tokens.length, parts.heldOut.length, 1);
+  return parts;
+}
+
+const tooShort = (all: number, part: number, context: number): SinterError =>
+  new SinterError("input", `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`, "Use a longer text, or a smaller context: --set context=N");
+
+/** B windows at random places. */
+export function randomBatch(tokens: Tokens, batch: number, context: number, random: Random): Batch {
+  const out = emptyBatch(batch, context);
+  for (let b = 0; b < batch; b++) {
+    const at = random.below(tokens.length - context);
+    out.tokens.set(tokens.subarray(at, at + context), b * context);
+    out.targets.set(tokens.subarray(at + 1, at + context + 1), b * context);
+  }
+  return out;
+}
+
+/**
+ * Every token but the first as a target once, in windows one after the other; what is missing in the last batch is not counted.
+ * `most`: only so many batches, their windows spread evenly over the text.
+ */
+export function* windows(tokens: Tokens, batch: number, context: number, most = Infinity): Generator<Batch> {
+  const count = Math.ceil((tokens.length - 1) / context);
+  const stride = Math.max(1, count / (most * batch));
+  const taken = Math.floor((count - 1) / stride) + 1;
+  for (let first = 0; first < taken; first += batch) {
+    const out = emptyBatch(batch, context);
+    for (let b = 0; b < batch && first + b < taken; b++) {
+      const at = Math.floor((first + b) * stride) * context;
+      const end = Math.min(at + context, tokens.length - 1);
+      out.tokens.set(tokens.subarray(at, end), b * context);
+      out.targets.set(tokens.subarray(at + 1, end + 1), b * context);
+    }
+    yield out;
+  }
+}
+
+const emptyBatch = (batch: number, context: number): Batch => ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });

@@ -1,0 +1,53 @@
+/** log.jsonl: every event of a run, one JSON object a line. Written in batches; cut back to the checkpoint when a run goes on. */
+import { writeText, type Files } from "./files.ts";
+import type { TrainEvent } from "./train.ts";
+
+const LOG = "log.jsonl";
+const BATCH = 50; // events
+
+export interface TrainLog {
+  /** All events of the run, those before a resume too. */
+  readonly events: readonly TrainEvent[];
+  add(event: TrainEvent): void;
+  /** Everything so far is in the file. */
+  flush(): Promise<void>;
+}
+
+/** Opens the log of a folder; events after `step` were made by a run that lost them, and go. */
+export async function openLog(files: Files, folder: string, step: number): Promise<TrainLog> {
+  const path = `${folder}/${LOG}`;
+  const events = (await files.exists(path)) ? parseLog(new TextDecoder().decode(await files.read(path))).filter((e) => e.step <= step) : [];
+  await writeText(files, folder, LOG, events.map(line).join(""));
+  let waiting = "", writing = Promise.resolve();
+  const flush = (): Promise<void> => {
+    const text = waiting;
+    waiting = "";
+    if (text !== "") writing = writing.then(() => files.append(path, text));
+    return writing;
+  };
+  let failed: Error | undefined;
+  return {
+    events,
+    add(event) {
+      if (failed) throw failed;
+      events.push(event);
+      waiting += line(event);
+      if (events.length % BATCH === 0) flush().catch((error: Error) => (failed = error));
+    },
+    flush,
+  };
+}
+
+const line = (event: TrainEvent): string => `${JSON.stringify(event, (_, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(9)) : value))}\n`;
+
+/** Lines that are whole. The last one may be torn. */
+export function parseLog(text: string): TrainEvent[] {
+  return text.split("\n").flatMap((part) => {
+    try {
+      const event = JSON.parse(part) as TrainEvent;
+      return typeof event.step === "number" ? [event] : [];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,90 @@
+/** The file system of Node, behind the runtime's interface. The raw calls are a table, so that a test can make each of them fail. */
+import fs from "node:fs";
+import { SinterError, type ExitKind } from "../errors.ts";
+import type { Files } from "../files.ts";
+
+/** What is used of node:fs. */
+export type RawFs = Pick<typeof fs,
+  "existsSync" | "readFileSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync" | "readdirSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
+
+interface Advice { readonly kind: Exclude<ExitKind, "ok">; readonly means: string; readonly hint: string }
+
+const advice: Readonly<Record<string, Advice>> = {
+  ENOENT: { kind: "input", means: "there is no such file or folder", hint: "Check the path." },
+  EISDIR: { kind: "input", means: "it is a folder", hint: "Name a file in it." },
+  ENOTDIR: { kind: "input", means: "a part of the path is a file, not a folder", hint: "Check the path." },
+  EEXIST: { kind: "input", means: "it is there already, and not a folder", hint: "Choose another name." },
+  EACCES: { kind: "input", means: "permission denied", hint: "Change its permissions, or use another place." },
+  EPERM: { kind: "input", means: "not permitted", hint: "Change its permissions, or use another place." },
+  EROFS: { kind: "input", means: "the file system is read-only", hint: "Use another place." },
+  ENOSPC: { kind: "input", means: "no space is left on the disk", hint: "Free some space, then go on with --resume; what was saved before is unharmed." },
+  EDQUOT: { kind: "input", means: "the disk quota is used up", hint: "Free some space, then go on with --resume; what was saved before is unharmed." },
+  EMFILE: { kind: "input", means: "too many files are open", hint: "Raise the limit: ulimit -n 4096" },
+  ENFILE: { kind: "input", means: "too many files are open on this machine", hint: "Close other programs." },
+  EIO: { kind: "input", means: "the disk reports an error", hint: "Check the disk; what was saved before is unharmed." },
+};
+
+export function fileError(action: string, path: string, cause: unknown): SinterError {
+  if (cause instanceof SinterError) return cause;
+  const code = (cause as NodeJS.ErrnoException).code ?? "";
+  const known = advice[code];
+  return new SinterError(known?.kind ?? "input", `cannot ${action} ${path}: ${known ? `${known.means} (${code})` : (cause as Error).message}`, known?.hint);
+}
+
+export function nodeFiles(raw: RawFs = fs): Files {
+  const attempt = async <T>(action: string, path: string, work: () => T): Promise<T> => {
+    try {
+      return work();
+    } catch (cause) {
+      throw fileError(action, path, cause);
+    }
+  };
+  return {
+    exists: async (path) => raw.existsSync(path),
+    read: (path) => attempt("read", path, () => new Uint8Array(raw.readFileSync(path))),
+    list: (folder) => attempt("list", folder, () => raw.readdirSync(folder).sort()),
+    makeFolder: (folder) => attempt("create folder", folder, () => void raw.mkdirSync(folder, { recursive: true })),
+    append: (path, text) => attempt("write", path, () => raw.appendFileSync(path, text)),
+    rename: (from, to) => attempt(`rename ${from} to`, to, () => raw.renameSync(from, to)),
+    remove: (path) => attempt("remove", path, () => raw.rmSync(path, { force: true })),
+    syncFolder: (folder) => attempt("sync folder", folder, () => {
+      const fd = raw.openSync(folder, "r");
+      try {
+        raw.fsyncSync(fd);
+      } finally {
+        raw.closeSync(fd);
+      }
+    }),
+    async open(path) {
+      const fd = await attempt("open", path, () => raw.openSync(path, "r"));
+      const bytes = await attempt("read", path, () => raw.fstatSync(fd).size);
+      return {
+        bytes,
+        read: (offset, length) => attempt("read", path, () => {
+          const out = new Uint8Array(length);
+          for (let at = 0; at < length; ) {
+            const n = raw.readSync(fd, out, at, length - at, offset + at);
+            if (n === 0) throw new SinterError("corrupt", `${path} ends at byte ${offset + at}; ${offset + length} were expected`);
+            at += n;
+          }
+          return out;
+        }),
+        close: () => attempt("close", path, () => raw.closeSync(fd)),
+      };
+    },
+    async create(path) {
+      const fd = await attempt("create", path, () => raw.openSync(path, "w"));
+      return {
+        write: (bytes) => attempt("write", path, () => {
+          for (let at = 0; at < bytes.length; ) {
+            const n = raw.writeSync(fd, bytes, at, bytes.length - at); // may write less than asked
+            if (n === 0) throw new SinterError("input", `cannot write ${path}: the disk takes no more bytes`, "Free some space.");
+            at += n;
+          }
+        }),
+        sync: () => attempt("sync", path, () => raw.fsyncSync(fd)),
+        close: () => attempt("close", path, () => raw.closeSync(fd)),
+      };
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/** What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out. */
+import type { StepEvent, TrainEvent } from "../train.ts";
+import { sparkline } from "./sparkline.ts";
+
+export interface Standing {
+  readonly steps: number;
+  readonly last: StepEvent;
+  /** Newest validation loss. */
+  readonly valid: number | undefined;
+  readonly losses: readonly number[];
+  /** Mean of the latest steps. */
+  readonly tokensPerSecond: number;
+  /** Share of the machine's measured peak; undefined: not measured. */
+  readonly mfu: number | undefined;
+  readonly secondsLeft: number;
+}
+
+/** Keeps count of events. */
+export class Course {
+  readonly #steps: number;
+  readonly #flopsPerToken: number;
+  readonly #peak: number | undefined;
+  readonly #losses: number[] = [];
+  readonly #recent: number[] = []; // ms per step, the newest last
+  readonly #began = performance.now();
+  #first: number | undefined;
+  #valid: number | undefined;
+
+  /** `peak`: the machine's best rate in FLOP/s, all workers together. */
+  constructor(steps: number, flopsPerToken: number, peak: number | undefined) {
+    this.#steps = steps;
+    this.#flopsPerToken = flopsPerToken;
+    this.#peak = peak;
+  }
+
+  add(event: TrainEvent): Standing | undefined {
+    if (event.kind === "eval") this.#valid = event.loss;
+    if (event.kind !== "step") return undefined;
+    this.#first ??= event.step - 1;
+    this.#losses.push(event.loss);
+    this.#recent.push(event.ms);
+    if (this.#recent.length > RECENT) this.#recent.shift();
+    const ms = this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;
+    const rate = (event.tokensPerSecond * event.ms) / ms;
+    const perStep = (performance.now() - this.#began) / (event.step - this.#first); // with evaluations, samples, checkpoints
+    return {
+      steps: this.#steps, last: event, valid: this.#valid, losses: this.#losses, tokensPerSecond: rate,
+      mfu: this.#peak === undefined ? undefined : (rate * this.#flopsPerToken) / this.#peak,
+      secondsLeft: ((this.#steps - event.step) * perStep) / 1000,
+    };
+  }
+}
+
+const RECENT = 20;
+
+export function liveLine(s: Standing, columns: number): string {
+  const { last } = s;
+  const left = [
+    bar(last.step / s.steps, 16),
+    `${last.step}/${s.steps}`,
+    `loss ${last.loss.toFixed(4)}`,
+    ...(s.valid === undefined ? [] : [`val ${s.valid.toFixed(4)}`]),
+    `lr ${last.lr.toExponential(1)}`,
+    `norm ${last.norm.toFixed(2)}`,
+    `${thousands(s.tokensPerSecond)} tok/s`,
+    ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
+    `${duration(s.secondsLeft)} left`,
+  ];
+  while (left.length > 3 && left.join("  ").length > columns - 1) left.splice(left.length > 5 ? 4 : left.length - 1, 1); // lr and norm go first
+  const text = left.join("  ");
+  const room = Math.min(24, columns - text.length - 3);
+  return room >= 6 ? `${text}  ${sparkline(s.losses, room)}` : text.slice(0, Math.max(0, columns - 1));
+}
+
+export function plainLine(s: Standing): string {
+  const { last } = s;
+  const mfu = s.mfu === undefined ? "" : `  MFU ${(s.mfu * 100).toFixed(0)}%`;
+  return `step ${last.step}/${s.steps}  loss ${last.loss.toFixed(4)}  lr ${last.lr.toExponential(2)}  norm ${last.norm.toFixed(3)}  ${last.ms.toFixed(0)} ms  ${thousands(s.tokensPerSecond)} tok/s${mfu}  ${duration(s.secondsLeft)} left`;
+}
+
+const bar = (share: number, width: number): string => "█".repeat(Math.round(share * width)).padEnd(width, "░");
+
+export const thousands = (n: number): string => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+}

@@ -1,0 +1,129 @@
+/**
+ * A run is a folder that needs nothing else:
+ *
+ *   run.json                 what is trained on what, from which seed; written last when the run begins
+ *   spec.sinter              the spec's text, to read
+ *   bundle/                  manifest.json and the wasm modules: a later release of the compiler changes nothing for this run
+ *   tokenizer/               its files, when it has any
+ *   step-000250.safetensors  checkpoints (checkpoint.ts)
+ *   log.jsonl, report.html   what happened
+ *   lock                     while a trainer is at work
+ */
+import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { Target } from "../compiler/op.ts";
+import { parseManifest, type Bundle } from "./bundle.ts";
+import { SinterError } from "./errors.ts";
+import { writeAtomically, writeText, type Files } from "./files.ts";
+import { byteTokenizer } from "./tokenizers/bytes.ts";
+import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./tokenizers/characters.ts";
+import { GPT2_FILES, gpt2Tokenizer } from "./tokenizers/gpt2.ts";
+import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+
+export const RUN_VERSION = 1;
+const RUN_FILE = "run.json";
+
+export interface RunRecord {
+  readonly version: typeof RUN_VERSION;
+  readonly model: string;
+  /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
+  readonly data: { readonly path: string | undefined; readonly sha256: string };
+  readonly settings: TrainSettings;
+  readonly target: Target;
+  readonly compiler: string;
+}
+
+export interface Run {
+  readonly folder: string;
+  readonly record: RunRecord;
+  readonly bundle: Bundle;
+  readonly tokenizer: Tokenizer;
+}
+
+export const holdsRun = (files: Files, folder: string): Promise<boolean> => files.exists(`${folder}/${RUN_FILE}`);
+
+export async function beginRun(files: Files, run: Run, specText: string): Promise<void> {
+  const { folder, bundle, tokenizer } = run;
+  const write = async (into: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> => {
+    if (contents.size > 0) await files.makeFolder(into);
+    for (const [name, bytes] of contents) await writeAtomically(files, into, name, (file) => file.write(bytes));
+  };
+  await files.makeFolder(folder);
+  await write(`${folder}/bundle`, bundle.files);
+  await write(`${folder}/tokenizer`, tokenizer.files);
+  await writeText(files, folder, "spec.sinter", specText);
+  await writeRecord(files, folder, run.record);
+}
+
+export const writeRecord = (files: Files, folder: string, record: RunRecord): Promise<void> =>
+  writeText(files, folder, RUN_FILE, `${JSON.stringify(record, null, 1)}\n`);
+
+export async function openRun(files: Files, folder: string): Promise<Run> {
+  if (!(await files.exists(folder))) throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
+  if (!(await holdsRun(files, folder))) throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
+  const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
+  const bundle = await readBundle(files, `${folder}/bundle`);
+  return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer) };
+}
+
+function parseRecord(text: string, from: string): RunRecord {
+  try {
+    const record = JSON.parse(text) as RunRecord;
+    if (record.version === RUN_VERSION && typeof record.settings === "object") return record;
+    throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
+  } catch (cause) {
+    throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, "Restore it from a copy, or train again into another folder.");
+  }
+}
+
+/** A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names. */
+export async function readBundle(files: Files, folder: string): Promise<Bundle> {
+  const path = `${folder}/manifest.json`;
+  const manifest = parseManifest(await readText(files, path), path);
+  const contents = new Map<string, Uint8Array>();
+  for (const module of Object.values(manifest.modules))
+    for (const { file } of Object.values(module.wasm)) {
+      if (!/^[\w.-]+\.wasm$/.test(file)) throw new SinterError("corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`);
+      contents.set(file, await files.read(`${folder}/${file}`));
+    }
+  return { manifest, files: contents };
+}
+
+/** A tokenizer that was published or saved as files in `folder`. Bytes need none. */
+export async function readTokenizer(files: Files, folder: string, name: Tokenizer["name"]): Promise<Tokenizer> {
+  if (name === "bytes") return byteTokenizer();
+  if (name === "characters") {
+    const path = `${folder}/${CHARACTERS_FILE}`;
+    return characterTokenizer(parseCharacters(await readText(files, path), path));
+  }
+  const [encoder, merges] = GPT2_FILES;
+  return gpt2Tokenizer(await files.read(`${folder}/${encoder}`), await files.read(`${folder}/${merges}`));
+}
+
+export async function readText(files: Files, path: string): Promise<string> {
+  const bytes = await files.read(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new SinterError("input", `${path} is not UTF-8 text: byte ${firstBadByte(bytes)} does not belong there`, "Convert it: iconv -f latin1 -t utf-8 FILE > NEW");
+  }
+}
+
+function firstBadByte(bytes: Uint8Array): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const STEP = 4096;
+  for (let at = 0; at < bytes.length; at += STEP) {
+    try {
+      decoder.decode(bytes.subarray(at, at + STEP), { stream: true });
+    } catch {
+      for (let end = Math.max(0, at - 4); ; end++) {
+        // The shortest beginning that is wrong even if more followed.
+        try {
+          new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end + 1), { stream: true });
+        } catch {
+          return end;
+        }
+      }
+    }
+  }
+  return bytes.length;
+}

@@ -1,0 +1,108 @@
+/**
+ * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the wall are the caller's.
+ */
+import type { TrainSettings } from "../compiler/2-check/model.ts";
+import { randomBatch, type Split } from "./data.ts";
+import { evaluateText, type Evaluation } from "./evaluate.ts";
+import { generate } from "./generate.ts";
+import type { Host } from "./host.ts";
+import type { RunningModel } from "./model.ts";
+import { guardAgainstNaN } from "./nan-guard.ts";
+import { randomFrom, randomStream, type RandomState } from "./random.ts";
+import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
+import { learningRate } from "./schedule.ts";
+import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+
+export interface StepEvent {
+  readonly kind: "step";
+  readonly step: number;
+  /** Mean cross-entropy of the step's batch, before its update; nats per token. */
+  readonly loss: number;
+  readonly lr: number;
+  /** Global gradient norm before clipping. */
+  readonly norm: number;
+  readonly ms: number;
+  /** Tokens trained on since the start. */
+  readonly tokens: number;
+  readonly tokensPerSecond: number;
+}
+
+export type TrainEvent =
+  | StepEvent
+  /** `whole`: over all of the held-out part, not only windows spread over it. */
+  | ({ readonly kind: "eval"; readonly step: number; readonly whole: boolean; readonly ms: number } & Evaluation)
+  | { readonly kind: "sample"; readonly step: number; readonly prompt: string; readonly text: string }
+  | { readonly kind: "save"; readonly step: number; readonly file: string; readonly ms: number };
+
+export interface Progress {
+  readonly step: number;
+  readonly tokens: number;
+  readonly batches: RandomState;
+}
+
+export interface TrainOptions {
+  readonly settings: TrainSettings;
+  readonly data: Split;
+  readonly tokenizer: Tokenizer;
+  readonly host: Host;
+  /** Where to go on; undefined: from the beginning. */
+  readonly from?: Progress | undefined;
+  readonly sample: { readonly settings: SamplerSettings; readonly prompt: string; readonly tokens: number };
+  /** Writes a checkpoint; returns the file's name. */
+  save(progress: Progress): Promise<string>;
+  report(event: TrainEvent): void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Batches of an evaluation in the middle of training. The one at the end reads everything. */
+const EVAL_BATCHES = 20;
+
+/** Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. */
+export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
+  const { settings: s, host } = o;
+  const { batch, context } = model.entry("train");
+  const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
+  let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
+  let saved = step;
+
+  const save = async (): Promise<void> => {
+    const began = performance.now();
+    const file = await o.save({ step, tokens, batches: random.state() });
+    saved = step;
+    o.report({ kind: "save", step, file, ms: performance.now() - began });
+  };
+  const evaluate = async (whole: boolean): Promise<void> => {
+    if (o.data.heldOut.length < 2) return;
+    const began = performance.now();
+    const result = await evaluateText(model, o.data.heldOut, o.tokenizer, whole ? Infinity : EVAL_BATCHES, host.breathe);
+    o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
+  };
+  const sample = async (): Promise<void> => {
+    const { settings, prompt, tokens: most } = o.sample;
+    const { text } = await generate(model, o.tokenizer, { ...samplerDefaults, ...settings, prompt, tokens: most, seed: s.seed + step, signal: o.signal });
+    o.report({ kind: "sample", step, prompt, text });
+  };
+  const due = (every: number): boolean => every > 0 && step % every === 0 && step < s.steps;
+
+  while (step < s.steps) {
+    if (o.signal?.aborted) break;
+    const began = performance.now();
+    const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
+    const lr = learningRate(step + 1, s);
+    const result = await model.trainStep(micro, { lr, step: step + 1 });
+    guardAgainstNaN(model, step + 1, result);
+    step++;
+    tokens += batch * context * s.accumulate;
+    const ms = performance.now() - began;
+    o.report({ kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (batch * context * s.accumulate * 1000) / ms });
+    if (due(s.evalEvery)) await evaluate(false);
+    if (due(s.sampleEvery)) await sample();
+    if (due(s.saveEvery)) await save();
+    await host.breathe();
+  }
+  if (step > saved) await save();
+  if (step < s.steps) return "interrupted";
+  await evaluate(true);
+  await sample();
+  return "done";
+}
