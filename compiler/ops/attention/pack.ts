@@ -10,12 +10,11 @@ export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRo
     f.block(`function ${name}(x: usize, panels: usize, rows: i32): void`, () => {
       f.line(`const end = panels + <usize>rows * ${PANEL_BYTES};`);
       f.block(`for (; panels < end; panels += ${PANEL_BYTES}, x += ${rowBytes})`, () => {
-        for (let c = 0; c < D; c += 4) {
-          const to = Math.floor(c / PANEL) * panelRows * PANEL_BYTES + (c % PANEL) * 4;
-          f.line(`v128.store(panels, ${loadUpTo(D - c, "x", c * 4)}, ${to});`);
+        for (let panel = 0; panel < D; panel += PANEL) {
+          const columns = [0, 4, 8, 12].map((c) => panel + c), to = (panel / PANEL) * panelRows * PANEL_BYTES;
+          f.line(`const ${columns.map((c) => `x${c} = ${c < D ? loadUpTo(D - c, "x", c * 4) : "ZERO"}`).join(", ")};`);
+          f.line(columns.map((c) => `v128.store(panels, x${c}, ${to + (c - panel) * 4});`).join(" "));
         }
-        for (let c = ceilTo(D, 4); c < ceilTo(D, PANEL); c += 4)
-          f.line(`v128.store(panels, ZERO, ${Math.floor(c / PANEL) * panelRows * PANEL_BYTES + (c % PANEL) * 4});`);
       });
     });
   });

@@ -8,12 +8,17 @@ import type { Writer } from "../../writer.ts";
 /** Lower than any score; finite, so that differences of two of them are 0 and not NaN. */
 const HIDDEN = "-1e30";
 
-/** Lanes of a mask: 16 times all bits, then 32 times none. Loading at lane 16 − v keeps the first v lanes of what it is laid on. */
-export const MASK_BYTES = (16 + 32) * 4;
+/**
+ * Lanes of a mask: 16 times all bits, then 32 times none. Loading at lane 16 − v keeps the first v lanes of what it is laid on.
+ * After it eight very low numbers: a maximum starts by loading them, because constants end in different blocks and are not joined.
+ */
+const LOWEST = (16 + 32) * 4;
+export const MASK_BYTES = LOWEST + 32;
 
 export function fillMask(w: Writer, mask: string): void {
   w.line(`for (let i: usize = 0; i < 64; i += 16) v128.store(${mask} + i, i32x4.splat(-1));`);
-  w.line(`for (let i: usize = 64; i < ${MASK_BYTES}; i += 16) v128.store(${mask} + i, ZERO);`);
+  w.line(`for (let i: usize = 64; i < ${LOWEST}; i += 16) v128.store(${mask} + i, ZERO);`);
+  w.line(`for (let i: usize = ${LOWEST}; i < ${MASK_BYTES}; i += 16) v128.store(${mask} + i, f32x4.splat(${HIDDEN}));`);
 }
 
 const joined = (w: Writer, name: string, doc: string, head: string, body: (f: Writer) => void): string =>
@@ -39,8 +44,8 @@ export const hideFunction = (w: Writer): string =>
 const maxOf = (target: Target): string => (target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max");
 
 export const rowMaxFunction = (w: Writer, target: Target): string =>
-  joined(w, "row_max", "to[8] = partial maxima of row[0 … end)", "(row: usize, end: i32, to: usize): void", (f) => {
-    f.line(`let lo = f32x4.splat(${HIDDEN}), hi = f32x4.splat(${HIDDEN});`);
+  joined(w, "row_max", "to[8] = partial maxima of row[0 … end)", "(row: usize, end: i32, to: usize, mask: usize): void", (f) => {
+    f.line(`let lo = v128.load(mask, ${LOWEST}), hi = v128.load(mask, ${LOWEST + 16});`);
     f.line(`const stop = row + (<usize>end << 2);`);
     f.block(`for (let s = row; s < stop; s += 32)`, () => {
       f.line(`lo = ${maxOf(target)}(lo, v128.load(s));`);
@@ -75,10 +80,10 @@ export const rowGradFunction = (w: Writer): string =>
     f.block(`for (; row < stop; row += 32, d += 32)`, () => {
       f.line(`const p = exp4(madd(v128.load(row), times, minus));`);
       f.line(`const q = exp4(madd(v128.load(row, 16), times, minus));`);
-      f.line(`v128.store(row, p);`);
-      f.line(`v128.store(row, q, 16);`);
       f.line(`const g = f32x4.mul(p, madd(v128.load(d), times, less));`);
       f.line(`const h = f32x4.mul(q, madd(v128.load(d, 16), times, less));`);
+      f.line(`v128.store(row, p); // after every load: V8 joins no pair across a store that might alias`);
+      f.line(`v128.store(row, q, 16);`);
       f.line(`v128.store(d, g);`);
       f.line(`v128.store(d, h, 16);`);
     });

@@ -45,7 +45,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
     w.line(`const row = ${row};`);
     emitEndOfRow(w, s, block);
     emitHide(w, s, block, "row");
-    w.line(`${rowMaxFunction(w, target)}(row, end, partial + (<usize>r << 5));`);
+    w.line(`${rowMaxFunction(w, target)}(row, end, partial + (<usize>r << 5), mask);`);
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
