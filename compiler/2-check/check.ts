@@ -13,7 +13,7 @@ import { readOverrides, withOverrides, type Override } from "./overrides.ts";
 import { parameterCount, parameterRows, type PartCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
-import { checkSizes } from "./sizes.ts";
+import { checkSizes, isNearMiss } from "./sizes.ts";
 import { explainCount } from "./what-if.ts";
 
 export interface CheckOptions {
@@ -94,8 +94,8 @@ function checkModel(inherited: Whole, overrides: readonly Override[], report: Re
   if (!model) return undefined;
   const resized = overrides.some((o) => o.section === "model");
   const expects = checkExpects(whole, model, resized, report);
-  const confirmed = expects.some((e) => e.fact === "parameters" && e.result === "holds");
-  if (!confirmed) for (const tell of doubts) tell();
+  const settled = expects.some((e) => e.fact === "parameters" && e.result !== "skipped"); // it holds, or E0401 says more than a doubt
+  if (!settled) for (const tell of doubts) tell();
   return { model, facts: { name: model.name, parameters: parameterCount(model), parts: parameterRows(model), expects } };
 }
 
@@ -123,7 +123,7 @@ function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Model | un
     return undefined;
   }
   const { width, heads, headDim } = sizes, given = whole.sizes.get("head_dim");
-  if (given && heads * headDim !== width) doubt("W0214", given.value?.span ?? given.key.span, { width, heads, headDim });
+  if (given && heads * headDim !== width && !isNearMiss(width, heads, headDim)) doubt("W0214", given.value?.span ?? given.key.span, { width, heads, headDim });
   return model;
 }
 

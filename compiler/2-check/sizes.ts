@@ -42,7 +42,7 @@ export function checkSizes(model: Whole, scope: Scope, tokenizer: TokenizerName,
 }
 
 /** heads × head_dim off by less than half a head: no design, a slip (GPT-3's 5140). */
-const isNearMiss = (width: number, heads: number, headDim: number): boolean => {
+export const isNearMiss = (width: number, heads: number, headDim: number): boolean => {
   const off = Math.abs(heads * headDim - width);
   return off > 0 && off < headDim / 2;
 };

@@ -25,7 +25,7 @@ const isBlock = (p: Part): p is Extract<Part, { part: "attention" | "mlp" }> => 
 const isNorm = (p: Part): p is Extract<Part, { part: "layernorm" | "rmsnorm" }> => p.part === "layernorm" || p.part === "rmsnorm";
 
 function* candidates(model: Model, retry: Retry, missing: number): Generator<WhatIf> {
-  const { sizes } = model, { width, heads, headDim, layers, kvHeads, vocab, context } = sizes, head = root(model);
+  const { sizes } = model, { width, heads, headDim, layers, vocab, context } = sizes, head = root(model);
   const size = (changes: Readonly<Record<string, number>>, why = ""): WhatIf =>
     ({ say: `${Object.entries(changes).map(([key, n]) => `${key} ${n}`).join(" and ")}${why}`, model: retry(changes) });
   if (head?.part === "linear") {
@@ -43,7 +43,7 @@ function* candidates(model: Model, retry: Retry, missing: number): Generator<Wha
     yield { say: `norms with \`weight: ${bias}, bias: ${bias}\``, model: everywhere(model, (p) => (isNorm(p) ? { ...p, weight: bias, bias } : p)) };
   }
   if (heads * headDim !== width) yield size({ width: heads * headDim }, ` (= ${heads} × ${headDim})`);
-  if (width % headDim === 0) yield size({ heads: width / headDim, kv_heads: kvHeads === heads ? width / headDim : kvHeads });
+  if (width % headDim === 0) yield size({ heads: width / headDim });
   if (width % heads === 0) yield size({ head_dim: width / heads });
   yield size({ kv_heads: heads });
   for (const kv of [1, 2, 4, 8]) if (kv < heads && heads % kv === 0) yield size({ kv_heads: kv });

@@ -37,7 +37,7 @@ export function tidy(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const seen = new Set<string>();
   return diagnostics
     .filter((d) => {
-      const key = `${d.code} ${d.span.of?.name ?? ""} ${d.span.start}`;
+      const key = `${d.code} ${d.span.start} ${d.span.of?.text ?? ""}`;
       return !seen.has(key) && seen.add(key);
     })
     .sort((a, b) => (a.span.of ? 1 : 0) - (b.span.of ? 1 : 0) || a.span.start - b.span.start || a.span.end - b.span.end);

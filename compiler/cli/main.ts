@@ -1,0 +1,114 @@
+/** From the command line to a verb and an exit code. Everything that a person can cause ends in one message and a hint; a stack trace is shown only under SINTER_DEBUG. */
+import { Command, CommanderError } from "commander";
+import { Socket } from "node:net";
+import { quoted } from "../diagnostics/message.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import { COMPILER_VERSION } from "../version.ts";
+import { exitCodes, SinterError } from "../../runtime/errors.ts";
+import type { Io } from "./verb.ts";
+import { groups, verbs, type VerbRow } from "./verbs/index.ts";
+
+/** Called by the launcher. */
+export async function launch(): Promise<void> {
+  watchLifeline();
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", (error: NodeJS.ErrnoException) => { if (error.code === "EPIPE") process.exit(0); });
+  const io: Io = {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    tty: process.stdout.isTTY === true && !process.env["NO_COLOR"],
+    columns: process.stdout.columns ?? 100,
+    cwd: process.cwd(),
+  };
+  const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
+  process.exitCode = code;
+  // what was written to a pipe must arrive before the process ends, and nothing that a verb left open may keep it alive
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
+  process.exit(code);
+}
+
+/** The launcher of an older Node holds the other end of this pipe: when it is killed, so are we. */
+function watchLifeline(): void {
+  const descriptor = process.env["SINTER_LIFELINE"];
+  delete process.env["SINTER_LIFELINE"];
+  if (descriptor !== "3") return;
+  try {
+    const pipe = new Socket({ fd: 3, readable: true, writable: false });
+    pipe.on("close", () => process.kill(process.pid, "SIGKILL")).on("error", () => undefined).resume();
+    pipe.unref();
+  } catch {
+    // descriptor 3 is something else: started by hand with the variable set
+  }
+}
+
+export async function main(argv: readonly string[], io: Io, { debug = false } = {}): Promise<number> {
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    if (debug && error instanceof Error) io.err(`${error.stack}\n`);
+    if (error instanceof SinterError) {
+      io.err(`error: ${error.message}\n${error.hint === undefined ? "" : `help: ${error.hint}\n`}`);
+      return exitCodes[error.kind];
+    }
+    const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    io.err(`error: this is a bug of ours: ${said}\nhelp: please report it with what you ran; SINTER_DEBUG=1 shows where it happened\n`);
+    return exitCodes.bug;
+  }
+}
+
+async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === "help" && rest.length === 0 || first === "--help" || first === "-h") {
+    (first === undefined ? io.err : io.out)(overview());
+    return first === undefined ? exitCodes.usage : exitCodes.ok;
+  }
+  if (first === "--version" || first === "-V") {
+    io.out(`${COMPILER_VERSION}\n`);
+    return exitCodes.ok;
+  }
+  const [name, args] = first === "help" ? [rest[0]!, ["--help"]] : [first, rest];
+  const row = verbs.find((v) => v.name === name);
+  if (!row) {
+    const near = nearest(name, verbs.map((v) => v.name));
+    throw new SinterError("usage", `${name.startsWith("-") ? "there is no option" : "there is no verb"} ${quoted(name)}`, near ? `did you mean \`sinter ${near}\`?` : "`sinter --help` lists the verbs");
+  }
+  return runVerb(row, args, io);
+}
+
+async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<number> {
+  const verb = await row.load();
+  const command = new Command(row.name).exitOverride().helpOption("-h, --help", "show this help").allowExcessArguments(false);
+  verb.configure(command);
+  command.description(command.description() || verb.summary).action(() => undefined);
+  command.configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => undefined, getOutHelpWidth: () => io.columns });
+  command.configureHelp({ commandUsage: (c) => `sinter ${c.name()} ${c.usage()}` });
+  try {
+    await command.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return exitCodes.ok;
+    const [message, suggestion] = error.message.replace(/^error: /, "").split("\n");
+    throw new SinterError("usage", message!, suggestion ? `${suggestion.replace(/^\(|\)$/g, "").replace(/^D/, "d")}` : `\`sinter ${row.name} --help\` shows how`);
+  }
+  return verb.run(command.args, command.opts(), io);
+}
+
+/** `sinter --help`, from the table of verbs. */
+export function overview(): string {
+  const width = Math.max(...verbs.map((v) => v.name.length));
+  const lines = groups.flatMap((group) => {
+    const rows = verbs.filter((v) => v.group === group);
+    return rows.length === 0 ? [] : [`  ${group}`, ...rows.map((v) => `    ${v.name.padEnd(width)}  ${v.summary}`), ""];
+  });
+  return [
+    "sinter: compiles transformer specs to WebAssembly, trains and samples them",
+    "",
+    "usage: sinter VERB [arguments]     sinter VERB --help     sinter --version",
+    "",
+    ...lines,
+    "examples",
+    "    sinter init tiny.sinter",
+    "    sinter check specs/gpt2.sinter",
+    "    sinter explain E0203",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,70 @@
+/** What every verb over a spec shares: the options `--model` and `--set`, reading, checking, and the choice of one model. */
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { MAX_CHARACTERS } from "../1-parse/parse.ts";
+import { checkSource, type Checked, type CheckOptions, type ModelFacts } from "../2-check/check.ts";
+import type { Model } from "../2-check/model.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import { renderAll } from "../diagnostics/render.ts";
+import { hasErrors } from "../diagnostics/report.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import { readText } from "./files.ts";
+import type { Io } from "./verb.ts";
+
+export const withSpecOptions = (command: Command): Command =>
+  command
+    .option("--model <name>", "one model of a file that holds several")
+    .option("--set <name=value>", "change a setting: width=256, train.lr=1e-3 (may be repeated)", collect);
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+/** `--set a=1 --set b=2`, from the options of `withSpecOptions`. */
+export function checkOptions(options: Readonly<Record<string, unknown>>): CheckOptions {
+  const set: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const pair of (options["set"] ?? []) as readonly string[]) {
+    const at = pair.indexOf("=");
+    if (at <= 0) throw new SinterError("usage", `--set needs NAME=VALUE, not \`${pair}\``, "for example --set width=256");
+    set[pair.slice(0, at).trim()] = pair.slice(at + 1);
+  }
+  return { set, ...(typeof options["model"] === "string" ? { model: options["model"] } : {}) };
+}
+
+export function readSpec(path: string, io: Io): string {
+  return readText(path, io.cwd, 4 * MAX_CHARACTERS, missingHint(path, io.cwd));
+}
+
+/** Diagnostics go to `io.err`. */
+export function checkSpec(path: string, options: CheckOptions, io: Io): Checked & { readonly source: string } {
+  const source = readSpec(path, io), checked = checkSource(source, options);
+  if (checked.diagnostics.length > 0) io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns: Math.max(40, Math.min(io.columns - 8, 120)) }));
+  return { ...checked, source };
+}
+
+/** One model, for verbs that work on one: `--model`, or the first of the file. Throws when the spec has errors; they are on `io.err` then. */
+export function oneModel(path: string, options: CheckOptions, io: Io): { readonly model: Model; readonly facts: ModelFacts; readonly source: string } {
+  const { models, facts, diagnostics, source } = checkSpec(path, options, io);
+  if (hasErrors(diagnostics)) throw new SinterError("input", `${path} has errors`);
+  const model = models[0];
+  if (!model) throw new SinterError("input", `${path} holds no model`);
+  if (models.length > 1) io.err(`model ${model.name}, the first of ${models.length} (--model chooses another)\n`);
+  return { model, facts: facts[0]!, source };
+}
+
+/** A spec of nearly this name, here or in specs/. */
+function missingHint(path: string, cwd: string): string | undefined {
+  if (path === "-") return undefined;
+  const wanted = basename(path, ".sinter");
+  const found = [dirname(resolve(cwd, path)), join(cwd, "specs")].flatMap((folder) => (existsSync(folder) ? specsIn(folder) : []));
+  const near = nearest(wanted, found.map((file) => basename(file, ".sinter")));
+  const file = found.find((f) => basename(f, ".sinter") === near);
+  return file ? `did you mean ${relative(cwd, file)}?` : "`sinter init FILE` writes a spec to start from";
+}
+
+function specsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".sinter")).map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,76 @@
+/** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
+import type { Checked, ModelFacts } from "../../2-check/check.ts";
+import type { Model } from "../../2-check/model.ts";
+import { positionOf } from "../../diagnostics/span.ts";
+import type { Diagnostic } from "../../diagnostics/report.ts";
+import { hasErrors } from "../../diagnostics/report.ts";
+import { exitCodes } from "../../../runtime/errors.ts";
+import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
+import { checkSource } from "../../2-check/check.ts";
+import type { Io, Verb } from "../verb.ts";
+
+export const checkVerb: Verb = {
+  name: "check",
+  summary: "check specs, count their parameters",
+  configure(command) {
+    withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))
+      .option("--json", "machine-readable")
+      .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4");
+  },
+  async run(paths, options, io) {
+    const chosen = checkOptions(options);
+    let wrong = false;
+    const reports: unknown[] = [];
+    for (const path of paths) {
+      if (options["json"]) {
+        const source = readSpec(path, io), checked = checkSource(source, chosen);
+        reports.push(jsonReport(path, source, checked));
+        wrong ||= hasErrors(checked.diagnostics);
+        continue;
+      }
+      const checked = checkSpec(path, chosen, io);
+      wrong ||= hasErrors(checked.diagnostics);
+      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io)}`));
+    }
+    if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
+    return wrong ? exitCodes.input : exitCodes.ok;
+  },
+};
+
+const thousands = (n: number): string => n.toLocaleString("en-US");
+
+/** The model in one line, its parts with their parameters, its expectations. */
+export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">): string {
+  const strong = (text: string): string => (io.tty ? `\u001b[1m${text}\u001b[0m` : text);
+  const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
+  const table = [["part", "each", "", "parameters", ""], ...rows, ["total", "", "", thousands(parameters), ""]];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());
+  const facts = expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`);
+  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, ""].join("\n");
+}
+
+function sizesLine({ sizes: s, tokenizer }: Model): string {
+  const kv = s.kvHeads === s.heads ? "" : ` (${s.kvHeads} of keys and values)`;
+  return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
+}
+
+function jsonReport(path: string, source: string, { models, facts, diagnostics }: Checked): unknown {
+  return {
+    file: path,
+    ok: !hasErrors(diagnostics),
+    models: models.map((model, i) => {
+      const { parameters, parts, expects } = facts[i]!;
+      return { ...model, parameters, parts, expects };
+    }),
+    diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
+  };
+}
+
+function jsonDiagnostic(path: string, source: string, d: Diagnostic): unknown {
+  const place = ({ start, end, of }: Diagnostic["span"]): object => {
+    const text = of?.text ?? source, from = positionOf(text, start), to = positionOf(text, end);
+    return { file: of?.name ?? path, line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
+  };
+  return { code: d.code, severity: d.severity, ...place(d.span), text: d.text, notes: d.notes.map((n) => ({ text: n.text, ...(n.span ? place(n.span) : {}) })), ...(d.help === undefined ? {} : { help: d.help }) };
+}

@@ -1,0 +1,37 @@
+/** `sinter fmt SPEC…`: canonical layout. Changes white space only; files are replaced as a whole or not at all. */
+import { format } from "../../1-parse/format.ts";
+import { renderAll } from "../../diagnostics/render.ts";
+import { exitCodes } from "../../../runtime/errors.ts";
+import { replaceText } from "../files.ts";
+import { readSpec } from "../spec.ts";
+import type { Verb } from "../verb.ts";
+
+export const fmtVerb: Verb = {
+  name: "fmt",
+  summary: "bring specs into their canonical layout",
+  configure(command) {
+    command
+      .argument("<spec...>", "spec files; - is standard input, written to standard output")
+      .option("--check", "change nothing; exit code 1 when a file is not in its canonical layout")
+      .addHelpText("after", "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - < model.sinter");
+  },
+  async run(paths, options, io) {
+    let wrong = false;
+    for (const path of paths) {
+      const source = readSpec(path, io), { text, diagnostics } = format(source);
+      if (text === undefined) {
+        io.err(renderAll(diagnostics, { name: path, text: source }, { colour: io.tty }));
+        wrong = true;
+      } else if (options["check"]) {
+        if (text === source) continue;
+        io.out(`${path} is not in its canonical layout\n`);
+        wrong = true;
+      } else if (path === "-") io.out(text);
+      else if (text !== source) {
+        replaceText(path, io.cwd, text);
+        io.out(`formatted ${path}\n`);
+      }
+    }
+    return wrong ? exitCodes.input : exitCodes.ok;
+  },
+};

@@ -1,0 +1,19 @@
+/** THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts, then its row here. */
+import type { Verb } from "../verb.ts";
+
+export const groups = ["specs", "learning", "using", "measuring"] as const;
+
+export interface VerbRow {
+  readonly name: string;
+  readonly group: (typeof groups)[number];
+  /** One line for `sinter --help`. */
+  readonly summary: string;
+  load(): Promise<Verb>;
+}
+
+export const verbs: readonly VerbRow[] = [
+  { name: "init", group: "specs", summary: "write a commented spec to start from", load: async () => (await import("./init.ts")).initVerb },
+  { name: "check", group: "specs", summary: "check specs, count their parameters", load: async () => (await import("./check.ts")).checkVerb },
+  { name: "fmt", group: "specs", summary: "bring specs into their canonical layout", load: async () => (await import("./fmt.ts")).fmtVerb },
+  { name: "explain", group: "specs", summary: "explain a diagnostic's code", load: async () => (await import("./explain.ts")).explainVerb },
+];

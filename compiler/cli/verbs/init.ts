@@ -1,0 +1,28 @@
+/** `sinter init [FILE]`: a commented spec to start from. Never overwrites. */
+import { basename } from "node:path";
+import { exitCodes } from "../../../runtime/errors.ts";
+import { createText } from "../files.ts";
+import { starter } from "../starter.ts";
+import type { Verb } from "../verb.ts";
+
+export const initVerb: Verb = {
+  name: "init",
+  summary: "write a commented spec to start from",
+  configure(command) {
+    command
+      .argument("[file]", "the file to write", "model.sinter")
+      .addHelpText("after", "\nexamples:\n  sinter init\n  sinter init specs/mine.sinter");
+  },
+  async run(args, _options, io) {
+    const given = args[0] ?? "model.sinter", path = given.endsWith(".sinter") ? given : `${given}.sinter`;
+    createText(path, io.cwd, starter(modelName(basename(path, ".sinter"))));
+    io.out(`wrote ${path}\ntry:   sinter check ${path}\n`);
+    return exitCodes.ok;
+  },
+};
+
+/** The file's name as a model's name: letters, digits, "-", "." and "_". */
+function modelName(file: string): string {
+  const name = file.replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z]+/, "").slice(0, 40);
+  return name === "" || name === "like" || name === "model" ? "tiny" : name;
+}
