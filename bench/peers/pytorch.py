@@ -1,0 +1,168 @@
+"""
+The native peer: what PyTorch does with the same work on the same machine. Written as well as torch 1.13 allows.
+
+    /usr/bin/python3 bench/peers/pytorch.py sgemm 256x768x3072 … --threads 1,2        GFLOP/s of [M,K] x [K,N]
+    /usr/bin/python3 bench/peers/pytorch.py train S M gpt2 --threads 1,2              tok/s of whole training steps
+    … --json        one JSON object instead of lines
+    … --auto-core   lets OpenBLAS find the core type itself (unsets OPENBLAS_CORETYPE)
+    … --plain       leaves glibc's malloc as it is. Otherwise freed memory is kept for the next step: giving it back and faulting it in
+                    again costs GPT-2 124M two thirds of its speed, and a peer should be at its best.
+"""
+import argparse
+import ctypes
+import json
+import math
+import os
+import pathlib
+import statistics
+import sys
+import time
+
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "16000000000"}
+environment = {**os.environ, **({} if "--plain" in sys.argv else KEEP_MEMORY)}
+if "--auto-core" in sys.argv:
+    environment.pop("OPENBLAS_CORETYPE", None)
+if environment != dict(os.environ):
+    os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # both are read before main: start over
+
+import torch
+import torch.nn.functional as F
+
+# name -> nanoGPT's configurations (no bias, exact gelu, tied) and GPT-2 (biases, tanh gelu)
+SIZES = {
+    "S": dict(layers=4, heads=4, width=128, context=64, batch=12, vocab=65, bias=False, gelu="none"),
+    "M": dict(layers=6, heads=6, width=384, context=256, batch=8, vocab=65, bias=False, gelu="none"),
+    "gpt2": dict(layers=12, heads=12, width=768, context=64, batch=4, vocab=50257, bias=True, gelu="tanh", positions=1024),
+}
+
+
+def blas():
+    """The BLAS that torch has loaded, and the core type that its kernels are for."""
+    for line in pathlib.Path("/proc/self/maps").read_text().splitlines():
+        path = line.split()[-1]
+        if "blas" in path.lower():
+            try:
+                library = ctypes.CDLL(path)
+                library.openblas_get_corename.restype = ctypes.c_char_p
+                library.openblas_get_config.restype = ctypes.c_char_p
+                return dict(config=library.openblas_get_config().decode(), core=library.openblas_get_corename().decode())
+            except (OSError, AttributeError):
+                continue
+    return dict(config="unknown BLAS", core="unknown")
+
+
+class GPT(torch.nn.Module):
+    def __init__(self, layers, heads, width, context, batch, vocab, bias, gelu, positions=None):
+        super().__init__()
+        self.heads, self.gelu = heads, gelu
+        self.token = torch.nn.Embedding(vocab, width)
+        self.position = torch.nn.Embedding(positions or context, width)
+        linear = lambda columns, rows: torch.nn.Linear(columns, rows, bias=bias)
+        norm = lambda: torch.nn.ParameterList([torch.ones(width)] + ([torch.zeros(width)] if bias else []))
+        self.layers = torch.nn.ModuleList(
+            torch.nn.ModuleDict(dict(norm1=norm(), qkv=linear(width, 3 * width), out=linear(width, width),
+                                     norm2=norm(), up=linear(width, 4 * width), down=linear(4 * width, width)))
+            for _ in range(layers))
+        self.last = norm()
+        for p in self.parameters():
+            if p.dim() >= 2:
+                torch.nn.init.normal_(p, std=0.02)
+        self.register_buffer("ahead", torch.full((context, context), -math.inf).triu(1), persistent=False)
+        self.register_buffer("places", torch.arange(context), persistent=False)
+
+    def norm(self, x, parameters):
+        return F.layer_norm(x, x.shape[-1:], *parameters, eps=1e-5) if len(parameters) == 2 else F.layer_norm(x, x.shape[-1:], parameters[0], None, 1e-5)
+
+    def attention(self, x, layer):
+        B, T, C = x.shape
+        q, k, v = layer["qkv"](x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = (t.reshape(B * self.heads, T, -1) for t in (q, k, v))
+        scores = torch.baddbmm(self.ahead, q, k.transpose(1, 2), alpha=1 / math.sqrt(C // self.heads))  # mask and scale in one pass
+        mixed = torch.bmm(scores.softmax(-1), v).view(B, self.heads, T, -1).transpose(1, 2).reshape(B, T, C)
+        return layer["out"](mixed)
+
+    def forward(self, tokens, targets):
+        x = self.token(tokens) + self.position(self.places)
+        for layer in self.layers:
+            x = x + self.attention(self.norm(x, layer["norm1"]), layer)
+            x = x + layer["down"](F.gelu(layer["up"](self.norm(x, layer["norm2"])), approximate=self.gelu))
+        logits = F.linear(self.norm(x, self.last), self.token.weight)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def rates(work, times):
+    """Work per second. On a machine with other tenants the best run says more than the median."""
+    return dict(median=work / statistics.median(times), best=work / min(times), runs=len(times))
+
+
+def train_rate(size, seconds):
+    """Tokens per second: median over whole steps (forward, backward, clip, AdamW), after warm-up."""
+    spec = SIZES[size]
+    torch.manual_seed(1)
+    model = GPT(**spec)
+    matrices, vectors = ([p for p in model.parameters() if (p.dim() >= 2) == wanted] for wanted in (True, False))
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+                                  lr=1e-3, betas=(0.9, 0.99), foreach=True)
+    shape = (spec["batch"], spec["context"])
+    batches = [(torch.randint(spec["vocab"], shape), torch.randint(spec["vocab"], shape)) for _ in range(8)]
+
+    def step(i):
+        optimizer.zero_grad(set_to_none=True)
+        loss = model(*batches[i % 8])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item()
+
+    times, i, end = [], 0, time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 5:
+        start = time.perf_counter()
+        step(i)
+        i += 1
+        if i > 2:
+            times.append(time.perf_counter() - start)
+    return rates(spec["batch"] * spec["context"], times)
+
+
+def sgemm_rate(M, K, N, seconds):
+    """GFLOP/s of the best-known call: torch.mm into a tensor that is there."""
+    a, b, c = torch.randn(M, K), torch.randn(K, N), torch.empty(M, N)
+    times, end = [], time.perf_counter() + seconds
+    for _ in range(3):
+        torch.mm(a, b, out=c)
+    while time.perf_counter() < end or len(times) < 5:
+        start = time.perf_counter()
+        torch.mm(a, b, out=c)
+        times.append(time.perf_counter() - start)
+    return rates(2 * M * K * N / 1e9, times)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measures PyTorch on this machine.")
+    parser.add_argument("what", choices=["sgemm", "train"])
+    parser.add_argument("which", nargs="+", help="sgemm: MxKxN; train: " + " ".join(SIZES))
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--auto-core", action="store_true")
+    parser.add_argument("--plain", action="store_true")
+    args = parser.parse_args()
+    results = []
+    for threads in map(int, args.threads.split(",")):
+        torch.set_num_threads(threads)
+        for which in args.which:
+            if args.what == "sgemm":
+                rate = sgemm_rate(*map(int, which.split("x")), args.seconds)
+            else:
+                rate = train_rate(which, args.seconds)
+            unit = "GFLOP/s" if args.what == "sgemm" else "tok/s"
+            results.append(dict(what=args.what, which=which, threads=threads, unit=unit, **rate))
+            if not args.json:
+                print(f"{args.what} {which:16} {threads} thread{'s' if threads > 1 else ' '}  {rate['median']:10.1f} {unit}   "
+                      f"best {rate['best']:10.1f}   {rate['runs']} runs", flush=True)
+    about = dict(torch=torch.__version__, blas=blas(), malloc="plain" if args.plain else "keeps freed memory")
+    print(json.dumps(dict(**about, results=results)) if args.json else f"torch {about['torch']}, {about['blas']['config']}, core type {about['blas']['core']}")
+
+
+if __name__ == "__main__":
+    main()
