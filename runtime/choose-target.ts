@@ -33,32 +33,38 @@ export async function chooseTarget(bundle: Bundle, module: ModuleManifest, memor
   const notes: string[] = [];
   for (const target of targetOrder) {
     if (!module.wasm[target]) continue;
-    if (!WebAssembly.validate(probeBytes(target))) notes.push(`${target}: the engine lacks the instructions`);
-    else if (target !== "wide") return { target, module: await compile(target), notes };
-    else {
-      const reason = host.enableWide() ? await wideSlow(host) : "the engine cannot be asked to join operations";
-      if (reason) notes.push(`wide: ${reason}`);
-      else {
-        const candidate = await compile("wide");
-        const wrong = module.wasm.simd && selfCheck(bundle.manifest, module, memory, candidate, await compile("simd"));
-        if (!wrong) return { target, module: candidate, notes };
-        notes.push(`wide: computes wrong here (${wrong})`);
-      }
+    const reason = await whyNot(target, host);
+    if (reason) {
+      notes.push(`${target}: ${reason}`);
+      continue;
     }
+    const candidate = await compile(target);
+    const wrong = target === "wide" && module.wasm.simd ? selfCheck(bundle.manifest, module, memory, candidate, await compile("simd")) : undefined;
+    if (!wrong) return { target, module: candidate, notes };
+    notes.push(`${target}: computes wrong here (${wrong})`);
   }
   throw new SinterError("input", `no target of this bundle runs on this engine: ${notes.join("; ") || "it carries none"}`, "Compile with --target simd.");
+}
+
+/** What to compile for this host alone: the best target, and `simd` where that one has to be checked against it. */
+export async function targetsFor(host: Host): Promise<readonly Target[]> {
+  if (!(await whyNot("wide", host))) return ["wide", "simd"];
+  return (await whyNot("relaxed", host)) ? ["simd"] : ["relaxed"];
+}
+
+/** Why a target is not for this host; undefined: it is. */
+async function whyNot(target: Target, host: Host): Promise<string | undefined> {
+  if (!WebAssembly.validate(probeBytes(target))) return "the engine lacks the instructions";
+  if (target !== "wide") return undefined;
+  if (!host.enableWide()) return "the engine cannot be asked to join operations";
+  const wide = await probe("wide", PROBE_MS, host), relaxed = await probe("relaxed", PROBE_MS, host);
+  if (!wide!.right) return "the engine joins operations wrongly";
+  if (wide!.gflops < WIDE_PAYS * relaxed!.gflops) return `no faster here (${wide!.gflops.toFixed(0)} against ${relaxed!.gflops.toFixed(0)} GFLOP/s)`;
+  return undefined;
 }
 
 function refuse(module: ModuleManifest, target: Target): void {
   const carried = targetOrder.filter((t) => module.wasm[t]);
   if (!carried.includes(target)) throw new SinterError("input", `the bundle does not carry target ${target}`, `It carries ${carried.join(", ")}.`);
   if (!WebAssembly.validate(probeBytes(target))) throw new SinterError("input", `this engine cannot run target ${target}`, "Use --target simd, or a newer Node.");
-}
-
-async function wideSlow(host: Host): Promise<string | undefined> {
-  const wide = await probe("wide", PROBE_MS, host);
-  const relaxed = await probe("relaxed", PROBE_MS, host);
-  if (!wide?.right) return "the engine joins operations wrongly";
-  if (wide.gflops < WIDE_PAYS * relaxed!.gflops) return `no faster here (${wide.gflops.toFixed(0)} against ${relaxed!.gflops.toFixed(0)} GFLOP/s)`;
-  return undefined;
 }

@@ -28,7 +28,8 @@ export interface RunRecord {
   /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
   readonly data: { readonly path: string | undefined; readonly sha256: string };
   readonly settings: TrainSettings;
-  readonly target: Target;
+  /** The target that it began on; undefined: to be chosen when it begins. */
+  readonly target?: Target | undefined;
   readonly compiler: string;
 }
 

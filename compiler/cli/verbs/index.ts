@@ -16,4 +16,8 @@ export const verbs: readonly VerbRow[] = [
   { name: "check", group: "specs", summary: "check specs, count their parameters", load: async () => (await import("./check.ts")).checkVerb },
   { name: "fmt", group: "specs", summary: "bring specs into their canonical layout", load: async () => (await import("./fmt.ts")).fmtVerb },
   { name: "explain", group: "specs", summary: "explain a diagnostic's code", load: async () => (await import("./explain.ts")).explainVerb },
+  { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
+  { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
+  { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
+  { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];

@@ -1,0 +1,72 @@
+/** What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with --json every event. */
+import { Course, liveLine, plainLine, thousands, type Standing } from "../../runtime/report/progress.ts";
+import type { Run } from "../../runtime/run-folder.ts";
+import type { RunningModel } from "../../runtime/model.ts";
+import type { Split } from "../../runtime/data.ts";
+import type { TrainEvent } from "../../runtime/train.ts";
+import type { Io } from "./verb.ts";
+
+const PLAIN_MS = 2000, LIVE_MS = 80;
+
+export class Display {
+  readonly #io: Io;
+  readonly #json: boolean;
+  readonly #course: Course;
+  #shown = -Infinity;
+  #last: Standing | undefined;
+
+  constructor(io: Io, json: boolean, course: Course) {
+    this.#io = io;
+    this.#json = json;
+    this.#course = course;
+  }
+
+  start({ record, bundle, tokenizer }: Run, model: RunningModel, data: Split, from: number | undefined): void {
+    const { settings: s } = record;
+    if (this.#json) return this.#line(JSON.stringify({ kind: "start", model: record.model, parameters: bundle.manifest.parameters, target: model.target, workers: model.workers, step: from ?? 0, steps: s.steps, tokens: data.train.length, heldOut: data.heldOut.length }));
+    this.#line(`${thousands(data.train.length)} tokens (${tokenizer.name}) to learn from, ${thousands(data.heldOut.length)} held out; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
+    this.#line(`target ${model.target}, ${model.workers} worker${model.workers === 1 ? "" : "s"}, ${(model.module.memoryBytes / 2 ** 20).toFixed(1)} MiB${from === undefined ? "" : `; going on after step ${from}`}`);
+  }
+
+  event(event: TrainEvent): void {
+    const standing = this.#course.add(event);
+    if (this.#json) return this.#line(JSON.stringify(event));
+    if (event.kind === "eval") this.#above(`step ${event.step}  validation ${event.loss.toFixed(4)}  perplexity ${event.perplexity.toFixed(2)}  ${event.bitsPerByte.toFixed(3)} bits per byte${event.whole ? "  (all of the held-out part)" : ""}`);
+    if (event.kind === "sample") this.#above(`step ${event.step}  sample:\n${indent(event.text)}`);
+    if (standing) this.#progress(standing);
+  }
+
+  end(end: "done" | "interrupted", folder: string): void {
+    const step = this.#last?.last.step;
+    if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
+    this.#clear();
+    this.#line(end === "interrupted" ? `stopped after step ${step ?? 0}, saved; go on with: sinter train --resume --out ${folder}` : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
+  }
+
+  #progress(standing: Standing): void {
+    const now = performance.now(), last = standing.last.step === standing.steps;
+    if (this.#last === undefined && !this.#io.tty) this.#shown = -Infinity;
+    this.#last = standing;
+    if (now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS) && !last) return;
+    this.#shown = now;
+    if (this.#io.tty) this.#io.out(`\r\u001b[2K${liveLine(standing, this.#io.columns)}`);
+    else this.#line(plainLine(standing));
+  }
+
+  /** Prints above the live line. */
+  #above(text: string): void {
+    this.#clear();
+    this.#line(text);
+    this.#shown = -Infinity;
+  }
+
+  #clear(): void {
+    if (this.#io.tty) this.#io.out("\r\u001b[2K");
+  }
+
+  #line(text: string): void {
+    this.#io.out(`${text}\n`);
+  }
+}
+
+const indent = (text: string): string => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");

@@ -1,0 +1,102 @@
+/** A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in files. */
+import { basename } from "node:path";
+import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { loadNewest, saveCheckpoint, type TrainState } from "../../runtime/checkpoint.ts";
+import { encodeText, split } from "../../runtime/data.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import { writeText } from "../../runtime/files.ts";
+import { openLog } from "../../runtime/log.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { probe } from "../../runtime/probe.ts";
+import { Course } from "../../runtime/report/progress.ts";
+import { htmlReport } from "../../runtime/report/report.ts";
+import { writeRecord, type Run } from "../../runtime/run-folder.ts";
+import { samplerDefaults } from "../../runtime/sampler.ts";
+import { sha256 } from "../../runtime/sha256.ts";
+import { train } from "../../runtime/train.ts";
+import { concat } from "../../runtime/tokenizers/tokenizer.ts";
+import { Display } from "./train-display.ts";
+import type { Io } from "./verb.ts";
+
+export interface GoOnOptions {
+  readonly workers: number | undefined;
+  readonly keep: number;
+  readonly json: boolean;
+}
+
+const PROBE_MS = 40;
+const SAMPLE_TOKENS = 200;
+
+export async function goOn(run: Run, text: string, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
+  const files = nodeFiles();
+  const { record, bundle, tokenizer, folder } = run;
+  const { settings } = record, { sizes, sample } = bundle.manifest.model;
+  const data = split(encodeText(text, tokenizer, sizes.vocab), settings.heldOut, settings.context);
+  const model = await createModel(bundle, "train", { host: nodeHost, workers: o.workers, target: record.target, seed: settings.seed });
+  const stop = new AbortController();
+  const release = onSignals(() => stop.abort());
+  try {
+    const identity = { model: record.model, data: record.data.sha256, wasm: model.module.wasm[model.target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+    const loaded = await loadNewest(files, folder, model);
+    for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
+    if (loaded) sameRun(loaded.state, identity, io);
+    await writeRecord(files, folder, { ...record, target: model.target }); // from here on it keeps the target, whose bits it is made of
+    const log = await openLog(files, folder, loaded?.state.step ?? 0);
+    const show = new Display(io, o.json, await course(model, settings.steps));
+    show.start(run, model, data, loaded?.state.step);
+    const report = (): Promise<void> => writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
+    const end = await train(model, {
+      settings, data, tokenizer, host: nodeHost, from: loaded?.state, signal: stop.signal,
+      sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
+      async save(progress) {
+        const file = await saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
+        await log.flush();
+        await report();
+        return file;
+      },
+      report(event) {
+        log.add(event);
+        show.event(event);
+      },
+    });
+    await log.flush();
+    await report();
+    show.end(end, folder);
+    return end;
+  } finally {
+    release();
+    await model.close();
+  }
+}
+
+function sameRun(state: TrainState, identity: Readonly<Record<string, string>>, io: Io): void {
+  for (const [key, value] of Object.entries(identity)) {
+    if (state.identity[key] === value) continue;
+    if (key !== "wasm") throw new SinterError("input", `the checkpoint is of another run: its ${key} differs`, "Use another --out.");
+    io.err("note: the checkpoint was made by other kernels; from here on the numbers may differ in their last bits\n");
+  }
+}
+
+async function course(model: RunningModel, steps: number): Promise<Course> {
+  const { flops, batch, context } = model.entry("train");
+  const measured = await probe(model.target, PROBE_MS, nodeHost);
+  return new Course(steps, flops / (batch * context), measured && measured.gflops * 1e9 * model.workers);
+}
+
+const facts = ({ record, bundle }: Run, model: RunningModel) => ({
+  model: record.model, parameters: bundle.manifest.parameters, target: model.target, workers: model.workers,
+  data: record.data.path === undefined ? "built-in text" : basename(record.data.path), steps: record.settings.steps,
+});
+
+/** First signal: stop after this step, with a checkpoint. The second one ends the process as usual. */
+function onSignals(stop: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const heard = (): void => {
+    release();
+    stop();
+  };
+  const release = (): void => signals.forEach((signal) => process.off(signal, heard));
+  signals.forEach((signal) => process.on(signal, heard));
+  return release;
+}

@@ -1,0 +1,80 @@
+/** `sinter doctor`: what this machine can do, measured. */
+import { cpus, freemem, totalmem } from "node:os";
+import { targets, type Target } from "../../op.ts";
+import { targetsFor } from "../../../runtime/choose-target.ts";
+import { exitCodes } from "../../../runtime/errors.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { probe, probeBytes, threadsSupported } from "../../../runtime/probe.ts";
+import type { Verb } from "../verb.ts";
+
+const MEASURE_MS = 150;
+
+export const doctorVerb: Verb = {
+  name: "doctor",
+  summary: "what this machine can do",
+  configure(command) {
+    command.option("--json", "machine-readable").addHelpText("after", "\nRates are of one register tile of a matrix product, on one core, right now: other programs slow it down.");
+  },
+  async run(_, options, io) {
+    const report = await examine();
+    io.out(options["json"] ? `${JSON.stringify(report, null, 2)}\n` : table(report));
+    return report.simd ? exitCodes.ok : exitCodes.input;
+  },
+};
+
+interface Health {
+  readonly node: string;
+  readonly v8: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memory: { readonly totalMiB: number; readonly freeMiB: number };
+  readonly threads: boolean;
+  readonly simd: boolean;
+  readonly relaxed: boolean;
+  /** The engine joins pairs of 128-bit operations, and the result is right. */
+  readonly wide: { readonly right: boolean; readonly ratio: number | undefined };
+  readonly gflops: Readonly<Partial<Record<Target, number>>>;
+  /** What `train` compiles for here. */
+  readonly target: Target;
+}
+
+async function examine(): Promise<Health> {
+  const gflops: Partial<Record<Target, number>> = {};
+  const supported = (target: Target): boolean => WebAssembly.validate(probeBytes(target));
+  const wideAsked = nodeHost.enableWide();
+  let wideRight = false;
+  for (const target of targets.filter(supported)) {
+    const result = (await probe(target, MEASURE_MS, nodeHost))!;
+    gflops[target] = result.gflops;
+    if (target === "wide") wideRight = wideAsked && result.right;
+  }
+  const ratio = gflops.wide !== undefined && gflops.relaxed !== undefined ? gflops.wide / gflops.relaxed : undefined;
+  const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
+  return {
+    node: process.versions.node, v8: process.versions.v8, cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores,
+    memory: { totalMiB: mib(totalmem()), freeMiB: mib(freemem()) }, threads: threadsSupported(),
+    simd: supported("simd"), relaxed: supported("relaxed"), wide: { right: wideRight, ratio }, gflops,
+    target: (await targetsFor(nodeHost))[0]!,
+  };
+}
+
+function table(h: Health): string {
+  const rate = (target: Target): string => (h.gflops[target] === undefined ? "not here" : `${h.gflops[target].toFixed(0)} GFLOP/s on one core`);
+  const rows: readonly (readonly [string, string])[] = [
+    ["node", `${h.node} (V8 ${h.v8})`],
+    ["processor", `${h.cpu}, ${h.cores} core${h.cores === 1 ? "" : "s"}`],
+    ["memory", `${h.memory.totalMiB} MiB, ${h.memory.freeMiB} free`],
+    ["threads", h.threads ? "yes: shared memory" : "no: one worker only"],
+    ["simd", h.simd ? rate("simd") : "no: this engine cannot run Sinter's kernels"],
+    ["relaxed", h.relaxed ? rate("relaxed") : "no: fused multiply-add is not known here"],
+    ["wide", wideText(h, rate)],
+    ["target", `${h.target} is what \`sinter train\` uses here`],
+  ];
+  return `${rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join("\n")}\n`;
+}
+
+function wideText({ wide }: Health, rate: (target: Target) => string): string {
+  if (!wide.right) return "no: the engine does not join operations, or joins them wrongly";
+  const ratio = wide.ratio === undefined ? "" : `, ${wide.ratio.toFixed(2)} × relaxed`;
+  return `${rate("wide")}${ratio}${(wide.ratio ?? 0) < 1.25 ? " (no gain: this processor has no 256-bit vectors, or they are not used)" : ""}`;
+}

@@ -1,0 +1,67 @@
+/** `sinter eval DIR`: the loss of a trained model over a text. */
+import { loadNewest } from "../../../runtime/checkpoint.ts";
+import { encodeText, split, type Tokens } from "../../../runtime/data.ts";
+import { builtinText } from "../../../runtime/builtin-text.ts";
+import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { evaluateText } from "../../../runtime/evaluate.ts";
+import { createModel } from "../../../runtime/model.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { thousands } from "../../../runtime/report/progress.ts";
+import { openRun, readText, type Run } from "../../../runtime/run-folder.ts";
+import { sha256 } from "../../../runtime/sha256.ts";
+import { pathFrom, targetOption, textOption, wholeOption } from "../run-options.ts";
+import type { Io, Verb } from "../verb.ts";
+
+const parts = ["all", "train", "held-out"] as const;
+type Part = (typeof parts)[number];
+
+export const evalVerb: Verb = {
+  name: "eval",
+  summary: "the loss of a trained model over a text",
+  configure(command) {
+    command
+      .argument("<dir>", "folder of a run")
+      .option("--data <file>", "UTF-8 text (default: the one that it was trained on)")
+      .option("--part <name>", "all, train or held-out (default: all of another text, the held-out part of its own)")
+      .option("--workers <n>", "threads (default: all cores)")
+      .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
+      .option("--json", "machine-readable")
+      .addHelpText("after", "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json");
+  },
+  async run([dir], options, io) {
+    const files = nodeFiles();
+    const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
+    const part = textOption(options, "part");
+    if (part !== undefined && !parts.includes(part as Part)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
+    const run = await openRun(files, pathFrom(io, dir!));
+    const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
+    const model = await createModel(run.bundle, run.bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
+    try {
+      const loaded = await loadNewest(files, run.folder, model);
+      if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+      for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
+      const e = await evaluateText(model, tokens, run.tokenizer, Infinity, nodeHost.breathe);
+      const facts = { loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, step: loaded.state.step };
+      io.out(options["json"] ? `${JSON.stringify(facts)}\n`
+        : `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}  ${e.bitsPerByte.toFixed(4)} bits per byte  (${thousands(e.tokens)} tokens, ${chosen === "all" ? "all of the text" : `its ${chosen} part`}, step ${loaded.state.step})\n`);
+      return exitCodes.ok;
+    } finally {
+      await model.close();
+    }
+  },
+};
+
+/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. */
+async function textToEvaluate(run: Run, data: string | undefined, part: Part | undefined, io: Io): Promise<{ tokens: Tokens; chosen: Part }> {
+  const path = data === undefined ? run.record.data.path : pathFrom(io, data);
+  const text = path === undefined ? builtinText() : await readText(nodeFiles(), path);
+  const tokens = encodeText(text, run.tokenizer, run.bundle.manifest.model.sizes.vocab);
+  if (tokens.length < 2) throw new SinterError("input", `${path} is too short: ${tokens.length} token${tokens.length === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
+  const own = (await sha256(text)) === run.record.data.sha256;
+  const { heldOut, context } = run.record.settings;
+  const chosen = part ?? (own && heldOut > 0 ? "held-out" : "all");
+  if (chosen === "all") return { tokens, chosen };
+  const both = split(tokens, heldOut, context);
+  return { tokens: chosen === "train" ? both.train : both.heldOut, chosen };
+}
