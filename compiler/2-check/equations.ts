@@ -62,6 +62,10 @@ export function checkLayer(model: Whole, scope: Scope, sizes: Sizes, report: Rep
     if (tensor.expression) assignments.push({ name: target.text, value: tensor.expression, span: target.span });
     else right = false;
   }
+  if (right && isUnchanged(assignments)) {
+    report("E0308", { ...layer.span, end: layer.span.start + "layer".length }, { why: "the layer hands on x as it came", help: "let it do something: `x += mlp(layernorm(x))`" });
+    return undefined;
+  }
   const columns = at.values.get("x"), last = layer.assignments.findLast((a) => a.target.text === "x");
   if (!last) {
     if (!model.broken) report("E0308", { ...layer.span, end: layer.span.start + "layer".length }, { why: "the layer never sets x", help: "end with `x += …` or `x = …`" });
@@ -174,7 +178,7 @@ function checkOptions(at: Context, kind: PartKind, spec: PartSpec, call: Extract
     if (name === "input_width") return inputWidth;
     if (name === "linear_out") return linearOut;
     const number = name.endsWith("_here") ? given[name.slice(0, -"_here".length)] : at.scope.read(name);
-    return typeof number === "number" ? number : undefined;
+    return typeof number === "string" ? undefined : number === undefined ? undefined : Number(number); // flags as 0 and 1
   });
   for (const [option, field] of Object.entries(spec.options)) if (!seen.has(option)) values[option] = field.initial!(known);
   return right ? values : undefined;
@@ -185,6 +189,7 @@ function checkPart(at: Context, part: Part, call: Extract<Value, { kind: "call" 
   const spanOf = (option: string): Span => call.args.find((a: Argument) => a.name?.text === option)?.span ?? call.callee.span;
   if (part.part === "attention") {
     const { heads, kvHeads, headDim, width } = part;
+    if (!part.causal) at.report("W0317", spanOf("causal"), {});
     if (!Number.isSafeInteger(headDim)) at.report("E0203", spanOf("heads"), { width, heads });
     else if (heads % kvHeads !== 0) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
     else return true;
@@ -232,6 +237,16 @@ function reads(expression: Expression, into: Set<string>): void {
   if (expression.kind === "value") into.add(expression.name);
   else if (expression.kind === "add") { reads(expression.left, into); reads(expression.right, into); }
   else reads(expression.input, into);
+}
+
+/** Whether the last x is only another name of the first. */
+function isUnchanged(assignments: readonly Assignment[]): boolean {
+  const same = new Set(["x"]);
+  for (const { name, value } of assignments) {
+    if (value.kind === "value" && same.has(value.name)) same.add(name);
+    else same.delete(name);
+  }
+  return same.has("x") && assignments.some((a) => a.name === "x");
 }
 
 /** From the last equation upward: what nothing below reads is not built. */

@@ -20,7 +20,9 @@ export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
 export type Part =
   | { readonly part: "layernorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
   | { readonly part: "rmsnorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
-  | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean }
+  | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean;
+      /** Bias of the projection back to the width, where it differs from `bias`. */
+      readonly outBias?: boolean }
   | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
   /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
   | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };

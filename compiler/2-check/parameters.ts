@@ -2,6 +2,7 @@
 import type { Expression, Model, Part } from "./model.ts";
 
 export interface ParameterTensor {
+  /** As in checkpoints, without the layer's number: "layers.attention.qkv.weight". */
   readonly name: string;
   readonly shape: readonly number[];
 }
@@ -18,11 +19,16 @@ export interface PartCount {
 }
 
 const tensor = (name: string, ...shape: number[]): ParameterTensor => ({ name, shape });
+const under = (stem: string, tensors: readonly ParameterTensor[]): ParameterTensor[] => tensors.map((t) => ({ ...t, name: `${stem}.${t.name}` }));
 const when = (condition: boolean, ...tensors: ParameterTensor[]): ParameterTensor[] => (condition ? tensors : []);
 const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b, 1);
 
 /** A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. */
-export function partTensors(part: Part): ParameterTensor[] {
+export function partTensors(part: Part, stem: string): ParameterTensor[] {
+  return under(stem, tensorsOf(part));
+}
+
+function tensorsOf(part: Part): ParameterTensor[] {
   switch (part.part) {
     case "layernorm":
     case "rmsnorm":
@@ -31,7 +37,7 @@ export function partTensors(part: Part): ParameterTensor[] {
       const inner = part.heads * part.headDim, qkv = inner + 2 * part.kvHeads * part.headDim;
       return [
         tensor("qkv.weight", part.width, qkv), ...when(part.bias, tensor("qkv.bias", qkv)),
-        tensor("out.weight", inner, part.width), ...when(part.bias, tensor("out.bias", part.width)),
+        tensor("out.weight", inner, part.width), ...when(part.outBias ?? part.bias, tensor("out.bias", part.width)),
       ];
     }
     case "mlp":
@@ -61,10 +67,10 @@ export function parameterRows({ sizes, embed, layer, output }: Pick<Model, "size
     return { section, name, tensors, each, times, total: each * times };
   };
   return [
-    row("embed", "token", [tensor("weight", sizes.vocab, sizes.width)], 1),
-    ...(embed.position ? [row("embed", "position", [tensor("weight", sizes.context, sizes.width)], 1)] : []),
-    ...layerParts({ layer }).map((part) => row("layer", part.name, partTensors(part), sizes.layers)),
-    ...partsOf(output).map((part) => row("output", part.name, partTensors(part), 1)),
+    row("embed", "token", [tensor("token_embedding.weight", sizes.vocab, sizes.width)], 1),
+    ...(embed.position ? [row("embed", "position", [tensor("position_embedding.weight", sizes.context, sizes.width)], 1)] : []),
+    ...layerParts({ layer }).map((part) => row("layer", part.name, partTensors(part, `layers.${part.name}`), sizes.layers)),
+    ...partsOf(output).map((part) => row("output", part.name, partTensors(part, `output.${part.name}`), 1)),
   ];
 }
 

@@ -74,7 +74,8 @@ export const parts = {
         "head_dim; width / heads where that is given here",
         ({ heads_here, input_width, head_dim }) => (heads_here !== undefined ? input_width! / heads_here : head_dim!),
       ]),
-      bias: flag("Biases in all four projections.", false),
+      bias: flag("Biases of the projections to queries, keys and values, and of the one back to the width.", false),
+      out_bias: flag("The bias of the projection back to the width alone.", ["bias", ({ bias_here }) => Boolean(bias_here)]),
       causal: flag("Only earlier tokens and itself are seen.", true),
     },
     later: {
@@ -83,7 +84,9 @@ export const parts = {
       qk_norm: "leave it out",
       dropout: "leave it out",
     },
-    build: ({ heads, kv_heads, head_dim, bias, causal }, { name, width }) => ({ part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal }),
+    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal }, { name, width }) => ({
+      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}),
+    }),
   }),
   mlp: definePart({
     doc: "Two linear maps with an activation between them.",

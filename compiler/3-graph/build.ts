@@ -212,5 +212,5 @@ function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, 
     const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
     emit(b, "attention", { qkv }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
-  return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.bias, residualStd(b), `${name}.projected`);
+  return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
 }

@@ -113,6 +113,15 @@ Radford et al. 2018).`,
     wrong: "output linear(attention(x))",
     right: "output linear(layernorm(x))",
   }),
+  W0317: message<Record<string, never>>({
+    title: "attention that sees the answer",
+    text: () => "without `causal`, every token sees the tokens after it",
+    help: () => "leave `causal: false` out for a model that writes",
+    explain: `A language model is trained to guess the next token. An attention that is not causal can look at it, so the loss falls without the model
+learning anything, and sampling, where there is no next token yet, does not work. It is of use for experiments only.`,
+    wrong: "layer { x += attention(layernorm(x), causal: false) }",
+    right: "layer { x += attention(layernorm(x)) }",
+  }),
   E0330: message<{ name: string; nearest: string | undefined; models: readonly string[] }>({
     title: "an unknown model behind `like`",
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
