@@ -61,15 +61,18 @@ function addresses(placement: Placement): string {
   return String(w);
 }
 
+/** Of a value as the entry sees it: byte address, bytes from slice to slice, its name in the code. */
+type AddressOf = (value: string) => { readonly offset: number; readonly stride: number; readonly text: string };
+
 /** The whole job, run by every worker. */
 function emitEntry(program: Program, placement: Placement, kernels: Kernels): string {
   const { graph } = program, { entry } = graph;
   const local = placement.activations.get(entry)!;
-  const addressOf = (name: string) => {
-    const kept = placement.persistent.get(name);
-    if (kept) return { offset: kept.offset, stride: kept.stride };
-    const value = graph.values.get(name)!;
-    return { offset: local.get(name)!, stride: tensorBytes(value.shape) };
+  const addressOf: AddressOf = (name) => {
+    const offset = local.get(name); // first: "logits" is an activation here, and another entry's output
+    if (offset !== undefined) return { offset, stride: tensorBytes(graph.values.get(name)!.shape), text: localName(name) };
+    const kept = placement.persistent.get(name)!;
+    return { offset: kept.offset, stride: kept.stride, text: constantName(name) };
   };
   const meet = barriersBefore(graph, program.sections, addressOf);
   const w = new Writer();
@@ -78,17 +81,17 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels): st
     const calls = program.sections.flatMap((s) => s.calls);
     if (calls.some((c) => c.node.accumulate === "flag" || c.node.accumulate === "iterations")) w.line(`const accumulate = load<i32>(${control.accumulate}) != 0;`);
     for (const [name, offset] of local) w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
-    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, placement, kernels, (name) => addressOf(name).stride);
+    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, kernels, addressOf);
   });
   return String(w);
 }
 
-function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], placement: Placement, kernels: Kernels, strideOf: (value: string) => number): void {
+function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf): void {
   const loops = section.times > 1;
   const body = (): void => {
     for (const [k, call] of section.calls.entries()) {
       if (meet[k]) w.line("barrier();");
-      emitCall(w, call, loops, placement, kernels, strideOf);
+      emitCall(w, call, loops, kernels, addressOf);
     }
     if (loops) w.line("barrier();");
   };
@@ -99,13 +102,13 @@ function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[
   w.block(section.order === "up" ? `for (let i: usize = 0; i < ${section.times}; i++)` : `for (let i: usize = ${section.times - 1}; <isize>i >= 0; i--)`, body);
 }
 
-function emitCall(w: Writer, { node, spec }: Call, loops: boolean, placement: Placement, kernels: Kernels, strideOf: (value: string) => number): void {
+function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf): void {
   const op: Op = ops[node.op];
   const address = ({ value, slice }: Ref): string => {
-    const base = placement.persistent.has(value) ? constantName(value) : localName(value);
-    if (slice.kind === "all") return base;
-    const moved = slice.step === 1 && loops ? ` + i * ${strideOf(value)}` : "";
-    return `${base}${moved}${slice.base === 0 ? "" : ` + ${slice.base * strideOf(value)}`}`;
+    const { text, stride } = addressOf(value);
+    if (slice.kind === "all") return text;
+    const moved = slice.step === 1 && loops ? ` + i * ${stride}` : "";
+    return `${text}${moved}${slice.base === 0 ? "" : ` + ${slice.base * stride}`}`;
   };
   const tensors = { ...node.ins, ...node.outs };
   const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));

@@ -1,6 +1,8 @@
-/** Spec text → manifest and one module's bytes, through the compiler's front door. Compiled once per spec, kept. */
-import { existsSync } from "node:fs";
+/** Spec text → manifest and one module's bytes, through the compiler's front door. Compiled once per spec, target and module. */
+import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
+import { compileModel, type ModuleName } from "../../compiler/compile.ts";
+import { renderAll } from "../../compiler/diagnostics/render.ts";
 import type { Target } from "../../compiler/op.ts";
 
 export interface CompiledModule {
@@ -8,9 +10,17 @@ export interface CompiledModule {
   readonly wasm: Uint8Array<ArrayBuffer>;
 }
 
-const frontDoor = new URL("../../compiler/compile.ts", import.meta.url);
-export const compilerIsThere = existsSync(frontDoor);
+const compiled = new Map<string, Promise<CompiledModule>>();
 
-export async function compileSpec(_text: string, _target: Target, _which: "train" | "infer"): Promise<CompiledModule> {
-  throw new Error("compiler/compile.ts is not there yet");
+export function compileSpec(text: string, target: Target, module: ModuleName): Promise<CompiledModule> {
+  const key = `${module} ${target} ${text}`;
+  if (!compiled.has(key)) compiled.set(key, compileNow(text, target, module));
+  return compiled.get(key)!;
+}
+
+async function compileNow(text: string, target: Target, module: ModuleName): Promise<CompiledModule> {
+  const { models: [model], diagnostics } = checkSource(text);
+  if (!model || diagnostics.length > 0) throw new Error(`the spec has errors:\n${renderAll(diagnostics, { name: "spec", text }, { colour: false })}`);
+  const { manifest, files } = await compileModel(model, { targets: [target], modules: [module], verify: true });
+  return { manifest, wasm: files.get(manifest.modules[module]!.wasm[target]!.file)! };
 }

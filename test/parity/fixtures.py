@@ -120,8 +120,8 @@ def odd_sizes_layer(p, x):
 
 def nested_layer(p, x):
     h = x + p.attention(p.rmsnorm(x), bias=True)
-    inner = h + p.mlp(x, 20, "silu", name="mlp_2")
-    return x + p.layernorm(p.mlp(inner, 56, "gelu", name="mlp_1", bias=True))
+    inner = h + p.mlp(x, 20, "silu", name="mlp_1")
+    return x + p.layernorm(p.mlp(inner, 56, "gelu", name="mlp_2", bias=True))
 
 
 def normed(p, x):

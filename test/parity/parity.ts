@@ -17,7 +17,7 @@ export type SpecName = (typeof specNames)[number];
 /** As in fixtures.py. */
 const ADAMW = { lr: 1e-2, beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.1, clip: 1 };
 
-/** A tensor's worst element: |got − want|, and the same divided by its allowance 1e-5 + 1e-4·|want|. */
+/** A tensor's worst element: |got − want|, and the same divided by its allowance 1e-6 + 1e-5·|want|. */
 export interface Deviation {
   readonly name: string;
   readonly worst: number;
@@ -42,7 +42,7 @@ function deviation(name: string, got: ArrayLike<number>, want: ArrayLike<number>
   for (let i = 0; i < got.length; i++) {
     const d = Math.abs(got[i]! - want[i]!);
     worst = d <= worst ? worst : d; // NaN stays
-    const share = d / (1e-5 + 1e-4 * Math.abs(want[i]!));
+    const share = d / (1e-6 + 1e-5 * Math.abs(want[i]!));
     ofAllowance = share <= ofAllowance ? ofAllowance : share;
   }
   return { name, worst, ofAllowance };
