@@ -8,9 +8,7 @@ import { emitKernel } from "../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
-import { rowFloats, shapeOf, tensorBytes, type Case, type Op, type Target } from "../compiler/op.ts";
-
-v8.setFlagsFromString("--experimental-wasm-revectorize"); // for `wide`; harmless for the others
+import { rowFloats, shapeOf, tensorBytes, type Case, type Op, type Target, type TensorSlot } from "../compiler/op.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;
@@ -50,7 +48,42 @@ export function referenceOutputs(op: Op, c: Case, inputs: Record<string, Float64
   return outputs;
 }
 
-export async function kernelBench(opName: string, op: Op, c: Case, target: Target): Promise<Bench> {
+export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> => (await kernelBenches(opName, op, [c], target))[0]!;
+
+/** One module with a kernel for each case: one run of asc instead of many. Every bench has its own memory. */
+export async function kernelBenches(opName: string, op: Op, cases: readonly Case[], target: Target): Promise<Bench[]> {
+  const placed = cases.map((c) => layOut(opName, op, c, target));
+  const scratchBytes = Math.max(...placed.map((p) => p.scratchBytes)), pages = Math.max(...placed.map((p) => Math.ceil((p.scratches + scratchBytes * MAX_WORKERS) / 65536)));
+  const helpers = new Map<string, string>();
+  const kernels = placed.map(({ spec, slots, at, scratches }, i) => {
+    const name = `${opName}_${i}`, text = emitKernel(name, spec, helpers);
+    const call = (accumulate: string, worker: string): string =>
+      `${name}(${[...slots.map((t) => `${at[t.name]}`), ...(needsScratch(spec) ? [`${scratches}`] : []), ...(needsAccumulate(spec) ? [accumulate] : []), worker].join(", ")})`;
+    return `${text}export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }
+export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`;
+  });
+  const source = [prelude(target), `const SCRATCH_BYTES: usize = ${scratchBytes};\n`, ...helpers.values(), ...kernels].join("\n");
+  const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
+  const module = new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false));
+  return placed.map((p, i) => {
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const instance = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
+    const exports = instance.exports as unknown as Record<string, (a: number, b: number) => void>;
+    return bench(opName, op, p, memory, { run: exports[`run${i}`]!, repeat: exports[`repeat${i}`]!, source, wasmBytes: wasm.length });
+  });
+}
+
+interface Placed {
+  readonly c: Case;
+  readonly spec: KernelSpec;
+  readonly slots: readonly TensorSlot[];
+  /** Byte addresses. */
+  readonly at: Readonly<Record<string, number>>;
+  readonly scratches: number;
+  readonly scratchBytes: number;
+}
+
+function layOut(opName: string, op: Op, c: Case, target: Target): Placed {
   const spec = kernelSpec(opName, op, c.d, c.attrs ?? {}, c.with ?? [], target);
   const slots = op.tensors.filter((t) => spec.tensors.includes(t.name));
   let top = CONTROL_BYTES;
@@ -61,44 +94,73 @@ export async function kernelBench(opName: string, op: Op, c: Case, target: Targe
     at[t.name] = top + BAND;
     top += BAND * 2 + tensorBytes(shapeOf(t, c.d));
   }
-  const scratchBytes = Math.ceil(scratchOf(spec) / 64) * 64, scratches = top;
-  top += scratchBytes * MAX_WORKERS;
-  const helpers = new Map<string, string>();
-  const kernel = emitKernel(opName, spec, helpers);
-  const call = [...slots.map((t) => `${at[t.name]}`), ...(needsScratch(spec) ? [`${scratches}`] : []), ...(needsAccumulate(spec) ? ["accumulate"] : []), "worker"].join(", ");
-  const source = [prelude(target), ...(needsScratch(spec) ? [`const SCRATCH_BYTES: usize = ${scratchBytes};\n`] : []), ...helpers.values(), kernel,
-    `export function run(worker: i32, accumulate: bool): void { ${opName}(${call}); }`,
-    `export function repeat(times: i32): void { for (let i = 0; i < times; i++) ${opName}(${call.replace("accumulate", "false").replace("worker", "0")}); }`].join("\n");
-  const { wasm, memoryFlagOffset } = await assemble(source, target, Math.ceil(top / 65536));
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536), maximum: Math.ceil(top / 65536) });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false)), { env: { memory, abort() {} } });
-  const exports = instance.exports as unknown as { run(worker: number, accumulate: number): void; repeat(times: number): void };
-  const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
+  return { c, spec, slots, at, scratches: top, scratchBytes: Math.ceil(scratchOf(spec) / 64) * 64 };
+}
 
-  const place = (name: string, values: Float64Array | undefined): void => {
-    const t = slots.find((s) => s.name === name)!, shape = shapeOf(t, c.d), columns = shape.at(-1)!, ld = rowFloats(columns), view = t.dtype === "i32" ? i32 : f32;
-    const from = at[name]! / 4, floats = tensorBytes(shape) / 4;
+interface Compiled {
+  readonly source: string;
+  readonly wasmBytes: number;
+  run(worker: number, accumulate: number): void;
+  repeat(times: number, unused: number): void;
+}
+
+function bench(opName: string, op: Op, { c, spec, slots, at }: Placed, memory: WebAssembly.Memory, compiled: Compiled): Bench {
+  const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
+  const view = (name: string) => {
+    const t = slots.find((s) => s.name === name)!, shape = shapeOf(t, c.d), columns = shape.at(-1)!, ld = rowFloats(columns);
+    const from = at[name]! / 4, count = elements(shape);
+    return { count, columns, ld, from, floats: tensorBytes(shape) / 4, numbers: t.dtype === "i32" ? i32 : f32, index: (i: number) => from + Math.floor(i / columns) * ld + (i % columns) };
+  };
+  const place = (name: string, values: Float64Array | undefined, accumulate: boolean): void => {
+    const { from, floats, numbers, index } = view(name);
     i32.fill(CANARY, from - BAND / 4, from);
     i32.fill(CANARY, from + floats, from + floats + BAND / 4);
-    view.fill(0, from, from + floats);
-    if (values) for (let i = 0; i < values.length; i++) view[from + Math.floor(i / columns) * ld + (i % columns)] = values[i]!;
+    // A fresh output holds what was there before, also in its padding: the kernel has to write all of it.
+    i32.fill(values || accumulate ? 0 : CANARY, from, from + floats);
+    if (values) for (let i = 0; i < values.length; i++) numbers[index(i)] = values[i]!;
   };
   const read = (name: string): Float64Array => {
-    const t = slots.find((s) => s.name === name)!, shape = shapeOf(t, c.d), columns = shape.at(-1)!, ld = rowFloats(columns), view = t.dtype === "i32" ? i32 : f32;
-    const from = at[name]! / 4, floats = tensorBytes(shape) / 4;
+    const { from, floats, columns, ld, numbers, count, index } = view(name);
     for (let i = 1; i <= BAND / 4; i++)
       if (i32[from - i] !== CANARY || i32[from + floats + i - 1] !== CANARY) throw new Error(`${opName} wrote outside ${name}`);
-    for (let i = 0; i < floats; i++) if (i % ld >= columns && view[from + i] !== 0) throw new Error(`${opName} left ${view[from + i]} in the padding of ${name}, column ${i % ld} of ${columns}`);
-    return Float64Array.from({ length: elements(shape) }, (_, i) => view[from + Math.floor(i / columns) * ld + (i % columns)]!);
+    for (let i = 0; i < floats; i++) if (i % ld >= columns && numbers[from + i] !== 0) throw new Error(`${opName} left ${numbers[from + i]} in the padding of ${name}, column ${i % ld} of ${columns}`);
+    return Float64Array.from({ length: count }, (_, i) => numbers[index(i)]!);
   };
   return {
-    spec, source, wasmBytes: wasm.length,
+    spec, source: compiled.source, wasmBytes: compiled.wasmBytes,
     run(inputs, { accumulate = false, workers = 1 } = {}) {
-      for (const t of slots) if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name]);
+      for (const t of slots) if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name], accumulate);
       i32[control.workers / 4] = workers;
-      for (let w = 0; w < workers; w++) exports.run(w, accumulate ? 1 : 0);
+      joinPairs(spec.target);
+      for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);
       return Object.fromEntries(slots.filter((t) => t.output).map((t) => [t.name, read(t.name)]));
     },
-    repeat: (times) => exports.repeat(times),
+    repeat(times) {
+      joinPairs(spec.target);
+      compiled.repeat(times, 0);
+    },
   };
+}
+
+/** V8 joins 128-bit pairs for \`wide\` only, so that a timing of the other targets is one of 128 bits. Holds for what is compiled from now on. */
+export function joinPairs(target: Target): void {
+  v8.setFlagsFromString(target === "wide" ? "--experimental-wasm-revectorize" : "--no-experimental-wasm-revectorize");
+}
+
+export interface Difference {
+  /** Largest |d| / (1e-5 + 1e-4 · |ref|): RELIABILITY.md wants ≤ 1. NaN counts as infinite. */
+  readonly worst: number;
+  /** Σ d² / Σ ref²: ≤ 1e-7. */
+  readonly nmse: number;
+}
+
+export function difference(actual: Float64Array, reference: Float64Array): Difference {
+  let worst = 0, error = 0, power = 0;
+  for (const [i, want] of reference.entries()) {
+    const d = Math.abs(actual[i]! - want), share = d / (1e-5 + 1e-4 * Math.abs(want));
+    if (!(share <= worst)) worst = Number.isNaN(share) ? Infinity : share;
+    error += d * d;
+    power += want * want;
+  }
+  return { worst, nmse: error === 0 ? 0 : error / power };
 }

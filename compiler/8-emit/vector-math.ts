@@ -122,7 +122,8 @@ const functions = [
   fn("Its slope. Error ≤ 5e-7.", "gelu_tanh_slope4(x: v128): v128", ...slopeOf("half_gelu_tanh_slope4")),
   fn("x · σ(x). Relative error ≤ 5e-7 on −87…∞.", "silu4(x: v128): v128", `return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`),
   fn("d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7.", "silu_slope4(x: v128): v128",
-    "const s = sigmoid4(x);", `return f32x4.mul(s, madd(x, f32x4.sub(${k(1)}, s), ${k(1)}));`),
+    "const e = exp4(f32x4.neg(x));", `const s = f32x4.div(${k(1)}, f32x4.add(e, ${k(1)})); // σ(−x) = e·s without cancellation`,
+    `return f32x4.mul(s, madd(x, f32x4.mul(e, s), ${k(1)}));`),
 ].join("");
 
 /** Scalar and in f64: one per row, at the end of a softmax. No library's table in static memory. */

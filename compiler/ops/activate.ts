@@ -27,7 +27,7 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
     ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
-    { d: { R: 1, C: 1 } },
+    { d: { R: 3, C: 1 } },
     { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
     { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },
   ],
@@ -49,7 +49,7 @@ export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
     ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
-    { d: { R: 1, C: 1 } },
+    { d: { R: 3, C: 1 } },
     { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
     { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },
   ],

@@ -22,7 +22,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
     for (let r = 0; r < R; r++)
       for (let c = 0; c < C; c++) out[r * C + c] = r < rows ? table[tokens[r]! * C + c]! + (positions?.[(start + (r % context)) * C + c] ?? 0) : 0;
   },
-  backward: (has, attrs) => [
+  backward: (has, attrs) => has("place") ? [] : [
     { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
     ...(has("positions") ? [{ op: "embed_dpositions", ins: { d_out: "d_out" }, outs: { d_positions: "d_positions" }, attrs }] : []),
   ],
