@@ -1,6 +1,6 @@
 /**
  * Picks a token from logits. Order and defaults as in llama.cpp: repetition penalty, top-k, top-p, min-p, temperature last.
- * Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole: a heap gives as many as are asked for.
+ * Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole, only what can be among the chosen.
  */
 import { SinterError } from "./errors.ts";
 import type { Random } from "./random.ts";
@@ -48,42 +48,66 @@ function argmax(scores: Float32Array): number {
   return best;
 }
 
-/** Ids that survive top-k, top-p and min-p. Undefined: all of them. */
+/** Ids that survive top-k, top-p and min-p, falling in score. Undefined: all of them. */
 function candidates(scores: Float32Array, best: number, { topK, topP, minP }: SamplerSettings): Int32Array | undefined {
-  const k = topK > 0 && topK < scores.length ? topK : scores.length;
-  let kept: Int32Array | undefined;
-  if (topP < 1) kept = likeliest(scores, k, topP, k < scores.length ? undefined : expSum(scores, scores[best]!), scores[best]!);
-  else if (k < scores.length) kept = likeliest(scores, k, Infinity, undefined, scores[best]!);
+  const max = scores[best]!;
+  let kept = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
+  if (topP < 1) kept = kept ? nucleus(scores, kept, max, topP, expSum(scores, kept, max)) : nucleusOfAll(scores, max, topP);
   if (minP > 0) {
-    const least = scores[best]! + Math.log(minP);
+    const least = max + Math.log(minP);
     kept = (kept ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
   }
   return kept;
 }
 
-/**
- * The k likeliest ids in falling order (the lower id first among equals), cut where their probabilities reach p. Probabilities
- * are among the k; `total` is their denominator where k = V, so that most of the vocabulary stays unsorted.
- */
-function likeliest(scores: Float32Array, k: number, p: number, total: number | undefined, max: number): Int32Array {
-  const heap = heapOf(scores);
-  const ids = new Int32Array(k);
-  const weights = new Float64Array(k);
-  let n = 0, sum = 0;
-  for (; n < k && !(total !== undefined && sum >= p * total); n++) {
-    ids[n] = heap.pop();
-    weights[n] = Math.exp(scores[ids[n]!]! - max);
-    sum += weights[n]!;
+/** The lower id first among equals. */
+const falling = (scores: Float32Array) => (a: number, b: number): number => scores[b]! - scores[a]! || a - b;
+
+/** The k largest, falling. A heap of k holds the largest so far, its least on top: most of the vocabulary is one comparison. */
+function largest(scores: Float32Array, k: number): Int32Array {
+  const heap = Int32Array.from({ length: k }, (_, id) => id);
+  const above = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a]! === scores[b]! && a > b);
+  const sink = (id: number, from: number): void => {
+    let at = from;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= k) break;
+      if (child + 1 < k && above(heap[child + 1]!, heap[child]!)) child++;
+      if (!above(heap[child]!, id)) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = id;
+  };
+  for (let i = (k >> 1) - 1; i >= 0; i--) sink(heap[i]!, i);
+  for (let id = k, least = scores[heap[0]!]!; id < scores.length; id++) {
+    if (!(scores[id]! > least)) continue;
+    sink(id, 0);
+    least = scores[heap[0]!]!;
   }
-  if (total !== undefined || p === Infinity) return ids.subarray(0, n);
-  let cut = 0;
-  for (let reached = 0; cut < n && reached < p * sum; cut++) reached += weights[cut]!;
-  return ids.subarray(0, Math.max(1, cut));
+  return heap.sort(falling(scores));
 }
 
-function expSum(scores: Float32Array, max: number): number {
+/** The shortest beginning of `sorted` that holds the share p of `total`; at least one. */
+function nucleus(scores: Float32Array, sorted: Int32Array, max: number, p: number, total: number): Int32Array {
+  let n = 0;
+  for (let reached = 0; n < sorted.length && reached < p * total; n++) reached += Math.exp(scores[sorted[n]!]! - max);
+  return sorted.subarray(0, Math.max(1, n));
+}
+
+/** The same of the whole vocabulary: only tokens near the likeliest are sorted, as many as it takes. */
+function nucleusOfAll(scores: Float32Array, max: number, p: number): Int32Array {
+  const all = Int32Array.from(scores.keys());
+  const total = expSum(scores, all, max);
+  for (let depth = 4; ; depth *= 2) {
+    const near = all.filter((id) => scores[id]! >= max - depth);
+    if (near.length === all.length || expSum(scores, near, max) >= p * total) return nucleus(scores, near.sort(falling(scores)), max, p, total);
+  }
+}
+
+function expSum(scores: Float32Array, ids: Int32Array, max: number): number {
   let sum = 0;
-  for (const score of scores) sum += Math.exp(score - max);
+  for (const id of ids) sum += Math.exp(scores[id]! - max);
   return sum;
 }
 
@@ -97,33 +121,4 @@ function draw(scores: Float32Array, kept: Int32Array | undefined, max: number, t
   let left = u * sum;
   for (let i = 0; i < n; i++) if ((left -= weights[i]!) < 0) return at(i);
   return at(n - 1);
-}
-
-/** Max-heap of all ids by score. Built in one pass (Floyd 1964), then log V per id taken. */
-function heapOf(scores: Float32Array): { pop(): number } {
-  const ids = Int32Array.from(scores.keys());
-  let size = ids.length;
-  const before = (a: number, b: number): boolean => scores[a]! > scores[b]! || (scores[a] === scores[b] && a < b);
-  const sink = (from: number): void => {
-    const id = ids[from]!;
-    let at = from;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= size) break;
-      if (child + 1 < size && before(ids[child + 1]!, ids[child]!)) child++;
-      if (!before(ids[child]!, id)) break;
-      ids[at] = ids[child]!;
-      at = child;
-    }
-    ids[at] = id;
-  };
-  for (let i = (size >> 1) - 1; i >= 0; i--) sink(i);
-  return {
-    pop() {
-      const top = ids[0]!;
-      ids[0] = ids[--size]!;
-      sink(0);
-      return top;
-    },
-  };
 }
