@@ -127,9 +127,9 @@ export async function measureAccumulated(name: SpecName, target: Target): Promis
 }
 
 /** Logits of every position of every sequence: by a prefill that ends there, or by decoding up to there. */
-export async function measureLogits(name: SpecName, target: Target, workers: number, entry: "prefill" | "decode"): Promise<Deviation> {
-  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "infer");
-  const session = await openSession(manifest, "infer", target, wasm, workers);
+export async function measureLogits(name: SpecName, target: Target, workers: number, entry: "prefill" | "decode", module: "train" | "infer"): Promise<Deviation> {
+  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, module);
+  const session = await openSession(manifest, module, target, wasm, workers);
   try {
     loadParameters(session, fixture);
     const { context, vocab } = manifest.model.sizes, tokens = fixture.get("tokens")!.values;
@@ -164,7 +164,7 @@ async function main(): Promise<void> {
     for (const d of [...m.gradients, m.norm]) console.log(`  ${d.ofAllowance <= 1 ? "  " : "✗ "}${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
     for (const [i, loss] of m.losses.entries()) console.log(`    loss ${i} ${loss.toFixed(6)}  PyTorch ${m.wantedLosses[i]!.toFixed(6)}  ${(loss - m.wantedLosses[i]!).toExponential(1)}`);
     for (const entry of ["prefill", "decode"] as const) {
-      const d = await measureLogits(name, target, workers, entry);
+      const d = await measureLogits(name, target, workers, entry, "train");
       console.log(`  ${d.ofAllowance <= 1 ? "  " : "✗ "}${`logits by ${entry}`.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
     }
   }

@@ -37,7 +37,8 @@ export async function openSession(manifest: Manifest, which: "train" | "infer", 
   const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
   const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
   i32[manifest.control.workers / 4] = workers;
-  const others = await Promise.all(Array.from({ length: workers - 1 }, (_, i) => startWorker(compiled, memory, i + 1)));
+  const finished = new Int32Array(new SharedArrayBuffer(4)); // entries that the others have left: a worker may still be in its last kernel
+  const others = await Promise.all(Array.from({ length: workers - 1 }, (_, i) => startWorker({ module: compiled, memory, finished, index: i + 1 })));
 
   const placeOf = (name: string): TensorPlace => {
     const place = module.tensors.find((t) => t.name === name);
@@ -64,20 +65,33 @@ export async function openSession(manifest: Manifest, which: "train" | "infer", 
     },
     set(field, value) { i32[manifest.control[field] / 4] = value; },
     call(entry) {
+      Atomics.store(finished, 0, 0);
       for (const worker of others) worker.postMessage(entry);
       (instance.exports[entry] as (worker: number) => void)(0);
+      for (let left = Atomics.load(finished, 0); left < others.length; left = Atomics.load(finished, 0)) Atomics.wait(finished, 0, left, 1000);
     },
     async close() { await Promise.all(others.map((worker) => worker.terminate())); },
   };
 }
 
+interface Start {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly finished: Int32Array;
+  readonly index: number;
+}
+
 /** Worker `index`: instantiates the same module on the same memory, then runs each entry whose name arrives. */
-function startWorker(module: WebAssembly.Module, memory: WebAssembly.Memory, index: number): Promise<Worker> {
-  const code = `const { workerData: { module, memory, index }, parentPort } = require("node:worker_threads");
+function startWorker(workerData: Start): Promise<Worker> {
+  const code = `const { workerData: { module, memory, finished, index }, parentPort } = require("node:worker_threads");
     const { exports } = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
-    parentPort.on("message", (entry) => exports[entry](index));
+    parentPort.on("message", (entry) => {
+      exports[entry](index);
+      Atomics.add(finished, 0, 1);
+      Atomics.notify(finished, 0);
+    });
     parentPort.postMessage("ready");`;
-  const worker = new Worker(code, { eval: true, workerData: { module, memory, index } });
+  const worker = new Worker(code, { eval: true, workerData });
   return new Promise((resolve, reject) => {
     worker.once("message", () => resolve(worker));
     worker.once("error", reject);
