@@ -1,0 +1,147 @@
+/** The loop: schedules, splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
+import { describe, expect, it } from "vitest";
+import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
+import { SinterError } from "../runtime/errors.ts";
+import { evaluateText } from "../runtime/evaluate.ts";
+import type { Host } from "../runtime/host.ts";
+import { randomStream } from "../runtime/random.ts";
+import { samplerDefaults } from "../runtime/sampler.ts";
+import { learningRate } from "../runtime/schedule.ts";
+import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
+import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characters.ts";
+import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train.ts";
+import { bitsOf, fakeModel, settings } from "./runtime-fake.ts";
+
+const host: Host = { cores: 1, enableWide: () => false, compile: (bytes) => new WebAssembly.Module(bytes), startPool: () => Promise.reject(new Error("no pool")), breathe: async () => {} };
+const tokens = Uint16Array.from({ length: 400 }, (_, i) => (i * 7) % 16);
+
+describe("learning rate", () => {
+  const cosine = { schedule: "cosine", lr: 1, minLr: 0.1, warmup: 10, steps: 100 } as const;
+  it("warms up, falls along a cosine, stays at its least", () => {
+    expect(learningRate(1, cosine)).toBeCloseTo(1 / 11);
+    expect(learningRate(10, cosine)).toBeCloseTo(10 / 11);
+    expect(learningRate(55, cosine)).toBeCloseTo(0.55);
+    expect(learningRate(100, cosine)).toBeCloseTo(0.1);
+    expect(learningRate(200, cosine)).toBeCloseTo(0.1);
+  });
+  it("may be constant, or stable and then decaying", () => {
+    expect(learningRate(70, { ...cosine, schedule: "constant" })).toBe(1);
+    const wsd = { ...cosine, schedule: "wsd" } as const;
+    expect([50, 80, 90, 100].map((step) => learningRate(step, wsd))).toEqual([1, 1, expect.closeTo(0.55), expect.closeTo(0.1)]);
+  });
+});
+
+describe("data", () => {
+  it("is split at the same place as nanoGPT's", () => {
+    const { train: first, heldOut } = split(tokens, 0.1, 8);
+    expect([first.length, heldOut.length]).toEqual([360, 40]);
+    expect(split(tokens.subarray(0, 99), 0.1, 8).train.length).toBe(89);
+  });
+
+  it("every token but the first is a target once", () => {
+    const seen: number[] = [];
+    let batches = 0;
+    for (const { tokens: x, targets } of windows(tokens.subarray(0, 61), 2, 8)) {
+      batches++;
+      for (const [i, t] of targets.entries()) if (t >= 0) { seen.push(t); expect((x[i]! + 7) % 16).toBe(t); }
+    }
+    expect(seen).toEqual([...tokens.subarray(1, 61)]);
+    expect(batches).toBe(4);
+    expect([...windows(tokens.subarray(0, 2), 2, 8)]).toHaveLength(1);
+    expect([...windows(tokens.subarray(0, 1), 2, 8)]).toHaveLength(0);
+  });
+
+  it("an evaluation in between reads a spread of it", () => {
+    expect([...windows(tokens, 2, 8, 3)]).toHaveLength(3);
+    expect([...windows(tokens, 2, 8, 1000)]).toHaveLength(25);
+  });
+
+  it("random windows are inside, and the last place is reached", () => {
+    const random = randomStream(1, "w"), short = tokens.subarray(0, 10);
+    const starts = new Set<number>();
+    for (let i = 0; i < 50; i++) starts.add(randomBatch(short, 1, 8, random).tokens[0]!);
+    expect(starts).toEqual(new Set([tokens[0], tokens[1]]));
+  });
+
+  it("what is wrong with it is said", () => {
+    expect(() => split(tokens.subarray(0, 9), 0.1, 8)).toThrow(/too short: 9 tokens/);
+    expect(() => encodeText("aé", byteTokenizer(), 128)).toThrow(/token 195/);
+    expect(() => encodeText("abc", characterTokenizer(["a", "b"]), 16)).toThrow(/"c"/);
+    const text = "ab ".repeat(2_000_000);
+    expect(encodeText(text, characterTokenizer(charactersOf(text)), 16).length).toBe(text.length);
+  });
+
+  it("bits per byte counts bytes, not tokens", async () => {
+    const text = "éa".repeat(30), tokenizer = characterTokenizer(charactersOf(text));
+    const e = await evaluateText(fakeModel(), encodeText(text, tokenizer, 16), tokenizer);
+    expect(e).toMatchObject({ loss: 2, tokens: 59 });
+    expect(e.bitsPerByte).toBeCloseTo((2 * 59) / Math.LN2 / (30 * 1 + 29 * 2));
+  });
+});
+
+describe("training", () => {
+  const run = (over: Partial<TrainOptions> & { model?: ReturnType<typeof fakeModel> } = {}) => {
+    const events: TrainEvent[] = [], saves: Progress[] = [];
+    const model = over.model ?? fakeModel(3);
+    const options: TrainOptions = {
+      settings, data: split(tokens, 0.1, 8), tokenizer: byteTokenizer(), host, sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
+      save: async (progress) => { saves.push(JSON.parse(JSON.stringify(progress)) as Progress); return "file"; }, report: (event) => void events.push(event), ...over,
+    };
+    return { model, events, saves, end: train(model, options) };
+  };
+
+  it("reports steps, evaluations, samples and saves", async () => {
+    const { events, saves, end } = run();
+    expect(await end).toBe("done");
+    const of = (kind: string): number[] => events.filter((e) => e.kind === kind).map((e) => e.step);
+    expect(of("step")).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(of("eval")).toEqual([5, 10, 15, 20]);
+    expect(of("sample")).toEqual([20]);
+    expect(saves.map((s) => s.step)).toEqual([5, 10, 15, 20]);
+    expect(saves.at(-1)!.tokens).toBe(20 * 16);
+    expect(events.filter((e) => e.kind === "eval").map((e) => e.whole)).toEqual([false, false, false, true]);
+    expect(events.find((e) => e.kind === "sample")!.text).toBe("\u0002\u0003\u0004\u0005\u0006");
+  });
+
+  it("goes on to the same bits", async () => {
+    const whole = run();
+    await whole.end;
+    for (const at of [1, 7, 19]) {
+      const stop = new AbortController();
+      const part = fakeModel(3);
+      const half = run({ model: part, signal: stop.signal, report: (e) => { if (e.kind === "step" && e.step === at) stop.abort(); } });
+      expect(await half.end).toBe("interrupted");
+      const rest = run({ model: part, from: half.saves.at(-1)! });
+      await rest.end;
+      expect(bitsOf(rest.model)).toBe(bitsOf(whole.model));
+    }
+  });
+
+  it("stops after the step when asked, with a checkpoint", async () => {
+    const stop = new AbortController();
+    const { end, saves, events } = run({ signal: stop.signal, report: (e) => { if (e.kind === "step" && e.step === 7) stop.abort(); } });
+    expect(await end).toBe("interrupted");
+    expect(saves.at(-1)!.step).toBe(7);
+    expect(events).toEqual([]);
+  });
+
+  it("stops at a NaN, names step and tensor, saves nothing", async () => {
+    const { end, saves } = run({ model: fakeModel(3, { nanAt: 8 }) });
+    const error = await end.catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(SinterError);
+    expect((error as SinterError).message).toMatch(/step 8: the loss is NaN.*gradient of layers\.1\.mlp\.up\.weight\[0,3\] = NaN/);
+    expect(saves.map((s) => s.step)).toEqual([5]);
+  });
+
+  it("sums micro-batches", async () => {
+    const { events, end } = run({ settings: { ...settings, accumulate: 3 } });
+    await end;
+    expect(events.filter((e) => e.kind === "step").at(-1)!.tokens).toBe(20 * 16 * 3);
+  });
+
+  it("has nothing to do when it is over", async () => {
+    const { end, events } = run({ from: { step: 20, tokens: 320, batches: randomStream(1, "x").state() } });
+    expect(await end).toBe("done");
+    expect(events.map((e) => e.kind)).toEqual(["eval", "sample"]);
+  });
+});
