@@ -73,6 +73,22 @@ async function peak(target: Target): Promise<number> {
   return op.flops(c.d, {}) / median(bench) / 1e6;
 }
 
+/** GB/s of summing 64 MB: what reading a cache cannot exceed. */
+async function readRate(target: Target): Promise<number> {
+  const bytes = 2 ** 26, sums = [0, 1, 2, 3, 4, 5, 6, 7];
+  const op = defineOp("a[M,N] -> c[L]", {
+    doc: "c = sums of a", kind: "row", flops: () => 0, reference() {}, tasks: () => 1, cases: [],
+    emit(w, at) {
+      w.line(`let ${sums.map((i) => `s${i} = ZERO`).join(", ")};`);
+      w.block(`for (let p = ${at.a}; p < ${at.a} + ${bytes}; p += 128)`, () => sums.forEach((i) => w.line(`s${i} = f32x4.add(s${i}, v128.load(p, ${i * 16}));`)));
+      sums.forEach((i) => w.line(`v128.store(${at.c}, s${i}, ${i * 16});`));
+    },
+  });
+  const bench = await kernelBench("read", op, { d: { M: bytes / 4096, N: 1024, L: 32 } }, target);
+  bench.run({});
+  return bytes / median(bench) / 1e6;
+}
+
 function check(row: Row, bench: Bench): void {
   const { keys, values } = row.inputs;
   const want = referenceOutputs(row.op, row.c, row.inputs, false, { ...(keys && { keys_out: keys }), ...(values && { values_out: values }) }), got = bench.run(row.inputs);
@@ -84,8 +100,8 @@ function check(row: Row, bench: Bench): void {
 const [onlyTarget, word = ""] = process.argv.slice(2);
 const chosen = rows().filter((r) => r.opName.includes(word) || r.name.includes(word));
 for (const target of targets.filter((t) => onlyTarget === undefined || t === onlyTarget)) {
-  const limit = await peak(target);
-  console.log(`${target}: register tile alone ${limit.toFixed(1)} GFLOP/s`);
+  const limit = await peak(target), reading = await readRate(target);
+  console.log(`${target}: register tile alone ${limit.toFixed(1)} GFLOP/s, reading memory ${reading.toFixed(1)} GB/s`);
   for (const row of chosen) {
     const bench = await kernelBench(row.opName, row.op, row.c, target);
     check(row, bench);

@@ -13,8 +13,8 @@ import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, blocks, ceilTo, PANEL, pairs, sizesOf, type Sizes } from "./attention/sizes.ts";
 
-/** 48 × 192 scores = 36 KiB: with one panel of K or V they stay near L1. */
-const QUERIES = 48, KEYS = 192;
+/** Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing (bench/attention.ts). */
+const QUERIES = 48, KEYS = 384;
 
 const areasOf = (s: Sizes) => {
   const positions = ceilTo(s.T, PANEL);

@@ -13,8 +13,8 @@ import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } fro
 import { areas, attentionAttrs, blocks, ceilTo, PANEL, pairs, sizesOf, type Sizes } from "./attention/sizes.ts";
 import { emitEndOfRow, emitHide } from "./attention/softmax.ts";
 
-/** Scores and their gradients, 48 × 96 each: 36 KiB. */
-const QUERIES = 48, KEYS = 96;
+/** Scores and their gradients: a sequence of up to 96 is one block, whose products overwrite instead of adding. */
+const QUERIES = 96, KEYS = 192;
 
 const isDirect = (s: Sizes): boolean => s.D % s.NR === 0;
 /** One block is all: products may overwrite. Otherwise they add to zeros. */

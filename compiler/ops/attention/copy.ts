@@ -3,7 +3,7 @@ import type { Writer } from "../../writer.ts";
 
 /** to[rows,D] = from[rows,D] (· α[rows]). Writes D floats a row and no more. */
 export function copyRowsFunction(w: Writer, D: number, fromRow: number, toRow: number, scaled: boolean): string {
-  const name = `copy_rows_${D}_f${fromRow}_t${toRow}${scaled ? "_scaled" : ""}`;
+  const name = `attention_copy_rows_${D}_f${fromRow}_t${toRow}${scaled ? "_scaled" : ""}`;
   return w.helper(name, (f) => {
     f.line(`/** to[rows,${D}] = from[rows,${D}]${scaled ? " · alpha[rows]" : ""}   bytes a row: from ${fromRow}, to ${toRow} */`);
     f.block(`function ${name}(from: usize, to: usize, rows: i32${scaled ? ", alpha: usize" : ""}): void`, () => {
@@ -20,15 +20,15 @@ export function copyRowsFunction(w: Writer, D: number, fromRow: number, toRow: n
 
 /** floats[0 … count) = 0, by single floats: for rows' ends. */
 export function zeroFloats(w: Writer): string {
-  return w.helper("zero_floats", (f) => {
+  return w.helper("attention_zero_floats", (f) => {
     f.line(`/** at[count] = 0 */`);
-    f.block(`function zero_floats(at: usize, count: i32): void`, () => f.line(`for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);`));
+    f.block(`function attention_zero_floats(at: usize, count: i32): void`, () => f.line(`for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);`));
   });
 }
 
 /** x[rows,C] = 0, C a multiple of 4: a head's part of wider rows. */
 export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string {
-  const name = `zero_rows_${C}_s${rowBytes}`;
+  const name = `attention_zero_rows_${C}_s${rowBytes}`;
   return w.helper(name, (f) => {
     f.line(`/** x[rows,${C}] = 0, ${rowBytes} bytes a row */`);
     f.block(`function ${name}(x: usize, rows: i32): void`, () =>
@@ -38,9 +38,9 @@ export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string
 
 /** bytes of zeros, a multiple of 16. */
 export function zeroBytes(w: Writer): string {
-  return w.helper("zero_bytes", (f) => {
+  return w.helper("attention_zero_bytes", (f) => {
     f.line(`/** bytes (a multiple of 16) of zeros */`);
-    f.block(`function zero_bytes(at: usize, bytes: usize): void`, () => f.line(`for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);`));
+    f.block(`function attention_zero_bytes(at: usize, bytes: usize): void`, () => f.line(`for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);`));
   });
 }
 

@@ -4,7 +4,7 @@ import { ceilTo, PANEL, PANEL_BYTES } from "./sizes.ts";
 
 /** x[rows,D] at rowBytes → panels [D/16][panelRows][16]. `rows` is the function's argument. */
 export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRows: number): string {
-  const name = `pack_rows_${D}_s${rowBytes}_p${panelRows}`;
+  const name = `attention_pack_rows_${D}_s${rowBytes}_p${panelRows}`;
   return w.helper(name, (f) => {
     f.line(`/** x[rows,${D}], ${rowBytes} bytes a row -> panels [${ceilTo(D, PANEL) / PANEL}][${panelRows}][16] */`);
     f.block(`function ${name}(x: usize, panels: usize, rows: i32): void`, () => {
@@ -30,9 +30,9 @@ function loadUpTo(count: number, pointer: string, offset: number): string {
 
 /** x[rows,D] at rowBytes → panels [⌈rows/16⌉][D][16], transposed 4×4 at a time. The last panel is filled up with zeros. */
 export function packTransposedFunction(w: Writer, D: number, rowBytes: number): string {
-  const name = `pack_transposed_${D}_s${rowBytes}`;
+  const name = `attention_pack_transposed_${D}_s${rowBytes}`;
   return w.helper(name, (f) => {
-    const store = f.helper("transpose_4x4", emitTranspose);
+    const store = f.helper("attention_transpose", emitTranspose);
     f.line(`/** x[rows,${D}], ${rowBytes} bytes a row -> panels [rows/16][${D}][16]: sixteen rows side by side */`);
     f.block(`function ${name}(x: usize, panels: usize, rows: i32): void`, () => {
       f.block(`for (let r = 0; r < rows; r += 4, x += ${4 * rowBytes})`, () => {
@@ -65,7 +65,7 @@ export function packTransposedFunction(w: Writer, D: number, rowBytes: number): 
 function emitTranspose(f: Writer): void {
   f.line(`/** Stores the first \`columns\` columns of four rows, 64 bytes apart. */`);
   f.line(`// @ts-ignore: decorator`);
-  f.block(`@inline function transpose_4x4(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: i32): void`, () => {
+  f.block(`@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: i32): void`, () => {
     f.line(`const t0 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);`);
     f.line(`const t2 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);`);
     f.line(`v128.store(to, v128.shuffle<i32>(t0, t2, 0, 1, 4, 5));`);

@@ -21,15 +21,18 @@ export function fillMask(w: Writer, mask: string): void {
   w.line(`for (let i: usize = ${LOWEST}; i < ${MASK_BYTES}; i += 16) v128.store(${mask} + i, f32x4.splat(${HIDDEN}));`);
 }
 
-const joined = (w: Writer, name: string, doc: string, head: string, body: (f: Writer) => void): string =>
-  w.helper(name, (f) => {
+/** A function of its own, called attention_…: its name must not be another op's. */
+function shared(w: Writer, ending: string, doc: string, head: string, body: (f: Writer) => void): string {
+  const name = `attention_${ending}`;
+  return w.helper(name, (f) => {
     f.line(`/** ${doc} */`);
     f.block(`function ${name}${head}`, () => body(f));
   });
+}
 
 /** Scores of keys that the query must not see, or that do not exist, become very low. */
 export const hideFunction = (w: Writer): string =>
-  joined(w, "hide", "row[valid … end) = very low. `end` is a multiple of 8, valid > end − 16.", "(row: usize, valid: i32, end: i32, mask: usize): void", (f) => {
+  shared(w, "hide", "row[valid … end) = very low. `end` is a multiple of 8, valid > end − 16.", "(row: usize, valid: i32, end: i32, mask: usize): void", (f) => {
     f.line(`const low = f32x4.splat(${HIDDEN});`);
     f.block(`for (let k = max(valid, 0) & ~7; k < end; k += 8)`, () => {
       f.line(`const keep = mask + ((16 - (valid - k)) << 2), s = row + (k << 2);`);
@@ -44,7 +47,7 @@ export const hideFunction = (w: Writer): string =>
 const maxOf = (target: Target): string => (target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max");
 
 export const rowMaxFunction = (w: Writer, target: Target): string =>
-  joined(w, "row_max", "to[8] = partial maxima of row[0 … end)", "(row: usize, end: i32, to: usize, mask: usize): void", (f) => {
+  shared(w, "row_max", "to[8] = partial maxima of row[0 … end)", "(row: usize, end: i32, to: usize, mask: usize): void", (f) => {
     f.line(`let lo = v128.load(mask, ${LOWEST}), hi = v128.load(mask, ${LOWEST + 16});`);
     f.line(`const stop = row + (<usize>end << 2);`);
     f.block(`for (let s = row; s < stop; s += 32)`, () => {
@@ -56,7 +59,7 @@ export const rowMaxFunction = (w: Writer, target: Target): string =>
   });
 
 export const rowExpFunction = (w: Writer): string =>
-  joined(w, "row_exp", "row = e^(scale · row − shift), to[8] = partial sums", "(row: usize, end: i32, scale: f32, shift: f32, to: usize): void", (f) => {
+  shared(w, "row_exp", "row = e^(scale · row − shift), to[8] = partial sums", "(row: usize, end: i32, scale: f32, shift: f32, to: usize): void", (f) => {
     f.line(`const times = f32x4.splat(scale), minus = f32x4.splat(-shift);`);
     f.line(`let lo = ZERO, hi = ZERO;`);
     f.line(`const stop = row + (<usize>end << 2);`);
@@ -74,7 +77,7 @@ export const rowExpFunction = (w: Writer): string =>
 
 /** P from scores, and dS = P ∘ (dP − Δ) · scale in place of dP. */
 export const rowGradFunction = (w: Writer): string =>
-  joined(w, "row_grad", "row = e^(scale · row − lse) = P;  d = P · (scale · d − delta) = dS, delta scaled already", "(row: usize, d: usize, end: i32, scale: f32, lse: f32, delta: f32): void", (f) => {
+  shared(w, "row_grad", "row = e^(scale · row − lse) = P;  d = P · (scale · d − delta) = dS, delta scaled already", "(row: usize, d: usize, end: i32, scale: f32, lse: f32, delta: f32): void", (f) => {
     f.line(`const times = f32x4.splat(scale), minus = f32x4.splat(-lse), less = f32x4.splat(-delta);`);
     f.line(`const stop = row + (<usize>end << 2);`);
     f.block(`for (; row < stop; row += 32, d += 32)`, () => {
@@ -92,7 +95,7 @@ export const rowGradFunction = (w: Writer): string =>
 /** Partial sums of x[r,:]·y[r,:] for rows of D floats. */
 export function dotRowsFunction(w: Writer, D: number, rowBytes: number): string {
   const name = `dot_rows_${D}_s${rowBytes}`, whole = D - (D % 8);
-  return joined(w, name, `to[rows,8] = partial sums of x[rows,${D}] ∘ y[rows,${D}], ${rowBytes} bytes a row`, "(x: usize, y: usize, rows: i32, to: usize): void", (f) => {
+  return shared(w, name, `to[rows,8] = partial sums of x[rows,${D}] ∘ y[rows,${D}], ${rowBytes} bytes a row`, "(x: usize, y: usize, rows: i32, to: usize): void", (f) => {
     f.block(`for (let r = 0; r < rows; r++, x += ${rowBytes}, y += ${rowBytes}, to += 32)`, () => {
       f.line(`let lo = ZERO, hi = ZERO;`);
       if (whole > 0)
@@ -109,7 +112,7 @@ export function dotRowsFunction(w: Writer, D: number, rowBytes: number): string 
 
 /** Four rows of eight partial results → four results. */
 function acrossFunction(w: Writer, name: string, doc: string, join: string): string {
-  return joined(w, name, doc, "(at: usize): v128", (f) => {
+  return shared(w, name, doc, "(at: usize): v128", (f) => {
     for (let i = 0; i < 4; i++) f.line(`const r${i} = ${join}(v128.load(at, ${i * 32}), v128.load(at, ${i * 32 + 16}));`);
     for (const [a, b] of [[0, 1], [2, 3]] as const)
       f.line(`const t${a} = ${join}(v128.shuffle<i32>(r${a}, r${b}, 0, 4, 1, 5), v128.shuffle<i32>(r${a}, r${b}, 2, 6, 3, 7));`);
@@ -121,7 +124,7 @@ export const sumOfRows = (w: Writer): string => acrossFunction(w, "sum_of_rows",
 
 /** ln x for normal x > 0. Cephes' logf: x = 2^e · (1 + f), f in √½ − 1 … √2 − 1. Error ≤ 1 ulp or so. */
 export const log4Function = (w: Writer): string =>
-  joined(w, "log4", "ln x, four lanes, for normal x > 0 (Cephes' logf)", "(x: v128): v128", (f) => {
+  shared(w, "log4", "ln x, four lanes, for normal x > 0 (Cephes' logf)", "(x: v128): v128", (f) => {
     f.line(`const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3)); // √½: exponent as if the mantissa ran from √½ to √2`);
     f.line(`const e = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));`);
     f.line(`const m = i32x4.add(v128.and(bits, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));`);

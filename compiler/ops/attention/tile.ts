@@ -22,7 +22,7 @@ const modeUsesAlpha = (mode: Tile["mode"]): boolean => mode === "fade" || mode =
 
 /** Adds the function to the module, once, and returns its name. */
 export function tileFunction(w: Writer, t: Tile): string {
-  const name = `tile_${t.mr}x${t.nr}_a${t.aRow}_${t.aStep}_b${t.bStep}_c${t.cRow}_${t.mode}`;
+  const name = `attention_tile_${t.mr}x${t.nr}_a${t.aRow}_${t.aStep}_b${t.bStep}_c${t.cRow}_${t.mode}`;
   return w.helper(name, (f) => emitTile(f, name, t));
 }
 
