@@ -20,6 +20,7 @@ export interface Assembled {
  * addresses folded, locals merged, dead code gone. asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
  */
 const PASSES = [
+  "remove-unused-brs", "remove-unused-names", "merge-blocks", // @inline functions are labelled blocks: V8 joins no pairs across them
   "precompute", "optimize-instructions", "simplify-locals", "vacuum", "coalesce-locals", "reorder-locals", "vacuum",
   "remove-unused-brs", "duplicate-function-elimination", "remove-unused-module-elements",
 ];
