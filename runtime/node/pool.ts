@@ -52,7 +52,7 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
   };
   const start = (worker: number): Worker => {
     const workerData: WorkerPlan = { module: plan.module, memory, control, entries, worker, job: Atomics.load(i32, control.job / 4) };
-    const thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData, name: `sinter worker ${worker}` });
+    const thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData, name: `sinter worker ${worker}`, execArgv: [] });
     thread.on("message", (report: WorkerReport) => {
       if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
       if (round && --round.waiting === 0) {
