@@ -1,44 +1,60 @@
-/** Brackets are counted in the token stream before the parser runs: it recurses, and must not be led deeper than it can go. */
-import type { IToken } from "chevrotain";
+/**
+ * Brackets are put in order before the parser runs: it recurses, and must not be led deeper than it can go; and one forgotten bracket should be
+ * one complaint, not one for each line that it swallows. Missing ones are added where they are due at the latest, stray ones are left out.
+ */
+import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
+import * as t from "./tokens.ts";
 
 export const MAX_NESTING = 64;
-const closes: Readonly<Record<string, string>> = { "(": ")", "{": "}" };
 
-export interface Brackets {
-  readonly tooDeep: boolean;
-  /** Offsets of brackets that were complained about: the parser's own complaints about them are left out. */
-  readonly wrong: ReadonlySet<number>;
-  readonly unclosed: boolean;
+interface Open {
+  readonly token: IToken;
+  /** Keyword of the block: "model", "layer", "train" …; undefined for parentheses. */
+  readonly block: TokenType | undefined;
 }
 
-export function checkBrackets(tokens: readonly IToken[], place: (start: number, end: number) => Span, report: Reporter): Brackets {
-  const open: IToken[] = [], wrong = new Set<number>();
-  const at = (t: IToken): Span => place(t.startOffset, t.startOffset + 1);
-  const unclosed = (t: IToken): void => {
-    wrong.add(t.startOffset);
-    report("E0103", at(t), { bracket: t.image, close: closes[t.image]! });
+const statements: ReadonlySet<TokenType> = new Set([t.Let, t.Embed, t.Layer, t.Output, t.Tokenizer, t.Train, t.Sample, t.Expect]);
+const blocks: ReadonlySet<TokenType> = new Set([t.Model, t.Layer, t.Train, t.Sample]);
+
+/** The tokens with all brackets in pairs; undefined where they are nested too deeply. */
+export function balance(tokens: readonly IToken[], place: (start: number, end: number) => Span, report: Reporter): IToken[] | undefined {
+  const open: Open[] = [], balanced: IToken[] = [];
+  const at = (token: IToken): Span => place(token.startOffset, token.startOffset + token.image.length);
+  const close = (due: IToken | undefined): void => {
+    const { token } = open.pop()!, brace = token.image === "{";
+    report("E0103", at(token), { bracket: token.image, close: brace ? "}" : ")" }, due ? [{ text: "at the latest before this", span: at(due) }] : []);
+    const before = balanced.at(-1) ?? token, offset = before.startOffset + before.image.length;
+    balanced.push(createTokenInstance(brace ? t.CloseBrace : t.CloseParen, brace ? "}" : ")", offset, offset - 1, before.endLine!, before.endLine!, before.endColumn!, before.endColumn!));
   };
-  let anyUnclosed = false;
-  for (const token of tokens) {
-    if (token.image === "(" || token.image === "{") {
+  const isInside = (what: (o: Open) => boolean): boolean => { const inner = open.at(-1); return inner !== undefined && what(inner); };
+  let block: TokenType | undefined;
+  for (const [i, token] of tokens.entries()) {
+    const { tokenType: type } = token, next = tokens[i + 1]?.tokenType;
+    // parentheses hold values only: an equation or a statement cannot begin in them. A statement cannot begin in a layer or a section, a model nowhere
+    const startsEquation = type === t.Name && (next === t.Equals || next === t.PlusEquals);
+    if (startsEquation || statements.has(type) || type === t.Model || type === t.CloseBrace) while (isInside((o) => o.block === undefined)) close(token);
+    if (statements.has(type) && isInside((o) => o.block !== undefined && o.block !== t.Model)) close(token);
+    if (type === t.Model) while (open.length > 0) close(token);
+
+    if (blocks.has(type)) block = type;
+    if (type === t.OpenParen || type === t.OpenBrace) {
       if (open.length === MAX_NESTING) {
         report("E0105", at(token), { limit: MAX_NESTING });
-        return { tooDeep: true, wrong, unclosed: false };
+        return undefined;
       }
-      open.push(token);
-    } else if (token.image === ")" || token.image === "}") {
-      // "( }": a brace closes all parentheses in it (they do not reach over braces); a parenthesis closes no brace
-      if (token.image === "}") while (open.at(-1)?.image === "(") { unclosed(open.pop()!); anyUnclosed = true; }
-      const opener = open.at(-1);
-      if (opener && closes[opener.image] === token.image) open.pop();
-      else {
-        wrong.add(token.startOffset);
-        report("E0104", at(token), { bracket: token.image, open: undefined });
+      open.push({ token, block: type === t.OpenBrace ? (block ?? t.Model) : undefined });
+      if (type === t.OpenBrace) block = undefined;
+    } else if (type === t.CloseParen || type === t.CloseBrace) {
+      if (!isInside((o) => (o.block === undefined) === (type === t.CloseParen))) {
+        report("E0104", at(token), { bracket: token.image });
+        continue;
       }
+      open.pop();
     }
+    balanced.push(token);
   }
-  for (const token of open) unclosed(token);
-  return { tooDeep: false, wrong, unclosed: anyUnclosed || open.length > 0 };
+  while (open.length > 0) close(undefined);
+  return balanced;
 }

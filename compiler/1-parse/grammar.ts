@@ -2,14 +2,35 @@
  * THE grammar. Line ends mean nothing, with one exception: a setting's value begins on the line of its key,
  * so that a forgotten value is noticed where it was forgotten.
  */
-import { CstParser, EOF, type TokenType } from "chevrotain";
+import { CstParser, EOF, tokenLabel, type CstNode, type IParserErrorMessageProvider, type IRecognitionException, type IToken, type TokenType } from "chevrotain";
 import * as t from "./tokens.ts";
+
+/**
+ * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The message provider is asked once for
+ * each, so it is where they are counted.
+ */
+export const MAX_SYNTAX_ERRORS = 100;
+class TooManyErrors extends Error {}
+let mistakes = 0;
+
+function counted(message: string): string {
+  if (++mistakes > MAX_SYNTAX_ERRORS) throw new TooManyErrors();
+  return message;
+}
+
+/** A message is only what was expected; syntax-errors.ts makes the sentence. */
+const errorMessageProvider: IParserErrorMessageProvider = {
+  buildMismatchTokenMessage: ({ expected }) => counted(tokenLabel(expected)),
+  buildNotAllInputParsedMessage: () => counted(""),
+  buildNoViableAltMessage: () => counted(""),
+  buildEarlyExitMessage: () => counted(""),
+};
 
 const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 
 class SpecParser extends CstParser {
   constructor() {
-    super(t.tokens, { nodeLocationTracking: "full", recoveryEnabled: true, maxLookahead: 2 });
+    super(t.tokens, { nodeLocationTracking: "full", recoveryEnabled: true, maxLookahead: 2, errorMessageProvider });
     this.performSelfAnalysis();
   }
 
@@ -193,5 +214,22 @@ class SpecParser extends CstParser {
   });
 }
 
-/** One instance; setting `input` resets it. */
-export const parser = new SpecParser();
+const parser = new SpecParser(); // one instance; setting `input` resets it
+
+export interface Tree {
+  /** undefined after too many mistakes. */
+  readonly tree: CstNode | undefined;
+  readonly errors: readonly IRecognitionException[];
+}
+
+export function parseTokens(tokens: IToken[], start: "file" | "override"): Tree {
+  mistakes = 0;
+  parser.input = tokens;
+  try {
+    const tree = parser[start]();
+    return { tree, errors: parser.errors };
+  } catch (error) {
+    if (error instanceof TooManyErrors) return { tree: undefined, errors: parser.errors };
+    throw error;
+  }
+}

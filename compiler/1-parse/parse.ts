@@ -3,15 +3,17 @@ import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
 import type { Source, Span } from "../diagnostics/span.ts";
 import type { FileNode, Value } from "./ast.ts";
-import { checkBrackets } from "./brackets.ts";
+import { balance } from "./brackets.ts";
 import { buildModel, buildValue, type Building } from "./build.ts";
-import { parser } from "./grammar.ts";
+import { parseTokens } from "./grammar.ts";
 import { reportLexing, reportParsing } from "./syntax-errors.ts";
 import { lexer, ModelName, Name } from "./tokens.ts";
 
 export const MAX_CHARACTERS = 1 << 20;
 export const MAX_NAME = 64;
 export const MAX_MODELS = 1000;
+/** Syntax errors that are kept; a file with more of them is not a spec. */
+const MAX_DIAGNOSTICS = 1000;
 
 export interface Parsed {
   readonly file: FileNode;
@@ -20,7 +22,7 @@ export interface Parsed {
 
 export function parse(text: string): Parsed {
   const diagnostics: Diagnostic[] = [];
-  const report: Reporter = (code, span, facts, notes) => void diagnostics.push(diagnostic(code, span, facts, notes));
+  const report: Reporter = (code, span, facts, notes) => { if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, facts, notes)); };
   const b: Building = { place: (start, end) => ({ start, end }), report };
   const nothing: Parsed = { file: { models: [] }, diagnostics };
 
@@ -28,14 +30,13 @@ export function parse(text: string): Parsed {
     report("E0107", b.place(MAX_CHARACTERS, MAX_CHARACTERS), { length: text.length, limit: MAX_CHARACTERS });
     return nothing;
   }
-  const tokens = readTokens(text, 0, b);
-  const brackets = checkBrackets(tokens, b.place, report);
-  if (brackets.tooDeep) return nothing;
+  const tokens = balance(readTokens(text, 0, b), b.place, report);
+  if (!tokens) return nothing;
 
-  parser.input = tokens;
-  const cst = parser.file();
-  reportParsing(parser.errors, tokens, text, brackets, b.place, report);
-  const nodes = cst.children["model"] ?? [];
+  const { tree, errors } = parseTokens(tokens, "file");
+  reportParsing(errors, tokens, text, b.place, report);
+  if (!tree) return nothing;
+  const nodes = tree.children["model"] ?? [];
   if (nodes.length > MAX_MODELS) {
     report("E0111", b.place(0, 0), { what: "models", count: nodes.length, limit: MAX_MODELS });
     return nothing;
@@ -43,6 +44,7 @@ export function parse(text: string): Parsed {
   const wrong = diagnostics.map((d) => d.span);
   const isBroken = (span: Span): boolean => wrong.some((w) => w.start >= span.start && w.start <= span.end);
   const models = nodes.flatMap((n) => ("children" in n ? (buildModel(b, n, isBroken) ?? []) : []));
+  if (diagnostics.length === MAX_DIAGNOSTICS) return nothing;
   if (nodes.length === 0 && diagnostics.length === 0) report("E0110", b.place(0, 0), {});
   return { file: { models }, diagnostics };
 }
@@ -54,19 +56,20 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
     place: (start, end) => ({ start, end, of: source }),
     report(code, span, facts, notes) { failed = true; report(code, span, facts, notes); },
   };
-  const tokens = readTokens(source.text.slice(from), from, b);
-  const brackets = checkBrackets(tokens, b.place, b.report);
-  if (brackets.tooDeep || failed) return undefined;
-  parser.input = tokens;
-  const cst = parser.override();
-  reportParsing(parser.errors, tokens, source.text, brackets, b.place, b.report);
-  const value = (cst?.children["value"] ?? [])[0];
+  const tokens = balance(readTokens(source.text.slice(from), from, b), b.place, b.report);
+  if (!tokens || failed) return undefined;
+  const { tree, errors } = parseTokens(tokens, "override");
+  reportParsing(errors, tokens, source.text, b.place, b.report);
+  const value = (tree?.children["value"] ?? [])[0];
   return failed || !value || !("children" in value) ? undefined : buildValue(b, value);
 }
 
+/** "# …" is a comment in other languages: the whole of it is left out, with one complaint about its sign. */
+const wrongComments = (found: readonly IToken[]): { offset: number; length: number }[] => found.map((c) => ({ offset: c.startOffset, length: 1 }));
+
 function readTokens(text: string, shift: number, b: Building): IToken[] {
-  const { tokens, errors } = lexer.tokenize(text);
-  reportLexing(errors, text, (start, end) => b.place(start + shift, end + shift), b.report);
+  const { tokens, errors, groups } = lexer.tokenize(text);
+  reportLexing([...errors, ...wrongComments(groups["wrongComments"] ?? [])], text, (start, end) => b.place(start + shift, end + shift), b.report);
   for (const token of tokens) {
     if (shift > 0) { token.startOffset += shift; token.endOffset! += shift; }
     if (token.image.length > MAX_NAME && (token.tokenType === Name || token.tokenType === ModelName))

@@ -1,9 +1,8 @@
 /** From the lexer's and the parser's exceptions to diagnostics: what was expected in the words of the language, and what to write instead. */
-import { EOF, type ILexingError, type IRecognitionException, type IToken } from "chevrotain";
+import { EOF, type IRecognitionException, type IToken } from "chevrotain";
 import { quoted } from "../diagnostics/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
-import type { Brackets } from "./brackets.ts";
 import * as t from "./tokens.ts";
 
 type Place = (start: number, end: number) => Span;
@@ -22,7 +21,7 @@ const lookalikes: Readonly<Record<string, string>> = {
   "\u00a0": "this is a no-break space: use a plain one", "\u2028": "use a plain line end", "\u2029": "use a plain line end",
 };
 
-export function reportLexing(errors: readonly ILexingError[], text: string, place: Place, report: Reporter): void {
+export function reportLexing(errors: readonly { readonly offset: number; readonly length: number }[], text: string, place: Place, report: Reporter): void {
   for (const error of errors) {
     const characters = text.slice(error.offset, error.offset + error.length), first = [...characters][0]!;
     const code = first.codePointAt(0)!;
@@ -47,37 +46,27 @@ const expectedIn: Readonly<Record<string, string>> = {
   override: "the end of the value",
 };
 
-const isClose = (token: IToken): boolean => token.tokenType === t.CloseBrace || token.tokenType === t.CloseParen;
-
-export function reportParsing(errors: readonly IRecognitionException[], tokens: readonly IToken[], text: string, brackets: Brackets, place: Place, report: Reporter): void {
+export function reportParsing(errors: readonly IRecognitionException[], tokens: readonly IToken[], text: string, place: Place, report: Reporter): void {
   if (errors.length === 0) return;
   const indexOf = new Map(tokens.map((token, i) => [token, i]));
   let lastOffset = -1;
   for (const error of errors) {
     const { token } = error, before = tokens[(indexOf.get(token) ?? tokens.length) - 1];
-    const atEnd = token.tokenType === EOF || !(token.startOffset >= 0);
-    // a bracket that is already known to be missing or to be one too many
-    if (atEnd && brackets.unclosed) continue;
-    if (!atEnd && brackets.wrong.has(token.startOffset)) continue;
-    const rule = error.context.ruleStack.at(-1) ?? "file";
-    if (brackets.unclosed && (isClose(token) || (rule === "call" || rule === "group" || rule === "layer" || rule === "model" || rule === "section") && !isValueProblem(error))) continue;
+    const atEnd = token.tokenType === EOF || !(token.startOffset >= 0), rule = error.context.ruleStack.at(-1) ?? "file";
     const start = atEnd ? endOf(text) : token.startOffset, end = atEnd ? start : (token.endOffset ?? start) + 1;
-    if (start === lastOffset) continue; // recovery stumbled twice over one token
+    if (start === lastOffset || (!atEnd && end <= start)) continue; // recovery stumbled twice over one token, or over a bracket that was added
     lastOffset = start;
     report("E0102", place(start, end), { expected: expectedBy(error, rule), found: atEnd ? "the end of the file" : nameOf(token), help: helpFor(rule, token, before) });
   }
 }
 
-const isValueProblem = (error: IRecognitionException): boolean => error.name === "NoViableAltException";
-
 /** The end of the last thing written, so that the place is inside the text. */
 const endOf = (text: string): number => text.trimEnd().length;
 
 function expectedBy(error: IRecognitionException, rule: string): string {
-  if (error.name !== "MismatchedTokenException") return expectedIn[rule] ?? "something else";
-  const wanted = /-->\s*(.*?)\s*<--/s.exec(error.message)?.[1] ?? "";
-  const repeats = wanted === "`}`" || wanted === "`)`" || wanted === "EOF";
-  return repeats ? (expectedIn[rule] ?? wanted) : wanted || (expectedIn[rule] ?? "something else");
+  const wanted = error.name === "MismatchedTokenException" ? error.message : "";
+  const ends = wanted === "`}`" || wanted === "`)`" || wanted === "EOF"; // or another round of what repeats
+  return (ends || wanted === "" ? expectedIn[rule] : undefined) ?? (wanted || "something else");
 }
 
 function nameOf(token: IToken): string {
@@ -90,6 +79,7 @@ function helpFor(rule: string, token: IToken, before: IToken | undefined): strin
   if (rule === "call" && key && (token.tokenType === t.True || token.tokenType === t.False || token.tokenType === t.Number || token.tokenType === t.Name))
     return `options are written with a colon: ${quoted(`${key}: ${token.image}`)}`;
   if (rule === "call" && token.image === "=" && key) return `options are written with a colon: ${quoted(`${key}: …`)}`;
+  if (rule === "factor" && before && (before.tokenType === t.Equals || before.tokenType === t.PlusEquals)) return "the equation before it has no value";
   if (rule === "file" && token.tokenType === t.Name) return "everything in a spec stands in `model NAME { … }`";
   if (t.keywordNames.includes(token.image) && (rule === "let" || rule === "embed" || rule === "tokenizer" || rule === "expect")) return `${quoted(token.image)} is a word of the language and cannot be a name`;
   return undefined;

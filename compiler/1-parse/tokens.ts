@@ -37,13 +37,14 @@ export const OpenBrace = sign("OpenBrace", "{"), CloseBrace = sign("CloseBrace",
 
 const Space = createToken({ name: "Space", pattern: /[ \t\r\n\uFEFF]+/, group: Lexer.SKIPPED, line_breaks: true });
 const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
+const WrongComment = createToken({ name: "WrongComment", pattern: /#[^\n\r]*/, group: "wrongComments" });
 
 const keywords: readonly TokenType[] = [Model, Like, Let, Embed, Layer, Output, Tokenizer, Train, Sample, Expect, True, False];
 const signs: readonly TokenType[] = [
   PlusEquals, Equals, Plus, Minus, Times, Divide, Remainder, Colon, Comma, OpenBrace, CloseBrace, OpenParen, CloseParen,
 ];
 
-export const tokens: TokenType[] = [Space, Comment, ModelName, ...keywords, Name, Number, BadNumber, ...signs];
+export const tokens: TokenType[] = [Space, Comment, WrongComment, ModelName, ...keywords, Name, Number, BadNumber, ...signs];
 export const keywordNames: readonly string[] = keywords.map((k) => k.name.toLowerCase());
 
 export const lexer = new Lexer(tokens, { positionTracking: "full", ensureOptimizations: false });

@@ -53,17 +53,18 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
   const all = inherit(file.models, report);
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
   const names = file.models.map((m) => m.name.text);
-  if (wanted !== undefined && !names.includes(wanted) && names.length > 0) report("E0503", { start: 0, end: 0 }, { name: wanted, models: names, nearest: nearest(wanted, names) });
+  if (wanted !== undefined && !names.includes(wanted) && names.length > 0) report("E0503", { start: 0, end: wanted.length, of: { name: "--model", text: wanted } }, { name: wanted, models: names, nearest: nearest(wanted, names) });
   const lets = new Set(chosen.flatMap((m) => [...m.sizes.values()].filter((b) => b.kind === "let").map((b) => b.key.text)));
   const overrides = readOverrides(set, lets, report);
 
+  const isNoise = noiseFilter(syntax, source);
   const models: Model[] = [], modelFacts: ModelFacts[] = [];
   const syntaxErrors = syntax.length > 0;
   for (const whole of chosen) {
     const own: Diagnostic[] = [];
     const checked = checkModel(whole, overrides, (code, span, facts, notes = []) => own.push(diagnostic(code, span, facts, [...notes, ...whoseNote(whole, span)])));
     // where the parser skipped something, a complaint about what it skipped would be noise
-    found.push(...(whole.broken ? own.filter((d) => !nearSyntaxError(d, syntax, source)) : own));
+    for (const d of own) if (!whole.broken || !isNoise(d)) found.push(d);
     if (checked && !whole.broken && !own.some((d) => d.severity === "error")) {
       models.push(checked.model);
       modelFacts.push(checked.facts);
@@ -82,9 +83,12 @@ function whoseNote({ node }: Whole, span: { start: number; end: number; of?: unk
 
 const missingCodes: readonly string[] = ["E0201", "E0301", "E0305", "E0210", "E0401", "E0402", "W0315", "E0330"];
 
-function nearSyntaxError(d: Diagnostic, syntax: readonly Diagnostic[], source: string): boolean {
-  const line = (at: number): number => source.lastIndexOf("\n", at - 1);
-  return missingCodes.includes(d.code) || syntax.some((s) => line(s.span.start) === line(d.span.start));
+/** Complaints about what is missing, and about lines that could not be read, in models with syntax errors. */
+function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnostic) => boolean {
+  if (syntax.length === 0) return () => false;
+  const lineStart = (at: number): number => source.lastIndexOf("\n", at - 1);
+  const unread = new Set(syntax.map((s) => lineStart(s.span.start)));
+  return (d) => missingCodes.includes(d.code) || (d.span.of === undefined && unread.has(lineStart(d.span.start)));
 }
 
 function checkModel(inherited: Whole, overrides: readonly Override[], report: Reporter): { model: Model; facts: ModelFacts } | undefined {

@@ -141,7 +141,7 @@ function addTensors(at: Context, left: Tensor, right: Tensor, span: Span): Tenso
 function checkCall(at: Context, call: Extract<Value, { kind: "call" }>, outermost: boolean): Tensor {
   const kind = call.callee.text;
   const inputs = call.args.filter((a) => !a.name);
-  const tensors = inputs.map((a) => checkValue(at, a.value));
+  const input = inputs.length === 0 ? unknown : checkValue(at, inputs[0]!.value);
   if (!isPart(kind)) {
     if (Object.hasOwn(laterParts, kind)) at.report("E0220", call.callee.span, { what: `\`${kind}\``, instead: laterParts[kind] });
     else at.report("E0302", call.callee.span, { part: kind, parts: partNames, nearest: nearest(kind, partNames) });
@@ -150,7 +150,7 @@ function checkCall(at: Context, call: Extract<Value, { kind: "call" }>, outermos
   const spec: PartSpec = parts[kind];
   if (inputs.length !== 1) at.report("E0304", inputs[1]?.span ?? call.callee.span, { part: kind, inputs: inputs.length });
   if (!spec.sections.includes(at.section)) at.report("E0316", call.callee.span, { part: kind, where: at.section, help: "move it into `layer { … }`" });
-  const input = tensors[0] ?? unknown, inputWidth = input.columns ?? at.sizes.width;
+  const inputWidth = input.columns ?? at.sizes.width;
   const values = checkOptions(at, kind, spec, call, inputWidth, outermost);
   if (!values || inputs.length !== 1 || !input.expression || !spec.sections.includes(at.section)) return unknown;
   const part = spec.build(values, { name: at.nameOf(kind), width: inputWidth });
@@ -190,10 +190,10 @@ function checkPart(at: Context, part: Part, call: Extract<Value, { kind: "call" 
   if (part.part === "attention") {
     const { heads, kvHeads, headDim, width } = part;
     if (!part.causal) at.report("W0317", spanOf("causal"), {});
-    if (!Number.isSafeInteger(headDim)) at.report("E0203", spanOf("heads"), { width, heads });
-    else if (heads % kvHeads !== 0) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
-    else return true;
-    return false;
+    const own = call.args.some((a) => a.name !== undefined && ["heads", "kv_heads", "head_dim"].includes(a.name.text)); // otherwise it is the settings' fault
+    if (!Number.isSafeInteger(headDim)) { if (own) at.report("E0203", spanOf("heads"), { width, heads }); return false; }
+    if (heads % kvHeads !== 0) { if (own) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads }); return false; }
+    return true;
   }
   if (part.part === "linear" && part.tied) {
     const why = !outermost || at.section !== "output" ? "only the outermost linear of the output can be tied to the token embedding"

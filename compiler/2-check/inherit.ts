@@ -41,6 +41,7 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
   const said = new Map(models.map((m) => [m, readItems(m, report)]));
   const names = [...byName.keys()];
   return models.flatMap((node) => {
+    if (byName.get(node.name.text) !== node) return [];
     const line = ancestry(node, byName, names, report);
     if (!line) return [];
     const whole = line.map((m): Said => said.get(m)!).reduce((younger, older) => merge(older, younger));
@@ -63,7 +64,7 @@ function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, names
       // every model of the circle finds it: tell it once, at the first of them in the text
       const circle = line.slice(start), first = circle.reduce((a, b) => (a.span.start < b.span.start ? a : b));
       const turned = [...circle.slice(circle.indexOf(first)), ...circle.slice(0, circle.indexOf(first)), first];
-      report("E0331", first.like!.span, { chain: turned.map((m) => `\`${m.name.text}\``) });
+      report("E0331", first.like!.span, { chain: turned.map((m) => m.name.text) });
       return undefined;
     }
     if (line.length >= MAX_ANCESTORS) {
@@ -127,9 +128,10 @@ function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" }>
   return { ...item.span, end: item.span.start + keyword.length };
 }
 
-function knownSize({ key }: Setting, report: Reporter): boolean {
+function knownSize({ key, value }: Setting, report: Reporter): boolean {
   const name = key.text;
   if (Object.hasOwn(sizeFields, name)) return true;
+  if (!value) return false; // reported already: a stray word
   const own = [...Object.keys(sizeFields), "tokenizer", "embed", "layer", "output", "train", "sample", "expect"];
   const section = Object.hasOwn(trainFields, other(name) ?? name) ? "train" : Object.hasOwn(sampleFields, other(name) ?? name) ? "sample" : undefined;
   if (Object.hasOwn(laterSettings, name)) report("E0220", key.span, { what: `\`${name}\``, instead: laterSettings[name] });

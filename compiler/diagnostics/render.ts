@@ -57,16 +57,19 @@ function locationOf(span: Span, source: Source): string {
 
 /** The source line and the underline; long lines are cut to a window around the place, other characters than text are shown as "·". */
 function excerpt(span: Span, source: Source, columns: number, dim: Paint, mark: Paint): string[] {
-  const { text } = span.of ?? source;
-  const { line, column, text: whole, lineStart } = positionOf(text, span.start);
-  const characters = [...whole].map((c) => (c === "\t" ? " " : isPrintable(c) ? c : "·"));
-  const length = Math.max(1, [...text.slice(span.start, Math.min(span.end, lineStart + whole.length))].length);
-  const from = characters.length <= columns ? 0 : Math.max(0, Math.min(column - 1 - Math.floor(columns / 3), characters.length - columns));
-  const shown = characters.slice(from, from + columns);
-  const cutLeft = from > 0, cutRight = from + columns < characters.length;
-  if (cutLeft) shown[0] = "…";
-  if (cutRight) shown[shown.length - 1] = "…";
-  const indent = column - 1 - from, underline = Math.max(1, Math.min(length, columns - indent));
+  const { text } = span.of ?? source, { line, text: whole, lineStart } = positionOf(text, span.start);
+  const at = Math.min(span.start - lineStart, whole.length), until = Math.max(at, Math.min(span.end - lineStart, whole.length));
+  const before = shown(whole.slice(Math.max(0, at - 2 * columns), at)), marked = shown(whole.slice(at, Math.min(until, at + 2 * columns)));
+  const after = shown(whole.slice(until, until + 2 * columns));
+  const characters = [...before, ...marked, ...after];
+  const tooLong = characters.length > columns || at > 2 * columns;
+  const from = tooLong ? Math.max(0, Math.min(before.length - Math.floor(columns / 3), characters.length - columns)) : 0;
+  const window = characters.slice(from, from + columns);
+  if (from > 0 || at > 2 * columns) window[0] = "…";
+  if (from + columns < characters.length || until + 2 * columns < whole.length) window[window.length - 1] = "…";
+  const indent = before.length - from, underline = Math.max(1, Math.min(marked.length, columns - indent));
   const margin = `${line}`, gap = " ".repeat(margin.length);
-  return [`${dim(`${margin} |`)} ${shown.join("")}`.trimEnd(), `${dim(`${gap} |`)} ${" ".repeat(indent)}${mark("^".repeat(underline))}`];
+  return [`${dim(`${margin} |`)} ${window.join("")}`.trimEnd(), `${dim(`${gap} |`)} ${" ".repeat(indent)}${mark("^".repeat(underline))}`];
 }
+
+const shown = (text: string): string[] => [...text].map((c) => (c === "\t" ? " " : isPrintable(c) ? c : "·"));

@@ -131,7 +131,7 @@ learning anything, and sampling, where there is no next token yet, does not work
   }),
   E0331: message<{ chain: readonly string[] }>({
     title: "models that are like each other in a circle",
-    text: ({ chain }) => `${chain.slice(0, 8).join(" is like ")}`,
+    text: ({ chain }) => chain.slice(0, 8).map((name, i) => (i === 0 ? quoted(name) : `${i > 1 ? ", which is like" : "is like"} ${quoted(name)}`)).join(" ").replaceAll(" ,", ","),
     help: () => "one of them has to be written out",
     explain: `"like" means: take the other one's settings and equations. In a circle there would be nothing to take.`,
     wrong: "model a like b { }\nmodel b like a { }",

@@ -38,9 +38,8 @@ it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's s
     title: "the width does not divide into the heads",
     text: ({ width, heads }) => `width ${width} does not divide into ${heads} heads`,
     help: ({ width, heads }) => {
-      const good = nearDivisors(width, heads);
-      const wider = Math.max(1, Math.round(width / heads)) * heads;
-      return good.length === 0 ? "give head_dim" : `use ${either(good)} heads${wider !== width ? `, or width ${wider}` : ""}`;
+      const good = nearDivisors(width, heads), isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
+      return `use ${either(good)} heads${isFar ? `, or width ${Math.max(1, Math.round(width / heads)) * heads}` : ""}`;
     },
     explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al. 2017, 3.2.2). Where a model's heads have
 another size than that, as in some Llama-like models, say so with head_dim.

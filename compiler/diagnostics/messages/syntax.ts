@@ -33,10 +33,10 @@ and "let" with an equals sign ("let hidden = 4 * width").`,
     wrong: "layer { x += mlp(layernorm(x) }",
     right: "layer { x += mlp(layernorm(x)) }",
   }),
-  E0104: message<{ bracket: string; open: string | undefined }>({
+  E0104: message<{ bracket: string }>({
     title: "a closing bracket that closes nothing",
     text: ({ bracket }) => `this ${quoted(bracket)} closes nothing`,
-    help: ({ open }) => (open ? `close the ${quoted(open)} first` : "remove it, or add what it should close"),
+    help: () => "remove it, or add what it should close",
     explain: `There are more closing brackets than opening ones, or the two kinds are crossed, as in "( }".`,
     wrong: "layer { x += mlp(layernorm(x))) }",
     right: "layer { x += mlp(layernorm(x)) }",
