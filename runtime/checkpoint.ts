@@ -103,13 +103,13 @@ export interface Loaded {
 
 /**
  * Loads the newest checkpoint that verifies. Undefined: there is none. Throws `corrupt` when there are some and none verifies.
- * Moments are read when the model has them.
+ * `weights`: without the moments, for models that will not be trained.
  */
-export async function loadNewest(files: Files, folder: string, model: RunningModel): Promise<Loaded | undefined> {
+export async function loadNewest(files: Files, folder: string, model: RunningModel, what: "all" | "weights"): Promise<Loaded | undefined> {
   const skipped: string[] = [];
   for (const { file } of await listCheckpoints(files, folder)) {
     try {
-      return { file, state: await loadCheckpoint(files, `${folder}/${file}`, model), skipped };
+      return { file, state: await loadCheckpoint(files, `${folder}/${file}`, model, what), skipped };
     } catch (error) {
       if (!(error instanceof SinterError)) throw error;
       skipped.push(error.message);
@@ -120,13 +120,13 @@ export async function loadNewest(files: Files, folder: string, model: RunningMod
 }
 
 /** Reads one file into the model, tensor by tensor, each checked against its hash. */
-export async function loadCheckpoint(files: Files, path: string, model: RunningModel): Promise<TrainState> {
+export async function loadCheckpoint(files: Files, path: string, model: RunningModel, what: "all" | "weights"): Promise<TrainState> {
   const file = await files.open(path);
   try {
     const length = headerBytes(await file.read(0, Math.min(8, file.bytes)), file.bytes, path);
     const safe = readHeader(await file.read(8, length), file.bytes, path);
     const stored = await stateOf(safe, path);
-    for (const item of itemsOf(model, model.of("moment1").length > 0)) {
+    for (const item of itemsOf(model, what === "all")) {
       const place = matching(safe, item, path);
       const bytes = await file.read(place.begin, place.end - place.begin);
       if ((await sha256(bytes)) !== stored.sha256[item.name]) throw new SinterError("corrupt", `${path}: tensor ${item.name} is damaged: its hash differs`);

@@ -26,7 +26,7 @@ describe("a checkpoint", () => {
     await saveCheckpoint(files, folder, model, state(5), 3);
     const other = fakeModel(2);
     expect(bitsOf(other)).not.toBe(bitsOf(model));
-    const loaded = await loadNewest(files, folder, other);
+    const loaded = await loadNewest(files, folder, other, "all");
     expect(loaded?.state).toEqual(state(5));
     expect(bitsOf(other)).toBe(bitsOf(model));
   });
@@ -63,13 +63,13 @@ describe("a checkpoint", () => {
       bad[at]! ^= 0x10;
       writeFileSync(path(2), bad);
       const other = fakeModel(9);
-      const loaded = await loadNewest(files, folder, other);
+      const loaded = await loadNewest(files, folder, other, "all");
       expect(loaded?.state.step, `byte ${at}`).toBe(1);
       expect(loaded?.skipped).toHaveLength(1);
       expect(bitsOf(other)).toBe(bitsOf(model));
     }
     writeFileSync(path(2), bytes.subarray(0, bytes.length - 3));
-    expect((await loadNewest(files, folder, fakeModel()))?.state.step).toBe(1);
+    expect((await loadNewest(files, folder, fakeModel(), "all"))?.state.step).toBe(1);
   });
 
   it("every single bit flip is noticed", async () => {
@@ -79,15 +79,15 @@ describe("a checkpoint", () => {
       const bad = Buffer.from(bytes), at = random.below(bytes.length);
       bad[at]! ^= 1 << random.below(8);
       writeFileSync(path(1), bad);
-      const loaded = await loadCheckpoint(files, path(1), fakeModel(2)).catch((error: unknown) => error);
+      const loaded = await loadCheckpoint(files, path(1), fakeModel(2), "all").catch((error: unknown) => error);
       if (!(loaded instanceof SinterError)) expect(loaded, `byte ${at}`).toEqual(state(1)); // padding of the header, or JSON that means the same
     }
   });
 
   it("corrupt when none is whole; none when there is none", async () => {
-    expect(await loadNewest(files, folder, fakeModel())).toBeUndefined();
+    expect(await loadNewest(files, folder, fakeModel(), "all")).toBeUndefined();
     writeFileSync(path(1), "nonsense");
-    await expect(loadNewest(files, folder, fakeModel())).rejects.toMatchObject({ kind: "corrupt", message: expect.stringContaining(folder) });
+    await expect(loadNewest(files, folder, fakeModel(), "all")).rejects.toMatchObject({ kind: "corrupt", message: expect.stringContaining(folder) });
   });
 });
 
@@ -117,7 +117,7 @@ describe("when the file system fails", () => {
             await saveCheckpoint(files, folder, model, state(1), 1);
             const error = await saveCheckpoint(nodeFiles(failing(call, code, nth, forEver)), folder, fakeModel(2), state(2), 1).catch((e: unknown) => e);
             const after = fakeModel(5);
-            const loaded = await loadNewest(files, folder, after);
+            const loaded = await loadNewest(files, folder, after, "all");
             if (loaded?.state.step === 1) expect(bitsOf(after)).toBe(bitsOf(model));
             else expect(bitsOf(after)).toBe(bitsOf(fakeModel(2)));
             if (!(error instanceof SinterError)) { expect(typeof error).toBe("string"); break; } // used fewer than n times
@@ -132,7 +132,7 @@ describe("when the file system fails", () => {
     const model = fakeModel(1);
     await saveCheckpoint(nodeFiles(short), folder, model, state(1), 1);
     const other = fakeModel(2);
-    await loadNewest(files, folder, other);
+    await loadNewest(files, folder, other, "all");
     expect(bitsOf(other)).toBe(bitsOf(model));
   });
 

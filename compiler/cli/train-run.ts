@@ -38,7 +38,7 @@ export async function goOn(run: Run, text: string, o: GoOnOptions, io: Io): Prom
   const release = onSignals(() => stop.abort());
   try {
     const identity = { model: record.model, data: record.data.sha256, wasm: model.module.wasm[model.target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
-    const loaded = await loadNewest(files, folder, model);
+    const loaded = await loadNewest(files, folder, model, "all");
     for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
     if (loaded) sameRun(loaded.state, identity, io);
     await writeRecord(files, folder, { ...record, target: model.target }); // from here on it keeps the target, whose bits it is made of

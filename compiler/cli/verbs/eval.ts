@@ -38,7 +38,7 @@ export const evalVerb: Verb = {
     const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
     const model = await createModel(run.bundle, run.bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
     try {
-      const loaded = await loadNewest(files, run.folder, model);
+      const loaded = await loadNewest(files, run.folder, model, "weights");
       if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
       for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
       const e = await evaluateText(model, tokens, run.tokenizer, Infinity, nodeHost.breathe);

@@ -42,7 +42,7 @@ export const sampleVerb: Verb = {
     const heard = (): void => stop.abort();
     process.once("SIGINT", heard);
     try {
-      const loaded = await loadNewest(files, run.folder, model);
+      const loaded = await loadNewest(files, run.folder, model, "weights");
       if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
       for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
       const json = options["json"] === true;

@@ -108,7 +108,7 @@ async function begin(folder: string, { path, model, source }: CheckedSpec, optio
   const wanted = targetOption(options);
   const targets = wanted ? [wanted] : await targetsFor(nodeHost);
   const began = performance.now();
-  const { manifest, files: bundleFiles } = await compileModel(model, { targets });
+  const { manifest, files: bundleFiles } = await compileModel(model, { targets, modules: ["train"] }); // it samples too; pages that only training touches cost nothing then
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${targets[0]} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, target: wanted, compiler: COMPILER_VERSION } as const;
   const run: Run = { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer };
