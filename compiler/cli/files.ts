@@ -1,6 +1,6 @@
 /** Reading and writing text files for the verbs. Every failure is a SinterError that names the path and the cause. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 
@@ -91,5 +91,22 @@ function writeNew(path: string, text: string, mode: number): void {
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new SinterError("input", `cannot make the folder ${path}: ${causeOf(error)}`);
+  }
+}
+
+/** Output that can be made again: written in place. */
+export function writeOutput(path: string, contents: string | Uint8Array): void {
+  try {
+    writeFileSync(path, contents);
+  } catch (error) {
+    throw new SinterError("input", `cannot write ${path}: ${causeOf(error)}`);
   }
 }

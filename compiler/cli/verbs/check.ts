@@ -6,12 +6,13 @@ import type { Diagnostic } from "../../diagnostics/report.ts";
 import { hasErrors } from "../../diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
+import { memoryLine, planBytes } from "../plan.ts";
 import { checkSource } from "../../2-check/check.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const checkVerb: Verb = {
   name: "check",
-  summary: "check specs, count their parameters",
+  summary: "check specs, count their parameters and bytes",
   configure(command) {
     withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))
       .option("--json", "machine-readable")
@@ -47,7 +48,7 @@ export function modelTable(model: Model, { parameters, parts, expects }: ModelFa
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());
   const facts = expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`);
-  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, ""].join("\n");
+  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, memoryLine(model), ""].join("\n");
 }
 
 function sizesLine({ sizes: s, tokenizer }: Model): string {
@@ -61,7 +62,7 @@ function jsonReport(path: string, source: string, { models, facts, diagnostics }
     ok: !hasErrors(diagnostics),
     models: models.map((model, i) => {
       const { parameters, parts, expects } = facts[i]!;
-      return { ...model, parameters, parts, expects };
+      return { ...model, parameters, parts, expects, memory: planBytes(model) };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };

@@ -1,21 +1,34 @@
-/** `sinter explain CODE`: the long form of a diagnostic. */
+/** `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it, and why. */
+import { planModule, type ModuleName } from "../../compile.ts";
+import { explainPlan, type Topic } from "../../explain.ts";
 import { codes, isCode, messages, type Code } from "../../diagnostics/messages.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
-import type { Verb } from "../verb.ts";
+import { moduleNames } from "../plan.ts";
+import { targetOption, type Options } from "../run-options.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import type { Io, Verb } from "../verb.ts";
 
 export const explainVerb: Verb = {
   name: "explain",
-  summary: "explain a diagnostic's code",
+  summary: "explain a diagnostic's code, or what becomes of a spec",
   configure(command) {
-    command
-      .argument("[code]", "a code such as E0203; without one, all codes are listed")
-      .addHelpText("after", "\nexamples:\n  sinter explain E0203\n  sinter explain");
+    withSpecOptions(command.argument("[code or spec]", "a code such as E0203, or a spec file; without one, all codes are listed"))
+      .option("--fusion", "which operations became one, by which rule, and why")
+      .option("--tiles", "sizes, tiles and tasks of every kernel")
+      .option("--arena", "which buffer lies where, and when it is alive")
+      .option("--module <name>", "train or infer", "train")
+      .option("--target <name>", "simd, relaxed or wide (of --tiles)", "wide")
+      .addHelpText("after", "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  sinter explain specs/gpt2.sinter --fusion --module infer");
   },
-  async run(args, _options, io) {
+  async run(args, options, io) {
     const [asked] = args;
     if (asked === undefined) {
       io.out(`${codes.map((c) => `${c}  ${messages[c].title}`).join("\n")}\n`);
+      return exitCodes.ok;
+    }
+    if (/[./\\]/.test(asked)) {
+      io.out(explainSpec(asked, options, io));
       return exitCodes.ok;
     }
     const code = /^[ew]?\d+$/i.test(asked) ? codeOf(asked) : undefined;
@@ -27,6 +40,15 @@ export const explainVerb: Verb = {
     return exitCodes.ok;
   },
 };
+
+function explainSpec(path: string, options: Options, io: Io): string {
+  const { model } = oneModel(path, checkOptions(options), io);
+  const name = options["module"] as ModuleName;
+  if (!moduleNames.includes(name)) throw new SinterError("usage", `there is no module \`${String(name)}\``, `modules: ${moduleNames.join(", ")}`);
+  const plan = planModule(model, name, { targets: [targetOption(options)!] });
+  const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => options[t] === true);
+  return (topics.length === 0 ? (["summary"] as const) : topics).map((topic) => explainPlan(plan, topic)).join("\n");
+}
 
 /** "E0203", "e0203" and "203" are one code. */
 function codeOf(asked: string): Code | undefined {

@@ -13,11 +13,13 @@ export interface VerbRow {
 
 export const verbs: readonly VerbRow[] = [
   { name: "init", group: "specs", summary: "write a commented spec to start from", load: async () => (await import("./init.ts")).initVerb },
-  { name: "check", group: "specs", summary: "check specs, count their parameters", load: async () => (await import("./check.ts")).checkVerb },
+  { name: "check", group: "specs", summary: "check specs, count their parameters and bytes", load: async () => (await import("./check.ts")).checkVerb },
   { name: "fmt", group: "specs", summary: "bring specs into their canonical layout", load: async () => (await import("./fmt.ts")).fmtVerb },
-  { name: "explain", group: "specs", summary: "explain a diagnostic's code", load: async () => (await import("./explain.ts")).explainVerb },
+  { name: "explain", group: "specs", summary: "explain a diagnostic's code, or what becomes of a spec", load: async () => (await import("./explain.ts")).explainVerb },
+  { name: "compile", group: "specs", summary: "compile a spec to a bundle of wasm modules", load: async () => (await import("./compile.ts")).compileVerb },
   { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
+  { name: "bench", group: "measuring", summary: "measure operations and training steps", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];

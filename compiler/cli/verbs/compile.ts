@@ -1,0 +1,81 @@
+/** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
+import { dirname, join, resolve } from "node:path";
+import { compileModel, planModule, type ModuleName } from "../../compile.ts";
+import { mebibytes } from "../../9-bundle/report.ts";
+import { targets } from "../../op.ts";
+import { nearest } from "../../diagnostics/nearest.ts";
+import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { makeFolder, writeOutput } from "../files.ts";
+import { fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import type { Verb } from "../verb.ts";
+
+export const compileVerb: Verb = {
+  name: "compile",
+  summary: "compile a spec to a bundle of wasm modules",
+  configure(command) {
+    withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))
+      .option("-o, --out <dir>", "folder of the bundle (default: generated/MODEL)")
+      .option("--target <names>", "simd, relaxed, wide, or several with commas", "wide,relaxed,simd")
+      .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
+      .option("--dump [stage]", "also write what each stage made, to DIR/dump (a stage: differentiate, fuse, save, tiles, arena, kernels …)")
+      .option("--verify", "check the graph after every pass")
+      .option("--json", "machine-readable")
+      .addHelpText("after", `
+examples:
+  sinter compile specs/nanogpt-cpu.sinter -o out/nanogpt
+  sinter compile specs/gpt2.sinter --model gpt2-xl --module infer --target wide
+  sinter compile specs/quickstart.sinter -o out/quickstart --dump=fuse`);
+  },
+  async run([spec], options, io) {
+    const { model } = oneModel(spec!, checkOptions(options), io);
+    const chosen = namesOf("target", String(options["target"]), targets);
+    const modules = modulesFor(model, options["module"] as string | undefined, io.err);
+    const folder = resolve(io.cwd, (options["out"] as string | undefined) ?? join("generated", model.name));
+    const dumped: [string, string][] = [];
+    const wanted = options["dump"];
+    const began = performance.now();
+    const { manifest, files } = await compileModel(model, {
+      targets: chosen, modules, verify: options["verify"] === true,
+      ...(wanted !== undefined && { dump: (file: string, text: string) => void ((wanted === true || file.includes(String(wanted))) && dumped.push([join("dump", file), text])) }),
+    });
+    const ms = performance.now() - began;
+    if (wanted !== undefined && dumped.length === 0) throw new SinterError("usage", `no stage is called \`${String(wanted)}\``, "--dump alone writes them all");
+    for (const [file, contents] of [...files, ...dumped]) {
+      makeFolder(dirname(join(folder, file)));
+      writeOutput(join(folder, file), contents);
+    }
+    if (options["json"]) io.out(`${JSON.stringify({ folder, ms: Math.round(ms), parameters: manifest.parameters, modules: manifest.modules }, null, 2)}\n`);
+    else io.out(summary(folder, ms, manifest, dumped.length));
+    return exitCodes.ok;
+  },
+};
+
+function summary(folder: string, ms: number, manifest: Awaited<ReturnType<typeof compileModel>>["manifest"], dumped: number): string {
+  const rows = Object.entries(manifest.modules).flatMap(([name, m]) =>
+    Object.entries(m.wasm).map(([target, w]) => `  ${name.padEnd(6)} ${target.padEnd(8)} ${w.bytes.toLocaleString("en-US").padStart(9)} bytes of wasm   ${mebibytes(m.memoryBytes)} of memory`));
+  return [`${manifest.model.name}: ${manifest.parameters.toLocaleString("en-US")} parameters, compiled in ${(ms / 1000).toFixed(2)} s`, ...rows,
+    `${folder}${dumped > 0 ? `, ${dumped} dumps in ${join(folder, "dump")}` : ""}`].join("\n") + "\n";
+}
+
+/** What was asked for, refused if it does not fit; by default whatever fits. */
+function modulesFor(model: Parameters<typeof planModule>[0], asked: string | undefined, warn: (text: string) => void): readonly ModuleName[] {
+  if (asked !== undefined) {
+    const names = namesOf("module", asked, moduleNames);
+    planAll(model, names);
+    return names;
+  }
+  const plans = moduleNames.map((name) => planModule(model, name));
+  const fitting = plans.filter(fits);
+  if (fitting.length === 0) refuseTooLarge(model, plans.at(-1)!);
+  for (const plan of plans) if (!fits(plan)) warn(`note: left out the module \`${plan.name}\`: it needs ${mebibytes(plan.placement.bytes)}, more than the 4 GiB of one memory\n`);
+  return fitting.map((plan) => plan.name);
+}
+
+function namesOf<T extends string>(what: "target" | "module", text: string, known: readonly T[]): readonly T[] {
+  return text.split(",").map((name) => {
+    const found = known.find((k) => k === name.trim());
+    if (!found) throw new SinterError("usage", `there is no ${what} \`${name}\``, `${what}s: ${known.join(", ")}${nearest(name, known) ? `; did you mean ${nearest(name, known)}?` : ""}`);
+    return found;
+  });
+}
