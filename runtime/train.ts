@@ -2,13 +2,13 @@
  * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the wall are the caller's.
  */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
-import { randomBatch, type Split } from "./data.ts";
+import { batchStream, type BatchState, type Split } from "./data.ts";
 import { evaluateText, type Evaluation } from "./evaluate.ts";
 import { generate } from "./generate.ts";
 import type { Host } from "./host.ts";
 import type { RunningModel } from "./model.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
-import { randomFrom, randomStream, type RandomState } from "./random.ts";
+import { randomStream } from "./random.ts";
 import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
 import { learningRate } from "./schedule.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -37,7 +37,7 @@ export type TrainEvent =
 export interface Progress {
   readonly step: number;
   readonly tokens: number;
-  readonly batches: RandomState;
+  readonly batches: BatchState;
 }
 
 export interface TrainOptions {
@@ -61,13 +61,13 @@ const EVAL_BATCHES = 20;
 export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
   const { settings: s, host } = o;
   const { batch, context } = model.entry("train");
-  const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
+  const batches = batchStream(o.data.train, batch, context, o.from?.batches ?? { epoch: randomStream(s.seed, "batches").state(), taken: 0 });
   let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
   let saved = step;
 
   const save = async (): Promise<void> => {
     const began = performance.now();
-    const file = await o.save({ step, tokens, batches: random.state() });
+    const file = await o.save({ step, tokens, batches: batches.state() });
     saved = step;
     o.report({ kind: "save", step, file, ms: performance.now() - began });
   };
@@ -87,7 +87,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   while (step < s.steps) {
     if (o.signal?.aborted) break;
     const began = performance.now();
-    const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
+    const micro = Array.from({ length: s.accumulate }, batches.next);
     const lr = learningRate(step + 1, s);
     const result = await model.trainStep(micro, { lr, step: step + 1 });
     guardAgainstNaN(model, step + 1, result);
