@@ -51,7 +51,7 @@ export function referenceOutputs(op: Op, c: Case, inputs: Record<string, Float64
 export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> => (await kernelBenches(opName, op, [c], target))[0]!;
 
 /** One module with a kernel for each case: one run of asc instead of many. Every bench has its own memory. */
-export async function kernelBenches(opName: string, op: Op, cases: readonly Case[], target: Target): Promise<Bench[]> {
+export async function kernelBenches(opName: string, op: Op, cases: readonly Case[], target: Target, compile = (wasm: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(wasm)): Promise<Bench[]> {
   const placed = cases.map((c) => layOut(opName, op, c, target));
   const scratchBytes = Math.max(...placed.map((p) => p.scratchBytes)), pages = Math.max(...placed.map((p) => Math.ceil((p.scratches + scratchBytes * MAX_WORKERS) / 65536)));
   const helpers = new Map<string, string>();
@@ -64,7 +64,7 @@ export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) $
   });
   const source = [prelude(target), `const SCRATCH_BYTES: usize = ${scratchBytes};\n`, ...helpers.values(), ...kernels].join("\n");
   const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
-  const module = new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false));
+  const module = compile(withSharedMemory(wasm, memoryFlagOffset, false));
   return placed.map((p, i) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const instance = new WebAssembly.Instance(module, { env: { memory, abort() {} } });

@@ -1,0 +1,84 @@
+/** Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by size, target and workers. */
+import { readFileSync } from "node:fs";
+import { checkSource } from "../compiler/2-check/check.ts";
+import type { Model } from "../compiler/2-check/model.ts";
+import { compileModel } from "../compiler/compile.ts";
+import type { Target } from "../compiler/op.ts";
+import type { Bundle } from "../runtime/bundle.ts";
+import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import type { Limits } from "./limits.ts";
+import { joinPairs, noise } from "../test/harness.ts";
+
+export interface TrainRow {
+  readonly size: string;
+  readonly target: Target;
+  readonly workers: number;
+  /** Tokens per second: of the median step, and of the fastest. */
+  readonly tokensPerSecond: number;
+  readonly best: number;
+  readonly steps: number;
+  readonly gflops: number;
+  /** Model FLOPs utilisation: share of the measured multiply-add rate of as many cores. */
+  readonly mfu: number;
+}
+
+export interface TrainBenchOptions {
+  readonly targets: readonly Target[];
+  readonly workers: readonly number[];
+  readonly limits: Limits;
+  /** Milliseconds per measurement, warm-up apart. */
+  readonly ms: number;
+}
+
+const models: ReadonlyMap<string, Model> = new Map(checkSource(readFileSync(new URL("bench-sizes.sinter", import.meta.url), "utf8")).models.map((m) => [m.name, m]));
+export const trainSizes: readonly string[] = [...models.keys()];
+
+/** Too long and too large (2 GiB) to be measured unless asked for by name. */
+export const onlyByName: readonly string[] = ["gpt2"];
+
+export const sizeLine = (size: string): string => {
+  const { sizes: s, train: t } = models.get(size)!;
+  return `${s.layers} layers, ${s.heads} heads, width ${s.width}, vocab ${s.vocab}, ${t.batch} × ${t.context} tokens`;
+};
+
+export async function* benchTraining(size: string, o: TrainBenchOptions): AsyncGenerator<TrainRow> {
+  const bundle = await compileModel(models.get(size)!, { targets: o.targets, modules: ["train"] });
+  for (const target of o.targets) for (const workers of o.workers) yield { size, target, workers, ...(await measure(bundle, target, workers, o)) };
+}
+
+async function measure(bundle: Bundle, target: Target, workers: number, { ms, limits }: TrainBenchOptions): Promise<Omit<TrainRow, "size" | "target" | "workers">> {
+  joinPairs(target); // also off: `relaxed` is to be measured with 128 bits
+  const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
+  try {
+    const { flops, batch, context } = model.entry("train");
+    const times = await stepTimes(model, batchesFor(model), ms);
+    const median = times.sort((a, b) => a - b)[times.length >> 1]!, tokens = batch * context;
+    return {
+      tokensPerSecond: (1000 * tokens) / median, best: (1000 * tokens) / times[0]!, steps: times.length,
+      gflops: flops / median / 1e6, mfu: flops / median / 1e6 / (limits.fma[target]! * workers),
+    };
+  } finally {
+    await model.close();
+  }
+}
+
+/** Random tokens: the arithmetic does not depend on them. */
+function batchesFor(model: RunningModel): Batch[] {
+  const { batch, context } = model.entry("train"), { vocab } = model.manifest.model.sizes, next = noise(7);
+  const ids = (): Int32Array => Int32Array.from({ length: batch * context }, () => Math.floor((next() + 1) * 0.49999 * vocab));
+  return Array.from({ length: 8 }, () => ({ tokens: ids(), targets: ids() }));
+}
+
+/** Milliseconds of each step after the first two, for at least `ms` and five steps. Throws when a loss is not a number. */
+async function stepTimes(model: RunningModel, batches: readonly Batch[], ms: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let step = 1, until = performance.now() + ms; times.length < 5 || performance.now() < until; step++) {
+    const began = performance.now();
+    const { loss, norm } = await model.trainStep([batches[step % batches.length]!], { lr: 1e-3, step });
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw new Error(`step ${step}: loss ${loss}, norm ${norm}: not timed`);
+    if (step > 2) times.push(performance.now() - began);
+    else until = performance.now() + ms;
+  }
+  return times;
+}
