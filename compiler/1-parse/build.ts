@@ -1,6 +1,5 @@
 /** From the concrete tree that Chevrotain builds (with holes where it recovered) to the syntax tree of ast.ts. */
 import type { CstElement, CstNode, IToken } from "chevrotain";
-import { quoted } from "../diagnostics/message.ts";
 import { covering, type Span } from "../diagnostics/span.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Argument, AssignmentNode, Factor, Item, ModelNode, Setting, Term, Value, Word } from "./ast.ts";
@@ -78,11 +77,7 @@ function buildSetting(b: Building, n: CstNode): Setting | undefined {
   const tok = token(n, "key"), valueNode = node(n, "value");
   if (!tok) return undefined;
   const key = word(b, tok), value = buildValue(b, valueNode);
-  const sign = token(n, "sign");
-  if (sign) {
-    const help = sign.image === "+=" || key.text === "x" ? "equations belong in `layer { … }`" : `settings are written without a sign: ${quoted(`${key.text} …`)}`;
-    b.report("E0102", tokenSpan(b, sign), { expected: `the value of ${quoted(key.text)}`, found: quoted(sign.image), help });
-  } else if (!valueNode && !n.recoveredNode) b.report("E0109", key.span, { key: key.text });
+  if (!valueNode && !n.recoveredNode) b.report("E0109", key.span, { key: key.text });
   return { kind: "setting", key, value, span: value ? covering(key.span, value.span) : key.span };
 }
 

@@ -2,7 +2,7 @@
  * THE grammar. Line ends mean nothing, with one exception: a setting's value begins on the line of its key,
  * so that a forgotten value is noticed where it was forgotten.
  */
-import { CstParser, EOF, tokenLabel, type CstNode, type IParserErrorMessageProvider, type IRecognitionException, type IToken, type TokenType } from "chevrotain";
+import { CstParser, EOF, tokenLabel, type CstNode, type IParserErrorMessageProvider, type IRecognitionException, type ISerializedGast, type IToken, type TokenType } from "chevrotain";
 import * as t from "./tokens.ts";
 
 /**
@@ -66,14 +66,9 @@ class SpecParser extends CstParser {
     ]);
   });
 
-  /** setting = name value        (both on one line; a sign between them is accepted here, and refused with a better message in build.ts) */
+  /** setting = name value        (both on one line) */
   readonly setting = this.RULE("setting", () => {
     const key = this.CONSUME(t.Name, { LABEL: "key" });
-    this.OPTION1(() => this.OR([
-      { ALT: () => this.CONSUME(t.Equals, { LABEL: "sign" }) },
-      { ALT: () => this.CONSUME(t.Colon, { LABEL: "sign" }) },
-      { ALT: () => this.CONSUME(t.PlusEquals, { LABEL: "sign" }) },
-    ]));
     this.OPTION({ GATE: () => this.LA(1).startLine === key.startLine, DEF: () => this.SUBRULE(this.value) });
   });
 
@@ -215,6 +210,9 @@ class SpecParser extends CstParser {
 }
 
 const parser = new SpecParser(); // one instance; setting `input` resets it
+
+/** The rules as data, for the language reference. */
+export const grammarRules = (): ISerializedGast[] => parser.getSerializedGastProductions();
 
 export interface Tree {
   /** undefined after too many mistakes. */

@@ -3,9 +3,9 @@ import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
 import type { Source, Span } from "../diagnostics/span.ts";
 import type { FileNode, Value } from "./ast.ts";
-import { balance } from "./brackets.ts";
 import { buildModel, buildValue, type Building } from "./build.ts";
 import { parseTokens } from "./grammar.ts";
+import { repair } from "./repair.ts";
 import { reportLexing, reportParsing } from "./syntax-errors.ts";
 import { lexer, ModelName, Name } from "./tokens.ts";
 
@@ -30,7 +30,7 @@ export function parse(text: string): Parsed {
     report("E0107", b.place(MAX_CHARACTERS, MAX_CHARACTERS), { length: text.length, limit: MAX_CHARACTERS });
     return nothing;
   }
-  const tokens = balance(readTokens(text, 0, b), b.place, report);
+  const tokens = repair(readTokens(text, 0, b), b.place, report);
   if (!tokens) return nothing;
 
   const { tree, errors } = parseTokens(tokens, "file");
@@ -56,7 +56,7 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
     place: (start, end) => ({ start, end, of: source }),
     report(code, span, facts, notes) { failed = true; report(code, span, facts, notes); },
   };
-  const tokens = balance(readTokens(source.text.slice(from), from, b), b.place, b.report);
+  const tokens = repair(readTokens(source.text.slice(from), from, b), b.place, b.report);
   if (!tokens || failed) return undefined;
   const { tree, errors } = parseTokens(tokens, "override");
   reportParsing(errors, tokens, source.text, b.place, b.report);

@@ -2,7 +2,8 @@
 import { parse } from "../1-parse/parse.ts";
 import { grouped } from "../diagnostics/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { diagnostic, severityOf, tidy, type Diagnostic, type Note, type Reporter } from "../diagnostics/report.ts";
+import { diagnostic, hasErrors, severityOf, tidy, type Diagnostic, type Note, type Reporter } from "../diagnostics/report.ts";
+import type { Span } from "../diagnostics/span.ts";
 import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
 import { facts, factNames, isFact } from "./facts.ts";
 import type { ValuesOf } from "./fields.ts";
@@ -51,11 +52,12 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
   const found: Diagnostic[] = [...syntax];
   const report: Reporter = (code, span, facts, notes) => void found.push(diagnostic(code, span, facts, notes));
   const all = inherit(file.models, report);
+  const wrongItems = found.slice(syntax.length);
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
   const names = file.models.map((m) => m.name.text);
   if (wanted !== undefined && !names.includes(wanted) && names.length > 0) report("E0503", { start: 0, end: wanted.length, of: { name: "--model", text: wanted } }, { name: wanted, models: names, nearest: nearest(wanted, names) });
   const lets = new Set(chosen.flatMap((m) => [...m.sizes.values()].filter((b) => b.kind === "let").map((b) => b.key.text)));
-  const overrides = readOverrides(set, lets, report);
+  const before = found.length, overrides = readOverrides(set, lets, report), wrongSet = hasErrors(found.slice(before));
 
   const isNoise = noiseFilter(syntax, source);
   const models: Model[] = [], modelFacts: ModelFacts[] = [];
@@ -65,7 +67,7 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
     const checked = checkModel(whole, overrides, (code, span, facts, notes = []) => own.push(diagnostic(code, span, facts, [...notes, ...whoseNote(whole, span)])));
     // where the parser skipped something, a complaint about what it skipped would be noise
     for (const d of own) if (!whole.broken || !isNoise(d)) found.push(d);
-    if (checked && !whole.broken && !own.some((d) => d.severity === "error")) {
+    if (checked && !wrongSet && !whole.broken && !hasErrors(own) && !hasErrors(wrongItems.filter((d) => whole.line.some((m) => isWithin(d.span, m.span))))) {
       models.push(checked.model);
       modelFacts.push(checked.facts);
     }
@@ -75,10 +77,11 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
   return syntaxErrors && models.length === all.length ? { models: [], facts: [], diagnostics } : { models, facts: modelFacts, diagnostics };
 }
 
+const isWithin = (inner: Span, outer: Span): boolean => inner.of === outer.of && inner.start >= outer.start && inner.end <= outer.end;
+
 /** A complaint about an inherited line needs the name of the model that it is about. */
-function whoseNote({ node }: Whole, span: { start: number; end: number; of?: unknown }): Note[] {
-  const inside = span.start >= node.span.start && span.end <= node.span.end;
-  return inside || span.of ? [] : [{ text: `in model \`${node.name.text}\`, which inherits it`, span: node.name.span }];
+function whoseNote({ node }: Whole, span: Span): Note[] {
+  return isWithin(span, node.span) || span.of ? [] : [{ text: `in model \`${node.name.text}\`, which inherits it`, span: node.name.span }];
 }
 
 const missingCodes: readonly string[] = ["E0201", "E0301", "E0305", "E0210", "E0401", "E0402", "W0315", "E0330"];

@@ -23,6 +23,8 @@ export interface Said {
 /** A model with what it inherits. */
 export interface Whole extends Said {
   readonly node: ModelNode;
+  /** The model, its parent, its parent's parent … */
+  readonly line: readonly ModelNode[];
   readonly expects: readonly ItemOf<"expect">[];
   /** A syntax error lies in it or in an ancestor: something may be missing that was written. */
   readonly broken: boolean;
@@ -45,7 +47,7 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
     const line = ancestry(node, byName, names, report);
     if (!line) return [];
     const whole = line.map((m): Said => said.get(m)!).reduce((younger, older) => merge(older, younger));
-    return [{ ...whole, node, expects: said.get(node)!.expects, broken: line.some((m) => m.broken) }];
+    return [{ ...whole, node, line, expects: said.get(node)!.expects, broken: line.some((m) => m.broken) }];
   });
 }
 

@@ -70,6 +70,11 @@ describe("like", () => {
   });
 });
 
+test("a model with a wrong line is no model, nor is one that is like it; others are", () => {
+  const { models } = checkSource(`${base}model a like base { widht 4  expect width 9 }\nmodel b like a { }\nmodel c like base { expect width 9 }\nmodel d like c { }`);
+  expect(models.map((m) => m.name)).toEqual(["base", "d"]);
+});
+
 describe("equations", () => {
   const layer = (text: string): string[] => equations(model(`layer { ${text} }`).layer);
   test("sequential, parallel, named, nested", () => {
@@ -151,7 +156,10 @@ describe("--set and --model", () => {
   test.each([
     [{ widht: "4" }, "E0501"], [{ seed: "4" }, "E0501"], [{ width: "" }, "E0502"], [{ width: "4 4" }, "E0102"], [{ width: "(4" }, "E0103"], [{ width: "x y" }, "E0102"], [{ width: "-4" }, "E0204"], [{ __proto__x: "1" }, "E0501"],
     [{ width: "\u001b[31m" }, "E0101"], [{ constructor: "1" }, "E0501"], [{ "train.constructor": "1" }, "E0501"], [{ "train.lr.x": "1" }, "E0501"], [{ "train.schedule": "5" }, "E0207"],
-  ])("%o", (set, code) => expect(codes("", { set: set as Record<string, string> })).toContain(code));
+  ])("%o", (set, code) => {
+    expect(codes("", { set: set as Record<string, string> })).toContain(code);
+    expect(checkSource(base, { set: set as Record<string, string> }).models).toEqual([]);
+  });
   test("a model that is not there", () => expect(checkSource(gpt2, { model: "gpt2-x" }).diagnostics[0]).toMatchObject({ code: "E0503", help: "did you mean `gpt2-xl`?" }));
 });
 

@@ -1,8 +1,10 @@
 /**
- * Brackets are put in order before the parser runs: it recurses, and must not be led deeper than it can go; and one forgotten bracket should be
- * one complaint, not one for each line that it swallows. Missing ones are added where they are due at the latest, stray ones are left out.
+ * The tokens are put in order before the parser runs. Brackets: the parser recurses, and must not be led deeper than it can go; and one forgotten
+ * bracket should be one complaint, not one for each line that it swallows. Missing ones are added where they are due at the latest, stray ones
+ * are left out. Signs: "width = 8" is told as what it is.
  */
 import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
+import { quoted } from "../diagnostics/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import * as t from "./tokens.ts";
@@ -18,8 +20,10 @@ interface Open {
 const statements: ReadonlySet<TokenType> = new Set([t.Let, t.Embed, t.Layer, t.Output, t.Tokenizer, t.Train, t.Sample, t.Expect]);
 const blocks: ReadonlySet<TokenType> = new Set([t.Model, t.Layer, t.Train, t.Sample]);
 
+const wrongSigns: ReadonlySet<TokenType> = new Set([t.Equals, t.Colon, t.PlusEquals]);
+
 /** The tokens with all brackets in pairs; undefined where they are nested too deeply. */
-export function balance(tokens: readonly IToken[], place: (start: number, end: number) => Span, report: Reporter): IToken[] | undefined {
+export function repair(tokens: readonly IToken[], place: (start: number, end: number) => Span, report: Reporter): IToken[] | undefined {
   const open: Open[] = [], balanced: IToken[] = [];
   const at = (token: IToken): Span => place(token.startOffset, token.startOffset + token.image.length);
   const close = (due: IToken | undefined): void => {
@@ -38,6 +42,13 @@ export function balance(tokens: readonly IToken[], place: (start: number, end: n
     if (statements.has(type) && isInside((o) => o.block !== undefined && o.block !== t.Model)) close(token);
     if (type === t.Model) while (open.length > 0) close(token);
 
+    // "width = 8" in a model or a section, "x += …" outside of the layer
+    const before = balanced.at(-1);
+    if (wrongSigns.has(type) && before?.tokenType === t.Name && balanced.at(-2)?.tokenType !== t.Let && isInside((o) => o.block !== undefined && o.block !== t.Layer)) {
+      const help = type === t.PlusEquals || before.image === "x" ? "equations belong in `layer { … }`" : `settings are written without a sign: ${quoted(`${before.image} …`)}`;
+      report("E0102", at(token), { expected: `the value of ${quoted(before.image)}`, found: quoted(token.image), help });
+      continue;
+    }
     if (blocks.has(type)) block = type;
     if (type === t.OpenParen || type === t.OpenBrace) {
       if (open.length === MAX_NESTING) {

@@ -1,0 +1,119 @@
+/** The language reference, compiler/LANGUAGE.md, from the tables that implement the language. A test keeps the file fresh: UPDATE=1 writes it. */
+import { grammarText } from "../1-parse/grammar-text.ts";
+import { MAX_TERMS } from "../1-parse/build.ts";
+import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../1-parse/parse.ts";
+import { MAX_NESTING } from "../1-parse/repair.ts";
+import { keywordNames } from "../1-parse/tokens.ts";
+import { facts } from "../2-check/facts.ts";
+import type { Field, Fields } from "../2-check/fields.ts";
+import { parts, type PartSpec } from "../2-check/parts.ts";
+import { sampleFields, sizeFields, tokenizers, trainFields } from "../2-check/settings.ts";
+import { codes, messages } from "../diagnostics/messages.ts";
+import { starter } from "./starter.ts";
+
+export function reference(): string {
+  return [
+    "# The language",
+    "",
+    "Made from the tables that implement it (`compiler/1-parse`, `compiler/2-check`, `compiler/diagnostics`); do not edit.",
+    "",
+    "A spec says what a model is: its sizes, and the equations of a layer. This is a whole one, as `sinter init` writes it:",
+    "",
+    ...code(starter("tiny").trimEnd()),
+    "",
+    "## Settings",
+    "",
+    "`NAME VALUE`, as many on a line as you like; the value begins on the line of the name.",
+    "",
+    ...fieldTable(sizeFields),
+    "",
+    "A value is a number (`768`, `50_257`, `0.1`, `1e-3`), arithmetic with `+ - * / %` and parentheses over numbers, settings and lets, `true` or `false`, or a word.",
+    "`let NAME = VALUE` names a number of your own. Order means nothing: settings and lets may use those that stand below them.",
+    "",
+    "Comments begin with `//`. Words with a fixed meaning, which cannot be names: " + keywordNames.map((k) => `\`${k}\``).join(", ") + ".",
+    "",
+    "## Several models",
+    "",
+    "`model NAME like OTHER { … }` takes everything from another model of the file, except its `expect`, and replaces what it says itself: single settings and lets,",
+    "also inside `train` and `sample`; `embed`, `layer`, `output` and `tokenizer` as a whole. What was arithmetic is computed again with the new sizes.",
+    "",
+    "## Equations",
+    "",
+    "`embed token` or `embed token + position` (learned positions) makes the first `x`. `layer { … }` holds equations, which run from top to bottom, for each layer with",
+    "parameters of its own. `x = …` replaces `x`; `x += …` adds to it; any other name keeps a value for the equations below. The last `x` goes to the next layer.",
+    "`output` is a `linear` to the vocabulary, of the last layer's `x`.",
+    "",
+    "Values are `x`, names, parts such as `mlp(layernorm(x))`, and sums of values. A part takes one value; its options have names: `mlp(x, hidden: 4 * width)`.",
+    "All values have the model's width, unless a `linear` with `out` changes it; sums need equal widths.",
+    "",
+    "## Parts",
+    ...Object.entries(parts).flatMap(([name, part]) => partSection(name, part)),
+    "",
+    "## Tokenizers",
+    "",
+    "`tokenizer NAME`. Without it: `bytes`, or `characters` where vocab is a number below 256.",
+    "",
+    ...table(["name", "vocab", "meaning"], Object.entries(tokenizers).map(([name, t]) => [`\`${name}\``, t.fixed ? `at least ${t.vocab}` : "must be given", t.doc])),
+    "",
+    "## train { … }",
+    "",
+    "Names in a value mean the model's settings and lets first, then the section's own: `warmup steps / 10`.",
+    "",
+    ...fieldTable(trainFields),
+    "",
+    "## sample { … }",
+    "",
+    ...fieldTable(sampleFields),
+    "",
+    "## expect",
+    "",
+    "`expect FACT VALUE` states what should follow from the spec, for example a published parameter count; the compiler checks it.",
+    "",
+    ...table(["fact", "meaning"], Object.entries(facts).map(([name, fact]) => [`\`${name}\``, fact.doc])),
+    "",
+    "## From the command line",
+    "",
+    "`--set NAME=VALUE` changes a setting or a let; `--set train.lr=1e-3`, `--set sample.seed=1` those of a section. A name that only one section has needs no prefix: `--set steps=100`.",
+    "With other sizes the model is another one: its `expect` lines are not checked then. `--model NAME` chooses one model of a file.",
+    "",
+    "## Diagnostics",
+    "",
+    "`sinter explain CODE` tells the rest. Codes with W are warnings.",
+    "",
+    ...table(["code", "meaning"], codes.map((c) => [c, messages[c].title])),
+    "",
+    "## Grammar",
+    "",
+    "White space separates. A `NAME` is a letter, then letters, digits and `_`; a `MODEL_NAME` may also hold `-` and `.`.",
+    "",
+    ...code(grammarText()),
+    "",
+    `Limits: ${MAX_CHARACTERS} characters, ${MAX_NAME} characters in a name, brackets ${MAX_NESTING} deep, ${MAX_TERMS} terms in a sum or product, ${MAX_MODELS} models.`,
+    "",
+  ].join("\n");
+}
+
+const code = (text: string): string[] => ["```", ...text.split("\n"), "```"];
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)];
+}
+
+const fieldTable = (fields: Fields): string[] =>
+  table(["name", "value", "default", "meaning"], Object.entries(fields).map(([name, field]) => [`\`${name}\``, valuesOf(field), field.initial ? (field.shown ?? "") : "must be given", field.doc]));
+
+function valuesOf(field: Field): string {
+  const shown = (n: number): string => (n >= 10_000 ? n.toLocaleString("en-US") : `${n}`);
+  switch (field.kind) {
+    case "flag": return "true, false";
+    case "word": return field.words.map((w) => `\`${w}\``).join(", ");
+    case "whole": return `whole, ${shown(field.min)} … ${shown(field.max)}`;
+    case "real": return field.above ? `above ${shown(field.min)}, up to ${shown(field.max)}` : `${shown(field.min)} … ${shown(field.max)}`;
+  }
+}
+
+function partSection(name: string, part: PartSpec): string[] {
+  const where = part.sections.length === 2 ? "" : ` Only in \`${part.sections[0]}\`.`;
+  return ["", `### ${name}(x)`, "", `${part.doc}${where} (${part.source})`, "", `    ${part.equation}`, "", ...fieldTable(part.options)];
+}
