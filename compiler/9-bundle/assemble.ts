@@ -2,8 +2,6 @@
  * AssemblyScript text → wasm bytes, in process. The memory is imported; `shared` is a flag byte of its import, whose offset is
  * returned: the loader flips it, so that one binary serves both one worker (no SharedArrayBuffer) and several.
  */
-import asc from "assemblyscript/asc";
-import binaryen from "assemblyscript/binaryen";
 import { control } from "../control.ts";
 import type { Target } from "../op.ts";
 
@@ -26,6 +24,7 @@ const PASSES = [
 ];
 
 export async function assemble(source: string, target: Target, pages: number, withText = false): Promise<Assembled> {
+  const { default: binaryen } = await import("assemblyscript/binaryen"); // a second of start-up: not for those who only check or plan
   const translated = await translate(source, target, pages);
   const module = binaryen.readBinary(translated);
   try {
@@ -41,6 +40,7 @@ export async function assemble(source: string, target: Target, pages: number, wi
 }
 
 async function translate(source: string, target: Target, pages: number): Promise<Uint8Array> {
+  const { default: asc } = await import("assemblyscript/asc");
   let binary: Uint8Array | undefined;
   const features = ["simd", "threads", ...(target === "simd" ? [] : ["relaxed-simd"])].join(",");
   const args = ["kernels.ts", "-O0", "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory", "--enable", features,
