@@ -1,7 +1,7 @@
 /** Compiled models against PyTorch: gradients, logits, ten AdamW losses, for every spec; and the same bits from any number of workers. */
 import { describe, expect, test } from "vitest";
 import { targets } from "../../compiler/op.ts";
-import { measure, measureAccumulated, measureLogits, specNames, type Deviation } from "./parity.ts";
+import { measure, measureAccumulated, measureEvaluation, measureLogits, specNames, type Deviation, type Measured } from "./parity.ts";
 
 const tooFar = (deviations: readonly Deviation[]): readonly Deviation[] => deviations.filter((d) => !(d.ofAllowance <= 1));
 
@@ -12,9 +12,7 @@ describe.each(specNames)("%s", (name) => {
       expect(one.parameters).toEqual({ missing: [], unexpected: [] });
       expect(tooFar([...one.gradients, one.norm])).toEqual([]);
       expect(one.losses.map((loss, i) => Math.abs(loss - one.wantedLosses[i]!)).filter((d) => !(d <= 1e-5))).toEqual([]);
-      const two = await measure(name, target, 2);
-      expect(two.losses).toEqual(one.losses);
-      for (const [tensor, values] of one.trained) expect(Buffer.compare(bytes(values), bytes(two.trained.get(tensor)!)), tensor).toBe(0);
+      expectSameBits(await measure(name, target, 2), one);
     });
     test("gradients add up over micro-batches", async () => expect(tooFar(await measureAccumulated(name, target))).toEqual([]));
     test.each(["prefill", "decode"] as const)("logits by %s", async (entry) => {
@@ -23,5 +21,17 @@ describe.each(specNames)("%s", (name) => {
     });
   });
 });
+
+/** More workers than cores, more than rows, and numbers that divide nothing. */
+test.each([3, 5, 8])("%i workers give the bits of one", async (workers) => {
+  expectSameBits(await measure("odd-sizes", "simd", workers), await measure("odd-sizes", "simd", 1));
+});
+
+test.each(specNames)("%s: evaluation", async (name) => expect(tooFar([await measureEvaluation(name, "simd")])).toEqual([]));
+
+function expectSameBits(several: Measured, one: Measured): void {
+  expect(several.losses).toEqual(one.losses);
+  for (const [tensor, values] of one.trained) expect(Buffer.compare(bytes(values), bytes(several.trained.get(tensor)!)), tensor).toBe(0);
+}
 
 const bytes = (values: Float32Array): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);

@@ -126,6 +126,18 @@ export async function measureAccumulated(name: SpecName, target: Target): Promis
   return named(session, "gradient").map(({ name: of, tensor, slice }) => deviation(of, session.read(tensor, slice), fixture.get(`gradient.${of}`)?.values ?? []));
 }
 
+/** Mean loss of the batch by the entry that only evaluates. */
+export async function measureEvaluation(name: SpecName, target: Target): Promise<Deviation> {
+  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "infer");
+  const session = await openSession(manifest, "infer", target, wasm, 1);
+  loadParameters(session, fixture);
+  session.write("tokens", fixture.get("tokens")!.values);
+  session.write("targets", fixture.get("targets")!.values);
+  session.call("evaluate");
+  const [sum, count] = session.read("loss");
+  return deviation("loss", [sum! / count!], fixture.get("loss")!.values);
+}
+
 /** Logits of every position of every sequence: by a prefill that ends there, or by decoding up to there. */
 export async function measureLogits(name: SpecName, target: Target, workers: number, entry: "prefill" | "decode", module: "train" | "infer"): Promise<Deviation> {
   const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, module);
