@@ -109,22 +109,27 @@ export async function readText(files: Files, path: string): Promise<string> {
   }
 }
 
+/** Where the first sequence begins that is no character. */
 function firstBadByte(bytes: Uint8Array): number {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const STEP = 4096;
-  for (let at = 0; at < bytes.length; at += STEP) {
+  const whole = (end: number): boolean => {
     try {
-      decoder.decode(bytes.subarray(at, at + STEP), { stream: true });
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true }); // the last character may be incomplete
+      return true;
     } catch {
-      for (let end = Math.max(0, at - 4); ; end++) {
-        // The shortest beginning that is wrong even if more followed.
-        try {
-          new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end + 1), { stream: true });
-        } catch {
-          return end;
-        }
-      }
+      return false;
     }
+  };
+  let good = 0, bad = bytes.length + 1; // beginnings of these lengths
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (whole(middle)) good = middle;
+    else bad = middle;
   }
-  return bytes.length;
+  const at = Math.min(good, bytes.length - 1);
+  const continues = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
+  for (let back = 1; back <= 3 && at - back >= 0; back++) {
+    if (bytes[at - back]! >= 0xc2) return at - back;
+    if (!continues(bytes[at - back]!)) break;
+  }
+  return at;
 }

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
 import { loadNewest, saveCheckpoint, type TrainState } from "../../runtime/checkpoint.ts";
-import { encodeText, split } from "../../runtime/data.ts";
+import type { Split } from "../../runtime/data.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { writeText } from "../../runtime/files.ts";
 import { openLog } from "../../runtime/log.ts";
@@ -28,11 +28,10 @@ export interface GoOnOptions {
 const PROBE_MS = 40;
 const SAMPLE_TOKENS = 200;
 
-export async function goOn(run: Run, text: string, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
+export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
   const { record, bundle, tokenizer, folder } = run;
-  const { settings } = record, { sizes, sample } = bundle.manifest.model;
-  const data = split(encodeText(text, tokenizer, sizes.vocab), settings.heldOut, settings.context);
+  const { settings } = record, { sample } = bundle.manifest.model;
   const model = await createModel(bundle, "train", { host: nodeHost, workers: o.workers, target: record.target, seed: settings.seed });
   const stop = new AbortController();
   const release = onSignals(() => stop.abort());

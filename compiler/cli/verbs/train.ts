@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Model } from "../../2-check/model.ts";
-import { compileModel } from "../../compile.ts";
 import { COMPILER_VERSION } from "../../version.ts";
 import { builtinText } from "../../../runtime/builtin-text.ts";
 import { targetsFor } from "../../../runtime/choose-target.ts";
+import { encodeText, split, type Split } from "../../../runtime/data.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
@@ -66,9 +66,9 @@ examples:
     await files.makeFolder(folder);
     const unlock = lockFolder(folder);
     try {
-      const { run, text } = known ? await reopen(folder, checked?.source, options, io) : await begin(folder, checked!, options, io);
+      const { run, data } = known ? await reopen(folder, checked?.source, options, io) : await begin(folder, checked!, options, io);
       const settings = { ...run.record.settings, ...(known && renamed(flags)) };
-      const end = await goOn({ ...run, record: { ...run.record, settings, ...(target && { target }) } }, text, { workers, keep, json: options["json"] === true }, io);
+      const end = await goOn({ ...run, record: { ...run.record, settings, ...(target && { target }) } }, data, { workers, keep, json: options["json"] === true }, io);
       return end === "interrupted" ? exitCodes.interrupted : exitCodes.ok;
     } finally {
       unlock();
@@ -96,7 +96,7 @@ function readModel(path: string, options: Options, set: Readonly<Record<string, 
 
 interface Opened {
   readonly run: Run;
-  readonly text: string;
+  readonly data: Split;
 }
 
 async function begin(folder: string, { path, model, source }: CheckedSpec, options: Options, io: Io): Promise<Opened> {
@@ -105,15 +105,17 @@ async function begin(folder: string, { path, model, source }: CheckedSpec, optio
   const dataPath = data === undefined ? undefined : pathFrom(io, data);
   const text = await readData(dataPath);
   const tokenizer = await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
+  const tokens = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context); // before the compiler's work: it may be too short
   const wanted = targetOption(options);
   const targets = wanted ? [wanted] : await targetsFor(nodeHost);
   const began = performance.now();
+  const { compileModel } = await import("../../compile.ts"); // a run that goes on needs no compiler
   const { manifest, files: bundleFiles } = await compileModel(model, { targets, modules: ["train"] }); // it samples too; pages that only training touches cost nothing then
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${targets[0]} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, target: wanted, compiler: COMPILER_VERSION } as const;
   const run: Run = { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer };
   await beginRun(files, run, source);
-  return { run, text };
+  return { run, data: tokens };
 }
 
 /** The run goes on as it began: its own bundle, tokenizer and text. What the command line says otherwise is refused. */
@@ -126,7 +128,8 @@ async function reopen(folder: string, source: string | undefined, options: Optio
   const text = await readData(data === undefined ? run.record.data.path : pathFrom(io, data));
   if ((await sha256(text)) !== run.record.data.sha256)
     throw new SinterError("input", "the text is not the one that this run began with", "Begin another run with --out DIR, or give the same text with --data.");
-  return { run, text };
+  const { heldOut, context } = run.record.settings;
+  return { run, data: split(encodeText(text, run.tokenizer, run.bundle.manifest.model.sizes.vocab), heldOut, context) };
 }
 
 async function readData(path: string | undefined): Promise<string> {
