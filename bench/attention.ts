@@ -53,10 +53,20 @@ const milliseconds = (bench: Bench, times: number): number => {
   return (performance.now() - start) / times;
 };
 
-/** Median of `samples`, after long enough that the optimizing compiler has done its work. */
-function median(bench: Bench, samples = 15): number {
-  for (const start = performance.now(); performance.now() - start < 250; ) bench.repeat(1);
-  const times = Math.max(1, Math.round(8 / milliseconds(bench, 1)));
+/**
+ * Median of `samples`, once the optimizing compiler has done its work: the best of six windows in a row is no news any more.
+ * Samples of about 1 ms: shorter than a time slice, so that most of them are undisturbed on a busy machine.
+ */
+function median(bench: Bench, samples = 61): number {
+  const windows: number[] = [];
+  const settled = (): boolean => windows.length >= 12 && Math.min(...windows.slice(-6)) > 0.9 * Math.min(...windows.slice(0, -6));
+  while (!settled() && windows.length < 60) {
+    const start = performance.now();
+    let runs = 0;
+    for (; performance.now() - start < 40; runs++) bench.repeat(1);
+    windows.push((performance.now() - start) / runs);
+  }
+  const times = Math.max(1, Math.round(1 / milliseconds(bench, 1)));
   return Array.from({ length: samples }, () => milliseconds(bench, times)).sort((a, b) => a - b)[samples >> 1]!;
 }
 

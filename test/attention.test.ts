@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { attention } from "../compiler/ops/attention.ts";
 import { attention_backward } from "../compiler/ops/attention_backward.ts";
 import { attention_cached, cacheShapes } from "../compiler/ops/attention_cached.ts";
-import { targets, type Case, type Target } from "../compiler/op.ts";
+import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/op.ts";
 import { elements, inputsFor, kernelBench, kernelBenches, referenceOutputs } from "./harness.ts";
 
 type Tensors = Record<string, Float64Array>;
@@ -88,6 +88,26 @@ describe("attention", () => {
     const c = caseOf(config(2, 9, 3, 1, 5), false), inputs = inputsFor(attention, c), bench = await kernelBench("attention", attention, c, "wide");
     expectClose(bench.run(inputs)["out"]!, referenceOutputs(attention, c, inputs)["out"]!, "out");
   });
+
+  it("writes the padding of rows too: the memory was another tensor's before", async () => {
+    const dirty = (op: Op, outputs: readonly string[]): Op => ({
+      ...op,
+      emit(w, at, d, k) {
+        for (const slot of op.tensors.filter((t) => outputs.includes(t.name))) w.line(`memory.fill(${at[slot.name]}, 65, ${tensorBytes(shapeOf(slot, d))});`);
+        op.emit(w, at, d, k);
+      },
+    });
+    const cfg = config(2, 9, 3, 1, 5), c = caseOf(cfg), inputs = inputsFor(attention, c), gradient = backwardInputs(c);
+    // `run` itself fails when it finds padding that is not zero
+    const forward = await kernelBench("attention", dirty(attention, ["out", "lse"]), c, "wide");
+    expectClose(forward.run(inputs)["lse"]!, referenceOutputs(attention, c, inputs)["lse"]!, "lse");
+    const backward = await kernelBench("attention_backward", dirty(attention_backward, ["d_qkv"]), c, "wide");
+    expectClose(backward.run(gradient)["d_qkv"]!, referenceOutputs(attention_backward, c, gradient)["d_qkv"]!, "d_qkv");
+    for (const R of [1, 6]) {
+      const cc = cachedCase(R, 16, cfg), bench = await kernelBench("attention_cached", dirty(attention_cached, ["out"]), cc, "wide");
+      bench.run({ ...inputsFor(attention_cached, cc), place: Float64Array.of(3, 1) });
+    }
+  }, MANY);
 
   it("gives the same bits to 1, 2, 3 and 5 workers", async () => {
     for (const cfg of [config(3, 20, 4, 2, 8), config(2, 100, 3, 3, 32)]) {

@@ -39,7 +39,7 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
       }
   },
   backward: (_has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
-  tiles: ({ }, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
+  tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {

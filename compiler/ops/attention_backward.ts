@@ -59,7 +59,7 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
       }
     }
   },
-  tiles: ({ }, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
+  tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {
@@ -91,12 +91,14 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
           if (!single) w.line(`${zeroRowsFunction(w, direct ? D : s.DP, sumRow)}(d_q, rows);`);
           w.line(`${packRowsFunction(w, D, s.qkvRow, s.QB)}(query, q_panels, rows);`);
           w.line(`${packRowsFunction(w, D, s.outRow, s.QB)}(d_o, d_panels, rows);`);
+          w.line(`// delta[rows] = Σ dO ∘ O, times the scale`);
           w.line(`${dotRowsFunction(w, D, s.outRow)}(d_o, ${at.out} + <usize>row * ${s.outRow} + <usize>h * ${D * 4}, rows, partial);`);
           w.line(`for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(${sumOfRows(w)}(partial + (r << 5)), f32x4.splat(SCALE)));`);
           const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
             const block = { rows: "rows", keys, ahead, tail };
             emitScores(w, s, { ...block, a: "query", aRow: s.qkvRow, b: "k_across", c: "scores", firstKey });
             emitScores(w, s, { ...block, a: "d_o", aRow: s.outRow, b: "v_across", c: "d_scores", firstKey });
+            w.line(`// scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale`);
             w.block(`for (let r = 0; r < rows; r++)`, () => {
               w.line(`const at_row = <usize>r * ${s.KB * 4};`);
               emitEndOfRow(w, s, { keys, ahead });

@@ -18,7 +18,7 @@ import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, blocks, ceilTo, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
 
 /** As in `attention`; a single row can afford more keys between two rescalings. */
-const QUERIES = 48, KEYS = 192, KEYS_DECODE = 512;
+const QUERIES = 48, KEYS = 384, KEYS_DECODE = 512;
 
 /** Shapes of the two caches of a model. */
 export const cacheShapes = (positions: number, kvHeads: number, headDim: number): { readonly keys: readonly number[]; readonly values: readonly number[] } => ({

@@ -10,6 +10,9 @@ import type { Writer } from "../../writer.ts";
 import { PANEL_BYTES, type Sizes } from "./sizes.ts";
 import { callTile, type Tile } from "./tile.ts";
 
+/** For the comments in generated code. */
+const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;
+
 /** A call for each full tile of `rows`, and one for the tile that is left (`tail` rows, when the sequence does not divide). */
 function rowTiles(w: Writer, s: Sizes, from: string, rows: string, tail: number, call: (mr: number) => string): void {
   w.line(`let r = ${from};`);
@@ -34,6 +37,7 @@ export interface Scores {
 
 export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const cRow = s.KB * 4;
+  w.line(`// ${p.c}[rows,keys] = ${p.a}[rows,${s.D}] · ${p.b}`);
   w.block(`for (let k = 0; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
     const place = `${p.firstKey} + k`;
     w.line(`const b = ${p.b} + <usize>${s.NR === 16 ? `(${place}) * ${s.D * 4}` : `((${place}) >> 4) * ${s.D * PANEL_BYTES} + (((${place}) & 8) << 2)`};`);
@@ -61,9 +65,10 @@ export interface FromKeys {
 }
 
 export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
-  const aRow = s.KB * 4;
+  const aRow = s.KB * 4, skipped = p.firstKey === "0" ? "" : ` + <usize>${p.firstKey} * ${PANEL_BYTES}`;
+  w.line(`// ${p.c}[rows,${s.D}] ${signs[p.mode]} ${p.scores}[rows,keys] · ${p.b}`);
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
-    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)}) + <usize>${p.firstKey} * ${PANEL_BYTES};`);
+    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)})${skipped};`);
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow, aStep: 4, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
     const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
     rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}`, "b", `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, keys(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
@@ -89,6 +94,7 @@ export interface FromQueries {
 
 export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
   const aStep = s.KB * 4;
+  w.line(`// ${p.c}[keys,${s.D}] ${signs[p.mode]} ${p.scores}ᵀ[keys,rows] · ${p.b}`);
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
     w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)});`);
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: 4, aStep, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });

@@ -41,6 +41,7 @@ export function emitHide(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys
 export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, online: boolean): void {
   const rowBytes = s.KB * 4;
   const row = `${block.scores} + <usize>r * ${rowBytes}`;
+  w.line(`// ${block.scores} = e^(scale · ${block.scores} − shift), row by row; sum = Σ of it`);
   w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
     w.line(`const row = ${row};`);
     emitEndOfRow(w, s, block);
@@ -68,6 +69,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
 
 /** After the last block: alpha = 1 / l, and lse in place of shift when it is wanted. */
 export function emitEnds(w: Writer, rows: string, lse: boolean): void {
+  w.line(`// alpha = 1 / sum${lse ? "; lse = shift + ln sum, in place of shift" : ""}`);
   w.block(`for (let r: usize = 0; r < <usize>${rows}; r += 4)`, () => {
     w.line(`const l = v128.load(sum + (r << 2));`);
     w.line(`v128.store(alpha + (r << 2), f32x4.div(ONE, l));`);
