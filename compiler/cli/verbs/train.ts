@@ -63,10 +63,13 @@ examples:
     if (known && !resume) throw new SinterError("input", `${folder} holds a run already`, "Go on with it: --resume. Or begin another: --out DIR.");
     if (!known && !checked) throw new SinterError("input", `${folder} holds no run to go on with`, "Begin one: sinter train SPEC --out DIR");
 
+    const begun = known ? undefined : await prepare(folder, checked!, options, io); // writes nothing: a mistake leaves no folder behind
     await files.makeFolder(folder);
     const unlock = lockFolder(folder);
     try {
-      const { run, data } = known ? await reopen(folder, checked?.source, options, io) : await begin(folder, checked!, options, io);
+      if (begun && await holdsRun(files, folder)) throw new SinterError("input", `${folder} has got a run meanwhile`, "Go on with it: --resume. Or begin another: --out DIR.");
+      if (begun) await beginRun(files, begun.run, checked!.source);
+      const { run, data } = begun ?? await reopen(folder, checked?.source, options, io);
       const settings = { ...run.record.settings, ...(known && renamed(flags)) };
       const end = await goOn({ ...run, record: { ...run.record, settings, ...(target && { target }) } }, data, { workers, keep, json: options["json"] === true }, io);
       return end === "interrupted" ? exitCodes.interrupted : exitCodes.ok;
@@ -99,8 +102,7 @@ interface Opened {
   readonly data: Split;
 }
 
-async function begin(folder: string, { path, model, source }: CheckedSpec, options: Options, io: Io): Promise<Opened> {
-  const files = nodeFiles();
+async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io): Promise<Opened> {
   const data = textOption(options, "data");
   const dataPath = data === undefined ? undefined : pathFrom(io, data);
   const text = await readData(dataPath);
@@ -114,7 +116,6 @@ async function begin(folder: string, { path, model, source }: CheckedSpec, optio
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${targets[0]} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, target: wanted, compiler: COMPILER_VERSION } as const;
   const run: Run = { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer };
-  await beginRun(files, run, source);
   return { run, data: tokens };
 }
 
