@@ -6,8 +6,8 @@ import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compi
 import { instantiate } from "./host.ts";
 import { tensorIn } from "./tensors.ts";
 
-/** At most this much arithmetic: a second or so of plain SIMD. */
-const FLOPS = 2e10;
+/** At most this much arithmetic: a second or two of plain SIMD. */
+const FLOPS = 5e10;
 /** Relative to the largest element: f32 sums in another order, with a wide margin. */
 const TOLERANCE = 2e-3;
 
