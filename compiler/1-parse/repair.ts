@@ -28,24 +28,26 @@ export function repair(tokens: readonly IToken[], place: (start: number, end: nu
   const at = (token: IToken): Span => place(token.startOffset, token.startOffset + token.image.length);
   const close = (due: IToken | undefined): void => {
     const { token } = open.pop()!, brace = token.image === "{";
-    report("E0103", at(token), { bracket: token.image, close: brace ? "}" : ")" }, due ? [{ text: "at the latest before this", span: at(due) }] : []);
-    const before = balanced.at(-1) ?? token, offset = before.startOffset + before.image.length;
-    balanced.push(createTokenInstance(brace ? t.CloseBrace : t.CloseParen, brace ? "}" : ")", offset, offset - 1, before.endLine!, before.endLine!, before.endColumn!, before.endColumn!));
+    const note = due ? [{ text: "at the latest before this", span: at(due) }] : [];
+    report("E0103", at(token), { bracket: token.image, close: brace ? "}" : ")" }, note);
+    balanced.push(added(brace ? t.CloseBrace : t.CloseParen, brace ? "}" : ")", balanced.at(-1) ?? token));
   };
   const isInside = (what: (o: Open) => boolean): boolean => { const inner = open.at(-1); return inner !== undefined && what(inner); };
   let block: TokenType | undefined;
   for (const [i, token] of tokens.entries()) {
     const { tokenType: type } = token, next = tokens[i + 1]?.tokenType;
-    // parentheses hold values only: an equation or a statement cannot begin in them. A statement cannot begin in a layer or a section, a model nowhere
-    const startsEquation = type === t.Name && (next === t.Equals || next === t.PlusEquals);
-    if (startsEquation || statements.has(type) || type === t.Model || type === t.CloseBrace) while (isInside((o) => o.block === undefined)) close(token);
-    if (statements.has(type) && isInside((o) => o.block !== undefined && o.block !== t.Model)) close(token);
+    // parentheses hold values only: an equation or a statement cannot begin in them; a statement not in a layer or a section; a model nowhere
+    const startsEquation = type === t.Name && (next === t.Equals || next === t.PlusEquals), startsStatement = statements.has(type);
+    if (startsEquation || startsStatement || type === t.CloseBrace) while (isInside((o) => o.block === undefined)) close(token);
+    if (startsStatement && isInside((o) => o.block !== t.Model)) close(token);
     if (type === t.Model) while (open.length > 0) close(token);
 
     // "width = 8" in a model or a section, "x += …" outside of the layer
     const before = balanced.at(-1);
-    if (wrongSigns.has(type) && before?.tokenType === t.Name && balanced.at(-2)?.tokenType !== t.Let && isInside((o) => o.block !== undefined && o.block !== t.Layer)) {
-      const help = type === t.PlusEquals || before.image === "x" ? "equations belong in `layer { … }`" : `settings are written without a sign: ${quoted(`${before.image} …`)}`;
+    const followsKey = before?.tokenType === t.Name && balanced.at(-2)?.tokenType !== t.Let && isInside((o) => o.block !== undefined && o.block !== t.Layer);
+    if (followsKey && wrongSigns.has(type)) {
+      const isEquation = type === t.PlusEquals || before.image === "x";
+      const help = isEquation ? "equations belong in `layer { … }`" : `settings are written without a sign: ${quoted(`${before.image} …`)}`;
       report("E0102", at(token), { expected: `the value of ${quoted(before.image)}`, found: quoted(token.image), help });
       continue;
     }
@@ -68,4 +70,10 @@ export function repair(tokens: readonly IToken[], place: (start: number, end: nu
   }
   while (open.length > 0) close(undefined);
   return balanced;
+}
+
+/** A bracket that nobody wrote: it has a place, behind `before`, and no length. */
+function added(type: TokenType, image: string, before: IToken): IToken {
+  const end = before.endOffset!, { endLine: line, endColumn: column } = before;
+  return createTokenInstance(type, image, end + 1, end, line!, line!, column! + 1, column!);
 }

@@ -56,6 +56,8 @@ export const tokenizers = {
   gpt2: { vocab: 50257, fixed: true, doc: "GPT-2's byte-level BPE." },
 } as const;
 
+export const laterTokenizers: readonly string[] = ["llama2", "llama3"];
+
 /** Words of other tools and later versions: what to say to someone who writes them. */
 export const laterSettings: Readonly<Record<string, string>> = {
   dropout: "leave it out: training runs without dropout",

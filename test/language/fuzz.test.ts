@@ -29,7 +29,7 @@ function random(seed: number): (below: number) => number {
 
 function mutate(text: string, next: (below: number) => number): string {
   let out = text;
-  for (let n = 1 + next(6); n > 0; n--) {
+  for (let n = 1 + next(1 + next(6)); n > 0; n--) {
     const at = next(out.length + 1), length = next(20), scrap = scraps[next(scraps.length)]!;
     switch (next(7)) {
       case 0: out = out.slice(0, at) + out.slice(at + length); break;

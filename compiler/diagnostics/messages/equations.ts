@@ -19,10 +19,10 @@ export const equations = {
     wrong: "layer { x += atention(x) }",
     right: "layer { x += attention(x) }",
   }),
-  E0303: message<{ part: string; option: string; options: readonly string[]; nearest: string | undefined; help: string | undefined }>({
+  E0303: message<{ part: string; option: string; options: readonly string[]; nearest: string | undefined }>({
     title: "an option that the part does not have",
     text: ({ part, option }) => `${part} has no option ${quoted(option)}`,
-    help: ({ options, nearest, help }) => help ?? near(nearest) ?? `its options are ${either(options)}`,
+    help: ({ options, nearest }) => near(nearest) ?? `its options are ${either(options)}`,
     explain: `Each part has its own options; compiler/LANGUAGE.md lists them.`,
     wrong: "layer { x += mlp(x, hiden: 32) }",
     right: "layer { x += mlp(x, hidden: 32) }",

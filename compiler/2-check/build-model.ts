@@ -1,0 +1,97 @@
+/** One model, with all that it inherits → plain, checked numbers. */
+import { nearest } from "../diagnostics/nearest.ts";
+import type { Note, Reporter } from "../diagnostics/report.ts";
+import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
+import type { Fields, ValuesOf } from "./fields.ts";
+import type { Whole } from "./inherit.ts";
+import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from "./model.ts";
+import { parameterCount } from "./parameters.ts";
+import { makeScope, type Binding, type Scope } from "./scope.ts";
+import { laterTokenizers, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
+import { checkSizes, isNearMiss } from "./sizes.ts";
+
+/** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
+const standIns: Sizes = { vocab: 256, context: 16, width: 16, layers: 1, heads: 1, kvHeads: 1, headDim: 16 };
+const sizeCodes: readonly string[] = ["E0203", "E0204", "E0205", "E0212", "E0307", "E0308", "E0309", "E0310"];
+
+const examples = {
+  embed: "embed token + position",
+  layer: "layer { x += attention(layernorm(x))  x += mlp(layernorm(x)) }",
+  output: "output linear(layernorm(x))",
+} as const;
+
+/** undefined where something is wrong. `doubt` gets the warnings that an `expect parameters` can settle. */
+export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Model | undefined {
+  const { name } = whole.node;
+  const tokenizer = checkTokenizer(whole, report);
+  const vocab = tokenizer && tokenizers[tokenizer].fixed ? { tokenizer_vocab: tokenizers[tokenizer].vocab } : {};
+  const scope = makeScope(whole.sizes, sizeFields, vocab, report);
+  for (const key of whole.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
+  const sizes = tokenizer && checkSizes(whole, scope, tokenizer, report);
+  for (const section of ["embed", "layer", "output"] as const)
+    if (!whole[section] && !whole.broken) report("E0301", name.span, { section, model: name.text, example: examples[section] });
+  const embed = checkEmbed(whole, report);
+  const equationsReport: Reporter = sizes ? report : (code, ...rest) => { if (!sizeCodes.includes(code)) report(code, ...rest); };
+  const layer = checkLayer(whole, scope, sizes ?? standIns, equationsReport);
+  const output = checkOutput(whole, scope, sizes ?? standIns, equationsReport);
+  const train = checkTrain(whole.train, scope, report);
+  const sample = checkSample(whole.sample, scope, report);
+  if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample) return undefined;
+  const model: Model = { name: name.text, sizes, embed, layer, output, tokenizer, train, sample };
+  if (!Number.isSafeInteger(parameterCount(model))) {
+    report("E0217", name.span, {});
+    return undefined;
+  }
+  const { width, heads, headDim } = sizes, given = whole.sizes.get("head_dim");
+  if (given && heads * headDim !== width && !isNearMiss(width, heads, headDim))
+    doubt("W0214", given.value?.span ?? given.key.span, { width, heads, headDim });
+  return model;
+}
+
+/** bytes, or characters where the vocabulary is too small for bytes. */
+function checkTokenizer({ tokenizer, sizes }: Whole, report: Reporter): TokenizerName | undefined {
+  if (!tokenizer) {
+    const vocab = sizes.get("vocab")?.value;
+    return vocab?.kind === "number" && vocab.value < tokenizers.bytes.vocab ? "characters" : "bytes";
+  }
+  const { text: word, span } = tokenizer, words = Object.keys(tokenizers);
+  if (Object.hasOwn(tokenizers, word)) return word as TokenizerName;
+  if (laterTokenizers.includes(word)) report("E0220", span, { what: `tokenizer \`${word}\``, instead: `use ${words.join(", ")}` });
+  else report("E0208", span, { key: "tokenizer", word, words, nearest: word === "chars" ? "characters" : nearest(word, words), help: undefined });
+  return undefined;
+}
+
+// ---- train and sample
+
+function checkTrain(bindings: ReadonlyMap<string, Binding>, outer: Scope, report: Reporter): TrainSettings | undefined {
+  const modelContext = outer.read("context"), known = typeof modelContext === "number" ? { model_context: modelContext } : {};
+  const v = readAll(trainFields, makeScope(bindings, trainFields, known, report, outer));
+  if (known.model_context !== undefined && v.context !== undefined && v.context > known.model_context)
+    report("E0216", bindings.get("context")!.value!.span, { train: v.context, context: known.model_context }, contextNote(outer));
+  const { lr, min_lr: minLr } = v;
+  if (lr !== undefined && minLr !== undefined && minLr > lr)
+    report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
+  return isComplete(trainFields, v) ? camelCased(v) : undefined;
+}
+
+function contextNote(scope: Scope): Note[] {
+  const span = scope.bindings.get("context")?.value?.span;
+  return span ? [{ text: "the model's context is set here", span }] : [];
+}
+
+function checkSample(bindings: ReadonlyMap<string, Binding>, outer: Scope, report: Reporter): SampleSettings | undefined {
+  const v = readAll(sampleFields, makeScope(bindings, sampleFields, {}, report, outer));
+  return isComplete(sampleFields, v) ? camelCased(v) : undefined;
+}
+
+const readAll = <F extends Fields>(fields: F, scope: Scope): Partial<ValuesOf<F>> =>
+  Object.fromEntries(Object.keys(fields).map((key) => [key, scope.read(key)])) as Partial<ValuesOf<F>>;
+
+const isComplete = <F extends Fields>(fields: F, values: Partial<ValuesOf<F>>): values is ValuesOf<F> =>
+  Object.keys(fields).every((key) => (values as Record<string, unknown>)[key] !== undefined);
+
+type CamelCase<S extends string> = S extends `${infer First}_${infer Rest}` ? `${First}${Capitalize<CamelCase<Rest>>}` : S;
+
+/** { min_lr } → { minLr }: a spec's words, and the model's. */
+const camelCased = <T extends object>(values: T): { [K in keyof T as CamelCase<K & string>]: T[K] } =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key.replace(/_(.)/g, (_, c: string) => c.toUpperCase()), value])) as never;

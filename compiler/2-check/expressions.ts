@@ -1,0 +1,149 @@
+/**
+ * Values of equations become expressions of checked parts. Every value is [rows, columns]; columns are followed through every part and sum.
+ * What is wrong gives `unknown`, which causes no second complaint.
+ */
+import type { Value, Word } from "../1-parse/ast.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import type { Reporter } from "../diagnostics/report.ts";
+import type { Span } from "../diagnostics/span.ts";
+import { takenName } from "./inherit.ts";
+import type { Expression, Part, PartKind, Sizes } from "./model.ts";
+import { describe, readField, type Plain } from "./numbers.ts";
+import { isPart, laterParts, partNames, parts, type PartSpec, type Section } from "./parts.ts";
+import { knownFrom, type Scope } from "./scope.ts";
+
+type Call = Extract<Value, { kind: "call" }>;
+
+/** Both are undefined where something was wrong. */
+export interface Tensor {
+  readonly expression: Expression | undefined;
+  readonly columns: number | undefined;
+}
+const unknown: Tensor = { expression: undefined, columns: undefined };
+
+export interface Context {
+  readonly section: Section;
+  readonly scope: Scope;
+  readonly sizes: Sizes;
+  readonly report: Reporter;
+  /** Columns of the values that exist so far. */
+  readonly values: Map<string, number | undefined>;
+  /** The name of the next part of a kind. */
+  nameOf(kind: PartKind): string;
+}
+
+const valuesAre = "values are `x`, names of earlier equations, and parts";
+
+/** `outermost`: the value of `output` itself, whose linear goes to the vocabulary. */
+export function checkValue(at: Context, value: Value, outermost = false): Tensor {
+  const refuse = (what: string, help: string): Tensor => {
+    at.report("E0306", value.span, { what, help });
+    return unknown;
+  };
+  switch (value.kind) {
+    case "word": return checkName(at, value);
+    case "call": return checkCall(at, value, outermost);
+    case "sum": {
+      const tensors = value.terms.map((t) => ({ tensor: checkValue(at, t.value), span: t.value.span }));
+      if (value.terms.some((t) => t.sign === "-"))
+        return refuse("values cannot be subtracted", "a part's weights find the sign by themselves: use `+`");
+      return tensors.slice(1).reduce((left, { tensor, span }) => addTensors(at, left, tensor, span), tensors[0]!.tensor);
+    }
+    case "product":
+    case "negative":
+      return refuse("values cannot be multiplied", "numbers belong in options, as in `mlp(x, hidden: 4 * width)`");
+    case "number":
+    case "flag":
+      return refuse(`${describe(value)} stands where a value is needed`, valuesAre);
+  }
+}
+
+function checkName(at: Context, { text, span }: Word): Tensor {
+  if (at.values.has(text)) {
+    const columns = at.values.get(text);
+    return columns === undefined ? unknown : { expression: { kind: "value", name: text }, columns };
+  }
+  const taken = takenName(text) ?? (at.scope.bindings.has(text) ? "a let" : undefined), known = [...at.values.keys()];
+  if (taken) at.report("E0306", span, { what: `\`${text}\` is ${taken}, not a value`, help: isPart(text) ? `write \`${text}(x)\`` : valuesAre });
+  else at.report("E0305", span, { name: text, nearest: nearest(text, known.filter((v) => v.length > 1)), known });
+  return unknown;
+}
+
+export function addTensors(at: Context, left: Tensor, right: Tensor, span: Span): Tensor {
+  if (left.expression && right.expression && left.columns === right.columns)
+    return { expression: { kind: "add", left: left.expression, right: right.expression }, columns: left.columns };
+  if (left.columns !== undefined && right.columns !== undefined) at.report("E0307", span, { left: left.columns, right: right.columns });
+  return unknown;
+}
+
+// ---- parts
+
+function checkCall(at: Context, call: Call, outermost: boolean): Tensor {
+  const kind = call.callee.text;
+  const inputs = call.args.filter((a) => !a.name);
+  const input = inputs.length === 0 ? unknown : checkValue(at, inputs[0]!.value);
+  if (!isPart(kind)) {
+    if (Object.hasOwn(laterParts, kind)) at.report("E0220", call.callee.span, { what: `\`${kind}\``, instead: laterParts[kind] });
+    else at.report("E0302", call.callee.span, { part: kind, parts: partNames, nearest: nearest(kind, partNames) });
+    return unknown;
+  }
+  const spec: PartSpec = parts[kind], inputWidth = input.columns ?? at.sizes.width, belongsHere = spec.sections.includes(at.section);
+  if (inputs.length !== 1) at.report("E0304", inputs[1]?.span ?? call.callee.span, { part: kind, inputs: inputs.length });
+  if (!belongsHere) at.report("E0316", call.callee.span, { part: kind, where: at.section, help: "move it into `layer { … }`" });
+  const linearOut = outermost ? at.sizes.vocab : at.sizes.width;
+  const values = checkOptions(at, kind, call, { input_width: inputWidth, linear_out: linearOut });
+  if (!values || inputs.length !== 1 || !input.expression || !belongsHere) return unknown;
+  const part = spec.build(values, { name: at.nameOf(kind), width: inputWidth });
+  if (!checkPart(at, part, call, outermost)) return unknown;
+  return { expression: { kind: "apply", part, input: input.expression }, columns: spec.outWidth(part) };
+}
+
+/** All options of a part, given or by default. `place`: numbers that defaults may use besides the settings. */
+function checkOptions(at: Context, kind: PartKind, call: Call, place: Readonly<Record<string, number>>): Record<string, Plain> | undefined {
+  const spec: PartSpec = parts[kind], options = Object.keys(spec.options);
+  const values: Record<string, Plain> = {}, seen = new Map<string, Span>();
+  let right = true;
+  for (const { name, value } of call.args) {
+    if (!name) continue;
+    const option = name.text, before = seen.get(option), field = Object.hasOwn(spec.options, option) ? spec.options[option] : undefined;
+    if (before) at.report("E0206", name.span, { what: option }, [{ text: "the first is here", span: before }]);
+    else if (!field && Object.hasOwn(spec.later, option))
+      at.report("E0220", name.span, { what: `${kind}'s option \`${option}\``, instead: spec.later[option] });
+    else if (!field) at.report("E0303", name.span, { part: kind, option, options, nearest: nearest(option, options) });
+    const read = field && !before ? readField(option, field, value, at.scope, at.report) : undefined;
+    if (read === undefined) right = false;
+    else values[option] = read;
+    seen.set(option, name.span);
+  }
+  const given: Readonly<Record<string, Plain>> = { ...values };
+  const known = knownFrom((name) => {
+    const found = place[name] ?? (name.endsWith("_here") ? given[name.slice(0, -"_here".length)] : at.scope.read(name));
+    return typeof found === "string" || found === undefined ? undefined : Number(found); // flags as 0 and 1
+  });
+  for (const [option, field] of Object.entries(spec.options)) if (!seen.has(option)) values[option] = field.initial!(known);
+  return right ? values : undefined;
+}
+
+/** Rules between a part's options. */
+function checkPart(at: Context, part: Part, call: Call, outermost: boolean): boolean {
+  const spanOf = (option: string): Span => call.args.find((a) => a.name?.text === option)?.span ?? call.callee.span;
+  const given = (...options: readonly string[]): boolean => call.args.some((a) => a.name !== undefined && options.includes(a.name.text));
+  if (part.part === "attention") {
+    const { heads, kvHeads, headDim, width } = part, fits = Number.isSafeInteger(headDim), shares = heads % kvHeads === 0;
+    if (!part.causal) at.report("W0317", spanOf("causal"), {});
+    if (given("heads", "kv_heads", "head_dim")) { // otherwise it is the settings' fault, and told there
+      if (!fits) at.report("E0203", spanOf("heads"), { width, heads });
+      else if (!shares) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
+    }
+    return fits && shares;
+  }
+  if (part.part === "linear" && part.tied) {
+    const { width, vocab } = at.sizes;
+    const why = !outermost || at.section !== "output" ? "only the outermost linear of the output can be tied to the token embedding"
+      : part.width !== width ? `the tied output needs an input of width ${width}, not ${part.width}`
+      : part.out !== vocab ? `the tied output has the vocabulary's ${vocab} columns, not ${part.out}` : undefined;
+    if (why) at.report("E0310", spanOf("tied"), { why });
+    return why === undefined;
+  }
+  return true;
+}
