@@ -41,7 +41,7 @@ const rows = (): Row[] => [
   ...forwardAndBackward("S: batch 12, T 64, 4 heads of 32", whole(12, 64, 4, 32)),
   ...forwardAndBackward("M: batch 8, T 256, 6 heads of 64", whole(8, 256, 6, 64)),
   ...forwardAndBackward("GPT-2: batch 4, T 64, 12 heads of 64", whole(4, 64, 12, 64)),
-  ...forwardAndBackward("long: batch 1, T 1024, 4 heads of 64", whole(1, 1024, 4, 64)),
+  ...forwardAndBackward("long: batch 1, T 1024, 2 heads of 64", whole(1, 1024, 2, 64)),
   over("GPT-2: 128 rows at 896", cached(128, 1024, 12, 12, 64)),
   over("GPT-2: 1 row at 1023", cached(1, 1024, 12, 12, 64)),
   over("Llama: 1 row at 4095, 32/8 heads of 128", cached(1, 4096, 32, 8, 128)),

@@ -28,15 +28,20 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
   flops: ({ R }, a) => 4 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a["context"] as number, a["causal"] as boolean) * (R / (a["context"] as number)),
   reference({ qkv, out, lse }, { R, Q, O }, a) {
     const H = a["heads"] as number, G = a["kv_heads"] as number, D = a["head_dim"] as number, T = a["context"] as number;
-    for (let h = 0; h < H; h++)
+    for (let h = 0; h < H; h++) {
+      const g = Math.floor((h * G) / H), q = h * D, k = (H + g) * D, v = (H + G + g) * D; // columns of qkv
       for (let r = 0; r < R; r++) {
-        const first = r - (r % T), last = a["causal"] ? r : first + T - 1, g = Math.floor((h * G) / H);
-        const q = qkv.subarray(r * Q + h * D), key = (n: number) => qkv.subarray(n * Q + (H + g) * D), value = (n: number) => qkv.subarray(n * Q + (H + G + g) * D);
-        const scores = Array.from({ length: last - first + 1 }, (_, n) => dot(q, key(first + n), D) / Math.sqrt(D));
-        const top = Math.max(...scores), sum = scores.reduce((total, s) => total + Math.exp(s - top), 0);
-        for (let c = 0; c < D; c++) out[r * O + h * D + c] = scores.reduce((total, s, n) => total + (Math.exp(s - top) / sum) * value(first + n)[c]!, 0);
+        const first = r - (r % T), last = a["causal"] ? r : first + T - 1;
+        const scores = Array.from({ length: last - first + 1 }, (_, n) => dot(qkv, r * Q + q, (first + n) * Q + k, D) / Math.sqrt(D));
+        const top = Math.max(...scores), weights = scores.map((s) => Math.exp(s - top)), sum = weights.reduce((x, y) => x + y, 0);
+        for (let c = 0; c < D; c++) {
+          let mixed = 0;
+          for (let n = 0; n < weights.length; n++) mixed += (weights[n]! / sum) * qkv[(first + n) * Q + v + c]!;
+          out[r * O + h * D + c] = mixed;
+        }
         if (lse) lse[h * R + r] = top + Math.log(sum);
       }
+    }
   },
   backward: (_has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
   tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
@@ -74,8 +79,9 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
   ],
 });
 
-const dot = (a: Float64Array, b: Float64Array, length: number): number => {
+/** x[i …]·x[j …], D numbers each. */
+function dot(x: Float64Array, i: number, j: number, D: number): number {
   let sum = 0;
-  for (let i = 0; i < length; i++) sum += a[i]! * b[i]!;
+  for (let c = 0; c < D; c++) sum += x[i + c]! * x[j + c]!;
   return sum;
-};
+}

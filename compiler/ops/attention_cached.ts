@@ -54,8 +54,12 @@ export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L]
           for (let c = 0; c < D; c++) sum += qkv[r * Q + h * D + c]! * keys_out[keyAt(g, n, c)]!;
           return sum / Math.sqrt(D);
         });
-        const top = Math.max(...scores), total = scores.reduce((sum, s) => sum + Math.exp(s - top), 0);
-        for (let c = 0; c < D; c++) out[r * O + h * D + c] = scores.reduce((sum, s, n) => sum + (Math.exp(s - top) / total) * values_out[valueAt(g, n, c)]!, 0);
+        const top = Math.max(...scores), weights = scores.map((s) => Math.exp(s - top)), total = weights.reduce((x, y) => x + y, 0);
+        for (let c = 0; c < D; c++) {
+          let mixed = 0;
+          for (let n = 0; n < weights.length; n++) mixed += (weights[n]! / total) * values_out[valueAt(g, n, c)]!;
+          out[r * O + h * D + c] = mixed;
+        }
       }
   },
   tiles: ({ R, X }, a, target) => blocks(target, R === 1 ? (a["heads"] as number) / (a["kv_heads"] as number) : R, X, QUERIES, R === 1 ? KEYS_DECODE : KEYS),
