@@ -10,22 +10,24 @@ import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** Characters that are encoded at once: keeps the intermediate list small. */
-const SLICE = 1 << 22;
+const SLICE = 1 << 20;
 
 /** The text's tokens. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks. */
 export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): Tokens {
-  const parts: number[][] = [];
+  const emptyTokens = (n: number): Tokens => (vocab <= 65536 ? new Uint16Array(n) : new Int32Array(n));
+  const parts: Tokens[] = [];
   for (let at = 0; at < text.length; ) {
-    const end = sliceEnd(text, at);
-    parts.push(tokenizer.encode(text.slice(at, end)));
+    const end = sliceEnd(text, at), ids = tokenizer.encode(text.slice(at, end));
+    const high = ids.find((id) => id >= vocab);
+    if (high !== undefined) throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`, `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
+    const part = emptyTokens(ids.length);
+    part.set(ids);
+    parts.push(part);
     at = end;
   }
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const tokens = vocab <= 65536 ? new Uint16Array(length) : new Int32Array(length);
+  const tokens = emptyTokens(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    const high = part.find((id) => id >= vocab);
-    if (high !== undefined) throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`, `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
     tokens.set(part, at);
     at += part.length;
   }

@@ -115,18 +115,17 @@ function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Me
     const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
     if (counted === 0) throw new SinterError("input", "a batch without a single target");
     setHyper(lr, step, counted);
-    let loss = 0;
     for (const [i, batch] of micro.entries()) {
       setBatch(batch);
       set(control.accumulate, i > 0 ? 1 : 0);
       set(control.update, i === micro.length - 1 ? 1 : 0);
-      await pool.run(entry("train"));
-      loss += tensor("loss").padded()[0]!;
+      await pool.run(entry("train")); // adds to `loss` as to the gradients
     }
-    return { loss: loss / counted, norm: tensor("norm").padded()[0]! };
+    return { loss: tensor("loss").padded()[0]! / counted, norm: tensor("norm").padded()[0]! };
   };
   const evaluate: RunningModel["evaluate"] = async (batch) => {
     setBatch(batch);
+    set(control.accumulate, 0);
     await pool.run(entry("evaluate"));
     const [sum, count] = tensor("loss").padded();
     return { sum: sum!, count: count! };

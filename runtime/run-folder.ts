@@ -100,8 +100,12 @@ export async function readTokenizer(files: Files, folder: string, name: Tokenize
   return gpt2Tokenizer(await files.read(`${folder}/${encoder}`), await files.read(`${folder}/${merges}`));
 }
 
+/** V8's longest string, if every byte is a character. */
+const MAX_TEXT_BYTES = 2 ** 29 - 24;
+
 export async function readText(files: Files, path: string): Promise<string> {
   const bytes = await files.read(path);
+  if (bytes.length > MAX_TEXT_BYTES) throw new SinterError("input", `${path} has ${bytes.length} bytes; at most ${MAX_TEXT_BYTES} can be read as one text`, "Use a part of it: head -c 500M FILE > PART");
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {

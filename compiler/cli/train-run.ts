@@ -44,13 +44,15 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
     const log = await openLog(files, folder, loaded?.state.step ?? 0);
     const show = new Display(io, o.json, await course(model, settings.steps));
     show.start(run, model, data, loaded?.state.step);
-    const report = (): Promise<void> => writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
-    const end = await train(model, {
+    const report = async (): Promise<void> => {
+      await log.flush();
+      await writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
+    };
+    const end = await orLastReport(report, train(model, {
       settings, data, tokenizer, host: nodeHost, from: loaded?.state, signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
       async save(progress) {
         const file = await saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
-        await log.flush();
         await report();
         return file;
       },
@@ -58,14 +60,23 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
         log.add(event);
         show.event(event);
       },
-    });
-    await log.flush();
+    }));
     await report();
     show.end(end, folder);
     return end;
   } finally {
     release();
     await model.close();
+  }
+}
+
+/** A run that fails leaves its curves too: they often say why. */
+async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    await report().catch(() => {});
+    throw error;
   }
 }
 

@@ -11,6 +11,9 @@ import { pathFrom, realOption, targetOption, textOption, wholeOption, type Optio
 import type { Verb } from "../verb.ts";
 import type { SampleSettings } from "../../2-check/model.ts";
 
+/** Arithmetic of a token below which waking a second worker takes longer than its help. */
+const WORTH_SHARING = 2e7;
+
 export const sampleVerb: Verb = {
   name: "sample",
   summary: "text from a trained model",
@@ -26,7 +29,7 @@ export const sampleVerb: Verb = {
       .option("--repeat-penalty <r>", "divides the logits of the last 64 tokens; 1: off")
       .option("--stop <text>", "end before this text (may be repeated)", (value: string, before: readonly string[] = []) => [...before, value])
       .option("--seed <n>", "same seed, same text (default: the spec's)")
-      .option("--workers <n>", "threads (default: all cores)")
+      .option("--workers <n>", "threads (default: as many as help)")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--json", "one JSON object at the end")
       .addHelpText("after", '\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json');
@@ -37,7 +40,9 @@ export const sampleVerb: Verb = {
     const run = await openRun(files, pathFrom(io, dir!));
     const settings = samplerOf(run.bundle.manifest.model.sample, options);
     const prompt = textOption(options, "prompt")!;
-    const model = await createModel(run.bundle, run.bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
+    const { infer, train } = run.bundle.manifest.modules;
+    const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
+    const model = await createModel(run.bundle, infer ? "infer" : "train", { host: nodeHost, workers: workers ?? (small ? 1 : undefined), target });
     const stop = new AbortController();
     const heard = (): void => stop.abort();
     process.once("SIGINT", heard);
