@@ -53,7 +53,9 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
   },
   embed: (b, n) => ({ kind: "embed", terms: tokensOf(n, "term").map((tok) => word(b, tok)), span: nodeSpan(b, n) }),
   layer: (b, n) => ({
-    kind: "layer", assignments: nodes(n, "assignment").map((a) => buildAssignment(b, a)).filter((a) => a !== undefined), span: nodeSpan(b, n),
+    kind: "layer",
+    assignments: nodes(n, "assignment").map((a) => buildAssignment(b, a)).filter((a) => a !== undefined),
+    span: nodeSpan(b, n),
   }),
   output(b, n) {
     const value = buildValue(b, node(n, "value"));
@@ -86,8 +88,10 @@ function buildAssignment(b: Building, n: CstNode): AssignmentNode | undefined {
   return target && value && { target: word(b, target), sign: token(n, "sign")?.image === "+=" ? "+=" : "=", value, span: nodeSpan(b, n) };
 }
 
+type Reader = (b: Building, n: CstNode | undefined) => Value | undefined;
+
 /** "a - b + c" and "a * b / c": operands and the signs between them, in the order of the text. */
-function chain(b: Building, n: CstNode, read: (b: Building, n: CstNode | undefined) => Value | undefined): { signs: string[]; values: Value[] } | undefined {
+function chain(b: Building, n: CstNode, read: Reader): { signs: string[]; values: Value[] } | undefined {
   const operands = nodes(n, "operand"), signs = tokensOf(n, "sign").map((s) => s.image);
   if (operands.length > MAX_TERMS) {
     b.report("E0111", nodeSpan(b, n), { what: "terms in one expression", count: operands.length, limit: MAX_TERMS });
@@ -109,7 +113,7 @@ function buildProduct(b: Building, n: CstNode | undefined): Value | undefined {
   const parts = n && chain(b, n, buildFactor);
   if (!n || !parts) return undefined;
   if (parts.values.length === 1) return parts.values[0];
-  const factors: Factor[] = parts.values.map((value, i) => ({ sign: i === 0 ? "*" : (parts.signs[i - 1] as Factor["sign"] | undefined) ?? "*", value }));
+  const factors: Factor[] = parts.values.map((value, i) => ({ sign: (parts.signs[i - 1] as Factor["sign"] | undefined) ?? "*", value }));
   return { kind: "product", factors, span: nodeSpan(b, n) };
 }
 

@@ -1,6 +1,6 @@
 /**
- * `sinter fmt`: one canonical layout. Works on the tokens, so that nothing but white space can change; it keeps comments, line breaks between
- * settings, and single blank lines.
+ * `sinter fmt`: one canonical layout. Works on the tokens, so that nothing but white space can change; it keeps comments,
+ * line breaks between settings, and single blank lines.
  *
  *   model small {                              a block that stood on one line and fits stays on one line
  *     vocab 256   context 64                   settings of one line: three spaces between them
@@ -9,7 +9,7 @@
  *     }
  *   }
  */
-import type { IToken } from "chevrotain";
+import type { IToken, TokenType } from "chevrotain";
 import type { Diagnostic } from "../diagnostics/report.ts";
 import type { Item } from "./ast.ts";
 import { parse } from "./parse.ts";
@@ -89,7 +89,8 @@ function chooseOneLine(layout: Layout, open: number, from: number, indent: numbe
   const inner = inside.flatMap((token, i) => (token.image === "{" ? [open + 1 + i] : []));
   for (const brace of inner) if (!oneLine.has(stream[brace]!.startOffset)) return;
   oneLine.add(stream[open]!.startOffset);
-  const width = indent + stream.slice(from, close + 1).reduce((text, token, i) => text + (i === 0 ? "" : between(layout, from + i).text) + token.image, "").length;
+  let width = indent;
+  for (let i = from; i <= close; i++) width += (i === from ? 0 : between(layout, i).text.length) + stream[i]!.image.length;
   if (width > MAX_COLUMNS) oneLine.delete(stream[open]!.startOffset);
 }
 
@@ -123,7 +124,10 @@ function between({ stream, starts, keys, blocks, oneLine }: Layout, i: number): 
   if (isComment(token)) return breaks === 0 ? gap("  ") : kept;
   if (start === "model") return kept;
   const block = stream[blocks[i]!], single = block !== undefined && oneLine.has(block.startOffset);
-  if (before.image === "{" || token.image === "}") return single ? gap(" ") : before.image === "{" && token.image === "}" && breaks === 0 ? gap(" ") : isComment(before) ? line : kept;
+  if (before.image === "{" || token.image === "}") {
+    const isEmpty = before.image === "{" && token.image === "}" && breaks === 0;
+    return single || isEmpty ? gap(" ") : isComment(before) ? line : kept;
+  }
   if (isComment(before)) return kept;
   if (start !== undefined) {
     if (single) return gap("  ");
@@ -154,8 +158,8 @@ function beginsSetting(stream: readonly IToken[], starts: ReadonlyMap<number, St
   return false;
 }
 
-const endsValue = (token: IToken): boolean =>
-  token.tokenType === t.Name || token.tokenType === t.Number || token.tokenType === t.True || token.tokenType === t.False || token.image === ")";
+const valueEnds: ReadonlySet<TokenType> = new Set([t.Name, t.Number, t.True, t.False, t.CloseParen]);
+const endsValue = (token: IToken): boolean => valueEnds.has(token.tokenType);
 const isSign = (token: IToken, before: IToken | undefined, keys: ReadonlySet<number>): boolean =>
   token.image === "-" && (before === undefined || !endsValue(before) || keys.has(before.startOffset));
 
@@ -175,9 +179,10 @@ function layOut(layout: Layout): string {
     if (token.image === "}") depth--;
     let before = i === 0 ? gap("") : between(layout, i);
     // models of several lines stand apart
-    const top = depth === 0 && i > 0 && (stream[i - 1]!.image === "}" || isComment(stream[i - 1]!));
-    if (top && before.lines === 1 && (start === "model" && isTall(layout, i) && !isComment(stream[i - 1]!) || stream[i - 1]!.image === "}" && previousModelTall)) before = blank;
-    if (start === "setting" && before.lines === 0 && column + before.text.length + itemWidth(layout, i) > MAX_COLUMNS && before.text === "   ") before = line;
+    const afterModel = depth === 0 && stream[i - 1]?.image === "}";
+    if (afterModel && before.lines === 1 && (previousModelTall || (start === "model" && isTall(layout, i)))) before = blank;
+    // settings on one line: as many as fit
+    if (start === "setting" && before.text === "   " && column + before.text.length + itemWidth(layout, i) > MAX_COLUMNS) before = line;
     if (before.lines > 0) {
       const continues = start === undefined && token.image !== "}" && !(isComment(token) && parens === 0);
       const indent = " ".repeat(Math.max(0, depth) * 2 + (continues ? 4 : 0));

@@ -2,12 +2,13 @@
  * THE grammar. Line ends mean nothing, with one exception: a setting's value begins on the line of its key,
  * so that a forgotten value is noticed where it was forgotten.
  */
-import { CstParser, EOF, tokenLabel, type CstNode, type IParserErrorMessageProvider, type IRecognitionException, type ISerializedGast, type IToken, type TokenType } from "chevrotain";
+import { CstParser, EOF, tokenLabel } from "chevrotain";
+import type { CstNode, IParserErrorMessageProvider, IRecognitionException, ISerializedGast, IToken, TokenType } from "chevrotain";
 import * as t from "./tokens.ts";
 
 /**
- * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The message provider is asked once for
- * each, so it is where they are counted.
+ * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The message provider is asked
+ * once for each, so it is where they are counted.
  */
 export const MAX_SYNTAX_ERRORS = 100;
 class TooManyErrors extends Error {}

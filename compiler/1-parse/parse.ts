@@ -6,7 +6,7 @@ import type { FileNode, Value } from "./ast.ts";
 import { buildModel, buildValue, type Building } from "./build.ts";
 import { parseTokens } from "./grammar.ts";
 import { repair } from "./repair.ts";
-import { reportLexing, reportParsing } from "./syntax-errors.ts";
+import { reportLexing, reportParsing, type Unread } from "./syntax-errors.ts";
 import { lexer, ModelName, Name } from "./tokens.ts";
 
 export const MAX_CHARACTERS = 1 << 20;
@@ -22,7 +22,9 @@ export interface Parsed {
 
 export function parse(text: string): Parsed {
   const diagnostics: Diagnostic[] = [];
-  const report: Reporter = (code, span, facts, notes) => { if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, facts, notes)); };
+  const report: Reporter = (code, span, facts, notes) => {
+    if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, facts, notes));
+  };
   const b: Building = { place: (start, end) => ({ start, end }), report };
   const nothing: Parsed = { file: { models: [] }, diagnostics };
 
@@ -65,11 +67,12 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
 }
 
 /** "# …" is a comment in other languages: the whole of it is left out, with one complaint about its sign. */
-const wrongComments = (found: readonly IToken[]): { offset: number; length: number }[] => found.map((c) => ({ offset: c.startOffset, length: 1 }));
+const wrongComments = (found: readonly IToken[]): Unread[] => found.map((c) => ({ offset: c.startOffset, length: 1 }));
 
 function readTokens(text: string, shift: number, b: Building): IToken[] {
   const { tokens, errors, groups } = lexer.tokenize(text);
-  reportLexing([...errors, ...wrongComments(groups["wrongComments"] ?? [])], text, (start, end) => b.place(start + shift, end + shift), b.report);
+  const unread = [...errors, ...wrongComments(groups["wrongComments"] ?? [])];
+  reportLexing(unread, text, (start, end) => b.place(start + shift, end + shift), b.report);
   for (const token of tokens) {
     if (shift > 0) { token.startOffset += shift; token.endOffset! += shift; }
     if (token.image.length > MAX_NAME && (token.tokenType === Name || token.tokenType === ModelName))

@@ -1,7 +1,7 @@
 /**
- * The tokens are put in order before the parser runs. Brackets: the parser recurses, and must not be led deeper than it can go; and one forgotten
- * bracket should be one complaint, not one for each line that it swallows. Missing ones are added where they are due at the latest, stray ones
- * are left out. Signs: "width = 8" is told as what it is.
+ * The tokens are put in order before the parser runs. Brackets: the parser recurses, and must not be led deeper than it can go; and one
+ * forgotten bracket should be one complaint, not one for each line that it swallows. Missing ones are added where they are due at the
+ * latest, stray ones are left out. Signs: "width = 8" is told as what it is.
  */
 import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
 import { quoted } from "../diagnostics/message.ts";
@@ -44,8 +44,8 @@ export function repair(tokens: readonly IToken[], place: (start: number, end: nu
 
     // "width = 8" in a model or a section, "x += …" outside of the layer
     const before = balanced.at(-1);
-    const followsKey = before?.tokenType === t.Name && balanced.at(-2)?.tokenType !== t.Let && isInside((o) => o.block !== undefined && o.block !== t.Layer);
-    if (followsKey && wrongSigns.has(type)) {
+    const inSettings = isInside((o) => o.block !== undefined && o.block !== t.Layer);
+    if (inSettings && wrongSigns.has(type) && before?.tokenType === t.Name && balanced.at(-2)?.tokenType !== t.Let) {
       const isEquation = type === t.PlusEquals || before.image === "x";
       const help = isEquation ? "equations belong in `layer { … }`" : `settings are written without a sign: ${quoted(`${before.image} …`)}`;
       report("E0102", at(token), { expected: `the value of ${quoted(before.image)}`, found: quoted(token.image), help });

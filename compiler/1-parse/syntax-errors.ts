@@ -1,5 +1,5 @@
-/** From the lexer's and the parser's exceptions to diagnostics: what was expected in the words of the language, and what to write instead. */
-import { EOF, type IRecognitionException, type IToken } from "chevrotain";
+/** From the lexer's and the parser's exceptions to diagnostics: what was expected, in the language's words, and what to write instead. */
+import { EOF, type IRecognitionException, type IToken, type TokenType } from "chevrotain";
 import { quoted } from "../diagnostics/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
@@ -21,7 +21,13 @@ const lookalikes: Readonly<Record<string, string>> = {
   "\u00a0": "this is a no-break space: use a plain one", "\u2028": "use a plain line end", "\u2029": "use a plain line end",
 };
 
-export function reportLexing(errors: readonly { readonly offset: number; readonly length: number }[], text: string, place: Place, report: Reporter): void {
+/** Characters that are no token. */
+export interface Unread {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export function reportLexing(errors: readonly Unread[], text: string, place: Place, report: Reporter): void {
   for (const error of errors) {
     const characters = text.slice(error.offset, error.offset + error.length), first = [...characters][0]!;
     const code = first.codePointAt(0)!;
@@ -46,7 +52,9 @@ const expectedIn: Readonly<Record<string, string>> = {
   override: "the end of the value",
 };
 
-export function reportParsing(errors: readonly IRecognitionException[], tokens: readonly IToken[], text: string, place: Place, report: Reporter): void {
+type Errors = readonly IRecognitionException[];
+
+export function reportParsing(errors: Errors, tokens: readonly IToken[], text: string, place: Place, report: Reporter): void {
   if (errors.length === 0) return;
   const indexOf = new Map(tokens.map((token, i) => [token, i]));
   let lastOffset = -1;
@@ -54,9 +62,11 @@ export function reportParsing(errors: readonly IRecognitionException[], tokens: 
     const { token } = error, before = tokens[(indexOf.get(token) ?? tokens.length) - 1];
     const atEnd = token.tokenType === EOF || !(token.startOffset >= 0), rule = error.context.ruleStack.at(-1) ?? "file";
     const start = atEnd ? endOf(text) : token.startOffset, end = atEnd ? start : (token.endOffset ?? start) + 1;
-    if (start === lastOffset || (!atEnd && end <= start)) continue; // recovery stumbled twice over one token, or over a bracket that was added
+    // recovery stumbled twice over one token, or over a bracket that was added
+    if (start === lastOffset || (!atEnd && end <= start)) continue;
     lastOffset = start;
-    report("E0102", place(start, end), { expected: expectedBy(error, rule), found: atEnd ? "the end of the file" : nameOf(token), help: helpFor(rule, token, before) });
+    const found = atEnd ? "the end of the file" : nameOf(token);
+    report("E0102", place(start, end), { expected: expectedBy(error, rule), found, help: helpFor(rule, token, before) });
   }
 }
 
@@ -73,14 +83,19 @@ function nameOf(token: IToken): string {
   return t.keywordNames.includes(token.image) ? `the word ${quoted(token.image)}` : quoted(token.image);
 }
 
+const values: ReadonlySet<TokenType> = new Set([t.True, t.False, t.Number, t.Name]);
+const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
+const naming: readonly string[] = ["let", "embed", "tokenizer", "expect"];
+
 function helpFor(rule: string, token: IToken, before: IToken | undefined): string | undefined {
-  const key = before && before.tokenType === t.Name ? before.image : undefined;
-  if (token.image === ",") return rule === "call" ? undefined : "nothing separates settings and equations: leave the `,` out";
-  if (rule === "call" && key && (token.tokenType === t.True || token.tokenType === t.False || token.tokenType === t.Number || token.tokenType === t.Name))
-    return `options are written with a colon: ${quoted(`${key}: ${token.image}`)}`;
-  if (rule === "call" && token.image === "=" && key) return `options are written with a colon: ${quoted(`${key}: …`)}`;
-  if (rule === "factor" && before && (before.tokenType === t.Equals || before.tokenType === t.PlusEquals)) return "the equation before it has no value";
-  if (rule === "file" && token.tokenType === t.Name) return "everything in a spec stands in `model NAME { … }`";
-  if (t.keywordNames.includes(token.image) && (rule === "let" || rule === "embed" || rule === "tokenizer" || rule === "expect")) return `${quoted(token.image)} is a word of the language and cannot be a name`;
+  const { image, tokenType: type } = token, name = before?.tokenType === t.Name ? before.image : undefined;
+  if (rule === "call") {
+    const isOption = name !== undefined && (values.has(type) || image === "=");
+    return isOption ? `options are written with a colon: ${quoted(`${name}: ${image === "=" ? "…" : image}`)}` : undefined;
+  }
+  if (image === ",") return "nothing separates settings and equations: leave the `,` out";
+  if (rule === "factor" && before && assigns.has(before.tokenType)) return "the equation before it has no value";
+  if (rule === "file" && type === t.Name) return "everything in a spec stands in `model NAME { … }`";
+  if (naming.includes(rule) && t.keywordNames.includes(image)) return `${quoted(image)} is a word of the language and cannot be a name`;
   return undefined;
 }

@@ -1,5 +1,8 @@
-/** `like`: a model is its ancestors' items, oldest first, each replaced by what a younger one says. Expectations are not inherited: they are facts about one model. */
-import type { Item, ModelNode, Setting, Word } from "../1-parse/ast.ts";
+/**
+ * `like`: a model is its ancestors' items, oldest first, each replaced by what a younger one says.
+ * Expectations are not inherited: they are facts about one model.
+ */
+import type { Item, ModelNode, Setting, Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
@@ -41,10 +44,9 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
     else byName.set(model.name.text, model);
   }
   const said = new Map(models.map((m) => [m, readItems(m, report)]));
-  const names = [...byName.keys()];
   return models.flatMap((node) => {
     if (byName.get(node.name.text) !== node) return [];
-    const line = ancestry(node, byName, names, report);
+    const line = ancestry(node, byName, report);
     if (!line) return [];
     const whole = line.map((m): Said => said.get(m)!).reduce((younger, older) => merge(older, younger));
     return [{ ...whole, node, line, expects: said.get(node)!.expects, broken: line.some((m) => m.broken) }];
@@ -52,12 +54,12 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
 }
 
 /** The model, its parent, its parent's parent … */
-function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, names: readonly string[], report: Reporter): ModelNode[] | undefined {
+function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, report: Reporter): ModelNode[] | undefined {
   const line = [node], seen = new Set([node.name.text]);
   for (let at = node; at.like; ) {
     const parent = byName.get(at.like.text);
     if (!parent) {
-      const others = names.filter((n) => n !== at.name.text);
+      const others = [...byName.keys()].filter((n) => n !== at.name.text);
       report("E0330", at.like.span, { name: at.like.text, nearest: nearest(at.like.text, others), models: others });
       return undefined;
     }
@@ -96,23 +98,23 @@ function readItems(model: ModelNode, report: Reporter): Said & { readonly expect
     else once.set(what, span);
     return !before;
   };
+  const bind = (into: Map<string, Binding>, kind: Binding["kind"], key: Word, value: Value | undefined, what = key.text): void => {
+    if (first(what, key.span)) into.set(key.text, { kind, key, value });
+  };
   const single: { embed?: ItemOf<"embed">; layer?: ItemOf<"layer">; output?: ItemOf<"output">; tokenizer?: Word } = {};
   const expects: ItemOf<"expect">[] = [];
   for (const item of model.items) {
     switch (item.kind) {
       case "setting":
-        if (knownSize(item, report) && first(item.key.text, item.key.span)) sizes.set(item.key.text, { kind: "setting", key: item.key, value: item.value });
+        if (knownSize(item, report)) bind(sizes, "setting", item.key, item.value);
         break;
       case "let":
-        if (freeName(item.name, report) && first(item.name.text, item.name.span)) sizes.set(item.name.text, { kind: "let", key: item.name, value: item.value });
+        if (freeName(item.name, report)) bind(sizes, "let", item.name, item.value);
         break;
       case "section":
         if (!first(item.section, keywordSpan(item))) break;
-        for (const s of item.settings) {
-          const { text } = s.key;
-          if (!knownIn(item.section, s, report)) continue;
-          if (first(`${item.section} ${text}`, s.key.span)) sections[item.section].set(text, { kind: "setting", key: s.key, value: s.value });
-        }
+        for (const s of item.settings)
+          if (knownIn(item.section, s, report)) bind(sections[item.section], "setting", s.key, s.value, `${item.section} ${s.key.text}`);
         break;
       case "embed": if (first("embed", keywordSpan(item))) single.embed = item; break;
       case "layer": if (first("layer", keywordSpan(item))) single.layer = item; break;
@@ -130,31 +132,36 @@ function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" }>
   return { ...item.span, end: item.span.start + keyword.length };
 }
 
+// ---- names that are settings, and help for those that are not
+
+/** Our word for another tool's. */
+const ourWord = (name: string): string | undefined => (Object.hasOwn(otherNames, name) ? otherNames[name] : undefined);
+const modelWords: readonly string[] = [...Object.keys(sizeFields), "tokenizer", "embed", "layer", "output", "train", "sample", "expect"];
+
 function knownSize({ key, value }: Setting, report: Reporter): boolean {
-  const name = key.text;
+  const name = key.text, ours = ourWord(name) ?? name;
   if (Object.hasOwn(sizeFields, name)) return true;
   if (!value) return false; // reported already: a stray word
-  const own = [...Object.keys(sizeFields), "tokenizer", "embed", "layer", "output", "train", "sample", "expect"];
-  const section = Object.hasOwn(trainFields, other(name) ?? name) ? "train" : Object.hasOwn(sampleFields, other(name) ?? name) ? "sample" : undefined;
-  if (Object.hasOwn(laterSettings, name)) report("E0220", key.span, { what: `\`${name}\``, instead: laterSettings[name] });
-  else report("E0202", key.span, {
-    key: name, where: "a model", nearest: other(name) ?? nearest(name, own),
-    help: other(name) && !section ? undefined : section ? `it belongs in \`${section} { ${other(name) ?? name} … }\`` : isPart(name) ? "parts belong in `layer { x += … }`" : undefined,
-  });
+  const section = Object.hasOwn(trainFields, ours) ? "train" : Object.hasOwn(sampleFields, ours) ? "sample" : undefined;
+  const help = Object.hasOwn(sizeFields, ours) ? undefined
+    : section ? `it belongs in \`${section} { ${ours} … }\``
+    : isPart(name) ? "parts belong in `layer { x += … }`" : undefined;
+  refuseName(key, "a model", ours === name ? nearest(name, modelWords) : ours, help, report);
   return false;
 }
 
-const other = (name: string): string | undefined => (Object.hasOwn(otherNames, name) ? otherNames[name] : undefined);
-
 function knownIn(section: "train" | "sample", { key }: Setting, report: Reporter): boolean {
-  const name = key.text, fields = sectionFields[section], elsewhere = section === "train" ? sampleFields : trainFields;
+  const name = key.text, fields = sectionFields[section], elsewhere = section === "train" ? "sample" : "train";
   if (Object.hasOwn(fields, name)) return true;
-  if (Object.hasOwn(laterSettings, name)) report("E0220", key.span, { what: `\`${name}\``, instead: laterSettings[name] });
-  else report("E0202", key.span, {
-    key: name, where: `\`${section}\``, nearest: other(name) ?? nearest(name, Object.keys(fields)),
-    help: Object.hasOwn(sizeFields, name) ? "it belongs in the model itself" : Object.hasOwn(elsewhere, name) ? `it belongs in \`${section === "train" ? "sample" : "train"}\`` : undefined,
-  });
+  const help = Object.hasOwn(sizeFields, name) ? "it belongs in the model itself"
+    : Object.hasOwn(sectionFields[elsewhere], name) ? `it belongs in \`${elsewhere}\`` : undefined;
+  refuseName(key, `\`${section}\``, ourWord(name) ?? nearest(name, Object.keys(fields)), help, report);
   return false;
+}
+
+function refuseName({ text: key, span }: Word, where: string, near: string | undefined, help: string | undefined, report: Reporter): void {
+  if (Object.hasOwn(laterSettings, key)) report("E0220", span, { what: `\`${key}\``, instead: laterSettings[key] });
+  else report("E0202", span, { key, where, nearest: near, help });
 }
 
 /** Names that equations and lets may not take. */
@@ -167,6 +174,7 @@ export function takenName(name: string): string | undefined {
 function freeName(name: Word, report: Reporter): boolean {
   const what = name.text === "x" ? "the value of the equations" : takenName(name.text);
   if (what === undefined) return true;
-  report("E0218", name.span, { name: name.text, what, help: what === "a setting" ? `write \`${name.text} …\` without \`let\`` : "choose another name" });
+  const help = what === "a setting" ? `write \`${name.text} …\` without \`let\`` : "choose another name";
+  report("E0218", name.span, { name: name.text, what, help });
   return false;
 }

@@ -1,4 +1,4 @@
-/** Arithmetic over settings and lets, and the reading of one value as a field wants it. Wrong values are reported once, and undefined from then on. */
+/** Arithmetic over settings and lets; one value read as a field wants it. Wrong values are reported once, and undefined from then on. */
 import type { Value, Word } from "../1-parse/ast.ts";
 import { quoted } from "../diagnostics/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -70,26 +70,32 @@ function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter)
       return n === undefined ? undefined : -n;
     }
     case "sum": {
-      const terms = value.terms.map((t) => ({ ...t, n: inner(t.value) }));
-      return terms.reduce<number | undefined>((sum, t) => (sum === undefined || t.n === undefined ? undefined : t.sign === "+" ? sum + t.n : sum - t.n), 0);
+      let sum: number | undefined = 0;
+      for (const t of value.terms) {
+        const n = inner(t.value); // also after a wrong term: all mistakes are told
+        sum = sum === undefined || n === undefined ? undefined : t.sign === "+" ? sum + n : sum - n;
+      }
+      return sum;
     }
     case "product": {
-      const factors = value.factors.map((f) => ({ ...f, n: inner(f.value) }));
       let product: number | undefined = 1;
-      for (const f of factors) {
-        if (product === undefined || f.n === undefined) product = undefined;
-        else if (f.sign === "*") product *= f.n;
-        else if (f.n === 0) {
+      for (const f of value.factors) {
+        const n = inner(f.value);
+        if (product === undefined || n === undefined) product = undefined;
+        else if (f.sign === "*") product *= n;
+        else if (n === 0) {
           report("E0211", f.value.span, { what: f.sign === "/" ? "division by zero" : "remainder of a division by zero" });
           product = undefined;
-        } else product = f.sign === "/" ? product / f.n : product % f.n;
+        } else product = f.sign === "/" ? product / n : product % n;
       }
       return product;
     }
     case "flag":
-    case "call":
-      report("E0207", value.span, { key, wanted: "a number", found: describe(value), help: value.kind === "call" ? "parts belong in `layer` and `output`" : undefined });
+    case "call": {
+      const help = value.kind === "call" ? "parts belong in `layer` and `output`" : undefined;
+      report("E0207", value.span, { key, wanted: "a number", found: describe(value), help });
       return undefined;
+    }
   }
 }
 

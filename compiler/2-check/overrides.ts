@@ -23,7 +23,8 @@ export function readOverrides(set: Readonly<Record<string, string>>, lets: Reado
     if (!target) {
       const known = [...Object.keys(sizeFields), ...lets, "tokenizer", ...paths];
       const other = Object.hasOwn(otherNames, path) ? otherNames[path] : undefined;
-      report("E0501", keySpan, { key: path, nearest: other ?? nearest(path, known), help: path === "seed" ? "say which: `train.seed` or `sample.seed`" : undefined });
+      const help = path === "seed" ? "say which: `train.seed` or `sample.seed`" : undefined;
+      report("E0501", keySpan, { key: path, nearest: other ?? nearest(path, known), help });
       return [];
     }
     if (valueText.trim() === "") {
@@ -36,11 +37,12 @@ export function readOverrides(set: Readonly<Record<string, string>>, lets: Reado
   });
 }
 
-const paths: readonly string[] = (["train", "sample"] as const).flatMap((section) => Object.keys(sectionFields[section]).map((name) => `${section}.${name}`));
+const sections = ["train", "sample"] as const;
+const paths: readonly string[] = sections.flatMap((section) => Object.keys(sectionFields[section]).map((name) => `${section}.${name}`));
 
 function targetOf(path: string, lets: ReadonlySet<string>): { section: Override["section"]; name: string; isLet: boolean } | undefined {
-  const [first, name] = path.split(".", 2);
-  if ((first === "train" || first === "sample") && name !== undefined) return Object.hasOwn(sectionFields[first], name) && path === `${first}.${name}` ? { section: first, name, isLet: false } : undefined;
+  const section = sections.find((s) => path.startsWith(`${s}.`));
+  if (section) return paths.includes(path) ? { section, name: path.slice(section.length + 1), isLet: false } : undefined;
   if (path === "tokenizer") return { section: "tokenizer", name: path, isLet: false };
   if (Object.hasOwn(sizeFields, path) || lets.has(path)) return { section: "model", name: path, isLet: lets.has(path) };
   const inTrain = Object.hasOwn(trainFields, path), inSample = Object.hasOwn(sampleFields, path);

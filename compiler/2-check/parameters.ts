@@ -1,4 +1,4 @@
-/** Parameter count by formula: which tensors a model has, part by part. The graph builder makes the same tensors; a test holds the two together. */
+/** Parameter count by formula: which tensors a model has, part by part. The graph builder makes the same ones; a test holds them together. */
 import type { Expression, Model, Part } from "./model.ts";
 
 export interface ParameterTensor {
@@ -19,13 +19,12 @@ export interface PartCount {
 }
 
 const tensor = (name: string, ...shape: number[]): ParameterTensor => ({ name, shape });
-const under = (stem: string, tensors: readonly ParameterTensor[]): ParameterTensor[] => tensors.map((t) => ({ ...t, name: `${stem}.${t.name}` }));
 const when = (condition: boolean, ...tensors: ParameterTensor[]): ParameterTensor[] => (condition ? tensors : []);
 const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b, 1);
 
 /** A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. */
 export function partTensors(part: Part, stem: string): ParameterTensor[] {
-  return under(stem, tensorsOf(part));
+  return tensorsOf(part).map((t) => ({ ...t, name: `${stem}.${t.name}` }));
 }
 
 function tensorsOf(part: Part): ParameterTensor[] {
@@ -61,7 +60,9 @@ export function partsOf(expression: Expression): Part[] {
 
 export const layerParts = (model: Pick<Model, "layer">): Part[] => model.layer.flatMap((a) => partsOf(a.value));
 
-export function parameterRows({ sizes, embed, layer, output }: Pick<Model, "sizes" | "embed" | "layer" | "output">): PartCount[] {
+type Counted = Pick<Model, "sizes" | "embed" | "layer" | "output">;
+
+export function parameterRows({ sizes, embed, layer, output }: Counted): PartCount[] {
   const row = (section: PartCount["section"], name: string, tensors: readonly ParameterTensor[], times: number): PartCount => {
     const each = tensors.reduce((sum, t) => sum + elements(t), 0);
     return { section, name, tensors, each, times, total: each * times };
@@ -74,4 +75,4 @@ export function parameterRows({ sizes, embed, layer, output }: Pick<Model, "size
   ];
 }
 
-export const parameterCount = (model: Pick<Model, "sizes" | "embed" | "layer" | "output">): number => parameterRows(model).reduce((sum, r) => sum + r.total, 0);
+export const parameterCount = (model: Counted): number => parameterRows(model).reduce((sum, r) => sum + r.total, 0);

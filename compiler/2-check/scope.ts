@@ -57,7 +57,8 @@ export function makeScope(bindings: ReadonlyMap<string, Binding>, fields: Fields
   const readDefault = (field: Field | undefined): Plain | undefined => {
     if (!field?.initial) return undefined;
     const value = field.initial(knownFrom((name) => extra[name] ?? asNumber(read(name))));
-    return typeof value !== "number" || (field.kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value)) ? value : undefined;
+    const isNumberOfItsKind = field.kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value);
+    return typeof value !== "number" || isNumberOfItsKind ? value : undefined;
   };
 
   const scope: Scope = {

@@ -1,4 +1,4 @@
-/** A place in a text: UTF-16 offsets, `end` is exclusive. `of` is missing for the spec itself, and present for text from the command line (`--set`). */
+/** A place in a text: UTF-16 offsets, `end` is exclusive. `of` is missing for the spec itself, and there for the command line (`--set`). */
 export interface Source {
   /** What `-->` shows: a file name, or "--set". */
   readonly name: string;
