@@ -10,7 +10,7 @@
 import type { Dims, Kernel } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
-import { packColumns, packRows, packTransposed } from "./pack.ts";
+import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack.ts";
 import { isLight, rowBytes, type Form, type MatmulTensor } from "./shape.ts";
 import { tileFunction, type Finish } from "./tile.ts";
 
@@ -40,8 +40,8 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>): Plan {
   const rowTiles = Math.ceil(M / MR), panels = rowBytes(N) / (NR * 4);
   return {
     form, M, N, K, MR, NR, KC, PB, RB, rowTiles, panels,
-    panelBytes: roundUp(KC, 4) * NR * 4,
-    stripBytes: form === "tn" ? roundUp(KC * MR * 4, 64) : 0,
+    panelBytes: spread(roundUp(KC, form === "nt" ? TRANSPOSED_STEPS : 1) * NR * 4),
+    stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     tileBytes: isLight(k) ? 0 : MR * NR * 4,
     byRows: form === "tn" && M > N,
   };
@@ -74,12 +74,12 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
   };
   const overPanels = (body: () => void): void => blocks(w, "panel0", "firstPanel", "lastPanel", PB, PB >= panels, () => {
     w.line(`const panel1 = min(panel0 + ${PB}, lastPanel);`);
-    w.block("for (let panel = panel0; panel < panel1; panel++)", () => packPanel(w, at, p, steps));
+    packPanels(w, at, p, steps);
     body();
   });
   const overRows = (body: () => void): void => blocks(w, "tile0", "firstTile", "lastTile", RB, RB >= rowTiles, () => {
     w.line(`const tile1 = min(tile0 + ${RB}, lastTile);`);
-    if (form === "tn") w.block("for (let tile = tile0; tile < tile1; tile++)", () => packStrip(w, at, p, steps));
+    if (form === "tn") packStrips(w, at, p, steps);
     body();
   });
   const body = () => w.block("for (let panel = panel0; panel < panel1; panel++)", () => tilesOfPanel(w, at, p, k, steps));
@@ -89,27 +89,28 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
 
 const k0 = (p: Plan, bytes: number): string => (p.KC >= p.K ? "" : ` + <usize>k0 * ${bytes}`);
 
-/** Packs panel `panel` of b. In the last panel of b[N,K] some rows may be missing. */
-function packPanel(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps: string): void {
-  const to = `packed + <usize>(panel - panel0) * ${p.panelBytes}`;
+/** Packs panels panel0 … panel1 of b. In the last panel of b[N,K] some rows may be missing. */
+function packPanels(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps: string): void {
   if (p.form !== "nt") {
-    const pack = packRows(w, p.NR, rowBytes(p.N));
-    return w.line(`${pack}(${at.b} + <usize>panel * ${p.NR * 4}${k0(p, rowBytes(p.N))}, ${to}, ${steps});`);
+    const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes);
+    return w.line(`${pack}(${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}, packed, ${steps}, panel1 - panel0);`);
   }
   const bRow = rowBytes(p.K), whole = Math.floor(p.N / p.NR), rest = p.N - whole * p.NR;
-  const call = (valid: number): string => `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to}, ${steps});`;
-  if (whole === p.panels) return w.line(call(p.NR));
-  w.line(`if (panel < ${whole}) ${whole > 0 ? call(p.NR) : ";"}`);
-  if (rest > 0) w.line(`else if (panel == ${whole}) ${call(rest)}`);
-  if (whole + (rest > 0 ? 1 : 0) < p.panels) w.line(`else memory.fill(${to}, 0, ${p.panelBytes}); // padding alone`);
+  w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
+    const to = `packed + <usize>(panel - panel0) * ${p.panelBytes}`;
+    const call = (valid: number): string => `${packTransposed(w, p.NR, p.K, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to});`;
+    if (whole === p.panels) return w.line(call(p.NR));
+    if (whole > 0) w.line(`if (panel < ${whole}) ${call(p.NR)}`);
+    if (rest > 0) w.line(`${whole > 0 ? "else " : ""}if (panel == ${whole}) ${call(rest)}`);
+    if (whole + Math.sign(rest) < p.panels) w.line(`else memory.fill(${to}, 0, ${p.panelBytes}); // padding alone`);
+  });
 }
 
-/** Packs strip `tile` of aᵀ; the last may be narrower. */
-function packStrip(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps: string): void {
-  const from = `${at.a} + <usize>tile * ${p.MR * 4}${k0(p, rowBytes(p.M))}`, to = `strips + <usize>(tile - tile0) * ${p.stripBytes}`;
-  const whole = Math.floor(p.M / p.MR), rest = p.M - whole * p.MR;
-  if (whole > 0) w.line(`${rest > 0 ? `if (tile < ${whole}) ` : ""}${packColumns(w, p.MR, rowBytes(p.M))}(${from}, ${to}, ${steps});`);
-  if (rest > 0) w.line(`${whole > 0 ? "else " : ""}${packColumns(w, rest, rowBytes(p.M))}(${from}, ${to}, ${steps});`);
+/** Packs strips tile0 … tile1 of aᵀ; the last may be narrower. */
+function packStrips(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps: string): void {
+  const whole = Math.floor(p.M / p.MR), rest = p.M - whole * p.MR, pack = packColumns(w, p.MR, rowBytes(p.M), p.stripBytes, rest);
+  const strips = rest ? `min(tile1, ${whole}) - tile0, tile1 > ${whole}` : "tile1 - tile0";
+  w.line(`${pack}(${at.a} + <usize>tile0 * ${p.MR * 4}${k0(p, rowBytes(p.M))}, strips, ${steps}, ${strips});`);
 }
 
 /** This worker's tiles of one panel: whole ones, then the narrower last one. */

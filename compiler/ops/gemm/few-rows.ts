@@ -26,14 +26,17 @@ export function emitFewRows(w: Writer, at: Record<MatmulTensor, string>, form: F
 
 type Sizes = Readonly<Record<"M" | "N" | "K", number>>;
 
-/** sums[M, the worker's columns] in scratch; RK = rows of b per pass, so that M · RK splats stay in registers. */
+/** Rows of b at once: as many streams as the prefetchers follow. With four rows of a, spilled sums cost more than streams gain. */
+const STREAMS = 8;
+
+/** sums[M, the worker's columns] in scratch. */
 function emitRowStreams(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }: Sizes, k: Kernel<MatmulTensor>): void {
-  const bRow = rowBytes(N), aRow = rowBytes(K), RK = Math.min(K, Math.floor(8 / M)), rest = K % RK;
+  const bRow = rowBytes(N), aRow = rowBytes(K), rest = K % STREAMS, vectors = k.target === "wide" ? 4 : 2;
   w.line(`const bytes = <usize>(last - first) * ${GROUP * 4}; // of the worker's columns; sums[${M}] of them in scratch`);
   w.line(`const from = <usize>first * ${GROUP * 4};`);
   w.line(`memory.fill(scratch, 0, bytes * ${M});`);
-  const pass = (rows: number): string => rowStream(w, M, rows, bRow, aRow);
-  w.block(`for (let k: usize = 0; k < ${K - rest}; k += ${RK})`, () => w.line(`${pass(RK)}(${at.a} + k * 4, ${at.b} + k * ${bRow} + from, scratch, bytes);`));
+  const pass = (rows: number): string => rowStream(w, M, rows, bRow, aRow, vectors);
+  if (K >= STREAMS) w.block(`for (let k: usize = 0; k < ${K - rest}; k += ${STREAMS})`, () => w.line(`${pass(STREAMS)}(${at.a} + k * 4, ${at.b} + k * ${bRow} + from, scratch, bytes);`));
   if (rest > 0) w.line(`${pass(rest)}(${at.a} + ${(K - rest) * 4}, ${at.b} + ${(K - rest) * bRow} + from, scratch, bytes);`);
   w.block(`for (let group: usize = 0; group < bytes; group += ${GROUP * 4})`, () => {
     const epilogue = epilogueFunction(w, k, GROUP);
@@ -45,29 +48,29 @@ function emitRowStreams(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }
   });
 }
 
-function rowStream(w: Writer, M: number, RK: number, bRow: number, aRow: number): string {
-  const name = `row_stream_${M}x${RK}_row${bRow}${M > 1 ? `_row${aRow}` : ""}`;
+/** `vectors` = columns of the register tile, in vectors. A single row's splats stay in registers; those of several are loaded again. */
+function rowStream(w: Writer, M: number, rows: number, bRow: number, aRow: number, vectors: number): string {
+  const name = `row_stream_${M}x${rows}_row${bRow}${M > 1 ? `_row${aRow}` : ""}`, columns = count(vectors);
+  const splat = (m: number, r: number): string => `const a${m}_${r} = v128.load32_splat(a, ${m * aRow + 4 * r});`;
   return w.helper(name, (h) => {
-    h.line(`/** sums[${M}] += a[${M},${RK}] · b[${RK}] over \`bytes\` of columns */`);
+    h.line(`/** sums[${M}] += a[${M},${rows}] · b[${rows}] over \`bytes\` of columns */`);
     h.block(`function ${name}(a: usize, b: usize, sums: usize, bytes: usize): void`, () => {
-      for (const m of count(M)) h.line(`const ${count(RK).map((r) => `a${m}_${r} = v128.load32_splat(a, ${m * aRow + 4 * r})`).join(", ")};`);
+      if (M === 1) for (const r of count(rows)) h.line(splat(0, r));
       for (const m of count(M).slice(1)) h.line(`let sums${m} = sums + bytes * ${m};`);
-      h.block(`for (const end = b + bytes; b < end; b += 32)`, () => {
-        for (const m of count(M)) h.line(`let s${m} = v128.load(sums${m || ""}), t${m} = v128.load(sums${m || ""}, 16);`);
-        for (const r of count(RK)) {
-          h.line(`const b${r} = v128.load(b, ${r * bRow}), e${r} = v128.load(b, ${r * bRow + 16});`);
-          for (const m of count(M)) h.line(`s${m} = madd(a${m}_${r}, b${r}, s${m}); t${m} = madd(a${m}_${r}, e${r}, t${m});`);
+      h.block(`for (const end = b + bytes; b < end; b += ${16 * vectors})`, () => {
+        for (const m of count(M)) h.line(`let ${columns.map((j) => `s${m}_${j} = v128.load(sums${m || ""}, ${16 * j})`).join(", ")};`);
+        for (const r of count(rows)) {
+          h.line(`const ${columns.map((j) => `b${r}_${j} = v128.load(b, ${r * bRow + 16 * j})`).join(", ")};`);
+          for (const m of count(M)) h.line(`${M > 1 ? `${splat(m, r)} ` : ""}${columns.map((j) => `s${m}_${j} = madd(a${m}_${r}, b${r}_${j}, s${m}_${j});`).join(" ")}`);
         }
-        for (const m of count(M)) h.line(`v128.store(sums${m || ""}, s${m}); v128.store(sums${m || ""}, t${m}, 16);`);
-        h.line(count(M).map((m) => `sums${m || ""} += 32;`).join(" "));
+        for (const m of count(M)) h.line(`${columns.map((j) => `v128.store(sums${m || ""}, s${m}_${j}, ${16 * j});`).join(" ")} sums${m || ""} += ${16 * vectors};`);
       });
     });
   });
 }
 
-/** RN = rows of b at once, so that M · RN pairs of sums stay in registers. */
 function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }: Sizes, k: Kernel<MatmulTensor>): void {
-  const RN = M === 1 ? 8 : 4, bRow = rowBytes(K), outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP;
+  const RN = M <= 2 ? STREAMS : STREAMS / 2, bRow = rowBytes(K), outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP;
   const dots = (rows: number, from: number): string => `${dotProducts(w, M, rows, bRow)}(${at.a}, rows + ${from * bRow}, scratch + ${from * 4}, spill);`;
   const all = (rows: number): void => {
     for (let from = 0; from < rows; from += RN) w.line(dots(Math.min(RN, rows - from), from));
@@ -76,8 +79,8 @@ function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, { M, N, K 
     w.line(`const rows = ${at.b} + <usize>group * ${GROUP * bRow}, place = <usize>group * ${GROUP * 4};`);
     if (valid === GROUP) all(GROUP);
     else {
-      w.block(`if (group < ${groups - 1})`, () => all(GROUP));
-      w.block(`else`, () => {
+      if (groups > 1) w.block(`if (group < ${groups - 1})`, () => all(GROUP));
+      w.block(groups > 1 ? "else" : "", () => {
         w.line(`memory.fill(scratch, 0, ${M * GROUP * 4});`);
         all(valid);
       });
@@ -87,6 +90,7 @@ function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, { M, N, K 
   });
 }
 
+/** Sums of several rows of a with several rows of b at once: M · rows pairs of registers. */
 function dotProducts(w: Writer, M: number, RN: number, bRow: number): string {
   const name = `dot_products_${M}x${RN}_row${bRow}`, pairs = count(M).flatMap((m) => count(RN).map((n) => `${m}_${n}`));
   return w.helper(name, (h) => {

@@ -38,7 +38,7 @@ export function gemmTiles(form: Form, { M, N, K }: Dims & Record<"M" | "N" | "K"
   const rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR, MB = 1 << 20;
   if (form === "tn") {
     const KC = Math.min(K, 512);
-    return { MR, NR, KC, PB: 1, RB: Math.min(rowTiles, Math.floor(MB / (KC * MR * 4))) };
+    return { MR, NR, KC, PB: Math.min(panels, Math.floor(MB / 4 / (KC * NR * 4))), RB: Math.min(rowTiles, Math.floor(MB / (KC * MR * 4))) };
   }
   const PB = Math.max(1, Math.min(panels, Math.floor(MB / (K * NR * 4))));
   return { MR, NR, KC: K, PB, RB: Math.min(rowTiles, Math.max(8, Math.floor(MB / 4 / (K * MR * 4)))) };
