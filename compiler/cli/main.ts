@@ -1,4 +1,7 @@
-/** From the command line to a verb and an exit code. Everything that a person can cause ends in one message and a hint; a stack trace is shown only under SINTER_DEBUG. */
+/**
+ * From the command line to a verb and an exit code. Everything that a person can cause ends in one message and a hint; a stack trace
+ * is shown only under SINTER_DEBUG.
+ */
 import { Command, CommanderError } from "commander";
 import { Socket } from "node:net";
 import { quoted } from "../diagnostics/message.ts";
@@ -11,7 +14,8 @@ import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 /** Called by the launcher. */
 export async function launch(): Promise<void> {
   watchLifeline();
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", (error: NodeJS.ErrnoException) => { if (error.code === "EPIPE") process.exit(0); });
+  const streams = [process.stdout, process.stderr];
+  for (const stream of streams) stream.on("error", (error: NodeJS.ErrnoException) => { if (error.code === "EPIPE") process.exit(0); });
   const io: Io = {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
@@ -22,7 +26,7 @@ export async function launch(): Promise<void> {
   const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;
   // what was written to a pipe must arrive before the process ends, and nothing that a verb left open may keep it alive
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
+  await Promise.all(streams.map((stream) => new Promise((done) => stream.write("", done))));
   process.exit(code);
 }
 
@@ -69,7 +73,8 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const row = verbs.find((v) => v.name === name);
   if (!row) {
     const near = nearest(name, verbs.map((v) => v.name));
-    throw new SinterError("usage", `${name.startsWith("-") ? "there is no option" : "there is no verb"} ${quoted(name)}`, near ? `did you mean \`sinter ${near}\`?` : "`sinter --help` lists the verbs");
+    const what = name.startsWith("-") ? "option" : "verb";
+    throw new SinterError("usage", `there is no ${what} ${quoted(name)}`, near ? `did you mean \`sinter ${near}\`?` : "`sinter --help` lists the verbs");
   }
   return runVerb(row, args, io);
 }
@@ -87,7 +92,8 @@ async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<n
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return exitCodes.ok;
     const [message, suggestion] = error.message.replace(/^error: /, "").split("\n");
-    throw new SinterError("usage", message!, suggestion ? `${suggestion.replace(/^\(|\)$/g, "").replace(/^D/, "d")}` : `\`sinter ${row.name} --help\` shows how`);
+    const near = suggestion?.replace(/^\(|\)$/g, "").replace(/^D/, "d"); // "(Did you mean --json?)"
+    throw new SinterError("usage", message!, near ?? `\`sinter ${row.name} --help\` shows how`);
   }
   return verb.run(command.args, command.opts(), io);
 }

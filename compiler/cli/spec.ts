@@ -37,7 +37,8 @@ export function readSpec(path: string, io: Io): string {
 /** Diagnostics go to `io.err`. */
 export function checkSpec(path: string, options: CheckOptions, io: Io): Checked & { readonly source: string } {
   const source = readSpec(path, io), checked = checkSource(source, options);
-  if (checked.diagnostics.length > 0) io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns: Math.max(40, Math.min(io.columns - 8, 120)) }));
+  const columns = Math.max(40, Math.min(io.columns - 8, 120));
+  if (checked.diagnostics.length > 0) io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns }));
   return { ...checked, source };
 }
 

@@ -39,11 +39,15 @@ export function renderAll(diagnostics: readonly Diagnostic[], source: Source, op
 
 export function render(d: Diagnostic, source: Source, options: RenderOptions = {}): string {
   const colour = options.colour ?? false, columns = options.columns ?? 100;
-  const strong = paint(colour, "1"), dim = paint(colour, "34"), mark = paint(colour, d.severity === "error" ? "1;31" : "1;33"), other = paint(colour, "1;36");
-  const lines = [`${mark(`${d.severity}[${d.code}]`)}${strong(`: ${d.text}`)}`, `  ${dim("-->")} ${locationOf(d.span, source)}`, ...excerpt(d.span, source, columns, dim, mark)];
+  const strong = paint(colour, "1"), dim = paint(colour, "34"), other = paint(colour, "1;36");
+  const mark = paint(colour, d.severity === "error" ? "1;31" : "1;33");
+  const arrow = (span: Span): string => `  ${dim("-->")} ${locationOf(span, source)}`;
+  const lines = [`${mark(`${d.severity}[${d.code}]`)}${strong(`: ${d.text}`)}`, arrow(d.span), ...excerpt(d.span, source, columns, dim, mark)];
   for (const note of d.notes) {
     lines.push(`${other("note")}: ${note.text}`);
-    if (note.span) lines.push(...(note.span.of !== d.span.of ? [`  ${dim("-->")} ${locationOf(note.span, source)}`] : []), ...excerpt(note.span, source, columns, dim, other));
+    if (!note.span) continue;
+    if (note.span.of !== d.span.of) lines.push(arrow(note.span));
+    lines.push(...excerpt(note.span, source, columns, dim, other));
   }
   if (d.help !== undefined) lines.push(`${paint(colour, "1;32")("help")}: ${d.help}`);
   return lines.join("\n");
