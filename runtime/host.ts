@@ -25,8 +25,11 @@ export interface Host {
   readonly cores: number;
   /** Asks the engine to join pairs of 128-bit operations. Called before a `wide` module is compiled. False: it cannot be asked. */
   enableWide(): boolean;
-  /** Compiles with the optimising compiler at once, where the host can ask for it: no slow first steps, and what is checked is what runs. */
-  compile(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  /**
+   * Compiles with the optimising compiler at once, where the host can ask for it: no slow first steps, and what is checked is what
+   * runs. `joined: false`: with no operations joined, whatever was asked before.
+   */
+  compile(bytes: Uint8Array<ArrayBuffer>, joined?: false): WebAssembly.Module;
   /** Starts the workers; resolves when each has its instance. */
   startPool(plan: PoolPlan): Promise<Pool>;
   /** Lets timers and signals in. */

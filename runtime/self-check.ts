@@ -1,15 +1,16 @@
 /**
- * Is a target's code right on this engine? The same entry runs in `candidate` and in the plain `simd` module, on the same
- * memory, and what it leaves must agree. `wide` rests on an experimental pass of V8, so it is used only after this.
+ * Is the joined code right on this engine? `wide` rests on an experimental pass of V8, so it is used only after this: the same
+ * entry runs twice on the same memory, once as compiled with the pass and once as compiled without, and what both leave must be
+ * the same. Operations and their order are the same, so it is not a matter of rounding.
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { instantiate } from "./host.ts";
 import { tensorIn } from "./tensors.ts";
 
-/** At most this much arithmetic: a second or two of plain SIMD. */
+/** At most this much arithmetic: a second or two without joining. */
 const FLOPS = 5e10;
-/** Relative to the largest element: f32 sums in another order, with a wide margin. */
-const TOLERANCE = 2e-3;
+/** Relative to the largest element of a tensor. */
+const TOLERANCE = 1e-6;
 
 /** The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at least a decode step. */
 function entryToCheck(module: ModuleManifest): EntryPlace | undefined {

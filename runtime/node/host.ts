@@ -4,14 +4,17 @@ import v8 from "node:v8";
 import type { Host } from "../host.ts";
 import { startPool } from "./pool.ts";
 
+const JOIN = "experimental-wasm-revectorize";
+
 export const nodeHost: Host = {
   cores: availableParallelism(),
   enableWide() {
-    v8.setFlagsFromString("--experimental-wasm-revectorize");
+    v8.setFlagsFromString(`--${JOIN}`);
     return true;
   },
   // The baseline compiler's code is never joined to 256 bits, and it is what a first call would meet.
-  compile(bytes) {
+  compile(bytes, joined) {
+    if (joined === false) v8.setFlagsFromString(`--no-${JOIN}`);
     v8.setFlagsFromString("--no-liftoff");
     v8.setFlagsFromString("--no-wasm-lazy-compilation");
     try {
@@ -19,6 +22,7 @@ export const nodeHost: Host = {
     } finally {
       v8.setFlagsFromString("--liftoff");
       v8.setFlagsFromString("--wasm-lazy-compilation");
+      if (joined === false) v8.setFlagsFromString(`--${JOIN}`);
     }
   },
   startPool,

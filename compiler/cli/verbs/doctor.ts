@@ -1,7 +1,7 @@
 /** `sinter doctor`: what this machine can do, measured. */
 import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../op.ts";
-import { targetsFor } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/choose-target.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/probe.ts";
@@ -54,7 +54,7 @@ async function examine(): Promise<Health> {
     node: process.versions.node, v8: process.versions.v8, cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores,
     memory: { totalMiB: mib(totalmem()), freeMiB: mib(freemem()) }, threads: threadsSupported(),
     simd: supported("simd"), relaxed: supported("relaxed"), wide: { right: wideRight, ratio }, gflops,
-    target: (await targetsFor(nodeHost))[0]!,
+    target: await bestTarget(nodeHost),
   };
 }
 

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { Model } from "../../2-check/model.ts";
 import { COMPILER_VERSION } from "../../version.ts";
 import { builtinText } from "../../../runtime/builtin-text.ts";
-import { targetsFor } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/choose-target.ts";
 import { encodeText, split, type Split } from "../../../runtime/data.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
@@ -109,11 +109,11 @@ async function prepare(folder: string, { path, model }: CheckedSpec, options: Op
   const tokenizer = await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
   const tokens = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context); // before the compiler's work: it may be too short
   const wanted = targetOption(options);
-  const targets = wanted ? [wanted] : await targetsFor(nodeHost);
+  const target = wanted ?? await bestTarget(nodeHost);
   const began = performance.now();
   const { compileModel } = await import("../../compile.ts"); // a run that goes on needs no compiler
-  const { manifest, files: bundleFiles } = await compileModel(model, { targets, modules: ["train"] }); // it samples too; pages that only training touches cost nothing then
-  if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${targets[0]} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+  const { manifest, files: bundleFiles } = await compileModel(model, { targets: [target], modules: ["train"] }); // it samples too; pages that only training touches cost nothing then
+  if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, target: wanted, compiler: COMPILER_VERSION } as const;
   const run: Run = { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer };
   return { run, data: tokens };
