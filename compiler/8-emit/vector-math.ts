@@ -19,11 +19,11 @@ interface OddRational {
   readonly q: readonly number[];
 }
 
-/** Every constant once; `k4(i)` is the i-th in all four lanes. */
+/** Every constant once. As an immediate offset of a constant address: V8 then knows two loads of it to be one, and joins their users. */
 const constants: number[] = [];
 function k(value: number): string {
   const known = constants.indexOf(value);
-  return `k4(${known >= 0 ? known : constants.push(value) - 1} /* ${value} */)`;
+  return `v128.load32_splat(CONSTANTS, ${4 * (known >= 0 ? known : constants.push(value) - 1)} /* ${value} */)`;
 }
 
 const rationals: readonly OddRational[] = [
@@ -139,7 +139,10 @@ function ln(x: f64): f64 {
 }
 `;
 
-export const vectorMath = `const CONSTANTS = memory.data<f32>([${constants.join(", ")}]);
-// @ts-ignore: decorator
-@inline function k4(i: usize): v128 { return v128.load32_splat(CONSTANTS + 4 * i); }
+/** Where sums and maxima start: eight lanes each. Loads of a pair are joined wherever they stand, constants only within one block of code. */
+const starts = `const ZEROS = memory.data<f32>([${Array(8).fill(0).join(", ")}]);
+const LOWEST = memory.data<f32>([${Array(8).fill("-f32.MAX_VALUE").join(", ")}]);
+`;
+
+export const vectorMath = `${starts}const CONSTANTS = memory.data<f32>([${constants.join(", ")}]);
 ${functions}${ln}`;

@@ -15,11 +15,12 @@ export interface Assembled {
 
 /**
  * asc translates without optimising; these passes of binaryen's do what the kernels need (V8 does the rest): constants and
- * addresses folded, locals merged, dead code gone. asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
+ * addresses folded, locals merged, dead code gone. Common subexpressions: both halves of a pair then use one load of each constant,
+ * and one address; V8 joins no pair of loads around one that may trap. asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
  */
 const PASSES = [
   "remove-unused-brs", "remove-unused-names", "merge-blocks", // @inline functions are labelled blocks: V8 joins no pairs across them
-  "precompute", "optimize-instructions", "simplify-locals", "vacuum", "coalesce-locals", "reorder-locals", "vacuum",
+  "precompute", "optimize-instructions", "local-cse", "simplify-locals", "vacuum", "coalesce-locals", "reorder-locals", "vacuum",
   "remove-unused-brs", "duplicate-function-elimination", "remove-unused-module-elements",
 ];
 

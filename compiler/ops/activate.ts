@@ -22,7 +22,7 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
   backward: (_has, attrs) => [{ op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs }],
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs }) {
-    eachPair(w, C, at.out, (load) => rowOf(attrs).emitValue(load(at.x)));
+    eachPair(w, C, [at.x], at.out, (load) => rowOf(attrs).emitValue(load(at.x)));
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
@@ -44,7 +44,7 @@ export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   },
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs }) {
-    eachPair(w, C, at.d_x, (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`);
+    eachPair(w, C, [at.x, at.d_out], at.d_x, (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`);
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [

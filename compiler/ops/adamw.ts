@@ -45,16 +45,17 @@ export const adamw = defineOp("p[N,L] g[N,L] m[N,L] v[N,L] hyper[H] norm[O] -> p
     if (attrs["decay"]) w.line(`const kept = f32x4.splat(1 - lr * ${h("decay")});`);
     w.line(`const end = <usize>last * ${LINE_BYTES};`);
     w.block(`for (let i = <usize>first * ${LINE_BYTES}; i < end; i += 32)`, () => {
+      for (const t of ["p", "g", "m", "v"] as const) w.line(`const ${t}_i = ${at[t]} + i;`);
       for (const [half, offset] of [["lo", ""], ["hi", ", 16"]]) {
-        w.line(`const g_${half} = f32x4.mul(v128.load(${at.g} + i${offset}), factor), m_old_${half} = v128.load(${at.m} + i${offset});`);
+        w.line(`const g_${half} = f32x4.mul(v128.load(g_i${offset}), factor), m_old_${half} = v128.load(m_i${offset});`);
         w.line(`const m_${half} = madd(new1, f32x4.sub(g_${half}, m_old_${half}), m_old_${half});`);
-        w.line(`const v_${half} = madd(beta2, v128.load(${at.v} + i${offset}), f32x4.mul(new2, f32x4.mul(g_${half}, g_${half})));`);
+        w.line(`const v_${half} = madd(beta2, v128.load(v_i${offset}), f32x4.mul(new2, f32x4.mul(g_${half}, g_${half})));`);
         w.line(`const change_${half} = f32x4.div(f32x4.mul(step, m_${half}), f32x4.add(f32x4.sqrt(f32x4.mul(v_${half}, correction2)), eps));`);
-        const p = `v128.load(${at.p} + i${offset})`;
+        const p = `v128.load(p_i${offset})`;
         w.line(`const p_${half} = f32x4.sub(${attrs["decay"] ? `f32x4.mul(${p}, kept)` : p}, change_${half});`);
       }
-      for (const tensor of ["m", "v", "p"] as const)
-        for (const [half, offset] of [["lo", ""], ["hi", ", 16"]]) w.line(`v128.store(${at[`${tensor}_out`]} + i, ${tensor}_${half}${offset});`);
+      for (const t of ["m", "v", "p"] as const)
+        for (const [half, offset] of [["lo", ""], ["hi", ", 16"]]) w.line(`v128.store(${t}_i, ${t}_${half}${offset}); // in place`);
     });
   },
   sample: (tensor, _d, noise, i) =>

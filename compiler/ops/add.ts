@@ -1,5 +1,6 @@
 /** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
-import { defineOp, rowFloats } from "../op.ts";
+import { defineOp } from "../op.ts";
+import { eachPair } from "./rows.ts";
 
 export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   doc: "out = a + b",
@@ -15,14 +16,7 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   ],
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
-    const rowBytes = rowFloats(C) * 4;
-    w.line(`const end = <usize>last * ${rowBytes};`);
-    w.block(`for (let i = <usize>first * ${rowBytes}; i < end; i += 32)`, () => {
-      w.line(`const lo = f32x4.add(v128.load(${at.a} + i), v128.load(${at.b} + i));`);
-      w.line(`const hi = f32x4.add(v128.load(${at.a} + i, 16), v128.load(${at.b} + i, 16));`);
-      w.line(`v128.store(${at.out} + i, lo);`);
-      w.line(`v128.store(${at.out} + i, hi, 16);`);
-    });
+    eachPair(w, C, [at.a, at.b], at.out, (load) => `f32x4.add(${load(at.a)}, ${load(at.b)})`);
   },
   cases: [{ d: { R: 8, C: 64 } }, { d: { R: 5, C: 40 } }, { d: { R: 1, C: 1 } }, { d: { R: 7, C: 61 } }, { d: { R: 768, C: 512 } }],
 });

@@ -1,6 +1,6 @@
 /** A vector added to every row, and its gradient: sums over rows. */
 import { defineOp } from "../op.ts";
-import { columnSums, columnTasks, eachRow, eachVector, rowBytes, sumTree } from "./rows.ts";
+import { columnSums, columnTasks, eachRow, writeRow } from "./rows.ts";
 
 export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
   doc: "out[r,n] = x[r,n] + bias[n]",
@@ -17,7 +17,7 @@ export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
   tasks: ({ R }) => R,
   emit(w, at, { N }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, N, () =>
-      eachVector(w, N, (v) => w.line(v.store("out_r", `f32x4.add(${v.load("x_r")}, ${v.load(at.bias)})`))));
+      writeRow(w, N, ["x_r", at.bias], "out_r", (v) => `f32x4.add(${v.load("x_r")}, ${v.load(at.bias)})`));
   },
   cases: [{ d: { R: 5, N: 61 } }, { d: { R: 3, N: 48 } }, { d: { R: 1, N: 1 } }, { d: { R: 4, N: 17 } }, { d: { R: 2048, N: 384 } }],
 });
@@ -36,9 +36,7 @@ export const bias_backward = defineOp("d_out[R,N] -> d_bias[N]", {
   },
   tasks: ({ N }) => columnTasks(N),
   emit(w, at, { R, N }) {
-    columnSums(w, R, 4,
-      (k) => [`const row${k} = ${at.d_out} + (r + ${k}) * ${rowBytes(N)};`],
-      { [at.d_bias]: (rows, half) => sumTree(rows.map((k) => `v128.load(row${k} + i${half})`)) });
+    columnSums(w, { R, C: N }, [at.d_out], () => [], { [at.d_bias]: (_k, load) => load(at.d_out) });
   },
   cases: [{ d: { R: 5, N: 61 } }, { d: { R: 8, N: 48 } }, { d: { R: 1, N: 1 } }, { d: { R: 3, N: 17 } }, { d: { R: 2048, N: 1536 } }],
 });

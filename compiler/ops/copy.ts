@@ -13,7 +13,7 @@ export const copy = defineOp("x[R,C] -> out[R,C]", {
   backward: () => [{ op: "copy", ins: { x: "d_out" }, outs: { out: "d_x" } }],
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
-    eachPair(w, C, at.out, (load) => load(at.x));
+    eachPair(w, C, [at.x], at.out, (load) => load(at.x));
   },
   cases: [{ d: { R: 7, C: 61 } }, { d: { R: 8, C: 64 } }, { d: { R: 1, C: 1 } }, { d: { R: 2048, C: 384 } }],
 });

@@ -10,7 +10,7 @@
 import { hyper as hyperIndex } from "../control.ts";
 import { defineOp, type Attrs } from "../op.ts";
 import type { Writer } from "../writer.ts";
-import { accumulators, eachRow, eachVector, maxOf, padVector, rowBytes, sumOf } from "./rows.ts";
+import { accumulators, eachRow, maxOf, padVector, readRow, rowBytes, sumOf, writeRow, type Vector } from "./rows.ts";
 
 interface Places {
   readonly logits: string;
@@ -30,22 +30,20 @@ function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonl
       if (d_logits) w.line(`memory.fill(d_r, 0, ${rowBytes(V)});`);
       w.line("continue;");
     });
-    accumulators(w, "m", "f32x4.splat(-f32.MAX_VALUE)");
-    eachVector(w, V, (v) => v.inside !== "none" && w.line(`m${v.j} = f32x4.pmax(m${v.j}, ${v.keep(v.load("x_r"), "f32x4.splat(-f32.MAX_VALUE)")});`));
+    accumulators(w, "m", "LOWEST");
+    readRow(w, V, ["x_r"], (v) => w.line(`m${v.j} = f32x4.pmax(m${v.j}, ${v.keep(v.load("x_r"), "f32x4.splat(-f32.MAX_VALUE)")});`));
     w.line(`const most = ${maxOf("m")}, most4 = f32x4.splat(most);`);
     if (losses) w.line("const wanted = load<f32>(x_r + (<usize>target << 2)) - most;");
     accumulators(w, "s");
-    eachVector(w, V, (v) => {
-      if (v.inside === "none") return void (d_logits && w.line(v.store("d_r", "ZERO")));
-      w.line(`const e${v.j} = ${v.keep(`exp4(f32x4.sub(${v.load("x_r")}, most4))`)};`);
-      w.line(`s${v.j} = f32x4.add(s${v.j}, e${v.j});`);
-      if (d_logits) w.line(v.store("d_r", `e${v.j}`));
-    });
+    const power = (v: Vector): string => v.keep(`exp4(f32x4.sub(${v.load("x_r")}, most4))`);
+    const add = (v: Vector, e: string): void => w.line(`s${v.j} = f32x4.add(s${v.j}, ${e});`);
+    if (d_logits) writeRow(w, V, ["x_r"], "d_r", power, (v) => add(v, `y${v.j}`));
+    else readRow(w, V, ["x_r"], (v) => add(v, power(v)));
     w.line(`const sum = ${sumOf("s")};`);
     if (losses) w.line(`store<f32>(${losses} + (<usize>r << 2), <f32>ln(sum) - wanted);`);
     if (d_logits) {
       w.line("const share4 = f32x4.splat(scale / sum);");
-      eachVector(w, V, (v) => v.inside !== "none" && w.line(v.store("d_r", `f32x4.mul(${v.load("d_r")}, share4)`)));
+      writeRow(w, V, [], "d_r", (v) => `f32x4.mul(${v.load("d_r")}, share4)`);
       w.line("store<f32>(d_r + (<usize>target << 2), load<f32>(d_r + (<usize>target << 2)) - scale);");
     }
   });

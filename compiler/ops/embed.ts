@@ -7,7 +7,7 @@
  * place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out zero.
  */
 import { defineOp } from "../op.ts";
-import { columnTasks, eachRow, eachVector, LINE_BYTES, rowBytes } from "./rows.ts";
+import { columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "./rows.ts";
 
 const token = (d: Readonly<Record<"V", number>>, noise: number): number => Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
 
@@ -37,7 +37,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
       });
       w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
       if (has("positions")) w.line(`const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`);
-      eachVector(w, C, (v) => w.line(v.store("out_r", has("positions") ? `f32x4.add(${v.load("table_r")}, ${v.load("position_r")})` : v.load("table_r"))));
+      writeRow(w, C, ["table_r", ...(has("positions") ? ["position_r"] : [])], "out_r", (v) => (has("positions") ? `f32x4.add(${v.load("table_r")}, ${v.load("position_r")})` : v.load("table_r")));
     });
   },
   sample: (tensor, d, noise, i) => (tensor === "tokens" ? token(d, noise()) : tensor !== "place" ? noise() : i === 0 ? d.X - d.R : Math.ceil(d.R / 2)),
@@ -70,10 +70,11 @@ export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]",
     w.block(`for (let r: usize = 0; r < ${R}; r++)`, () => {
       w.line(`const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r = ${at.d_out} + r * ${bytes};`);
       w.block("for (let i = from; i < to; i += 32)", () => {
-        w.line("const lo = f32x4.add(v128.load(table_r + i), v128.load(d_out_r + i));");
-        w.line("const hi = f32x4.add(v128.load(table_r + i, 16), v128.load(d_out_r + i, 16));");
-        w.line("v128.store(table_r + i, lo);");
-        w.line("v128.store(table_r + i, hi, 16);");
+        w.line("const table_i = table_r + i, d_out_i = d_out_r + i;");
+        w.line("const lo = f32x4.add(v128.load(table_i), v128.load(d_out_i));");
+        w.line("const hi = f32x4.add(v128.load(table_i, 16), v128.load(d_out_i, 16));");
+        w.line("v128.store(table_i, lo);");
+        w.line("v128.store(table_i, hi, 16);");
       });
     });
   },
@@ -102,11 +103,11 @@ export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
   emit(w, at, { R, C, X }, { attrs }) {
     const T = attrs["context"] as number, bytes = rowBytes(C);
     w.block("for (let t = <usize>first; t < <usize>last; t++)", () => {
-      w.line(`const position = ${at.d_positions} + t * ${bytes};`);
+      w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);
       w.line(`if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes}); // and positions that no sequence reaches`);
       w.block(`for (let r = t; r < ${R}; r += ${T})`, () => {
         w.line(`const d_out_r = ${at.d_out} + r * ${bytes};`);
-        eachVector(w, C, (v) => w.line(v.store("position", `f32x4.add(${v.load("position")}, ${v.load("d_out_r")})`)));
+        writeRow(w, C, ["d_out_r"], "position_r", (v) => `f32x4.add(${v.load("position_r")}, ${v.load("d_out_r")})`);
       });
     });
   },

@@ -3,7 +3,7 @@
  * Chunks do not depend on the number of workers, nor does the sum. N lines of L = 16 floats: the region of all gradients.
  */
 import { defineOp } from "../op.ts";
-import { LINE_BYTES, padVector, sumOf } from "./rows.ts";
+import { accumulators, LINE_BYTES, padVector, sumOf } from "./rows.ts";
 
 /** Lines of a chunk: 64 KiB. */
 export const GRAD_NORM_CHUNK = 1024;
@@ -26,7 +26,7 @@ export const grad_norm = defineOp("g[N,L] -> partial[S]", {
       w.line("let sum: f64 = 0;");
       w.block("while (at < chunkEnd)", () => {
         w.line(`const blockEnd = min<usize>(chunkEnd, at + ${BLOCK * LINE_BYTES});`);
-        w.line(`let q0 = ZERO, q1 = ZERO, q2 = ZERO, q3 = ZERO;`);
+        accumulators(w, "q");
         w.block(`for (; at < blockEnd; at += ${LINE_BYTES})`, () => {
           for (const j of [0, 1, 2, 3]) w.line(`const g${j} = v128.load(at, ${16 * j});`);
           for (const j of [0, 1, 2, 3]) w.line(`q${j} = madd(g${j}, g${j}, q${j});`);

@@ -7,7 +7,7 @@
  * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, columnSums, columnTasks, eachRow, eachVector, padVector, rowBytes, sumOf, sumTree } from "./rows.ts";
+import { accumulators, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 
@@ -39,19 +39,18 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
   emit(w, at, { R, C }, { attrs, has }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {
       accumulators(w, "s");
-      eachVector(w, C, (v) => w.line(`s${v.j} = f32x4.add(s${v.j}, ${v.load("x_r")});`));
+      readRow(w, C, ["x_r"], (v) => w.line(`s${v.j} = f32x4.add(s${v.j}, ${v.load("x_r")});`));
       w.line(`const mean_r = ${sumOf("s")} * <f32>${1 / C}, mean4 = f32x4.splat(mean_r);`);
       accumulators(w, "q");
-      eachVector(w, C, (v) => {
-        if (v.inside === "none") return;
+      readRow(w, C, ["x_r"], (v) => {
         w.line(`const d${v.j} = ${v.keep(`f32x4.sub(${v.load("x_r")}, mean4)`)};`);
         w.line(`q${v.j} = madd(d${v.j}, d${v.j}, q${v.j});`);
       });
       w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
-      eachVector(w, C, (v) => {
+      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
         const n = `f32x4.mul(f32x4.sub(${v.load("x_r")}, mean4), rstd4)`;
         const scaled = has("w") && has("b") ? `madd(${n}, ${v.load(at.w)}, ${v.load(at.b)})` : has("w") ? `f32x4.mul(${n}, ${v.load(at.w)})` : has("b") ? `f32x4.add(${n}, ${v.load(at.b)})` : n;
-        w.line(v.store("out_r", v.keep(scaled)));
+        return v.keep(scaled);
       });
       if (has("mean")) w.line(`store<f32>(${at.mean} + (<usize>r << 2), mean_r);`);
       if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
@@ -91,18 +90,19 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
     eachRow(w, { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x }, C, () => {
       w.line(`const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
       const g = (load: (row: string) => string): string => (has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r"));
+      const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
       accumulators(w, "sum");
       accumulators(w, "dot");
-      eachVector(w, C, (v) => { // in the padding g = 0
+      readRow(w, C, ["x_r", ...gRows], (v) => { // in the padding g = 0
         w.line(`const g${v.j} = ${g(v.load)};`);
         w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
         w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);
       });
       w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
       w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
-      eachVector(w, C, (v) => {
+      writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
         const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
-        w.line(v.store("d_x_r", v.keep(has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`)));
+        return v.keep(has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`);
       });
     });
   },
@@ -132,16 +132,12 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
   },
   tasks: ({ C }) => columnTasks(C),
   emit(w, at, { R, C }, { has }) {
-    const d = (k: number, half: string): string => `v128.load(d_out${k} + i${half})`;
-    const n = (k: number, half: string): string => `f32x4.mul(f32x4.sub(v128.load(x${k} + i${half}), mean${k}), rstd${k})`;
-    columnSums(w, R, 4,
-      (k) => [
-        `const x${k} = ${at.x} + (r + ${k}) * ${rowBytes(C)}, d_out${k} = ${at.d_out} + (r + ${k}) * ${rowBytes(C)};`,
-        ...(has("d_w") ? [`const mean${k} = v128.load32_splat(${at.mean} + (r << 2), ${4 * k}), rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
-      ],
+    type Load = (tensor: string) => string;
+    columnSums(w, { R, C }, has("d_w") ? [at.x, at.d_out] : [at.d_out],
+      (k) => (has("d_w") ? [`const mean${k} = v128.load32_splat(${at.mean} + (r << 2), ${4 * k}), rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
       {
-        ...(has("d_w") && { [at.d_w]: (rows: readonly number[], half: string) => sumTree(rows.map((k) => `f32x4.mul(${d(k, half)}, ${n(k, half)})`)) }),
-        ...(has("d_b") && { [at.d_b]: (rows: readonly number[], half: string) => sumTree(rows.map((k) => d(k, half))) }),
+        ...(has("d_w") && { [at.d_w]: (k: number, load: Load) => `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))` }),
+        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
       });
   },
   sample: (tensor, _d, noise) => statistic(tensor, noise),

@@ -5,7 +5,7 @@
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, columnSums, columnTasks, eachRow, eachVector, padVector, rowBytes, sumOf, sumTree } from "./rows.ts";
+import { accumulators, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
@@ -31,14 +31,14 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   emit(w, at, { R, C }, { attrs, has }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {
       accumulators(w, "q");
-      eachVector(w, C, (v) => {
+      readRow(w, C, ["x_r"], (v) => {
         w.line(`const x${v.j} = ${v.load("x_r")};`);
         w.line(`q${v.j} = madd(x${v.j}, x${v.j}, q${v.j});`);
       });
       w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
-      eachVector(w, C, (v) => { // w, b and x are zero in the padding
+      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => { // w, b and x are zero in the padding
         const n = `f32x4.mul(${v.load("x_r")}, rstd4)`;
-        w.line(v.store("out_r", has("w") && has("b") ? `madd(${n}, ${v.load(at.w)}, ${v.load(at.b)})` : has("w") ? `f32x4.mul(${n}, ${v.load(at.w)})` : has("b") ? `f32x4.add(${n}, ${v.load(at.b)})` : n));
+        return has("w") && has("b") ? `madd(${n}, ${v.load(at.w)}, ${v.load(at.b)})` : has("w") ? `f32x4.mul(${n}, ${v.load(at.w)})` : has("b") ? `f32x4.add(${n}, ${v.load(at.b)})` : n;
       });
       if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
     });
@@ -73,12 +73,13 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
     eachRow(w, { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x }, C, () => {
       w.line(`const rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
       const g = (load: (row: string) => string): string => (has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r"));
+      const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
       accumulators(w, "dot");
-      eachVector(w, C, (v) => w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`));
+      readRow(w, C, ["x_r", ...gRows], (v) => w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`));
       w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
-      eachVector(w, C, (v) => {
+      writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
         const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
-        w.line(v.store("d_x_r", has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`));
+        return has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`;
       });
     });
   },
@@ -108,16 +109,12 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
   },
   tasks: ({ C }) => columnTasks(C),
   emit(w, at, { R, C }, { has }) {
-    const d = (k: number, half: string): string => `v128.load(d_out${k} + i${half})`;
-    const n = (k: number, half: string): string => `f32x4.mul(v128.load(x${k} + i${half}), rstd${k})`;
-    columnSums(w, R, 4,
-      (k) => [
-        `const x${k} = ${at.x} + (r + ${k}) * ${rowBytes(C)}, d_out${k} = ${at.d_out} + (r + ${k}) * ${rowBytes(C)};`,
-        ...(has("d_w") ? [`const rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
-      ],
+    type Load = (tensor: string) => string;
+    columnSums(w, { R, C }, has("d_w") ? [at.x, at.d_out] : [at.d_out],
+      (k) => (has("d_w") ? [`const rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
       {
-        ...(has("d_w") && { [at.d_w]: (rows: readonly number[], half: string) => sumTree(rows.map((k) => `f32x4.mul(${d(k, half)}, ${n(k, half)})`)) }),
-        ...(has("d_b") && { [at.d_b]: (rows: readonly number[], half: string) => sumTree(rows.map((k) => d(k, half))) }),
+        ...(has("d_w") && { [at.d_w]: (k: number, load: Load) => `f32x4.mul(${load(at.d_out)}, f32x4.mul(${load(at.x)}, rstd${k}))` }),
+        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
       });
   },
   sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
