@@ -14,6 +14,7 @@ import type { Target } from "../compiler/op.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
 import { SinterError } from "./errors.ts";
 import { writeAtomically, writeText, type Files } from "./files.ts";
+import { sha256 } from "./sha256.ts";
 import { byteTokenizer } from "./tokenizers/bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./tokenizers/characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./tokenizers/gpt2.ts";
@@ -28,6 +29,8 @@ export interface RunRecord {
   /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
   readonly data: { readonly path: string | undefined; readonly sha256: string };
   readonly settings: TrainSettings;
+  /** sha256 of bundle/manifest.json, which holds the hashes of the modules and every address. */
+  readonly manifest: string;
   /** The target that it began on; undefined: to be chosen when it begins. */
   readonly target?: Target | undefined;
   readonly compiler: string;
@@ -62,7 +65,7 @@ export async function openRun(files: Files, folder: string): Promise<Run> {
   if (!(await files.exists(folder))) throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
   if (!(await holdsRun(files, folder))) throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
   const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
-  const bundle = await readBundle(files, `${folder}/bundle`);
+  const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
   return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer) };
 }
 
@@ -76,10 +79,12 @@ function parseRecord(text: string, from: string): RunRecord {
   }
 }
 
-/** A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names. */
-export async function readBundle(files: Files, folder: string): Promise<Bundle> {
+/** A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names. `hash`: the manifest's, where it is known. */
+export async function readBundle(files: Files, folder: string, hash?: string): Promise<Bundle> {
   const path = `${folder}/manifest.json`;
-  const manifest = parseManifest(await readText(files, path), path);
+  const bytes = await files.read(path);
+  if (hash !== undefined && (await sha256(bytes)) !== hash) throw new SinterError("corrupt", `${path} is not the one that the run began with: its hash differs`, "Restore it from a copy, or train again into another folder.");
+  const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
   for (const module of Object.values(manifest.modules))
     for (const { file } of Object.values(module.wasm)) {

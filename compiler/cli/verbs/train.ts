@@ -114,7 +114,7 @@ async function prepare(folder: string, { path, model }: CheckedSpec, options: Op
   const { compileModel } = await import("../../compile.ts"); // a run that goes on needs no compiler
   const { manifest, files: bundleFiles } = await compileModel(model, { targets: [target], modules: ["train"] }); // it samples too; pages that only training touches cost nothing then
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
-  const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, target: wanted, compiler: COMPILER_VERSION } as const;
+  const record = { version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, manifest: await sha256(bundleFiles.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION } as const;
   const run: Run = { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer };
   return { run, data: tokens };
 }
