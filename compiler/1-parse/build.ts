@@ -147,7 +147,7 @@ function whyBad(text: string): string {
   if (/^\d[\d_]*[kKmMbBgGtT]$/.test(text)) return "write the zeros out";
   if (/^0[xXbBoO]/.test(text)) return "numbers are decimal";
   if (/_/.test(text) && /^[\d_.]+$/.test(text)) return "a `_` stands between two digits";
-  if (/\.$/.test(text)) return "a digit must follow the point";
+  if (text.endsWith(".")) return "a digit must follow the point";
   return "names begin with a letter, and numbers hold digits only";
 }
 

@@ -34,5 +34,5 @@ export function positionOf(text: string, offset: number): Position {
     line++;
     lineStart = next;
   }
-  return { line, column: [...text.slice(lineStart, at)].length + 1, text: text.slice(lineStart, lineEnd), lineStart };
+  return { line, column: Array.from(text.slice(lineStart, at)).length + 1, text: text.slice(lineStart, lineEnd), lineStart };
 }
