@@ -53,7 +53,7 @@ test(`${COUNT} mutants`, { timeout: 600_000 }, () => {
     const { models, diagnostics } = checkSource(text);
     let ms = performance.now() - start;
     // a pause of the machine is not a slow check: what is slow is slow again
-    for (let again = 0; again < 3 && ms >= LIMIT_MS; again++) {
+    for (let again = 0; again < 10 && ms >= LIMIT_MS; again++) {
       const restart = performance.now();
       checkSource(text);
       ms = Math.min(ms, performance.now() - restart);
