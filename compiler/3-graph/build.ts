@@ -15,8 +15,13 @@ export type Job =
   | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
   | { readonly entry: "prefill" | "decode"; readonly rows: number };
 
-/** GPT-2's initialisation (Radford et al. 2019): N(0, 0.02), residual projections divided by √(residual blocks in the model). */
-const STD = 0.02;
+/**
+ * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual projections divided by
+ * √(residual blocks in the model). Narrower models get 0.02 · √(768 / width), the same scale per sum of `width` terms: at width 128
+ * that is worth 0.15 of loss after 2000 steps (bench/EXPERIMENTS.md).
+ */
+const STD = 0.02, STD_WIDTH = 768;
+const initialStd = (b: Builder): number => STD * Math.sqrt(Math.max(1, STD_WIDTH / b.model.sizes.width));
 
 interface Builder {
   readonly model: Model;
@@ -78,8 +83,8 @@ const place = (b: Builder): Ref => input(b, "place", [2], "i32"); // [start, row
 function embedSection(b: Builder): Section {
   const { vocab, context, width } = b.model.sizes;
   const tokens = input(b, "tokens", [b.rows], "i32");
-  const table = parameter(b, "token_embedding.weight", [vocab, width], { kind: "normal", std: STD });
-  const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: STD }) : undefined;
+  const table = parameter(b, "token_embedding.weight", [vocab, width], { kind: "normal", std: initialStd(b) });
+  const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) }) : undefined;
   const x = activation(b, "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
@@ -142,13 +147,13 @@ function part(b: Builder, p: Part, x: Ref): Ref {
     case "rmsnorm": return norm(b, p, x, rows);
     case "attention": return attention(b, p, x, rows);
     case "mlp": {
-      const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, STD);
+      const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
       const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
       emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
       return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
     case "linear":
-      return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, STD, outputName(b, p));
+      return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
   }
 }
 
@@ -156,12 +161,12 @@ function part(b: Builder, p: Part, x: Ref): Ref {
 const partName = (b: Builder, p: Part, inner?: string): string => [...(b.layered ? [] : ["output"]), p.name, ...(inner ? [inner] : [])].join(".");
 const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
 
-/** 0.02 / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
+/** initialStd / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
 function residualStd(b: Builder): number {
   const count = (e: Expression): number =>
     e.kind === "value" ? 0 : e.kind === "add" ? count(e.left) + count(e.right) : (e.part.part === "attention" || e.part.part === "mlp" ? 1 : 0) + count(e.input);
   const blocks = b.model.layer.reduce((sum, a) => sum + count(a.value), 0);
-  return STD / Math.sqrt(Math.max(1, blocks * b.model.sizes.layers));
+  return initialStd(b) / Math.sqrt(Math.max(1, blocks * b.model.sizes.layers));
 }
 
 function linear(b: Builder, name: string, x: Ref, rows: number, K: number, N: number, bias: boolean, std: number, outName = `${name}.out`): Ref {
@@ -200,7 +205,7 @@ function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x
 
 function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
-  const qkv = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, STD);
+  const qkv = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b));
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim };
   if (isExtending(b)) {

@@ -90,7 +90,7 @@ function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[
   const loops = section.times > 1;
   const body = (): void => {
     for (const [k, call] of section.calls.entries()) {
-      if (meet[k]) w.line("barrier();");
+      if (meet[k] && !(loops && k === 0)) w.line("barrier();");
       emitCall(w, call, loops, kernels, addressOf);
     }
     if (loops) w.line("barrier();");
@@ -99,6 +99,7 @@ function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[
   w.line(`// ${section.name}`);
   if (section.onUpdate) return w.block(`if (load<i32>(${control.update}) != 0)`, body);
   if (!loops) return body();
+  if (meet[0]) w.line("barrier();"); // once: an iteration ends with one of its own
   w.block(section.order === "up" ? `for (let i: usize = 0; i < ${section.times}; i++)` : `for (let i: usize = ${section.times - 1}; <isize>i >= 0; i--)`, body);
 }
 

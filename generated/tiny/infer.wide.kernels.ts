@@ -56,134 +56,134 @@ function barrier(): void {
   if (atomic.load<i32>(192) != 0) unreachable();
 }
 
+const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
+const LOWEST = memory.data<f32>([-f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE, -f32.MAX_VALUE]);
 const CONSTANTS = memory.data<f32>([88.376, -87.336, 1.44269504, 12582912, -0.00021219444, 0.693359375, 0.00831252, 0.04189016, 0.16667115, 0.49999231, 1, 1.33546223e-8, 0.0000206090535, 0.00349558634, 0.133810237, 7.77654179e-7, 0.000328563183, 0.0258769747, 0.467143387, 2.29311574e-8, 0.0000063015882, 0.000164573605, 0.00465148129, 0.0334588774, 0.398942262, 0.00000119902813, 0.0000721669785, 0.00186064513, 0.0284161214, 0.250535369, 1.90885174e-7, 0.0000358505822, 0.0000241841608, 0.0142091746, -0.0307434499, 0.797884524, 0.00000888748036, 0.000193519882, 0.00352876284, 0.0410646982, 0.294805676, 0.00000451135566, 0.000164921788, 0.00368904741, 0.0368174389, 0.398942024, 4.37977121e-7, 0.000072806266, 0.00143586122, 0.0271921027, 0.259775519, 1.05333942e-9, -5.10481506e-8, 0.0000288742576, -0.000267330441, 0.0132994847, -0.0475497991, 0.79788518, 0.00000475022216, 0.000115915936, 0.00180132338, 0.0321916007, 0.275394678, -9, 9, 1.41421356, -5.5, 5.5, 0.5, -6, 6, -5, 5, -5.4, 5.4]);
-// @ts-ignore: decorator
-@inline function k4(i: usize): v128 { return v128.load32_splat(CONSTANTS + 4 * i); }
 /** e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ 1 + r + r²·q(r) (Cody & Waite 1980). */
 // @ts-ignore: decorator
 @inline function exp4(x: v128): v128 {
-  const c = f32x4.pmax(f32x4.pmin(x, k4(0 /* 88.376 */)), k4(1 /* -87.336 */));
-  const t = madd(c, k4(2 /* 1.44269504 */), k4(3 /* 12582912 */)); // + 1.5·2²³: the low bits of t are n = round(x / ln2)
-  const n = f32x4.sub(t, k4(3 /* 12582912 */));
-  const r = nmadd(n, k4(4 /* -0.00021219444 */), nmadd(n, k4(5 /* 0.693359375 */), c));
-  let q = k4(6 /* 0.00831252 */);
-  q = madd(q, r, k4(7 /* 0.04189016 */));
-  q = madd(q, r, k4(8 /* 0.16667115 */));
-  q = madd(q, r, k4(9 /* 0.49999231 */));
-  const y = f32x4.add(madd(q, f32x4.mul(r, r), r), k4(10 /* 1 */));
-  return v128.andnot(i32x4.add(y, i32x4.shl(t, 23)), f32x4.lt(x, k4(1 /* -87.336 */)));
+  const c = f32x4.pmax(f32x4.pmin(x, v128.load32_splat(CONSTANTS, 0 /* 88.376 */)), v128.load32_splat(CONSTANTS, 4 /* -87.336 */));
+  const t = madd(c, v128.load32_splat(CONSTANTS, 8 /* 1.44269504 */), v128.load32_splat(CONSTANTS, 12 /* 12582912 */)); // + 1.5·2²³: the low bits of t are n = round(x / ln2)
+  const n = f32x4.sub(t, v128.load32_splat(CONSTANTS, 12 /* 12582912 */));
+  const r = nmadd(n, v128.load32_splat(CONSTANTS, 16 /* -0.00021219444 */), nmadd(n, v128.load32_splat(CONSTANTS, 20 /* 0.693359375 */), c));
+  let q = v128.load32_splat(CONSTANTS, 24 /* 0.00831252 */);
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 28 /* 0.04189016 */));
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 32 /* 0.16667115 */));
+  q = madd(q, r, v128.load32_splat(CONSTANTS, 36 /* 0.49999231 */));
+  const y = f32x4.add(madd(q, f32x4.mul(r, r), r), v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  return v128.andnot(i32x4.add(y, i32x4.shl(t, 23)), f32x4.lt(x, v128.load32_splat(CONSTANTS, 4 /* -87.336 */)));
 }
 /** tanh x,  |x| ≤ 9 */
 // @ts-ignore: decorator
 @inline function tanh_core4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = k4(11 /* 1.33546223e-8 */);
-  p = madd(p, s, k4(12 /* 0.0000206090535 */));
-  p = madd(p, s, k4(13 /* 0.00349558634 */));
-  p = madd(p, s, k4(14 /* 0.133810237 */));
-  p = madd(p, s, k4(10 /* 1 */));
-  let q = k4(15 /* 7.77654179e-7 */);
-  q = madd(q, s, k4(16 /* 0.000328563183 */));
-  q = madd(q, s, k4(17 /* 0.0258769747 */));
-  q = madd(q, s, k4(18 /* 0.467143387 */));
-  q = madd(q, s, k4(10 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 44 /* 1.33546223e-8 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 48 /* 0.0000206090535 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 52 /* 0.00349558634 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 56 /* 0.133810237 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
+  let q = v128.load32_splat(CONSTANTS, 60 /* 7.77654179e-7 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 64 /* 0.000328563183 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 68 /* 0.0258769747 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 72 /* 0.467143387 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** Φ(x) − ½,  |x| ≤ 5.5 */
 // @ts-ignore: decorator
 @inline function half_cdf4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = k4(19 /* 2.29311574e-8 */);
-  p = madd(p, s, k4(20 /* 0.0000063015882 */));
-  p = madd(p, s, k4(21 /* 0.000164573605 */));
-  p = madd(p, s, k4(22 /* 0.00465148129 */));
-  p = madd(p, s, k4(23 /* 0.0334588774 */));
-  p = madd(p, s, k4(24 /* 0.398942262 */));
-  let q = k4(25 /* 0.00000119902813 */);
-  q = madd(q, s, k4(26 /* 0.0000721669785 */));
-  q = madd(q, s, k4(27 /* 0.00186064513 */));
-  q = madd(q, s, k4(28 /* 0.0284161214 */));
-  q = madd(q, s, k4(29 /* 0.250535369 */));
-  q = madd(q, s, k4(10 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 76 /* 2.29311574e-8 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 80 /* 0.0000063015882 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 84 /* 0.000164573605 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 88 /* 0.00465148129 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 92 /* 0.0334588774 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 96 /* 0.398942262 */));
+  let q = v128.load32_splat(CONSTANTS, 100 /* 0.00000119902813 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 104 /* 0.0000721669785 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 108 /* 0.00186064513 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 112 /* 0.0284161214 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 116 /* 0.250535369 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** Φ(x) + xφ(x) − ½,  |x| ≤ 6 */
 // @ts-ignore: decorator
 @inline function half_gelu_slope4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = k4(30 /* 1.90885174e-7 */);
-  p = madd(p, s, k4(31 /* 0.0000358505822 */));
-  p = madd(p, s, k4(32 /* 0.0000241841608 */));
-  p = madd(p, s, k4(33 /* 0.0142091746 */));
-  p = madd(p, s, k4(34 /* -0.0307434499 */));
-  p = madd(p, s, k4(35 /* 0.797884524 */));
-  let q = k4(36 /* 0.00000888748036 */);
-  q = madd(q, s, k4(37 /* 0.000193519882 */));
-  q = madd(q, s, k4(38 /* 0.00352876284 */));
-  q = madd(q, s, k4(39 /* 0.0410646982 */));
-  q = madd(q, s, k4(40 /* 0.294805676 */));
-  q = madd(q, s, k4(10 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 120 /* 1.90885174e-7 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 124 /* 0.0000358505822 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 128 /* 0.0000241841608 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 132 /* 0.0142091746 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 136 /* -0.0307434499 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 140 /* 0.797884524 */));
+  let q = v128.load32_splat(CONSTANTS, 144 /* 0.00000888748036 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 148 /* 0.000193519882 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 152 /* 0.00352876284 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 156 /* 0.0410646982 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 160 /* 0.294805676 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** ½ tanh u,  u = √(2/π)(x + 0.044715x³),  |x| ≤ 5 */
 // @ts-ignore: decorator
 @inline function half_gate4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = k4(41 /* 0.00000451135566 */);
-  p = madd(p, s, k4(42 /* 0.000164921788 */));
-  p = madd(p, s, k4(43 /* 0.00368904741 */));
-  p = madd(p, s, k4(44 /* 0.0368174389 */));
-  p = madd(p, s, k4(45 /* 0.398942024 */));
-  let q = k4(46 /* 4.37977121e-7 */);
-  q = madd(q, s, k4(47 /* 0.000072806266 */));
-  q = madd(q, s, k4(48 /* 0.00143586122 */));
-  q = madd(q, s, k4(49 /* 0.0271921027 */));
-  q = madd(q, s, k4(50 /* 0.259775519 */));
-  q = madd(q, s, k4(10 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 164 /* 0.00000451135566 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 168 /* 0.000164921788 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 172 /* 0.00368904741 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 176 /* 0.0368174389 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 180 /* 0.398942024 */));
+  let q = v128.load32_splat(CONSTANTS, 184 /* 4.37977121e-7 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 188 /* 0.000072806266 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 192 /* 0.00143586122 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 196 /* 0.0271921027 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 200 /* 0.259775519 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** ½ tanh u + ½xu′ / cosh² u,  u = √(2/π)(x + 0.044715x³),  |x| ≤ 5.4 */
 // @ts-ignore: decorator
 @inline function half_gelu_tanh_slope4(x: v128): v128 {
   const s = f32x4.mul(x, x);
-  let p = k4(51 /* 1.05333942e-9 */);
-  p = madd(p, s, k4(52 /* -5.10481506e-8 */));
-  p = madd(p, s, k4(53 /* 0.0000288742576 */));
-  p = madd(p, s, k4(54 /* -0.000267330441 */));
-  p = madd(p, s, k4(55 /* 0.0132994847 */));
-  p = madd(p, s, k4(56 /* -0.0475497991 */));
-  p = madd(p, s, k4(57 /* 0.79788518 */));
-  let q = k4(58 /* 0.00000475022216 */);
-  q = madd(q, s, k4(59 /* 0.000115915936 */));
-  q = madd(q, s, k4(60 /* 0.00180132338 */));
-  q = madd(q, s, k4(61 /* 0.0321916007 */));
-  q = madd(q, s, k4(62 /* 0.275394678 */));
-  q = madd(q, s, k4(10 /* 1 */));
+  let p = v128.load32_splat(CONSTANTS, 204 /* 1.05333942e-9 */);
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 208 /* -5.10481506e-8 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 212 /* 0.0000288742576 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 216 /* -0.000267330441 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 220 /* 0.0132994847 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 224 /* -0.0475497991 */));
+  p = madd(p, s, v128.load32_splat(CONSTANTS, 228 /* 0.79788518 */));
+  let q = v128.load32_splat(CONSTANTS, 232 /* 0.00000475022216 */);
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 236 /* 0.000115915936 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 240 /* 0.00180132338 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 244 /* 0.0321916007 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 248 /* 0.275394678 */));
+  q = madd(q, s, v128.load32_splat(CONSTANTS, 40 /* 1 */));
   return f32x4.div(f32x4.mul(x, p), q);
 }
 /** tanh x. Relative error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function tanh4(x: v128): v128 {
-  const lo = f32x4.pmax(x, k4(63 /* -9 */));
-  return tanh_core4(f32x4.pmin(lo, k4(64 /* 9 */)));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 252 /* -9 */));
+  return tanh_core4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 256 /* 9 */)));
 }
 /** erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function erf4(z: v128): v128 {
-  const x = f32x4.mul(z, k4(65 /* 1.41421356 */));
-  const lo = f32x4.pmax(x, k4(66 /* -5.5 */));
-  const h = half_cdf4(f32x4.pmin(lo, k4(67 /* 5.5 */)));
+  const x = f32x4.mul(z, v128.load32_splat(CONSTANTS, 260 /* 1.41421356 */));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 264 /* -5.5 */));
+  const h = half_cdf4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 268 /* 5.5 */)));
   return f32x4.add(h, h);
 }
 /** σ(x) = 1 / (1 + e^−x). Relative error ≤ 5e-7 on −87…∞. */
 // @ts-ignore: decorator
-@inline function sigmoid4(x: v128): v128 { return f32x4.div(k4(10 /* 1 */), f32x4.add(exp4(f32x4.neg(x)), k4(10 /* 1 */))); }
+@inline function sigmoid4(x: v128): v128 { return f32x4.div(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.add(exp4(f32x4.neg(x)), v128.load32_splat(CONSTANTS, 40 /* 1 */))); }
 /** max(x, 0) */
 // @ts-ignore: decorator
 @inline function relu4(x: v128): v128 { return f32x4.pmax(x, ZERO); }
 /** 1 where x > 0 */
 // @ts-ignore: decorator
-@inline function relu_slope4(x: v128): v128 { return v128.and(k4(10 /* 1 */), f32x4.gt(x, ZERO)); }
+@inline function relu_slope4(x: v128): v128 { return v128.and(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.gt(x, ZERO)); }
 /** max(x, 0)² */
 // @ts-ignore: decorator
 @inline function relu2_4(x: v128): v128 {
@@ -199,36 +199,36 @@ const CONSTANTS = memory.data<f32>([88.376, -87.336, 1.44269504, 12582912, -0.00
 /** x · Φ(x). Error ≤ 4e-7 · max(|x|, 1). */
 // @ts-ignore: decorator
 @inline function gelu4(x: v128): v128 {
-  const lo = f32x4.pmax(x, k4(66 /* -5.5 */));
-  return f32x4.mul(lo, f32x4.add(half_cdf4(f32x4.pmin(lo, k4(67 /* 5.5 */))), k4(68 /* 0.5 */)));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 264 /* -5.5 */));
+  return f32x4.mul(lo, f32x4.add(half_cdf4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 268 /* 5.5 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */)));
 }
 /** d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function gelu_slope4(x: v128): v128 {
-  const lo = f32x4.pmax(x, k4(69 /* -6 */));
-  return f32x4.add(half_gelu_slope4(f32x4.pmin(lo, k4(70 /* 6 */))), k4(68 /* 0.5 */));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 276 /* -6 */));
+  return f32x4.add(half_gelu_slope4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 280 /* 6 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */));
 }
 /** ½x · (1 + tanh u). Error ≤ 4e-7 · max(|x|, 1). */
 // @ts-ignore: decorator
 @inline function gelu_tanh4(x: v128): v128 {
-  const lo = f32x4.pmax(x, k4(71 /* -5 */));
-  return f32x4.mul(lo, f32x4.add(half_gate4(f32x4.pmin(lo, k4(72 /* 5 */))), k4(68 /* 0.5 */)));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 284 /* -5 */));
+  return f32x4.mul(lo, f32x4.add(half_gate4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 288 /* 5 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */)));
 }
 /** Its slope. Error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function gelu_tanh_slope4(x: v128): v128 {
-  const lo = f32x4.pmax(x, k4(73 /* -5.4 */));
-  return f32x4.add(half_gelu_tanh_slope4(f32x4.pmin(lo, k4(74 /* 5.4 */))), k4(68 /* 0.5 */));
+  const lo = f32x4.pmax(x, v128.load32_splat(CONSTANTS, 292 /* -5.4 */));
+  return f32x4.add(half_gelu_tanh_slope4(f32x4.pmin(lo, v128.load32_splat(CONSTANTS, 296 /* 5.4 */))), v128.load32_splat(CONSTANTS, 272 /* 0.5 */));
 }
 /** x · σ(x). Relative error ≤ 5e-7 on −87…∞. */
 // @ts-ignore: decorator
-@inline function silu4(x: v128): v128 { return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), k4(10 /* 1 */))); }
+@inline function silu4(x: v128): v128 { return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), v128.load32_splat(CONSTANTS, 40 /* 1 */))); }
 /** d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7. */
 // @ts-ignore: decorator
 @inline function silu_slope4(x: v128): v128 {
   const e = exp4(f32x4.neg(x));
-  const s = f32x4.div(k4(10 /* 1 */), f32x4.add(e, k4(10 /* 1 */))); // σ(−x) = e·s without cancellation
-  return f32x4.mul(s, madd(x, f32x4.mul(e, s), k4(10 /* 1 */)));
+  const s = f32x4.div(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.add(e, v128.load32_splat(CONSTANTS, 40 /* 1 */))); // σ(−x) = e·s without cancellation
+  return f32x4.mul(s, madd(x, f32x4.mul(e, s), v128.load32_splat(CONSTANTS, 40 /* 1 */)));
 }
 /** ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1). Relative error ≤ 1e-12. */
 function ln(x: f64): f64 {
@@ -1016,27 +1016,33 @@ function epilogue_16_none(tile: usize, rows: usize, out: usize, outBytes: usize)
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
 function row_stream_1x8_row192(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0), a0_1 = v128.load32_splat(a, 4), a0_2 = v128.load32_splat(a, 8), a0_3 = v128.load32_splat(a, 12), a0_4 = v128.load32_splat(a, 16), a0_5 = v128.load32_splat(a, 20), a0_6 = v128.load32_splat(a, 24), a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 32) {
-    let s0 = v128.load(sums), t0 = v128.load(sums, 16);
-    const b0 = v128.load(b, 0), e0 = v128.load(b, 16);
-    s0 = madd(a0_0, b0, s0); t0 = madd(a0_0, e0, t0);
-    const b1 = v128.load(b, 192), e1 = v128.load(b, 208);
-    s0 = madd(a0_1, b1, s0); t0 = madd(a0_1, e1, t0);
-    const b2 = v128.load(b, 384), e2 = v128.load(b, 400);
-    s0 = madd(a0_2, b2, s0); t0 = madd(a0_2, e2, t0);
-    const b3 = v128.load(b, 576), e3 = v128.load(b, 592);
-    s0 = madd(a0_3, b3, s0); t0 = madd(a0_3, e3, t0);
-    const b4 = v128.load(b, 768), e4 = v128.load(b, 784);
-    s0 = madd(a0_4, b4, s0); t0 = madd(a0_4, e4, t0);
-    const b5 = v128.load(b, 960), e5 = v128.load(b, 976);
-    s0 = madd(a0_5, b5, s0); t0 = madd(a0_5, e5, t0);
-    const b6 = v128.load(b, 1152), e6 = v128.load(b, 1168);
-    s0 = madd(a0_6, b6, s0); t0 = madd(a0_6, e6, t0);
-    const b7 = v128.load(b, 1344), e7 = v128.load(b, 1360);
-    s0 = madd(a0_7, b7, s0); t0 = madd(a0_7, e7, t0);
-    v128.store(sums, s0); v128.store(sums, t0, 16);
-    sums += 32;
+  const a0_0 = v128.load32_splat(a, 0);
+  const a0_1 = v128.load32_splat(a, 4);
+  const a0_2 = v128.load32_splat(a, 8);
+  const a0_3 = v128.load32_splat(a, 12);
+  const a0_4 = v128.load32_splat(a, 16);
+  const a0_5 = v128.load32_splat(a, 20);
+  const a0_6 = v128.load32_splat(a, 24);
+  const a0_7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
+    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    const b1_0 = v128.load(b, 192), b1_1 = v128.load(b, 208), b1_2 = v128.load(b, 224), b1_3 = v128.load(b, 240);
+    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    const b2_0 = v128.load(b, 384), b2_1 = v128.load(b, 400), b2_2 = v128.load(b, 416), b2_3 = v128.load(b, 432);
+    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    const b3_0 = v128.load(b, 576), b3_1 = v128.load(b, 592), b3_2 = v128.load(b, 608), b3_3 = v128.load(b, 624);
+    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    const b4_0 = v128.load(b, 768), b4_1 = v128.load(b, 784), b4_2 = v128.load(b, 800), b4_3 = v128.load(b, 816);
+    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    const b5_0 = v128.load(b, 960), b5_1 = v128.load(b, 976), b5_2 = v128.load(b, 992), b5_3 = v128.load(b, 1008);
+    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    const b6_0 = v128.load(b, 1152), b6_1 = v128.load(b, 1168), b6_2 = v128.load(b, 1184), b6_3 = v128.load(b, 1200);
+    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    const b7_0 = v128.load(b, 1344), b7_1 = v128.load(b, 1360), b7_2 = v128.load(b, 1376), b7_3 = v128.load(b, 1392);
+    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
   }
 }
 
@@ -1126,27 +1132,33 @@ function attention_copy_rows_8_f64_t32(from: usize, to: usize, rows: i32): void 
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
 function row_stream_1x8_row64(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0), a0_1 = v128.load32_splat(a, 4), a0_2 = v128.load32_splat(a, 8), a0_3 = v128.load32_splat(a, 12), a0_4 = v128.load32_splat(a, 16), a0_5 = v128.load32_splat(a, 20), a0_6 = v128.load32_splat(a, 24), a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 32) {
-    let s0 = v128.load(sums), t0 = v128.load(sums, 16);
-    const b0 = v128.load(b, 0), e0 = v128.load(b, 16);
-    s0 = madd(a0_0, b0, s0); t0 = madd(a0_0, e0, t0);
-    const b1 = v128.load(b, 64), e1 = v128.load(b, 80);
-    s0 = madd(a0_1, b1, s0); t0 = madd(a0_1, e1, t0);
-    const b2 = v128.load(b, 128), e2 = v128.load(b, 144);
-    s0 = madd(a0_2, b2, s0); t0 = madd(a0_2, e2, t0);
-    const b3 = v128.load(b, 192), e3 = v128.load(b, 208);
-    s0 = madd(a0_3, b3, s0); t0 = madd(a0_3, e3, t0);
-    const b4 = v128.load(b, 256), e4 = v128.load(b, 272);
-    s0 = madd(a0_4, b4, s0); t0 = madd(a0_4, e4, t0);
-    const b5 = v128.load(b, 320), e5 = v128.load(b, 336);
-    s0 = madd(a0_5, b5, s0); t0 = madd(a0_5, e5, t0);
-    const b6 = v128.load(b, 384), e6 = v128.load(b, 400);
-    s0 = madd(a0_6, b6, s0); t0 = madd(a0_6, e6, t0);
-    const b7 = v128.load(b, 448), e7 = v128.load(b, 464);
-    s0 = madd(a0_7, b7, s0); t0 = madd(a0_7, e7, t0);
-    v128.store(sums, s0); v128.store(sums, t0, 16);
-    sums += 32;
+  const a0_0 = v128.load32_splat(a, 0);
+  const a0_1 = v128.load32_splat(a, 4);
+  const a0_2 = v128.load32_splat(a, 8);
+  const a0_3 = v128.load32_splat(a, 12);
+  const a0_4 = v128.load32_splat(a, 16);
+  const a0_5 = v128.load32_splat(a, 20);
+  const a0_6 = v128.load32_splat(a, 24);
+  const a0_7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
+    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    const b1_0 = v128.load(b, 64), b1_1 = v128.load(b, 80), b1_2 = v128.load(b, 96), b1_3 = v128.load(b, 112);
+    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    const b2_0 = v128.load(b, 128), b2_1 = v128.load(b, 144), b2_2 = v128.load(b, 160), b2_3 = v128.load(b, 176);
+    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    const b3_0 = v128.load(b, 192), b3_1 = v128.load(b, 208), b3_2 = v128.load(b, 224), b3_3 = v128.load(b, 240);
+    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    const b4_0 = v128.load(b, 256), b4_1 = v128.load(b, 272), b4_2 = v128.load(b, 288), b4_3 = v128.load(b, 304);
+    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    const b5_0 = v128.load(b, 320), b5_1 = v128.load(b, 336), b5_2 = v128.load(b, 352), b5_3 = v128.load(b, 368);
+    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    const b6_0 = v128.load(b, 384), b6_1 = v128.load(b, 400), b6_2 = v128.load(b, 416), b6_3 = v128.load(b, 432);
+    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    const b7_0 = v128.load(b, 448), b7_1 = v128.load(b, 464), b7_2 = v128.load(b, 480), b7_3 = v128.load(b, 496);
+    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
   }
 }
 
@@ -1175,27 +1187,33 @@ function epilogue_16_none_bias_add(tile: usize, rows: usize, out: usize, outByte
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
 function row_stream_1x8_row128(a: usize, b: usize, sums: usize, bytes: usize): void {
-  const a0_0 = v128.load32_splat(a, 0), a0_1 = v128.load32_splat(a, 4), a0_2 = v128.load32_splat(a, 8), a0_3 = v128.load32_splat(a, 12), a0_4 = v128.load32_splat(a, 16), a0_5 = v128.load32_splat(a, 20), a0_6 = v128.load32_splat(a, 24), a0_7 = v128.load32_splat(a, 28);
-  for (const end = b + bytes; b < end; b += 32) {
-    let s0 = v128.load(sums), t0 = v128.load(sums, 16);
-    const b0 = v128.load(b, 0), e0 = v128.load(b, 16);
-    s0 = madd(a0_0, b0, s0); t0 = madd(a0_0, e0, t0);
-    const b1 = v128.load(b, 128), e1 = v128.load(b, 144);
-    s0 = madd(a0_1, b1, s0); t0 = madd(a0_1, e1, t0);
-    const b2 = v128.load(b, 256), e2 = v128.load(b, 272);
-    s0 = madd(a0_2, b2, s0); t0 = madd(a0_2, e2, t0);
-    const b3 = v128.load(b, 384), e3 = v128.load(b, 400);
-    s0 = madd(a0_3, b3, s0); t0 = madd(a0_3, e3, t0);
-    const b4 = v128.load(b, 512), e4 = v128.load(b, 528);
-    s0 = madd(a0_4, b4, s0); t0 = madd(a0_4, e4, t0);
-    const b5 = v128.load(b, 640), e5 = v128.load(b, 656);
-    s0 = madd(a0_5, b5, s0); t0 = madd(a0_5, e5, t0);
-    const b6 = v128.load(b, 768), e6 = v128.load(b, 784);
-    s0 = madd(a0_6, b6, s0); t0 = madd(a0_6, e6, t0);
-    const b7 = v128.load(b, 896), e7 = v128.load(b, 912);
-    s0 = madd(a0_7, b7, s0); t0 = madd(a0_7, e7, t0);
-    v128.store(sums, s0); v128.store(sums, t0, 16);
-    sums += 32;
+  const a0_0 = v128.load32_splat(a, 0);
+  const a0_1 = v128.load32_splat(a, 4);
+  const a0_2 = v128.load32_splat(a, 8);
+  const a0_3 = v128.load32_splat(a, 12);
+  const a0_4 = v128.load32_splat(a, 16);
+  const a0_5 = v128.load32_splat(a, 20);
+  const a0_6 = v128.load32_splat(a, 24);
+  const a0_7 = v128.load32_splat(a, 28);
+  for (const end = b + bytes; b < end; b += 64) {
+    let s0_0 = v128.load(sums, 0), s0_1 = v128.load(sums, 16), s0_2 = v128.load(sums, 32), s0_3 = v128.load(sums, 48);
+    const b0_0 = v128.load(b, 0), b0_1 = v128.load(b, 16), b0_2 = v128.load(b, 32), b0_3 = v128.load(b, 48);
+    s0_0 = madd(a0_0, b0_0, s0_0); s0_1 = madd(a0_0, b0_1, s0_1); s0_2 = madd(a0_0, b0_2, s0_2); s0_3 = madd(a0_0, b0_3, s0_3);
+    const b1_0 = v128.load(b, 128), b1_1 = v128.load(b, 144), b1_2 = v128.load(b, 160), b1_3 = v128.load(b, 176);
+    s0_0 = madd(a0_1, b1_0, s0_0); s0_1 = madd(a0_1, b1_1, s0_1); s0_2 = madd(a0_1, b1_2, s0_2); s0_3 = madd(a0_1, b1_3, s0_3);
+    const b2_0 = v128.load(b, 256), b2_1 = v128.load(b, 272), b2_2 = v128.load(b, 288), b2_3 = v128.load(b, 304);
+    s0_0 = madd(a0_2, b2_0, s0_0); s0_1 = madd(a0_2, b2_1, s0_1); s0_2 = madd(a0_2, b2_2, s0_2); s0_3 = madd(a0_2, b2_3, s0_3);
+    const b3_0 = v128.load(b, 384), b3_1 = v128.load(b, 400), b3_2 = v128.load(b, 416), b3_3 = v128.load(b, 432);
+    s0_0 = madd(a0_3, b3_0, s0_0); s0_1 = madd(a0_3, b3_1, s0_1); s0_2 = madd(a0_3, b3_2, s0_2); s0_3 = madd(a0_3, b3_3, s0_3);
+    const b4_0 = v128.load(b, 512), b4_1 = v128.load(b, 528), b4_2 = v128.load(b, 544), b4_3 = v128.load(b, 560);
+    s0_0 = madd(a0_4, b4_0, s0_0); s0_1 = madd(a0_4, b4_1, s0_1); s0_2 = madd(a0_4, b4_2, s0_2); s0_3 = madd(a0_4, b4_3, s0_3);
+    const b5_0 = v128.load(b, 640), b5_1 = v128.load(b, 656), b5_2 = v128.load(b, 672), b5_3 = v128.load(b, 688);
+    s0_0 = madd(a0_5, b5_0, s0_0); s0_1 = madd(a0_5, b5_1, s0_1); s0_2 = madd(a0_5, b5_2, s0_2); s0_3 = madd(a0_5, b5_3, s0_3);
+    const b6_0 = v128.load(b, 768), b6_1 = v128.load(b, 784), b6_2 = v128.load(b, 800), b6_3 = v128.load(b, 816);
+    s0_0 = madd(a0_6, b6_0, s0_0); s0_1 = madd(a0_6, b6_1, s0_1); s0_2 = madd(a0_6, b6_2, s0_2); s0_3 = madd(a0_6, b6_3, s0_3);
+    const b7_0 = v128.load(b, 896), b7_1 = v128.load(b, 912), b7_2 = v128.load(b, 928), b7_3 = v128.load(b, 944);
+    s0_0 = madd(a0_7, b7_0, s0_0); s0_1 = madd(a0_7, b7_1, s0_1); s0_2 = madd(a0_7, b7_2, s0_2); s0_3 = madd(a0_7, b7_3, s0_3);
+    v128.store(sums, s0_0, 0); v128.store(sums, s0_1, 16); v128.store(sums, s0_2, 32); v128.store(sums, s0_3, 48); sums += 64;
   }
 }
 
@@ -1209,10 +1227,17 @@ function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usiz
     const table_r = table + <usize>load<i32>(tokens + (<usize>r << 2)) * 64;
     const position_r = positions + <usize>(r % 8) * 64;
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i), v128.load(position_r + i)));
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 16), v128.load(position_r + i, 16)), 16);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 32), v128.load(position_r + i, 32)), 32);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 48), v128.load(position_r + i, 48)), 48);
+      const table_i = table_r + i;
+      const position_i = position_r + i;
+      const out_i = out_r + i;
+      const y0 = f32x4.add(v128.load(table_i), v128.load(position_i));
+      const y1 = f32x4.add(v128.load(table_i, 16), v128.load(position_i, 16));
+      const y2 = f32x4.add(v128.load(table_i, 32), v128.load(position_i, 32));
+      const y3 = f32x4.add(v128.load(table_i, 48), v128.load(position_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1225,31 +1250,41 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
-    let s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;
+    let s0 = v128.load(ZEROS), s1 = v128.load(ZEROS, 16), s2 = v128.load(ZEROS), s3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      s0 = f32x4.add(s0, v128.load(x_r + i));
-      s1 = f32x4.add(s1, v128.load(x_r + i, 16));
-      s2 = f32x4.add(s2, v128.load(x_r + i, 32));
-      s3 = f32x4.add(s3, v128.load(x_r + i, 48));
+      const x_i = x_r + i;
+      s0 = f32x4.add(s0, v128.load(x_i));
+      s1 = f32x4.add(s1, v128.load(x_i, 16));
+      s2 = f32x4.add(s2, v128.load(x_i, 32));
+      s3 = f32x4.add(s3, v128.load(x_i, 48));
     }
     const mean_r = sum8(f32x4.add(s0, s2), f32x4.add(s1, s3), spill) * <f32>0.0625, mean4 = f32x4.splat(mean_r);
-    let q0 = ZERO, q1 = ZERO, q2 = ZERO, q3 = ZERO;
+    let q0 = v128.load(ZEROS), q1 = v128.load(ZEROS, 16), q2 = v128.load(ZEROS), q3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      const d0 = f32x4.sub(v128.load(x_r + i), mean4);
+      const x_i = x_r + i;
+      const d0 = f32x4.sub(v128.load(x_i), mean4);
       q0 = madd(d0, d0, q0);
-      const d1 = f32x4.sub(v128.load(x_r + i, 16), mean4);
+      const d1 = f32x4.sub(v128.load(x_i, 16), mean4);
       q1 = madd(d1, d1, q1);
-      const d2 = f32x4.sub(v128.load(x_r + i, 32), mean4);
+      const d2 = f32x4.sub(v128.load(x_i, 32), mean4);
       q2 = madd(d2, d2, q2);
-      const d3 = f32x4.sub(v128.load(x_r + i, 48), mean4);
+      const d3 = f32x4.sub(v128.load(x_i, 48), mean4);
       q3 = madd(d3, d3, q3);
     }
     const rstd_r = <f32>1 / sqrt<f32>(sum8(f32x4.add(q0, q2), f32x4.add(q1, q3), spill) * <f32>0.0625 + <f32>0.00001), rstd4 = f32x4.splat(rstd_r);
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i), mean4), rstd4), v128.load(w + i), v128.load(b + i)));
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 16), mean4), rstd4), v128.load(w + i, 16), v128.load(b + i, 16)), 16);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 32), mean4), rstd4), v128.load(w + i, 32), v128.load(b + i, 32)), 32);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 48), mean4), rstd4), v128.load(w + i, 48), v128.load(b + i, 48)), 48);
+      const x_i = x_r + i;
+      const w_i = w + i;
+      const b_i = b + i;
+      const out_i = out_r + i;
+      const y0 = madd(f32x4.mul(f32x4.sub(v128.load(x_i), mean4), rstd4), v128.load(w_i), v128.load(b_i));
+      const y1 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 16), mean4), rstd4), v128.load(w_i, 16), v128.load(b_i, 16));
+      const y2 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 32), mean4), rstd4), v128.load(w_i, 32), v128.load(b_i, 32));
+      const y3 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 48), mean4), rstd4), v128.load(w_i, 48), v128.load(b_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1313,12 +1348,14 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, worker: i3
         const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
         const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
         const ahead = q;
+        // scores[rows,keys] = q_rows[rows,8] · k_across
         for (let k = 0; k < min(8, ahead + rows); k += 16) {
           const b = k_across + <usize>(0 + k) * 32;
           let r = max(k - ahead, 0) / 6 * 6;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
           if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
         }
+        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
         for (let r = 0; r < rows; r++) {
           const row = scores + <usize>r * 64;
           const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
@@ -1336,12 +1373,14 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, worker: i3
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
         }
+        // alpha = 1 / sum
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           const l = v128.load(sum + (r << 2));
           v128.store(alpha + (r << 2), f32x4.div(ONE, l));
         }
+        // mixed[rows,8] = α · scores[rows,keys] · v_panels
         for (let c = 0; c < 8; c += 16) {
-          const b = v_panels + <usize>((c >> 4) * 1024) + <usize>0 * 64;
+          const b = v_panels + <usize>((c >> 4) * 1024);
           let r = 0;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
           if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
@@ -1480,25 +1519,23 @@ function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worke
       store<f32>(losses + (<usize>r << 2), 0);
       continue;
     }
-    let m0 = f32x4.splat(-f32.MAX_VALUE), m1 = f32x4.splat(-f32.MAX_VALUE), m2 = f32x4.splat(-f32.MAX_VALUE), m3 = f32x4.splat(-f32.MAX_VALUE);
+    let m0 = v128.load(LOWEST), m1 = v128.load(LOWEST, 16), m2 = v128.load(LOWEST), m3 = v128.load(LOWEST, 16);
     for (let i: usize = 0; i < 128; i += 64) {
-      m0 = f32x4.pmax(m0, v128.load(x_r + i));
-      m1 = f32x4.pmax(m1, v128.load(x_r + i, 16));
-      m2 = f32x4.pmax(m2, v128.load(x_r + i, 32));
-      m3 = f32x4.pmax(m3, v128.load(x_r + i, 48));
+      const x_i = x_r + i;
+      m0 = f32x4.pmax(m0, v128.load(x_i));
+      m1 = f32x4.pmax(m1, v128.load(x_i, 16));
+      m2 = f32x4.pmax(m2, v128.load(x_i, 32));
+      m3 = f32x4.pmax(m3, v128.load(x_i, 48));
     }
     const most = max8(f32x4.pmax(m0, m2), f32x4.pmax(m1, m3), spill), most4 = f32x4.splat(most);
     const wanted = load<f32>(x_r + (<usize>target << 2)) - most;
-    let s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;
+    let s0 = v128.load(ZEROS), s1 = v128.load(ZEROS, 16), s2 = v128.load(ZEROS), s3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 128; i += 64) {
-      const e0 = exp4(f32x4.sub(v128.load(x_r + i), most4));
-      s0 = f32x4.add(s0, e0);
-      const e1 = exp4(f32x4.sub(v128.load(x_r + i, 16), most4));
-      s1 = f32x4.add(s1, e1);
-      const e2 = exp4(f32x4.sub(v128.load(x_r + i, 32), most4));
-      s2 = f32x4.add(s2, e2);
-      const e3 = exp4(f32x4.sub(v128.load(x_r + i, 48), most4));
-      s3 = f32x4.add(s3, e3);
+      const x_i = x_r + i;
+      s0 = f32x4.add(s0, exp4(f32x4.sub(v128.load(x_i), most4)));
+      s1 = f32x4.add(s1, exp4(f32x4.sub(v128.load(x_i, 16), most4)));
+      s2 = f32x4.add(s2, exp4(f32x4.sub(v128.load(x_i, 32), most4)));
+      s3 = f32x4.add(s3, exp4(f32x4.sub(v128.load(x_i, 48), most4)));
     }
     const sum = sum8(f32x4.add(s0, s2), f32x4.add(s1, s3), spill);
     store<f32>(losses + (<usize>r << 2), <f32>ln(sum) - wanted);
@@ -1537,10 +1574,17 @@ function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, position
     const table_r = table + <usize>load<i32>(tokens + (<usize>r << 2)) * 64;
     const position_r = positions + <usize>(start + r) * 64;
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i), v128.load(position_r + i)));
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 16), v128.load(position_r + i, 16)), 16);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 32), v128.load(position_r + i, 32)), 32);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 48), v128.load(position_r + i, 48)), 48);
+      const table_i = table_r + i;
+      const position_i = position_r + i;
+      const out_i = out_r + i;
+      const y0 = f32x4.add(v128.load(table_i), v128.load(position_i));
+      const y1 = f32x4.add(v128.load(table_i, 16), v128.load(position_i, 16));
+      const y2 = f32x4.add(v128.load(table_i, 32), v128.load(position_i, 32));
+      const y3 = f32x4.add(v128.load(table_i, 48), v128.load(position_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1553,31 +1597,41 @@ function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
-    let s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;
+    let s0 = v128.load(ZEROS), s1 = v128.load(ZEROS, 16), s2 = v128.load(ZEROS), s3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      s0 = f32x4.add(s0, v128.load(x_r + i));
-      s1 = f32x4.add(s1, v128.load(x_r + i, 16));
-      s2 = f32x4.add(s2, v128.load(x_r + i, 32));
-      s3 = f32x4.add(s3, v128.load(x_r + i, 48));
+      const x_i = x_r + i;
+      s0 = f32x4.add(s0, v128.load(x_i));
+      s1 = f32x4.add(s1, v128.load(x_i, 16));
+      s2 = f32x4.add(s2, v128.load(x_i, 32));
+      s3 = f32x4.add(s3, v128.load(x_i, 48));
     }
     const mean_r = sum8(f32x4.add(s0, s2), f32x4.add(s1, s3), spill) * <f32>0.0625, mean4 = f32x4.splat(mean_r);
-    let q0 = ZERO, q1 = ZERO, q2 = ZERO, q3 = ZERO;
+    let q0 = v128.load(ZEROS), q1 = v128.load(ZEROS, 16), q2 = v128.load(ZEROS), q3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      const d0 = f32x4.sub(v128.load(x_r + i), mean4);
+      const x_i = x_r + i;
+      const d0 = f32x4.sub(v128.load(x_i), mean4);
       q0 = madd(d0, d0, q0);
-      const d1 = f32x4.sub(v128.load(x_r + i, 16), mean4);
+      const d1 = f32x4.sub(v128.load(x_i, 16), mean4);
       q1 = madd(d1, d1, q1);
-      const d2 = f32x4.sub(v128.load(x_r + i, 32), mean4);
+      const d2 = f32x4.sub(v128.load(x_i, 32), mean4);
       q2 = madd(d2, d2, q2);
-      const d3 = f32x4.sub(v128.load(x_r + i, 48), mean4);
+      const d3 = f32x4.sub(v128.load(x_i, 48), mean4);
       q3 = madd(d3, d3, q3);
     }
     const rstd_r = <f32>1 / sqrt<f32>(sum8(f32x4.add(q0, q2), f32x4.add(q1, q3), spill) * <f32>0.0625 + <f32>0.00001), rstd4 = f32x4.splat(rstd_r);
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i), mean4), rstd4), v128.load(w + i), v128.load(b + i)));
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 16), mean4), rstd4), v128.load(w + i, 16), v128.load(b + i, 16)), 16);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 32), mean4), rstd4), v128.load(w + i, 32), v128.load(b + i, 32)), 32);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 48), mean4), rstd4), v128.load(w + i, 48), v128.load(b + i, 48)), 48);
+      const x_i = x_r + i;
+      const w_i = w + i;
+      const b_i = b + i;
+      const out_i = out_r + i;
+      const y0 = madd(f32x4.mul(f32x4.sub(v128.load(x_i), mean4), rstd4), v128.load(w_i), v128.load(b_i));
+      const y1 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 16), mean4), rstd4), v128.load(w_i, 16), v128.load(b_i, 16));
+      const y2 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 32), mean4), rstd4), v128.load(w_i, 32), v128.load(b_i, 32));
+      const y3 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 48), mean4), rstd4), v128.load(w_i, 48), v128.load(b_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1646,12 +1700,14 @@ function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
         const q_rows = qkv + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
         const out_rows = out + <usize>h * 32 + <usize>q * 64; // out[rows,8]
         const ahead = start + q;
+        // scores[rows,keys] = q_rows[rows,8] · across
         for (let k = 0; k < min(known, ahead + rows); k += 16) {
           const b = across + <usize>(0 + k) * 32;
           let r = max(k - ahead, 0) / 6 * 6;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
           if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
         }
+        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
         for (let r = 0; r < rows; r++) {
           const row = scores + <usize>r * 64;
           const end = min((max(ahead + r + 6, 0) + 7) & ~7, ((known + 7) & ~7));
@@ -1669,12 +1725,14 @@ function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
         }
+        // alpha = 1 / sum
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           const l = v128.load(sum + (r << 2));
           v128.store(alpha + (r << 2), f32x4.div(ONE, l));
         }
+        // mixed[rows,8] = α · scores[rows,keys] · panels
         for (let c = 0; c < 8; c += 16) {
-          const b = panels + <usize>((c >> 4) * 512) + <usize>0 * 64;
+          const b = panels + <usize>((c >> 4) * 512);
           let r = 0;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 6), alpha + (<usize>r << 2));
           if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 2), alpha + (<usize>r << 2));
@@ -1788,31 +1846,41 @@ function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
-    let s0 = ZERO, s1 = ZERO, s2 = ZERO, s3 = ZERO;
+    let s0 = v128.load(ZEROS), s1 = v128.load(ZEROS, 16), s2 = v128.load(ZEROS), s3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      s0 = f32x4.add(s0, v128.load(x_r + i));
-      s1 = f32x4.add(s1, v128.load(x_r + i, 16));
-      s2 = f32x4.add(s2, v128.load(x_r + i, 32));
-      s3 = f32x4.add(s3, v128.load(x_r + i, 48));
+      const x_i = x_r + i;
+      s0 = f32x4.add(s0, v128.load(x_i));
+      s1 = f32x4.add(s1, v128.load(x_i, 16));
+      s2 = f32x4.add(s2, v128.load(x_i, 32));
+      s3 = f32x4.add(s3, v128.load(x_i, 48));
     }
     const mean_r = sum8(f32x4.add(s0, s2), f32x4.add(s1, s3), spill) * <f32>0.0625, mean4 = f32x4.splat(mean_r);
-    let q0 = ZERO, q1 = ZERO, q2 = ZERO, q3 = ZERO;
+    let q0 = v128.load(ZEROS), q1 = v128.load(ZEROS, 16), q2 = v128.load(ZEROS), q3 = v128.load(ZEROS, 16);
     for (let i: usize = 0; i < 64; i += 64) {
-      const d0 = f32x4.sub(v128.load(x_r + i), mean4);
+      const x_i = x_r + i;
+      const d0 = f32x4.sub(v128.load(x_i), mean4);
       q0 = madd(d0, d0, q0);
-      const d1 = f32x4.sub(v128.load(x_r + i, 16), mean4);
+      const d1 = f32x4.sub(v128.load(x_i, 16), mean4);
       q1 = madd(d1, d1, q1);
-      const d2 = f32x4.sub(v128.load(x_r + i, 32), mean4);
+      const d2 = f32x4.sub(v128.load(x_i, 32), mean4);
       q2 = madd(d2, d2, q2);
-      const d3 = f32x4.sub(v128.load(x_r + i, 48), mean4);
+      const d3 = f32x4.sub(v128.load(x_i, 48), mean4);
       q3 = madd(d3, d3, q3);
     }
     const rstd_r = <f32>1 / sqrt<f32>(sum8(f32x4.add(q0, q2), f32x4.add(q1, q3), spill) * <f32>0.0625 + <f32>0.00001), rstd4 = f32x4.splat(rstd_r);
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i), mean4), rstd4), v128.load(w + i), v128.load(b + i)));
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 16), mean4), rstd4), v128.load(w + i, 16), v128.load(b + i, 16)), 16);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 32), mean4), rstd4), v128.load(w + i, 32), v128.load(b + i, 32)), 32);
-      v128.store(out_r + i, madd(f32x4.mul(f32x4.sub(v128.load(x_r + i, 48), mean4), rstd4), v128.load(w + i, 48), v128.load(b + i, 48)), 48);
+      const x_i = x_r + i;
+      const w_i = w + i;
+      const b_i = b + i;
+      const out_i = out_r + i;
+      const y0 = madd(f32x4.mul(f32x4.sub(v128.load(x_i), mean4), rstd4), v128.load(w_i), v128.load(b_i));
+      const y1 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 16), mean4), rstd4), v128.load(w_i, 16), v128.load(b_i, 16));
+      const y2 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 32), mean4), rstd4), v128.load(w_i, 32), v128.load(b_i, 32));
+      const y3 = madd(f32x4.mul(f32x4.sub(v128.load(x_i, 48), mean4), rstd4), v128.load(w_i, 48), v128.load(b_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1846,10 +1914,17 @@ function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, position
     const table_r = table + <usize>load<i32>(tokens + (<usize>r << 2)) * 64;
     const position_r = positions + <usize>(start + r) * 64;
     for (let i: usize = 0; i < 64; i += 64) {
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i), v128.load(position_r + i)));
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 16), v128.load(position_r + i, 16)), 16);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 32), v128.load(position_r + i, 32)), 32);
-      v128.store(out_r + i, f32x4.add(v128.load(table_r + i, 48), v128.load(position_r + i, 48)), 48);
+      const table_i = table_r + i;
+      const position_i = position_r + i;
+      const out_i = out_r + i;
+      const y0 = f32x4.add(v128.load(table_i), v128.load(position_i));
+      const y1 = f32x4.add(v128.load(table_i, 16), v128.load(position_i, 16));
+      const y2 = f32x4.add(v128.load(table_i, 32), v128.load(position_i, 32));
+      const y3 = f32x4.add(v128.load(table_i, 48), v128.load(position_i, 48));
+      v128.store(out_i, y0);
+      v128.store(out_i, y1, 16);
+      v128.store(out_i, y2, 32);
+      v128.store(out_i, y3, 48);
     }
   }
 }
@@ -1906,12 +1981,14 @@ function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
         const q_rows = qkv + <usize>g * 32 + <usize>q * 32; // Q[rows,8]
         const out_rows = out + <usize>g * 32 + <usize>q * 32; // out[rows,8]
         const ahead = start + q;
+        // scores[rows,keys] = q_rows[rows,8] · across
         for (let k = 0; k < known; k += 16) {
           const b = across + <usize>(0 + k) * 32;
           let r = 0;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a32_4_b64_c64_set(q_rows + <usize>r * 32, b, scores + <usize>r * 64 + (k << 2), 8);
           if (r < rows) attention_tile_1x16_a32_4_b64_c64_set(q_rows + <usize>r * 32, b, scores + <usize>r * 64 + (k << 2), 8);
         }
+        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
         for (let r = 0; r < rows; r++) {
           const row = scores + <usize>r * 64;
           const end = ((known + 7) & ~7);
@@ -1929,12 +2006,14 @@ function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
         }
+        // alpha = 1 / sum
         for (let r: usize = 0; r < <usize>rows; r += 4) {
           const l = v128.load(sum + (r << 2));
           v128.store(alpha + (r << 2), f32x4.div(ONE, l));
         }
+        // mixed[rows,8] = α · scores[rows,keys] · panels
         for (let c = 0; c < 8; c += 16) {
-          const b = panels + <usize>((c >> 4) * 512) + <usize>0 * 64;
+          const b = panels + <usize>((c >> 4) * 512);
           let r = 0;
           for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), known, alpha + (<usize>r << 2));
           if (r < rows) attention_tile_1x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), known, alpha + (<usize>r << 2));
@@ -2023,8 +2102,8 @@ export function evaluate(worker: i32): void {
   embed_16x32x16x8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
 
   // layer
+  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    barrier();
     layernorm_16x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
     matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
@@ -2068,8 +2147,8 @@ export function prefill(worker: i32): void {
   embed_8x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
+  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    barrier();
     layernorm_8x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
     matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
@@ -2111,8 +2190,8 @@ export function decode(worker: i32): void {
   embed_1x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
+  barrier();
   for (let i: usize = 0; i < 2; i++) {
-    barrier();
     layernorm_1x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
     matmul_1x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
