@@ -16,6 +16,7 @@ export type ModuleName = "train" | "infer";
 export const targetOrder: readonly Target[] = ["wide", "relaxed", "simd"];
 
 const MANIFEST_VERSION = 1;
+const RECOMPILE = "Compile the spec again: sinter compile SPEC -o DIR";
 
 /** Reads manifest.json. Only its own fields are looked at; a bundle of another version is refused. */
 export function parseManifest(text: string, from: string): Manifest {
@@ -23,11 +24,11 @@ export function parseManifest(text: string, from: string): Manifest {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SinterError("corrupt", `${from} is not JSON: ${(cause as Error).message}`, "Compile the spec again: sinter compile SPEC -o DIR");
+    throw new SinterError("corrupt", `${from} is not JSON: ${(cause as Error).message}`, RECOMPILE);
   }
   const manifest = value as Manifest;
   if (manifest?.version !== MANIFEST_VERSION)
-    throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, "Compile the spec again with this release.");
+    throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, RECOMPILE);
   if (!manifest.modules?.train && !manifest.modules?.infer) throw new SinterError("corrupt", `${from} names no module`);
   return manifest;
 }
@@ -41,10 +42,10 @@ export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
 /** The module's bytes, checked against the manifest, its memory import declared shared or not. */
 export async function wasmBytes(bundle: Bundle, wasm: WasmFile, shared: boolean): Promise<Uint8Array<ArrayBuffer>> {
   const stored = bundle.files.get(wasm.file);
-  if (!stored) throw new SinterError("corrupt", `the bundle lacks ${wasm.file}`, "Compile the spec again: sinter compile SPEC -o DIR");
+  if (!stored) throw new SinterError("corrupt", `the bundle lacks ${wasm.file}`, RECOMPILE);
   const found = await sha256(stored);
   if (found !== wasm.sha256)
-    throw new SinterError("corrupt", `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, expected ${wasm.sha256.slice(0, 12)}…`, "Compile the spec again: sinter compile SPEC -o DIR");
+    throw new SinterError("corrupt", `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, not ${wasm.sha256.slice(0, 12)}…`, RECOMPILE);
   const bytes = new Uint8Array(stored);
   bytes[wasm.memoryFlagOffset] = shared ? 3 : 1; // limits flags of the import: 1 = has a maximum, 2 = shared
   return bytes;
@@ -55,6 +56,7 @@ export function createMemory(module: ModuleManifest, shared: boolean): WebAssemb
     return new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
   } catch (cause) {
     const mib = Math.ceil(module.memoryBytes / 2 ** 20);
-    throw new SinterError("memory", `cannot get ${mib} MiB in one piece: ${(cause as Error).message}`, "Use a smaller batch, context or model: sinter check SPEC prints what each needs.");
+    throw new SinterError("memory", `cannot get ${mib} MiB in one piece: ${(cause as Error).message}`,
+      "Use a smaller batch, context or model: sinter check SPEC prints what each needs.");
   }
 }

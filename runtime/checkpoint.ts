@@ -63,12 +63,17 @@ export async function saveCheckpoint(files: Files, folder: string, model: Runnin
   const items = itemsOf(model, true);
   const hashes: Record<string, string> = {};
   for (const item of items) {
-    if (!allFinite(item.tensor.dense(item.slice))) throw new SinterError("input", `step ${state.step}: ${item.name} has a value that is not a number; no checkpoint was written`, "Train with a smaller learning rate: --set lr=…");
+    if (!allFinite(item.tensor.dense(item.slice)))
+      throw new SinterError("input", `step ${state.step}: ${item.name} has a value that is not a number; no checkpoint was written`,
+        "Train with a smaller learning rate: --set lr=…");
     hashes[item.name] = await sha256(bytesOf(item));
   }
   const stored: StoredState = { version: STATE_VERSION, ...state, sha256: hashes };
   const json = JSON.stringify(stored);
-  const header = writeHeader(items.map(({ name, tensor }) => ({ name, dtype: "F32", shape: tensor.place.shape })), { sinter: json, sinter_sha256: await sha256(json) });
+  const header = writeHeader(
+    items.map(({ name, tensor }) => ({ name, dtype: "F32", shape: tensor.place.shape })),
+    { sinter: json, sinter_sha256: await sha256(json) },
+  );
   const name = checkpointFile(state.step);
   await sweepTemporaries(files, folder);
   await writeAtomically(files, folder, name, async (file) => {
@@ -81,7 +86,7 @@ export async function saveCheckpoint(files: Files, folder: string, model: Runnin
 
 function allFinite(values: ArrayLike<number>): boolean {
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * 0; // 0, unless one is not finite
+  for (let i = 0; i < values.length; i++) sum += values[i]! - values[i]!; // NaN when one is NaN or infinite
   return sum === 0;
 }
 
@@ -129,7 +134,8 @@ export async function loadCheckpoint(files: Files, path: string, model: RunningM
     for (const item of itemsOf(model, what === "all")) {
       const place = matching(safe, item, path);
       const bytes = await file.read(place.begin, place.end - place.begin);
-      if ((await sha256(bytes)) !== stored.sha256[item.name]) throw new SinterError("corrupt", `${path}: tensor ${item.name} is damaged: its hash differs`);
+      if ((await sha256(bytes)) !== stored.sha256[item.name])
+        throw new SinterError("corrupt", `${path}: tensor ${item.name} is damaged: its hash differs`);
       item.tensor.write(new Float32Array(bytes.buffer), item.slice);
     }
     const { step, tokens, batches, identity } = stored;

@@ -21,10 +21,16 @@ export interface Chosen {
   readonly notes: readonly string[];
 }
 
-export async function chooseTarget(bundle: Bundle, module: ModuleManifest, memory: WebAssembly.Memory, shared: boolean, host: Host, wanted?: Target): Promise<Chosen> {
+export async function chooseTarget(
+  bundle: Bundle, module: ModuleManifest, memory: WebAssembly.Memory, shared: boolean, host: Host, wanted?: Target,
+): Promise<Chosen> {
   const compile = async (target: Target): Promise<WebAssembly.Module> => {
     if (target === "wide") host.enableWide();
     return host.compile(await wasmBytes(bundle, module.wasm[target]!, shared));
+  };
+  const wideWrong = async (candidate: WebAssembly.Module): Promise<string | undefined> => {
+    const unjoined = host.compile(marked(await wasmBytes(bundle, module.wasm.wide!, shared)), false);
+    return selfCheck(bundle.manifest, module, memory, candidate, unjoined);
   };
   if (wanted) {
     refuse(module, wanted);
@@ -39,7 +45,7 @@ export async function chooseTarget(bundle: Bundle, module: ModuleManifest, memor
       continue;
     }
     const candidate = await compile(target);
-    const wrong = target === "wide" ? selfCheck(bundle.manifest, module, memory, candidate, host.compile(marked(await wasmBytes(bundle, module.wasm.wide!, shared)), false)) : undefined;
+    const wrong = target === "wide" ? await wideWrong(candidate) : undefined;
     if (!wrong) return { target, module: candidate, notes };
     notes.push(`${target}: computes wrong here (${wrong})`);
   }

@@ -19,7 +19,9 @@ export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): T
   for (let at = 0; at < text.length; ) {
     const end = sliceEnd(text, at), ids = tokenizer.encode(text.slice(at, end));
     const high = ids.find((id) => id >= vocab);
-    if (high !== undefined) throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`, `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
+    if (high !== undefined)
+      throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
+        `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
     const part = emptyTokens(ids.length);
     part.set(ids);
     parts.push(part);
@@ -57,7 +59,8 @@ export function split(tokens: Tokens, share: number, context: number): Split {
 }
 
 const tooShort = (all: number, part: number, context: number): SinterError =>
-  new SinterError("input", `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`, "Use a longer text, or a smaller context: --set context=N");
+  new SinterError("input", `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`,
+    "Use a longer text, or a smaller context: --set context=N");
 
 /** Where a stream of batches stands: the random stream as it was when the epoch began, and windows taken since. */
 export interface BatchState {

@@ -62,4 +62,5 @@ export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Me
 }
 
 export const trapped = (entry: string, worker: number, cause: string): SinterError =>
-  new SinterError("bug", `worker ${worker} stopped in "${entry}": ${cause}`, "This is a fault of Sinter's compiler or runtime; the last checkpoint is unharmed.");
+  new SinterError("bug", `worker ${worker} stopped in "${entry}": ${cause}`,
+    "This is a fault of Sinter's compiler or runtime; the last checkpoint is unharmed.");

@@ -7,7 +7,9 @@ import { checkpointName, type Tensor } from "./tensors.ts";
 export function guardAgainstNaN(model: RunningModel, step: number, { loss, norm }: StepResult): void {
   if (Number.isFinite(loss) && Number.isFinite(norm)) return;
   const what = Number.isFinite(loss) ? `the gradient norm is ${norm}` : `the loss is ${loss}`;
-  const where = firstNotFinite(model.of("parameter"), "") ?? firstNotFinite(model.of("gradient"), "the gradient of ") ?? "nothing in the parameters or gradients: it arose between them";
+  const where = firstNotFinite(model.of("parameter"), "")
+    ?? firstNotFinite(model.of("gradient"), "the gradient of ")
+    ?? "none in parameters and gradients, so it arose between them";
   throw new SinterError("input", `step ${step}: ${what}; the first value that is not a number: ${where}`,
     "Train with a smaller learning rate (--set lr=…), a longer warm-up, or clipping (--set clip=1). The last checkpoint is unharmed.");
 }

@@ -22,6 +22,7 @@ import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export const RUN_VERSION = 1;
 const RUN_FILE = "run.json";
+const RESTORE = "Restore it from a copy, or train again into another folder.";
 
 export interface RunRecord {
   readonly version: typeof RUN_VERSION;
@@ -62,8 +63,10 @@ export const writeRecord = (files: Files, folder: string, record: RunRecord): Pr
   writeText(files, folder, RUN_FILE, `${JSON.stringify(record, null, 1)}\n`);
 
 export async function openRun(files: Files, folder: string): Promise<Run> {
-  if (!(await files.exists(folder))) throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
-  if (!(await holdsRun(files, folder))) throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
+  if (!(await files.exists(folder)))
+    throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
+  if (!(await holdsRun(files, folder)))
+    throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
   const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
   const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
   return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer) };
@@ -75,20 +78,25 @@ function parseRecord(text: string, from: string): RunRecord {
     if (record.version === RUN_VERSION && typeof record.settings === "object") return record;
     throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
   } catch (cause) {
-    throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, "Restore it from a copy, or train again into another folder.");
+    throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, RESTORE);
   }
 }
 
-/** A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names. `hash`: the manifest's, where it is known. */
+/**
+ * A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names.
+ * `hash`: the manifest's, where it is known.
+ */
 export async function readBundle(files: Files, folder: string, hash?: string): Promise<Bundle> {
   const path = `${folder}/manifest.json`;
   const bytes = await files.read(path);
-  if (hash !== undefined && (await sha256(bytes)) !== hash) throw new SinterError("corrupt", `${path} is not the one that the run began with: its hash differs`, "Restore it from a copy, or train again into another folder.");
+  if (hash !== undefined && (await sha256(bytes)) !== hash)
+    throw new SinterError("corrupt", `${path} is not the one that the run began with: its hash differs`, RESTORE);
   const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
   for (const module of Object.values(manifest.modules))
     for (const { file } of Object.values(module.wasm)) {
-      if (!/^[\w.-]+\.wasm$/.test(file)) throw new SinterError("corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`);
+      if (!/^[\w.-]+\.wasm$/.test(file))
+        throw new SinterError("corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`);
       contents.set(file, await files.read(`${folder}/${file}`));
     }
   return { manifest, files: contents };
@@ -110,11 +118,14 @@ const MAX_TEXT_BYTES = 2 ** 29 - 24;
 
 export async function readText(files: Files, path: string): Promise<string> {
   const bytes = await files.read(path);
-  if (bytes.length > MAX_TEXT_BYTES) throw new SinterError("input", `${path} has ${bytes.length} bytes; at most ${MAX_TEXT_BYTES} can be read as one text`, "Use a part of it: head -c 500M FILE > PART");
+  if (bytes.length > MAX_TEXT_BYTES)
+    throw new SinterError("input", `${path} has ${bytes.length} bytes; at most ${MAX_TEXT_BYTES} can be read as one text`,
+      "Use a part of it: head -c 500M FILE > PART");
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new SinterError("input", `${path} is not UTF-8 text: byte ${firstBadByte(bytes)} does not belong there`, "Convert it: iconv -f latin1 -t utf-8 FILE > NEW");
+    throw new SinterError("input", `${path} is not UTF-8 text: byte ${firstBadByte(bytes)} does not belong there`,
+      "Convert it: iconv -f latin1 -t utf-8 FILE > NEW");
   }
 }
 

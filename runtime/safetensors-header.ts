@@ -54,14 +54,15 @@ function texts(at: Cursor): ReadonlyMap<string, string> {
 
 function entry(at: Cursor, name: string): HeaderEntry {
   let dtype: string | undefined, shape: number[] | undefined, offsets: number[] | undefined;
-  const once = <T>(before: T | undefined, key: string, read: () => T): T => (before === undefined ? read() : at.fail(`tensor ${JSON.stringify(name.slice(0, 60))} has ${key} twice`));
+  const what = `tensor ${JSON.stringify(name.slice(0, 60))}`;
+  const once = <T>(before: T | undefined, key: string, read: () => T): T => (before === undefined ? read() : at.fail(`${what} has ${key} twice`));
   at.object((key) => {
     if (key === "dtype") dtype = once(dtype, key, at.text);
     else if (key === "shape") shape = once(shape, key, () => at.numbers(MAX_DIMENSIONS));
     else if (key === "data_offsets") offsets = once(offsets, key, () => at.numbers(2));
-    else at.fail(`tensor ${JSON.stringify(name.slice(0, 60))} has an unknown key ${JSON.stringify(key.slice(0, 60))}`);
+    else at.fail(`${what} has an unknown key ${JSON.stringify(key.slice(0, 60))}`);
   });
-  if (dtype === undefined || shape === undefined || offsets?.length !== 2) return at.fail(`tensor ${JSON.stringify(name.slice(0, 60))} lacks dtype, shape or two data_offsets`);
+  if (dtype === undefined || shape === undefined || offsets?.length !== 2) return at.fail(`${what} lacks dtype, shape or two data_offsets`);
   return { dtype, shape, offsets: offsets as unknown as [number, number] };
 }
 

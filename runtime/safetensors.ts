@@ -61,7 +61,8 @@ export function readHeader(header: Uint8Array, fileBytes: number, from: string):
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = dataStart;
   for (const t of tensors) {
-    if (t.begin !== at) fail(`offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${t.begin > at ? "leaving a hole" : "inside another"}; ${at} was expected`);
+    const how = t.begin > at ? "leaving a hole" : "inside another";
+    if (t.begin !== at) fail(`offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${how}; ${at} was expected`);
     at = t.end;
   }
   if (at !== fileBytes) fail(`offset ${at}: ${fileBytes - at} bytes after the last tensor`);

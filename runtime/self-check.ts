@@ -19,7 +19,9 @@ function entryToCheck(module: ModuleManifest): EntryPlace | undefined {
 }
 
 /** Undefined: it agrees. Otherwise what differs. Leaves parameters as they are; gradients, caches and outputs are overwritten. */
-export function selfCheck(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module): string | undefined {
+export function selfCheck(
+  manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module,
+): string | undefined {
   const entry = entryToCheck(module);
   if (!entry) return undefined;
   const i32 = new Int32Array(memory.buffer);

@@ -22,16 +22,19 @@ export class Display {
   }
 
   start({ record, bundle, tokenizer }: Run, model: RunningModel, data: Split, from: number | undefined): void {
-    const { settings: s } = record;
-    if (this.#json) return this.#line(JSON.stringify({ kind: "start", model: record.model, parameters: bundle.manifest.parameters, target: model.target, workers: model.workers, step: from ?? 0, steps: s.steps, tokens: data.train.length, heldOut: data.heldOut.length }));
-    this.#line(`${thousands(data.train.length)} tokens (${tokenizer.name}) to learn from, ${thousands(data.heldOut.length)} held out; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
-    this.#line(`target ${model.target}, ${model.workers} worker${model.workers === 1 ? "" : "s"}, ${(model.module.memoryBytes / 2 ** 20).toFixed(1)} MiB${from === undefined ? "" : `; going on after step ${from}`}`);
+    const { settings: s } = record, { target, workers, module } = model;
+    const facts = { model: record.model, parameters: bundle.manifest.parameters, target, workers, step: from ?? 0, steps: s.steps };
+    if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: data.train.length, heldOut: data.heldOut.length }));
+    const known = `${thousands(data.train.length)} tokens (${tokenizer.name}) to learn from, ${thousands(data.heldOut.length)} held out`;
+    this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
+    const place = `target ${target}, ${workers} worker${workers === 1 ? "" : "s"}, ${(module.memoryBytes / 2 ** 20).toFixed(1)} MiB`;
+    this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 
   event(event: TrainEvent): void {
     const standing = this.#course.add(event);
     if (this.#json) return this.#line(JSON.stringify(event));
-    if (event.kind === "eval") this.#above(`step ${event.step}  validation ${event.loss.toFixed(4)}  perplexity ${event.perplexity.toFixed(2)}  ${event.bitsPerByte.toFixed(3)} bits per byte${event.whole ? "  (all of the held-out part)" : ""}`);
+    if (event.kind === "eval") this.#above(evaluationLine(event));
     if (event.kind === "sample") this.#above(`step ${event.step}  sample:\n${indent(event.text)}`);
     if (standing) this.#progress(standing);
   }
@@ -40,7 +43,9 @@ export class Display {
     const step = this.#last?.last.step;
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#clear();
-    this.#line(end === "interrupted" ? `stopped after step ${step ?? 0}, saved; go on with: sinter train --resume --out ${folder}` : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
+    this.#line(end === "interrupted"
+      ? `stopped after step ${step ?? 0}, saved; go on with: sinter train --resume --out ${folder}`
+      : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
   }
 
   #progress(standing: Standing): void {
@@ -67,6 +72,11 @@ export class Display {
   #line(text: string): void {
     this.#io.out(`${text}\n`);
   }
+}
+
+function evaluationLine({ step, loss, perplexity, bitsPerByte, whole }: TrainEvent & { readonly kind: "eval" }): string {
+  const parts = [`step ${step}`, `validation ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`, `${bitsPerByte.toFixed(3)} bits per byte`];
+  return [...parts, ...(whole ? ["(all of the held-out part)"] : [])].join("  ");
 }
 
 const indent = (text: string): string => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");

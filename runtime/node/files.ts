@@ -5,7 +5,8 @@ import type { Files } from "../files.ts";
 
 /** What is used of node:fs. */
 export type RawFs = Pick<typeof fs,
-  "existsSync" | "readFileSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync" | "readdirSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
+  | "existsSync" | "readFileSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync"
+  | "readdirSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
 
 interface Advice { readonly kind: Exclude<ExitKind, "ok">; readonly means: string; readonly hint: string }
 

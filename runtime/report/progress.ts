@@ -74,8 +74,16 @@ export function liveLine(s: Standing, columns: number): string {
 
 export function plainLine(s: Standing): string {
   const { last } = s;
-  const mfu = s.mfu === undefined ? "" : `  MFU ${(s.mfu * 100).toFixed(0)}%`;
-  return `step ${last.step}/${s.steps}  loss ${last.loss.toFixed(4)}  lr ${last.lr.toExponential(2)}  norm ${last.norm.toFixed(3)}  ${last.ms.toFixed(0)} ms  ${thousands(s.tokensPerSecond)} tok/s${mfu}  ${duration(s.secondsLeft)} left`;
+  return [
+    `step ${last.step}/${s.steps}`,
+    `loss ${last.loss.toFixed(4)}`,
+    `lr ${last.lr.toExponential(2)}`,
+    `norm ${last.norm.toFixed(3)}`,
+    `${last.ms.toFixed(0)} ms`,
+    `${thousands(s.tokensPerSecond)} tok/s`,
+    ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
+    `${duration(s.secondsLeft)} left`,
+  ].join("  ");
 }
 
 const bar = (share: number, width: number): string => "█".repeat(Math.round(share * width)).padEnd(width, "░");

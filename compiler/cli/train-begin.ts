@@ -1,0 +1,96 @@
+/** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
+import { dirname } from "node:path";
+import type { Model } from "../2-check/model.ts";
+import { COMPILER_VERSION } from "../version.ts";
+import { builtinText } from "../../runtime/builtin-text.ts";
+import { bestTarget } from "../../runtime/choose-target.ts";
+import { encodeText, split, type Split } from "../../runtime/data.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { thousands } from "../../runtime/report/progress.ts";
+import { openRun, readText, readTokenizer, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { sha256 } from "../../runtime/sha256.ts";
+import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
+import { GPT2_FILES } from "../../runtime/tokenizers/gpt2.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
+import type { Io } from "./verb.ts";
+
+export interface CheckedSpec {
+  readonly path: string;
+  readonly model: Model;
+  readonly source: string;
+}
+
+export interface Opened {
+  readonly run: Run;
+  readonly data: Split;
+}
+
+/** Everything that can be wrong is found here, the cheap things before the compiler's work. */
+export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io): Promise<Opened> {
+  const given = textOption(options, "data");
+  const dataPath = given === undefined ? undefined : pathFrom(io, given);
+  const text = await readData(dataPath);
+  const tokenizer = await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
+  const data = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context);
+  const wanted = targetOption(options);
+  const target = wanted ?? await bestTarget(nodeHost);
+  const began = performance.now();
+  const { compileModel } = await import("../compile.ts"); // a run that goes on needs no compiler
+  // The training module samples too; pages that only training touches cost nothing then.
+  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"] });
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
+  const record: RunRecord = {
+    version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train,
+    manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
+  };
+  return { run: { folder, record, bundle: { manifest, files }, tokenizer }, data };
+}
+
+/** The run goes on as it began: its own bundle, tokenizer and text. `asked`: what the command line's spec says now. */
+export async function reopen(folder: string, asked: Model | undefined, options: Options, io: Io): Promise<Opened> {
+  const run = await openRun(nodeFiles(), folder);
+  const { model } = run.bundle.manifest;
+  if (asked && !sameModel(asked, model)) io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
+  const given = textOption(options, "data");
+  const text = await readData(given === undefined ? run.record.data.path : pathFrom(io, given));
+  if ((await sha256(text)) !== run.record.data.sha256)
+    throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
+  const { heldOut, context } = run.record.settings;
+  return { run, data: split(encodeText(text, run.tokenizer, model.sizes.vocab), heldOut, context) };
+}
+
+/** But for what may change between one part of a run and the next. */
+function sameModel(a: Model, b: Model): boolean {
+  const fixed = (m: Model): string => JSON.stringify({ ...m, train: { ...m.train, steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0 } });
+  return fixed(a) === fixed(b);
+}
+
+async function readData(path: string | undefined): Promise<string> {
+  if (path === undefined) return builtinText();
+  const text = await readText(nodeFiles(), path);
+  if (text === "") throw new SinterError("input", `${path} is empty`, "Training needs text.");
+  return text;
+}
+
+async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, folder: string | undefined, spec: string, io: Io): Promise<Tokenizer> {
+  if (name === "characters") return charactersWithin(text, sizes.vocab);
+  const files = nodeFiles();
+  if (name === "bytes") return readTokenizer(files, "", name);
+  const beside = dirname(pathFrom(io, spec));
+  const places = folder === undefined ? [beside, `${beside}/gpt2`, `${beside}/tokenizer`] : [pathFrom(io, folder)];
+  for (const place of places) if (await files.exists(`${place}/${GPT2_FILES[0]}`)) return readTokenizer(files, place, name);
+  const missing = folder === undefined ? "they are not beside the spec" : `they are not in ${folder}`;
+  throw new SinterError("input", `the gpt2 tokenizer needs ${GPT2_FILES.join(" and ")}, and ${missing}`, "Name the folder that holds them: --tokenizer DIR");
+}
+
+function charactersWithin(text: string, vocab: number): Tokenizer {
+  const characters = charactersOf(text);
+  if (characters.length > vocab)
+    throw new SinterError("input", `the text has ${characters.length} different characters, the model's vocabulary ${vocab}`,
+      `Set vocab ${characters.length}, for example with --set vocab=${characters.length}`);
+  return characterTokenizer(characters);
+}
