@@ -8,10 +8,10 @@
  *
  * The state holds a hash of every tensor. A file counts when all of it verifies; no pointer to the "latest" is kept or trusted.
  */
-import type { BatchState } from "./data.ts";
 import { SinterError } from "./errors.ts";
 import { sweepTemporaries, writeAtomically, type Files } from "./files.ts";
 import type { RunningModel } from "./model.ts";
+import type { RandomState } from "./random.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
 import { sha256 } from "./sha256.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
@@ -23,8 +23,8 @@ export interface TrainState {
   readonly step: number;
   /** Tokens that the updates have seen. */
   readonly tokens: number;
-  /** The stream of batches, as it stands before the next one. */
-  readonly batches: BatchState;
+  /** The stream that draws batches, as it stands before the next one. */
+  readonly batches: RandomState;
   /** What must be the same for the next step to be the same. */
   readonly identity: Readonly<Record<string, string>>;
 }

@@ -4,7 +4,7 @@
  */
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
-import { randomFrom, type Random, type RandomState } from "./random.ts";
+import type { Random } from "./random.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -62,52 +62,15 @@ const tooShort = (all: number, part: number, context: number): SinterError =>
   new SinterError("input", `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`,
     "Use a longer text, or a smaller context: --set context=N");
 
-/** Where a stream of batches stands: the random stream as it was when the epoch began, and windows taken since. */
-export interface BatchState {
-  readonly epoch: RandomState;
-  readonly taken: number;
-}
-
-export interface BatchStream {
-  next(): Batch;
-  /** Before the next batch. */
-  state(): BatchState;
-}
-
-/**
- * Windows in random order, none twice within an epoch: each epoch lays a grid of windows over the text, at an offset of its
- * own, and shuffles it (Fisher–Yates). So every token is learnt from equally often, and from another place in its window each time.
- */
-export function batchStream(tokens: Tokens, batch: number, context: number, from: BatchState): BatchStream {
-  let epoch = from.epoch, taken = from.taken;
-  let random: Random, places: Int32Array;
-  const begin = (): void => {
-    random = randomFrom(epoch);
-    const most = tokens.length - 1 - context; // the last place where a window and its targets fit
-    const offset = random.below(Math.min(context, most + 1));
-    places = Int32Array.from({ length: Math.floor((most - offset) / context) + 1 }, (_, i) => offset + i * context);
-    for (let i = places.length - 1; i > 0; i--) {
-      const j = random.below(i + 1), kept = places[i]!;
-      places[i] = places[j]!;
-      places[j] = kept;
-    }
-  };
-  begin();
-  const next = (): Batch => {
-    const out = emptyBatch(batch, context);
-    for (let b = 0; b < batch; b++) {
-      if (taken === places.length) {
-        epoch = random.state();
-        taken = 0;
-        begin();
-      }
-      const at = places[taken++]!;
-      out.tokens.set(tokens.subarray(at, at + context), b * context);
-      out.targets.set(tokens.subarray(at + 1, at + context + 1), b * context);
-    }
-    return out;
-  };
-  return { next, state: () => ({ epoch, taken }) };
+/** B windows at random places, as nanoGPT draws them. (Windows without repetition within an epoch learnt no better: bench/EXPERIMENTS.md.) */
+export function randomBatch(tokens: Tokens, batch: number, context: number, random: Random): Batch {
+  const out = emptyBatch(batch, context);
+  for (let b = 0; b < batch; b++) {
+    const at = random.below(tokens.length - context);
+    out.tokens.set(tokens.subarray(at, at + context), b * context);
+    out.targets.set(tokens.subarray(at + 1, at + context + 1), b * context);
+  }
+  return out;
 }
 
 /**

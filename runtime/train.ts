@@ -2,13 +2,13 @@
  * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the wall are the caller's.
  */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
-import { batchStream, type BatchState, type Split } from "./data.ts";
+import { randomBatch, type Split } from "./data.ts";
 import { evaluateText, type Evaluation } from "./evaluate.ts";
 import { generate } from "./generate.ts";
 import type { Host } from "./host.ts";
 import type { RunningModel } from "./model.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
-import { randomStream } from "./random.ts";
+import { randomFrom, randomStream, type RandomState } from "./random.ts";
 import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
 import { learningRate } from "./schedule.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -37,7 +37,8 @@ export type TrainEvent =
 export interface Progress {
   readonly step: number;
   readonly tokens: number;
-  readonly batches: BatchState;
+  /** The stream that draws batches, before the next one. */
+  readonly batches: RandomState;
 }
 
 export interface TrainOptions {
@@ -61,13 +62,13 @@ const EVAL_BATCHES = 20;
 export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
   const { settings: s, host } = o;
   const { batch, context } = model.entry("train");
-  const batches = batchStream(o.data.train, batch, context, o.from?.batches ?? { epoch: randomStream(s.seed, "batches").state(), taken: 0 });
+  const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
   let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
   let saved = step;
 
   const save = async (): Promise<void> => {
     const began = performance.now();
-    const file = await o.save({ step, tokens, batches: batches.state() });
+    const file = await o.save({ step, tokens, batches: random.state() });
     saved = step;
     o.report({ kind: "save", step, file, ms: performance.now() - began });
   };
@@ -87,7 +88,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   while (step < s.steps) {
     if (o.signal?.aborted) break;
     const began = performance.now();
-    const micro = Array.from({ length: s.accumulate }, batches.next);
+    const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
     const lr = learningRate(step + 1, s);
     const result = await model.trainStep(micro, { lr, step: step + 1 });
     guardAgainstNaN(model, step + 1, result);

@@ -16,7 +16,7 @@ let folder: string;
 beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "sinter-checkpoint-")); });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const state = (step: number): TrainState => ({ step, tokens: step * 16, batches: { epoch: randomStream(1, "batches").state(), taken: 3 }, identity: { model: "fake" } });
+const state = (step: number): TrainState => ({ step, tokens: step * 16, batches: randomStream(1, "batches").state(), identity: { model: "fake" } });
 const files = nodeFiles();
 const path = (step: number): string => join(folder, `step-${String(step).padStart(6, "0")}.safetensors`);
 

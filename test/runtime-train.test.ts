@@ -1,10 +1,10 @@
 /** The loop: schedules, splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
 import { describe, expect, it } from "vitest";
-import { batchStream, encodeText, split, windows } from "../runtime/data.ts";
+import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
 import { SinterError } from "../runtime/errors.ts";
 import { evaluateText } from "../runtime/evaluate.ts";
 import type { Host } from "../runtime/host.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomFrom, randomStream } from "../runtime/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { learningRate } from "../runtime/schedule.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
@@ -31,8 +31,6 @@ describe("learning rate", () => {
   });
 });
 
-const start = { epoch: randomStream(1, "w").state(), taken: 0 };
-
 describe("data", () => {
   it("is split at the same place as nanoGPT's", () => {
     const { train: first, heldOut } = split(tokens, 0.1, 8);
@@ -58,31 +56,16 @@ describe("data", () => {
     expect([...windows(tokens, 2, 8, 1000)]).toHaveLength(25);
   });
 
-  const windowsOf = (count: number, length: number): number[][] => {
-    const text = Uint16Array.from({ length }, (_, i) => i), stream = batchStream(text, 1, 8, start);
-    return Array.from({ length: count }, () => { const b = stream.next(); expect([...b.targets]).toEqual([...b.tokens].map((t) => t + 1)); return [...b.tokens]; });
-  };
-
-  it("windows of an epoch cover the text and never meet", () => {
-    const seen = windowsOf(12, 100).flat();
-    expect(new Set(seen).size).toBe(seen.length);
-    expect(Math.max(...seen) - Math.min(...seen) + 1).toBe(seen.length);
-  });
-
-  it("every place is learnt from, the first and the last too", () => {
-    const seen = new Set(windowsOf(600, 40).flat());
-    expect(seen.size).toBe(39);
-    expect(windowsOf(3, 9)).toEqual(Array(3).fill([0, 1, 2, 3, 4, 5, 6, 7]));
-  });
-
-  it("batches go on from a saved state, over the end of an epoch too", () => {
-    const text = Uint16Array.from({ length: 100 }, (_, i) => i), whole = batchStream(text, 5, 8, start);
-    for (let i = 0; i < 20; i++) {
-      const rest = batchStream(text, 5, 8, JSON.parse(JSON.stringify(whole.state())));
-      const next = whole.next();
-      expect(rest.next()).toEqual(next);
-      expect(rest.state()).toEqual(whole.state());
+  it("random windows are inside, the first and the last place are reached, and a saved stream goes on", () => {
+    const text = Uint16Array.from({ length: 12 }, (_, i) => i), random = randomStream(1, "w"), starts = new Set<number>();
+    for (let i = 0; i < 100; i++) {
+      const again = randomFrom(JSON.parse(JSON.stringify(random.state())));
+      const batch = randomBatch(text, 1, 8, random);
+      expect(randomBatch(text, 1, 8, again)).toEqual(batch);
+      expect([...batch.targets]).toEqual([...batch.tokens].map((t) => t + 1));
+      starts.add(batch.tokens[0]!);
     }
+    expect(starts).toEqual(new Set([0, 1, 2, 3]));
   });
 
   it("what is wrong with it is said", () => {
@@ -162,7 +145,7 @@ describe("training", () => {
   });
 
   it("has nothing to do when it is over", async () => {
-    const { end, events } = run({ from: { step: 20, tokens: 320, batches: start } });
+    const { end, events } = run({ from: { step: 20, tokens: 320, batches: randomStream(1, "x").state() } });
     expect(await end).toBe("done");
     expect(events.map((e) => e.kind)).toEqual(["eval", "sample"]);
   });
