@@ -2,6 +2,7 @@
  * `sinter bench`: limits of this machine, operations against their references and limits, whole training steps, and PyTorch beside
  * both. What is measured has a name ("matmul 256×768×3072", "train S"); `filter` keeps the names that contain it.
  */
+import { loadavg } from "node:os";
 import { targets as allTargets, type Target } from "../compiler/op.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { benchOps, opBenchNames, type OpRow } from "./bench-ops.ts";
@@ -27,7 +28,7 @@ export const benchDefaults: BenchOptions = {
 const TRAIN_TIMES = 10;
 
 export interface BenchReport {
-  readonly host: { readonly node: string; readonly v8: string; readonly cores: number };
+  readonly host: { readonly node: string; readonly v8: string; readonly cores: number; readonly load: number };
   readonly limits: Limits;
   readonly peer?: string;
   readonly ops: readonly (OpRow & { readonly peerGflops?: number })[];
@@ -43,13 +44,15 @@ export const benchNames = (all: boolean): string[] => [...opBenchNames(all), ...
 
 /** Runs what was asked for; `line` gets the table's lines as they come. */
 export async function runBench(o: BenchOptions, line: (text: string) => void): Promise<BenchReport> {
+  const load = loadavg()[0]!; // before our own
+  if (load > nodeHost.cores / 2) line(`note      other programs keep this machine busy (load ${load.toFixed(1)} on ${nodeHost.cores} cores): figures are low, those of several threads most`);
   const limits = await measureLimits(o.targets);
   line(`limits    read ${limits.read.toFixed(1)} GB/s   multiply-add ${o.targets.map((t) => `${t} ${limits.fma[t]!.toFixed(1)}`).join(", ")} GFLOP/s on one core`);
   const peer = o.peer ? await findPeer() : undefined;
   line(`peer      ${peer?.about ?? (o.peer ? "none: no Python here has torch" : "not asked for")}`);
   const ops = await operations(o, limits, peer, line);
   const training = await trainings(o, limits, peer, line);
-  return { host: { node: process.versions.node, v8: process.versions.v8, cores: nodeHost.cores }, limits, ...(peer && { peer: peer.about }), ops, training };
+  return { host: { node: process.versions.node, v8: process.versions.v8, cores: nodeHost.cores, load }, limits, ...(peer && { peer: peer.about }), ops, training };
 }
 
 async function operations(o: BenchOptions, limits: Limits, peer: Peer | undefined, line: (text: string) => void): Promise<BenchReport["ops"]> {

@@ -90,6 +90,18 @@ class GPT(torch.nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
+def durations(run, seconds):
+    """Of each run after the first two: for `seconds`, and at least five; but fewer where a busy machine makes five last too long."""
+    for i in range(2):
+        run(i)
+    times, began = [], time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds or len(times) < 5 and spent < 6 * seconds + 5:
+        start = time.perf_counter()
+        run(2 + len(times))
+        times.append(time.perf_counter() - start)
+    return times
+
+
 def rates(work, times):
     """Work per second. On a machine with other tenants the best run says more than the median."""
     return dict(median=work / statistics.median(times), best=work / min(times), runs=len(times))
@@ -114,27 +126,13 @@ def train_rate(size, seconds):
         optimizer.step()
         return loss.item()
 
-    times, i, end = [], 0, time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        step(i)
-        i += 1
-        if i > 2:
-            times.append(time.perf_counter() - start)
-    return rates(spec["batch"] * spec["context"], times)
+    return rates(spec["batch"] * spec["context"], durations(step, seconds))
 
 
 def sgemm_rate(M, K, N, seconds):
     """GFLOP/s of the best-known call: torch.mm into a tensor that is there."""
     a, b, c = torch.randn(M, K), torch.randn(K, N), torch.empty(M, N)
-    times, end = [], time.perf_counter() + seconds
-    for _ in range(3):
-        torch.mm(a, b, out=c)
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        torch.mm(a, b, out=c)
-        times.append(time.perf_counter() - start)
-    return rates(2 * M * K * N / 1e9, times)
+    return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds))
 
 
 def main():
