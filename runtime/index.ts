@@ -1,0 +1,13 @@
+/** `sinter/runtime`: what a program needs to run or train a bundle. In Node, `sinter/runtime/node` brings the host and the file system. */
+export type { Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
+export type { Bundle, ModuleName } from "./bundle.ts";
+export { parseManifest } from "./bundle.ts";
+export { SinterError, exitCodes } from "./errors.ts";
+export type { Host, Pool } from "./host.ts";
+export { createModel, type Batch, type ModelOptions, type RunningModel } from "./model.ts";
+export { generate, type GenerateOptions, type Generated } from "./generate.ts";
+export { sampleToken, samplerDefaults, type SamplerSettings } from "./sampler.ts";
+export { evaluateText } from "./evaluate.ts";
+export { openRun, readBundle } from "./run-folder.ts";
+export { loadNewest } from "./checkpoint.ts";
+export type { Tokenizer } from "./tokenizers/tokenizer.ts";

@@ -1,0 +1,3 @@
+/** `sinter/runtime/node`: threads and files for `sinter/runtime`. */
+export { nodeHost } from "./host.ts";
+export { nodeFiles } from "./files.ts";
