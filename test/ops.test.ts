@@ -1,7 +1,12 @@
 /**
  * Every operation of the table × its cases: kernel = f64 reference, for any number of workers bit for bit, with and without
- * accumulation; gradients = finite differences of the reference. Canaries and padding are the harness's.
+ * accumulation; gradients = finite differences of the reference; V8 joins the pairs of every wide kernel. Canaries and padding are
+ * the harness's.
  */
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { HYPER_FLOATS, hyper } from "../compiler/control.ts";
 import { shapeOf, targets, unify, type Attrs, type Case, type Op, type Target } from "../compiler/op.ts";
@@ -54,6 +59,34 @@ describe("kernel = reference", () => {
   for (const target of targets)
     test.each(table)(`${target} %s`, (name, op) => checkKernels(name, op, target === "wide" ? tested(op) : tested(op).slice(0, 2), target), LONG);
 });
+
+/** Not worth joining: scalars, copies of one row. Matrix products and attention have tests of their own. */
+const unjoined = /^(loss_sum|take_row|grad_norm_total|copy|matmul.*|attention.*)$/;
+
+describe("V8 joins the pairs of a wide kernel", () => {
+  test.each(table.filter(([name]) => !unjoined.test(name)))("%s", async (name, op) => {
+    const trace = await traceOf(name, op, [tested(op)[0]!, op.cases.at(-1)!]); // a last line with padding, and a real size
+    expect(trace).not.toMatch(/Build tree failed/);
+    expect(trace.match(/Decide to vectorize, [1-9]\d* revectorizable nodes/g)?.length).toBeGreaterThanOrEqual(2);
+  }, LONG);
+});
+
+/** What V8 says when it compiles the kernels, and nothing else, with its optimizing compiler. */
+async function traceOf(name: string, op: Op, cases: readonly Case[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "sinter-ops-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
+  try {
+    await kernelBenches(name, op, cases, "wide", (bytes) => {
+      writeFileSync(wasm, bytes);
+      return new WebAssembly.Module(bytes);
+    });
+    const flags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "--trace-wasm-revectorize"];
+    execFileSync(process.execPath, [...flags, "-e", "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))", wasm], { stdio: ["ignore", file, "inherit"] });
+    return readFileSync(join(folder, "trace"), "utf8");
+  } finally {
+    closeSync(file);
+    rmSync(folder, { recursive: true });
+  }
+}
 
 describe("gradient = finite differences", () => {
   for (const [name, op] of table.filter(([, o]) => o.backward)) {
