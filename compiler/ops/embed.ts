@@ -7,7 +7,7 @@
  * place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out zero.
  */
 import { defineOp } from "../op.ts";
-import { columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "./rows.ts";
+import { affine, columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "./rows.ts";
 
 const token = (d: Readonly<Record<"V", number>>, noise: number): number => Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
 
@@ -37,7 +37,8 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
       });
       w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
       if (has("positions")) w.line(`const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`);
-      writeRow(w, C, ["table_r", ...(has("positions") ? ["position_r"] : [])], "out_r", (v) => (has("positions") ? `f32x4.add(${v.load("table_r")}, ${v.load("position_r")})` : v.load("table_r")));
+      const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
+      writeRow(w, C, rows, "out_r", (v) => affine(v.load("table_r"), undefined, has("positions") ? v.load("position_r") : undefined));
     });
   },
   sample: (tensor, d, noise, i) => (tensor === "tokens" ? token(d, noise()) : tensor !== "place" ? noise() : i === 0 ? d.X - d.R : Math.ceil(d.R / 2)),
@@ -104,7 +105,8 @@ export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
     const T = attrs["context"] as number, bytes = rowBytes(C);
     w.block("for (let t = <usize>first; t < <usize>last; t++)", () => {
       w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);
-      w.line(`if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes}); // and positions that no sequence reaches`);
+      w.line("// this position, and those that no sequence reaches");
+      w.line(`if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes});`);
       w.block(`for (let r = t; r < ${R}; r += ${T})`, () => {
         w.line(`const d_out_r = ${at.d_out} + r * ${bytes};`);
         writeRow(w, C, ["d_out_r"], "position_r", (v) => `f32x4.add(${v.load("position_r")}, ${v.load("d_out_r")})`);

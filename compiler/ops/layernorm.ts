@@ -7,7 +7,7 @@
  * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
+import { accumulators, affine, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 
@@ -32,7 +32,10 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
   backward: (has) => [
     { op: "layernorm_dx", ins: { x: "x", ...(has("w") && { w: "w" }), mean: "mean", rstd: "rstd", d_out: "d_out" }, outs: { d_x: "d_x" } },
     ...(has("w") || has("b")
-      ? [{ op: "layernorm_dw", ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" }, outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) } }]
+      ? [{
+          op: "layernorm_dw", ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
+          outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
+        }]
       : []),
   ],
   tasks: ({ R }) => R,
@@ -49,8 +52,7 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
       w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
         const n = `f32x4.mul(f32x4.sub(${v.load("x_r")}, mean4), rstd4)`;
-        const scaled = has("w") && has("b") ? `madd(${n}, ${v.load(at.w)}, ${v.load(at.b)})` : has("w") ? `f32x4.mul(${n}, ${v.load(at.w)})` : has("b") ? `f32x4.add(${n}, ${v.load(at.b)})` : n;
-        return v.keep(scaled);
+        return v.keep(affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined));
       });
       if (has("mean")) w.line(`store<f32>(${at.mean} + (<usize>r << 2), mean_r);`);
       if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
@@ -102,7 +104,7 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
       w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
       writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
         const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
-        return v.keep(has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`);
+        return v.keep(affine(d, "rstd4", has("add") ? v.load("add_r") : undefined));
       });
     });
   },
@@ -134,7 +136,7 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
   emit(w, at, { R, C }, { has }) {
     type Load = (tensor: string) => string;
     columnSums(w, { R, C }, has("d_w") ? [at.x, at.d_out] : [at.d_out],
-      (k) => (has("d_w") ? [`const mean${k} = v128.load32_splat(${at.mean} + (r << 2), ${4 * k}), rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
+      (k) => (has("d_w") ? ["mean", "rstd"].map((s) => `const ${s}${k} = v128.load32_splat(${at[s as "mean"]} + (r << 2), ${4 * k});`) : []),
       {
         ...(has("d_w") && { [at.d_w]: (k: number, load: Load) => `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))` }),
         ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),

@@ -5,7 +5,7 @@
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
+import { accumulators, affine, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
@@ -38,7 +38,7 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
       w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => { // w, b and x are zero in the padding
         const n = `f32x4.mul(${v.load("x_r")}, rstd4)`;
-        return has("w") && has("b") ? `madd(${n}, ${v.load(at.w)}, ${v.load(at.b)})` : has("w") ? `f32x4.mul(${n}, ${v.load(at.w)})` : has("b") ? `f32x4.add(${n}, ${v.load(at.b)})` : n;
+        return affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined);
       });
       if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
     });
@@ -79,7 +79,7 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
       w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
       writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
         const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
-        return has("add") ? `madd(${d}, rstd4, ${v.load("add_r")})` : `f32x4.mul(${d}, rstd4)`;
+        return affine(d, "rstd4", has("add") ? v.load("add_r") : undefined);
       });
     });
   },

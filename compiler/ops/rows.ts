@@ -87,6 +87,10 @@ export const accumulators = (w: Writer, name: string, start: "ZEROS" | "LOWEST" 
 export const sumOf = (name: string): string => `sum8(f32x4.add(${name}0, ${name}2), f32x4.add(${name}1, ${name}3), spill)`;
 export const maxOf = (name: string): string => `max8(f32x4.pmax(${name}0, ${name}2), f32x4.pmax(${name}1, ${name}3), spill)`;
 
+/** n · w + b, where either may be absent. */
+export const affine = (n: string, w: string | undefined, b: string | undefined): string =>
+  w && b ? `madd(${n}, ${w}, ${b})` : w ? `f32x4.mul(${n}, ${w})` : b ? `f32x4.add(${n}, ${b})` : n;
+
 /** Zeroes the padding of a vector [R] that is written one scalar per row: done by the worker that has the last row. */
 export function padVector(w: Writer, base: string, R: number): void {
   const padding = rowBytes(R) - 4 * R;
