@@ -2309,10 +2309,14 @@ function layernorm_dw_16x16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: u
   for (let r: usize = 0; r < 16; r += 4) {
     const x_r = x + r * 64;
     const d_out_r = d_out + r * 64;
-    const mean0 = v128.load32_splat(mean + (r << 2), 0), rstd0 = v128.load32_splat(rstd + (r << 2), 0);
-    const mean1 = v128.load32_splat(mean + (r << 2), 4), rstd1 = v128.load32_splat(rstd + (r << 2), 4);
-    const mean2 = v128.load32_splat(mean + (r << 2), 8), rstd2 = v128.load32_splat(rstd + (r << 2), 8);
-    const mean3 = v128.load32_splat(mean + (r << 2), 12), rstd3 = v128.load32_splat(rstd + (r << 2), 12);
+    const mean0 = v128.load32_splat(mean + (r << 2), 0);
+    const rstd0 = v128.load32_splat(rstd + (r << 2), 0);
+    const mean1 = v128.load32_splat(mean + (r << 2), 4);
+    const rstd1 = v128.load32_splat(rstd + (r << 2), 4);
+    const mean2 = v128.load32_splat(mean + (r << 2), 8);
+    const rstd2 = v128.load32_splat(rstd + (r << 2), 8);
+    const mean3 = v128.load32_splat(mean + (r << 2), 12);
+    const rstd3 = v128.load32_splat(rstd + (r << 2), 12);
     for (let i = from; i < to; i += 32) {
       const x_i = x_r + i;
       const d_out_i = d_out_r + i;
@@ -2771,7 +2775,8 @@ function embed_dpositions_16x16x8(d_out: usize, d_positions: usize, accumulate: 
   const spill = spillOf(worker);
   for (let t = <usize>first; t < <usize>last; t++) {
     const position_r = d_positions + t * 64;
-    if (!accumulate) for (let x = t; x < 8; x += 8) memory.fill(d_positions + x * 64, 0, 64); // and positions that no sequence reaches
+    // this position, and those that no sequence reaches
+    if (!accumulate) for (let x = t; x < 8; x += 8) memory.fill(d_positions + x * 64, 0, 64);
     for (let r = t; r < 16; r += 8) {
       const d_out_r = d_out + r * 64;
       for (let i: usize = 0; i < 64; i += 64) {
