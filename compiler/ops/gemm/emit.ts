@@ -10,7 +10,7 @@ import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./shape.ts
 type Sizes = Record<"M" | "N" | "K", number>;
 
 export const emitter = (form: Form) => ({
-  tiles: (d: Sizes, attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, attrs, target),
+  tiles: (d: Sizes, _attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, target),
   tasks: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k))),
   scratch: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k))),
   emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {

@@ -1,5 +1,5 @@
 /** The three products as one: out[M,N] = â[M,K] · b̂[K,N], and where the elements of â and b̂ lie. */
-import { rowFloats, type Attrs, type Dims, type Kernel, type Target } from "../../op.ts";
+import { rowFloats, type Dims, type Kernel, type Target } from "../../op.ts";
 
 export type Form = "nn" | "nt" | "tn";
 export type MatmulTensor = "a" | "b" | "bias" | "gate" | "add" | "out" | "pre";
@@ -28,18 +28,22 @@ const registerTiles: Record<Target, Blocks> = {
   wide: { MR: 6, NR: 16 },
 };
 
+/** 256 bytes of each row of b are packed at a time (four cache lines, one page), into PB panels. */
+const PACKED_ROW_FLOATS = 64;
+const KIB = 1024;
+
 /**
- * Cache blocks, beside the register tile: KC steps of k at a time; PB packed panels of b at a time; RB tiles of rows at a time.
- * PB · KC · NR floats and (tn) RB · KC · MR floats of scratch.
+ * Cache blocks, beside the register tile: PB packed panels of b (they stay in L2 while rows of a stream by), RB tiles of rows at a
+ * time, and, where sums may go to memory and back (tn), KC steps of k. For nn and nt KC = K: a panel that overflows L1 costs less
+ * than a second trip of the sums. Scratch: PB · KC · NR floats, and for tn RB · KC · MR.
  */
-export function gemmTiles(form: Form, { M, N, K }: Dims & Record<"M" | "N" | "K", number>, _attrs: Attrs, target: Target): Dims {
+export function gemmTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", number>, target: Target): Dims {
   if (usesFewRows(form, M)) return {};
-  const { MR, NR } = registerTiles[target];
-  const rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR, MB = 1 << 20;
-  if (form === "tn") {
-    const KC = Math.min(K, 512);
-    return { MR, NR, KC, PB: Math.min(panels, Math.floor(MB / 4 / (KC * NR * 4))), RB: Math.min(rowTiles, Math.floor(MB / (KC * MR * 4))) };
-  }
-  const PB = Math.max(1, Math.min(panels, Math.floor(MB / (K * NR * 4))));
-  return { MR, NR, KC: K, PB, RB: Math.min(rowTiles, Math.max(8, Math.floor(MB / 4 / (K * MR * 4)))) };
+  const { MR, NR } = registerTiles[target], rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR;
+  const KC = form === "tn" ? Math.min(K, 512) : K, panelBytes = KC * NR * 4, stripBytes = KC * MR * 4;
+  return {
+    MR, NR, KC,
+    PB: Math.min(panels, PACKED_ROW_FLOATS / NR, Math.max(1, Math.floor((512 * KIB) / panelBytes))),
+    RB: Math.min(rowTiles, form === "tn" ? Math.floor((1024 * KIB) / stripBytes) : Math.max(8, Math.floor((256 * KIB) / stripBytes))),
+  };
 }
