@@ -92,9 +92,10 @@ describe("the chain", () => {
 
   it("is quick on a large vocabulary", () => {
     const large = Float32Array.from({ length: 50257 }, (_, i) => Math.sin(i * 7.7) * 4), random = randomStream(3, "large");
-    const began = performance.now();
+    const cpuMs = (): number => process.threadCpuUsage().user / 1000; // other programs do not count
+    const began = cpuMs();
     for (let i = 0; i < 100; i++) sampleToken(large.slice(), samplerDefaults, [], random);
-    expect((performance.now() - began) / 100).toBeLessThan(10); // ms a token
+    expect((cpuMs() - began) / 100).toBeLessThan(5); // ms a token
   });
 });
 

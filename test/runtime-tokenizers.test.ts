@@ -8,6 +8,9 @@ import { mergePairs, pairKey } from "../runtime/tokenizers/bpe.ts";
 import { textStream } from "../runtime/tokenizers/text-stream.ts";
 import { concat, decode } from "../runtime/tokenizers/tokenizer.ts";
 
+/** Time that this thread has computed: other programs do not count. */
+const cpuMs = (): number => process.threadCpuUsage().user / 1000;
+
 const DATA = new URL("../../shared/data/", import.meta.url);
 const data = (path: string): Uint8Array => new Uint8Array(readFileSync(new URL(path, DATA)));
 const withData = existsSync(DATA);
@@ -38,17 +41,17 @@ describe.skipIf(!withData)("gpt2 (needs ../shared/data)", () => {
 
   it("takes a run of 20,000 equal letters in less than 100 ms", () => {
     gpt2.encode("warm up the code with a sentence or two, please");
-    const began = performance.now();
+    const began = cpuMs();
     const ids = gpt2.encode("a".repeat(20_000));
-    expect(performance.now() - began).toBeLessThan(100);
+    expect(cpuMs() - began).toBeLessThan(100);
     expect(decode(gpt2, ids)).toBe("a".repeat(20_000));
   });
 
   it("encodes at 2 MB/s or more", () => {
     const story = text("corpora/tinystories.txt");
-    const began = performance.now();
+    const began = cpuMs();
     const ids = gpt2.encode(story);
-    const seconds = (performance.now() - began) / 1000;
+    const seconds = (cpuMs() - began) / 1000;
     expect(decode(gpt2, ids)).toBe(story);
     expect(story.length / 1e6 / seconds).toBeGreaterThan(2);
   });
