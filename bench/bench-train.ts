@@ -31,7 +31,8 @@ export interface TrainBenchOptions {
   readonly ms: number;
 }
 
-const models: ReadonlyMap<string, Model> = new Map(checkSource(readFileSync(new URL("bench-sizes.sinter", import.meta.url), "utf8")).models.map((m) => [m.name, m]));
+const spec = readFileSync(new URL("bench-sizes.sinter", import.meta.url), "utf8");
+const models: ReadonlyMap<string, Model> = new Map(checkSource(spec).models.map((m) => [m.name, m]));
 export const trainSizes: readonly string[] = [...models.keys()];
 
 /** Too long and too large (2 GiB) to be measured unless asked for by name. */
@@ -47,7 +48,9 @@ export async function* benchTraining(size: string, o: TrainBenchOptions): AsyncG
   for (const target of o.targets) for (const workers of o.workers) yield { size, target, workers, ...(await measure(bundle, target, workers, o)) };
 }
 
-async function measure(bundle: Bundle, target: Target, workers: number, { ms, limits }: TrainBenchOptions): Promise<Omit<TrainRow, "size" | "target" | "workers">> {
+type Measured = Omit<TrainRow, "size" | "target" | "workers">;
+
+async function measure(bundle: Bundle, target: Target, workers: number, { ms, limits }: TrainBenchOptions): Promise<Measured> {
   joinPairs(target); // also off: `relaxed` is to be measured with 128 bits
   const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
   try {

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
+import type { ModuleName } from "../../compiler/compile.ts";
 import { targets, type Target } from "../../compiler/op.ts";
 import { compileSpec } from "./compiled.ts";
 import { readFixture, type FixtureTensor } from "./safetensors.ts";
@@ -40,20 +41,31 @@ function deviation(name: string, got: ArrayLike<number>, want: ArrayLike<number>
   let worst = 0, ofAllowance = 0;
   if (got.length !== want.length) throw new Error(`${name}: ${got.length} numbers instead of ${want.length}`);
   for (let i = 0; i < got.length; i++) {
-    const d = Math.abs(got[i]! - want[i]!);
-    worst = d <= worst ? worst : d; // NaN stays
-    const share = d / (1e-6 + 1e-5 * Math.abs(want[i]!));
-    ofAllowance = share <= ofAllowance ? ofAllowance : share;
+    const d = Number.isNaN(got[i]!) ? Infinity : Math.abs(got[i]! - want[i]!);
+    worst = Math.max(worst, d);
+    ofAllowance = Math.max(ofAllowance, d / (1e-6 + 1e-5 * Math.abs(want[i]!)));
   }
   return { name, worst, ofAllowance };
 }
 
 /** Name in the checkpoint → tensor and slice in the module, of one kind of storage. */
-const named = (session: Session, storage: "parameter" | "gradient") => session.module.tensors.filter((t) => t.storage === storage).flatMap((place) =>
-  Array.from({ length: place.slices }, (_, slice) => {
-    const parameter = storage === "parameter" ? place : session.module.tensors.find((t) => t.name === place.of)!;
-    return { name: checkpointName(parameter, slice), tensor: place.name, slice };
-  }));
+function named({ module: { tensors } }: Session, storage: "parameter" | "gradient") {
+  return tensors.filter((t) => t.storage === storage).flatMap((place) => {
+    const parameter = storage === "parameter" ? place : tensors.find((t) => t.name === place.of)!;
+    return Array.from({ length: place.slices }, (_, slice) => ({ name: checkpointName(parameter, slice), tensor: place.name, slice }));
+  });
+}
+
+const gradientDeviations = (session: Session, fixture: Map<string, FixtureTensor>): Deviation[] =>
+  named(session, "gradient").map(({ name, tensor, slice }) => deviation(name, session.read(tensor, slice), fixture.get(`gradient.${name}`)?.values ?? []));
+
+/** The fixture's parameters and batch, in place. */
+function load(session: Session, fixture: Map<string, FixtureTensor>): { readonly parameters: Measured["parameters"]; readonly counted: number } {
+  const targetIds = fixture.get("targets")!.values;
+  session.write("tokens", fixture.get("tokens")!.values);
+  session.write("targets", targetIds);
+  return { parameters: loadParameters(session, fixture), counted: targetIds.filter((id) => id >= 0).length };
+}
 
 function loadParameters(session: Session, fixture: Map<string, FixtureTensor>): Measured["parameters"] {
   const wanted = new Set([...fixture.keys()].filter((key) => fixture.has(`gradient.${key}`))), unexpected: string[] = [];
@@ -78,32 +90,23 @@ export async function measure(name: SpecName, target: Target, workers: number): 
   const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "train");
   const session = await openSession(manifest, "train", target, wasm, workers);
   try {
-    const parameters = loadParameters(session, fixture), targetIds = fixture.get("targets")!.values, counted = targetIds.filter((id) => id >= 0).length;
-    session.write("tokens", fixture.get("tokens")!.values);
-    session.write("targets", targetIds);
-    const trained = new Map<string, Float32Array>();
-    const step = (number: number, { update, accumulate = 0, scale = 1 / counted }: { update: 0 | 1; accumulate?: 0 | 1; scale?: number }): number => {
-      writeHyper(session, manifest, number, scale);
-      session.set("accumulate", accumulate);
+    const { parameters, counted } = load(session, fixture), trained = new Map<string, Float32Array>();
+    const step = (count: number, update: 0 | 1): number => {
+      writeHyper(session, manifest, count, 1 / counted);
+      session.set("accumulate", 0);
       session.set("update", update);
       session.call("train");
-      const [sum, number_] = session.read("loss");
-      return sum! / number_!;
+      const [sum, targets] = session.read("loss");
+      return sum! / targets!;
     };
-    step(1, { update: 0 });
-    const gradients = named(session, "gradient").map(({ name: of, tensor, slice }) => {
-      const got = session.read(tensor, slice) as Float32Array;
-      trained.set(`gradient.${of}`, got);
-      return deviation(of, got, fixture.get(`gradient.${of}`)?.values ?? []);
-    });
-    const losses: number[] = [], wantedLosses = [...fixture.get("losses")!.values];
-    let norm = 0;
-    for (let i = 1; i <= wantedLosses.length; i++) {
-      losses.push(step(i, { update: 1 }));
-      if (i === 1) norm = session.read("norm")[0]!;
-    }
+    step(1, 0);
+    const gradients = gradientDeviations(session, fixture);
+    for (const { name: of, tensor, slice } of named(session, "gradient")) trained.set(`gradient.${of}`, session.read(tensor, slice) as Float32Array);
+    const wantedLosses = [...fixture.get("losses")!.values], losses = [step(1, 1)];
+    const norm = deviation("norm", session.read("norm"), fixture.get("norm")!.values);
+    while (losses.length < wantedLosses.length) losses.push(step(losses.length + 1, 1));
     for (const { name: of, tensor, slice } of named(session, "parameter")) trained.set(of, session.read(tensor, slice) as Float32Array);
-    return { parameters, gradients, losses, wantedLosses, norm: deviation("norm", [norm], fixture.get("norm")!.values), trained };
+    return { parameters, gradients, losses, wantedLosses, norm, trained };
   } finally {
     await session.close();
   }
@@ -113,35 +116,30 @@ export async function measure(name: SpecName, target: Target, workers: number): 
 export async function measureAccumulated(name: SpecName, target: Target): Promise<readonly Deviation[]> {
   const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "train");
   const session = await openSession(manifest, "train", target, wasm, 1);
-  loadParameters(session, fixture);
-  const targetIds = fixture.get("targets")!.values;
-  session.write("tokens", fixture.get("tokens")!.values);
-  session.write("targets", targetIds);
+  const { counted } = load(session, fixture);
   session.set("update", 0);
+  writeHyper(session, manifest, 1, 0.5 / counted);
   for (const accumulate of [0, 1]) {
-    writeHyper(session, manifest, 1, 0.5 / targetIds.filter((id) => id >= 0).length);
     session.set("accumulate", accumulate);
     session.call("train");
   }
-  return named(session, "gradient").map(({ name: of, tensor, slice }) => deviation(of, session.read(tensor, slice), fixture.get(`gradient.${of}`)?.values ?? []));
+  return gradientDeviations(session, fixture);
 }
 
 /** Mean loss of the batch by the entry that only evaluates. */
 export async function measureEvaluation(name: SpecName, target: Target): Promise<Deviation> {
   const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "infer");
   const session = await openSession(manifest, "infer", target, wasm, 1);
-  loadParameters(session, fixture);
-  session.write("tokens", fixture.get("tokens")!.values);
-  session.write("targets", fixture.get("targets")!.values);
+  load(session, fixture);
   session.call("evaluate");
   const [sum, count] = session.read("loss");
   return deviation("loss", [sum! / count!], fixture.get("loss")!.values);
 }
 
 /** Logits of every position of every sequence: by a prefill that ends there, or by decoding up to there. */
-export async function measureLogits(name: SpecName, target: Target, workers: number, entry: "prefill" | "decode", module: "train" | "infer"): Promise<Deviation> {
+export async function measureLogits(name: SpecName, target: Target, entry: "prefill" | "decode", module: ModuleName): Promise<Deviation> {
   const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, module);
-  const session = await openSession(manifest, module, target, wasm, workers);
+  const session = await openSession(manifest, module, target, wasm, 1);
   try {
     loadParameters(session, fixture);
     const { context, vocab } = manifest.model.sizes, tokens = fixture.get("tokens")!.values;
@@ -167,18 +165,17 @@ export async function measureLogits(name: SpecName, target: Target, workers: num
 export const specText = (name: SpecName): string => readFileSync(new URL(`specs/${name}.sinter`, import.meta.url), "utf8");
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { target: { type: "string", default: "simd" }, workers: { type: "string", default: "1" } } });
-  const target = targets.find((t) => t === values.target) ?? "simd", workers = Number(values.workers);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { target: { type: "string" }, workers: { type: "string" } } });
+  const target = targets.find((t) => t === values.target) ?? "simd", workers = Number(values.workers ?? 1);
+  const show = (d: Deviation): void =>
+    console.log(`  ${d.ofAllowance <= 1 ? " " : "✗"} ${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
   for (const name of specNames.filter((n) => positionals.length === 0 || positionals.includes(n))) {
     console.log(`${name} ${target} ${workers}`);
-    const m = await measure(name, target, workers);
-    if (m.parameters.missing.length + m.parameters.unexpected.length > 0) console.log("  parameters", m.parameters);
-    for (const d of [...m.gradients, m.norm]) console.log(`  ${d.ofAllowance <= 1 ? "  " : "✗ "}${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
-    for (const [i, loss] of m.losses.entries()) console.log(`    loss ${i} ${loss.toFixed(6)}  PyTorch ${m.wantedLosses[i]!.toFixed(6)}  ${(loss - m.wantedLosses[i]!).toExponential(1)}`);
-    for (const entry of ["prefill", "decode"] as const) {
-      const d = await measureLogits(name, target, workers, entry, "train");
-      console.log(`  ${d.ofAllowance <= 1 ? "  " : "✗ "}${`logits by ${entry}`.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
-    }
+    const { parameters, gradients, norm, losses, wantedLosses } = await measure(name, target, workers);
+    if (parameters.missing.length + parameters.unexpected.length > 0) console.log("  parameters", parameters);
+    [...gradients, norm].forEach(show);
+    for (const [i, loss] of losses.entries()) show(deviation(`loss ${i}: ${loss.toFixed(6)}`, [loss], [wantedLosses[i]!]));
+    for (const entry of ["prefill", "decode"] as const) show({ ...(await measureLogits(name, target, entry, "train")), name: `logits by ${entry}` });
   }
 }
 if (import.meta.main) await main();

@@ -6,6 +6,7 @@ import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
 import { withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { ModuleName } from "../../compiler/compile.ts";
 import type { Target } from "../../compiler/op.ts";
 
 v8.setFlagsFromString("--experimental-wasm-revectorize"); // for `wide`; harmless for the others
@@ -28,7 +29,11 @@ export interface Session {
 export const checkpointName = (place: TensorPlace, slice: number): string =>
   place.layered ? place.name.replace(/^layers\./, `layers.${slice}.`) : place.name;
 
-export async function openSession(manifest: Manifest, which: "train" | "infer", target: Target, wasm: Uint8Array<ArrayBuffer>, workers: number): Promise<Session> {
+const elementsOf = ({ shape }: TensorPlace): number => shape.reduce((a, b) => a * b, 1);
+
+export async function openSession(
+  manifest: Manifest, which: ModuleName, target: Target, wasm: Uint8Array<ArrayBuffer>, workers: number,
+): Promise<Session> {
   const module = manifest.modules[which], file = module?.wasm[target];
   if (!module || !file) throw new Error(`${manifest.model.name} was not compiled for ${which}, ${target}`);
   const shared = workers > 1;
@@ -37,7 +42,7 @@ export async function openSession(manifest: Manifest, which: "train" | "infer", 
   const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
   const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
   i32[manifest.control.workers / 4] = workers;
-  const finished = new Int32Array(new SharedArrayBuffer(4)); // entries that the others have left: a worker may still be in its last kernel
+  const finished = new Int32Array(new SharedArrayBuffer(4)); // workers that have left the entry: some may still be in its last kernel
   const others = await Promise.all(Array.from({ length: workers - 1 }, (_, i) => startWorker({ module: compiled, memory, finished, index: i + 1 })));
 
   const placeOf = (name: string): TensorPlace => {
@@ -47,18 +52,18 @@ export async function openSession(manifest: Manifest, which: "train" | "infer", 
   };
   /** Calls `visit` with the index of each element in the dense tensor and in memory. */
   const walk = (place: TensorPlace, slice: number, visit: (dense: number, at: number) => void): void => {
-    const columns = place.shape.at(-1)!, elements = place.shape.reduce((a, b) => a * b, 1), base = (place.offset + slice * place.stride) / 4;
+    const columns = place.shape.at(-1)!, elements = elementsOf(place), base = (place.offset + slice * place.stride) / 4;
     for (let i = 0; i < elements; i++) visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
   };
   return {
     module,
     write(name, values, slice = 0) {
-      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = place.shape.reduce((a, b) => a * b, 1);
+      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = elementsOf(place);
       if (values.length > elements) throw new Error(`${name}[${place.shape}] does not hold ${values.length} numbers`);
       walk(place, slice, (dense, at) => { view[at] = values[dense] ?? 0; });
     },
     read(name, slice = 0) {
-      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = place.shape.reduce((a, b) => a * b, 1);
+      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = elementsOf(place);
       const dense = place.dtype === "i32" ? new Int32Array(elements) : new Float32Array(elements);
       walk(place, slice, (i, at) => { dense[i] = view[at]!; });
       return dense;
