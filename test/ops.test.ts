@@ -60,6 +60,24 @@ describe("kernel = reference", () => {
     test.each(table)(`${target} %s`, (name, op) => checkKernels(name, op, target === "wide" ? tested(op) : tested(op).slice(0, 2), target), LONG);
 });
 
+describe("in place = apart", () => {
+  for (const [name, op] of table.filter(([, o]) => o.inPlace))
+    test(name, async () => {
+      for (const [out, places] of Object.entries(op.inPlace!))
+        for (const from of [places!].flat()) {
+          const cases = tested(op).filter((c) => present(op, c, from) && present(op, c, out)).slice(0, 2);
+          if (cases.length === 0) continue;
+          const benches = await kernelBenches(name, { ...op, mutates: { [out]: from } }, cases, "wide");
+          for (const [i, bench] of benches.entries()) {
+            const inputs = inputsFor(op, cases[i]!), reference = referenceOutputs(op, cases[i]!, inputs), got = bench.run(inputs, { workers: 2 });
+            for (const [tensor, expected] of Object.entries(reference)) expect(difference(got[tensor]!, expected).worst, `${tensor}; ${out} in ${from}`).toBeLessThanOrEqual(1);
+          }
+        }
+    }, LONG);
+});
+
+const present = (op: Op, c: Case, tensor: string): boolean => !op.tensors.find((t) => t.name === tensor)!.optional || (c.with?.includes(tensor) ?? false);
+
 /** Not worth joining: scalars, copies of one row. Matrix products and attention have tests of their own. */
 const unjoined = /^(loss_sum|take_row|grad_norm_total|copy|matmul.*|attention.*)$/;
 
