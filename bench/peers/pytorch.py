@@ -129,16 +129,20 @@ def train_rate(size, seconds):
     return rates(spec["batch"] * spec["context"], durations(step, seconds))
 
 
-def sgemm_rate(M, K, N, seconds):
-    """GFLOP/s of the best-known call: torch.mm into a tensor that is there."""
-    a, b, c = torch.randn(M, K), torch.randn(K, N), torch.empty(M, N)
+def sgemm_rate(which, seconds):
+    """GFLOP/s of the best-known call: torch.mm into a tensor that is there. "nt:MxKxN": b is stored [N,K]; "tn:": a is stored [K,M]."""
+    form, _, sizes = which.rpartition(":")
+    M, K, N = map(int, sizes.split("x"))
+    a = torch.randn(K, M).t() if form == "tn" else torch.randn(M, K)
+    b = torch.randn(N, K).t() if form == "nt" else torch.randn(K, N)
+    c = torch.empty(M, N)
     return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Measures PyTorch on this machine.")
     parser.add_argument("what", choices=["sgemm", "train"])
-    parser.add_argument("which", nargs="+", help="sgemm: MxKxN; train: " + " ".join(SIZES))
+    parser.add_argument("which", nargs="+", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; train: " + " ".join(SIZES))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     parser.add_argument("--json", action="store_true")
@@ -150,7 +154,7 @@ def main():
         torch.set_num_threads(threads)
         for which in args.which:
             if args.what == "sgemm":
-                rate = sgemm_rate(*map(int, which.split("x")), args.seconds)
+                rate = sgemm_rate(which, args.seconds)
             else:
                 rate = train_rate(which, args.seconds)
             unit = "GFLOP/s" if args.what == "sgemm" else "tok/s"
