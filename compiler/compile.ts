@@ -38,6 +38,8 @@ export interface CompileOptions {
   dump?(file: string, text: string): void;
   /** Checks the graph after every pass; a violation throws. */
   readonly verify?: boolean;
+  /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
+  readonly logitBytes?: number;
 }
 
 export interface ModulePlan {
@@ -68,7 +70,7 @@ function jobsOf(model: Model, module: ModuleName): Job[] {
   ];
 }
 
-function graphPasses(job: Job, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
+function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
   const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
   const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
   const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
@@ -77,7 +79,7 @@ function graphPasses(job: Job, record: (event: FusionEvent) => void): readonly P
     ...(isTrain ? training : []),
     { name: "fuse", why: "one trip through memory instead of several", run: (g) => fuse(g, record) },
     ...(isTrain ? saving : []),
-    { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: blockHead },
+    { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: (g) => blockHead(g, options.logitBytes) },
     ...(isTrain ? update : []),
     { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
   ];
@@ -89,7 +91,7 @@ export function planModule(model: Model, name: ModuleName, options: CompileOptio
   const graphs = jobsOf(model, name).map((job) => {
     const events: FusionEvent[] = [];
     fusions.set(job.entry, events);
-    return runPasses(buildGraph(model, job), graphPasses(job, (e) => events.push(e)), printGraph, {
+    return runPasses(buildGraph(model, job), graphPasses(job, options, (e) => events.push(e)), printGraph, {
       dump: (file, text) => options.dump?.(`${name}/${job.entry}/${file}`, text),
       ...(options.verify && { verify: verifyGraph }),
     });

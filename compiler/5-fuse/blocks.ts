@@ -10,15 +10,15 @@ import { tensorBytes } from "../op.ts";
 import { all, each, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
 
 /** Logits of one block: large enough that the weight's gradient is not read and written too often, small beside the weights. */
-const BLOCK_BYTES = 32 * 1024 * 1024;
+export const BLOCK_BYTES = 32 * 1024 * 1024;
 const ROW_MULTIPLE = 16;
 
-export function blockHead(graph: Graph): Graph {
+export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const index = graph.sections.findIndex((s) => s.name === "output");
   const section = graph.sections[index];
   const logits = graph.values.get("logits");
   if (!section || !logits || logits.storage !== "activation") return graph;
-  const rows = logits.shape[0]!, blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows);
+  const rows = logits.shape[0]!, blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
   if (blockRows === rows) return graph;
 
   const wide = new Set([...graph.values.values()].filter((v) => v.storage === "activation" && `${v.shape}` === `${logits.shape}`).map((v) => v.name));
@@ -52,13 +52,13 @@ export function blockHead(graph: Graph): Graph {
   return { ...graph, values, sections };
 }
 
-function rowsPerBlock(rows: number, rowBytes: number): number {
+function rowsPerBlock(rows: number, rowBytes: number, blockBytes: number): number {
   const fits = (r: number) => rows % r === 0 && (r === rows || r % ROW_MULTIPLE === 0);
   let best = rows;
   for (let r = rows; r >= ROW_MULTIPLE; r--) {
     if (!fits(r)) continue;
     best = r;
-    if (r * rowBytes <= BLOCK_BYTES) break;
+    if (r * rowBytes <= blockBytes) break;
   }
   return best;
 }

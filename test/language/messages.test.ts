@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { checkSource, type CheckOptions } from "../../compiler/2-check/check.ts";
 import { codes, messages, type Code } from "../../compiler/diagnostics/messages.ts";
 import { renderAll } from "../../compiler/diagnostics/render.ts";
-import { golden } from "./golden.ts";
+import { golden } from "../golden.ts";
 import { root, whole } from "./sources.ts";
 
 const codesOf = (text: string): string[] => checkSource(text).diagnostics.map((d) => d.code);

@@ -1,7 +1,7 @@
 /** compiler/LANGUAGE.md is what the tables say now. */
 import { expect, test } from "vitest";
 import { reference } from "../../compiler/cli/reference.ts";
-import { golden } from "./golden.ts";
+import { golden } from "../golden.ts";
 import { root } from "./sources.ts";
 
 test("compiler/LANGUAGE.md is fresh", () => golden(`${root}/compiler/LANGUAGE.md`, reference()));
