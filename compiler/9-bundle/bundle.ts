@@ -10,22 +10,14 @@
 import type { Model } from "../2-check/model.ts";
 import { control, hyper, MAX_WORKERS } from "../control.ts";
 import { rowFloats, type Target } from "../op.ts";
-import { programFlops, type Program } from "../6-tile/program.ts";
+import { programFlops } from "../6-tile/program.ts";
 import type { Place, Placement } from "../7-place/place.ts";
-import type { FusionEvent } from "../5-fuse/fuse.ts";
 import { assemble } from "./assemble.ts";
+import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
 import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type TensorPlace, type WasmFile } from "./manifest.ts";
 import { report } from "./report.ts";
 import { COMPILER_VERSION } from "../version.ts";
-
-export interface BuiltModule {
-  readonly name: "train" | "infer";
-  readonly programs: ReadonlyMap<Target, readonly Program[]>;
-  readonly placement: Placement;
-  readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
-  readonly sources: ReadonlyMap<Target, string>;
-}
 
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 

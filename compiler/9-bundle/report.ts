@@ -1,5 +1,5 @@
 /** report.txt: what was compiled, what it needs, what was fused, which kernels there are. For people. */
-import type { BuiltModule } from "./bundle.ts";
+import type { BuiltModule } from "./built-module.ts";
 import type { Manifest } from "./manifest.ts";
 import { arenaBytes, lowerBound, printArena } from "../7-place/arena.ts";
 
