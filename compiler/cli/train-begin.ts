@@ -39,6 +39,8 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const target = wanted ?? await bestTarget(nodeHost);
   const began = performance.now();
   const { compileModel } = await import("../compile.ts"); // a run that goes on needs no compiler
+  const { planAll } = await import("./plan.ts");
+  planAll(model, ["train"], { targets: [target] });
   // The training module samples too; pages that only training touches cost nothing then.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"] });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
