@@ -51,16 +51,6 @@ const awkward: readonly Sizes[] = [
 ];
 const fewRows: readonly Sizes[] = [[1, 61, 47], [1, 768, 130], [2, 9, 16], [3, 40, 61], [4, 129, 33]];
 
-describe.each([["matmul", matmul], ["matmul_nt", matmul_nt], ["matmul_tn", matmul_tn]] as const)("%s", (name, op) => {
-  test("awkward sizes, wide", () => check(name, op, all(awkward), "wide"));
-  test.each(["relaxed", "simd"] as const)("awkward sizes, %s", (target) => check(name, op, all(awkward.filter((_, i) => i % 4 === 0)), target));
-});
-
-describe("accumulation", () => {
-  test.each(["wide", "simd"] as const)("out += aᵀ·b, %s", (target) =>
-    check("matmul_tn", matmul_tn, all([[65, 61, 40], [7, 1100, 17], [1, 5, 1]]), target, { accumulate: true }));
-});
-
 type Epilogue = Omit<Case, "d">;
 const epilogues: readonly Epilogue[] = [
   { with: ["bias"] }, { with: ["add"] }, { with: ["bias", "add"] }, { with: ["bias", "pre"] },
@@ -71,6 +61,38 @@ const epilogues: readonly Epilogue[] = [
   { attrs: { activation: "relu", derivative: "silu" }, with: ["bias", "gate", "add", "pre"] },
 ];
 const everything = epilogues.at(-1)!;
+
+describe.each([["matmul", matmul], ["matmul_nt", matmul_nt], ["matmul_tn", matmul_tn]] as const)("%s", (name, op) => {
+  test("awkward sizes, wide", () => check(name, op, all(awkward), "wide"));
+  test.each(["relaxed", "simd"] as const)("awkward sizes, %s", (target) => check(name, op, all(awkward.filter((_, i) => i % 4 === 0)), target));
+});
+
+describe("blocks", () => {
+  const sizes: readonly Sizes[] = [[31, 200, 100], [12, 130, 64], [5, 65, 17]];
+  /** Cache blocks so small that every loop over them runs several times, and unevenly. */
+  const small = (op: Op): Op => ({ ...op, tiles: (_d, _attrs, target) => ({ ...(target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 }), KC: 64, PB: 2, RB: 2 }) });
+  test.each(["wide", "simd"] as const)("small ones, %s", async (target) => {
+    for (const more of [{}, { with: ["bias", "add"] }, everything]) {
+      await check("matmul", small(matmul), all(sizes, more), target);
+      await check("matmul_nt", small(matmul_nt), all(sizes, more), target);
+    }
+    for (const accumulate of [false, true]) await check("matmul_tn", small(matmul_tn), all(sizes), target, { accumulate });
+  });
+  test("a long sum", async () => {
+    await check("matmul", matmul, all([[7, 4200, 17]]), "wide");
+    await check("matmul_nt", matmul_nt, all([[7, 4200, 17]]), "wide");
+    await check("matmul_tn", matmul_tn, all([[7, 4200, 17]]), "wide");
+  });
+  test("a long sum in place", async () => {
+    await check("matmul", { ...matmul, mutates: { out: "add" } }, all([[7, 4200, 17]], { with: ["add"] }), "wide");
+    await check("matmul", { ...matmul, mutates: { out: "gate" } }, all([[7, 4200, 17]], { attrs: { derivative: "relu2" }, with: ["gate"] }), "wide");
+  });
+});
+
+describe("accumulation", () => {
+  test.each(["wide", "simd"] as const)("out += aᵀ·b, %s", (target) =>
+    check("matmul_tn", matmul_tn, all([[65, 61, 40], [7, 1100, 17], [1, 5, 1]]), target, { accumulate: true }));
+});
 
 describe("epilogue", () => {
   test("each of them", () => check("matmul", matmul, epilogues.flatMap((e) => all([[17, 23, 40]], e)), "wide"));

@@ -677,7 +677,7 @@ function pack_rows_16_row128_panel1088(b: usize, packed: usize, steps: usize, pa
 }
 
 /** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -737,7 +737,7 @@ function epilogue_16_relu2_bias(tile: usize, rows: usize, out: usize, outBytes: 
 }
 
 /** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -850,9 +850,10 @@ function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
   v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
-/** panel[16,16] = b[16,16]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row64(b: usize, panel: usize): void {
-  for (const end = b + 64; b < end; b += 64) {
+/** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
+function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): void {
+  steps = (steps + 15) & ~15; // the rest of a row is zeros
+  for (const end = b + steps * 4; b < end; b += 64) {
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 256) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 2, 6, 3, 7);
@@ -930,7 +931,7 @@ function tile_2x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
 }
 
 /** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_2x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   for (const end = a + steps * 4; a < end; a += 4) {
@@ -1437,14 +1438,16 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
     const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 6, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
     }
     if (from < to && to > 2) {
+      const sums = scratch;
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 4, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
     }
   }
 }
@@ -1489,7 +1492,7 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, wo
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 2, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088);
+    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -1498,11 +1501,11 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, wo
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, out + place, 128);
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, out + place, 128);
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
     }
   }
 }
@@ -1790,14 +1793,16 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
     const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 1); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 6, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
     }
     if (from < to && to > 1) {
+      const sums = scratch;
+      tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
       const place = <usize>1 * 768 + <usize>panel * 64;
-      tile_2x16_row64_step4_store(a + <usize>1 * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 2, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
     }
   }
 }

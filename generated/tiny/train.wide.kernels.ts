@@ -757,7 +757,7 @@ function pack_rows_16_row128_panel1088(b: usize, packed: usize, steps: usize, pa
 }
 
 /** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -821,7 +821,7 @@ function epilogue_16_relu2_bias_pre(tile: usize, rows: usize, out: usize, outByt
 }
 
 /** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -934,9 +934,10 @@ function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
   v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
-/** panel[16,16] = b[16,16]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row64(b: usize, panel: usize): void {
-  for (const end = b + 64; b < end; b += 64) {
+/** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
+function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): void {
+  steps = (steps + 15) & ~15; // the rest of a row is zeros
+  for (const end = b + steps * 4; b < end; b += 64) {
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 256) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 128), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 64), v128.load(from, 192), 2, 6, 3, 7);
@@ -969,7 +970,7 @@ function pack_transposed_16of16_row64(b: usize, panel: usize): void {
 }
 
 /** a[6,K] · b[K,16] in 24 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_6x16_row128_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_6x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -1006,7 +1007,7 @@ function tile_6x16_row128_step4_store(a: usize, b: usize, steps: usize, out: usi
 }
 
 /** a[4,K] · b[K,16] in 16 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_4x16_row128_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_4x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -1135,9 +1136,10 @@ function epilogue_16_none_by_relu2_gate(tile: usize, rows: usize, out: usize, ou
   }
 }
 
-/** panel[32,16] = b[16,32]ᵀ, b's rows 128 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row128(b: usize, panel: usize): void {
-  for (const end = b + 128; b < end; b += 64) {
+/** panel[K,16] = b[16,K]ᵀ, b's rows 128 bytes apart; a cache line of four rows at a time */
+function pack_transposed_16of16_row128(b: usize, panel: usize, steps: usize): void {
+  steps = (steps + 15) & ~15; // the rest of a row is zeros
+  for (const end = b + steps * 4; b < end; b += 64) {
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 512) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 256), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 128), v128.load(from, 384), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 256), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 128), v128.load(from, 384), 2, 6, 3, 7);
@@ -1367,9 +1369,10 @@ function attention_copy_rows_8_f64_t192(from: usize, to: usize, rows: i32): void
   }
 }
 
-/** panel[48,16] = b[16,48]ᵀ, b's rows 192 bytes apart; a cache line of four rows at a time */
-function pack_transposed_16of16_row192(b: usize, panel: usize): void {
-  for (const end = b + 192; b < end; b += 64) {
+/** panel[K,16] = b[16,K]ᵀ, b's rows 192 bytes apart; a cache line of four rows at a time */
+function pack_transposed_16of16_row192(b: usize, panel: usize, steps: usize): void {
+  steps = (steps + 15) & ~15; // the rest of a row is zeros
+  for (const end = b + steps * 4; b < end; b += 64) {
     let from = b, to = panel;
     for (const last = panel + 64; to < last; to += 16, from += 768) {
       const t0a = i32x4.shuffle(v128.load(from, 0), v128.load(from, 384), 0, 4, 1, 5), t0b = i32x4.shuffle(v128.load(from, 192), v128.load(from, 576), 0, 4, 1, 5), t0c = i32x4.shuffle(v128.load(from, 0), v128.load(from, 384), 2, 6, 3, 7), t0d = i32x4.shuffle(v128.load(from, 192), v128.load(from, 576), 2, 6, 3, 7);
@@ -1402,7 +1405,7 @@ function pack_transposed_16of16_row192(b: usize, panel: usize): void {
 }
 
 /** a[6,K] · b[K,16] in 24 registers; a's rows 192 bytes apart, its steps 4. */
-function tile_6x16_row192_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_6x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -1439,7 +1442,7 @@ function tile_6x16_row192_step4_store(a: usize, b: usize, steps: usize, out: usi
 }
 
 /** a[4,K] · b[K,16] in 16 registers; a's rows 192 bytes apart, its steps 4. */
-function tile_4x16_row192_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_4x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
@@ -1534,7 +1537,7 @@ function tile_2x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
 }
 
 /** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_store(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+function tile_2x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   for (const end = a + steps * 4; a < end; a += 4) {
@@ -2045,14 +2048,16 @@ function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: us
     const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias_pre(scratch, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
+      epilogue_16_relu2_bias_pre(sums, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
     }
     if (from < to && to > 2) {
+      const sums = scratch;
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias_pre(scratch, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
+      epilogue_16_relu2_bias_pre(sums, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
     }
   }
 }
@@ -2097,7 +2102,7 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, wo
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 2, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088);
+    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -2106,11 +2111,11 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, wo
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, out + place, 128);
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, out + place, 128);
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
     }
   }
 }
@@ -2211,11 +2216,11 @@ function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, worke
     const columns = packed + <usize>(panel - panel0) * 2112;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_store(a + <usize>tile * 768, columns, 32, out + place, 64);
+      tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4_store(a + <usize>2 * 768, columns, 32, out + place, 64);
+      tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
     }
   }
 }
@@ -2366,7 +2371,7 @@ function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usi
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 2, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088);
+    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -2374,14 +2379,16 @@ function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usi
     const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_none_by_relu2_gate(scratch, 6, out + place, 128, gate + place);
+      epilogue_16_none_by_relu2_gate(sums, 6, out + place, 128, gate + place);
     }
     if (from < to && to > 2) {
+      const sums = scratch;
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, scratch, 64);
-      epilogue_16_none_by_relu2_gate(scratch, 4, out + place, 128, gate + place);
+      epilogue_16_none_by_relu2_gate(sums, 4, out + place, 128, gate + place);
     }
   }
 }
@@ -2418,7 +2425,7 @@ function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, wo
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 1, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row128(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112);
+    pack_transposed_16of16_row128(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112, 32);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -2427,11 +2434,11 @@ function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, wo
     const columns = packed + <usize>(panel - panel0) * 2112;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_store(a + <usize>tile * 768, columns, 32, out + place, 64);
+      tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4_store(a + <usize>2 * 768, columns, 32, out + place, 64);
+      tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
     }
   }
 }
@@ -2528,7 +2535,7 @@ function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, wo
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 1, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088);
+    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -2537,11 +2544,11 @@ function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, wo
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, out + place, 64);
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 64);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, out + place, 64);
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 64);
     }
   }
 }
@@ -2701,7 +2708,7 @@ function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, wo
   const panel0 = firstPanel;
   const panel1 = min(panel0 + 1, lastPanel);
   for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row192(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136);
+    pack_transposed_16of16_row192(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136, 48);
   }
   const tile0 = firstTile;
   const tile1 = min(tile0 + 3, lastTile);
@@ -2710,11 +2717,11 @@ function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, wo
     const columns = packed + <usize>(panel - panel0) * 3136;
     for (let tile = from; tile < min(to, 2); tile++) {
       const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row192_step4_store(a + <usize>tile * 1152, columns, 48, out + place, 64);
+      tile_6x16_row192_step4(a + <usize>tile * 1152, columns, 48, out + place, 64);
     }
     if (from < to && to > 2) {
       const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row192_step4_store(a + <usize>2 * 1152, columns, 48, out + place, 64);
+      tile_4x16_row192_step4(a + <usize>2 * 1152, columns, 48, out + place, 64);
     }
   }
 }
@@ -3049,14 +3056,16 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
     const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 2); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 6, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
     }
     if (from < to && to > 2) {
+      const sums = scratch;
+      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
       const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4_store(a + <usize>2 * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 4, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
     }
   }
 }
@@ -3327,14 +3336,16 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
     const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
     const columns = packed + <usize>(panel - panel0) * 1088;
     for (let tile = from; tile < min(to, 1); tile++) {
+      const sums = scratch;
+      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
       const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4_store(a + <usize>tile * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 6, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
     }
     if (from < to && to > 1) {
+      const sums = scratch;
+      tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
       const place = <usize>1 * 768 + <usize>panel * 64;
-      tile_2x16_row64_step4_store(a + <usize>1 * 384, columns, 16, scratch, 64);
-      epilogue_16_relu2_bias(scratch, 2, out + place, 128, bias + <usize>panel * 64);
+      epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
     }
   }
 }

@@ -5,14 +5,16 @@
  *   nn, nt:  task = panel · rowTiles + rowTile     each worker packs (almost) only its own columns of b
  *   tn:      the same, or task = rowTile · panels + panel where that packs less
  *
- * Every element of out is summed over k in ascending order whatever the tile, so the division changes no bit.
+ * Long products go over K in blocks of KC steps: for the caches, and because f32 sums of 50,000 terms one by one lose digits. The sums
+ * in between wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn). Every element is summed in the same order whatever the tile, so the division among
+ * workers changes no bit.
  */
 import type { Dims, Kernel } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack.ts";
 import { isLight, rowBytes, type Form, type MatmulTensor } from "./shape.ts";
-import { tileFunction, type Finish } from "./tile.ts";
+import { tileFunction, type Addend } from "./tile.ts";
 
 interface Plan {
   readonly form: Form;
@@ -26,10 +28,12 @@ interface Plan {
   readonly RB: number;
   readonly rowTiles: number;
   readonly panels: number;
-  /** Bytes of one packed panel of b, one packed strip of a (tn), and the tile that waits for its epilogue. */
+  /** nn, nt: K is more than one block. */
+  readonly blocked: boolean;
+  /** Bytes of one packed panel of b, one packed strip of a (tn), and the tiles that wait for their next block of K or their epilogue. */
   readonly panelBytes: number;
   readonly stripBytes: number;
-  readonly tileBytes: number;
+  readonly sumsBytes: number;
   readonly byRows: boolean;
 }
 
@@ -37,18 +41,18 @@ const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>): Plan {
   const { M, N, K } = d as Record<"M" | "N" | "K", number>, { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
-  const rowTiles = Math.ceil(M / MR), panels = rowBytes(N) / (NR * 4);
+  const rowTiles = Math.ceil(M / MR), panels = rowBytes(N) / (NR * 4), blocked = form !== "tn" && KC < K;
   return {
-    form, M, N, K, MR, NR, KC, PB, RB, rowTiles, panels,
+    form, M, N, K, MR, NR, KC, PB, RB, rowTiles, panels, blocked,
     panelBytes: spread(roundUp(KC, form === "nt" ? TRANSPOSED_STEPS : 1) * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
-    tileBytes: isLight(k) ? 0 : MR * NR * 4,
+    sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
     byRows: form === "tn" && M > N,
   };
 }
 
 export const gemmTasks = (p: Plan): number => p.rowTiles * p.panels;
-export const gemmScratch = (p: Plan): number => p.tileBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
+export const gemmScratch = (p: Plan): number => p.sumsBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
 
 /** A loop over blocks, or only its body when there is one block. */
 function blocks(w: Writer, name: string, from: string, to: string, step: number, single: boolean, body: () => void): void {
@@ -60,7 +64,7 @@ function blocks(w: Writer, name: string, from: string, to: string, step: number,
 export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: Kernel<MatmulTensor>): void {
   const { form, K, KC, PB, RB, rowTiles, panels } = p;
   w.line(`// ${rowTiles} tiles of ${p.MR} rows × ${panels} panels of ${p.NR} columns; task = ${p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`);
-  w.line(`const packed = scratch${p.tileBytes ? ` + ${p.tileBytes}` : ""}; // b: panels of [${KC},${p.NR}]`);
+  w.line(`const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${KC},${p.NR}]`);
   if (form === "tn") w.line(`const strips = packed + ${PB * p.panelBytes}; // a: strips of [${KC},${p.MR}]`);
   if (p.byRows) w.line(`const firstPanel = 0, lastPanel = last > first ? ${panels} : 0, firstTile = first / ${panels}, lastTile = (last + ${panels - 1}) / ${panels};`);
   else w.line(`const firstPanel = first / ${rowTiles}, lastPanel = (last + ${rowTiles - 1}) / ${rowTiles}, firstTile = 0, lastTile = ${rowTiles};`);
@@ -74,7 +78,6 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
   };
   const overPanels = (body: () => void): void => blocks(w, "panel0", "firstPanel", "lastPanel", PB, PB >= panels, () => {
     w.line(`const panel1 = min(panel0 + ${PB}, lastPanel);`);
-    packPanels(w, at, p, steps);
     body();
   });
   const overRows = (body: () => void): void => blocks(w, "tile0", "firstTile", "lastTile", RB, RB >= rowTiles, () => {
@@ -82,11 +85,14 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
     if (form === "tn") packStrips(w, at, p, steps);
     body();
   });
-  const body = () => w.block("for (let panel = panel0; panel < panel1; panel++)", () => tilesOfPanel(w, at, p, k, steps));
-  if (form === "tn") overK(() => overRows(() => overPanels(body)));
-  else overPanels(() => overRows(body));
+  const pack = (): void => packPanels(w, at, p, steps);
+  const tiles = (): void => w.block("for (let panel = panel0; panel < panel1; panel++)", () => tilesOfPanel(w, at, p, k, steps));
+  if (form === "tn") overK(() => overRows(() => overPanels(() => { pack(); tiles(); })));
+  else if (p.blocked) overPanels(() => overRows(() => overK(() => { pack(); tiles(); })));
+  else overPanels(() => { pack(); overRows(tiles); });
 }
 
+/** Offset of the block of K, when there are several: `bytes` per k. */
 const k0 = (p: Plan, bytes: number): string => (p.KC >= p.K ? "" : ` + <usize>k0 * ${bytes}`);
 
 /** Packs panels panel0 … panel1 of b. In the last panel of b[N,K] some rows may be missing. */
@@ -98,7 +104,7 @@ function packPanels(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
   const bRow = rowBytes(p.K), whole = Math.floor(p.N / p.NR), rest = p.N - whole * p.NR;
   w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
     const to = `packed + <usize>(panel - panel0) * ${p.panelBytes}`;
-    const call = (valid: number): string => `${packTransposed(w, p.NR, p.K, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to});`;
+    const call = (valid: number): string => `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}${k0(p, 4)}, ${to}, ${steps});`;
     if (whole === p.panels) return w.line(call(p.NR));
     if (whole > 0) w.line(`if (panel < ${whole}) ${call(p.NR)}`);
     if (rest > 0) w.line(`${whole > 0 ? "else " : ""}if (panel == ${whole}) ${call(rest)}`);
@@ -123,17 +129,37 @@ function tilesOfPanel(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: K
   if (rest > 0) w.block(`if (from < to && to > ${whole})`, () => oneTile(w, at, p, k, `${whole}`, rest, steps));
 }
 
+/** One tile of out: its product with this block of K, and after the last block its epilogue. */
 function oneTile(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: Kernel<MatmulTensor>, tile: string, rows: number, steps: string): void {
-  const outBytes = rowBytes(p.N), light = isLight(k), tn = p.form === "tn";
-  const finish: Finish = tn ? "keep" : !light ? "store" : k.has("bias") ? (k.has("add") ? "bias_add" : "bias") : k.has("add") ? "add" : "store";
-  const kernel = tileFunction(w, { MR: rows, NR: p.NR, finish, ...(tn ? { rowBytes: 4, stepBytes: rows * 4 } : { rowBytes: rowBytes(p.K), stepBytes: 4 }) });
-  const a = tn ? `strips + <usize>(${tile} - tile0) * ${p.stripBytes}` : `${at.a} + <usize>${tile} * ${p.MR * rowBytes(p.K)}`;
-  const column = `<usize>panel * ${p.NR * 4}`, place = `<usize>${tile} * ${p.MR * outBytes} + ${column}`;
-  w.line(`const place = ${place};`);
-  const bias = k.has("bias") ? [`${at.bias} + ${column}`] : [], add = k.has("add") ? [`${at.add} + place`] : [];
-  const keep = tn ? [p.KC >= p.K ? "accumulate ? -1 : 0" : "accumulate || k0 > 0 ? -1 : 0"] : [];
-  if (light) return w.line(`${kernel}(${[a, "columns", steps, `${at.out} + place`, outBytes, ...keep, ...bias, ...add].join(", ")});`);
-  w.line(`${kernel}(${[a, "columns", steps, "scratch", p.NR * 4].join(", ")});`);
-  const tensors = epilogueTensors(k).map((t) => (t === "bias" ? bias[0] : `${at[t]} + place`));
-  w.line(`${epilogueFunction(w, k, p.NR)}(${["scratch", rows, `${at.out} + place`, outBytes, ...tensors].join(", ")});`);
+  const outBytes = rowBytes(p.N), light = isLight(k), tn = p.form === "tn", tileBytes = p.MR * p.NR * 4, severalBlocks = p.KC < p.K;
+  const a = tn ? `strips + <usize>(${tile} - tile0) * ${p.stripBytes}` : `${at.a} + <usize>${tile} * ${p.MR * rowBytes(p.K)}${k0(p, 4)}`;
+  const place = `const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`;
+  const value: Record<Addend, string> = {
+    keep: tn ? `accumulate${severalBlocks ? " || k0 > 0" : ""} ? -1 : 0` : "k0 > 0 ? -1 : 0",
+    sums: "sums", bias: `${at.bias} + <usize>panel * ${p.NR * 4}`, add: `${at.add} + place`,
+  };
+  const multiply = (out: string, bytes: number, finish: readonly Addend[]): void => {
+    const kernel = tileFunction(w, { MR: rows, NR: p.NR, finish, ...(tn ? { rowBytes: 4, stepBytes: rows * 4 } : { rowBytes: rowBytes(p.K), stepBytes: 4 }) });
+    w.line(`${kernel}(${[a, "columns", steps, out, bytes, ...finish.map((t) => value[t])].join(", ")});`);
+  };
+  const epilogue = (): void => {
+    const tensors = epilogueTensors(k).map((t) => (t === "bias" ? value.bias : `${at[t]} + place`));
+    w.line(place);
+    w.line(`${epilogueFunction(w, k, p.NR)}(${["sums", rows, `${at.out} + place`, outBytes, ...tensors].join(", ")});`);
+  };
+  const addends = (["bias", "add"] as const).filter((t) => k.has(t));
+  if (light && !p.blocked) {
+    w.line(place);
+    return multiply(`${at.out} + place`, outBytes, tn ? ["keep"] : addends);
+  }
+  w.line(`const sums = scratch${p.blocked ? ` + <usize>((${tile} - tile0) * ${p.PB} + panel - panel0) * ${tileBytes}` : ""};`);
+  if (!light) {
+    multiply("sums", p.NR * 4, p.blocked ? ["keep"] : []);
+    return p.blocked ? w.block(`if (k0 >= ${p.K - p.KC})`, epilogue) : epilogue();
+  }
+  w.block(`if (k0 < ${p.K - p.KC})`, () => multiply("sums", p.NR * 4, ["keep"]));
+  w.block("else", () => {
+    w.line(place);
+    multiply(`${at.out} + place`, outBytes, ["sums", ...addends]);
+  });
 }

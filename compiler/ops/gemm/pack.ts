@@ -46,8 +46,8 @@ function transpose4(h: Writer, rows: readonly string[], t: string): void {
 /** Steps of k that packTransposed takes at once: a cache line of each row. */
 export const TRANSPOSED_STEPS = 16;
 
-/** panel[K,NR] = b[valid,K]ᵀ, zeros in the columns from `valid`. K up to the next multiple of 16. A function (b, panel). */
-export function packTransposed(w: Writer, NR: number, K: number, rowBytes: number, valid: number): string {
+/** panel[K,NR] = b[valid,K]ᵀ, zeros in the columns from `valid`. K up to the next multiple of 16. A function (b, panel, steps). */
+export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: number): string {
   const name = `pack_transposed_${valid}of${NR}_row${rowBytes}`, whole = Math.floor(valid / 4);
   const quad = (h: Writer, rows: number): void => {
     for (const line of count(TRANSPOSED_STEPS / 4)) {
@@ -56,10 +56,11 @@ export function packTransposed(w: Writer, NR: number, K: number, rowBytes: numbe
     }
   };
   return w.helper(name, (h) => {
-    h.line(`/** panel[${K},${NR}] = b[${valid},${K}]ᵀ, b's rows ${rowBytes} bytes apart; a cache line of four rows at a time */`);
-    h.block(`function ${name}(b: usize, panel: usize): void`, () => {
-      if (valid < NR) h.line(`memory.fill(panel, 0, ${Math.ceil(K / TRANSPOSED_STEPS) * TRANSPOSED_STEPS * NR * 4});`);
-      h.block(`for (const end = b + ${Math.ceil(K / TRANSPOSED_STEPS) * TRANSPOSED_STEPS * 4}; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
+    h.line(`/** panel[K,${NR}] = b[${valid},K]ᵀ, b's rows ${rowBytes} bytes apart; a cache line of four rows at a time */`);
+    h.block(`function ${name}(b: usize, panel: usize, steps: usize): void`, () => {
+      h.line(`steps = (steps + ${TRANSPOSED_STEPS - 1}) & ~${TRANSPOSED_STEPS - 1}; // the rest of a row is zeros`);
+      if (valid < NR) h.line(`memory.fill(panel, 0, steps * ${NR * 4});`);
+      h.block(`for (const end = b + steps * 4; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
         h.line("let from = b, to = panel;");
         if (whole > 0) h.block(`for (const last = panel + ${whole * 16}; to < last; to += 16, from += ${4 * rowBytes})`, () => quad(h, 4));
         if (valid % 4 > 0) quad(h, valid % 4);

@@ -32,18 +32,28 @@ const registerTiles: Record<Target, Blocks> = {
 const PACKED_ROW_FLOATS = 64;
 const KIB = 1024;
 
+/** nn, nt: K up to this is one block. A second trip of the sums costs more than a panel that overflows L1. */
+const LONGEST_BLOCK = 4096;
+
 /**
- * Cache blocks, beside the register tile: PB packed panels of b (they stay in L2 while rows of a stream by), RB tiles of rows at a
- * time, and, where sums may go to memory and back (tn), KC steps of k. For nn and nt KC = K: a panel that overflows L1 costs less
- * than a second trip of the sums. Scratch: PB · KC · NR floats, and for tn RB · KC · MR.
+ * Cache blocks, beside the register tile: KC steps of k, PB panels of b, RB tiles of rows at a time; PB · KC · NR floats of b and
+ * RB · KC · MR of a stay in L2. Scratch: the packed panels, for tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
  */
 export function gemmTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", number>, target: Target): Dims {
   if (usesFewRows(form, M)) return {};
   const { MR, NR } = registerTiles[target], rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR;
-  const KC = form === "tn" ? Math.min(K, 512) : K, panelBytes = KC * NR * 4, stripBytes = KC * MR * 4;
-  return {
-    MR, NR, KC,
-    PB: Math.min(panels, PACKED_ROW_FLOATS / NR, Math.max(1, Math.floor((512 * KIB) / panelBytes))),
-    RB: Math.min(rowTiles, form === "tn" ? Math.floor((1024 * KIB) / stripBytes) : Math.max(8, Math.floor((256 * KIB) / stripBytes))),
-  };
+  const blocks = (KC: number, PB: number, RB: number): Dims => ({ MR, NR, KC, PB: Math.max(1, Math.min(panels, Math.floor(PB))), RB: Math.min(rowTiles, Math.floor(RB)) });
+  const panelBytes = (KC: number): number => KC * NR * 4, stripBytes = (KC: number): number => KC * MR * 4;
+  if (form === "tn") {
+    const KC = Math.min(K, 512);
+    return blocks(KC, PACKED_ROW_FLOATS / NR, (1024 * KIB) / stripBytes(KC));
+  }
+  if (K > LONGEST_BLOCK) {
+    const KC = evenBlocks(K, 256), PB = Math.min(panels, (768 * KIB) / panelBytes(KC)); // a, which is large, is read once per PB panels
+    return blocks(KC, PB, (1024 * KIB) / (PB * MR * NR * 4));
+  }
+  return blocks(K, Math.min(PACKED_ROW_FLOATS / NR, (512 * KIB) / panelBytes(K)), Math.max(8, (256 * KIB) / stripBytes(K)));
 }
+
+/** Blocks of about `most` steps, as equal as multiples of 16 (the packing of nt) allow. */
+const evenBlocks = (K: number, most: number): number => Math.ceil(K / Math.ceil(K / most) / 16) * 16;
