@@ -66,6 +66,8 @@ interface Body<N extends string, D extends string> {
   readonly accumulates?: readonly N[];
   /** Output → input (or inputs) whose buffer it may share, element by element (in place). */
   readonly inPlace?: Partial<Record<N, N | readonly N[]>>;
+  /** Inputs that are never differentiated by: tables. */
+  readonly constants?: readonly N[];
   /** Output → input whose buffer it always is (optimizer state). */
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */

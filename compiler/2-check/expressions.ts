@@ -2,14 +2,15 @@
  * Values of equations become expressions of checked parts. Every value is [rows, columns]; columns are followed through every part and sum.
  * What is wrong gives `unknown`, which causes no second complaint.
  */
-import type { Value, Word } from "../1-parse/ast.ts";
+import type { Argument, Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
+import type { GroupField, Options } from "./fields.ts";
 import { takenName } from "./inherit.ts";
 import type { Expression, Part, PartKind, Sizes } from "./model.ts";
 import { describe, readField, type Plain } from "./numbers.ts";
-import { isPart, laterParts, partNames, parts, type PartSpec, type Section } from "./parts.ts";
+import { isPart, laterParts, optionWords, partNames, parts, type OptionValue, type PartSpec, type Section } from "./parts.ts";
 import { knownFrom, type Scope } from "./scope.ts";
 
 type Call = Extract<Value, { kind: "call" }>;
@@ -84,6 +85,7 @@ function checkCall(at: Context, call: Call, outermost: boolean): Tensor {
   const input = inputs.length === 0 ? unknown : checkValue(at, inputs[0]!.value);
   if (!isPart(kind)) {
     if (Object.hasOwn(laterParts, kind)) at.report("E0220", call.callee.span, { what: `\`${kind}\``, instead: laterParts[kind] });
+    else if (Object.hasOwn(optionWords, kind)) at.report("E0316", call.callee.span, { part: kind, where: "an equation", help: optionWords[kind]! });
     else at.report("E0302", call.callee.span, { part: kind, parts: partNames, nearest: nearest(kind, partNames) });
     return unknown;
   }
@@ -91,37 +93,65 @@ function checkCall(at: Context, call: Call, outermost: boolean): Tensor {
   if (inputs.length !== 1) at.report("E0304", inputs[1]?.span ?? call.callee.span, { part: kind, inputs: inputs.length });
   if (!belongsHere) at.report("E0316", call.callee.span, { part: kind, where: at.section, help: "move it into `layer { … }`" });
   const linearOut = outermost ? at.sizes.vocab : at.sizes.width;
-  const values = checkOptions(at, kind, call, { input_width: inputWidth, linear_out: linearOut });
+  const values = checkOptions(at, { name: kind, ...spec }, call.args, { input_width: inputWidth, linear_out: linearOut });
   if (!values || inputs.length !== 1 || !input.expression || !belongsHere) return unknown;
   const part = spec.build(values, { name: at.nameOf(kind), width: inputWidth });
   if (!checkPart(at, part, call, outermost)) return unknown;
   return { expression: { kind: "apply", part, input: input.expression }, columns: spec.outWidth(part) };
 }
 
-/** All options of a part, given or by default. `place`: numbers that defaults may use besides the settings. */
-function checkOptions(at: Context, kind: PartKind, call: Call, place: Readonly<Record<string, number>>): Record<string, Plain> | undefined {
-  const spec: PartSpec = parts[kind], options = Object.keys(spec.options);
-  const values: Record<string, Plain> = {}, seen = new Map<string, Span>();
+interface Owner {
+  readonly name: string;
+  readonly options: Options;
+  readonly later: Readonly<Record<string, string>>;
+}
+
+/** All options of a part or group, given or by default. `place`: numbers that defaults may use besides the settings. */
+function checkOptions(at: Context, owner: Owner, args: readonly Argument[], place: Readonly<Record<string, number>>): Record<string, OptionValue> | undefined {
+  const options = Object.keys(owner.options);
+  const values: Record<string, OptionValue> = {}, seen = new Map<string, Span>();
   let right = true;
-  for (const { name, value } of call.args) {
+  for (const { name, value } of args) {
     if (!name) continue;
-    const option = name.text, before = seen.get(option), field = Object.hasOwn(spec.options, option) ? spec.options[option] : undefined;
+    const option = name.text, before = seen.get(option), field = Object.hasOwn(owner.options, option) ? owner.options[option] : undefined;
     if (before) at.report("E0206", name.span, { what: option }, [{ text: "the first is here", span: before }]);
-    else if (!field && Object.hasOwn(spec.later, option))
-      at.report("E0220", name.span, { what: `${kind}'s option \`${option}\``, instead: spec.later[option] });
-    else if (!field) at.report("E0303", name.span, { part: kind, option, options, nearest: nearest(option, options) });
-    const read = field && !before ? readField(option, field, value, at.scope, at.report) : undefined;
+    else if (!field && Object.hasOwn(owner.later, option))
+      at.report("E0220", name.span, { what: `${owner.name}'s option \`${option}\``, instead: owner.later[option] });
+    else if (!field) at.report("E0303", name.span, { part: owner.name, option, options, nearest: nearest(option, options) });
+    const read = !field || before ? undefined : field.kind === "group" ? readGroup(at, option, field, value) : readField(option, field, value, at.scope, at.report);
     if (read === undefined) right = false;
     else values[option] = read;
     seen.set(option, name.span);
   }
-  const given: Readonly<Record<string, Plain>> = { ...values };
+  const given: Readonly<Record<string, OptionValue>> = { ...values };
   const known = knownFrom((name) => {
     const found = place[name] ?? (name.endsWith("_here") ? given[name.slice(0, -"_here".length)] : at.scope.read(name));
-    return typeof found === "string" || found === undefined ? undefined : Number(found); // flags as 0 and 1
+    return typeof found === "number" || typeof found === "boolean" ? Number(found) : undefined; // flags as 0 and 1
   });
-  for (const [option, field] of Object.entries(spec.options)) if (!seen.has(option)) values[option] = field.initial!(known);
+  for (const [option, field] of Object.entries(owner.options)) if (!seen.has(option) && field.kind !== "group") values[option] = field.initial!(known);
   return right ? values : undefined;
+}
+
+/** `rope(theta: 500000)`: numbers with names, and nothing else. */
+function readGroup(at: Context, option: string, field: GroupField, value: Value): Record<string, Plain> | undefined {
+  const isRight = value.kind === "call" && value.callee.text === field.callee && value.args.every((a) => a.name);
+  if (!isRight) {
+    at.report("E0207", value.span, { key: option, wanted: `${field.callee}(…) with named numbers`, found: describe(value), help: `write \`${field.example}\`` });
+    return undefined;
+  }
+  const values = checkOptions(at, { name: field.callee, options: field.fields, later: {} }, value.args, {}) as Record<string, Plain> | undefined;
+  return values && field.callee === "rope" && !checkRope(at, values as Record<string, number>, value) ? undefined : values;
+}
+
+/** Scaling is four numbers that belong together. */
+function checkRope(at: Context, { factor, low, high }: Record<string, number>, { args, callee }: Call): boolean {
+  const spanOf = (option: string): Span | undefined => args.find((a) => a.name?.text === option)?.span;
+  const lonely = ["low", "high", "original"].find((option) => spanOf(option));
+  const [span, why, help] = factor === 1 && lonely ? [spanOf(lonely), `\`${lonely}\` means nothing without \`factor\``, "give `factor`, or leave it out"]
+    : factor !== 1 && !spanOf("original") ? [spanOf("factor"), "`factor` needs the context that the model was first trained with", "write for example `original: 8192`"]
+    : low! >= high! ? [spanOf("low") ?? spanOf("high"), `low ${low} must be less than high ${high}`, "Llama 3 has `low: 1, high: 4`"] : [];
+  if (why) at.report("E0319", span ?? callee.span, { why, help: help! });
+  return why === undefined;
 }
 
 /** Rules between a part's options. */
@@ -135,7 +165,8 @@ function checkPart(at: Context, part: Part, call: Call, outermost: boolean): boo
       if (!fits) at.report("E0203", spanOf("heads"), { width, heads });
       else if (!shares) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
     }
-    return fits && shares;
+    if (part.rope && fits && headDim % 2 !== 0) at.report("E0318", spanOf("rope"), { headDim });
+    return fits && shares && !(part.rope && headDim % 2 !== 0);
   }
   if (part.part === "linear" && part.tied) {
     const { width, vocab } = at.sizes;

@@ -33,8 +33,23 @@ export interface WordField<W extends string = string> extends FieldBase<W> {
 export type Field = NumberField | FlagField | WordField;
 export type Fields = Readonly<Record<string, Field>>;
 
+/** Several numbers under one name, for options of parts: `rope: rope(theta: 500000)`. Absent where it is not given. */
+export interface GroupField<F extends Fields = Fields> {
+  readonly kind: "group";
+  readonly doc: string;
+  /** The word before the parenthesis. */
+  readonly callee: string;
+  readonly fields: F;
+  /** How one is written, for messages. */
+  readonly example: string;
+}
+export type Option = Field | GroupField;
+export type Options = Readonly<Record<string, Option>>;
+
 /** The checked values of a table of fields. */
-export type ValuesOf<F extends Fields> = { -readonly [K in keyof F]: F[K] extends NumberField ? number : F[K] extends FlagField ? boolean : F[K] extends WordField<infer W> ? W : never };
+export type ValuesOf<F extends Options> = { -readonly [K in keyof F]: ValueOf<F[K]> };
+type ValueOf<T extends Option> =
+  T extends NumberField ? number : T extends FlagField ? boolean : T extends WordField<infer W> ? W : T extends GroupField<infer F> ? ValuesOf<F> | undefined : never;
 
 type Default<T> = T | readonly [shown: string, initial: (known: Known) => T];
 
@@ -53,3 +68,4 @@ export const flag = (doc: string, given?: Default<boolean>): FlagField => ({ kin
 export const word = <W extends string>(doc: string, words: readonly W[], given?: Default<W>, later?: Readonly<Record<string, string>>): WordField<W> => ({
   kind: "word", doc, words, ...defaults<W>(given), ...(later ? { later } : {}),
 });
+export const group = <const F extends Fields>(doc: string, callee: string, fields: F, example: string): GroupField<F> => ({ kind: "group", doc, callee, fields, example });

@@ -16,14 +16,23 @@ export interface Sizes {
 
 export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
 
+/** Rotary positions (Su et al. 2021). `scaling`: Llama 3.1's stretching of long wavelengths beyond the original context. */
+export interface Rope {
+  readonly theta: number;
+  readonly scaling?: { readonly factor: number; readonly low: number; readonly high: number; readonly original: number };
+}
+
 /** A block with parameters. `name` is unique within its section and is the stem of its parameters' names: "attention", "layernorm_2". */
 export type Part =
   | { readonly part: "layernorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
   | { readonly part: "rmsnorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
   | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean;
       /** Bias of the projection back to the width, where it differs from `bias`. */
-      readonly outBias?: boolean }
+      readonly outBias?: boolean;
+      readonly rope?: Rope }
   | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
+  /** activation(x·gate) ∘ (x·up), then down. */
+  | { readonly part: "swiglu" | "geglu"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
   /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
   | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };
 

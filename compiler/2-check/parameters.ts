@@ -44,6 +44,12 @@ function tensorsOf(part: Part): ParameterTensor[] {
         tensor("up.weight", part.width, part.hidden), ...when(part.bias, tensor("up.bias", part.hidden)),
         tensor("down.weight", part.hidden, part.width), ...when(part.bias, tensor("down.bias", part.width)),
       ];
+    case "swiglu":
+    case "geglu":
+      return [
+        ...["gate", "up"].flatMap((map) => [tensor(`${map}.weight`, part.width, part.hidden), ...when(part.bias, tensor(`${map}.bias`, part.hidden))]),
+        tensor("down.weight", part.hidden, part.width), ...when(part.bias, tensor("down.bias", part.width)),
+      ];
     case "linear":
       return [...when(!part.tied, tensor("weight", part.width, part.out)), ...when(part.bias, tensor("bias", part.out))];
   }

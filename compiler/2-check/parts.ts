@@ -1,6 +1,6 @@
 /** THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked part. To add a part: a row here, a variant in model.ts. */
-import { flag, realAbove, whole, word, type Fields, type ValuesOf } from "./fields.ts";
-import type { Activation, Part, PartKind } from "./model.ts";
+import { flag, group, real, realAbove, whole, word, type Fields, type Options, type ValuesOf } from "./fields.ts";
+import type { Activation, Part, PartKind, Rope } from "./model.ts";
 
 export interface PartSpec {
   readonly doc: string;
@@ -8,14 +8,17 @@ export interface PartSpec {
   readonly equation: string;
   /** After which paper. */
   readonly source: string;
-  readonly options: Fields;
+  readonly options: Options;
   readonly sections: readonly Section[];
   /** Options that will mean something later, and what to do now. */
   readonly later: Readonly<Record<string, string>>;
-  build(values: Readonly<Record<string, number | boolean | string>>, at: PartPlace): Part;
+  build(values: Readonly<Record<string, OptionValue>>, at: PartPlace): Part;
   /** Width of the result. */
   outWidth(part: Part): number;
 }
+
+/** undefined: a group that is not given. */
+export type OptionValue = number | boolean | string | Readonly<Record<string, number | boolean | string>> | undefined;
 
 export type Section = "layer" | "output";
 export interface PartPlace {
@@ -24,7 +27,7 @@ export interface PartPlace {
   readonly width: number;
 }
 
-function definePart<F extends Fields>(spec: Omit<PartSpec, "options" | "build" | "outWidth" | "later"> & {
+function definePart<F extends Options>(spec: Omit<PartSpec, "options" | "build" | "outWidth" | "later"> & {
   readonly options: F;
   readonly later?: Readonly<Record<string, string>>;
   build(values: ValuesOf<F>, at: PartPlace): Part;
@@ -35,6 +38,38 @@ function definePart<F extends Fields>(spec: Omit<PartSpec, "options" | "build" |
 const BIG = 16_777_216;
 const everywhere: readonly Section[] = ["layer", "output"];
 const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
+
+const ropeFields = {
+  theta: realAbove("Wavelengths reach from 2π to 2π · theta positions.", 1, 1e12, 10_000),
+  factor: real("Llama 3.1's scaling: long wavelengths are stretched by this; 1: none. Needs `original`.", 1, 1e6, 1),
+  low: realAbove("Wavelengths above original / low are stretched in full.", 0, 1e6, 1),
+  high: realAbove("Wavelengths below original / high stay as they are; between the two it is interpolated.", 0, 1e6, 4),
+  original: whole("The context before scaling.", 1, BIG, ["none", () => 1]),
+} satisfies Fields;
+
+const ropeOf = (given: ValuesOf<typeof ropeFields> | undefined): { rope?: Rope } => {
+  if (!given) return {};
+  const { theta, ...scaling } = given;
+  return { rope: { theta, ...(scaling.factor === 1 ? {} : { scaling }) } };
+};
+
+/** ⅔ of 4 · width, so that three matrices have as many parameters as an mlp's two, rounded up to a cache line of floats. */
+const gatedHidden = (width: number): number => Math.ceil((8 * width) / 3 / 16) * 16;
+
+const gatedPart = <K extends "swiglu" | "geglu">(part: K, doc: string, words: readonly Activation[], activation: Activation): PartSpec =>
+  definePart({
+    doc,
+    equation: "(activation(x G + b) ∘ (x U + b)) D + b",
+    source: "Shazeer 2020",
+    sections: everywhere,
+    options: {
+      hidden: whole("Width between the maps.", 1, BIG, ["8/3 * width, rounded up to a multiple of 16", ({ input_width }) => gatedHidden(input_width!)]),
+      activation: word("What the gate goes through.", words, activation),
+      bias: flag("Biases in all three maps.", false),
+    },
+    later: { dropout: "leave it out" },
+    build: ({ hidden, activation: chosen, bias }, { name, width }) => ({ part, name, width, hidden, activation: chosen, bias }),
+  });
 
 /** Defaults see the settings by name, options that were given as `<option>_here`, the input's width as `input_width`, and `linear_out`. */
 export const parts = {
@@ -77,15 +112,15 @@ export const parts = {
       bias: flag("Biases of the projections to queries, keys and values, and of the one back to the width.", false),
       out_bias: flag("The bias of the projection back to the width alone.", ["bias", ({ bias_here }) => Boolean(bias_here)]),
       causal: flag("Only earlier tokens and itself are seen.", true),
+      rope: group("Queries and keys are turned by their positions (Su et al. 2021), in pairs of neighbouring columns.", "rope", ropeFields, "rope: rope(theta: 10000)"),
     },
     later: {
-      rope: "use learned positions for now: `embed token + position`",
       window: "leave it out: every earlier token is seen",
       qk_norm: "leave it out",
       dropout: "leave it out",
     },
-    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal }, { name, width }) => ({
-      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}),
+    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal, rope }, { name, width }) => ({
+      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}), ...ropeOf(rope),
     }),
   }),
   mlp: definePart({
@@ -101,6 +136,8 @@ export const parts = {
     later: { dropout: "leave it out" },
     build: ({ hidden, activation, bias }, { name, width }) => ({ part: "mlp", name, width, hidden, activation, bias }),
   }),
+  swiglu: gatedPart("swiglu", "A gate and its content side by side, multiplied; the gate goes through silu.", ["silu"], "silu"),
+  geglu: gatedPart("geglu", "As swiglu, with gelu.", ["gelu", "gelu_tanh"], "gelu_tanh"),
   linear: definePart({
     doc: "A linear map. Outermost in the output: to the vocabulary.",
     equation: "x W + b",
@@ -120,9 +157,11 @@ export const isPart = (name: string): name is PartKind => Object.hasOwn(parts, n
 
 /** Parts and functions that are planned, and what to use now. */
 export const laterParts: Readonly<Record<string, string>> = {
-  swiglu: "use `mlp(x, activation: silu)` for now",
-  geglu: "use `mlp(x, activation: gelu)` for now",
   experts: "use one `mlp`",
-  rope: "use learned positions for now: `embed token + position`",
   dropout: "leave it out",
+};
+
+/** Words that belong to a part's options, and how they are written there. */
+export const optionWords: Readonly<Record<string, string>> = {
+  rope: "it is an option: `attention(x, rope: rope(theta: 10000))`",
 };

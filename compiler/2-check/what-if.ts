@@ -21,9 +21,10 @@ const inLayer = (model: Model, change: Change): Model =>
 const inOutput = (model: Model, change: Change): Model => ({ ...model, output: mapParts(model.output, change) });
 const everywhere = (model: Model, change: Change): Model => inOutput(inLayer(model, change), change);
 
-type Block = Extract<Part, { part: "attention" | "mlp" }>;
+type Block = Extract<Part, { part: "attention" | "mlp" | "swiglu" | "geglu" }>;
 type Norm = Extract<Part, { part: "layernorm" | "rmsnorm" }>;
-const isBlock = (p: Part): p is Block => p.part === "attention" || p.part === "mlp";
+const isBlock = (p: Part): p is Block => p.part === "attention" || isFeedForward(p);
+const isFeedForward = (p: Part): p is Exclude<Block, { part: "attention" }> => p.part === "mlp" || p.part === "swiglu" || p.part === "geglu";
 const isNorm = (p: Part): p is Norm => p.part === "layernorm" || p.part === "rmsnorm";
 
 interface WhatIf {
@@ -47,7 +48,7 @@ function* biases(model: Model): Generator<WhatIf> {
     const said = `\`bias: ${bias}\``, normBias: Change = (p) => (isNorm(p) ? { ...p, bias } : p);
     yield { say: `${said} in attention and mlp`, model: inLayer(model, (p) => (isBlock(p) ? { ...p, bias } : p)) };
     yield { say: `${said} in attention`, model: inLayer(model, (p) => (p.part === "attention" ? { ...p, bias } : p)) };
-    yield { say: `${said} in mlp`, model: inLayer(model, (p) => (p.part === "mlp" ? { ...p, bias } : p)) };
+    yield { say: `${said} in mlp`, model: inLayer(model, (p) => (isFeedForward(p) ? { ...p, bias } : p)) };
     yield { say: `${said} in the norms`, model: everywhere(model, normBias) };
     yield { say: `${said} everywhere but the output`, model: inLayer(everywhere(model, normBias), (p) => ({ ...p, bias })) };
     const weight = bias;
@@ -68,7 +69,7 @@ function* sizes(model: Model, retry: Retry, missing: number): Generator<WhatIf> 
     if (each > 0 && Number.isSafeInteger(needed) && needed > 0) yield size(key, needed);
   }
   for (const factor of [2, 3, 4, 5, 6, 8])
-    yield { say: `\`hidden: ${factor} * width\``, model: inLayer(model, (p) => (p.part === "mlp" ? { ...p, hidden: factor * p.width } : p)) };
+    yield { say: `\`hidden: ${factor} * width\``, model: inLayer(model, (p) => (isFeedForward(p) ? { ...p, hidden: factor * p.width } : p)) };
 }
 
 /** One sentence: up to three changes that explain the count, or that none does. */

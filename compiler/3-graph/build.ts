@@ -4,7 +4,8 @@
  *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum
  *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
  */
-import type { Assignment, Expression, Model, Part } from "../2-check/model.ts";
+import type { Assignment, Expression, Model, Part, Rope } from "../2-check/model.ts";
+import { layerParts } from "../2-check/parameters.ts";
 import { HYPER_FLOATS } from "../control.ts";
 import type { Attrs, Op } from "../op.ts";
 import { cacheShapes } from "../ops/attention_cached.ts";
@@ -87,9 +88,22 @@ function embedSection(b: Builder): Section {
   const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) }) : undefined;
   const x = activation(b, "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
+  ropeTables(b);
   emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
   return section(b, "embed", 1);
 }
+
+/** One table of this call's positions for each kind of rope in the layer (usually one): all layers read it. */
+function ropeTables(b: Builder): void {
+  for (const p of layerParts(b.model)) {
+    if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
+    const table = declare(b, ropeTableName(p.rope, p.headDim), ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim], "activation");
+    emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, { theta: p.rope.theta, ...p.rope.scaling });
+  }
+}
+
+const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
+  ["rope", headDim, theta, ...(scaling ? [scaling.factor, scaling.low, scaling.high, scaling.original] : [])].join("_");
 
 function layerSection(b: Builder): Section {
   b.layered = true;
@@ -152,6 +166,13 @@ function part(b: Builder, p: Part, x: Ref): Ref {
       emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
       return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
+    case "swiglu":
+    case "geglu": {
+      const map = (inner: string): Ref => linear(b, partName(b, p, inner), x, rows, p.width, p.hidden, p.bias, initialStd(b));
+      const gate = map("gate"), up = map("up"), bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
+      emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+    }
     case "linear":
       return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
   }
@@ -161,10 +182,12 @@ function part(b: Builder, p: Part, x: Ref): Ref {
 const partName = (b: Builder, p: Part, inner?: string): string => [...(b.layered ? [] : ["output"]), p.name, ...(inner ? [inner] : [])].join(".");
 const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
 
+const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu"];
+
 /** initialStd / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
 function residualStd(b: Builder): number {
   const count = (e: Expression): number =>
-    e.kind === "value" ? 0 : e.kind === "add" ? count(e.left) + count(e.right) : (e.part.part === "attention" || e.part.part === "mlp" ? 1 : 0) + count(e.input);
+    e.kind === "value" ? 0 : e.kind === "add" ? count(e.left) + count(e.right) : (residualParts.includes(e.part.part) ? 1 : 0) + count(e.input);
   const blocks = b.model.layer.reduce((sum, a) => sum + count(a.value), 0);
   return initialStd(b) / Math.sqrt(Math.max(1, blocks * b.model.sizes.layers));
 }
@@ -205,7 +228,7 @@ function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x
 
 function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
-  const qkv = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b));
+  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), qkv = p.rope ? turned(b, p, p.rope, straight) : straight;
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim };
   if (isExtending(b)) {
@@ -218,4 +241,11 @@ function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, 
     emit(b, "attention", { qkv }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
   return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
+}
+
+/** q and k of all heads, turned by their positions; v as it was. */
+function turned(b: Builder, p: Extract<Part, { part: "attention" }>, rope: Rope, x: Ref): Ref {
+  const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
+  emit(b, "rope", { x, table: whole(ropeTableName(rope, p.headDim)) }, { out }, { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false });
+  return out;
 }

@@ -5,7 +5,7 @@ import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../1-parse/parse.ts";
 import { MAX_NESTING } from "../1-parse/repair.ts";
 import { keywordNames } from "../1-parse/tokens.ts";
 import { facts } from "../2-check/facts.ts";
-import type { Field, Fields } from "../2-check/fields.ts";
+import type { Option, Options } from "../2-check/fields.ts";
 import { parts, type PartSpec } from "../2-check/parts.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../2-check/settings.ts";
 import { codes, messages } from "../diagnostics/messages.ts";
@@ -100,13 +100,16 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)];
 }
 
-const fieldTable = (fields: Fields): string[] =>
-  table(["name", "value", "default", "meaning"], Object.entries(fields).map(([name, field]) => [`\`${name}\``, valuesOf(field), field.initial ? (field.shown ?? "") : "must be given", field.doc]));
+const fieldTable = (fields: Options): string[] =>
+  table(["name", "value", "default", "meaning"], Object.entries(fields).map(([name, field]) => [`\`${name}\``, valuesOf(field), defaultOf(field), field.doc]));
 
-function valuesOf(field: Field): string {
+const defaultOf = (field: Option): string => (field.kind === "group" ? "none" : field.initial ? (field.shown ?? "") : "must be given");
+
+function valuesOf(field: Option): string {
   const shown = (n: number): string => (n >= 10_000 ? n.toLocaleString("en-US") : `${n}`);
   switch (field.kind) {
     case "flag": return "true, false";
+    case "group": return `\`${field.callee}(…)\``;
     case "word": return field.words.map((w) => `\`${w}\``).join(", ");
     case "whole": return `whole, ${shown(field.min)} … ${shown(field.max)}`;
     case "real": return field.above ? `above ${shown(field.min)}, up to ${shown(field.max)}` : `${shown(field.min)} … ${shown(field.max)}`;
@@ -115,5 +118,7 @@ function valuesOf(field: Field): string {
 
 function partSection(name: string, part: PartSpec): string[] {
   const where = part.sections.length === 2 ? "" : ` Only in \`${part.sections[0]}\`.`;
-  return ["", `### ${name}(x)`, "", `${part.doc}${where} (${part.source})`, "", `    ${part.equation}`, "", ...fieldTable(part.options)];
+  return ["", `### ${name}(x)`, "", `${part.doc}${where} (${part.source})`, "", `    ${part.equation}`, "", ...fieldTable(part.options), ...Object.values(part.options).flatMap(groupSection)];
 }
+
+const groupSection = (field: Option): string[] => (field.kind === "group" ? ["", `\`${field.callee}(…)\`, as in \`${field.example}\`:`, "", ...fieldTable(field.fields)] : []);

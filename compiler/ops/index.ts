@@ -10,6 +10,7 @@ import { bias, bias_backward } from "./bias.ts";
 import { copy } from "./copy.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./cross_entropy.ts";
 import { embed, embed_dtable, embed_dpositions } from "./embed.ts";
+import { gated, gated_backward } from "./gated.ts";
 import { grad_norm, grad_norm_total } from "./grad-norm.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
 import { loss_sum } from "./loss_sum.ts";
@@ -17,6 +18,7 @@ import { matmul } from "./matmul.ts";
 import { matmul_nt } from "./matmul_nt.ts";
 import { matmul_tn } from "./matmul_tn.ts";
 import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
+import { rope, rope_table } from "./rope.ts";
 import { take_row } from "./take_row.ts";
 
 export const ops = {
@@ -30,6 +32,7 @@ export const ops = {
   copy,
   cross_entropy, cross_entropy_backward, cross_entropy_grad,
   embed, embed_dtable, embed_dpositions,
+  gated, gated_backward,
   grad_norm, grad_norm_total,
   layernorm, layernorm_dx, layernorm_dw,
   loss_sum,
@@ -37,6 +40,7 @@ export const ops = {
   matmul_nt,
   matmul_tn,
   rmsnorm, rmsnorm_dx, rmsnorm_dw,
+  rope, rope_table,
   take_row,
 } satisfies Record<string, Op>;
 export type OpName = keyof typeof ops;

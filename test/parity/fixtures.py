@@ -52,11 +52,27 @@ class Parameters(dict):
         return Parameters(known={name: value.clone().to(dtype).requires_grad_() for name, value in self.items()})
 
 
+def rope_turns(T, D, theta, factor=1.0, low=1.0, high=4.0, original=1):
+    """[T,D/2] complex numbers of length 1: position t turns pair i by t * frequency[i]. Scaled as the Llama 3.1 report's code does."""
+    plain = theta ** (-torch.arange(0, D, 2, dtype=torch.float64) / D)
+    wavelength = 2 * math.pi / plain
+    smooth = ((original / wavelength - low) / (high - low)).clamp(0, 1)  # 0: stretched in full, 1: not at all
+    frequency = (1 - smooth) * plain / factor + smooth * plain if factor != 1 else plain
+    angle = torch.outer(torch.arange(T, dtype=torch.float64), frequency)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def turned(x, turns):
+    """x [...,T,D], neighbouring columns as one complex number"""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous())
+    return torch.view_as_real(pairs * turns.to(pairs.dtype)).flatten(-2)
+
+
 class Parts:
     """The parts of the language, under one prefix of names ("layers.0.", "output."). x [B,T,C]"""
 
-    def __init__(self, parameters, prefix, heads, head_dim):
-        self.parameters, self.prefix, self.heads, self.head_dim = parameters, prefix, heads, head_dim
+    def __init__(self, parameters, prefix, heads, kv_heads, head_dim):
+        self.parameters, self.prefix, self.heads, self.kv_heads, self.head_dim = parameters, prefix, heads, kv_heads, head_dim
 
     def matrix(self, name, rows, columns):
         return self.parameters.tensor(self.prefix + name, (rows, columns), std=0.6 / math.sqrt(rows))
@@ -75,14 +91,23 @@ class Parts:
     def rmsnorm(self, x, name="rmsnorm", eps=1e-5):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
 
-    def attention(self, x, name="attention", bias=False):
+    def attention(self, x, name="attention", bias=False, rope=None):
         B, T, C = x.shape
-        H, D = self.heads, self.head_dim
-        q, k, v = self.linear(f"{name}.qkv", x, 3 * H * D, bias).view(B, T, 3, H, D).permute(2, 0, 3, 1, 4)  # [B,H,T,D]
+        H, G, D = self.heads, self.kv_heads, self.head_dim
+        qkv = self.linear(f"{name}.qkv", x, (H + 2 * G) * D, bias).view(B, T, H + 2 * G, D).transpose(1, 2)  # [B,heads,T,D]
+        q, k, v = qkv.split([H, G, G], dim=1)
+        if rope is not None:
+            turns = rope_turns(T, D, **rope)
+            q, k = turned(q, turns), turned(k, turns)
+        k, v = (kv.repeat_interleave(H // G, dim=1) for kv in (k, v))
         scores = (q @ k.transpose(-1, -2)) / math.sqrt(D)  # [B,H,T,T]
         future = torch.ones(T, T, dtype=torch.bool).triu(1)
         mixed = scores.masked_fill(future, -math.inf).softmax(-1) @ v
         return self.linear(f"{name}.out", mixed.transpose(1, 2).reshape(B, T, H * D), C, bias)
+
+    def swiglu(self, x, hidden, name="swiglu"):
+        gate, up = (self.linear(f"{name}.{which}", x, hidden, False) for which in ("gate", "up"))
+        return self.linear(f"{name}.down", F.silu(gate) * up, x.shape[-1], False)
 
     def mlp(self, x, hidden, activation, name="mlp", bias=False):
         return self.linear(f"{name}.down", ACTIVATIONS[activation](self.linear(f"{name}.up", x, hidden, bias)), x.shape[-1], bias)
@@ -124,8 +149,22 @@ def nested_layer(p, x):
     return x + p.layernorm(p.mlp(inner, 56, "gelu", name="mlp_2", bias=True))
 
 
+def llama_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=500000, factor=8, low=1, high=4, original=64))
+    return x + p.swiglu(p.rmsnorm(x, "rmsnorm_2"), 88)
+
+
+def llama_tied_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1", eps=1e-6), rope=dict(theta=10000))
+    return x + p.swiglu(p.rmsnorm(x, "rmsnorm_2", eps=1e-6), 56)
+
+
 def normed(p, x):
     return p.layernorm(x)
+
+
+def rms_normed(p, x):
+    return p.rmsnorm(x)
 
 
 SMALL = dict(vocab=64, context=16, width=32, layers=2, heads=4, batch=2)
@@ -141,20 +180,23 @@ SPECS = {
     "odd-sizes": dict(seed=18, vocab=61, context=13, width=40, layers=3, heads=5, batch=3, layer=odd_sizes_layer, last=normed),
     "nested": dict(seed=23, vocab=50, context=12, width=32, layers=1, heads=2, head_dim=24, batch=2, layer=nested_layer,
                    last=lambda p, x: p.rmsnorm(x) + x),
+    "llama": dict(**SMALL, kv_heads=2, seed=1, layer=llama_layer, last=rms_normed, output=dict(bias=False), position=False),
+    "llama-tied": dict(seed=1, vocab=61, context=21, width=40, layers=3, heads=6, kv_heads=2, head_dim=10, batch=2, layer=llama_tied_layer, last=rms_normed,
+                       position=False),
 }
 
 
 def logits_of(spec, parameters, tokens):
     """tokens [B,T] -> logits [B,T,V]"""
     V, C, H = spec["vocab"], spec["width"], spec["heads"]
-    D = spec.get("head_dim", C // H)
+    G, D = spec.get("kv_heads", H), spec.get("head_dim", C // H)
     embedding = parameters.tensor("token_embedding.weight", (V, C), std=1 / math.sqrt(C))
     x = F.embedding(tokens, embedding)
     if spec.get("position", True):
         x = x + parameters.tensor("position_embedding.weight", (spec["context"], C), std=0.1)[: tokens.shape[1]]
     for i in range(spec["layers"]):
-        x = spec["layer"](Parts(parameters, f"layers.{i}.", H, D), x)
-    output = Parts(parameters, "output.", H, D)
+        x = spec["layer"](Parts(parameters, f"layers.{i}.", H, G, D), x)
+    output = Parts(parameters, "output.", H, G, D)
     x = spec["last"](output, x)
     untied = spec.get("output")
     return output.linear("linear", x, V, **untied) if untied else x @ embedding.T
@@ -218,10 +260,12 @@ def safetensors(tensors):
 
 def main():
     parser = argparse.ArgumentParser(description="Writes the fixtures of the parity test.")
+    parser.add_argument("names", nargs="*", help="default: all")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file differs")
-    check = parser.parse_args().check
+    arguments = parser.parse_args()
+    check = arguments.check
     torch.set_num_threads(1)
-    for name in SPECS:
+    for name in arguments.names or SPECS:
         tensors, off, losses = fixture(name)
         assert off["losses"] < 1e-6, f"{name}: a gradient too close to zero, take another seed"
         file, content = HERE / "fixtures" / f"{name}.safetensors", safetensors(tensors)

@@ -122,6 +122,26 @@ learning anything, and sampling, where there is no next token yet, does not work
     wrong: "layer { x += attention(layernorm(x), causal: false) }",
     right: "layer { x += attention(layernorm(x)) }",
   }),
+  E0318: message<{ headDim: number }>({
+    title: "rope needs pairs of columns",
+    text: ({ headDim }) => `rope turns pairs of columns, and a head has ${headDim}`,
+    help: ({ headDim }) => `use a head_dim of ${headDim + 1}${headDim > 1 ? ` or ${headDim - 1}` : ""}`,
+    explain: `Rotary positions (Su et al. 2021) take two neighbouring columns of a head as a point of the plane and turn it by an angle that grows with
+the position. A head therefore needs an even number of columns.`,
+    wrong: "head_dim 5\nlayer { x += attention(x, rope: rope(theta: 10000)) }",
+    right: "layer { x += attention(x, rope: rope(theta: 10000)) }",
+  }),
+  E0319: message<{ why: string; help: string }>({
+    title: "rope's scaling does not fit together",
+    text: ({ why }) => why,
+    help: ({ help }) => help,
+    explain: `Llama 3.1's scaling stretches long wavelengths by "factor", so that a model trained with "original" positions can be used with more.
+Wavelengths below original / high stay as they are, those above original / low are stretched in full, those between in part: so low is less
+than high. Llama 3.1: factor 8, low 1, high 4, original 8192; the small models of Llama 3.2 have factor 32. Without "factor" there is no scaling,
+and the other three mean nothing.`,
+    wrong: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8)) }",
+    right: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8, original: 8192)) }",
+  }),
   E0330: message<{ name: string; nearest: string | undefined; models: readonly string[] }>({
     title: "an unknown model behind `like`",
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,

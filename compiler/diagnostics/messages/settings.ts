@@ -79,8 +79,8 @@ One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints wid
     title: "a value of another kind is needed",
     text: ({ key, wanted, found }) => `${key} must be ${wanted}, not ${found}`,
     help: ({ help }) => help,
-    explain: `A setting or option takes a number (with arithmetic over other settings), true or false, or one word of a list. Values like x or
-attention(x) exist in equations only.`,
+    explain: `A setting or option takes a number (with arithmetic over other settings), true or false, one word of a list, or a group of named numbers
+such as rope(theta: 500000). Values like x or attention(x) exist in equations only.`,
     wrong: "width true",
     right: "width 8",
   }),
@@ -191,7 +191,7 @@ With "tokenizer characters" the vocab is the number of different characters in t
     help: ({ instead }) => instead,
     explain: `The word is right, and the language keeps it for this meaning, but this version of the compiler cannot do it yet. It says so instead of
 ignoring it.`,
-    wrong: "layer { x += attention(layernorm(x), window: 128) }",
+    wrong: "layer { x += attention(layernorm(x), dropout: 0.1) }",
     right: "layer { x += attention(layernorm(x)) }",
   }),
 };
