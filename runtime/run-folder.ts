@@ -15,9 +15,7 @@ import { parseManifest, type Bundle } from "./bundle.ts";
 import { SinterError } from "./errors.ts";
 import { writeAtomically, writeText, type Files } from "./files.ts";
 import { sha256 } from "./sha256.ts";
-import { byteTokenizer } from "./tokenizers/bytes.ts";
-import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./tokenizers/characters.ts";
-import { GPT2_FILES, gpt2Tokenizer } from "./tokenizers/gpt2.ts";
+import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export const RUN_VERSION = 1;
@@ -62,14 +60,15 @@ export async function beginRun(files: Files, run: Run, specText: string): Promis
 export const writeRecord = (files: Files, folder: string, record: RunRecord): Promise<void> =>
   writeText(files, folder, RUN_FILE, `${JSON.stringify(record, null, 1)}\n`);
 
-export async function openRun(files: Files, folder: string): Promise<Run> {
+/** `other`: a reader for those tokenizer.json files that the runtime does not read itself. */
+export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
     throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
   if (!(await holdsRun(files, folder)))
     throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
   const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
   const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
-  return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer) };
+  return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer, other) };
 }
 
 function parseRecord(text: string, from: string): RunRecord {
@@ -100,17 +99,6 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
       contents.set(file, await files.read(`${folder}/${file}`));
     }
   return { manifest, files: contents };
-}
-
-/** A tokenizer that was published or saved as files in `folder`. Bytes need none. */
-export async function readTokenizer(files: Files, folder: string, name: Tokenizer["name"]): Promise<Tokenizer> {
-  if (name === "bytes") return byteTokenizer();
-  if (name === "characters") {
-    const path = `${folder}/${CHARACTERS_FILE}`;
-    return characterTokenizer(parseCharacters(await readText(files, path), path));
-  }
-  const [encoder, merges] = GPT2_FILES;
-  return gpt2Tokenizer(await files.read(`${folder}/${encoder}`), await files.read(`${folder}/${merges}`));
 }
 
 /** V8's longest string, if every byte is a character. */

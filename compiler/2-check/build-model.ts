@@ -7,7 +7,7 @@ import type { Whole } from "./inherit.ts";
 import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from "./model.ts";
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
-import { laterTokenizers, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
+import { sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
 import { checkSizes, isNearMiss } from "./sizes.ts";
 
 /** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
@@ -56,8 +56,7 @@ function checkTokenizer({ tokenizer, sizes }: Whole, report: Reporter): Tokenize
   }
   const { text: word, span } = tokenizer, words = Object.keys(tokenizers);
   if (Object.hasOwn(tokenizers, word)) return word as TokenizerName;
-  if (laterTokenizers.includes(word)) report("E0220", span, { what: `tokenizer \`${word}\``, instead: `use ${words.join(", ")}` });
-  else report("E0208", span, { key: "tokenizer", word, words, nearest: word === "chars" ? "characters" : nearest(word, words), help: undefined });
+  report("E0208", span, { key: "tokenizer", word, words, nearest: word === "chars" ? "characters" : nearest(word, words), help: undefined });
   return undefined;
 }
 

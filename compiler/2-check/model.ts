@@ -56,7 +56,7 @@ export interface Embed {
   readonly position: boolean;
 }
 
-export type TokenizerName = "bytes" | "characters" | "gpt2";
+export type TokenizerName = "bytes" | "characters" | "gpt2" | "llama2" | "llama3" | "sentencepiece" | "json";
 
 export interface TrainSettings {
   readonly batch: number;

@@ -1,6 +1,6 @@
 /** THE tables of settings: the model's sizes, its training, its sampling. Name, range, default, meaning. A default may use the rows above it. */
 import { real, realAbove, whole, word, type Fields } from "./fields.ts";
-import type { TrainSettings } from "./model.ts";
+import type { TokenizerName, TrainSettings } from "./model.ts";
 
 const TWO_24 = 16_777_216, TWO_20 = 1_048_576, MANY = 1_000_000_000;
 
@@ -49,14 +49,16 @@ export const sampleFields = {
 
 export const sectionFields = { train: trainFields, sample: sampleFields } satisfies Record<"train" | "sample", Fields>;
 
-/** vocab: the least that the tokenizer needs, and the default where it is fixed. */
+/** vocab: the least that the tokenizer needs, and the default where it is fixed. `counted`: what vocab is, where it must be given. */
 export const tokenizers = {
-  bytes: { vocab: 256, fixed: true, doc: "One token per byte of UTF-8." },
-  characters: { vocab: 1, fixed: false, doc: "One token per character of the training data; vocab must be given, and is checked against the data." },
-  gpt2: { vocab: 50257, fixed: true, doc: "GPT-2's byte-level BPE." },
-} as const;
-
-export const laterTokenizers: readonly string[] = ["llama2", "llama3"];
+  bytes: { vocab: 256, fixed: true, counted: "", doc: "One token per byte of UTF-8." },
+  characters: { vocab: 1, fixed: false, counted: "the number of different characters in the data", doc: "One token per character of the training data; vocab must be given, and is checked against the data." },
+  gpt2: { vocab: 50257, fixed: true, counted: "", doc: "GPT-2's byte-level BPE: `encoder.json` and `vocab.bpe`, as they were published." },
+  llama2: { vocab: 32000, fixed: true, counted: "", doc: "Llama 2's sentencepiece BPE: `tokenizer.model`, or llama2.c's `tokenizer.bin`." },
+  llama3: { vocab: 128256, fixed: true, counted: "", doc: "Llama 3's byte-level BPE: `tokenizer.model` with 128,000 ranks, and 256 special tokens." },
+  sentencepiece: { vocab: 1, fixed: false, counted: "the number of pieces in its file", doc: "Another sentencepiece BPE: `tokenizer.model` or `tokenizer.bin`." },
+  json: { vocab: 1, fixed: false, counted: "the number of tokens in its file", doc: "A `tokenizer.json`, published or written by `sinter tokenizer train`." },
+} as const satisfies Record<TokenizerName, { readonly vocab: number; readonly fixed: boolean; readonly counted: string; readonly doc: string }>;
 
 /** Words of other tools and later versions: what to say to someone who writes them. */
 export const laterSettings: Readonly<Record<string, string>> = {

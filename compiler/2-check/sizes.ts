@@ -25,7 +25,7 @@ function reportMissing({ node: { name } }: Whole, scope: Scope, tokenizer: Token
   const needed = (key: SizeKey): boolean => (key === "vocab" ? !tokenizers[tokenizer].fixed : !sizeFields[key].initial);
   for (const key of keys.filter((k) => needed(k) && !scope.bindings.has(k))) {
     const help = key === "vocab"
-      ? `\`tokenizer ${tokenizer}\` needs it: the number of different characters in the data, for example \`vocab 65\``
+      ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`vocab 65\``
       : `add for example \`${key} ${examples[key]}\``;
     report("E0201", name.span, { key, model: name.text, help });
   }

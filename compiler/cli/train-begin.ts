@@ -1,6 +1,6 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
 import { dirname } from "node:path";
-import type { Model } from "../2-check/model.ts";
+import type { Model, TokenizerName } from "../2-check/model.ts";
 import { COMPILER_VERSION } from "../version.ts";
 import { builtinText } from "../../runtime/builtin-text.ts";
 import { bestTarget } from "../../runtime/choose-target.ts";
@@ -9,10 +9,10 @@ import { SinterError } from "../../runtime/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { thousands } from "../../runtime/report/progress.ts";
-import { openRun, readText, readTokenizer, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { openRun, readText, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
-import { GPT2_FILES } from "../../runtime/tokenizers/gpt2.ts";
+import { filesNeeded, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
@@ -81,12 +81,19 @@ async function readData(path: string | undefined): Promise<string> {
 async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, folder: string | undefined, spec: string, io: Io): Promise<Tokenizer> {
   if (name === "characters") return charactersWithin(text, sizes.vocab);
   const files = nodeFiles();
-  if (name === "bytes") return readTokenizer(files, "", name);
-  const beside = dirname(pathFrom(io, spec));
-  const places = folder === undefined ? [beside, `${beside}/gpt2`, `${beside}/tokenizer`] : [pathFrom(io, folder)];
-  for (const place of places) if (await files.exists(`${place}/${GPT2_FILES[0]}`)) return readTokenizer(files, place, name);
-  const missing = folder === undefined ? "they are not beside the spec" : `they are not in ${folder}`;
-  throw new SinterError("input", `the gpt2 tokenizer needs ${GPT2_FILES.join(" and ")}, and ${missing}`, "Name the folder that holds them: --tokenizer DIR");
+  const tokenizer = folder === undefined ? await besideSpec(name, dirname(pathFrom(io, spec))) : await tokenizerAt(files, pathFrom(io, folder), name);
+  if (tokenizer.size > sizes.vocab)
+    throw new SinterError("input", `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
+      `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`);
+  return tokenizer;
+}
+
+async function besideSpec(name: TokenizerName, beside: string): Promise<Tokenizer> {
+  for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
+    const found = await tokenizerIn(nodeFiles(), place, name);
+    if (found) return found;
+  }
+  throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and they are not beside the spec`, "Name the folder that holds them: --tokenizer DIR");
 }
 
 function charactersWithin(text: string, vocab: number): Tokenizer {

@@ -3,7 +3,7 @@
  * Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json.
  */
 import { SinterError } from "../errors.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { bytesFrom, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
 
 export const CHARACTERS_FILE = "characters.json";
 
@@ -34,7 +34,7 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
     return out;
   };
   return {
-    name: "characters", size: characters.length, encode, bytes: (id) => table[id]!, endOfText: undefined,
+    name: "characters", size: characters.length, encode, bytes: bytesFrom(table), ...nothingSpecial,
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };
 }

@@ -4,47 +4,27 @@
  */
 import { SinterError } from "../errors.ts";
 import { byteCharacters, bytesOfName } from "./byte-level.ts";
-import { mergePairs, pairKey, type Merges } from "./bpe.ts";
+import { byteLevelTokenizer } from "./byte-level-bpe.ts";
+import { PairTable } from "./pair-table.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const GPT2_FILES = ["encoder.json", "vocab.bpe"] as const;
 
-/**
- * Pieces that merges never cross. `\s` of the original means Unicode's White_Space; JavaScript's own \s has U+FEFF too, and
- * lacks U+0085.
- */
-const PIECE = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-
-const CACHED_PIECES = 100_000;
-const CACHED_LENGTH = 64; // characters: longer pieces seldom come again
 const END_OF_TEXT = "<|endoftext|>";
 
+/** Throws SinterError that names the file and the entry which is wrong. */
 export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array): Tokenizer {
   const ids = parseEncoder(encoderJson);
-  const table: Uint8Array[] = [];
+  const tokens: Uint8Array[] = [];
   const utf8 = new TextEncoder();
-  for (const [name, id] of ids) table[id] = bytesOfName(name) ?? utf8.encode(name);
-  const byteIds = byteCharacters.map((character) => idOf(ids, character));
-  const merges = parseMerges(vocabBpe, ids);
-
-  const cache = new Map<string, readonly number[]>();
-  const encodePiece = (piece: string): readonly number[] => {
-    const known = cache.get(piece);
-    if (known) return known;
-    const found = mergePairs(Array.from(utf8.encode(piece), (byte) => byteIds[byte]!), merges);
-    if (piece.length <= CACHED_LENGTH) {
-      if (cache.size >= CACHED_PIECES) cache.clear();
-      cache.set(piece, found);
-    }
-    return found;
-  };
-  const encode = (text: string): number[] => {
-    const out: number[] = [];
-    for (const [piece] of text.matchAll(PIECE)) for (const id of encodePiece(piece)) out.push(id);
-    return out;
-  };
-  const files = new Map([[GPT2_FILES[0], encoderJson], [GPT2_FILES[1], vocabBpe]]);
-  return { name: "gpt2", size: table.length, encode, bytes: (id) => table[id]!, endOfText: ids.get(END_OF_TEXT), files };
+  for (const [name, id] of ids) tokens[id] = bytesOfName(name) ?? utf8.encode(name);
+  for (const character of byteCharacters) idOf(ids, character); // all 256 are there
+  const end = ids.get(END_OF_TEXT);
+  return byteLevelTokenizer({
+    name: "gpt2", tokens, pieces: "gpt2", merges: parseMerges(vocabBpe, ids),
+    added: end === undefined ? [] : [{ name: END_OF_TEXT, id: end, special: true }],
+    beginOfText: undefined, endOfText: end, files: new Map([[GPT2_FILES[0], encoderJson], [GPT2_FILES[1], vocabBpe]]),
+  });
 }
 
 const bad = (file: string, why: string): SinterError =>
@@ -74,16 +54,13 @@ function parseEncoder(bytes: Uint8Array): ReadonlyMap<string, number> {
   return ids;
 }
 
-function parseMerges(bytes: Uint8Array, ids: ReadonlyMap<string, number>): Merges {
+function parseMerges(bytes: Uint8Array, ids: ReadonlyMap<string, number>): PairTable {
   const lines = new TextDecoder().decode(bytes).split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
-  const rank = new Map<number, number>();
-  const joined = new Int32Array(lines.length);
+  const pairs = new PairTable(lines.length);
   for (const [i, line] of lines.entries()) {
     const [left, right, more] = line.split(" ");
     if (!left || !right || more !== undefined) throw bad("vocab.bpe", `merge ${i + 1} is not two names: ${JSON.stringify(line.slice(0, 40))}`);
-    const key = pairKey(idOf(ids, left), idOf(ids, right));
-    if (!rank.has(key)) rank.set(key, i);
-    joined[i] = idOf(ids, left + right);
+    pairs.add(idOf(ids, left), idOf(ids, right), i, idOf(ids, left + right));
   }
-  return { rank, joined };
+  return pairs;
 }

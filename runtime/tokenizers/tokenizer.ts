@@ -1,24 +1,87 @@
 /** What every tokenizer can do. Ids are 0 … size − 1; `bytes` of an id are what it stands for in UTF-8 text. */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 
+export interface EncodeOptions {
+  /**
+   * true: the names of special tokens become these tokens. Only for text that a program wrote, such as a filled-in chat template:
+   * otherwise whoever wrote the text could end a turn, or begin one in another's name.
+   */
+  readonly special?: boolean;
+}
+
 export interface Tokenizer {
   readonly name: TokenizerName;
   readonly size: number;
   /** Throws SinterError when the text has a character that no token stands for. */
-  encode(text: string): number[];
+  encode(text: string, options?: EncodeOptions): number[];
+  /** What an id adds to a text that has begun; of a special token its name. Throws RangeError where there is no such id. */
   bytes(id: number): Uint8Array;
+  /** Names of special tokens → ids. Plain text never becomes one of them. */
+  readonly special: ReadonlyMap<string, number>;
+  /** Stands before the first token of every text, where models of this kind are trained so. */
+  readonly beginOfText: number | undefined;
   /** Text that ends a document, in training and sampling; undefined when the vocabulary has none. */
   readonly endOfText: number | undefined;
+  /** All tokens after which a model has nothing more to say: `endOfText`, the end of a turn, … */
+  readonly stops: ReadonlySet<number>;
+  /** `encode` puts one space before the text (sentencepiece), which decoding takes away from its beginning. */
+  readonly addsSpace: boolean;
   /** Files to keep beside a run, so that it can be sampled later: name → contents. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-const utf8 = new TextDecoder();
+/** Of a vocabulary without special tokens. */
+export const nothingSpecial = {
+  special: new Map<string, number>(), beginOfText: undefined, endOfText: undefined, stops: new Set<number>(), addsSpace: false,
+} as const;
 
-/** Text of a sequence; bytes that are not UTF-8 become U+FFFD. */
-export function decode(tokenizer: Tokenizer, ids: readonly number[]): string {
-  return utf8.decode(concat(ids.map((id) => tokenizer.bytes(id))));
+export interface DecodeOptions {
+  /** false: special tokens are left out. */
+  readonly special?: boolean;
 }
+
+/** Text of a whole sequence; bytes that are not UTF-8 become U+FFFD. */
+export function decode(tokenizer: Tokenizer, ids: readonly number[], options: DecodeOptions = {}): string {
+  const decoder = tokenDecoder(tokenizer, options);
+  return decoder.push(ids) + decoder.end();
+}
+
+export interface TokenDecoder {
+  /** Text that is certain now. */
+  push(ids: readonly number[]): string;
+  /** What was waiting: bytes of a character that never came to its end, as U+FFFD. */
+  end(): string;
+}
+
+/** Ids → text as they come. A token may end in the middle of a character: its bytes wait for the rest. */
+export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOptions = {}): TokenDecoder {
+  const specialIds = new Set(tokenizer.special.values());
+  const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+  let atBeginning = tokenizer.addsSpace;
+  return {
+    push(ids) {
+      const parts: Uint8Array[] = [];
+      for (const id of ids) {
+        const isSpecial = specialIds.has(id);
+        if (isSpecial && !special) continue;
+        const bytes = tokenizer.bytes(id);
+        parts.push(atBeginning && bytes[0] === SPACE && !isSpecial ? bytes.subarray(1) : bytes);
+        if (!isSpecial) atBeginning = false;
+      }
+      return utf8.decode(concat(parts), { stream: true });
+    },
+    end: () => utf8.decode(),
+  };
+}
+
+const SPACE = 0x20;
+
+/** `bytes` of a tokenizer with a table of them. */
+export const bytesFrom = (table: readonly Uint8Array[]) => (id: number): Uint8Array => {
+  const bytes = table[id];
+  if (bytes === undefined) throw new RangeError(`there is no token ${id}; ids are 0 … ${table.length - 1}`);
+  return bytes;
+};
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -30,7 +30,7 @@ export const trainVerb: Verb = {
       .option("--seed <n>", "seed of initial weights and of the order of the data")
       .option("--workers <n>", "threads (default: all cores); changes nothing in the result")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
-      .option("--tokenizer <dir>", "folder with the tokenizer's files (gpt2: encoder.json and vocab.bpe)")
+      .option("--tokenizer <path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)")
       .option("--resume", "go on from the newest whole checkpoint in --out, or begin there")
       .option("--eval-every <n>", "steps between evaluations")
       .option("--sample-every <n>", "steps between samples")

@@ -1,0 +1,118 @@
+/**
+ * Byte-level BPE (Radford et al. 2019): symbols are the bytes of a piece, so no text is unknown. GPT-2, Llama 3 and most
+ * tokenizer.json files differ in their tables alone.
+ */
+import { SinterError } from "../errors.ts";
+import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
+import { PairTable } from "./pair-table.ts";
+import { pieceEncoder } from "./piece-encoder.ts";
+import { nextPiece, type PieceRuleName } from "./pieces.ts";
+import { bytesFrom, type Tokenizer } from "./tokenizer.ts";
+import { utf8Into } from "./utf8.ts";
+
+export interface ByteLevelParts {
+  readonly name: Tokenizer["name"];
+  /** Id → its bytes; of added tokens, their name's. */
+  readonly tokens: readonly Uint8Array[];
+  readonly merges: PairTable;
+  readonly added: readonly AddedToken[];
+  /** undefined: the text is one piece. */
+  readonly pieces: PieceRuleName | undefined;
+  /** A piece that is a token itself is emitted whole, whatever the merges say (Llama 3). */
+  readonly wholePieces?: boolean;
+  /** One space before each text that does not begin with one. */
+  readonly addsSpace?: boolean;
+  /** Canonical composition first (NFC). */
+  readonly composes?: boolean;
+  readonly beginOfText: number | undefined;
+  readonly endOfText: number | undefined;
+  readonly stops?: readonly number[];
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
+  const { name, tokens, merges, added, addsSpace = false, composes = false, endOfText } = parts;
+  const segments = segmentsAt(added);
+  const addedIds = new Set(added.map((token) => token.id));
+  const byteIds = singleBytes(tokens, addedIds);
+  const bytes = new Uint8Array(1024);
+  const wholePiece = parts.wholePieces ? wholePieces(tokens, addedIds) : undefined;
+  let buffer = bytes;
+  const toBytes = (text: string, from: number, to: number): number => {
+    if (buffer.length < 3 * (to - from)) buffer = new Uint8Array(3 * (to - from));
+    return utf8Into(text, from, to, buffer);
+  };
+  const encodeText = pieceEncoder({
+    nextPiece: parts.pieces ? nextPiece(parts.pieces) : (text) => text.length,
+    symbols(text, from, to, out) {
+      const n = toBytes(text, from, to);
+      for (let i = 0; i < n; i++) {
+        const id = byteIds[buffer[i]!]!;
+        if (id < 0) throw noByte(name, buffer[i]!, text.slice(from, to));
+        out[i] = id;
+      }
+      return n;
+    },
+    merges,
+    whole: wholePiece && ((text, from, to) => wholePiece(buffer, toBytes(text, from, to))),
+  });
+  const encode: Tokenizer["encode"] = (text, { special = false } = {}) => {
+    const out: number[] = [];
+    for (const part of segments(composes ? text.normalize("NFC") : text, special))
+      if (typeof part === "number") out.push(part);
+      else encodeText(addsSpace && !part.startsWith(" ") ? ` ${part}` : part, out);
+    return out;
+  };
+  const stops = new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]);
+  return {
+    name, size: tokens.length, encode, bytes: bytesFrom(tokens), special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, stops, addsSpace, files: parts.files,
+  };
+}
+
+/** Byte → id of the token that is this byte alone; −1: there is none. */
+function singleBytes(tokens: readonly Uint8Array[], addedIds: ReadonlySet<number>): Int32Array {
+  const ids = new Int32Array(256).fill(-1);
+  for (const [id, bytes] of tokens.entries()) if (bytes.length === 1 && ids[bytes[0]!]! < 0 && !addedIds.has(id)) ids[bytes[0]!] = id;
+  return ids;
+}
+
+const noByte = (name: string, byte: number, piece: string): SinterError =>
+  new SinterError("input", `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ${JSON.stringify(piece.slice(0, 20))}`,
+    "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.");
+
+/** Bytes as a text of one character each, to be a key. */
+export const keyOf = (bytes: Uint8Array, from = 0, to = bytes.length): string => {
+  let key = "";
+  for (let i = from; i < to; i++) key += String.fromCharCode(bytes[i]!);
+  return key;
+};
+
+function wholePieces(tokens: readonly Uint8Array[], addedIds: ReadonlySet<number>): (bytes: Uint8Array, n: number) => number {
+  const ids = new Map<string, number>();
+  let longest = 0;
+  for (const [id, bytes] of tokens.entries()) {
+    if (addedIds.has(id)) continue;
+    ids.set(keyOf(bytes), id);
+    longest = Math.max(longest, bytes.length);
+  }
+  return (bytes, n) => (n > longest ? -1 : ids.get(keyOf(bytes, 0, n)) ?? -1);
+}
+
+/**
+ * Merges of a vocabulary whose ids are ranks (tiktoken): neighbours join when what they make is a token, the one of the lowest id
+ * first. `ranks` tokens from id 0 on.
+ */
+export function mergesByRank(tokens: readonly Uint8Array[], ranks: number): PairTable {
+  const ids = new Map<string, number>();
+  for (let id = 0; id < ranks; id++) ids.set(keyOf(tokens[id]!), id);
+  const found: number[] = [];
+  for (const [key, id] of ids)
+    for (let cut = 1; cut < key.length; cut++) {
+      const left = ids.get(key.slice(0, cut));
+      const right = left === undefined ? undefined : ids.get(key.slice(cut));
+      if (right !== undefined) found.push(left!, right, id);
+    }
+  const pairs = new PairTable(found.length / 3);
+  for (let i = 0; i < found.length; i += 3) pairs.add(found[i]!, found[i + 1]!, found[i + 2]!, found[i + 2]!);
+  return pairs;
+}

@@ -1,0 +1,59 @@
+/**
+ * Merges: (left id, right id) → rank, and the id of what they make. Open addressing in typed arrays, several times as fast as a Map of
+ * numbers. The hash has a random multiplier, so that nobody can write a file whose pairs all fall on one place.
+ */
+export const MAX_MERGES = 2 ** 21 - 1; // ranks have to fit beside a position (bpe.ts)
+
+export class PairTable {
+  readonly #mask: number;
+  readonly #shift: number;
+  readonly #multiplier = (Math.floor(Math.random() * 2 ** 30) * 4 + 5) | 0;
+  readonly #left: Int32Array;
+  readonly #right: Int32Array;
+  readonly #rank: Int32Array;
+  readonly #joined: Int32Array;
+
+  /** Room for `pairs` pairs. */
+  constructor(pairs: number) {
+    const bits = Math.max(4, 32 - Math.clz32(pairs) + 1); // at most half full
+    this.#mask = 2 ** bits - 1;
+    this.#shift = 32 - bits;
+    this.#left = new Int32Array(2 ** bits).fill(EMPTY);
+    this.#right = new Int32Array(2 ** bits);
+    this.#rank = new Int32Array(2 ** bits);
+    this.#joined = new Int32Array(2 ** bits);
+  }
+
+  /** Where a pair comes twice, what it had first stays. Several pairs may have one rank. */
+  add(left: number, right: number, rank: number, joined: number): void {
+    const at = this.#placeOf(left, right);
+    if (this.#left[at] !== EMPTY) return;
+    this.#left[at] = left;
+    this.#right[at] = right;
+    this.#rank[at] = rank;
+    this.#joined[at] = joined;
+  }
+
+  /** Where the pair is, for `rankAt` and `joinedAt`; −1: it has no merge. */
+  find(left: number, right: number): number {
+    const at = this.#placeOf(left, right);
+    return this.#left[at] === EMPTY ? -1 : at;
+  }
+
+  rankAt(place: number): number {
+    return this.#rank[place]!;
+  }
+
+  joinedAt(place: number): number {
+    return this.#joined[place]!;
+  }
+
+  #placeOf(left: number, right: number): number {
+    const mixed = Math.imul(left, this.#multiplier) + Math.imul(right, 0x9e3779b1) | 0;
+    let at = Math.imul(mixed ^ (mixed >>> 15), this.#multiplier) >>> this.#shift;
+    while (this.#left[at] !== EMPTY && (this.#left[at] !== left || this.#right[at] !== right)) at = (at + 1) & this.#mask;
+    return at;
+  }
+}
+
+const EMPTY = -1;

@@ -1,0 +1,150 @@
+/**
+ * Pre-tokenizers: they cut a text into pieces that merges never cross. Each is published as a regular expression; a file that names
+ * one must name it letter by letter, for a regular expression from a file could keep a thread busy for ever. The two that most
+ * models use are also written out as scanners, several times as fast; the tests hold them against their expressions.
+ */
+import { BREAK, classAt, LETTER, NUMBER, OTHER, SPACE, unitsAt } from "./character-classes.ts";
+
+/** Where the piece ends that begins at `from`; always beyond `from`. */
+export type NextPiece = (text: string, from: number) => number;
+
+export interface PieceRule {
+  /** As tokenizer.json files write it, in the syntax of Rust's and Oniguruma's expressions. */
+  readonly published: readonly string[];
+  /** The same for JavaScript. */
+  readonly expression: RegExp;
+  readonly scan?: NextPiece;
+  readonly doc: string;
+}
+
+const CONTRACTION = String.raw`'(?:[sSſtTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])`; // ſ folds to s
+const SPACE_RUN = String.raw`\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+`;
+const SIGNS = String.raw` ?[^\p{White_Space}\p{L}\p{N}]+`;
+const WORD = String.raw`[^\r\n\p{L}\p{N}]?\p{L}+`;
+const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+const CASED = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)(?:${CONTRACTION})?`;
+const rule = (...alternatives: readonly string[]): RegExp => new RegExp(alternatives.join("|"), "gu");
+
+const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
+
+/** THE table of pre-tokenizers. */
+export const pieceRules = {
+  gpt2: {
+    doc: "GPT-2 (Radford et al. 2019)",
+    published: [String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`, String.raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`],
+    expression: rule("'s|'t|'re|'ve|'m|'ll|'d", String.raw` ?\p{L}+| ?\p{N}+`, SIGNS, SPACE_RUN),
+    scan: scanGpt2,
+  },
+  llama3: {
+    doc: "Llama 3: numbers in threes, line breaks with what stands before them",
+    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, WORD, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    scan: scanLlama3,
+  },
+  cl100k: {
+    doc: "GPT-4 (tiktoken's cl100k_base)",
+    published: [String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, WORD, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]`, SPACE_RUN),
+  },
+  qwen2: {
+    doc: "Qwen 2 and 3: numbers digit by digit",
+    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+  o200k: {
+    doc: "GPT-4o (tiktoken's o200k_base): words also end where lower case turns upper",
+    published: [String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+${FOLDED}?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*${FOLDED}?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CASED, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n/]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+} as const satisfies Record<string, PieceRule>;
+
+export type PieceRuleName = keyof typeof pieceRules;
+export const pieceRuleNames = Object.keys(pieceRules) as readonly PieceRuleName[];
+
+/** The rule that a file names by its expression; undefined: not one that is known to be harmless. */
+export const ruleOf = (published: string): PieceRuleName | undefined =>
+  pieceRuleNames.find((name) => (pieceRules[name].published as readonly string[]).includes(published));
+
+export function nextPiece(name: PieceRuleName): NextPiece {
+  const known: PieceRule = pieceRules[name];
+  return known.scan ?? byExpression(known.expression);
+}
+
+/** What the expression leaves out is a piece, too. */
+export function byExpression(expression: RegExp): NextPiece {
+  const e = new RegExp(expression.source, "gu");
+  return (text, from) => {
+    e.lastIndex = from;
+    const found = e.exec(text);
+    return found === null ? text.length : found.index > from ? found.index : Math.max(e.lastIndex, from + 1);
+  };
+}
+
+// ---- scanners
+
+const APOSTROPHE = 0x27, BLANK = 0x20;
+
+function scanGpt2(text: string, from: number): number {
+  const code = text.charCodeAt(from);
+  if (code === APOSTROPHE) {
+    const end = contraction(text, from, exactly);
+    if (end > from) return end;
+  }
+  const start = code === BLANK && from + 1 < text.length ? from + 1 : from;
+  const kind = classAt(text, start);
+  return kind === SPACE || kind === BREAK ? spaces(text, from) : runOf(kind, text, start);
+}
+
+function scanLlama3(text: string, from: number): number {
+  const code = text.charCodeAt(from), kind = classAt(text, from), n = text.length;
+  if (code === APOSTROPHE) {
+    const end = contraction(text, from, folded);
+    if (end > from) return end;
+  }
+  if (kind === LETTER) return runOf(LETTER, text, from);
+  if (kind === NUMBER) return runOf(NUMBER, text, from, 3);
+  const next = from + unitsAt(text, from);
+  if (kind !== BREAK && next < n && classAt(text, next) === LETTER) return runOf(LETTER, text, next);
+  const start = code === BLANK ? next : from;
+  if (start < n && classAt(text, start) === OTHER) return breaks(text, runOf(OTHER, text, start));
+  const end = spaceRun(text, from);
+  let last = end - 1;
+  while (last >= from && classAt(text, last) !== BREAK) last--;
+  return last >= from ? last + 1 : spaces(text, from);
+}
+
+/** End of the run of one class; at most so many characters. */
+function runOf(kind: number, text: string, from: number, most = Infinity): number {
+  let at = from;
+  for (let taken = 0; taken < most && at < text.length && classAt(text, at) === kind; taken++) at += unitsAt(text, at);
+  return at;
+}
+
+function breaks(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && classAt(text, at) === BREAK) at++;
+  return at;
+}
+
+function spaceRun(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && classAt(text, at) >= SPACE) at++;
+  return at;
+}
+
+/** White space, but for its last character where something follows: that one begins the next piece. */
+function spaces(text: string, from: number): number {
+  const end = spaceRun(text, from);
+  return end < text.length && end - from > 1 ? end - 1 : end;
+}
+
+const exactly = (text: string): string => text;
+const folded = (text: string): string => text.toLowerCase().replaceAll("ſ", "s");
+
+/** 's 't 'm 'd 're 've 'll; `from`: there is none here. */
+function contraction(text: string, from: number, fold: (text: string) => string): number {
+  const one = fold(text.slice(from + 1, from + 2));
+  if (one === "s" || one === "t" || one === "m" || one === "d") return from + 2;
+  const two = fold(text.slice(from + 1, from + 3));
+  return two === "re" || two === "ve" || two === "ll" ? from + 3 : from;
+}

@@ -1,0 +1,198 @@
+/**
+ * Sentencepiece's BPE (Kudo & Richardson 2018), as Llama 2 uses it: spaces are written ▁ (U+2581) and belong to the word behind them,
+ * symbols are characters, neighbours join when what they make is a piece, the one of the highest score first. A character that no
+ * piece stands for falls back to its UTF-8 bytes, or to the unknown token.
+ */
+import { SinterError } from "../errors.ts";
+import { segmentsAt, type AddedToken } from "./added-tokens.ts";
+import { PairTable } from "./pair-table.ts";
+import { pieceEncoder } from "./piece-encoder.ts";
+import type { NextPiece } from "./pieces.ts";
+import { bytesFrom, type Tokenizer } from "./tokenizer.ts";
+import { utf8Into } from "./utf8.ts";
+
+/** `unused` pieces have a place in the vocabulary, and nothing is ever encoded as one. */
+export type PieceKind = "normal" | "unknown" | "control" | "user" | "unused" | "byte";
+
+export interface Piece {
+  /** With ▁ for spaces; of bytes `<0x00>` … `<0xFF>`. */
+  readonly text: string;
+  readonly score: number;
+  readonly kind: PieceKind;
+}
+
+export interface SentencePieceParts {
+  readonly name: Tokenizer["name"];
+  readonly pieces: readonly Piece[];
+  /** One space before the text, and after each special token. */
+  readonly addsSpace: boolean;
+  readonly beginOfText: number | undefined;
+  readonly endOfText: number | undefined;
+  /** More tokens after which a model has nothing to say. */
+  readonly stops?: readonly number[];
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+/** How sentencepiece writes a space. */
+export const MARK = "\u2581";
+const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
+
+export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
+  const { pieces } = parts;
+  const ids = new Map<string, number>();
+  for (const [id, { text, kind }] of pieces.entries()) if (kind === "normal" || kind === "user") if (!ids.has(text)) ids.set(text, id);
+  const added = pieces.flatMap(({ text, kind }, id): AddedToken[] =>
+    kind === "control" || kind === "user" ? [{ name: kind === "user" ? text.replaceAll(MARK, " ") : text, id, special: kind === "control" }] : []);
+  const unknown = pieces.findIndex(({ kind }) => kind === "unknown");
+  return characterBpe({
+    ...parts, added, unknown: unknown < 0 ? undefined : unknown, fuseUnknown: true,
+    symbolIds: ids, merges: mergesByScore(pieces, ids), texts: [...ids.keys()],
+    bytes: pieces.map(({ text, kind }) => bytesOf(text, kind)), byteIds: byteIdsOf(pieces),
+  });
+}
+
+export interface CharacterBpeParts extends Omit<SentencePieceParts, "pieces"> {
+  readonly added: readonly AddedToken[];
+  /** Character → id. */
+  readonly symbolIds: ReadonlyMap<string, number>;
+  readonly merges: PairTable;
+  /** All that merges can make: decides where the text may be cut. */
+  readonly texts: readonly string[];
+  /** Byte → id; undefined: no byte fallback. */
+  readonly byteIds: Int32Array | undefined;
+  readonly unknown: number | undefined;
+  /** Neighbours that are unknown become one unknown token. */
+  readonly fuseUnknown: boolean;
+  /** The space is added before the text's beginning alone, not after special tokens. */
+  readonly spaceAtStartOnly?: boolean;
+  /** No space is added where there is one. */
+  readonly spaceUnlessThere?: boolean;
+  /** Every ▁ begins a piece. */
+  readonly wordsApart?: boolean;
+  /** Id → what it stands for. */
+  readonly bytes: readonly Uint8Array[];
+}
+
+/** BPE over characters with ▁ for spaces: sentencepiece's, and what tokenizer.json files make of it. */
+export function characterBpe(parts: CharacterBpeParts): Tokenizer {
+  const { name, symbolIds, addsSpace, endOfText, added } = parts;
+  const segments = segmentsAt(added);
+  const encodeText = pieceEncoder({
+    nextPiece: parts.wordsApart ? nextMark : parts.texts.some(crossesWords) ? (text) => text.length : nextWord,
+    merges: parts.merges,
+    symbols(text, from, to, out) {
+      let n = 0;
+      for (let i = from; i < to; i++) {
+        const code = text.codePointAt(i)!;
+        const character = String.fromCodePoint(code);
+        if (code > 0xffff) i++;
+        out[n++] = symbolIds.get(character) ?? unknownSymbol(code);
+      }
+      return n;
+    },
+    finish: (symbols, n, out) => finish(symbols, n, out, parts),
+  });
+  const space = (part: string, first: boolean): string =>
+    addsSpace && (first || !parts.spaceAtStartOnly) && !(parts.spaceUnlessThere && (part.startsWith(" ") || part.startsWith(MARK))) ? " " : "";
+  const encode: Tokenizer["encode"] = (text, { special = false } = {}) => {
+    const out: number[] = [];
+    for (const [i, part] of segments(text, special).entries())
+      if (typeof part === "number") out.push(part);
+      else encodeText((space(part, i === 0) + part).replaceAll(" ", MARK), out);
+    return out;
+  };
+  return {
+    name, size: parts.bytes.length, encode, bytes: bytesFrom(parts.bytes), special: new Map(added.filter((t) => t.special).map((t) => [t.name, t.id])),
+    beginOfText: parts.beginOfText, endOfText, stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]), addsSpace, files: parts.files,
+  };
+}
+
+// ---- symbols that no token stands for: negative numbers, until the merges are done
+
+export const unknownSymbol = (code: number): number => -2 - code;
+const one = new Uint8Array(4);
+
+function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, unknown, fuseUnknown }: CharacterBpeParts): void {
+  let before = false;
+  for (let i = 0; i < n; i++) {
+    const symbol = symbols[i]!;
+    if (symbol >= 0) {
+      out.push(symbol);
+      before = false;
+      continue;
+    }
+    const character = String.fromCodePoint(-2 - symbol);
+    if (byteIds) {
+      const bytes = utf8Into(character, 0, character.length, one);
+      for (let b = 0; b < bytes; b++) out.push(byteIds[one[b]!]!);
+    } else if (unknown === undefined) {
+      throw new SinterError("input", `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`, "Take the character out of the text.");
+    } else if (!before || !fuseUnknown) out.push(unknown);
+    before = !byteIds;
+  }
+}
+
+// ---- where a text may be cut
+
+/** ▁ behind another character: merges that make it cross the beginning of a word. */
+const crossesWords = (text: string): boolean => /[^\u2581]\u2581/.test(text);
+
+/** ▁s, then all up to the next ▁: no merge goes further, when no token crosses words. */
+const nextWord: NextPiece = (text, from) => {
+  let at = from;
+  while (text.startsWith(MARK, at)) at++;
+  const end = text.indexOf(MARK, at);
+  return end < 0 ? text.length : end;
+};
+
+const nextMark: NextPiece = (text, from) => {
+  const end = text.indexOf(MARK, from + 1);
+  return end < 0 ? text.length : end;
+};
+
+// ---- tables of a vocabulary
+
+const utf8 = new TextEncoder();
+
+/** What a piece adds to a text. */
+export function bytesOf(text: string, kind: PieceKind): Uint8Array {
+  const byte = kind === "byte" ? BYTE.exec(text) : null;
+  return byte ? Uint8Array.of(Number.parseInt(byte[1]!, 16)) : utf8.encode(kind === "control" || kind === "unknown" ? text : text.replaceAll(MARK, " "));
+}
+
+/** Byte → id, when the vocabulary has all 256. */
+export function byteIdsOf(pieces: readonly { readonly text: string; readonly kind?: PieceKind }[]): Int32Array | undefined {
+  const ids = new Int32Array(256).fill(-1);
+  for (const [id, { text, kind = "byte" }] of pieces.entries()) {
+    const byte = kind === "byte" ? BYTE.exec(text) : null;
+    if (byte) ids[Number.parseInt(byte[1]!, 16)] = id;
+  }
+  return ids.includes(-1) ? undefined : ids;
+}
+
+/** Every way to make a piece of two; the highest score has rank 0, equal scores have equal ranks. */
+function mergesByScore(pieces: readonly Piece[], ids: ReadonlyMap<string, number>): PairTable {
+  const order = [...ids.values()].filter((id) => pieces[id]!.kind === "normal").sort((a, b) => pieces[b]!.score - pieces[a]!.score);
+  const symbolOf = (text: string): number | undefined => ids.get(text) ?? (isCharacter(text) ? unknownSymbol(text.codePointAt(0)!) : undefined);
+  const found: number[] = [];
+  let rank = -1, score = NaN;
+  for (const id of order) {
+    const piece = pieces[id]!;
+    if (piece.score !== score) rank++;
+    score = piece.score;
+    for (let cut = 1; cut < piece.text.length; cut++) {
+      if (isLow(piece.text, cut)) continue; // inside a pair of surrogates
+      const left = symbolOf(piece.text.slice(0, cut)), right = symbolOf(piece.text.slice(cut));
+      if (left !== undefined && right !== undefined) found.push(left, right, rank, id);
+    }
+  }
+  const merges = new PairTable(found.length / 4);
+  for (let i = 0; i < found.length; i += 4) merges.add(found[i]!, found[i + 1]!, found[i + 2]!, found[i + 3]!);
+  return merges;
+}
+
+const isLow = (text: string, at: number): boolean => {
+  const code = text.charCodeAt(at);
+  return code >= 0xdc00 && code < 0xe000;
+};
+const isCharacter = (text: string): boolean => text.length === 1 || (text.length === 2 && isLow(text, 1));

@@ -1,0 +1,35 @@
+/** Which special tokens begin a text, end it, end a turn: what tokenizer_config.json says, else what they are called. */
+import type { AddedToken } from "./added-tokens.ts";
+import { field, isObject, text, type JsonPlace } from "./json-fields.ts";
+
+/** Names in use, the likelier first. */
+const endsText = ["<|end_of_text|>", "<|endoftext|>", "</s>", "<eos>", "<|eos|>", "[EOS]"];
+const endsTurn = ["<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>", "<|return|>"];
+
+export interface SpecialRoles {
+  readonly beginOfText: number | undefined;
+  readonly endOfText: number | undefined;
+  readonly stops: readonly number[];
+}
+
+/** `before`: what the post-processor puts before a text. `config`: tokenizer_config.json. */
+export function specialRoles(added: readonly AddedToken[], before: number | undefined, config: JsonPlace | undefined): SpecialRoles {
+  const ids = new Map(added.map((token) => [token.name, token.id]));
+  const find = (names: readonly string[]): readonly number[] => names.flatMap((name) => ids.get(name) ?? []);
+  const named = (role: string): number | undefined => {
+    const name = config && tokenName(field(config, role));
+    return name === undefined ? undefined : ids.get(name);
+  };
+  const end = named("eos_token");
+  const endOfText = end ?? find(endsText)[0];
+  const stops = [...(endOfText === undefined ? [] : [endOfText]), ...find(endsTurn), ...find(endsText)];
+  return { beginOfText: before ?? (beginsTexts(config) ? named("bos_token") : undefined), endOfText, stops: [...new Set(stops)] };
+}
+
+const beginsTexts = (config: JsonPlace | undefined): boolean => config !== undefined && field(config, "add_bos_token").value === true;
+
+/** "<s>", or { content: "<s>", … }. */
+function tokenName(place: JsonPlace): string | undefined {
+  if (place.value === undefined) return undefined;
+  return text(isObject(place.value) ? field(place, "content") : place);
+}

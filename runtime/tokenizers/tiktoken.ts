@@ -1,0 +1,35 @@
+/**
+ * tiktoken's ranks files: one token a line, its bytes in base64, a space, its rank. Ranks are ids, and the order of merges
+ * (github.com/openai/tiktoken, load.py; Llama 3's tokenizer.model has this form).
+ */
+import { SinterError } from "../errors.ts";
+
+export const MAX_TOKENS = 2 ** 20; // the largest published vocabularies have 2^18
+const MAX_TOKEN_BYTES = 1024;
+const LINE = /^([A-Za-z0-9+/]+={0,2}) (\d{1,7})$/;
+
+/** Tokens by rank 0 … n − 1, each once. Throws SinterError that names the line. */
+export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array[] {
+  const bad = (why: string, line?: number): SinterError =>
+    new SinterError("corrupt", `${from}: ${line === undefined ? "" : `line ${line}: `}${why}`, "A ranks file has lines such as `IQ== 0`: base64, a space, the rank.");
+  const lines = new TextDecoder().decode(bytes).split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length === 0) throw bad("it is empty");
+  if (lines.length > MAX_TOKENS) throw bad(`${lines.length} tokens; at most ${MAX_TOKENS} are read`);
+  const tokens: Uint8Array[] = [];
+  const lineOf = new Map<string, number>();
+  for (const [i, line] of lines.entries()) {
+    const [, base64, digits] = LINE.exec(line) ?? [];
+    if (base64 === undefined) throw bad(`not a token and its rank: ${JSON.stringify(line.slice(0, 40))}`, i + 1);
+    const rank = Number(digits);
+    if (rank >= lines.length) throw bad(`rank ${rank}; ranks are 0 … ${lines.length - 1}`, i + 1);
+    if (tokens[rank] !== undefined) throw bad(`rank ${rank} stands there a second time`, i + 1);
+    if (lineOf.has(base64)) throw bad(`the token of line ${lineOf.get(base64)} again`, i + 1);
+    if (base64.length > MAX_TOKEN_BYTES || base64.length % 4 !== 0) throw bad("not base64 of up to 768 bytes", i + 1);
+    lineOf.set(base64, i + 1);
+    tokens[rank] = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  }
+  const single = tokens.reduce((n, token) => n + (token.length === 1 ? 1 : 0), 0);
+  if (single !== 256) throw bad(`${single} tokens of one byte; all 256 have to be there`);
+  return tokens;
+}
