@@ -1,0 +1,32 @@
+/** JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of its own. */
+import { corruptFile } from "./weights.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;
+
+/** Nesting beyond this is no configuration. */
+const MAX_DEPTH = 64;
+
+export function parseJson(bytes: Uint8Array, from: string): Json {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return plain(JSON.parse(text) as unknown, from, 0);
+  } catch (cause) {
+    if (cause instanceof SyntaxError || cause instanceof TypeError) throw corruptFile(from, cause instanceof SyntaxError ? cause.message : "it is not UTF-8 text");
+    throw cause;
+  }
+}
+
+function plain(value: unknown, from: string, depth: number): Json {
+  if (depth > MAX_DEPTH) throw corruptFile(from, `nested more than ${MAX_DEPTH} deep`);
+  if (Array.isArray(value)) return value.map((item) => plain(item, from, depth + 1));
+  if (typeof value === "object" && value !== null)
+    return new Map(Object.entries(value).map(([key, item]) => [key, plain(item, from, depth + 1)]));
+  return value as null | boolean | number | string;
+}
+
+export const isRecord = (value: Json | undefined): value is ReadonlyMap<string, Json> => value instanceof Map;
+
+export function record(value: Json | undefined, from: string, what: string): ReadonlyMap<string, Json> {
+  if (!isRecord(value)) throw corruptFile(from, `${what} is no object`);
+  return value;
+}
