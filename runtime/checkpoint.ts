@@ -53,36 +53,49 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
   }));
 }
 
-const bytesOf = ({ tensor, slice }: Item): Uint8Array<ArrayBufferLike> => {
-  const values = tensor.dense(slice);
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-};
-
 /** Writes a checkpoint, then removes all but the newest `keep`. Returns the file's name. Refuses a model that has a NaN or Inf. */
 export async function saveCheckpoint(files: Files, folder: string, model: RunningModel, state: TrainState, keep: number): Promise<string> {
-  const items = itemsOf(model, true);
+  const items = itemsOf(model, true).map(({ name, tensor, slice }) => ({ name, shape: tensor.place.shape, values: () => tensor.dense(slice) }));
+  const name = await writeCheckpoint(files, folder, items, state);
+  for (const { file } of (await listCheckpoints(files, folder)).slice(keep)) await files.remove(`${folder}/${file}`);
+  return name;
+}
+
+export interface TensorToSave {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Dense. Asked for twice: for its hash, and to be written. */
+  values(): ArrayBufferView & ArrayLike<number> | Promise<ArrayBufferView & ArrayLike<number>>;
+}
+
+/** Complete or absent. Returns the file's name. At step 0 there are no moments in it: they are zero. */
+export async function writeCheckpoint(files: Files, folder: string, items: readonly TensorToSave[], state: TrainState, written?: (bytes: number) => void): Promise<string> {
   const hashes: Record<string, string> = {};
-  for (const item of items) {
-    if (!allFinite(item.tensor.dense(item.slice)))
-      throw new SinterError("input", `step ${state.step}: ${item.name} has a value that is not a number; no checkpoint was written`,
-        "Train with a smaller learning rate: --set lr=…");
-    hashes[item.name] = await sha256(bytesOf(item));
+  for (const { name, values } of items) {
+    const found = await values();
+    if (!allFinite(found))
+      throw new SinterError("input", `step ${state.step}: ${name} has a value that is not a number; no checkpoint was written`,
+        state.step === 0 ? "The weights are damaged; use another copy." : "Train with a smaller learning rate: --set lr=…");
+    hashes[name] = await sha256(bytesOf(found));
+    written?.(found.byteLength / 2);
   }
   const stored: StoredState = { version: STATE_VERSION, ...state, sha256: hashes };
   const json = JSON.stringify(stored);
-  const header = writeHeader(
-    items.map(({ name, tensor }) => ({ name, dtype: "F32", shape: tensor.place.shape })),
-    { sinter: json, sinter_sha256: await sha256(json) },
-  );
+  const header = writeHeader(items.map(({ name, shape }) => ({ name, dtype: "F32", shape })), { sinter: json, sinter_sha256: await sha256(json) });
   const name = checkpointFile(state.step);
   await sweepTemporaries(files, folder);
   await writeAtomically(files, folder, name, async (file) => {
     await file.write(header);
-    for (const item of items) await file.write(bytesOf(item));
+    for (const { values } of items) {
+      const found = await values();
+      await file.write(bytesOf(found));
+      written?.(found.byteLength / 2);
+    }
   });
-  for (const { file } of (await listCheckpoints(files, folder)).slice(keep)) await files.remove(`${folder}/${file}`);
   return name;
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBufferLike> => new Uint8Array(buffer, byteOffset, byteLength);
 
 function allFinite(values: ArrayLike<number>): boolean {
   let sum = 0;
@@ -126,22 +139,45 @@ export async function loadNewest(files: Files, folder: string, model: RunningMod
 
 /** Reads one file into the model, tensor by tensor, each checked against its hash. */
 export async function loadCheckpoint(files: Files, path: string, model: RunningModel, what: "all" | "weights"): Promise<TrainState> {
+  const opened = await openCheckpoint(files, path);
+  try {
+    for (const { name, tensor, slice } of itemsOf(model, what === "all" && opened.state.step > 0))
+      tensor.write(await opened.read(name, tensor.place.shape), slice);
+    return opened.state;
+  } finally {
+    await opened.close();
+  }
+}
+
+export interface OpenCheckpoint {
+  readonly path: string;
+  readonly state: TrainState;
+  /** Every tensor in it, moments too. */
+  readonly tensors: ReadonlyMap<string, SafeTensor>;
+  /** Dense. Throws `corrupt` when it is missing, has another shape, or its hash differs. */
+  read(name: string, shape: readonly number[]): Promise<Float32Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** A checkpoint to read from, without a model that runs. */
+export async function openCheckpoint(files: Files, path: string): Promise<OpenCheckpoint> {
   const file = await files.open(path);
   try {
     const length = headerBytes(await file.read(0, Math.min(8, file.bytes)), file.bytes, path);
     const safe = readHeader(await file.read(8, length), file.bytes, path);
-    const stored = await stateOf(safe, path);
-    for (const item of itemsOf(model, what === "all")) {
-      const place = matching(safe, item, path);
-      const bytes = await file.read(place.begin, place.end - place.begin);
-      if ((await sha256(bytes)) !== stored.sha256[item.name])
-        throw new SinterError("corrupt", `${path}: tensor ${item.name} is damaged: its hash differs`);
-      item.tensor.write(new Float32Array(bytes.buffer), item.slice);
-    }
-    const { step, tokens, batches, identity } = stored;
-    return { step, tokens, batches, identity };
-  } finally {
+    const { step, tokens, batches, identity, sha256: hashes } = await stateOf(safe, path);
+    return {
+      path, state: { step, tokens, batches, identity }, tensors: safe.tensors, close: () => file.close(),
+      async read(name, shape) {
+        const place = matching(safe, name, shape, path);
+        const bytes = await file.read(place.begin, place.end - place.begin);
+        if ((await sha256(bytes)) !== hashes[name]) throw new SinterError("corrupt", `${path}: tensor ${name} is damaged: its hash differs`);
+        return new Float32Array(bytes.buffer);
+      },
+    };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
@@ -154,9 +190,8 @@ async function stateOf(safe: SafeFile, path: string): Promise<StoredState> {
   return state;
 }
 
-function matching(safe: SafeFile, { name, tensor }: Item, path: string): SafeTensor {
+function matching(safe: SafeFile, name: string, wanted: readonly number[], path: string): SafeTensor {
   const found = safe.tensors.get(name);
-  const wanted = tensor.place.shape;
   if (!found) throw new SinterError("corrupt", `${path}: tensor ${name} is missing`, "Is it a checkpoint of this model?");
   if (found.dtype !== "F32" || found.shape.length !== wanted.length || found.shape.some((n, i) => n !== wanted[i]))
     throw new SinterError("corrupt", `${path}: tensor ${name} is ${found.dtype} [${found.shape}]; the model has F32 [${wanted}]`, "Is it a checkpoint of this model?");

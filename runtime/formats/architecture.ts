@@ -1,0 +1,73 @@
+/**
+ * What published model files say of a decoder of the GPT-2 or Llama family, in one form: readers of configurations make it, specs,
+ * configurations and metadata are made from it.
+ *
+ *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
+ *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
+ */
+import { SinterError } from "../errors.ts";
+
+export type Family = "gpt2" | "llama";
+export type ArchitectureActivation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
+
+/** Llama 3's, in the words of its configuration: factor, low_freq_factor, high_freq_factor, original_max_position_embeddings. */
+export interface RopeScaling {
+  readonly factor: number;
+  readonly low: number;
+  readonly high: number;
+  readonly original: number;
+}
+
+export interface Architecture {
+  readonly family: Family;
+  /** Letters, digits, "-", "." and "_", beginning with a letter. */
+  readonly name: string;
+  readonly vocab: number;
+  readonly context: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Between the two maps of the feed-forward part. */
+  readonly hidden: number;
+  readonly activation: ArchitectureActivation;
+  readonly eps: number;
+  /** Llama family. */
+  readonly rope: { readonly theta: number; readonly scaling?: RopeScaling } | undefined;
+  /** The token embedding is the output's matrix. */
+  readonly tied: boolean;
+  readonly bias: Biases;
+}
+
+export interface Biases {
+  readonly norm: boolean;
+  readonly qkv: boolean;
+  readonly attentionOut: boolean;
+  readonly ffn: boolean;
+  readonly head: boolean;
+}
+
+const BIG = 1 << 24;
+/** Largest sizes that a spec may have; what a file says is held against them before it is used. */
+const limits = { vocab: BIG, context: BIG, width: 1 << 20, layers: 10_000, heads: 65_536, kvHeads: 65_536, headDim: 65_536, hidden: BIG } as const;
+export type SizeName = keyof typeof limits;
+
+/** Throws `corrupt` when a size is no size. `named`: what the file calls them. */
+export function checkSizes(a: Architecture, path: string, named: Readonly<Partial<Record<SizeName, string>>> = {}): Architecture {
+  for (const [key, most] of Object.entries(limits) as [SizeName, number][]) {
+    const value: unknown = a[key];
+    if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > most)
+      throw new SinterError("corrupt", `${path}: ${named[key] ?? key} is ${String(value)}; a whole number from 1 to ${most} was expected`);
+  }
+  if (a.heads % a.kvHeads !== 0) throw new SinterError("corrupt", `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values`);
+  if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
+  if (a.rope && !(a.rope.theta > 0 && a.rope.theta <= 1e12)) throw new SinterError("corrupt", `${path}: the rotary embedding's theta is ${a.rope.theta}`);
+  return a;
+}
+
+/** A name from a file or folder, as a spec may have it. */
+export function modelName(text: string): string {
+  const plain = text.toLowerCase().replace(/\.(safetensors|gguf|bin)$/, "").replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z]+|[^a-z0-9]+$/g, "");
+  return plain.slice(0, 64) || "model";
+}

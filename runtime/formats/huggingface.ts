@@ -1,0 +1,131 @@
+/**
+ * config.json of Hugging Face folders, both ways (huggingface.co/docs/transformers, GPT2Config and LlamaConfig). What a configuration
+ * leaves out has that class's default; what it says and Sinter can not do is refused, not overlooked.
+ */
+import { SinterError } from "../errors.ts";
+import { checkSizes, modelName, type Architecture, type ArchitectureActivation, type RopeScaling } from "./architecture.ts";
+import { isRecord, type Json } from "./json.ts";
+import { corruptFile } from "./weights.ts";
+
+export const CONFIG_FILE = "config.json";
+export const MAX_CONFIG_BYTES = 1 << 20;
+
+/** Their word → ours. "gelu_new" and its like are the tanh form. */
+const activationWords: Readonly<Record<string, ArchitectureActivation>> = {
+  gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh", gelu_fast: "gelu_tanh", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu", swish: "silu",
+};
+const activationNames: Readonly<Record<ArchitectureActivation, string>> = { gelu_tanh: "gelu_new", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu" };
+
+/** `has`: whether the weights have a tensor of this name, without an optional prefix. It decides about biases and heads of their own. */
+export function architectureOfConfig(config: Json, path: string, folder: string, has: (name: string) => boolean): Architecture {
+  if (!isRecord(config)) throw corruptFile(path, "it is no object");
+  const read = new Fields(config, path);
+  const type = read.text("model_type", "");
+  if (type === "gpt2" || type.startsWith("gpt-")) return gpt2(read, path, folder, has);
+  if (type === "llama") return llama(read, path, folder, has);
+  throw new SinterError("input", `${path}: model_type is ${JSON.stringify(type)}`, "gpt2 and llama are read.");
+}
+
+function gpt2(read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
+  read.only("scale_attn_weights", true);
+  read.only("scale_attn_by_inverse_layer_idx", false);
+  read.only("add_cross_attention", false);
+  const width = read.number("n_embd", 768), heads = read.number("n_head", 12);
+  return checkSizes({
+    family: "gpt2", name: modelName(folder), vocab: read.number("vocab_size", 50257), context: read.number("n_positions", read.number("n_ctx", read.number("block_size", 1024))),
+    width, layers: read.number("n_layer", 12), heads, kvHeads: heads, headDim: width / heads, hidden: read.number("n_inner", 4 * width),
+    activation: read.activation("activation_function", "gelu_new"), eps: read.number("layer_norm_epsilon", 1e-5), rope: undefined,
+    tied: read.flag("tie_word_embeddings", true) || !has("lm_head.weight"),
+    bias: { norm: has("ln_f.bias"), qkv: has("h.0.attn.c_attn.bias"), attentionOut: has("h.0.attn.c_proj.bias"), ffn: has("h.0.mlp.c_fc.bias"), head: has("lm_head.bias") },
+  }, path, { vocab: "vocab_size", context: "n_positions", width: "n_embd", layers: "n_layer", heads: "n_head", headDim: "n_embd / n_head", hidden: "n_inner" });
+}
+
+function llama(read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
+  const width = read.number("hidden_size", 4096), heads = read.number("num_attention_heads", 32);
+  return checkSizes({
+    family: "llama", name: modelName(folder), vocab: read.number("vocab_size", 32000), context: read.number("max_position_embeddings", 2048),
+    width, layers: read.number("num_hidden_layers", 32), heads, kvHeads: read.number("num_key_value_heads", heads), headDim: read.number("head_dim", width / heads),
+    hidden: read.number("intermediate_size", 11008), activation: read.activation("hidden_act", "silu"), eps: read.number("rms_norm_eps", 1e-6),
+    rope: rope(read, path), tied: read.flag("tie_word_embeddings", false) || !has("lm_head.weight") || !has("embed_tokens.weight"),
+    bias: { norm: false, qkv: has("layers.0.self_attn.q_proj.bias"), attentionOut: has("layers.0.self_attn.o_proj.bias"), ffn: has("layers.0.mlp.up_proj.bias"), head: has("lm_head.bias") },
+  }, path, {
+    vocab: "vocab_size", context: "max_position_embeddings", width: "hidden_size", layers: "num_hidden_layers", heads: "num_attention_heads", kvHeads: "num_key_value_heads",
+    headDim: "head_dim", hidden: "intermediate_size",
+  });
+}
+
+/** `rope_theta` and `rope_scaling`; since version 5 of the library both are in `rope_parameters`. */
+function rope(read: Fields, path: string): Architecture["rope"] {
+  const newer = read.inner("rope_parameters"), scaling = read.inner("rope_scaling") ?? newer;
+  const theta = (newer ?? read).number("rope_theta", read.number("rope_theta", 10000));
+  const type = scaling?.text("rope_type", scaling.text("type", "default")) ?? "default";
+  if (!scaling || type === "default") return { theta };
+  if (type !== "llama3") throw new SinterError("input", `${path}: rotary embeddings of type ${JSON.stringify(type)}`, "Plain ones and Llama 3's are read.");
+  const found: RopeScaling = {
+    factor: scaling.number("factor"), low: scaling.number("low_freq_factor"), high: scaling.number("high_freq_factor"), original: scaling.number("original_max_position_embeddings"),
+  };
+  return { theta, scaling: found };
+}
+
+/** A configuration's values, typed. null means left out. */
+class Fields {
+  readonly #config: ReadonlyMap<string, Json>;
+  readonly #path: string;
+  constructor(config: ReadonlyMap<string, Json>, path: string) {
+    this.#config = config;
+    this.#path = path;
+  }
+
+  #wrong(key: string, what: string): never {
+    throw corruptFile(this.#path, `${key} is ${JSON.stringify(this.#config.get(key))?.slice(0, 60)}; ${what} was expected`, "Use the config.json that was published with the weights.");
+  }
+  #value(key: string): Json | undefined {
+    return this.#config.get(key) ?? undefined;
+  }
+
+  number(key: string, otherwise?: number): number {
+    const found = this.#value(key) ?? otherwise;
+    return typeof found === "number" && Number.isFinite(found) ? found : this.#wrong(key, "a number");
+  }
+  flag(key: string, otherwise: boolean): boolean {
+    const found = this.#value(key) ?? otherwise;
+    return typeof found === "boolean" ? found : this.#wrong(key, "true or false");
+  }
+  text(key: string, otherwise: string): string {
+    const found = this.#value(key) ?? otherwise;
+    return typeof found === "string" ? found : this.#wrong(key, "a text");
+  }
+  activation(key: string, otherwise: string): ArchitectureActivation {
+    const word = this.text(key, otherwise);
+    if (Object.hasOwn(activationWords, word)) return activationWords[word]!;
+    throw new SinterError("input", `${this.#path}: the activation ${JSON.stringify(word)}`, `These are read: ${Object.keys(activationWords).join(", ")}.`);
+  }
+  /** Settings that have one value here. */
+  only(key: string, wanted: boolean): void {
+    if (this.flag(key, wanted) !== wanted) throw new SinterError("input", `${this.#path}: ${key} is ${!wanted}, which Sinter can not do`);
+  }
+  inner(key: string): Fields | undefined {
+    const found = this.#value(key);
+    return found === undefined ? undefined : isRecord(found) ? new Fields(found, this.#path) : this.#wrong(key, "an object");
+  }
+}
+
+/** config.json for a model that goes out. Ids: of the tokenizer's special tokens, where it has them. */
+export function configOf(a: Architecture, ids: { readonly bos: number | undefined; readonly eos: number | undefined }): Readonly<Record<string, unknown>> {
+  const common = {
+    vocab_size: a.vocab, tie_word_embeddings: a.tied, bos_token_id: ids.bos ?? null, eos_token_id: ids.eos ?? null, torch_dtype: "float32", use_cache: true,
+  };
+  if (a.family === "gpt2")
+    return {
+      architectures: ["GPT2LMHeadModel"], model_type: "gpt2", n_positions: a.context, n_embd: a.width, n_layer: a.layers, n_head: a.heads, n_inner: a.hidden,
+      activation_function: activationNames[a.activation], layer_norm_epsilon: a.eps, resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0, ...common,
+    };
+  const { theta, scaling } = a.rope!;
+  return {
+    architectures: ["LlamaForCausalLM"], model_type: "llama", max_position_embeddings: a.context, hidden_size: a.width, num_hidden_layers: a.layers,
+    num_attention_heads: a.heads, num_key_value_heads: a.kvHeads, head_dim: a.headDim, intermediate_size: a.hidden, hidden_act: activationNames[a.activation], rms_norm_eps: a.eps,
+    rope_theta: theta, attention_bias: a.bias.qkv, mlp_bias: a.bias.ffn, attention_dropout: 0,
+    rope_scaling: scaling ? { rope_type: "llama3", factor: scaling.factor, low_freq_factor: scaling.low, high_freq_factor: scaling.high, original_max_position_embeddings: scaling.original } : null,
+    ...common,
+  };
+}

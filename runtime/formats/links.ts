@@ -1,0 +1,123 @@
+/**
+ * Which published tensors a tensor of Sinter's is made of, and how. Sinter stores matrices [in, out] and one matrix for queries, keys and
+ * values; published files often [out, in], and three. A link says it in both directions: import gathers by it, export scatters.
+ */
+import type { Architecture } from "./architecture.ts";
+import { publishedName, sinterName, type Naming, type Role, type Stems, type Suffix } from "./naming.ts";
+
+export interface Piece {
+  /** As published, without an optional prefix. */
+  readonly name: string;
+  /** As published. */
+  readonly shape: readonly number[];
+  /** Stored [out, in]; Sinter has [in, out]. */
+  readonly turned: boolean;
+  /** Its columns of Sinter's tensor (elements, of a vector). */
+  readonly from: number;
+  readonly columns: number;
+  /** Width of a head whose rows stand in halves; 0: in Sinter's order. */
+  readonly halves: number;
+}
+
+export interface Link {
+  /** As Sinter's checkpoints name it. */
+  readonly name: string;
+  /** [in, out]; [rows, width] of an embedding; [n] of a vector. */
+  readonly shape: readonly number[];
+  readonly pieces: readonly Piece[];
+}
+
+export interface LinkOptions {
+  readonly naming: Naming;
+  /** Queries, keys and values are one published matrix. */
+  readonly fused: boolean;
+  /** Matrices are [in, out] (Hugging Face's GPT-2). */
+  readonly inOut: boolean;
+}
+
+/** Links of all of a model's tensors, layer by layer. `stems`: Sinter's names. */
+export function linksOf(a: Architecture, stems: Stems, options: LinkOptions): Link[] {
+  const links: Link[] = [];
+  const { naming, fused, inOut } = options;
+  const inner = a.heads * a.headDim, kv = a.kvHeads * a.headDim;
+  const halves = a.rope && naming.rope === "halves" ? a.headDim : 0;
+  const stem = (role: Role): string => stems[role] ?? fail(role);
+  const published = (role: Role, suffix: Suffix, layer: number): string => publishedName(naming, role, suffix, layer) ?? fail(role);
+  /** Embeddings: the same shape everywhere. */
+  const table = (role: Role, rows: number): void => {
+    const shape = [rows, a.width];
+    links.push({ name: sinterName(stem(role), "weight", 0), shape, pieces: [{ name: published(role, "weight", 0), shape, turned: false, from: 0, columns: a.width, halves: 0 }] });
+  };
+  const vector = (role: Role, suffix: Suffix, layer: number, n: number): void =>
+    join(stem(role), suffix, layer, 0, [{ role, columns: n, halves: 0 }]);
+  const join = (into: string, suffix: Suffix, layer: number, rows: number, parts: readonly { role: Role; columns: number; halves: number }[]): void => {
+    let from = 0;
+    const matrix = suffix === "weight" && rows > 0;
+    const pieces = parts.map(({ role, columns, halves }) => {
+      const turned = matrix && (!inOut || role === "head");
+      const piece = { name: published(role, suffix, layer), shape: !matrix ? [columns] : turned ? [columns, rows] : [rows, columns], turned, from, columns, halves };
+      from += columns;
+      return piece;
+    });
+    links.push({ name: sinterName(into, suffix, layer), shape: matrix ? [rows, from] : [from], pieces });
+  };
+  const linear = (role: Role, layer: number, rows: number, columns: number, bias: boolean): void => {
+    join(stem(role), "weight", layer, rows, [{ role, columns, halves: 0 }]);
+    if (bias) join(stem(role), "bias", layer, 0, [{ role, columns, halves: 0 }]);
+  };
+  const norm = (role: Role, layer: number): void => {
+    vector(role, "weight", layer, a.width);
+    if (a.bias.norm) vector(role, "bias", layer, a.width);
+  };
+
+  table("token", a.vocab);
+  if (a.family === "gpt2") table("position", a.context);
+  for (let layer = 0; layer < a.layers; layer++) {
+    norm("attentionNorm", layer);
+    const parts = fused
+      ? [{ role: "qkv" as const, columns: inner + 2 * kv, halves: 0 }]
+      : [{ role: "q" as const, columns: inner, halves }, { role: "k" as const, columns: kv, halves }, { role: "v" as const, columns: kv, halves: 0 }];
+    join(stem("qkv"), "weight", layer, a.width, parts);
+    if (a.bias.qkv) join(stem("qkv"), "bias", layer, 0, parts);
+    linear("attentionOut", layer, inner, a.width, a.bias.attentionOut);
+    norm("ffnNorm", layer);
+    if (a.family === "llama") linear("gate", layer, a.width, a.hidden, a.bias.ffn);
+    linear("up", layer, a.width, a.hidden, a.bias.ffn);
+    linear("down", layer, a.hidden, a.width, a.bias.ffn);
+  }
+  norm("norm", 0);
+  if (!a.tied) join(stem("head"), "weight", 0, a.width, [{ role: "head", columns: a.vocab, halves: 0 }]);
+  if (a.bias.head) vector("head", "bias", 0, a.vocab);
+  return links;
+}
+
+const fail = (role: Role): never => {
+  throw new Error(`no name for ${role}`);
+};
+
+/** Row (of a head of width d) in halves that holds Sinter's row r of interleaved pairs: 2i ← i, 2i + 1 ← i + d/2. */
+export const halfOf = (r: number, d: number): number => (r >> 1) + (r & 1 ? d / 2 : 0);
+
+/** Where element `column` of Sinter's piece is among the published piece's rows. */
+const rowOf = (column: number, halves: number): number =>
+  halves === 0 ? column : Math.floor(column / halves) * halves + halfOf(column % halves, halves);
+
+/** Published numbers → their columns of Sinter's tensor `into`. */
+export function gather(link: Link, piece: Piece, values: Float32Array, into: Float32Array): void {
+  const rows = link.shape.length === 2 ? link.shape[0]! : 1, width = link.shape.at(-1)!;
+  for (let c = 0; c < piece.columns; c++) {
+    const source = rowOf(c, piece.halves), step = piece.turned ? 1 : piece.columns, first = piece.turned ? source * rows : source;
+    for (let r = 0, from = first, to = piece.from + c; r < rows; r++, from += step, to += width) into[to] = values[from]!;
+  }
+}
+
+/** The other way. */
+export function scatter(link: Link, piece: Piece, from: Float32Array): Float32Array<ArrayBuffer> {
+  const rows = link.shape.length === 2 ? link.shape[0]! : 1, width = link.shape.at(-1)!;
+  const out = new Float32Array(rows * piece.columns);
+  for (let c = 0; c < piece.columns; c++) {
+    const source = rowOf(c, piece.halves), step = piece.turned ? 1 : piece.columns, first = piece.turned ? source * rows : source;
+    for (let r = 0, to = first, at = piece.from + c; r < rows; r++, to += step, at += width) out[to] = from[at]!;
+  }
+  return out;
+}

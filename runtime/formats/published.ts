@@ -1,0 +1,145 @@
+/**
+ * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's are made of them.
+ *
+ *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama
+ *   FILE.safetensors          the same; config.json lies beside it
+ *   FILE.gguf                 GGUF 2 and 3: gpt2, llama
+ *   FILE.bin                  llama2.c: legacy, v1, int8 v2
+ */
+import { SinterError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { modelName, type Architecture } from "./architecture.ts";
+import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./fit.ts";
+import { openGguf } from "./gguf.ts";
+import { architectureOfGguf } from "./gguf-config.ts";
+import { architectureOfConfig, CONFIG_FILE, MAX_CONFIG_BYTES } from "./huggingface.ts";
+import { parseJson } from "./json.ts";
+import { gather, linksOf, type Link, type LinkOptions } from "./links.ts";
+import { openLlama2c } from "./llama2c.ts";
+import { namings, publishedName, type Naming, type Role, type Stems } from "./naming.ts";
+import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors.ts";
+import { allFloats, type StoredTensor, type WeightFile } from "./weights.ts";
+
+export interface Published {
+  /** "Hugging Face GPT-2", "llama2.c v1", "GGUF (llama)". */
+  readonly title: string;
+  readonly architecture: Architecture;
+  readonly file: WeightFile;
+  readonly index: TensorIndex;
+  readonly options: LinkOptions;
+  /** Tensors that are the same as the token embedding and are not stored twice here. */
+  readonly notes: readonly string[];
+}
+
+export type PublishedKind = "folder" | "safetensors" | "gguf" | "llama2.c";
+
+/** By its first bytes, not by its name. */
+export async function kindOf(files: Files, path: string): Promise<PublishedKind> {
+  if (!(await files.exists(path))) throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
+  if (await isFolder(files, path)) return "folder";
+  const file = await files.open(path);
+  try {
+    const first = await file.read(0, Math.min(9, file.bytes));
+    if (String.fromCharCode(...first.subarray(0, 4)) === "GGUF") return "gguf";
+    return first[8] === 0x7b && first[6] === 0 && first[7] === 0 ? "safetensors" : "llama2.c"; // length < 2^48, then "{"
+  } finally {
+    await file.close();
+  }
+}
+
+async function isFolder(files: Files, path: string): Promise<boolean> {
+  try {
+    await files.list(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function openPublished(files: Files, path: string): Promise<Published> {
+  const kind = await kindOf(files, path), base = path.slice(path.lastIndexOf("/") + 1);
+  switch (kind) {
+    case "folder": return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
+    case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
+    case "gguf": return closing(await openGguf(files, path), async (file) => {
+      const index = indexTensors(file, namings.gguf), architecture = await architectureOfGguf(file, index);
+      return settleHeads(`GGUF (${architecture.family})`, architecture, file, index, namings.gguf);
+    });
+    case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
+      const { sizes: s } = file;
+      const architecture: Architecture = {
+        family: "llama", name: modelName(base), vocab: s.vocab, context: s.context, width: s.width, layers: s.layers, heads: s.heads, kvHeads: s.kvHeads, headDim: s.width / s.heads, hidden: s.hidden,
+        activation: "silu", eps: 1e-5, rope: { theta: 10000 }, tied: s.shared, bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
+      };
+      return settleHeads(`llama2.c ${file.version}`, architecture, file, indexTensors(file, namings.meta), namings.meta);
+    });
+  }
+}
+
+async function fromHuggingFace(files: Files, folder: string, base: string, open: () => Promise<WeightFile>): Promise<Published> {
+  const path = `${folder}/${CONFIG_FILE}`;
+  if (!(await files.exists(path))) throw new SinterError("input", `${folder} has no ${CONFIG_FILE}`, "Weights in safetensors need the configuration that was published with them, in the same folder.");
+  const config = parseJson(await readLimited(files, path, MAX_CONFIG_BYTES), path);
+  return closing(await open(), async (file) => {
+    const [gpt2, llama] = [indexTensors(file, namings.gpt2), indexTensors(file, namings.llama)];
+    const architecture = architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
+    const naming = namings[architecture.family];
+    return settleHeads(naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming);
+  });
+}
+
+async function closing<F extends WeightFile>(file: F, work: (file: F) => Published | Promise<Published>): Promise<Published> {
+  try {
+    return await work(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/**
+ * The output's matrix may be absent (it is the token embedding), or be there twice (checked to be equal), or stand under the output's
+ * name only. Where it is another one, the configuration must not say that the two are tied.
+ */
+async function settleHeads(title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming): Promise<Published> {
+  const index = new Map(all), notes: string[] = [];
+  const nameOf = (role: Role): string => publishedName(naming, role, "weight", 0)!;
+  const token = index.get(nameOf("token")), head = index.get(nameOf("head"));
+  let { tied } = found;
+  if (!token && head) {
+    index.set(nameOf("token"), head);
+    index.delete(nameOf("head"));
+    notes.push(`${head.name} is the token embedding too`);
+    tied = true;
+  } else if (token && head) {
+    const same = await equalTensors(token, head);
+    if (same) {
+      index.delete(nameOf("head"));
+      notes.push(`${head.name} equals ${token.name}`);
+    } else if (tied)
+      throw new SinterError("input", `${file.path}: the output is said to be tied to the token embedding, but ${head.name} differs from ${token.name}`,
+        'Set "tie_word_embeddings": false in config.json if the output has a matrix of its own.');
+    tied = same;
+  } else tied = true;
+  const fused = index.has(publishedName(naming, "qkv", "weight", 0) ?? "");
+  return { title, architecture: { ...found, tied }, file, index, notes, options: { naming, fused, inOut: naming.matrices === "told apart" && isInOut(index, found) } };
+}
+
+/** [width, 3 · width] or [3 · width, width]: the first is Hugging Face's Conv1D. */
+const isInOut = (index: TensorIndex, { width }: Architecture): boolean => index.get("h.0.attn.c_attn.weight")?.shape[0] === width;
+
+/** Links to Sinter's tensors, each piece checked to be there in its shape, and nothing left over. */
+export function fittedLinks({ architecture, options, index, file }: Published, stems: Stems): Link[] {
+  const links = linksOf(architecture, stems, options);
+  checkFit(links, index, options.naming, file.path);
+  return links;
+}
+
+/** Numbers of one of Sinter's tensors, dense. */
+export async function importTensor(link: Link, index: TensorIndex): Promise<Float32Array<ArrayBuffer>> {
+  const [only] = link.pieces, tensor = (name: string): StoredTensor => index.get(name)!;
+  if (link.pieces.length === 1 && only && !only.turned && only.halves === 0) return allFloats(tensor(only.name));
+  const out = new Float32Array(link.shape.reduce((a, b) => a * b, 1));
+  for (const piece of link.pieces) gather(link, piece, await allFloats(tensor(piece.name)), out);
+  return out;
+}
