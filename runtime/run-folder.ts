@@ -33,6 +33,8 @@ export interface RunRecord {
   /** The target that it began on; undefined: to be chosen when it begins. */
   readonly target?: Target | undefined;
   readonly compiler: string;
+  /** A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it. */
+  readonly imported?: { readonly from: string; readonly form: string };
 }
 
 export interface Run {

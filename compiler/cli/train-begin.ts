@@ -55,6 +55,8 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
 /** The run goes on as it began: its own bundle, tokenizer and text. `asked`: what the command line's spec says now. */
 export async function reopen(folder: string, asked: Model | undefined, options: Options, io: Io): Promise<Opened> {
   const run = await openRun(nodeFiles(), folder);
+  if (run.record.imported)
+    throw new SinterError("input", `${folder} holds an imported model, not a run to go on with`, `Begin a run from its weights: sinter train --from ${folder} --out DIR`);
   const { model } = run.bundle.manifest;
   if (asked && !sameModel(asked, model)) io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
   const given = textOption(options, "data");

@@ -68,6 +68,6 @@ export function checkSizes(a: Architecture, path: string, named: Readonly<Partia
 
 /** A name from a file or folder, as a spec may have it. */
 export function modelName(text: string): string {
-  const plain = text.toLowerCase().replace(/\.(safetensors|gguf|bin)$/, "").replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z]+|[^a-z0-9]+$/g, "");
+  const plain = text.replace(/\.(safetensors|gguf|bin)$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z]+|[^A-Za-z0-9]+$/g, "");
   return plain.slice(0, 64) || "model";
 }

@@ -29,9 +29,9 @@ export async function architectureOfGguf(file: GgufFile, index: TensorIndex): Pr
   const isLlama = family === "llama";
   if (isLlama && number("rope.dimension_count", headDim) !== headDim) throw new SinterError("input", `${path}: its rotary embedding turns ${number("rope.dimension_count")} of ${headDim} columns of a head`, "All of them is what Sinter does.");
   const theta = decimal(number("rope.freq_base", 10000));
-  const name = value("general.name");
+  const title = value("general.name"), base = path.slice(path.lastIndexOf("/") + 1);
   return checkSizes({
-    family, name: modelName(typeof name === "string" ? name : "model"), vocab: token.shape[0] ?? 0, context: number("context_length"), width, layers: number("block_count"),
+    family, name: modelName(typeof title === "string" && title !== family ? title : base), vocab: token.shape[0] ?? 0, context: number("context_length"), width, layers: number("block_count"),
     heads, kvHeads: number("attention.head_count_kv", heads), headDim, hidden: number("feed_forward_length"), activation: isLlama ? "silu" : "gelu_tanh",
     eps: decimal(number(isLlama ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon")),
     rope: isLlama ? { theta, ...await scalingOf(index.get(ROPE_FACTORS), theta, headDim, path) } : undefined,

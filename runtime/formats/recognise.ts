@@ -30,14 +30,25 @@ export function recognise(model: Model): Recognised {
   const stems = { token: "token_embedding", attentionNorm: `layers.${first.norm.name}`, ffnNorm: `layers.${second.norm.name}`, norm: `output.${out.norm.name}`, ...attentionStems(attention), ...headStems(out.part) };
   if (!attention.causal) refuse("its attention is not causal");
 
-  if (ffn.part !== "mlp" || shape.part !== "layernorm") return refuse(`${shape.part} with ${ffn.part} is neither GPT-2's layer nor Llama's`);
-  if (!model.embed.position) refuse("it has no learned positions");
-  if (attention.kvHeads !== attention.heads) refuse("its heads share keys and values");
-  if (attention.heads * attention.headDim !== model.sizes.width) refuse("its heads together are not as wide as the model");
-  return {
-    architecture: { ...common, family: "gpt2", hidden: ffn.hidden, activation: ffn.activation, rope: undefined, bias: { ...common.bias, ffn: ffn.bias } },
-    stems: { ...stems, position: "position_embedding", ...feedForwardStems(ffn.name, ["up", "down"]) },
-  };
+  if (ffn.part === "mlp" && shape.part === "layernorm") {
+    if (!model.embed.position) refuse("it has no learned positions");
+    if (attention.rope) refuse("it has rope and layernorm");
+    if (attention.kvHeads !== attention.heads) refuse("its heads share keys and values");
+    if (attention.heads * attention.headDim !== model.sizes.width) refuse("its heads together are not as wide as the model");
+    return {
+      architecture: { ...common, family: "gpt2", hidden: ffn.hidden, activation: ffn.activation, rope: undefined, bias: { ...common.bias, ffn: ffn.bias } },
+      stems: { ...stems, position: "position_embedding", ...feedForwardStems(ffn.name, ["up", "down"]) },
+    };
+  }
+  if ((ffn.part === "swiglu" || ffn.part === "geglu") && shape.part === "rmsnorm") {
+    if (model.embed.position) refuse("it has learned positions and rmsnorm");
+    if (!attention.rope) return refuse("its attention has no rope");
+    return {
+      architecture: { ...common, family: "llama", hidden: ffn.hidden, activation: ffn.activation, rope: attention.rope, bias: { ...common.bias, ffn: ffn.bias } },
+      stems: { ...stems, ...feedForwardStems(ffn.name, ["gate", "up", "down"]) },
+    };
+  }
+  return refuse(`${shape.part} with ${ffn.part} is neither GPT-2's layer nor Llama's`);
 }
 
 const commonOf = ({ name, sizes }: Model, attention: PartOf<"attention">, head: PartOf<"linear">, norm: Norm) => ({

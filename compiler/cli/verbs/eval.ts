@@ -54,6 +54,8 @@ export const evalVerb: Verb = {
 
 /** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. */
 async function textToEvaluate(run: Run, data: string | undefined, part: Part | undefined, io: Io): Promise<{ tokens: Tokens; chosen: Part }> {
+  if (data === undefined && run.record.imported)
+    throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
   const path = data === undefined ? run.record.data.path : pathFrom(io, data);
   const text = path === undefined ? builtinText() : await readText(nodeFiles(), path);
   const tokens = encodeText(text, run.tokenizer, run.bundle.manifest.model.sizes.vocab);

@@ -1,7 +1,7 @@
 /** THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts, then its row here. */
 import type { Verb } from "../verb.ts";
 
-export const groups = ["specs", "learning", "using", "measuring"] as const;
+export const groups = ["specs", "learning", "using", "other formats", "measuring"] as const;
 
 export interface VerbRow {
   readonly name: string;
@@ -20,6 +20,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
+  { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "bench", group: "measuring", summary: "measure operations and training steps", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];

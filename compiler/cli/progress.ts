@@ -1,0 +1,30 @@
+/** Bytes of long work: one live line on a terminal, a line every ten seconds elsewhere, nothing for what is quick. */
+import type { Io } from "./verb.ts";
+
+const LIVE_MS = 100, PLAIN_MS = 10_000;
+
+export interface ByteProgress {
+  add(bytes: number): void;
+  /** Takes the live line away. */
+  end(): void;
+}
+
+export function byteProgress(io: Io, what: string, total: number): ByteProgress {
+  const began = performance.now();
+  let done = 0, shown = began, live = false;
+  return {
+    add(bytes) {
+      done += bytes;
+      const now = performance.now();
+      if (now - shown < (io.tty ? LIVE_MS : PLAIN_MS)) return;
+      shown = now;
+      const seconds = (now - began) / 1000, left = done === 0 ? 0 : (seconds * (total - done)) / done;
+      const line = `${what}: ${megabytes(done)} of ${megabytes(total)}, ${megabytes(done / seconds)}/s, ${left.toFixed(0)} s left`;
+      io.err(io.tty ? `\r\u001b[K${line}` : `${line}\n`);
+      live = io.tty;
+    },
+    end: () => (live ? io.err("\r\u001b[K") : undefined),
+  };
+}
+
+export const megabytes = (bytes: number): string => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);

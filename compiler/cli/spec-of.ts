@@ -1,0 +1,55 @@
+/** The spec of a published model: what a person would have written, in the formatter's layout. */
+import { format } from "../1-parse/format.ts";
+import type { TokenizerName } from "../2-check/model.ts";
+import type { Architecture } from "../../runtime/formats/architecture.ts";
+
+export interface SpecFacts {
+  /** Where it comes from, for the first line. */
+  readonly source: string;
+  readonly tokenizer: TokenizerName;
+  /** Counted in the weights: the compiler has to arrive at the same number. */
+  readonly parameters: number;
+}
+
+export function specOf(a: Architecture, { source, tokenizer, parameters }: SpecFacts): string {
+  const text = `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.
+model ${a.name} {
+  vocab ${a.vocab}   context ${a.context}   width ${a.width}   layers ${a.layers}   heads ${a.heads}${a.kvHeads === a.heads ? "" : `   kv_heads ${a.kvHeads}`}${a.headDim * a.heads === a.width ? "" : `   head_dim ${a.headDim}`}
+
+  embed token${a.family === "gpt2" ? " + position" : ""}
+  layer {
+    x += attention(${norm(a)}${attentionOptions(a)})
+    x += ${feedForward(a)}
+  }
+  output linear(${norm(a)}${a.bias.head ? ", bias: true" : ""}${a.tied ? ", tied: true" : ""})
+
+  tokenizer ${tokenizer}
+
+  expect parameters ${digits(parameters)}
+}
+`;
+  const { text: formatted } = format(text);
+  if (formatted === undefined) throw new Error(`the spec of ${a.name} has a syntax error:\n${text}`);
+  return formatted;
+}
+
+const digits = (n: number): string => n.toLocaleString("en-US").replaceAll(",", "_");
+const option = (condition: boolean, text: string): string => (condition ? `, ${text}` : "");
+
+const EPS = 1e-5;
+
+function norm({ family, eps, bias }: Architecture): string {
+  const ofNorm = family === "gpt2" ? option(!bias.norm, "bias: false") : option(bias.norm, "bias: true");
+  return `${family === "gpt2" ? "layernorm" : "rmsnorm"}(x${option(eps !== EPS, `eps: ${eps < 1e-4 ? eps.toExponential() : eps}`)}${ofNorm})`;
+}
+
+function attentionOptions({ rope, bias }: Architecture): string {
+  const turned = rope ? `rope: rope(theta: ${rope.theta}${rope.scaling ? `, factor: ${rope.scaling.factor}, low: ${rope.scaling.low}, high: ${rope.scaling.high}, original: ${rope.scaling.original}` : ""})` : "";
+  return option(rope !== undefined, turned) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
+}
+
+function feedForward(a: Architecture): string {
+  const hidden = a.hidden === 4 * a.width ? "4 * width" : `${a.hidden}`, biases = option(a.bias.ffn, "bias: true");
+  if (a.family === "gpt2") return `mlp(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
+  return a.activation === "silu" ? `swiglu(${norm(a)}, hidden: ${hidden}${biases})` : `geglu(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
+}

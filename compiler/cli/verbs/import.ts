@@ -1,0 +1,53 @@
+/** `sinter import PATH -o DIR`: a published model becomes a run folder. */
+import { bestTarget } from "../../../runtime/choose-target.ts";
+import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { openPublished } from "../../../runtime/formats/published.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { thousands } from "../../../runtime/report/progress.ts";
+import { holdsRun } from "../../../runtime/run-folder.ts";
+import { findPublishedTokenizer } from "../import-tokenizer.ts";
+import { importRun } from "../import-run.ts";
+import { pathFrom, targetOption, textOption, wholeOption } from "../run-options.ts";
+import type { Verb } from "../verb.ts";
+
+export const importVerb: Verb = {
+  name: "import",
+  summary: "a published model becomes a run folder",
+  configure(command) {
+    command
+      .argument("<path>", "Hugging Face folder, .safetensors with its config.json, .gguf, or llama2.c .bin")
+      .requiredOption("-o, --out <dir>", "folder of the run")
+      .option("--tokenizer <dir>", "folder with the tokenizer's files (default: what lies beside the weights or in them)")
+      .option("--context <n>", "a shorter context than published: less memory for keys and values")
+      .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
+      .option("--json", "machine-readable")
+      .addHelpText("after", "\nexamples:\n  sinter import gpt2/ -o runs/gpt2\n  sinter import stories15M.bin -o runs/stories\n  sinter import model.gguf -o runs/model --context 2048\n  sinter sample runs/stories -p \"Once upon a time\"");
+  },
+  async run([path], options, io) {
+    const files = nodeFiles(), folder = pathFrom(io, textOption(options, "out")!), source = pathFrom(io, path!);
+    const target = targetOption(options) ?? await bestTarget(nodeHost), context = wholeOption(options, "context", 1);
+    if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
+    const opened = await openPublished(files, source);
+    try {
+      const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };
+      const given = textOption(options, "tokenizer");
+      const tokenizer = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
+      const { model, parameters, tensors } = await importRun(published, { files, folder, tokenizer, target, io });
+      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, notes: published.notes };
+      io.out(options["json"] ? `${JSON.stringify(facts)}\n`
+        : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, tokenizer ${tokenizer.name}`, ...published.notes.map((note) => `note: ${note}`),
+          `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`, ""].join("\n"));
+      return exitCodes.ok;
+    } finally {
+      await opened.file.close();
+    }
+  },
+};
+
+function shorter({ family, context }: { readonly family: string; readonly context: number }, wanted: number | undefined): number {
+  if (wanted === undefined || wanted === context) return context;
+  if (wanted > context) throw new SinterError("usage", `--context is at most the published ${context}`);
+  if (family === "gpt2") throw new SinterError("usage", `--context ${wanted}: the model has learned ${context} positions, and its context is fixed`);
+  return wanted;
+}
