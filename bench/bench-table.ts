@@ -1,40 +1,71 @@
-/** The lines that `sinter bench` prints. Measured numbers in, text out. */
+/** The lines that `sinter bench` prints: 100 columns. Measured numbers in, text out. */
+import type { InferRow } from "./bench-infer.ts";
 import type { OpRow } from "./bench-ops.ts";
-import type { PeerRow } from "./bench-peers.ts";
 import type { TrainRow } from "./bench-train.ts";
 import type { Limits } from "./limits.ts";
+import type { PeerRow, PeerState } from "./peers.ts";
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
-const duration = (ms: number): string => (ms < 1 ? `${(1000 * ms).toFixed(1)} µs` : `${ms.toFixed(2)} ms`);
+const duration = (ms: number): string => (ms < 1 ? `${(1000 * ms).toFixed(1)} µs` : ms < 100 ? `${ms.toFixed(2)} ms` : `${ms.toFixed(0)} ms`);
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);
+const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
 
 /** Widths: positive = to the left, negative = to the right. */
 const columns = (widths: readonly number[]) => (...cells: readonly string[]): string =>
   cells.map((cell, i) => (widths[i]! > 0 ? cell.padEnd(widths[i]!) : cell.padStart(-widths[i]!))).join("  ").trimEnd();
 
-const opColumns = columns([22, 34, 8, -9, -14, -6, -8]);
-const trainColumns = columns([9, 2, -14, -18, -14, -10, -8]);
+export const workersText = (n: number): string => `${n} worker${n === 1 ? "" : "s"}`;
 
-export function limitsLine({ read, fma }: Limits): string {
-  const rates = Object.entries(fma).map(([target, gflops]) => `${target} ${gflops.toFixed(1)}`);
-  return `limits    read ${read.toFixed(1)} GB/s   multiply-add ${rates.join(", ")} GFLOP/s, on one core`;
+export function limitLines({ read, fma }: Limits): string[] {
+  const by = (rates: Readonly<Record<number, number>>, unit: string): string => Object.entries(rates).map(([n, rate]) => `${workersText(Number(n))} ${rate.toFixed(1)}`).join(", ") + ` ${unit}`;
+  const lines = Object.entries(fma).map(([target, rates]) => `multiply-add, ${target.padEnd(7)}  ${by(rates, "GFLOP/s")}`);
+  return [`limits    read memory            ${by(read, "GB/s")}`, ...lines.map((line) => `          ${line}`)];
 }
 
 export const busyLine = (load: number, cores: number): string =>
   `note      other programs keep this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures are low, those of several threads most`;
 
-/** `peer`: whether the last column is there. */
-export const opHead = (peer: boolean): string => opColumns("operation", "sizes", "target", "time", "rate", "limit", peer ? "PyTorch" : "");
+export const peerStateLine = ({ name, about, missing }: PeerState): string => (about === undefined ? `no peer   ${name}: ${missing}` : `peer      ${name}: ${about}`);
 
-export function opLine(row: OpRow, peerGflops: number | undefined): string {
-  const rate = row.bound === "arithmetic" ? `${row.gflops.toFixed(1)} GFLOP/s` : `${row.gbs.toFixed(1)} GB/s`;
-  return opColumns(row.op, row.sizes, row.target, duration(row.ms), rate, percent(row.ofLimit), times(peerGflops && row.gflops / peerGflops));
+// operations: a line per case and target, columns per number of workers
+
+const opColumns = (workers: readonly number[]) => columns([9, ...workers.flatMap(() => [-9, -13, -5, -6]), -6]);
+
+export function opHead(workers: readonly number[], peer: string | undefined): string {
+  return opColumns(workers)("", ...workers.flatMap((n) => [workersText(n), "rate", "limit", peer ? "torch" : ""]), workers.length > 1 ? "gain" : "");
 }
 
-const perSecond = (median: number, best: number): readonly [string, string] => [`${median.toFixed(0)} tok/s`, `best ${best.toFixed(0)}`];
+/** One case on one target: rows by number of workers. `ratio`: to PyTorch. */
+export function opLine(rows: readonly OpRow[], ratio: (row: OpRow) => number | undefined): string {
+  const cells = rows.flatMap((row) => [
+    duration(row.ms), row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`, percent(row.ofLimit), times(ratio(row)).replace("× ", "×"),
+  ]);
+  return opColumns(rows.map((r) => r.workers))(`  ${rows[0]!.target}`, ...cells, rows.length > 1 ? `×${(rows[0]!.ms / rows.at(-1)!.ms).toFixed(2)}` : "");
+}
 
-export const trainHead = (peer: boolean): string => trainColumns("", "of", "median", "", "arithmetic", "limit", peer ? "PyTorch" : "");
-export const peerLine = (row: PeerRow): string => trainColumns("PyTorch", `${row.threads}`, ...perSecond(row.median, row.best), "", "", "");
-export const trainLine = (row: TrainRow, peerRate: number | undefined): string =>
-  trainColumns(row.target, `${row.workers}`, ...perSecond(row.tokensPerSecond, row.best), `${row.gflops.toFixed(1)} GFLOP/s`, percent(row.mfu),
-    times(peerRate && row.tokensPerSecond / peerRate));
+// speed over size
+
+const sizeColumns = (sizes: readonly number[]) => columns([34, ...sizes.map(() => -7)]);
+export const sizeHead = (sizes: readonly number[]): string => sizeColumns(sizes)("[n,n] · [n,n], GFLOP/s        n =", ...sizes.map(String));
+export const sizeRow = (sizes: readonly number[], name: string, rates: ReadonlyMap<number, number>): string =>
+  sizeColumns(sizes)(name, ...sizes.map((n) => (rates.has(n) ? amount(rates.get(n)!) : "–")));
+
+// training, prefill, decode: lines of tokens per second
+
+const rateColumns = columns([30, -7, -13, -15, -15, -7]);
+export const trainHead = (): string => rateColumns("", "workers", "median", "best", "arithmetic", "limit");
+export const inferHead = (phase: InferRow["phase"]): string => rateColumns("", "workers", "median", "best", phase === "prefill" ? "arithmetic" : "weights", "limit");
+
+const perSecond = (rate: number): string => `${rate < 100 ? rate.toFixed(1) : rate.toFixed(0)} tok/s`;
+
+export const peerRateLine = (row: PeerRow): string => rateColumns(row.peer, `${row.threads}`, perSecond(row.median), perSecond(row.best), "", "");
+export const trainLine = (row: TrainRow): string =>
+  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, perSecond(row.tokensPerSecond), perSecond(row.best), `${amount(row.gflops)} GFLOP/s`, percent(row.mfu));
+export const inferLine = (row: InferRow): string =>
+  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, perSecond(row.tokensPerSecond), perSecond(row.best), `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`, percent(row.ofLimit));
+
+/** "  × 1.65 PyTorch, × 3.20 PyTorch, malloc as it is": under a line of ours. Undefined: no peer on as many threads. */
+export function ratioLine(ours: number, workers: number, peers: readonly PeerRow[]): string | undefined {
+  const same = peers.filter((p) => p.threads === workers);
+  return same.length === 0 ? undefined : `    ${same.map((p) => `${times(ours / p.median)} ${p.peer}`).join(",  ")}`;
+}

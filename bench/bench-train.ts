@@ -1,14 +1,12 @@
 /** Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by size, target and workers. */
-import { readFileSync } from "node:fs";
-import { checkSource } from "../compiler/2-check/check.ts";
-import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel } from "../compiler/compile.ts";
 import type { Target } from "../compiler/op.ts";
 import type { Bundle } from "../runtime/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import type { Limits } from "./limits.ts";
-import { joinPairs, noise } from "../test/harness.ts";
+import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
+import { benchModel } from "./bench-models.ts";
 
 export interface TrainRow {
   readonly size: string;
@@ -19,7 +17,7 @@ export interface TrainRow {
   readonly best: number;
   readonly steps: number;
   readonly gflops: number;
-  /** Model FLOPs utilisation: share of the measured multiply-add rate of as many cores. */
+  /** Model FLOPs utilisation: share of the measured multiply-add rate of as many workers. */
   readonly mfu: number;
 }
 
@@ -31,20 +29,8 @@ export interface TrainBenchOptions {
   readonly ms: number;
 }
 
-const spec = readFileSync(new URL("bench-sizes.sinter", import.meta.url), "utf8");
-const models: ReadonlyMap<string, Model> = new Map(checkSource(spec).models.map((m) => [m.name, m]));
-export const trainSizes: readonly string[] = [...models.keys()];
-
-/** Too long and too large (2 GiB) to be measured unless asked for by name. */
-export const onlyByName: readonly string[] = ["gpt2"];
-
-export const sizeLine = (size: string): string => {
-  const { sizes: s, train: t } = models.get(size)!;
-  return `${s.layers} layers, ${s.heads} heads, width ${s.width}, vocab ${s.vocab}, ${t.batch} × ${t.context} tokens`;
-};
-
 export async function* benchTraining(size: string, o: TrainBenchOptions): AsyncGenerator<TrainRow> {
-  const bundle = await compileModel(models.get(size)!, { targets: o.targets, modules: ["train"] });
+  const bundle = await compileModel(benchModel(size), { targets: o.targets, modules: ["train"] });
   for (const target of o.targets) for (const workers of o.workers) yield { size, target, workers, ...(await measure(bundle, target, workers, o)) };
 }
 
@@ -59,7 +45,7 @@ async function measure(bundle: Bundle, target: Target, workers: number, { ms, li
     const median = times.sort((a, b) => a - b)[times.length >> 1]!, tokens = batch * context;
     return {
       tokensPerSecond: (1000 * tokens) / median, best: (1000 * tokens) / times[0]!, steps: times.length,
-      gflops: flops / median / 1e6, mfu: flops / median / 1e6 / (limits.fma[target]! * workers),
+      gflops: flops / median / 1e6, mfu: flops / median / 1e6 / limits.fma[target]![workers]!,
     };
   } finally {
     await model.close();

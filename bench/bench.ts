@@ -1,21 +1,22 @@
 /**
- * `sinter bench`: limits of this machine, operations against their references and limits, whole training steps, and PyTorch
- * beside both. What is measured has a name ("matmul 256×768×3072", "train S"); `filter` keeps the names that contain it.
+ * `sinter bench`: limits of this machine, operations against their references and limits, whole training steps, prefill and decode, and
+ * other libraries beside them. What is measured has a name ("matmul 256×768×3072", "train S", "decode gpt2"); a filter keeps the names
+ * that contain it.
  */
-import { loadavg } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { targets as allTargets, type Target } from "../compiler/op.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { benchOps, opBenchNames, type OpRow } from "./bench-ops.ts";
-import { findPeer, type Peer } from "./bench-peers.ts";
-import { busyLine, limitsLine, opHead, opLine, peerLine, trainHead, trainLine } from "./bench-table.ts";
-import { benchTraining, onlyByName, sizeLine, trainSizes, type TrainRow } from "./bench-train.ts";
+import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
 import { measureLimits, type Limits } from "./limits.ts";
+import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
+import { isHeavy, sections, type Measured } from "./sections.ts";
 
 export interface BenchOptions {
-  readonly filter: string;
+  /** Parts of names; a name with any of them is measured. None: all but the heavy ones. */
+  readonly filters: readonly string[];
   readonly targets: readonly Target[];
   readonly workers: readonly number[];
-  readonly peer: boolean;
+  readonly peers: readonly Peer[];
   /** Small cases of operations too. */
   readonly all: boolean;
   /** Milliseconds per operation. */
@@ -24,80 +25,43 @@ export interface BenchOptions {
 
 const MOST_WORKERS = 8;
 export const benchDefaults: BenchOptions = {
-  filter: "", targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peer: true, all: false, ms: 300,
+  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, ms: 300,
 };
-/** A training step is long: it gets this many times what an operation gets. */
-const TRAIN_TIMES = 10;
 
-export interface BenchReport {
-  readonly host: { readonly node: string; readonly v8: string; readonly cores: number; readonly load: number };
+export interface BenchReport extends Measured {
+  readonly host: { readonly cpu: string; readonly cores: number; readonly node: string; readonly v8: string; readonly load: number };
+  /** ISO 8601. */
+  readonly date: string;
   readonly limits: Limits;
-  readonly peer?: string;
-  readonly ops: readonly (OpRow & { readonly peerGflops?: number })[];
-  readonly training: readonly (TrainRow & { readonly peerTokensPerSecond?: number })[];
+  readonly peers: readonly PeerState[];
 }
 
-const trainName = (size: string): string => `train ${size}`;
-const wantedSizes = ({ filter }: BenchOptions): string[] =>
-  trainSizes.filter((size) => (onlyByName.includes(size) ? filter === trainName(size) : trainName(size).includes(filter)));
-
 /** Names that a filter can choose from. */
-export const benchNames = (all: boolean): string[] => [...opBenchNames(all), ...trainSizes.map(trainName)];
+export const benchNames = (all: boolean): string[] => sections.flatMap((s) => s.titles(all));
 
-interface Run extends BenchOptions {
-  readonly limits: Limits;
-  readonly peerProgram: Peer | undefined;
-  line(text: string): void;
+/** A heavy name is meant only by a filter that says so: "gpt2", "prefill", "decode", "train gpt2". */
+export function wantedBy(filters: readonly string[], title: string): boolean {
+  if (filters.length === 0) return !isHeavy(title);
+  return filters.some((f) => title.includes(f) && (!isHeavy(title) || /gpt2|prefill|decode/.test(f)));
 }
 
 /** Runs what was asked for; `line` gets the table's lines as they come. */
 export async function runBench(o: BenchOptions, line: (text: string) => void): Promise<BenchReport> {
   const load = loadavg()[0]!; // before our own
   if (load > nodeHost.cores / 2) line(busyLine(load, nodeHost.cores));
-  const limits = await measureLimits(o.targets);
-  line(limitsLine(limits));
-  const peerProgram = o.peer ? await findPeer() : undefined;
-  line(`peer      ${peerProgram?.about ?? (o.peer ? "none: no Python here has torch" : "not asked for")}`);
-  const run = { ...o, limits, peerProgram, line };
+  const limits = await measureLimits(o.targets, [...new Set([1, ...o.workers])]);
+  limitLines(limits).forEach(line);
+  const wanted = (title: string): boolean => wantedBy(o.filters, title), peers = new Peers(line);
+  await peers.look(o.peers.filter((p) => benchNames(o.all).some((title) => wanted(title) && p.can.includes(workOf(title)))));
+  for (const state of peers.states()) line(peerStateLine(state));
+  const measured: Measured = { ops: [], training: [], inference: [], peerRows: [] };
+  try {
+    for (const section of sections) await section.run({ ...o, limits, peers, wanted, line }, measured);
+  } finally {
+    await peers.closeAll();
+  }
   const { node, v8 } = process.versions;
-  return {
-    host: { node, v8, cores: nodeHost.cores, load }, limits, ...(peerProgram && { peer: peerProgram.about }),
-    ops: await operations(run), training: await trainings(run),
-  };
+  return { host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load }, date: new Date().toISOString(), limits, peers: peers.states(), ...measured };
 }
 
-async function operations(o: Run): Promise<BenchReport["ops"]> {
-  const rows: BenchReport["ops"][number][] = [], peerRates = new Map<string, number>();
-  const wanted = (name: string): boolean => name.includes(o.filter);
-  if (!opBenchNames(o.all).some(wanted)) return rows;
-  o.line("");
-  o.line(opHead(o.peerProgram !== undefined));
-  for await (const row of benchOps({ ...o, wanted })) {
-    const { product } = row;
-    if (o.peerProgram && product && !peerRates.has(product)) {
-      const [rate] = await o.peerProgram.products([product], [1], o.ms);
-      peerRates.set(product, rate!.median);
-    }
-    const peerGflops = product && peerRates.get(product);
-    rows.push({ ...row, ...(peerGflops && { peerGflops }) });
-    o.line(opLine(row, peerGflops || undefined));
-  }
-  return rows;
-}
-
-async function trainings(o: Run): Promise<BenchReport["training"]> {
-  const rows: BenchReport["training"][number][] = [], ms = o.ms * TRAIN_TIMES;
-  for (const size of wantedSizes(o)) {
-    o.line("");
-    o.line(`${trainName(size)}: ${sizeLine(size)}`);
-    o.line(trainHead(o.peerProgram !== undefined));
-    const peers = (await o.peerProgram?.training([size], o.workers, ms)) ?? [];
-    peers.map(peerLine).forEach(o.line);
-    for await (const row of benchTraining(size, { ...o, ms })) {
-      const peerTokensPerSecond = peers.find((p) => p.threads === row.workers)?.median;
-      rows.push({ ...row, ...(peerTokensPerSecond && { peerTokensPerSecond }) });
-      o.line(trainLine(row, peerTokensPerSecond));
-    }
-  }
-  return rows;
-}
+const workOf = (title: string): "train" | "infer" | "sgemm" => (title.startsWith("train ") ? "train" : /^(prefill|decode) /.test(title) ? "infer" : "sgemm");

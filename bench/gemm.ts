@@ -18,7 +18,7 @@ import { matmul } from "../compiler/ops/matmul.ts";
 import { matmul_nt } from "../compiler/ops/matmul_nt.ts";
 import { matmul_tn } from "../compiler/ops/matmul_tn.ts";
 import { joinPairs, noise } from "../test/harness.ts";
-import { findPeer } from "./bench-peers.ts";
+import { peers, Peers } from "./peers.ts";
 
 const products = { nn: matmul, nt: matmul_nt, tn: matmul_tn } as const;
 type Form = keyof typeof products;
@@ -59,15 +59,18 @@ async function main(): Promise<void> {
   const target = targets.find((t) => t === values.target), ms = Number(values.ms), workerCounts = values.workers.split(",").map(Number);
   if (!target) throw new Error(`no target ${values.target}: ${targets.join(", ")}`);
   const wanted = values.only.includes("x") ? [values.only] : shapes.filter((s) => s.includes(values.only));
-  const peer = values["no-peer"] ? undefined : await findPeer(), rows = [];
-  if (!values.json) console.log(`${target}; GFLOP/s: ours median, best | ${peer?.about ?? "no peer"}: median, best | ratio of medians`);
+  const blas = new Peers((line) => console.log(line)), rows = [];
+  if (!values["no-peer"]) await blas.look(peers.filter((p) => p.products === "all"));
+  const peer = blas.here("sgemm")[0], about = blas.states()[0];
+  if (!values.json) console.log(`${target}; GFLOP/s: ours median, best | ${about?.about ?? about?.missing ?? "no peer"}: median, best | ratio of medians`);
   for (const shape of wanted) for (const workers of workerCounts) {
-    const own = await time(shape, target, workers, ms), theirs = (await peer?.products([shape], [workers], ms))?.[0];
+    const own = await time(shape, target, workers, ms), theirs = peer && (await blas.ask(peer, "sgemm", shape, shape, workers, ms))[0];
     rows.push({ shape, target, workers, ...own, ...(theirs && { peer: theirs.median, peerBest: theirs.best, ratio: own.median / theirs.median }) });
     const line = [shape.padEnd(20), `${workers}`, own.median.toFixed(1).padStart(7), own.best.toFixed(1).padStart(7)];
     if (theirs) line.push("|", theirs.median.toFixed(1).padStart(7), theirs.best.toFixed(1).padStart(7), "|", `× ${(own.median / theirs.median).toFixed(2)}`);
     if (!values.json) console.log(line.join("  "));
   }
+  await blas.closeAll();
   if (values.json) console.log(JSON.stringify(rows));
 }
 

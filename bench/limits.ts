@@ -1,74 +1,94 @@
 /**
- * What this machine can do at most, measured by the same means as the kernels: WebAssembly made by asc, one worker.
+ * What this machine can do at most, measured by the same means as the kernels: WebAssembly made by asc, on the runtime's own workers.
  *
- *   read    GB/s of a sum over 128 MiB, which no cache holds
+ *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
  *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
  */
 import { prelude } from "../compiler/8-emit/prelude.ts";
-import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
+import { measuredModule } from "../compiler/cli/measure/kernel-module.ts";
+import { CONTROL_BYTES } from "../compiler/control.ts";
 import type { Target } from "../compiler/op.ts";
-import { joinPairs } from "../test/harness.ts";
 
-const READ_BYTES = 128 << 20, READ_FROM = 65536;
+const READ_BYTES = 256 << 20, READ_FROM = 65536;
 /** Pairs of accumulators. 128 bits: 16 registers in all, two of them operands; 256 bits: the same pairs are half as many. */
 const PAIRS: Readonly<Record<Target, number>> = { simd: 6, relaxed: 6, wide: 12 };
-const FMA_ROUNDS = 1 << 16;
+const FMA_ROUNDS = 1 << 21;
+const OPERANDS = CONTROL_BYTES, RESULTS = CONTROL_BYTES + 64, RESULT_BYTES = 1024;
+
+/** By number of workers. */
+export type ByWorkers = Readonly<Record<number, number>>;
 
 export interface Limits {
   /** GB/s (1e9 bytes). */
-  readonly read: number;
+  readonly read: ByWorkers;
   /** GFLOP/s. */
-  readonly fma: Partial<Record<Target, number>>;
+  readonly fma: Partial<Record<Target, ByWorkers>>;
 }
 
-export async function measureLimits(targets: readonly Target[]): Promise<Limits> {
-  const fma: Partial<Record<Target, number>> = {};
+/** Of every target and number of workers. `workers` has 1 in it. */
+export async function measureLimits(targets: readonly Target[], workers: readonly number[]): Promise<Limits> {
+  const most = Math.max(...workers), fma: Partial<Record<Target, ByWorkers>> = {};
   for (const target of targets) {
-    const { fma: run } = await kernels(target);
-    fma[target] = (2 * 8 * PAIRS[target] * FMA_ROUNDS) / median(() => run(FMA_ROUNDS)) / 1e6;
+    const flops = (n: number): number => 2 * 8 * PAIRS[target] * FMA_ROUNDS * n;
+    fma[target] = await measure({ source: multiplyAdds(target), target, bytes: READ_FROM, mostWorkers: most, entries: ["fma"] }, "fma", workers, flops);
   }
-  const { read } = await kernels("wide");
-  return { read: READ_BYTES / median(() => read(READ_BYTES)) / 1e6, fma };
+  const bytes = READ_FROM + READ_BYTES;
+  const read = await measure({ source: reading(), target: "wide", bytes, mostWorkers: most, entries: ["read"] }, "read", workers, () => READ_BYTES);
+  return { read, fma };
 }
 
-async function kernels(target: Target): Promise<{ read(bytes: number): void; fma(rounds: number): void }> {
-  const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i), halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
-  const source = `${prelude(target)}
-export function read(bytes: usize): void {
+type Plan = Parameters<typeof measuredModule>[0];
+
+/** Work per nanosecond. */
+async function measure(plan: Plan, entry: string, workers: readonly number[], work: (workers: number) => number): Promise<ByWorkers> {
+  const module = await measuredModule(plan, (memory, call) => {
+    new Float32Array(memory.buffer).fill(1, READ_FROM / 4); // touches every page
+    new Float32Array(memory.buffer, OPERANDS, 3).set([0.5, 0.25, 1]);
+    return { call };
+  });
+  try {
+    const rates: Record<number, number> = {};
+    for (const n of workers) rates[n] = work(n) / (await least(() => module.call(entry, n))) / 1e6;
+    return rates;
+  } finally {
+    await module.close();
+  }
+}
+
+const reading = (): string => `${prelude("wide")}
+export function read(worker: i32): void {
   let lo0 = ZERO, hi0 = ZERO, lo1 = ZERO, hi1 = ZERO;
-  for (let at: usize = ${READ_FROM}, end = at + bytes; at < end; at += 64) {
+  const from: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker) * 64, end: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker + 1) * 64;
+  for (let at = from; at < end; at += 64) {
     lo0 = f32x4.add(lo0, v128.load(at));
     hi0 = f32x4.add(hi0, v128.load(at, 16));
     lo1 = f32x4.add(lo1, v128.load(at, 32));
     hi1 = f32x4.add(hi1, v128.load(at, 48));
   }
-  v128.store(1024, f32x4.add(lo0, lo1));
-  v128.store(1024, f32x4.add(hi0, hi1), 16);
-}
-export function fma(rounds: i32): void {
-  const a = v128.load32_splat(2048), b = v128.load32_splat(2052);
-  let ${halves.map((h) => `${h} = v128.load32_splat(2056)`).join(", ")};
-  for (let i = 0; i < rounds; i++) {
+  const to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
+  v128.store(to, f32x4.add(lo0, lo1));
+  v128.store(to, f32x4.add(hi0, hi1), 16);
+  barrier();
+}`;
+
+function multiplyAdds(target: Target): string {
+  const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i), halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
+  return `${prelude(target)}
+export function fma(worker: i32): void {
+  const a = v128.load32_splat(${OPERANDS}), b = v128.load32_splat(${OPERANDS + 4}), to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
+  let ${halves.map((h) => `${h} = v128.load32_splat(${OPERANDS + 8})`).join(", ")};
+  for (let i = 0; i < ${FMA_ROUNDS}; i++) {
 ${halves.map((h) => `    ${h} = madd(a, ${h}, b);`).join("\n")}
   }
-${pairs.map((i) => `  v128.store(${1024 + 32 * i}, lo${i});\n  v128.store(${1024 + 32 * i}, hi${i}, 16);`).join("\n")}
+${pairs.map((i) => `  v128.store(to, lo${i}, ${32 * i});\n  v128.store(to, hi${i}, ${32 * i + 16});`).join("\n")}
+  barrier();
 }`;
-  const pages = (READ_FROM + READ_BYTES) / 65536;
-  const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
-  joinPairs(target);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false)), { env: { memory, abort() {} } });
-  new Float32Array(memory.buffer, 2048, 3).set([0.5, 0.25, 1]);
-  new Float32Array(memory.buffer, READ_FROM).fill(1); // touches every page
-  return instance.exports as unknown as { read(bytes: number): void; fma(rounds: number): void };
 }
 
-/** Median milliseconds of one call, after a warm-up that reaches the optimizing tier. */
-export function median(run: () => void, samples = 15): number {
-  for (const start = performance.now(); performance.now() - start < 150; ) run();
-  return Array.from({ length: samples }, () => {
-    const start = performance.now();
-    run();
-    return performance.now() - start;
-  }).sort((a, b) => a - b)[samples >> 1]!;
+/** Fewest milliseconds of one call, after a warm-up: a limit is what the machine does when nothing disturbs it. */
+async function least(run: () => Promise<number>, samples = 25): Promise<number> {
+  for (const start = performance.now(); performance.now() - start < 100; ) await run();
+  let ms = Infinity;
+  for (let i = 0; i < samples; i++) ms = Math.min(ms, await run());
+  return ms;
 }

@@ -2,13 +2,15 @@
  * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches time it.
  * Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
-import v8 from "node:v8";
 import { kernelSpec, needsAccumulate, needsScratch, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
+import { elements, joinPairs } from "../compiler/cli/measure/numbers.ts";
 import { emitKernel } from "../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
 import { rowFloats, shapeOf, tensorBytes, type Case, type Op, type Target, type TensorSlot } from "../compiler/op.ts";
+
+export { difference, elements, inputsFor, joinPairs, noise, referenceOutputs, type Difference } from "../compiler/cli/measure/numbers.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;
@@ -21,31 +23,6 @@ export interface Bench {
   run(inputs: Record<string, Float64Array>, options?: { accumulate?: boolean; workers?: number }): Record<string, Float64Array>;
   /** Runs again on what is in memory, `times` times, as one worker. For timing. */
   repeat(times: number): void;
-}
-
-/** Deterministic noise in −1…1, rounded to f32 so that reference and kernel see the same numbers. */
-export function noise(seed: number): () => number {
-  let state = seed;
-  return () => Math.fround((state = (state * 48271) % 2147483647) / 1073741823.5 - 1);
-}
-
-export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-
-export function inputsFor(op: Op, c: Case, seed = 99): Record<string, Float64Array> {
-  const slots = op.tensors.filter((t) => !t.output && (!t.optional || c.with?.includes(t.name)));
-  return Object.fromEntries(slots.map((t, i) => {
-    const next = noise(seed + i * 7919);
-    for (let warm = 0; warm < 8; warm++) next();
-    return [t.name, Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => Math.fround(op.sample?.(t.name, c.d, next, i) ?? next()))];
-  }));
-}
-
-/** Runs the op's reference: dense f64 outputs. `initial` holds outputs' contents before (for accumulate and mutated tensors). */
-export function referenceOutputs(op: Op, c: Case, inputs: Record<string, Float64Array>, accumulate = false, initial: Record<string, Float64Array> = {}): Record<string, Float64Array> {
-  const outs = op.tensors.filter((t) => t.output && (!t.optional || c.with?.includes(t.name)));
-  const outputs = Object.fromEntries(outs.map((t) => [t.name, initial[t.name]?.slice() ?? new Float64Array(elements(shapeOf(t, c.d)))]));
-  op.reference({ ...inputs, ...outputs }, c.d, { ...op.attrs, ...c.attrs }, accumulate);
-  return outputs;
 }
 
 export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> => (await kernelBenches(opName, op, [c], target))[0]!;
@@ -140,27 +117,4 @@ function bench(opName: string, op: Op, { c, spec, slots, at }: Placed, memory: W
       compiled.repeat(times, 0);
     },
   };
-}
-
-/** V8 joins 128-bit pairs for \`wide\` only, so that a timing of the other targets is one of 128 bits. Holds for what is compiled from now on. */
-export function joinPairs(target: Target): void {
-  v8.setFlagsFromString(target === "wide" ? "--experimental-wasm-revectorize" : "--no-experimental-wasm-revectorize");
-}
-
-export interface Difference {
-  /** Largest |d| / (1e-5 + 1e-4 · |ref|): RELIABILITY.md wants ≤ 1. NaN counts as infinite. */
-  readonly worst: number;
-  /** Σ d² / Σ ref²: ≤ 1e-7. */
-  readonly nmse: number;
-}
-
-export function difference(actual: Float64Array, reference: Float64Array): Difference {
-  let worst = 0, error = 0, power = 0;
-  for (const [i, want] of reference.entries()) {
-    const d = Math.abs(actual[i]! - want), share = d / (1e-5 + 1e-4 * Math.abs(want));
-    if (!(share <= worst)) worst = Number.isNaN(share) ? Infinity : share;
-    error += d * d;
-    power += want * want;
-  }
-  return { worst, nmse: error === 0 ? 0 : error / power };
 }

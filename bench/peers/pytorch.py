@@ -4,6 +4,7 @@ The native peer: what PyTorch does with the same work on the same machine. Writt
     /usr/bin/python3 bench/peers/pytorch.py sgemm 256x768x3072 … --threads 1,2        GFLOP/s of [M,K] x [K,N]
     /usr/bin/python3 bench/peers/pytorch.py train S M gpt2 --threads 1,2              tok/s of whole training steps
     … --json        one JSON object instead of lines
+    /usr/bin/python3 bench/peers/pytorch.py serve                                      requests as lines of JSON, as bench/peers/serve.ts has them
     … --auto-core   lets OpenBLAS find the core type itself (unsets OPENBLAS_CORETYPE)
     … --plain       leaves glibc's malloc as it is. Otherwise freed memory is kept for the next step: giving it back and faulting it in
                     again costs GPT-2 124M two thirds of its speed, and a peer should be at its best.
@@ -139,16 +140,36 @@ def sgemm_rate(which, seconds):
     return rates(2 * M * K * N / 1e9, durations(lambda i: torch.mm(a, b, out=c), seconds))
 
 
+def serve():
+    """Answers {"what", "which", "threads", "seconds"} with {"rates": [...]}, line by line. The first line says what this is."""
+    core = blas()
+    malloc = "plain malloc" if "--plain" in sys.argv else "malloc keeps freed memory"
+    print(json.dumps(dict(about=f"torch {torch.__version__}, {core['config']}, core type {core['core']}, {malloc}")), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            torch.set_num_threads(request["threads"])
+            measure = dict(sgemm=sgemm_rate, train=train_rate)[request["what"]]
+            answer = dict(rates=[measure(request["which"], request["seconds"])])
+        except Exception as error:
+            answer = dict(error=f"{type(error).__name__}: {error}")
+        print(json.dumps(answer), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Measures PyTorch on this machine.")
-    parser.add_argument("what", choices=["sgemm", "train"])
-    parser.add_argument("which", nargs="+", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; train: " + " ".join(SIZES))
+    parser.add_argument("what", choices=["sgemm", "train", "serve"])
+    parser.add_argument("which", nargs="*", help="sgemm: MxKxN, nt:MxKxN, tn:MxKxN; train: " + " ".join(SIZES))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--auto-core", action="store_true")
     parser.add_argument("--plain", action="store_true")
     args = parser.parse_args()
+    if args.what == "serve":
+        return serve()
+    if not args.which:
+        parser.error("say which")
     results = []
     for threads in map(int, args.threads.split(",")):
         torch.set_num_threads(threads)

@@ -1,5 +1,6 @@
-/** `sinter bench`: how fast this machine is, how near the kernels come, and where PyTorch stands. Works in a checkout. */
-import { benchDefaults, benchNames, runBench, type BenchOptions } from "../../../bench/bench.ts";
+/** `sinter bench`: how fast this machine is, how near the kernels come, and where other libraries stand. Works in a checkout. */
+import { benchDefaults, benchNames, runBench, wantedBy, type BenchOptions } from "../../../bench/bench.ts";
+import { peers, type Peer } from "../../../bench/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";
@@ -7,42 +8,52 @@ import type { Verb } from "../verb.ts";
 
 export const benchVerb: Verb = {
   name: "bench",
-  summary: "measure operations and training steps",
+  summary: "measure operations, training steps, prefill and decode",
   configure(command) {
     command
-      .option("--filter <text>", 'only what has this in its name: "matmul", "256×768", "train S"; "train gpt2" only when asked for', "")
+      .option("--filter <text>", 'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; gpt2 only when asked for', "")
       .option("--target <target>", `${targets.join(", ")}; default: all three`)
-      .option("--workers <counts>", "of training steps: 1,2", benchDefaults.workers.join(","))
-      .option("--seconds <seconds>", "per operation; a training step gets ten times that", `${benchDefaults.ms / 1000}`)
+      .option("--workers <counts>", "numbers of workers and of the peers' threads, with commas", benchDefaults.workers.join(","))
+      .option("--seconds <seconds>", "per operation; training steps, prompts and decoding get ten times that", `${benchDefaults.ms / 1000}`)
       .option("--all", "small cases of operations too")
-      .option("--no-peer", "without PyTorch, also where it is installed")
+      .option("--peers <names>", `beside it, with commas: ${peers.map((p) => p.short).join(", ")} (default: those that are installed)`)
+      .option("--no-peer", "nothing beside it")
       .option("--list", "print the names, measure nothing")
       .option("--json", "machine-readable")
       .addHelpText("after", "\nEvery kernel is compared with its reference first. Figures are medians; other programs slow them down.\n\nexamples:\n  sinter bench --filter matmul --target wide\n  sinter bench --filter \"train S\" --workers 1,2 --json");
   },
   async run(_args, options, io) {
     const chosen = optionsOf(options), names = benchNames(chosen.all);
-    if (!names.some((name) => name.includes(chosen.filter))) {
-      const near = nearest(chosen.filter, [...new Set(names.map((name) => name.split(" ")[0]!))]);
-      throw new SinterError("usage", `nothing is called \`${chosen.filter}\``, near ? `did you mean ${near}?` : "`sinter bench --list` prints the names");
-    }
-    if (options["list"]) io.out(`${names.filter((name) => name.includes(chosen.filter)).join("\n")}\n`);
+    for (const filter of chosen.filters) refuseUnknown(filter, names);
+    if (options["list"]) io.out(`${names.filter((name) => chosen.filters.length === 0 || wantedBy(chosen.filters, name)).join("\n")}\n`);
     else if (options["json"]) io.out(`${JSON.stringify(await runBench(chosen, () => undefined), null, 1)}\n`);
     else await runBench(chosen, (line) => io.out(`${line}\n`));
     return exitCodes.ok;
   },
 };
 
+function refuseUnknown(filter: string, names: readonly string[]): void {
+  if (names.some((name) => wantedBy([filter], name))) return;
+  const near = nearest(filter, [...new Set(names.map((name) => name.split(" ")[0]!))]);
+  throw new SinterError("usage", `nothing is called \`${filter}\``, near ? `did you mean ${near}?` : "`sinter bench --list` prints the names");
+}
+
 function optionsOf(options: Readonly<Record<string, unknown>>): BenchOptions {
   const text = (key: string): string => `${options[key] ?? ""}`;
   return {
-    filter: text("filter").replaceAll(/(?<=\d)x/g, "×"), // 256x768 is easier to type
+    filters: text("filter").replaceAll(/(?<=\d)x/g, "×").split(",").filter((f) => f !== ""), // 256x768 is easier to type
     targets: options["target"] === undefined ? targets : [targetOf(text("target"))],
     workers: text("workers").split(",").map((n) => count(n, "--workers", 8)),
-    peer: options["peer"] !== false,
+    peers: options["peer"] === false ? [] : options["peers"] === undefined ? peers : text("peers").split(",").map(peerOf),
     all: options["all"] === true,
     ms: 1000 * seconds(text("seconds")),
   };
+}
+
+function peerOf(given: string): Peer {
+  const peer = peers.find((p) => p.short.toLowerCase() === given.trim().toLowerCase() || p.name === given.trim());
+  if (!peer) throw new SinterError("usage", `there is no peer \`${given}\``, `peers: ${peers.map((p) => p.short).join(", ")}`);
+  return peer;
 }
 
 function targetOf(given: string): Target {

@@ -21,6 +21,6 @@ export const verbs: readonly VerbRow[] = [
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
-  { name: "bench", group: "measuring", summary: "measure operations and training steps", load: async () => (await import("./bench.ts")).benchVerb },
+  { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];

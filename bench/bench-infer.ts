@@ -1,0 +1,97 @@
+/**
+ * GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one (decode), each the likeliest so far. Through the
+ * real runtime and its `infer` module; random weights: the arithmetic does not depend on them.
+ */
+import { compileModel, planModule } from "../compiler/compile.ts";
+import { tensorBytes, type Target } from "../compiler/op.ts";
+import type { Model } from "../compiler/2-check/model.ts";
+import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
+import { createModel, type RunningModel } from "../runtime/model.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import type { Limits } from "./limits.ts";
+import { benchModel } from "./bench-models.ts";
+
+export const PROMPT = 128, DECODED = 64;
+/** Only when asked for: the module needs 1 GiB. */
+export const inferSize = "gpt2";
+export const phases = ["prefill", "decode"] as const;
+export type Phase = (typeof phases)[number];
+
+export interface InferRow {
+  readonly phase: Phase;
+  readonly size: string;
+  readonly target: Target;
+  readonly workers: number;
+  readonly tokensPerSecond: number;
+  readonly best: number;
+  /** Milliseconds of the prompt, or of one token: median. */
+  readonly ms: number;
+  /** Prefill: GFLOP/s. Decode: GB/s of parameters. */
+  readonly rate: number;
+  /** Of the multiply-add rate (prefill) or of the read bandwidth (decode) of as many workers. */
+  readonly ofLimit: number;
+  readonly runs: number;
+}
+
+export interface InferOptions {
+  readonly targets: readonly Target[];
+  readonly workers: readonly number[];
+  readonly limits: Limits;
+  readonly phases: readonly Phase[];
+  /** Milliseconds per measurement. */
+  readonly ms: number;
+}
+
+export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow> {
+  const source = benchModel(inferSize), bundle = await compileModel(source, { targets: o.targets, modules: ["infer"] }), bytes = bytesPerToken(source);
+  for (const target of o.targets) for (const workers of o.workers) {
+    joinPairs(target);
+    const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
+    try {
+      const times = await measure(model, o.ms), { flops } = model.entry("prefill");
+      for (const phase of o.phases) {
+        const sorted = times[phase].sort((a, b) => a - b), ms = sorted[sorted.length >> 1]!, tokens = phase === "prefill" ? PROMPT : 1;
+        const rate = (phase === "prefill" ? flops : bytes) / ms / 1e6, limit = phase === "prefill" ? o.limits.fma[target]![workers]! : o.limits.read[workers]!;
+        yield { phase, size: inferSize, target, workers, tokensPerSecond: (1000 * tokens) / ms, best: (1000 * tokens) / sorted[0]!, ms, rate, ofLimit: rate / limit, runs: sorted.length };
+      }
+    } finally {
+      await model.close();
+    }
+  }
+}
+
+/** Parameters that one token's run reads: all but the tables of which it takes a row. */
+export function bytesPerToken(model: Model): number {
+  const plan = planModule(model, "infer", { targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
+  const read = new Set(decode.sections.flatMap((s) => s.calls).filter((c) => c.node.op !== "embed").flatMap((c) => Object.values(c.node.ins).map((ref) => ref.value)));
+  return [...read].map((name) => decode.graph.values.get(name)!).filter((v) => v.storage === "parameter").reduce((sum, v) => sum + v.slices * tensorBytes(v.shape), 0);
+}
+
+/** Milliseconds of whole prompts and of single tokens, after one round that does not count. */
+async function measure(model: RunningModel, ms: number): Promise<Record<Phase, number[]>> {
+  const { vocab } = model.manifest.model.sizes, prompt = promptTokens(vocab), times: Record<Phase, number[]> = { prefill: [], decode: [] };
+  let until = Infinity;
+  for (let round = 0; round < 3 || performance.now() < until; round++) {
+    if (round === 1) until = performance.now() + ms;
+    let began = performance.now(), logits = await model.feed(prompt, 0);
+    if (round > 0) times.prefill.push(performance.now() - began);
+    if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
+    for (let i = 0; i < DECODED; i++) {
+      began = performance.now();
+      logits = await model.feed([likeliest(logits)], PROMPT + i);
+      if (round > 0) times.decode.push(performance.now() - began);
+    }
+  }
+  return times;
+}
+
+export function promptTokens(vocab: number): number[] {
+  const next = noise(5);
+  return Array.from({ length: PROMPT }, () => Math.floor((next() + 1) * 0.49999 * vocab));
+}
+
+export function likeliest(logits: Float32Array): number {
+  let at = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[at]!) at = i;
+  return at;
+}

@@ -1,0 +1,54 @@
+/** Which cases of which operations are timed: those of the op files that are large enough, and sizes that only a bench can bear. */
+import { shapeOf, type Attrs, type Case, type Op } from "../compiler/op.ts";
+import { ops, type OpName } from "../compiler/ops/index.ts";
+import { elements } from "../compiler/cli/measure/numbers.ts";
+
+export interface OpCase {
+  readonly name: OpName;
+  readonly op: Op;
+  readonly c: Case;
+  /** "matmul 256×768×3072 gelu": what a filter chooses from. */
+  readonly title: string;
+}
+
+const product = (M: number, K: number, N: number): Case => ({ d: { M, K, N } });
+const cubes = [32, 64, 128, 256, 512, 1024].map((n) => product(n, n, n));
+
+/** Speed over size; GPT-2's output layer, forward and backward in a block of 128 rows, and its products for one token. */
+const benchOnly: Partial<Record<OpName, readonly Case[]>> = {
+  matmul: [...cubes, product(128, 50257, 768), ...[[768, 2304], [768, 3072], [3072, 768]].map(([K, N]) => product(1, K!, N!))],
+  matmul_nt: [product(128, 768, 50257), product(256, 768, 50257), product(1, 768, 50257)],
+  matmul_tn: [product(50257, 128, 768)],
+};
+/** Smaller tensors are there for the tests. */
+const LEAST_ELEMENTS = 30_000;
+
+export const attrsOf = (op: Op, c: Case): Attrs => ({ ...op.attrs, ...c.attrs });
+const present = (op: Op, c: Case) => op.tensors.filter((t) => !t.optional || c.with?.includes(t.name));
+/** Elements of the largest tensor. */
+export const largest = ({ op, c }: OpCase): number => Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
+/** What must move at least: every tensor once, unless the op says otherwise. */
+export const bytesOf = ({ op, c }: OpCase): number =>
+  op.bytes?.(c.d, attrsOf(op, c)) ?? present(op, c).reduce((sum, t) => sum + 4 * elements(shapeOf(t, c.d)), 0);
+export const flopsOf = ({ op, c }: OpCase): number => op.flops(c.d, attrsOf(op, c));
+
+/** "256×768×3072 bias gelu": dimensions in the signature's order, then what else makes this case. */
+export function sizesOf({ op, c }: Pick<OpCase, "op" | "c">): string {
+  const special = Object.entries(c.attrs ?? {}).filter(([key, value]) => value !== op.attrs?.[key]);
+  const attributes = special.map(([key, value]) => (typeof value === "string" ? value : `${key}=${value}`));
+  return [Object.values(c.d).join("×"), ...attributes, ...(c.with ?? [])].join(" ");
+}
+
+/** `all`: small cases too; they are the tests', and time mostly the call. */
+export const opCases = (all: boolean): OpCase[] =>
+  (Object.entries(ops) as [OpName, Op][]).flatMap(([name, op]) =>
+    [...op.cases.filter((c) => all || largest({ name, op, c, title: "" }) >= LEAST_ELEMENTS), ...(benchOnly[name] ?? [])]
+      .map((c) => ({ name, op, c, title: `${name} ${sizesOf({ op, c })}` })));
+
+const forms: Partial<Record<OpName, string>> = { matmul: "", matmul_nt: "nt:", matmul_tn: "tn:" };
+
+/** "nt:256x768x3072" where the case is a product alone, which other libraries have too. */
+export function productOf({ name, c }: OpCase): string | undefined {
+  const form = forms[name], { M, K, N } = c.d;
+  return form === undefined || c.with?.length || Object.keys(c.attrs ?? {}).length ? undefined : `${form}${M}x${K}x${N}`;
+}
