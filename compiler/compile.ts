@@ -41,6 +41,8 @@ export interface CompileOptions {
   readonly verify?: boolean;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
+  /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
+  readonly profile?: boolean;
 }
 
 export interface ModulePlan {
@@ -98,7 +100,7 @@ export function planModule(model: Model, name: ModuleName, options: CompileOptio
     });
   });
   const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target))] as const));
-  const placement = placeModule(programs);
+  const placement = placeModule(programs, options.profile);
   for (const [target, list] of programs) options.dump?.(`${name}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
   for (const [entry, { placed }] of placement.arenas) options.dump?.(`${name}/${entry}/arena.txt`, printArena(placed));
   return { name, programs, placement, fusions };

@@ -14,6 +14,7 @@ import { SinterError } from "./errors.ts";
 import { callingThread, type Host, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
 import { threadsSupported } from "./probe.ts";
+import { readProfile, type SiteTimes } from "./profile.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 
 /** B sequences of T tokens, flattened. A target of −1 is not counted. */
@@ -47,6 +48,8 @@ export interface RunningModel {
   tokenLosses(): Float32Array;
   /** Runs tokens at positions start …; keys and values of earlier positions are in the cache. Logits [vocab] after the last one: a copy. */
   feed(tokens: readonly number[], start: number): Promise<Float32Array>;
+  /** A module compiled to be profiled: times since the start or the last `clear`, per site and worker. Undefined: it was not. */
+  profile(clear?: "clear"): readonly SiteTimes[] | undefined;
   close(): Promise<void>;
 }
 
@@ -72,7 +75,8 @@ export async function createModel(bundle: Bundle, name: ModuleName, options: Mod
   const plan = { module: chosen.module, memory, manifest: module, control: manifest.control, workers };
   new Int32Array(memory.buffer)[manifest.control.workers / 4] = workers;
   const pool = shared ? await options.host.startPool(plan) : callingThread(chosen.module, memory);
-  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, memory, tensors, pool) };
+  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, memory, tensors, pool),
+    profile: (clear) => readProfile(module, memory, workers, clear !== undefined) };
 }
 
 function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {

@@ -32,3 +32,10 @@ export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.
 /** Parameters after the addresses. */
 export const needsAccumulate = (s: KernelSpec): boolean => (s.op.accumulates?.length ?? 0) > 0;
 export const needsScratch = (s: KernelSpec): boolean => scratchOf(s) > 0;
+
+/** matmul_768x128x512_bias_gelu: the op, its sizes, what was fused into it. */
+export function kernelName({ opName, d, attrs, op, tensors }: KernelSpec): string {
+  const extras = op.tensors.filter((t) => t.optional && tensors.includes(t.name)).map((t) => t.name);
+  const words = Object.entries(attrs).flatMap(([k, v]) => (typeof v === "string" && v !== op.attrs?.[k] ? [v] : []));
+  return [opName, Object.values(d).join("x"), ...extras, ...words].join("_");
+}

@@ -33,17 +33,29 @@ export interface Placement {
   readonly activations: ReadonlyMap<string, ReadonlyMap<string, number>>;
   readonly arenas: ReadonlyMap<string, { readonly placed: readonly Placed[]; readonly lifetimes: Lifetimes }>;
   readonly scratch: { readonly offset: number; readonly bytesPerWorker: number };
+  readonly profile?: ProfilePlace;
   readonly regions: readonly Region[];
   readonly bytes: number;
   readonly pages: number;
 }
+
+/** Where a profiled module keeps its times: per worker, per site (= call in an entry's text), PROFILE_SITE_BYTES. */
+export interface ProfilePlace {
+  readonly offset: number;
+  readonly bytesPerWorker: number;
+  /** Of each entry: number of its first site. */
+  readonly firstSites: readonly number[];
+}
+
+/** f64: milliseconds in the kernel, milliseconds at the barrier after it, calls. */
+export const PROFILE_SITE_BYTES = 24;
 
 const persistentOrder: readonly Exclude<Storage, "activation">[] = ["input", "output", "parameter", "gradient", "moment1", "moment2", "cache"];
 /** Inputs that are fields of the control block. */
 const inControl: Readonly<Record<string, number>> = { place: control.start, hyper: control.hyper };
 
 /** `programs`: every entry of the module, for every target (offsets are the same for all targets). */
-export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>): Placement {
+export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, profile = false): Placement {
   const all = [...programs.values()].flat(), one = [...programs.values()][0]!;
   const persistent = new Map<string, Place>(), regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
   let top = CONTROL_BYTES;
@@ -71,8 +83,20 @@ export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>): 
   }));
   const arena = Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed)));
   regions.push({ name: "activations", bytes: arena });
-  const bytes = top + arena;
-  return { persistent, activations, arenas, scratch, regions, bytes, pages: Math.ceil(bytes / PAGE_BYTES) };
+  top += arena;
+  const times = profile ? placeProfile(one, top) : undefined;
+  if (times) {
+    regions.push({ name: `profile (${MAX_WORKERS} workers)`, bytes: times.bytesPerWorker * MAX_WORKERS });
+    top += times.bytesPerWorker * MAX_WORKERS;
+  }
+  return { persistent, activations, arenas, scratch, ...(times && { profile: times }), regions, bytes: top, pages: Math.ceil(top / PAGE_BYTES) };
+}
+
+function placeProfile(programs: readonly Program[], offset: number): ProfilePlace {
+  const calls = programs.map((p) => p.sections.reduce((n, s) => n + s.calls.length, 0));
+  const firstSites = calls.map((_, i) => calls.slice(0, i).reduce((a, b) => a + b, 0));
+  const sites = calls.reduce((a, b) => a + b, 0);
+  return { offset, bytesPerWorker: alignUp(sites * PROFILE_SITE_BYTES), firstSites };
 }
 
 const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {

@@ -10,12 +10,13 @@
 import type { Model } from "../2-check/model.ts";
 import { control, hyper, MAX_WORKERS } from "../control.ts";
 import { rowFloats, type Target } from "../op.ts";
-import { programFlops } from "../6-tile/program.ts";
+import { kernelName } from "../6-tile/kernel-spec.ts";
+import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
 import type { Place, Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
-import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type TensorPlace, type WasmFile } from "./manifest.ts";
+import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
 import { report } from "./report.ts";
 import { COMPILER_VERSION } from "../version.ts";
 
@@ -66,8 +67,14 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
       };
     }),
     wasm,
+    ...(placement.profile && { profile: { offset: placement.profile.offset, bytesPerWorker: placement.profile.bytesPerWorker, sites: profileSites(programs) } }),
   };
 }
+
+const profileSites = (programs: readonly Program[]): ProfileSite[] =>
+  programs.flatMap((p) => p.sections.flatMap((s) => s.calls.map((call) => ({
+    entry: p.graph.entry, section: s.name, kernel: kernelName(call.spec), times: s.times, flops: callFlops(call), bytes: callBytes(call),
+  }))));
 
 function tensorPlace({ value, offset, stride }: Place): TensorPlace {
   const layered = value.layered === true;

@@ -54,6 +54,24 @@ export interface WasmFile {
   readonly memoryFlagOffset: number;
 }
 
+/** One call in an entry's text; a layer's stands there once. */
+export interface ProfileSite {
+  readonly entry: string;
+  readonly section: string;
+  readonly kernel: string;
+  /** Calls per run of the entry; arithmetic and least bytes of one call. */
+  readonly times: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+export interface ProfileManifest {
+  readonly offset: number;
+  readonly bytesPerWorker: number;
+  /** Per site three f64: milliseconds in the kernel, milliseconds at the barrier after it, calls. */
+  readonly sites: readonly ProfileSite[];
+}
+
 export interface ModuleManifest {
   readonly memoryBytes: number;
   readonly memoryPages: number;
@@ -61,6 +79,8 @@ export interface ModuleManifest {
   readonly tensors: readonly TensorPlace[];
   readonly entries: readonly EntryPlace[];
   readonly wasm: Partial<Record<Target, WasmFile>>;
+  /** Only in a module compiled to be profiled. */
+  readonly profile?: ProfileManifest;
 }
 
 export interface Manifest {

@@ -1,0 +1,50 @@
+/**
+ * A profiled module times itself: after every kernel and every barrier a worker reads the host's clock and adds the difference to
+ * its own corner of memory. No other worker writes there, so nothing is shared and nothing waits.
+ */
+import { PROFILE_SITE_BYTES, type ProfilePlace } from "../7-place/place.ts";
+import type { Writer } from "../writer.ts";
+
+/** Counts the calls of one entry's text; writes nothing when the module is not profiled. */
+export class Stopwatch {
+  #site: number;
+  readonly #on: boolean;
+
+  constructor(place: { readonly firstSite: number } | undefined) {
+    this.#on = place !== undefined;
+    this.#site = (place?.firstSite ?? 0) - 1;
+  }
+
+  start(w: Writer): void {
+    if (this.#on) w.line("let clock = now();");
+  }
+  /** After a kernel. */
+  called(w: Writer): void {
+    this.#site++;
+    if (this.#on) w.line(`clock = called(${this.#site}, worker, clock);`);
+  }
+  /** After a barrier: the wait belongs to the kernel before it. */
+  waited(w: Writer): void {
+    if (this.#on && this.#site >= 0) w.line(`clock = waited(${this.#site}, worker, clock);`);
+  }
+}
+
+export function profileFunctions(place: ProfilePlace | undefined): string[] {
+  if (!place) return [];
+  return [`// @ts-ignore: decorator
+@external("env", "now") declare function now(): f64;
+
+/** Adds the milliseconds since \`clock\` at this site; gives the time. */
+function called(site: i32, worker: i32, clock: f64): f64 {
+  const at = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
+  store<f64>(at, load<f64>(at) + time - clock);
+  store<f64>(at, load<f64>(at, 16) + 1, 16);
+  return time;
+}
+function waited(site: i32, worker: i32, clock: f64): f64 {
+  const at = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
+  store<f64>(at, load<f64>(at, 8) + time - clock, 8);
+  return time;
+}
+`];
+}
