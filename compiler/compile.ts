@@ -17,6 +17,7 @@ import { differentiate, saveForBackward } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
 import { blockHead } from "./5-fuse/blocks.ts";
 import { settleCarries } from "./5-fuse/carries.ts";
+import { splitFewRows } from "./5-fuse/split.ts";
 import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
 import { printArena } from "./7-place/arena.ts";
@@ -41,6 +42,8 @@ export interface CompileOptions {
   readonly verify?: boolean;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
+  /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
+  readonly splitBytes?: number;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }
@@ -77,6 +80,7 @@ function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEv
   const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
   const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
   const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
+  const splitting: readonly Pass<Graph>[] = [{ name: "split", why: "after fusion: the second half takes over what was fused into the product", run: (g) => splitFewRows(g, options.splitBytes) }];
   const isTrain = job.entry === "train";
   return [
     ...(isTrain ? training : []),
@@ -84,6 +88,7 @@ function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEv
     ...(isTrain ? saving : []),
     { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: (g) => blockHead(g, options.logitBytes) },
     ...(isTrain ? update : []),
+    ...(isTrain ? [] : splitting),
     { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
   ];
 }

@@ -13,6 +13,8 @@ export const control = {
   /** Job number: the host raises it to start an entry; workers wait on it. Then which entry (index in the manifest). i32. */
   job: 256,
   entry: 260,
+  /** Workers that have finished the job (i32). The last one sets it back to 0 and tells the host. */
+  done: 264,
   /** Gradients of this micro-batch are added to those that are there (i32 0/1); and an update follows (i32 0/1). */
   accumulate: 320,
   update: 324,

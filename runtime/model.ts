@@ -46,7 +46,7 @@ export interface RunningModel {
   evaluate(batch: Batch): Promise<{ readonly sum: number; readonly count: number }>;
   /** Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T]. A view. */
   tokenLosses(): Float32Array;
-  /** Runs tokens at positions start …; keys and values of earlier positions are in the cache. Logits [vocab] after the last one: a copy. */
+  /** Runs tokens at positions start …; keys and values of earlier positions are in the cache. Logits [vocab] after the last one: the next call overwrites them. */
   feed(tokens: readonly number[], start: number): Promise<Float32Array>;
   /** A module compiled to be profiled: times since the start or the last `clear`, per site and worker. Undefined: it was not. */
   profile(clear?: "clear"): readonly SiteTimes[] | undefined;
@@ -134,6 +134,7 @@ function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Me
     const [sum, count] = tensor("loss").padded();
     return { sum: sum!, count: count! };
   };
+  const logits = new Float32Array(sizes.vocab); // one for all calls: a new one each time costs page faults for hundreds of KiB
   const chunk = module.entries.find((e) => e.name === "prefill")?.context ?? 1;
   const feed: RunningModel["feed"] = async (tokens, start) => {
     if (tokens.length === 0 || start + tokens.length > sizes.context)
@@ -146,7 +147,8 @@ function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Me
       await pool.run(entry(rows === 1 ? "decode" : "prefill"));
       at += rows;
     }
-    return (tensor("logits").padded() as Float32Array).slice(0, sizes.vocab);
+    logits.set((tensor("logits").padded() as Float32Array).subarray(0, sizes.vocab));
+    return logits;
   };
   const tokenLosses = (): Float32Array => tensor("token_losses").padded() as Float32Array;
   return { entry, trainStep, evaluate, feed, tokenLosses, close: () => pool.close() };

@@ -59,6 +59,7 @@ export function fakeModel(seed = 1, options: { readonly nanAt?: number } = {}): 
     },
     tokenLosses: () => new Float32Array(16),
     feed: async (tokens) => Float32Array.from({ length: 16 }, (_, i) => (i === (tokens.at(-1)! + 1) % 16 ? 9 : 0)),
+    profile: () => undefined,
     close: async () => {},
   };
 }

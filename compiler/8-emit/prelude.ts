@@ -6,8 +6,8 @@ import type { Target } from "../op.ts";
 import { control, SPILL_BYTES } from "../control.ts";
 import { vectorMath } from "./vector-math.ts";
 
-/** Spins before sleeping: about 50 µs, longer than the usual skew between two workers. */
-const SPINS = 20_000;
+/** Spins before sleeping, some 200 µs: a worker that sleeps is waked too late for the next kernel (bench/EXPERIMENTS.md). */
+const SPINS = 400_000;
 
 export function prelude(target: Target): string {
   const fma = target !== "simd";

@@ -36,13 +36,13 @@ export function profileFunctions(place: ProfilePlace | undefined): string[] {
 
 /** Adds the milliseconds since \`clock\` at this site; gives the time. */
 function called(site: i32, worker: i32, clock: f64): f64 {
-  const at = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
+  const at: usize = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
   store<f64>(at, load<f64>(at) + time - clock);
   store<f64>(at, load<f64>(at, 16) + 1, 16);
   return time;
 }
 function waited(site: i32, worker: i32, clock: f64): f64 {
-  const at = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
+  const at: usize = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
   store<f64>(at, load<f64>(at, 8) + time - clock, 8);
   return time;
 }

@@ -15,6 +15,7 @@ import { grad_norm, grad_norm_total } from "./grad-norm.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
 import { loss_sum } from "./loss_sum.ts";
 import { matmul } from "./matmul.ts";
+import { matmul_split, matmul_sum } from "./matmul_split.ts";
 import { matmul_nt } from "./matmul_nt.ts";
 import { matmul_tn } from "./matmul_tn.ts";
 import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
@@ -39,6 +40,7 @@ export const ops = {
   matmul,
   matmul_nt,
   matmul_tn,
+  matmul_split, matmul_sum,
   rmsnorm, rmsnorm_dx, rmsnorm_dw,
   rope, rope_table,
   take_row,

@@ -47,7 +47,7 @@ function barrier(): void {
     atomic.add<i32>(128, 1);
     atomic.notify(128, -1);
   } else {
-    for (let spin = 0; spin < 20000; spin++) if (atomic.load<i32>(128) != round) return;
+    for (let spin = 0; spin < 400000; spin++) if (atomic.load<i32>(128) != round) return;
     while (atomic.load<i32>(128) == round) {
       if (atomic.load<i32>(192) != 0) unreachable();
       atomic.wait<i32>(128, round, 100_000_000); // ns: looks at `abort` ten times a second
@@ -967,37 +967,19 @@ function tile_2x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
   v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** sums[1,8] = a[1] · b[8]ᵀ, rows 64 bytes long, padding (zeros) included */
-function dot_products_1x8_row64(a: usize, b: usize, sums: usize, spill: usize): void {
-  let s0_0 = ZERO, t0_0 = ZERO, s0_1 = ZERO, t0_1 = ZERO, s0_2 = ZERO, t0_2 = ZERO, s0_3 = ZERO, t0_3 = ZERO, s0_4 = ZERO, t0_4 = ZERO, s0_5 = ZERO, t0_5 = ZERO, s0_6 = ZERO, t0_6 = ZERO, s0_7 = ZERO, t0_7 = ZERO;
-  for (const end = a + 64; a < end; a += 32) {
-    const a0 = v128.load(a, 0), e0 = v128.load(a, 16);
-    const b0 = v128.load(b, 0), f0 = v128.load(b, 16);
-    s0_0 = madd(a0, b0, s0_0); t0_0 = madd(e0, f0, t0_0);
-    const b1 = v128.load(b, 64), f1 = v128.load(b, 80);
-    s0_1 = madd(a0, b1, s0_1); t0_1 = madd(e0, f1, t0_1);
-    const b2 = v128.load(b, 128), f2 = v128.load(b, 144);
-    s0_2 = madd(a0, b2, s0_2); t0_2 = madd(e0, f2, t0_2);
-    const b3 = v128.load(b, 192), f3 = v128.load(b, 208);
-    s0_3 = madd(a0, b3, s0_3); t0_3 = madd(e0, f3, t0_3);
-    const b4 = v128.load(b, 256), f4 = v128.load(b, 272);
-    s0_4 = madd(a0, b4, s0_4); t0_4 = madd(e0, f4, t0_4);
-    const b5 = v128.load(b, 320), f5 = v128.load(b, 336);
-    s0_5 = madd(a0, b5, s0_5); t0_5 = madd(e0, f5, t0_5);
-    const b6 = v128.load(b, 384), f6 = v128.load(b, 400);
-    s0_6 = madd(a0, b6, s0_6); t0_6 = madd(e0, f6, t0_6);
-    const b7 = v128.load(b, 448), f7 = v128.load(b, 464);
-    s0_7 = madd(a0, b7, s0_7); t0_7 = madd(e0, f7, t0_7);
-    b += 32;
+/** sums[1,rows] = a[1] · b[rows]ᵀ, rows 64 bytes long, padding (zeros) included */
+function dot_products_1_row64(a: usize, b: usize, sums: usize, rows: i32, spill: usize): void {
+  for (const last = sums + <usize>rows * 4; sums < last; sums += 4) {
+    let s0_0 = ZERO, t0_0 = ZERO, s0_1 = ZERO, t0_1 = ZERO;
+    for (let from = a, end = a + 64; from < end; from += 64) {
+      const b0 = v128.load(b, 0), f0 = v128.load(b, 16);
+      s0_0 = madd(v128.load(from, 0), b0, s0_0); t0_0 = madd(v128.load(from, 16), f0, t0_0);
+      const b1 = v128.load(b, 32), f1 = v128.load(b, 48);
+      s0_1 = madd(v128.load(from, 32), b1, s0_1); t0_1 = madd(v128.load(from, 48), f1, t0_1);
+      b += 64;
+    }
+    store<f32>(sums, sum8(f32x4.add(s0_0, s0_1), f32x4.add(t0_0, t0_1), spill + 0), 0);
   }
-  store<f32>(sums, sum8(s0_0, t0_0, spill + 0), 0);
-  store<f32>(sums, sum8(s0_1, t0_1, spill + 32), 4);
-  store<f32>(sums, sum8(s0_2, t0_2, spill + 64), 8);
-  store<f32>(sums, sum8(s0_3, t0_3, spill + 96), 12);
-  store<f32>(sums, sum8(s0_4, t0_4, spill + 128), 16);
-  store<f32>(sums, sum8(s0_5, t0_5, spill + 160), 20);
-  store<f32>(sums, sum8(s0_6, t0_6, spill + 192), 24);
-  store<f32>(sums, sum8(s0_7, t0_7, spill + 224), 28);
 }
 
 /** tile[rows,16] -> out: out = v */
@@ -1016,7 +998,7 @@ function epilogue_16_none(tile: usize, rows: usize, out: usize, outBytes: usize)
 }
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8_row192(a: usize, b: usize, sums: usize, bytes: usize): void {
+function row_stream_1x8x16_row192(a: usize, b: usize, sums: usize, bytes: usize): void {
   const a0_0 = v128.load32_splat(a, 0);
   const a0_1 = v128.load32_splat(a, 4);
   const a0_2 = v128.load32_splat(a, 8);
@@ -1132,7 +1114,7 @@ function attention_copy_rows_8_f64_t32(from: usize, to: usize, rows: i32): void 
 }
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8_row64(a: usize, b: usize, sums: usize, bytes: usize): void {
+function row_stream_1x8x16_row64(a: usize, b: usize, sums: usize, bytes: usize): void {
   const a0_0 = v128.load32_splat(a, 0);
   const a0_1 = v128.load32_splat(a, 4);
   const a0_2 = v128.load32_splat(a, 8);
@@ -1187,7 +1169,7 @@ function epilogue_16_none_bias_add(tile: usize, rows: usize, out: usize, outByte
 }
 
 /** sums[1] += a[1,8] · b[8] over `bytes` of columns */
-function row_stream_1x8_row128(a: usize, b: usize, sums: usize, bytes: usize): void {
+function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize): void {
   const a0_0 = v128.load32_splat(a, 0);
   const a0_1 = v128.load32_splat(a, 4);
   const a0_2 = v128.load32_splat(a, 8);
@@ -1897,9 +1879,8 @@ function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, wor
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   for (let group = first; group < last; group++) {
-    const rows = b + <usize>group * 1024, place = <usize>group * 64;
-    dot_products_1x8_row64(a, rows + 0, scratch + 0, spill);
-    dot_products_1x8_row64(a, rows + 512, scratch + 32, spill);
+    const place = <usize>group * 64;
+    dot_products_1_row64(a, b + <usize>group * 1024, scratch, 16, spill);
     epilogue_16_none(scratch, 1, out + place, 128);
   }
 }
@@ -1944,7 +1925,7 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8_row192(a + k * 4, b + k * 192 + from, scratch, bytes);
+    row_stream_1x8x16_row192(a + k * 4, b + k * 192 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias(scratch + group, 1, out + from + group, 192, bias + from + group);
@@ -2040,7 +2021,7 @@ function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
+    row_stream_1x8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias_add(scratch + group, 1, out + from + group, 64, bias + from + group, add + from + group);
@@ -2057,7 +2038,7 @@ function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
   for (let k: usize = 0; k < 16; k += 8) {
-    row_stream_1x8_row128(a + k * 4, b + k * 128 + from, scratch, bytes);
+    row_stream_1x8x16_row128(a + k * 4, b + k * 128 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_relu2_bias(scratch + group, 1, out + from + group, 128, bias + from + group);
@@ -2074,7 +2055,7 @@ function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
   for (let k: usize = 0; k < 32; k += 8) {
-    row_stream_1x8_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
+    row_stream_1x8x16_row64(a + k * 4, b + k * 64 + from, scratch, bytes);
   }
   for (let group: usize = 0; group < bytes; group += 64) {
     epilogue_16_none_bias_add(scratch + group, 1, out + from + group, 64, bias + from + group, add + from + group);

@@ -1,6 +1,6 @@
 /**
  * A pool of worker threads on one shared memory. The host raises `control.job`; every worker runs the same entry, with barriers
- * inside the module; each reports by message, so that the host's event loop goes on. When one dies or traps, `control.abort`
+ * inside the module; the last to finish reports by message, so that the host's event loop goes on. When one dies or traps, `control.abort`
  * makes the others leave their barrier by a trap, and the run is rejected: no run stays open.
  */
 import { Worker } from "node:worker_threads";
@@ -15,6 +15,7 @@ export interface WorkerPlan {
   /** Export names, by the index in `control.entry`; any other index ends the thread. */
   readonly entries: readonly (string | undefined)[];
   readonly worker: number;
+  readonly workers: number;
   /** `control.job` when the thread was made. */
   readonly job: number;
 }
@@ -26,6 +27,7 @@ const PATIENCE_MS = 1000; // for threads to end by themselves, before they are e
 
 interface Round {
   readonly what: string;
+  /** Reports that are still to come: one of each worker at the start, one for all of them from an entry. */
   waiting: number;
   resolve(): void;
   reject(error: SinterError): void;
@@ -51,7 +53,7 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
     open?.reject(failure);
   };
   const start = (worker: number): Worker => {
-    const workerData: WorkerPlan = { module: plan.module, memory, control, entries, worker, job: Atomics.load(i32, control.job / 4) };
+    const workerData: WorkerPlan = { module: plan.module, memory, control, entries, worker, workers, job: Atomics.load(i32, control.job / 4) };
     const thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData, name: `sinter worker ${worker}`, execArgv: [] });
     thread.on("message", (report: WorkerReport) => {
       if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
@@ -74,7 +76,7 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
     if (round) return new SinterError("bug", `"${what}" was asked while "${round.what}" runs`);
     return undefined;
   };
-  const newRound = (what: string): Promise<void> => new Promise((resolve, reject) => (round = { what, waiting: workers, resolve, reject }));
+  const newRound = (what: string, waiting: number): Promise<void> => new Promise((resolve, reject) => (round = { what, waiting, resolve, reject }));
   const raise = (entry: number): void => {
     Atomics.store(i32, control.entry / 4, entry);
     Atomics.add(i32, control.job / 4, 1);
@@ -82,7 +84,7 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
   };
 
   Atomics.store(i32, control.workers / 4, workers);
-  const ready = newRound("start");
+  const ready = newRound("start", workers);
   const threads: readonly Worker[] = Array.from({ length: workers }, (_, worker) => start(worker));
   await ready;
   return {
@@ -90,7 +92,7 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
     run(entry: EntryPlace) {
       const error = refusal(entry.name);
       if (error) return Promise.reject(error);
-      const finished = newRound(entry.name);
+      const finished = newRound(entry.name, 1);
       for (const thread of threads) thread.ref();
       raise(entry.index);
       return finished;

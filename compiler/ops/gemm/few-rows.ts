@@ -3,7 +3,7 @@
  * A task is a group of 16 columns of out.
  *
  *   nn:  several rows of b per pass over the worker's columns of out, which wait in scratch
- *   nt:  dot products with several rows of b at once; the lanes are summed at the end, by way of `spill`
+ *   nt:  dot products with one row of b after the other; the lanes are summed at the end, by way of `spill`
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of blocks.ts.
  */
@@ -49,8 +49,8 @@ function emitRowStreams(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }
 }
 
 /** `vectors` = columns of the register tile, in vectors. A single row's splats stay in registers; those of several are loaded again. */
-function rowStream(w: Writer, M: number, rows: number, bRow: number, aRow: number, vectors: number): string {
-  const name = `row_stream_${M}x${rows}_row${bRow}${M > 1 ? `_row${aRow}` : ""}`, columns = count(vectors);
+export function rowStream(w: Writer, M: number, rows: number, bRow: number, aRow: number, vectors: number): string {
+  const name = `row_stream_${M}x${rows}x${4 * vectors}_row${bRow}${M > 1 ? `_row${aRow}` : ""}`, columns = count(vectors);
   const splat = (m: number, r: number): string => `const a${m}_${r} = v128.load32_splat(a, ${m * aRow + 4 * r});`;
   return w.helper(name, (h) => {
     h.line(`/** sums[${M}] += a[${M},${rows}] · b[${rows}] over \`bytes\` of columns */`);
@@ -70,42 +70,36 @@ function rowStream(w: Writer, M: number, rows: number, bRow: number, aRow: numbe
 }
 
 function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }: Sizes, k: Kernel<MatmulTensor>): void {
-  const RN = M <= 2 ? STREAMS : STREAMS / 2, bRow = rowBytes(K), outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP;
-  const dots = (rows: number, from: number): string => `${dotProducts(w, M, rows, bRow)}(${at.a}, rows + ${from * bRow}, scratch + ${from * 4}, spill);`;
-  const all = (rows: number): void => {
-    for (let from = 0; from < rows; from += RN) w.line(dots(Math.min(RN, rows - from), from));
-  };
+  const bRow = rowBytes(K), outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP, dots = dotProducts(w, M, bRow);
   w.block(`for (let group = first; group < last; group++)`, () => {
-    w.line(`const rows = ${at.b} + <usize>group * ${GROUP * bRow}, place = <usize>group * ${GROUP * 4};`);
-    if (valid === GROUP) all(GROUP);
-    else {
-      if (groups > 1) w.block(`if (group < ${groups - 1})`, () => all(GROUP));
-      w.block(groups > 1 ? "else" : "", () => {
-        w.line(`memory.fill(scratch, 0, ${M * GROUP * 4});`);
-        all(valid);
-      });
-    }
+    w.line(`const place = <usize>group * ${GROUP * 4};`);
+    if (valid < GROUP) w.line(`if (group == ${groups - 1}) memory.fill(scratch, 0, ${M * GROUP * 4});`);
+    w.line(`${dots}(${at.a}, ${at.b} + <usize>group * ${GROUP * bRow}, scratch, ${valid < GROUP ? `group == ${groups - 1} ? ${valid} : ${GROUP}` : GROUP}, spill);`);
     const tensors = epilogueTensors(k).map((t) => `${at[t]} + place`);
     w.line(`${epilogueFunction(w, k, GROUP)}(${["scratch", M, `${at.out} + place`, outRow, ...tensors].join(", ")});`);
   });
 }
 
-/** Sums of several rows of a with several rows of b at once: M · rows pairs of registers. */
-function dotProducts(w: Writer, M: number, RN: number, bRow: number): string {
-  const name = `dot_products_${M}x${RN}_row${bRow}`, pairs = count(M).flatMap((m) => count(RN).map((n) => `${m}_${n}`));
+/** One row of b after the other, as memory has them: prefetchers follow one long stream best. Two pairs of sums per row of a hide the latency. */
+function dotProducts(w: Writer, M: number, bRow: number): string {
+  const name = `dot_products_${M}_row${bRow}`, chains = count(2), halves = [0, 16];
   return w.helper(name, (h) => {
-    h.line(`/** sums[${M},${RN}] = a[${M}] · b[${RN}]ᵀ, rows ${bRow} bytes long, padding (zeros) included */`);
-    h.block(`function ${name}(a: usize, b: usize, sums: usize, spill: usize): void`, () => {
-      h.line(`let ${pairs.map((p) => `s${p} = ZERO, t${p} = ZERO`).join(", ")};`);
-      h.block(`for (const end = a + ${bRow}; a < end; a += 32)`, () => {
-        for (const m of count(M)) h.line(`const a${m} = v128.load(a, ${m * bRow}), e${m} = v128.load(a, ${m * bRow + 16});`);
-        for (const n of count(RN)) {
-          h.line(`const b${n} = v128.load(b, ${n * bRow}), f${n} = v128.load(b, ${n * bRow + 16});`);
-          for (const m of count(M)) h.line(`s${m}_${n} = madd(a${m}, b${n}, s${m}_${n}); t${m}_${n} = madd(e${m}, f${n}, t${m}_${n});`);
-        }
-        h.line("b += 32;");
+    h.line(`/** sums[${M},rows] = a[${M}] · b[rows]ᵀ, rows ${bRow} bytes long, padding (zeros) included */`);
+    h.block(`function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize): void`, () => {
+      h.block(`for (const last = sums + <usize>rows * 4; sums < last; sums += 4)`, () => {
+        h.line(`let ${count(M).flatMap((m) => chains.flatMap((c) => [`s${m}_${c} = ZERO`, `t${m}_${c} = ZERO`])).join(", ")};`);
+        h.block(`for (let from = a, end = a + ${bRow}; from < end; from += 64)`, () => {
+          for (const c of chains) {
+            h.line(`const ${halves.map((half) => `${half ? "f" : "b"}${c} = v128.load(b, ${32 * c + half})`).join(", ")};`);
+            for (const m of count(M)) {
+              const x = (half: number): string => `v128.load(from, ${m * bRow + 32 * c + half})`;
+              h.line(`s${m}_${c} = madd(${x(0)}, b${c}, s${m}_${c}); t${m}_${c} = madd(${x(16)}, f${c}, t${m}_${c});`);
+            }
+          }
+          h.line("b += 64;");
+        });
+        for (const m of count(M)) h.line(`store<f32>(sums, sum8(f32x4.add(s${m}_0, s${m}_1), f32x4.add(t${m}_0, t${m}_1), spill + ${32 * m}), ${m * GROUP * 4});`);
       });
-      for (const m of count(M)) for (const n of count(RN)) h.line(`store<f32>(sums, sum8(s${m}_${n}, t${m}_${n}, spill + ${32 * n}), ${m * GROUP * 4 + 4 * n});`);
     });
   });
 }
