@@ -105,10 +105,10 @@ export const defineOp = <const S extends string>(signature: S, body: Body<Names<
   ({ signature, tensors: parseSignature(signature), ...body }) as unknown as Op;
 
 function parseSignature(signature: string): TensorSlot[] {
-  const [ins, outs] = signature.split(" -> ");
+  const [ins, outs] = signature.split(/ ?-> /); // an op may have no inputs
   if (outs === undefined) throw new Error(`signature without "->": ${signature}`);
   const slots = (text: string, output: boolean): TensorSlot[] =>
-    text.split(" ").map((term) => {
+    text.split(" ").filter(Boolean).map((term) => {
       const m = /^(\w+)\[([\w,]+)\](\?)?(?::(f32|i32))?$/.exec(term);
       if (!m) throw new Error(`signature term "${term}" in "${signature}"`);
       return { name: m[1]!, letters: m[2]!.split(","), optional: m[3] === "?", dtype: (m[4] ?? "f32") as DType, output };

@@ -14,16 +14,29 @@ interface Config {
   readonly kv: number;
   readonly D: number;
   readonly causal?: boolean;
+  /** Positions that a query sees: a constant of the kernel, or what a tensor says. */
+  readonly window?: number;
+  readonly byTensor?: boolean;
 }
 
 const config = (batch: number, T: number, heads: number, kv: number, D: number, causal = true): Config => ({ batch, T, heads, kv, D, causal });
-const show = ({ batch, T, heads, kv, D, causal }: Config): string => `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${causal === false ? ", not causal" : ""}`;
-const caseOf = ({ batch, T, heads, kv, D, causal = true }: Config, lse = true): Case => ({
-  d: { R: batch * T, Q: (heads + 2 * kv) * D, O: heads * D, H: heads }, attrs: { heads, kv_heads: kv, head_dim: D, context: T, causal }, ...(lse && { with: ["lse"] }),
-});
-const cachedCase = (rows: number, positions: number, { heads, kv, D }: Config): Case => {
+const windowed = (window: number, cfg: Config, byTensor = false): Config => ({ ...cfg, window, byTensor });
+const show = ({ batch, T, heads, kv, D, causal, window, byTensor }: Config): string => `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${causal === false ? ", not causal" : ""}${window ? `, window ${window}${byTensor ? " by tensor" : ""}` : ""}`;
+/** By tensor, the constant is only a stand-in. */
+const windowAttr = ({ window = 0, byTensor }: Config): { window: number } => ({ window: byTensor ? 1 : window });
+const caseOf = (cfg: Config, lse = true): Case => {
+  const { batch, T, heads, kv, D, causal = true, byTensor } = cfg;
+  return {
+    d: { R: batch * T, Q: (heads + 2 * kv) * D, O: heads * D, H: heads, Z: 1 }, attrs: { heads, kv_heads: kv, head_dim: D, context: T, causal, ...windowAttr(cfg) },
+    with: [...(lse ? ["lse"] : []), ...(byTensor ? ["window"] : [])],
+  };
+};
+/** With the window's tensor, where the case has one. */
+const withWindow = ({ window, byTensor }: Config, inputs: Tensors): Tensors => (byTensor ? { ...inputs, window: Float64Array.of(window!) } : inputs);
+const cachedCase = (rows: number, positions: number, cfg: Config): Case => {
+  const { heads, kv, D } = cfg;
   const shapes = cacheShapes(positions, kv, D), [G, N, , L] = shapes.keys as number[], [, M, X] = shapes.values as number[];
-  return { d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, M: M!, X: X!, P: 2 }, attrs: { heads, kv_heads: kv, head_dim: D } };
+  return { d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, M: M!, X: X!, P: 2, Z: 1 }, attrs: { heads, kv_heads: kv, head_dim: D, ...windowAttr(cfg) }, with: cfg.byTensor ? ["window"] : [] };
 };
 
 /** RELIABILITY.md: NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
@@ -39,15 +52,15 @@ function expectClose(got: Float64Array, want: Float64Array, what: string): void 
 }
 
 /** Inputs of the backward: what a forward would have left. `loud` scales q so that scores reach about ±100. */
-function backwardInputs(c: Case, change: (inputs: Tensors) => Tensors = (t) => t): Tensors {
-  const { qkv } = change(inputsFor(attention, c)) as { qkv: Float64Array }, { out, lse } = referenceOutputs(attention, c, { qkv });
-  return { ...inputsFor(attention_backward, c, 7), qkv, out: out!.map(Math.fround), lse: lse!.map(Math.fround) };
+function backwardInputs(c: Case, cfg: Config, change: (inputs: Tensors) => Tensors = (t) => t): Tensors {
+  const { qkv } = change(inputsFor(attention, c)) as { qkv: Float64Array }, { out, lse } = referenceOutputs(attention, c, withWindow(cfg, { qkv }));
+  return { ...withWindow(cfg, inputsFor(attention_backward, c, 7)), qkv, out: out!.map(Math.fround), lse: lse!.map(Math.fround) };
 }
 
 async function checkForward(configs: readonly Config[], target: Target): Promise<void> {
   const cases = configs.map((cfg) => caseOf(cfg)), benches = await kernelBenches("attention", attention, cases, target);
   for (const [i, c] of cases.entries()) {
-    const inputs = inputsFor(attention, c), want = referenceOutputs(attention, c, inputs), got = benches[i]!.run(inputs);
+    const inputs = withWindow(configs[i]!, inputsFor(attention, c)), want = referenceOutputs(attention, c, inputs), got = benches[i]!.run(inputs);
     for (const name of ["out", "lse"]) expectClose(got[name]!, want[name]!, `${show(configs[i]!)}: ${name}`);
   }
 }
@@ -55,7 +68,7 @@ async function checkForward(configs: readonly Config[], target: Target): Promise
 async function checkBackward(configs: readonly Config[], target: Target): Promise<void> {
   const cases = configs.map((cfg) => caseOf(cfg)), benches = await kernelBenches("attention_backward", attention_backward, cases, target);
   for (const [i, c] of cases.entries()) {
-    const inputs = backwardInputs(c);
+    const inputs = backwardInputs(c, configs[i]!);
     expectClose(benches[i]!.run(inputs)["d_qkv"]!, referenceOutputs(attention_backward, c, inputs)["d_qkv"]!, `${show(configs[i]!)}: d_qkv`);
   }
 }
@@ -67,11 +80,19 @@ const awkward = [
   config(1, 200, 6, 2, 16), config(1, 256, 2, 2, 64), config(1, 1024, 1, 1, 8),
   config(2, 20, 2, 2, 6, false), config(1, 64, 4, 1, 32, false), config(1, 400, 1, 1, 16, false), config(1, 389, 2, 1, 6), config(2, 7, 1, 1, 3, false),
 ];
+/** Bands narrower than a tile, than a block of keys, wider than one, wider than all; sequences of one block of keys and of several. */
+const banded = [
+  windowed(1, config(2, 5, 2, 1, 4)), windowed(2, config(1, 33, 2, 2, 8)), windowed(5, config(1, 64, 4, 2, 32)), windowed(7, config(2, 100, 2, 1, 5)), windowed(16, config(1, 100, 1, 1, 64)),
+  windowed(17, config(1, 389, 2, 1, 6)), windowed(48, config(1, 500, 1, 1, 16)), windowed(100, config(1, 500, 2, 1, 16)), windowed(250, config(1, 600, 1, 1, 8)), windowed(449, config(1, 900, 1, 1, 8)),
+  windowed(400, config(1, 200, 2, 1, 12)), windowed(9, config(1, 70, 2, 1, 8), true), windowed(130, config(1, 777, 1, 1, 8), true), windowed(1 << 30, config(1, 500, 2, 1, 8), true),
+];
 const MANY = 60_000; // ms: dozens of kernels are compiled
 
 describe("attention", () => {
   for (const target of targets)
     it(`equals its reference: ${target}`, () => checkForward(target === "wide" ? [...typical, ...awkward] : typical, target), MANY);
+  for (const target of targets)
+    it(`sees a band only: ${target}`, () => checkForward(target === "wide" ? banded : banded.slice(3, 7), target), MANY);
 
   it("keeps its head with scores of 90 to 100 and of ±1000", async () => {
     for (const loud of [95, 1000]) {
@@ -97,7 +118,7 @@ describe("attention", () => {
         op.emit(w, at, d, k);
       },
     });
-    const cfg = config(2, 9, 3, 1, 5), c = caseOf(cfg), inputs = inputsFor(attention, c), gradient = backwardInputs(c);
+    const cfg = config(2, 9, 3, 1, 5), c = caseOf(cfg), inputs = inputsFor(attention, c), gradient = backwardInputs(c, cfg);
     // `run` itself fails when it finds padding that is not zero
     const forward = await kernelBench("attention", dirty(attention, ["out", "lse"]), c, "wide");
     expectClose(forward.run(inputs)["lse"]!, referenceOutputs(attention, c, inputs)["lse"]!, "lse");
@@ -110,9 +131,9 @@ describe("attention", () => {
   }, MANY);
 
   it("gives the same bits to 1, 2, 3 and 5 workers", async () => {
-    for (const cfg of [config(3, 20, 4, 2, 8), config(2, 100, 3, 3, 32)]) {
+    for (const cfg of [config(3, 20, 4, 2, 8), config(2, 100, 3, 3, 32), windowed(30, config(2, 100, 3, 3, 32))]) {
       const c = caseOf(cfg), forward = await kernelBench("attention", attention, c, "wide"), backward = await kernelBench("attention_backward", attention_backward, c, "wide");
-      const inputs = inputsFor(attention, c), gradient = backwardInputs(c), one = forward.run(inputs), oneBack = backward.run(gradient);
+      const inputs = inputsFor(attention, c), gradient = backwardInputs(c, cfg), one = forward.run(inputs), oneBack = backward.run(gradient);
       for (const workers of [2, 3, 5]) {
         expect(forward.run(inputs, { workers })).toEqual(one);
         expect(backward.run(gradient, { workers })).toEqual(oneBack);
@@ -124,9 +145,11 @@ describe("attention", () => {
 describe("attention_backward", () => {
   for (const target of targets)
     it(`equals its reference: ${target}`, () => checkBackward(target === "wide" ? [...typical, ...awkward] : typical, target), MANY);
+  for (const target of targets)
+    it(`sees a band only: ${target}`, () => checkBackward(target === "wide" ? banded : banded.slice(3, 7), target), MANY);
 
   it("its reference is the gradient of attention's reference (finite differences)", () => {
-    for (const cfg of [config(2, 5, 4, 2, 3), config(1, 6, 2, 2, 4, false)]) {
+    for (const cfg of [config(2, 5, 4, 2, 3), config(1, 6, 2, 2, 4, false), windowed(3, config(1, 8, 2, 1, 4))]) {
       const c = caseOf(cfg), qkv = inputsFor(attention, c)["qkv"]!, { out, lse } = referenceOutputs(attention, c, { qkv }), d_out = inputsFor(attention_backward, c)["d_out"]!;
       const got = referenceOutputs(attention_backward, c, { qkv, out: out!, lse: lse!, d_out })["d_qkv"]!;
       const loss = (x: Float64Array): number => referenceOutputs(attention, c, { qkv: x })["out"]!.reduce((sum, v, i) => sum + v * d_out[i]!, 0);
@@ -139,8 +162,8 @@ describe("attention_backward", () => {
   });
 
   it("keeps its head with scores of 90 to 100", async () => {
-    const c = caseOf(config(1, 70, 1, 1, 16)), Q = c.d["Q"]!;
-    const inputs = backwardInputs(c, ({ qkv }) => ({ qkv: qkv!.map((v, i) => Math.fround(i % Q === 0 ? 380 : i % Q === 16 ? 1 + 0.05 * v : i % Q < 32 ? 0.01 * v : v)) }));
+    const cfg = config(1, 70, 1, 1, 16), c = caseOf(cfg), Q = c.d["Q"]!;
+    const inputs = backwardInputs(c, cfg, ({ qkv }) => ({ qkv: qkv!.map((v, i) => Math.fround(i % Q === 0 ? 380 : i % Q === 16 ? 1 + 0.05 * v : i % Q < 32 ? 0.01 * v : v)) }));
     const want = referenceOutputs(attention_backward, c, inputs)["d_qkv"]!, got = (await kernelBench("attention_backward", attention_backward, c, "wide")).run(inputs)["d_qkv"]!;
     const largest = want.reduce((top, v) => Math.max(top, Math.abs(v)), 0);
     for (let i = 0; i < want.length; i++) expect(Math.abs(got[i]! - want[i]!)).toBeLessThan(1e-4 * largest);
@@ -157,15 +180,21 @@ describe("attention_cached", () => {
     { cfg: config(1, 0, 3, 1, 96), X: 30, R: 7, places: [[0, 3], [23, 7]] },
     { cfg: config(1, 0, 2, 2, 12), X: 300, R: 60, places: [[230, 60], [0, 60]] },
     { cfg: config(1, 0, 60, 1, 4), X: 20, R: 1, places: [[19, 1]] },
+    { cfg: windowed(9, config(1, 0, 4, 2, 8)), X: 64, R: 1, places: [[0, 1], [8, 1], [9, 1], [10, 1], [63, 1]] },
+    { cfg: windowed(20, config(1, 0, 60, 1, 4)), X: 700, R: 1, places: [[600, 1], [15, 1]] },
+    { cfg: windowed(600, config(1, 0, 6, 2, 16), true), X: 1400, R: 1, places: [[1300, 1], [599, 1], [600, 1]] },
+    { cfg: windowed(5, config(1, 0, 4, 2, 8)), X: 64, R: 16, places: [[0, 16], [5, 9], [48, 16], [20, 0]] },
+    { cfg: windowed(33, config(1, 0, 2, 2, 12)), X: 800, R: 60, places: [[230, 60], [0, 60], [700, 41]] },
+    { cfg: windowed(450, config(1, 0, 1, 1, 16), true), X: 1000, R: 128, places: [[770, 128], [411, 61], [0, 128]] },
   ] as const;
   for (const target of targets)
     it(`equals its reference: ${target}`, async () => {
-      const some = target === "wide" ? shapes : shapes.slice(1, 5), cases = some.map(({ R, X, cfg }) => cachedCase(R, X, cfg));
+      const some = target === "wide" ? shapes : [...shapes.slice(1, 5), ...shapes.slice(-3)], cases = some.map(({ R, X, cfg }) => cachedCase(R, X, cfg));
       const benches = await kernelBenches("attention_cached", attention_cached, cases, target);
       for (const [i, { R, places }] of some.entries()) {
         const c = cases[i]!, bench = benches[i]!;
         for (const [start, rows] of places) {
-          const inputs: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(start, rows) };
+          const inputs: Tensors = withWindow(some[i]!.cfg, { ...inputsFor(attention_cached, c), place: Float64Array.of(start, rows) });
           const want = referenceOutputs(attention_cached, c, inputs, false, { keys_out: inputs["keys"]!, values_out: inputs["values"]! });
           for (const workers of [1, 3]) {
             const got = bench.run(inputs, { workers });
@@ -176,8 +205,8 @@ describe("attention_cached", () => {
     }, MANY);
 
   it("never looks at what is not written yet: NaN there changes nothing", async () => {
-    for (const R of [1, 8]) {
-      const c = cachedCase(R, 40, config(1, 0, 2, 1, 8)), bench = await kernelBench("attention_cached", attention_cached, c, "wide");
+    for (const [R, window] of [[1, 0], [8, 0], [8, 3]] as const) {
+      const c = cachedCase(R, 40, windowed(window, config(1, 0, 2, 1, 8))), bench = await kernelBench("attention_cached", attention_cached, c, "wide");
       const rows = R === 1 ? 1 : 5, known = 13 + rows, clean: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(13, rows) };
       const { N, D, M, X, L } = c.d as Record<string, number>;
       const keyIsNew = (i: number): boolean => Math.floor(i / (D! * L!)) % N! * L! + (i % L!) >= known, valueIsNew = (i: number): boolean => Math.floor(i / L!) % X! >= known;

@@ -37,6 +37,8 @@ export interface Setting {
   readonly kind: "setting";
   readonly key: Word;
   readonly value: Value | undefined;
+  /** The words behind `alternate`: kinds of layers, over and over. */
+  readonly pattern?: readonly Word[];
   readonly span: Span;
 }
 

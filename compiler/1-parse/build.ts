@@ -80,7 +80,8 @@ function buildSetting(b: Building, n: CstNode): Setting | undefined {
   if (!tok) return undefined;
   const key = word(b, tok), value = buildValue(b, valueNode);
   if (!valueNode && !n.recoveredNode) b.report("E0109", key.span, { key: key.text });
-  return { kind: "setting", key, value, span: value ? covering(key.span, value.span) : key.span };
+  const pattern = tokensOf(n, "kind").map((kind) => word(b, kind)), end = pattern.at(-1)?.span ?? value?.span ?? key.span;
+  return { kind: "setting", key, value, ...(pattern.length > 0 ? { pattern } : {}), span: covering(key.span, end) };
 }
 
 function buildAssignment(b: Building, n: CstNode): AssignmentNode | undefined {

@@ -67,10 +67,18 @@ class SpecParser extends CstParser {
     ]);
   });
 
-  /** setting = name value        (both on one line) */
+  /** setting = name value ( "alternate" name ( "," name )* )?        (name and value on one line) */
   readonly setting = this.RULE("setting", () => {
     const key = this.CONSUME(t.Name, { LABEL: "key" });
     this.OPTION({ GATE: () => this.LA(1).startLine === key.startLine, DEF: () => this.SUBRULE(this.value) });
+    this.OPTION1(() => {
+      this.CONSUME(t.Alternate);
+      this.CONSUME1(t.Name, { LABEL: "kind" });
+      this.MANY(() => {
+        this.CONSUME(t.Comma);
+        this.CONSUME2(t.Name, { LABEL: "kind" });
+      });
+    });
   });
 
   /** let = "let" name "=" value */

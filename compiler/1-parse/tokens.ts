@@ -8,7 +8,7 @@ const sign = (name: string, text: string): TokenType => createToken({ name, labe
 
 export const Model = keyword("model"), Like = keyword("like"), Let = keyword("let"), Embed = keyword("embed"), Layer = keyword("layer");
 export const Output = keyword("output"), Tokenizer = keyword("tokenizer"), Train = keyword("train"), Sample = keyword("sample");
-export const Expect = keyword("expect"), True = keyword("true"), False = keyword("false");
+export const Alternate = keyword("alternate"), Expect = keyword("expect"), True = keyword("true"), False = keyword("false");
 
 /**
  * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for after `model` and `like`.
@@ -39,7 +39,7 @@ const Space = createToken({ name: "Space", pattern: /[ \t\r\n\uFEFF]+/, group: L
 const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
 const WrongComment = createToken({ name: "WrongComment", pattern: /#[^\n\r]*/, group: "wrongComments" });
 
-const keywords: readonly TokenType[] = [Model, Like, Let, Embed, Layer, Output, Tokenizer, Train, Sample, Expect, True, False];
+const keywords: readonly TokenType[] = [Model, Like, Let, Embed, Layer, Output, Tokenizer, Train, Sample, Alternate, Expect, True, False];
 const signs: readonly TokenType[] = [
   PlusEquals, Equals, Plus, Minus, Times, Divide, Remainder, Colon, Comma, OpenBrace, CloseBrace, OpenParen, CloseParen,
 ];

@@ -8,7 +8,7 @@ import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from 
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
-import { checkSizes, isNearMiss } from "./sizes.ts";
+import { checkBand, checkPattern, checkSizes, isNearMiss } from "./sizes.ts";
 
 /** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
 const standIns: Sizes = { vocab: 256, context: 16, width: 16, layers: 1, heads: 1, kvHeads: 1, headDim: 16 };
@@ -31,13 +31,15 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   for (const section of ["embed", "layer", "output"] as const)
     if (!whole[section] && !whole.broken) report("E0301", name.span, { section, model: name.text, example: examples[section] });
   const embed = checkEmbed(whole, report);
+  const pattern = checkPattern(whole, report);
   const equationsReport: Reporter = sizes ? report : (code, ...rest) => { if (!sizeCodes.includes(code)) report(code, ...rest); };
   const layer = checkLayer(whole, scope, sizes ?? standIns, equationsReport);
   const output = checkOutput(whole, scope, sizes ?? standIns, equationsReport);
   const train = checkTrain(whole.train, scope, report);
   const sample = checkSample(whole.sample, scope, report);
-  if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample) return undefined;
-  const model: Model = { name: name.text, sizes, embed, layer, output, tokenizer, train, sample };
+  if (pattern && layer) checkBand(whole, scope, pattern, layer, report);
+  if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
+  const model: Model = { name: name.text, sizes, ...(pattern.length > 0 ? { pattern } : {}), embed, layer, output, tokenizer, train, sample };
   if (!Number.isSafeInteger(parameterCount(model))) {
     report("E0217", name.span, {});
     return undefined;

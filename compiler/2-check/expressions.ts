@@ -160,13 +160,13 @@ function checkPart(at: Context, part: Part, call: Call, outermost: boolean): boo
   const given = (...options: readonly string[]): boolean => call.args.some((a) => a.name !== undefined && options.includes(a.name.text));
   if (part.part === "attention") {
     const { heads, kvHeads, headDim, width } = part, fits = Number.isSafeInteger(headDim), shares = heads % kvHeads === 0;
-    if (!part.causal) at.report("W0317", spanOf("causal"), {});
+    if (!part.causal) at.report(part.window ? "E0320" : "W0317", spanOf("causal"), {});
     if (given("heads", "kv_heads", "head_dim")) { // otherwise it is the settings' fault, and told there
       if (!fits) at.report("E0203", spanOf("heads"), { width, heads });
       else if (!shares) at.report("E0212", spanOf("kv_heads"), { heads, kvHeads });
     }
     if (part.rope && fits && headDim % 2 !== 0) at.report("E0318", spanOf("rope"), { headDim });
-    return fits && shares && !(part.rope && headDim % 2 !== 0);
+    return fits && shares && !(part.rope && headDim % 2 !== 0) && !(part.window && !part.causal);
   }
   if (part.part === "linear" && part.tied) {
     const { width, vocab } = at.sizes;

@@ -21,6 +21,8 @@ export interface Said {
   readonly layer?: ItemOf<"layer">;
   readonly output?: ItemOf<"output">;
   readonly tokenizer?: Word;
+  /** `alternate …` behind `layers`. */
+  readonly pattern?: readonly Word[];
 }
 
 /** A model with what it inherits. */
@@ -101,18 +103,20 @@ function readItems(model: ModelNode, report: Reporter): Said & { readonly expect
   const bind = (into: Map<string, Binding>, kind: Binding["kind"], key: Word, value: Value | undefined, what = key.text): void => {
     if (first(what, key.span)) into.set(key.text, { kind, key, value });
   };
-  const single: { embed?: ItemOf<"embed">; layer?: ItemOf<"layer">; output?: ItemOf<"output">; tokenizer?: Word } = {};
+  const single: { embed?: ItemOf<"embed">; layer?: ItemOf<"layer">; output?: ItemOf<"output">; tokenizer?: Word; pattern?: readonly Word[] } = {};
   const expects: ItemOf<"expect">[] = [];
   for (const item of model.items) {
     switch (item.kind) {
       case "setting":
         if (knownSize(item, report)) bind(sizes, "setting", item.key, item.value);
+        if (item.pattern && patternBelongs(item, report)) single.pattern = item.pattern;
         break;
       case "let":
         if (freeName(item.name, report)) bind(sizes, "let", item.name, item.value);
         break;
       case "section":
         if (!first(item.section, keywordSpan(item))) break;
+        for (const s of item.settings) if (s.pattern) patternBelongs(s, report);
         for (const s of item.settings)
           if (knownIn(item.section, s, report)) bind(sections[item.section], "setting", s.key, s.value, `${item.section} ${s.key.text}`);
         break;
@@ -130,6 +134,11 @@ function readItems(model: ModelNode, report: Reporter): Said & { readonly expect
 function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" }>): Span {
   const keyword = item.kind === "section" ? item.section : item.kind;
   return { ...item.span, end: item.span.start + keyword.length };
+}
+
+function patternBelongs({ key, pattern }: Setting, report: Reporter): boolean {
+  if (key.text !== "layers") report("E0223", pattern![0]!.span, { key: key.text });
+  return key.text === "layers";
 }
 
 // ---- names that are settings, and help for those that are not

@@ -29,7 +29,9 @@ export type Part =
   | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean;
       /** Bias of the projection back to the width, where it differs from `bias`. */
       readonly outBias?: boolean;
-      readonly rope?: Rope }
+      readonly rope?: Rope;
+      /** Positions that a query sees, itself included: in the banded layers of a pattern, or without a pattern in all. */
+      readonly window?: number }
   | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
   /** activation(x·gate) ∘ (x·up), then down. */
   | { readonly part: "swiglu" | "geglu"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
@@ -95,9 +97,15 @@ export interface SampleSettings {
   readonly seed: number;
 }
 
+/** Kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and locally banded sparse attention"). */
+export const layerKinds = ["dense", "banded"] as const;
+export type LayerKind = (typeof layerKinds)[number];
+
 export interface Model {
   readonly name: string;
   readonly sizes: Sizes;
+  /** Over and over, from the first layer to the last. Absent: all layers are alike. */
+  readonly pattern?: readonly LayerKind[];
   readonly embed: Embed;
   readonly layer: readonly Assignment[];
   /** Ends in a linear to [rows, vocab]. Its free value is `x`. */

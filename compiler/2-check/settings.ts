@@ -8,10 +8,11 @@ export const sizeFields = {
   vocab: whole("Number of tokens; rows of the token embedding, and of the output.", 1, TWO_24, ["the tokenizer's: 256 for bytes, 50257 for gpt2", ({ tokenizer_vocab }) => tokenizer_vocab!]),
   context: whole("Longest sequence, in tokens; rows of the position embedding.", 1, TWO_24),
   width: whole("Numbers per token between the layers (d_model, n_embd).", 1, TWO_20),
-  layers: whole("How many times the layer is repeated, each time with parameters of its own.", 1, 10_000),
+  layers: whole("How many times the layer is repeated, each time with parameters of its own. `layers 12 alternate dense, banded`: kinds of layers, over and over.", 1, 10_000),
   heads: whole("Attention heads.", 1, 65_536),
   kv_heads: whole("Heads of keys and values; fewer than heads: grouped-query attention.", 1, 65_536, ["heads", ({ heads }) => heads!]),
   head_dim: whole("Width of a head.", 1, 65_536, ["width / heads", ({ width, heads }) => width! / heads!]),
+  band: whole("Positions that attention sees, its own included; with a pattern of layers: in the `banded` ones.", 1, TWO_24, ["all", () => 0]),
 } satisfies Fields;
 
 const schedules: readonly TrainSettings["schedule"][] = ["cosine", "constant", "wsd"];
@@ -71,7 +72,7 @@ export const laterSettings: Readonly<Record<string, string>> = {
 
 /** Names that other tools use for our settings. */
 export const otherNames: Readonly<Record<string, string>> = {
-  dim: "width", d_model: "width", n_embd: "width", hidden_size: "width", embed_dim: "width", n_layer: "layers", n_layers: "layers", depth: "layers", num_layers: "layers", layer_count: "layers",
+  dim: "width", d_model: "width", n_embd: "width", hidden_size: "width", sliding_window: "band", window_size: "band", embed_dim: "width", n_layer: "layers", n_layers: "layers", depth: "layers", num_layers: "layers", layer_count: "layers",
   n_head: "heads", n_heads: "heads", num_heads: "heads", num_attention_heads: "heads", n_kv_heads: "kv_heads", num_key_value_heads: "kv_heads", block_size: "context", seq_len: "context",
   n_ctx: "context", max_seq_len: "context", vocab_size: "vocab", n_vocab: "vocab", learning_rate: "lr", batch_size: "batch", max_iters: "steps", max_steps: "steps", iterations: "steps",
   weight_decay: "decay", grad_clip: "clip", warmup_steps: "warmup", warmup_iters: "warmup", gradient_accumulation_steps: "accumulate", temp: "temperature", repetition_penalty: "repeat_penalty", max_tokens: "tokens", eval_interval: "eval_every",

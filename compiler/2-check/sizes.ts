@@ -2,13 +2,36 @@
 import type { Span } from "../diagnostics/span.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
 import type { Whole } from "./inherit.ts";
-import type { Sizes, TokenizerName } from "./model.ts";
+import { nearest } from "../diagnostics/nearest.ts";
+import { layerKinds, type Assignment, type LayerKind, type Sizes, type TokenizerName } from "./model.ts";
+import { layerParts } from "./parameters.ts";
 import type { Scope } from "./scope.ts";
 import { sizeFields, tokenizers } from "./settings.ts";
 
 type SizeKey = keyof typeof sizeFields;
 const keys = Object.keys(sizeFields) as readonly SizeKey[];
 const examples: Readonly<Partial<Record<SizeKey, string>>> = { context: "256", width: "128", layers: "4", heads: "4" };
+
+/** Kinds of a pattern; a long one is a mistake, and goes into generated code. */
+const MAX_PATTERN = 64;
+
+/** undefined: wrong. An empty one: all layers are alike. */
+export function checkPattern({ pattern = [] }: Whole, report: Reporter): readonly LayerKind[] | undefined {
+  const isKind = (text: string): text is LayerKind => (layerKinds as readonly string[]).includes(text);
+  for (const { text: word, span } of pattern)
+    if (!isKind(word)) report("E0208", span, { key: "a layer", word, words: layerKinds, nearest: nearest(word, layerKinds), help: undefined });
+  if (pattern.length > MAX_PATTERN) report("E0111", pattern[0]!.span, { what: "kinds of layers", count: pattern.length, limit: MAX_PATTERN });
+  const kinds = pattern.map((p) => p.text);
+  return kinds.every(isKind) && kinds.length <= MAX_PATTERN ? kinds : undefined;
+}
+
+/** A band without banded layers, and banded layers without a band. */
+export function checkBand(model: Whole, scope: Scope, pattern: readonly LayerKind[], layer: readonly Assignment[], report: Reporter): void {
+  const windows = layerParts({ layer }).flatMap((p) => (p.part === "attention" ? [p.window] : [])), given = scope.bindings.get("band");
+  const banded = model.pattern?.find((p) => p.text === "banded");
+  if (banded && windows.includes(undefined)) report("E0221", banded.span, {});
+  if (given && pattern.length > 0 && !banded) report("W0222", given.key.span, {});
+}
 
 export function checkSizes(model: Whole, scope: Scope, tokenizer: TokenizerName, report: Reporter): Sizes | undefined {
   if (!model.broken) reportMissing(model, scope, tokenizer, report);

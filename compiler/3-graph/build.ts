@@ -10,7 +10,7 @@ import { HYPER_FLOATS } from "../control.ts";
 import type { Attrs, Op } from "../op.ts";
 import { cacheShapes } from "../ops/attention_cached.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
+import { all, each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
 
 export type Job =
   | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
@@ -89,6 +89,7 @@ function embedSection(b: Builder): Section {
   const x = activation(b, "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   ropeTables(b);
+  layerWindows(b);
   emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
   return section(b, "embed", 1);
 }
@@ -100,6 +101,30 @@ function ropeTables(b: Builder): void {
     const table = declare(b, ropeTableName(p.rope, p.headDim), ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim], "activation");
     emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, { theta: p.rope.theta, ...p.rope.scaling });
   }
+}
+
+/** Where layers alternate: how far each one's attention sees, for each width of band. */
+function layerWindows(b: Builder): void {
+  const { pattern, sizes: { layers } } = b.model;
+  for (const p of layerParts(b.model)) {
+    if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
+    declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layers });
+    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: pattern!.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
+  }
+}
+
+type Attention = Extract<Part, { part: "attention" }>;
+const windowsName = (p: Attention): string => `windows_${p.window}`;
+
+function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | "by layer" {
+  const kinds = new Set(b.model.pattern ?? ["banded"]);
+  return window === undefined || !kinds.has("banded") ? "none" : kinds.size === 1 ? "all layers" : "by layer";
+}
+
+/** Of the model's layers, how many see everything: for the count of FLOPs. */
+function denseShare(b: Builder): number {
+  const { pattern, sizes: { layers } } = b.model;
+  return Array.from({ length: layers }, (_, i) => pattern![i % pattern!.length]).filter((kind) => kind === "dense").length / layers;
 }
 
 const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
@@ -226,25 +251,27 @@ function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x
   return out;
 }
 
-function attention(b: Builder, p: Extract<Part, { part: "attention" }>, x: Ref, rows: number): Ref {
+function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
   const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), qkv = p.rope ? turned(b, p, p.rope, straight) : straight;
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
-  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim };
+  const kind = windowKind(b, p), window = kind === "by layer" ? each(windowsName(p)) : undefined;
+  const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
+  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
   if (isExtending(b)) {
     const cache = cacheShapes(b.model.sizes.context, p.kvHeads, p.headDim);
     const keys = declare(b, `${name}.keys`, cache.keys, "cache"), values = declare(b, `${name}.values`, cache.values, "cache");
-    emit(b, "attention_cached", { qkv, keys, values, place: place(b) }, { out: mixed, keys_out: keys, values_out: values }, sizes);
+    emit(b, "attention_cached", { qkv, keys, values, place: place(b), window }, { out: mixed, keys_out: keys, values_out: values }, sizes);
   } else {
     const context = (b.job as { context: number }).context;
     const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
-    emit(b, "attention", { qkv }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
+    emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
   return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
 }
 
 /** q and k of all heads, turned by their positions; v as it was. */
-function turned(b: Builder, p: Extract<Part, { part: "attention" }>, rope: Rope, x: Ref): Ref {
+function turned(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
   const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
   emit(b, "rope", { x, table: whole(ropeTableName(rope, p.headDim)) }, { out }, { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false });
   return out;

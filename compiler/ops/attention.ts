@@ -11,7 +11,7 @@ import { emitZeroPadding } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, ceilTo, PANEL, pairs, sizesOf, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
 
 /** Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing (bench/attention.ts). */
 const QUERIES = 48, KEYS = 384;
@@ -21,17 +21,17 @@ const areasOf = (s: Sizes) => {
   return areas({ ...queryAreas(s), k_across: positions * s.D * 4, v_panels: positions * s.DP * 4 });
 };
 
-export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
+export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R]?", {
   doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
   kind: "row",
   attrs: attentionAttrs,
-  flops: ({ R }, a) => 4 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a["context"] as number, a["causal"] as boolean) * (R / (a["context"] as number)),
-  reference({ qkv, out, lse }, { R, Q, O }, a) {
+  flops: ({ R }, a) => 4 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a) * (R / (a["context"] as number)),
+  reference({ qkv, window, out, lse }, { R, Q, O }, a) {
     const H = a["heads"] as number, G = a["kv_heads"] as number, D = a["head_dim"] as number, T = a["context"] as number;
     for (let h = 0; h < H; h++) {
       const g = Math.floor((h * G) / H), q = h * D, k = (H + g) * D, v = (H + G + g) * D; // columns of qkv
       for (let r = 0; r < R; r++) {
-        const first = r - (r % T), last = a["causal"] ? r : first + T - 1;
+        const start = r - (r % T), first = start + firstSeen(r - start, a, window), last = a["causal"] ? r : start + T - 1;
         const scores = Array.from({ length: last - first + 1 }, (_, n) => dot(qkv, r * Q + q, (first + n) * Q + k, D) / Math.sqrt(D));
         const top = Math.max(...scores), weights = scores.map((s) => Math.exp(s - top)), sum = weights.reduce((x, y) => x + y, 0);
         for (let c = 0; c < D; c++) {
@@ -43,7 +43,7 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
       }
     }
   },
-  backward: (_has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
+  backward: (has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", ...(has("window") && { window: "window" }), out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
   tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
@@ -52,6 +52,7 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
     const positions = ceilTo(T, PANEL);
     for (const [name, offset] of areasOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
+    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
     fillMask(w, "mask");
     w.block(`for (let task = first; task < last; task++)`, () => {
       w.line(`const sequence = task / ${G}, g = task % ${G};`);
@@ -72,10 +73,13 @@ export const attention = defineOp("qkv[R,Q] -> out[R,O] lse[H,R]?", {
       if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, "mine", d.O, s.outRow, `${T}`));
     });
   },
+  sample: (tensor, _d, noise) => (tensor === "window" ? 23 : noise()),
   cases: [
-    { d: { R: 768, Q: 384, O: 128, H: 4 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 }, with: ["lse"] },
-    { d: { R: 2048, Q: 1152, O: 384, H: 6 }, attrs: { heads: 6, kv_heads: 6, head_dim: 64, context: 256 }, with: ["lse"] },
-    { d: { R: 256, Q: 2304, O: 768, H: 12 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64, context: 64 }, with: ["lse"] },
+    { d: { R: 66, Q: 24, O: 12, H: 4, Z: 1 }, attrs: { heads: 4, kv_heads: 2, head_dim: 3, context: 33, window: 9 }, with: ["lse"] },
+    { d: { R: 50, Q: 32, O: 16, H: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50, window: 9 }, with: ["lse", "window"] },
+    { d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 }, with: ["lse"] },
+    { d: { R: 2048, Q: 1152, O: 384, H: 6, Z: 1 }, attrs: { heads: 6, kv_heads: 6, head_dim: 64, context: 256 }, with: ["lse"] },
+    { d: { R: 256, Q: 2304, O: 768, H: 12, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64, context: 64 }, with: ["lse"] },
   ],
 });
 

@@ -10,11 +10,13 @@ import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "./attention
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { emitFromKeys, emitFromQueries, emitScores } from "./attention/products.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, ceilTo, PANEL, pairs, sizesOf, type Sizes } from "./attention/sizes.ts";
-import { emitEndOfRow, emitHide } from "./attention/softmax.ts";
+import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { emitEndOfRow, emitHide, usedRow } from "./attention/softmax.ts";
 
 /** Scores and their gradients: a sequence of up to 96 is one block, whose products overwrite instead of adding. */
 const QUERIES = 96, KEYS = 192;
+/** Key blocks begin at multiples of panels and of both register tiles, as the blocks of queries do: whole tiles of keys then meet the diagonal. */
+const WHOLE = 48;
 
 const isDirect = (s: Sizes): boolean => s.D % s.NR === 0;
 /** One block is all: products may overwrite. Otherwise they add to zeros. */
@@ -29,12 +31,12 @@ const areasOf = (s: Sizes) => {
   });
 };
 
-export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O] -> d_qkv[R,Q]", {
+export const attention_backward = defineOp("qkv[R,Q] window[Z,Z]?:i32 out[R,O] lse[H,R] d_out[R,O] -> d_qkv[R,Q]", {
   doc: "dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse)",
   kind: "row",
   attrs: attentionAttrs,
-  flops: ({ R }, a) => 10 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a["context"] as number, a["causal"] as boolean) * (R / (a["context"] as number)),
-  reference({ qkv, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
+  flops: ({ R }, a) => 10 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a) * (R / (a["context"] as number)),
+  reference({ qkv, window, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
     const H = a["heads"] as number, G = a["kv_heads"] as number, D = a["head_dim"] as number, T = a["context"] as number, scale = 1 / Math.sqrt(D);
     d_qkv.fill(0);
     for (let h = 0; h < H; h++) {
@@ -42,7 +44,7 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
       for (let r = 0; r < R; r++) {
         let delta = 0;
         for (let c = 0; c < D; c++) delta += d_out[r * O + h * D + c]! * out[r * O + h * D + c]!;
-        const first = r - (r % T), last = a["causal"] ? r : first + T - 1;
+        const start = r - (r % T), first = start + firstSeen(r - start, a, window), last = a["causal"] ? r : start + T - 1;
         for (let n = first; n <= last; n++) {
           let score = 0, d_p = 0;
           for (let c = 0; c < D; c++) {
@@ -69,6 +71,7 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
     const sumRow = direct ? s.qkvRow : s.DP * 4, copy = (): string => copyRowsFunction(w, D, s.DP * 4, s.qkvRow, false);
     for (const [name, offset] of areasOf(s).offsets) if (direct ? !["d_q", "d_k", "d_v"].includes(name) : true) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
+    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
     fillMask(w, "mask");
     w.block(`for (let task = first; task < last; task++)`, () => {
       w.line(`const sequence = task / ${G}, g = task % ${G};`);
@@ -103,7 +106,7 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
               w.line(`const at_row = <usize>r * ${s.KB * 4};`);
               emitEndOfRow(w, s, { keys, ahead });
               emitHide(w, s, { keys, ahead }, "scores + at_row");
-              w.line(`${rowGradFunction(w)}(scores + at_row, d_scores + at_row, end, SCALE, load<f32>(lse_q + (<usize>r << 2)), load<f32>(delta + (<usize>r << 2)));`);
+              w.line(`${rowGradFunction(w)}(scores + at_row${s.windowed ? " + (begin << 2)" : ""}, ${usedRow(s, "d_scores + at_row")}, SCALE, load<f32>(lse_q + (<usize>r << 2)), load<f32>(delta + (<usize>r << 2)));`);
             });
             const fromQueries = { ...block, panelRows: s.QB, cRow: sumRow, mode } as const;
             const sum = (name: string): string => (firstKey === "0" ? name : `${name} + <usize>${firstKey} * ${sumRow}`);
@@ -112,7 +115,7 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
             emitFromKeys(w, s, { ...block, scores: "d_scores", b: "k_panels", panelRows: positions, firstKey, c: "d_q", cRow: sumRow, mode });
           };
           if (T > s.KB)
-            w.block(`for (let first_key = 0; first_key < ${s.causal ? "q + rows" : T}; first_key += ${s.KB})`, () => {
+            w.block(`for (let first_key = ${s.windowed ? `max(q + 1 - WINDOW, 0) / ${WHOLE} * ${WHOLE}` : "0"}; first_key < ${s.causal ? "q + rows" : T}; first_key += ${s.KB})`, () => {
               w.line(`const ahead = q - first_key, keys = min(${s.KB}, ${T} - first_key);`);
               keyBlock("first_key", "ahead", "keys");
             });
@@ -124,9 +127,10 @@ export const attention_backward = defineOp("qkv[R,Q] out[R,O] lse[H,R] d_out[R,O
       if (s.qkvRow > d.Q * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, "d_x", d.Q, s.qkvRow, `${T}`));
     });
   },
+  sample: (tensor, _d, noise) => (tensor === "window" ? 23 : noise()),
   cases: [
-    { d: { R: 768, Q: 384, O: 128, H: 4 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 } },
-    { d: { R: 2048, Q: 1152, O: 384, H: 6 }, attrs: { heads: 6, kv_heads: 6, head_dim: 64, context: 256 } },
-    { d: { R: 256, Q: 2304, O: 768, H: 12 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64, context: 64 } },
+    { d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 } },
+    { d: { R: 2048, Q: 1152, O: 384, H: 6, Z: 1 }, attrs: { heads: 6, kv_heads: 6, head_dim: 64, context: 256 } },
+    { d: { R: 256, Q: 2304, O: 768, H: 12, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64, context: 64 } },
   ],
 });

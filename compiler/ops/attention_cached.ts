@@ -15,7 +15,7 @@ import { defineOp, type Attrs, type Dims } from "../op.ts";
 import { emitZeroPadding, zeroFloats } from "./attention/copy.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, ceilTo, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, PANEL_BYTES, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
 
 /** As in `attention`; a single row can afford more keys between two rescalings. */
 const QUERIES = 48, KEYS = 384, KEYS_DECODE = 512;
@@ -29,14 +29,17 @@ export const cacheShapes = (positions: number, kvHeads: number, headDim: number)
 /** A single row: the query heads that share a key/value head are the rows of the products, and all of them see every key. */
 const kernelSizes = (d: Dims, attrs: Attrs, tiles: Dims): Sizes => ({ ...sizesOf(d, attrs, tiles, d["R"]!), causal: d["R"]! > 1 });
 
-export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L] place[P]:i32 -> out[R,O] keys_out[G,N,D,L] values_out[G,M,X,L]", {
+export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L] place[P]:i32 window[Z,Z]?:i32 -> out[R,O] keys_out[G,N,D,L] values_out[G,M,X,L]", {
   doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows]",
   kind: "row",
   attrs: attentionAttrs,
   /** At the end of the context, where it costs most. */
-  flops: ({ R, X }, a) => 4 * (a["heads"] as number) * (a["head_dim"] as number) * R * (X - (R - 1) / 2),
+  flops({ R, X }, a) {
+    const { heads, head_dim, window, dense_share } = a as typeof attentionAttrs, dense = X - (R - 1) / 2;
+    return 4 * heads * head_dim * R * (window === 0 ? dense : dense_share * dense + (1 - dense_share) * Math.min(dense, window));
+  },
   mutates: { keys_out: "keys", values_out: "values" },
-  reference({ qkv, place, out, keys_out, values_out }, { R, Q, O, G, N, D, M, X, L }, a) {
+  reference({ qkv, place, window, out, keys_out, values_out }, { R, Q, O, G, N, D, M, X, L }, a) {
     const H = a["heads"] as number, start = place[0]!, rows = Math.min(place[1]!, R, X - start);
     const keyAt = (g: number, n: number, c: number) => ((g * N + Math.floor(n / L)) * D + c) * L + (n % L);
     const valueAt = (g: number, n: number, c: number) => ((g * M + Math.floor(c / L)) * X + n) * L + (c % L);
@@ -49,15 +52,16 @@ export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L]
     for (let h = 0; h < H; h++)
       for (let r = 0; r < rows; r++) {
         const g = Math.floor((h * G) / H);
-        const scores = Array.from({ length: start + r + 1 }, (_, n) => {
+        const seen = firstSeen(start + r, a, window);
+        const scores = Array.from({ length: start + r + 1 - seen }, (_, n) => {
           let sum = 0;
-          for (let c = 0; c < D; c++) sum += qkv[r * Q + h * D + c]! * keys_out[keyAt(g, n, c)]!;
+          for (let c = 0; c < D; c++) sum += qkv[r * Q + h * D + c]! * keys_out[keyAt(g, seen + n, c)]!;
           return sum / Math.sqrt(D);
         });
         const top = Math.max(...scores), weights = scores.map((s) => Math.exp(s - top)), total = weights.reduce((x, y) => x + y, 0);
         for (let c = 0; c < D; c++) {
           let mixed = 0;
-          for (let n = 0; n < weights.length; n++) mixed += (weights[n]! / total) * values_out[valueAt(g, n, c)]!;
+          for (let n = 0; n < weights.length; n++) mixed += (weights[n]! / total) * values_out[valueAt(g, seen + n, c)]!;
           out[r * O + h * D + c] = mixed;
         }
       }
@@ -69,6 +73,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L]
     const s = kernelSizes(d, k.attrs, k.tiles), { R, X, N, M } = d, { D, G, H, group } = s;
     for (const [name, offset] of areas(queryAreas(s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
+    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
     w.line(`const start = max(0, min(load<i32>(${at.place}), ${X})), real = max(0, min(min(load<i32>(${at.place}, 4), ${R}), ${X} - start)); // rows`);
     fillMask(w, "mask");
     w.block(`for (let g = first; g < last; g++)`, () => {
@@ -98,10 +103,12 @@ export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L]
       if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
     });
   },
-  sample: (tensor, { R, X }, noise) => (tensor === "place" ? X - R : noise()), // start = X − R, and no more than R rows fit
+  sample: (tensor, { R, X }, noise) => (tensor === "place" ? X - R : tensor === "window" ? 23 : noise()), // start = X − R, and no more than R rows fit
   cases: [
-    { d: { R: 1, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
-    { d: { R: 128, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
-    { d: { R: 1, Q: 384, O: 128, G: 4, N: 4, D: 32, M: 2, X: 64, L: 16, P: 2 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32 } },
+    { d: { R: 1, Q: 32, O: 16, G: 1, N: 4, D: 8, M: 1, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, with: ["window"] },
+    { d: { R: 7, Q: 32, O: 16, G: 1, N: 4, D: 8, M: 1, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 } },
+    { d: { R: 1, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
+    { d: { R: 128, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
+    { d: { R: 1, Q: 384, O: 128, G: 4, N: 4, D: 32, M: 2, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32 } },
   ],
 });

@@ -21,6 +21,7 @@ import { matmul_tn } from "./matmul_tn.ts";
 import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
 import { rope, rope_table } from "./rope.ts";
 import { take_row } from "./take_row.ts";
+import { windows } from "./windows.ts";
 
 export const ops = {
   activate, activate_backward,
@@ -44,5 +45,6 @@ export const ops = {
   rmsnorm, rmsnorm_dx, rmsnorm_dw,
   rope, rope_table,
   take_row,
+  windows,
 } satisfies Record<string, Op>;
 export type OpName = keyof typeof ops;

@@ -1908,7 +1908,7 @@ function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scrat
   }
 }
 
-/** attention  qkv[16,48] -> out[16,16] lse[2,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true MR=6 NR=16 QB=12 KB=16
+/** attention  qkv[16,48] -> out[16,16] lse[2,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches: usize, worker: i32): void {
   const first = share(4, worker), last = share(4, worker + 1);
@@ -2565,7 +2565,7 @@ function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, ac
   }
 }
 
-/** attention_backward  qkv[16,48] out[16,16] lse[2,16] d_out[16,16] -> d_qkv[16,48]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true MR=6 NR=16 QB=12 KB=16
+/** attention_backward  qkv[16,48] out[16,16] lse[2,16] d_out[16,16] -> d_qkv[16,48]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse) */
 function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, scratches: usize, worker: i32): void {
   const first = share(4, worker), last = share(4, worker + 1);
@@ -2946,7 +2946,7 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
   }
 }
 
-/** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true MR=6 NR=16 QB=12 KB=16
+/** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
 function attention_16x48x16(qkv: usize, out: usize, scratches: usize, worker: i32): void {
   const first = share(4, worker), last = share(4, worker + 1);
@@ -3192,7 +3192,7 @@ function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
   }
 }
 
-/** attention_cached  qkv[8,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[8,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true MR=6 NR=16 QB=12 KB=16
+/** attention_cached  qkv[8,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[8,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const first = share(2, worker), last = share(2, worker + 1);
@@ -3475,7 +3475,7 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
   }
 }
 
-/** attention_cached  qkv[1,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[1,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true MR=6 NR=16 QB=6 KB=16
+/** attention_cached  qkv[1,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[1,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=6 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const first = share(2, worker), last = share(2, worker + 1);

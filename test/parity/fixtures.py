@@ -71,8 +71,8 @@ def turned(x, turns):
 class Parts:
     """The parts of the language, under one prefix of names ("layers.0.", "output."). x [B,T,C]"""
 
-    def __init__(self, parameters, prefix, heads, kv_heads, head_dim):
-        self.parameters, self.prefix, self.heads, self.kv_heads, self.head_dim = parameters, prefix, heads, kv_heads, head_dim
+    def __init__(self, parameters, prefix, heads, kv_heads, head_dim, layer=0):
+        self.layer, self.parameters, self.prefix, self.heads, self.kv_heads, self.head_dim = layer, parameters, prefix, heads, kv_heads, head_dim
 
     def matrix(self, name, rows, columns):
         return self.parameters.tensor(self.prefix + name, (rows, columns), std=0.6 / math.sqrt(rows))
@@ -91,7 +91,7 @@ class Parts:
     def rmsnorm(self, x, name="rmsnorm", eps=1e-5):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
 
-    def attention(self, x, name="attention", bias=False, rope=None):
+    def attention(self, x, name="attention", bias=False, rope=None, window=None):
         B, T, C = x.shape
         H, G, D = self.heads, self.kv_heads, self.head_dim
         qkv = self.linear(f"{name}.qkv", x, (H + 2 * G) * D, bias).view(B, T, H + 2 * G, D).transpose(1, 2)  # [B,heads,T,D]
@@ -101,13 +101,18 @@ class Parts:
             q, k = turned(q, turns), turned(k, turns)
         k, v = (kv.repeat_interleave(H // G, dim=1) for kv in (k, v))
         scores = (q @ k.transpose(-1, -2)) / math.sqrt(D)  # [B,H,T,T]
-        future = torch.ones(T, T, dtype=torch.bool).triu(1)
-        mixed = scores.masked_fill(future, -math.inf).softmax(-1) @ v
+        hidden = torch.ones(T, T, dtype=torch.bool).triu(1)
+        if window is not None:
+            hidden |= torch.ones(T, T, dtype=torch.bool).tril(-window)
+        mixed = scores.masked_fill(hidden, -math.inf).softmax(-1) @ v
         return self.linear(f"{name}.out", mixed.transpose(1, 2).reshape(B, T, H * D), C, bias)
 
-    def swiglu(self, x, hidden, name="swiglu"):
+    def geglu(self, x, hidden, name="geglu"):
+        return self.swiglu(x, hidden, name, ACTIVATIONS["gelu_tanh"])
+
+    def swiglu(self, x, hidden, name="swiglu", activation=F.silu):
         gate, up = (self.linear(f"{name}.{which}", x, hidden, False) for which in ("gate", "up"))
-        return self.linear(f"{name}.down", F.silu(gate) * up, x.shape[-1], False)
+        return self.linear(f"{name}.down", activation(gate) * up, x.shape[-1], False)
 
     def mlp(self, x, hidden, activation, name="mlp", bias=False):
         return self.linear(f"{name}.down", ACTIVATIONS[activation](self.linear(f"{name}.up", x, hidden, bias)), x.shape[-1], bias)
@@ -159,6 +164,16 @@ def llama_tied_layer(p, x):
     return x + p.swiglu(p.rmsnorm(x, "rmsnorm_2", eps=1e-6), 56)
 
 
+def banded_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1"), bias=True, window=[None, 7, 7][p.layer % 3])
+    return x + p.mlp(p.layernorm(x, "layernorm_2"), 64, "gelu_tanh", bias=True)
+
+
+def sliding_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=10000), window=5)
+    return x + p.geglu(p.rmsnorm(x, "rmsnorm_2"), 96)
+
+
 def normed(p, x):
     return p.layernorm(x)
 
@@ -183,6 +198,8 @@ SPECS = {
     "llama": dict(**SMALL, kv_heads=2, seed=1, layer=llama_layer, last=rms_normed, output=dict(bias=False), position=False),
     "llama-tied": dict(seed=1, vocab=61, context=21, width=40, layers=3, heads=6, kv_heads=2, head_dim=10, batch=2, layer=llama_tied_layer, last=rms_normed,
                        position=False),
+    "banded": dict(seed=3, vocab=64, context=24, width=32, layers=4, heads=4, batch=2, layer=banded_layer, last=normed),
+    "sliding": dict(seed=1, vocab=50, context=19, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=sliding_layer, last=rms_normed, position=False),
 }
 
 
@@ -195,7 +212,7 @@ def logits_of(spec, parameters, tokens):
     if spec.get("position", True):
         x = x + parameters.tensor("position_embedding.weight", (spec["context"], C), std=0.1)[: tokens.shape[1]]
     for i in range(spec["layers"]):
-        x = spec["layer"](Parts(parameters, f"layers.{i}.", H, G, D), x)
+        x = spec["layer"](Parts(parameters, f"layers.{i}.", H, G, D, i), x)
     output = Parts(parameters, "output.", H, G, D)
     x = spec["last"](output, x)
     untied = spec.get("output")

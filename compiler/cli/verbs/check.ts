@@ -51,9 +51,9 @@ export function modelTable(model: Model, { parameters, parts, expects }: ModelFa
   return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, memoryLine(model), ""].join("\n");
 }
 
-function sizesLine({ sizes: s, tokenizer }: Model): string {
+function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
   const kv = s.kvHeads === s.heads ? "" : ` (${s.kvHeads} of keys and values)`;
-  return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
+  return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}${pattern ? ` (${pattern.join(", ")})` : ""}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
 }
 
 function jsonReport(path: string, source: string, { models, facts, diagnostics }: Checked): unknown {

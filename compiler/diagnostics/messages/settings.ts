@@ -185,6 +185,31 @@ With "tokenizer characters" the vocab is the number of different characters in t
     wrong: "train { lr 1e-4 min_lr 1e-3 }",
     right: "train { lr 1e-3 min_lr 1e-4 }",
   }),
+  E0221: message<Record<string, never>>({
+    title: "banded layers without a band",
+    text: () => "how far do banded layers see?",
+    help: () => "add for example `band 256`",
+    explain: `In a banded layer, attention sees its own position and the ones just before it: "band" says how many in all. (Locally banded attention
+alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does not say how wide its band is.)`,
+    wrong: "layers 2 alternate dense, banded\nlayer { x += attention(x) }",
+    right: "layers 2 alternate dense, banded\nband 8\nlayer { x += attention(x) }",
+  }),
+  W0222: message<Record<string, never>>({
+    title: "a band that no layer has",
+    text: () => "no layer of the pattern is banded",
+    help: () => "write `banded` where you mean it, as in `layers 12 alternate dense, banded`, or leave the band out",
+    explain: `"band" limits how far attention sees: in all layers, or, where layers alternate, in the banded ones.`,
+    wrong: "layers 2 alternate dense\nband 8\nlayer { x += attention(x) }",
+    right: "layers 2 alternate dense, banded\nband 8\nlayer { x += attention(x) }",
+  }),
+  E0223: message<{ key: string }>({
+    title: "a pattern where none can be",
+    text: ({ key }) => `${quoted(key)} cannot alternate`,
+    help: () => "a pattern belongs to the layers: `layers 12 alternate dense, banded`",
+    explain: `The layers of a model may be of several kinds that follow each other over and over. Nothing else alternates.`,
+    wrong: "layers 2\nheads 2 alternate dense, banded",
+    right: "layers 2 alternate dense, banded\nheads 2\nband 8\nlayer { x += attention(x) }",
+  }),
   E0220: message<{ what: string; instead: string | undefined }>({
     title: "not yet",
     text: ({ what }) => `${what} is not supported yet`,

@@ -14,11 +14,15 @@ import { callTile, type Tile } from "./tile.ts";
 const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;
 
 /** A call for each full tile of `rows`, and one for the tile that is left (`tail` rows, when the sequence does not divide). */
-function rowTiles(w: Writer, s: Sizes, from: string, rows: string, tail: number, call: (mr: number) => string): void {
+function rowTiles(w: Writer, s: Sizes, from: string, rows: string, tail: number, call: (mr: number) => string, below?: string): void {
   w.line(`let r = ${from};`);
-  w.line(`for (; r + ${s.MR} <= ${rows}; r += ${s.MR}) ${call(s.MR)}`);
-  if (tail > 0) w.line(`if (r < ${rows}) ${call(tail)}`);
+  if (below) w.line(`const below = ${below};`);
+  w.line(`for (; r + ${s.MR} <= ${rows}${below ? " && r < below" : ""}; r += ${s.MR}) ${call(s.MR)}`);
+  if (tail > 0) w.line(`if (r < ${rows}${below ? " && r < below" : ""}) ${call(tail)}`);
 }
+
+/** The first key that row r of the block may see, relative to the block: may be negative. A single position's rows are heads. */
+export const windowStart = (s: Sizes, ahead: string, r: string): string => `${ahead}${s.causal ? ` + ${r}` : ""} + 1 - WINDOW`;
 
 export interface Scores {
   readonly a: string;
@@ -38,12 +42,14 @@ export interface Scores {
 export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const cRow = s.KB * 4;
   w.line(`// ${p.c}[rows,keys] = ${p.a}[rows,${s.D}] · ${p.b}`);
-  w.block(`for (let k = 0; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
+  const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
+  w.block(`for (let k = ${firstPanel}; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
     const place = `${p.firstKey} + k`;
     w.line(`const b = ${p.b} + <usize>${s.NR === 16 ? `(${place}) * ${s.D * 4}` : `((${place}) >> 4) * ${s.D * PANEL_BYTES} + (((${place}) & 8) << 2)`};`);
     const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: p.aRow, aStep: 4, bStep: PANEL_BYTES, cRow, mode: "set" });
-    rowTiles(w, s, from, p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.a} + <usize>r * ${p.aRow}`, "b", `${p.c} + <usize>r * ${cRow} + (k << 2)`, `${s.D}`));
+    const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined; // later rows do not see so far back
+    rowTiles(w, s, from, p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.a} + <usize>r * ${p.aRow}`, "b", `${p.c} + <usize>r * ${cRow} + (k << 2)`, `${s.D}`), below);
   });
 }
 
@@ -71,7 +77,10 @@ export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
     w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)})${skipped};`);
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow, aStep: 4, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
     const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
-    rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}`, "b", `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, keys(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
+    const seen = s.windowed ? `max(${windowStart(s, p.ahead, "r")}, 0)` : "0"; // by the tile's first row
+    const after = (bytes: number): string => (s.windowed ? ` + <usize>${seen} * ${bytes}` : "");
+    const steps = (mr: number): string => (s.windowed ? `max(${keys(mr)} - ${seen}, 0)` : keys(mr));
+    rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}${after(4)}`, `b${after(PANEL_BYTES)}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, steps(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
   });
 }
 
@@ -101,6 +110,8 @@ export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
     const keys = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
     // r runs over keys here; the first query that sees key r is r − ahead
     const first = s.causal ? `max(r - ${p.ahead}, 0)` : "0";
-    rowTiles(w, s, "0", keys, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`, `b + <usize>${first} * ${PANEL_BYTES}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, `${p.rows} - ${first}`));
+    // … and the last query that sees key r + mr − 1 stands WINDOW − 1 positions behind it
+    const steps = (mr: number): string => (s.windowed ? `max(min(${p.rows}, r + ${mr - 1} + WINDOW - ${p.ahead}) - ${first}, 0)` : `${p.rows} - ${first}`);
+    rowTiles(w, s, "0", keys, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`, `b + <usize>${first} * ${PANEL_BYTES}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, steps(mr)));
   });
 }

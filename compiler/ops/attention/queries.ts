@@ -48,11 +48,12 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     w.line(`const rows = min(${s.QB}, ${p.count} - q);`);
     w.line(`const q_rows = ${p.query} + <usize>q * ${p.queryRow}; // Q[rows,${s.D}]`);
     w.line(`const out_rows = ${p.out} + <usize>q * ${p.outRow}; // out[rows,${s.D}]`);
-    const position = p.start === "0" ? "q" : `${p.start} + q`;
+    const position = s.windowed && !s.causal ? p.start : p.start === "0" ? "q" : `${p.start} + q`;
+    const firstBlock = s.windowed ? `max(${position} + 1 - WINDOW, 0) & ~15` : "0";
     if (online) {
       emitStart(w, s);
       w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-      w.block(`for (let first_key = 0; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${s.KB})`, () => {
+      w.block(`for (let first_key = ${firstBlock}; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${s.KB})`, () => {
         w.line(`const ahead = ${position} - first_key, keys = min(${s.KB}, ${p.keys} - first_key);`);
         keyBlock("first_key", "ahead", "keys");
       });

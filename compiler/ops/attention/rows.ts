@@ -43,6 +43,19 @@ export const hideFunction = (w: Writer): string =>
     });
   });
 
+/** The same at the beginning of a row: scores of keys that lie before the query's window. */
+export const hideBeforeFunction = (w: Writer): string =>
+  shared(w, "hide_before", "row[from … seen) = very low. `from` is a multiple of 8.", "(row: usize, from: i32, seen: i32, mask: usize): void", (f) => {
+    f.line(`const low = f32x4.splat(${HIDDEN});`);
+    f.block(`for (let k = from; k < seen; k += 8)`, () => {
+      f.line(`const hide = mask + ((16 - min(seen - k, 8)) << 2), s = row + (k << 2);`);
+      f.line(`const lo = v128.bitselect(low, v128.load(s), v128.load(hide));`);
+      f.line(`const hi = v128.bitselect(low, v128.load(s, 16), v128.load(hide, 16));`);
+      f.line(`v128.store(s, lo);`);
+      f.line(`v128.store(s, hi, 16);`);
+    });
+  });
+
 /** The quick maximum: scores are never NaN in a healthy run, and a NaN reaches the loss by way of the sum. */
 const maxOf = (target: Target): string => (target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max");
 

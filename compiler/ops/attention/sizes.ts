@@ -28,6 +28,8 @@ export interface Sizes {
   readonly outRow: number;
   readonly lseRow: number;
   readonly causal: boolean;
+  /** A query sees the last WINDOW positions only: an i32 local of the kernel. */
+  readonly windowed: boolean;
   readonly scale: number;
   /** Register tile, and the block of queries × keys whose scores stand in scratch. QB is a multiple of MR, KB of 16, NR 8 or 16. */
   readonly MR: number;
@@ -36,7 +38,8 @@ export interface Sizes {
   readonly KB: number;
 }
 
-export const attentionAttrs = { heads: 1, kv_heads: 1, head_dim: 1, context: 1, causal: true };
+/** window: positions that a query sees, itself included; 0: all. dense_share: of the layers where a tensor `window` says that all are seen. */
+export const attentionAttrs = { heads: 1, kv_heads: 1, head_dim: 1, context: 1, causal: true, window: 0, dense_share: 0 };
 
 export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
   const H = attrs["heads"] as number, G = attrs["kv_heads"] as number, D = attrs["head_dim"] as number, R = d["R"]!;
@@ -44,7 +47,7 @@ export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
   return {
     T, B: R / T, H, G, group: H / G, D, DP: ceilTo(D, PANEL),
     qkvRow: rowFloats(d["Q"]) * 4, outRow: rowFloats(d["O"]) * 4, lseRow: rowFloats(R) * 4,
-    causal: attrs["causal"] as boolean, scale: 1 / Math.sqrt(D),
+    causal: attrs["causal"] as boolean, windowed: attrs["window"] !== 0, scale: 1 / Math.sqrt(D),
     MR: tiles["MR"]!, NR: tiles["NR"]!, QB: tiles["QB"]!, KB: tiles["KB"]!,
   };
 }
@@ -62,7 +65,18 @@ export function blocks(target: Target, rows: number, positions: number, queries:
 }
 
 /** Multiply-adds of one product over the pairs (query, key) that are really needed: causal attention counts half of the square. */
-export const pairs = (T: number, causal: boolean): number => (causal ? (T * (T + 1)) / 2 : T * T);
+export function pairs(attrs: Attrs): number {
+  const { context: T, causal, window, dense_share } = attrs as typeof attentionAttrs, dense = causal ? (T * (T + 1)) / 2 : T * T;
+  if (window === 0 || window >= T) return dense;
+  return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
+}
+
+/** Of the keys 0 … p, the first that position p may see. References use it. */
+export const firstSeen = (position: number, attrs: Attrs, window: ArrayLike<number> | undefined): number =>
+  attrs["window"] === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? (attrs["window"] as number)));
+
+/** The local WINDOW of a windowed kernel: a number, or what the layer's tensor says. */
+export const windowLocal = (attrs: Attrs, tensor: string | undefined): string => `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs["window"]};`;
 
 /** Scratch of a kernel: named areas, each on its own cache lines. */
 export function areas<N extends string>(bytes: Readonly<Record<N, number>>): { readonly offsets: readonly (readonly [N, number])[]; readonly total: number } {

@@ -8,7 +8,8 @@
  */
 import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
-import { hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
+import { windowStart } from "./products.ts";
+import { hideBeforeFunction, hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
 import { ceilTo, type Sizes } from "./sizes.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
@@ -29,12 +30,17 @@ export interface Block {
 export function emitEndOfRow(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys" | "ahead">): void {
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
   w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
+  if (s.windowed) w.line(`const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~7, end);`);
 }
+
+/** Where row r's used scores begin, and how many there are. */
+export const usedRow = (s: Sizes, row: string): string => (s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`);
 
 /** Scores between what row r may see and `end` will count as nothing. */
 export function emitHide(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys" | "ahead">, row: string): void {
   if (s.causal) w.line(`${hideFunction(w)}(${row}, min(${ahead} + r + 1, ${keys}), end, mask);`);
   else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0) w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
+  if (s.windowed) w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
 }
 
 /** Online: the areas `shift` and `sum` hold earlier blocks' results. Otherwise this block is all there is. */
@@ -46,7 +52,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
     w.line(`const row = ${row};`);
     emitEndOfRow(w, s, block);
     emitHide(w, s, block, "row");
-    w.line(`${rowMaxFunction(w, target)}(row, end, partial + (<usize>r << 5), mask);`);
+    w.line(`${rowMaxFunction(w, target)}(${usedRow(s, "row")}, partial + (<usize>r << 5), mask);`);
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
@@ -59,7 +65,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   });
   w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
     emitEndOfRow(w, s, block);
-    w.line(`${rowExpFunction(w)}(${row}, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`);
+    w.line(`${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`);
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     const total = `${sumOfRows(w)}(partial + (r << 5))`;
