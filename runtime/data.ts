@@ -5,6 +5,7 @@
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
 import type { Random } from "./random.ts";
+import { partEnd } from "./tokenizers/count-pieces.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
@@ -17,7 +18,8 @@ export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): T
   const emptyTokens = (n: number): Tokens => (vocab <= 65536 ? new Uint16Array(n) : new Int32Array(n));
   const parts: Tokens[] = [];
   for (let at = 0; at < text.length; ) {
-    const end = sliceEnd(text, at), ids = tokenizer.encode(text.slice(at, end));
+    const end = partEnd(text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
+    const ids = tokenizer.encode(text.slice(at + continued, end));
     const high = ids.find((id) => id >= vocab);
     if (high !== undefined)
       throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
@@ -34,14 +36,6 @@ export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): T
     at += part.length;
   }
   return tokens;
-}
-
-/** Ends a slice before white space that follows something else: no tokenizer here has a token across that place. */
-function sliceEnd(text: string, from: number): number {
-  let end = from + SLICE;
-  if (end >= text.length) return text.length;
-  while (end > from + 1 && !(/\s/.test(text[end]!) && /\S/.test(text[end - 1]!))) end--;
-  return end > from + 1 ? end : from + SLICE;
 }
 
 export interface Split {

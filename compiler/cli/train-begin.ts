@@ -8,6 +8,7 @@ import { encodeText, split, type Split } from "../../runtime/data.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
+import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/progress.ts";
 import { openRun, readText, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
 import { sha256 } from "../../runtime/sha256.ts";
@@ -54,7 +55,7 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
 
 /** The run goes on as it began: its own bundle, tokenizer and text. `asked`: what the command line's spec says now. */
 export async function reopen(folder: string, asked: Model | undefined, options: Options, io: Io): Promise<Opened> {
-  const run = await openRun(nodeFiles(), folder);
+  const run = await openRun(nodeFiles(), folder, otherJson);
   if (run.record.imported)
     throw new SinterError("input", `${folder} holds an imported model, not a run to go on with`, `Begin a run from its weights: sinter train --from ${folder} --out DIR`);
   const { model } = run.bundle.manifest;
@@ -83,7 +84,7 @@ async function readData(path: string | undefined): Promise<string> {
 async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, folder: string | undefined, spec: string, io: Io): Promise<Tokenizer> {
   if (name === "characters") return charactersWithin(text, sizes.vocab);
   const files = nodeFiles();
-  const tokenizer = folder === undefined ? await besideSpec(name, dirname(pathFrom(io, spec))) : await tokenizerAt(files, pathFrom(io, folder), name);
+  const tokenizer = folder === undefined ? await besideSpec(name, dirname(pathFrom(io, spec))) : await tokenizerAt(files, pathFrom(io, folder), name, otherJson);
   if (tokenizer.size > sizes.vocab)
     throw new SinterError("input", `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
       `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`);
@@ -92,7 +93,7 @@ async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, fo
 
 async function besideSpec(name: TokenizerName, beside: string): Promise<Tokenizer> {
   for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
-    const found = await tokenizerIn(nodeFiles(), place, name);
+    const found = await tokenizerIn(nodeFiles(), place, name, otherJson);
     if (found) return found;
   }
   throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and they are not beside the spec`, "Name the folder that holds them: --tokenizer DIR");

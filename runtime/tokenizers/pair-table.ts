@@ -5,17 +5,21 @@
 export const MAX_MERGES = 2 ** 21 - 1; // ranks have to fit beside a position (bpe.ts)
 
 export class PairTable {
-  readonly #mask: number;
-  readonly #shift: number;
+  #mask = 0;
+  #shift = 0;
+  #size = 0;
   readonly #multiplier = (Math.floor(Math.random() * 2 ** 30) * 4 + 5) | 0;
-  readonly #left: Int32Array;
-  readonly #right: Int32Array;
-  readonly #rank: Int32Array;
-  readonly #joined: Int32Array;
+  #left = new Int32Array(0);
+  #right = new Int32Array(0);
+  #rank = new Int32Array(0);
+  #joined = new Int32Array(0);
 
-  /** Room for `pairs` pairs. */
+  /** Room for `pairs` pairs at first. */
   constructor(pairs: number) {
-    const bits = Math.max(4, 32 - Math.clz32(pairs) + 1); // at most half full
+    this.#empty(Math.max(4, 32 - Math.clz32(pairs) + 1)); // at most half full
+  }
+
+  #empty(bits: number): void {
     this.#mask = 2 ** bits - 1;
     this.#shift = 32 - bits;
     this.#left = new Int32Array(2 ** bits).fill(EMPTY);
@@ -26,8 +30,12 @@ export class PairTable {
 
   /** Where a pair comes twice, what it had first stays. Several pairs may have one rank. */
   add(left: number, right: number, rank: number, joined: number): void {
-    const at = this.#placeOf(left, right);
+    let at = this.#placeOf(left, right);
     if (this.#left[at] !== EMPTY) return;
+    if (this.#size++ > this.#mask >> 1) {
+      this.#grow();
+      at = this.#placeOf(left, right);
+    }
     this.#left[at] = left;
     this.#right[at] = right;
     this.#rank[at] = rank;
@@ -46,6 +54,19 @@ export class PairTable {
 
   joinedAt(place: number): number {
     return this.#joined[place]!;
+  }
+
+  #grow(): void {
+    const left = this.#left, right = this.#right, rank = this.#rank, joined = this.#joined;
+    this.#empty(32 - this.#shift + 1);
+    for (let i = 0; i < left.length; i++) {
+      if (left[i] === EMPTY) continue;
+      const at = this.#placeOf(left[i]!, right[i]!);
+      this.#left[at] = left[i]!;
+      this.#right[at] = right[i]!;
+      this.#rank[at] = rank[i]!;
+      this.#joined[at] = joined[i]!;
+    }
   }
 
   #placeOf(left: number, right: number): number {

@@ -26,6 +26,8 @@ export interface JsonFiles {
   readonly from: string;
 }
 
+export const configPath = (from: string): string => `${from.slice(0, from.lastIndexOf("/") + 1)}${CONFIG_FILE}`;
+
 export type JsonReading = { readonly tokenizer: Tokenizer } | { readonly unsupported: string };
 
 /** Throws SinterError that names the place in the file, where the file contradicts itself. */
@@ -34,11 +36,11 @@ export function readTokenizerJson({ json, config, from }: JsonFiles): JsonReadin
   const rules = segmentRules(root);
   const unsupported = unsupportedModel(model) ?? ("unsupported" in rules ? rules.unsupported : undefined);
   if (unsupported !== undefined || "unsupported" in rules) return { unsupported: unsupported ?? "" };
-  const names = namesOf(model, root), added = addedTokens(root, names);
+  const names = namesOf(model, root), added = addedIn(root);
   const ids = new Map(names.map((name, id) => [name, id]));
   const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
   const merges = mergesOf(field(model, "merges"), ids, specialIds);
-  const roles = specialRoles(added, beginsWith(root, ids), config && parseJson(config, from.replace(JSON_FILE, CONFIG_FILE), MAX_JSON_BYTES));
+  const roles = specialRoles(added, firstSpecial(root, ids), config && parseJson(config, configPath(from), MAX_JSON_BYTES));
   const common = { name: "json", added, merges: merges.pairs, ...roles, files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]) } as const;
   return { tokenizer: rules.kind === "bytes" ? byteLevel(common, rules, names, model) : characters(common, rules, names, model, merges.texts) };
 }
@@ -96,11 +98,13 @@ function namesOf(model: JsonPlace, root: JsonPlace): readonly string[] {
   return names;
 }
 
-function addedTokens(root: JsonPlace, names: readonly string[]): readonly AddedToken[] {
-  return list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => ({
-    name: names[whole(field(token, "id"), names.length - 1)]!, id: field(token, "id").value as number, special: flag(field(token, "special"), false),
+/** `added_tokens`; their ids are not checked against the vocabulary. */
+export function addedIn(root: JsonPlace): readonly AddedToken[] {
+  const tokens = list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => ({
+    name: text(field(token, "content")), id: whole(field(token, "id"), MAX_TOKENS - 1), special: flag(field(token, "special"), false),
     left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
   }));
+  return tokens.filter((token) => token.name !== "");
 }
 
 interface ListedMerges { readonly pairs: PairTable; readonly texts: readonly string[] }
@@ -125,7 +129,7 @@ function mergesOf(place: JsonPlace, ids: ReadonlyMap<string, number>, specialIds
 }
 
 /** The token that the post-processor puts before a text, where it is one. */
-function beginsWith(root: JsonPlace, ids: ReadonlyMap<string, number>): number | undefined {
+export function firstSpecial(root: JsonPlace, ids: ReadonlyMap<string, number>): number | undefined {
   const place = field(root, "post_processor");
   if (place.value === undefined) return undefined;
   const steps = optionalText(field(place, "type")) === "Sequence" ? list(field(place, "processors"), 16) : [place];

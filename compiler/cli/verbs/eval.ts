@@ -7,6 +7,7 @@ import { evaluateText } from "../../../runtime/evaluate.ts";
 import { createModel } from "../../../runtime/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../../runtime/report/progress.ts";
 import { openRun, readText, type Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
@@ -34,7 +35,7 @@ export const evalVerb: Verb = {
     const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
     const part = textOption(options, "part");
     if (part !== undefined && !parts.includes(part as Part)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
-    const run = await openRun(files, pathFrom(io, dir!));
+    const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
     const model = await createModel(run.bundle, run.bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
     try {

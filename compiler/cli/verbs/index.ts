@@ -17,6 +17,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "fmt", group: "specs", summary: "bring specs into their canonical layout", load: async () => (await import("./fmt.ts")).fmtVerb },
   { name: "explain", group: "specs", summary: "explain a diagnostic's code, or what becomes of a spec", load: async () => (await import("./explain.ts")).explainVerb },
   { name: "compile", group: "specs", summary: "compile a spec to a bundle of wasm modules", load: async () => (await import("./compile.ts")).compileVerb },
+  { name: "tokenizer", group: "learning", summary: "train a tokenizer, encode and decode text", load: async () => (await import("./tokenizer.ts")).tokenizerVerb },
   { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },

@@ -5,6 +5,7 @@ import { generate } from "../../../runtime/generate.ts";
 import { createModel } from "../../../runtime/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { openRun } from "../../../runtime/run-folder.ts";
 import { samplerDefaults } from "../../../runtime/sampler.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
@@ -37,7 +38,7 @@ export const sampleVerb: Verb = {
   async run([dir], options, io) {
     const files = nodeFiles();
     const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
-    const run = await openRun(files, pathFrom(io, dir!));
+    const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const settings = samplerOf(run.bundle.manifest.model.sample, options);
     const prompt = textOption(options, "prompt")!;
     const { infer, train } = run.bundle.manifest.modules;

@@ -1,0 +1,133 @@
+/** `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text. */
+import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { thousands } from "../../../runtime/report/progress.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
+import { partEnd, pieceCounter } from "../../../runtime/tokenizers/count-pieces.ts";
+import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/pieces.ts";
+import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import { trainBpe } from "../../../runtime/tokenizers/train-bpe.ts";
+import { tokenizerJson } from "../../../runtime/tokenizers/write-tokenizer-json.ts";
+import { createText, readText } from "../files.ts";
+import { pathFrom, textOption, wholeOption, type Options } from "../run-options.ts";
+import type { Io, Verb } from "../verb.ts";
+
+const MOST_TEXT = 2 ** 29 - 24; // bytes; V8's longest string
+const PART = 1 << 22; // characters between two lines of progress
+const MOST_VOCAB = 2 ** 20;
+
+const actions = { train, encode: encodeText, decode: decodeIds } as const;
+
+export const tokenizerVerb: Verb = {
+  name: "tokenizer",
+  summary: "train a tokenizer, encode and decode text",
+  configure(command) {
+    command
+      .argument("<action>", "train, encode or decode")
+      .argument("[input...]", "train: text files; encode: a text; decode: ids. Without it, or with -: standard input")
+      .option("-t, --tokenizer <path>", "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`")
+      .option("-o, --out <file>", "train: file to write", "tokenizer.json")
+      .option("--vocab <n>", "train: tokens in all, special ones and 256 bytes included", "4096")
+      .option("--special <text>", "train: a special token (may be repeated; default: <|endoftext|>)", (value: string, before: readonly string[] = []) => [...before, value])
+      .option("--pattern <name>", `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`, "gpt2")
+      .option("--min-count <n>", "train: pairs that come less often are not joined", "2")
+      .option("--allow-special", "encode: names of special tokens in the text become these tokens")
+      .option("--bos", "encode: put the token first that begins a text")
+      .option("--skip-special", "decode: leave special tokens out")
+      .option("--json", "one JSON object, for programs")
+      .addHelpText("after", `
+examples:
+  sinter tokenizer train shakespeare.txt --vocab 1024 -o tokenizer.json
+  sinter tokenizer encode -t tokenizer.json "Hello world"
+  sinter tokenizer encode -t gpt2/ --json < chapter.txt
+  sinter tokenizer decode -t gpt2/ 15496 995
+then, in a spec: vocab 1024  tokenizer json`);
+  },
+  async run([action, ...input], options, io) {
+    if (!Object.hasOwn(actions, action!)) throw new SinterError("usage", `there is no \`sinter tokenizer ${action}\``, `use ${Object.keys(actions).join(", ")}`);
+    await actions[action as keyof typeof actions](input, options, io);
+    return exitCodes.ok;
+  },
+};
+
+// ---- train
+
+function train(paths: readonly string[], options: Options, io: Io): void {
+  const vocab = wholeOption(options, "vocab", 257, MOST_VOCAB)!, atLeast = wholeOption(options, "min-count", 1)!;
+  const out = textOption(options, "out")!, special = (options["special"] as readonly string[] | undefined) ?? ["<|endoftext|>"];
+  const pattern = pieceRuleNames.find((name) => name === options["pattern"]);
+  if (pattern === undefined) throw new SinterError("usage", `there is no pattern \`${String(options["pattern"])}\``, pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
+  const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
+  let bytes = 0;
+  for (const path of paths.length === 0 ? ["-"] : paths) {
+    const text = readText(path, io.cwd, MOST_TEXT);
+    bytes += Buffer.byteLength(text);
+    for (let from = 0, to = 0; from < text.length; from = to) {
+      to = partEnd(text, from, PART);
+      counter.add(text.slice(from, to));
+      progress(`counting pieces of ${path}: ${Math.floor((100 * to) / text.length)} %`);
+    }
+  }
+  if (bytes === 0) throw new SinterError("input", "there is no text to learn from", "Name text files: sinter tokenizer train FILE…");
+  const trained = trainBpe(counter.counts, { vocab, special, atLeast, onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`) });
+  progress(undefined);
+  const json = tokenizerJson(trained, pattern);
+  createText(out, io.cwd, json);
+  const tokens = tokensOf(counter.counts, json), seconds = (performance.now() - began) / 1000;
+  const size = trained.tokens.length;
+  if (options["json"]) return io.out(`${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`);
+  const less = size < vocab ? ` (not ${thousands(vocab)}: no pair comes ${atLeast} times any more)` : "";
+  io.out(`${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`);
+}
+
+/** Tokens of the text that was learnt from, by its pieces. */
+function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
+  const reading = readTokenizerJson({ json: new TextEncoder().encode(json), from: "tokenizer.json" });
+  if (!("tokenizer" in reading)) throw new Error(reading.unsupported); // we wrote it
+  let tokens = 0;
+  for (const [piece, count] of counts) tokens += count * reading.tokenizer.encode(piece).length;
+  return tokens;
+}
+
+/** One line that is written over, on a terminal; nothing elsewhere. `undefined` wipes it. */
+function progressLine(io: Io, quiet: boolean): (text: string | undefined) => void {
+  if (quiet || !io.tty) return () => {};
+  return (text) => io.err(text === undefined ? "\r\x1b[K" : `\r\x1b[K${text.slice(0, io.columns - 1)}`);
+}
+
+// ---- encode and decode
+
+async function encodeText(input: readonly string[], options: Options, io: Io): Promise<void> {
+  const tokenizer = await tokenizerOf(options, io);
+  const text = fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ");
+  const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
+  if (options["bos"]) {
+    if (tokenizer.beginOfText === undefined) throw new SinterError("input", `the ${tokenizer.name} tokenizer has no token that begins a text`, "Leave --bos out.");
+    ids.unshift(tokenizer.beginOfText);
+  }
+  if (!options["json"]) return io.out(`${ids.join(" ")}\n`);
+  io.out(`${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`);
+}
+
+async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
+  const tokenizer = await tokenizerOf(options, io);
+  const words = (fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
+  const ids = words.map((word, i) => {
+    const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
+    if (!(id < tokenizer.size)) throw new SinterError("input", `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`);
+    return id;
+  });
+  const text = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
+  io.out(options["json"] ? `${JSON.stringify({ text, count: ids.length })}\n` : io.tty ? `${text}\n` : text);
+}
+
+const fromStandardInput = (input: readonly string[]): boolean => input.length === 0 || (input.length === 1 && input[0] === "-");
+
+async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
+  const path = textOption(options, "tokenizer");
+  if (path === undefined) throw new SinterError("usage", "which tokenizer?", "for example --tokenizer tokenizer.json, or the folder of a run");
+  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson);
+}

@@ -1,0 +1,57 @@
+/**
+ * A thread for code that a hostile file may send round in circles: it has a time for each answer and a memory of its own, and is ended
+ * when it takes more. The caller waits for the answer: the thread's event loop is not needed for it.
+ */
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { SinterError } from "../errors.ts";
+
+export interface BoundedPlan {
+  /** File of the thread: it serves `workerData` as a BoundedData, with `serveBounded`. */
+  readonly url: URL;
+  /** What it works on, for messages: a path. */
+  readonly from: string;
+  readonly megabytes: number;
+}
+
+export interface BoundedData {
+  readonly port: MessagePort;
+  /** Raised when an answer is there. */
+  readonly answered: Int32Array;
+}
+
+export type BoundedAnswer<A> = { readonly answer: A } | { readonly error: string };
+
+export interface BoundedWorker<Q, A> {
+  /** Throws SinterError when the thread fails, or takes longer than `ms`; it is ended then, and later questions fail too. */
+  ask(question: Q, ms: number): A;
+  close(): void;
+}
+
+export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): BoundedWorker<Q, A> {
+  const { port1, port2 } = new MessageChannel();
+  const answered = new Int32Array(new SharedArrayBuffer(4));
+  const thread = new Worker(url, {
+    workerData: { port: port2, answered }, transferList: [port2], execArgv: [], resourceLimits: { maxOldGenerationSizeMb: megabytes }, stdout: true, stderr: true,
+  });
+  let failed: SinterError | undefined;
+  const fail = (why: string): SinterError => {
+    failed ??= new SinterError("corrupt", `${from}: ${why}`, "A file that keeps a computer busy for so long may be made for that; use one from a source that you trust.");
+    void thread.terminate();
+    return failed;
+  };
+  thread.on("error", (cause) => fail(cause.message)); // out of memory
+  thread.unref();
+  return {
+    ask(question, ms) {
+      if (failed) throw failed;
+      const before = Atomics.load(answered, 0);
+      port1.postMessage(question);
+      if (Atomics.wait(answered, 0, before, ms) === "timed-out") throw fail(`no answer within ${ms / 1000} s`);
+      const message = receiveMessageOnPort(port1)?.message as BoundedAnswer<A> | undefined;
+      if (message === undefined) throw fail("its thread ended");
+      if ("error" in message) throw new SinterError("corrupt", `${from}: ${message.error}`);
+      return message.answer;
+    },
+    close: () => void thread.terminate(),
+  };
+}

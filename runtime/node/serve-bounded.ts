@@ -1,0 +1,18 @@
+/** The other side of bounded-worker.ts: what the thread runs. */
+import { workerData } from "node:worker_threads";
+import type { BoundedAnswer, BoundedData } from "./bounded-worker.ts";
+
+export function serveBounded<Q, A>(answer: (question: Q) => A): void {
+  const { port, answered } = workerData as BoundedData;
+  port.onmessage = ({ data }: MessageEvent<Q>) => {
+    let said: BoundedAnswer<A>;
+    try {
+      said = { answer: answer(data) };
+    } catch (cause) {
+      said = { error: cause instanceof Error ? cause.message : String(cause) };
+    }
+    port.postMessage(said);
+    Atomics.add(answered, 0, 1);
+    Atomics.notify(answered, 0);
+  };
+}

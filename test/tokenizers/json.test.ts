@@ -1,0 +1,147 @@
+/** tokenizer.json files: those read here, against @huggingface/tokenizers, and those read through it in a thread that can be ended. */
+import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
+import { describe, expect, it } from "vitest";
+import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { data, dataText, vectors, withData } from "./data.ts";
+
+type Json = Record<string, unknown>;
+const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+const reading = (value: unknown) => readTokenizerJson({ json: bytes(value), from: "tokenizer.json" });
+
+function read(value: unknown): Tokenizer {
+  const found = reading(value);
+  if (!("tokenizer" in found)) throw new Error(found.unsupported);
+  return found.tokenizer;
+}
+
+const added = (content: string, id: number, special = true, more: Json = {}): Json => ({ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false, ...more });
+const ids = (names: readonly string[]): Record<string, number> => Object.fromEntries(names.map((name, id) => [name, id]));
+
+/** Characters with ▁ for spaces, as Llama 2's tokenizer.json: bytes, a few letters, merges. */
+const byteNames = Array.from({ length: 256 }, (_, b) => `<0x${b.toString(16).toUpperCase().padStart(2, "0")}>`);
+const spNames = ["<unk>", "<s>", "</s>", ...byteNames, "▁", "a", "b", "c", "▁a", "ab", "▁ab", "é", "▁▁"];
+const sp = (change: Json = {}, model: Json = {}): Json => ({
+  version: "1.0", added_tokens: [added("<unk>", 0), added("<s>", 1), added("</s>", 2)],
+  normalizer: { type: "Sequence", normalizers: [{ type: "Prepend", prepend: "▁" }, { type: "Replace", pattern: { String: " " }, content: "▁" }] },
+  pre_tokenizer: null,
+  post_processor: { type: "TemplateProcessing", single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }], pair: [], special_tokens: { "<s>": { id: "<s>", ids: [1], tokens: ["<s>"] } } },
+  decoder: { type: "Sequence", decoders: [{ type: "Replace", pattern: { String: "▁" }, content: " " }, { type: "ByteFallback" }, { type: "Fuse" }, { type: "Strip", content: " ", start: 1, stop: 0 }] },
+  model: { type: "BPE", dropout: null, unk_token: "<unk>", continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: true, byte_fallback: true, vocab: ids(spNames), merges: ["▁ a", "a b", "▁ ab", "▁a b", "▁ ▁"], ...model },
+  ...change,
+});
+
+describe("BPE over characters", () => {
+  const texts = ["ab", " ab", "  ab  a", "", "a", "abcab é", "🦙 ab", "a\nb", "▁ab"];
+
+  it.each([
+    ["byte fallback", sp()],
+    ["no byte fallback, unknown ones joined", sp({}, { byte_fallback: false })],
+    ["no byte fallback, each unknown one by itself", sp({}, { byte_fallback: false, fuse_unk: false })],
+    ["Metaspace, always", sp({ normalizer: null, pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true } })],
+    ["Metaspace, never", sp({ normalizer: null, pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "never", split: true } })],
+  ])("%s: ids as @huggingface/tokenizers has them", (_, json) => {
+    const ours = read(json), theirs = new HuggingFace(json, {});
+    for (const text of texts) expect(ours.encode(text), JSON.stringify(text)).toEqual(theirs.encode(text, { add_special_tokens: false }).ids);
+  });
+
+  it("knows what begins and ends a text, gives it back, and keeps special tokens apart", () => {
+    const tokenizer = read(sp());
+    expect([tokenizer.beginOfText, tokenizer.endOfText, tokenizer.size]).toEqual([1, 2, spNames.length]);
+    for (const text of texts.filter((t) => !t.includes("▁"))) expect(decode(tokenizer, tokenizer.encode(text))).toBe(text);
+    expect(tokenizer.encode("</s>").includes(2)).toBe(false);
+    expect(tokenizer.encode("</s>", { special: true })).toEqual([2]);
+  });
+
+  it("the space before the text: at the beginning alone, where the file says so", () => {
+    const first = read(sp({ normalizer: null, pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: true } }));
+    const a = spNames.indexOf("a"), marked = spNames.indexOf("▁a");
+    expect(first.encode("a</s>a", { special: true })).toEqual([marked, 2, a]);
+    expect(read(sp()).encode("a</s>a", { special: true })).toEqual([marked, 2, marked]);
+  });
+
+  it("a merge that would make a special token is left out", () => {
+    const json = sp({}, { vocab: ids([...spNames, "<", "s>", "/s>"]), merges: ["< s>", "▁ a"] });
+    expect(read(json).encode("<s>")).not.toContain(1);
+  });
+});
+
+describe.skipIf(!withData)("TinyStories-656K's file (needs ../shared/data)", () => {
+  it("has the ids of @huggingface/tokenizers", () => {
+    const json = data("checkpoints/tinystories-656k/tokenizer.json"), parsed = JSON.parse(new TextDecoder().decode(json)) as object;
+    const ours = read(parsed), theirs = new HuggingFace(parsed, {});
+    for (const text of [...vectors("gpt-2").map((v) => v.text), dataText("corpora/tinystories.txt").slice(0, 20_000)])
+      expect(ours.encode(text), JSON.stringify(text.slice(0, 50))).toEqual(theirs.encode(text, { add_special_tokens: false }).ids);
+  });
+});
+
+describe("GPT-2's files as tokenizer.json", () => {
+  it.skipIf(!withData)("gives llama.cpp's ids (needs ../shared/data)", () => {
+    const vocab = JSON.parse(dataText("tokenizers/gpt2/encoder.json")) as Record<string, number>;
+    const merges = dataText("tokenizers/gpt2/vocab.bpe").split("\n").slice(1).filter((line) => line !== "");
+    const tokenizer = read({
+      added_tokens: [added("<|endoftext|>", 50256)], normalizer: null, pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true },
+      decoder: { type: "ByteLevel" }, model: { vocab, merges },
+    });
+    for (const { text, ids: wanted } of vectors("gpt-2")) expect(tokenizer.encode(text)).toEqual(wanted);
+    expect(tokenizer.endOfText).toBe(50256);
+  });
+});
+
+// ---- through @huggingface/tokenizers
+
+const wordPiece = {
+  added_tokens: [added("[UNK]", 0), added("[CLS]", 1), added("[SEP]", 2)],
+  normalizer: { type: "BertNormalizer", clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true }, pre_tokenizer: { type: "BertPreTokenizer" },
+  post_processor: null, decoder: { type: "WordPiece", prefix: "##", cleanup: false },
+  model: { type: "WordPiece", unk_token: "[UNK]", continuing_subword_prefix: "##", max_input_chars_per_word: 100, vocab: ids(["[UNK]", "[CLS]", "[SEP]", "token", "##izer", "##s", "a", "[", "]", "cls", "."]) },
+};
+
+const unigram = {
+  added_tokens: [added("<unk>", 0), added("</s>", 1)], normalizer: null, pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true },
+  decoder: { type: "Metaspace", replacement: "▁", prepend_scheme: "always", split: true },
+  model: { type: "Unigram", unk_id: 0, byte_fallback: false, vocab: [["<unk>", 0], ["</s>", 0], ["▁", -3], ["a", -2], ["b", -2.5], ["▁ab", -2], ["▁a", -2.2], ["/", -9], ["s", -9], ["<", -9], [">", -9]] },
+};
+
+const withSplit = (Regex: string): Json => sp({ normalizer: null, pre_tokenizer: { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false } });
+
+describe("other kinds of tokenizer.json, in Node", () => {
+  const open = (value: unknown): Tokenizer => otherJson({ json: bytes(value), from: "tokenizer.json" });
+
+  it.each([["WordPiece", wordPiece, "model.type"], ["Unigram", unigram, "model.type"], ["an expression that is not in the table", withSplit("a+"), "pre_tokenizer"]])("%s is named as what is not read here", (_, json, what) => {
+    const found = reading(json);
+    expect("unsupported" in found && found.unsupported).toContain(what);
+  });
+
+  it("WordPiece: tokens, text, and special tokens only when asked for", () => {
+    const tokenizer = open(wordPiece);
+    expect(tokenizer.encode("Tokenizers a.")).toEqual([3, 4, 5, 6, 10]);
+    expect(decode(tokenizer, [3, 4, 5, 6])).toBe("tokenizers a");
+    expect(tokenizer.encode("[CLS]")).toEqual([7, 9, 8]);
+    expect(tokenizer.encode("[CLS] a", { special: true })).toEqual([1, 6]);
+    expect([tokenizer.size, [...tokenizer.special.keys()]]).toEqual([11, ["[UNK]", "[CLS]", "[SEP]"]]);
+  });
+
+  it("Unigram: a special token is not made of plain text, though its score is the best", () => {
+    const tokenizer = open(unigram);
+    expect(tokenizer.encode("ab a")).toEqual([5, 6]);
+    expect(tokenizer.encode("</s>")).not.toContain(1);
+    expect(tokenizer.encode("ab</s>", { special: true })).toEqual([5, 1]);
+    expect(decode(tokenizer, [5, 6])).toBe("ab a");
+    expect(tokenizer.endOfText).toBe(1);
+  });
+
+  it("an expression that would take for ever is ended, and the message names the file", () => {
+    const tokenizer = open(withSplit("^(a|a)*$"));
+    const began = performance.now();
+    expect(() => tokenizer.encode(`${"a".repeat(60)}b`)).toThrow(/tokenizer\.json: no answer within/);
+    expect(performance.now() - began).toBeLessThan(60_000);
+    expect(() => tokenizer.encode("a")).toThrow(/tokenizer\.json/);
+  });
+
+  it("a file that the package refuses, and one with a gap between ids", () => {
+    expect(() => open({ ...wordPiece, model: { type: "Unigram", vocab: 5 } })).toThrow(/tokenizer\.json/);
+    expect(() => open({ ...wordPiece, model: { ...wordPiece.model, vocab: { "[UNK]": 0, a: 7 } } })).toThrow(/no token with id/);
+  });
+});
