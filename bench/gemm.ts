@@ -8,8 +8,8 @@
  */
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { kernelSpec, needsAccumulate, scratchOf } from "../compiler/6-tile/kernel-spec.ts";
-import { emitKernel } from "../compiler/8-emit/kernel.ts";
+import { kernelSpec, scratchOf } from "../compiler/6-tile/kernel-spec.ts";
+import { emitKernel, kernelArguments } from "../compiler/8-emit/kernel.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble } from "../compiler/9-bundle/assemble.ts";
 import { control, CONTROL_BYTES } from "../compiler/control.ts";
@@ -86,7 +86,8 @@ async function compile(shape: string, target: Target, workers: number): Promise<
   let top = CONTROL_BYTES;
   for (const t of slots) { at[t.name] = top; top += tensorBytes(shapeOf(t, spec.d)); }
   const pages = Math.ceil((top + scratchBytes * MOST_WORKERS) / 65536), helpers = new Map<string, string>(), kernel = emitKernel("product", spec, helpers);
-  const call = [...slots.map((t) => at[t.name]), top, ...(needsAccumulate(spec) ? ["false"] : []), "worker"].join(", ");
+  const tensors = slots.map((t) => `${at[t.name]}`);
+  const call = kernelArguments(spec, { tensors, scratches: `${top}`, accumulate: "false", turn: `${control.turns}`, worker: "worker" });
   const source = [prelude(target), `const SCRATCH_BYTES: usize = ${scratchBytes};`, ...helpers.values(), kernel,
     `export function repeat(times: i32, worker: i32): void { for (let i = 0; i < times; i++) { product(${call}); barrier(); } }`].join("\n");
   const { wasm } = await assemble(source, target, pages);

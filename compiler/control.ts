@@ -21,6 +21,8 @@ export const control = {
   /** Inference: position of the first row in the context, and how many rows of the chunk are real (i32). */
   start: 328,
   rows: 332,
+  /** Which task comes next, one i32 for each kernel between two barriers: see 8-emit/kernel.ts. A barrier sets them back to 0. */
+  turns: 512,
   /** Step-wise numbers of the optimizer, f32 each: see `hyper`. */
   hyper: 384,
   /** 256 bytes per worker: a horizontal sum ends here, because stores of adjacent pairs are what `wide` can join. */
@@ -30,6 +32,8 @@ export const control = {
 } as const;
 
 export const SPILL_BYTES = 256;
+/** Kernels between two barriers that can take tasks by turns. */
+export const MAX_TURNS = 16;
 export const MAX_WORKERS = 8;
 export const CONTROL_BYTES = 4096;
 

@@ -74,6 +74,11 @@ interface Body<N extends string, D extends string> {
   tiles?(d: Record<D, number>, attrs: Attrs, target: Target): Dims;
   /** Independent units of work. A worker runs [first, last) of them; no output element may depend on how they are divided. */
   tasks(d: Record<D, number>, k: Kernel<N>): number;
+  /**
+   * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to whoever is free first, so that a worker
+   * that was held up does not hold up the others. Absent: all of them evenly. No bit depends on it.
+   */
+  turns?(d: Record<D, number>, k: Kernel<N>): Turns;
   /** Bytes of scratch per worker. */
   scratch?(d: Record<D, number>, k: Kernel<N>): number;
   /**
@@ -87,6 +92,14 @@ interface Body<N extends string, D extends string> {
   /** Sizes that the test checks and the bench times: one list for both. */
   readonly cases: readonly Case<D>[];
 }
+
+export interface Turns {
+  readonly fixed: number;
+  readonly grain: number;
+}
+
+/** Half of the tasks evenly, the others one by one: for tasks that are long. */
+export const oneByOne = (tasks: number): Turns => ({ fixed: Math.floor(tasks / 2), grain: 1 });
 
 export interface Op extends Body<string, string> {
   readonly signature: string;

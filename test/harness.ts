@@ -2,9 +2,9 @@
  * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches time it.
  * Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
-import { kernelSpec, needsAccumulate, needsScratch, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
+import { kernelSpec, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
 import { elements, joinPairs } from "../compiler/cli/measure/numbers.ts";
-import { emitKernel } from "../compiler/8-emit/kernel.ts";
+import { emitKernel, kernelArguments } from "../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
@@ -35,7 +35,7 @@ export async function kernelBenches(opName: string, op: Op, cases: readonly Case
   const kernels = placed.map(({ spec, slots, at, scratches }, i) => {
     const name = `${opName}_${i}`, text = emitKernel(name, spec, helpers);
     const call = (accumulate: string, worker: string): string =>
-      `${name}(${[...slots.map((t) => `${at[t.name]}`), ...(needsScratch(spec) ? [`${scratches}`] : []), ...(needsAccumulate(spec) ? [accumulate] : []), worker].join(", ")})`;
+      `${name}(${kernelArguments(spec, { tensors: slots.map((t) => `${at[t.name]}`), scratches: `${scratches}`, accumulate, turn: `${control.turns}`, worker })})`;
     return `${text}export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }
 export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`;
   });
@@ -108,6 +108,7 @@ function bench(opName: string, op: Op, { c, spec, slots, at }: Placed, memory: W
     run(inputs, { accumulate = false, workers = 1 } = {}) {
       for (const t of slots) if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name], accumulate);
       i32[control.workers / 4] = workers;
+      i32[control.turns / 4] = 0;
       joinPairs(spec.target);
       for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);
       return Object.fromEntries(slots.filter((t) => t.output).map((t) => [t.name, read(t.name)]));

@@ -1,5 +1,5 @@
 /** What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part, target and tiles. */
-import { targets, type Attrs, type Dims, type Kernel, type Op, type Target } from "../op.ts";
+import { targets, type Attrs, type Dims, type Kernel, type Op, type Target, type Turns } from "../op.ts";
 
 /** Everything that a kernel's code depends on. Two nodes with the same text of this share one kernel. */
 export interface KernelSpec {
@@ -25,6 +25,12 @@ export const facts = (s: KernelSpec): Kernel => ({ attrs: s.attrs, target: s.tar
 
 export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, facts(s));
 export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, facts(s)) ?? 0;
+
+/** Undefined: tasks are shared evenly, once. */
+export function turnsOf(s: KernelSpec): Turns | undefined {
+  const turns = s.op.turns?.(s.d, facts(s));
+  return turns && turns.fixed < tasksOf(s) ? turns : undefined;
+}
 
 /** Identity of the code: same key, same kernel. */
 export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.d, s.attrs, s.tensors]);

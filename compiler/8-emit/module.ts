@@ -7,12 +7,13 @@ import { tensorBytes, type Op, type Target } from "../op.ts";
 import { Writer } from "../writer.ts";
 import { ops } from "../ops/index.ts";
 import { programFlops, type Call, type Program, type ProgramSection } from "../6-tile/program.ts";
-import { kernelKey, kernelName, needsAccumulate, needsScratch, type KernelSpec } from "../6-tile/kernel-spec.ts";
+import { kernelKey, kernelName, turnsOf, type KernelSpec } from "../6-tile/kernel-spec.ts";
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
 import type { Ref, Value } from "../3-graph/ir.ts";
-import { emitKernel } from "./kernel.ts";
+import { emitKernel, kernelArguments } from "./kernel.ts";
+import { Phase } from "./phase.ts";
 import { prelude } from "./prelude.ts";
 
 export function emitModule(target: Target, programs: readonly Program[], placement: Placement): string {
@@ -77,34 +78,38 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
     if (calls.some((c) => c.node.accumulate === "flag" || c.node.accumulate === "iterations")) w.line(`const accumulate = load<i32>(${control.accumulate}) != 0;`);
     for (const [name, offset] of local) w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
-    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, kernels, addressOf, clock);
+    const phase = new Phase();
+    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
+    if (phase.open) w.line("barrier(); // sets the turns back");
   });
   return String(w);
 }
 
-function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, clock: Stopwatch): void {
+function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, phase: Phase, clock: Stopwatch): void {
   const loops = section.times > 1;
   const wait = (): void => {
     w.line("barrier();");
+    phase.close();
     clock.waited(w);
   };
   const body = (): void => {
     for (const [k, call] of section.calls.entries()) {
       if (meet[k] && !(loops && k === 0)) wait();
-      emitCall(w, call, loops, kernels, addressOf);
+      if (turnsOf(call.spec) && phase.full) wait();
+      emitCall(w, call, loops, kernels, addressOf, phase);
       clock.called(w);
     }
     if (loops) wait();
   };
   w.line();
   w.line(`// ${section.name}`);
-  if (section.onUpdate) return w.block(`if (load<i32>(${control.update}) != 0)`, body);
+  if (section.onUpdate) return phase.perhaps(() => w.block(`if (load<i32>(${control.update}) != 0)`, body));
   if (!loops) return body();
   if (meet[0]) wait(); // once: an iteration ends with one of its own
   w.block(section.order === "up" ? `for (let i: usize = 0; i < ${section.times}; i++)` : `for (let i: usize = ${section.times - 1}; <isize>i >= 0; i--)`, body);
 }
 
-function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf): void {
+function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf, phase: Phase): void {
   const op: Op = ops[node.op];
   const address = ({ value, slice }: Ref): string => {
     const { text, stride } = addressOf(value);
@@ -115,6 +120,6 @@ function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kern
   const tensors = { ...node.ins, ...node.outs };
   const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
   const accumulate = { flag: "accumulate", always: "true", iterations: "accumulate || i > 0" }[node.accumulate ?? "always"];
-  const parameters = [...slots, ...(needsScratch(spec) ? ["SCRATCHES"] : []), ...(needsAccumulate(spec) ? [accumulate] : []), "worker"];
-  w.line(`${kernels.get(kernelKey(spec))!.name}(${parameters.join(", ")});`);
+  const turn = turnsOf(spec) ? `${phase.next()}` : "";
+  w.line(`${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, { tensors: slots, scratches: "SCRATCHES", accumulate, turn, worker: "worker" })});`);
 }

@@ -3,7 +3,7 @@
  * `wide` is not another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../op.ts";
-import { control, SPILL_BYTES } from "../control.ts";
+import { control, MAX_TURNS, SPILL_BYTES } from "../control.ts";
 import { vectorMath } from "./vector-math.ts";
 
 /** Spins before sleeping, some 200 µs: a worker that sleeps is waked too late for the next kernel (bench/EXPERIMENTS.md). */
@@ -53,6 +53,7 @@ function barrier(): void {
   const round = atomic.load<i32>(${control.round});
   if (atomic.add<i32>(${control.arrived}, 1) == workers - 1) {
     atomic.store<i32>(${control.arrived}, 0);
+    memory.fill(${control.turns}, 0, ${MAX_TURNS * 4});
     atomic.add<i32>(${control.round}, 1);
     atomic.notify(${control.round}, -1);
   } else {

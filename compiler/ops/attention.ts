@@ -6,7 +6,7 @@
  *
  * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
  */
-import { defineOp } from "../op.ts";
+import { defineOp, oneByOne } from "../op.ts";
 import { emitZeroPadding } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
@@ -46,6 +46,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   backward: (has, attrs) => [{ op: "attention_backward", ins: { qkv: "qkv", ...(has("window") && { window: "window" }), out: "out", lse: "lse", d_out: "d_out" }, outs: { d_qkv: "d_qkv" }, attrs }],
   tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
+  turns: (d, k) => oneByOne((d.R / (k.attrs["context"] as number)) * (k.attrs["kv_heads"] as number)),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {
     const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number), { T, D, G } = s;

@@ -5,7 +5,7 @@
  *
  * A task is one key/value head of one sequence: it alone writes that head's dK and dV, and the dQ of its query heads.
  */
-import { defineOp } from "../op.ts";
+import { defineOp, oneByOne } from "../op.ts";
 import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { emitFromKeys, emitFromQueries, emitScores } from "./attention/products.ts";
@@ -63,6 +63,7 @@ export const attention_backward = defineOp("qkv[R,Q] window[Z,Z]?:i32 out[R,O] l
   },
   tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
+  turns: (d, k) => oneByOne((d.R / (k.attrs["context"] as number)) * (k.attrs["kv_heads"] as number)),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
   emit(w, at, d, k) {
     const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number), { T, D, G, H } = s;

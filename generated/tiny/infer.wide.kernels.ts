@@ -44,6 +44,7 @@ function barrier(): void {
   const round = atomic.load<i32>(128);
   if (atomic.add<i32>(64, 1) == workers - 1) {
     atomic.store<i32>(64, 0);
+    memory.fill(512, 0, 64);
     atomic.add<i32>(128, 1);
     atomic.notify(128, -1);
   } else {
@@ -1203,8 +1204,8 @@ function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize)
 /** embed  tokens[16] table[32,16] positions[8,16] -> out[16,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
     const table_r = table + <usize>load<i32>(tokens + (<usize>r << 2)) * 64;
@@ -1228,8 +1229,8 @@ function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usiz
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -1274,229 +1275,277 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
 
 /** matmul  a[16,16] b[16,48] bias[48] -> out[16,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(9, worker), last = share(9, worker + 1);
+function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 3, lastPanel);
-  pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 1152 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 3, lastPanel);
+    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 1152 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 1152 + <usize>panel * 64;
+        tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 1152 + <usize>panel * 64;
-      tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 9) break;
+    last = min(first + 1, 9);
+    fresh = false;
   }
 }
 
 /** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16(qkv: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const mask = scratch + 0;
-  const scores = scratch + 256;
-  const partial = scratch + 1024;
-  const shift = scratch + 1408;
-  const sum = scratch + 1472;
-  const alpha = scratch + 1536;
-  const mixed = scratch + 1600;
-  const k_across = scratch + 2368;
-  const v_panels = scratch + 2880;
-  const SCALE: f32 = 0.35355339059327373;
-  for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
-  for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
-  for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let task = first; task < last; task++) {
-    const sequence = task / 2, g = task % 2;
-    const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
-    const mine = out + <usize>sequence * 512; // out[T,O]
-    attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-    attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
-    for (let h = g * 1; h < (g + 1) * 1; h++) {
-      for (let q = 0; q < 8; q += 12) {
-        const rows = min(12, 8 - q);
-        const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
-        const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
-        const ahead = q;
-        // scores[rows,keys] = q_rows[rows,8] · k_across
-        for (let k = 0; k < min(8, ahead + rows); k += 16) {
-          const b = k_across + <usize>(0 + k) * 32;
-          let r = max(k - ahead, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    const mask = scratch + 0;
+    const scores = scratch + 256;
+    const partial = scratch + 1024;
+    const shift = scratch + 1408;
+    const sum = scratch + 1472;
+    const alpha = scratch + 1536;
+    const mixed = scratch + 1600;
+    const k_across = scratch + 2368;
+    const v_panels = scratch + 2880;
+    const SCALE: f32 = 0.35355339059327373;
+    for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
+    for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
+    for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
+    for (let task = first; task < last; task++) {
+      const sequence = task / 2, g = task % 2;
+      const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
+      const mine = out + <usize>sequence * 512; // out[T,O]
+      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      for (let h = g * 1; h < (g + 1) * 1; h++) {
+        for (let q = 0; q < 8; q += 12) {
+          const rows = min(12, 8 - q);
+          const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
+          const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
+          const ahead = q;
+          // scores[rows,keys] = q_rows[rows,8] · k_across
+          for (let k = 0; k < min(8, ahead + rows); k += 16) {
+            const b = k_across + <usize>(0 + k) * 32;
+            let r = max(k - ahead, 0) / 6 * 6;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          }
+          // scores = e^(scale · scores − shift), row by row; sum = Σ of it
+          for (let r = 0; r < rows; r++) {
+            const row = scores + <usize>r * 64;
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_hide(row, min(ahead + r + 1, 8), end, mask);
+            attention_row_max(row, end, partial + (<usize>r << 5), mask);
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
+            v128.store(shift + (r << 2), top);
+          }
+          for (let r = 0; r < rows; r++) {
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
+          }
+          // alpha = 1 / sum
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const l = v128.load(sum + (r << 2));
+            v128.store(alpha + (r << 2), f32x4.div(ONE, l));
+          }
+          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = v_panels + <usize>((c >> 4) * 1024);
+            let r = 0;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
+            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+          }
+          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
         }
-        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
-        for (let r = 0; r < rows; r++) {
-          const row = scores + <usize>r * 64;
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_hide(row, min(ahead + r + 1, 8), end, mask);
-          attention_row_max(row, end, partial + (<usize>r << 5), mask);
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-          v128.store(shift + (r << 2), top);
-        }
-        for (let r = 0; r < rows; r++) {
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
-        }
-        // alpha = 1 / sum
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const l = v128.load(sum + (r << 2));
-          v128.store(alpha + (r << 2), f32x4.div(ONE, l));
-        }
-        // mixed[rows,8] = α · scores[rows,keys] · v_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = v_panels + <usize>((c >> 4) * 1024);
-          let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
-        }
-        attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
       }
     }
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,16] b[16,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 2) {
+        const sums = scratch;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 2) {
-      const sums = scratch;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,32] b[32,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_nt  a[16,16] b[32,16] -> out[16,32]   activation=none derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+      }
     }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]];  0 where the target is −1 */
 function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = logits + <usize>r * 128;
     const target = load<i32>(targets + (<usize>r << 2));
@@ -1530,8 +1579,8 @@ function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worke
 /** loss_sum  losses[16] targets[16] -> loss[2]
  *  loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ] */
 function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
   if (!accumulate) memory.fill(loss, 0, 64);
   let sum = <f64>load<f32>(loss), count = load<f32>(loss, 4);
@@ -1547,8 +1596,8 @@ function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: b
 /** embed  tokens[8] table[32,16] positions[8,16] place[2] -> out[8,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(8, worker), last = share(8, worker + 1);
   const spill = spillOf(worker);
+  const first = share(8, worker), last = share(8, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
@@ -1577,8 +1626,8 @@ function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, position
 /** layernorm  x[8,16] w[16] b[16] -> out[8,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(8, worker), last = share(8, worker + 1);
   const spill = spillOf(worker);
+  const first = share(8, worker), last = share(8, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -1623,38 +1672,46 @@ function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul  a[8,16] b[16,48] bias[48] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 3, lastPanel);
-  pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 1152 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 3, lastPanel);
+    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 1152 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 1152 + <usize>panel * 64;
+        tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 1152 + <usize>panel * 64;
-      tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** attention_cached  qkv[8,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[8,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
   const partial = scratch + 1024;
@@ -1731,105 +1788,129 @@ function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
 
 /** matmul  a[8,16] b[16,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
+function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 384 + <usize>panel * 64;
+        tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 384 + <usize>panel * 64;
-      tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 2) break;
+    last = min(first + 1, 2);
+    fresh = false;
   }
 }
 
 /** matmul  a[8,16] b[16,32] bias[32] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 1) {
+        const sums = scratch;
+        tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
+        const place = <usize>1 * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 1) {
-      const sums = scratch;
-      tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
-      const place = <usize>1 * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** matmul  a[8,32] b[32,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
+function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 384 + <usize>panel * 64;
+        tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 384 + <usize>panel * 64;
-      tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 2) break;
+    last = min(first + 1, 2);
+    fresh = false;
   }
 }
 
 /** take_row  x[8,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
 function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
 }
 
 /** layernorm  x[1,16] w[16] b[16] -> out[1,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -1875,9 +1956,9 @@ function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 /** matmul_nt  a[1,16] b[32,16] -> out[1,32]   activation=none derivative=none
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   for (let group = first; group < last; group++) {
     const place = <usize>group * 64;
     dot_products_1_row64(a, b + <usize>group * 1024, scratch, 16, spill);
@@ -1888,8 +1969,8 @@ function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, wor
 /** embed  tokens[1] table[32,16] positions[8,16] place[2] -> out[1,16]   context=1
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
@@ -1918,9 +1999,9 @@ function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, position
 /** matmul  a[1,16] b[16,48] bias[48] -> out[1,48]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(3, worker), last = share(3, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -1935,9 +2016,9 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 /** attention_cached  qkv[1,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[1,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=6 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
   const partial = scratch + 768;
@@ -2014,9 +2095,9 @@ function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
 /** matmul  a[1,16] b[16,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -2031,9 +2112,9 @@ function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 /** matmul  a[1,16] b[16,32] bias[32] -> out[1,32]   activation=relu2 derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -2048,9 +2129,9 @@ function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 /** matmul  a[1,32] b[32,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -2065,8 +2146,8 @@ function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 /** take_row  x[1,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
 function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
 }
 
@@ -2092,24 +2173,24 @@ export function evaluate(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_16x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
     barrier();
-    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, worker);
+    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
     barrier();
     layernorm_16x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
     barrier();
   }
 
   // output
   layernorm_16x16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, worker);
+  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
   barrier();
   cross_entropy_16x32(logits, TARGETS, TOKEN_LOSSES, worker);
   barrier();
@@ -2137,17 +2218,17 @@ export function prefill(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_8x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
     barrier();
     attention_cached_8x48x2x1x8x16x1x8x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 1024, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 1024, SCRATCHES, worker);
     barrier();
-    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
     barrier();
     layernorm_8x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
     barrier();
-    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
     barrier();
   }
 

@@ -44,6 +44,7 @@ function barrier(): void {
   const round = atomic.load<i32>(128);
   if (atomic.add<i32>(64, 1) == workers - 1) {
     atomic.store<i32>(64, 0);
+    memory.fill(512, 0, 64);
     atomic.add<i32>(128, 1);
     atomic.notify(128, -1);
   } else {
@@ -1809,8 +1810,8 @@ function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize)
 /** embed  tokens[16] table[32,16] positions[8,16] -> out[16,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
     const table_r = table + <usize>load<i32>(tokens + (<usize>r << 2)) * 64;
@@ -1834,8 +1835,8 @@ function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usiz
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16] mean[16] rstd[16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_16x16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usize, mean: usize, rstd: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -1882,231 +1883,279 @@ function layernorm_16x16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usize,
 
 /** matmul  a[16,16] b[16,48] bias[48] -> out[16,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(9, worker), last = share(9, worker + 1);
+function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 3, lastPanel);
-  pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 1152 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 3, lastPanel);
+    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 1152 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 1152 + <usize>panel * 64;
+        tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 1152 + <usize>panel * 64;
-      tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 9) break;
+    last = min(first + 1, 9);
+    fresh = false;
   }
 }
 
 /** attention  qkv[16,48] -> out[16,16] lse[2,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const mask = scratch + 0;
-  const scores = scratch + 256;
-  const partial = scratch + 1024;
-  const shift = scratch + 1408;
-  const sum = scratch + 1472;
-  const alpha = scratch + 1536;
-  const mixed = scratch + 1600;
-  const k_across = scratch + 2368;
-  const v_panels = scratch + 2880;
-  const SCALE: f32 = 0.35355339059327373;
-  for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
-  for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
-  for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let task = first; task < last; task++) {
-    const sequence = task / 2, g = task % 2;
-    const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
-    const mine = out + <usize>sequence * 512; // out[T,O]
-    attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-    attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
-    for (let h = g * 1; h < (g + 1) * 1; h++) {
-      for (let q = 0; q < 8; q += 12) {
-        const rows = min(12, 8 - q);
-        const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
-        const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
-        const ahead = q;
-        // scores[rows,keys] = q_rows[rows,8] · k_across
-        for (let k = 0; k < min(8, ahead + rows); k += 16) {
-          const b = k_across + <usize>(0 + k) * 32;
-          let r = max(k - ahead, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    const mask = scratch + 0;
+    const scores = scratch + 256;
+    const partial = scratch + 1024;
+    const shift = scratch + 1408;
+    const sum = scratch + 1472;
+    const alpha = scratch + 1536;
+    const mixed = scratch + 1600;
+    const k_across = scratch + 2368;
+    const v_panels = scratch + 2880;
+    const SCALE: f32 = 0.35355339059327373;
+    for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
+    for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
+    for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
+    for (let task = first; task < last; task++) {
+      const sequence = task / 2, g = task % 2;
+      const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
+      const mine = out + <usize>sequence * 512; // out[T,O]
+      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      for (let h = g * 1; h < (g + 1) * 1; h++) {
+        for (let q = 0; q < 8; q += 12) {
+          const rows = min(12, 8 - q);
+          const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
+          const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
+          const ahead = q;
+          // scores[rows,keys] = q_rows[rows,8] · k_across
+          for (let k = 0; k < min(8, ahead + rows); k += 16) {
+            const b = k_across + <usize>(0 + k) * 32;
+            let r = max(k - ahead, 0) / 6 * 6;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          }
+          // scores = e^(scale · scores − shift), row by row; sum = Σ of it
+          for (let r = 0; r < rows; r++) {
+            const row = scores + <usize>r * 64;
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_hide(row, min(ahead + r + 1, 8), end, mask);
+            attention_row_max(row, end, partial + (<usize>r << 5), mask);
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
+            v128.store(shift + (r << 2), top);
+          }
+          for (let r = 0; r < rows; r++) {
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
+          }
+          // alpha = 1 / sum; lse = shift + ln sum, in place of shift
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const l = v128.load(sum + (r << 2));
+            v128.store(alpha + (r << 2), f32x4.div(ONE, l));
+            v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), attention_log4(l)));
+          }
+          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = v_panels + <usize>((c >> 4) * 1024);
+            let r = 0;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
+            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+          }
+          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+          memory.copy(lse + <usize>h * 64 + (<usize>(sequence * 8 + q) << 2), shift, <usize>rows << 2);
         }
-        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
-        for (let r = 0; r < rows; r++) {
-          const row = scores + <usize>r * 64;
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_hide(row, min(ahead + r + 1, 8), end, mask);
-          attention_row_max(row, end, partial + (<usize>r << 5), mask);
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-          v128.store(shift + (r << 2), top);
-        }
-        for (let r = 0; r < rows; r++) {
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
-        }
-        // alpha = 1 / sum; lse = shift + ln sum, in place of shift
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const l = v128.load(sum + (r << 2));
-          v128.store(alpha + (r << 2), f32x4.div(ONE, l));
-          v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), attention_log4(l)));
-        }
-        // mixed[rows,8] = α · scores[rows,keys] · v_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = v_panels + <usize>((c >> 4) * 1024);
-          let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
-        }
-        attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
-        memory.copy(lse + <usize>h * 64 + (<usize>(sequence * 8 + q) << 2), shift, <usize>rows << 2);
       }
     }
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,16] b[16,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32] pre[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias_pre(sums, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias_pre(sums, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
+      }
+      if (from < to && to > 2) {
+        const sums = scratch;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias_pre(sums, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
+      }
     }
-    if (from < to && to > 2) {
-      const sums = scratch;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias_pre(sums, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
-    }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,32] b[32,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_nt  a[16,16] b[32,16] -> out[16,32]   activation=none derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+      }
     }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** cross_entropy_grad  logits[16,32] targets[16] hyper[16] -> losses[16] d_logits[16,32]
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · scale */
 function cross_entropy_grad_16x32x16(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   const scale = load<f32>(hyper, 32);
   for (let r = first; r < last; r++) {
     const x_r = logits + <usize>r * 128;
@@ -2165,8 +2214,8 @@ function cross_entropy_grad_16x32x16(logits: usize, targets: usize, hyper: usize
 /** loss_sum  losses[16] targets[16] -> loss[2]
  *  loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ] */
 function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
   if (!accumulate) memory.fill(loss, 0, 64);
   let sum = <f64>load<f32>(loss), count = load<f32>(loss, 4);
@@ -2181,67 +2230,83 @@ function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: b
 
 /** matmul  a[16,32] b[32,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
+      }
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_tn  a[16,32] b[16,16] -> out[32,16]   MR=6 NR=16 KC=16 PB=1 RB=6
  *  out (+)= aᵀ·b */
-function matmul_tn_16x32x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_tn_16x32x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
-  const packed = scratch; // b: panels of [16,16]
-  const strips = packed + 1088; // a: strips of [16,6]
-  const firstPanel = 0, lastPanel = last > first ? 1 : 0, firstTile = first / 1, lastTile = (last + 0) / 1;
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 6, lastTile);
-  pack_columns_6_row128_strip448_rest2(a + <usize>tile0 * 24, strips, 16, min(tile1, 5) - tile0, tile1 > 5);
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, (first - panel + 0) / 1), to = min(tile1, (last - panel + 0) / 1);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 5); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+  const alone = load<i32>(0) == 1;
+  let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
+  for (;;) {
+    // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
+    const packed = scratch; // b: panels of [16,16]
+    const strips = packed + 1088; // a: strips of [16,6]
+    const firstPanel = 0, lastPanel = last > first ? 1 : 0, firstTile = first / 1, lastTile = (last + 0) / 1;
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 6, lastTile);
+    pack_columns_6_row128_strip448_rest2(a + <usize>tile0 * 24, strips, 16, min(tile1, 5) - tile0, tile1 > 5);
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, (first - panel + 0) / 1), to = min(tile1, (last - panel + 0) / 1);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 5); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+      }
+      if (from < to && to > 5) {
+        const place = <usize>5 * 384 + <usize>panel * 64;
+        tile_2x16_row4_step8_keep(strips + <usize>(5 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+      }
     }
-    if (from < to && to > 5) {
-      const place = <usize>5 * 384 + <usize>panel * 64;
-      tile_2x16_row4_step8_keep(strips + <usize>(5 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
-    }
+    if (alone) break;
+    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** layernorm_dx  x[16,16] w[16] mean[16] rstd[16] d_out[16,16] -> d_x[16,16]
  *  d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd */
 function layernorm_dx_16x16_w(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, d_x: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const d_out_r = d_out + <usize>r * 64;
@@ -2288,8 +2353,8 @@ function layernorm_dx_16x16_w(x: usize, w: usize, mean: usize, rstd: usize, d_ou
 /** layernorm_dw  x[16,16] mean[16] rstd[16] d_out[16,16] -> d_w[16] d_b[16]
  *  d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = (x − mean) · rstd */
 function layernorm_dw_16x16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: usize, d_w: usize, d_b: usize, accumulate: bool, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
   if (!accumulate) memory.fill(d_w + from, 0, to - from);
   if (!accumulate) memory.fill(d_b + from, 0, to - from);
@@ -2324,8 +2389,8 @@ function layernorm_dw_16x16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: u
 /** bias_backward  d_out[16,16] -> d_bias[16]
  *  d_bias[n] = Σ_r d_out[r,n] */
 function bias_backward_16x16(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
   if (!accumulate) memory.fill(d_bias + from, 0, to - from);
   for (let r: usize = 0; r < 16; r += 4) {
@@ -2343,43 +2408,51 @@ function bias_backward_16x16(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,16] b[32,16] gate[16,32] -> out[16,32]   activation=none derivative=relu2 MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_none_by_relu2_gate(sums, 6, out + place, 128, gate + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
-    if (from < to && to > 2) {
-      const sums = scratch;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      epilogue_16_none_by_relu2_gate(sums, 4, out + place, 128, gate + place);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_none_by_relu2_gate(sums, 6, out + place, 128, gate + place);
+      }
+      if (from < to && to > 2) {
+        const sums = scratch;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        epilogue_16_none_by_relu2_gate(sums, 4, out + place, 128, gate + place);
+      }
     }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** bias_backward  d_out[16,32] -> d_bias[32]
  *  d_bias[n] = Σ_r d_out[r,n] */
 function bias_backward_16x32(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
   if (!accumulate) memory.fill(d_bias + from, 0, to - from);
   for (let r: usize = 0; r < 16; r += 4) {
@@ -2397,69 +2470,87 @@ function bias_backward_16x32(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,32] b[16,32] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row128(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112, 32);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row128(b + <usize>panel * 2048, packed + <usize>(panel - panel0) * 2112, 32);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
+      }
     }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_tn  a[16,16] b[16,32] -> out[16,32]   MR=6 NR=16 KC=16 PB=2 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x32(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_tn_16x16x32(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const strips = packed + 2176; // a: strips of [16,6]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const strips = packed + 2176; // a: strips of [16,6]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    if (fresh) {
+      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+      }
     }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** layernorm_dx  x[16,16] w[16] mean[16] rstd[16] d_out[16,16] add[16,16] -> d_x[16,16]
  *  d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd */
 function layernorm_dx_16x16_w_add(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, add: usize, d_x: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const d_out_r = d_out + <usize>r * 64;
@@ -2507,162 +2598,188 @@ function layernorm_dx_16x16_w_add(x: usize, w: usize, mean: usize, rstd: usize, 
 
 /** matmul_nt  a[16,16] b[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row64(b + <usize>panel * 1024, packed + <usize>(panel - panel0) * 1088, 16);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 64);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 64);
+      }
     }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_tn  a[16,16] b[16,16] -> out[16,16]   MR=6 NR=16 KC=16 PB=1 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const strips = packed + 1088; // a: strips of [16,6]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const strips = packed + 1088; // a: strips of [16,6]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    if (fresh) {
+      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+      }
     }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** attention_backward  qkv[16,48] out[16,16] lse[2,16] d_out[16,16] -> d_qkv[16,48]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse) */
-function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const mask = scratch + 0;
-  const k_across = scratch + 256;
-  const v_across = scratch + 768;
-  const k_panels = scratch + 1280;
-  const q_panels = scratch + 2304;
-  const d_panels = scratch + 3072;
-  const scores = scratch + 3840;
-  const d_scores = scratch + 4608;
-  const partial = scratch + 5376;
-  const delta = scratch + 5760;
-  const d_q = scratch + 5824;
-  const d_k = scratch + 6592;
-  const d_v = scratch + 7104;
-  const SCALE: f32 = 0.35355339059327373;
-  for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
-  for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
-  for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let task = first; task < last; task++) {
-    const sequence = task / 2, g = task % 2;
-    const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
-    const d_x = d_qkv + <usize>sequence * 1536; // d_qkv[T,Q]
-    const key = <usize>(2 + g) * 32, value = <usize>(4 + g) * 32; // columns, in bytes
-    attention_pack_transposed_8_s192(x + key, k_across, 8);
-    attention_pack_transposed_8_s192(x + value, v_across, 8);
-    attention_pack_rows_8_s192_p16(x + key, k_panels, 8);
-    for (let h = g * 1; h < (g + 1) * 1; h++) {
-      for (let q = 0; q < 8; q += 12) {
-        const rows = min(12, 8 - q);
-        const row = sequence * 8 + q; // of the whole batch
-        const query = x + <usize>q * 192 + <usize>h * 32; // Q[rows,D]
-        const d_o = d_out + <usize>row * 64 + <usize>h * 32; // dO[rows,D]
-        const lse_q = lse + <usize>h * 64 + (<usize>row << 2); // lse[rows]
-        attention_pack_rows_8_s192_p12(query, q_panels, rows);
-        attention_pack_rows_8_s64_p12(d_o, d_panels, rows);
-        // delta[rows] = Σ dO ∘ O, times the scale
-        attention_dot_rows_8_s64(d_o, out + <usize>row * 64 + <usize>h * 32, rows, partial);
-        for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(attention_sum_of_rows(partial + (r << 5)), f32x4.splat(SCALE)));
-        // scores[rows,keys] = query[rows,8] · k_across
-        for (let k = 0; k < min(8, q + rows); k += 16) {
-          const b = k_across + <usize>(0 + k) * 32;
-          let r = max(k - q, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    const mask = scratch + 0;
+    const k_across = scratch + 256;
+    const v_across = scratch + 768;
+    const k_panels = scratch + 1280;
+    const q_panels = scratch + 2304;
+    const d_panels = scratch + 3072;
+    const scores = scratch + 3840;
+    const d_scores = scratch + 4608;
+    const partial = scratch + 5376;
+    const delta = scratch + 5760;
+    const d_q = scratch + 5824;
+    const d_k = scratch + 6592;
+    const d_v = scratch + 7104;
+    const SCALE: f32 = 0.35355339059327373;
+    for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
+    for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
+    for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
+    for (let task = first; task < last; task++) {
+      const sequence = task / 2, g = task % 2;
+      const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
+      const d_x = d_qkv + <usize>sequence * 1536; // d_qkv[T,Q]
+      const key = <usize>(2 + g) * 32, value = <usize>(4 + g) * 32; // columns, in bytes
+      attention_pack_transposed_8_s192(x + key, k_across, 8);
+      attention_pack_transposed_8_s192(x + value, v_across, 8);
+      attention_pack_rows_8_s192_p16(x + key, k_panels, 8);
+      for (let h = g * 1; h < (g + 1) * 1; h++) {
+        for (let q = 0; q < 8; q += 12) {
+          const rows = min(12, 8 - q);
+          const row = sequence * 8 + q; // of the whole batch
+          const query = x + <usize>q * 192 + <usize>h * 32; // Q[rows,D]
+          const d_o = d_out + <usize>row * 64 + <usize>h * 32; // dO[rows,D]
+          const lse_q = lse + <usize>h * 64 + (<usize>row << 2); // lse[rows]
+          attention_pack_rows_8_s192_p12(query, q_panels, rows);
+          attention_pack_rows_8_s64_p12(d_o, d_panels, rows);
+          // delta[rows] = Σ dO ∘ O, times the scale
+          attention_dot_rows_8_s64(d_o, out + <usize>row * 64 + <usize>h * 32, rows, partial);
+          for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(attention_sum_of_rows(partial + (r << 5)), f32x4.splat(SCALE)));
+          // scores[rows,keys] = query[rows,8] · k_across
+          for (let k = 0; k < min(8, q + rows); k += 16) {
+            const b = k_across + <usize>(0 + k) * 32;
+            let r = max(k - q, 0) / 6 * 6;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          }
+          // d_scores[rows,keys] = d_o[rows,8] · v_across
+          for (let k = 0; k < min(8, q + rows); k += 16) {
+            const b = v_across + <usize>(0 + k) * 32;
+            let r = max(k - q, 0) / 6 * 6;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
+            if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
+          }
+          // scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale
+          for (let r = 0; r < rows; r++) {
+            const at_row = <usize>r * 64;
+            const end = min((max(q + r + 6, 0) + 7) & ~7, 8);
+            attention_hide(scores + at_row, min(q + r + 1, 8), end, mask);
+            attention_row_grad(scores + at_row, d_scores + at_row, end, SCALE, load<f32>(lse_q + (<usize>r << 2)), load<f32>(delta + (<usize>r << 2)));
+          }
+          // d_v[keys,8] = scoresᵀ[keys,rows] · d_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = d_panels + <usize>((c >> 4) * 768);
+            let r = 0;
+            for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+            if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+          }
+          // d_k[keys,8] = d_scoresᵀ[keys,rows] · q_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = q_panels + <usize>((c >> 4) * 768);
+            let r = 0;
+            for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+            if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+          }
+          // d_q[rows,8] = d_scores[rows,keys] · k_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = k_panels + <usize>((c >> 4) * 1024);
+            let r = 0;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 6));
+            if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 2));
+          }
+          attention_copy_rows_8_f64_t192(d_q, d_x + <usize>q * 192 + <usize>h * 32, rows);
         }
-        // d_scores[rows,keys] = d_o[rows,8] · v_across
-        for (let k = 0; k < min(8, q + rows); k += 16) {
-          const b = v_across + <usize>(0 + k) * 32;
-          let r = max(k - q, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
-        }
-        // scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale
-        for (let r = 0; r < rows; r++) {
-          const at_row = <usize>r * 64;
-          const end = min((max(q + r + 6, 0) + 7) & ~7, 8);
-          attention_hide(scores + at_row, min(q + r + 1, 8), end, mask);
-          attention_row_grad(scores + at_row, d_scores + at_row, end, SCALE, load<f32>(lse_q + (<usize>r << 2)), load<f32>(delta + (<usize>r << 2)));
-        }
-        // d_v[keys,8] = scoresᵀ[keys,rows] · d_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = d_panels + <usize>((c >> 4) * 768);
-          let r = 0;
-          for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-          if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-        }
-        // d_k[keys,8] = d_scoresᵀ[keys,rows] · q_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = q_panels + <usize>((c >> 4) * 768);
-          let r = 0;
-          for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-          if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-        }
-        // d_q[rows,8] = d_scores[rows,keys] · k_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = k_panels + <usize>((c >> 4) * 1024);
-          let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 6));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 2));
-        }
-        attention_copy_rows_8_f64_t192(d_q, d_x + <usize>q * 192 + <usize>h * 32, rows);
       }
+      attention_copy_rows_8_f64_t192(d_k, d_x + key, 8);
+      attention_copy_rows_8_f64_t192(d_v, d_x + value, 8);
     }
-    attention_copy_rows_8_f64_t192(d_k, d_x + key, 8);
-    attention_copy_rows_8_f64_t192(d_v, d_x + value, 8);
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** bias_backward  d_out[16,48] -> d_bias[48]
  *  d_bias[n] = Σ_r d_out[r,n] */
 function bias_backward_16x48(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
   const spill = spillOf(worker);
+  const first = share(3, worker), last = share(3, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
   if (!accumulate) memory.fill(d_bias + from, 0, to - from);
   for (let r: usize = 0; r < 16; r += 4) {
@@ -2680,69 +2797,87 @@ function bias_backward_16x48(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,48] b[16,48] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=48 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
+function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [48,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  for (let panel = panel0; panel < panel1; panel++) {
-    pack_transposed_16of16_row192(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136, 48);
-  }
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 3136;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row192_step4(a + <usize>tile * 1152, columns, 48, out + place, 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [48,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    for (let panel = panel0; panel < panel1; panel++) {
+      pack_transposed_16of16_row192(b + <usize>panel * 3072, packed + <usize>(panel - panel0) * 3136, 48);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 384 + <usize>panel * 64;
-      tile_4x16_row192_step4(a + <usize>2 * 1152, columns, 48, out + place, 64);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 3136;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row192_step4(a + <usize>tile * 1152, columns, 48, out + place, 64);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 384 + <usize>panel * 64;
+        tile_4x16_row192_step4(a + <usize>2 * 1152, columns, 48, out + place, 64);
+      }
     }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 3) break;
+    last = min(first + 1, 3);
+    fresh = false;
   }
 }
 
 /** matmul_tn  a[16,16] b[16,48] -> out[16,48]   MR=6 NR=16 KC=16 PB=3 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x48(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, worker: i32): void {
-  const first = share(9, worker), last = share(9, worker + 1);
+function matmul_tn_16x16x48(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const strips = packed + 3264; // a: strips of [16,6]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 3, lastPanel);
-  pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const place = <usize>tile * 1152 + <usize>panel * 64;
-      tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+  const alone = load<i32>(0) == 1;
+  let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const strips = packed + 3264; // a: strips of [16,6]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    if (fresh) {
+      pack_columns_6_row64_strip448_rest4(a + <usize>tile0 * 24, strips, 16, min(tile1, 2) - tile0, tile1 > 2);
     }
-    if (from < to && to > 2) {
-      const place = <usize>2 * 1152 + <usize>panel * 64;
-      tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 3, lastPanel);
+    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const place = <usize>tile * 1152 + <usize>panel * 64;
+        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+      }
+      if (from < to && to > 2) {
+        const place = <usize>2 * 1152 + <usize>panel * 64;
+        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+      }
     }
+    if (alone) break;
+    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 9) break;
+    last = min(first + 1, 9);
+    fresh = false;
   }
 }
 
 /** embed_dtable  tokens[16] d_out[16,16] -> d_table[32,16]
  *  d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v } */
 function embed_dtable_16x16x32(tokens: usize, d_out: usize, d_table: usize, accumulate: bool, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
   if (!accumulate) for (let v: usize = 0; v < 32; v++) memory.fill(d_table + v * 64 + from, 0, to - from);
   for (let r: usize = 0; r < 16; r++) {
@@ -2760,8 +2895,8 @@ function embed_dtable_16x16x32(tokens: usize, d_out: usize, d_table: usize, accu
 /** embed_dpositions  d_out[16,16] -> d_positions[8,16]   context=8
  *  d_positions[t,:] = Σ { d_out[r,:] : r mod T = t } */
 function embed_dpositions_16x16x8(d_out: usize, d_positions: usize, accumulate: bool, worker: i32): void {
-  const first = share(8, worker), last = share(8, worker + 1);
   const spill = spillOf(worker);
+  const first = share(8, worker), last = share(8, worker + 1);
   for (let t = <usize>first; t < <usize>last; t++) {
     const position_r = d_positions + t * 64;
     // this position, and those that no sequence reaches
@@ -2787,8 +2922,8 @@ function embed_dpositions_16x16x8(d_out: usize, d_positions: usize, accumulate: 
 /** grad_norm  g[320,16] -> partial[1]
  *  partial[s] = Σ g² over the s-th 1024 lines */
 function grad_norm_320x16x1(g: usize, partial: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const end = g + <usize>320 * 64;
   for (let s = first; s < last; s++) {
     let at = g + <usize>s * 65536;
@@ -2817,8 +2952,8 @@ function grad_norm_320x16x1(g: usize, partial: usize, worker: i32): void {
 /** grad_norm_total  partial[1] -> norm[1]
  *  norm = √(Σ_s partial[s]) */
 function grad_norm_total_1x1(partial: usize, norm: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
   let sum: f64 = 0;
   for (let s: usize = 0; s < 4; s += 4) sum += <f64>load<f32>(partial + s);
@@ -2829,8 +2964,8 @@ function grad_norm_total_1x1(partial: usize, norm: usize, worker: i32): void {
 /** adamw  p[296,16] g[296,16] m[296,16] v[296,16] hyper[16] norm[1] -> p_out[296,16] m_out[296,16] v_out[296,16]   decay=true
  *  p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)   (Loshchilov & Hutter 2019) */
 function adamw_296x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
-  const first = share(296, worker), last = share(296, worker + 1);
   const spill = spillOf(worker);
+  const first = share(296, worker), last = share(296, worker + 1);
   const total = load<f32>(norm);
   if (!isFinite<f32>(total)) return;
   const lr = load<f32>(hyper, 0), clip = load<f32>(hyper, 20), beta2 = f32x4.splat(load<f32>(hyper, 8));
@@ -2866,8 +3001,8 @@ function adamw_296x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize,
 /** adamw  p[24,16] g[24,16] m[24,16] v[24,16] hyper[16] norm[1] -> p_out[24,16] m_out[24,16] v_out[24,16]   decay=false
  *  p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)   (Loshchilov & Hutter 2019) */
 function adamw_24x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
-  const first = share(24, worker), last = share(24, worker + 1);
   const spill = spillOf(worker);
+  const first = share(24, worker), last = share(24, worker + 1);
   const total = load<f32>(norm);
   if (!isFinite<f32>(total)) return;
   const lr = load<f32>(hyper, 0), clip = load<f32>(hyper, 20), beta2 = f32x4.splat(load<f32>(hyper, 8));
@@ -2902,8 +3037,8 @@ function adamw_24x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, 
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -2948,115 +3083,131 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
 
 /** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16(qkv: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const mask = scratch + 0;
-  const scores = scratch + 256;
-  const partial = scratch + 1024;
-  const shift = scratch + 1408;
-  const sum = scratch + 1472;
-  const alpha = scratch + 1536;
-  const mixed = scratch + 1600;
-  const k_across = scratch + 2368;
-  const v_panels = scratch + 2880;
-  const SCALE: f32 = 0.35355339059327373;
-  for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
-  for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
-  for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
-  for (let task = first; task < last; task++) {
-    const sequence = task / 2, g = task % 2;
-    const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
-    const mine = out + <usize>sequence * 512; // out[T,O]
-    attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-    attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
-    for (let h = g * 1; h < (g + 1) * 1; h++) {
-      for (let q = 0; q < 8; q += 12) {
-        const rows = min(12, 8 - q);
-        const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
-        const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
-        const ahead = q;
-        // scores[rows,keys] = q_rows[rows,8] · k_across
-        for (let k = 0; k < min(8, ahead + rows); k += 16) {
-          const b = k_across + <usize>(0 + k) * 32;
-          let r = max(k - ahead, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    const mask = scratch + 0;
+    const scores = scratch + 256;
+    const partial = scratch + 1024;
+    const shift = scratch + 1408;
+    const sum = scratch + 1472;
+    const alpha = scratch + 1536;
+    const mixed = scratch + 1600;
+    const k_across = scratch + 2368;
+    const v_panels = scratch + 2880;
+    const SCALE: f32 = 0.35355339059327373;
+    for (let i: usize = 0; i < 64; i += 16) v128.store(mask + i, i32x4.splat(-1));
+    for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
+    for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
+    for (let task = first; task < last; task++) {
+      const sequence = task / 2, g = task % 2;
+      const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
+      const mine = out + <usize>sequence * 512; // out[T,O]
+      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      for (let h = g * 1; h < (g + 1) * 1; h++) {
+        for (let q = 0; q < 8; q += 12) {
+          const rows = min(12, 8 - q);
+          const q_rows = x + <usize>h * 32 + <usize>q * 192; // Q[rows,8]
+          const out_rows = mine + <usize>h * 32 + <usize>q * 64; // out[rows,8]
+          const ahead = q;
+          // scores[rows,keys] = q_rows[rows,8] · k_across
+          for (let k = 0; k < min(8, ahead + rows); k += 16) {
+            const b = k_across + <usize>(0 + k) * 32;
+            let r = max(k - ahead, 0) / 6 * 6;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          }
+          // scores = e^(scale · scores − shift), row by row; sum = Σ of it
+          for (let r = 0; r < rows; r++) {
+            const row = scores + <usize>r * 64;
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_hide(row, min(ahead + r + 1, 8), end, mask);
+            attention_row_max(row, end, partial + (<usize>r << 5), mask);
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
+            v128.store(shift + (r << 2), top);
+          }
+          for (let r = 0; r < rows; r++) {
+            const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
+            attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
+          }
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
+          }
+          // alpha = 1 / sum
+          for (let r: usize = 0; r < <usize>rows; r += 4) {
+            const l = v128.load(sum + (r << 2));
+            v128.store(alpha + (r << 2), f32x4.div(ONE, l));
+          }
+          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          for (let c = 0; c < 8; c += 16) {
+            const b = v_panels + <usize>((c >> 4) * 1024);
+            let r = 0;
+            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
+            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+          }
+          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
         }
-        // scores = e^(scale · scores − shift), row by row; sum = Σ of it
-        for (let r = 0; r < rows; r++) {
-          const row = scores + <usize>r * 64;
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_hide(row, min(ahead + r + 1, 8), end, mask);
-          attention_row_max(row, end, partial + (<usize>r << 5), mask);
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const top = f32x4.mul(attention_max_of_rows(partial + (r << 5)), f32x4.splat(SCALE));
-          v128.store(shift + (r << 2), top);
-        }
-        for (let r = 0; r < rows; r++) {
-          const end = min((max(ahead + r + 6, 0) + 7) & ~7, 8);
-          attention_row_exp(scores + <usize>r * 64, end, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));
-        }
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          v128.store(sum + (r << 2), attention_sum_of_rows(partial + (r << 5)));
-        }
-        // alpha = 1 / sum
-        for (let r: usize = 0; r < <usize>rows; r += 4) {
-          const l = v128.load(sum + (r << 2));
-          v128.store(alpha + (r << 2), f32x4.div(ONE, l));
-        }
-        // mixed[rows,8] = α · scores[rows,keys] · v_panels
-        for (let c = 0; c < 8; c += 16) {
-          const b = v_panels + <usize>((c >> 4) * 1024);
-          let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
-        }
-        attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
       }
     }
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 3, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 2); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
+  for (;;) {
+    // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 3, lastPanel = (last + 2) / 3, firstTile = 0, lastTile = 3;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 3, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 3), to = min(tile1, last - panel * 3);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 2); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 2) {
+        const sums = scratch;
+        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        const place = <usize>2 * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 2) {
-      const sums = scratch;
-      tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
-      const place = <usize>2 * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]];  0 where the target is −1 */
 function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
-  const first = share(16, worker), last = share(16, worker + 1);
   const spill = spillOf(worker);
+  const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = logits + <usize>r * 128;
     const target = load<i32>(targets + (<usize>r << 2));
@@ -3090,8 +3241,8 @@ function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worke
 /** embed  tokens[8] table[32,16] positions[8,16] place[2] -> out[8,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(8, worker), last = share(8, worker + 1);
   const spill = spillOf(worker);
+  const first = share(8, worker), last = share(8, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
@@ -3120,8 +3271,8 @@ function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, position
 /** layernorm  x[8,16] w[16] b[16] -> out[8,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(8, worker), last = share(8, worker + 1);
   const spill = spillOf(worker);
+  const first = share(8, worker), last = share(8, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -3166,38 +3317,46 @@ function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul  a[8,16] b[16,48] bias[48] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(6, worker), last = share(6, worker + 1);
+function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 3, lastPanel);
-  pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 1152 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 3, lastPanel);
+    pack_rows_16_row192_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 1152 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 1152 + <usize>panel * 64;
+        tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 1152 + <usize>panel * 64;
-      tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 6) break;
+    last = min(first + 1, 6);
+    fresh = false;
   }
 }
 
 /** attention_cached  qkv[8,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[8,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
   const partial = scratch + 1024;
@@ -3274,105 +3433,129 @@ function attention_cached_8x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
 
 /** matmul  a[8,16] b[16,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
+function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 384 + <usize>panel * 64;
+        tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 384 + <usize>panel * 64;
-      tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 2) break;
+    last = min(first + 1, 2);
+    fresh = false;
   }
 }
 
 /** matmul  a[8,16] b[16,32] bias[32] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(4, worker), last = share(4, worker + 1);
+function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch + 384; // b: panels of [16,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 2, lastPanel);
-  pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 1088;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const sums = scratch;
-      tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
-      const place = <usize>tile * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+  const alone = load<i32>(0) == 1;
+  let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch + 384; // b: panels of [16,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 2, lastPanel);
+    pack_rows_16_row128_panel1088(b + <usize>panel0 * 64, packed, 16, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 1088;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const sums = scratch;
+        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        const place = <usize>tile * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
+      }
+      if (from < to && to > 1) {
+        const sums = scratch;
+        tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
+        const place = <usize>1 * 768 + <usize>panel * 64;
+        epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
+      }
     }
-    if (from < to && to > 1) {
-      const sums = scratch;
-      tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
-      const place = <usize>1 * 768 + <usize>panel * 64;
-      epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
-    }
+    if (alone) break;
+    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 4) break;
+    last = min(first + 1, 4);
+    fresh = false;
   }
 }
 
 /** matmul  a[8,32] b[32,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
+function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
-  const packed = scratch; // b: panels of [32,16]
-  const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
-  const panel0 = firstPanel;
-  const panel1 = min(panel0 + 1, lastPanel);
-  pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
-  const tile0 = firstTile;
-  const tile1 = min(tile0 + 2, lastTile);
-  for (let panel = panel0; panel < panel1; panel++) {
-    const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
-    const columns = packed + <usize>(panel - panel0) * 2112;
-    for (let tile = from; tile < min(to, 1); tile++) {
-      const place = <usize>tile * 384 + <usize>panel * 64;
-      tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+  const alone = load<i32>(0) == 1;
+  let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
+  for (;;) {
+    // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
+    const packed = scratch; // b: panels of [32,16]
+    const firstPanel = first / 2, lastPanel = (last + 1) / 2, firstTile = 0, lastTile = 2;
+    const panel0 = firstPanel;
+    const panel1 = min(panel0 + 1, lastPanel);
+    pack_rows_16_row64_panel2112(b + <usize>panel0 * 64, packed, 32, panel1 - panel0);
+    const tile0 = firstTile;
+    const tile1 = min(tile0 + 2, lastTile);
+    for (let panel = panel0; panel < panel1; panel++) {
+      const from = max(tile0, first - panel * 2), to = min(tile1, last - panel * 2);
+      const columns = packed + <usize>(panel - panel0) * 2112;
+      for (let tile = from; tile < min(to, 1); tile++) {
+        const place = <usize>tile * 384 + <usize>panel * 64;
+        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
+      if (from < to && to > 1) {
+        const place = <usize>1 * 384 + <usize>panel * 64;
+        tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+      }
     }
-    if (from < to && to > 1) {
-      const place = <usize>1 * 384 + <usize>panel * 64;
-      tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
-    }
+    if (alone) break;
+    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    if (first >= 2) break;
+    last = min(first + 1, 2);
+    fresh = false;
   }
 }
 
 /** take_row  x[8,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
 function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
 }
 
 /** layernorm  x[1,16] w[16] b[16] -> out[1,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
 function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   for (let r = first; r < last; r++) {
     const x_r = x + <usize>r * 64;
     const out_r = out + <usize>r * 64;
@@ -3418,9 +3601,9 @@ function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 /** matmul_nt  a[1,16] b[32,16] -> out[1,32]   activation=none derivative=none
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
 function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   for (let group = first; group < last; group++) {
     const place = <usize>group * 64;
     dot_products_1_row64(a, b + <usize>group * 1024, scratch, 16, spill);
@@ -3431,8 +3614,8 @@ function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, wor
 /** embed  tokens[1] table[32,16] positions[8,16] place[2] -> out[1,16]   context=1
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
 function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
   for (let r = first; r < last; r++) {
     const out_r = out + <usize>r * 64;
@@ -3461,9 +3644,9 @@ function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, position
 /** matmul  a[1,16] b[16,48] bias[48] -> out[1,48]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(3, worker), last = share(3, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(3, worker), last = share(3, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -3478,9 +3661,9 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 /** attention_cached  qkv[1,48] keys[2,1,8,16] values[2,1,8,16] place[2] -> out[1,16] keys_out[2,1,8,16] values_out[2,1,8,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=6 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
 function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const mask = scratch + 0;
   const scores = scratch + 256;
   const partial = scratch + 768;
@@ -3557,9 +3740,9 @@ function attention_cached_1x48x2x1x8x16x1x8x2x16(qkv: usize, keys: usize, values
 /** matmul  a[1,16] b[16,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -3574,9 +3757,9 @@ function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 /** matmul  a[1,16] b[16,32] bias[32] -> out[1,32]   activation=relu2 derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(2, worker), last = share(2, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(2, worker), last = share(2, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -3591,9 +3774,9 @@ function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 /** matmul  a[1,32] b[32,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
 function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   const bytes = <usize>(last - first) * 64; // of the worker's columns; sums[1] of them in scratch
   const from = <usize>first * 64;
   memory.fill(scratch, 0, bytes * 1);
@@ -3608,8 +3791,8 @@ function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 /** take_row  x[1,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
 function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
-  const first = share(1, worker), last = share(1, worker + 1);
   const spill = spillOf(worker);
+  const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
 }
 
@@ -3653,30 +3836,30 @@ export function train(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_16x16_w_b_mean_rstd(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, SCRATCHES, worker);
+    matmul_16x16x48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, SCRATCHES, 512, worker);
     barrier();
-    attention_16x48x16x2_lse(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, SCRATCHES, worker);
+    attention_16x48x16x2_lse(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, worker);
+    matmul_16x16x16_bias_add(attention_mixed + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, 512, worker);
     barrier();
     layernorm_16x16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, worker);
     barrier();
-    matmul_16x16x32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent + i * 2048, mlp_up_out + i * 2048, SCRATCHES, worker);
+    matmul_16x16x32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent + i * 2048, mlp_up_out + i * 2048, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, worker);
+    matmul_16x32x16_bias_add(mlp_bent + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, 512, worker);
     barrier();
   }
 
   // output
   layernorm_16x16_w_b_mean_rstd(x + 2048, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, output_layernorm_mean, output_layernorm_rstd, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, worker);
+  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
   barrier();
   cross_entropy_grad_16x32x16(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, worker);
   barrier();
   loss_sum_16x2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
-  matmul_16x32x16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, SCRATCHES, worker);
-  matmul_tn_16x32x16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, SCRATCHES, accumulate, worker);
+  matmul_16x32x16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, SCRATCHES, 512, worker);
+  matmul_tn_16x32x16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, SCRATCHES, accumulate, 516, worker);
   barrier();
   layernorm_dx_16x16_w(x + 2048, OUTPUT_LAYERNORM_WEIGHT, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, d_x, worker);
   layernorm_dw_16x16_d_w_d_b(x + 2048, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, OUTPUT_LAYERNORM_WEIGHT_GRAD, OUTPUT_LAYERNORM_BIAS_GRAD, accumulate, worker);
@@ -3685,25 +3868,25 @@ export function train(worker: i32): void {
   barrier();
   for (let i: usize = 1; <isize>i >= 0; i--) {
     bias_backward_16x16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_tn_16x32x16(mlp_bent + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, worker);
-    matmul_nt_16x16x32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, SCRATCHES, worker);
+    matmul_tn_16x32x16(mlp_bent + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, 512, worker);
+    matmul_nt_16x16x32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, SCRATCHES, 516, worker);
     barrier();
     bias_backward_16x32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, worker);
-    matmul_nt_16x32x16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, SCRATCHES, worker);
-    matmul_tn_16x16x32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, worker);
+    matmul_nt_16x32x16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, SCRATCHES, 512, worker);
+    matmul_tn_16x16x32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, 516, worker);
     barrier();
     layernorm_dx_16x16_w_add(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, d_x, d_sum_2, worker);
     layernorm_dw_16x16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, worker);
     barrier();
     bias_backward_16x16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_nt_16x16x16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_mixed, SCRATCHES, worker);
-    matmul_tn_16x16x16(attention_mixed + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, worker);
+    matmul_nt_16x16x16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_mixed, SCRATCHES, 512, worker);
+    matmul_tn_16x16x16(attention_mixed + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, 516, worker);
     barrier();
-    attention_backward_16x48x16x2(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, d_attention_mixed, d_attention_qkv_out, SCRATCHES, worker);
+    attention_backward_16x48x16x2(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, d_attention_mixed, d_attention_qkv_out, SCRATCHES, 512, worker);
     barrier();
     bias_backward_16x48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, worker);
-    matmul_nt_16x48x16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, SCRATCHES, worker);
-    matmul_tn_16x16x48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, SCRATCHES, accumulate, worker);
+    matmul_nt_16x48x16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, SCRATCHES, 512, worker);
+    matmul_tn_16x16x48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, SCRATCHES, accumulate, 516, worker);
     barrier();
     layernorm_dx_16x16_w_add(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, d_sum_2, d_x_3, worker);
     layernorm_dw_16x16_d_w_d_b(x + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, LAYERS_LAYERNORM_1_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_1_BIAS_GRAD + i * 64, accumulate, worker);
@@ -3748,24 +3931,24 @@ export function evaluate(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_16x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
     barrier();
-    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, worker);
+    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
     barrier();
     layernorm_16x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
     barrier();
   }
 
   // output
   layernorm_16x16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, worker);
+  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
   barrier();
   cross_entropy_16x32(logits, TARGETS, TOKEN_LOSSES, worker);
   barrier();
@@ -3793,17 +3976,17 @@ export function prefill(worker: i32): void {
   for (let i: usize = 0; i < 2; i++) {
     layernorm_8x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
     barrier();
     attention_cached_8x48x2x1x8x16x1x8x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 1024, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 1024, SCRATCHES, worker);
     barrier();
-    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
     barrier();
     layernorm_8x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
     barrier();
-    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
     barrier();
   }
 

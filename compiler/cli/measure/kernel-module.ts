@@ -4,8 +4,8 @@
  *
  *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch, one piece per worker
  */
-import { kernelSpec, needsAccumulate, needsScratch, scratchOf, type KernelSpec } from "../../6-tile/kernel-spec.ts";
-import { emitKernel } from "../../8-emit/kernel.ts";
+import { kernelSpec, scratchOf, type KernelSpec } from "../../6-tile/kernel-spec.ts";
+import { emitKernel, kernelArguments } from "../../8-emit/kernel.ts";
 import { prelude } from "../../8-emit/prelude.ts";
 import { assemble } from "../../9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../../9-bundle/manifest.ts";
@@ -75,7 +75,8 @@ function kernelsSource(placed: readonly Placed[], target: Target, scratches: num
   const functions = new Map<string, string>();
   const kernels = placed.map(({ spec, slots, at }, i) => {
     const text = emitKernel(`kernel${i}`, spec, functions);
-    const call = `kernel${i}(${[...slots.map((t) => at[t.name]), ...(needsScratch(spec) ? [scratches] : []), ...(needsAccumulate(spec) ? ["false"] : []), "worker"].join(", ")});`;
+    const tensors = slots.map((t) => `${at[t.name]}`), turn = `${control.turns}`;
+    const call = `kernel${i}(${kernelArguments(spec, { tensors, scratches: `${scratches}`, accumulate: "false", turn, worker: "worker" })});`;
     return `${text}export function run${i}(worker: i32): void { ${call} barrier(); }
 export function repeat${i}(worker: i32): void { for (let left = load<i32>(${TIMES}); left > 0; left--) { ${call} barrier(); } }`;
   });

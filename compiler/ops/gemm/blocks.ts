@@ -9,7 +9,7 @@
  * in between wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn). Every element is summed in the same order whatever the tile, so the division among
  * workers changes no bit.
  */
-import type { Dims, Kernel } from "../../op.ts";
+import type { Dims, Kernel, Turns } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack.ts";
@@ -37,6 +37,9 @@ interface Plan {
   readonly byRows: boolean;
 }
 
+/** From here on a worker's share are rows, in which the next operation finds in its own caches what this one left. */
+const MANY_ROWS = 512;
+
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>): Plan {
@@ -47,11 +50,28 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>): Plan {
     panelBytes: spread(roundUp(KC, form === "nt" ? TRANSPOSED_STEPS : 1) * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
-    byRows: form === "tn" && M > N,
+    byRows: form === "tn" ? M > N : M >= MANY_ROWS,
   };
 }
 
 export const gemmTasks = (p: Plan): number => p.rowTiles * p.panels;
+
+/** Share of a product's panels (rows of tiles) that is handed out by turns, and in how many pieces at least. */
+const BY_TURNS = 1 / 4;
+const PIECES = 8;
+
+/**
+ * Pieces are whole panels, or parts of one. Where all of a is packed for every piece (tn, several blocks of K) they do not pay. */
+export function gemmTurns(p: Plan): Turns {
+  const [units, each] = p.byRows ? [p.rowTiles, p.panels] : [p.panels, p.rowTiles];
+  const tasks = units * each, rest = Math.ceil(units * BY_TURNS);
+  if (p.form === "tn" ? !stripsStay(p) && !(p.byRows && p.KC >= p.K) : p.byRows) return { fixed: tasks, grain: tasks };
+  const grain = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
+  return { fixed: (units - rest) * each, grain };
+}
+
+/** tn: all of a's strips fit into scratch, in one block of K. */
+const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles && p.KC >= p.K;
 export const gemmScratch = (p: Plan): number => p.sumsBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
 
 /** A loop over blocks, or only its body when there is one block. */
@@ -82,7 +102,10 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
   });
   const overRows = (body: () => void): void => blocks(w, "tile0", "firstTile", "lastTile", RB, RB >= rowTiles, () => {
     w.line(`const tile1 = min(tile0 + ${RB}, lastTile);`);
-    if (form === "tn") packStrips(w, at, p, steps);
+    if (form === "tn") {
+      if (stripsStay(p)) w.block("if (fresh)", () => packStrips(w, at, p, steps));
+      else packStrips(w, at, p, steps);
+    }
     body();
   });
   const pack = (): void => packPanels(w, at, p, steps);

@@ -1,10 +1,10 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
 import type { Activation } from "../../2-check/model.ts";
 import { activations } from "../../activations.ts";
-import type { Attrs, Dims, Kernel } from "../../op.ts";
+import type { Attrs, Dims, Kernel, Turns } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, planOf } from "./blocks.ts";
-import { emitFewRows, fewRowsScratch, fewRowsTasks } from "./few-rows.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./blocks.ts";
+import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";
 import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./shape.ts";
 
 type Sizes = Record<"M" | "N" | "K", number>;
@@ -12,6 +12,7 @@ type Sizes = Record<"M" | "N" | "K", number>;
 export const emitter = (form: Form) => ({
   tiles: (d: Sizes, _attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, target),
   tasks: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k))),
+  turns: (d: Sizes, k: Kernel<MatmulTensor>): Turns => (usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k))),
   scratch: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k))),
   emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {
     if (usesFewRows(form, d.M)) emitFewRows(w, at, form, d, k);

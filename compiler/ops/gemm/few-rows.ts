@@ -7,7 +7,7 @@
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of blocks.ts.
  */
-import type { Dims, Kernel } from "../../op.ts";
+import type { Dims, Kernel, Turns } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { rowBytes, type Form, type MatmulTensor } from "./shape.ts";
@@ -16,6 +16,11 @@ const GROUP = 16;
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (GROUP * 4);
+/** The last eighth in small pieces: memory serves one worker better than another. */
+export function fewRowsTurns(d: Dims): Turns {
+  const tasks = fewRowsTasks(d), rest = Math.floor(tasks / 8);
+  return { fixed: tasks - rest, grain: Math.max(8, Math.ceil(rest / 16)) };
+}
 export const fewRowsScratch = (form: Form, { M, N }: Dims): number => (form === "nn" ? M! * rowBytes(N!) : M! * GROUP * 4);
 
 export function emitFewRows(w: Writer, at: Record<MatmulTensor, string>, form: Form, d: Dims, k: Kernel<MatmulTensor>): void {
