@@ -23,8 +23,8 @@ export async function writeOnnxFolder(folder: string, model: RunningModel, promp
     closeSync(file);
   }
   writeFileSync(join(folder, "model.onnx"), gpt2Onnx(sizes, "weights.bin"));
-  const expected = [await model.feed(prompt, 0)];
-  for (const [i, token] of next.entries()) expected.push(await model.feed([token], prompt.length + i));
+  const expected = [(await model.feed(prompt, 0)).slice()]; // feed has one array for all its answers
+  for (const [i, token] of next.entries()) expected.push((await model.feed([token], prompt.length + i)).slice());
   writeFileSync(join(folder, "expected.bin"), Buffer.concat(expected.map((logits) => Buffer.from(logits.buffer, logits.byteOffset, logits.byteLength))));
   writeFileSync(join(folder, "facts.json"), JSON.stringify({ layers, heads, headDim: width / heads, vocab, prompt, next } satisfies Facts));
 }

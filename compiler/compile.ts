@@ -20,6 +20,7 @@ import { settleCarries } from "./5-fuse/carries.ts";
 import { splitFewRows } from "./5-fuse/split.ts";
 import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
+import type { ChosenTiles } from "./6-tile/tile-choices.ts";
 import { printArena } from "./7-place/arena.ts";
 import { placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
@@ -40,6 +41,8 @@ export interface CompileOptions {
   dump?(file: string, text: string): void;
   /** Checks the graph after every pass; a violation throws. */
   readonly verify?: boolean;
+  /** Tiles measured to be better than the operations' own: from `chooseTiles`. */
+  readonly tiles?: ChosenTiles | undefined;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
   /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
@@ -104,7 +107,7 @@ export function planModule(model: Model, name: ModuleName, options: CompileOptio
       ...(options.verify && { verify: verifyGraph }),
     });
   });
-  const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target))] as const));
+  const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target, options.tiles))] as const));
   const placement = placeModule(programs, options.profile);
   for (const [target, list] of programs) options.dump?.(`${name}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
   for (const [entry, { placed }] of placement.arenas) options.dump?.(`${name}/${entry}/arena.txt`, printArena(placed));

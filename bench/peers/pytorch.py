@@ -143,8 +143,9 @@ def sgemm_rate(which, seconds):
 def serve():
     """Answers {"what", "which", "threads", "seconds"} with {"rates": [...]}, line by line. The first line says what this is."""
     core = blas()
+    library = " ".join(core["config"].split()[:2])  # "OpenBLAS 0.3.21"
     malloc = "plain malloc" if "--plain" in sys.argv else "malloc keeps freed memory"
-    print(json.dumps(dict(about=f"torch {torch.__version__}, {core['config']}, core type {core['core']}, {malloc}")), flush=True)
+    print(json.dumps(dict(about=f"torch {torch.__version__}, {library} ({core['core']}), {malloc}")), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         try:

@@ -32,7 +32,7 @@ export function turnsOf(s: KernelSpec): Turns | undefined {
   return turns && turns.fixed < tasksOf(s) ? turns : undefined;
 }
 
-/** Identity of the code: same key, same kernel. */
+/** Identity of the code for one target: same key, same kernel. Sizes and attributes in the signature's order. */
 export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.d, s.attrs, s.tensors]);
 
 /** Parameters after the addresses. */

@@ -4,6 +4,7 @@ import { ops } from "../ops/index.ts";
 import { printNode } from "../3-graph/print.ts";
 import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";
 import { facts, kernelSpec, scratchOf, tasksOf, type KernelSpec } from "./kernel-spec.ts";
+import { chosenFor, type ChosenTiles } from "./tile-choices.ts";
 
 export interface Call {
   readonly node: Node;
@@ -20,12 +21,14 @@ export interface Program {
   readonly sections: readonly ProgramSection[];
 }
 
-export function tileGraph(graph: Graph, target: Target): Program {
+/** `chosen`: tiles that replace the operations' own, where it has some. */
+export function tileGraph(graph: Graph, target: Target, chosen?: ChosenTiles): Program {
   const call = (node: Node): Call => {
     const op: Op = ops[node.op];
     const tensors = { ...node.ins, ...node.outs };
     const shapes = Object.fromEntries(Object.entries(tensors).map(([name, ref]) => [name, refShape(graph, ref)]));
-    return { node, spec: kernelSpec(node.op, op, unify(op, shapes), node.attrs, Object.keys(tensors), target) };
+    const spec = kernelSpec(node.op, op, unify(op, shapes), node.attrs, Object.keys(tensors), target);
+    return { node, spec: { ...spec, tiles: chosenFor(chosen, spec) ?? spec.tiles } };
   };
   return { target, graph, sections: graph.sections.map(({ nodes, ...s }) => ({ ...s, calls: nodes.map(call) })) };
 }

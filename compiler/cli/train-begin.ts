@@ -38,12 +38,13 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const data = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context);
   const wanted = targetOption(options);
   const target = wanted ?? await bestTarget(nodeHost);
+  const { tilesFor } = await import("./tune/tune-file.ts"), tiles = tilesFor(path, options, io);
   const began = performance.now();
   const { compileModel } = await import("../compile.ts"); // a run that goes on needs no compiler
   const { planAll } = await import("./plan.ts");
-  planAll(model, ["train"], { targets: [target] });
+  planAll(model, ["train"], { targets: [target], tiles });
   // The training module samples too; pages that only training touches cost nothing then.
-  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"] });
+  const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
   const record: RunRecord = {

@@ -1,6 +1,6 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
 import { dirname, join, resolve } from "node:path";
-import { compileModel, planModule, type ModuleName } from "../../compile.ts";
+import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../compile.ts";
 import { mebibytes } from "../../9-bundle/report.ts";
 import { targets } from "../../op.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
@@ -8,13 +8,14 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { makeFolder, writeOutput } from "../files.ts";
 import { fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Verb } from "../verb.ts";
 
 export const compileVerb: Verb = {
   name: "compile",
   summary: "compile a spec to a bundle of wasm modules",
   configure(command) {
-    withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))
+    withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input")))
       .option("-o, --out <dir>", "folder of the bundle (default: generated/MODEL)")
       .option("--target <names>", "simd, relaxed, wide, or several with commas", "wide,relaxed,simd")
       .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
@@ -29,14 +30,14 @@ examples:
   },
   async run([spec], options, io) {
     const { model } = oneModel(spec!, checkOptions(options), io);
-    const chosen = namesOf("target", String(options["target"]), targets);
-    const modules = modulesFor(model, options["module"] as string | undefined, io.err);
+    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io);
+    const modules = modulesFor(model, options["module"] as string | undefined, { tiles }, io.err);
     const folder = resolve(io.cwd, (options["out"] as string | undefined) ?? join("generated", model.name));
     const dumped: [string, string][] = [];
     const wanted = options["dump"];
     const began = performance.now();
     const { manifest, files } = await compileModel(model, {
-      targets: chosen, modules, verify: options["verify"] === true,
+      targets: chosen, modules, tiles, verify: options["verify"] === true,
       ...(wanted !== undefined && { dump: (file: string, text: string) => void ((wanted === true || file.includes(String(wanted))) && dumped.push([join("dump", file), text])) }),
     });
     const ms = performance.now() - began;
@@ -59,13 +60,13 @@ function summary(folder: string, ms: number, manifest: Awaited<ReturnType<typeof
 }
 
 /** What was asked for, refused if it does not fit; by default whatever fits. */
-function modulesFor(model: Parameters<typeof planModule>[0], asked: string | undefined, warn: (text: string) => void): readonly ModuleName[] {
+function modulesFor(model: Parameters<typeof planModule>[0], asked: string | undefined, o: CompileOptions, warn: (text: string) => void): readonly ModuleName[] {
   if (asked !== undefined) {
     const names = namesOf("module", asked, moduleNames);
-    planAll(model, names);
+    planAll(model, names, o);
     return names;
   }
-  const plans = moduleNames.map((name) => planModule(model, name));
+  const plans = moduleNames.map((name) => planModule(model, name, o));
   const fitting = plans.filter(fits);
   if (fitting.length === 0) refuseTooLarge(model, plans.at(-1)!);
   for (const plan of plans) if (!fits(plan)) warn(`note: left out the module \`${plan.name}\`: it needs ${mebibytes(plan.placement.bytes)}, more than the 4 GiB of one memory\n`);

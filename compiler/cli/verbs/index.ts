@@ -23,5 +23,6 @@ export const verbs: readonly VerbRow[] = [
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
+  { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];

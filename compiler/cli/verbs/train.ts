@@ -8,6 +8,7 @@ import { prepare, reopen, type CheckedSpec } from "../train-begin.ts";
 import { goOn } from "../train-run.ts";
 import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import { withTuneOptions } from "../tune/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 /** Flags that are settings of the spec's `train` section: their names there, and in TrainSettings. */
@@ -23,7 +24,7 @@ export const trainVerb: Verb = {
   name: "train",
   summary: "train a model on a text",
   configure(command) {
-    withSpecOptions(command.argument("[spec]", "spec file; may be left out with --resume"))
+    withTuneOptions(withSpecOptions(command.argument("[spec]", "spec file; may be left out with --resume")))
       .option("--data <file>", "UTF-8 text to learn from (default: a small built-in text)")
       .option("--out <dir>", "folder of the run: checkpoints, log, report (default: runs/MODEL)")
       .option("--steps <n>", "updates")
