@@ -1,6 +1,6 @@
 /**
  * A thread for code that a hostile file may send round in circles: it has a time for each answer and a memory of its own, and is ended
- * when it takes more. The caller waits for the answer: the thread's event loop is not needed for it.
+ * when it takes more.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { SinterError } from "../errors.ts";
@@ -22,8 +22,13 @@ export interface BoundedData {
 export type BoundedAnswer<A> = { readonly answer: A } | { readonly error: string };
 
 export interface BoundedWorker<Q, A> {
-  /** Throws SinterError when the thread fails, or takes longer than `ms`; it is ended then, and later questions fail too. */
+  /**
+   * Waits for the answer; the event loop stands still. Throws SinterError when the thread fails, or takes longer than `ms`: it is ended
+   * then, and later questions fail too.
+   */
   ask(question: Q, ms: number): A;
+  /** The same while the event loop goes on. One question at a time, and not together with `ask`. */
+  askLater(question: Q, ms: number): Promise<A>;
   close(): void;
 }
 
@@ -34,10 +39,16 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
     workerData: { port: port2, answered }, transferList: [port2], execArgv: [], resourceLimits: { maxOldGenerationSizeMb: megabytes }, stdout: true, stderr: true,
   });
   let failed: SinterError | undefined;
+  let waiting: ((error: SinterError) => void) | undefined;
   const fail = (why: string): SinterError => {
     failed ??= new SinterError("corrupt", `${from}: ${why}`, "A file that keeps a computer busy for so long may be made for that; use one from a source that you trust.");
     void thread.terminate();
+    waiting?.(failed);
     return failed;
+  };
+  const open = (message: BoundedAnswer<A>): A => {
+    if ("error" in message) throw new SinterError("corrupt", `${from}: ${message.error}`);
+    return message.answer;
   };
   thread.on("error", (cause) => fail(cause.message)); // out of memory
   thread.unref();
@@ -49,8 +60,30 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
       if (Atomics.wait(answered, 0, before, ms) === "timed-out") throw fail(`no answer within ${ms / 1000} s`);
       const message = receiveMessageOnPort(port1)?.message as BoundedAnswer<A> | undefined;
       if (message === undefined) throw fail("its thread ended");
-      if ("error" in message) throw new SinterError("corrupt", `${from}: ${message.error}`);
-      return message.answer;
+      return open(message);
+    },
+    askLater(question, ms) {
+      if (failed) return Promise.reject(failed);
+      return new Promise<BoundedAnswer<A>>((resolve, reject) => {
+        const timer = setTimeout(() => fail(`no answer within ${ms / 1000} s`), ms);
+        const done = (): void => {
+          clearTimeout(timer);
+          port1.off("message", heard);
+          port1.unref();
+          waiting = undefined;
+        };
+        const heard = (message: BoundedAnswer<A>): void => {
+          done();
+          resolve(message);
+        };
+        waiting = (error) => {
+          done();
+          reject(error);
+        };
+        port1.on("message", heard);
+        port1.ref();
+        port1.postMessage(question);
+      }).then(open);
     },
     close: () => void thread.terminate(),
   };

@@ -16,11 +16,21 @@ export type Segments = (text: string, special: boolean) => readonly (string | nu
 
 export function segmentsAt(tokens: readonly AddedToken[]): Segments {
   const always = splitter(tokens.filter((t) => !t.special)), all = splitter(tokens);
-  return (text, special) => (special ? all : always)(text);
+  return (text, special) => (special ? all(text).map((part) => (typeof part === "string" ? part.replaceAll(GUARD, "") : part)) : always(text));
 }
 
 export const specialsOf = (tokens: readonly AddedToken[]): ReadonlyMap<string, number> =>
   new Map(tokens.filter((t) => t.special).map((t) => [t.name, t.id]));
+
+/** Behind the first character of a special token's name it makes that name plain text; it is not a character (Unicode, noncharacters). */
+const GUARD = "\ufdd0";
+
+/** A text of a stranger, to stand in a text that is encoded with special tokens: it stays plain. */
+export function guarded(text: string, special: ReadonlyMap<string, number>): string {
+  let out = text.replaceAll(GUARD, "");
+  for (const name of special.keys()) if (name.length > 1) out = out.replaceAll(name, name[0]! + GUARD + name.slice(1));
+  return out;
+}
 
 function splitter(tokens: readonly AddedToken[]): (text: string) => readonly (string | number)[] {
   if (tokens.length === 0) return (text) => (text === "" ? [] : [text]);

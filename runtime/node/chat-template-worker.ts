@@ -1,0 +1,90 @@
+/** The thread of chat-template.ts: @huggingface/jinja on one template, with a bound on everything that a template can make grow. */
+import * as jinja from "@huggingface/jinja";
+import type { ChatMessage } from "../tokenizers/chat.ts";
+import { serveBounded } from "./serve-bounded.ts";
+import { strftime } from "./strftime.ts";
+
+export interface TemplateQuestion {
+  readonly template: string;
+  readonly messages: readonly ChatMessage[];
+  readonly reply: boolean;
+  readonly beginOfText: string;
+  readonly endOfText: string;
+  readonly limits: TemplateLimits;
+}
+
+export interface TemplateLimits {
+  /** Characters that it may write, or hold in one value. */
+  readonly characters: number;
+  /** Entries of a list or a mapping, numbers of a range. */
+  readonly entries: number;
+  /** Expressions and statements that are evaluated. */
+  readonly steps: number;
+}
+
+/** `refused`: the template itself says why it does not take the messages. */
+export type TemplateAnswer = { readonly text: string } | { readonly refused: string };
+
+/** What is used of the package, whose own types do not resolve under this module system. */
+interface Value { readonly value: unknown }
+interface Scope { set(name: string, value: unknown): unknown }
+interface Jinja {
+  readonly Environment: new () => Scope;
+  readonly Interpreter: new (env: Scope) => { run(program: object): Value; evaluate(statement: unknown, env: Scope): Value };
+  parse(tokens: object): object;
+  tokenize(template: string, options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean }): object;
+}
+const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Jinja;
+
+class Refusal extends Error {}
+
+class BoundedInterpreter extends Interpreter {
+  readonly #limits: TemplateLimits;
+  #steps = 0;
+
+  constructor(env: Scope, limits: TemplateLimits) {
+    super(env);
+    this.#limits = limits;
+  }
+
+  override evaluate(statement: unknown, env: Scope): Value {
+    const { characters, entries, steps } = this.#limits;
+    if (++this.#steps > steps) throw new Error(`it takes more than ${steps} steps`);
+    const made = super.evaluate(statement, env), { value } = made;
+    if (typeof value === "string" && value.length > characters) throw new Error(`it makes a text of more than ${characters} characters`);
+    const size = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
+    if (size > entries) throw new Error(`it makes a list of more than ${entries} entries`);
+    return made;
+  }
+}
+
+function render({ template, messages, reply, beginOfText, endOfText, limits }: TemplateQuestion): TemplateAnswer {
+  const env = new Environment();
+  const globals = {
+    true: true, false: false, none: null, True: true, False: false, None: null,
+    raise_exception: (why: unknown) => { throw new Refusal(String(why)); },
+    range: (...numbers: unknown[]) => boundedRange(numbers, limits.entries),
+    strftime_now: (format: unknown) => strftime(new Date(), String(format)),
+    messages: messages.map(({ role, content }) => ({ role, content })), add_generation_prompt: reply, bos_token: beginOfText, eos_token: endOfText, tools: null,
+  };
+  for (const [name, value] of Object.entries(globals)) env.set(name, value);
+  try {
+    const program = parse(tokenize(template, { lstrip_blocks: true, trim_blocks: true }));
+    return { text: String(new BoundedInterpreter(env, limits).run(program).value) };
+  } catch (cause) {
+    if (cause instanceof Refusal) return { refused: cause.message };
+    throw new Error(`chat template: ${(cause as Error).message}`);
+  }
+}
+
+/** Python's: range(stop), range(start, stop), range(start, stop, step). */
+function boundedRange(numbers: readonly unknown[], most: number): number[] {
+  const whole = numbers.filter((n) => typeof n === "number").map(Math.trunc);
+  const [start, stop, step] = whole.length === 1 ? [0, whole[0]!, 1] : [whole[0] ?? 0, whole[1] ?? 0, whole[2] ?? 1];
+  if (step === 0) throw new Error("range() with a step of 0");
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  if (!(length <= most)) throw new Error(`range() of ${length} numbers; at most ${most} are possible`);
+  return Array.from({ length }, (_, i) => start + i * step);
+}
+
+serveBounded<TemplateQuestion, TemplateAnswer>(render);

@@ -1,0 +1,92 @@
+/**
+ * Chat templates: programs in Jinja that come with a model (tokenizer_config.json, GGUF). They are code of strangers, and run in a thread
+ * that can be ended, with bounds on steps and sizes; what they write is a text that is then encoded.
+ */
+import { SinterError } from "../errors.ts";
+import { guarded } from "../tokenizers/added-tokens.ts";
+import { llama3Chat, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
+import { field, list, optionalText, parseJson, text } from "../tokenizers/json-fields.ts";
+import { CONFIG_FILE, MAX_JSON_BYTES } from "../tokenizers/tokenizer-json.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
+import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
+
+const MAX_TEMPLATE = 2 ** 18; // characters; published ones have up to 20,000
+const LIMITS: TemplateLimits = { characters: 2 ** 22, entries: 10_000, steps: 300_000 };
+const MEGABYTES = 256, MILLISECONDS = 10_000;
+
+export interface TemplateOptions {
+  /** Where the template comes from, for messages. */
+  readonly from?: string;
+  readonly limits?: Partial<TemplateLimits>;
+  readonly milliseconds?: number;
+}
+
+export interface ChatTemplate {
+  /** Throws SinterError: "input" when the template refuses the messages, "corrupt" when it fails or takes more than it may. */
+  render(messages: readonly ChatMessage[], reply: boolean, beginOfText: string, endOfText: string): Promise<string>;
+  close(): void;
+}
+
+/** The thread starts with the first use, and anew after it was ended. */
+export function chatTemplate(template: string, { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {}): ChatTemplate {
+  if (template.length > MAX_TEMPLATE) throw new SinterError("corrupt", `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`);
+  let worker: BoundedWorker<TemplateQuestion, TemplateAnswer> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const ask = async (question: TemplateQuestion): Promise<string> => {
+    worker ??= boundedWorker({ url: new URL("./chat-template-worker.ts", import.meta.url), from, megabytes: MEGABYTES });
+    try {
+      const answer = await worker.askLater(question, milliseconds);
+      if ("refused" in answer) throw new SinterError("input", `the chat template does not take these messages: ${answer.refused.slice(0, 500)}`);
+      return answer.text;
+    } catch (error) {
+      if (!(error instanceof SinterError && error.kind === "input")) {
+        worker?.close();
+        worker = undefined;
+      }
+      throw error;
+    }
+  };
+  return {
+    render(messages, reply, beginOfText, endOfText) {
+      const mine = last.then(() => ask({ template, messages, reply, beginOfText, endOfText, limits: { ...LIMITS, ...limits } }));
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+    close() {
+      worker?.close();
+      worker = undefined;
+    },
+  };
+}
+
+/** A conversation by a template. Names of special tokens in the messages stay plain text. */
+export function templateChat(tokenizer: Tokenizer, template: string, options: TemplateOptions = {}): ChatFormat {
+  const filled = chatTemplate(template, options);
+  const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+  const nameOf = (id: number | undefined): string => (id === undefined ? "" : names.get(id) ?? "");
+  const plain = (said: string): string => guarded(said, tokenizer.special);
+  return {
+    async encode(messages, reply) {
+      const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
+      return tokenizer.encode(await filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText)), { special: true });
+    },
+    close: filled.close,
+  };
+}
+
+/** The format that a tokenizer brings along; undefined: none is known. */
+export function chatFormatOf(tokenizer: Tokenizer): ChatFormat | undefined {
+  if (tokenizer.name === "llama3") return llama3Chat(tokenizer);
+  const config = tokenizer.files.get(CONFIG_FILE);
+  const template = config && templateIn(config);
+  return template === undefined ? undefined : templateChat(tokenizer, template, { from: CONFIG_FILE });
+}
+
+/** `chat_template`: the template, or several with names, of which `default` is meant. */
+export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {
+  const place = field(parseJson(config, from, MAX_JSON_BYTES), "chat_template");
+  if (place.value === undefined || typeof place.value === "string") return optionalText(place);
+  const named = list(place, 64).find((entry) => text(field(entry, "name")) === "default");
+  return named && text(field(named, "template"));
+}
