@@ -57,8 +57,10 @@ export function whole(place: JsonPlace, most: number): number {
   return value;
 }
 
+/** A value in a message. Lists and objects are not written out: they may be large, or nested so deep that writing them fails. */
 export const shown = (value: unknown): string => {
   if (value === undefined) return "missing";
-  const json = JSON.stringify(value) as string;
-  return json.length > 40 ? `${json.slice(0, 40)}…` : json;
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (isObject(value)) return "an object";
+  return typeof value === "string" && value.length > 40 ? `${JSON.stringify(value.slice(0, 40))}…` : JSON.stringify(value);
 };

@@ -5,19 +5,20 @@
  */
 import { SinterError } from "../errors.ts";
 import { MARK, sentencePieceTokenizer, type Piece } from "./sentencepiece.ts";
-import { MAX_TOKENS } from "./tiktoken.ts";
+import { MAX_TABLE_BYTES, MAX_TOKEN_BYTES, MAX_TOKENS } from "./tiktoken.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const LLAMA2C_FILE = "tokenizer.bin";
-const MAX_PIECE_BYTES = 1024, FIRST_BYTE = 3, FIXED = FIRST_BYTE + 256;
+const FIRST_BYTE = 3, FIXED = FIRST_BYTE + 256;
 
 export function llama2cFile(bytes: Uint8Array, name: Tokenizer["name"], from: string = LLAMA2C_FILE): Tokenizer {
   const bad = (why: string, at: number): SinterError => new SinterError("corrupt", `${from}: byte ${at}: ${why}`, "It should be a tokenizer.bin as llama2.c writes it.");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  if (bytes.length > MAX_TABLE_BYTES) throw bad(`the file goes on; at most ${MAX_TABLE_BYTES} bytes are read`, MAX_TABLE_BYTES);
   if (bytes.length < 4) throw bad("the file ends", bytes.length);
   const longest = view.getUint32(0, true);
-  if (longest === 0 || longest > MAX_PIECE_BYTES) throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_PIECE_BYTES} are possible`, 0);
+  if (longest === 0 || longest > MAX_TOKEN_BYTES) throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_TOKEN_BYTES} are possible`, 0);
   const pieces: Piece[] = [];
   const seen = new Set<string>();
   for (let at = 4; at < bytes.length; ) {

@@ -5,11 +5,10 @@
 import { SinterError } from "../errors.ts";
 import { wireFields, type WireValue } from "./protobuf.ts";
 import { sentencePieceTokenizer, type Piece, type PieceKind } from "./sentencepiece.ts";
-import { MAX_TOKENS } from "./tiktoken.ts";
+import { MAX_TABLE_BYTES, MAX_TOKEN_BYTES, MAX_TOKENS } from "./tiktoken.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const SENTENCEPIECE_FILE = "tokenizer.model";
-const MAX_PIECE_BYTES = 1024;
 const HINT = "It should be a sentencepiece model of kind BPE (Llama 2's tokenizer.model), as it was published.";
 
 /** SentencePiece.Type, by number. */
@@ -25,6 +24,7 @@ const fields = {
 } as const;
 
 export function sentencePieceFile(bytes: Uint8Array, name: Tokenizer["name"], from: string = SENTENCEPIECE_FILE): Tokenizer {
+  if (bytes.length > MAX_TABLE_BYTES) throw new SinterError("corrupt", `${from} has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are read`, HINT);
   const pieces: Piece[] = [];
   const seen = new Set<string>();
   let trainer = new Map<number, WireValue>(), normalizer = new Map<number, WireValue>();
@@ -69,7 +69,7 @@ function readPiece(bytes: Uint8Array, from: string, start: number, id: number): 
   const read = message(bytes, from, start);
   const text = read.get(fields.piece.text), score = read.get(fields.piece.score) ?? 0, kind = read.get(fields.piece.kind) ?? 1;
   if (!(text instanceof Uint8Array) || text.length === 0) throw bad("has no text");
-  if (text.length > MAX_PIECE_BYTES) throw bad(`has ${text.length} bytes; at most ${MAX_PIECE_BYTES} are read`);
+  if (text.length > MAX_TOKEN_BYTES) throw bad(`has ${text.length} bytes; at most ${MAX_TOKEN_BYTES} are read`);
   if (typeof score !== "number" || !Number.isFinite(score)) throw bad("has a score that is no number");
   if (typeof kind !== "number" || !Object.hasOwn(kinds, kind)) throw bad(`is of unknown kind ${String(kind)}`);
   try {

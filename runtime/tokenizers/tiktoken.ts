@@ -5,13 +5,15 @@
 import { SinterError } from "../errors.ts";
 
 export const MAX_TOKENS = 2 ** 20; // the largest published vocabularies have 2^18
-const MAX_TOKEN_BYTES = 1024;
+/** Of a token or piece, and of the files that have no other structure: finding all ways to make each token stays a matter of seconds. */
+export const MAX_TOKEN_BYTES = 256, MAX_TABLE_BYTES = 8 * 2 ** 20;
 const LINE = /^([A-Za-z0-9+/]+={0,2}) (\d{1,7})$/;
 
 /** Tokens by rank 0 … n − 1, each once. Throws SinterError that names the line. */
 export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array[] {
   const bad = (why: string, line?: number): SinterError =>
     new SinterError("corrupt", `${from}: ${line === undefined ? "" : `line ${line}: `}${why}`, "A ranks file has lines such as `IQ== 0`: base64, a space, the rank.");
+  if (bytes.length > MAX_TABLE_BYTES) throw bad(`it has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are read`);
   const lines = new TextDecoder().decode(bytes).split(/\r?\n/);
   if (lines.at(-1) === "") lines.pop();
   if (lines.length === 0) throw bad("it is empty");
@@ -25,7 +27,7 @@ export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array
     if (rank >= lines.length) throw bad(`rank ${rank}; ranks are 0 … ${lines.length - 1}`, i + 1);
     if (tokens[rank] !== undefined) throw bad(`rank ${rank} stands there a second time`, i + 1);
     if (lineOf.has(base64)) throw bad(`the token of line ${lineOf.get(base64)} again`, i + 1);
-    if (base64.length > MAX_TOKEN_BYTES || base64.length % 4 !== 0) throw bad("not base64 of up to 768 bytes", i + 1);
+    if (base64.length > (4 * MAX_TOKEN_BYTES) / 3 || base64.length % 4 !== 0) throw bad(`not base64 of up to ${MAX_TOKEN_BYTES} bytes`, i + 1);
     lineOf.set(base64, i + 1);
     tokens[rank] = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   }

@@ -8,6 +8,7 @@ import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
 import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
+import { MAX_TABLE_BYTES } from "./tiktoken.ts";
 import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -16,19 +17,21 @@ export type OtherJson = (files: JsonFiles, unsupported: string) => Tokenizer | P
 
 interface FileSet {
   readonly needs: readonly string[];
+  /** Longer files are not read into memory. */
+  readonly mostBytes: number;
   /** Read where it is there. */
   readonly also?: string;
   /** `path`: of the first file. */
   read(contents: readonly Uint8Array[], path: string, name: TokenizerName, other: OtherJson | undefined): Tokenizer | Promise<Tokenizer>;
 }
 
-const gpt2Files: FileSet = { needs: GPT2_FILES, read: ([encoder, merges]) => gpt2Tokenizer(encoder!, merges!) };
-const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], read: ([model], path, name) => sentencePieceFile(model!, name, path) };
-const llama2c: FileSet = { needs: [LLAMA2C_FILE], read: ([table], path, name) => llama2cFile(table!, name, path) };
-const llama3: FileSet = { needs: [LLAMA3_FILE], read: ([ranks], path) => llama3Tokenizer(ranks!, path) };
-const characters: FileSet = { needs: [CHARACTERS_FILE], read: ([json], path) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)) };
+const gpt2Files: FileSet = { needs: GPT2_FILES, mostBytes: MAX_TABLE_BYTES, read: ([encoder, merges]) => gpt2Tokenizer(encoder!, merges!) };
+const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], mostBytes: MAX_TABLE_BYTES, read: ([model], path, name) => sentencePieceFile(model!, name, path) };
+const llama2c: FileSet = { needs: [LLAMA2C_FILE], mostBytes: MAX_TABLE_BYTES, read: ([table], path, name) => llama2cFile(table!, name, path) };
+const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, read: ([ranks], path) => llama3Tokenizer(ranks!, path) };
+const characters: FileSet = { needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([json], path) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)) };
 const json: FileSet = {
-  needs: [JSON_FILE], also: CONFIG_FILE,
+  needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, also: CONFIG_FILE,
   read([bytes, config], from, _name, other) {
     const reading = readTokenizerJson({ json: bytes!, config, from });
     if ("tokenizer" in reading) return reading.tokenizer;
@@ -47,15 +50,14 @@ export const filesNeeded = (name: TokenizerName): string => tokenizerFiles[name]
 
 async function readSet(files: Files, set: FileSet, paths: readonly string[], name: TokenizerName, other: OtherJson | undefined): Promise<Tokenizer> {
   const contents: Uint8Array[] = [];
-  for (const path of paths) contents.push(await readBounded(files, path));
+  for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
   return set.read(contents, paths[0]!, name, other);
 }
 
-/** No file of a tokenizer is longer; a longer one is not read into memory. */
-async function readBounded(files: Files, path: string): Promise<Uint8Array> {
+async function readBounded(files: Files, path: string, most: number): Promise<Uint8Array> {
   const file = await files.open(path);
   try {
-    if (file.bytes > MAX_JSON_BYTES) throw new SinterError("corrupt", `${path} has ${file.bytes} bytes; no tokenizer's file has more than ${MAX_JSON_BYTES}`);
+    if (file.bytes > most) throw new SinterError("corrupt", `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
     return await file.read(0, file.bytes);
   } finally {
     await file.close();
@@ -111,7 +113,7 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
     case "json": return "json";
     case "bin": return "sentencepiece";
     case "model": {
-      const bytes = await readBounded(files, path);
+      const bytes = await readBounded(files, path, MAX_TABLE_BYTES);
       return /^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(new TextDecoder().decode(bytes.subarray(0, 2048))) ? "llama3" : "sentencepiece";
     }
     default:

@@ -41,7 +41,7 @@ function byteRules(normalizers: readonly JsonPlace[], pieces: readonly JsonPlace
   const expression = optionalText(field(field(split!, "pattern"), "Regex"));
   const rule = expression === undefined ? undefined : ruleOf(expression);
   const plain = optionalText(field(split!, "behavior")) === "Isolated" && !flag(field(split!, "invert"), false);
-  return rule !== undefined && plain ? { ...known, pieces: rule } : { unsupported: `pre_tokenizer's split at ${shown(field(split!, "pattern").value)}` };
+  return rule !== undefined && plain ? { ...known, pieces: rule } : { unsupported: `pre_tokenizer's split at ${shown(expression)}` };
 }
 
 function characterRules(normalizers: readonly JsonPlace[], pieces: readonly JsonPlace[]): TextRules | Unsupported {
