@@ -19,13 +19,15 @@ export interface BenchOptions {
   readonly peers: readonly Peer[];
   /** Small cases of operations too. */
   readonly all: boolean;
+  /** Where a step's time goes, after its figures. */
+  readonly profile: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
 }
 
 const MOST_WORKERS = 8;
 export const benchDefaults: BenchOptions = {
-  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, ms: 300,
+  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, profile: false, ms: 300,
 };
 
 export interface BenchReport extends Measured {
@@ -54,7 +56,7 @@ export async function runBench(o: BenchOptions, line: (text: string) => void): P
   const wanted = (title: string): boolean => wantedBy(o.filters, title), peers = new Peers(line);
   await peers.look(o.peers.filter((p) => benchNames(o.all).some((title) => wanted(title) && p.can.includes(workOf(title)))));
   for (const state of peers.states()) line(peerStateLine(state));
-  const measured: Measured = { ops: [], training: [], inference: [], peerRows: [] };
+  const measured: Measured = { ops: [], training: [], inference: [], peerRows: [], profiles: [] };
   try {
     for (const section of sections) await section.run({ ...o, limits, peers, wanted, line }, measured);
   } finally {

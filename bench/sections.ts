@@ -1,13 +1,14 @@
 /** What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its rows to the report. */
 import type { Target } from "../compiler/op.ts";
 import { benchInference, DECODED, inferSize, phases, PROMPT, type InferRow, type Phase } from "./bench-infer.ts";
-import { sizeLine, sizeNames } from "./bench-models.ts";
+import { benchModel, sizeLine, sizeNames } from "./bench-models.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
 import { inferHead, inferLine, opHead, opLine, peerRateLine, ratioLine, sizeHead, sizeRow, trainHead, trainLine, workersText } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
 import type { Limits } from "./limits.ts";
 import { withOnnxFolder } from "./onnx-folder.ts";
 import { opCases, productOf } from "./op-cases.ts";
+import { profileLines, profileModel, type Profile, type ProfiledEntry } from "./profile.ts";
 import type { Peer, PeerRow, Peers, Work } from "./peers.ts";
 
 export interface Run {
@@ -17,6 +18,8 @@ export interface Run {
   readonly peers: Peers;
   /** Small cases of operations too. */
   readonly all: boolean;
+  /** After the figures of a step, a prompt or a token: where its time goes. */
+  readonly profile: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
   wanted(title: string): boolean;
@@ -31,6 +34,7 @@ export interface Measured {
   readonly training: Beside<TrainRow>[];
   readonly inference: Beside<InferRow>[];
   readonly peerRows: PeerRow[];
+  readonly profiles: Profile[];
 }
 
 export interface Section {
@@ -122,6 +126,18 @@ async function trainings(o: Run, into: Measured): Promise<void> {
       const ratios = ratioLine(row.tokensPerSecond, row.workers, peers);
       if (ratios) o.line(ratios);
     }
+    await profiles(o, "train", size, into);
+  }
+}
+
+/** One table for each target and number of workers. */
+async function profiles(o: Run, entry: ProfiledEntry, size: string, into: Measured): Promise<void> {
+  if (!o.profile) return;
+  for (const target of o.targets) for (const workers of o.workers) {
+    const profile = await profileModel(benchModel(size), { ...o, entry, target, workers, ms: LONG * o.ms });
+    into.profiles.push(profile);
+    o.line("");
+    profileLines(profile).forEach(o.line);
   }
 }
 
@@ -147,5 +163,6 @@ async function inference(o: Run, into: Measured): Promise<void> {
       const ratios = ratioLine(row.tokensPerSecond, row.workers, peers);
       if (ratios) o.line(ratios);
     }
+    await profiles(o, phase, inferSize, into);
   }
 }

@@ -9,7 +9,7 @@ import { control, CONTROL_BYTES, MAX_WORKERS } from "../control.ts";
 import { tensorBytes, type Target } from "../op.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
 import type { Graph, Storage, Value } from "../3-graph/ir.ts";
-import { alignUp, arenaBytes, planArena, type Placed } from "./arena.ts";
+import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 
 export const PAGE_BYTES = 65536;
@@ -97,6 +97,13 @@ function placeProfile(programs: readonly Program[], offset: number): ProfilePlac
   const firstSites = calls.map((_, i) => calls.slice(0, i).reduce((a, b) => a + b, 0));
   const sites = calls.reduce((a, b) => a + b, 0);
   return { offset, bytesPerWorker: alignUp(sites * PROFILE_SITE_BYTES), firstSites };
+}
+
+/** What no plan of this entry can go below: weights, gradients and moments without padding, and the activations that its busiest step needs. */
+export function leastBytes(p: Placement, entry: string): number {
+  const kept = [...p.persistent.values()].filter(({ value }) => value.of !== undefined || value.storage === "parameter").filter(({ value }) => !value.members);
+  const state = kept.reduce((sum, { value }) => sum + 4 * value.slices * value.shape.reduce((a, b) => a * b, 1), 0);
+  return state + lowerBound(p.arenas.get(entry)?.lifetimes.buffers ?? []);
 }
 
 const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {

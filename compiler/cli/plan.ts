@@ -1,7 +1,7 @@
 /** Does a model fit into a module's memory? Asked before anything is compiled; the answer is exact. */
 import { planModule, type CompileOptions, type ModuleName, type ModulePlan } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
-import { MAX_PAGES } from "../7-place/place.ts";
+import { leastBytes, MAX_PAGES } from "../7-place/place.ts";
 import { mebibytes } from "../9-bundle/report.ts";
 import { SinterError } from "../../runtime/errors.ts";
 
@@ -29,7 +29,11 @@ export function planAll(model: Model, modules: readonly ModuleName[], options: C
 /** "memory   train 43,646,976 bytes (41.63 MiB)   infer …" */
 export function memoryLine(model: Model): string {
   const of = (plan: ModulePlan): string => `${plan.name} ${plan.placement.bytes.toLocaleString("en-US")} bytes (${mebibytes(plan.placement.bytes)}${fits(plan) ? "" : ", more than the 4 GiB of one memory"})`;
-  return `  memory: ${moduleNames.map((name) => of(planModule(model, name))).join(", ")}`;
+  const plans = moduleNames.map((name) => planModule(model, name)), train = plans[0]!.placement, least = leastBytes(train, "train");
+  return [
+    `  memory: ${plans.map(of).join(", ")}`,
+    `  a step: at least ${least.toLocaleString("en-US")} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
+  ].join("\n");
 }
 
 /** Bytes of each module's memory, for `check --json`. */

@@ -15,6 +15,7 @@ export const benchVerb: Verb = {
       .option("--target <target>", `${targets.join(", ")}; default: all three`)
       .option("--workers <counts>", "numbers of workers and of the peers' threads, with commas", benchDefaults.workers.join(","))
       .option("--seconds <seconds>", "per operation; training steps, prompts and decoding get ten times that", `${benchDefaults.ms / 1000}`)
+      .option("--profile", "where the time of each step, prompt and token goes, kernel by kernel")
       .option("--all", "small cases of operations too")
       .option("--peers <names>", `beside it, with commas: ${peers.map((p) => p.short).join(", ")} (default: those that are installed)`)
       .option("--no-peer", "nothing beside it")
@@ -46,6 +47,7 @@ function optionsOf(options: Readonly<Record<string, unknown>>): BenchOptions {
     workers: text("workers").split(",").map((n) => count(n, "--workers", 8)),
     peers: options["peer"] === false ? [] : options["peers"] === undefined ? peers : text("peers").split(",").map(peerOf),
     all: options["all"] === true,
+    profile: options["profile"] === true,
     ms: 1000 * seconds(text("seconds")),
   };
 }
