@@ -10,7 +10,7 @@ import { checker } from "../compiler/cli/measure/check.ts";
 import { kernelModule, kernelSpec, type KernelModule } from "../compiler/cli/measure/kernel-module.ts";
 import { inputsFor } from "../compiler/cli/measure/numbers.ts";
 import type { Target } from "../compiler/op.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";
 
 export interface OpRow {

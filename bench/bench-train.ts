@@ -4,7 +4,7 @@ import type { Target } from "../compiler/op.ts";
 import type { Bundle } from "../runtime/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
 import { benchModel } from "./bench-models.ts";
 

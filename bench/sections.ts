@@ -5,10 +5,10 @@ import { benchModel, sizeLine, sizeNames } from "./bench-models.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
 import { inferHead, inferLine, opHead, opLine, peerRateLine, ratioLine, sizeHead, sizeRow, trainHead, trainLine, workersText } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { withOnnxFolder } from "./onnx-folder.ts";
 import { opCases, productOf } from "./op-cases.ts";
-import { profileLines, profileModel, type Profile, type ProfiledEntry } from "./profile.ts";
+import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../compiler/cli/measure/profile.ts";
 import type { Peer, PeerRow, Peers, Work } from "./peers.ts";
 
 export interface Run {

@@ -2,13 +2,13 @@
  * Where the time of a training step, a prompt or a token goes, kernel by kernel, from a module that is compiled to time itself
  * (compiler/8-emit/stopwatch.ts): seconds of work, seconds of waiting for other workers after it, arithmetic, bytes, share of the limit.
  */
-import { compileModel } from "../compiler/compile.ts";
-import type { Model } from "../compiler/2-check/model.ts";
-import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
-import type { Target } from "../compiler/op.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import type { SiteTimes } from "../runtime/profile.ts";
+import { compileModel } from "../../compile.ts";
+import type { Model } from "../../2-check/model.ts";
+import { joinPairs, noise } from "./numbers.ts";
+import type { Target } from "../../op.ts";
+import { createModel, type RunningModel } from "../../../runtime/model.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import type { SiteTimes } from "../../../runtime/profile.ts";
 import type { Limits } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;

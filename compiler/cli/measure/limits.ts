@@ -4,10 +4,10 @@
  *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
  *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
  */
-import { prelude } from "../compiler/8-emit/prelude.ts";
-import { measuredModule } from "../compiler/cli/measure/kernel-module.ts";
-import { CONTROL_BYTES } from "../compiler/control.ts";
-import type { Target } from "../compiler/op.ts";
+import { prelude } from "../../8-emit/prelude.ts";
+import { measuredModule } from "./kernel-module.ts";
+import { CONTROL_BYTES } from "../../control.ts";
+import type { Target } from "../../op.ts";
 
 const READ_BYTES = 256 << 20, READ_FROM = 65536;
 /** Pairs of accumulators. 128 bits: 16 registers in all, two of them operands; 256 bits: the same pairs are half as many. */
