@@ -168,6 +168,10 @@ function checkPart(at: Context, part: Part, call: Call, outermost: boolean): boo
     if (part.rope && fits && headDim % 2 !== 0) at.report("E0318", spanOf("rope"), { headDim });
     return fits && shares && !(part.rope && headDim % 2 !== 0) && !(part.window && !part.causal);
   }
+  if (part.part === "experts" && part.top > part.count) {
+    at.report("E0321", spanOf(given("top") ? "top" : "count"), { top: part.top, count: part.count });
+    return false;
+  }
   if (part.part === "linear" && part.tied) {
     const { width, vocab } = at.sizes;
     const why = !outermost || at.section !== "output" ? "only the outermost linear of the output can be tied to the token embedding"

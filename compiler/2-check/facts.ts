@@ -1,6 +1,6 @@
 /** THE table of facts that `expect` knows. */
 import type { Model } from "./model.ts";
-import { parameterCount } from "./parameters.ts";
+import { activeParameters, parameterCount } from "./parameters.ts";
 
 export interface Fact {
   readonly doc: string;
@@ -9,6 +9,7 @@ export interface Fact {
 
 export const facts = {
   parameters: { doc: "All trained numbers; a tied output counts once.", of: parameterCount },
+  active_parameters: { doc: "Those that one token uses: of `experts`, as many as it is sent to.", of: activeParameters },
   vocab: { doc: "The setting.", of: ({ sizes }) => sizes.vocab },
   context: { doc: "The setting.", of: ({ sizes }) => sizes.context },
   width: { doc: "The setting.", of: ({ sizes }) => sizes.width },

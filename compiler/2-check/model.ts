@@ -35,6 +35,12 @@ export type Part =
   | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
   /** activation(x·gate) ∘ (x·up), then down. */
   | { readonly part: "swiglu" | "geglu"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
+  /**
+   * A mixture: the router sends every row to `top` of `count` experts, each a gated linear unit (or, without `gated`, two maps as in mlp).
+   * `renormalise`: the chosen experts' weights add up to 1. `balance`: weight of the load-balancing loss in the objective.
+   */
+  | { readonly part: "experts"; readonly name: string; readonly width: number; readonly count: number; readonly top: number; readonly hidden: number;
+      readonly activation: Activation; readonly gated: boolean; readonly renormalise: boolean; readonly balance: number }
   /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
   | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };
 

@@ -22,7 +22,14 @@ const tensor = (name: string, ...shape: number[]): ParameterTensor => ({ name, s
 const when = (condition: boolean, ...tensors: ParameterTensor[]): ParameterTensor[] => (condition ? tensors : []);
 const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b, 1);
 
-/** A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. */
+/**
+ * A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. What importers must know:
+ *
+ *   attention.qkv   columns: q of all heads, k of all kv_heads, v of all kv_heads, head_dim each. Query head h uses kv head ⌊h · kv_heads / heads⌋;
+ *                   rope turns columns 2i and 2i + 1 of a head together ("interleaved", as in Meta's files; Hugging Face's pair i with i + head_dim/2)
+ *   swiglu, geglu   down( f(x · gate) ∘ (x · up) ): w1, w3, w2 of Meta's files are gate, up, down
+ *   experts         [count, in, out], one matrix per expert; router [width, count]
+ */
 export function partTensors(part: Part, stem: string): ParameterTensor[] {
   return tensorsOf(part).map((t) => ({ ...t, name: `${stem}.${t.name}` }));
 }
@@ -49,6 +56,11 @@ function tensorsOf(part: Part): ParameterTensor[] {
       return [
         ...["gate", "up"].flatMap((map) => [tensor(`${map}.weight`, part.width, part.hidden), ...when(part.bias, tensor(`${map}.bias`, part.hidden))]),
         tensor("down.weight", part.hidden, part.width), ...when(part.bias, tensor("down.bias", part.width)),
+      ];
+    case "experts":
+      return [
+        tensor("router.weight", part.width, part.count), ...when(part.gated, tensor("gate.weight", part.count, part.width, part.hidden)),
+        tensor("up.weight", part.count, part.width, part.hidden), tensor("down.weight", part.count, part.hidden, part.width),
       ];
     case "linear":
       return [...when(!part.tied, tensor("weight", part.width, part.out)), ...when(part.bias, tensor("bias", part.out))];
@@ -80,5 +92,10 @@ export function parameterRows({ sizes, embed, layer, output }: Counted): PartCou
     ...partsOf(output).map((part) => row("output", part.name, partTensors(part, `output.${part.name}`), 1)),
   ];
 }
+
+/** What one token's pass uses: of a mixture's experts, as many as a token is sent to. */
+export const activeParameters = (model: Counted): number =>
+  parameterCount(model) - [...layerParts(model).map((part) => [part, model.sizes.layers] as const), ...partsOf(model.output).map((part) => [part, 1] as const)]
+    .reduce((sum, [part, times]) => sum + (part.part === "experts" ? times * (part.count - part.top) * (part.gated ? 3 : 2) * part.width * part.hidden : 0), 0);
 
 export const parameterCount = (model: Counted): number => parameterRows(model).reduce((sum, r) => sum + r.total, 0);

@@ -138,6 +138,23 @@ export const parts = {
   }),
   swiglu: gatedPart("swiglu", "A gate and its content side by side, multiplied; the gate goes through silu.", ["silu"], "silu"),
   geglu: gatedPart("geglu", "As swiglu, with gelu.", ["gelu", "gelu_tanh"], "gelu_tanh"),
+  experts: definePart({
+    doc: "A mixture of experts: a router sends every token to the best few of many blocks, which are mixed with the router's weights.",
+    equation: "Σ w[e] · expert[e](x) over the `top` largest of x R;  w = softmax of these (or of all);  expert(x) = (activation(x G) ∘ (x U)) D",
+    source: "Shazeer et al. 2017; load balancing: Fedus et al. 2021; renormalised weights: Jiang et al. 2024",
+    sections: everywhere,
+    options: {
+      count: whole("Experts.", 1, 4096, 8),
+      top: whole("Experts per token.", 1, 4096, ["2, at most count", ({ count_here }) => Math.min(2, count_here ?? 8)]),
+      hidden: whole("Width inside of an expert.", 1, BIG, ["8/3 * width, rounded up to a multiple of 16; 4 * width without gates", ({ input_width, gated_here }) => (gated_here === 0 ? 4 * input_width! : gatedHidden(input_width!))]),
+      gated: flag("Gated linear units, as in swiglu; false: two maps, as in mlp.", true),
+      activation: word("What the gate, or the inner width, goes through.", activations, "silu"),
+      renormalise: flag("The weights of a token's experts add up to 1; false: they are its probabilities among all experts.", ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1]),
+      balance: real("Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training.", 0, 10, 0.01),
+    },
+    later: { dropout: "leave it out", bias: "leave it out: experts have no biases" },
+    build: (values, { name, width }) => ({ part: "experts", name, width, ...values }),
+  }),
   linear: definePart({
     doc: "A linear map. Outermost in the output: to the vocabulary.",
     equation: "x W + b",
@@ -157,7 +174,6 @@ export const isPart = (name: string): name is PartKind => Object.hasOwn(parts, n
 
 /** Parts and functions that are planned, and what to use now. */
 export const laterParts: Readonly<Record<string, string>> = {
-  experts: "use one `mlp`",
   dropout: "leave it out",
 };
 

@@ -198,6 +198,7 @@ function part(b: Builder, p: Part, x: Ref): Ref {
       emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
       return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
+    case "experts": return experts(b, p, x, rows);
     case "linear":
       return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
   }
@@ -207,7 +208,7 @@ function part(b: Builder, p: Part, x: Ref): Ref {
 const partName = (b: Builder, p: Part, inner?: string): string => [...(b.layered ? [] : ["output"]), p.name, ...(inner ? [inner] : [])].join(".");
 const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
 
-const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu"];
+const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
 /** initialStd / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
 function residualStd(b: Builder): number {
@@ -274,5 +275,33 @@ function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
 function turned(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
   const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
   emit(b, "rope", { x, table: whole(ropeTableName(rope, p.headDim)) }, { out }, { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false });
+  return out;
+}
+
+/** A mixture of experts: rows are sorted by expert, so that every expert's product is one of neighbouring rows. */
+function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Ref, rows: number): Ref {
+  const name = partName(b, p), S = rows * p.top, E = p.count;
+  const indices = (stem: string, shape: readonly number[]): Ref => declare(b, `${name}.${stem}`, shape, "activation", { dtype: "i32" });
+  const logits = linear(b, `${name}.router`, x, rows, p.width, E, false, initialStd(b));
+  const weights = activation(b, `${name}.weights`, [rows, p.top]), choice = indices("choice", [rows, p.top]);
+  const slots = indices("slots", [rows, p.top]), sources = indices("sources", [S]), starts = indices("starts", [E + 1]);
+  emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
+  emit(b, "dispatch", { choice }, { slots, sources, starts });
+  if (isTraining(b) && p.balance > 0) {
+    const layers = b.layered ? b.model.sizes.layers : 1, loss = `${name}.balance`;
+    declare(b, loss, [1], "output", { slices: layers });
+    emit(b, "balance", { logits, starts }, { loss: layers > 1 ? each(loss) : whole(loss) }, { factor: p.balance });
+  }
+  const grouped = (inner: string, a: Ref, K: number, N: number, std: number): Ref => {
+    const out = activation(b, `${name}.${inner}.out`, [S, N]), weight = parameter(b, `${name}.${inner}.weight`, [E, K, N], { kind: "normal", std });
+    emit(b, "grouped_matmul", { a, b: weight, starts }, { out });
+    return out;
+  };
+  const sorted = activation(b, `${name}.sorted`, [S, p.width]), bent = activation(b, `${name}.bent`, [S, p.hidden]), out = activation(b, `${name}.out`, [rows, p.width]);
+  emit(b, "to_slots", { x, sources, slots }, { out: sorted });
+  const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined, up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
+  if (gate) emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
+  else emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
+  emit(b, "from_slots", { y: grouped("down", bent, p.hidden, p.width, residualStd(b)), weights, slots, sources }, { out });
   return out;
 }

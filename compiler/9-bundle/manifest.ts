@@ -10,7 +10,7 @@ import type { Init, Storage } from "../3-graph/ir.ts";
 export const MANIFEST_VERSION = 1;
 
 export interface TensorPlace {
-  /** "layers.attention.qkv.weight": one entry for all layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight". */
+  /** What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight". */
   readonly name: string;
   readonly storage: Exclude<Storage, "activation">;
   readonly dtype: DType;

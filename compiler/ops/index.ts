@@ -6,12 +6,15 @@ import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { attention_backward } from "./attention_backward.ts";
 import { attention_cached } from "./attention_cached.ts";
+import { balance, balance_backward } from "./balance.ts";
 import { bias, bias_backward } from "./bias.ts";
 import { copy } from "./copy.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./cross_entropy.ts";
+import { dispatch } from "./dispatch.ts";
 import { embed, embed_dtable, embed_dpositions } from "./embed.ts";
 import { gated, gated_backward } from "./gated.ts";
 import { grad_norm, grad_norm_total } from "./grad-norm.ts";
+import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./grouped_matmul.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
 import { loss_sum } from "./loss_sum.ts";
 import { matmul } from "./matmul.ts";
@@ -20,6 +23,8 @@ import { matmul_nt } from "./matmul_nt.ts";
 import { matmul_tn } from "./matmul_tn.ts";
 import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
 import { rope, rope_table } from "./rope.ts";
+import { route, route_backward } from "./route.ts";
+import { from_slots, slot_dots, to_slots } from "./slots.ts";
 import { take_row } from "./take_row.ts";
 import { windows } from "./windows.ts";
 
@@ -30,12 +35,15 @@ export const ops = {
   attention,
   attention_backward,
   attention_cached,
+  balance, balance_backward,
   bias, bias_backward,
   copy,
   cross_entropy, cross_entropy_backward, cross_entropy_grad,
+  dispatch,
   embed, embed_dtable, embed_dpositions,
   gated, gated_backward,
   grad_norm, grad_norm_total,
+  grouped_matmul, grouped_matmul_nt, grouped_matmul_tn,
   layernorm, layernorm_dx, layernorm_dw,
   loss_sum,
   matmul,
@@ -44,6 +52,8 @@ export const ops = {
   matmul_split, matmul_sum,
   rmsnorm, rmsnorm_dx, rmsnorm_dw,
   rope, rope_table,
+  route, route_backward,
+  slot_dots, from_slots, to_slots,
   take_row,
   windows,
 } satisfies Record<string, Op>;

@@ -41,6 +41,7 @@ class Parameters(dict):
 
     def __init__(self, seed=0, known=()):
         super().__init__(known)
+        self.penalties = []  # of the last forward: added to the objective
         self.noise = torch.Generator().manual_seed(seed)
 
     def tensor(self, name, shape, std, mean=0.0):
@@ -114,6 +115,22 @@ class Parts:
         gate, up = (self.linear(f"{name}.{which}", x, hidden, False) for which in ("gate", "up"))
         return self.linear(f"{name}.down", activation(gate) * up, x.shape[-1], False)
 
+    def experts(self, x, count, top, hidden, balance, gated=True, renormalise=True, activation=F.silu, name="experts"):
+        """Every expert works on every token; the weights of those that are not chosen are zero."""
+        C = x.shape[-1]
+        rows = x.flatten(0, -2)
+        logits = self.linear(f"{name}.router", rows, count, False)
+        best, chosen = logits.topk(top, dim=-1)
+        weights = torch.zeros_like(logits).scatter(-1, chosen, best.softmax(-1) if renormalise else logits.softmax(-1).gather(-1, chosen))  # [rows,count]
+        share = F.one_hot(chosen, count).to(x.dtype).mean((0, 1))
+        self.parameters.penalties.append(balance * count * (share * logits.softmax(-1).mean(0)).sum())
+        stack = lambda which, shape: self.parameters.tensor(f"{self.prefix}{name}.{which}.weight", (count, *shape), std=0.6 / math.sqrt(shape[0]))
+        inner = torch.einsum("rc,ech->erh", rows, stack("gate", (C, hidden))) if gated else None
+        up = torch.einsum("rc,ech->erh", rows, stack("up", (C, hidden)))
+        bent = activation(inner) * up if gated else activation(up)
+        mixed = torch.einsum("erh,ehc,re->rc", bent, stack("down", (hidden, C)), weights)
+        return mixed.view_as(x)
+
     def mlp(self, x, hidden, activation, name="mlp", bias=False):
         return self.linear(f"{name}.down", ACTIVATIONS[activation](self.linear(f"{name}.up", x, hidden, bias)), x.shape[-1], bias)
 
@@ -174,6 +191,16 @@ def sliding_layer(p, x):
     return x + p.geglu(p.rmsnorm(x, "rmsnorm_2"), 96)
 
 
+def mixture_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=10000))
+    return x + p.experts(p.rmsnorm(x, "rmsnorm_2"), 5, 2, 24, 0.05)
+
+
+def mixture_mlp_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1"))
+    return x + p.experts(p.layernorm(x, "layernorm_2"), 4, 1, 40, 0.01, gated=False, renormalise=False, activation=F.gelu)
+
+
 def normed(p, x):
     return p.layernorm(x)
 
@@ -200,6 +227,8 @@ SPECS = {
                        position=False),
     "banded": dict(seed=3, vocab=64, context=24, width=32, layers=4, heads=4, batch=2, layer=banded_layer, last=normed),
     "sliding": dict(seed=1, vocab=50, context=19, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=sliding_layer, last=rms_normed, position=False),
+    "mixture": dict(seed=1, vocab=64, context=16, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=mixture_layer, last=rms_normed, position=False),
+    "mixture-mlp": dict(seed=1, vocab=50, context=11, width=24, layers=1, heads=2, batch=3, layer=mixture_mlp_layer, last=normed, output=dict(bias=False)),
 }
 
 
@@ -222,6 +251,7 @@ def logits_of(spec, parameters, tokens):
 def run(spec, parameters, tokens, targets):
     """One forward and backward, then AdamW. Returns logits, loss, gradients, norm, losses; `parameters` are trained."""
     def loss_of():
+        parameters.penalties.clear()
         logits = logits_of(spec, parameters, tokens)
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
 
@@ -232,7 +262,7 @@ def run(spec, parameters, tokens, targets):
     for _ in range(STEPS):
         optimizer.zero_grad(set_to_none=True)
         logits, loss = loss_of()
-        loss.backward()
+        (loss + sum(parameters.penalties)).backward()
         losses.append(loss.item())
         gradients = {name: p.grad.clone() for name, p in parameters.items()}
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), CLIP)

@@ -1,5 +1,6 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
 import type { Checked, ModelFacts } from "../../2-check/check.ts";
+import { activeParameters } from "../../2-check/parameters.ts";
 import type { Model } from "../../2-check/model.ts";
 import { positionOf } from "../../diagnostics/span.ts";
 import type { Diagnostic } from "../../diagnostics/report.ts";
@@ -43,8 +44,9 @@ const thousands = (n: number): string => n.toLocaleString("en-US");
 /** The model in one line, its parts with their parameters, its expectations. */
 export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">): string {
   const strong = (text: string): string => (io.tty ? `\u001b[1m${text}\u001b[0m` : text);
+  const active = activeParameters(model);
   const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
-  const table = [["part", "each", "", "parameters", ""], ...rows, ["total", "", "", thousands(parameters), ""]];
+  const table = [["part", "each", "", "parameters", ""], ...rows, ["total", "", "", thousands(parameters), ""], ...(active < parameters ? [["used by one token", "", "", thousands(active), `${((100 * active) / parameters).toFixed(1)} %`]] : [])];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());
   const facts = expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`);

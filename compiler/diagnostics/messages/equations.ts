@@ -150,6 +150,15 @@ and the other three mean nothing.`,
     wrong: "layer { x += attention(x, window: 4, causal: false) }",
     right: "layer { x += attention(x, window: 4) }",
   }),
+  E0321: message<{ top: number; count: number }>({
+    title: "more experts per token than there are",
+    text: ({ top, count }) => `a token cannot go to ${top} of ${count} experts`,
+    help: ({ count }) => `use a top of at most ${count}, or more experts`,
+    explain: `A mixture of experts (Shazeer et al. 2017) has "count" blocks, of which every token uses the "top" best. With all of them used
+there is no mixture left to choose from, but it is allowed.`,
+    wrong: "layer { x += experts(x, count: 4, top: 5) }",
+    right: "layer { x += experts(x, count: 4, top: 2) }",
+  }),
   E0330: message<{ name: string; nearest: string | undefined; models: readonly string[] }>({
     title: "an unknown model behind `like`",
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,

@@ -1,0 +1,150 @@
+/**
+ * Products of a mixture of experts: rows starts[e] … starts[e+1] − 1 of a meet matrix e of b. How many rows an expert has is known at run time
+ * only; any division of the rows will do, all to one expert included.
+ *
+ *   grouped_matmul      out[s,:] = a[s,:] · b[e]          grouped_matmul_nt   out[s,:] = a[s,:] · b[e]ᵀ
+ *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
+ *
+ * A task is one panel of sixteen columns of one expert, panel by panel: each worker has a share of every expert. The register tiles are
+ * attention's: unlike gemm's they take their numbers of rows and steps as arguments. F = E + 1.
+ */
+import { rowFloats, defineOp, type Dims, type Kernel } from "../op.ts";
+import type { Writer } from "../writer.ts";
+import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
+import { PANEL, PANEL_BYTES, registerTile } from "./attention/sizes.ts";
+import { callTile, type Tile } from "./attention/tile.ts";
+import { rowBytes } from "./rows.ts";
+
+type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
+
+const panels = (N: number): number => rowFloats(N) / PANEL;
+/** The expert of slot s. */
+const expertOf = (starts: Float64Array, s: number): number => starts.findIndex((start, e) => start <= s && s < starts[e + 1]!);
+/** Uneven shares: the first expert has none, the last the most. */
+const sample = (tensor: string, { S, F }: Readonly<Record<"S" | "F", number>>, noise: () => number, i: number): number =>
+  tensor === "starts" ? Math.floor(S * (i / (F - 1)) ** 2.5) : noise();
+
+/** For task …: locals e, panel, from (the expert's first row), rows. */
+function eachTask(w: Writer, starts: string, E: number, body: () => void): void {
+  w.block("for (let task = first; task < last; task++)", () => {
+    w.line(`const e = task % ${E}, panel = task / ${E};`);
+    w.line(`const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), 4) - from;`);
+    body();
+  });
+}
+
+/** out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then single rows. `to` and `from` are i32 locals: rows r … */
+function emitRows(w: Writer, k: Kernel, { K, N }: Sizes, b: string, bStep: number): void {
+  const { MR, NR } = registerTile(k.target), aRow = rowBytes(K), cRow = rowBytes(N);
+  for (let column = 0; column < PANEL; column += NR) {
+    const tile = (mr: number): Tile => ({ mr, nr: NR, aRow, aStep: 4, bStep, cRow, mode: "set" });
+    const call = (mr: number): string => callTile(w, tile(mr), `a_e + <usize>r * ${aRow}`, `${b}${column ? ` + ${column * 4}` : ""}`, `out_e + <usize>r * ${cRow}${column ? ` + ${column * 4}` : ""}`, `${K}`);
+    w.block("", () => {
+      w.line("let r = 0;");
+      w.line(`for (; r + ${MR} <= rows; r += ${MR}) ${call(MR)}`);
+      w.line(`for (; r < rows; r++) ${call(1)}`);
+    });
+  }
+}
+
+/** With fewer rows than this, a panel that lies as the tile reads it is not worth packing. */
+const FEW = 12;
+
+function emitForward(w: Writer, at: Readonly<Record<"a" | "b" | "starts" | "out", string>>, d: Sizes, k: Kernel, transposed: boolean): void {
+  const { E, N, K } = d, bRow = rowBytes(transposed ? K : N), matrix = (transposed ? N : K) * bRow;
+  eachTask(w, at.starts, E, () => {
+    w.line("if (rows == 0) continue;");
+    w.line(`const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`);
+    if (transposed) {
+      w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
+      w.line(`${packTransposedFunction(w, K, bRow)}(${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL * bRow}, scratch, columns);`);
+      return emitRows(w, k, d, "scratch", PANEL_BYTES);
+    }
+    w.line(`const b_e = ${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL_BYTES};`);
+    w.block(`if (rows < ${FEW})`, () => emitRows(w, k, d, "b_e", bRow));
+    w.block("else", () => {
+      w.line(`${packRowsFunction(w, PANEL, bRow, K)}(b_e, scratch, ${K});`);
+      emitRows(w, k, d, "scratch", PANEL_BYTES);
+    });
+  });
+}
+
+function forwardReference(t: Readonly<Record<"a" | "starts" | "out", Float64Array>>, { S, N, K }: Sizes, b: (e: number, k: number, n: number) => number): void {
+  for (let s = 0; s < S; s++) {
+    const e = expertOf(t.starts, s);
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += t.a[s * K + k]! * b(e, k, n);
+      t.out[s * N + n] = sum;
+    }
+  }
+}
+
+const flops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
+const tasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
+const scratch = ({ K }: Readonly<Record<"K", number>>): number => K * PANEL_BYTES;
+const size = (S: number, E: number, K: number, N: number) => ({ d: { S, E, F: E + 1, K, N } });
+const cases = [size(50, 3, 17, 40), size(7, 4, 9, 15), size(64, 2, 16, 33), size(1, 3, 5, 8), size(1536, 8, 128, 344), size(2, 8, 128, 344)];
+
+export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = a[s,:] · b[e],  starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops,
+  reference: (t, d: Dims) => forwardReference(t, d as Sizes, (e, k, n) => t.b[(e * d["K"]! + k) * d["N"]! + n]!),
+  backward: () => [
+    { op: "grouped_matmul_nt", ins: { a: "d_out", b: "b", starts: "starts" }, outs: { out: "d_a" } },
+    { op: "grouped_matmul_tn", ins: { a: "a", b: "d_out", starts: "starts" }, outs: { out: "d_b" } },
+  ],
+  tasks, scratch,
+  emit: (w, at, d, k) => emitForward(w, at, d, k, false),
+  sample, cases,
+});
+
+export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = a[s,:] · b[e]ᵀ,  starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops,
+  reference: (t, d: Dims) => forwardReference(t, d as Sizes, (e, k, n) => t.b[(e * d["N"]! + n) * d["K"]! + k]!),
+  tasks, scratch,
+  emit: (w, at, d, k) => emitForward(w, at, d, k, true),
+  sample, cases,
+});
+
+export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,M,N]", {
+  doc: "out[e] (+)= Σ a[s,:]ᵀ · b[s,:] over starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops: ({ S, M, N }) => 2 * S * M * N,
+  accumulates: ["out"],
+  reference({ a, b, starts, out }, { S, M, N }, _attrs, accumulate) {
+    if (!accumulate) out.fill(0);
+    for (let s = 0; s < S; s++) {
+      const e = expertOf(starts, s);
+      for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) out[(e * M + m) * N + n]! += a[s * M + m]! * b[s * N + n]!;
+    }
+  },
+  tasks,
+  scratch: ({ S }) => S * PANEL_BYTES,
+  emit(w, at, { S, E, M, N }, k) {
+    const { MR, NR } = registerTile(k.target), aRow = rowBytes(M), cRow = rowBytes(N), whole = M - (M % MR);
+    eachTask(w, at.starts, E, () => {
+      w.line(`const a_e = ${at.a} + <usize>from * ${aRow}, out_e = ${at.out} + <usize>e * ${M * cRow} + <usize>panel * ${PANEL_BYTES};`);
+      w.line(`${packRowsFunction(w, PANEL, cRow, S)}(${at.b} + <usize>from * ${cRow} + <usize>panel * ${PANEL_BYTES}, scratch, rows);`);
+      for (let column = 0; column < PANEL; column += NR) {
+        const after = column ? ` + ${column * 4}` : "";
+        const call = (mr: number, mode: Tile["mode"]): string =>
+          callTile(w, { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, cRow, mode }, "a_e + (<usize>m << 2)", `scratch${after}`, `out_e + <usize>m * ${cRow}${after}`, "rows");
+        const either = (mr: number): void => w.line(`if (accumulate) ${call(mr, "add")} else ${call(mr, "set")}`);
+        if (whole > 0) w.block(`for (let m = 0; m < ${whole}; m += ${MR})`, () => either(MR));
+        if (whole < M) w.block("", () => {
+          w.line(`const m = ${whole};`);
+          either(M - whole);
+        });
+      }
+    });
+  },
+  sample,
+  cases: [
+    { d: { S: 50, E: 3, F: 4, M: 17, N: 40 } }, { d: { S: 7, E: 4, F: 5, M: 9, N: 15 } }, { d: { S: 64, E: 2, F: 3, M: 24, N: 33 } }, { d: { S: 1, E: 3, F: 4, M: 5, N: 8 } },
+    { d: { S: 1536, E: 8, F: 9, M: 128, N: 344 } },
+  ],
+});
