@@ -3,6 +3,9 @@
  *
  *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum
  *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
+ *
+ * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it does not begin with the embedding,
+ * and leave as `x_out` where it does not end with the output (../cut.ts).
  */
 import type { Assignment, Expression, Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
@@ -11,6 +14,7 @@ import type { Attrs, Op } from "../op.ts";
 import { cacheShapes } from "../ops/attention_cached.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import { all, each, whole, type Carry, type Graph, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
+import { wholeModel, type Stretch } from "./stretch.ts";
 
 export type Job =
   | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
@@ -27,6 +31,7 @@ const initialStd = (b: Builder): number => STD * Math.sqrt(Math.max(1, STD_WIDTH
 interface Builder {
   readonly model: Model;
   readonly job: Job;
+  readonly stretch: Stretch;
   readonly rows: number;
   readonly values: Map<string, Value>;
   nodes: Node[];
@@ -34,19 +39,27 @@ interface Builder {
   layered: boolean;
 }
 
-export function buildGraph(model: Model, job: Job): Graph {
+/** `entry`: the graph's name, where a module has several stretches with the same job. */
+export function buildGraph(model: Model, job: Job, stretch: Stretch = wholeModel(model), entry: string = job.entry): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
-  const b: Builder = { model, job, rows, values: new Map(), nodes: [], layered: false };
-  const sections = [embedSection(b), layerSection(b), outputSection(b)];
-  return { entry: job.entry, values: b.values, sections };
+  const b: Builder = { model, job, stretch, rows, values: new Map(), nodes: [], layered: false };
+  const sections = [
+    stretch.embed ? embedSection(b) : enterSection(b),
+    ...(layersOf(b) > 0 ? [layerSection(b)] : []),
+    stretch.output ? outputSection(b) : leaveSection(b),
+  ].filter((s) => s.nodes.length > 0);
+  return { entry, values: b.values, sections };
 }
+
+/** Layers of this stretch. */
+const layersOf = ({ stretch }: Builder): number => stretch.to - stretch.from;
 
 const isTraining = (b: Builder): boolean => b.job.entry === "train";
 const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
 
 function declare(b: Builder, name: string, shape: readonly number[], storage: Storage, more: Partial<Value> = {}): Ref {
   const layered = b.layered && (storage === "parameter" || storage === "cache");
-  const slices = layered ? b.model.sizes.layers : 1;
+  const slices = layered ? layersOf(b) : 1;
   b.values.set(name, { name, shape, dtype: "f32", storage, slices, ...(layered && { layered }), ...more });
   return layered ? each(name) : whole(name);
 }
@@ -82,16 +95,43 @@ function section(b: Builder, name: string, times: number, carries: readonly Carr
 const place = (b: Builder): Ref => input(b, "place", [2], "i32"); // [start, rows]: lives in the control block
 
 function embedSection(b: Builder): Section {
-  const { vocab, context, width } = b.model.sizes;
-  const tokens = input(b, "tokens", [b.rows], "i32");
-  const table = parameter(b, "token_embedding.weight", [vocab, width], { kind: "normal", std: initialStd(b) });
+  const { context, width } = b.model.sizes;
+  const tokens = input(b, "tokens", [b.rows], "i32"), table = tokenTable(b);
   const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) }) : undefined;
   const x = activation(b, "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
-  ropeTables(b);
-  layerWindows(b);
+  layerTables(b);
   emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
   return section(b, "embed", 1);
+}
+
+/** Where the output is tied, embedding and output of one memory share it. */
+function tokenTable(b: Builder): Ref {
+  const { vocab, width } = b.model.sizes, name = "token_embedding.weight";
+  return b.values.has(name) ? whole(name) : parameter(b, name, [vocab, width], { kind: "normal", std: initialStd(b) });
+}
+
+/** Rows of the stretch before: a copy, because the layers' x is overwritten from layer to layer. Without layers they are read where they are. */
+function enterSection(b: Builder): Section {
+  const shape = [b.rows, b.model.sizes.width], x = input(b, "x_in", shape, "f32");
+  layerTables(b);
+  if (layersOf(b) > 0) emit(b, "copy", { x }, { out: activation(b, "x", shape) });
+  return section(b, "enter", 1);
+}
+
+function leaveSection(b: Builder): Section {
+  emit(b, "copy", { x: rowsOut(b) }, { out: declare(b, "x_out", [b.rows, b.model.sizes.width], "output") });
+  return section(b, "leave", 1);
+}
+
+/** The stretch's rows, after its last layer. */
+const rowsOut = (b: Builder): Ref => whole(b.stretch.embed || layersOf(b) > 0 ? "x" : "x_in");
+
+/** What all layers read. */
+function layerTables(b: Builder): void {
+  if (layersOf(b) === 0) return;
+  ropeTables(b);
+  layerWindows(b);
 }
 
 /** One table of this call's positions for each kind of rope in the layer (usually one): all layers read it. */
@@ -105,11 +145,11 @@ function ropeTables(b: Builder): void {
 
 /** Where layers alternate: how far each one's attention sees, for each width of band. */
 function layerWindows(b: Builder): void {
-  const { pattern, sizes: { layers } } = b.model;
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
-    declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layers });
-    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: pattern!.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
+    const { pattern } = b.model, round = pattern!.map((_, i) => pattern![(b.stretch.from + i) % pattern!.length]); // as the stretch's first layer sees it
+    declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
+    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: round.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
   }
 }
 
@@ -121,10 +161,10 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
   return window === undefined || !kinds.has("banded") ? "none" : kinds.size === 1 ? "all layers" : "by layer";
 }
 
-/** Of the model's layers, how many see everything: for the count of FLOPs. */
+/** Of the stretch's layers, how many see everything: for the count of FLOPs. */
 function denseShare(b: Builder): number {
-  const { pattern, sizes: { layers } } = b.model;
-  return Array.from({ length: layers }, (_, i) => pattern![i % pattern!.length]).filter((kind) => kind === "dense").length / layers;
+  const { pattern } = b.model, { from } = b.stretch, layers = layersOf(b);
+  return Array.from({ length: layers }, (_, i) => pattern![(from + i) % pattern!.length]).filter((kind) => kind === "dense").length / layers;
 }
 
 const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
@@ -135,7 +175,7 @@ function layerSection(b: Builder): Section {
   const last = equations(b, b.model.layer);
   b.layered = false;
   if (last.value === "x") throw new Error("a layer that does not change x: the checker refuses it");
-  return section(b, "layer", b.model.sizes.layers, [{ from: "x", to: last.value }]);
+  return section(b, "layer", layersOf(b), [{ from: "x", to: last.value }]);
 }
 
 function equations(b: Builder, assignments: readonly Assignment[]): Ref {
@@ -146,7 +186,7 @@ function equations(b: Builder, assignments: readonly Assignment[]): Ref {
 
 function outputSection(b: Builder): Section {
   const { vocab, width } = b.model.sizes;
-  let x = whole("x");
+  let x = rowsOut(b);
   if (isExtending(b)) {
     const row = activation(b, "last_row", [1, width]);
     emit(b, "take_row", { x, place: place(b) }, { out: row });
@@ -225,7 +265,7 @@ function linear(b: Builder, name: string, x: Ref, rows: number, K: number, N: nu
 
 /** logits = x · tableᵀ (+ bias): the token embedding is the output's weight (Press & Wolf 2017). */
 function tiedLinear(b: Builder, p: Extract<Part, { part: "linear" }>, x: Ref, rows: number): Ref {
-  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) => emit(b, "matmul_nt", { a: x, b: whole("token_embedding.weight") }, { out }));
+  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) => emit(b, "matmul_nt", { a: x, b: tokenTable(b) }, { out }));
 }
 
 function withBias(b: Builder, name: string, bias: boolean, N: number, rows: number, outName: string, product: (out: Ref) => void): Ref {
