@@ -10,4 +10,9 @@ export { sampleToken, samplerDefaults, type SamplerSettings } from "./sampler.ts
 export { evaluateText } from "./evaluate.ts";
 export { openRun, readBundle } from "./run-folder.ts";
 export { loadNewest } from "./checkpoint.ts";
-export type { Tokenizer } from "./tokenizers/tokenizer.ts";
+export { decode, tokenDecoder, type EncodeOptions, type TokenDecoder, type Tokenizer } from "./tokenizers/tokenizer.ts";
+export { openTokenizer } from "./tokenizers/tokenizer-files.ts";
+export { llama3Chat, type ChatFormat, type ChatMessage } from "./tokenizers/chat.ts";
+export { pieceCounter } from "./tokenizers/count-pieces.ts";
+export { trainBpe, type BpeTraining, type TrainedBpe } from "./tokenizers/train-bpe.ts";
+export { tokenizerJson } from "./tokenizers/write-tokenizer-json.ts";

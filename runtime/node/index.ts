@@ -1,3 +1,5 @@
-/** `sinter/runtime/node`: threads and files for `sinter/runtime`. */
+/** `sinter/runtime/node`: threads and files for `sinter/runtime`, and what it reads through other packages. */
 export { nodeHost } from "./host.ts";
 export { nodeFiles } from "./files.ts";
+export { otherJson } from "./tokenizer-json.ts";
+export { chatFormatOf, templateChat } from "./chat-template.ts";

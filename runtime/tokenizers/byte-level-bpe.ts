@@ -4,6 +4,7 @@
  */
 import { SinterError } from "../errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
+import { ByteStrings } from "./byte-strings.ts";
 import { PairTable } from "./pair-table.ts";
 import { pieceEncoder } from "./piece-encoder.ts";
 import { nextPiece, type PieceRuleName } from "./pieces.ts";
@@ -80,39 +81,21 @@ const noByte = (name: string, byte: number, piece: string): SinterError =>
   new SinterError("input", `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ${JSON.stringify(piece.slice(0, 20))}`,
     "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.");
 
-/** Bytes as a text of one character each, to be a key. */
-export const keyOf = (bytes: Uint8Array, from = 0, to = bytes.length): string => {
-  let key = "";
-  for (let i = from; i < to; i++) key += String.fromCharCode(bytes[i]!);
-  return key;
-};
-
 function wholePieces(tokens: readonly Uint8Array[], addedIds: ReadonlySet<number>): (bytes: Uint8Array, n: number) => number {
-  const ids = new Map<string, number>();
-  let longest = 0;
-  for (const [id, bytes] of tokens.entries()) {
-    if (addedIds.has(id)) continue;
-    ids.set(keyOf(bytes), id);
-    longest = Math.max(longest, bytes.length);
-  }
-  return (bytes, n) => (n > longest ? -1 : ids.get(keyOf(bytes, 0, n)) ?? -1);
+  const strings = new ByteStrings(tokens.map((bytes, id) => (addedIds.has(id) ? undefined : bytes)));
+  return (bytes, n) => strings.find(bytes, 0, n);
 }
 
 /**
  * Merges of a vocabulary whose ids are ranks (tiktoken): neighbours join when what they make is a token, the one of the lowest id
- * first. `ranks` tokens from id 0 on.
+ * first.
  */
-export function mergesByRank(tokens: readonly Uint8Array[], ranks: number): PairTable {
-  const ids = new Map<string, number>();
-  for (let id = 0; id < ranks; id++) ids.set(keyOf(tokens[id]!), id);
-  const found: number[] = [];
-  for (const [key, id] of ids)
-    for (let cut = 1; cut < key.length; cut++) {
-      const left = ids.get(key.slice(0, cut));
-      const right = left === undefined ? undefined : ids.get(key.slice(cut));
-      if (right !== undefined) found.push(left!, right, id);
+export function mergesByRank(tokens: readonly Uint8Array[]): PairTable {
+  const strings = new ByteStrings(tokens), merges = new PairTable(2 * tokens.length);
+  for (const [id, bytes] of tokens.entries())
+    for (let cut = 1; cut < bytes.length; cut++) {
+      const left = strings.find(bytes, 0, cut), right = left < 0 ? -1 : strings.find(bytes, cut, bytes.length);
+      if (right >= 0) merges.add(left, right, id, id);
     }
-  const pairs = new PairTable(found.length / 3);
-  for (let i = 0; i < found.length; i += 3) pairs.add(found[i]!, found[i + 1]!, found[i + 2]!, found[i + 2]!);
-  return pairs;
+  return merges;
 }

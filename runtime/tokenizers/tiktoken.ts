@@ -18,7 +18,8 @@ export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array
   if (lines.at(-1) === "") lines.pop();
   if (lines.length === 0) throw bad("it is empty");
   if (lines.length > MAX_TOKENS) throw bad(`${lines.length} tokens; at most ${MAX_TOKENS} are read`);
-  const tokens: Uint8Array[] = [];
+  const tokens: Uint8Array[] = [], pool = new Uint8Array(bytes.length); // one buffer for all: small ones cost more than their bytes
+  let used = 0;
   const lineOf = new Map<string, number>();
   for (const [i, line] of lines.entries()) {
     const [, base64, digits] = LINE.exec(line) ?? [];
@@ -29,7 +30,9 @@ export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array
     if (lineOf.has(base64)) throw bad(`the token of line ${lineOf.get(base64)} again`, i + 1);
     if (base64.length > (4 * MAX_TOKEN_BYTES) / 3 || base64.length % 4 !== 0) throw bad(`not base64 of up to ${MAX_TOKEN_BYTES} bytes`, i + 1);
     lineOf.set(base64, i + 1);
-    tokens[rank] = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const binary = atob(base64), begin = used;
+    for (let c = 0; c < binary.length; c++) pool[used++] = binary.charCodeAt(c);
+    tokens[rank] = pool.subarray(begin, used);
   }
   const single = tokens.reduce((n, token) => n + (token.length === 1 ? 1 : 0), 0);
   if (single !== 256) throw bad(`${single} tokens of one byte; all 256 have to be there`);

@@ -1,6 +1,6 @@
 /** Published tokenizers against published encodings: llama.cpp's cases, Meta's own for Llama 3, llama2.c's for its models. */
 import { describe, expect, it } from "vitest";
-import { decode } from "../../runtime/tokenizers/tokenizer.ts";
+import { decode, tokenDecoder } from "../../runtime/tokenizers/tokenizer.ts";
 import { cpuMs, data, dataText, published, vectors, withData } from "./data.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 
@@ -79,5 +79,24 @@ describe.skipIf(!withData)("published tokenizers (need ../shared/data)", () => {
     expect(decode(tokenizer, ids.slice(1))).toBe(text.trimStart());
     expect(tokenizer.encode("Once upon a time")).toEqual(ids.slice(1, 6));
     expect(tokenizer.encode("🦙🦙 a")).toContain(0);
+  });
+});
+
+describe.skipIf(!withData)("text that comes token by token (needs ../shared/data)", () => {
+  it.each(["gpt2", "llama3", "llama2"] as const)("%s: never half a character, and in the end the whole text", (name) => {
+    const tokenizer = published[name](), text = " Grüße, 世界 🦙🏽 ﷽ … \u{1F469}\u200D\u{1F4BB} x";
+    const decoder = tokenDecoder(tokenizer), ids = tokenizer.encode(text);
+    const shown = ids.map((id) => decoder.push([id]));
+    expect(ids.length).toBeGreaterThan(15);
+    expect(shown.join("") + decoder.end()).toBe(text);
+    expect(shown.some((part) => part === "")).toBe(true);
+    expect(shown.every((part) => !part.includes("\ufffd"))).toBe(true);
+  });
+
+  it("what never came to its end is shown as such", () => {
+    const gpt2 = published.gpt2(), decoder = tokenDecoder(gpt2), [first] = gpt2.encode("🦙");
+    expect(decoder.push([first!])).toBe("");
+    expect(decoder.end()).toBe("\ufffd");
+    expect(() => decoder.push([50257])).toThrow(RangeError);
   });
 });
