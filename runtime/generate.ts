@@ -1,41 +1,56 @@
 /**
  * Text from a model: the prompt in chunks, then token by token, with keys and values of earlier positions in the cache.
- * When the context is full, its newer half is fed again from position 0 and becomes the past.
+ * When the context is full, its newer half is fed again from position 0 and becomes the past; or that is the end (`whenFull`).
  */
 import { SinterError } from "./errors.ts";
+import { logprobReader, type TokenLogprob } from "./logprobs.ts";
 import type { RunningModel } from "./model.ts";
 import { randomStream } from "./random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
+import { createSession, type Session } from "./session.ts";
 import { textStream } from "./tokenizers/text-stream.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export interface GenerateOptions extends SamplerSettings {
-  readonly prompt: string;
+  /** Text, or ids: of a chat, say. */
+  readonly prompt: string | readonly number[];
   /** Most tokens to add. */
   readonly tokens: number;
   readonly seed: number;
   readonly stop?: readonly string[];
+  /** With each token its log-probability, and so many of the likeliest. */
+  readonly logprobs?: number | undefined;
+  /** What happens when the context is full. Default: shift. A prompt that does not fit: its end is taken (shift), or an error (stop). */
+  readonly whenFull?: "shift" | "stop" | undefined;
+  /** Where earlier texts' keys and values may be found. Default: a new one. */
+  readonly session?: Session | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export type EndReason = "tokens" | "stop" | "end of text" | "aborted";
+export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
 
 export interface Generated {
   readonly text: string;
   readonly tokens: readonly number[];
   readonly promptTokens: number;
+  /** Of them, those whose keys and values were in the cache. */
+  readonly cachedTokens: number;
   readonly reason: EndReason;
+  /** Until the first token could be drawn; and for all that came after. */
   readonly prefillMs: number;
   readonly decodeMs: number;
+  readonly logprobs?: readonly TokenLogprob[];
 }
+
+/** Tokens a second after the first; undefined when there are too few to tell. */
+export const decodeRate = ({ tokens, decodeMs }: Generated): number | undefined => (tokens.length < 2 ? undefined : ((tokens.length - 1) * 1000) / decodeMs);
 
 /** `onText` gets each piece of new text as soon as it is certain. */
 export async function generate(model: RunningModel, tokenizer: Tokenizer, o: GenerateOptions, onText: (text: string) => void = () => {}): Promise<Generated> {
-  const { context, vocab } = model.manifest.model.sizes;
-  const prompt = promptTokens(tokenizer, o.prompt);
-  const random = randomStream(o.seed, "sample");
-  const stream = textStream(o.stop ?? []);
-  const all = [...prompt];
+  const { context, vocab } = model.manifest.model.sizes, { whenFull = "shift" } = o;
+  const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
+  const session = o.session ?? createSession(model), random = randomStream(o.seed, "sample"), stream = textStream(o.stop ?? []);
+  const all = [...prompt], logprobs: TokenLogprob[] = [];
   let text = "", reason: EndReason = "tokens";
   const show = (piece: string): void => {
     text += piece;
@@ -43,31 +58,45 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
   };
 
   const began = performance.now();
-  let window = prompt.slice(-context), start = 0;
-  let logits: Float32Array | undefined = o.tokens > 0 ? await model.feed(window, start) : undefined;
+  let window: readonly number[] = whenFull === "shift" ? prompt.slice(-context) : prompt; // what is, or will be, in the cache
+  const first = o.tokens > 0 ? await session.feed(window) : undefined;
+  let logits = first?.logits;
   const prefilled = performance.now();
-  start = window.length;
   while (logits && all.length - prompt.length < o.tokens) {
     if (o.signal?.aborted) { reason = "aborted"; break; }
+    const logprobOf = o.logprobs === undefined ? undefined : logprobReader(logits, o.logprobs);
     const token = sampleToken(logits, o, all, random, Math.min(tokenizer.size, vocab));
-    if (token === tokenizer.endOfText) { reason = "end of text"; break; }
+    if (ends(tokenizer, token)) { reason = "end of text"; break; }
+    if (logprobOf) logprobs.push(logprobOf(token));
     all.push(token);
-    const { text: piece, stopped } = stream.push(tokenizer.bytes(token));
+    const bytes = tokenizer.bytes(token), isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
+    const { text: piece, stopped } = stream.push(isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes);
     show(piece);
     if (stopped) { reason = "stop"; break; }
     if (all.length - prompt.length === o.tokens) break;
-    window = start < context ? [token] : all.slice(-Math.max(1, context >> 1));
-    if (start >= context) start = 0;
-    logits = await model.feed(window, start);
-    start += window.length;
+    if (window.length === context && whenFull === "stop") { reason = "context"; break; }
+    window = window.length < context ? [...window, token] : all.slice(-Math.max(1, context >> 1));
+    logits = (await session.feed(window)).logits;
   }
   show(stream.end());
-  return { text, tokens: all.slice(prompt.length), promptTokens: prompt.length, reason, prefillMs: prefilled - began, decodeMs: performance.now() - prefilled };
+  return {
+    text, tokens: all.slice(prompt.length), promptTokens: prompt.length, cachedTokens: first?.reused ?? 0, reason,
+    prefillMs: prefilled - began, decodeMs: performance.now() - prefilled, ...(o.logprobs !== undefined && { logprobs }),
+  };
 }
 
-/** A model needs a token to start from: of an empty prompt it is <|endoftext|>, else a line break, else token 0. */
-function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
-  if (prompt !== "") return tokenizer.encode(prompt);
+const ends = (tokenizer: Tokenizer, token: number): boolean => token === tokenizer.endOfText || token === tokenizer.beginOfText || tokenizer.stops.has(token);
+
+const SPACE = 0x20;
+
+/**
+ * The token that begins every text, where the vocabulary has one. A model needs a token to start from: otherwise it is, of an empty
+ * prompt, <|endoftext|>, else a line break, else token 0.
+ */
+export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
+  const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
+  if (prompt !== "") return [...begin, ...tokenizer.encode(prompt)];
+  if (begin.length > 0) return begin;
   if (tokenizer.endOfText !== undefined) return [tokenizer.endOfText];
   try {
     return tokenizer.encode("\n");

@@ -21,6 +21,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
+  { name: "chat", group: "using", summary: "a conversation with a trained model", load: async () => (await import("./chat.ts")).chatVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },

@@ -1,0 +1,95 @@
+/** What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler settings, Ctrl-C. */
+import { loadNewest } from "../../runtime/checkpoint.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import { decodeRate, type Generated } from "../../runtime/generate.ts";
+import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { openRun, type Run } from "../../runtime/run-folder.ts";
+import { samplerDefaults, type SamplerSettings } from "../../runtime/sampler.ts";
+import type { Command } from "commander";
+import type { SampleSettings } from "../2-check/model.ts";
+import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
+import type { Io } from "./verb.ts";
+
+/** Arithmetic of a token below which waking a second worker takes longer than its help. */
+const WORTH_SHARING = 2e7;
+
+export const withRunOptions = (command: Command): Command =>
+  command
+    .option("--workers <n>", "threads (default: as many as help)")
+    .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)");
+
+export const withSamplerOptions = (command: Command): Command =>
+  command
+    .option("-n, --tokens <n>", "most tokens to add (default: the spec's)")
+    .option("--temp <t>", "divides the logits; 0: always the likeliest token (default: the spec's)")
+    .option("--top-k <k>", "keep the k likeliest tokens; 0: all")
+    .option("--top-p <p>", "keep the likeliest tokens that have probability p together; 1: all")
+    .option("--min-p <p>", "keep tokens at least p times as likely as the likeliest; 0: all")
+    .option("--repeat-penalty <r>", "divides the logits of the last 64 tokens; 1: off")
+    .option("--stop <text>", "end before this text (may be repeated)", (value: string, before: readonly string[] = []) => [...before, value])
+    .option("--seed <n>", "same seed, same text (default: the spec's)");
+
+export interface UsedRun {
+  readonly run: Run;
+  readonly model: RunningModel;
+  /** Step of the weights. */
+  readonly step: number;
+}
+
+export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
+  const files = nodeFiles(), workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
+  const run = await openRun(files, pathFrom(io, dir), otherJson), { infer, train } = run.bundle.manifest.modules;
+  const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
+  const model = await createModel(run.bundle, infer ? "infer" : "train", { host: nodeHost, workers: workers ?? (small ? 1 : undefined), target });
+  try {
+    const loaded = await loadNewest(files, run.folder, model, "weights");
+    if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+    for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
+    return { run, model, step: loaded.state.step };
+  } catch (cause) {
+    await model.close();
+    throw cause;
+  }
+}
+
+export type Sampling = SamplerSettings & { readonly tokens: number; readonly seed: number; readonly stop: readonly string[] };
+
+/** The spec's `sample` section, and what the command line says otherwise. */
+export function samplingOf(spec: SampleSettings, options: Options): Sampling {
+  return {
+    ...samplerDefaults,
+    ...spec,
+    tokens: wholeOption(options, "tokens", 0) ?? spec.tokens,
+    seed: wholeOption(options, "seed", 0) ?? spec.seed,
+    temperature: realOption(options, "temp", 0) ?? spec.temperature,
+    topK: wholeOption(options, "top-k", 0) ?? spec.topK,
+    topP: realOption(options, "top-p", 0, 1) ?? spec.topP,
+    minP: realOption(options, "min-p", 0, 1) ?? spec.minP,
+    repeatPenalty: realOption(options, "repeat-penalty", 1e-6) ?? spec.repeatPenalty,
+    stop: (options["stop"] as readonly string[] | undefined) ?? [],
+  };
+}
+
+const whenFulls = ["shift", "stop"] as const;
+
+export function whenFullOption(options: Options, standard: (typeof whenFulls)[number]): (typeof whenFulls)[number] {
+  const text = textOption(options, "when-full") ?? standard, found = whenFulls.find((w) => w === text);
+  if (!found) throw new SinterError("usage", `--when-full takes ${whenFulls.join(" or ")}, not \`${text}\``);
+  return found;
+}
+
+/** Ctrl-C ends what is being generated; a second one the program. */
+export function untilInterrupted(): { readonly signal: AbortSignal; done(): void } {
+  const stop = new AbortController(), heard = (): void => stop.abort();
+  process.once("SIGINT", heard);
+  return { signal: stop.signal, done: () => void process.off("SIGINT", heard) };
+}
+
+/** "12 prompt tokens (8 cached), first token after 31 ms, 64 tokens, 83 a second". */
+export function speedLine(made: Generated): string {
+  const rate = decodeRate(made), cached = made.cachedTokens > 0 ? ` (${made.cachedTokens} cached)` : "", amount = (n: number): string => (n < 10 ? n.toFixed(1) : n.toFixed(0));
+  return `${made.promptTokens} prompt tokens${cached}, first token after ${amount(made.prefillMs)} ms, ${made.tokens.length} tokens${rate === undefined ? "" : `, ${amount(rate)} a second`}`;
+}
