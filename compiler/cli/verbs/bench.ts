@@ -1,9 +1,12 @@
 /** `sinter bench`: how fast this machine is, how near the kernels come, and where other libraries stand. Works in a checkout. */
 import { benchDefaults, benchNames, runBench, wantedBy, type BenchOptions } from "../../../bench/bench.ts";
+import { benchPage } from "../../../bench/report/report.ts";
 import { peers, type Peer } from "../../../bench/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";
+import { writeOutput } from "../files.ts";
+import { pathFrom } from "../run-options.ts";
 import type { Verb } from "../verb.ts";
 
 export const benchVerb: Verb = {
@@ -21,14 +24,18 @@ export const benchVerb: Verb = {
       .option("--no-peer", "nothing beside it")
       .option("--list", "print the names, measure nothing")
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nEvery kernel is compared with its reference first. Figures are medians; other programs slow them down.\n\nexamples:\n  sinter bench --filter matmul --target wide\n  sinter bench --filter \"train S\" --workers 1,2 --json");
+      .option("--report <file>", "also a page with charts: roofline, speed over size, scaling, tokens per second")
+      .addHelpText("after", "\nEvery kernel is compared with its reference first. Figures are medians; other programs slow them down.\n\nexamples:\n  sinter bench --filter matmul --target wide\n  sinter bench --filter \"train S\" --workers 1,2 --json\n  sinter bench --filter matmul,train,prefill,decode --target wide --report bench.html");
   },
   async run(_args, options, io) {
     const chosen = optionsOf(options), names = benchNames(chosen.all);
     for (const filter of chosen.filters) refuseUnknown(filter, names);
     if (options["list"]) io.out(`${names.filter((name) => chosen.filters.length === 0 || wantedBy(chosen.filters, name)).join("\n")}\n`);
-    else if (options["json"]) io.out(`${JSON.stringify(await runBench(chosen, () => undefined), null, 1)}\n`);
-    else await runBench(chosen, (line) => io.out(`${line}\n`));
+    else {
+      const report = await runBench(chosen, (line) => (options["json"] ? undefined : io.out(`${line}\n`)));
+      if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
+      if (options["report"] !== undefined) writeOutput(pathFrom(io, `${options["report"] as string}`), benchPage(report));
+    }
     return exitCodes.ok;
   },
 };

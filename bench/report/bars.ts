@@ -1,0 +1,47 @@
+/** Horizontal bars: rates of tokens, and speed-ups. Names above narrow bars, beside wide ones. */
+import { bar, line, linear, svg, text, type Area } from "./svg.ts";
+
+export interface Bar {
+  readonly name: string;
+  readonly value: number;
+  /** What is written at its end. */
+  readonly words: string;
+  readonly colour: string;
+  /** Ours: its name is bold. */
+  readonly own: boolean;
+}
+
+export interface BarGroup {
+  readonly name: string;
+  readonly bars: readonly Bar[];
+  /** A mark on all bars of the group: what the machine's limit allows. */
+  readonly limit?: { readonly value: number; readonly words: string };
+}
+
+const BAR = 17, GAP = 6, HEAD = 26, BETWEEN = 14;
+
+export function barChart(title: string, groups: readonly BarGroup[], width: number): string {
+  const narrow = width < 600, nameWidth = narrow ? 0 : 190, rowHeight = BAR + GAP + (narrow ? 15 : 0);
+  const most = Math.max(...groups.flatMap((g) => [...g.bars.map((b) => b.value), g.limit?.value ?? 0])), left = nameWidth + (narrow ? 0 : 8), right = narrow ? 78 : 92;
+  const x = linear(0, most, left, width - right), marks: string[] = [];
+  let y = 0;
+  for (const group of groups) {
+    if (group.name !== "") {
+      marks.push(text(0, y + 15, group.name, { kind: "group" }));
+      y += HEAD;
+    }
+    const from = y;
+    for (const b of group.bars) {
+      if (narrow) {
+        marks.push(text(0, y + 11, b.name, { kind: b.own ? "name own" : "name" }));
+        y += 15;
+      } else marks.push(text(nameWidth, y + 13, b.name, { anchor: "end", kind: b.own ? "name own" : "name" }));
+      marks.push(bar(left, y, x(b.value) - left, BAR, b.colour, `${b.name}: ${b.words}`), text(x(b.value) + 7, y + 13, b.words, { kind: b.own ? "value own" : "value" }));
+      y += rowHeight - (narrow ? 15 : 0);
+    }
+    if (group.limit) marks.push(line(x(group.limit.value), from - 3, x(group.limit.value), y - GAP + 3, "limit"), text(x(group.limit.value), from - 7, group.limit.words, { anchor: "end", kind: "roof-name" }));
+    y += BETWEEN;
+  }
+  const area: Pick<Area, "width" | "height"> = { width, height: y - BETWEEN + 4 };
+  return svg(area, title, marks);
+}
