@@ -81,6 +81,10 @@ const sample: BenchReport = {
   ops: [...both((t, w) => row(t, w, 64)), ...both((t, w) => row(t, w, 256)), ...both((t, w) => row(t, w, 128, "attention"))],
   training: both((target, workers) => ({ size: "S", target, workers, tokensPerSecond: 15_000 * workers, best: 17_000, steps: 20, gflops: 80, mfu: 0.7, ratios: { PyTorch: 1.5 } })),
   inference: both((target, workers) => ({ phase: "decode" as const, size: "gpt2", target, workers, tokensPerSecond: 42 * workers, best: 45, ms: 23, rate: 21, ofLimit: 0.8, runs: 64, ratios: { "onnxruntime-web": 1.2 } })),
+  profiles: [{
+    entry: "train", target: "wide", workers: 2, ms: 30, runs: 9, tokens: 768, gflops: 120, busyMs: 25, waitingMs: 3, outsideMs: 2,
+    kernels: [{ section: "layer", kernel: "matmul_<1>", calls: 12, ms: 9, waitingMs: 1, share: 0.3, gflops: 180, gbs: 3, bound: "arithmetic", ofLimit: 0.8 }],
+  }],
   peerRows: [1, 2].flatMap((threads) => [
     { peer: "PyTorch", what: "sgemm", which: "64x64x64", threads, median: 80, best: 90, runs: 9 }, { peer: "PyTorch", what: "sgemm", which: "256x256x256", threads, median: 99, best: 101, runs: 9 },
     { peer: "PyTorch", what: "train", which: "S", threads, median: 10_000, best: 11_000, runs: 9 }, { peer: "onnxruntime-web", what: "decode", which: "gpt2", threads, median: 35, best: 36, runs: 64 },
@@ -106,7 +110,7 @@ describe("the page", () => {
     expect(html).not.toContain("torch <1>");
   });
   test("every chart is there, in two widths, with numbers on its marks", () => {
-    for (const title of ["Training steps, S", "Decode, GPT-2 124M", "speed over size", "Roofline, wide", "Scaling: 2 workers against one", "Beside it"]) expect(html.includes(title), title).toBe(true);
+    for (const title of ["Training steps, S", "Decode, GPT-2 124M", "speed over size", "Roofline, wide", "Scaling: 2 workers against one", "Where the time goes: train, wide, 2 workers", "Beside it"]) expect(html.includes(title), title).toBe(true);
     expect(html.match(/class="at-wide"/g)!.length).toBe(html.match(/class="at-narrow"/g)!.length);
     expect(html.includes("<title>matmul 256×256×256: 180 GFLOP/s at 42.7 FLOP/byte, 91 % of the limit</title>"), "<title>matmul 256×256×256: 180 GFLOP/s at 42.7 FLOP/byte, 91 % of the limit</title>").toBe(true);
     expect(html.includes("<title>PyTorch, n = 256: 99 GFLOP/s</title>"), "<title>PyTorch, n = 256: 99 GFLOP/s</title>").toBe(true);
@@ -117,8 +121,8 @@ describe("the page", () => {
     expect(html).not.toMatch(/NaN|Infinity|undefined|\[object/);
   });
   test("what was not measured is left out", () => {
-    const little = benchPage({ ...sample, limits: { read: { 1: 30 }, fma: { simd: { 1: 50 } } }, ops: [], training: [], inference: [], peers: [], peerRows: [] });
-    expect(little).not.toMatch(/Roofline|Scaling|Beside it|<svg|NaN|undefined/);
+    const little = benchPage({ ...sample, limits: { read: { 1: 30 }, fma: { simd: { 1: 50 } } }, ops: [], training: [], inference: [], peers: [], peerRows: [], profiles: [] });
+    expect(little).not.toMatch(/Roofline|Scaling|Where the time|Beside it|<svg|NaN|undefined/);
   });
 });
 

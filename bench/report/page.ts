@@ -42,10 +42,10 @@ export const page = (title: string, about: string, body: string): string => `<!d
   .numbers div, section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: .8rem 1.1rem; }
   section { margin: 1rem 0; padding: 1rem 1.2rem 1.1rem; }
   dt { color: var(--soft); font-size: .8rem; } dd { margin: 0; font-size: 1.3rem; font-variant-numeric: tabular-nums; letter-spacing: -.01em; } dd small { display: block; color: var(--soft); font-size: .78rem; letter-spacing: 0; }
-  .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 0 1.5rem; }
   svg { display: block; width: 100%; height: auto; overflow: visible; }
   svg text { fill: var(--soft); font: 11.5px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
   svg .axis { font-weight: 600; } svg .label, svg .value, svg .group, svg .name { fill: var(--ink); } svg .group { font-weight: 600; font-size: 13px; } svg .own { font-weight: 650; } svg .name:not(.own) { fill: var(--soft); }
+  svg .value, svg .label, svg .roof-name { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
   svg .value:not(.own) { fill: var(--soft); } svg .roof-name { fill: var(--soft); font-style: italic; }
   .grid { stroke: var(--line); } .tick { stroke: var(--soft); } .ridge { stroke: var(--line); stroke-dasharray: 3 4; } .limit { stroke: var(--ink); stroke-dasharray: 4 3; stroke-width: 1.3; }
   .roof { fill: none; stroke-width: 2; } .dashed { stroke-width: 1.3; stroke-dasharray: 5 4; } .curve { fill: none; stroke-width: 1.5; stroke-linejoin: round; } .curve.own { stroke-width: 2.6; }

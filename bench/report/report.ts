@@ -19,7 +19,7 @@ const cube = (which: string | undefined): number | undefined => {
 
 export function benchPage(r: BenchReport): string {
   const { host } = r, day = r.date.slice(0, 10);
-  const body = [factCards(factsOf(r)), tokens(r), sizes(r), roofs(r), scaling(r), programs(r), operations(r)].filter((part) => part !== "");
+  const body = [factCards(factsOf(r)), tokens(r), sizes(r), roofs(r), scaling(r), profiles(r), programs(r), operations(r)].filter((part) => part !== "");
   const busy = host.load > host.cores / 2 ? ` Other programs kept it busy (load ${host.load.toFixed(1)}): figures are low.` : "";
   return page("Sinter bench", `${host.cpu}, ${host.cores} cores · Node ${host.node}, V8 ${host.v8} · ${day}.${busy}`,
     `${body.join("\n")}\n<footer>Medians. Every kernel is compared with an f64 reference before it is timed; peers run in processes of their own, on as many threads, in the same run.</footer>`);
@@ -38,7 +38,7 @@ function factsOf(r: BenchReport): Fact[] {
     const row = rows.find((t) => t.target === target && t.workers === most), ratio = row && Object.entries(row.ratios)[0];
     if (row) facts.push({ name, value: `${short(row.tokensPerSecond)} tok/s`, note: ratio ? `${ratio[1].toFixed(2)} × ${ratio[0]}` : workersText(most) });
   };
-  for (const size of new Set(r.training.map((t) => t.size))) against(`train ${size}`, r.training.filter((t) => t.size === size));
+  for (const size of new Set(r.training.map((t) => t.size))) against(`train ${size === "gpt2" ? "GPT-2 124M" : size}`, r.training.filter((t) => t.size === size));
   for (const phase of ["prefill", "decode"] as const) against(`${phase} GPT-2 124M`, r.inference.filter((t) => t.phase === phase));
   return facts;
 }
@@ -122,6 +122,21 @@ function scaling(r: BenchReport): string {
   const limit = { value: most, words: `${most} ×` };
   const groups: BarGroup[] = [{ name: "whole steps", bars: whole, limit }, { name: "operations that take more than 0.3 ms", bars: spread(kernels, 24), limit }].filter((g) => g.bars.length > 0);
   return groups.length === 0 ? "" : card(`Scaling: ${most} workers against one, ${target}`, "Results are the same bits for any number of workers.", responsive((width) => barChart("Scaling", groups, width)));
+}
+
+const MOST_KERNELS = 14;
+
+/** Where a run's time goes: the longest kernels, then all that waits. */
+function profiles(r: BenchReport): string {
+  return r.profiles.map((p) => {
+    const bars = p.kernels.slice(0, MOST_KERNELS).map((k): Bar => ({
+      name: `${k.kernel} (${k.section})`, value: k.ms, words: `${short(k.ms)} ms, ${percent(k.ofLimit)} of limit`, colour: k.bound === "arithmetic" ? "wide" : "jax", own: false,
+    }));
+    const waiting: Bar = { name: "waiting for other workers", value: p.waitingMs, words: `${short(p.waitingMs)} ms`, colour: "other", own: false };
+    const legend = keys([{ name: "bound by arithmetic", colour: "wide" }, { name: "bound by memory", colour: "jax" }]);
+    return card(`Where the time goes: ${p.entry}, ${p.target}, ${workersText(p.workers)}`, `${short(p.ms)} ms a run, ${short(p.gflops)} GFLOP/s; milliseconds per run and worker, with the share of the measured limit.`,
+      legend + responsive((width) => barChart("Profile", [{ name: "", bars: [...bars, waiting] }], width)));
+  }).join("\n");
 }
 
 /** At most `count`, evenly taken from the first to the last. */

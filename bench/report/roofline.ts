@@ -4,7 +4,7 @@
  */
 import type { Target } from "../../compiler/op.ts";
 import type { OpRow } from "../bench-ops.ts";
-import type { Limits } from "../limits.ts";
+import type { Limits } from "../../compiler/cli/measure/limits.ts";
 import { keys, type Key } from "./series.ts";
 import { axes, caption, dot, Labels, line, logarithmic, path, powers, short, svg, text, type Area } from "./svg.ts";
 
@@ -24,12 +24,14 @@ export function roofline(rows: readonly OpRow[], limits: Limits, target: Target,
   const read = limits.read[workers]!, peak = limits.fma[target]![workers]!, measured = rows.filter((r) => r.flops > 0);
   const xs = measured.map(intensity), ys = measured.map((r) => r.gflops);
   const x0 = 2 ** Math.floor(Math.log2(Math.max(1 / 64, Math.min(0.25, ...xs)))), x1 = 2 ** Math.ceil(Math.log2(Math.max(256, ...xs)));
-  const y0 = 2 ** Math.floor(Math.log2(Math.max(0.25, Math.min(2, ...ys)))), y1 = 2 ** Math.ceil(Math.log2(peak * 1.15));
+  const y0 = 2 ** Math.floor(Math.log2(Math.max(0.25, Math.min(2, ...ys)))), y1 = 2 ** Math.ceil(Math.log2(peak * 1.35));
   const x = logarithmic(x0, x1, a.left, width - a.right), y = logarithmic(y0, y1, a.height - a.bottom, a.top);
   const ridge = peak / read, start = Math.max(x0, y0 / read);
   const roof = [[x(start), y(start * read)], [x(ridge), y(peak)], [x(x1), y(peak)]] as const;
   const labels = new Labels(a), shown = measured.filter((r) => r.gflops >= y0);
   for (const r of shown) labels.avoid(x(intensity(r)), y(r.gflops), 4);
+  keepFree(labels, roof);
+  for (let px = width - a.right - 170; px < width - a.right; px += 10) labels.avoid(px, y(peak) - 11, 7); // the ceiling's name
   const dots = shown.map((r) => dot(x(intensity(r)), y(r.gflops), narrow ? 3.5 : 4.5, kindOf(r).colour, tip(r)));
   const words = notable(shown).slice(0, narrow ? 4 : MOST_LABELS).map((r) => labels.beside(x(intensity(r)), y(r.gflops), caption(r.op, r.sizes)));
   const names = [text(width - a.right, y(peak) - 7, `multiply-add ${short(peak)} GFLOP/s`, { anchor: "end", kind: "roof-name" }), slopeName(a, x, y, read, start, ridge)];
@@ -37,6 +39,14 @@ export function roofline(rows: readonly OpRow[], limits: Limits, target: Target,
     axes(a, x, y, powers(x0, x1, narrow ? 3 : 2), powers(y0, y1, narrow ? 2 : 1), "FLOP per byte", "GFLOP/s"),
     line(x(ridge), y(peak), x(ridge), a.height - a.bottom, "ridge"), path(roof, "roof", "ink"), ...dots, ...words, ...names,
   ]);
+}
+
+/** No label across the roof. */
+function keepFree(labels: Labels, roof: readonly (readonly [number, number])[]): void {
+  for (const [i, [x0, y0]] of roof.slice(0, -1).entries()) {
+    const [x1, y1] = roof[i + 1]!, steps = Math.ceil(Math.hypot(x1 - x0, y1 - y0) / 6);
+    for (let k = 0; k <= steps; k++) labels.avoid(x0 + ((x1 - x0) * k) / steps, y0 + ((y1 - y0) * k) / steps, 3);
+  }
 }
 
 function slopeName(a: Area, x: (v: number) => number, y: (v: number) => number, read: number, start: number, ridge: number): string {
