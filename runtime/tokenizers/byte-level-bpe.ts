@@ -7,7 +7,7 @@ import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { ByteStrings } from "./byte-strings.ts";
 import { PairTable } from "./pair-table.ts";
 import { pieceEncoder } from "./piece-encoder.ts";
-import { nextPiece, type PieceRuleName } from "./pieces.ts";
+import { nextPiece, type CutName } from "./pieces.ts";
 import { bytesFrom, type Tokenizer } from "./tokenizer.ts";
 import { utf8Into } from "./utf8.ts";
 
@@ -17,8 +17,8 @@ export interface ByteLevelParts {
   readonly tokens: readonly Uint8Array[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
-  /** undefined: the text is one piece. */
-  readonly pieces: PieceRuleName | undefined;
+  /** Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is one piece. */
+  readonly pieces: readonly CutName[];
   /** A piece that is a token itself is emitted whole, whatever the merges say (Llama 3). */
   readonly wholePieces?: boolean;
   /** One space before each text that does not begin with one. */
@@ -44,7 +44,7 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
     return utf8Into(text, from, to, buffer);
   };
   const encodeText = pieceEncoder({
-    nextPiece: parts.pieces ? nextPiece(parts.pieces) : (text) => text.length,
+    nextPiece: nextPiece(...parts.pieces),
     symbols(text, from, to, out) {
       const n = toBytes(text, from, to);
       for (let i = 0; i < n; i++) {

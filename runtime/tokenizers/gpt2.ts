@@ -21,7 +21,7 @@ export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array): To
   for (const character of byteCharacters) idOf(ids, character); // all 256 are there
   const end = ids.get(END_OF_TEXT);
   return byteLevelTokenizer({
-    name: "gpt2", tokens, pieces: "gpt2", merges: parseMerges(vocabBpe, ids),
+    name: "gpt2", tokens, pieces: ["gpt2"], merges: parseMerges(vocabBpe, ids),
     added: end === undefined ? [] : [{ name: END_OF_TEXT, id: end, special: true }],
     beginOfText: undefined, endOfText: end, files: new Map([[GPT2_FILES[0], encoderJson], [GPT2_FILES[1], vocabBpe]]),
   });

@@ -30,7 +30,7 @@ export function llama3Tokenizer(ranksFile: Uint8Array, from: string = LLAMA3_FIL
   const utf8 = new TextEncoder();
   return byteLevelTokenizer({
     name: "llama3", tokens: [...ranks, ...llama3Specials.map((token) => utf8.encode(token.name))],
-    merges: mergesByRank(ranks), added: llama3Specials, pieces: "llama3", wholePieces: true,
+    merges: mergesByRank(ranks), added: llama3Specials, pieces: ["llama3"], wholePieces: true,
     beginOfText: idOf("begin_of_text"), endOfText: idOf("end_of_text"), stops: [idOf("eom_id"), idOf("eot_id")],
     files: new Map([[LLAMA3_FILE, ranksFile]]),
   });

@@ -61,13 +61,39 @@ export const pieceRules = {
 export type PieceRuleName = keyof typeof pieceRules;
 export const pieceRuleNames = Object.keys(pieceRules) as readonly PieceRuleName[];
 
+/** Cuts within what another rule has cut: every digit by itself, or runs of them. */
+export const digitRules = { digit: /\p{N}/gu, digits: /\p{N}+/gu } as const;
+export type CutName = PieceRuleName | keyof typeof digitRules;
+
 /** The rule that a file names by its expression; undefined: not one that is known to be harmless. */
 export const ruleOf = (published: string): PieceRuleName | undefined =>
   pieceRuleNames.find((name) => (pieceRules[name].published as readonly string[]).includes(published));
 
-export function nextPiece(name: PieceRuleName): NextPiece {
+/** Several: the second cuts within the pieces of the first, and so on. None: the text is one piece. */
+export function nextPiece(...names: readonly CutName[]): NextPiece {
+  const [first, ...rest] = names;
+  if (first === undefined) return (text) => text.length;
+  const outer = cutBy(first);
+  return rest.length === 0 ? outer : within(outer, nextPiece(...rest));
+}
+
+function cutBy(name: CutName): NextPiece {
+  if (name === "digit" || name === "digits") return byExpression(digitRules[name]);
   const known: PieceRule = pieceRules[name];
   return known.scan ?? byExpression(known.expression);
+}
+
+/** `inner` sees each piece of `outer` as a text of its own. The pieces of a text are asked for one after the other. */
+function within(outer: NextPiece, inner: NextPiece): NextPiece {
+  let piece = "", start = 0, end = -1;
+  return (text, from) => {
+    if (from === 0 || from === end) {
+      start = from;
+      end = outer(text, from);
+      piece = text.slice(start, end);
+    }
+    return start + inner(piece, from - start);
+  };
 }
 
 /** What the expression leaves out is a piece, too. */

@@ -19,15 +19,15 @@ interface FileSet {
   readonly needs: readonly string[];
   /** Longer files are not read into memory. */
   readonly mostBytes: number;
-  /** Read where it is there. */
+  /** Read and kept where it is there: it may hold a chat template. */
   readonly also?: string;
   /** `path`: of the first file. */
   read(contents: readonly Uint8Array[], path: string, name: TokenizerName, other: OtherJson | undefined): Tokenizer | Promise<Tokenizer>;
 }
 
 const gpt2Files: FileSet = { needs: GPT2_FILES, mostBytes: MAX_TABLE_BYTES, read: ([encoder, merges]) => gpt2Tokenizer(encoder!, merges!) };
-const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], mostBytes: MAX_TABLE_BYTES, read: ([model], path, name) => sentencePieceFile(model!, name, path) };
-const llama2c: FileSet = { needs: [LLAMA2C_FILE], mostBytes: MAX_TABLE_BYTES, read: ([table], path, name) => llama2cFile(table!, name, path) };
+const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], also: CONFIG_FILE, mostBytes: MAX_TABLE_BYTES, read: ([model], path, name) => sentencePieceFile(model!, name, path) };
+const llama2c: FileSet = { needs: [LLAMA2C_FILE], also: CONFIG_FILE, mostBytes: MAX_TABLE_BYTES, read: ([table], path, name) => llama2cFile(table!, name, path) };
 const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, read: ([ranks], path) => llama3Tokenizer(ranks!, path) };
 const characters: FileSet = { needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([json], path) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)) };
 const json: FileSet = {
@@ -51,7 +51,8 @@ export const filesNeeded = (name: TokenizerName): string => tokenizerFiles[name]
 async function readSet(files: Files, set: FileSet, paths: readonly string[], name: TokenizerName, other: OtherJson | undefined): Promise<Tokenizer> {
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
-  return set.read(contents, paths[0]!, name, other);
+  const tokenizer = await set.read(contents, paths[0]!, name, other), also = contents[set.needs.length];
+  return also === undefined ? tokenizer : { ...tokenizer, files: new Map([...tokenizer.files, [set.also!, also]]) };
 }
 
 async function readBounded(files: Files, path: string, most: number): Promise<Uint8Array> {

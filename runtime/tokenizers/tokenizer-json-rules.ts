@@ -1,10 +1,10 @@
 /** What a tokenizer.json does with the text before merges: its normalizer and pre-tokenizer, where they are among those known here. */
 import { field, flag, list, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
-import { ruleOf, type PieceRuleName } from "./pieces.ts";
+import { ruleOf, type CutName } from "./pieces.ts";
 import { MARK } from "./sentencepiece.ts";
 
 export type TextRules =
-  | { readonly kind: "bytes"; readonly pieces: PieceRuleName | undefined; readonly addsSpace: boolean; readonly composes: boolean }
+  | { readonly kind: "bytes"; readonly pieces: readonly CutName[]; readonly addsSpace: boolean; readonly composes: boolean }
   | {
     readonly kind: "characters"; readonly addsSpace: boolean; readonly spaceAtStartOnly: boolean; readonly spaceUnlessThere: boolean;
     /** Every ▁ begins a piece of its own. */
@@ -34,14 +34,23 @@ function byteRules(normalizers: readonly JsonPlace[], pieces: readonly JsonPlace
   for (const step of normalizers) if (typeOf(step) !== "NFC") return { unsupported: `normalizer ${shown(typeOf(step))}` };
   const byteLevel = pieces.at(-1)!, splits = pieces.slice(0, -1);
   const addsSpace = flag(field(byteLevel, "add_prefix_space"), true), ownRule = flag(field(byteLevel, "use_regex"), true);
-  const known = { kind: "bytes", addsSpace, composes: normalizers.length > 0 } as const;
-  if (splits.length === 0) return { ...known, pieces: ownRule ? "gpt2" : undefined };
-  const [split] = splits;
-  if (splits.length > 1 || ownRule || addsSpace || typeOf(split!) !== "Split") return { unsupported: `pre_tokenizer of ${pieces.map((step) => typeOf(step)).join(", ")}` };
-  const expression = optionalText(field(field(split!, "pattern"), "Regex"));
-  const rule = expression === undefined ? undefined : ruleOf(expression);
-  const plain = optionalText(field(split!, "behavior")) === "Isolated" && !flag(field(split!, "invert"), false);
-  return rule !== undefined && plain ? { ...known, pieces: rule } : { unsupported: `pre_tokenizer's split at ${shown(expression)}` };
+  const cuts: CutName[] = [];
+  for (const split of splits) {
+    const cut = cutOf(split);
+    if (typeof cut === "object") return cut;
+    cuts.push(cut);
+  }
+  if (addsSpace && splits.length > 0) return { unsupported: "a pre_tokenizer that adds a space to each piece" };
+  return { kind: "bytes", addsSpace, composes: normalizers.length > 0, pieces: ownRule ? [...cuts, "gpt2"] : cuts };
+}
+
+function cutOf(split: JsonPlace): CutName | Unsupported {
+  const type = typeOf(split);
+  if (type === "Digits") return flag(field(split, "individual_digits"), false) ? "digit" : "digits";
+  if (type !== "Split") return { unsupported: `pre_tokenizer ${shown(type)}` };
+  const pattern = field(split, "pattern"), expression = optionalText(field(pattern, "Regex"));
+  const plain = optionalText(field(split, "behavior")) === "Isolated" && !flag(field(split, "invert"), false);
+  return (plain && expression !== undefined && ruleOf(expression)) || { unsupported: `pre_tokenizer's split at ${shown(expression ?? field(pattern, "String").value)}` };
 }
 
 function characterRules(normalizers: readonly JsonPlace[], pieces: readonly JsonPlace[]): TextRules | Unsupported {

@@ -1,12 +1,17 @@
 /** Chat formats: Meta's encodings, templates in Jinja, and templates and messages that mean harm. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/errors.ts";
 import { chatFormatOf, chatTemplate, templateChat, templateIn } from "../../runtime/node/chat-template.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { llama3Chat, type ChatMessage } from "../../runtime/tokenizers/chat.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { dataText, published, withData } from "./data.ts";
+import { data, dataText, published, withData } from "./data.ts";
 
 const hello: readonly ChatMessage[] = [{ role: "system", content: "Be brief." }, { role: "user", content: "Hello <|eot_id|> there" }];
 
@@ -145,5 +150,23 @@ describe("the template that a tokenizer brings along", () => {
     expect([tokenizer.endOfText, ...tokenizer.stops]).toEqual([257, 257]);
     expect(chatFormatOf(byteTokenizer())).toBeUndefined();
     chat.close();
+  });
+});
+
+describe.skipIf(!withData)("a chat template beside a sentencepiece model (needs ../shared/data)", () => {
+  it("is found, used, and kept among the tokenizer's files", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "sinter-chat-"));
+    try {
+      writeFileSync(join(folder, "tokenizer.model"), data("tokenizers/llama2/tokenizer.model"));
+      writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ chat_template: "{{ bos_token }}{% for m in messages %}[INST] {{ m.content }} [/INST]{% endfor %}" }));
+      const tokenizer = await openTokenizer(nodeFiles(), folder), chat = chatFormatOf(tokenizer)!;
+      const ids = await chat.encode([{ role: "user", content: "hi </s>" }], true);
+      expect([ids[0], decode(tokenizer, ids)]).toEqual([1, "<s>[INST] hi </s> [/INST]"]);
+      expect(ids).not.toContain(2);
+      expect([...tokenizer.files.keys()]).toEqual(["tokenizer.model", "tokenizer_config.json"]);
+      chat.close();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -2,6 +2,7 @@
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { pieceRules } from "../../runtime/tokenizers/pieces.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { data, dataText, vectors, withData } from "./data.ts";
@@ -86,6 +87,24 @@ describe("GPT-2's files as tokenizer.json", () => {
     });
     for (const { text, ids: wanted } of vectors("gpt-2")) expect(tokenizer.encode(text)).toEqual(wanted);
     expect(tokenizer.endOfText).toBe(50256);
+  });
+});
+
+describe.skipIf(!withData)("byte-level files with several pre-tokenizers (need ../shared/data)", () => {
+  const byteLevel = (use_regex: boolean): Json => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex });
+  it.each([
+    ["digits one by one, then words", [{ type: "Digits", individual_digits: true }, byteLevel(true)]],
+    ["runs of digits, then words", [{ type: "Digits", individual_digits: false }, byteLevel(true)]],
+    ["one expression after another", [{ type: "Split", pattern: { Regex: pieceRules.qwen2.published[0] }, behavior: "Isolated", invert: false }, byteLevel(true)]],
+    ["none", [byteLevel(false)]],
+  ])("%s: ids as @huggingface/tokenizers has them", (_, pretokenizers) => {
+    const merges = dataText("tokenizers/gpt2/vocab.bpe").split("\n").slice(1).filter((line) => line !== "");
+    const json = { added_tokens: [], normalizer: null, pre_tokenizer: { type: "Sequence", pretokenizers }, post_processor: null, decoder: byteLevel(true), model: { type: "BPE", vocab: JSON.parse(dataText("tokenizers/gpt2/encoder.json")) as Json, merges } };
+    const ours = read(json), theirs = new HuggingFace(json, {});
+    for (const text of ["In 2024, 12345 of them: 3.14 x2  \n\n 007", "٣٤ of them", "a  1  b", "", "don't 5", dataText("corpora/wikitext-2-valid.txt").slice(0, 5000)])
+      expect(ours.encode(text), text.slice(0, 40)).toEqual(theirs.encode(text, { add_special_tokens: false }).ids);
+    // ½ and Ⅷ are numbers for Rust's is_numeric, which the original uses, and for us; the package's \d+ has decimal digits only
+    expect(decode(ours, ours.encode("½ of Ⅷ"))).toBe("½ of Ⅷ");
   });
 });
 
