@@ -9,9 +9,11 @@
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
 import type { Model } from "./2-check/model.ts";
+import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
 import { buildGraph, type Job } from "./3-graph/build.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import { printGraph } from "./3-graph/print.ts";
+import { wholeModel } from "./3-graph/stretch.ts";
 import { verifyGraph } from "./3-graph/verify.ts";
 import { differentiate, saveForBackward } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
@@ -22,7 +24,7 @@ import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
 import type { ChosenTiles } from "./6-tile/tile-choices.ts";
 import { printArena } from "./7-place/arena.ts";
-import { placeModule, type Placement } from "./7-place/place.ts";
+import { MEMORY_LIMIT, placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
@@ -43,6 +45,8 @@ export interface CompileOptions {
   readonly verify?: boolean;
   /** Tiles measured to be better than the operations' own: from `chooseTiles`. */
   readonly tiles?: ChosenTiles | undefined;
+  /** Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into parts: 3-graph/cut.ts. */
+  readonly memoryLimit?: number | undefined;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
   /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
@@ -51,12 +55,23 @@ export interface CompileOptions {
   readonly profile?: boolean;
 }
 
-export interface ModulePlan {
+/** What one memory holds, and what runs on it. */
+export interface PartPlan {
   readonly name: ModuleName;
+  readonly part: Part;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
 }
+
+/** A module as one memory of any size would hold it. */
+export interface ModulePlan extends PartPlan {
+  /** Absent: one memory holds it. */
+  readonly over?: { readonly limit: number; readonly parts?: readonly PartPlan[]; readonly tooLarge?: { readonly what: TooLarge; readonly plan: PartPlan } };
+}
+
+/** What no memory holds: all of a training module, or a piece that is not cut further. */
+export type TooLarge = "training" | Extract<Cut, { tooLarge: string }>["tooLarge"];
 
 export interface Compiled {
   readonly manifest: Manifest;
@@ -98,31 +113,47 @@ function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEv
 
 /** Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and `compile` share it. */
 export function planModule(model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan {
+  const whole = planPart(model, name, [wholeModel(model)], options, name), limit = options.memoryLimit ?? MEMORY_LIMIT;
+  if (whole.placement.bytes <= limit) return whole;
+  if (name === "train") return { ...whole, over: { limit, tooLarge: { what: "training", plan: whole } } };
+  const quiet: CompileOptions = { ...options, dump() {}, verify: false };
+  const cut = cutModel(model, limit, (part) => planPart(model, name, part, quiet, name).placement.bytes);
+  if ("tooLarge" in cut) return { ...whole, over: { limit, tooLarge: { what: cut.tooLarge, plan: planPart(model, name, cut.part, quiet, name) } } };
+  const parts = cut.parts.map((part, i) => planPart(model, name, part, options, `${name}/part${i}`));
+  for (const { part, placement } of parts) if (placement.bytes > limit) throw new Error(`${partText(model, part)} has ${placement.bytes} bytes, more than ${limit}`);
+  return { ...whole, over: { limit, parts } };
+}
+
+/** One memory's programs. `folder`: of its dumps. */
+function planPart(model: Model, name: ModuleName, part: Part, options: CompileOptions, folder: string): PartPlan {
   const fusions = new Map<string, FusionEvent[]>();
-  const graphs = jobsOf(model, name).map((job) => {
-    const events: FusionEvent[] = [];
-    fusions.set(job.entry, events);
-    return runPasses(buildGraph(model, job), graphPasses(job, options, (e) => events.push(e)), printGraph, {
-      dump: (file, text) => options.dump?.(`${name}/${job.entry}/${file}`, text),
+  const graphs = part.flatMap((stretch, i) => jobsOf(model, name).map((job) => {
+    const entry = entryName(job.entry, i), events: FusionEvent[] = [];
+    fusions.set(entry, events);
+    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, options, (e) => events.push(e)), printGraph, {
+      dump: (file, text) => options.dump?.(`${folder}/${entry}/${file}`, text),
       ...(options.verify && { verify: verifyGraph }),
     });
-  });
+  }));
   const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target, options.tiles))] as const));
   const placement = placeModule(programs, options.profile);
-  for (const [target, list] of programs) options.dump?.(`${name}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
-  for (const [entry, { placed }] of placement.arenas) options.dump?.(`${name}/${entry}/arena.txt`, printArena(placed));
-  return { name, programs, placement, fusions };
+  for (const [target, list] of programs) options.dump?.(`${folder}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
+  for (const [entry, { placed }] of placement.arenas) options.dump?.(`${folder}/${entry}/arena.txt`, printArena(placed));
+  return { name, part, programs, placement, fusions };
 }
 
 export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
   const plans = (options.modules ?? ["train", "infer"]).map((name) => planModule(model, name, options));
-  const built = plans.map((plan): BuiltModule => ({
+  for (const { name, placement, over } of plans) if (over && !over.parts) throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);
+  const emit = (plan: PartPlan, folder: string): BuiltModule => ({
     ...plan,
     sources: new Map([...plan.programs].map(([target, programs]) => {
       const source = emitModule(target, programs, plan.placement);
-      options.dump?.(`${plan.name}/kernels.${target}.ts`, source);
+      options.dump?.(`${folder}/kernels.${target}.ts`, source);
       return [target, source] as const;
     })),
-  }));
+  });
+  const built = plans.map((plan): BuiltModule =>
+    plan.over?.parts ? { ...plan, sources: new Map(), parts: plan.over.parts.map((part, i) => emit(part, `${plan.name}/part${i}`)) } : emit(plan, plan.name));
   return { ...(await bundleFiles(model, built)), plans };
 }

@@ -1,5 +1,7 @@
 /** `sinter explain SPEC [--fusion|--tiles|--arena]`: the reasons that the stages recorded, as text. Pure. */
-import type { ModulePlan } from "./compile.ts";
+import type { ModulePlan, PartPlan } from "./compile.ts";
+import type { Model } from "./2-check/model.ts";
+import { partText } from "./3-graph/cut.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Program } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
@@ -9,7 +11,14 @@ import { printNode } from "./3-graph/print.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
 
-export function explainPlan(plan: ModulePlan, topic: Topic): string {
+/** Of a module that one memory does not hold, every part on its own. */
+export function explainPlan(model: Model, plan: ModulePlan, topic: Topic): string {
+  const { over } = plan;
+  if (!over?.parts) return (over ? `(more than the ${over.limit} bytes that one memory may have)\n` : "") + explainPart(plan, topic);
+  return over.parts.map((part, i) => `part ${i} of ${over.parts!.length}: ${partText(model, part.part)}\n${explainPart(part, topic)}`).join("\n");
+}
+
+function explainPart(plan: PartPlan, topic: Topic): string {
   switch (topic) {
     case "summary": return summary(plan);
     case "fusion": return fusion(plan);
@@ -18,14 +27,14 @@ export function explainPlan(plan: ModulePlan, topic: Topic): string {
   }
 }
 
-function summary(plan: ModulePlan): string {
+function summary(plan: PartPlan): string {
   const rows = plan.placement.regions.map((r) => `  ${r.name.padEnd(24)} ${mebibytes(r.bytes).padStart(14)}`);
   const programs = [...plan.programs.values()][0]!;
   const entries = programs.map((p) => `  ${p.graph.entry.padEnd(10)} ${p.sections.map((s) => `${s.name}${s.times > 1 ? ` × ${s.times}` : ""} (${s.calls.length} kernels)`).join(", ")}`);
   return [`module ${plan.name}: ${plan.placement.bytes} bytes of memory`, ...rows, "entries", ...entries].join("\n") + "\n";
 }
 
-function fusion(plan: ModulePlan): string {
+function fusion(plan: PartPlan): string {
   const sections = [...plan.fusions].map(([entry, events]) => {
     const fired = events.map((e) => `    ${e.section.padEnd(16)} ${e.what}\n${" ".repeat(21)}${e.rule}: ${e.why}`);
     const names = new Set(events.map((e) => e.rule));
@@ -35,7 +44,7 @@ function fusion(plan: ModulePlan): string {
   return [`module ${plan.name}`, ...sections].join("\n") + "\n";
 }
 
-function tiles(plan: ModulePlan): string {
+function tiles(plan: PartPlan): string {
   const block = (p: Program): string[] => [
     `  entry ${p.graph.entry} for ${p.target}`,
     ...p.sections.flatMap((s) => s.calls.map((c) => {
@@ -46,7 +55,7 @@ function tiles(plan: ModulePlan): string {
   return [`module ${plan.name}`, ...[...plan.programs.values()].flatMap((list) => list.flatMap(block))].join("\n") + "\n";
 }
 
-function arena(plan: ModulePlan): string {
+function arena(plan: PartPlan): string {
   const parts = [...plan.placement.arenas].map(([entry, { placed, lifetimes }]) => {
     const names = new Map<string, string[]>();
     for (const [value, buffer] of lifetimes.bufferOf) if (value !== buffer) names.set(buffer, [...(names.get(buffer) ?? []), value]);

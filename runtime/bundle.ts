@@ -2,6 +2,7 @@
 import type { Manifest, ModuleManifest, WasmFile } from "../compiler/9-bundle/manifest.ts";
 import type { Target } from "../compiler/op.ts";
 import { SinterError } from "./errors.ts";
+import { checkParts } from "./parts.ts";
 import { sha256 } from "./sha256.ts";
 
 export interface Bundle {
@@ -30,6 +31,7 @@ export function parseManifest(text: string, from: string): Manifest {
   if (manifest?.version !== MANIFEST_VERSION)
     throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, RECOMPILE);
   if (!manifest.modules?.train && !manifest.modules?.infer) throw new SinterError("corrupt", `${from} names no module`);
+  checkParts(manifest, from);
   return manifest;
 }
 

@@ -8,7 +8,8 @@ import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
 import { SinterError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { probe, probeBytes } from "./probe.ts";
-import { selfCheck } from "./self-check.ts";
+import type { Placed } from "./parts.ts";
+import { fillParameters, selfCheck } from "./self-check.ts";
 
 /** `wide` needs twice as many registers as a machine without 256-bit vectors has: there it must be clearly faster to be chosen. */
 const WIDE_PAYS = 1.25;
@@ -16,25 +17,45 @@ const PROBE_MS = 12;
 
 export interface Chosen {
   readonly target: Target;
-  readonly module: WebAssembly.Module;
+  /** One for each part; parts with the same file share it. */
+  readonly modules: readonly WebAssembly.Module[];
   /** Why better targets were not taken, for `doctor` and logs. */
   readonly notes: readonly string[];
 }
 
-export async function chooseTarget(
-  bundle: Bundle, module: ModuleManifest, memory: WebAssembly.Memory, shared: boolean, host: Host, wanted?: Target,
-): Promise<Chosen> {
-  const compile = async (target: Target): Promise<WebAssembly.Module> => {
+export interface ChoiceOptions {
+  readonly shared: boolean;
+  readonly host: Host;
+  readonly wanted?: Target | undefined;
+  /** Do the parameters hold numbers already? Otherwise a check of the code fills them. */
+  readonly drawn: boolean;
+}
+
+/** `parts`: a module in its memory, or its parts; they run on the same target. */
+export async function chooseTarget(bundle: Bundle, parts: readonly Placed[], { shared, host, wanted, drawn }: ChoiceOptions): Promise<Chosen> {
+  const module = parts[0]!.manifest;
+  const compile = async (target: Target): Promise<WebAssembly.Module[]> => {
     if (target === "wide") host.enableWide();
-    return host.compile(await wasmBytes(bundle, module.wasm[target]!, shared));
+    const made = new Map<string, WebAssembly.Module>();
+    for (const { manifest } of parts) {
+      const wasm = manifest.wasm[target]!;
+      if (!made.has(wasm.file)) made.set(wasm.file, host.compile(await wasmBytes(bundle, wasm, shared)));
+    }
+    return parts.map(({ manifest }) => made.get(manifest.wasm[target]!.file)!);
   };
-  const wideWrong = async (candidate: WebAssembly.Module): Promise<string | undefined> => {
-    const unjoined = host.compile(marked(await wasmBytes(bundle, module.wasm.wide!, shared)), false);
-    return selfCheck(bundle.manifest, module, memory, candidate, unjoined);
+  const wideWrong = async (candidates: readonly WebAssembly.Module[]): Promise<string | undefined> => {
+    for (const [i, candidate] of candidates.entries()) {
+      if (candidates.indexOf(candidate) < i) continue; // code that has been checked
+      const { manifest, memory } = parts[i]!, unjoined = host.compile(marked(await wasmBytes(bundle, manifest.wasm.wide!, shared)), false);
+      if (!drawn) fillParameters(manifest, memory);
+      const wrong = selfCheck(bundle.manifest, manifest, memory, candidate, unjoined);
+      if (wrong) return wrong;
+    }
+    return undefined;
   };
   if (wanted) {
     refuse(module, wanted);
-    return { target: wanted, module: await compile(wanted), notes: [] };
+    return { target: wanted, modules: await compile(wanted), notes: [] };
   }
   const notes: string[] = [];
   for (const target of targetOrder) {
@@ -44,9 +65,9 @@ export async function chooseTarget(
       notes.push(`${target}: ${reason}`);
       continue;
     }
-    const candidate = await compile(target);
-    const wrong = target === "wide" ? await wideWrong(candidate) : undefined;
-    if (!wrong) return { target, module: candidate, notes };
+    const candidates = await compile(target);
+    const wrong = target === "wide" ? await wideWrong(candidates) : undefined;
+    if (!wrong) return { target, modules: candidates, notes };
     notes.push(`${target}: computes wrong here (${wrong})`);
   }
   throw new SinterError("input", `no target of this bundle runs on this engine: ${notes.join("; ") || "it carries none"}`, "Compile with --target simd.");

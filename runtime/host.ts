@@ -8,15 +8,21 @@ import { SinterError } from "./errors.ts";
 /** Runs a module's entries. */
 export interface Pool {
   readonly workers: number;
-  /** Runs one entry to its end. Rejects with a SinterError when a worker dies or traps; the pool is of no use afterwards. */
-  run(entry: EntryPlace): Promise<void>;
+  /** Runs one entry (of a part: its number) to its end. Rejects with a SinterError when a worker dies or traps; the pool is of no use afterwards. */
+  run(entry: EntryPlace, part?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface PoolPlan {
+/** What an instance is made of. */
+export interface PoolPart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly manifest: ModuleManifest;
+}
+
+export interface PoolPlan extends PoolPart {
+  /** Of a module in parts, those after the first: every worker has an instance of each. */
+  readonly others?: readonly PoolPart[];
   readonly control: Manifest["control"];
   readonly workers: number;
 }
@@ -47,13 +53,13 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
 }
 
 /** A pool of one: the calling thread. */
-export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Memory): Pool {
-  const entries = instantiate(module, memory);
+export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Memory, others: readonly Pick<PoolPart, "module" | "memory">[] = []): Pool {
+  const instances = [{ module, memory }, ...others].map((part) => instantiate(part.module, part.memory));
   return {
     workers: 1,
-    async run(entry) {
+    async run(entry, part = 0) {
       try {
-        entries[entry.name]!(0);
+        instances[part]![entry.name]!(0);
       } catch (cause) {
         throw trapped(entry.name, 0, String(cause));
       }

@@ -15,7 +15,8 @@ import { callingThread, type Host, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
 import { threadsSupported } from "./probe.ts";
 import { readProfile, type SiteTimes } from "./profile.ts";
-import { tensorIn, type Tensor } from "./tensors.ts";
+import { chain, codeParts, tensorsOf, type Placed } from "./parts.ts";
+import type { Tensor } from "./tensors.ts";
 
 /** B sequences of T tokens, flattened. A target of −1 is not counted. */
 export interface Batch {
@@ -58,7 +59,7 @@ export interface ModelOptions {
   /** Default: all cores, as far as the module goes. */
   readonly workers?: number | undefined;
   readonly target?: Target | undefined;
-  /** Parameters are drawn from this seed. Default 0: for parameters that will be loaded. */
+  /** Parameters are drawn from this seed. Without one they hold nothing of use: for parameters that will be loaded. */
   readonly seed?: number | undefined;
 }
 
@@ -66,17 +67,17 @@ export async function createModel(bundle: Bundle, name: ModuleName, options: Mod
   const module = moduleOf(bundle, name);
   const workers = workersFor(module, options);
   const shared = workers > 1;
-  const memory = createMemory(module, shared);
-  const tensors = new Map(module.tensors.map((place) => [place.name, tensorIn(memory.buffer, place)]));
+  const parts = codeParts(module).map((part): Placed => ({ manifest: part, memory: createMemory(part, shared) }));
+  const tensors = tensorsOf(module, parts);
   const of: RunningModel["of"] = (storage) => [...tensors.values()].filter((t) => t.place.storage === storage);
-  initParameters(of("parameter"), options.seed ?? 0);
-  const chosen = await chooseTarget(bundle, module, memory, shared, options.host, options.target);
-  const { manifest } = bundle;
-  const plan = { module: chosen.module, memory, manifest: module, control: manifest.control, workers };
-  new Int32Array(memory.buffer)[manifest.control.workers / 4] = workers;
-  const pool = shared ? await options.host.startPool(plan) : callingThread(chosen.module, memory);
-  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, memory, tensors, pool),
-    profile: (clear) => readProfile(module, memory, workers, clear !== undefined) };
+  if (options.seed !== undefined) initParameters(of("parameter"), options.seed);
+  const chosen = await chooseTarget(bundle, parts, { shared, host: options.host, wanted: options.target, drawn: options.seed !== undefined });
+  const { manifest } = bundle, { control } = manifest;
+  for (const { memory } of parts) new Int32Array(memory.buffer)[control.workers / 4] = workers;
+  const [first, ...others] = parts.map((part, i) => ({ ...part, module: chosen.modules[i]! }));
+  const pool = shared ? await options.host.startPool({ ...first!, others, control, workers }) : callingThread(first!.module, first!.memory, others);
+  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, parts, tensors, pool),
+    profile: (clear) => profileOf(parts, workers, clear !== undefined) };
 }
 
 function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {
@@ -90,10 +91,19 @@ function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): nu
   return wanted;
 }
 
-function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, tensors: ReadonlyMap<string, Tensor>, pool: Pool) {
+/** Of all parts, each with its number in the section's name. */
+function profileOf(parts: readonly Placed[], workers: number, clear: boolean): readonly SiteTimes[] | undefined {
+  const times = parts.map(({ manifest, memory }) => readProfile(manifest, memory, workers, clear));
+  if (times.length === 1 || times.includes(undefined)) return times[0];
+  return times.flatMap((list, part) => list!.map((site) => ({ ...site, section: `part ${part}: ${site.section}` })));
+}
+
+function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed[], tensors: ReadonlyMap<string, Tensor>, pool: Pool) {
   const { control, hyper, model: { train: settings, sizes } } = manifest;
-  const i32 = new Int32Array(memory.buffer);
-  const set = (field: number, value: number): void => void (i32[field / 4] = value);
+  const words = parts.map(({ memory }) => new Int32Array(memory.buffer));
+  const set = (field: number, value: number): void => words.forEach((i32) => (i32[field / 4] = value));
+  const chained = chain(parts, pool);
+  const run = (e: EntryPlace, rows = e.batch * e.context): Promise<void> => (module.parts ? chained(e, rows) : pool.run(e));
   const tensor = (name: string): Tensor => {
     const found = tensors.get(name);
     if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
@@ -123,14 +133,14 @@ function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Me
       setBatch(batch);
       set(control.accumulate, i > 0 ? 1 : 0);
       set(control.update, i === micro.length - 1 ? 1 : 0);
-      await pool.run(entry("train")); // adds to `loss` as to the gradients
+      await run(entry("train")); // adds to `loss` as to the gradients
     }
     return { loss: tensor("loss").padded()[0]! / counted, norm: tensor("norm").padded()[0]! };
   };
   const evaluate: RunningModel["evaluate"] = async (batch) => {
     setBatch(batch);
     set(control.accumulate, 0);
-    await pool.run(entry("evaluate"));
+    await run(entry("evaluate"));
     const [sum, count] = tensor("loss").padded();
     return { sum: sum!, count: count! };
   };
@@ -144,7 +154,7 @@ function jobs(manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Me
       tensor("tokens").write(tokens.slice(at, at + rows));
       set(control.start, start + at);
       set(control.rows, rows);
-      await pool.run(entry(rows === 1 ? "decode" : "prefill"));
+      await run(entry(rows === 1 ? "decode" : "prefill"), rows);
       at += rows;
     }
     logits.set((tensor("logits").padded() as Float32Array).subarray(0, sizes.vocab));

@@ -14,6 +14,7 @@ import type { Target } from "../compiler/op.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
 import { SinterError } from "./errors.ts";
 import { writeAtomically, writeText, type Files } from "./files.ts";
+import { codeParts } from "./parts.ts";
 import { sha256 } from "./sha256.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -94,11 +95,11 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
     throw new SinterError("corrupt", `${path} is not the one that the run began with: its hash differs`, RESTORE);
   const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
-  for (const module of Object.values(manifest.modules))
+  for (const module of Object.values(manifest.modules).flatMap(codeParts))
     for (const { file } of Object.values(module.wasm)) {
       if (!/^[\w.-]+\.wasm$/.test(file))
         throw new SinterError("corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`);
-      contents.set(file, await files.read(`${folder}/${file}`));
+      if (!contents.has(file)) contents.set(file, await files.read(`${folder}/${file}`));
     }
   return { manifest, files: contents };
 }

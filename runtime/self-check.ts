@@ -12,18 +12,25 @@ const FLOPS = 5e10;
 /** Relative to the largest element of a tensor. */
 const TOLERANCE = 1e-6;
 
-/** The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at least a decode step. */
-function entryToCheck(module: ModuleManifest): EntryPlace | undefined {
-  const wanted = ["train", "evaluate", "prefill", "decode"].map((name) => module.entries.find((e) => e.name === name)).filter((e) => e !== undefined);
-  return wanted.find((e) => e.flops <= FLOPS) ?? wanted.at(-1);
+/** The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at least a decode step. In a part, also what it does at the end of the model. */
+function entriesToCheck(module: ModuleManifest): EntryPlace[] {
+  const best = (ending: string): EntryPlace | undefined => {
+    const wanted = ["train", "evaluate", "prefill", "decode"].map((name) => module.entries.find((e) => e.name === name + ending)).filter((e) => e !== undefined);
+    return wanted.find((e) => e.flops <= FLOPS) ?? wanted.at(-1);
+  };
+  return [best(""), best("_output")].filter((e) => e !== undefined);
 }
 
 /** Undefined: it agrees. Otherwise what differs. Leaves parameters as they are; gradients, caches and outputs are overwritten. */
 export function selfCheck(
   manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module,
 ): string | undefined {
-  const entry = entryToCheck(module);
-  if (!entry) return undefined;
+  return entriesToCheck(module).map((entry) => checkEntry(entry, manifest, module, memory, candidate, reference)).find((wrong) => wrong !== undefined);
+}
+
+function checkEntry(
+  entry: EntryPlace, manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module,
+): string | undefined {
   const i32 = new Int32Array(memory.buffer);
   const c = manifest.control;
   const looked = module.tensors.filter((t) => (entry.name === "train" ? t.storage === "gradient" : entry.outputs.includes(t.name)));
@@ -45,9 +52,27 @@ export function selfCheck(
 function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Manifest): void {
   const tensor = tensorIn(memory.buffer, place);
   let i = 0;
-  if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
+  const noise = (): number => ((i++ * 7919) % 4093) / 4093 - 0.5;
+  if (place.name === "x_in") tensor.fill(0, noise);
+  else if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
   else tensor.fill(0, () => (i++ * 7919 + place.name.length) % manifest.model.sizes.vocab);
 }
+
+/** Numbers for parameters that nobody has drawn yet: quickly, because a drawn one costs more than a loaded one. */
+export function fillParameters(module: ModuleManifest, memory: WebAssembly.Memory): void {
+  const block = Float32Array.from({ length: FILL_FLOATS }, (_, i) => ((i * 7919) % 4093) / 40930 - 0.05);
+  for (const place of module.tensors) {
+    if (place.storage !== "parameter") continue;
+    const tensor = tensorIn(memory.buffer, place), { columns } = tensor, ld = place.rowFloats;
+    for (let slice = 0; slice < place.slices; slice++) {
+      const data = tensor.padded(slice);
+      if (ld === columns) for (let at = 0; at < data.length; at += FILL_FLOATS) data.set(block.subarray(0, data.length - at), at);
+      else for (let row = 0; row < tensor.rows; row++) for (let at = 0; at < columns; at += FILL_FLOATS) data.set(block.subarray(0, columns - at), row * ld + at); // padding stays zero
+    }
+  }
+}
+
+const FILL_FLOATS = 4099; // a prime: rows differ
 
 function allSlices(memory: WebAssembly.Memory, place: TensorPlace): Float64Array {
   const tensor = tensorIn(memory.buffer, place);

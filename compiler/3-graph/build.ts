@@ -5,7 +5,7 @@
  *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
  *
  * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it does not begin with the embedding,
- * and leave as `x_out` where it does not end with the output (../cut.ts).
+ * and leave as `x_out` where it does not end with the output (cut.ts).
  */
 import type { Assignment, Expression, Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";

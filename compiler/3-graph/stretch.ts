@@ -1,4 +1,4 @@
-/** Which piece of the model a graph computes. The whole model is one stretch; one that several memories hold is cut into several (../cut.ts). */
+/** Which piece of the model a graph computes. The whole model is one stretch; one that several memories hold is cut into several (cut.ts). */
 import type { Model } from "../2-check/model.ts";
 
 export interface Stretch {

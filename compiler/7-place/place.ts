@@ -13,7 +13,8 @@ import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 
 export const PAGE_BYTES = 65536;
-export const MAX_PAGES = 65536; // wasm32: 4 GiB
+/** wasm32 ends at 4 GiB. Less one mebibyte: the address after the last tensor must not become 0. */
+export const MEMORY_LIMIT = 2 ** 32 - 2 ** 20;
 
 export interface Place {
   readonly value: Value;

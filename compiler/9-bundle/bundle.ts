@@ -3,6 +3,7 @@
  *
  *   manifest.json            all that the runtime needs to know
  *   train.wide.wasm …        one module per job and target; `infer` holds no gradients and no moments
+ *   infer.0.wide.wasm …      of a module that is cut into parts, one for each structure of a part
  *   train.wide.kernels.ts …  what each was compiled from, to read
  *   report.txt               sizes, memory, fusions, kernels
  *   index.js, index.d.ts     the bundle as a package entry
@@ -10,13 +11,14 @@
 import type { Model } from "../2-check/model.ts";
 import { control, hyper, MAX_WORKERS } from "../control.ts";
 import { rowFloats, type Target } from "../op.ts";
+import { entryName, partText, runOrder } from "../3-graph/cut.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
 import type { Place, Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
-import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
+import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type PartManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
 import { report } from "./report.ts";
 import { COMPILER_VERSION } from "../version.ts";
 
@@ -25,16 +27,26 @@ const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().enco
 export async function bundleFiles(model: Model, modules: readonly BuiltModule[]): Promise<{ manifest: Manifest; files: Map<string, Uint8Array<ArrayBuffer>> }> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const manifests: { train?: ModuleManifest; infer?: ModuleManifest } = {};
-  for (const module of modules) {
+  const made = new Map<string, WasmFile>(); // by target and source: parts of equal structure share their code
+  const build = async (module: BuiltModule, stem: string): Promise<Partial<Record<Target, WasmFile>>> => {
     const wasm: Partial<Record<Target, WasmFile>> = {};
-    for (const [target, source] of module.sources) {
-      const built = await assemble(source, target, module.placement.pages);
-      const file = `${module.name}.${target}.wasm`;
-      files.set(file, built.wasm);
-      files.set(`${module.name}.${target}.kernels.ts`, encode(source));
-      wasm[target] = { file, bytes: built.wasm.length, sha256: await sha256(built.wasm), memoryFlagOffset: built.memoryFlagOffset };
-    }
-    manifests[module.name] = moduleManifest(module, wasm, model);
+    for (const [target, source] of module.sources) wasm[target] = made.get(target + source) ?? await assembled(target, source, module.placement.pages, stem);
+    return wasm;
+  };
+  const assembled = async (target: Target, source: string, pages: number, stem: string): Promise<WasmFile> => {
+    const built = await assemble(source, target, pages), file = `${stem}.${target}.wasm`;
+    files.set(file, built.wasm);
+    files.set(`${stem}.${target}.kernels.ts`, encode(source));
+    const row: WasmFile = { file, bytes: built.wasm.length, sha256: await sha256(built.wasm), memoryFlagOffset: built.memoryFlagOffset };
+    made.set(target + source, row);
+    return row;
+  };
+  for (const module of modules) {
+    const parts: PartManifest[] = [];
+    for (const [i, part] of (module.parts ?? []).entries())
+      parts.push({ holds: partText(model, part.part), ...moduleManifest(part, await build(part, `${module.name}.${i}`), model) });
+    const whole = moduleManifest(module, await build(module, module.name), model);
+    manifests[module.name] = module.parts ? withParts(whole, parts, module.parts) : whole;
   }
   const parameters = countParameters(modules[0]!.placement);
   const manifest: Manifest = { version: MANIFEST_VERSION, compiler: COMPILER_VERSION, model, parameters, control, hyper, modules: manifests };
@@ -55,14 +67,14 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
     memoryBytes: placement.bytes,
     memoryPages: placement.pages,
     maxWorkers: MAX_WORKERS,
-    tensors: [...placement.persistent.values()].filter((p) => !p.value.members).map(tensorPlace),
+    tensors: [...placement.persistent.values()].filter((p) => !p.value.members).map((place) => tensorPlace(place, module.part[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
       const kept = (storage: string) => [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
-      const { entry } = p.graph, sequences = entry === "train" || entry === "evaluate";
+      const { entry } = p.graph, sequences = /^(train|evaluate)/.test(entry);
       return {
         name: entry, index, inputs: kept("input"), outputs: kept("output"),
         batch: sequences ? model.train.batch : 1,
-        context: sequences ? model.train.context : p.graph.values.get("tokens")!.shape.reduce((a, b) => a * b, 1) * p.graph.values.get("tokens")!.slices,
+        context: sequences ? model.train.context : rowsOf(p),
         flops: programFlops(p),
       };
     }),
@@ -71,18 +83,35 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
   };
 }
 
+/** Tokens that go in, or rows of the part before. */
+function rowsOf({ graph: { values } }: Program): number {
+  const { shape, slices } = values.get("tokens") ?? values.get("x_in")!;
+  return shape[0]! * slices;
+}
+
+/** What the parts are together. `whole` was planned as if one memory held it: names, shapes and costs are right, addresses are not. */
+function withParts(whole: ModuleManifest, parts: readonly PartManifest[], built: readonly BuiltModule[]): ModuleManifest {
+  const order = runOrder(built.map((p) => p.part)), sum = (of: (part: PartManifest) => number): number => parts.reduce((total, part) => total + of(part), 0);
+  return {
+    ...whole, memoryBytes: sum((p) => p.memoryBytes), memoryPages: sum((p) => p.memoryPages), tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
+    entries: whole.entries.map((e) => ({ ...e, runs: order.map(({ part, stretch }) => ({ part, entry: entryName(e.name, stretch) })) })),
+    parts,
+  };
+}
+
 const profileSites = (programs: readonly Program[]): ProfileSite[] =>
   programs.flatMap((p) => p.sections.flatMap((s) => s.calls.map((call) => ({
     entry: p.graph.entry, section: s.name, kernel: kernelName(call.spec), times: s.times, flops: callFlops(call), bytes: callBytes(call),
   }))));
 
-function tensorPlace({ value, offset, stride }: Place): TensorPlace {
+function tensorPlace({ value, offset, stride }: Place, firstLayer: number): TensorPlace {
   const layered = value.layered === true;
   const blocks = layered ? 1 : value.slices; // blocks of rows are contiguous: to the outside one tensor
   const [first, ...rest] = value.shape;
   return {
     name: value.name, storage: value.storage as TensorPlace["storage"], dtype: value.dtype,
     shape: [first! * blocks, ...rest], slices: layered ? value.slices : 1, layered, rowFloats: rowFloats(value.shape.at(-1)! * (rest.length === 0 ? blocks : 1)), offset, stride: stride * blocks,
+    ...(layered && firstLayer > 0 && { firstLayer }),
     ...(value.of && { of: value.of }), ...(value.init && { init: value.init }), ...(value.decay !== undefined && { decay: value.decay }),
   };
 }

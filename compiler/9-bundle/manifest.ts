@@ -22,9 +22,11 @@ export interface TensorPlace {
   readonly layered: boolean;
   /** Floats from one row (last dimension) to the next; the rest is zero padding. */
   readonly rowFloats: number;
-  /** Byte address of slice 0, and bytes from slice to slice. */
+  /** Byte address of slice 0, and bytes from slice to slice. -1 in a module with parts: the parts have addresses. */
   readonly offset: number;
   readonly stride: number;
+  /** In a part: the layer that slice 0 belongs to. */
+  readonly firstLayer?: number;
   /** Gradients and moments: the parameter. */
   readonly of?: string;
   readonly init?: Init;
@@ -44,6 +46,8 @@ export interface EntryPlace {
   readonly context: number;
   /** Arithmetic of one call. */
   readonly flops: number;
+  /** In a module with parts, which has no export of this name: entries of parts, in this order. Rows [batch · context, width] go from `x_out` to the next's `x_in`. */
+  readonly runs?: readonly { readonly part: number; readonly entry: string }[];
 }
 
 export interface WasmFile {
@@ -81,6 +85,16 @@ export interface ModuleManifest {
   readonly wasm: Partial<Record<Target, WasmFile>>;
   /** Only in a module compiled to be profiled. */
   readonly profile?: ProfileManifest;
+  /**
+   * Only in a module that one memory does not hold: each part is a module with its own memory. The module itself then says what they are together: bytes of all
+   * memories, every tensor with all its slices, every entry; it has no code of its own (`wasm` is empty). Parts of equal structure name the same files.
+   */
+  readonly parts?: readonly PartManifest[];
+}
+
+export interface PartManifest extends ModuleManifest {
+  /** For people: "embedding, layers 0…22, output". */
+  readonly holds: string;
 }
 
 export interface Manifest {
@@ -93,8 +107,11 @@ export interface Manifest {
   readonly modules: { readonly train?: ModuleManifest; readonly infer?: ModuleManifest };
 }
 
+/** Modules that have code: each module of a bundle, or its parts. */
+export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] => Object.values(modules).flatMap((m): readonly ModuleManifest[] => m.parts ?? [m]);
+
 /**
- * Names of input and output tensors, fixed for all models.
+ * Names of input and output tensors, fixed for all models. In parts of a module also x_in and x_out, f32 [rows, width].
  *
  * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32 [2]: sum of the counted targets'
  *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm, before clipping; not finite = no update was made).

@@ -1,6 +1,6 @@
 /** report.txt: what was compiled, what it needs, what was fused, which kernels there are. For people. */
 import type { BuiltModule } from "./built-module.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, ModuleManifest } from "./manifest.ts";
 import { arenaBytes, lowerBound, printArena } from "../7-place/arena.ts";
 
 const MiB = 1024 * 1024;
@@ -12,14 +12,20 @@ export function report(manifest: Manifest, modules: readonly BuiltModule[]): str
     `${manifest.parameters.toLocaleString("en-US")} parameters`,
     Object.entries(sizes).map(([k, v]) => `${k} ${v}`).join("  "),
   ];
-  return [...head, ...modules.flatMap((m) => ["", ...moduleReport(manifest, m)])].join("\n") + "\n";
+  const reports = modules.flatMap((m) => {
+    const built = manifest.modules[m.name]!;
+    if (!built.parts) return ["", ...moduleReport(m.name, built, m)];
+    const title = `module ${m.name}: ${mebibytes(built.memoryBytes)} in ${built.parts.length} parts, each with its memory; between two of them only rows of ${sizes.width} numbers cross`;
+    return ["", title, ...built.parts.flatMap((part, i) => ["", ...moduleReport(`${m.name} part ${i} (${part.holds})`, part, m.parts![i]!)])];
+  });
+  return [...head, ...reports].join("\n") + "\n";
 }
 
-function moduleReport(manifest: Manifest, module: BuiltModule): string[] {
-  const built = manifest.modules[module.name]!, { placement } = module;
+function moduleReport(name: string, built: ModuleManifest, module: BuiltModule): string[] {
+  const { placement } = module;
   const rows = placement.regions.map((r) => `  ${r.name.padEnd(22)} ${String(r.bytes).padStart(14)}  ${mebibytes(r.bytes).padStart(14)}`);
   return [
-    `module ${module.name}: ${placement.pages} pages, ${mebibytes(placement.bytes)}`, ...rows,
+    `module ${name}: ${placement.pages} pages, ${mebibytes(placement.bytes)}`, ...rows,
     ...Object.entries(built.wasm).map(([target, w]) => `  ${target.padEnd(22)} ${String(w.bytes).padStart(14)}  bytes of wasm`),
     ...built.entries.map((e) => `  entry ${e.name.padEnd(16)} ${e.batch} × ${e.context} tokens, ${(e.flops / 1e6).toFixed(1)} MFLOP`),
     ...[...module.fusions].flatMap(([entry, events]) => [`  fusions of ${entry}`, ...events.map((e) => `    ${e.section}: ${e.what} (${e.rule})`)]),

@@ -20,7 +20,7 @@ import { beginRun, holdsRun, RUN_VERSION, type RunRecord } from "../../runtime/r
 import { sha256 } from "../../runtime/sha256.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
 import { concat, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import type { Manifest } from "../9-bundle/manifest.ts";
+import { codeOf, type Manifest } from "../9-bundle/manifest.ts";
 import { planAll } from "./plan.ts";
 import { byteProgress } from "./progress.ts";
 import { specOf } from "./spec-of.ts";
@@ -31,6 +31,7 @@ export interface ImportOptions {
   readonly folder: string;
   readonly tokenizer: Tokenizer;
   readonly target: Target;
+  readonly memoryLimit: number | undefined;
   readonly io: Io;
 }
 
@@ -42,13 +43,13 @@ export interface Imported {
 }
 
 /** Everything that can be wrong is found before the first byte is written. */
-export async function importRun(published: Published, { files, folder, tokenizer, target, io }: ImportOptions): Promise<Imported> {
+export async function importRun(published: Published, { files, folder, tokenizer, target, memoryLimit, io }: ImportOptions): Promise<Imported> {
   const spec = specText(published, tokenizer);
   const model = checked(spec);
   const { stems } = recognise(model);
   const links = fittedLinks(published, stems);
-  planAll(model, ["infer"], { targets: [target] });
-  const { manifest, files: bundleFiles } = await compileModel(model, { targets: [target], modules: ["infer"] });
+  planAll(model, ["infer"], { targets: [target], memoryLimit });
+  const { manifest, files: bundleFiles } = await compileModel(model, { targets: [target], modules: ["infer"], memoryLimit });
   const tensors = tensorsToSave(published, links, manifest);
   await files.makeFolder(folder);
   const unlock = lockFolder(folder);
@@ -59,7 +60,7 @@ export async function importRun(published: Published, { files, folder, tokenizer
       version: RUN_VERSION, model: model.name, data: { path: undefined, sha256: "" }, settings: model.train, manifest: await sha256(bundleFiles.get("manifest.json")!),
       compiler: COMPILER_VERSION, imported: { from: basename(published.file.path), form: published.title },
     };
-    const identity = { model: model.name, data: "", wasm: manifest.modules.infer!.wasm[target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+    const identity = { model: model.name, data: "", wasm: codeOf(manifest.modules).map((m) => m.wasm[target]!.sha256).join(), tokenizer: await sha256(concat([...tokenizer.files.values()])) };
     const state = { step: 0, tokens: 0, batches: randomStream(model.train.seed, "batches").state(), identity };
     await writeCheckpoint(files, folder, tensors, state, progress.add);
     await beginRun(files, { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer }, spec); // the record comes last: without it the folder is none

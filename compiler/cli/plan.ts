@@ -1,21 +1,57 @@
 /** Does a model fit into a module's memory? Asked before anything is compiled; the answer is exact. */
-import { planModule, type CompileOptions, type ModuleName, type ModulePlan } from "../compile.ts";
+import { planModule, type CompileOptions, type ModuleName, type ModulePlan, type PartPlan } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
-import { leastBytes, MAX_PAGES } from "../7-place/place.ts";
+import { partText } from "../3-graph/cut.ts";
+import { leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
 import { mebibytes } from "../9-bundle/report.ts";
 import { SinterError } from "../../runtime/errors.ts";
 
 export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];
 
-export const fits = (plan: ModulePlan): boolean => plan.placement.pages <= MAX_PAGES;
+/** In one memory or in several. */
+export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
+
+/** "6,415,310,848 bytes in 2 parts (3,128.12 MiB: embedding, layers 0…22, output; …)" */
+export function bytesText(model: Model, { placement, over }: ModulePlan): string {
+  const plain = (bytes: number): string => `${bytes.toLocaleString("en-US")} bytes`;
+  if (!over) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)})`;
+  if (!over.parts) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)}, more than the ${limitText(over.limit)} of one memory)`;
+  return `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts (${partsText(model, over.parts)})`;
+}
+
+/** "3339.15 MiB for embedding, layers 0…3, output; 2 × 2840.79 MiB for layers 4…9": neighbours of equal size together. */
+function partsText(model: Model, parts: readonly PartPlan[]): string {
+  const groups: PartPlan[][] = [];
+  for (const part of parts) {
+    const last = groups.at(-1), inside = (p: PartPlan): boolean => p.part.every((s) => !s.embed && !s.output);
+    if (last && inside(last[0]!) && inside(part) && last[0]!.placement.bytes === part.placement.bytes) last.push(part);
+    else groups.push([part]);
+  }
+  return groups.map((group) => {
+    const [{ part, placement }] = group as [PartPlan], to = group.at(-1)!.part[0]!.to;
+    return `${group.length > 1 ? `${group.length} × ` : ""}${mebibytes(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
+  }).join("; ");
+}
+
+/** All memories together. */
+const memoryBytes = ({ placement, over }: Pick<ModulePlan, "placement" | "over">): number =>
+  over?.parts?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
+
+const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : mebibytes(limit));
 
 /** Throws a SinterError of kind "memory" that names the largest regions. */
 export function refuseTooLarge(model: Model, plan: ModulePlan): void {
-  if (fits(plan)) return;
-  const largest = [...plan.placement.regions].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((r) => `${r.name} ${mebibytes(r.bytes)}`);
-  const hint = plan.name === "train" ? "Make it smaller with --set (train.batch, train.context, width, layers). Its infer module may fit: sinter check SPEC." : "Make it smaller with --set (context, width, layers).";
-  throw new SinterError("memory", `${model.name}: the module \`${plan.name}\` needs ${mebibytes(plan.placement.bytes)}, a WebAssembly memory ends at 4096 MiB (${largest.join(", ")})`, hint);
+  if (!plan.over?.tooLarge) return;
+  const { limit, tooLarge: { what, plan: { placement } } } = plan.over;
+  const largest = [...placement.regions].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((r) => `${r.name} ${mebibytes(r.bytes)}`);
+  const end = limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4096 MiB" : `one memory may have ${mebibytes(limit)}`;
+  const [needs, hint] = what === "training"
+    ? [`the module \`${plan.name}\` needs`, "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC."]
+    : [`the module \`${plan.name}\` needs ${mebibytes(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, "Make it smaller with --set (context, train.batch, train.context, width)."];
+  throw new SinterError("memory", `${model.name}: ${needs} ${mebibytes(placement.bytes)}, ${end} (${largest.join(", ")})`, hint);
 }
+
+const pieces = { layer: "one layer", embedding: "the embedding", output: "the output" } as const;
 
 /** Plans every module asked for, and refuses the first that does not fit. */
 export function planAll(model: Model, modules: readonly ModuleName[], options: CompileOptions = {}): ModulePlan[] {
@@ -26,16 +62,15 @@ export function planAll(model: Model, modules: readonly ModuleName[], options: C
   });
 }
 
-/** "memory   train 43,646,976 bytes (41.63 MiB)   infer …" */
-export function memoryLine(model: Model): string {
-  const of = (plan: ModulePlan): string => `${plan.name} ${plan.placement.bytes.toLocaleString("en-US")} bytes (${mebibytes(plan.placement.bytes)}${fits(plan) ? "" : ", more than the 4 GiB of one memory"})`;
-  const plans = moduleNames.map((name) => planModule(model, name)), train = plans[0]!.placement, least = leastBytes(train, "train");
+/** "memory: train 43,646,976 bytes (41.63 MiB), infer …" */
+export function memoryLine(model: Model, options: CompileOptions = {}): string {
+  const plans = moduleNames.map((name) => planModule(model, name, options)), train = plans[0]!.placement, least = leastBytes(train, "train");
   return [
-    `  memory: ${plans.map(of).join(", ")}`,
+    `  memory: ${plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`).join(", ")}`,
     `  a step: at least ${least.toLocaleString("en-US")} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
   ].join("\n");
 }
 
-/** Bytes of each module's memory, for `check --json`. */
-export const planBytes = (model: Model): Record<ModuleName, number> =>
-  Object.fromEntries(moduleNames.map((name) => [name, planModule(model, name).placement.bytes])) as Record<ModuleName, number>;
+/** Bytes of each module, in all its memories, for `check --json`. */
+export const planBytes = (model: Model, options: CompileOptions = {}): Record<ModuleName, number> =>
+  Object.fromEntries(moduleNames.map((name) => [name, memoryBytes(planModule(model, name, options))])) as Record<ModuleName, number>;

@@ -1,5 +1,7 @@
 /** Numbers and names that the verbs over runs take. */
 import { resolve } from "node:path";
+import type { Command } from "commander";
+import { MEMORY_LIMIT, PAGE_BYTES } from "../7-place/place.ts";
 import { targets, type Target } from "../op.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Io } from "./verb.ts";
@@ -28,6 +30,21 @@ export function targetOption(options: Options): Target | undefined {
   const found = targets.find((target) => target === text);
   if (text !== undefined && !found) throw new SinterError("usage", `there is no target \`${String(text)}\``, `targets: ${targets.join(", ")}`);
   return found;
+}
+
+export const withMemoryOption = (command: Command): Command =>
+  command.option("--memory-limit <bytes>", "most that one memory may have, as 1_000_000 or 512MiB; a model that needs more is cut into parts (default: 4 GiB)");
+
+const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** Of `withMemoryOption`, for the compiler: bytes, at most what WebAssembly allows. */
+export function memoryLimit(options: Options): number | undefined {
+  const text = textOption(options, "memory-limit");
+  if (text === undefined) return undefined;
+  const [, digits, unit] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?(|KiB|MiB|GiB)$/.exec(text) ?? [];
+  const bytes = digits === undefined ? NaN : Math.floor(Number(digits.replaceAll("_", "")) * units[unit!]!);
+  if (!(bytes >= PAGE_BYTES && bytes <= 2 ** 32)) throw new SinterError("usage", `--memory-limit takes bytes from 64KiB to 4GiB, not \`${text}\``, "for example --memory-limit 512MiB");
+  return Math.min(bytes, MEMORY_LIMIT);
 }
 
 export const textOption = (options: Options, flag: string): string | undefined => options[camel(flag)] as string | undefined;

@@ -6,14 +6,14 @@
 import { Worker } from "node:worker_threads";
 import type { EntryPlace } from "../../compiler/9-bundle/manifest.ts";
 import { SinterError } from "../errors.ts";
-import { trapped, type Pool, type PoolPlan } from "../host.ts";
+import { trapped, type Pool, type PoolPart, type PoolPlan } from "../host.ts";
 
 export interface WorkerPlan {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  /** The first one's memory holds job, entry and done. */
+  readonly parts: readonly Pick<PoolPart, "module" | "memory">[];
   readonly control: PoolPlan["control"];
-  /** Export names, by the index in `control.entry`; any other index ends the thread. */
-  readonly entries: readonly (string | undefined)[];
+  /** Export names and their parts, by the number in `control.entry`; any other number ends the thread. */
+  readonly entries: readonly ({ readonly part: number; readonly name: string } | undefined)[];
   readonly worker: number;
   readonly workers: number;
   /** `control.job` when the thread was made. */
@@ -36,24 +36,35 @@ interface Round {
 export async function startPool(plan: PoolPlan): Promise<Pool> {
   const { control, memory, workers } = plan;
   const i32 = new Int32Array(memory.buffer);
-  const entries: string[] = [];
-  for (const entry of plan.manifest.entries) entries[entry.index] = entry.name;
+  const parts: readonly PoolPart[] = [plan, ...(plan.others ?? [])];
+  const entries: { part: number; name: string }[] = [], firstEntry: number[] = [];
+  for (const [part, { manifest }] of parts.entries()) {
+    firstEntry[part] = entries.length;
+    for (const { index, name } of manifest.entries) entries[firstEntry[part] + index] = { part, name };
+  }
   let round: Round | undefined;
   let failure: SinterError | undefined;
   let closing = false;
 
+  /** Whoever waits at a barrier, in whichever part, leaves it by a trap. */
+  const abort = (): void => {
+    for (const part of parts) {
+      const each = new Int32Array(part.memory.buffer);
+      Atomics.store(each, control.abort / 4, 1);
+      Atomics.notify(each, control.round / 4);
+    }
+    raise(END);
+  };
   const fail = (error: SinterError): void => {
     failure ??= error;
-    Atomics.store(i32, control.abort / 4, 1);
-    Atomics.notify(i32, control.round / 4);
-    raise(END);
+    abort();
     for (const thread of threads) void endSoon(thread);
     const open = round;
     round = undefined;
     open?.reject(failure);
   };
   const start = (worker: number): Worker => {
-    const workerData: WorkerPlan = { module: plan.module, memory, control, entries, worker, workers, job: Atomics.load(i32, control.job / 4) };
+    const workerData: WorkerPlan = { parts: parts.map((part) => ({ module: part.module, memory: part.memory })), control, entries, worker, workers, job: Atomics.load(i32, control.job / 4) };
     const thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData, name: `sinter worker ${worker}`, execArgv: [] });
     thread.on("message", (report: WorkerReport) => {
       if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
@@ -83,26 +94,24 @@ export async function startPool(plan: PoolPlan): Promise<Pool> {
     Atomics.notify(i32, control.job / 4);
   };
 
-  Atomics.store(i32, control.workers / 4, workers);
+  for (const part of parts) Atomics.store(new Int32Array(part.memory.buffer), control.workers / 4, workers);
   const ready = newRound("start", workers);
   const threads: readonly Worker[] = Array.from({ length: workers }, (_, worker) => start(worker));
   await ready;
   return {
     workers,
-    run(entry: EntryPlace) {
+    run(entry: EntryPlace, part = 0) {
       const error = refusal(entry.name);
       if (error) return Promise.reject(error);
       const finished = newRound(entry.name, 1);
       for (const thread of threads) thread.ref();
-      raise(entry.index);
+      raise(firstEntry[part]! + entry.index);
       return finished;
     },
     async close() {
       if (closing) return;
       closing = true;
-      Atomics.store(i32, control.abort / 4, 1);
-      Atomics.notify(i32, control.round / 4);
-      raise(END);
+      abort();
       await Promise.all(threads.map(endSoon));
     },
   };

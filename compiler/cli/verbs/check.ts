@@ -6,6 +6,8 @@ import { positionOf } from "../../diagnostics/span.ts";
 import type { Diagnostic } from "../../diagnostics/report.ts";
 import { hasErrors } from "../../diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
+import type { CompileOptions } from "../../compile.ts";
+import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
 import { memoryLine, planBytes } from "../plan.ts";
 import { checkSource } from "../../2-check/check.ts";
@@ -15,24 +17,24 @@ export const checkVerb: Verb = {
   name: "check",
   summary: "check specs, count their parameters and bytes",
   configure(command) {
-    withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))
+    withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input")))
       .option("--json", "machine-readable")
       .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4");
   },
   async run(paths, options, io) {
-    const chosen = checkOptions(options);
+    const chosen = checkOptions(options), limit = { memoryLimit: memoryLimit(options) };
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {
       if (options["json"]) {
         const source = readSpec(path, io), checked = checkSource(source, chosen);
-        reports.push(jsonReport(path, source, checked));
+        reports.push(jsonReport(path, source, checked, limit));
         wrong ||= hasErrors(checked.diagnostics);
         continue;
       }
       const checked = checkSpec(path, chosen, io);
       wrong ||= hasErrors(checked.diagnostics);
-      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io)}`));
+      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, limit)}`));
     }
     if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
     return wrong ? exitCodes.input : exitCodes.ok;
@@ -42,7 +44,7 @@ export const checkVerb: Verb = {
 const thousands = (n: number): string => n.toLocaleString("en-US");
 
 /** The model in one line, its parts with their parameters, its expectations. */
-export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">): string {
+export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">, options: CompileOptions = {}): string {
   const strong = (text: string): string => (io.tty ? `\u001b[1m${text}\u001b[0m` : text);
   const active = activeParameters(model);
   const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
@@ -50,7 +52,7 @@ export function modelTable(model: Model, { parameters, parts, expects }: ModelFa
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());
   const facts = expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`);
-  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, memoryLine(model), ""].join("\n");
+  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, memoryLine(model, options), ""].join("\n");
 }
 
 function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
@@ -58,13 +60,13 @@ function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
   return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}${pattern ? ` (${pattern.join(", ")})` : ""}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
 }
 
-function jsonReport(path: string, source: string, { models, facts, diagnostics }: Checked): unknown {
+function jsonReport(path: string, source: string, { models, facts, diagnostics }: Checked, limit: CompileOptions): unknown {
   return {
     file: path,
     ok: !hasErrors(diagnostics),
     models: models.map((model, i) => {
       const { parameters, parts, expects } = facts[i]!;
-      return { ...model, parameters, parts, expects, memory: planBytes(model) };
+      return { ...model, parameters, parts, expects, memory: planBytes(model, limit) };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };

@@ -6,7 +6,8 @@ import { targets } from "../../op.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { makeFolder, writeOutput } from "../files.ts";
-import { fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
+import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
+import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Verb } from "../verb.ts";
@@ -15,7 +16,7 @@ export const compileVerb: Verb = {
   name: "compile",
   summary: "compile a spec to a bundle of wasm modules",
   configure(command) {
-    withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input")))
+    withMemoryOption(withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))))
       .option("-o, --out <dir>", "folder of the bundle (default: generated/MODEL)")
       .option("--target <names>", "simd, relaxed, wide, or several with commas", "wide,relaxed,simd")
       .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
@@ -30,14 +31,14 @@ examples:
   },
   async run([spec], options, io) {
     const { model } = oneModel(spec!, checkOptions(options), io);
-    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io);
-    const modules = modulesFor(model, options["module"] as string | undefined, { tiles }, io.err);
+    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io), limit = memoryLimit(options);
+    const modules = modulesFor(model, options["module"] as string | undefined, { tiles, memoryLimit: limit }, io.err);
     const folder = resolve(io.cwd, (options["out"] as string | undefined) ?? join("generated", model.name));
     const dumped: [string, string][] = [];
     const wanted = options["dump"];
     const began = performance.now();
     const { manifest, files } = await compileModel(model, {
-      targets: chosen, modules, tiles, verify: options["verify"] === true,
+      targets: chosen, modules, tiles, memoryLimit: limit, verify: options["verify"] === true,
       ...(wanted !== undefined && { dump: (file: string, text: string) => void ((wanted === true || file.includes(String(wanted))) && dumped.push([join("dump", file), text])) }),
     });
     const ms = performance.now() - began;
@@ -53,7 +54,7 @@ examples:
 };
 
 function summary(folder: string, ms: number, manifest: Awaited<ReturnType<typeof compileModel>>["manifest"], dumped: number): string {
-  const rows = Object.entries(manifest.modules).flatMap(([name, m]) =>
+  const rows = Object.entries(manifest.modules).flatMap(([name, module]) => (module.parts ?? [module]).map((m, i) => [module.parts ? `${name} ${i}` : name, m] as const)).flatMap(([name, m]) =>
     Object.entries(m.wasm).map(([target, w]) => `  ${name.padEnd(6)} ${target.padEnd(8)} ${w.bytes.toLocaleString("en-US").padStart(9)} bytes of wasm   ${mebibytes(m.memoryBytes)} of memory`));
   return [`${manifest.model.name}: ${manifest.parameters.toLocaleString("en-US")} parameters, compiled in ${(ms / 1000).toFixed(2)} s`, ...rows,
     `${folder}${dumped > 0 ? `, ${dumped} dumps in ${join(folder, "dump")}` : ""}`].join("\n") + "\n";
@@ -69,7 +70,7 @@ function modulesFor(model: Parameters<typeof planModule>[0], asked: string | und
   const plans = moduleNames.map((name) => planModule(model, name, o));
   const fitting = plans.filter(fits);
   if (fitting.length === 0) refuseTooLarge(model, plans.at(-1)!);
-  for (const plan of plans) if (!fits(plan)) warn(`note: left out the module \`${plan.name}\`: it needs ${mebibytes(plan.placement.bytes)}, more than the 4 GiB of one memory\n`);
+  for (const plan of plans) if (!fits(plan)) warn(`note: left out the module \`${plan.name}\`: it needs ${bytesText(model, plan)}\n`);
   return fitting.map((plan) => plan.name);
 }
 

@@ -8,14 +8,14 @@ import { thousands } from "../../../runtime/report/progress.ts";
 import { holdsRun } from "../../../runtime/run-folder.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";
-import { pathFrom, targetOption, textOption, wholeOption } from "../run-options.ts";
+import { memoryLimit, pathFrom, targetOption, textOption, wholeOption, withMemoryOption } from "../run-options.ts";
 import type { Verb } from "../verb.ts";
 
 export const importVerb: Verb = {
   name: "import",
   summary: "a published model becomes a run folder",
   configure(command) {
-    command
+    withMemoryOption(command)
       .argument("<path>", "Hugging Face folder, .safetensors with its config.json, .gguf, or llama2.c .bin")
       .requiredOption("-o, --out <dir>", "folder of the run")
       .option("--tokenizer <dir>", "folder with the tokenizer's files (default: what lies beside the weights or in them)")
@@ -33,7 +33,7 @@ export const importVerb: Verb = {
       const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };
       const given = textOption(options, "tokenizer");
       const tokenizer = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
-      const { model, parameters, tensors } = await importRun(published, { files, folder, tokenizer, target, io });
+      const { model, parameters, tensors } = await importRun(published, { files, folder, tokenizer, target, memoryLimit: memoryLimit(options), io });
       const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, notes: published.notes };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
         : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, tokenizer ${tokenizer.name}`, ...published.notes.map((note) => `note: ${note}`),
