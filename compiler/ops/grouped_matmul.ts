@@ -7,6 +7,8 @@
  *
  * A task is one panel of sixteen columns of one expert, panel by panel: each worker has a share of every expert. The register tiles are
  * attention's: unlike gemm's they take their numbers of rows and steps as arguments. F = E + 1.
+ *
+ * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen matrices at the speed of memory.
  */
 import { rowFloats, defineOp, type Dims, type Kernel } from "../op.ts";
 import type { Writer } from "../writer.ts";
@@ -45,6 +47,42 @@ function emitRows(w: Writer, k: Kernel, { K, N }: Sizes, b: string, bStep: numbe
       w.line(`for (; r < rows; r++) ${call(1)}`);
     });
   }
+}
+
+/** Slots up to this are those of a few tokens. */
+const FEW_SLOTS = 16;
+/** Rows of b that one pass reads side by side. */
+const STREAMS = 8;
+
+/** out[s, the worker's columns] = a[s,:] · b[e], for each slot of each expert. */
+function emitFewSlots(w: Writer, at: Readonly<Record<"a" | "b" | "starts" | "out", string>>, { E, N, K }: Sizes): void {
+  const bRow = rowBytes(N), rest = K % STREAMS, pass = (rows: number, k: string): string => `${rowStream(w, rows, bRow)}(a_s + ${k} * 4, b_e + ${k} * ${bRow}, out_s, bytes);`;
+  w.line(`const bytes = <usize>(last - first) * ${PANEL_BYTES}, from = <usize>first * ${PANEL_BYTES};`);
+  w.block(`for (let e: usize = 0; e < ${E}; e++)`, () => {
+    w.line(`const b_e = ${at.b} + e * ${K * bRow} + from;`);
+    w.block(`for (let s = load<i32>(${at.starts} + (e << 2)); s < load<i32>(${at.starts} + (e << 2), 4); s++)`, () => {
+      w.line(`const a_s = ${at.a} + <usize>s * ${rowBytes(K)}, out_s = ${at.out} + <usize>s * ${bRow} + from;`);
+      w.line("memory.fill(out_s, 0, bytes);");
+      if (K >= STREAMS) w.line(`for (let k: usize = 0; k < ${K - rest}; k += ${STREAMS}) ${pass(STREAMS, "k")}`);
+      if (rest > 0) w.line(pass(rest, `${K - rest}`));
+    });
+  });
+}
+
+function rowStream(w: Writer, rows: number, bRow: number): string {
+  const name = `expert_stream_${rows}_row${bRow}`, all = Array.from({ length: rows }, (_, r) => r);
+  return w.helper(name, (h) => {
+    h.line(`/** sums += a[${rows}] · b[${rows}] over \`bytes\` of columns */`);
+    h.block(`function ${name}(a: usize, b: usize, sums: usize, bytes: usize): void`, () => {
+      for (const r of all) h.line(`const a${r} = v128.load32_splat(a, ${4 * r});`);
+      h.block(`for (const end = b + bytes; b < end; b += 32, sums += 32)`, () => {
+        h.line("let lo = v128.load(sums), hi = v128.load(sums, 16);");
+        for (const r of all) h.line(`lo = madd(a${r}, v128.load(b, ${r * bRow}), lo); hi = madd(a${r}, v128.load(b, ${r * bRow + 16}), hi);`);
+        h.line("v128.store(sums, lo);");
+        h.line("v128.store(sums, hi, 16);");
+      });
+    });
+  });
 }
 
 /** With fewer rows than this, a panel that lies as the tile reads it is not worth packing. */
@@ -95,8 +133,9 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
     { op: "grouped_matmul_nt", ins: { a: "d_out", b: "b", starts: "starts" }, outs: { out: "d_a" } },
     { op: "grouped_matmul_tn", ins: { a: "a", b: "d_out", starts: "starts" }, outs: { out: "d_b" } },
   ],
-  tasks, scratch,
-  emit: (w, at, d, k) => emitForward(w, at, d, k, false),
+  scratch,
+  tasks: (d) => (d.S <= FEW_SLOTS ? panels(d.N) : tasks(d)),
+  emit: (w, at, d, k) => (d.S <= FEW_SLOTS ? emitFewSlots(w, at, d) : emitForward(w, at, d, k, false)),
   sample, cases,
 });
 
