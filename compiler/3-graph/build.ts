@@ -328,7 +328,7 @@ function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Ref, rows
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
-    const layers = b.layered ? b.model.sizes.layers : 1, loss = `${name}.balance`;
+    const layers = b.layered ? layersOf(b) : 1, loss = `${name}.balance`;
     declare(b, loss, [1], "output", { slices: layers });
     emit(b, "balance", { logits, starts }, { loss: layers > 1 ? each(loss) : whole(loss) }, { factor: p.balance });
   }
