@@ -58,9 +58,9 @@ export async function chooseTarget(bundle: Bundle, parts: readonly Placed[], { s
     return { target: wanted, modules: await compile(wanted), notes: [] };
   }
   const notes: string[] = [];
-  for (const target of targetOrder) {
-    if (!module.wasm[target]) continue;
-    const reason = await whyNot(target, host);
+  const carried = targetOrder.filter((target) => module.wasm[target]);
+  for (const target of carried) {
+    const reason = await whyNot(target, host, carried.length > 1);
     if (reason) {
       notes.push(`${target}: ${reason}`);
       continue;
@@ -87,14 +87,14 @@ export async function bestTarget(host: Host): Promise<Target> {
   return "simd";
 }
 
-/** Why a target is not for this host; undefined: it is. */
-async function whyNot(target: Target, host: Host): Promise<string | undefined> {
+/** Why a target is not for this host; undefined: it is. Speed is a reason only where there is a choice. */
+async function whyNot(target: Target, host: Host, choice = true): Promise<string | undefined> {
   if (!WebAssembly.validate(probeBytes(target))) return "the engine lacks the instructions";
   if (target !== "wide") return undefined;
   if (!host.enableWide()) return "the engine cannot be asked to join operations";
   const wide = await probe("wide", PROBE_MS, host), relaxed = await probe("relaxed", PROBE_MS, host);
   if (!wide!.right) return "the engine joins operations wrongly";
-  if (wide!.gflops < WIDE_PAYS * relaxed!.gflops) return `no faster here (${wide!.gflops.toFixed(0)} against ${relaxed!.gflops.toFixed(0)} GFLOP/s)`;
+  if (choice && wide!.gflops < WIDE_PAYS * relaxed!.gflops) return `no faster here (${wide!.gflops.toFixed(0)} against ${relaxed!.gflops.toFixed(0)} GFLOP/s)`;
   return undefined;
 }
 

@@ -13,13 +13,17 @@ export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 /** Characters that are encoded at once: keeps the intermediate list small. */
 const SLICE = 1 << 20;
 
-/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks. */
+/** What stands between documents in text files of many (TinyStories', OpenWebText's): GPT-2's name of the token. */
+const SEPARATOR = "<|endoftext|>";
+
+/**
+ * The text's tokens. Where the vocabulary has tokens that begin and end texts, every document is a text of its own, without the white
+ * space around the separators. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks.
+ */
 export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): Tokens {
   const emptyTokens = (n: number): Tokens => (vocab <= 65536 ? new Uint16Array(n) : new Int32Array(n));
   const parts: Tokens[] = [];
-  for (let at = 0; at < text.length; ) {
-    const end = partEnd(text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
-    const ids = tokenizer.encode(text.slice(at + continued, end));
+  const add = (ids: readonly number[]): void => {
     const high = ids.find((id) => id >= vocab);
     if (high !== undefined)
       throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
@@ -27,7 +31,15 @@ export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): T
     const part = emptyTokens(ids.length);
     part.set(ids);
     parts.push(part);
-    at = end;
+  };
+  for (const document of documents(text, tokenizer)) {
+    if (tokenizer.beginOfText !== undefined) add([tokenizer.beginOfText]);
+    for (let at = 0; at < document.text.length; ) {
+      const end = partEnd(document.text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && document.text[at] === " " ? 1 : 0; // encode adds that space
+      add(tokenizer.encode(document.text.slice(at + continued, end)));
+      at = end;
+    }
+    if (document.ends && tokenizer.endOfText !== undefined && tokenizer.beginOfText === undefined) add([tokenizer.endOfText]);
   }
   const tokens = emptyTokens(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -36,6 +48,13 @@ export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): T
     at += part.length;
   }
   return tokens;
+}
+
+/** `ends`: a separator follows. */
+function documents(text: string, { beginOfText, endOfText }: Tokenizer): readonly { readonly text: string; readonly ends: boolean }[] {
+  if ((beginOfText === undefined && endOfText === undefined) || !text.includes(SEPARATOR)) return [{ text, ends: false }];
+  const parts = text.split(SEPARATOR);
+  return parts.map((part, i) => ({ text: part.trim(), ends: i < parts.length - 1 })).filter((part) => part.text !== "");
 }
 
 export interface Split {

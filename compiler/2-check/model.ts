@@ -64,7 +64,7 @@ export interface Embed {
   readonly position: boolean;
 }
 
-export type TokenizerName = "bytes" | "characters" | "gpt2" | "llama2" | "llama3" | "sentencepiece" | "json";
+export type TokenizerName = "bytes" | "characters" | "gpt2" | "llama2" | "llama3" | "sentencepiece" | "json" | "ids";
 
 export interface TrainSettings {
   readonly batch: number;

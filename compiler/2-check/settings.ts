@@ -59,6 +59,7 @@ export const tokenizers = {
   llama3: { vocab: 128256, fixed: true, counted: "", doc: "Llama 3's byte-level BPE: `tokenizer.model` with 128,000 ranks, and 256 special tokens." },
   sentencepiece: { vocab: 1, fixed: false, counted: "the number of pieces in its file", doc: "Another sentencepiece BPE: `tokenizer.model` or `tokenizer.bin`." },
   json: { vocab: 1, fixed: false, counted: "the number of tokens in its file", doc: "A `tokenizer.json`, published or written by `sinter tokenizer train`." },
+  ids: { vocab: 1, fixed: false, counted: "the number of ids", doc: "None: the text is ids, written as numbers. For models that came without a tokenizer." },
 } as const satisfies Record<TokenizerName, { readonly vocab: number; readonly fixed: boolean; readonly counted: string; readonly doc: string }>;
 
 /** Words of other tools and later versions: what to say to someone who writes them. */

@@ -5,6 +5,7 @@ import type { Files } from "../files.ts";
 import { byteTokenizer } from "./bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
+import { IDS_FILE, parseIds } from "./ids.ts";
 import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
@@ -30,6 +31,7 @@ const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], also: CONFIG_FILE,
 const llama2c: FileSet = { needs: [LLAMA2C_FILE], also: CONFIG_FILE, mostBytes: MAX_TABLE_BYTES, read: ([table], path, name) => llama2cFile(table!, name, path) };
 const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, read: ([ranks], path) => llama3Tokenizer(ranks!, path) };
 const characters: FileSet = { needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([json], path) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)) };
+const ids: FileSet = { needs: [IDS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([size], path) => parseIds(size!, path) };
 const json: FileSet = {
   needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, also: CONFIG_FILE,
   read([bytes, config], from, _name, other) {
@@ -42,7 +44,7 @@ const json: FileSet = {
 
 /** THE table of tokenizers' files. Of several sets the first that is there is read. */
 export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>> = {
-  bytes: [], characters: [characters], gpt2: [gpt2Files], llama2: [sentencePiece, llama2c], llama3: [llama3], sentencepiece: [sentencePiece, llama2c], json: [json],
+  bytes: [], characters: [characters], gpt2: [gpt2Files], llama2: [sentencePiece, llama2c], llama3: [llama3], sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
 };
 
 /** "encoder.json and vocab.bpe, or …" */
@@ -100,7 +102,7 @@ export async function tokenizerAt(files: Files, path: string, name: TokenizerNam
 /** A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in `tokenizer/` (a run). */
 export async function openTokenizer(files: Files, path: string, other?: OtherJson): Promise<Tokenizer> {
   for (const folder of [path, `${path}/tokenizer`])
-    for (const file of [JSON_FILE, GPT2_FILES[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE])
+    for (const file of [JSON_FILE, GPT2_FILES[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE])
       if (await files.exists(`${folder}/${file}`)) return openTokenizer(files, `${folder}/${file}`, other);
   return tokenizerAt(files, path, await kindOf(files, path), other);
 }
@@ -110,6 +112,7 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
   const [, file] = split(path);
   if ((GPT2_FILES as readonly string[]).includes(file)) return "gpt2";
   if (file === CHARACTERS_FILE) return "characters";
+  if (file === IDS_FILE) return "ids";
   switch (extension(file)) {
     case "json": return "json";
     case "bin": return "sentencepiece";

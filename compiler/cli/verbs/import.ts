@@ -32,11 +32,11 @@ export const importVerb: Verb = {
     try {
       const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };
       const given = textOption(options, "tokenizer");
-      const tokenizer = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
+      const { tokenizer, note } = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
       const { model, parameters, tensors } = await importRun(published, { files, folder, tokenizer, target, memoryLimit: memoryLimit(options), io });
-      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, notes: published.notes };
+      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, notes: [...published.notes, ...(note === undefined ? [] : [note])] };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
-        : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, tokenizer ${tokenizer.name}`, ...published.notes.map((note) => `note: ${note}`),
+        : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, tokenizer ${tokenizer.name}`, ...facts.notes.map((note) => `note: ${note}`),
           `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`, ""].join("\n"));
       return exitCodes.ok;
     } finally {
