@@ -3,11 +3,12 @@
  *
  *   gpt2    byte-level BPE: tokens by their names, merges, and in `pre` which pre-tokenizer    → tokenizer.json
  *   llama   sentencepiece BPE: tokens with scores and kinds                                     → tokenizer.model
- *   rwkv    tokens as byte strings, the longest that fits: here only single bytes or characters → bytes, characters
+ *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
  */
 import { SinterError } from "../errors.ts";
 import { byteTokenizer } from "../tokenizers/bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../tokenizers/characters.ts";
+import { idTokenizer } from "../tokenizers/ids.ts";
 import { pieceRules } from "../tokenizers/pieces.ts";
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
 import { sentencePieceFile } from "../tokenizers/sentencepiece-file.ts";
@@ -113,6 +114,7 @@ function unescapeBytes(text: string): Uint8Array {
 async function singles(file: GgufFile): Promise<GgufTokenizer> {
   const tokens = (await texts(file, "tokens")).map(unescapeBytes);
   if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i)) return { tokenizer: byteTokenizer() };
+  if (tokens.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id)))) return { tokenizer: idTokenizer(tokens.length) };
   const list = tokens.map((bytes) => new TextDecoder().decode(bytes));
   try {
     return { tokenizer: characterTokenizer(parseCharacters(JSON.stringify(list), CHARACTERS_FILE)) };
@@ -120,4 +122,16 @@ async function singles(file: GgufFile): Promise<GgufTokenizer> {
     if (cause instanceof SinterError) return { none: "its kind, rwkv, is not read here" };
     throw cause;
   }
+}
+
+/**
+ * What stands for an id where no text belongs to it: one byte, then two, then three. llama.cpp's search for the longest token that fits
+ * does not end when a token's beginning is no token itself; here every beginning is one.
+ */
+export function standIn(id: number): Uint8Array {
+  if (id < 256) return Uint8Array.of(id);
+  const pair = id - 256;
+  if (pair < 65_536) return Uint8Array.of(pair >> 8, pair & 255);
+  const triple = pair - 65_536;
+  return Uint8Array.of(triple >> 16, (triple >> 8) & 255, triple & 255);
 }

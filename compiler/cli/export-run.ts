@@ -1,0 +1,90 @@
+/** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
+import { basename, dirname } from "node:path";
+import { listCheckpoints, openCheckpoint, type OpenCheckpoint } from "../../runtime/checkpoint.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import { writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
+import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
+import { fileTypes } from "../../runtime/formats/gguf-types.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
+import { configOf, CONFIG_FILE } from "../../runtime/formats/huggingface.ts";
+import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import { encoded, outgoing, type Outgoing, type OutgoingForm } from "../../runtime/formats/outgoing.ts";
+import { recognise } from "../../runtime/formats/recognise.ts";
+import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
+import { tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import type { Run } from "../../runtime/run-folder.ts";
+import { writeHeader, type SafeDType } from "../../runtime/safetensors.ts";
+import { byteProgress } from "./progress.ts";
+import type { Io } from "./verb.ts";
+
+export interface Exported {
+  readonly bytes: number;
+  readonly tensors: number;
+  readonly step: number;
+  readonly notes: readonly string[];
+}
+
+export async function exportRun(files: Files, run: Run, form: OutgoingForm, type: FloatFormat, out: string, io: Io): Promise<Exported> {
+  const checkpoint = await newest(files, run.folder, io);
+  try {
+    const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
+    const made = await (form === "gguf" ? writeGguf : writeFolder)(files, run, model, type, out, io);
+    return { ...made, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function newest(files: Files, folder: string, io: Io): Promise<OpenCheckpoint> {
+  for (const { file } of await listCheckpoints(files, folder)) {
+    try {
+      return await openCheckpoint(files, `${folder}/${file}`);
+    } catch (error) {
+      if (!(error instanceof SinterError)) throw error;
+      io.err(`warning: skipped a checkpoint: ${error.message}\n`);
+    }
+  }
+  throw new SinterError("input", `${folder} has no checkpoint that can be read`, "Train it first: sinter train --resume --out DIR");
+}
+
+type Made = { readonly bytes: number; readonly notes: readonly string[] };
+
+async function writeGguf(files: Files, { tokenizer }: Run, { architecture, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
+  const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
+  const header = ggufHeader([...ggufPairs(architecture, fileTypes[type]!), ...pairs], tensors);
+  const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
+  await writeAtomically(files, dirname(out), basename(out), async (file) => {
+    await file.write(header);
+    await writeTensors(file, tensors, data, io, (bytes) => file.write(new Uint8Array(paddingAfter(bytes))));
+  });
+  return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
+}
+
+async function writeFolder(files: Files, { tokenizer }: Run, { architecture, tensors }: Outgoing, _type: FloatFormat, out: string, io: Io): Promise<Made> {
+  const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer);
+  const header = writeHeader(tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })), { format: "pt" });
+  const data = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
+  await files.makeFolder(out);
+  for (const [name, bytes] of tokenizerFiles) await writeAtomically(files, out, name, (file) => file.write(bytes));
+  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
+  await writeAtomically(files, out, SINGLE_FILE, async (file) => {
+    await file.write(header);
+    await writeTensors(file, tensors, data, io, async () => {});
+  });
+  return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
+}
+
+async function writeTensors(file: WritableFile, tensors: Outgoing["tensors"], data: number, io: Io, after: (bytes: number) => Promise<void>): Promise<void> {
+  const progress = byteProgress(io, "weights", data);
+  try {
+    for (const tensor of tensors) {
+      for (const bytes of encoded(await tensor.values(), tensor.type)) {
+        await file.write(bytes);
+        progress.add(bytes.length);
+      }
+      await after(tensorBytes(tensor));
+    }
+  } finally {
+    progress.end();
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * A tokenizer's tables, read back from the files that a run keeps of it: what other formats want of it.
+ *
+ *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in order of rank, which pre-tokenizer
+ *   pieces   sentencepiece BPE: pieces with scores and kinds
+ *   singles  bytes, characters or ids: every token alone
+ *   none     a tokenizer.json of another kind
+ */
+import type { TokenizerName } from "../../compiler/2-check/model.ts";
+import { byteCharacters } from "../tokenizers/byte-level.ts";
+import { GPT2_FILES } from "../tokenizers/gpt2.ts";
+import { LLAMA2C_FILE } from "../tokenizers/llama2c-file.ts";
+import { MARK } from "../tokenizers/sentencepiece.ts";
+import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
+import { wireFields } from "../tokenizers/protobuf.ts";
+import { segmentRules } from "../tokenizers/tokenizer-json-rules.ts";
+import { JSON_FILE } from "../tokenizers/tokenizer-json.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { pieceKinds, type VocabularyPiece } from "./sentencepiece-write.ts";
+
+export interface BpeVocabulary {
+  readonly kind: "bpe";
+  readonly rule: "gpt2" | "llama3";
+  readonly names: readonly string[];
+  /** "left right" */
+  readonly merges: readonly string[];
+}
+
+export interface PieceVocabulary {
+  readonly kind: "pieces";
+  readonly pieces: readonly VocabularyPiece[];
+  readonly addsSpace: boolean;
+}
+
+export type Vocabulary = BpeVocabulary | PieceVocabulary | { readonly kind: "singles" } | { readonly kind: "none"; readonly why: string };
+
+export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
+  switch (tokenizer.name satisfies TokenizerName) {
+    case "bytes": case "characters": case "ids": return { kind: "singles" };
+    case "gpt2": return gpt2(tokenizer);
+    case "llama3": return { kind: "bpe", rule: "llama3", names: namesOf(tokenizer), merges: mergesOf(tokenizer) };
+    case "llama2": case "sentencepiece": {
+      const file = tokenizer.files.get(SENTENCEPIECE_FILE);
+      return { kind: "pieces", pieces: file ? fromModel(file) : fromTable(tokenizer.files.get(LLAMA2C_FILE)!), addsSpace: tokenizer.addsSpace };
+    }
+    case "json": return fromJson(tokenizer);
+  }
+}
+
+const utf8 = new TextDecoder();
+const specialIds = (tokenizer: Tokenizer): ReadonlyMap<number, string> => new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+
+/** By what each token stands for. */
+function namesOf(tokenizer: Tokenizer): string[] {
+  const special = specialIds(tokenizer);
+  return Array.from({ length: tokenizer.size }, (_, id) => special.get(id) ?? nameOf(tokenizer.bytes(id)));
+}
+
+const nameOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byteCharacters[byte]!).join("");
+
+function gpt2(tokenizer: Tokenizer): Vocabulary {
+  const [encoder, merges] = GPT2_FILES.map((name) => utf8.decode(tokenizer.files.get(name)));
+  const names: string[] = [];
+  for (const [name, id] of Object.entries(JSON.parse(encoder!) as Record<string, number>)) names[id] = name;
+  return { kind: "bpe", rule: "gpt2", names, merges: merges!.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))) };
+}
+
+/** Ranks without merges (Llama 3): a token's merge is the pair that is left when all of lower rank are done. */
+function mergesOf(tokenizer: Tokenizer): string[] {
+  const special = specialIds(tokenizer), rank = new Map<string, number>();
+  const names = namesOf(tokenizer);
+  names.forEach((name, id) => { if (!special.has(id)) rank.set(name, id); });
+  const out: string[] = [];
+  names.forEach((name, id) => {
+    if (special.has(id) || name.length < 2) return;
+    let parts = [...name];
+    while (parts.length > 2) {
+      let best = -1, bestRank = id;
+      for (let i = 0; i + 1 < parts.length; i++) {
+        const found = rank.get(parts[i]! + parts[i + 1]!);
+        if (found !== undefined && found < bestRank) [best, bestRank] = [i, found];
+      }
+      if (best < 0) return; // no merges lead there: it is a token only as a whole piece
+      parts = [...parts.slice(0, best), parts[best]! + parts[best + 1]!, ...parts.slice(best + 2)];
+    }
+    out.push(`${parts[0]} ${parts[1]}`);
+  });
+  return out;
+}
+
+function fromJson(tokenizer: Tokenizer): Vocabulary {
+  const root: unknown = JSON.parse(utf8.decode(tokenizer.files.get(JSON_FILE)));
+  const rules = segmentRules({ value: root, path: JSON_FILE });
+  if ("unsupported" in rules) return { kind: "none", why: rules.unsupported };
+  // readTokenizerJson has checked all of this
+  const { model, added_tokens: added = [] } = root as { model: { vocab: Record<string, number>; merges: readonly (string | readonly string[])[]; byte_fallback?: boolean; unk_token?: string }; added_tokens?: readonly { id: number; content: string; special: boolean }[] };
+  const names: string[] = [];
+  for (const [name, id] of Object.entries(model.vocab)) names[id] = name;
+  for (const { id, content } of added) names[id] = content;
+  const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
+  if (rules.kind === "bytes") {
+    if (rules.pieces !== "gpt2" && rules.pieces !== "llama3") return { kind: "none", why: `pre-tokenizer ${rules.pieces ?? "of one piece"}` };
+    return { kind: "bpe", rule: rules.pieces, names, merges };
+  }
+  const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
+  const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));
+  const pieces = names.map((text, id): VocabularyPiece => ({
+    text, score: -(rank.get(text) ?? 0), kind: text === model.unk_token ? "unknown" : kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal"),
+  }));
+  return { kind: "pieces", pieces, addsSpace: rules.addsSpace };
+}
+
+/** tokenizer.model. sentencePieceFile has checked it. */
+function fromModel(file: Uint8Array): VocabularyPiece[] {
+  const kinds = new Map(Object.entries(pieceKinds).map(([kind, number]) => [number, kind as VocabularyPiece["kind"]]));
+  return [...wireFields(file, SENTENCEPIECE_FILE)].flatMap(({ field, value }) => {
+    if (field !== 1 || typeof value === "number") return [];
+    const read = new Map([...wireFields(value, SENTENCEPIECE_FILE)].map((f) => [f.field, f.value]));
+    return [{ text: utf8.decode(read.get(1) as Uint8Array), score: Number(read.get(2) ?? 0), kind: kinds.get(Number(read.get(3) ?? 1)) ?? "normal" }];
+  });
+}
+
+/** llama2.c's tokenizer.bin. llama2cFile has checked it. */
+function fromTable(file: Uint8Array): VocabularyPiece[] {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength), named = ["<unk>", "<s>", "</s>"];
+  const pieces: VocabularyPiece[] = [];
+  for (let at = 4; at < file.length; ) {
+    const id = pieces.length, length = view.getUint32(at + 4, true), text = utf8.decode(file.subarray(at + 8, at + 8 + length));
+    const kind = id === 0 ? "unknown" : id < 3 ? "control" : id < 259 ? "byte" : "normal";
+    pieces.push({ text: named[id] ?? (kind === "byte" ? text : text.replaceAll(" ", MARK)), score: view.getFloat32(at, true), kind });
+    at += 8 + length;
+  }
+  return pieces;
+}
