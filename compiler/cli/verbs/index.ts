@@ -23,10 +23,9 @@ export const verbs: readonly VerbRow[] = [
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
   { name: "chat", group: "using", summary: "a conversation with a trained model", load: async () => (await import("./chat.ts")).chatVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
+  { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
   { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },
   { name: "profile", group: "measuring", summary: "where the time of a step goes, kernel by kernel", load: async () => (await import("./profile.ts")).profileVerb },
-  { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
-  { name: "bench", group: "measuring", summary: "measure operations and training steps", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
 ];
