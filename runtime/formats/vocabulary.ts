@@ -99,8 +99,9 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   for (const { id, content } of added) names[id] = content;
   const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
   if (rules.kind === "bytes") {
-    if (rules.pieces !== "gpt2" && rules.pieces !== "llama3") return { kind: "none", why: `pre-tokenizer ${rules.pieces ?? "of one piece"}` };
-    return { kind: "bpe", rule: rules.pieces, names, merges };
+    const [rule, ...more] = rules.pieces;
+    if (more.length > 0 || (rule !== "gpt2" && rule !== "llama3")) return { kind: "none", why: `its pre-tokenizer (${rules.pieces.join(", ") || "one piece"})` };
+    return { kind: "bpe", rule, names, merges };
   }
   const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));
