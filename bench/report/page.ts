@@ -47,7 +47,7 @@ export const page = (title: string, about: string, body: string): string => `<!d
   svg .axis { font-weight: 600; } svg .label, svg .value, svg .group, svg .name { fill: var(--ink); } svg .group { font-weight: 600; font-size: 13px; } svg .own { font-weight: 650; } svg .name:not(.own) { fill: var(--soft); }
   svg .value, svg .label, svg .roof-name { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
   svg .value:not(.own) { fill: var(--soft); } svg .roof-name { fill: var(--soft); font-style: italic; }
-  .grid { stroke: var(--line); } .tick { stroke: var(--soft); } .ridge { stroke: var(--line); stroke-dasharray: 3 4; } .limit { stroke: var(--ink); stroke-dasharray: 4 3; stroke-width: 1.3; }
+  .grid { stroke: var(--line); } .tick { stroke: var(--soft); } .ridge { stroke: var(--line); stroke-dasharray: 3 4; } .leader { stroke: var(--soft); stroke-width: .8; } .limit { stroke: var(--ink); stroke-dasharray: 4 3; stroke-width: 1.3; }
   .roof { fill: none; stroke-width: 2; } .dashed { stroke-width: 1.3; stroke-dasharray: 5 4; } .curve { fill: none; stroke-width: 1.5; stroke-linejoin: round; } .curve.own { stroke-width: 2.6; }
   circle { stroke: var(--card); stroke-width: 1; } circle:hover, rect:hover { opacity: .75; }
   .keys { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin: .1rem 0 .6rem; font-size: .8rem; color: var(--soft); } .keys i { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em; }

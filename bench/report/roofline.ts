@@ -9,11 +9,11 @@ import { keys, type Key } from "./series.ts";
 import { axes, caption, dot, Labels, line, logarithmic, path, powers, short, svg, text, type Area } from "./svg.ts";
 
 const kinds: readonly (Key & { readonly of: RegExp })[] = [
-  { name: "products", colour: "wide", of: /^matmul/ }, { name: "attention", colour: "ort-node", of: /^attention/ }, { name: "rows, elements, optimizer", colour: "jax", of: /./ },
+  { name: "products", colour: "wide", of: /matmul/ }, { name: "attention", colour: "ort-node", of: /^attention/ }, { name: "rows, elements, optimizer", colour: "jax", of: /./ },
 ];
 const kindOf = (row: OpRow): (typeof kinds)[number] => kinds.find((k) => k.of.test(row.op))!;
 
-const MOST_LABELS = 12;
+const MOST_LABELS = 8;
 export const intensity = (row: OpRow): number => row.flops / row.bytes;
 
 export const rooflineKeys = (rows: readonly OpRow[]): string => keys(kinds.filter((k) => rows.some((r) => kindOf(r) === k)));
@@ -33,7 +33,7 @@ export function roofline(rows: readonly OpRow[], limits: Limits, target: Target,
   keepFree(labels, roof);
   for (let px = width - a.right - 170; px < width - a.right; px += 10) labels.avoid(px, y(peak) - 11, 7); // the ceiling's name
   const dots = shown.map((r) => dot(x(intensity(r)), y(r.gflops), narrow ? 3.5 : 4.5, kindOf(r).colour, tip(r)));
-  const words = notable(shown).slice(0, narrow ? 4 : MOST_LABELS).map((r) => labels.beside(x(intensity(r)), y(r.gflops), caption(r.op, r.sizes)));
+  const words = notable(shown).slice(0, narrow ? 4 : MOST_LABELS).map((r) => labels.beside(x(intensity(r)), y(r.gflops), caption(r.op, r.sizes), !narrow));
   const names = [text(width - a.right, y(peak) - 7, `multiply-add ${short(peak)} GFLOP/s`, { anchor: "end", kind: "roof-name" }), slopeName(a, x, y, read, start, ridge)];
   return svg(a, `Roofline of ${target} on ${workers}`, [
     axes(a, x, y, powers(x0, x1, narrow ? 3 : 2), powers(y0, y1, narrow ? 2 : 1), "FLOP per byte", "GFLOP/s"),
@@ -57,8 +57,8 @@ function slopeName(a: Area, x: (v: number) => number, y: (v: number) => number, 
 
 const tip = (r: OpRow): string => `${r.op} ${r.sizes}: ${short(r.gflops)} GFLOP/s at ${short(intensity(r))} FLOP/byte, ${(100 * r.ofLimit).toFixed(0)} % of the limit`;
 
-/** One of each operation, its largest; then what else is large. */
+/** One of each operation, its largest; those that do most first. */
 function notable(rows: readonly OpRow[]): OpRow[] {
-  const sorted = [...rows].sort((p, q) => q.flops - p.flops), first = sorted.filter((r, i) => sorted.findIndex((s) => s.op === r.op) === i);
-  return [...first, ...sorted.filter((r) => !first.includes(r))];
+  const sorted = [...rows].sort((p, q) => q.flops - p.flops);
+  return sorted.filter((r, i) => sorted.findIndex((s) => s.op === r.op) === i);
 }

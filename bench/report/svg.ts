@@ -75,15 +75,18 @@ export class Labels {
   avoid(x: number, y: number, radius: number): void {
     this.#taken.push({ x0: x - radius, x1: x + radius, y0: y - radius, y1: y + radius });
   }
-  beside(x: number, y: number, words: string): string {
-    const width = words.length * 6.1, { left, right } = { left: this.#area.left, right: this.#area.width - this.#area.right };
+  /** `far`: with a thin line to the mark, when there is no room beside it. */
+  beside(x: number, y: number, words: string, far: boolean): string {
+    const width = words.length * 6.7, { left, right } = { left: this.#area.left, right: this.#area.width - this.#area.right };
     const places: readonly (readonly [number, number, Anchor])[] = [[8, 4, "start"], [-8, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [8, -7, "start"], [-8, -7, "end"], [8, 14, "start"], [-8, 14, "end"]];
-    for (const [dx, dy, anchor] of places) {
+    const farther: typeof places = (far ? [34, 58, 82, 106, 130] : []).flatMap((d) => [[14, d, "start"], [-14, -d, "end"], [-14, d, "end"], [14, -d, "start"], [30, d * 0.6, "start"], [-30, d * 0.6, "end"]] as const);
+    for (const [i, [dx, dy, anchor]] of [...places, ...farther].entries()) {
       const x0 = x + dx - (anchor === "start" ? 0 : anchor === "end" ? width : width / 2), box = { x0, x1: x0 + width, y0: y + dy - 10, y1: y + dy + 3 };
       if (box.x0 < left || box.x1 > right || box.y0 < this.#area.top || box.y1 > this.#area.height - this.#area.bottom) continue;
       if (this.#taken.some((t) => t.x0 < box.x1 && box.x0 < t.x1 && t.y0 < box.y1 && box.y0 < t.y1)) continue;
       this.#taken.push(box);
-      return text(x + dx, y + dy, words, { anchor, kind: "label" });
+      const leader = i < places.length ? "" : line(x, y + 5 * Math.sign(dy), x + dx, y + dy - (dy > 0 ? 9 : -2), "leader");
+      return leader + text(x + dx, y + dy, words, { anchor, kind: "label" });
     }
     return "";
   }
