@@ -20,6 +20,8 @@ export { kernelSpec };
 export interface KernelModule {
   /** Writes a kernel's inputs (dense; padding is added) into memory, zeros into its outputs. Before its `run` and `repeat`. */
   load(kernel: number, inputs: Tensors): void;
+  /** Zeros in its outputs; what it reads stays. For other kernels of the same operation and sizes, after one `load`. */
+  clear(kernel: number): void;
   /** One call; dense outputs. */
   run(kernel: number, workers: number): Promise<Record<string, Float64Array>>;
   /** Milliseconds of `times` calls, with a barrier after each. */
@@ -48,6 +50,7 @@ export async function kernelModule(specs: readonly KernelSpec[], target: Target,
     const i32 = new Int32Array(memory.buffer), f32 = new Float32Array(memory.buffer);
     return {
       load: (kernel, inputs) => write(placed[kernel]!, inputs, f32, i32),
+      clear: (kernel) => clearOutputs(placed[kernel]!, i32),
       async run(kernel, workers) {
         await call(`run${kernel}`, workers);
         return read(placed[kernel]!, f32, i32);
@@ -83,25 +86,30 @@ export function repeat${i}(worker: i32): void { for (let left = load<i32>(${TIME
   return [prelude(target), `const SCRATCH_BYTES: usize = ${scratchBytes};\n`, ...functions.values(), ...kernels].join("\n");
 }
 
-/** Index of each dense element of a tensor, in 32-bit words of memory. */
-function* words({ spec, at }: Placed, slot: TensorSlot): Generator<number> {
-  const shape = shapeOf(slot, spec.d), columns = shape.at(-1)!, from = at[slot.name]! / 4;
-  for (let r = 0, rows = elements(shape) / columns; r < rows; r++) for (let c = 0; c < columns; c++) yield from + r * rowFloats(columns) + c;
+/** Rows of a tensor: where each begins in 32-bit words of memory, and in the dense array. */
+function* rowsOf({ spec, at }: Placed, slot: TensorSlot): Generator<{ readonly word: number; readonly from: number; readonly to: number }> {
+  const shape = shapeOf(slot, spec.d), columns = shape.at(-1)!, start = at[slot.name]! / 4;
+  for (let r = 0, rows = elements(shape) / columns; r < rows; r++) yield { word: start + r * rowFloats(columns), from: r * columns, to: (r + 1) * columns };
 }
 
 function write(placed: Placed, inputs: Tensors, f32: Float32Array, i32: Int32Array): void {
   i32.fill(0, TENSORS / 4, placed.top / 4);
   for (const slot of placed.slots) {
     const values = inputs[slot.name], numbers = slot.dtype === "i32" ? i32 : f32;
-    let k = 0;
-    if (values) for (const word of words(placed, slot)) numbers[word] = values[k++]!;
+    if (values) for (const { word, from, to } of rowsOf(placed, slot)) numbers.set(values.subarray(from, to), word);
   }
+}
+
+/** Zeros in all outputs but those that share an input's place. */
+function clearOutputs({ spec, slots, at }: Placed, i32: Int32Array): void {
+  for (const t of slots) if (t.output && spec.op.mutates?.[t.name] === undefined) i32.fill(0, at[t.name]! / 4, (at[t.name]! + tensorBytes(shapeOf(t, spec.d))) / 4);
 }
 
 function read(placed: Placed, f32: Float32Array, i32: Int32Array): Record<string, Float64Array> {
   return Object.fromEntries(placed.slots.filter((t) => t.output).map((slot) => {
-    const numbers = slot.dtype === "i32" ? i32 : f32;
-    return [slot.name, Float64Array.from(words(placed, slot), (word) => numbers[word]!)];
+    const numbers = slot.dtype === "i32" ? i32 : f32, out = new Float64Array(elements(shapeOf(slot, placed.spec.d)));
+    for (const { word, from, to } of rowsOf(placed, slot)) out.set(numbers.subarray(word, word + to - from), from);
+    return [slot.name, out];
   }));
 }
 

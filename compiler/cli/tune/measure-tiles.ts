@@ -30,8 +30,9 @@ export async function tuneKernel(spec: KernelSpec, workers: number, ms: number):
     if (candidates.length === 1) return [[0]];
     const module = await kernelModule(candidates.map((tiles) => ({ ...spec, tiles })), spec.target, workers);
     try {
+      module.load(0, inputs); // all have the same tensors at the same places
       for (const [i, tiles] of candidates.entries()) {
-        module.load(i, inputs);
+        module.clear(i);
         const said = wrong(await module.run(i, workers));
         if (said) throw new Error(`${spec.opName} ${JSON.stringify(spec.d)} with ${JSON.stringify(tiles)}: ${said}`);
       }

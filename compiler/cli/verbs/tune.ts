@@ -48,19 +48,23 @@ examples:
     if (loadavg()[0]! > nodeHost.cores / 2) io.err(`note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found may be chance\n`);
     say(`${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = better than the compiler's own choice`);
     const rows: Row[] = [];
+    const keep = (): number => { // after every shape: an interrupted run loses nothing
+      const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers)), measured = new Set(rows.map((r) => keyOf(r.spec)));
+      const others = kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
+      writeOutput(path, writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }));
+      return choices.length;
+    };
+    keep(); // a folder that cannot be written to is found before an hour of measuring
     for (const [i, shape] of shapes.entries()) {
       if (io.tty && !options["json"]) io.err(`\r${i + 1}/${shapes.length} ${kernelName(shape.spec)}\x1b[K`);
       const tuned = await tuneKernel(shape.spec, workers, (1000 * seconds) / shapes.length);
       if (io.tty && !options["json"]) io.err("\r\x1b[K");
       rows.push({ ...shape, tuned });
+      keep();
       say(rowText(rows.at(-1)!, i + 1, shapes.length));
     }
-    const choices = rows.filter(({ tuned, spec: s }) => tuned.ms > 0 && JSON.stringify(tuned.tiles) !== JSON.stringify(s.tiles)).map((row) => choiceOf(row, workers));
-    const measured = new Set(rows.map((r) => keyOf(r.spec)));
-    const all = [...kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op }))), ...choices];
-    writeOutput(path, writeTuneText({ version: 1, machine: thisMachine(), choices: all }));
     if (options["json"]) io.out(`${JSON.stringify({ file: path, workers, shapes: rows.map(jsonRow) }, null, 2)}\n`);
-    else io.out(summary(rows, choices.length, path));
+    else io.out(summary(rows, keep(), path));
     return exitCodes.ok;
   },
 };
@@ -122,8 +126,10 @@ function shapesOf(plans: readonly ReturnType<typeof planModule>[]): Shape[] {
   return all.filter((shape) => cost(shape) >= LEAST_SHARE * total).sort((a, b) => cost(b) - cost(a));
 }
 
-function rowText({ spec: s, tuned }: Row, at: number, of: number): string {
-  const better = tuned.ms > 0 && tuned.ms < tuned.ownMs && JSON.stringify(tuned.tiles) !== JSON.stringify(s.tiles);
+const isBetter = ({ spec, tuned }: Row): boolean => tuned.ms < tuned.ownMs && JSON.stringify(tuned.tiles) !== JSON.stringify(spec.tiles);
+
+function rowText(row: Row, at: number, of: number): string {
+  const { spec: s, tuned } = row, better = isBetter(row);
   const gain = better ? `× ${(tuned.ownMs / tuned.ms).toFixed(2)}` : "";
   return `${`${at}/${of}`.padStart(6)} ${better ? "*" : " "} ${s.target.padEnd(7)} ${kernelName(s).padEnd(38)} ${gain.padStart(6)}  ${tilesText(tuned.tiles)}`;
 }
