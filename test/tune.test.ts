@@ -117,6 +117,16 @@ describe("sinter tune, and what the other verbs make of its file", () => {
     expect(wasm("own")).not.toBe(wasm("tuned"));
     expect((await run("explain", "small.sinter", "--tiles", "--module", "infer", "--target", "simd")).out).toContain("MR 3, NR 8, KC 16, PB 2, RB 2");
   });
+  test("check counts the bytes that compile then takes", async () => {
+    const { memory } = (JSON.parse((await run("check", "small.sinter", "--json", "--no-tune")).out) as { models: { memory: { infer: number } }[] }).models[0]!;
+    writeFile({ choices: [choice(), choice({ tiles: { MR: 4, NR: 16, KC: 16, PB: 6, RB: 4 } })] });
+    await compile("wider");
+    const tuned = (JSON.parse((await run("check", "small.sinter", "--json")).out) as { models: { memory: { infer: number } }[] }).models[0]!.memory;
+    const { modules } = JSON.parse(readFileSync(join(folder, "wider", "manifest.json"), "utf8")) as { modules: { infer: { memoryBytes: number } } };
+    expect(tuned.infer).toBeGreaterThanOrEqual(modules.infer.memoryBytes); // check plans for all targets, the largest counts
+    expect(tuned.infer).toBeGreaterThanOrEqual(memory.infer);
+    writeFile({});
+  });
   test("of another machine: left out with a note, unless it is asked for", async () => {
     writeFile({ machine: { ...thisMachine(), cpu: "Z80", v8: "1.0" } });
     expect((await compile("elsewhere")).err).toMatch(/^note: .*another machine or version \(Z80, .* left out/);

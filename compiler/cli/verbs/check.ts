@@ -11,13 +11,14 @@ import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
 import { memoryLine, planBytes } from "../plan.ts";
 import { checkSource } from "../../2-check/check.ts";
+import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const checkVerb: Verb = {
   name: "check",
   summary: "check specs, count their parameters and bytes",
   configure(command) {
-    withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input")))
+    withTuneOptions(withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))))
       .option("--json", "machine-readable")
       .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4");
   },
@@ -28,13 +29,13 @@ export const checkVerb: Verb = {
     for (const path of paths) {
       if (options["json"]) {
         const source = readSpec(path, io), checked = checkSource(source, chosen);
-        reports.push(jsonReport(path, source, checked, limit));
+        reports.push(jsonReport(path, source, checked, { ...limit, tiles: tilesFor(path, options, io) }));
         wrong ||= hasErrors(checked.diagnostics);
         continue;
       }
-      const checked = checkSpec(path, chosen, io);
+      const checked = checkSpec(path, chosen, io), how = { ...limit, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
-      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, limit)}`));
+      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, how)}`));
     }
     if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
     return wrong ? exitCodes.input : exitCodes.ok;
