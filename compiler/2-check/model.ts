@@ -30,6 +30,8 @@ export type Part =
       /** Bias of the projection back to the width, where it differs from `bias`. */
       readonly outBias?: boolean;
       readonly rope?: Rope;
+      /** RMSNorm of every head's queries and keys, before rope. */
+      readonly qkNorm?: { readonly eps: number };
       /** Positions that a query sees, itself included: in the banded layers of a pattern, or without a pattern in all. */
       readonly window?: number }
   | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }

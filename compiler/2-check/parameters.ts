@@ -27,6 +27,7 @@ const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b,
  *
  *   attention.qkv   columns: q of all heads, k of all kv_heads, v of all kv_heads, head_dim each. Query head h uses kv head ⌊h · kv_heads / heads⌋;
  *                   rope turns columns 2i and 2i + 1 of a head together ("interleaved", as in Meta's files; Hugging Face's pair i with i + head_dim/2)
+ *   attention.q_norm, k_norm   one factor per column of a head, in the order of qkv's columns
  *   swiglu, geglu   down( f(x · gate) ∘ (x · up) ): w1, w3, w2 of Meta's files are gate, up, down
  *   experts         [count, in, out], one matrix per expert; router [width, count]
  */
@@ -43,6 +44,7 @@ function tensorsOf(part: Part): ParameterTensor[] {
       const inner = part.heads * part.headDim, qkv = inner + 2 * part.kvHeads * part.headDim;
       return [
         tensor("qkv.weight", part.width, qkv), ...when(part.bias, tensor("qkv.bias", qkv)),
+        ...when(part.qkNorm !== undefined, tensor("q_norm.weight", part.headDim), tensor("k_norm.weight", part.headDim)),
         tensor("out.weight", inner, part.width), ...when(part.outBias ?? part.bias, tensor("out.bias", part.width)),
       ];
     }

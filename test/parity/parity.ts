@@ -12,7 +12,7 @@ import { compileSpec } from "./compiled.ts";
 import { readFixture, type FixtureTensor } from "./safetensors.ts";
 import { checkpointName, openSession, type Session } from "./session.ts";
 
-export const specNames = ["gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "mixture", "mixture-mlp"] as const;
+export const specNames = ["gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "qk-norm", "mixture", "mixture-mlp"] as const;
 export type SpecName = (typeof specNames)[number];
 
 /** As in fixtures.py. */
