@@ -49,7 +49,8 @@ function measure(path: string, tokenizer: Tokenizer, peer: HuggingFace | undefin
   if (peer) {
     const part = text.slice(0, PEER_CHARACTERS), theirs = timed(() => peer.encode(part, { add_special_tokens: false }).ids);
     const ours = tokenizer.encode(part);
-    if (ours.length !== theirs.value.length || ours.some((id, i) => id !== theirs.value[i])) throw new Error(`${path}: the peer has other ids`);
+    if (ours.length !== theirs.value.length || ours.some((id, i) => id !== theirs.value[i]))
+      throw new Error(`${path}: the peer has other ids`);
     const againSeconds = timed(() => peer.encode(part, { add_special_tokens: false })).seconds;
     beside = `${rate(part, theirs.seconds)} ${rate(part, againSeconds)}`;
   }
@@ -57,7 +58,8 @@ function measure(path: string, tokenizer: Tokenizer, peer: HuggingFace | undefin
 }
 
 const [path, ...texts] = process.argv.slice(2);
-if (path === undefined || texts.length === 0) throw new Error("usage: node bench/tokenizers.ts TOKENIZER TEXT…");
+if (path === undefined || texts.length === 0)
+  throw new Error("usage: node bench/tokenizers.ts TOKENIZER TEXT…");
 const wall = performance.now(), tokenizer = await openTokenizer(nodeFiles(), path, otherJson);
 console.log(`${path}: ${tokenizer.name}, ${tokenizer.size} tokens, read in ${(performance.now() - wall).toFixed(0)} ms`);
 const peer = peerOf(tokenizer);

@@ -5,6 +5,9 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { SinterError } from "../errors.ts";
 
+/** A time is waited for in so many parts: while the whole process stands still (a suspended laptop, SIGSTOP), one part passes at most. */
+const PARTS = 10;
+
 export interface BoundedPlan {
   /** File of the thread: it serves `workerData` as a BoundedData, with `serveBounded`. */
   readonly url: URL;
@@ -57,7 +60,9 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
       if (failed) throw failed;
       const before = Atomics.load(answered, 0);
       port1.postMessage(question);
-      if (Atomics.wait(answered, 0, before, ms) === "timed-out") throw fail(`no answer within ${ms / 1000} s`);
+      let waited = 0;
+      while (Atomics.wait(answered, 0, before, ms / PARTS) === "timed-out")
+        if (++waited === PARTS) throw fail(`no answer within ${ms / 1000} s`);
       const message = receiveMessageOnPort(port1)?.message as BoundedAnswer<A> | undefined;
       if (message === undefined) throw fail("its thread ended");
       return open(message);
@@ -65,9 +70,12 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
     askLater(question, ms) {
       if (failed) return Promise.reject(failed);
       return new Promise<BoundedAnswer<A>>((resolve, reject) => {
-        const timer = setTimeout(() => fail(`no answer within ${ms / 1000} s`), ms);
+        let waited = 0;
+        const timer = setInterval(() => {
+          if (++waited === PARTS) fail(`no answer within ${ms / 1000} s`);
+        }, ms / PARTS);
         const done = (): void => {
-          clearTimeout(timer);
+          clearInterval(timer);
           port1.off("message", heard);
           port1.unref();
           waiting = undefined;

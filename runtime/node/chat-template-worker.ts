@@ -51,7 +51,8 @@ class BoundedInterpreter extends Interpreter {
     const { characters, entries, steps } = this.#limits;
     if (++this.#steps > steps) throw new Error(`it takes more than ${steps} steps`);
     const made = super.evaluate(statement, env), { value } = made;
-    if (typeof value === "string" && value.length > characters) throw new Error(`it makes a text of more than ${characters} characters`);
+    if (typeof value === "string" && value.length > characters)
+      throw new Error(`it makes a text of more than ${characters} characters`);
     const size = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
     if (size > entries) throw new Error(`it makes a list of more than ${entries} entries`);
     return made;

@@ -30,14 +30,18 @@ export interface ChatTemplate {
 
 /** The thread starts with the first use, and anew after it was ended. */
 export function chatTemplate(template: string, { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {}): ChatTemplate {
-  if (template.length > MAX_TEMPLATE) throw new SinterError("corrupt", `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`);
+  if (template.length > MAX_TEMPLATE)
+    throw new SinterError("corrupt",
+      `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`);
   let worker: BoundedWorker<TemplateQuestion, TemplateAnswer> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const ask = async (question: TemplateQuestion): Promise<string> => {
     worker ??= boundedWorker({ url: new URL("./chat-template-worker.ts", import.meta.url), from, megabytes: MEGABYTES });
     try {
       const answer = await worker.askLater(question, milliseconds);
-      if ("refused" in answer) throw new SinterError("input", `the chat template does not take these messages: ${answer.refused.slice(0, 500)}`);
+      if ("refused" in answer)
+        throw new SinterError("input",
+          `the chat template does not take these messages: ${answer.refused.slice(0, 500)}`);
       return answer.text;
     } catch (error) {
       if (!(error instanceof SinterError && error.kind === "input")) {

@@ -23,7 +23,8 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
   const roles = specialRoles(added, firstSpecial(root, names), config && parseJson(config, configPath(from), MAX_JSON_BYTES));
   const worker = boundedWorker<JsonQuestion, JsonAnswer>({ url: new URL("./tokenizer-json-worker.ts", import.meta.url), from, megabytes: MEGABYTES });
   const { size, addsSpace } = worker.ask({ ask: "open", json, config }, OPEN_MS) as { size: number; addsSpace: boolean };
-  if (size > MAX_TOKENS) throw new SinterError("corrupt", `${from} has ${size} tokens; at most ${MAX_TOKENS} are read`);
+  if (size > MAX_TOKENS)
+    throw new SinterError("corrupt", `${from} has ${size} tokens; at most ${MAX_TOKENS} are read`);
   const segments = segmentsAt(added), special = specialsOf(added);
   const nameIds = new Map(added.map((token) => [token.id, new TextEncoder().encode(token.name)]));
   const known = new Map<number, Uint8Array>(nameIds);
@@ -39,7 +40,8 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
       return out;
     },
     bytes(id) {
-      if (!Number.isInteger(id) || id < 0 || id >= size) throw new RangeError(`there is no token ${id}; ids are 0 … ${size - 1}`);
+      if (!Number.isInteger(id) || id < 0 || id >= size)
+        throw new RangeError(`there is no token ${id}; ids are 0 … ${size - 1}`);
       let bytes = known.get(id);
       if (!bytes) known.set(id, bytes = worker.ask({ ask: "bytes", id }, ENCODE_MS) as Uint8Array);
       return bytes;

@@ -38,7 +38,9 @@ export function plainChat(tokenizer: Tokenizer): ChatFormat {
 export function llama3Chat(tokenizer: Tokenizer): ChatFormat {
   const id = (name: string): number => {
     const found = tokenizer.special.get(`<|${name}|>`);
-    if (found === undefined) throw new SinterError("input", `the ${tokenizer.name} tokenizer has no <|${name}|>, which Llama 3's chat format needs`, "Use Llama 3's tokenizer.");
+    if (found === undefined)
+      throw new SinterError("input",
+        `the ${tokenizer.name} tokenizer has no <|${name}|>, which Llama 3's chat format needs`, "Use Llama 3's tokenizer.");
     return found;
   };
   const begin = id("begin_of_text"), header = id("start_header_id"), headerEnd = id("end_header_id"), endOfTurn = id("eot_id");

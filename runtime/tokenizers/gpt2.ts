@@ -28,7 +28,8 @@ export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array): To
 }
 
 const bad = (file: string, why: string): SinterError =>
-  new SinterError("corrupt", `${file}: ${why}`, "Use the encoder.json and vocab.bpe that were published with GPT-2.");
+  new SinterError("corrupt", `${file}: ${why}`,
+    "Use the encoder.json and vocab.bpe that were published with GPT-2.");
 
 function idOf(ids: ReadonlyMap<string, number>, name: string): number {
   const id = ids.get(name);
@@ -44,11 +45,14 @@ function parseEncoder(bytes: Uint8Array): ReadonlyMap<string, number> {
   } catch (cause) {
     throw bad("encoder.json", (cause as Error).message);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad("encoder.json", "not an object of names and ids");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw bad("encoder.json", "not an object of names and ids");
   const ids = new Map<string, number>(Object.entries(value));
   const seen = new Uint8Array(ids.size);
   for (const [name, id] of ids) {
-    if (!Number.isInteger(id) || id < 0 || id >= ids.size) throw bad("encoder.json", `${JSON.stringify(name)} has id ${JSON.stringify(id)}; ids are 0 … ${ids.size - 1}`);
+    if (!Number.isInteger(id) || id < 0 || id >= ids.size)
+      throw bad("encoder.json",
+        `${JSON.stringify(name)} has id ${JSON.stringify(id)}; ids are 0 … ${ids.size - 1}`);
     if (seen[id]!++) throw bad("encoder.json", `id ${id} is given twice`);
   }
   return ids;
@@ -59,7 +63,8 @@ function parseMerges(bytes: Uint8Array, ids: ReadonlyMap<string, number>): PairT
   const pairs = new PairTable(lines.length);
   for (const [i, line] of lines.entries()) {
     const [left, right, more] = line.split(" ");
-    if (!left || !right || more !== undefined) throw bad("vocab.bpe", `merge ${i + 1} is not two names: ${JSON.stringify(line.slice(0, 40))}`);
+    if (!left || !right || more !== undefined)
+      throw bad("vocab.bpe", `merge ${i + 1} is not two names: ${JSON.stringify(line.slice(0, 40))}`);
     pairs.add(idOf(ids, left), idOf(ids, right), i, idOf(ids, left + right));
   }
   return pairs;

@@ -13,7 +13,8 @@ export const badPlace = ({ path }: JsonPlace, why: string): SinterError => new S
 /** `mostBytes`: longer files are refused before they are read as text. */
 export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): JsonPlace {
   const whole = { value: undefined, path: from };
-  if (bytes.length > mostBytes) throw badPlace(whole, `has ${bytes.length} bytes; at most ${mostBytes} are read`);
+  if (bytes.length > mostBytes)
+    throw badPlace(whole, `has ${bytes.length} bytes; at most ${mostBytes} are read`);
   try {
     return { value: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown, path: from };
   } catch (cause) {
@@ -34,7 +35,8 @@ export function field(place: JsonPlace, name: string): JsonPlace {
 export function list(place: JsonPlace, most: number): readonly JsonPlace[] {
   if (place.value === undefined) return [];
   if (!Array.isArray(place.value)) throw badPlace(place, `is ${shown(place.value)}, not a list`);
-  if (place.value.length > most) throw badPlace(place, `has ${place.value.length} entries; at most ${most} are read`);
+  if (place.value.length > most)
+    throw badPlace(place, `has ${place.value.length} entries; at most ${most} are read`);
   return (place.value as readonly unknown[]).map((value, i) => ({ value, path: `${place.path}[${i}]` }));
 }
 
@@ -53,7 +55,8 @@ export function flag(place: JsonPlace, otherwise: boolean): boolean {
 
 export function whole(place: JsonPlace, most: number): number {
   const { value } = place;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most) throw badPlace(place, `is ${shown(value)}, not a whole number from 0 to ${most}`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most)
+    throw badPlace(place, `is ${shown(value)}, not a whole number from 0 to ${most}`);
   return value;
 }
 

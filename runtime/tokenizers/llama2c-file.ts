@@ -15,10 +15,12 @@ export function llama2cFile(bytes: Uint8Array, name: Tokenizer["name"], from: st
   const bad = (why: string, at: number): SinterError => new SinterError("corrupt", `${from}: byte ${at}: ${why}`, "It should be a tokenizer.bin as llama2.c writes it.");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  if (bytes.length > MAX_TABLE_BYTES) throw bad(`the file goes on; at most ${MAX_TABLE_BYTES} bytes are read`, MAX_TABLE_BYTES);
+  if (bytes.length > MAX_TABLE_BYTES)
+    throw bad(`the file goes on; at most ${MAX_TABLE_BYTES} bytes are read`, MAX_TABLE_BYTES);
   if (bytes.length < 4) throw bad("the file ends", bytes.length);
   const longest = view.getUint32(0, true);
-  if (longest === 0 || longest > MAX_TOKEN_BYTES) throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_TOKEN_BYTES} are possible`, 0);
+  if (longest === 0 || longest > MAX_TOKEN_BYTES)
+    throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_TOKEN_BYTES} are possible`, 0);
   const pieces: Piece[] = [];
   const seen = new Set<string>();
   for (let at = 4; at < bytes.length; ) {
@@ -27,7 +29,8 @@ export function llama2cFile(bytes: Uint8Array, name: Tokenizer["name"], from: st
     if (bytes.length - at < 8) throw bad(`the file ends within piece ${id}`, at);
     const score = view.getFloat32(at, true), length = view.getUint32(at + 4, true);
     if (!Number.isFinite(score)) throw bad(`piece ${id} has a score that is no number`, at);
-    if (length > longest || length > bytes.length - at - 8) throw bad(`piece ${id} of ${length} bytes; ${Math.min(longest, bytes.length - at - 8)} are possible`, at + 4);
+    if (length > longest || length > bytes.length - at - 8)
+      throw bad(`piece ${id} of ${length} bytes; ${Math.min(longest, bytes.length - at - 8)} are possible`, at + 4);
     let text: string;
     try {
       text = utf8.decode(bytes.subarray(at + 8, at + 8 + length));
@@ -35,13 +38,16 @@ export function llama2cFile(bytes: Uint8Array, name: Tokenizer["name"], from: st
       throw bad(`piece ${id} is not UTF-8 text`, at + 8);
     }
     const piece = pieceOf(id, text, score);
-    if (piece === undefined) throw bad(`piece ${id} is ${JSON.stringify(text)}; ids 0 … ${FIXED - 1} are <unk>, <s>, </s> and the bytes`, at);
-    if (piece.kind === "normal" && seen.has(text)) throw bad(`piece ${id}, ${JSON.stringify(text)}, stands there a second time`, at);
+    if (piece === undefined)
+      throw bad(`piece ${id} is ${JSON.stringify(text)}; ids 0 … ${FIXED - 1} are <unk>, <s>, </s> and the bytes`, at);
+    if (piece.kind === "normal" && seen.has(text))
+      throw bad(`piece ${id}, ${JSON.stringify(text)}, stands there a second time`, at);
     if (piece.kind === "normal") seen.add(text);
     pieces.push(piece);
     at += 8 + length;
   }
-  if (pieces.length <= FIXED) throw bad(`${pieces.length} pieces; more than ${FIXED} have to be there`, bytes.length);
+  if (pieces.length <= FIXED)
+    throw bad(`${pieces.length} pieces; more than ${FIXED} have to be there`, bytes.length);
   return sentencePieceTokenizer({ name, pieces, addsSpace: true, beginOfText: 1, endOfText: 2, files: new Map([[LLAMA2C_FILE, bytes]]) });
 }
 
@@ -49,7 +55,8 @@ const named = ["<unk>", "<s>", "</s>"];
 
 /** undefined: not what has to stand there. */
 function pieceOf(id: number, text: string, score: number): Piece | undefined {
-  if (id < FIRST_BYTE) return text.trim() === named[id] ? { text: named[id]!, score, kind: id === 0 ? "unknown" : "control" } : undefined;
+  if (id < FIRST_BYTE)
+    return text.trim() === named[id] ? { text: named[id]!, score, kind: id === 0 ? "unknown" : "control" } : undefined;
   const byte = `<0x${(id - FIRST_BYTE).toString(16).toUpperCase().padStart(2, "0")}>`;
   if (id < FIXED) return text === byte ? { text, score, kind: "byte" } : undefined;
   return text === "" ? undefined : { text: text.replaceAll(" ", MARK), score, kind: "normal" };

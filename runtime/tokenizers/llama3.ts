@@ -26,7 +26,9 @@ const idOf = (name: (typeof named)[number]): number => RANKS + named.indexOf(nam
 /** Throws SinterError that names the line which is wrong. */
 export function llama3Tokenizer(ranksFile: Uint8Array, from: string = LLAMA3_FILE): Tokenizer {
   const ranks = parseRanks(ranksFile, from);
-  if (ranks.length !== RANKS) throw new SinterError("corrupt", `${from} has ${ranks.length} tokens; Llama 3's has ${RANKS}`, "Use the tokenizer.model that was published with Llama 3.");
+  if (ranks.length !== RANKS)
+    throw new SinterError("corrupt", `${from} has ${ranks.length} tokens; Llama 3's has ${RANKS}`,
+      "Use the tokenizer.model that was published with Llama 3.");
   const utf8 = new TextEncoder();
   return byteLevelTokenizer({
     name: "llama3", tokens: [...ranks, ...llama3Specials.map((token) => utf8.encode(token.name))],

@@ -17,7 +17,8 @@ export function* wireFields(bytes: Uint8Array, from: string, start = 0): Generat
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   const bad = (why: string, where = at): SinterError =>
-    new SinterError("corrupt", `${from}: byte ${start + where}: ${why}`, "It should be a sentencepiece model (tokenizer.model), as it was published.");
+    new SinterError("corrupt", `${from}: byte ${start + where}: ${why}`,
+      "It should be a sentencepiece model (tokenizer.model), as it was published.");
   const varint = (): number => {
     let value = 0;
     for (let i = 0, factor = 1; i < 10; i++, factor *= 128) {
@@ -29,7 +30,8 @@ export function* wireFields(bytes: Uint8Array, from: string, start = 0): Generat
     throw bad("a number of more than ten bytes");
   };
   const need = (length: number): void => {
-    if (!(length <= bytes.length - at)) throw bad(`a field of ${length} bytes, but ${bytes.length - at} are left`);
+    if (!(length <= bytes.length - at))
+      throw bad(`a field of ${length} bytes, but ${bytes.length - at} are left`);
   };
   while (at < bytes.length) {
     const offset = start + at, tag = varint(), field = Math.floor(tag / 8), kind = tag % 8;

@@ -24,26 +24,32 @@ const fields = {
 } as const;
 
 export function sentencePieceFile(bytes: Uint8Array, name: Tokenizer["name"], from: string = SENTENCEPIECE_FILE): Tokenizer {
-  if (bytes.length > MAX_TABLE_BYTES) throw new SinterError("corrupt", `${from} has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are read`, HINT);
+  if (bytes.length > MAX_TABLE_BYTES)
+    throw new SinterError("corrupt", `${from} has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are read`, HINT);
   const pieces: Piece[] = [];
   const seen = new Set<string>();
   let trainer = new Map<number, WireValue>(), normalizer = new Map<number, WireValue>();
   for (const { field, value, offset } of wireFields(bytes, from)) {
     if (typeof value === "number") continue;
     if (field === fields.model.pieces) {
-      if (pieces.length === MAX_TOKENS) throw new SinterError("corrupt", `${from}: more than ${MAX_TOKENS} pieces`, HINT);
+      if (pieces.length === MAX_TOKENS)
+        throw new SinterError("corrupt", `${from}: more than ${MAX_TOKENS} pieces`, HINT);
       const piece = readPiece(value, from, offset, pieces.length);
-      if (seen.has(piece.text)) throw new SinterError("corrupt", `${from}: byte ${offset}: piece ${pieces.length}, ${JSON.stringify(piece.text)}, stands there a second time`, HINT);
+      if (seen.has(piece.text))
+        throw new SinterError("corrupt",
+          `${from}: byte ${offset}: piece ${pieces.length}, ${JSON.stringify(piece.text)}, stands there a second time`, HINT);
       seen.add(piece.text);
       pieces.push(piece);
     } else if (field === fields.model.trainer) trainer = message(value, from, offset);
     else if (field === fields.model.normalizer) normalizer = message(value, from, offset);
   }
   if (pieces.length === 0) throw new SinterError("corrupt", `${from} holds no pieces`, HINT);
-  if (trainer.get(fields.trainer.modelType) !== MODEL_BPE) throw unsupported(from, "it is not a BPE model (unigram is sentencepiece's default)");
+  if (trainer.get(fields.trainer.modelType) !== MODEL_BPE)
+    throw unsupported(from, "it is not a BPE model (unigram is sentencepiece's default)");
   const { table, addsSpace, removesSpaces, escapesSpaces } = fields.normalizer;
   const charsmap = normalizer.get(table);
-  if (charsmap instanceof Uint8Array && charsmap.length > 0) throw unsupported(from, "its normalizer has a table of its own");
+  if (charsmap instanceof Uint8Array && charsmap.length > 0)
+    throw unsupported(from, "its normalizer has a table of its own");
   if ((normalizer.get(removesSpaces) ?? 1) !== 0) throw unsupported(from, "its normalizer removes spaces");
   if ((normalizer.get(escapesSpaces) ?? 1) === 0) throw unsupported(from, "it does not write spaces as ▁");
   const control = (field: number, otherwise: number): number | undefined => {
@@ -57,7 +63,8 @@ export function sentencePieceFile(bytes: Uint8Array, name: Tokenizer["name"], fr
 }
 
 const unsupported = (from: string, why: string): SinterError =>
-  new SinterError("input", `${from}: ${why}; only models like Llama 2's are read`, "Convert it to a tokenizer.json, and use tokenizer json.");
+  new SinterError("input", `${from}: ${why}; only models like Llama 2's are read`,
+    "Convert it to a tokenizer.json, and use tokenizer json.");
 
 const message = (bytes: Uint8Array, from: string, start: number): Map<number, WireValue> =>
   new Map([...wireFields(bytes, from, start)].map(({ field, value }) => [field, value]));
@@ -69,9 +76,11 @@ function readPiece(bytes: Uint8Array, from: string, start: number, id: number): 
   const read = message(bytes, from, start);
   const text = read.get(fields.piece.text), score = read.get(fields.piece.score) ?? 0, kind = read.get(fields.piece.kind) ?? 1;
   if (!(text instanceof Uint8Array) || text.length === 0) throw bad("has no text");
-  if (text.length > MAX_TOKEN_BYTES) throw bad(`has ${text.length} bytes; at most ${MAX_TOKEN_BYTES} are read`);
+  if (text.length > MAX_TOKEN_BYTES)
+    throw bad(`has ${text.length} bytes; at most ${MAX_TOKEN_BYTES} are read`);
   if (typeof score !== "number" || !Number.isFinite(score)) throw bad("has a score that is no number");
-  if (typeof kind !== "number" || !Object.hasOwn(kinds, kind)) throw bad(`is of unknown kind ${String(kind)}`);
+  if (typeof kind !== "number" || !Object.hasOwn(kinds, kind))
+    throw bad(`is of unknown kind ${String(kind)}`);
   try {
     return { text: utf8.decode(text), score, kind: kinds[kind]! };
   } catch {

@@ -126,7 +126,8 @@ function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, 
       const bytes = utf8Into(character, 0, character.length, one);
       for (let b = 0; b < bytes; b++) out.push(byteIds[one[b]!]!);
     } else if (unknown === undefined) {
-      throw new SinterError("input", `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`, "Take the character out of the text.");
+      throw new SinterError("input",
+        `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`, "Take the character out of the text.");
     } else if (!before || !fuseUnknown) out.push(unknown);
     before = !byteIds;
   }

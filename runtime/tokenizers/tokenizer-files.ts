@@ -60,7 +60,9 @@ async function readSet(files: Files, set: FileSet, paths: readonly string[], nam
 async function readBounded(files: Files, path: string, most: number): Promise<Uint8Array> {
   const file = await files.open(path);
   try {
-    if (file.bytes > most) throw new SinterError("corrupt", `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
+    if (file.bytes > most)
+      throw new SinterError("corrupt",
+        `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
     return await file.read(0, file.bytes);
   } finally {
     await file.close();
@@ -83,7 +85,8 @@ export async function tokenizerIn(files: Files, folder: string, name: TokenizerN
 export async function readTokenizer(files: Files, folder: string, name: TokenizerName, other?: OtherJson): Promise<Tokenizer> {
   const found = await tokenizerIn(files, folder, name, other);
   if (found) return found;
-  throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${folder}`, "Name the folder that holds them: --tokenizer DIR");
+  throw new SinterError("input",
+    `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${folder}`, "Name the folder that holds them: --tokenizer DIR");
 }
 
 /** A tokenizer of kind `name` from `path`: a folder with its files, or the file. */
@@ -93,7 +96,9 @@ export async function tokenizerAt(files: Files, path: string, name: TokenizerNam
   const [folder, file] = split(path);
   const sets = tokenizerFiles[name];
   const set = sets.find(({ needs }) => needs.includes(file)) ?? sets.find(({ needs }) => needs.length === 1 && extension(needs[0]!) === extension(file));
-  if (!set || !(await files.exists(path))) throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${path}`, "Name the folder that holds them, or the file.");
+  if (!set || !(await files.exists(path)))
+    throw new SinterError("input",
+      `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${path}`, "Name the folder that holds them, or the file.");
   if (set.needs.length > 1) return readTokenizer(files, folder, name, other);
   const also = set.also !== undefined && set.needs[0] === file && await files.exists(`${folder}/${set.also}`) ? [`${folder}/${set.also}`] : [];
   return readSet(files, set, [path, ...also], name, other);
@@ -121,8 +126,10 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
       return /^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(new TextDecoder().decode(bytes.subarray(0, 2048))) ? "llama3" : "sentencepiece";
     }
     default:
-      if (!(await files.exists(path))) throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
-      throw new SinterError("input", `${path} is no file of a tokenizer`, `Known are ${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`);
+      if (!(await files.exists(path)))
+        throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
+      throw new SinterError("input", `${path} is no file of a tokenizer`,
+        `Known are ${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`);
   }
 }
 

@@ -24,7 +24,8 @@ function steps(place: JsonPlace, name: string): readonly JsonPlace[] {
 
 export function segmentRules(root: JsonPlace): TextRules | Unsupported {
   for (const token of list(field(root, "added_tokens"), Infinity))
-    if (flag(field(token, "single_word"), false)) return { unsupported: `an added token that is a single_word` };
+    if (flag(field(token, "single_word"), false))
+      return { unsupported: `an added token that is a single_word` };
   const normalizers = steps(field(root, "normalizer"), "normalizers"), pieces = steps(field(root, "pre_tokenizer"), "pretokenizers");
   const last = pieces.at(-1);
   return last !== undefined && typeOf(last) === "ByteLevel" ? byteRules(normalizers, pieces) : characterRules(normalizers, pieces);
@@ -40,7 +41,8 @@ function byteRules(normalizers: readonly JsonPlace[], pieces: readonly JsonPlace
     if (typeof cut === "object") return cut;
     cuts.push(cut);
   }
-  if (addsSpace && splits.length > 0) return { unsupported: "a pre_tokenizer that adds a space to each piece" };
+  if (addsSpace && splits.length > 0)
+    return { unsupported: "a pre_tokenizer that adds a space to each piece" };
   return { kind: "bytes", addsSpace, composes: normalizers.length > 0, pieces: ownRule ? [...cuts, "gpt2"] : cuts };
 }
 
@@ -63,10 +65,14 @@ function characterRules(normalizers: readonly JsonPlace[], pieces: readonly Json
   }
   const [metaspace, more] = pieces;
   const known = { kind: "characters", spaceAtStartOnly: false, spaceUnlessThere: false, wordsApart: false, addsSpace: prepends } as const;
-  if (metaspace === undefined) return marks ? known : { unsupported: "BPE over characters without ▁ for spaces" };
-  if (more !== undefined || typeOf(metaspace) !== "Metaspace" || prepends) return { unsupported: `pre_tokenizer of ${pieces.map((step) => typeOf(step)).join(", ")}` };
-  if (text(field(metaspace, "replacement")) !== MARK) return { unsupported: "a pre_tokenizer with another character for spaces" };
+  if (metaspace === undefined)
+    return marks ? known : { unsupported: "BPE over characters without ▁ for spaces" };
+  if (more !== undefined || typeOf(metaspace) !== "Metaspace" || prepends)
+    return { unsupported: `pre_tokenizer of ${pieces.map((step) => typeOf(step)).join(", ")}` };
+  if (text(field(metaspace, "replacement")) !== MARK)
+    return { unsupported: "a pre_tokenizer with another character for spaces" };
   const scheme = optionalText(field(metaspace, "prepend_scheme")) ?? (flag(field(metaspace, "add_prefix_space"), true) ? "always" : "never");
-  if (!["always", "first", "never"].includes(scheme)) return { unsupported: `prepend_scheme ${shown(scheme)}` };
+  if (!["always", "first", "never"].includes(scheme))
+    return { unsupported: `prepend_scheme ${shown(scheme)}` };
   return { ...known, addsSpace: scheme !== "never", spaceAtStartOnly: scheme === "first", spaceUnlessThere: true, wordsApart: flag(field(metaspace, "split"), true) };
 }

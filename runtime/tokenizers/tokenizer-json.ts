@@ -70,7 +70,8 @@ const isCharacter = (name: string): boolean => name.length === 1 || (name.length
 function unsupportedModel(model: JsonPlace): string | undefined {
   if (!isObject(model.value)) throw badPlace(model, `is ${shown(model.value)}, not an object`);
   const type = optionalText(field(model, "type"));
-  if (type === undefined ? field(model, "merges").value === undefined : type !== "BPE") return `model.type ${shown(type)}`;
+  if (type === undefined ? field(model, "merges").value === undefined : type !== "BPE")
+    return `model.type ${shown(type)}`;
   for (const name of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
     const { value } = field(model, name);
     if (value !== undefined && value !== "" && value !== 0) return `model.${name}`;
@@ -81,20 +82,25 @@ function unsupportedModel(model: JsonPlace): string | undefined {
 /** Names by id 0 … n − 1, each id once: of the model's vocabulary, and of the tokens that were added behind it. */
 function namesOf(model: JsonPlace, root: JsonPlace): readonly string[] {
   const vocab = field(model, "vocab"), names: string[] = [];
-  if (!isObject(vocab.value)) throw badPlace(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
+  if (!isObject(vocab.value))
+    throw badPlace(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
   const entries = Object.entries(vocab.value);
-  if (entries.length > MAX_TOKENS) throw badPlace(vocab, `has ${entries.length} entries; at most ${MAX_TOKENS} are read`);
+  if (entries.length > MAX_TOKENS)
+    throw badPlace(vocab, `has ${entries.length} entries; at most ${MAX_TOKENS} are read`);
   const put = (name: string, place: JsonPlace): void => {
     const id = whole(place, MAX_TOKENS - 1);
-    if (name.length > MAX_NAME || name === "") throw badPlace(place, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
-    if (names[id] !== undefined && names[id] !== name) throw badPlace(place, `gives id ${id} to ${shown(name)}, but ${shown(names[id])} has it`);
+    if (name.length > MAX_NAME || name === "")
+      throw badPlace(place, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
+    if (names[id] !== undefined && names[id] !== name)
+      throw badPlace(place, `gives id ${id} to ${shown(name)}, but ${shown(names[id])} has it`);
     names[id] = name;
   };
   for (const [name, id] of entries) put(name, { value: id, path: `${vocab.path}[${shown(name)}]` });
   for (const token of list(field(root, "added_tokens"), MAX_TOKENS)) put(text(field(token, "content")), field(token, "id"));
   for (let id = 0; id < names.length; id++) if (names[id] === undefined) throw badPlace(vocab, `has no token with id ${id}; ids are 0 … ${names.length - 1}`);
   if (names.length === 0) throw badPlace(vocab, "is empty");
-  if (new Set(names).size !== names.length) throw badPlace(vocab, "gives two ids to one name"); // one of them among the added tokens
+  if (new Set(names).size !== names.length)
+    throw badPlace(vocab, "gives two ids to one name"); // one of them among the added tokens
   return names;
 }
 
@@ -114,7 +120,8 @@ function mergesOf(place: JsonPlace, ids: ReadonlyMap<string, number>, specialIds
   const merges = list(place, MAX_MERGES), pairs = new PairTable(merges.length), texts: string[] = [];
   for (const [rank, merge] of merges.entries()) {
     const [left, right, more]: readonly unknown[] = typeof merge.value === "string" ? merge.value.split(" ") : Array.isArray(merge.value) ? merge.value : [];
-    if (typeof left !== "string" || typeof right !== "string" || more !== undefined) throw badPlace(merge, `is ${shown(merge.value)}, not a pair of names`);
+    if (typeof left !== "string" || typeof right !== "string" || more !== undefined)
+      throw badPlace(merge, `is ${shown(merge.value)}, not a pair of names`);
     const id = (name: string): number => {
       const found = ids.get(name);
       if (found === undefined) throw badPlace(merge, `needs ${shown(name)}, which is not in the vocabulary`);
@@ -143,4 +150,5 @@ export function firstSpecial(root: JsonPlace, ids: ReadonlyMap<string, number>):
 
 /** For callers without another reader. */
 export const unsupportedJson = (from: string, what: string): SinterError =>
-  new SinterError("input", `${from}: ${what} is not read here`, "In Node it is, through @huggingface/tokenizers: sinter/runtime/node has openTokenizer.");
+  new SinterError("input", `${from}: ${what} is not read here`,
+    "In Node it is, through @huggingface/tokenizers: sinter/runtime/node has openTokenizer.");

@@ -32,8 +32,11 @@ export interface TrainedBpe {
 /** `counts`: pieces and how often they come. May end with fewer tokens, when nothing is left to merge. */
 export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, atLeast, onProgress }: BpeTraining): TrainedBpe {
   const first = special.length + 256;
-  if (!(vocab >= first)) throw new SinterError("input", `a vocabulary of ${vocab} is too small: ${special.length} special tokens and 256 bytes are ${first}`);
-  if (new Set(special).size !== special.length || special.includes("")) throw new SinterError("input", "special tokens must be different texts, not empty");
+  if (!(vocab >= first))
+    throw new SinterError("input",
+      `a vocabulary of ${vocab} is too small: ${special.length} special tokens and 256 bytes are ${first}`);
+  if (new Set(special).size !== special.length || special.includes(""))
+    throw new SinterError("input", "special tokens must be different texts, not empty");
   const tokens: Uint8Array[] = special.map(() => new Uint8Array(0));
   const byteIds = new Int32Array(256);
   for (const byte of bytesInOrder) {

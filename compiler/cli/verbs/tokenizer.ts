@@ -28,11 +28,14 @@ export const tokenizerVerb: Verb = {
     command
       .argument("<action>", "train, encode or decode")
       .argument("[input...]", "train: text files; encode: a text; decode: ids. Without it, or with -: standard input")
-      .option("-t, --tokenizer <path>", "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`")
+      .option("-t, --tokenizer <path>",
+        "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`")
       .option("-o, --out <file>", "train: file to write", "tokenizer.json")
       .option("--vocab <n>", "train: tokens in all, special ones and 256 bytes included", "4096")
-      .option("--special <text>", "train: a special token (may be repeated; default: <|endoftext|>)", (value: string, before: readonly string[] = []) => [...before, value])
-      .option("--pattern <name>", `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`, "gpt2")
+      .option("--special <text>", "train: a special token (may be repeated; default: <|endoftext|>)",
+        (value: string, before: readonly string[] = []) => [...before, value])
+      .option("--pattern <name>",
+        `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`, "gpt2")
       .option("--min-count <n>", "train: pairs that come less often are not joined", "2")
       .option("--allow-special", "encode: names of special tokens in the text become these tokens")
       .option("--bos", "encode: put the token first that begins a text")
@@ -47,7 +50,9 @@ examples:
 then, in a spec: vocab 1024  tokenizer json`);
   },
   async run([action, ...input], options, io) {
-    if (!Object.hasOwn(actions, action!)) throw new SinterError("usage", `there is no \`sinter tokenizer ${action}\``, `use ${Object.keys(actions).join(", ")}`);
+    if (!Object.hasOwn(actions, action!))
+      throw new SinterError("usage", `there is no \`sinter tokenizer ${action}\``,
+        `use ${Object.keys(actions).join(", ")}`);
     await actions[action as keyof typeof actions](input, options, io);
     return exitCodes.ok;
   },
@@ -59,7 +64,9 @@ function train(paths: readonly string[], options: Options, io: Io): void {
   const vocab = wholeOption(options, "vocab", 257, MOST_VOCAB)!, atLeast = wholeOption(options, "min-count", 1)!;
   const out = textOption(options, "out")!, special = (options["special"] as readonly string[] | undefined) ?? ["<|endoftext|>"];
   const pattern = pieceRuleNames.find((name) => name === options["pattern"]);
-  if (pattern === undefined) throw new SinterError("usage", `there is no pattern \`${String(options["pattern"])}\``, pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
+  if (pattern === undefined)
+    throw new SinterError("usage", `there is no pattern \`${String(options["pattern"])}\``,
+      pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
   const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
   let bytes = 0;
   for (const path of paths.length === 0 ? ["-"] : paths) {
@@ -71,14 +78,17 @@ function train(paths: readonly string[], options: Options, io: Io): void {
       progress(`counting pieces of ${path}: ${Math.floor((100 * to) / text.length)} %`);
     }
   }
-  if (bytes === 0) throw new SinterError("input", "there is no text to learn from", "Name text files: sinter tokenizer train FILE…");
+  if (bytes === 0)
+    throw new SinterError("input", "there is no text to learn from",
+      "Name text files: sinter tokenizer train FILE…");
   const trained = trainBpe(counter.counts, { vocab, special, atLeast, onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`) });
   progress(undefined);
   const json = tokenizerJson(trained, pattern);
   createText(out, io.cwd, json);
   const tokens = tokensOf(counter.counts, json), seconds = (performance.now() - began) / 1000;
   const size = trained.tokens.length;
-  if (options["json"]) return io.out(`${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`);
+  if (options["json"])
+    return io.out(`${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`);
   const less = size < vocab ? ` (not ${thousands(vocab)}: no pair comes ${atLeast} times any more)` : "";
   io.out(`${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`);
 }
@@ -105,7 +115,9 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
   const text = fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ");
   const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
   if (options["bos"]) {
-    if (tokenizer.beginOfText === undefined) throw new SinterError("input", `the ${tokenizer.name} tokenizer has no token that begins a text`, "Leave --bos out.");
+    if (tokenizer.beginOfText === undefined)
+      throw new SinterError("input", `the ${tokenizer.name} tokenizer has no token that begins a text`,
+        "Leave --bos out.");
     ids.unshift(tokenizer.beginOfText);
   }
   if (!options["json"]) return io.out(`${ids.join(" ")}\n`);
@@ -117,7 +129,9 @@ async function decodeIds(input: readonly string[], options: Options, io: Io): Pr
   const words = (fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
-    if (!(id < tokenizer.size)) throw new SinterError("input", `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`);
+    if (!(id < tokenizer.size))
+      throw new SinterError("input",
+        `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`);
     return id;
   });
   const text = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
@@ -128,6 +142,8 @@ const fromStandardInput = (input: readonly string[]): boolean => input.length ==
 
 async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
   const path = textOption(options, "tokenizer");
-  if (path === undefined) throw new SinterError("usage", "which tokenizer?", "for example --tokenizer tokenizer.json, or the folder of a run");
+  if (path === undefined)
+    throw new SinterError("usage", "which tokenizer?",
+      "for example --tokenizer tokenizer.json, or the folder of a run");
   return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson);
 }
