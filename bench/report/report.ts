@@ -120,7 +120,7 @@ function scaling(r: BenchReport): string {
   const large = r.ops.filter((o) => o.target === target && o.workers === 1 && (o.ms > 0.3 || cube(o.product) !== undefined));
   const kernels = large.flatMap((one) => entry(caption(one.op, one.sizes), ratio(r.ops.filter((o) => o.op === one.op && o.sizes === one.sizes), (o) => 1 / o.ms))).sort((a, b) => b.value - a.value);
   const limit = { value: most, words: `${most} ×` };
-  const groups: BarGroup[] = [{ name: "whole steps", bars: whole, limit }, { name: "operations that take more than 0.3 ms", bars: spread(kernels, 24), limit }].filter((g) => g.bars.length > 0);
+  const groups: BarGroup[] = [{ name: "whole steps", bars: whole, limit }, { name: "operations", bars: spread(kernels, 24), limit }].filter((g) => g.bars.length > 0);
   return groups.length === 0 ? "" : card(`Scaling: ${most} workers against one, ${target}`, "Results are the same bits for any number of workers.", responsive((width) => barChart("Scaling", groups, width)));
 }
 
