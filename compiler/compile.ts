@@ -19,6 +19,7 @@ import { differentiate, saveForBackward } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
 import { blockHead } from "./5-fuse/blocks.ts";
 import { settleCarries } from "./5-fuse/carries.ts";
+import { quantiseWeights } from "./5-fuse/quantise.ts";
 import { splitFewRows } from "./5-fuse/split.ts";
 import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
@@ -29,7 +30,7 @@ import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
 import type { Manifest } from "./9-bundle/manifest.ts";
-import { targets as allTargets, type Target } from "./op.ts";
+import { targets as allTargets, type Target, type WeightFormat } from "./op.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
 
 export type ModuleName = "train" | "infer";
@@ -51,6 +52,8 @@ export interface CompileOptions {
   readonly logitBytes?: number;
   /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
   readonly splitBytes?: number;
+  /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
+  readonly weights?: WeightFormat;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }
@@ -94,11 +97,12 @@ function jobsOf(model: Model, module: ModuleName): Job[] {
   ];
 }
 
-function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
+function graphPasses(job: Job, weights: WeightFormat, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
   const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
   const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
   const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
   const splitting: readonly Pass<Graph>[] = [{ name: "split", why: "after fusion: the second half takes over what was fused into the product", run: (g) => splitFewRows(g, options.splitBytes) }];
+  const quantising: readonly Pass<Graph>[] = [{ name: "quantise", why: "after fusion: whatever became one product reads one matrix", run: (g) => quantiseWeights(g, weights) }];
   const isTrain = job.entry === "train";
   return [
     ...(isTrain ? training : []),
@@ -106,6 +110,7 @@ function graphPasses(job: Job, options: CompileOptions, record: (event: FusionEv
     ...(isTrain ? saving : []),
     { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: (g) => blockHead(g, options.logitBytes) },
     ...(isTrain ? update : []),
+    ...(weights === "f32" ? [] : quantising),
     ...(isTrain ? [] : splitting),
     { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
   ];
@@ -126,11 +131,12 @@ export function planModule(model: Model, name: ModuleName, options: CompileOptio
 
 /** One memory's programs. `folder`: of its dumps. */
 function planPart(model: Model, name: ModuleName, part: Part, options: CompileOptions, folder: string): PartPlan {
+  const weights = (name === "infer" && options.weights) || "f32";
   const fusions = new Map<string, FusionEvent[]>();
   const graphs = part.flatMap((stretch, i) => jobsOf(model, name).map((job) => {
     const entry = entryName(job.entry, i), events: FusionEvent[] = [];
     fusions.set(entry, events);
-    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, options, (e) => events.push(e)), printGraph, {
+    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, weights, options, (e) => events.push(e)), printGraph, {
       dump: (file, text) => options.dump?.(`${folder}/${entry}/${file}`, text),
       ...(options.verify && { verify: verifyGraph }),
     });

@@ -16,6 +16,10 @@ export type Attrs = Readonly<Record<string, string | number | boolean>>;
 export const targets = ["simd", "relaxed", "wide"] as const;
 export type Target = (typeof targets)[number];
 
+/** How weights are kept in memory while they are used: ops/quantised/layout.ts. */
+export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
+export type WeightFormat = (typeof weightFormats)[number];
+
 type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}` ? A | Split<B, Sep> : S;
 type Names<S extends string> = Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
 type Letters<S extends string> = Split<S, " "> extends infer T ? (T extends `${string}[${infer D}]${string}` ? Split<D, ","> : never) : never;
@@ -88,7 +92,7 @@ interface Body<N extends string, D extends string> {
    */
   emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N>): void;
   /** Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i` = the element's index. */
-  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number): number;
+  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: Attrs): number;
   /** Sizes that the test checks and the bench times: one list for both. */
   readonly cases: readonly Case<D>[];
 }

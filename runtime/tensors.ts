@@ -1,8 +1,9 @@
 /**
  * A module's tensors, as typed views of its memory. In memory the last dimension is padded with zeros to whole cache lines
- * (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only.
+ * (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do f32 and weights in fewer bits (quantise.ts).
  */
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
+import { readRow, rowWriter } from "./quantise.ts";
 
 export type Numbers = Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;
 
@@ -29,7 +30,9 @@ export function checkpointName(place: TensorPlace, slice: number): string {
   return dot < 0 ? `${place.name}.${slice}` : `${place.name.slice(0, dot)}.${slice}${place.name.slice(dot)}`;
 }
 
-export function tensorIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
+export const tensorIn = (buffer: ArrayBufferLike, place: TensorPlace): Tensor => (place.quantised ? quantisedIn(buffer, place, place.quantised) : plainIn(buffer, place));
+
+function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
   const columns = place.shape.at(-1) ?? 1;
   const rows = place.shape.slice(0, -1).reduce((a, b) => a * b, 1);
   const ld = place.rowFloats;
@@ -56,4 +59,55 @@ export function tensorIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
     for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) data[r * ld + c] = next();
   };
   return { place, rows, columns, elements: rows * columns, padded, dense, write, fill };
+}
+
+/** Columns of a transposed tensor that are gathered at once: a cache line of each of its rows. */
+const TOGETHER = 16;
+
+/**
+ * f32 outside, rows of words in memory. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because a scale
+ * belongs to 32 numbers.
+ */
+function quantisedIn(buffer: ArrayBufferLike, place: TensorPlace, { format, transposed }: NonNullable<TensorPlace["quantised"]>): Tensor {
+  const [rows, columns] = place.shape as readonly [number, number], [stored, K] = transposed ? [columns, rows] : [rows, columns];
+  const elements = rows * columns, rowBytes = place.rowFloats * 4, writeRow = rowWriter(format, K);
+  const rowAt = (slice: number, row: number): Uint8Array => new Uint8Array(buffer, place.offset + slice * place.stride + row * rowBytes, rowBytes);
+  const check = (slice: number): void => {
+    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
+  };
+  const write = (values: ArrayLike<number>, slice = 0): void => {
+    check(slice);
+    if (values.length !== elements) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`);
+    const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
+    for (let first = 0; first < stored; first += TOGETHER) {
+      const count = Math.min(TOGETHER, stored - first);
+      if (transposed) for (let k = 0; k < K; k++) for (let i = 0; i < count; i++) row[i]![k] = values[k * columns + first + i]!;
+      else for (let i = 0; i < count; i++) for (let k = 0; k < K; k++) row[i]![k] = values[(first + i) * columns + k]!;
+      for (let i = 0; i < count; i++) writeRow(row[i]!, rowAt(slice, first + i));
+    }
+  };
+  const fill = (slice: number, next: () => number): void => {
+    check(slice);
+    if (transposed) return write(Float32Array.from({ length: elements }, next), slice); // drawn row by row, kept column by column
+    const row = new Float32Array(K);
+    for (let r = 0; r < stored; r++) {
+      for (let k = 0; k < K; k++) row[k] = next();
+      writeRow(row, rowAt(slice, r));
+    }
+  };
+  const padded = (slice = 0): Numbers => {
+    check(slice);
+    return new Int32Array(buffer, place.offset + slice * place.stride, stored * place.rowFloats);
+  };
+  const dense = (slice = 0): Numbers => {
+    check(slice);
+    const out = new Float32Array(elements), row = new Float32Array(K);
+    for (let r = 0; r < stored; r++) {
+      readRow(format, rowAt(slice, r), row);
+      if (transposed) for (let k = 0; k < K; k++) out[k * columns + r] = row[k]!;
+      else out.set(row, r * K);
+    }
+    return out;
+  };
+  return { place, rows, columns, elements, padded, dense, write, fill };
 }

@@ -10,7 +10,7 @@
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which layer's tensor is meant.
  * Code size therefore does not grow with the number of layers.
  */
-import type { Attrs, DType } from "../op.ts";
+import type { Attrs, DType, WeightFormat } from "../op.ts";
 import type { OpName } from "../ops/index.ts";
 
 export type Storage =
@@ -46,6 +46,16 @@ export interface Value {
   /** Parameters: initial values, and whether weight decay applies (matrices only). */
   readonly init?: Init;
   readonly decay?: boolean;
+  /** Parameters kept in fewer bits: `shape` above is [rows, words] then; this is what it holds. */
+  readonly quantised?: Quantised;
+}
+
+export interface Quantised {
+  readonly format: Exclude<WeightFormat, "f32">;
+  /** As trained and in checkpoints. */
+  readonly shape: readonly number[];
+  /** A row of words is a column of that. */
+  readonly transposed: boolean;
 }
 
 /** `at`: slice number = step · iteration + base. `all`: every slice as one tensor, the first dimension multiplied. */

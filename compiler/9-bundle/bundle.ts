@@ -59,7 +59,7 @@ export async function bundleFiles(model: Model, modules: readonly BuiltModule[])
 
 export const countParameters = (placement: Placement): number =>
   [...placement.persistent.values()].filter((p) => p.value.storage === "parameter" && !p.value.members)
-    .reduce((sum, { value }) => sum + value.slices * value.shape.reduce((a, b) => a * b, 1), 0);
+    .reduce((sum, { value }) => sum + value.slices * (value.quantised?.shape ?? value.shape).reduce((a, b) => a * b, 1), 0);
 
 function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFile>>, model: Model): ModuleManifest {
   const { placement } = module, programs = [...module.programs.values()][0]!;
@@ -107,12 +107,13 @@ const profileSites = (programs: readonly Program[]): ProfileSite[] =>
 function tensorPlace({ value, offset, stride }: Place, firstLayer: number): TensorPlace {
   const layered = value.layered === true;
   const blocks = layered ? 1 : value.slices; // blocks of rows are contiguous: to the outside one tensor
-  const [first, ...rest] = value.shape;
+  const [first, ...rest] = value.quantised?.shape ?? value.shape, words = rowFloats(value.shape.at(-1)! * (rest.length === 0 ? blocks : 1));
   return {
     name: value.name, storage: value.storage as TensorPlace["storage"], dtype: value.dtype,
-    shape: [first! * blocks, ...rest], slices: layered ? value.slices : 1, layered, rowFloats: rowFloats(value.shape.at(-1)! * (rest.length === 0 ? blocks : 1)), offset, stride: stride * blocks,
+    shape: [first! * blocks, ...rest], slices: layered ? value.slices : 1, layered, rowFloats: words, offset, stride: stride * blocks,
     ...(layered && firstLayer > 0 && { firstLayer }),
     ...(value.of && { of: value.of }), ...(value.init && { init: value.init }), ...(value.decay !== undefined && { decay: value.decay }),
+    ...(value.quantised && { quantised: { format: value.quantised.format, transposed: value.quantised.transposed } }),
   };
 }
 

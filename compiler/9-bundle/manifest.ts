@@ -5,7 +5,7 @@
 import type { Model } from "../2-check/model.ts";
 import type { control, hyper } from "../control.ts";
 import type { DType, Target } from "../op.ts";
-import type { Init, Storage } from "../3-graph/ir.ts";
+import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
 
 export const MANIFEST_VERSION = 1;
 
@@ -14,7 +14,7 @@ export interface TensorPlace {
   readonly name: string;
   readonly storage: Exclude<Storage, "activation">;
   readonly dtype: DType;
-  /** Of one slice. */
+  /** Of one slice; of a quantised tensor: what it holds, as checkpoints have it. */
   readonly shape: readonly number[];
   /** One tensor per layer when > 1 (or `layered`). */
   readonly slices: number;
@@ -31,6 +31,8 @@ export interface TensorPlace {
   readonly of?: string;
   readonly init?: Init;
   readonly decay?: boolean;
+  /** Kept in fewer bits, as rows of words (i32): compiler/ops/quantised/layout.ts. `transposed`: a row is a column of `shape`. */
+  readonly quantised?: Pick<Quantised, "format" | "transposed">;
 }
 
 export interface EntryPlace {

@@ -12,6 +12,7 @@ import { copy } from "./copy.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./cross_entropy.ts";
 import { dispatch } from "./dispatch.ts";
 import { embed, embed_dtable, embed_dpositions } from "./embed.ts";
+import { embed_quantised } from "./embed_quantised.ts";
 import { gated, gated_backward } from "./gated.ts";
 import { grad_norm, grad_norm_total } from "./grad-norm.ts";
 import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./grouped_matmul.ts";
@@ -21,7 +22,9 @@ import { loss_sum } from "./loss_sum.ts";
 import { matmul } from "./matmul.ts";
 import { matmul_split, matmul_sum } from "./matmul_split.ts";
 import { matmul_nt } from "./matmul_nt.ts";
+import { matmul_integer, matmul_quantised } from "./matmul_quantised.ts";
 import { matmul_tn } from "./matmul_tn.ts";
+import { quantise_rows } from "./quantise_rows.ts";
 import { rmsnorm, rmsnorm_dx, rmsnorm_dw } from "./rmsnorm.ts";
 import { rope, rope_table } from "./rope.ts";
 import { route, route_backward } from "./route.ts";
@@ -42,6 +45,7 @@ export const ops = {
   cross_entropy, cross_entropy_backward, cross_entropy_grad,
   dispatch,
   embed, embed_dtable, embed_dpositions,
+  embed_quantised,
   gated, gated_backward,
   grad_norm, grad_norm_total,
   grouped_matmul, grouped_matmul_nt, grouped_matmul_tn,
@@ -52,6 +56,8 @@ export const ops = {
   matmul_nt,
   matmul_tn,
   matmul_split, matmul_sum,
+  matmul_quantised, matmul_integer,
+  quantise_rows,
   rmsnorm, rmsnorm_dx, rmsnorm_dw,
   rope, rope_table,
   route, route_backward,

@@ -18,7 +18,10 @@ export function inputsFor(op: Op, c: Case, seed = 99): Record<string, Float64Arr
   return Object.fromEntries(slots.map((t, i) => {
     const next = noise(seed + i * 7919);
     for (let warm = 0; warm < 8; warm++) next();
-    return [t.name, Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => Math.fround(op.sample?.(t.name, c.d, next, i) ?? next()))];
+    return [t.name, Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => {
+      const value = op.sample?.(t.name, c.d, next, i, c.attrs ?? {}) ?? next();
+      return t.dtype === "i32" ? value : Math.fround(value);
+    })];
   }));
 }
 

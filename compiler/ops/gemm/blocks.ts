@@ -16,6 +16,15 @@ import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from 
 import { isLight, rowBytes, type Form, type MatmulTensor } from "./shape.ts";
 import { tileFunction, type Addend } from "./tile.ts";
 
+/** b[N,K] as something else than rows of f32: the bytes of its rows, and how they become panels. */
+export interface PanelSource {
+  readonly rowBytes: number;
+  /** Steps that are packed at once: a panel has room for whole ones. */
+  readonly steps: number;
+  /** A function (b, panel, k0, steps): panel[K,NR] = b[valid, k0 … k0 + steps]ᵀ, zeros in the columns from `valid`. */
+  pack(w: Writer, NR: number, valid: number): string;
+}
+
 interface Plan {
   readonly form: Form;
   readonly M: number;
@@ -35,6 +44,7 @@ interface Plan {
   readonly stripBytes: number;
   readonly sumsBytes: number;
   readonly byRows: boolean;
+  readonly source?: PanelSource | undefined;
 }
 
 /** From here on a worker's share are rows, in which the next operation finds in its own caches what this one left. */
@@ -42,12 +52,12 @@ const MANY_ROWS = 512;
 
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
-export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>): Plan {
+export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: PanelSource): Plan {
   const { M, N, K } = d as Record<"M" | "N" | "K", number>, { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
   const rowTiles = Math.ceil(M / MR), panels = rowBytes(N) / (NR * 4), blocked = form !== "tn" && KC < K;
   return {
-    form, M, N, K, MR, NR, KC, PB, RB, rowTiles, panels, blocked,
-    panelBytes: spread(roundUp(KC, form === "nt" ? TRANSPOSED_STEPS : 1) * NR * 4),
+    form, M, N, K, MR, NR, KC, PB, RB, rowTiles, panels, blocked, source,
+    panelBytes: spread(roundUp(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1) * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
     byRows: form === "tn" ? M > N : M >= MANY_ROWS,
@@ -124,10 +134,12 @@ function packPanels(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
     const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes);
     return w.line(`${pack}(${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}, packed, ${steps}, panel1 - panel0);`);
   }
-  const bRow = rowBytes(p.K), whole = Math.floor(p.N / p.NR), rest = p.N - whole * p.NR;
+  const { source } = p, bRow = source?.rowBytes ?? rowBytes(p.K), whole = Math.floor(p.N / p.NR), rest = p.N - whole * p.NR;
   w.block("for (let panel = panel0; panel < panel1; panel++)", () => {
     const to = `packed + <usize>(panel - panel0) * ${p.panelBytes}`;
-    const call = (valid: number): string => `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}${k0(p, 4)}, ${to}, ${steps});`;
+    const call = (valid: number): string => source
+      ? `${source.pack(w, p.NR, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to}, ${p.KC >= p.K ? "0" : "k0"}, ${steps});`
+      : `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}${k0(p, 4)}, ${to}, ${steps});`;
     if (whole === p.panels) return w.line(call(p.NR));
     if (whole > 0) w.line(`if (panel < ${whole}) ${call(p.NR)}`);
     if (rest > 0) w.line(`${whole > 0 ? "else " : ""}if (panel == ${whole}) ${call(rest)}`);

@@ -12,7 +12,8 @@ import type { Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { rowBytes, type Form, type MatmulTensor } from "./shape.ts";
 
-const GROUP = 16;
+/** Columns of a task. */
+export const GROUP = 16;
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (GROUP * 4);
@@ -74,12 +75,18 @@ export function rowStream(w: Writer, M: number, rows: number, bRow: number, aRow
   });
 }
 
-function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, { M, N, K }: Sizes, k: Kernel<MatmulTensor>): void {
-  const bRow = rowBytes(K), outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP, dots = dotProducts(w, M, bRow);
+function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {
+  const bRow = rowBytes(d.K), dots = dotProducts(w, d.M, bRow);
+  emitDotTasks(w, at, d, bRow, k, (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill)`);
+}
+
+/** Groups of 16 rows of b, `bRow` bytes long: `dots` is the call that writes scratch[M,16] from so many rows of b from there on. */
+export function emitDotTasks(w: Writer, at: Record<MatmulTensor, string>, { M, N }: Readonly<Record<"M" | "N", number>>, bRow: number, k: Kernel<MatmulTensor>, dots: (rows: string, b: string) => string): void {
+  const outRow = rowBytes(N), groups = outRow / (GROUP * 4), valid = N - (groups - 1) * GROUP;
   w.block(`for (let group = first; group < last; group++)`, () => {
     w.line(`const place = <usize>group * ${GROUP * 4};`);
     if (valid < GROUP) w.line(`if (group == ${groups - 1}) memory.fill(scratch, 0, ${M * GROUP * 4});`);
-    w.line(`${dots}(${at.a}, ${at.b} + <usize>group * ${GROUP * bRow}, scratch, ${valid < GROUP ? `group == ${groups - 1} ? ${valid} : ${GROUP}` : GROUP}, spill);`);
+    w.line(`${dots(valid < GROUP ? `group == ${groups - 1} ? ${valid} : ${GROUP}` : `${GROUP}`, `${at.b} + <usize>group * ${GROUP * bRow}`)};`);
     const tensors = epilogueTensors(k).map((t) => `${at[t]} + place`);
     w.line(`${epilogueFunction(w, k, GROUP)}(${["scratch", M, `${at.out} + place`, outRow, ...tensors].join(", ")});`);
   });

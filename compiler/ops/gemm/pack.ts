@@ -36,7 +36,7 @@ export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: nu
 }
 
 /** Four vectors turned: t_k[i] = r_i[k]. */
-function transpose4(h: Writer, rows: readonly string[], t: string): void {
+export function transpose4(h: Writer, rows: readonly string[], t: string): void {
   const [r0, r1, r2, r3] = rows;
   const low = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 0, 4, 1, 5)`, high = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 2, 6, 3, 7)`;
   h.line(`const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ${high(r1!, r3!)};`);

@@ -39,8 +39,10 @@ const LONGEST_BLOCK = 4096;
  * Cache blocks, beside the register tile: KC steps of k, PB panels of b, RB tiles of rows at a time; PB · KC · NR floats of b and
  * RB · KC · MR of a stay in L2. Scratch: the packed panels, for tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
  */
-export function gemmTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", number>, target: Target): Dims {
-  if (usesFewRows(form, M)) return {};
+export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims => (usesFewRows(form, d.M) ? {} : blockTiles(form, d, target));
+
+/** For any number of rows. Blocks of K are multiples of `multiple`. */
+export function blockTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", number>, target: Target, multiple = 16): Dims {
   const { MR, NR } = registerTiles[target], rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR;
   const blocks = (KC: number, PB: number, RB: number): Dims => ({ MR, NR, KC, PB: Math.max(1, Math.min(panels, Math.floor(PB))), RB: Math.min(rowTiles, Math.floor(RB)) });
   const panelBytes = (KC: number): number => KC * NR * 4, stripBytes = (KC: number): number => KC * MR * 4;
@@ -49,11 +51,11 @@ export function gemmTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", numbe
     return blocks(KC, PACKED_ROW_FLOATS / NR, (1024 * KIB) / stripBytes(KC));
   }
   if (K > LONGEST_BLOCK) {
-    const KC = evenBlocks(K, 256), PB = Math.min(panels, (768 * KIB) / panelBytes(KC)); // a, which is large, is read once per PB panels
+    const KC = evenBlocks(K, 256, multiple), PB = Math.min(panels, (768 * KIB) / panelBytes(KC)); // a, which is large, is read once per PB panels
     return blocks(KC, PB, (1024 * KIB) / (PB * MR * NR * 4));
   }
   return blocks(K, Math.min(PACKED_ROW_FLOATS / NR, (512 * KIB) / panelBytes(K)), Math.max(8, (256 * KIB) / stripBytes(K)));
 }
 
-/** Blocks of about `most` steps, as equal as multiples of 16 (the packing of nt) allow. */
-const evenBlocks = (K: number, most: number): number => Math.ceil(K / Math.ceil(K / most) / 16) * 16;
+/** Blocks of about `most` steps, as equal as multiples of 16 (the packing of nt) or more allow. */
+const evenBlocks = (K: number, most: number, multiple: number): number => Math.ceil(K / Math.ceil(K / most) / multiple) * multiple;

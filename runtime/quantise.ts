@@ -1,0 +1,76 @@
+/**
+ * f32 weights → the rows of words that a quantised module reads. Groups of 32 become the bytes that ggml's reference quantiser makes of
+ * them (formats/numbers.ts), and go to where compiler/ops/quantised/layout.ts says: eight groups side by side, a half block of four alone
+ * at the end when their number is odd; after them the scales.
+ *
+ * Blocks that a file has already quantised give the same bytes again when they come here by way of f32: the largest element of a group of
+ * q8_0 is ±127 · d, of q4_0 −8 · d, and both are exact.
+ */
+import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
+import { numberFormats, GROUP, type FloatFormat } from "./formats/numbers.ts";
+
+type Format = NonNullable<TensorPlace["quantised"]>["format"];
+
+const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<Format, FloatFormat>;
+
+interface Layout {
+  /** Bytes of a group's numbers; bytes of it that stand together. */
+  readonly groupBytes: number;
+  readonly piece: number;
+}
+const layouts: Readonly<Record<Exclude<Format, "bf16">, Layout>> = { q8_0: { groupBytes: 32, piece: 2 }, q4_0: { groupBytes: 16, piece: 4 } };
+
+const GROUPS = 8, HALF_GROUPS = 4, SCALE_BYTES = 2;
+
+/** Writes rows of K weights; `row` = bytes of one row, padding included and zero. */
+export function rowWriter(format: Format, K: number): (values: Float32Array, row: Uint8Array) => void {
+  const padded = new Float32Array(Math.ceil(K / GROUP) * GROUP), { block, bytes, encode } = numberFormats[fileFormats[format]];
+  const encoded = new Uint8Array((padded.length / block) * bytes);
+  return (values, row) => {
+    padded.set(values);
+    encode(padded, encoded);
+    if (format === "bf16") placeHalves(encoded, row);
+    else placeBlocks(layouts[format], encoded, row, padded.length / GROUP);
+  };
+}
+
+/** ggml's blocks (scale, numbers) of one row → its bytes in memory. Rows are always written as a whole, so what is not written is zero. */
+function placeBlocks({ groupBytes, piece }: Layout, blocks: Uint8Array, row: Uint8Array, groups: number): void {
+  const halves = Math.ceil(groups / HALF_GROUPS), scales = halves * HALF_GROUPS * groupBytes;
+  for (let g = 0, from = 0; g < groups; g++, from += SCALE_BYTES + groupBytes) {
+    const alone = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS, lanes = alone ? HALF_GROUPS : GROUPS, lane = g % lanes;
+    row[scales + SCALE_BYTES * g] = blocks[from]!;
+    row[scales + SCALE_BYTES * g + 1] = blocks[from + 1]!;
+    for (let at = 0, to = (g - lane) * groupBytes + lane * piece; at < groupBytes; at += piece, to += lanes * piece)
+      for (let i = 0; i < piece; i++) row[to + i] = blocks[from + SCALE_BYTES + at + i]!;
+  }
+}
+
+/** Element i and element i + 16 of 32 share a word. */
+function placeHalves(encoded: Uint8Array, row: Uint8Array): void {
+  for (let e = 0; e < encoded.length / 2; e++) {
+    const to = Math.floor(e / GROUP) * 64 + (e % 16) * 4 + (e % GROUP < 16 ? 0 : 2);
+    row[to] = encoded[2 * e]!;
+    row[to + 1] = encoded[2 * e + 1]!;
+  }
+}
+
+/** The other way: K weights of a row. For looking at them. */
+export function readRow(format: Format, row: Uint8Array, out: Float32Array): void {
+  const groups = Math.ceil(out.length / GROUP), { block, bytes, decode } = numberFormats[fileFormats[format]];
+  const encoded = new Uint8Array(((groups * GROUP) / block) * bytes), decoded = new Float32Array(groups * GROUP);
+  if (format === "bf16") for (let e = 0; e < decoded.length; e++) {
+    const from = Math.floor(e / GROUP) * 64 + (e % 16) * 4 + (e % GROUP < 16 ? 0 : 2);
+    encoded.set(row.subarray(from, from + 2), 2 * e);
+  } else {
+    const { groupBytes, piece } = layouts[format], halves = Math.ceil(groups / HALF_GROUPS), scales = halves * HALF_GROUPS * groupBytes;
+    for (let g = 0, to = 0; g < groups; g++, to += SCALE_BYTES + groupBytes) {
+      const lanes = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS ? HALF_GROUPS : GROUPS, lane = g % lanes;
+      encoded.set(row.subarray(scales + SCALE_BYTES * g, scales + SCALE_BYTES * (g + 1)), to);
+      for (let at = 0, from = (g - lane) * groupBytes + lane * piece; at < groupBytes; at += piece, from += lanes * piece)
+        encoded.set(row.subarray(from, from + piece), to + SCALE_BYTES + at);
+    }
+  }
+  decode(encoded, decoded);
+  out.set(decoded.subarray(0, out.length));
+}
