@@ -53,7 +53,7 @@ export interface CompileOptions {
   /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
   readonly splitBytes?: number;
   /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
-  readonly weights?: WeightFormat;
+  readonly weights?: WeightFormat | undefined;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }

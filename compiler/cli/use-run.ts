@@ -12,12 +12,13 @@ import type { Command } from "commander";
 import type { SampleSettings } from "../2-check/model.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
+import { bundleWithWeights, weightsOption, withWeightsOption } from "./weights.ts";
 
 /** Arithmetic of a token below which waking a second worker takes longer than its help. */
 const WORTH_SHARING = 2e7;
 
 export const withRunOptions = (command: Command): Command =>
-  command
+  withWeightsOption(command)
     .option("--workers <n>", "threads (default: as many as help)")
     .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)");
 
@@ -40,10 +41,10 @@ export interface UsedRun {
 }
 
 export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
-  const files = nodeFiles(), workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
-  const run = await openRun(files, pathFrom(io, dir), otherJson), { infer, train } = run.bundle.manifest.modules;
+  const files = nodeFiles(), workers = wholeOption(options, "workers", 1, 8), target = targetOption(options), weights = weightsOption(options);
+  const run = await openRun(files, pathFrom(io, dir), otherJson), bundle = await bundleWithWeights(run.bundle, weights, target), { infer, train } = bundle.manifest.modules;
   const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
-  const model = await createModel(run.bundle, infer ? "infer" : "train", { host: nodeHost, workers: workers ?? (small ? 1 : undefined), target });
+  const model = await createModel(bundle, infer ? "infer" : "train", { host: nodeHost, workers: workers ?? (small ? 1 : undefined), target });
   try {
     const loaded = await loadNewest(files, run.folder, model, "weights");
     if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");

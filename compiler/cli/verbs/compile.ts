@@ -11,12 +11,13 @@ import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Verb } from "../verb.ts";
+import { weightsOption, withWeightsOption } from "../weights.ts";
 
 export const compileVerb: Verb = {
   name: "compile",
   summary: "compile a spec to a bundle of wasm modules",
   configure(command) {
-    withMemoryOption(withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))))
+    withMemoryOption(withWeightsOption(withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input")))))
       .option("-o, --out <dir>", "folder of the bundle (default: generated/MODEL)")
       .option("--target <names>", "simd, relaxed, wide, or several with commas", "wide,relaxed,simd")
       .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
@@ -27,18 +28,19 @@ export const compileVerb: Verb = {
 examples:
   sinter compile specs/nanogpt-cpu.sinter -o out/nanogpt
   sinter compile specs/gpt2.sinter --model gpt2-xl --module infer --target wide
+  sinter compile specs/gpt2.sinter --model gpt2-xl --module infer --weights q8_0
   sinter compile specs/quickstart.sinter -o out/quickstart --dump=fuse`);
   },
   async run([spec], options, io) {
     const { model } = oneModel(spec!, checkOptions(options), io);
-    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io), limit = memoryLimit(options);
-    const modules = modulesFor(model, options["module"] as string | undefined, { tiles, memoryLimit: limit }, io.err);
+    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io), limit = memoryLimit(options), weights = weightsOption(options);
+    const modules = modulesFor(model, options["module"] as string | undefined, { tiles, weights, memoryLimit: limit }, io.err);
     const folder = resolve(io.cwd, (options["out"] as string | undefined) ?? join("generated", model.name));
     const dumped: [string, string][] = [];
     const wanted = options["dump"];
     const began = performance.now();
     const { manifest, files } = await compileModel(model, {
-      targets: chosen, modules, tiles, memoryLimit: limit, verify: options["verify"] === true,
+      targets: chosen, modules, tiles, weights, memoryLimit: limit, verify: options["verify"] === true,
       ...(wanted !== undefined && { dump: (file: string, text: string) => void ((wanted === true || file.includes(String(wanted))) && dumped.push([join("dump", file), text])) }),
     });
     const ms = performance.now() - began;

@@ -13,6 +13,7 @@ import { openRun, readText, type Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
 import { pathFrom, targetOption, textOption, wholeOption } from "../run-options.ts";
 import type { Io, Verb } from "../verb.ts";
+import { bundleWithWeights, weightsOption, withWeightsOption } from "../weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type Part = (typeof parts)[number];
@@ -21,23 +22,24 @@ export const evalVerb: Verb = {
   name: "eval",
   summary: "the loss of a trained model over a text",
   configure(command) {
-    command
+    withWeightsOption(command)
       .argument("<dir>", "folder of a run")
       .option("--data <file>", "UTF-8 text (default: the one that it was trained on)")
       .option("--part <name>", "all, train or held-out (default: all of another text, the held-out part of its own)")
       .option("--workers <n>", "threads (default: all cores)")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json");
+      .addHelpText("after", "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json\n  sinter eval runs/shakespeare --weights q8_0");
   },
   async run([dir], options, io) {
     const files = nodeFiles();
-    const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options);
+    const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options), weights = weightsOption(options);
     const part = textOption(options, "part");
     if (part !== undefined && !parts.includes(part as Part)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
     const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
-    const model = await createModel(run.bundle, run.bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
+    const bundle = await bundleWithWeights(run.bundle, weights, target);
+    const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
     try {
       const loaded = await loadNewest(files, run.folder, model, "weights");
       if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");

@@ -20,7 +20,7 @@ export const sampleVerb: Verb = {
       .option("--logprobs <n>", "with --json: each token's log-probability, and the n likeliest")
       .option("--when-full <what>", "when the context is full: shift (its newer half goes on) or stop", "shift")
       .option("--json", "one JSON object at the end")
-      .addHelpText("after", '\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5\n  sinter sample runs/shakespeare --prompts questions.txt > answers.jsonl');
+      .addHelpText("after", '\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5\n  sinter sample runs/shakespeare --weights q8_0\n  sinter sample runs/shakespeare --prompts questions.txt > answers.jsonl');
   },
   async run([dir], options, io) {
     const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS), whenFull = whenFullOption(options, "shift"), file = textOption(options, "prompts");

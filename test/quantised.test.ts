@@ -1,0 +1,150 @@
+/**
+ * Weights in fewer bits, end to end: what the runtime writes is what the kernels read; a small model at each format stays near f32's, on
+ * every target and for any number of workers, at once and token by token; V8 joins the pairs of the integer products. The operations
+ * themselves are in ops.test.ts.
+ */
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { checkSource } from "../compiler/2-check/check.ts";
+import { compileModel } from "../compiler/compile.ts";
+import { rowFloats, targets, type Target, type WeightFormat } from "../compiler/op.ts";
+import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
+import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
+import { createModel, type RunningModel } from "../runtime/model.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import { readRow, rowWriter } from "../runtime/quantise.ts";
+import { tensorIn } from "../runtime/tensors.ts";
+import { kernelBenches, noise } from "./harness.ts";
+
+const LONG = 180_000; // ms
+const formats = ["bf16", "q8_0", "q4_0"] as const;
+/** Largest error of one weight, as a part of the largest of its group. */
+const STEP: Readonly<Record<(typeof formats)[number], number>> = { bf16: 2 ** -8, q8_0: 0.5 / 127 + 2 ** -11, q4_0: 1 / 8 + 2 ** -11 };
+
+describe.each(formats)("rows of %s", (format) => {
+  test.each([1, 31, 32, 33, 96, 128, 129, 161, 256, 300, 384, 513, 768])("of %i weights: the runtime writes what kernels read", (K) => {
+    const next = noise(K), values = Float32Array.from({ length: K }, next), words = new Int32Array(rowFloats(weightWords(format, K))), row = new Uint8Array(words.buffer);
+    rowWriter(format, K)(values, row);
+    const kernels = decodeWeights(format, words.subarray(0, weightWords(format, K)), K), back = new Float32Array(K);
+    readRow(format, row, back);
+    expect([...back]).toEqual([...kernels]);
+    for (let from = 0; from < K; from += 32) {
+      const most = Math.max(...values.subarray(from, from + 32).map(Math.abs));
+      for (let k = from; k < Math.min(K, from + 32); k++) expect(Math.abs(back[k]! - values[k]!)).toBeLessThanOrEqual(STEP[format] * most);
+    }
+    const again = new Uint8Array(row.length);
+    rowWriter(format, K)(back, again);
+    expect(Buffer.from(again).equals(Buffer.from(row)), "what was quantised once stays as it is").toBe(true);
+  });
+  test("a transposed matrix, slice by slice", () => {
+    const shape = [70, 37], ld = rowFloats(weightWords(format, 70)), stride = 37 * ld * 4, buffer = new ArrayBuffer(2 * stride + 64);
+    const tensor = tensorIn(buffer, { name: "w", storage: "parameter", dtype: "i32", shape, slices: 2, layered: true, rowFloats: ld, offset: 64, stride, quantised: { format, transposed: true } });
+    const values = Float32Array.from({ length: 70 * 37 }, noise(3));
+    tensor.write(values, 1);
+    const found = tensor.dense(1), most = Math.max(...values.map(Math.abs));
+    for (const [i, v] of values.entries()) expect(Math.abs(found[i]! - v)).toBeLessThanOrEqual(STEP[format] * most);
+    expect(tensor.dense(0).every((v) => v === 0)).toBe(true);
+    const drawn = noise(3);
+    tensor.fill(0, drawn);
+    expect([...tensor.padded(0)]).toEqual([...tensor.padded(1)]);
+    expect(() => tensor.write(values.subarray(1), 0)).toThrow("as a whole");
+  });
+});
+
+const specs = {
+  gpt: `model tiny { vocab 61  context 40  width 48  layers 2  heads 3  embed token + position
+    layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 160, activation: gelu_tanh, bias: true) }
+    output linear(layernorm(x), tied: true)  train { batch 2  context 12 } }`,
+  llama: `model tiny { vocab 75  context 40  width 64  layers 2  heads 4  kv_heads 2  embed token
+    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 172) }
+    output linear(rmsnorm(x))  train { batch 2  context 12 } }`,
+};
+
+async function modelOf(spec: keyof typeof specs, weights: WeightFormat, target: Target, workers: number): Promise<RunningModel> {
+  const { models, diagnostics } = checkSource(specs[spec]);
+  expect(diagnostics).toEqual([]);
+  return createModel(await compileModel(models[0]!, { modules: ["infer"], weights, targets: [target], verify: true }), "infer", { host: nodeHost, workers, target, seed: 3 });
+}
+
+const TOKENS = [3, 10, 17, 24, 31, 38, 45, 52, 59, 5, 12, 19];
+
+/** Logits after all tokens at once, after them one by one; loss of a batch. */
+async function run(model: RunningModel): Promise<{ atOnce: Float32Array; oneByOne: Float32Array; loss: number }> {
+  const atOnce = (await model.feed(TOKENS, 0)).slice();
+  let oneByOne = atOnce;
+  for (const [i, token] of TOKENS.entries()) oneByOne = (await model.feed([token], i)).slice();
+  const batch = { tokens: Int32Array.from([...TOKENS, ...TOKENS]), targets: Int32Array.from([...TOKENS.slice(1), -1, ...TOKENS.slice(2), 1, -1]) };
+  const { sum, count } = await model.evaluate(batch);
+  await model.close();
+  return { atOnce, oneByOne, loss: sum / count };
+}
+
+/** Loss of the model in f32 that has the same, rounded weights. */
+async function lossInF32(rounded: RunningModel, exact: RunningModel): Promise<number> {
+  for (const [i, tensor] of rounded.of("parameter").entries())
+    for (let slice = 0; slice < tensor.place.slices; slice++) {
+      expect(exact.of("parameter")[i]!.place.name).toBe(tensor.place.name);
+      exact.of("parameter")[i]!.write(tensor.dense(slice), slice);
+    }
+  await rounded.close();
+  return (await run(exact)).loss;
+}
+
+const rms = (values: Float32Array): number => Math.hypot(...values) / Math.sqrt(values.length);
+const distance = (a: Float32Array, b: Float32Array): number => rms(a.map((v, i) => v - b[i]!)) / rms(b);
+/** Of logits to f32's, relative, for random weights. A normal weight of q4_0 is off by 7 % of its deviation, and products follow one another. */
+const LOGITS: Readonly<Record<(typeof formats)[number], number>> = { bf16: 0.005, q8_0: 0.015, q4_0: 0.4 };
+/** Of decoding to prefill: integers of activations, f32 otherwise. Measured: 1e-6, 0.01, 0.01. */
+const DECODING: Readonly<Record<(typeof formats)[number], number>> = { bf16: 1e-5, q8_0: 0.025, q4_0: 0.025 };
+
+describe.each(["gpt", "llama"] as const)("a small %s", (spec) => {
+  test.each(formats)("with weights in %s is near the one in f32", async (format) => {
+    const exact = await run(await modelOf(spec, "f32", "wide", 1)), found = await run(await modelOf(spec, format, "wide", 1));
+    expect(distance(found.atOnce, exact.atOnce)).toBeLessThan(LOGITS[format]);
+    expect(distance(found.atOnce, exact.atOnce)).toBeGreaterThan(0);
+    expect(Math.abs(found.loss - (await lossInF32(await modelOf(spec, format, "wide", 1), await modelOf(spec, "f32", "wide", 1))))).toBeLessThan(1e-6);
+    expect(distance(found.oneByOne, found.atOnce)).toBeLessThan(DECODING[format]);
+    expect(Math.abs(found.loss - exact.loss)).toBeLessThan(LOGITS[format] / 5);
+    const several = await run(await modelOf(spec, format, "wide", 2));
+    expect([...several.atOnce, ...several.oneByOne, several.loss]).toEqual([...found.atOnce, ...found.oneByOne, found.loss]);
+    for (const target of targets.filter((t) => t !== "wide")) {
+      const other = await run(await modelOf(spec, format, target, 1));
+      expect(distance(other.atOnce, found.atOnce)).toBeLessThan(1e-5);
+      expect(distance(other.oneByOne, found.oneByOne)).toBeLessThan(DECODING[format] / 2); // an activation between two integers may go either way
+    }
+  }, LONG);
+});
+
+test("the manifest says what is kept how; parameters are counted as before", async () => {
+  const { models } = checkSource(specs.gpt), of = async (weights: WeightFormat) => (await compileModel(models[0]!, { weights, targets: ["simd"] })).manifest;
+  const [exact, fewer] = [await of("f32"), await of("q4_0")];
+  expect(fewer.parameters).toBe(exact.parameters);
+  expect(fewer.modules.train).toEqual(exact.modules.train);
+  const shapes = (m: typeof exact): unknown => m.modules.infer!.tensors.filter((t) => t.storage === "parameter").map((t) => [t.name, t.slices, t.shape]);
+  expect(shapes(fewer)).toEqual(shapes(exact));
+  const quantised = fewer.modules.infer!.tensors.flatMap((t) => (t.quantised ? [[t.name, t.quantised.transposed]] : []));
+  expect(quantised).toEqual([
+    ["token_embedding.weight", false], ["layers.attention.qkv.weight", true], ["layers.attention.out.weight", true], ["layers.mlp.up.weight", true], ["layers.mlp.down.weight", true],
+  ]);
+});
+
+describe("V8 joins the pairs of integer products", () => {
+  test.each([["q8_0", /PackNode \[I32x4DotI16x8S\]/g, 16], ["q4_0", /PackNode \[I16x8DotI8x16I7x16S\]/g, 8]] as const)("%s", async (format, node, times) => {
+    const folder = mkdtempSync(join(tmpdir(), "sinter-quantised-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
+    const cases = matmul_integer.cases.filter((c) => c.attrs?.["format"] === format).slice(-1);
+    await kernelBenches("matmul_integer", matmul_integer, cases, "wide", (bytes) => {
+      writeFileSync(wasm, bytes);
+      return new WebAssembly.Module(bytes);
+    });
+    const flags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "--trace-wasm-revectorize"];
+    execFileSync(process.execPath, [...flags, "-e", "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))", wasm], { stdio: ["ignore", file, "inherit"] });
+    closeSync(file);
+    const trace = readFileSync(join(folder, "trace"), "utf8");
+    rmSync(folder, { recursive: true });
+    expect(trace.match(node)?.length).toBe(times);
+    expect(trace.match(/PackNode \[F32x4Qfma\]/g)?.length).toBeGreaterThanOrEqual(1);
+  }, LONG);
+});
