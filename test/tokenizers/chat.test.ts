@@ -102,7 +102,7 @@ describe("templates", () => {
     const error: unknown = await render(template, hello, { milliseconds: 3000 }).then(() => undefined, (cause: unknown) => cause);
     expect(error).toBeInstanceOf(SinterError);
     expect(error).toMatchObject({ kind: "corrupt", message: expect.stringMatching(/^test: /) as string });
-    expect(performance.now() - began).toBeLessThan(30_000);
+    expect(performance.now() - began).toBeLessThan(100_000);
   });
 
   it("range(3e8) says what is wrong", async () => {
@@ -137,7 +137,7 @@ describe("the template that a tokenizer brings along", () => {
   });
 
   it("is used; a tokenizer without one has no format", async () => {
-    const names = [...Array.from({ length: 256 }, (_, b) => String.fromCharCode((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174 ? b : 0))];
+    const names = Array.from({ length: 256 }, (_, b) => String.fromCharCode((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174 ? b : 0));
     let next = 256;
     const vocab = Object.fromEntries(names.map((name, id) => [name === "\0" ? String.fromCharCode(next++) : name, id]));
     const json = { added_tokens: [{ id: 256, content: "<|im_start|>", special: true }, { id: 257, content: "<|im_end|>", special: true }], pre_tokenizer: { type: "ByteLevel", add_prefix_space: false }, model: { type: "BPE", vocab, merges: [] } };

@@ -155,7 +155,7 @@ describe("other kinds of tokenizer.json, in Node", () => {
     const tokenizer = open(withSplit("^(a|a)*$"));
     const began = performance.now();
     expect(() => tokenizer.encode(`${"a".repeat(60)}b`)).toThrow(/tokenizer\.json: no answer within/);
-    expect(performance.now() - began).toBeLessThan(60_000);
+    expect(performance.now() - began).toBeLessThan(100_000);
     expect(() => tokenizer.encode("a")).toThrow(/tokenizer\.json/);
   });
 
