@@ -1,0 +1,85 @@
+/** Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each layer sees. */
+import type { Part, Rope } from "../2-check/model.ts";
+import { layerParts } from "../2-check/parameters.ts";
+import { cacheShapes } from "../ops/attention_cached.ts";
+import { activation, declare, emit, initialStd, isExtending, isTraining, layersOf, parameter, place, type Builder } from "./builder.ts";
+import { all, each, whole, type Ref } from "./ir.ts";
+import { linear, partName, residualStd } from "./linear.ts";
+
+type Attention = Extract<Part, { part: "attention" }>;
+const windowsName = (p: Attention): string => `windows_${p.window}`;
+
+/** What all layers read. */
+export function layerTables(b: Builder): void {
+  if (layersOf(b) === 0) return;
+  ropeTables(b);
+  layerWindows(b);
+}
+
+/** One table of this call's positions for each kind of rope in the layer (usually one): all layers read it. */
+function ropeTables(b: Builder): void {
+  for (const p of layerParts(b.model)) {
+    if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
+    const table = declare(b, ropeTableName(p.rope, p.headDim), ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim], "activation");
+    emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, { theta: p.rope.theta, ...p.rope.scaling });
+  }
+}
+
+/** Where layers alternate: how far each one's attention sees, for each width of band. */
+function layerWindows(b: Builder): void {
+  for (const p of layerParts(b.model)) {
+    if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
+    const { pattern } = b.model, round = pattern!.map((_, i) => pattern![(b.stretch.from + i) % pattern!.length]); // as the stretch's first layer sees it
+    declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
+    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: round.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
+  }
+}
+
+function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | "by layer" {
+  const kinds = new Set(b.model.pattern ?? ["banded"]);
+  return window === undefined || !kinds.has("banded") ? "none" : kinds.size === 1 ? "all layers" : "by layer";
+}
+
+/** Of the stretch's layers, how many see everything: for the count of FLOPs. */
+function denseShare(b: Builder): number {
+  const { pattern } = b.model, { from } = b.stretch, layers = layersOf(b);
+  return Array.from({ length: layers }, (_, i) => pattern![(from + i) % pattern!.length]).filter((kind) => kind === "dense").length / layers;
+}
+
+const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
+  ["rope", headDim, theta, ...(scaling ? [scaling.factor, scaling.low, scaling.high, scaling.original] : [])].join("_");
+
+export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
+  const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
+  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), normed = p.qkNorm ? headNorm(b, p, p.qkNorm.eps, straight) : straight;
+  const qkv = p.rope ? turned(b, p, p.rope, normed) : normed;
+  const mixed = activation(b, `${name}.mixed`, [rows, inner]);
+  const kind = windowKind(b, p), window = kind === "by layer" ? each(windowsName(p)) : undefined;
+  const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
+  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
+  if (isExtending(b)) {
+    const cache = cacheShapes(b.model.sizes.context, p.kvHeads, p.headDim);
+    const keys = declare(b, `${name}.keys`, cache.keys, "cache"), values = declare(b, `${name}.values`, cache.values, "cache");
+    emit(b, "attention_cached", { qkv, keys, values, place: place(b), window }, { out: mixed, keys_out: keys, values_out: values }, sizes);
+  } else {
+    const context = (b.job as { context: number }).context;
+    const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
+    emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
+  }
+  return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
+}
+
+/** q and k of all heads, normalised; v as it was. */
+function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
+  const name = partName(b, p), shape = b.values.get(x.value)!.shape, out = activation(b, `${name}.normed`, shape), rstd = activation(b, `${name}.rstd`, [shape[0]!, p.heads + p.kvHeads]);
+  const [wq, wk] = ["q_norm", "k_norm"].map((which) => parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }));
+  emit(b, "head_norm", { x, wq, wk }, { out, rstd }, { heads: p.heads, eps });
+  return out;
+}
+
+/** q and k of all heads, turned by their positions; v as it was. */
+function turned(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
+  const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
+  emit(b, "rope", { x, table: whole(ropeTableName(rope, p.headDim)) }, { out }, { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false });
+  return out;
+}

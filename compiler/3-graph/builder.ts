@@ -1,0 +1,72 @@
+/** What the graph builder's parts share: the graph so far, and how values and nodes are added to it. */
+import type { Model } from "../2-check/model.ts";
+import type { Attrs, Op } from "../op.ts";
+import { ops, type OpName } from "../ops/index.ts";
+import { each, whole, type Carry, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
+import type { Stretch } from "./stretch.ts";
+
+export type Job =
+  | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
+  | { readonly entry: "prefill" | "decode"; readonly rows: number };
+
+/**
+ * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual projections divided by
+ * √(residual blocks in the model). Narrower models get 0.02 · √(768 / width), the same scale per sum of `width` terms: at width 128
+ * that is worth 0.15 of loss after 2000 steps (bench/EXPERIMENTS.md).
+ */
+const STD = 0.02, STD_WIDTH = 768;
+export const initialStd = (b: Builder): number => STD * Math.sqrt(Math.max(1, STD_WIDTH / b.model.sizes.width));
+
+export interface Builder {
+  readonly model: Model;
+  readonly job: Job;
+  readonly stretch: Stretch;
+  readonly rows: number;
+  readonly values: Map<string, Value>;
+  nodes: Node[];
+  /** Layers of the section that is being built; 0 outside of the layer. */
+  layered: boolean;
+}
+
+/** Layers of this stretch. */
+export const layersOf = ({ stretch }: Builder): number => stretch.to - stretch.from;
+
+export const isTraining = (b: Builder): boolean => b.job.entry === "train";
+export const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
+
+export function declare(b: Builder, name: string, shape: readonly number[], storage: Storage, more: Partial<Value> = {}): Ref {
+  const layered = b.layered && (storage === "parameter" || storage === "cache");
+  const slices = layered ? layersOf(b) : 1;
+  b.values.set(name, { name, shape, dtype: "f32", storage, slices, ...(layered && { layered }), ...more });
+  return layered ? each(name) : whole(name);
+}
+
+/** A new activation; a second one of the same name gets a number. */
+export function activation(b: Builder, stem: string, shape: readonly number[]): Ref {
+  let name = stem;
+  for (let n = 2; b.values.has(name); n++) name = `${stem}_${n}`;
+  return declare(b, name, shape, "activation");
+}
+
+export function input(b: Builder, name: string, shape: readonly number[], dtype: "i32" | "f32"): Ref {
+  if (!b.values.has(name)) declare(b, name, shape, "input", { dtype });
+  return whole(name);
+}
+
+export function parameter(b: Builder, name: string, shape: readonly number[], init: Init): Ref {
+  return declare(b, `${b.layered ? "layers." : ""}${name}`, shape, "parameter", { init, decay: shape.length >= 2 });
+}
+
+export function emit(b: Builder, op: OpName, ins: Record<string, Ref | undefined>, outs: Record<string, Ref | undefined>, attrs: Attrs = {}): void {
+  const present = (refs: Record<string, Ref | undefined>) => Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
+  const { accumulates }: Op = ops[op];
+  b.nodes.push({ op, ins: present(ins), outs: present(outs), attrs, ...(accumulates?.length && { accumulate: "flag" as const }) });
+}
+
+export function section(b: Builder, name: string, times: number, carries: readonly Carry[] = []): Section {
+  const nodes = b.nodes;
+  b.nodes = [];
+  return { name, times, order: "up", carries, nodes };
+}
+
+export const place = (b: Builder): Ref => input(b, "place", [2], "i32"); // [start, rows]: lives in the control block

@@ -1,0 +1,43 @@
+/** The parts of the language as nodes: 2-check/parts.ts has their equations. */
+import type { Part } from "../2-check/model.ts";
+import { attention } from "./attention.ts";
+import { activation, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
+import { experts } from "./experts.ts";
+import type { Ref } from "./ir.ts";
+import { linear, outputName, partName, residualStd, tiedLinear } from "./linear.ts";
+
+export function part(b: Builder, p: Part, x: Ref): Ref {
+  const rows = b.values.get(x.value)!.shape[0]!;
+  switch (p.part) {
+    case "layernorm":
+    case "rmsnorm": return norm(b, p, x, rows);
+    case "attention": return attention(b, p, x, rows);
+    case "mlp": {
+      const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
+      const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
+      emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+    }
+    case "swiglu":
+    case "geglu": {
+      const map = (inner: string): Ref => linear(b, partName(b, p, inner), x, rows, p.width, p.hidden, p.bias, initialStd(b));
+      const gate = map("gate"), up = map("up"), bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
+      emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+    }
+    case "experts": return experts(b, p, x, rows);
+    case "linear":
+      return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
+  }
+}
+
+function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x: Ref, rows: number): Ref {
+  const name = partName(b, p);
+  const w = p.weight ? parameter(b, `${name}.weight`, [p.width], { kind: "constant", value: 1 }) : undefined;
+  const bias = p.bias ? parameter(b, `${name}.bias`, [p.width], { kind: "constant", value: 0 }) : undefined;
+  const out = activation(b, `${name}.out`, [rows, p.width]);
+  const rstd = isTraining(b) ? activation(b, `${name}.rstd`, [rows]) : undefined;
+  const mean = isTraining(b) && p.part === "layernorm" ? activation(b, `${name}.mean`, [rows]) : undefined;
+  emit(b, p.part, { x, w, b: bias }, { out, mean, rstd }, { eps: p.eps });
+  return out;
+}
