@@ -15,6 +15,7 @@ import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { filesNeeded, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { checkSameParameters } from "./train-from.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
 
@@ -29,12 +30,12 @@ export interface Opened {
   readonly data: Split;
 }
 
-/** Everything that can be wrong is found here, the cheap things before the compiler's work. */
-export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io): Promise<Opened> {
+/** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: the run whose weights it begins from. */
+export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io, source?: Run): Promise<Opened> {
   const given = textOption(options, "data");
   const dataPath = given === undefined ? undefined : pathFrom(io, given);
   const text = await readData(dataPath);
-  const tokenizer = await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
+  const tokenizer = source && textOption(options, "tokenizer") === undefined ? source.tokenizer : await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
   const data = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context);
   const wanted = targetOption(options);
   const target = wanted ?? await bestTarget(nodeHost);
@@ -51,7 +52,9 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
     version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train,
     manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
   };
-  return { run: { folder, record, bundle: { manifest, files }, tokenizer }, data };
+  const run = { folder, record, bundle: { manifest, files }, tokenizer };
+  if (source) checkSameParameters(source, run);
+  return { run, data };
 }
 
 /** The run goes on as it began: its own bundle, tokenizer and text. `asked`: what the command line's spec says now. */

@@ -3,6 +3,7 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { openRun } from "../../../runtime/run-folder.ts";
 import { exportRun } from "../export-run.ts";
 import { megabytes } from "../progress.ts";
@@ -35,7 +36,7 @@ export const exportVerb: Verb = {
     if (!Object.hasOwn(types, dtype)) throw new SinterError("usage", `--dtype ${dtype}: a ${title} takes ${Object.keys(types).join(", ")}`);
     const given = textOption(options, "out")!, out = pathFrom(io, given);
     if (options["force"] !== true && await files.exists(out)) throw new SinterError("input", `${given} is there already`, "Choose another name, or replace it: --force");
-    const run = await openRun(files, pathFrom(io, dir!));
+    const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const made = await exportRun(files, run, form, types[dtype]!, out, io);
     io.out(options["json"] ? `${JSON.stringify({ to, dtype, path: given, ...made })}\n`
       : `${given}: ${title}, ${made.tensors} tensors, ${dtype}, ${megabytes(made.bytes)} (weights of step ${made.step})\n${made.notes.map((note) => `note: ${note}\n`).join("")}`);

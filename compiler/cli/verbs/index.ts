@@ -24,6 +24,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "chat", group: "using", summary: "a conversation with a trained model", load: async () => (await import("./chat.ts")).chatVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
+  { name: "inspect", group: "other formats", summary: "what is in a file of weights", load: async () => (await import("./inspect.ts")).inspectVerb },
   { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
   { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },
   { name: "profile", group: "measuring", summary: "where the time of a step goes, kernel by kernel", load: async () => (await import("./profile.ts")).profileVerb },

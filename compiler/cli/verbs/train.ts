@@ -3,8 +3,10 @@ import type { TrainSettings } from "../../2-check/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { beginRun, holdsRun } from "../../../runtime/run-folder.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { beginRun, holdsRun, openRun } from "../../../runtime/run-folder.ts";
 import { prepare, reopen, type CheckedSpec } from "../train-begin.ts";
+import { takeWeights } from "../train-from.ts";
 import { goOn } from "../train-run.ts";
 import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
@@ -32,6 +34,7 @@ export const trainVerb: Verb = {
       .option("--workers <n>", "threads (default: all cores); changes nothing in the result")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--tokenizer <path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)")
+      .option("--from <dir>", "begin with the weights, tokenizer and (unless named) spec of another run, or of an imported model")
       .option("--resume", "go on from the newest whole checkpoint in --out, or begin there")
       .option("--eval-every <n>", "steps between evaluations")
       .option("--sample-every <n>", "steps between samples")
@@ -42,6 +45,7 @@ export const trainVerb: Verb = {
 examples:
   sinter train specs/quickstart.sinter
   sinter train specs/nanogpt-cpu.sinter --data shakespeare.txt --out runs/shakespeare
+  sinter train --from runs/stories --data tinystories.txt --out runs/tuned --set train.lr=1e-4
   sinter train --resume --out runs/shakespeare --steps 4000`);
   },
   async run([spec], options, io) {
@@ -51,23 +55,28 @@ examples:
       const value = wholeOption(options, row.flag, 0);
       return value === undefined ? [] : [{ ...row, value }];
     });
-    const out = textOption(options, "out");
-    if (spec === undefined && !(resume && out !== undefined))
+    const out = textOption(options, "out"), fromText = textOption(options, "from"), from = fromText === undefined ? undefined : pathFrom(io, fromText);
+    const specPath = spec ?? (from === undefined ? undefined : `${from}/spec.sinter`);
+    if (from !== undefined && (out === undefined || resume))
+      throw new SinterError("usage", resume ? "--from begins a run, --resume goes on with one" : "--from needs --out DIR, the folder of the new run");
+    if (specPath === undefined && !(resume && out !== undefined))
       throw new SinterError("usage", "which spec?", "sinter train SPEC, or sinter train --resume --out DIR");
     const workers = wholeOption(options, "workers", 1, 8), keep = wholeOption(options, "keep", 1)!, target = targetOption(options);
 
     const set = Object.fromEntries(given.map(({ setting, value }) => [`train.${setting}`, `${value}`]));
-    const checked = spec === undefined ? undefined : readModel(spec, options, set, io);
+    const checked = specPath === undefined ? undefined : readModel(specPath, options, set, io);
     const folder = pathFrom(io, out ?? `runs/${checked!.model.name}`);
     const known = await holdsRun(files, folder);
     if (known && !resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
     if (!known && !checked) throw new SinterError("input", `${folder} holds no run to go on with`, "Begin one: sinter train SPEC --out DIR");
 
-    const begun = known ? undefined : await prepare(folder, checked!, options, io); // writes nothing: a mistake leaves no folder behind
+    const source = from === undefined ? undefined : await openRun(files, from, otherJson);
+    const begun = known ? undefined : await prepare(folder, checked!, options, io, source); // writes nothing: a mistake leaves no folder behind
     await files.makeFolder(folder);
     const unlock = lockFolder(folder);
     try {
       if (begun && await holdsRun(files, folder)) throw new SinterError("input", `${folder} has got a run meanwhile`, GO_ON);
+      if (begun && source) await takeWeights(files, source, begun.run);
       if (begun) await beginRun(files, begun.run, checked!.source);
       const { run, data } = begun ?? await reopen(folder, checked?.model, options, io);
       const changed = known ? Object.fromEntries(given.filter(({ flag }) => flag !== "seed").map(({ field, value }) => [field, value])) : {};

@@ -1,0 +1,50 @@
+/** A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the data from its start. */
+import { listCheckpoints, openCheckpoint, writeCheckpoint } from "../../runtime/checkpoint.ts";
+import { SinterError } from "../../runtime/errors.ts";
+import type { Files } from "../../runtime/files.ts";
+import { randomStream } from "../../runtime/random.ts";
+import type { Run } from "../../runtime/run-folder.ts";
+import { sha256 } from "../../runtime/sha256.ts";
+import { checkpointName } from "../../runtime/tensors.ts";
+import { concat } from "../../runtime/tokenizers/tokenizer.ts";
+import type { TensorPlace } from "../9-bundle/manifest.ts";
+
+interface Parameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Throws `input` and names the tensor where the two models differ. Writes nothing. */
+export function checkSameParameters(source: Run, run: Run): void {
+  const have = new Map(parametersOf(source).map(({ name, shape }) => [name, shape]));
+  const refuse = (why: string): never => {
+    throw new SinterError("input", `${source.folder} does not fit ${run.record.model}: ${why}`, `Its own spec does: ${source.folder}/spec.sinter`);
+  };
+  for (const { name, shape } of parametersOf(run)) {
+    const found = have.get(name) ?? refuse(`it has no tensor ${name} [${shape}]`);
+    if (found.join() !== shape.join()) refuse(`tensor ${name} is [${found}]; the model has [${shape}]`);
+    have.delete(name);
+  }
+  for (const [name, shape] of have) refuse(`tensor ${name} [${shape}] has no place in the model`);
+}
+
+function parametersOf({ bundle }: Run): Parameter[] {
+  const { train, infer } = bundle.manifest.modules, tensors: readonly TensorPlace[] = (train ?? infer)!.tensors;
+  return tensors.filter((t) => t.storage === "parameter")
+    .flatMap((place) => Array.from({ length: place.slices }, (_, slice) => ({ name: checkpointName(place, slice), shape: place.shape })));
+}
+
+export async function takeWeights(files: Files, source: Run, run: Run): Promise<void> {
+  const { record, bundle, tokenizer, folder } = run;
+  const [newest] = await listCheckpoints(files, source.folder);
+  if (!newest) throw new SinterError("input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+  const checkpoint = await openCheckpoint(files, `${source.folder}/${newest.file}`);
+  try {
+    const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
+    const identity = { model: record.model, data: record.data.sha256, wasm: wasm!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+    const items = parametersOf(run).map(({ name, shape }) => ({ name, shape, values: () => checkpoint.read(name, shape) }));
+    await writeCheckpoint(files, folder, items, { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity });
+  } finally {
+    await checkpoint.close();
+  }
+}
