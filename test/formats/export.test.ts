@@ -1,0 +1,231 @@
+/** What goes out comes back: the same tensors from every format; and other programs compute the same from it. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listCheckpoints, openCheckpoint } from "../../runtime/checkpoint.ts";
+import { openGguf } from "../../runtime/formats/gguf.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { openRun } from "../../runtime/run-folder.ts";
+import { decode } from "../../runtime/tokenizers/tokenizer.ts";
+import { run, sinter } from "./command-line.ts";
+import { shared } from "./shared.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "sinter-export-")), at = (name: string): string => join(scratch, name);
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const files = nodeFiles();
+
+const specs = {
+  // odd sizes on purpose: rows of 40 are no whole blocks of 32
+  gpt2: `model out-gpt2 {
+    vocab 256  context 24  width 40  layers 2  heads 5
+    embed token + position
+    layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 96, bias: true) }
+    output linear(layernorm(x), tied: true)
+    tokenizer bytes
+    train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
+  }`,
+  plain: `model out-plain {
+    vocab 256  context 24  width 32  layers 1  heads 2
+    embed token + position
+    layer { x += attention(layernorm(x, bias: false))  x += mlp(layernorm(x, bias: false)) }
+    output linear(layernorm(x, bias: false))
+    tokenizer bytes
+    train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
+  }`,
+  llama: `model out-llama {
+    vocab 256  context 32  width 64  layers 2  heads 4  kv_heads 2  head_dim 8
+    embed token
+    layer { x += attention(rmsnorm(x), rope: rope(theta: 500000, factor: 8, low: 1, high: 4, original: 8192))  x += swiglu(rmsnorm(x), hidden: 96) }
+    output linear(rmsnorm(x))
+    tokenizer bytes
+    train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
+  }`,
+} as const;
+type Name = keyof typeof specs;
+const names = Object.keys(specs) as Name[];
+
+beforeAll(async () => {
+  for (const name of names) {
+    writeFileSync(at(`${name}.sinter`), specs[name]);
+    await sinter("train", at(`${name}.sinter`), "--out", at(name), "--workers", "1", "--target", "simd", "--eval-every", "0");
+  }
+});
+
+/** All parameters of a run's newest checkpoint. */
+async function parameters(folder: string): Promise<Map<string, Float32Array>> {
+  const [newest] = await listCheckpoints(files, folder), checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
+  const out = new Map<string, Float32Array>();
+  for (const { name, shape } of checkpoint.tensors.values()) if (!name.startsWith("moment")) out.set(name, await checkpoint.read(name, shape));
+  await checkpoint.close();
+  return out;
+}
+
+/** Exports and imports again. */
+async function thereAndBack(name: Name, to: "hf" | "gguf", dtype: string): Promise<string> {
+  const out = at(`${name}-${dtype}.${to}`), back = `${out}.back`;
+  await sinter("export", at(name), "--to", to, "--dtype", dtype, "-o", out);
+  await sinter("import", out, "-o", back, "--target", "simd");
+  return back;
+}
+
+describe("there and back", () => {
+  it.each(names.flatMap((name) => (["hf", "gguf"] as const).map((to) => [name, to] as const)))("%s as %s, f32: every tensor is equal", async (name, to) => {
+    const was = await parameters(at(name)), is = await parameters(await thereAndBack(name, to, "f32"));
+    const zeros = [...is].filter(([key]) => !was.has(key));
+    if (name !== "plain") expect(zeros).toEqual([]);
+    for (const [, values] of zeros) expect(values.every((x) => x === 0)).toBe(true); // biases that GPT-2 always has
+    for (const [key, values] of was) expect(is.get(key), key).toEqual(values);
+  });
+
+  const steps: readonly (readonly ["hf" | "gguf", string, FloatFormat, number])[] =
+    [["hf", "f16", "F16", 2 ** -11], ["hf", "bf16", "BF16", 2 ** -8], ["gguf", "f16", "F16", 2 ** -11], ["gguf", "bf16", "BF16", 2 ** -8], ["gguf", "q8_0", "Q8_0", 0], ["gguf", "q4_0", "Q4_0", 0]];
+  it.each(steps)("llama as %s %s: within the format's error", async (to, dtype, format, relative) => {
+    const was = await parameters(at("llama")), is = await parameters(await thereAndBack("llama", to, dtype));
+    let exact = 0;
+    for (const [key, values] of was) {
+      const got = is.get(key)!, most = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
+      const allowed = (x: number): number => (relative > 0 ? Math.abs(x) * relative : (most / (format === "Q8_0" ? 127 : 8)) * 1.01);
+      values.forEach((x, i) => expect(Math.abs(got[i]! - x), `${key}[${i}]`).toBeLessThanOrEqual(allowed(x) + 1e-7));
+      if (got.every((x, i) => x === values[i])) exact++;
+    }
+    expect(exact).toBeGreaterThanOrEqual(5); // norms
+  });
+
+  it("quantised again: the same bytes", async () => {
+    for (const dtype of ["q8_0", "q4_0"] as const) {
+      const first = at(`llama-${dtype}.gguf`), back = `${first}.back`, second = at(`again-${dtype}.gguf`);
+      if (!existsSync(back)) await thereAndBack("llama", "gguf", dtype);
+      await sinter("export", back, "--to", "gguf", "--dtype", dtype, "-o", second);
+      const [a, b] = [await openGguf(files, first), await openGguf(files, second)], [bytesA, bytesB] = [readFileSync(first), readFileSync(second)];
+      for (const [key, tensor] of a.tensors) {
+        const other = b.tensors.get(key)!;
+        expect(other.type).toBe(tensor.type);
+        expect(bytesB.subarray(other.offset, other.offset + other.bytes).equals(bytesA.subarray(tensor.offset, tensor.offset + tensor.bytes)), key).toBe(true);
+      }
+      expect(a.tensors.get("blk.0.ffn_up.weight")!.type).toBe(dtype.toUpperCase());
+      expect(Object.hasOwn(numberFormats, "Q8_0")).toBe(true);
+      await a.close();
+      await b.close();
+    }
+  });
+
+  it("says what it can not do", async () => {
+    writeFileSync(at("parallel.sinter"), specs.plain.replace(/layer \{.*\}/, "layer { h = layernorm(x)  x += attention(h) + mlp(h) }").replace("out-plain", "out-parallel"));
+    await sinter("train", at("parallel.sinter"), "--out", at("parallel"), "--workers", "1", "--target", "simd");
+    expect(await run("export", at("parallel"), "--to", "gguf", "-o", at("x.gguf"))).toMatchObject({ code: 1, err: expect.stringMatching(/out-parallel: .*no published format has a place for it/) as unknown });
+    expect(await run("export", at("gpt2"), "--to", "hf", "--dtype", "q8_0", "-o", at("x"))).toMatchObject({ code: 2 });
+    expect(await run("export", at("gpt2"), "--to", "onnx", "-o", at("x"))).toMatchObject({ code: 2 });
+    expect(await run("export", at("gpt2"), "--to", "hf", "-o", at("gpt2"))).toMatchObject({ code: 1, err: expect.stringContaining("is there already") as unknown });
+    expect(existsSync(at("x.gguf"))).toBe(false);
+  });
+
+  it("a run begins from imported weights", async () => {
+    const back = at("llama-f32.gguf.back");
+    if (!existsSync(back)) await thereAndBack("llama", "gguf", "f32");
+    await sinter("train", "--from", back, "--out", at("tuned"), "--steps", "2", "--workers", "1", "--target", "simd");
+    const was = await parameters(back), is = await parameters(at("tuned"));
+    expect([...is.keys()].toSorted()).toEqual([...was.keys()].toSorted());
+    expect([...was].some(([key, values]) => values.some((x, i) => x !== is.get(key)![i]))).toBe(true);
+    expect(await run("train", at("plain.sinter"), "--from", back, "--out", at("misfit"))).toMatchObject({ code: 1, err: expect.stringContaining("does not fit out-plain: tensor token_embedding.weight is [256,64]; the model has [256,32]") as unknown });
+    expect(await run("train", "--resume", "--out", back)).toMatchObject({ code: 1, err: expect.stringContaining("--from") as unknown });
+    expect(existsSync(at("misfit"))).toBe(false);
+  });
+});
+
+const python = "/usr/bin/python3";
+const torch = ((): boolean => {
+  try {
+    execFileSync(python, ["-c", "import torch"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+/** Logits [ids, vocab] of our own model: every position fed alone. */
+async function ourLogits(folder: string, ids: readonly number[]): Promise<Float32Array[]> {
+  const { createModel } = await import("../../runtime/model.ts"), { nodeHost } = await import("../../runtime/node/host.ts"), { loadNewest } = await import("../../runtime/checkpoint.ts");
+  const opened = await openRun(files, folder), { modules } = opened.bundle.manifest;
+  const model = await createModel(opened.bundle, modules.infer ? "infer" : "train", { host: nodeHost, workers: 1, target: "simd" });
+  try {
+    await loadNewest(files, folder, model, "weights");
+    const out: Float32Array[] = [];
+    for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
+    return out;
+  } finally {
+    await model.close();
+  }
+}
+
+const prompt = [...new TextEncoder().encode("To be, or not")];
+
+describe("PyTorch", () => {
+  it.skipIf(!torch).each(names)(`computes the same logits from the Hugging Face form: %s ${torch ? "" : `(skipped: ${python} has no torch)`}`, async (name) => {
+    const out = at(`${name}-torch`);
+    await sinter("export", at(name), "--to", "hf", "-o", out);
+    const script = fileURLToPath(new URL("huggingface.py", import.meta.url));
+    const theirs = JSON.parse(execFileSync(python, [script, out, prompt.join()], { encoding: "utf8", maxBuffer: 1 << 26 })) as number[][];
+    const ours = await ourLogits(at(name), prompt);
+    expect(theirs.length).toBe(prompt.length);
+    theirs.forEach((row, i) => row.forEach((x, k) => expect(Math.abs(x - ours[i]![k]!), `${i}, ${k}`).toBeLessThan(2e-5)));
+  });
+});
+
+const peers = fileURLToPath(new URL("../../bench/peers/node_modules/node-llama-cpp/package.json", import.meta.url));
+const llamaCpp = existsSync(peers), without = llamaCpp ? "" : "(skipped: npm ci --prefix bench/peers)";
+
+/** In a process of its own: native code that fails takes its process with it. */
+function llamaCppGreedy(path: string, ids: readonly number[], count: number): { ids: number[]; text: string; prompt: number[] } {
+  const script = fileURLToPath(new URL("llama-cpp.ts", import.meta.url));
+  const said = execFileSync(process.execPath, [script, path, ids.join(), `${count}`], { encoding: "utf8", timeout: 100_000, killSignal: "SIGKILL", stdio: ["ignore", "pipe", "ignore"] });
+  return JSON.parse(said.trim().split("\n").at(-1)!) as { ids: number[]; text: string; prompt: number[] };
+}
+
+async function ourGreedy(folder: string, ids: readonly number[], count: number): Promise<number[]> {
+  const { createModel } = await import("../../runtime/model.ts"), { nodeHost } = await import("../../runtime/node/host.ts"), { loadNewest } = await import("../../runtime/checkpoint.ts");
+  const opened = await openRun(files, folder), { modules } = opened.bundle.manifest;
+  const model = await createModel(opened.bundle, modules.infer ? "infer" : "train", { host: nodeHost, workers: 1 });
+  try {
+    await loadNewest(files, folder, model, "weights");
+    const out: number[] = [];
+    let logits = await model.feed(ids, 0);
+    while (out.length < count) {
+      out.push(logits.indexOf(Math.max(...logits)));
+      if (out.length < count) logits = await model.feed([out.at(-1)!], ids.length + out.length - 1);
+    }
+    return out;
+  } finally {
+    await model.close();
+  }
+}
+
+describe("llama.cpp", () => {
+  it.skipIf(!llamaCpp).each(["gpt2", "llama"] as const)(`runs our GGUF with the same greedy tokens: %s, trained here ${without}`, async (name) => {
+    const out = at(`${name}-llamacpp.gguf`);
+    await sinter("export", at(name), "--to", "gguf", "-o", out);
+    const theirs = llamaCppGreedy(out, prompt.slice(0, 8), 10);
+    expect(theirs.ids).toEqual(await ourGreedy(at(name), prompt.slice(0, 8), 10));
+    expect(theirs.text).toBe(decode((await openRun(files, at(name))).tokenizer, theirs.ids));
+  });
+  const gpt2 = shared("checkpoints/tiny-random-gpt2"), stories = shared("checkpoints/stories260K");
+  it.skipIf(!llamaCpp || !gpt2.there)(`tiny-random-gpt2: the published ids ${without}${gpt2.why}`, async () => {
+    await sinter("import", gpt2.path, "-o", at("tiny"));
+    await sinter("export", at("tiny"), "--to", "gguf", "-o", at("tiny.gguf"));
+    expect(llamaCppGreedy(at("tiny.gguf"), [0, 0, 195, 731], 6).ids).toEqual([731, 114, 114, 114, 114, 114]);
+  });
+  it.skipIf(!llamaCpp || !stories.there)(`stories260K, f32 and q8_0: our tokens, and its own text ${without}${stories.why}`, async () => {
+    await sinter("import", `${stories.path}/stories260K.bin`, "-o", at("stories"));
+    for (const dtype of ["f32", "q8_0"]) {
+      const out = at(`stories-${dtype}.gguf`), back = at(`stories-${dtype}`);
+      await sinter("export", at("stories"), "--to", "gguf", "--dtype", dtype, "-o", out);
+      await sinter("import", out, "-o", back);
+      const theirs = llamaCppGreedy(out, [1], 40);
+      expect(theirs.ids.slice(0, dtype === "f32" ? 40 : 10)).toEqual((await ourGreedy(back, [1], 40)).slice(0, dtype === "f32" ? 40 : 10)); // q8_0: it quantises activations too
+      expect(theirs.text).toMatch(/^ ?Once upon a time, there was a little/);
+    }
+  });
+});

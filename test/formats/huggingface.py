@@ -1,0 +1,102 @@
+"""Logits of a Hugging Face folder in plain PyTorch, from its config.json and model.safetensors alone: GPT-2 and Llama.
+
+    python3 huggingface.py DIR 1,2,3      JSON: [ids, vocab]
+
+The equations are those of the papers and of the configurations' documentation; no library of models is needed.
+"""
+import json
+import math
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+
+def load(path):
+    """Name -> tensor. 8 bytes of length, JSON, data (huggingface.co/docs/safetensors)."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        data = bytearray(file.read())
+    types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    out = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        out[name] = torch.frombuffer(data[begin:end], dtype=types[entry["dtype"]]).reshape(entry["shape"]).float()
+    return out
+
+
+def attend(q, k, v):
+    """q [H, T, D], k and v [H, T, D], causal."""
+    t = q.shape[1]
+    scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[2])
+    scores = scores.masked_fill(torch.triu(torch.ones(t, t, dtype=torch.bool), 1), float("-inf"))
+    return torch.softmax(scores, -1) @ v
+
+
+def gpt2(c, w, ids):
+    g = lambda name: w["transformer." + name]
+    width, heads = c["n_embd"], c["n_head"]
+    act = {"gelu_new": lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))), "gelu": F.gelu, "relu": F.relu}[c["activation_function"]]
+    norm = lambda x, name: F.layer_norm(x, (width,), g(name + ".weight"), g(name + ".bias"), c["layer_norm_epsilon"])
+    conv = lambda x, name: x @ g(name + ".weight") + g(name + ".bias")
+    x = g("wte.weight")[ids] + g("wpe.weight")[: len(ids)]
+    for i in range(c["n_layer"]):
+        q, k, v = (p.reshape(len(ids), heads, width // heads).transpose(0, 1) for p in conv(norm(x, f"h.{i}.ln_1"), f"h.{i}.attn.c_attn").split(width, 1))
+        x = x + conv(attend(q, k, v).transpose(0, 1).reshape(len(ids), width), f"h.{i}.attn.c_proj")
+        x = x + conv(act(conv(norm(x, f"h.{i}.ln_2"), f"h.{i}.mlp.c_fc")), f"h.{i}.mlp.c_proj")
+    head = g("wte.weight") if c["tie_word_embeddings"] else w["lm_head.weight"]
+    return norm(x, "ln_f") @ head.T
+
+
+def frequencies(c, d):
+    f = [c["rope_theta"] ** (-2 * i / d) for i in range(d // 2)]
+    s = c.get("rope_scaling")
+    if not s:
+        return torch.tensor(f, dtype=torch.float64)
+    assert s["rope_type"] == "llama3"
+    out = []
+    for x in f:
+        wavelength = 2 * math.pi / x
+        low, high = s["original_max_position_embeddings"] / s["low_freq_factor"], s["original_max_position_embeddings"] / s["high_freq_factor"]
+        if wavelength < high:
+            out.append(x)
+        elif wavelength > low:
+            out.append(x / s["factor"])
+        else:
+            smooth = (s["original_max_position_embeddings"] / wavelength - s["low_freq_factor"]) / (s["high_freq_factor"] - s["low_freq_factor"])
+            out.append((1 - smooth) * x / s["factor"] + smooth * x)
+    return torch.tensor(out, dtype=torch.float64)
+
+
+def llama(c, w, ids):
+    g = lambda name: w["model." + name]
+    heads, kv, d, t = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"], len(ids)
+    norm = lambda x, name: x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + c["rms_norm_eps"]) * g(name + ".weight")
+    angles = torch.arange(t, dtype=torch.float64)[:, None] * frequencies(c, d)[None]
+    cos, sin = (torch.cat([a, a], -1).float() for a in (angles.cos(), angles.sin()))
+    turn = lambda x: x * cos + torch.cat([-x[..., d // 2 :], x[..., : d // 2]], -1) * sin  # halves, as in this form
+    split = lambda x, n: x.reshape(t, n, d).transpose(0, 1)
+    x = g("embed_tokens.weight")[ids]
+    for i in range(c["num_hidden_layers"]):
+        p, h = f"layers.{i}.", norm(x, f"layers.{i}.input_layernorm")
+        q, k, v = (split(h @ g(f"{p}self_attn.{n}_proj.weight").T, count) for n, count in (("q", heads), ("k", kv), ("v", kv)))
+        q, k = turn(q), turn(k)
+        k, v = (a.repeat_interleave(heads // kv, 0) for a in (k, v))
+        x = x + attend(q, k, v).transpose(0, 1).reshape(t, heads * d) @ g(p + "self_attn.o_proj.weight").T
+        h = norm(x, p + "post_attention_layernorm")
+        x = x + (F.silu(h @ g(p + "mlp.gate_proj.weight").T) * (h @ g(p + "mlp.up_proj.weight").T)) @ g(p + "mlp.down_proj.weight").T
+    head = g("embed_tokens.weight") if c["tie_word_embeddings"] else w["lm_head.weight"]
+    return norm(x, "norm") @ head.T
+
+
+def main(folder, ids):
+    config = json.load(open(folder + "/config.json"))
+    logits = {"gpt2": gpt2, "llama": llama}[config["model_type"]](config, load(folder + "/model.safetensors"), torch.tensor(ids))
+    print(json.dumps(logits.tolist()))
+
+
+main(sys.argv[1], [int(i) for i in sys.argv[2].split(",")])
