@@ -4,12 +4,10 @@
  * do the bits. Without the split every worker would read a piece of each row, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import type { Activation } from "../2-check/model.ts";
-import { activations } from "../activations.ts";
 import { defineOp, type Kernel } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
-import { matmulAttrs } from "./gemm/emit.ts";
+import { epilogueReference, matmulAttrs } from "./gemm/emit.ts";
 import { rowStream } from "./gemm/few-rows.ts";
 import { rowBytes, type MatmulTensor } from "./gemm/shape.ts";
 
@@ -60,18 +58,11 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
   flops: ({ P, M, N }) => P * M * N,
   inPlace: { out: "add" },
   reference(t, { P, M, N }, attrs) {
-    const { activation, derivative } = attrs as { activation: Activation | "none"; derivative: Activation | "none" };
-    for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) {
-      const at = m * N + n;
+    epilogueReference(t, M, N, attrs, (m, n) => {
       let v = 0;
-      for (let p = 0; p < P; p++) v += t.sums[p * M * N + at]!;
-      if (t.bias) v += t.bias[n]!;
-      if (t.pre) t.pre[at] = v;
-      if (activation !== "none") v = activations[activation].value(v);
-      if (derivative !== "none") v *= activations[derivative].slope(t.gate[at]!);
-      if (t.add) v += t.add[at]!;
-      t.out[at] = v;
-    }
+      for (let p = 0; p < P; p++) v += t.sums[(p * M + m) * N + n]!;
+      return v;
+    });
   },
   tasks: ({ N }) => rowBytes(N) / (GROUP * 4),
   scratch: () => GROUP * 4,

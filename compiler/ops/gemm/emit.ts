@@ -23,15 +23,22 @@ export const emitter = (form: Form) => ({
 export const matmulAttrs = { activation: "none", derivative: "none" } as const;
 export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
 
-type Tensors = Record<MatmulTensor, Float64Array>;
+type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
 
 /** Σ_k â(m,k)·b̂(k,n), then the epilogue's equation; f64. */
-export function matmulReference(t: Tensors, { M, N, K }: Sizes, attrs: Attrs, a: (m: number, k: number) => number, b: (k: number, n: number) => number): void {
+export const matmulReference = (t: Tensors, { M, N, K }: Sizes, attrs: Attrs, a: (m: number, k: number) => number, b: (k: number, n: number) => number): void =>
+  epilogueReference(t, M, N, attrs, (m, n) => {
+    let v = 0;
+    for (let k = 0; k < K; k++) v += a(m, k) * b(k, n);
+    return v;
+  });
+
+/** What becomes of each element [M,N] of a product; f64. */
+export function epilogueReference(t: Tensors, M: number, N: number, attrs: Attrs, product: (m: number, n: number) => number): void {
   const { activation, derivative } = attrs as { activation: Activation | "none"; derivative: Activation | "none" };
   for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) {
     const at = m * N + n;
-    let v = 0;
-    for (let k = 0; k < K; k++) v += a(m, k) * b(k, n);
+    let v = product(m, n);
     if (t.bias) v += t.bias[n]!;
     if (t.pre) t.pre[at] = v;
     if (activation !== "none") v = activations[activation].value(v);
