@@ -24,7 +24,7 @@ describe.each(specNames)("%s", (name) => {
 
 /** More workers than cores, more than rows, and numbers that divide nothing. */
 test.each([3, 5, 8])("%i workers give the bits of one", async (workers) => {
-  expectSameBits(await measure("odd-sizes", "simd", workers), await measure("odd-sizes", "simd", 1));
+  for (const name of ["odd-sizes", "mixture", "banded"] as const) expectSameBits(await measure(name, "simd", workers), await measure(name, "simd", 1));
 });
 
 test.each(specNames)("%s: evaluation", async (name) => expect(tooFar([await measureEvaluation(name, "simd")])).toEqual([]));
