@@ -1,0 +1,87 @@
+/**
+ * node bench/large.ts SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--memory-limit BYTES]
+ *
+ * A model that takes several memories: weights drawn tensor by tensor, then a prompt of 128 tokens and tokens one by one. Says what the parts
+ * are, how long each step took, tok/s, and GB/s of weights beside the limit of this machine's memory.
+ */
+import { parseArgs } from "node:util";
+import { readFileSync } from "node:fs";
+import { checkSource } from "../compiler/2-check/check.ts";
+import { measureLimits } from "../compiler/cli/measure/limits.ts";
+import { joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { bytesText } from "../compiler/cli/plan.ts";
+import { compileModel } from "../compiler/compile.ts";
+import type { Target } from "../compiler/op.ts";
+import { createModel, type RunningModel } from "../runtime/model.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import { randomStream } from "../runtime/random.ts";
+import { normalQuantile } from "../runtime/init.ts";
+import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
+
+const { values: o, positionals: [path] } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: "string" }, set: { type: "string", multiple: true }, tokens: { type: "string", default: "48" }, workers: { type: "string", default: "2" },
+    target: { type: "string", default: "wide" }, "memory-limit": { type: "string" },
+  },
+});
+const workers = Number(o.workers), target = o.target as Target, began = performance.now();
+const say = (text: string): void => console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+
+/** Normal numbers drawn once, laid over every tensor from another place: a tensor costs what its pages cost. */
+function draw(model: RunningModel): void {
+  const { word } = randomStream(1, "large"), normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 4294967296));
+  const scaled = new Map<number, Float32Array>(), parameters = model.of("parameter"), slices = parameters.reduce((n, t) => n + t.place.slices, 0);
+  let done = 0, shown = performance.now();
+  for (const { elements, place: { init, slices: count }, write } of parameters) {
+    const values = new Float32Array(elements);
+    for (let slice = 0; slice < count; slice++) {
+      if (init?.kind === "constant") values.fill(init.value);
+      else {
+        const pool = scaled.get(init!.std) ?? normal.map((x) => x * init!.std);
+        scaled.set(init!.std, pool);
+        for (let at = 0, from = (done * 7919) % pool.length; at < elements; at += pool.length - from, from = 0) values.set(pool.subarray(from, from + elements - at), at);
+      }
+      write(values, slice);
+      done++;
+      if (performance.now() - shown < 3000) continue;
+      say(`weights: ${done} of ${slices} tensors`);
+      shown = performance.now();
+    }
+  }
+}
+
+const set = Object.fromEntries((o.set ?? []).map((pair) => pair.split("=") as [string, string]));
+const { models, diagnostics } = checkSource(readFileSync(path!, "utf8"), { set, ...(o.model !== undefined && { model: o.model }) });
+const source = models[0];
+if (!source) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
+const options = { targets: [target], modules: ["infer"], ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }) } as const;
+joinPairs(target);
+const compiled = await compileModel(source, options);
+say(`${source.name}: ${compiled.manifest.parameters.toLocaleString("en-US")} parameters, infer ${bytesText(source, compiled.plans[0]!)}`);
+const limits = await measureLimits([target], [1, workers]), readLimit = limits.read[workers]!, fmaLimit = limits.fma[target]![workers]!;
+say(`limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`);
+
+const model = await createModel(compiled, "infer", { host: nodeHost, workers, target });
+draw(model);
+say("weights drawn");
+const tokens = Number(o.tokens), decodeMs: number[] = [], ids: number[] = [];
+for (const round of ["first", "second"]) {
+  const from = performance.now();
+  let logits = await model.feed(promptTokens(source.sizes.vocab), 0);
+  const prefillMs = performance.now() - from;
+  if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
+  say(`${round} prompt of ${PROMPT} tokens: ${prefillMs.toFixed(0)} ms, ${((1000 * PROMPT) / prefillMs).toFixed(1)} tok/s, ${(model.entry("prefill").flops / prefillMs / 1e6 / fmaLimit * 100).toFixed(0)} % of the multiply-add limit`);
+  if (round === "first") continue;
+  for (let i = 0; i < tokens; i++) {
+    ids.push(likeliest(logits));
+    const start = performance.now();
+    logits = await model.feed([ids.at(-1)!], PROMPT + i);
+    decodeMs.push(performance.now() - start);
+  }
+}
+const sorted = decodeMs.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, bytes = bytesPerToken(source), rate = bytes / ms / 1e6;
+say(`${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
+  `${(bytes / 1e9).toFixed(2)} GB of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`);
+say(`ids ${ids.slice(0, 16).join(" ")} …`);
+await model.close();
