@@ -1,12 +1,16 @@
 /** A module over several memories computes the same bits as in one: logits, losses, text, for every cut and every number of workers. */
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
-import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
-import { parseManifest, type Bundle } from "../runtime/bundle.ts";
+import { compileModel, planModule, type Compiled, type CompileOptions } from "../compiler/compile.ts";
+import type { Manifest } from "../compiler/9-bundle/manifest.ts";
+import { createMemory, parseManifest, wasmBytes, type Bundle } from "../runtime/bundle.ts";
+import { SinterError } from "../runtime/errors.ts";
 import { createModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/random.ts";
+import { fillParameters, selfCheck } from "../runtime/self-check.ts";
+import { tensorIn } from "../runtime/tensors.ts";
 import { bitsOf } from "./runtime-fake.ts";
 
 const specs = {
@@ -38,16 +42,16 @@ const modelOf = (source: string): Model => {
   return models[0]!;
 };
 
-/** Limits that give each number of parts that is possible, from 1 up to `most`. */
+/** Limits that give each number of parts that is possible: each is just below what the cut before it needs. */
 function limits(model: Model, options: CompileOptions): Map<number, number> {
-  const { bytes } = planModule(model, "infer", options).placement, found = new Map<number, number>();
-  for (let limit = bytes; limit > bytes / 12; limit -= Math.ceil(bytes / 400)) {
-    const { over } = planModule(model, "infer", { ...options, memoryLimit: limit });
-    if (over?.tooLarge) break;
-    const count = over?.parts?.length ?? 1;
-    if (!found.has(count)) found.set(count, limit);
+  const found = new Map<number, number>();
+  for (let limit = Infinity; ; ) {
+    const { over, placement } = planModule(model, "infer", { ...options, memoryLimit: limit });
+    if (over?.tooLarge) return found;
+    const parts = over?.parts ?? [{ placement }];
+    if (!found.has(parts.length)) found.set(parts.length, limit);
+    limit = Math.max(...parts.map((p) => p.placement.bytes)) - 1;
   }
-  return found;
 }
 
 /** Everything that the model says of fixed tokens, as text: equal texts, equal bits. */
@@ -85,3 +89,87 @@ describe.each(Object.entries(specs))("%s", (_, source) => {
     }
   }, 120_000);
 });
+
+describe("a module in parts", () => {
+  const source = specs["GPT-2's kind, tied"], options: CompileOptions = { targets: ["wide"], modules: ["infer"], profile: true };
+  let cut: Compiled;
+  beforeAll(async () => {
+    const model = modelOf(source);
+    cut = await compileModel(model, { ...options, memoryLimit: limits(model, options).get(3)! });
+  }, 60_000);
+  const manifest = (): Manifest => JSON.parse(new TextDecoder().decode(cut.files.get("manifest.json"))) as Manifest;
+
+  it("has one file for parts of equal structure, and rows of x between them", () => {
+    const { parts, entries, wasm } = cut.manifest.modules.infer!;
+    expect(wasm).toEqual({});
+    expect(parts!.map((p) => p.holds)[0]).toMatch(/^embedding, .*output$/);
+    const files = new Map(parts!.map((p) => [p.wasm.wide!.file, p.entries.map((e) => e.name).join()]));
+    expect([...files.values()]).toEqual(["evaluate,prefill,decode,evaluate_output,prefill_output,decode_output", ...Array.from({ length: files.size - 1 }, () => "evaluate,prefill,decode")]);
+    const last = entries.find((e) => e.name === "decode")!.runs!.at(-1);
+    expect(last).toEqual({ part: 0, entry: "decode_output" }); // tied: where the table is
+    for (const file of files.keys()) expect(cut.files.get(file)).toBeInstanceOf(Uint8Array);
+  });
+
+  it("passes the self-check, part by part, without drawn parameters, and padding stays zero", async () => {
+    const { parts } = cut.manifest.modules.infer!;
+    for (const part of parts!) {
+      const memory = createMemory(part, false), module = new WebAssembly.Module(await wasmBytes(cut, part.wasm.wide!, false));
+      fillParameters(part, memory);
+      expect(selfCheck(cut.manifest, part, memory, module, module)).toBeUndefined();
+      const table = part.tensors.find((t) => t.storage === "parameter" && t.rowFloats !== t.shape.at(-1))!, data = tensorIn(memory.buffer, table).padded(), columns = table.shape.at(-1)!;
+      expect(data.subarray(0, columns).every((x) => x !== 0) || columns > 4000).toBe(true);
+      expect(data.subarray(columns, table.rowFloats).every((x) => x === 0)).toBe(true);
+    }
+  });
+
+  it("is profiled part by part", async () => {
+    const model = await createModel(cut, "infer", { host: nodeHost, workers: 2, target: "wide", seed: 1 });
+    await model.feed([1, 2, 3], 0);
+    const sites = model.profile()!.filter((s) => s.calls > 0), { parts } = cut.manifest.modules.infer!;
+    for (const i of parts!.keys()) expect(sites.some((s) => s.section.startsWith(`part ${i}: `) && s.entry.startsWith("prefill"))).toBe(true);
+    await model.close();
+  });
+
+  it("stops all workers when one part traps, and says so", async () => {
+    const model = await createModel(cut, "infer", { host: nodeHost, workers: 2, target: "wide", seed: 1 });
+    const batch = { tokens: new Int32Array(48).fill(1e6), targets: new Int32Array(48) };
+    await expect(model.evaluate(batch)).rejects.toThrow(/worker \d stopped in "evaluate"/);
+    await expect(model.feed([1], 0)).rejects.toThrow(/stopped in "evaluate"/);
+    await model.close();
+  });
+
+  it.each<[string, (m: Mutable) => void, RegExp]>([
+    ["a part is missing", (m) => m.parts.pop(), /layer \d of layers\..* is missing|has \d of 5 layers|runs "evaluate" of part \d/],
+    ["parts are no list", (m) => (m.parts = 7 as never), /no lists/],
+    ["there are none", (m) => (m.parts = []), /no lists/],
+    ["layers are there twice", (m) => (m.parts[1] = m.parts[2]!), /layer \d of .* is missing/],
+    ["a tensor ends beyond its memory", (m) => (m.parts[1]!.tensors.at(-1)!.offset = 2 ** 31), /part 1: .* is not within its memory/],
+    ["an offset is negative", (m) => (m.parts[1]!.tensors[0]!.offset = -4), /is not within its memory/],
+    ["an offset is 1e20", (m) => (m.parts[1]!.tensors[0]!.offset = 1e20), /is not within its memory/],
+    ["a memory of too many pages", (m) => (m.parts[0]!.memoryPages = 65537), /part 0 has 65537 pages/],
+    ["a chain names another entry", (m) => (m.entries[0]!.runs[1]!.entry = "train"), /runs "train" of part 1, which does not exist/],
+    ["a chain names another part", (m) => (m.entries[0]!.runs[1]!.part = 9), /of part 9, which does not exist/],
+    ["a chain is empty", (m) => (m.entries[0]!.runs = []), /runs nothing/],
+    ["rows have another width", (m) => (m.parts[1]!.tensors.find((t) => t.name === "x_in")!.shape = [48, 41]), /x_in is \[48,41\]/],
+    ["rows are too few", (m) => (m.parts[1]!.tensors.find((t) => t.name === "x_in")!.shape[0] = 3), /has no x_in for entry/],
+    ["a shape differs", (m) => m.parts[0]!.tensors.find((t) => t.name.startsWith("layers."))!.shape.reverse(), /not within its memory|other shapes/],
+  ])("is refused when %s", (_, change, message) => {
+    const changed = manifest();
+    change(changed.modules.infer as unknown as Mutable);
+    const error = ((): unknown => {
+      try {
+        return parseManifest(JSON.stringify(changed), "m.json");
+      } catch (cause) {
+        return cause;
+      }
+    })();
+    expect(error).toBeInstanceOf(SinterError);
+    expect((error as SinterError).kind).toBe("corrupt");
+    expect((error as SinterError).message).toMatch(message);
+  });
+});
+
+interface Mutable {
+  parts: { memoryPages: number; tensors: { name: string; offset: number; shape: number[] }[] }[];
+  entries: { runs: { part: number; entry: string }[] }[];
+}

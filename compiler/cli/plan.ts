@@ -15,9 +15,13 @@ export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undef
 export function bytesText(model: Model, { placement, over }: ModulePlan): string {
   const plain = (bytes: number): string => `${bytes.toLocaleString("en-US")} bytes`;
   if (!over) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)})`;
-  if (!over.parts) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)}, more than the ${limitText(over.limit)} of one memory)`;
+  if (!over.parts) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
   return `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts (${partsText(model, over.parts)})`;
 }
+
+/** What stands in the way of a cut. */
+const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
+  (!tooLarge || tooLarge.what === "training" ? "" : `, and ${pieces[tooLarge.what]} alone needs ${mebibytes(tooLarge.plan.placement.bytes)}`);
 
 /** "3339.15 MiB for embedding, layers 0…3, output; 2 × 2840.79 MiB for layers 4…9": neighbours of equal size together. */
 function partsText(model: Model, parts: readonly PartPlan[]): string {
@@ -47,7 +51,7 @@ export function refuseTooLarge(model: Model, plan: ModulePlan): void {
   const end = limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4096 MiB" : `one memory may have ${mebibytes(limit)}`;
   const [needs, hint] = what === "training"
     ? [`the module \`${plan.name}\` needs`, "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC."]
-    : [`the module \`${plan.name}\` needs ${mebibytes(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, "Make it smaller with --set (context, train.batch, train.context, width)."];
+    : [`the module \`${plan.name}\` needs ${mebibytes(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`];
   throw new SinterError("memory", `${model.name}: ${needs} ${mebibytes(placement.bytes)}, ${end} (${largest.join(", ")})`, hint);
 }
 
