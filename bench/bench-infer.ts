@@ -2,8 +2,8 @@
  * GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one (decode), each the likeliest so far. Through the
  * real runtime and its `infer` module; random weights: the arithmetic does not depend on them.
  */
-import { compileModel, planModule } from "../compiler/compile.ts";
-import { tensorBytes, type Target } from "../compiler/op.ts";
+import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
+import type { Target } from "../compiler/op.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
@@ -61,10 +61,10 @@ export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow>
 }
 
 /** Parameters that one token's run reads: all but the tables of which it takes a row. */
-export function bytesPerToken(model: Model): number {
-  const plan = planModule(model, "infer", { targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
+export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
+  const plan = planModule(model, "infer", { ...options, targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
   const read = new Set(decode.sections.flatMap((s) => s.calls).filter((c) => c.node.op !== "embed").flatMap((c) => Object.values(c.node.ins).map((ref) => ref.value)));
-  return [...read].map((name) => decode.graph.values.get(name)!).filter((v) => v.storage === "parameter").reduce((sum, v) => sum + v.slices * tensorBytes(v.shape), 0);
+  return [...read].map((name) => decode.graph.values.get(name)!).filter((v) => v.storage === "parameter").reduce((sum, v) => sum + v.slices * plan.placement.persistent.get(v.name)!.stride, 0);
 }
 
 /** Milliseconds of whole prompts and of single tokens, after one round that does not count. */

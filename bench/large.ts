@@ -1,5 +1,5 @@
 /**
- * node bench/large.ts SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--memory-limit BYTES]
+ * node bench/large.ts SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--weights q4_0] [--memory-limit BYTES]
  *
  * A model that takes several memories: weights drawn tensor by tensor, then a prompt of 128 tokens and tokens one by one. Says what the parts
  * are, how long each step took, tok/s, and GB/s of weights beside the limit of this machine's memory.
@@ -10,11 +10,13 @@ import { checkSource } from "../compiler/2-check/check.ts";
 import { measureLimits } from "../compiler/cli/measure/limits.ts";
 import { joinPairs } from "../compiler/cli/measure/numbers.ts";
 import { bytesText } from "../compiler/cli/plan.ts";
+import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../compiler/compile.ts";
-import type { Target } from "../compiler/op.ts";
+import type { Target, WeightFormat } from "../compiler/op.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/random.ts";
+import { rowWriter } from "../runtime/quantise.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
 
@@ -23,6 +25,7 @@ const { values: o, positionals: [path] } = parseArgs({
   options: {
     model: { type: "string" }, set: { type: "string", multiple: true }, tokens: { type: "string", default: "48" }, workers: { type: "string", default: "2" },
     target: { type: "string", default: "wide" }, "memory-limit": { type: "string" },
+    weights: { type: "string", default: "f32" },
   },
 });
 const workers = Number(o.workers), target = o.target as Target, began = performance.now();
@@ -33,16 +36,18 @@ function draw(model: RunningModel): void {
   const { word } = randomStream(1, "large"), normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 4294967296));
   const scaled = new Map<number, Float32Array>(), parameters = model.of("parameter"), slices = parameters.reduce((n, t) => n + t.place.slices, 0);
   let done = 0, shown = performance.now();
-  for (const { elements, place: { init, slices: count }, write } of parameters) {
-    const values = new Float32Array(elements);
+  for (const { elements, place, write, padded } of parameters) {
+    const { init, slices: count, quantised, rowFloats } = place;
+    const values = quantised ? normal : new Float32Array(elements);
     for (let slice = 0; slice < count; slice++) {
-      if (init?.kind === "constant") values.fill(init.value);
+      if (quantised) layRows(padded(slice) as Int32Array, encoded(place, normal, done), rowFloats);
+      else if (init?.kind === "constant") values.fill(init.value);
       else {
         const pool = scaled.get(init!.std) ?? normal.map((x) => x * init!.std);
         scaled.set(init!.std, pool);
         for (let at = 0, from = (done * 7919) % pool.length; at < elements; at += pool.length - from, from = 0) values.set(pool.subarray(from, from + elements - at), at);
       }
-      write(values, slice);
+      if (!quantised) write(values, slice);
       done++;
       if (performance.now() - shown < 3000) continue;
       say(`weights: ${done} of ${slices} tensors`);
@@ -51,14 +56,28 @@ function draw(model: RunningModel): void {
   }
 }
 
+/** Rows in fewer bits, as they lie in memory: to encode each of billions of numbers would take minutes. */
+function encoded({ quantised, shape, rowFloats, init }: TensorPlace, normal: Float32Array, from: number): Int32Array[] {
+  const K = shape[quantised!.transposed ? 0 : 1]!, encode = rowWriter(quantised!.format, K), std = init!.kind === "normal" ? init!.std : 0;
+  return Array.from({ length: 61 }, (_, n) => {
+    const bytes = new Uint8Array(rowFloats * 4), start = (from * 61 + n) * 7919;
+    encode(Float32Array.from({ length: K }, (_, k) => std * normal[(start + k) % normal.length]!), bytes);
+    return new Int32Array(bytes.buffer);
+  });
+}
+
+function layRows(data: Int32Array, rows: readonly Int32Array[], ld: number): void {
+  for (let at = 0; at < data.length; at += ld) data.set(rows[(at / ld) % rows.length]!, at);
+}
+
 const set = Object.fromEntries((o.set ?? []).map((pair) => pair.split("=") as [string, string]));
 const { models, diagnostics } = checkSource(readFileSync(path!, "utf8"), { set, ...(o.model !== undefined && { model: o.model }) });
 const source = models[0];
 if (!source) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
-const options = { targets: [target], modules: ["infer"], ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }) } as const;
+const weights = o.weights as WeightFormat, options = { targets: [target], modules: ["infer"], weights, ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }) } as const;
 joinPairs(target);
 const compiled = await compileModel(source, options);
-say(`${source.name}: ${compiled.manifest.parameters.toLocaleString("en-US")} parameters, infer ${bytesText(source, compiled.plans[0]!)}`);
+say(`${source.name}: ${compiled.manifest.parameters.toLocaleString("en-US")} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`);
 const limits = await measureLimits([target], [1, workers]), readLimit = limits.read[workers]!, fmaLimit = limits.fma[target]![workers]!;
 say(`limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`);
 
@@ -80,8 +99,10 @@ for (const round of ["first", "second"]) {
     decodeMs.push(performance.now() - start);
   }
 }
-const sorted = decodeMs.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, bytes = bytesPerToken(source), rate = bytes / ms / 1e6;
+const sorted = decodeMs.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, bytes = bytesPerToken(source, options), rate = bytes / ms / 1e6;
 say(`${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
   `${(bytes / 1e9).toFixed(2)} GB of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`);
+const after = (await measureLimits([target], [1, workers])).read[workers]!;
+say(`the read limit is ${after.toFixed(1)} GB/s now: ${((100 * rate) / after).toFixed(0)} %`);
 say(`ids ${ids.slice(0, 16).join(" ")} …`);
 await model.close();

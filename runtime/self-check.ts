@@ -5,6 +5,7 @@
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { instantiate } from "./host.ts";
+import { rowWriter } from "./quantise.ts";
 import { tensorIn } from "./tensors.ts";
 
 /** At most this much arithmetic: a second or two without joining. */
@@ -63,13 +64,27 @@ export function fillParameters(module: ModuleManifest, memory: WebAssembly.Memor
   const block = Float32Array.from({ length: FILL_FLOATS }, (_, i) => ((i * 7919) % 4093) / 40930 - 0.05);
   for (const place of module.tensors) {
     if (place.storage !== "parameter") continue;
-    const tensor = tensorIn(memory.buffer, place), { columns } = tensor, ld = place.rowFloats;
+    const tensor = tensorIn(memory.buffer, place), { columns } = tensor, ld = place.rowFloats, rows = place.quantised && quantisedRows(place, block);
     for (let slice = 0; slice < place.slices; slice++) {
       const data = tensor.padded(slice);
+      if (rows) {
+        for (let at = 0; at < data.length; at += ld) data.set(rows[(at / ld) % rows.length]!, at);
+        continue;
+      }
       if (ld === columns) for (let at = 0; at < data.length; at += FILL_FLOATS) data.set(block.subarray(0, data.length - at), at);
       else for (let row = 0; row < tensor.rows; row++) for (let at = 0; at < columns; at += FILL_FLOATS) data.set(block.subarray(0, columns - at), row * ld + at); // padding stays zero
     }
   }
+}
+
+/** A few rows as they lie in memory: encoding each row would take longer than loading. */
+function quantisedRows({ quantised, shape, rowFloats }: TensorPlace, block: Float32Array): Int32Array[] {
+  const K = shape[quantised!.transposed ? 0 : 1]!, write = rowWriter(quantised!.format, K);
+  return [0, 1, 2, 3, 4, 5, 6].map((n) => {
+    const bytes = new Uint8Array(rowFloats * 4);
+    write(Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!), bytes);
+    return new Int32Array(bytes.buffer);
+  });
 }
 
 const FILL_FLOATS = 4099; // a prime: rows differ

@@ -75,6 +75,13 @@ async function answers(bundle: Bundle, workers: number): Promise<string> {
 }
 
 describe.each(Object.entries(specs))("%s", (_, source) => {
+  it("says the same with weights in four bits", async () => {
+    const model = modelOf(source), options: CompileOptions = { targets: ["relaxed"], modules: ["infer"], weights: "q4_0", verify: true };
+    const expected = await answers(await compileModel(model, options), 1), compiled = await compileModel(model, { ...options, memoryLimit: limits(model, options).get(2)! });
+    expect(compiled.manifest.modules.infer!.parts).toHaveLength(2);
+    parseManifest(new TextDecoder().decode(compiled.files.get("manifest.json")), "manifest.json");
+    expect(await answers(compiled, 2)).toBe(expected);
+  }, 120_000);
   const options: CompileOptions = { targets: ["relaxed"], modules: ["infer"], logitBytes: 16 * 320 * 4, splitBytes: 4096, verify: true };
   it("says the same in 1, 2, 3 and as many parts as can be", async () => {
     const model = modelOf(source), found = limits(model, options);
