@@ -35,7 +35,7 @@ function gpt2(read: Fields, path: string, folder: string, has: (name: string) =>
     family: "gpt2", name: modelName(folder), vocab: read.number("vocab_size", 50257), context: read.number("n_positions", read.number("n_ctx", read.number("block_size", 1024))),
     width, layers: read.number("n_layer", 12), heads, kvHeads: heads, headDim: width / heads, hidden: read.number("n_inner", 4 * width),
     activation: read.activation("activation_function", "gelu_new"), eps: read.number("layer_norm_epsilon", 1e-5), rope: undefined,
-    tied: read.flag("tie_word_embeddings", true) || !has("lm_head.weight"),
+    tied: read.flag("tie_word_embeddings", false) || !has("lm_head.weight"), // where the configuration does not say, the weights do
     bias: { norm: has("ln_f.bias"), qkv: has("h.0.attn.c_attn.bias"), attentionOut: has("h.0.attn.c_proj.bias"), ffn: has("h.0.mlp.c_fc.bias"), head: has("lm_head.bias") },
   }, path, { vocab: "vocab_size", context: "n_positions", width: "n_embd", layers: "n_layer", heads: "n_head", headDim: "n_embd / n_head", hidden: "n_inner" });
 }
