@@ -22,7 +22,7 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
     contents, largestRead: 0, open_: 0,
     exists: async (path) => contents.has(path) || [...contents.keys()].some((p) => p.startsWith(`${path}/`)),
     read: async (path) => found(path),
-    list: async (folder) => [...contents.keys()].filter((p) => p.startsWith(`${folder}/`)).map((p) => p.slice(folder.length + 1)).sort(),
+    list: async (folder) => contents.has(folder) ? Promise.reject(new SinterError("input", `cannot list ${folder}: it is a file`)) : [...contents.keys()].filter((p) => p.startsWith(`${folder}/`)).map((p) => p.slice(folder.length + 1)).sort(),
     makeFolder: async () => {},
     append: async (path, text) => void contents.set(path, utf8.encode(new TextDecoder().decode(contents.get(path) ?? new Uint8Array()) + text)),
     rename: async (from, to) => {

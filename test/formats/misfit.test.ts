@@ -1,0 +1,113 @@
+/** Weights and configurations that do not go together, and folders that are not what they say: which tensor, which shape, which key. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { SinterError } from "../../runtime/errors.ts";
+import type { Stems } from "../../runtime/formats/naming.ts";
+import { fittedLinks, importTensor, openPublished, type Published } from "../../runtime/formats/published.ts";
+import { writeHeader } from "../../runtime/safetensors.ts";
+import { memoryFiles } from "./memory-files.ts";
+
+const width = 8, vocab = 6, context = 4, hidden = 32;
+const config = { model_type: "gpt2", n_embd: width, n_layer: 1, n_head: 2, n_positions: context, vocab_size: vocab, activation_function: "gelu_new" };
+type Shapes = Record<string, readonly number[]>;
+const shapes: Shapes = {
+  "wte.weight": [vocab, width], "wpe.weight": [context, width], "h.0.ln_1.weight": [width], "h.0.ln_1.bias": [width], "h.0.attn.c_attn.weight": [width, 3 * width],
+  "h.0.attn.c_attn.bias": [3 * width], "h.0.attn.c_proj.weight": [width, width], "h.0.attn.c_proj.bias": [width], "h.0.ln_2.weight": [width], "h.0.ln_2.bias": [width],
+  "h.0.mlp.c_fc.weight": [width, hidden], "h.0.mlp.c_fc.bias": [hidden], "h.0.mlp.c_proj.weight": [hidden, width], "h.0.mlp.c_proj.bias": [width], "ln_f.weight": [width], "ln_f.bias": [width],
+};
+const stems: Stems = {
+  token: "token_embedding", position: "position_embedding", attentionNorm: "layers.a", qkv: "layers.b.qkv", attentionOut: "layers.b.out", ffnNorm: "layers.c", up: "layers.d.up", down: "layers.d.down",
+  norm: "output.e", head: "output.f",
+};
+
+function weights(list: Shapes, fill: (name: string, i: number) => number = (name, i) => name.length + i / 8): Uint8Array {
+  const names = Object.entries(list), header = writeHeader(names.map(([name, shape]) => ({ name, dtype: "F32", shape })), {});
+  const data = names.map(([name, shape]) => new Uint8Array(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => fill(name, i)).buffer));
+  return new Uint8Array(Buffer.concat([header, ...data]));
+}
+
+const without = (name: string): Shapes => Object.fromEntries(Object.entries(shapes).filter(([key]) => key !== name));
+const open = (list: Shapes | Uint8Array, settings: unknown = config, more: Record<string, string | Uint8Array> = {}): Promise<Published> =>
+  openPublished(memoryFiles({ "m/config.json": typeof settings === "string" ? settings : JSON.stringify(settings), "m/model.safetensors": list instanceof Uint8Array ? list : weights(list), ...more }), "m/model.safetensors");
+const why = (work: Promise<unknown>): Promise<string> => work.then(() => "", (error: unknown) => {
+  expect(error).toBeInstanceOf(SinterError);
+  return (error as SinterError).message;
+});
+const fit = async (list: Shapes, settings: unknown = config): Promise<unknown> => fittedLinks(await open(list, settings), stems);
+
+describe("a checkpoint that does not fit says", () => {
+  it("which tensor is missing", async () => expect(await why(fit(without("h.0.mlp.c_fc.weight")))).toMatch(/tensor "h.0.mlp.c_fc.weight" \[8,32\] is missing/));
+  it("which shape was expected and found", async () => {
+    expect(await why(fit({ ...shapes, "h.0.ln_2.weight": [9] }))).toMatch(/tensor "h.0.ln_2.weight" is \[9\]; the model has \[8\]/);
+    expect(await why(fit(shapes, { ...config, vocab_size: 7 }))).toMatch(/tensor "wte.weight" is \[6,8\]; the model has \[7,8\]/);
+    expect(await why(fit(shapes, { ...config, n_inner: 33 }))).toMatch(/"h.0.mlp.c_fc.weight" is \[8,32\]; the model has \[8,33\]/);
+  });
+  it("what is left over, and what the rest is", async () => {
+    expect(await why(fit({ ...shapes, "h.1.ln_1.weight": [width] }))).toMatch(/tensor "h.1.ln_1.weight" \[8\] has no place in the model/);
+    expect(await why(fit(shapes, { ...config, n_layer: 9 }))).toMatch(/is missing.*and \d+ more/);
+  });
+  it("that two names are one tensor, that two heads differ", async () => {
+    expect(await why(open({ ...shapes, "transformer.wte.weight": [vocab, width] }))).toMatch(/"wte.weight" and "transformer.wte.weight" are one and the same/);
+    expect(await why(open({ ...shapes, "lm_head.weight": [vocab, width] }, { ...config, tie_word_embeddings: true }))).toMatch(/lm_head.weight differs from wte.weight/);
+  });
+});
+
+describe("heads and buffers", () => {
+  it("an output that is absent, doubled, or alone is the token embedding; another is its own", async () => {
+    expect((await open(shapes)).architecture.tied).toBe(true);
+    const doubled = await open(weights({ ...shapes, "lm_head.weight": [vocab, width] }, (_, i) => i), { ...config, tie_word_embeddings: true });
+    expect(doubled.architecture.tied).toBe(true);
+    expect(doubled.notes).toEqual(["lm_head.weight equals wte.weight"]);
+    expect((await open({ ...without("wte.weight"), "lm_head.weight": [vocab, width] })).architecture.tied).toBe(true);
+    const own = await open({ ...shapes, "lm_head.weight": [vocab, width] });
+    expect(own.architecture.tied).toBe(false);
+    const head = fittedLinks(own, stems).find(({ name }) => name === "output.f.weight")!;
+    expect(head.shape).toEqual([width, vocab]);
+    expect((await importTensor(head, own.index))[1]).toBe("lm_head.weight".length + width / 8); // row 0, column 1: the second token's first number
+  });
+  it("attn.bias and attn.masked_bias are no weights; the prefix may be there", async () => {
+    const prefixed = Object.fromEntries([...Object.entries(shapes), ["h.0.attn.bias", [1, 1, 4, 4]] as const, ["h.0.attn.masked_bias", [1]] as const].map(([name, shape]) => [`transformer.${name}`, shape]));
+    expect(fittedLinks(await open(prefixed), stems).length).toBe(Object.keys(shapes).length);
+  });
+});
+
+describe("configurations", () => {
+  const bad: Record<string, readonly [unknown, RegExp]> = {
+    "not JSON": ["{", /config.json: /], "not an object": ["[]", /no object/], "another model": [{ model_type: "bert" }, /model_type is "bert"/], "no type": [{}, /model_type is ""/],
+    "nested without end": ["[".repeat(5000) + "]".repeat(5000), /nested/], "a width that is a text": [{ ...config, n_embd: "8" }, /n_embd is "8"; a number/],
+    "negative layers": [{ ...config, n_layer: -1 }, /n_layer is -1/], "half a layer": [{ ...config, n_layer: 0.5 }, /n_layer is 0.5/], "1e300 layers": [{ ...config, n_layer: 1e300 }, /n_layer is 1e\+300/],
+    "no heads": [{ ...config, n_head: 0 }, /n_head is 0|Infinity/], "heads that do not divide": [{ ...config, n_head: 3 }, /n_embd \/ n_head is 2.66/], "an epsilon of 0": [{ ...config, layer_norm_epsilon: 0 }, /epsilon is 0/],
+    "an unknown activation": [{ ...config, activation_function: "mish" }, /activation "mish"/], "scores by layer": [{ ...config, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx is true/],
+    "an activation from the prototype": [{ ...config, activation_function: "constructor" }, /activation "constructor"/],
+    "rope of another kind": [{ model_type: "llama", rope_scaling: { rope_type: "yarn", factor: 4 } }, /rotary embeddings of type "yarn"/],
+    "kv heads that do not divide": [{ model_type: "llama", num_attention_heads: 4, num_key_value_heads: 3, hidden_size: 8 }, /do not divide into 3/],
+    "too long": [`{"model_type":"gpt2","x":"${"a".repeat(1 << 20)}"}`, /at most 1048576/],
+  };
+  it.each(Object.entries(bad))("%s", async (_, [settings, message]) => expect(await why(open(shapes, settings))).toMatch(message));
+  it("changed at random: an error, or a model", async () => {
+    await fc.assert(fc.asyncProperty(fc.dictionary(fc.constantFrom(...Object.keys(config), "tie_word_embeddings", "rope_scaling", "layer_norm_epsilon", "__proto__"), fc.jsonValue({ maxDepth: 2 })), async (changes) => {
+      await why(open(shapes, { ...config, ...changes }).then((published) => fittedLinks(published, stems)));
+    }), { numRuns: 2000 });
+  });
+});
+
+describe("shards", () => {
+  const index = (map: unknown): Record<string, string | Uint8Array> => ({ "m/config.json": JSON.stringify(config), "m/model.safetensors.index.json": JSON.stringify({ weight_map: map }) });
+  const names = Object.keys(shapes), half = names.length / 2;
+  const [first, second] = [names.slice(0, half), names.slice(half)].map((part) => weights(Object.fromEntries(part.map((name) => [name, shapes[name]!]))));
+  const whole = Object.fromEntries(names.map((name, i) => [name, i < half ? "model-1.safetensors" : "model-2.safetensors"]));
+  const parts = { "m/model-1.safetensors": first!, "m/model-2.safetensors": second! };
+  const openAll = (map: unknown, files = parts as Record<string, Uint8Array>): Promise<Published> => openPublished(memoryFiles({ ...index(map), ...files }), "m");
+
+  it("are read as one", async () => expect(fittedLinks(await openAll(whole), stems).length).toBe(names.length));
+  it.each([
+    ["a shard outside of the folder", { ...whole, "wte.weight": "../other.safetensors" }, /no plain name/],
+    ["an absolute path", { ...whole, "wte.weight": "/etc/passwd" }, /no plain name/],
+    ["a shard that is a number", { ...whole, "wte.weight": 1 }, /no plain name/],
+    ["a tensor that is in another shard", { ...whole, "wte.weight": "model-2.safetensors" }, /said to be in model-2.safetensors, and is not/],
+    ["a tensor that is nowhere", { ...whole, "x": "model-2.safetensors" }, /"x" is said to be in/],
+    ["a tensor that is not listed", Object.fromEntries(Object.entries(whole).slice(1)), /"wte.weight" of m\/model-1.safetensors is not in the index/],
+    ["no map", undefined, /weight_map is no object/],
+    ["a shard that is missing", { ...whole, "x": "model-3.safetensors" }, /model-3.safetensors/],
+  ])("%s", async (_, map, message) => expect(await why(openAll(map))).toMatch(message));
+});
