@@ -1,7 +1,7 @@
 /**
  * f32 weights → the rows of words that a quantised module reads. Groups of 32 become the bytes that ggml's reference quantiser makes of
  * them (formats/numbers.ts), and go to where compiler/ops/quantised/layout.ts says: eight groups side by side, a half block of four alone
- * at the end when their number is odd; after them the scales.
+ * at the end when their number is odd; before every 32 groups a cache line with their scales.
  *
  * Blocks that a file has already quantised give the same bytes again when they come here by way of f32: the largest element of a group of
  * q8_0 is ±127 · d, of q4_0 −8 · d, and both are exact.
@@ -20,7 +20,14 @@ interface Layout {
 }
 const layouts: Readonly<Record<Exclude<Format, "bf16">, Layout>> = { q8_0: { groupBytes: 32, piece: 2 }, q4_0: { groupBytes: 16, piece: 4 } };
 
-const GROUPS = 8, HALF_GROUPS = 4, SCALE_BYTES = 2;
+const GROUPS = 8, HALF_GROUPS = 4, SCALE_BYTES = 2, STRETCH_GROUPS = 32, SCALE_LINE = 64;
+
+/** Where group g of a row is: its scale; its first piece, and bytes from piece to piece. */
+function placeOf({ groupBytes, piece }: Layout, g: number, groups: number) {
+  const halves = Math.ceil(groups / HALF_GROUPS), lanes = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS ? HALF_GROUPS : GROUPS, lane = g % lanes;
+  const within = g % STRETCH_GROUPS, stretch = ((g - within) / STRETCH_GROUPS) * (SCALE_LINE + STRETCH_GROUPS * groupBytes);
+  return { scale: stretch + SCALE_BYTES * within, first: stretch + SCALE_LINE + (within - lane) * groupBytes + lane * piece, step: lanes * piece };
+}
 
 /** Writes rows of K weights; `row` = bytes of one row, padding included and zero. */
 export function rowWriter(format: Format, K: number): (values: Float32Array, row: Uint8Array) => void {
@@ -35,13 +42,13 @@ export function rowWriter(format: Format, K: number): (values: Float32Array, row
 }
 
 /** ggml's blocks (scale, numbers) of one row → its bytes in memory. Rows are always written as a whole, so what is not written is zero. */
-function placeBlocks({ groupBytes, piece }: Layout, blocks: Uint8Array, row: Uint8Array, groups: number): void {
-  const halves = Math.ceil(groups / HALF_GROUPS), scales = halves * HALF_GROUPS * groupBytes;
+function placeBlocks(layout: Layout, blocks: Uint8Array, row: Uint8Array, groups: number): void {
+  const { groupBytes, piece } = layout;
   for (let g = 0, from = 0; g < groups; g++, from += SCALE_BYTES + groupBytes) {
-    const alone = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS, lanes = alone ? HALF_GROUPS : GROUPS, lane = g % lanes;
-    row[scales + SCALE_BYTES * g] = blocks[from]!;
-    row[scales + SCALE_BYTES * g + 1] = blocks[from + 1]!;
-    for (let at = 0, to = (g - lane) * groupBytes + lane * piece; at < groupBytes; at += piece, to += lanes * piece)
+    const { scale, first, step } = placeOf(layout, g, groups);
+    row[scale] = blocks[from]!;
+    row[scale + 1] = blocks[from + 1]!;
+    for (let at = 0, to = first; at < groupBytes; at += piece, to += step)
       for (let i = 0; i < piece; i++) row[to + i] = blocks[from + SCALE_BYTES + at + i]!;
   }
 }
@@ -63,11 +70,11 @@ export function readRow(format: Format, row: Uint8Array, out: Float32Array): voi
     const from = Math.floor(e / GROUP) * 64 + (e % 16) * 4 + (e % GROUP < 16 ? 0 : 2);
     encoded.set(row.subarray(from, from + 2), 2 * e);
   } else {
-    const { groupBytes, piece } = layouts[format], halves = Math.ceil(groups / HALF_GROUPS), scales = halves * HALF_GROUPS * groupBytes;
+    const { groupBytes, piece } = layouts[format];
     for (let g = 0, to = 0; g < groups; g++, to += SCALE_BYTES + groupBytes) {
-      const lanes = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS ? HALF_GROUPS : GROUPS, lane = g % lanes;
-      encoded.set(row.subarray(scales + SCALE_BYTES * g, scales + SCALE_BYTES * (g + 1)), to);
-      for (let at = 0, from = (g - lane) * groupBytes + lane * piece; at < groupBytes; at += piece, from += lanes * piece)
+      const { scale, first, step } = placeOf(layouts[format], g, groups);
+      encoded.set(row.subarray(scale, scale + SCALE_BYTES), to);
+      for (let at = 0, from = first; at < groupBytes; at += piece, from += step)
         encoded.set(row.subarray(from, from + piece), to + SCALE_BYTES + at);
     }
   }

@@ -25,7 +25,7 @@ const formats = ["bf16", "q8_0", "q4_0"] as const;
 const STEP: Readonly<Record<(typeof formats)[number], number>> = { bf16: 2 ** -8, q8_0: 0.5 / 127 + 2 ** -11, q4_0: 1 / 8 + 2 ** -11 };
 
 describe.each(formats)("rows of %s", (format) => {
-  test.each([1, 31, 32, 33, 96, 128, 129, 161, 256, 300, 384, 513, 768])("of %i weights: the runtime writes what kernels read", (K) => {
+  test.each([1, 31, 32, 33, 96, 128, 129, 161, 256, 300, 384, 513, 768, 1100, 2048])("of %i weights: the runtime writes what kernels read", (K) => {
     const next = noise(K), values = Float32Array.from({ length: K }, next), words = new Int32Array(rowFloats(weightWords(format, K))), row = new Uint8Array(words.buffer);
     rowWriter(format, K)(values, row);
     const kernels = decodeWeights(format, words.subarray(0, weightWords(format, K)), K), back = new Float32Array(K);

@@ -2,7 +2,7 @@
 import { defineOp, type Attrs } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { embed } from "./embed.ts";
-import { decodeWeights, F16_MASK, F16_UNIT, GROUP, HALF_BYTES, halfBlocks, isInteger, sampleWeight, weightWords, type IntegerFormat, type QuantisedFormat } from "./quantised/layout.ts";
+import { decodeWeights, F16_MASK, F16_UNIT, GROUP, HALF_BYTES, halfBlocks, isInteger, SCALE_LINE, sampleWeight, stretchBytes, weightWords, type IntegerFormat, type QuantisedFormat } from "./quantised/layout.ts";
 import { eachRow, rowBytes, writeRow } from "./rows.ts";
 
 const formatOf = (attrs: Attrs): QuantisedFormat => (attrs["format"] ?? "q8_0") as QuantisedFormat;
@@ -37,7 +37,7 @@ export const embed_quantised = defineOp("tokens[R]:i32 table[V,W]:i32 positions[
   },
   sample: (tensor, d, noise, i, attrs) => (tensor === "table" ? sampleWeight(formatOf(attrs), d.W, noise, i) : embed.sample!(tensor, d, noise, i, attrs)),
   cases: (["q8_0", "q4_0", "bf16"] as const).flatMap((format) => [
-    { ...sizes(format, 12, 61, 40, 16), with: ["positions", "place"] }, sizes(format, 3, 5, 1, 1), { ...sizes(format, 5, 17, 300, 11), with: ["place"] }, { ...sizes(format, 128, 512, 768, 128), with: ["positions"] },
+    { ...sizes(format, 12, 61, 40, 16), with: ["positions", "place"] }, sizes(format, 3, 5, 1, 1), { ...sizes(format, 5, 17, 300, 11), with: ["place"] }, sizes(format, 3, 5, 1100, 1), { ...sizes(format, 128, 512, 768, 128), with: ["positions"] },
   ]),
 });
 
@@ -48,9 +48,10 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {
       h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
-        h.line(`const d = reinterpret<f32>((load<i16>(row + group * 2, ${halves * half}) << 13) & <i32>${F16_MASK}) * <f32>${F16_UNIT};`);
+        h.line(`const stretch = row + (group >> 5) * ${stretchBytes(format)}; // 32 groups`);
+        h.line(`const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) * <f32>${F16_UNIT};`);
         h.line(`const alone = ${halves % 2 === 1 ? `group >= ${(halves - 1) * 4}` : "false"}, lanes: usize = alone ? 4 : 8; // half a block at the end`);
-        h.line(`const from = row + (group / lanes) * lanes * ${half / 4} + (group % lanes) * ${lane};`.replace("(group / lanes) * lanes", "(group - group % lanes)"));
+        h.line(`const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % lanes) * ${lane};`);
         h.line(`const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`);
         if (format === "q8_0") h.line(`for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + (j >> 1) * lanes * 2 + (j & 1)));`);
         else h.line("for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & 15) - 8));");

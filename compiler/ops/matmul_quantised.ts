@@ -32,7 +32,7 @@ const plan = (d: Sizes, k: Kernel<MatmulTensor>) => planOf("nt", d, k, panelSour
 
 const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({ d: { M, K, N, W: weightWords(format, K) }, attrs: { format } });
 const cases = (format: QuantisedFormat): readonly Case<"M" | "K" | "N" | "W">[] => [
-  sizes(format, 5, 7, 16), { ...sizes(format, 17, 161, 65), with: ["bias", "add"] }, sizes(format, 7, 300, 33),
+  sizes(format, 5, 7, 16), { ...sizes(format, 17, 161, 65), with: ["bias", "add"] }, sizes(format, 7, 300, 33), sizes(format, 5, 1100, 16), sizes(format, 6, 4400, 17),
   { ...sizes(format, 9, 64, 40), attrs: { format, activation: "gelu_tanh" }, with: ["bias"] }, sizes(format, 128, 768, 2304), sizes(format, 128, 8192, 2048),
 ];
 
@@ -65,7 +65,7 @@ export const matmul_quantised = defineOp("a[M,K] b[N,W]:i32 bias[N]? gate[M,N]? 
 const integers = (format: IntegerFormat, M: number, K: number, N: number) => ({ d: { M, A: activationWords(format, K), N, W: weightWords(format, K) }, attrs: { format } });
 const integerCases = (format: IntegerFormat): readonly Case<"M" | "A" | "N" | "W">[] => [
   integers(format, 1, 7, 16), { ...integers(format, 1, 300, 33), with: ["bias", "add"] }, { ...integers(format, 2, 600, 65), attrs: { format, activation: "silu" } },
-  integers(format, 4, 256, 40), integers(format, 3, 129, 15), integers(format, 1, 768, 2304), integers(format, 1, 2048, 8192),
+  integers(format, 4, 256, 40), integers(format, 3, 129, 15), integers(format, 1, 1100, 17), integers(format, 2, 2400, 5), integers(format, 1, 768, 2304), integers(format, 1, 2048, 8192),
 ];
 const integerFormat = (attrs: Attrs): IntegerFormat => (attrs["format"] ?? "q8_0") as IntegerFormat;
 

@@ -12,7 +12,7 @@ import { rowFloats, type Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { GROUP as TASK } from "../gemm/few-rows.ts";
 import { rowBytes } from "../gemm/shape.ts";
-import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, HALF_BYTES, HALF_SCALES, activationWords, GROUP, HALF_BLOCK, weightWords, type IntegerFormat } from "./layout.ts";
+import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, HALF_BYTES, HALF_SCALES, activationWords, GROUP, HALF_BLOCK, SCALE_LINE, STRETCH_HALVES, weightWords, type IntegerFormat } from "./layout.ts";
 
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -104,14 +104,19 @@ export function integerDots(w: Writer, format: IntegerFormat, target: Target, M:
     h.block(`function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, maskBits: i32, unitScale: f32, lowBits: i32): void`, () => {
       h.line("const mask = i32x4.splat(maskBits), unit = f32x4.splat(unitScale), low = i32x4.splat(lowBits);");
       h.block("for (const last = sums + <usize>rows * 4; sums < last; sums += 4)", () => {
-        h.line(`let w = b, x = a, scale = b + ${halves * half}, f = a + ${halves * numbers}${format === "q4_0" ? `, c = a + ${halves * (numbers + 16)}` : ""};`);
+        h.line(`let w = b, x = a, scale = b, f = a + ${halves * numbers}${format === "q4_0" ? `, c = a + ${halves * (numbers + 16)}` : ""};`);
         if (blocks > 0) h.line(`let ${count(M).flatMap((m) => [`lo${m} = ZERO`, `hi${m} = ZERO`]).join(", ")};`);
-        if (blocks > 0) h.block(`for (const end = w + ${blocks * 2 * half}; w < end; w += ${2 * half})`, () => {
-          sumsOf(h, pair, M, aRow);
-          scaled(h, pair, M, aRow);
-          h.line(`x += ${2 * numbers}; scale += ${2 * HALF_SCALES}; f += 32;${format === "q4_0" ? " c += 32;" : ""}`);
+        if (blocks > 0) h.block(`for (let left: usize = ${blocks}; <isize>left > 0; left -= ${STRETCH_HALVES / 2})`, () => {
+          h.line(`scale = w;`);
+          h.line(`w += ${SCALE_LINE};`);
+          h.block(`for (const end = w + ${blocks % (STRETCH_HALVES / 2) === 0 ? `${STRETCH_HALVES / 2}` : `min<usize>(left, ${STRETCH_HALVES / 2})`} * ${2 * half}; w < end; w += ${2 * half})`, () => {
+            sumsOf(h, pair, M, aRow);
+            scaled(h, pair, M, aRow);
+            h.line(`x += ${2 * numbers}; scale += ${2 * HALF_SCALES}; f += 32;${format === "q4_0" ? " c += 32;" : ""}`);
+          });
         });
         if (odd) {
+          if (halves % STRETCH_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
           h.line(`let ${count(M).map((m) => `half${m} = ZERO`).join(", ")};`);
           sumsOf(h, alone, M, aRow);
           scaled(h, alone, M, aRow);

@@ -10,7 +10,7 @@
  *
  *   q8_0   step t = 0 … 15: lane l has elements 2t, 2t+1 of group l                        256 bytes a block
  *   q4_0   chunk c = 0 … 3: lane l has bytes 4c … 4c+3 of group l; byte j holds element j (low) and j + 16 (high)      128 bytes
- *   row    blocks, last half block, scales as f16 in the order of the groups, padding
+ *   row    stretches of 4 blocks (the last may be shorter): a cache line with the scales as f16 in the order of the groups, then the blocks
  *   bf16   chunks of 16 words: word i has element i (low half) and i + 16 (high half)      64 bytes
  *
  * What a row of activations becomes for integer products (quantise_rows): int16 (q8_0) or int8 (q4_0) in the same order, scales as f32; for q4_0
@@ -29,13 +29,30 @@ export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
 export const HALF_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 128, q4_0: 64 };
 /** Bytes of scales for a half block: four f16. */
 export const HALF_SCALES = 8;
+/**
+ * Half blocks of a stretch, bytes of its scales, bytes of all. Scales stand just before what they scale: further ahead, at the row's end, prefetchers
+ * do not reach them, and a row of 8192 is read at a third of the speed.
+ */
+export const STRETCH_HALVES = 8, SCALE_LINE = 64;
+export const stretchBytes = (format: IntegerFormat): number => SCALE_LINE + STRETCH_HALVES * HALF_BYTES[format];
 
 /** Words of a row of K weights. */
-export const weightWords = (format: QuantisedFormat, K: number): number =>
-  isInteger(format) ? (halfBlocks(K) * (HALF_BYTES[format] + HALF_SCALES)) / 4 : Math.ceil(K / GROUP) * 16;
+export function weightWords(format: QuantisedFormat, K: number): number {
+  if (!isInteger(format)) return Math.ceil(K / GROUP) * 16;
+  const halves = halfBlocks(K);
+  return (halves * HALF_BYTES[format] + Math.ceil(halves / STRETCH_HALVES) * SCALE_LINE) / 4;
+}
 
 /** Half blocks of a row of so many words. */
-export const halvesOf = (format: IntegerFormat, words: number): number => (words * 4) / (HALF_BYTES[format] + HALF_SCALES);
+export function halvesOf(format: IntegerFormat, words: number): number {
+  const stretches = Math.ceil((words * 4) / stretchBytes(format));
+  return (words * 4 - stretches * SCALE_LINE) / HALF_BYTES[format];
+}
+
+/** Byte of a half block in its row; of a group's scale. */
+const halfAt = (format: IntegerFormat, half: number): number =>
+  Math.floor(half / STRETCH_HALVES) * stretchBytes(format) + SCALE_LINE + (half % STRETCH_HALVES) * HALF_BYTES[format];
+export const scaleAt = (format: IntegerFormat, group: number): number => Math.floor(group / 32) * stretchBytes(format) + 2 * (group % 32);
 
 /** Bytes of the numbers of a half block of activations; and of everything: numbers, scales, and what q4_0 starts from. */
 export const ACTIVATION_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 256, q4_0: 128 };
@@ -53,15 +70,15 @@ function placeOf(e: number, halves: number) {
 
 /** Byte of weight e in its row; for q4_0 with the nibble. */
 export function weightByte(format: IntegerFormat, e: number, halves: number): { readonly byte: number; readonly shift: 0 | 4 } {
-  const { start, lanes, lane, j } = placeOf(e, halves), from = start * HALF_BYTES[format];
+  const { start, lanes, lane, j } = placeOf(e, halves), from = halfAt(format, start);
   if (format === "q8_0") return { byte: from + (j >> 1) * lanes * 2 + lane * 2 + (j & 1), shift: 0 };
   return { byte: from + ((j & 15) >> 2) * lanes * 4 + lane * 4 + (j & 3), shift: j < 16 ? 0 : 4 };
 }
 
 /** Byte of activation e in its row: of two bytes (q8_0), of one (q4_0). */
 export function activationByte(format: IntegerFormat, e: number, halves: number): number {
-  if (format === "q8_0") return 2 * weightByte(format, e, halves).byte;
   const { start, lanes, lane, j } = placeOf(e, halves);
+  if (format === "q8_0") return start * ACTIVATION_BYTES[format] + (j >> 1) * lanes * 4 + lane * 4 + (j & 1) * 2;
   return start * ACTIVATION_BYTES[format] + ((j & 15) >> 2) * lanes * 8 + (j >> 4) * lanes * 4 + lane * 4 + (j & 3);
 }
 
@@ -82,9 +99,9 @@ export function decodeWeights(format: QuantisedFormat, words: ArrayLike<number>,
     bits.setInt32(0, e % GROUP < 16 ? word << 16 : word & 0xffff0000);
     return bits.getFloat32(0);
   });
-  const halves = halfBlocks(K), scales = halves * HALF_BYTES[format];
+  const halves = halfBlocks(K);
   return Float64Array.from({ length: K }, (_, e) => {
-    const { byte, shift } = weightByte(format, e, halves), d = f16(view.getUint16(scales + 2 * Math.floor(e / GROUP), true));
+    const { byte, shift } = weightByte(format, e, halves), d = f16(view.getUint16(scaleAt(format, Math.floor(e / GROUP)), true));
     return d * (format === "q8_0" ? view.getInt8(byte) : ((view.getUint8(byte) >> shift) & 15) - 8);
   });
 }
@@ -126,8 +143,7 @@ export function encodeActivations(format: IntegerFormat, row: ArrayLike<number>,
 export function sampleWeight(format: QuantisedFormat, words: number, noise: () => number, i: number): number {
   const whole = (bits: number): number => Math.floor(((noise() + 1) / 2) * (2 ** bits - 1));
   if (!isInteger(format)) return (half(noise) | (half(noise) << 16)) | 0;
-  const halves = halvesOf(format, words);
-  if (i % words < (halves * HALF_BYTES[format]) / 4) {
+  if (((i % words) * 4) % stretchBytes(format) >= SCALE_LINE) {
     const bytes = [0, 1, 2, 3].map(() => (format === "q8_0" ? whole(8) - 127 : whole(8)));
     return bytes.reduce((word, byte, at) => word | ((byte & 255) << (8 * at)), 0);
   }

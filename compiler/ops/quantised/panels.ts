@@ -6,7 +6,7 @@ import type { Writer } from "../../writer.ts";
 import type { PanelSource } from "../gemm/blocks.ts";
 import { transpose4 } from "../gemm/pack.ts";
 import { rowBytes } from "../gemm/shape.ts";
-import { F16_MASK, F16_UNIT, GROUP, HALF_BLOCK, HALF_BYTES, HALF_SCALES, halfBlocks, isInteger, weightWords, type IntegerFormat, type QuantisedFormat } from "./layout.ts";
+import { F16_MASK, F16_UNIT, GROUP, HALF_BLOCK, HALF_BYTES, HALF_SCALES, isInteger, SCALE_LINE, STRETCH_HALVES, stretchBytes, weightWords, type IntegerFormat, type QuantisedFormat } from "./layout.ts";
 
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -28,7 +28,7 @@ function eachQuad(h: Writer, valid: number, bRow: number, quad: (rows: number) =
 }
 
 function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, valid: number): string {
-  const name = `pack_${format}_${valid}of${NR}_${K}`, half = HALF_BYTES[format], bRow = rowBytes(weightWords(format, K)), scales = halfBlocks(K) * half;
+  const name = `pack_${format}_${valid}of${NR}_${K}`, half = HALF_BYTES[format], bRow = rowBytes(weightWords(format, K));
   const quad = quadOfGroups(w, format, NR, bRow);
   return w.helper(name, (h) => {
     h.line(`/** panel[K,${NR}] = b[${valid}, k0 … k0 + steps]ᵀ, b's rows of ${format}, ${bRow} bytes apart; half a block at a time */`);
@@ -37,8 +37,9 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
       if (valid < NR) h.line(`memory.fill(panel, 0, halves * ${HALF_BLOCK * NR * 4});`);
       h.block("for (let n: usize = 0; n < halves; n++)", () => {
         h.line("const alone = n == halves - 1 && (halves & 1) != 0; // or one of two, side by side");
-        h.line(`const start = (firstHalf + (alone ? n : n & ~1)) * ${half} + (alone ? 0 : (n & 1) * ${format === "q8_0" ? 8 : 16}), stride: usize = alone ? ${format === "q8_0" ? 8 : 16} : ${format === "q8_0" ? 16 : 32};`);
-        h.line(`const scale = ${scales} + (firstHalf + n) * ${HALF_SCALES};`);
+        h.line(`const half = firstHalf + n, stretch = half / ${STRETCH_HALVES} * ${stretchBytes(format)};`);
+        h.line(`const start = stretch + ${SCALE_LINE} + ((alone ? half : half & ~1) & ${STRETCH_HALVES - 1}) * ${half} + (alone ? 0 : (n & 1) * ${format === "q8_0" ? 8 : 16}), stride: usize = alone ? ${format === "q8_0" ? 8 : 16} : ${format === "q8_0" ? 16 : 32};`);
+        h.line(`const scale = stretch + (half & ${STRETCH_HALVES - 1}) * ${HALF_SCALES};`);
         eachQuad(h, valid, bRow, (rows) => h.line(`${quad(rows)}(from + start, from + scale, stride, to);`));
         h.line(`panel += ${HALF_BLOCK * NR * 4};`);
       });
