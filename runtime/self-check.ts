@@ -6,7 +6,7 @@
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { instantiate } from "./host.ts";
 import { rowWriter } from "./quantise.ts";
-import { tensorIn } from "./tensors.ts";
+import { tensorIn, type Tensor } from "./tensors.ts";
 
 /** At most this much arithmetic: a second or two without joining. */
 const FLOPS = 5e10;
@@ -60,11 +60,14 @@ function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Man
 }
 
 /** Numbers for parameters that nobody has drawn yet: quickly, because a drawn one costs more than a loaded one. */
-export function fillParameters(module: ModuleManifest, memory: WebAssembly.Memory): void {
+export const fillParameters = (module: ModuleManifest, memory: WebAssembly.Memory): void =>
+  fillTensors(module.tensors.filter((place) => place.storage === "parameter").map((place) => tensorIn(memory.buffer, place)));
+
+/** The same, of tensors at hand: benches, whose speed does not depend on what they multiply. */
+export function fillTensors(parameters: readonly Tensor[]): void {
   const block = Float32Array.from({ length: FILL_FLOATS }, (_, i) => ((i * 7919) % 4093) / 40930 - 0.05);
-  for (const place of module.tensors) {
-    if (place.storage !== "parameter") continue;
-    const tensor = tensorIn(memory.buffer, place), { columns } = tensor, ld = place.rowFloats, rows = place.quantised && quantisedRows(place, block);
+  for (const tensor of parameters) {
+    const { place, columns } = tensor, ld = place.rowFloats, rows = place.quantised && quantisedRows(place, block);
     for (let slice = 0; slice < place.slices; slice++) {
       const data = tensor.padded(slice);
       if (rows) {

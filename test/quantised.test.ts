@@ -118,6 +118,16 @@ describe.each(["gpt", "llama"] as const)("a small %s", (spec) => {
   }, LONG);
 });
 
+test.each(formats)("weights in %s that will be loaded: the engine is checked with others first", async (format) => {
+  const { models } = checkSource(specs.llama), bundle = await compileModel(models[0]!, { modules: ["infer"], weights: format });
+  const model = await createModel(bundle, "infer", { host: nodeHost, workers: 1 });
+  expect(model.target, model.notes.join()).toBe("wide");
+  const drawn = await modelOf("llama", "f32", "wide", 1), exact = await run(await modelOf("llama", "f32", "wide", 1));
+  for (const [i, tensor] of drawn.of("parameter").entries()) for (let slice = 0; slice < tensor.place.slices; slice++) model.of("parameter")[i]!.write(tensor.dense(slice), slice);
+  await drawn.close();
+  expect(distance((await run(model)).atOnce, exact.atOnce)).toBeLessThan(LOGITS[format]);
+}, LONG);
+
 test("the manifest says what is kept how; parameters are counted as before", async () => {
   const { models } = checkSource(specs.gpt), of = async (weights: WeightFormat) => (await compileModel(models[0]!, { weights, targets: ["simd"] })).manifest;
   const [exact, fewer] = [await of("f32"), await of("q4_0")];
