@@ -63,7 +63,7 @@ export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow>
 /** Parameters that one token's run reads: all but the tables of which it takes a row. */
 export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
   const plan = planModule(model, "infer", { ...options, targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
-  const read = new Set(decode.sections.flatMap((s) => s.calls).filter((c) => c.node.op !== "embed").flatMap((c) => Object.values(c.node.ins).map((ref) => ref.value)));
+  const read = new Set(decode.sections.flatMap((s) => s.calls).filter((c) => !c.node.op.startsWith("embed")).flatMap((c) => Object.values(c.node.ins).map((ref) => ref.value)));
   return [...read].map((name) => decode.graph.values.get(name)!).filter((v) => v.storage === "parameter").reduce((sum, v) => sum + v.slices * plan.placement.persistent.get(v.name)!.stride, 0);
 }
 

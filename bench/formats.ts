@@ -1,0 +1,118 @@
+/**
+ * node bench/formats.ts [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--workers 2] [--ms 1500]
+ *
+ * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean loss; and, token by token as in
+ * sampling, how far the distribution is from f32's: mean KL divergence in nats, largest difference of a logit, how often the likeliest token is
+ * another. Of models (numbers at hand instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
+ * weights that a token reads as a share of what this machine's memory gives as many workers in the same run.
+ */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { checkSource } from "../compiler/2-check/check.ts";
+import { measureLimits } from "../compiler/cli/measure/limits.ts";
+import { joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { bundleWithWeights } from "../compiler/cli/weights.ts";
+import { compileModel } from "../compiler/compile.ts";
+import { weightFormats, type WeightFormat } from "../compiler/op.ts";
+import { loadNewest } from "../runtime/checkpoint.ts";
+import { encodeText } from "../runtime/data.ts";
+import { evaluateText } from "../runtime/evaluate.ts";
+import { createModel, type RunningModel } from "../runtime/model.ts";
+import { nodeFiles } from "../runtime/node/files.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import { otherJson } from "../runtime/node/tokenizer-json.ts";
+import { openRun } from "../runtime/run-folder.ts";
+import { fillTensors } from "../runtime/self-check.ts";
+import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
+
+const { values: o } = parseArgs({
+  options: {
+    run: { type: "string", multiple: true, default: [] }, data: { type: "string", multiple: true, default: [] }, model: { type: "string", multiple: true, default: [] },
+    formats: { type: "string", default: weightFormats.join() }, workers: { type: "string", default: "2" }, ms: { type: "string", default: "1500" },
+  },
+});
+const formats = o.formats.split(",") as WeightFormat[], workers = Number(o.workers), TARGET = "wide";
+for (const format of formats) if (!weightFormats.includes(format)) throw new Error(`no weight format ${format}; there are ${weightFormats.join(", ")}`);
+joinPairs(TARGET);
+const row = (...cells: readonly string[]): void => console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(8) : cell.padStart(13))).join(""));
+
+/** Tokens that are fed one by one. */
+const POSITIONS = 256;
+
+for (const [i, folder] of o.run.entries()) {
+  const files = nodeFiles(), run = await openRun(files, folder, otherJson), { vocab, context } = run.bundle.manifest.model.sizes;
+  const tokens = encodeText(readFileSync(o.data[i] ?? o.data[0]!, "utf8"), run.tokenizer, vocab), exact: Float32Array[] = [];
+  console.log(`\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`);
+  row("", "loss", "KL, nats", "logit off by", "other choice");
+  for (const weights of new Set<WeightFormat>(["f32", ...formats])) {
+    const model = await createModel(await bundleWithWeights(run.bundle, weights, TARGET), "infer", { host: nodeHost, workers: 1, target: TARGET });
+    if (!(await loadNewest(files, run.folder, model, "weights"))) throw new Error(`${folder} has no checkpoint`);
+    const { loss } = await evaluateText(model, tokens, run.tokenizer);
+    const logits = await oneByOne(model, [...tokens.subarray(0, POSITIONS)], context);
+    if (weights === "f32") exact.push(...logits);
+    const far = logits.map((found, at) => distance(exact[at]!, found));
+    row(weights, loss.toFixed(4), (far.reduce((sum, d) => sum + d.kl, 0) / far.length).toExponential(1), Math.max(...far.map((d) => d.most)).toFixed(3),
+      `${((100 * far.filter((d) => d.other).length) / far.length).toFixed(1)} %`);
+    await model.close();
+  }
+}
+
+async function oneByOne(model: RunningModel, tokens: readonly number[], context: number): Promise<Float32Array[]> {
+  const out: Float32Array[] = [];
+  for (const [i, token] of tokens.entries()) out.push((await model.feed([token], i % context)).slice());
+  return out;
+}
+
+function distance(exact: Float32Array, found: Float32Array): { readonly kl: number; readonly most: number; readonly other: boolean } {
+  const [p, q] = [exact, found].map((logits) => {
+    const top = Math.max(...logits), total = Math.log(logits.reduce((sum, v) => sum + Math.exp(v - top), 0));
+    return Float64Array.from(logits, (v) => v - top - total);
+  }) as [Float64Array, Float64Array];
+  const kl = p.reduce((sum, v, i) => sum + Math.exp(v) * (v - q[i]!), 0);
+  return { kl, most: exact.reduce((most, v, i) => Math.max(most, Math.abs(v - found[i]!)), 0), other: likeliest(exact) !== likeliest(found) };
+}
+
+const models = o.model.map((text) => {
+  const at = text.lastIndexOf(":"), name = text.slice(at + 1), found = checkSource(readFileSync(text.slice(0, at), "utf8")).models.find((m) => m.name === name);
+  if (!found) throw new Error(`no model ${name} in ${text.slice(0, at)}`);
+  return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } }; // the cache is not what is measured
+});
+for (const source of models) {
+  const limits = await measureLimits([TARGET], [1, workers]), read = limits.read[workers]!, fma = limits.fma[TARGET]![workers]!;
+  console.log(`\n${source.name}, ${workers} workers: memory is read at ${read.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
+  row("", "MiB", "MB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "of limit");
+  for (const weights of formats) {
+    const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights });
+    const model = await createModel(compiled, "infer", { host: nodeHost, workers, target: TARGET });
+    fillTensors(model.of("parameter"));
+    const prompt = promptTokens(source.sizes.vocab);
+    let ms = Infinity, logits = new Float32Array(0);
+    for (let round = 0; round < 3; round++) {
+      const began = performance.now();
+      logits = (await model.feed(prompt, 0)) as typeof logits;
+      if (round > 0) ms = Math.min(ms, performance.now() - began);
+    }
+    if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
+    const times = await decodeTimes(model, logits), median = times[times.length >> 1]!, bytes = bytesPerToken(source, { weights });
+    row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 1e6).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
+      (1000 / median).toFixed(1), (bytes / median / 1e6).toFixed(1), percent(bytes / median / 1e6 / read));
+    await model.close();
+  }
+}
+
+/** Sorted milliseconds of single tokens, after a few that do not count. */
+async function decodeTimes(model: RunningModel, logits: Float32Array): Promise<number[]> {
+  const times: number[] = [];
+  let until = Infinity;
+  for (let i = 0; i < 16 || performance.now() < until; i++) {
+    if (i === 8) until = performance.now() + Number(o.ms);
+    const began = performance.now();
+    logits = await model.feed([likeliest(logits)], PROMPT + (i % 64));
+    if (i >= 8) times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
