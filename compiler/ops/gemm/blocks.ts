@@ -71,14 +71,19 @@ const BY_TURNS = 1 / 4;
 const PIECES = 8;
 
 /**
- * Pieces are whole panels, or parts of one. Where all of a is packed for every piece (tn, several blocks of K) they do not pay. */
+ * Pieces are whole panels, or parts of one. Where all of a is packed for every piece (tn, several blocks of K) they do not pay. A product
+ * that is shared by rows hands out columns of its last rows: a piece packs only its own panels.
+ */
 export function gemmTurns(p: Plan): Turns {
   const [units, each] = p.byRows ? [p.rowTiles, p.panels] : [p.panels, p.rowTiles];
   const tasks = units * each, rest = Math.ceil(units * BY_TURNS);
-  if (p.form === "tn" ? !stripsStay(p) && !(p.byRows && p.KC >= p.K) : p.byRows) return { fixed: tasks, grain: tasks };
+  if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K)) return { fixed: tasks, grain: tasks };
+  if (tailByColumns(p)) return { fixed: (p.rowTiles - rest) * p.panels, grain: rest * Math.ceil(p.panels / PIECES) };
   const grain = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
   return { fixed: (units - rest) * each, grain };
 }
+
+const tailByColumns = (p: Plan): boolean => p.form !== "tn" && p.byRows;
 
 /** tn: all of a's strips fit into scratch, in one block of K. */
 const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles && p.KC >= p.K;
@@ -96,7 +101,12 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
   w.line(`// ${rowTiles} tiles of ${p.MR} rows × ${panels} panels of ${p.NR} columns; task = ${p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`);
   w.line(`const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${KC},${p.NR}]`);
   if (form === "tn") w.line(`const strips = packed + ${PB * p.panelBytes}; // a: strips of [${KC},${p.MR}]`);
-  if (p.byRows) w.line(`const firstPanel = 0, lastPanel = last > first ? ${panels} : 0, firstTile = first / ${panels}, lastTile = (last + ${panels - 1}) / ${panels};`);
+  if (tailByColumns(p)) {
+    const { fixed } = gemmTurns(p), firstOfTail = fixed / panels, tall = rowTiles - firstOfTail;
+    w.line(`const tail = first >= ${fixed}; // columns of the tiles ${firstOfTail} … ${rowTiles - 1}; task = ${fixed} + panel · ${tall} + tile`);
+    w.line(`const firstPanel = tail ? (first - ${fixed}) / ${tall} : 0, lastPanel = tail ? (last - ${fixed}) / ${tall} : last > first ? ${panels} : 0;`);
+    w.line(`const firstTile = tail ? ${firstOfTail} : first / ${panels}, lastTile = tail ? ${rowTiles} : (last + ${panels - 1}) / ${panels};`);
+  } else if (p.byRows) w.line(`const firstPanel = 0, lastPanel = last > first ? ${panels} : 0, firstTile = first / ${panels}, lastTile = (last + ${panels - 1}) / ${panels};`);
   else w.line(`const firstPanel = first / ${rowTiles}, lastPanel = (last + ${rowTiles - 1}) / ${rowTiles}, firstTile = 0, lastTile = ${rowTiles};`);
   const steps = KC >= K ? `${K}` : "steps";
   const overK = (body: () => void): void => {
@@ -157,7 +167,8 @@ function packStrips(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
 /** This worker's tiles of one panel: whole ones, then the narrower last one. */
 function tilesOfPanel(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: Kernel<MatmulTensor>, steps: string): void {
   const whole = Math.floor(p.M / p.MR), rest = p.M - whole * p.MR;
-  if (p.byRows) w.line(`const from = max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
+  if (tailByColumns(p)) w.line(`const from = tail ? tile0 : max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = tail ? tile1 : min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
+  else if (p.byRows) w.line(`const from = max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
   else w.line(`const from = max(tile0, first - panel * ${p.rowTiles}), to = min(tile1, last - panel * ${p.rowTiles});`);
   w.line(`const columns = packed + <usize>(panel - panel0) * ${p.panelBytes};`);
   if (whole > 0) w.block(`for (let tile = from; tile < ${rest > 0 ? `min(to, ${whole})` : "to"}; tile++)`, () => oneTile(w, at, p, k, "tile", p.MR, steps));
