@@ -1,5 +1,5 @@
 /** Which cases of which operations are timed: those of the op files that are large enough, and sizes that only a bench can bear. */
-import { shapeOf, type Attrs, type Case, type Op } from "../compiler/op.ts";
+import { leastTraffic, shapeOf, type Attrs, type Case, type Op } from "../compiler/op.ts";
 import { ops, type OpName } from "../compiler/ops/index.ts";
 import { elements } from "../compiler/cli/measure/numbers.ts";
 
@@ -27,9 +27,8 @@ export const attrsOf = (op: Op, c: Case): Attrs => ({ ...op.attrs, ...c.attrs })
 const present = (op: Op, c: Case) => op.tensors.filter((t) => !t.optional || c.with?.includes(t.name));
 /** Elements of the largest tensor. */
 export const largest = ({ op, c }: OpCase): number => Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
-/** What must move at least: every tensor once, unless the op says otherwise. */
-export const bytesOf = ({ op, c }: OpCase): number =>
-  op.bytes?.(c.d, attrsOf(op, c)) ?? present(op, c).reduce((sum, t) => sum + 4 * elements(shapeOf(t, c.d)), 0);
+/** What must move at least. */
+export const bytesOf = ({ op, c }: OpCase): number => leastTraffic(op, c.d, attrsOf(op, c), (name) => present(op, c).some((t) => t.name === name));
 export const flopsOf = ({ op, c }: OpCase): number => op.flops(c.d, attrsOf(op, c));
 
 /** "256×768×3072 bias gelu": dimensions in the signature's order, then what else makes this case. */

@@ -144,6 +144,10 @@ export function tensorBytes(shape: readonly number[]): number {
   return rows * rowFloats(shape.at(-1) ?? 1) * 4;
 }
 
+/** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
+export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
+  op.bytes?.(d, attrs) ?? op.tensors.filter((t) => has(t.name)).reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
+
 /** Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that is a bug of ours. */
 export function unify(op: Op, shapes: Readonly<Record<string, readonly number[] | undefined>>): Dims {
   const d: Record<string, number> = {};

@@ -58,8 +58,7 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
   };
 
   const began = performance.now();
-  let window: readonly number[] = whenFull === "shift" ? prompt.slice(-context) : prompt; // what is, or will be, in the cache
-  const first = o.tokens > 0 ? await session.feed(window) : undefined;
+  const first = o.tokens > 0 ? await session.feed(whenFull === "shift" ? prompt.slice(-context) : prompt) : undefined;
   let logits = first?.logits;
   const prefilled = performance.now();
   while (logits && all.length - prompt.length < o.tokens) {
@@ -74,9 +73,9 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
     show(piece);
     if (stopped) { reason = "stop"; break; }
     if (all.length - prompt.length === o.tokens) break;
-    if (window.length === context && whenFull === "stop") { reason = "context"; break; }
-    window = window.length < context ? [...window, token] : all.slice(-Math.max(1, context >> 1));
-    logits = (await session.feed(window)).logits;
+    const full = session.cached.length === context;
+    if (full && whenFull === "stop") { reason = "context"; break; }
+    logits = full ? (await session.feed(all.slice(-Math.max(1, context >> 1)))).logits : await session.next(token);
   }
   show(stream.end());
   return {

@@ -6,7 +6,6 @@ import { SinterError } from "./errors.ts";
 import type { RunningModel } from "./model.ts";
 
 export interface Session {
-  readonly model: RunningModel;
   /** Tokens whose keys and values are in the cache. */
   readonly cached: readonly number[];
   /**
@@ -14,15 +13,16 @@ export interface Session {
    * Throws SinterError "input" when they do not fit into the context.
    */
   feed(tokens: readonly number[]): Promise<{ readonly logits: Float32Array; readonly reused: number }>;
+  /** One more token behind those that are cached: its logits. There must be room. */
+  next(token: number): Promise<Float32Array>;
   /** Nothing is cached: for someone who has used the model by other ways. */
   forget(): void;
 }
 
 export function createSession(model: RunningModel): Session {
   const { context } = model.manifest.model.sizes;
-  let cached: readonly number[] = [];
+  let cached: number[] = [];
   return {
-    model,
     get cached() {
       return cached;
     },
@@ -35,6 +35,11 @@ export function createSession(model: RunningModel): Session {
       const logits = await model.feed(tokens.slice(reused), reused);
       cached = [...tokens];
       return { logits, reused };
+    },
+    async next(token) {
+      const logits = await model.feed([token], cached.length);
+      cached.push(token);
+      return logits;
     },
     forget() {
       cached = [];

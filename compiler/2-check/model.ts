@@ -16,10 +16,19 @@ export interface Sizes {
 
 export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
 
-/** Rotary positions (Su et al. 2021). `scaling`: Llama 3.1's stretching of long wavelengths beyond the original context. */
+/** Llama 3.1's stretching of long wavelengths; in its configuration factor, low_freq_factor, high_freq_factor, original_max_position_embeddings. */
+export interface RopeScaling {
+  readonly factor: number;
+  readonly low: number;
+  readonly high: number;
+  /** The original context, in tokens. */
+  readonly original: number;
+}
+
+/** Rotary positions (Su et al. 2021). */
 export interface Rope {
   readonly theta: number;
-  readonly scaling?: { readonly factor: number; readonly low: number; readonly high: number; readonly original: number };
+  readonly scaling?: RopeScaling;
 }
 
 /** A block with parameters. `name` is unique within its section and is the stem of its parameters' names: "attention", "layernorm_2". */

@@ -1,5 +1,5 @@
 /** Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in memory yet. */
-import { shapeOf, unify, type Op, type Target } from "../op.ts";
+import { leastTraffic, unify, type Op, type Target } from "../op.ts";
 import { ops } from "../ops/index.ts";
 import { printNode } from "../3-graph/print.ts";
 import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";
@@ -39,9 +39,8 @@ export const programFlops = (p: Program): number =>
 
 export const callFlops = ({ spec }: Call): number => spec.op.flops(spec.d, spec.attrs);
 
-/** Bytes that one call must move at least: every tensor once, unless the op says otherwise. */
-export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number =>
-  op.bytes?.(d, attrs) ?? op.tensors.filter((t) => tensors.includes(t.name)).reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
+/** Bytes that one call must move at least. */
+export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number => leastTraffic(op, d, attrs, (t) => tensors.includes(t));
 
 /** Scratch per worker that the whole program needs: kernels run one after the other, so the largest. */
 export const programScratch = (p: Program): number => Math.max(0, ...p.sections.flatMap((s) => s.calls.map((c) => scratchOf(c.spec))));

@@ -40,11 +40,19 @@ export interface UsedRun {
   readonly step: number;
 }
 
+export const openRunAt = (dir: string, io: Io): Promise<Run> => openRun(nodeFiles(), pathFrom(io, dir), otherJson);
+
+/** To make text with: a small model runs on one worker unless the user says otherwise. */
 export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
-  const files = nodeFiles(), workers = wholeOption(options, "workers", 1, 8), target = targetOption(options), weights = weightsOption(options);
-  const run = await openRun(files, pathFrom(io, dir), otherJson), bundle = await bundleWithWeights(run.bundle, weights, target), { infer, train } = bundle.manifest.modules;
+  const run = await openRunAt(dir, io), { infer, train } = run.bundle.manifest.modules;
   const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
-  const model = await createModel(bundle, infer ? "infer" : "train", { host: nodeHost, workers: workers ?? (small ? 1 : undefined), target });
+  return loadRun(run, options, io, small ? 1 : undefined);
+}
+
+/** The run's model with its newest weights. `workers`: when the user does not say; undefined: all cores. */
+export async function loadRun(run: Run, options: Options, io: Io, workers?: number): Promise<UsedRun> {
+  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target);
+  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
   try {
     const loaded = await loadNewest(files, run.folder, model, "weights");
     if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");

@@ -5,36 +5,21 @@
  *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
  *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
  */
+import type { Activation, Rope, Sizes } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 
 export type Family = "gpt2" | "llama";
-export type ArchitectureActivation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
 
-/** Llama 3's, in the words of its configuration: factor, low_freq_factor, high_freq_factor, original_max_position_embeddings. */
-export interface RopeScaling {
-  readonly factor: number;
-  readonly low: number;
-  readonly high: number;
-  readonly original: number;
-}
-
-export interface Architecture {
+export interface Architecture extends Sizes {
   readonly family: Family;
   /** Letters, digits, "-", "." and "_", beginning with a letter. */
   readonly name: string;
-  readonly vocab: number;
-  readonly context: number;
-  readonly width: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
   /** Between the two maps of the feed-forward part. */
   readonly hidden: number;
-  readonly activation: ArchitectureActivation;
+  readonly activation: Activation;
   readonly eps: number;
   /** Llama family. */
-  readonly rope: { readonly theta: number; readonly scaling?: RopeScaling } | undefined;
+  readonly rope: Rope | undefined;
   /** The token embedding is the output's matrix. */
   readonly tied: boolean;
   readonly bias: Biases;

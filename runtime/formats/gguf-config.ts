@@ -1,6 +1,7 @@
 /** A model's configuration in GGUF metadata, both ways (github.com/ggml-org/ggml, docs/gguf.md). */
 import { SinterError } from "../errors.ts";
-import { checkSizes, modelName, type Architecture, type RopeScaling } from "./architecture.ts";
+import type { RopeScaling } from "../../compiler/2-check/model.ts";
+import { checkSizes, modelName, type Architecture } from "./architecture.ts";
 import type { GgufFile } from "./gguf.ts";
 import { f32, text, u32, type PairToWrite } from "./gguf-write.ts";
 import type { TensorIndex } from "./fit.ts";

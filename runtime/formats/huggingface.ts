@@ -3,7 +3,8 @@
  * leaves out has that class's default; what it says and Sinter can not do is refused, not overlooked.
  */
 import { SinterError } from "../errors.ts";
-import { checkSizes, modelName, type Architecture, type ArchitectureActivation, type RopeScaling } from "./architecture.ts";
+import type { Activation, RopeScaling } from "../../compiler/2-check/model.ts";
+import { checkSizes, modelName, type Architecture } from "./architecture.ts";
 import { isRecord, type Json } from "./json.ts";
 import { corruptFile } from "./weights.ts";
 
@@ -11,10 +12,10 @@ export const CONFIG_FILE = "config.json";
 export const MAX_CONFIG_BYTES = 1 << 20;
 
 /** Their word → ours. "gelu_new" and its like are the tanh form. */
-const activationWords: Readonly<Record<string, ArchitectureActivation>> = {
+const activationWords: Readonly<Record<string, Activation>> = {
   gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh", gelu_fast: "gelu_tanh", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu", swish: "silu",
 };
-const activationNames: Readonly<Record<ArchitectureActivation, string>> = { gelu_tanh: "gelu_new", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu" };
+const activationNames: Readonly<Record<Activation, string>> = { gelu_tanh: "gelu_new", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu" };
 
 /** `has`: whether the weights have a tensor of this name, without an optional prefix. It decides about biases and heads of their own. */
 export function architectureOfConfig(config: Json, path: string, folder: string, has: (name: string) => boolean): Architecture {
@@ -95,7 +96,7 @@ class Fields {
     const found = this.#value(key) ?? otherwise;
     return typeof found === "string" ? found : this.#wrong(key, "a text");
   }
-  activation(key: string, otherwise: string): ArchitectureActivation {
+  activation(key: string, otherwise: string): Activation {
     const word = this.text(key, otherwise);
     if (Object.hasOwn(activationWords, word)) return activationWords[word]!;
     throw new SinterError("input", `${this.#path}: the activation ${JSON.stringify(word)}`, `These are read: ${Object.keys(activationWords).join(", ")}.`);

@@ -1,5 +1,6 @@
 /** Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by runtime/tokenizers/sentencepiece-file.ts. */
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
+import { concat } from "../tokenizers/tokenizer.ts";
 
 export interface VocabularyPiece {
   readonly text: string;
@@ -25,7 +26,7 @@ export function sentencePieceModel({ pieces, addsSpace, beginOfText, endOfText }
   const trainer = [...number(3, MODEL_BPE), ...number(4, pieces.length), ...(fallback ? number(35, 1) : []), ...number(40, unknown < 0 ? NONE : unknown),
     ...number(41, beginOfText ?? NONE), ...number(42, endOfText ?? NONE), ...number(43, NONE)];
   const normalizer = [...block(1, utf8.encode("identity")), ...number(3, addsSpace ? 1 : 0), ...number(4, 0), ...number(5, 1)];
-  return joined([...rows, field(2, trainer), field(3, normalizer)]);
+  return concat([...rows, field(2, trainer), field(3, normalizer)]);
 }
 
 /** −1 as an int32 of 64 bits. */
@@ -43,13 +44,3 @@ const number = (id: number, value: number): number[] => [...varint(id << 3), ...
 const block = (id: number, bytes: Uint8Array): number[] => [...varint((id << 3) | 2), ...varint(bytes.length), ...bytes];
 const float = (id: number, value: number): number[] => [...varint((id << 3) | 5), ...new Uint8Array(new Float32Array([value]).buffer)];
 const field = (id: number, bytes: readonly number[]): Uint8Array => Uint8Array.from([...varint((id << 3) | 2), ...varint(bytes.length), ...bytes]);
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}

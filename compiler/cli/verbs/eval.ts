@@ -1,19 +1,17 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
-import { loadNewest } from "../../../runtime/checkpoint.ts";
 import { encodeText, split, type Tokens } from "../../../runtime/data.ts";
 import { builtinText } from "../../../runtime/builtin-text.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { evaluateText } from "../../../runtime/evaluate.ts";
-import { createModel } from "../../../runtime/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../../runtime/report/progress.ts";
-import { openRun, readText, type Run } from "../../../runtime/run-folder.ts";
+import { readText, type Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
-import { pathFrom, targetOption, textOption, wholeOption } from "../run-options.ts";
+import { pathFrom, textOption } from "../run-options.ts";
+import { loadRun, openRunAt } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
-import { bundleWithWeights, weightsOption, withWeightsOption } from "../weights.ts";
+import { withWeightsOption } from "../weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type Part = (typeof parts)[number];
@@ -32,22 +30,16 @@ export const evalVerb: Verb = {
       .addHelpText("after", "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json\n  sinter eval runs/shakespeare --weights q8_0");
   },
   async run([dir], options, io) {
-    const files = nodeFiles();
-    const workers = wholeOption(options, "workers", 1, 8), target = targetOption(options), weights = weightsOption(options);
     const part = textOption(options, "part");
     if (part !== undefined && !parts.includes(part as Part)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
-    const run = await openRun(files, pathFrom(io, dir!), otherJson);
+    const run = await openRunAt(dir!, io);
     const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
-    const bundle = await bundleWithWeights(run.bundle, weights, target);
-    const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers, target });
+    const { model, step } = await loadRun(run, options, io);
     try {
-      const loaded = await loadNewest(files, run.folder, model, "weights");
-      if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
-      for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
       const e = await evaluateText(model, tokens, run.tokenizer, Infinity, nodeHost.breathe);
-      const facts = { loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, step: loaded.state.step };
+      const facts = { loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, step };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
-        : `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}  ${e.bitsPerByte.toFixed(4)} bits per byte  (${thousands(e.tokens)} tokens, ${chosen === "all" ? "all of the text" : `its ${chosen} part`}, step ${loaded.state.step})\n`);
+        : `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}  ${e.bitsPerByte.toFixed(4)} bits per byte  (${thousands(e.tokens)} tokens, ${chosen === "all" ? "all of the text" : `its ${chosen} part`}, step ${step})\n`);
       return exitCodes.ok;
     } finally {
       await model.close();
