@@ -87,7 +87,8 @@ function wrongParts({ parts, tensors, entries }: ModuleManifest, width: unknown)
 
 function fitsMemory(t: TensorPlace, bytes: number): boolean {
   if (typeof t?.name !== "string" || !Array.isArray(t.shape) || ![...t.shape, t.slices, t.rowFloats, t.offset, t.stride, t.firstLayer ?? 0].every((n) => whole(n, 2 ** 40))) return false;
-  const rows = t.quantised?.transposed ? t.shape[1]! : t.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  if (t.quantised && t.shape.length < 2) return false;
+  const rows = (t.quantised?.transposed ? t.shape.toSpliced(-2, 1) : t.shape.slice(0, -1)).reduce((a, b) => a * b, 1);
   return t.offset % 4 === 0 && t.slices > 0 && t.offset + (t.slices - 1) * t.stride + rows * t.rowFloats * 4 <= bytes;
 }
 

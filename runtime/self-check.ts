@@ -82,7 +82,7 @@ export function fillTensors(parameters: readonly Tensor[]): void {
 
 /** A few rows as they lie in memory: encoding each row would take longer than loading. */
 function quantisedRows({ quantised, shape, rowFloats }: TensorPlace, block: Float32Array): Int32Array[] {
-  const K = shape[quantised!.transposed ? 0 : 1]!, write = rowWriter(quantised!.format, K);
+  const K = shape.at(quantised!.transposed ? -2 : -1)!, write = rowWriter(quantised!.format, K);
   return [0, 1, 2, 3, 4, 5, 6].map((n) => {
     const bytes = new Uint8Array(rowFloats * 4);
     write(Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!), bytes);

@@ -65,49 +65,61 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
 const TOGETHER = 16;
 
 /**
- * f32 outside, rows of words in memory. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because a scale
+ * f32 outside, rows of words in memory; of a tensor [experts, in, out] a matrix after the other. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because a scale
  * belongs to 32 numbers.
  */
 function quantisedIn(buffer: ArrayBufferLike, place: TensorPlace, { format, transposed }: NonNullable<TensorPlace["quantised"]>): Tensor {
-  const [rows, columns] = place.shape as readonly [number, number], [stored, K] = transposed ? [columns, rows] : [rows, columns];
-  const elements = rows * columns, rowBytes = place.rowFloats * 4, writeRow = rowWriter(format, K);
+  const [height, columns] = place.shape.slice(-2) as [number, number], [stored, K] = transposed ? [columns, height] : [height, columns];
+  const matrices = place.shape.slice(0, -2).reduce((a, b) => a * b, 1), each = height * columns, elements = matrices * each;
+  const rowBytes = place.rowFloats * 4, writeRow = rowWriter(format, K);
   const rowAt = (slice: number, row: number): Uint8Array => new Uint8Array(buffer, place.offset + slice * place.stride + row * rowBytes, rowBytes);
   const check = (slice: number): void => {
     if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
   };
-  const write = (values: ArrayLike<number>, slice = 0): void => {
-    check(slice);
-    if (values.length !== elements) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`);
+  const writeMatrix = (values: ArrayLike<number>, from: number, slice: number, top: number): void => {
     const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
     for (let first = 0; first < stored; first += TOGETHER) {
       const count = Math.min(TOGETHER, stored - first);
-      if (transposed) for (let k = 0; k < K; k++) for (let i = 0; i < count; i++) row[i]![k] = values[k * columns + first + i]!;
-      else for (let i = 0; i < count; i++) for (let k = 0; k < K; k++) row[i]![k] = values[(first + i) * columns + k]!;
-      for (let i = 0; i < count; i++) writeRow(row[i]!, rowAt(slice, first + i));
+      if (transposed) for (let k = 0; k < K; k++) for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
+      else for (let i = 0; i < count; i++) for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
+      for (let i = 0; i < count; i++) writeRow(row[i]!, rowAt(slice, top + first + i));
     }
+  };
+  const write = (values: ArrayLike<number>, slice = 0): void => {
+    check(slice);
+    if (values.length !== elements) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`);
+    for (let m = 0; m < matrices; m++) writeMatrix(values, m * each, slice, m * stored);
   };
   const fill = (slice: number, next: () => number): void => {
     check(slice);
-    if (transposed) return write(Float32Array.from({ length: elements }, next), slice); // drawn row by row, kept column by column
+    if (transposed) { // drawn row by row, kept column by column
+      const matrix = new Float32Array(each);
+      for (let m = 0; m < matrices; m++) {
+        for (let i = 0; i < each; i++) matrix[i] = next();
+        writeMatrix(matrix, 0, slice, m * stored);
+      }
+      return;
+    }
     const row = new Float32Array(K);
-    for (let r = 0; r < stored; r++) {
+    for (let r = 0; r < matrices * stored; r++) {
       for (let k = 0; k < K; k++) row[k] = next();
       writeRow(row, rowAt(slice, r));
     }
   };
   const padded = (slice = 0): Numbers => {
     check(slice);
-    return new Int32Array(buffer, place.offset + slice * place.stride, stored * place.rowFloats);
+    return new Int32Array(buffer, place.offset + slice * place.stride, matrices * stored * place.rowFloats);
   };
   const dense = (slice = 0): Numbers => {
     check(slice);
     const out = new Float32Array(elements), row = new Float32Array(K);
-    for (let r = 0; r < stored; r++) {
+    for (let r = 0; r < matrices * stored; r++) {
       readRow(format, rowAt(slice, r), row);
-      if (transposed) for (let k = 0; k < K; k++) out[k * columns + r] = row[k]!;
+      const m = Math.floor(r / stored), column = r % stored;
+      if (transposed) for (let k = 0; k < K; k++) out[m * each + k * columns + column] = row[k]!;
       else out.set(row, r * K);
     }
     return out;
   };
-  return { place, rows, columns, elements, padded, dense, write, fill };
+  return { place, rows: matrices * height, columns, elements, padded, dense, write, fill };
 }

@@ -4,19 +4,23 @@
  *   matmul(a, w)   many rows            →  matmul_quantised(a, w′)
  *                  few rows, bf16       →  matmul_quantised(a, w′)
  *                  few rows, q8_0 q4_0  →  q = quantise_rows(a);  matmul_integer(q, w′)      q once for all products that read a
+ *   grouped_matmul(a, w, starts)        →  grouped_quantised or, with q, grouped_integer: by the same rule, in slots of experts
  *   embed(table)                        →  embed_quantised(table′)
  *
- * Vectors and position tables stay in f32: they are small, and read element by element.
+ * Vectors and position tables stay in f32: they are small, and read element by element. So do routers of experts (as in llama.cpp): a
+ * rounded logit may send a token to another expert.
  */
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import type { WeightFormat } from "../op.ts";
 import { usesFewRows } from "../ops/gemm/shape.ts";
+import { FEW_SLOTS } from "../ops/grouped/panels.ts";
 import { activationWords, isInteger, weightWords, type QuantisedFormat } from "../ops/quantised/layout.ts";
 
-/** Node → its argument that is a matrix of weights. */
+/** Node → its argument that is a matrix of weights, [in, out] (`transposed`: rows of words are its columns) or rows already. */
 const weightOf: Readonly<Record<string, { readonly argument: string; readonly transposed: boolean }>> = {
-  matmul: { argument: "b", transposed: true }, // [in, out] → rows of out
+  matmul: { argument: "b", transposed: true },
   matmul_nt: { argument: "b", transposed: false },
+  grouped_matmul: { argument: "b", transposed: true }, // [experts, in, out]
   embed: { argument: "table", transposed: false },
 };
 
@@ -24,26 +28,29 @@ export function quantiseWeights(graph: Graph, format: WeightFormat): Graph {
   if (format === "f32") return graph;
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => {
-    const integers = new Map<string, Ref>();
-    return { ...s, nodes: s.nodes.flatMap((node) => quantised(graph, values, node, format, integers)) };
+    const integers = new Map<string, Ref>(), logits = new Set(s.nodes.filter((n) => n.op === "route").map((n) => n.ins["logits"]!.value));
+    return { ...s, nodes: s.nodes.flatMap((node) => (logits.has(node.outs["out"]?.value ?? "") ? [node] : quantised(graph, values, node, format, integers))) };
   });
   return { ...graph, values, sections };
 }
 
-function quantised(graph: Graph, values: Map<string, Value>, node: Node, format: QuantisedFormat, integers: Map<string, Ref>): readonly Node[] {
+function quantised(
+  graph: Graph, values: Map<string, Value>, node: Node, format: QuantisedFormat, integers: Map<string, Ref>,
+): readonly Node[] {
   const place = weightOf[node.op], weight = place && node.ins[place.argument];
-  const value = weight && graph.values.get(weight.value);
-  if (!place || value?.storage !== "parameter" || value.shape.length !== 2) return [node];
-  const { shape } = value, [rows, K] = place.transposed ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
-  values.set(value.name, { ...value, dtype: "i32", shape: [rows, weightWords(format, K)], quantised: { format, shape, transposed: place.transposed } });
+  const value = weight && graph.values.get(weight.value), grouped = node.op === "grouped_matmul";
+  if (!place || value?.storage !== "parameter" || value.shape.length !== (grouped ? 3 : 2)) return [node];
+  const { shape } = value, [first, second] = shape.slice(-2) as [number, number], [rows, K] = place.transposed ? [second, first] : [first, second];
+  const words = [...shape.slice(0, -2), rows, weightWords(format, K)];
+  values.set(value.name, { ...value, dtype: "i32", shape: words, quantised: { format, shape, transposed: place.transposed } });
   const attrs = { ...node.attrs, format };
   if (node.op === "embed") return [{ ...node, op: "embed_quantised", attrs }];
-  const a = node.ins["a"]!, [M] = refShape(graph, a);
-  if (!usesFewRows("nt", M!) || !isInteger(format)) return [{ ...node, op: "matmul_quantised", attrs }];
+  const a = node.ins["a"]!, M = refShape(graph, a)[0]!, few = grouped ? M <= FEW_SLOTS : usesFewRows("nt", M);
+  if (!few || !isInteger(format)) return [{ ...node, op: grouped ? "grouped_quantised" : "matmul_quantised", attrs }];
   const known = integers.get(a.value), q = known ?? whole(`${a.value}.integers`);
   integers.set(a.value, q);
-  const product: Node = { ...node, op: "matmul_integer", ins: { ...node.ins, a: q }, attrs };
+  const product: Node = { ...node, op: grouped ? "grouped_integer" : "matmul_integer", ins: { ...node.ins, a: q }, attrs };
   if (known) return [product];
-  values.set(q.value, { name: q.value, shape: [M!, activationWords(format, K)], dtype: "i32", storage: "activation", slices: 1 });
+  values.set(q.value, { name: q.value, shape: [M, activationWords(format, K)], dtype: "i32", storage: "activation", slices: 1 });
   return [{ op: "quantise_rows", ins: { a }, outs: { out: q }, attrs: { format } }, product];
 }

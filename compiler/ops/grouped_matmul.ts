@@ -5,52 +5,22 @@
  *   grouped_matmul      out[s,:] = a[s,:] · b[e]          grouped_matmul_nt   out[s,:] = a[s,:] · b[e]ᵀ
  *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
  *
- * A task is one panel of sixteen columns of one expert, panel by panel: each worker has a share of every expert. The register tiles are
- * attention's: unlike gemm's they take their numbers of rows and steps as arguments. F = E + 1.
+ * Tasks and tiles: grouped/panels.ts. Weights in fewer bits: grouped_quantised.ts. F = E + 1.
  *
  * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen matrices at the speed of memory.
  */
-import { rowFloats, defineOp, type Dims, type Kernel } from "../op.ts";
+import { defineOp, type Kernel } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { PANEL, PANEL_BYTES, registerTile } from "./attention/sizes.ts";
 import { callTile, type Tile } from "./attention/tile.ts";
+import {
+  eachTask, emitRows, expertOf, FEW_SLOTS, groupedFlops as flops, groupedReference, groupedTasks as tasks, matricesRead, panels, sampleStarts,
+} from "./grouped/panels.ts";
 import { rowBytes } from "./rows.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
 
-const panels = (N: number): number => rowFloats(N) / PANEL;
-/** The expert of slot s. */
-const expertOf = (starts: Float64Array, s: number): number => starts.findIndex((start, e) => start <= s && s < starts[e + 1]!);
-/** Uneven shares: the first expert has none, the last the most. */
-const sample = (tensor: string, { S, F }: Readonly<Record<"S" | "F", number>>, noise: () => number, i: number): number =>
-  tensor === "starts" ? Math.floor(S * (i / (F - 1)) ** 2.5) : noise();
-
-/** For task …: locals e, panel, from (the expert's first row), rows. */
-function eachTask(w: Writer, starts: string, E: number, body: () => void): void {
-  w.block("for (let task = first; task < last; task++)", () => {
-    w.line(`const e = task % ${E}, panel = task / ${E};`);
-    w.line(`const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), 4) - from;`);
-    body();
-  });
-}
-
-/** out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then single rows. `to` and `from` are i32 locals: rows r … */
-function emitRows(w: Writer, k: Kernel, { K, N }: Sizes, b: string, bStep: number): void {
-  const { MR, NR } = registerTile(k.target), aRow = rowBytes(K), cRow = rowBytes(N);
-  for (let column = 0; column < PANEL; column += NR) {
-    const tile = (mr: number): Tile => ({ mr, nr: NR, aRow, aStep: 4, bStep, cRow, mode: "set" });
-    const call = (mr: number): string => callTile(w, tile(mr), `a_e + <usize>r * ${aRow}`, `${b}${column ? ` + ${column * 4}` : ""}`, `out_e + <usize>r * ${cRow}${column ? ` + ${column * 4}` : ""}`, `${K}`);
-    w.block("", () => {
-      w.line("let r = 0;");
-      w.line(`for (; r + ${MR} <= rows; r += ${MR}) ${call(MR)}`);
-      w.line(`for (; r < rows; r++) ${call(1)}`);
-    });
-  }
-}
-
-/** Slots up to this are those of a few tokens. */
-const FEW_SLOTS = 16;
 /** Rows of b that one pass reads side by side. */
 const STREAMS = 8;
 
@@ -107,20 +77,10 @@ function emitForward(w: Writer, at: Readonly<Record<"a" | "b" | "starts" | "out"
   });
 }
 
-function forwardReference(t: Readonly<Record<"a" | "starts" | "out", Float64Array>>, { S, N, K }: Sizes, b: (e: number, k: number, n: number) => number): void {
-  for (let s = 0; s < S; s++) {
-    const e = expertOf(t.starts, s);
-    for (let n = 0; n < N; n++) {
-      let sum = 0;
-      for (let k = 0; k < K; k++) sum += t.a[s * K + k]! * b(e, k, n);
-      t.out[s * N + n] = sum;
-    }
-  }
-}
-
-const flops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
-const tasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
 const scratch = ({ K }: Readonly<Record<"K", number>>): number => K * PANEL_BYTES;
+const sample = (tensor: string, d: Readonly<Record<"S" | "F", number>>, noise: () => number, i: number): number =>
+  tensor === "starts" ? sampleStarts(d, i) : noise();
+const bytes = (d: Sizes): number => 4 * (d.S * (d.K + d.N) + matricesRead(d) * d.K * d.N);
 const size = (S: number, E: number, K: number, N: number) => ({ d: { S, E, F: E + 1, K, N } });
 const cases = [size(50, 3, 17, 40), size(7, 4, 9, 15), size(64, 2, 16, 33), size(1, 3, 5, 8), size(1536, 8, 128, 344), size(2, 8, 128, 344)];
 
@@ -128,7 +88,8 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
   doc: "out[s,:] = a[s,:] · b[e],  starts[e] ≤ s < starts[e+1]",
   kind: "contract",
   flops,
-  reference: (t, d: Dims) => forwardReference(t, d as Sizes, (e, k, n) => t.b[(e * d["K"]! + k) * d["N"]! + n]!),
+  bytes,
+  reference: (t, d) => groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, (e, k, n) => t.b[(e * d.K + k) * d.N + n]!),
   backward: () => [
     { op: "grouped_matmul_nt", ins: { a: "d_out", b: "b", starts: "starts" }, outs: { out: "d_a" } },
     { op: "grouped_matmul_tn", ins: { a: "a", b: "d_out", starts: "starts" }, outs: { out: "d_b" } },
@@ -143,7 +104,7 @@ export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[
   doc: "out[s,:] = a[s,:] · b[e]ᵀ,  starts[e] ≤ s < starts[e+1]",
   kind: "contract",
   flops,
-  reference: (t, d: Dims) => forwardReference(t, d as Sizes, (e, k, n) => t.b[(e * d["N"]! + n) * d["K"]! + k]!),
+  reference: (t, d) => groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, (e, k, n) => t.b[(e * d.N + n) * d.K + k]!),
   tasks, scratch,
   emit: (w, at, d, k) => emitForward(w, at, d, k, true),
   sample, cases,

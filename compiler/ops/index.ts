@@ -16,6 +16,7 @@ import { embed_quantised } from "./embed_quantised.ts";
 import { gated, gated_backward } from "./gated.ts";
 import { grad_norm, grad_norm_total } from "./grad-norm.ts";
 import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./grouped_matmul.ts";
+import { grouped_integer, grouped_quantised } from "./grouped_quantised.ts";
 import { head_norm, head_norm_dx, head_norm_dw } from "./head_norm.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./layernorm.ts";
 import { loss_sum } from "./loss_sum.ts";
@@ -49,6 +50,7 @@ export const ops = {
   gated, gated_backward,
   grad_norm, grad_norm_total,
   grouped_matmul, grouped_matmul_nt, grouped_matmul_tn,
+  grouped_quantised, grouped_integer,
   head_norm, head_norm_dx, head_norm_dw,
   layernorm, layernorm_dx, layernorm_dw,
   loss_sum,

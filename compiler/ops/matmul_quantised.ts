@@ -97,7 +97,7 @@ export const matmul_integer = defineOp("a[M,A]:i32 b[N,W]:i32 bias[N]? gate[M,N]
 
 let sampled: { readonly key: string; readonly words: Int32Array } | undefined;
 /** Words are made a row at a time: a group's scale and sum belong to its numbers. */
-function sampleActivation(format: IntegerFormat, words: number, halves: number, noise: () => number, i: number): number {
+export function sampleActivation(format: IntegerFormat, words: number, halves: number, noise: () => number, i: number): number {
   const key = `${format} ${words} ${Math.floor(i / words)}`;
   if (i % words === 0 || sampled?.key !== key) sampled = { key, words: encodeActivations(format, Array.from({ length: halves * HALF_BLOCK }, noise), halves * HALF_BLOCK) };
   return sampled.words[i % words]!;
