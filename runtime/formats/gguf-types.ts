@@ -17,7 +17,7 @@ export interface TensorType {
 
 const type = (name: string, block: number, bytes: number): TensorType => ({ name, block, bytes });
 
-/** By their number in the file. Those without a decoder in numbers.ts can be listed, not read. */
+/** By their number in the file. Those without a decoder in numbers.ts or ggml-blocks.ts can be listed, not read. */
 export const tensorTypes: ReadonlyMap<number, TensorType> = new Map([
   [0, type("F32", 1, 4)], [1, type("F16", 1, 2)], [2, type("Q4_0", 32, 18)], [3, type("Q4_1", 32, 20)], [6, type("Q5_0", 32, 22)], [7, type("Q5_1", 32, 24)],
   [8, type("Q8_0", 32, 34)], [9, type("Q8_1", 32, 36)], [10, type("Q2_K", 256, 84)], [11, type("Q3_K", 256, 110)], [12, type("Q4_K", 256, 144)],

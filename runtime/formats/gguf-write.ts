@@ -1,7 +1,7 @@
 /** Writes GGUF version 3. The format: gguf-header.ts. */
 import { DEFAULT_ALIGNMENT, tensorTypeNumber, valueTypes, type ValueType } from "./gguf-types.ts";
-import { numberFormats, type FloatFormat } from "./numbers.ts";
 import type { Scalar } from "./gguf-header.ts";
+import { readFormats, type ReadFormat } from "./weights.ts";
 
 export type PairToWrite =
   | { readonly key: string; readonly type: Exclude<ValueType, "array">; readonly value: Scalar }
@@ -9,7 +9,7 @@ export type PairToWrite =
 
 export interface GgufTensorToWrite {
   readonly name: string;
-  readonly type: FloatFormat;
+  readonly type: ReadFormat;
   /** Row-major; rows (last dimension) are whole blocks. */
   readonly shape: readonly number[];
 }
@@ -21,7 +21,7 @@ export const bool = (key: string, value: boolean): PairToWrite => ({ key, type: 
 export const list = (key: string, of: "string" | "i32" | "f32", values: readonly Scalar[]): PairToWrite => ({ key, type: "array", of, values });
 
 export function tensorBytes({ type, shape }: Pick<GgufTensorToWrite, "type" | "shape">): number {
-  const { block, bytes } = numberFormats[type], rows = shape.slice(0, -1).reduce((a, b) => a * b, 1), row = shape.at(-1) ?? 1;
+  const { block, bytes } = readFormats[type], rows = shape.slice(0, -1).reduce((a, b) => a * b, 1), row = shape.at(-1) ?? 1;
   if (row % block !== 0) throw new Error(`rows of ${row} in blocks of ${block}`);
   return rows * (row / block) * bytes;
 }

@@ -2,9 +2,8 @@
 import { SinterError } from "../errors.ts";
 import type { Files, ReadableFile } from "../files.ts";
 import { headerBytes, readHeader, type SafeFile } from "../safetensors.ts";
-import { isFloatFormat } from "./numbers.ts";
 import { parseJson, record, type Json } from "./json.ts";
-import { corruptFile, floatReader, quoted, unreadable, type StoredTensor, type WeightFile } from "./weights.ts";
+import { corruptFile, floatReader, isReadFormat, quoted, unreadable, type StoredTensor, type WeightFile } from "./weights.ts";
 
 export const SINGLE_FILE = "model.safetensors";
 export const INDEX_FILE = "model.safetensors.index.json";
@@ -30,7 +29,7 @@ export async function readSafeHeader(file: ReadableFile, path: string): Promise<
 function tensorsOf(safe: SafeFile, file: ReadableFile, path: string): Map<string, StoredTensor> {
   return new Map([...safe.tensors.values()].map(({ name, dtype, shape, begin, end }) => [name, {
     name, type: dtype, shape, elements: shape.reduce((a, b) => a * b, 1), bytes: end - begin, offset: begin, file: path,
-    floats: isFloatFormat(dtype) ? floatReader(file, begin, dtype) : unreadable(path, name, dtype),
+    floats: isReadFormat(dtype) ? floatReader(file, begin, dtype) : unreadable(path, name, dtype),
   }]));
 }
 

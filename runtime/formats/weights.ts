@@ -4,7 +4,8 @@
  */
 import { SinterError } from "../errors.ts";
 import type { ReadableFile } from "../files.ts";
-import { numberFormats, type FloatFormat } from "./numbers.ts";
+import { blockFormats, type BlockFormat } from "./ggml-blocks.ts";
+import { numberFormats } from "./numbers.ts";
 
 export type WeightFormat = "safetensors" | "gguf" | "llama2.c";
 
@@ -60,9 +61,14 @@ export const corruptFile = (path: string, why: string, hint = "The file is damag
 /** Elements that are decoded at a time: 4 MiB of f32. A multiple of every block. */
 export const PIECE = 1 << 20;
 
+/** Everything that is read, by the name that files have for it. */
+export const readFormats = { ...numberFormats, ...blockFormats } satisfies Readonly<Record<string, BlockFormat>>;
+export type ReadFormat = keyof typeof readFormats;
+export const isReadFormat = (name: string): name is ReadFormat => Object.hasOwn(readFormats, name);
+
 /** Reads elements of a tensor that lies dense in one of the known formats at `offset`. */
-export function floatReader(file: ReadableFile, offset: number, format: FloatFormat): StoredTensor["floats"] {
-  const { block, bytes, decode } = numberFormats[format];
+export function floatReader(file: ReadableFile, offset: number, format: ReadFormat): StoredTensor["floats"] {
+  const { block, bytes, decode } = readFormats[format];
   return async (from, count) => {
     if (from % block !== 0 || count % block !== 0) throw new Error(`elements ${from} … ${from + count} are no whole blocks of ${block}`);
     const out = new Float32Array(count);
@@ -78,7 +84,7 @@ export function floatReader(file: ReadableFile, offset: number, format: FloatFor
 /** Reads nothing: says what to do instead. */
 export const unreadable = (path: string, name: string, type: string): StoredTensor["floats"] => () =>
   Promise.reject(new SinterError("input", `${path}: tensor ${quoted(name)} is ${type}, which is not read here`,
-    `Types that are: ${Object.keys(numberFormats).join(", ")}. Convert the file with the tool that made it.`));
+    `Types that are: ${Object.keys(readFormats).join(", ")}. Convert the file with the tool that made it.`));
 
 /** All of a tensor. */
 export const allFloats = (tensor: StoredTensor): Promise<Float32Array<ArrayBuffer>> => tensor.floats(0, tensor.elements);

@@ -12,6 +12,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
+import { llamaCpp, llamaCppGreedy, withoutLlamaCpp } from "./llama-cpp-run.ts";
 import { shared } from "./shared.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-export-")), at = (name: string): string => join(scratch, name);
@@ -175,16 +176,6 @@ describe("PyTorch", () => {
   });
 });
 
-const peers = fileURLToPath(new URL("../../bench/peers/node_modules/node-llama-cpp/package.json", import.meta.url));
-const llamaCpp = existsSync(peers), without = llamaCpp ? "" : "(skipped: npm ci --prefix bench/peers)";
-
-/** In a process of its own: native code that fails takes its process with it. */
-function llamaCppGreedy(path: string, ids: readonly number[], count: number): { ids: number[]; text: string; prompt: number[] } {
-  const script = fileURLToPath(new URL("llama-cpp.ts", import.meta.url));
-  const said = execFileSync(process.execPath, [script, path, ids.join(), `${count}`], { encoding: "utf8", timeout: 100_000, killSignal: "SIGKILL", stdio: ["ignore", "pipe", "ignore"] });
-  return JSON.parse(said.trim().split("\n").at(-1)!) as { ids: number[]; text: string; prompt: number[] };
-}
-
 async function ourGreedy(folder: string, ids: readonly number[], count: number): Promise<number[]> {
   const { createModel } = await import("../../runtime/model.ts"), { nodeHost } = await import("../../runtime/node/host.ts"), { loadNewest } = await import("../../runtime/checkpoint.ts");
   const opened = await openRun(files, folder), { modules } = opened.bundle.manifest;
@@ -204,7 +195,7 @@ async function ourGreedy(folder: string, ids: readonly number[], count: number):
 }
 
 describe("llama.cpp", () => {
-  it.skipIf(!llamaCpp).each(["gpt2", "llama"] as const)(`runs our GGUF with the same greedy tokens: %s, trained here ${without}`, async (name) => {
+  it.skipIf(!llamaCpp).each(["gpt2", "llama"] as const)(`runs our GGUF with the same greedy tokens: %s, trained here ${withoutLlamaCpp}`, async (name) => {
     const out = at(`${name}-llamacpp.gguf`);
     await sinter("export", at(name), "--to", "gguf", "-o", out);
     const theirs = llamaCppGreedy(out, prompt.slice(0, 8), 10);
@@ -212,12 +203,12 @@ describe("llama.cpp", () => {
     expect(theirs.text).toBe(decode((await openRun(files, at(name))).tokenizer, theirs.ids));
   });
   const gpt2 = shared("checkpoints/tiny-random-gpt2"), stories = shared("checkpoints/stories260K");
-  it.skipIf(!llamaCpp || !gpt2.there)(`tiny-random-gpt2: the published ids ${without}${gpt2.why}`, async () => {
+  it.skipIf(!llamaCpp || !gpt2.there)(`tiny-random-gpt2: the published ids ${withoutLlamaCpp}${gpt2.why}`, async () => {
     await sinter("import", gpt2.path, "-o", at("tiny"));
     await sinter("export", at("tiny"), "--to", "gguf", "-o", at("tiny.gguf"));
     expect(llamaCppGreedy(at("tiny.gguf"), [0, 0, 195, 731], 6).ids).toEqual([731, 114, 114, 114, 114, 114]);
   });
-  it.skipIf(!llamaCpp || !stories.there)(`stories260K, f32 and q8_0: our tokens, and its own text ${without}${stories.why}`, async () => {
+  it.skipIf(!llamaCpp || !stories.there)(`stories260K, f32 and q8_0: our tokens, and its own text ${withoutLlamaCpp}${stories.why}`, async () => {
     await sinter("import", `${stories.path}/stories260K.bin`, "-o", at("stories"));
     for (const dtype of ["f32", "q8_0"]) {
       const out = at(`stories-${dtype}.gguf`), back = at(`stories-${dtype}`);
