@@ -1,5 +1,5 @@
 /**
- * node bench/formats.ts [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--workers 2] [--ms 1500]
+ * node bench/formats.ts [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
  *
  * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean loss; and, token by token as in
  * sampling, how far the distribution is from f32's: mean KL divergence in nats, largest difference of a logit, how often the likeliest token is
@@ -11,9 +11,9 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { measureLimits } from "../compiler/cli/measure/limits.ts";
 import { joinPairs } from "../compiler/cli/measure/numbers.ts";
-import { bundleWithWeights } from "../compiler/cli/weights.ts";
+import { bundleWithWeights, weightsOption } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
-import { weightFormats, type WeightFormat } from "../compiler/op.ts";
+import { weightFormats } from "../compiler/op.ts";
 import { loadNewest } from "../runtime/checkpoint.ts";
 import { encodeText } from "../runtime/data.ts";
 import { evaluateText } from "../runtime/evaluate.ts";
@@ -28,13 +28,14 @@ import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts
 const { values: o } = parseArgs({
   options: {
     run: { type: "string", multiple: true, default: [] }, data: { type: "string", multiple: true, default: [] }, model: { type: "string", multiple: true, default: [] },
-    formats: { type: "string", default: weightFormats.join() }, workers: { type: "string", default: "2" }, ms: { type: "string", default: "1500" },
+    formats: { type: "string", default: weightFormats.join() }, mix: { type: "string", multiple: true, default: [] }, workers: { type: "string", default: "2" }, ms: { type: "string", default: "1500" },
   },
 });
-const formats = o.formats.split(",") as WeightFormat[], workers = Number(o.workers), TARGET = "wide";
-for (const format of formats) if (!weightFormats.includes(format)) throw new Error(`no weight format ${format}; there are ${weightFormats.join(", ")}`);
+const formats = [...o.formats.split(","), ...o.mix], workers = Number(o.workers), TARGET = "wide", formatsOf = (text: string) => weightsOption({ weights: text })!;
+formats.forEach(formatsOf); // a name that is none, before anything is measured
 joinPairs(TARGET);
-const row = (...cells: readonly string[]): void => console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(8) : cell.padStart(13))).join(""));
+const width = Math.max(8, ...formats.map((f) => f.length + 1));
+const row = (...cells: readonly string[]): void => console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(13))).join(""));
 
 /** Tokens that are fed one by one. */
 const POSITIONS = 256;
@@ -44,8 +45,8 @@ for (const [i, folder] of o.run.entries()) {
   const tokens = encodeText(readFileSync(o.data[i] ?? o.data[0]!, "utf8"), run.tokenizer, vocab), exact: Float32Array[] = [];
   console.log(`\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`);
   row("", "loss", "KL, nats", "logit off by", "other choice");
-  for (const weights of new Set<WeightFormat>(["f32", ...formats])) {
-    const model = await createModel(await bundleWithWeights(run.bundle, weights, TARGET), "infer", { host: nodeHost, workers: 1, target: TARGET });
+  for (const weights of new Set(["f32", ...formats])) {
+    const model = await createModel(await bundleWithWeights(run.bundle, formatsOf(weights), TARGET), "infer", { host: nodeHost, workers: 1, target: TARGET });
     if (!(await loadNewest(files, run.folder, model, "weights"))) throw new Error(`${folder} has no checkpoint`);
     const { loss } = await evaluateText(model, tokens, run.tokenizer);
     const logits = await oneByOne(model, [...tokens.subarray(0, POSITIONS)], context);
@@ -82,7 +83,7 @@ for (const source of models) {
   console.log(`\n${source.name}, ${workers} workers: memory is read at ${read.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
   row("", "MiB", "MB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "of limit");
   for (const weights of formats) {
-    const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights });
+    const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights: formatsOf(weights) });
     const model = await createModel(compiled, "infer", { host: nodeHost, workers, target: TARGET });
     fillTensors(model.of("parameter"));
     const prompt = promptTokens(source.sizes.vocab);
@@ -93,7 +94,7 @@ for (const source of models) {
       if (round > 0) ms = Math.min(ms, performance.now() - began);
     }
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-    const times = await decodeTimes(model, logits), median = times[times.length >> 1]!, bytes = bytesPerToken(source, { weights });
+    const times = await decodeTimes(model, logits), median = times[times.length >> 1]!, bytes = bytesPerToken(source, { weights: formatsOf(weights) });
     row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 1e6).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
       (1000 / median).toFixed(1), (bytes / median / 1e6).toFixed(1), percent(bytes / median / 1e6 / read));
     await model.close();

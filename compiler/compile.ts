@@ -30,7 +30,7 @@ import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
 import type { Manifest } from "./9-bundle/manifest.ts";
-import { targets as allTargets, type Target, type WeightFormat } from "./op.ts";
+import { targets as allTargets, type Target, type Weights } from "./op.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
 
 export type ModuleName = "train" | "infer";
@@ -53,7 +53,7 @@ export interface CompileOptions {
   /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
   readonly splitBytes?: number;
   /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
-  readonly weights?: WeightFormat | undefined;
+  readonly weights?: Weights | undefined;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }
@@ -97,7 +97,7 @@ function jobsOf(model: Model, module: ModuleName): Job[] {
   ];
 }
 
-function graphPasses(job: Job, weights: WeightFormat, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
+function graphPasses(job: Job, weights: Weights, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
   const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
   const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
   const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];

@@ -20,6 +20,24 @@ export type Target = (typeof targets)[number];
 export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
 
+/** Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by place, and all others. */
+export interface WeightMix {
+  readonly others: WeightFormat;
+  /** The token embedding, also where it is the output's matrix. */
+  readonly table?: WeightFormat;
+  /** The output's own matrix. */
+  readonly output?: WeightFormat;
+  readonly tensors?: Readonly<Record<string, WeightFormat>>;
+}
+export type Weights = WeightFormat | WeightMix;
+
+export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
+  if (typeof weights === "string") return weights;
+  const { others, table, output, tensors = {} } = weights;
+  if (Object.hasOwn(tensors, tensor)) return tensors[tensor]!;
+  return (tensor === "token_embedding.weight" ? table : tensor.startsWith("output.") ? output : undefined) ?? others;
+}
+
 type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}` ? A | Split<B, Sep> : S;
 type Names<S extends string> = Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
 type Letters<S extends string> = Split<S, " "> extends infer T ? (T extends `${string}[${infer D}]${string}` ? Split<D, ","> : never) : never;

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
-import { rowFloats, targets, type Target, type WeightFormat } from "../compiler/op.ts";
+import { rowFloats, targets, type Target, type WeightFormat, type WeightMix, type Weights } from "../compiler/op.ts";
 import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
@@ -67,7 +67,7 @@ const specs = {
     output linear(rmsnorm(x))  train { batch 2  context 12 } }`,
 };
 
-async function modelOf(spec: keyof typeof specs, weights: WeightFormat, target: Target, workers: number): Promise<RunningModel> {
+async function modelOf(spec: keyof typeof specs, weights: Weights, target: Target, workers: number): Promise<RunningModel> {
   const { models, diagnostics } = checkSource(specs[spec]);
   expect(diagnostics).toEqual([]);
   return createModel(await compileModel(models[0]!, { modules: ["infer"], weights, targets: [target], verify: true }), "infer", { host: nodeHost, workers, target, seed: 3 });
@@ -144,6 +144,23 @@ test("the manifest says what is kept how; parameters are counted as before", asy
     ["token_embedding.weight", false], ["layers.attention.qkv.weight", true], ["layers.attention.out.weight", true], ["layers.mlp.up.weight", true], ["layers.mlp.down.weight", true],
   ]);
 });
+
+const mixes: readonly (readonly [keyof typeof specs, WeightMix, Readonly<Record<string, WeightFormat>>])[] = [
+  ["gpt", { others: "q4_0", table: "q8_0" }, { "token_embedding.weight": "q8_0", "layers.attention.qkv.weight": "q4_0", "layers.mlp.down.weight": "q4_0" }],
+  // gate and up read the same rows, which become integers in two orders
+  ["llama", { others: "q4_0", table: "bf16", output: "q8_0", tensors: { "layers.swiglu.gate.weight": "q8_0", "layers.attention.out.weight": "f32" } },
+    { "token_embedding.weight": "bf16", "output.linear.weight": "q8_0", "layers.swiglu.gate.weight": "q8_0", "layers.swiglu.up.weight": "q4_0", "layers.attention.qkv.weight": "q4_0" }],
+];
+test.each(mixes)("a small %s with matrices that are not all alike", async (spec, weights, wanted) => {
+  const model = await modelOf(spec, weights, "wide", 1), kept = new Map(model.module.tensors.map((t) => [t.name, t.quantised?.format ?? "f32"]));
+  for (const [name, format] of Object.entries(wanted)) expect(kept.get(name), name).toBe(format);
+  if (spec === "llama") expect(kept.get("layers.attention.out.weight")).toBe("f32");
+  const found = await run(model);
+  expect(Math.abs(found.loss - (await lossInF32(await modelOf(spec, weights, "wide", 1), await modelOf(spec, "f32", "wide", 1))))).toBeLessThan(1e-6);
+  expect(distance(found.oneByOne, found.atOnce)).toBeLessThan(DECODING.q4_0);
+  const several = await run(await modelOf(spec, weights, "wide", 2));
+  expect([...several.atOnce, ...several.oneByOne, several.loss]).toEqual([...found.atOnce, ...found.oneByOne, found.loss]);
+}, LONG);
 
 describe("V8 joins the pairs of integer products", () => {
   test.each([["q8_0", /PackNode \[I32x4DotI16x8S\]/g, 16], ["q4_0", /PackNode \[I16x8DotI8x16I7x16S\]/g, 8]] as const)("%s", async (format, node, times) => {

@@ -11,10 +11,10 @@
  * rounded logit may send a token to another expert.
  */
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
-import type { WeightFormat } from "../op.ts";
+import { weightFormatOf, type Weights } from "../op.ts";
 import { usesFewRows } from "../ops/gemm/shape.ts";
 import { FEW_SLOTS } from "../ops/grouped/panels.ts";
-import { activationWords, isInteger, weightWords, type QuantisedFormat } from "../ops/quantised/layout.ts";
+import { activationWords, isInteger, weightWords } from "../ops/quantised/layout.ts";
 
 /** Node → its argument that is a matrix of weights, [in, out] (`transposed`: rows of words are its columns) or rows already. */
 const weightOf: Readonly<Record<string, { readonly argument: string; readonly transposed: boolean }>> = {
@@ -24,22 +24,23 @@ const weightOf: Readonly<Record<string, { readonly argument: string; readonly tr
   embed: { argument: "table", transposed: false },
 };
 
-export function quantiseWeights(graph: Graph, format: WeightFormat): Graph {
-  if (format === "f32") return graph;
+export function quantiseWeights(graph: Graph, weights: Weights): Graph {
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => {
     const integers = new Map<string, Ref>(), logits = new Set(s.nodes.filter((n) => n.op === "route").map((n) => n.ins["logits"]!.value));
-    return { ...s, nodes: s.nodes.flatMap((node) => (logits.has(node.outs["out"]?.value ?? "") ? [node] : quantised(graph, values, node, format, integers))) };
+    return { ...s, nodes: s.nodes.flatMap((node) => (logits.has(node.outs["out"]?.value ?? "") ? [node] : quantised(graph, values, node, weights, integers))) };
   });
   return { ...graph, values, sections };
 }
 
 function quantised(
-  graph: Graph, values: Map<string, Value>, node: Node, format: QuantisedFormat, integers: Map<string, Ref>,
+  graph: Graph, values: Map<string, Value>, node: Node, weights: Weights, integers: Map<string, Ref>,
 ): readonly Node[] {
   const place = weightOf[node.op], weight = place && node.ins[place.argument];
   const value = weight && graph.values.get(weight.value), grouped = node.op === "grouped_matmul";
   if (!place || value?.storage !== "parameter" || value.shape.length !== (grouped ? 3 : 2)) return [node];
+  const format = weightFormatOf(weights, value.name);
+  if (format === "f32") return [node];
   const { shape } = value, [first, second] = shape.slice(-2) as [number, number], [rows, K] = place.transposed ? [second, first] : [first, second];
   const words = [...shape.slice(0, -2), rows, weightWords(format, K)];
   values.set(value.name, { ...value, dtype: "i32", shape: words, quantised: { format, shape, transposed: place.transposed } });
@@ -47,8 +48,8 @@ function quantised(
   if (node.op === "embed") return [{ ...node, op: "embed_quantised", attrs }];
   const a = node.ins["a"]!, M = refShape(graph, a)[0]!, few = grouped ? M <= FEW_SLOTS : usesFewRows("nt", M);
   if (!few || !isInteger(format)) return [{ ...node, op: grouped ? "grouped_quantised" : "matmul_quantised", attrs }];
-  const known = integers.get(a.value), q = known ?? whole(`${a.value}.integers`);
-  integers.set(a.value, q);
+  const name = `${a.value}.${format}`, known = integers.get(name), q = known ?? whole(name); // each format has its own order of integers
+  integers.set(name, q);
   const product: Node = { ...node, op: grouped ? "grouped_integer" : "matmul_integer", ins: { ...node.ins, a: q }, attrs };
   if (known) return [product];
   values.set(q.value, { name: q.value, shape: [M, activationWords(format, K)], dtype: "i32", storage: "activation", slices: 1 });
