@@ -49,9 +49,9 @@ async function newest(files: Files, folder: string, io: Io): Promise<OpenCheckpo
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };
 
-async function writeGguf(files: Files, { tokenizer }: Run, { architecture, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
+async function writeGguf(files: Files, { tokenizer }: Run, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
   const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
-  const header = ggufHeader([...ggufPairs(architecture, fileTypes[type]!), ...pairs], tensors);
+  const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[type]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
   await writeAtomically(files, dirname(out), basename(out), async (file) => {
     await file.write(header);
@@ -60,13 +60,13 @@ async function writeGguf(files: Files, { tokenizer }: Run, { architecture, tenso
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
-async function writeFolder(files: Files, { tokenizer }: Run, { architecture, tensors }: Outgoing, _type: FloatFormat, out: string, io: Io): Promise<Made> {
+async function writeFolder(files: Files, { tokenizer }: Run, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
   const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer);
   const header = writeHeader(tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })), { format: "pt" });
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
   await files.makeFolder(out);
   for (const [name, bytes] of tokenizerFiles) await writeAtomically(files, out, name, (file) => file.write(bytes));
-  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
+  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, type, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
   await writeAtomically(files, out, SINGLE_FILE, async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, async () => {});

@@ -1,7 +1,7 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../1-parse/format.ts";
 import type { TokenizerName } from "../2-check/model.ts";
-import type { Architecture } from "../../runtime/formats/architecture.ts";
+import { isWindowed, type Architecture } from "../../runtime/formats/architecture.ts";
 
 export interface SpecFacts {
   /** Where it comes from, for the first line. */
@@ -14,7 +14,7 @@ export interface SpecFacts {
 export function specOf(a: Architecture, { source, tokenizer, parameters }: SpecFacts): string {
   const text = `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.
 model ${a.name} {
-  vocab ${a.vocab}   context ${a.context}   width ${a.width}   layers ${a.layers}   heads ${a.heads}${a.kvHeads === a.heads ? "" : `   kv_heads ${a.kvHeads}`}${a.headDim * a.heads === a.width ? "" : `   head_dim ${a.headDim}`}
+  vocab ${a.vocab}   context ${a.context}   width ${a.width}   layers ${a.layers}${a.pattern && isWindowed(a) ? ` alternate ${a.pattern.join(", ")}` : ""}   heads ${a.heads}${a.kvHeads === a.heads ? "" : `   kv_heads ${a.kvHeads}`}${a.headDim * a.heads === a.width ? "" : `   head_dim ${a.headDim}`}${isWindowed(a) ? `   band ${a.window}` : ""}
 
   embed token${a.family === "gpt2" ? " + position" : ""}
   layer {
@@ -36,16 +36,19 @@ model ${a.name} {
 const digits = (n: number): string => n.toLocaleString("en-US").replaceAll(",", "_");
 const option = (condition: boolean, text: string): string => (condition ? `, ${text}` : "");
 
-const EPS = 1e-5;
+/** The parts' own. */
+const EPS = 1e-5, QK_EPS = 1e-6;
+const short = (eps: number): string => (eps < 1e-4 ? eps.toExponential() : `${eps}`);
 
 function norm({ family, eps, bias }: Architecture): string {
   const ofNorm = family === "gpt2" ? option(!bias.norm, "bias: false") : option(bias.norm, "bias: true");
-  return `${family === "gpt2" ? "layernorm" : "rmsnorm"}(x${option(eps !== EPS, `eps: ${eps < 1e-4 ? eps.toExponential() : eps}`)}${ofNorm})`;
+  return `${family === "gpt2" ? "layernorm" : "rmsnorm"}(x${option(eps !== EPS, `eps: ${short(eps)}`)}${ofNorm})`;
 }
 
-function attentionOptions({ rope, bias }: Architecture): string {
+function attentionOptions({ rope, bias, qkNorm }: Architecture): string {
   const turned = rope ? `rope: rope(theta: ${rope.theta}${rope.scaling ? `, factor: ${rope.scaling.factor}, low: ${rope.scaling.low}, high: ${rope.scaling.high}, original: ${rope.scaling.original}` : ""})` : "";
-  return option(rope !== undefined, turned) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
+  const normed = `qk_norm: rmsnorm(${qkNorm?.eps === QK_EPS ? "" : `eps: ${short(qkNorm?.eps ?? 0)}`})`;
+  return option(rope !== undefined, turned) + option(qkNorm !== undefined, normed) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
 }
 
 function feedForward(a: Architecture): string {

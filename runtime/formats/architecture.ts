@@ -4,8 +4,10 @@
  *
  *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
  *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
+ *
+ * Mistral, Qwen 2 and Qwen 3 are of the second family: with a window, with biases of queries, keys and values, with normalised queries and keys.
  */
-import type { Activation, Rope, Sizes } from "../../compiler/2-check/model.ts";
+import type { Activation, LayerKind, Rope, Sizes } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 
 export type Family = "gpt2" | "llama";
@@ -23,6 +25,12 @@ export interface Architecture extends Sizes {
   /** The token embedding is the output's matrix. */
   readonly tied: boolean;
   readonly bias: Biases;
+  /** Llama family: queries and keys are normalised per head, before rope, with this epsilon. */
+  readonly qkNorm?: { readonly eps: number } | undefined;
+  /** Positions that a query sees, itself included, in the banded layers of `pattern`, or without a pattern in all. One of the whole context is none: `isWindowed`. */
+  readonly window?: number | undefined;
+  /** Kinds of layers, over and over. Given only where they differ. */
+  readonly pattern?: readonly LayerKind[] | undefined;
 }
 
 export interface Biases {
@@ -47,6 +55,8 @@ export function checkSizes(a: Architecture, path: string, named: Readonly<Partia
   }
   if (a.heads % a.kvHeads !== 0) throw new SinterError("corrupt", `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values`);
   if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
+  if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG)) throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);
+  if (a.rope && a.headDim % 2 !== 0) throw new SinterError("corrupt", `${path}: heads of ${a.headDim} columns, and a rotary embedding that turns pairs`);
   if (a.rope && !(a.rope.theta > 0 && a.rope.theta <= 1e12)) throw new SinterError("corrupt", `${path}: the rotary embedding's theta is ${a.rope.theta}`);
   return a;
 }
@@ -56,3 +66,17 @@ export function modelName(text: string): string {
   const plain = text.replace(/\.(safetensors|gguf|bin)$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z]+|[^A-Za-z0-9]+$/g, "");
   return plain.slice(0, 64) || "model";
 }
+
+/** Whether some layer sees less than the whole context. */
+export const isWindowed = ({ window, context }: Pick<Architecture, "window" | "context">): boolean => window !== undefined && window < context;
+
+/** Kinds of all layers → the shortest pattern that, repeated, gives them; nothing where all are alike. */
+export function patternOf(kinds: readonly LayerKind[]): readonly LayerKind[] | undefined {
+  if (new Set(kinds).size < 2) return undefined;
+  for (let n = 2; n < kinds.length; n++) if (kinds.every((kind, i) => kind === kinds[i % n])) return kinds.slice(0, n);
+  return kinds;
+}
+
+/** Kind of each layer; without a pattern: banded where there is a window. */
+export const layerKindsOf = ({ pattern, window, layers }: Pick<Architecture, "pattern" | "window" | "layers">): LayerKind[] =>
+  Array.from({ length: layers }, (_, i) => pattern?.[i % pattern.length] ?? (window === undefined ? "dense" : "banded"));

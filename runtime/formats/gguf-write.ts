@@ -18,7 +18,7 @@ export const text = (key: string, value: string): PairToWrite => ({ key, type: "
 export const u32 = (key: string, value: number): PairToWrite => ({ key, type: "u32", value });
 export const f32 = (key: string, value: number): PairToWrite => ({ key, type: "f32", value });
 export const bool = (key: string, value: boolean): PairToWrite => ({ key, type: "bool", value });
-export const list = (key: string, of: "string" | "i32" | "f32", values: readonly Scalar[]): PairToWrite => ({ key, type: "array", of, values });
+export const list = (key: string, of: "string" | "i32" | "f32" | "bool", values: readonly Scalar[]): PairToWrite => ({ key, type: "array", of, values });
 
 export function tensorBytes({ type, shape }: Pick<GgufTensorToWrite, "type" | "shape">): number {
   const { block, bytes } = readFormats[type], rows = shape.slice(0, -1).reduce((a, b) => a * b, 1), row = shape.at(-1) ?? 1;

@@ -1,11 +1,13 @@
 /**
- * config.json of Hugging Face folders, both ways (huggingface.co/docs/transformers, GPT2Config and LlamaConfig). What a configuration
+ * config.json of Hugging Face folders, both ways (huggingface.co/docs/transformers: GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config). What a configuration
  * leaves out has that class's default; what it says and Sinter can not do is refused, not overlooked.
  */
 import { SinterError } from "../errors.ts";
-import type { Activation, RopeScaling } from "../../compiler/2-check/model.ts";
-import { checkSizes, modelName, type Architecture } from "./architecture.ts";
+import type { Activation, LayerKind, RopeScaling } from "../../compiler/2-check/model.ts";
+import { checkSizes, layerKindsOf, modelName, patternOf, type Architecture } from "./architecture.ts";
 import { isRecord, type Json } from "./json.ts";
+import type { FloatFormat } from "./numbers.ts";
+import { huggingFaceClasses, typesOf } from "./published-classes.ts";
 import { corruptFile } from "./weights.ts";
 
 export const CONFIG_FILE = "config.json";
@@ -17,14 +19,20 @@ const activationWords: Readonly<Record<string, Activation>> = {
 };
 const activationNames: Readonly<Record<Activation, string>> = { gelu_tanh: "gelu_new", gelu: "gelu", relu: "relu", relu2: "relu2", silu: "silu" };
 
+/** Families whose layers look like Llama's and are not. */
+const others: readonly (readonly [RegExp, string])[] = [
+  [/^gemma/, "Gemma's norms multiply by 1 + weight, and its embedding by √width"],
+  [/^phi3?$/, "Phi's queries, keys and values, or its gates, are one matrix, and parts of a head are not turned"],
+];
+
 /** `has`: whether the weights have a tensor of this name, without an optional prefix. It decides about biases and heads of their own. */
 export function architectureOfConfig(config: Json, path: string, folder: string, has: (name: string) => boolean): Architecture {
   if (!isRecord(config)) throw corruptFile(path, "it is no object");
-  const read = new Fields(config, path);
-  const type = read.text("model_type", "");
+  const read = new Fields(config, path), type = read.text("model_type", "");
   if (type === "gpt2" || type.startsWith("gpt-")) return gpt2(read, path, folder, has);
-  if (type === "llama") return llama(read, path, folder, has);
-  throw new SinterError("input", `${path}: model_type is ${JSON.stringify(type)}`, "gpt2 and llama are read.");
+  if (isLlamaType(type)) return llama(type, read, path, folder, has);
+  const why = others.find(([pattern]) => pattern.test(type))?.[1];
+  throw new SinterError("input", `${path}: model_type is ${JSON.stringify(type)}`, `${why ? `${why}. ` : ""}These are read: ${typesOf(huggingFaceClasses)}.`);
 }
 
 function gpt2(read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
@@ -41,18 +49,43 @@ function gpt2(read: Fields, path: string, folder: string, has: (name: string) =>
   }, path, { vocab: "vocab_size", context: "n_positions", width: "n_embd", layers: "n_layer", heads: "n_head", headDim: "n_embd / n_head", hidden: "n_inner" });
 }
 
-function llama(read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
-  const width = read.number("hidden_size", 4096), heads = read.number("num_attention_heads", 32);
+/** What configurations of these classes leave out. */
+const llamaDefaults = {
+  llama: { vocab: 32000, width: 4096, hidden: 11008, layers: 32, heads: 32, kvHeads: undefined, headDim: undefined, context: 2048 },
+  mistral: { vocab: 32000, width: 4096, hidden: 14336, layers: 32, heads: 32, kvHeads: 8, headDim: undefined, context: 131_072 },
+  qwen2: { vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: undefined, context: 32768 },
+  qwen3: { vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: 128, context: 32768 },
+} as const;
+type LlamaType = keyof typeof llamaDefaults;
+const isLlamaType = (type: string): type is LlamaType => Object.hasOwn(llamaDefaults, type);
+
+function llama(type: LlamaType, read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
+  const usual = llamaDefaults[type], width = read.number("hidden_size", usual.width), heads = read.number("num_attention_heads", usual.heads);
+  const layers = read.number("num_hidden_layers", usual.layers), eps = read.number("rms_norm_eps", 1e-6);
   return checkSizes({
-    family: "llama", name: modelName(folder), vocab: read.number("vocab_size", 32000), context: read.number("max_position_embeddings", 2048),
-    width, layers: read.number("num_hidden_layers", 32), heads, kvHeads: read.number("num_key_value_heads", heads), headDim: read.number("head_dim", width / heads),
-    hidden: read.number("intermediate_size", 11008), activation: read.activation("hidden_act", "silu"), eps: read.number("rms_norm_eps", 1e-6),
+    family: "llama", name: modelName(folder), vocab: read.number("vocab_size", usual.vocab), context: read.number("max_position_embeddings", usual.context), width, layers,
+    heads, kvHeads: read.number("num_key_value_heads", usual.kvHeads ?? heads), headDim: read.number("head_dim", usual.headDim ?? width / heads),
+    hidden: read.number("intermediate_size", usual.hidden), activation: read.activation("hidden_act", "silu"), eps,
     rope: rope(read, path), tied: read.flag("tie_word_embeddings", false) || !has("lm_head.weight") || !has("embed_tokens.weight"),
-    bias: { norm: false, qkv: has("layers.0.self_attn.q_proj.bias"), attentionOut: has("layers.0.self_attn.o_proj.bias"), ffn: has("layers.0.mlp.up_proj.bias"), head: has("lm_head.bias") },
+    bias: {
+      norm: false, qkv: has("layers.0.self_attn.q_proj.bias"), attentionOut: has("layers.0.self_attn.o_proj.bias"), ffn: has("layers.0.mlp.up_proj.bias"), head: has("lm_head.bias"),
+    },
+    qkNorm: type === "qwen3" ? { eps } : undefined, ...windows(type, read, layers, path),
   }, path, {
     vocab: "vocab_size", context: "max_position_embeddings", width: "hidden_size", layers: "num_hidden_layers", heads: "num_attention_heads", kvHeads: "num_key_value_heads",
     headDim: "head_dim", hidden: "intermediate_size",
   });
+}
+
+/** Mistral's layers all have a window, Qwen's those from `max_window_layers` on, where it is switched on; `layer_types` names them one by one. */
+function windows(type: LlamaType, read: Fields, layers: number, path: string): Pick<Architecture, "window" | "pattern"> {
+  if (type === "llama") return {};
+  const window = read.nullable("sliding_window", 4096);
+  if (window === undefined || (type !== "mistral" && !read.flag("use_sliding_window", false))) return {};
+  const types = type === "mistral" ? undefined : read.list("layer_types"), from = type === "mistral" ? 0 : read.number("max_window_layers", 28);
+  if (types && types.length !== layers) throw corruptFile(path, `layer_types names ${types.length} of ${layers} layers`);
+  const kinds = Array.from({ length: layers }, (_, i): LayerKind => (types ? types[i] === "sliding_attention" : i >= from) ? "banded" : "dense");
+  return kinds.includes("banded") ? { window, pattern: patternOf(kinds) } : {};
 }
 
 /** `rope_theta` and `rope_scaling`; since version 5 of the library both are in `rope_parameters`. */
@@ -105,28 +138,54 @@ class Fields {
   only(key: string, wanted: boolean): void {
     if (this.flag(key, wanted) !== wanted) throw new SinterError("input", `${this.#path}: ${key} is ${!wanted}, which Sinter can not do`);
   }
+  /** null says none, where what is left out means `otherwise`. */
+  nullable(key: string, otherwise: number): number | undefined {
+    return this.#config.get(key) === null ? undefined : this.number(key, otherwise);
+  }
+  list(key: string): readonly Json[] | undefined {
+    const found = this.#value(key);
+    return found === undefined || Array.isArray(found) ? found as readonly Json[] | undefined : this.#wrong(key, "a list");
+  }
   inner(key: string): Fields | undefined {
     const found = this.#value(key);
     return found === undefined ? undefined : isRecord(found) ? new Fields(found, this.#path) : this.#wrong(key, "an object");
   }
 }
 
-/** config.json for a model that goes out. Ids: of the tokenizer's special tokens, where it has them. */
-export function configOf(a: Architecture, ids: { readonly bos: number | undefined; readonly eos: number | undefined }): Readonly<Record<string, unknown>> {
+const torchNames: Readonly<Partial<Record<FloatFormat, string>>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+
+/** config.json for a model that goes out as `type`, with matrices in `dtype`. Ids: of the tokenizer's special tokens, where it has them. */
+export function configOf(a: Architecture, type: string, dtype: FloatFormat, ids: { readonly bos: number | undefined; readonly eos: number | undefined }): Readonly<Record<string, unknown>> {
+  const { title } = huggingFaceClasses.find((c) => c.type === type)!;
   const common = {
-    vocab_size: a.vocab, tie_word_embeddings: a.tied, bos_token_id: ids.bos ?? null, eos_token_id: ids.eos ?? null, torch_dtype: "float32", use_cache: true,
+    architectures: [title], model_type: type,
+    vocab_size: a.vocab, tie_word_embeddings: a.tied, bos_token_id: ids.bos ?? null, eos_token_id: ids.eos ?? null, torch_dtype: torchNames[dtype], use_cache: true,
   };
   if (a.family === "gpt2")
     return {
-      architectures: ["GPT2LMHeadModel"], model_type: "gpt2", n_positions: a.context, n_embd: a.width, n_layer: a.layers, n_head: a.heads, n_inner: a.hidden,
-      activation_function: activationNames[a.activation], layer_norm_epsilon: a.eps, resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0, ...common,
+      ...common, n_positions: a.context, n_embd: a.width, n_layer: a.layers, n_head: a.heads, n_inner: a.hidden,
+      activation_function: activationNames[a.activation], layer_norm_epsilon: a.eps, resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0,
     };
   const { theta, scaling } = a.rope!;
   return {
-    architectures: ["LlamaForCausalLM"], model_type: "llama", max_position_embeddings: a.context, hidden_size: a.width, num_hidden_layers: a.layers,
+    ...common, max_position_embeddings: a.context, hidden_size: a.width, num_hidden_layers: a.layers,
     num_attention_heads: a.heads, num_key_value_heads: a.kvHeads, head_dim: a.headDim, intermediate_size: a.hidden, hidden_act: activationNames[a.activation], rms_norm_eps: a.eps,
-    rope_theta: theta, attention_bias: a.bias.qkv, mlp_bias: a.bias.ffn, attention_dropout: 0,
+    rope_theta: theta, attention_dropout: 0, ...ownKeys(a, type),
     rope_scaling: scaling ? { rope_type: "llama3", factor: scaling.factor, low_freq_factor: scaling.low, high_freq_factor: scaling.high, original_max_position_embeddings: scaling.original } : null,
-    ...common,
   };
+}
+
+/** Keys that some of Llama's relatives have. */
+function ownKeys(a: Architecture, type: string): Readonly<Record<string, unknown>> {
+  const kinds = layerKindsOf(a), banded = kinds.includes("banded");
+  const switched = {
+    use_sliding_window: banded, sliding_window: a.window ?? null, max_window_layers: banded && !a.pattern ? 0 : a.layers,
+    ...(a.pattern ? { layer_types: kinds.map((kind) => (kind === "banded" ? "sliding_attention" : "full_attention")) } : {}),
+  };
+  switch (type) {
+    case "mistral": return { sliding_window: a.window ?? null };
+    case "qwen2": return switched;
+    case "qwen3": return { ...switched, attention_bias: a.bias.qkv };
+    default: return { attention_bias: a.bias.qkv, mlp_bias: a.bias.ffn };
+  }
 }

@@ -79,6 +79,7 @@ export function linksOf(a: Architecture, stems: Stems, options: LinkOptions): Li
       : [{ role: "q" as const, columns: inner, halves }, { role: "k" as const, columns: kv, halves }, { role: "v" as const, columns: kv, halves: 0 }];
     join(stem("qkv"), "weight", layer, a.width, parts);
     if (a.bias.qkv) join(stem("qkv"), "bias", layer, 0, parts);
+    if (a.qkNorm) for (const role of ["qNorm", "kNorm"] as const) join(stem(role), "weight", layer, 0, [{ role, columns: a.headDim, halves }]);
     linear("attentionOut", layer, inner, a.width, a.bias.attentionOut);
     norm("ffnNorm", layer);
     if (a.family === "llama") linear("gate", layer, a.width, a.hidden, a.bias.ffn);

@@ -2,11 +2,9 @@
  * THE table of names: what each tensor of a model is called, in Sinter's own checkpoints (`Stems`, from the model) and in published
  * files. A name is the entry, the layer's number for {i}, and ".weight" or ".bias".
  */
-import type { Family } from "./architecture.ts";
-
 export const roles = [
   "token", "position",
-  "attentionNorm", "qkv", "q", "k", "v", "attentionOut",
+  "attentionNorm", "qkv", "q", "k", "v", "qNorm", "kNorm", "attentionOut",
   "ffnNorm", "gate", "up", "down",
   "norm", "head",
 ] as const;
@@ -40,13 +38,13 @@ export const namings: Readonly<Record<NamingKind, Naming>> = {
     matrices: "told apart", rope: "pairs", prefixes: ["transformer.", "_orig_mod.transformer.", "_orig_mod.", "module."],
     ignored: /^h\.\d+\.attn\.(masked_)?bias$/,
   },
-  /** huggingface.co/docs/transformers/model_doc/llama */
+  /** huggingface.co/docs/transformers/model_doc/llama; also mistral, qwen2, qwen3 */
   llama: {
     title: "Hugging Face Llama",
     names: {
       token: "embed_tokens",
       attentionNorm: "layers.{i}.input_layernorm", q: "layers.{i}.self_attn.q_proj", k: "layers.{i}.self_attn.k_proj", v: "layers.{i}.self_attn.v_proj",
-      attentionOut: "layers.{i}.self_attn.o_proj",
+      qNorm: "layers.{i}.self_attn.q_norm", kNorm: "layers.{i}.self_attn.k_norm", attentionOut: "layers.{i}.self_attn.o_proj",
       ffnNorm: "layers.{i}.post_attention_layernorm", gate: "layers.{i}.mlp.gate_proj", up: "layers.{i}.mlp.up_proj", down: "layers.{i}.mlp.down_proj",
       norm: "norm", head: "lm_head",
     },
@@ -71,17 +69,15 @@ export const namings: Readonly<Record<NamingKind, Naming>> = {
     title: "GGUF",
     names: {
       token: "token_embd", position: "position_embd",
-      attentionNorm: "blk.{i}.attn_norm", qkv: "blk.{i}.attn_qkv", q: "blk.{i}.attn_q", k: "blk.{i}.attn_k", v: "blk.{i}.attn_v", attentionOut: "blk.{i}.attn_output",
+      attentionNorm: "blk.{i}.attn_norm", qkv: "blk.{i}.attn_qkv", q: "blk.{i}.attn_q", k: "blk.{i}.attn_k", v: "blk.{i}.attn_v",
+      qNorm: "blk.{i}.attn_q_norm", kNorm: "blk.{i}.attn_k_norm", attentionOut: "blk.{i}.attn_output",
       ffnNorm: "blk.{i}.ffn_norm", gate: "blk.{i}.ffn_gate", up: "blk.{i}.ffn_up", down: "blk.{i}.ffn_down",
       norm: "output_norm", head: "output",
     },
     matrices: "out, in", rope: "pairs", prefixes: [],
-    ignored: /^rope_freqs\.weight$/,
+    ignored: /^(rope_freqs|blk\.\d+\.attn_sinks)\.weight$/,
   },
 };
-
-/** The naming of Hugging Face folders. */
-export const huggingFaceNaming = (family: Family): Naming => namings[family];
 
 export type Suffix = "weight" | "bias";
 

@@ -1,11 +1,10 @@
 /** What a model's tensors are called, shaped and typed in the file it goes out to, and their numbers, gathered from a checkpoint. */
 import type { OpenCheckpoint } from "../checkpoint.ts";
-import { SinterError } from "../errors.ts";
 import type { Architecture } from "./architecture.ts";
-import { ropeFactors, ROPE_FACTORS } from "./gguf-config.ts";
+import { NO_SINK, ropeFactors, ROPE_FACTORS, sinksName } from "./gguf-config.ts";
 import { linksOf, scatter, type Link, type Piece } from "./links.ts";
-import { namings } from "./naming.ts";
 import { numberFormats, type FloatFormat } from "./numbers.ts";
+import { classOf, ggufClasses, huggingFaceClasses } from "./published-classes.ts";
 import type { Recognised } from "./recognise.ts";
 import { PIECE } from "./weights.ts";
 
@@ -20,14 +19,16 @@ export interface OutgoingTensor {
 
 export interface Outgoing {
   readonly architecture: Architecture;
+  /** model_type, or general.architecture. */
+  readonly type: string;
   readonly tensors: readonly OutgoingTensor[];
   readonly notes: readonly string[];
 }
 
 /** Throws `input` where the form has no place for something of the model. */
 export function outgoing({ architecture: own, stems }: Recognised, checkpoint: OpenCheckpoint, form: OutgoingForm, type: FloatFormat): Outgoing {
-  const architecture = asPublished(own, form), notes: string[] = [];
-  const naming = form === "gguf" ? namings.gguf : namings[own.family], gpt2 = own.family === "gpt2";
+  const published = form === "gguf" ? classOf(own, ggufClasses, "GGUF") : classOf(own, huggingFaceClasses, "Hugging Face"), { naming } = published;
+  const architecture = { ...own, bias: published.biases(own) }, gpt2 = own.family === "gpt2", notes: string[] = [];
   const links = linksOf(architecture, stems, { naming, fused: gpt2, inOut: form === "hf" && gpt2 });
   const prefix = form === "hf" ? gpt2 ? "transformer." : "model." : "";
   const read = reader(checkpoint);
@@ -42,29 +43,16 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: O
     };
   }));
   if (fallen.size > 0) notes.push(`${type} goes in blocks of ${numberFormats[type].block}: matrices ${[...fallen].join(", ")} are written as F16`);
-  const { rope, headDim } = architecture;
+  const { rope, headDim, layers, heads } = architecture;
+  if (published.type === "granite_swa") {
+    notes.push("a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file");
+    for (let i = 0; i < layers; i++) tensors.push({ name: sinksName(i), shape: [heads], type: "F32", values: async () => new Float32Array(heads).fill(NO_SINK) });
+  }
   if (form === "gguf" && rope?.scaling) {
     const factors = ropeFactors(rope.theta, headDim, rope.scaling);
     tensors.unshift({ name: ROPE_FACTORS, shape: [factors.length], type: "F32", values: async () => factors });
   }
-  return { architecture, tensors, notes };
-}
-
-/** With the biases that every model of the form has. */
-function asPublished(a: Architecture, form: OutgoingForm): Architecture {
-  const { bias } = a, what = form === "gguf" ? `GGUF's ${a.family}` : `Hugging Face's ${a.family}`;
-  const refuse = (why: string): never => {
-    throw new SinterError("input", `${a.name}: ${why}`, `${what} has no place for it.`);
-  };
-  if (bias.head) refuse("its output has a bias");
-  if (a.family === "gpt2") {
-    if (form === "gguf" && a.activation !== "gelu_tanh") refuse(`its activation is ${a.activation}`);
-    return { ...a, bias: { norm: true, qkv: true, attentionOut: true, ffn: true, head: false } };
-  }
-  if (bias.norm) refuse("its norms have biases");
-  if (form === "gguf" && a.activation !== "silu") refuse(`its gate goes through ${a.activation}`);
-  const attention = bias.qkv || bias.attentionOut;
-  return form === "hf" ? { ...a, bias: { ...bias, qkv: attention, attentionOut: attention } } : a;
+  return { architecture, type: published.type, tensors, notes };
 }
 
 /** Vectors and positions stay f32: they are small, and every row of theirs counts. */

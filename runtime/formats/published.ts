@@ -1,9 +1,9 @@
 /**
  * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's are made of them.
  *
- *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama
+ *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Qwen 2 and 3
  *   FILE.safetensors          the same; config.json lies beside it
- *   FILE.gguf                 GGUF 2 and 3: gpt2, llama
+ *   FILE.gguf                 GGUF 2 and 3: gpt2, llama, qwen2, qwen3, granite_swa
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
 import { SinterError } from "../errors.ts";
@@ -13,7 +13,7 @@ import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./fit.ts
 import { openGguf } from "./gguf.ts";
 import { architectureOfGguf } from "./gguf-config.ts";
 import { architectureOfConfig, CONFIG_FILE, MAX_CONFIG_BYTES } from "./huggingface.ts";
-import { parseJson } from "./json.ts";
+import { isRecord, parseJson } from "./json.ts";
 import { gather, linksOf, type Link, type LinkOptions } from "./links.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { namings, publishedName, type Naming, type Role, type Stems } from "./naming.ts";
@@ -62,8 +62,8 @@ export async function openPublished(files: Files, path: string): Promise<Publish
     case "folder": return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
     case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
     case "gguf": return closing(await openGguf(files, path), async (file) => {
-      const index = indexTensors(file, namings.gguf), architecture = await architectureOfGguf(file, index);
-      return settleHeads(`GGUF (${architecture.family})`, architecture, file, index, namings.gguf);
+      const index = indexTensors(file, namings.gguf), { architecture, published } = await architectureOfGguf(file, index);
+      return settleHeads(`GGUF (${published.type})`, architecture, file, index, published.naming);
     });
     case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
       const { sizes: s } = file;
@@ -83,8 +83,8 @@ async function fromHuggingFace(files: Files, folder: string, base: string, open:
   return closing(await open(), async (file) => {
     const [gpt2, llama] = [indexTensors(file, namings.gpt2), indexTensors(file, namings.llama)];
     const architecture = architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
-    const naming = namings[architecture.family];
-    return settleHeads(naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming);
+    const naming = namings[architecture.family], title = isRecord(config) && config.get("model_type");
+    return settleHeads(architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming);
   });
 }
 

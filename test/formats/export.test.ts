@@ -1,18 +1,17 @@
 /** What goes out comes back: the same tensors from every format; and other programs compute the same from it. */
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listCheckpoints, openCheckpoint } from "../../runtime/checkpoint.ts";
 import { openGguf } from "../../runtime/formats/gguf.ts";
 import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
-import { llamaCpp, llamaCppGreedy, withoutLlamaCpp } from "./llama-cpp-run.ts";
+import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./llama-cpp.ts";
+import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";
+import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
 import { shared } from "./shared.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-export-")), at = (name: string): string => join(scratch, name);
@@ -55,15 +54,6 @@ beforeAll(async () => {
     await sinter("train", at(`${name}.sinter`), "--out", at(name), "--workers", "1", "--target", "simd", "--eval-every", "0");
   }
 });
-
-/** All parameters of a run's newest checkpoint. */
-async function parameters(folder: string): Promise<Map<string, Float32Array>> {
-  const [newest] = await listCheckpoints(files, folder), checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
-  const out = new Map<string, Float32Array>();
-  for (const { name, shape } of checkpoint.tensors.values()) if (!name.startsWith("moment")) out.set(name, await checkpoint.read(name, shape));
-  await checkpoint.close();
-  return out;
-}
 
 /** Exports and imports again. */
 async function thereAndBack(name: Name, to: "hf" | "gguf", dtype: string): Promise<string> {
@@ -137,84 +127,40 @@ describe("there and back", () => {
   });
 });
 
-const python = "/usr/bin/python3";
-const torch = ((): boolean => {
-  try {
-    execFileSync(python, ["-c", "import torch"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-/** Logits [ids, vocab] of our own model: every position fed alone. */
-async function ourLogits(folder: string, ids: readonly number[]): Promise<Float32Array[]> {
-  const { createModel } = await import("../../runtime/model.ts"), { nodeHost } = await import("../../runtime/node/host.ts"), { loadNewest } = await import("../../runtime/checkpoint.ts");
-  const opened = await openRun(files, folder), { modules } = opened.bundle.manifest;
-  const model = await createModel(opened.bundle, modules.infer ? "infer" : "train", { host: nodeHost, workers: 1, target: "simd" });
-  try {
-    await loadNewest(files, folder, model, "weights");
-    const out: Float32Array[] = [];
-    for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
-    return out;
-  } finally {
-    await model.close();
-  }
-}
-
 const prompt = [...new TextEncoder().encode("To be, or not")];
 
 describe("PyTorch", () => {
-  it.skipIf(!torch).each(names)(`computes the same logits from the Hugging Face form: %s ${torch ? "" : `(skipped: ${python} has no torch)`}`, async (name) => {
+  it.skipIf(!torchHere).each(names)(`computes the same logits from the Hugging Face form: %s ${withoutTorch}`, async (name) => {
     const out = at(`${name}-torch`);
     await sinter("export", at(name), "--to", "hf", "-o", out);
-    const script = fileURLToPath(new URL("huggingface.py", import.meta.url));
-    const theirs = JSON.parse(execFileSync(python, [script, out, prompt.join()], { encoding: "utf8", maxBuffer: 1 << 26 })) as number[][];
+    const theirs = torchLogits(out, prompt);
     const ours = await ourLogits(at(name), prompt);
     expect(theirs.length).toBe(prompt.length);
     theirs.forEach((row, i) => row.forEach((x, k) => expect(Math.abs(x - ours[i]![k]!), `${i}, ${k}`).toBeLessThan(2e-5)));
   });
 });
 
-async function ourGreedy(folder: string, ids: readonly number[], count: number): Promise<number[]> {
-  const { createModel } = await import("../../runtime/model.ts"), { nodeHost } = await import("../../runtime/node/host.ts"), { loadNewest } = await import("../../runtime/checkpoint.ts");
-  const opened = await openRun(files, folder), { modules } = opened.bundle.manifest;
-  const model = await createModel(opened.bundle, modules.infer ? "infer" : "train", { host: nodeHost, workers: 1 });
-  try {
-    await loadNewest(files, folder, model, "weights");
-    const out: number[] = [];
-    let logits = await model.feed(ids, 0);
-    while (out.length < count) {
-      out.push(logits.indexOf(Math.max(...logits)));
-      if (out.length < count) logits = await model.feed([out.at(-1)!], ids.length + out.length - 1);
-    }
-    return out;
-  } finally {
-    await model.close();
-  }
-}
-
 describe("llama.cpp", () => {
-  it.skipIf(!llamaCpp).each(["gpt2", "llama"] as const)(`runs our GGUF with the same greedy tokens: %s, trained here ${withoutLlamaCpp}`, async (name) => {
+  it.skipIf(!llamaCppHere).each(["gpt2", "llama"] as const)(`runs our GGUF with the same greedy tokens: %s, trained here ${withoutLlamaCpp}`, async (name) => {
     const out = at(`${name}-llamacpp.gguf`);
     await sinter("export", at(name), "--to", "gguf", "-o", out);
-    const theirs = llamaCppGreedy(out, prompt.slice(0, 8), 10);
+    const theirs = llamaCppGreedy(out, prompt.slice(0, 8), 10, at("logits"));
     expect(theirs.ids).toEqual(await ourGreedy(at(name), prompt.slice(0, 8), 10));
     expect(theirs.text).toBe(decode((await openRun(files, at(name))).tokenizer, theirs.ids));
   });
   const gpt2 = shared("checkpoints/tiny-random-gpt2"), stories = shared("checkpoints/stories260K");
-  it.skipIf(!llamaCpp || !gpt2.there)(`tiny-random-gpt2: the published ids ${withoutLlamaCpp}${gpt2.why}`, async () => {
+  it.skipIf(!llamaCppHere || !gpt2.there)(`tiny-random-gpt2: the published ids ${withoutLlamaCpp}${gpt2.why}`, async () => {
     await sinter("import", gpt2.path, "-o", at("tiny"));
     await sinter("export", at("tiny"), "--to", "gguf", "-o", at("tiny.gguf"));
-    expect(llamaCppGreedy(at("tiny.gguf"), [0, 0, 195, 731], 6).ids).toEqual([731, 114, 114, 114, 114, 114]);
+    expect(llamaCppGreedy(at("tiny.gguf"), [0, 0, 195, 731], 6, at("logits")).ids).toEqual([731, 114, 114, 114, 114, 114]);
   });
-  it.skipIf(!llamaCpp || !stories.there)(`stories260K, f32 and q8_0: our tokens, and its own text ${withoutLlamaCpp}${stories.why}`, async () => {
+  it.skipIf(!llamaCppHere || !stories.there)(`stories260K, f32 and q8_0: our tokens, and its own text ${withoutLlamaCpp}${stories.why}`, async () => {
     await sinter("import", `${stories.path}/stories260K.bin`, "-o", at("stories"));
     for (const dtype of ["f32", "q8_0"]) {
       const out = at(`stories-${dtype}.gguf`), back = at(`stories-${dtype}`);
       await sinter("export", at("stories"), "--to", "gguf", "--dtype", dtype, "-o", out);
       await sinter("import", out, "-o", back);
-      const theirs = llamaCppGreedy(out, [1], 40);
+      const theirs = llamaCppGreedy(out, [1], 40, at("logits"));
       expect(theirs.ids.slice(0, dtype === "f32" ? 40 : 10)).toEqual((await ourGreedy(back, [1], 40)).slice(0, dtype === "f32" ? 40 : 10)); // q8_0: it quantises activations too
       expect(theirs.text).toMatch(/^ ?Once upon a time, there was a little/);
     }

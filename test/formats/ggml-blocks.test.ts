@@ -11,7 +11,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { blockFormats } from "../../runtime/formats/ggml-blocks.ts";
 import { f32ToF16 } from "../../runtime/formats/numbers.ts";
 import { randomGguf } from "./random-gguf.ts";
-import { llamaCpp, llamaCppGreedy, withoutLlamaCpp } from "./llama-cpp-run.ts";
+import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./llama-cpp.ts";
 import { sinter } from "./command-line.ts";
 
 type Name = keyof typeof blockFormats;
@@ -104,12 +104,12 @@ describe.each(names)("%s", (name) => {
 describe("llama.cpp", () => {
   const scratch = mkdtempSync(join(tmpdir(), "sinter-blocks-"));
   afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-  it.skipIf(!llamaCpp).each([1, 2])(`a model of random blocks of all formats: the same greedy tokens, %i ${withoutLlamaCpp}`, async (seed) => {
+  it.skipIf(!llamaCppHere).each([1, 2])(`a model of random blocks of all formats: the same greedy tokens, %i ${withoutLlamaCpp}`, async (seed) => {
     const path = join(scratch, `${seed}.gguf`), folder = join(scratch, `${seed}`);
     let next = seed;
     writeFileSync(path, randomGguf(() => names[next++ % names.length]!, seed));
     await sinter("import", path, "-o", folder);
-    const prompt = [1, 17, 200, 33], theirs = llamaCppGreedy(path, prompt, 4);
+    const prompt = [1, 17, 200, 33], theirs = llamaCppGreedy(path, prompt, 4, `${path}.logits`);
     const ours = JSON.parse(await sinter("sample", folder, "-p", prompt.join(" "), "--temp", "0", "-n", "4", "--json", "--weights", "f32")) as { tokens: number[] };
     expect(ours.tokens).toEqual(theirs.ids);
   }, 60_000);

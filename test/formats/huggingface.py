@@ -1,4 +1,4 @@
-"""Logits of a Hugging Face folder in plain PyTorch, from its config.json and model.safetensors alone: GPT-2 and Llama.
+"""Logits of a Hugging Face folder in plain PyTorch, from its config.json and model.safetensors alone: GPT-2, Llama, Mistral, Qwen 2 and 3.
 
     python3 huggingface.py DIR 1,2,3      JSON: [ids, vocab]
 
@@ -29,11 +29,14 @@ def load(path):
     return out
 
 
-def attend(q, k, v):
-    """q [H, T, D], k and v [H, T, D], causal."""
+def attend(q, k, v, window=None):
+    """q [H, T, D], k and v [H, T, D], causal. window: positions that a query sees, its own included."""
     t = q.shape[1]
     scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[2])
-    scores = scores.masked_fill(torch.triu(torch.ones(t, t, dtype=torch.bool), 1), float("-inf"))
+    unseen = torch.triu(torch.ones(t, t, dtype=torch.bool), 1)
+    if window is not None:
+        unseen = unseen | torch.tril(torch.ones(t, t, dtype=torch.bool), -window)
+    scores = scores.masked_fill(unseen, float("-inf"))
     return torch.softmax(scores, -1) @ v
 
 
@@ -72,6 +75,25 @@ def frequencies(c, d):
     return torch.tensor(out, dtype=torch.float64)
 
 
+def windows(c):
+    """Of each layer: how many positions its attention sees, None: all."""
+    layers, window = c["num_hidden_layers"], c.get("sliding_window")
+    if c["model_type"] == "mistral":
+        return [window] * layers
+    if not c.get("use_sliding_window"):
+        return [None] * layers
+    kinds = c.get("layer_types") or ["sliding_attention" if i >= c["max_window_layers"] else "full_attention" for i in range(layers)]
+    return [window if kind == "sliding_attention" else None for kind in kinds]
+
+
+def biases(c):
+    """Of q, k and v; of o; of the feed-forward part."""
+    if c["model_type"] == "qwen2":
+        return True, False, False
+    attention = c.get("attention_bias", False)
+    return attention, attention, c.get("mlp_bias", False)
+
+
 def llama(c, w, ids):
     g = lambda name: w["model." + name]
     heads, kv, d, t = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"], len(ids)
@@ -80,22 +102,26 @@ def llama(c, w, ids):
     cos, sin = (torch.cat([a, a], -1).float() for a in (angles.cos(), angles.sin()))
     turn = lambda x: x * cos + torch.cat([-x[..., d // 2 :], x[..., : d // 2]], -1) * sin  # halves, as in this form
     split = lambda x, n: x.reshape(t, n, d).transpose(0, 1)
+    linear = lambda x, name, biased: x @ g(name + ".weight").T + (g(name + ".bias") if biased else 0)
+    of_qkv, of_o, of_mlp = biases(c)
     x = g("embed_tokens.weight")[ids]
     for i in range(c["num_hidden_layers"]):
         p, h = f"layers.{i}.", norm(x, f"layers.{i}.input_layernorm")
-        q, k, v = (split(h @ g(f"{p}self_attn.{n}_proj.weight").T, count) for n, count in (("q", heads), ("k", kv), ("v", kv)))
+        q, k, v = (split(linear(h, f"{p}self_attn.{n}_proj", of_qkv), count) for n, count in (("q", heads), ("k", kv), ("v", kv)))
+        if c["model_type"] == "qwen3":
+            q, k = norm(q, p + "self_attn.q_norm"), norm(k, p + "self_attn.k_norm")
         q, k = turn(q), turn(k)
         k, v = (a.repeat_interleave(heads // kv, 0) for a in (k, v))
-        x = x + attend(q, k, v).transpose(0, 1).reshape(t, heads * d) @ g(p + "self_attn.o_proj.weight").T
+        x = x + linear(attend(q, k, v, windows(c)[i]).transpose(0, 1).reshape(t, heads * d), p + "self_attn.o_proj", of_o)
         h = norm(x, p + "post_attention_layernorm")
-        x = x + (F.silu(h @ g(p + "mlp.gate_proj.weight").T) * (h @ g(p + "mlp.up_proj.weight").T)) @ g(p + "mlp.down_proj.weight").T
+        x = x + linear(F.silu(linear(h, p + "mlp.gate_proj", of_mlp)) * linear(h, p + "mlp.up_proj", of_mlp), p + "mlp.down_proj", of_mlp)
     head = g("embed_tokens.weight") if c["tie_word_embeddings"] else w["lm_head.weight"]
     return norm(x, "norm") @ head.T
 
 
 def main(folder, ids):
     config = json.load(open(folder + "/config.json"))
-    logits = {"gpt2": gpt2, "llama": llama}[config["model_type"]](config, load(folder + "/model.safetensors"), torch.tensor(ids))
+    logits = {"gpt2": gpt2, "llama": llama, "mistral": llama, "qwen2": llama, "qwen3": llama}[config["model_type"]](config, load(folder + "/model.safetensors"), torch.tensor(ids))
     print(json.dumps(logits.tolist()))
 
 

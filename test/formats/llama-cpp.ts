@@ -1,27 +1,30 @@
-/** Greedy tokens of llama.cpp itself (npm's node-llama-cpp, from bench/peers):  node llama-cpp.ts FILE.gguf 1,2,3 COUNT → JSON on the last line */
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+/** llama.cpp, asked in a process of its own: native code that fails takes its process with it. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { LlamaCppOptions, LlamaCppRequest } from "../../bench/peers/llama-cpp.ts";
 
-/** What is used of node-llama-cpp. */
-interface Peer {
-  getLlama(options: object): Promise<{
-    loadModel(options: object): Promise<{
-      createContext(options: object): Promise<{ getSequence(): { evaluate(tokens: number[], options: object): AsyncIterable<number> } }>;
-      detokenize(tokens: readonly number[]): string;
-    }>;
-  }>;
+const program = fileURLToPath(new URL("../../bench/peers/llama-cpp.ts", import.meta.url));
+export const llamaCppHere = existsSync(fileURLToPath(new URL("../../bench/peers/node_modules/node-llama-cpp/package.json", import.meta.url)));
+export const withoutLlamaCpp = llamaCppHere ? "" : "(skipped: npm ci --prefix bench/peers)";
+
+export function askLlamaCpp<T>(path: string, requests: readonly LlamaCppRequest[], options: LlamaCppOptions = {}, seconds = 100): readonly T[] {
+  const said = execFileSync(process.execPath, [program, path, JSON.stringify(requests), JSON.stringify(options)],
+    { encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 });
+  return JSON.parse(said.trimEnd().split("\n").at(-1)!) as readonly T[];
 }
 
-const [path, prompt, count] = process.argv.slice(2);
-const { resolve } = createRequire(new URL("../../bench/peers/package.json", import.meta.url));
-const { getLlama } = await import(pathToFileURL(resolve("node-llama-cpp")).href) as Peer;
-const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error" });
-const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: false });
-const context = await model.createContext({ contextSize: 256, sequences: 1, threads: 1 });
-const ids: number[] = [], given = prompt!.split(",").map(Number);
-for await (const id of context.getSequence().evaluate(given, { temperature: 0, topK: 1, yieldEogToken: true })) {
-  ids.push(id);
-  if (ids.length >= Number(count)) break;
+export interface Followed {
+  readonly ids: readonly number[];
+  readonly text: string;
+  /** One row [vocab] for each id: what it was chosen from. */
+  readonly logits: readonly Float32Array[];
 }
-console.log(JSON.stringify({ ids, text: model.detokenize(ids), prompt: given }));
-process.exit(0);
+
+/** Greedy tokens with the logits of each. `scratch`: a file that is not there yet. */
+export function llamaCppGreedy(path: string, prompt: readonly number[], count: number, scratch: string, options: LlamaCppOptions = { exact: true }): Followed {
+  const [found] = askLlamaCpp<Omit<Followed, "logits">>(path, [{ do: "greedy", prompt, count, logits: scratch }], options);
+  const all = new Float32Array(new Uint8Array(readFileSync(scratch)).buffer), vocab = all.length / count;
+  rmSync(scratch);
+  return { ...found!, logits: Array.from({ length: count }, (_, i) => all.subarray(i * vocab, (i + 1) * vocab)) };
+}

@@ -26,7 +26,7 @@ export function randomGguf(type: ReadFormat | ((name: string) => ReadFormat), se
   const { word } = randomStream(seed, "gguf"), stems: Stems = Object.fromEntries(roles.map((role) => [role, role]));
   const tensors = linksOf(a, stems, { naming: namings.gguf, fused: false, inOut: false }).flatMap(({ pieces }) => pieces)
     .map(({ name, shape }) => ({ name, shape, type: shape.length === 1 ? "F32" as const : typeof type === "string" ? type : type(name) }));
-  const parts: Uint8Array[] = [ggufHeader([...ggufPairs(a, 0), ...tokenizerPairs(idTokenizer(a.vocab), a.vocab).out], tensors)];
+  const parts: Uint8Array[] = [ggufHeader([...ggufPairs(a, "llama", 0), ...tokenizerPairs(idTokenizer(a.vocab), a.vocab).out], tensors)];
   for (const t of tensors) {
     const out = new Uint8Array(tensorBytes(t) + paddingAfter(tensorBytes(t)));
     const { bytes } = readFormats[t.type], at = scales[t.type];

@@ -1,0 +1,93 @@
+/**
+ * llama.cpp itself (npm's node-llama-cpp), on the CPU:  node llama-cpp.ts FILE.gguf '[request, …]' → a JSON list of answers, on the last line
+ *
+ *   { do: "tokenize", texts, special }         → { ids: [texts][ids] }        `special`: names of special tokens are these tokens
+ *   { do: "greedy", prompt, count, logits }    → { ids, text }                the likeliest token each time; `logits`: file that gets [count, vocab] as f32
+ *   { do: "time", prompt, count, runs }        → { prefill, decode }          tokens per second of each run: the prompt at once, then tokens one by one
+ *
+ * `exact` (options, third argument '{ "exact": true, "threads": 1 }'): keys and values in f32 and no fused attention; as it comes, they are f16.
+ */
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+
+export interface LlamaCppOptions {
+  readonly exact?: boolean;
+  readonly threads?: number;
+  readonly context?: number;
+  readonly vocabOnly?: boolean;
+}
+export type LlamaCppRequest =
+  | { readonly do: "tokenize"; readonly texts: readonly string[]; readonly special?: boolean }
+  | { readonly do: "greedy"; readonly prompt: readonly number[]; readonly count: number; readonly logits?: string }
+  | { readonly do: "time"; readonly prompt: readonly number[]; readonly count: number; readonly runs: number };
+
+interface Next {
+  readonly next: { readonly logits?: ReadonlyMap<number, number>; readonly token?: number };
+}
+interface Sequence {
+  controlledEvaluate(input: readonly (number | readonly [number, object])[]): Promise<readonly (Next | undefined)[]>;
+  evaluateWithoutGeneratingNewTokens(tokens: readonly number[]): Promise<void>;
+  clearHistory(): Promise<void>;
+}
+/** What is used of node-llama-cpp. */
+interface Peer {
+  getLlama(options: object): Promise<{
+    loadModel(options: object): Promise<{
+      createContext(options: object): Promise<{ getSequence(): Sequence }>;
+      tokenize(text: string, special: boolean, options: "trimLeadingSpace" | undefined): readonly number[];
+      detokenize(tokens: readonly number[], special: boolean): string;
+    }>;
+  }>;
+}
+
+const [path, given, options = "{}"] = process.argv.slice(2);
+const { exact = false, threads = 1, context = 512, vocabOnly = false } = JSON.parse(options) as LlamaCppOptions;
+const { getLlama } = await import("node-llama-cpp" as string) as Peer;
+const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error", maxThreads: threads });
+const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: false, vocabOnly });
+const cache = exact ? { experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32", flashAttention: false } : {};
+const sequence = vocabOnly ? undefined : (await model.createContext({ contextSize: context, batchSize: context, sequences: 1, threads: { ideal: threads, min: threads }, ...cache })).getSequence();
+
+/** Logits after the last of these tokens. */
+async function logitsAfter(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  const out = await sequence!.controlledEvaluate([...tokens.slice(0, -1), [tokens.at(-1)!, { generateNext: { logits: true } }]]);
+  return out.at(-1)!.next.logits!;
+}
+
+async function greedy(prompt: readonly number[], count: number, file: string | undefined): Promise<unknown> {
+  await sequence!.clearHistory();
+  const ids: number[] = [], to = file === undefined ? undefined : createWriteStream(file);
+  for (let next = prompt; ids.length < count; next = [ids.at(-1)!]) {
+    const logits = await logitsAfter(next), row = new Float32Array(logits.size);
+    for (const [id, value] of logits) row[id] = value;
+    ids.push(row.indexOf(row.reduce((a, b) => Math.max(a, b), -Infinity)));
+    if (to && !to.write(new Uint8Array(row.buffer))) await once(to, "drain");
+  }
+  if (to) await new Promise<void>((done) => to.end(done));
+  return { ids, text: model.detokenize(ids, true) };
+}
+
+/** The next token is always given: choosing one is no part of the time. */
+async function time(prompt: readonly number[], count: number, runs: number): Promise<unknown> {
+  const prefill: number[] = [], decode: number[] = [];
+  for (let run = 0; run <= runs; run++) {
+    await sequence!.clearHistory();
+    let began = performance.now();
+    await sequence!.controlledEvaluate([...prompt.slice(0, -1), [prompt.at(-1)!, { generateNext: { token: true, options: { temperature: 0 } } }]]);
+    if (run > 0) prefill.push((1000 * prompt.length) / (performance.now() - began));
+    began = performance.now();
+    for (let i = 0; i < count; i++) await sequence!.controlledEvaluate([[prompt[i % prompt.length]!, { generateNext: { token: true, options: { temperature: 0 } } }]]);
+    if (run > 0) decode.push((1000 * count) / (performance.now() - began));
+  }
+  return { prefill, decode };
+}
+
+const answers: unknown[] = [];
+for (const request of JSON.parse(given!) as readonly LlamaCppRequest[])
+  switch (request.do) {
+    case "tokenize": answers.push({ ids: request.texts.map((text) => [...model.tokenize(text, request.special === true, undefined)]) }); break;
+    case "greedy": answers.push(await greedy(request.prompt, request.count, request.logits)); break;
+    case "time": answers.push(await time(request.prompt, request.count, request.runs)); break;
+  }
+console.log(`\n${JSON.stringify(answers)}`);
+process.exit(0);

@@ -1,0 +1,56 @@
+/** What run folders hold and say: all numbers of the newest checkpoint, logits, greedy tokens. */
+import { listCheckpoints, loadNewest, openCheckpoint } from "../../runtime/checkpoint.ts";
+import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { openRun } from "../../runtime/run-folder.ts";
+import { bundleWithWeights } from "../../compiler/cli/weights.ts";
+import type { Target, WeightFormat } from "../../compiler/op.ts";
+
+const files = nodeFiles();
+
+/** All parameters of a run's newest checkpoint. */
+export async function parametersOf(folder: string): Promise<Map<string, Float32Array>> {
+  const [newest] = await listCheckpoints(files, folder), checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
+  const out = new Map<string, Float32Array>();
+  for (const { name, shape } of checkpoint.tensors.values()) if (!name.startsWith("moment")) out.set(name, await checkpoint.read(name, shape));
+  await checkpoint.close();
+  return out;
+}
+
+export interface ModelUse {
+  readonly weights?: WeightFormat;
+  readonly target?: Target;
+}
+
+export async function withModel<T>(folder: string, work: (model: RunningModel) => Promise<T>, { weights, target }: ModelUse = {}): Promise<T> {
+  const opened = await openRun(files, folder), bundle = await bundleWithWeights(opened.bundle, weights, target);
+  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: 1, target });
+  try {
+    await loadNewest(files, folder, model, "weights");
+    return await work(model);
+  } finally {
+    await model.close();
+  }
+}
+
+/** Logits after each of these tokens: every position fed alone. */
+export const logitsOf = (folder: string, ids: readonly number[], use: ModelUse = {}): Promise<Float32Array[]> =>
+  withModel(folder, async (model) => {
+    const out: Float32Array[] = [];
+    for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
+    return out;
+  }, use);
+
+export const greedyOf = (folder: string, ids: readonly number[], count: number): Promise<number[]> =>
+  withModel(folder, async (model) => {
+    const out: number[] = [];
+    let logits = await model.feed(ids, 0);
+    while (out.length < count) {
+      out.push(likeliest(logits));
+      if (out.length < count) logits = await model.feed([out.at(-1)!], ids.length + out.length - 1);
+    }
+    return out;
+  });
+
+export const likeliest = (logits: Float32Array): number => logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity));
