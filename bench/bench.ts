@@ -36,6 +36,8 @@ export interface BenchReport extends Measured {
   readonly date: string;
   readonly limits: Limits;
   readonly peers: readonly PeerState[];
+  /** Ended before all was measured. */
+  readonly interrupted: boolean;
 }
 
 /** Names that a filter can choose from. */
@@ -47,23 +49,31 @@ export function wantedBy(filters: readonly string[], title: string): boolean {
   return filters.some((f) => title.includes(f) && (!isHeavy(title) || /gpt2|prefill|decode/.test(f)));
 }
 
-/** Runs what was asked for; `line` gets the table's lines as they come. */
-export async function runBench(o: BenchOptions, line: (text: string) => void): Promise<BenchReport> {
+const STOPPED = Symbol("stopped");
+
+/** Runs what was asked for; `print` gets the table's lines as they come. After `signal` the report has what was measured until then. */
+export async function runBench(o: BenchOptions, print: (text: string) => void, signal?: AbortSignal): Promise<BenchReport> {
+  const line = (text: string): void => { // between any two figures there is a line
+    if (signal?.aborted) throw STOPPED;
+    print(text);
+  };
   const load = loadavg()[0]!; // before our own
-  if (load > nodeHost.cores / 2) line(busyLine(load, nodeHost.cores));
+  if (load > nodeHost.cores / 2) print(busyLine(load, nodeHost.cores));
   const limits = await measureLimits(o.targets, [...new Set([1, ...o.workers])]);
-  limitLines(limits).forEach(line);
+  limitLines(limits).forEach(print);
   const wanted = (title: string): boolean => wantedBy(o.filters, title), peers = new Peers(line);
-  await peers.look(o.peers.filter((p) => benchNames(o.all).some((title) => wanted(title) && p.can.includes(workOf(title)))));
-  for (const state of peers.states()) line(peerStateLine(state));
   const measured: Measured = { ops: [], training: [], inference: [], peerRows: [], profiles: [] };
   try {
+    await peers.look(o.peers.filter((p) => benchNames(o.all).some((title) => wanted(title) && p.can.includes(workOf(title)))));
+    for (const state of peers.states()) line(peerStateLine(state));
     for (const section of sections) await section.run({ ...o, limits, peers, wanted, line }, measured);
+  } catch (cause) {
+    if (cause !== STOPPED && !signal?.aborted) throw cause; // Ctrl-C ends the peers' processes too, and what they say then is no news
   } finally {
     await peers.closeAll();
   }
   const { node, v8 } = process.versions;
-  return { host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load }, date: new Date().toISOString(), limits, peers: peers.states(), ...measured };
+  return { host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load }, date: new Date().toISOString(), limits, peers: peers.states(), interrupted: signal?.aborted ?? false, ...measured };
 }
 
 const workOf = (title: string): "train" | "infer" | "sgemm" => (title.startsWith("train ") ? "train" : /^(prefill|decode) /.test(title) ? "infer" : "sgemm");

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { benchNames, wantedBy, type BenchReport } from "../bench/bench.ts";
+import { benchDefaults, benchNames, runBench, wantedBy, type BenchReport } from "../bench/bench.ts";
 import { bytesPerToken } from "../bench/bench-infer.ts";
 import { benchModel } from "../bench/bench-models.ts";
 import type { OpRow } from "../bench/bench-ops.ts";
@@ -85,11 +85,22 @@ const sample: BenchReport = {
     entry: "train", target: "wide", workers: 2, ms: 30, runs: 9, tokens: 768, gflops: 120, busyMs: 25, waitingMs: 3, outsideMs: 2,
     kernels: [{ section: "layer", kernel: "matmul_<1>", calls: 12, ms: 9, waitingMs: 1, share: 0.3, gflops: 180, gbs: 3, bound: "arithmetic", ofLimit: 0.8 }],
   }],
+  interrupted: false,
   peerRows: [1, 2].flatMap((threads) => [
     { peer: "PyTorch", what: "sgemm", which: "64x64x64", threads, median: 80, best: 90, runs: 9 }, { peer: "PyTorch", what: "sgemm", which: "256x256x256", threads, median: 99, best: 101, runs: 9 },
     { peer: "PyTorch", what: "train", which: "S", threads, median: 10_000, best: 11_000, runs: 9 }, { peer: "onnxruntime-web", what: "decode", which: "gpt2", threads, median: 35, best: 36, runs: 64 },
   ]),
 };
+
+test("an interrupted run reports what it had, and the page says so", async () => {
+  const stop = new AbortController(), lines: string[] = [];
+  const print = (line: string): void => void (lines.push(line), /^ +simd /.test(line) && stop.abort());
+  const report = await runBench({ ...benchDefaults, filters: ["gelu", "relu"], targets: ["simd"], workers: [1], peers: [], all: true, ms: 5 }, print, stop.signal);
+  expect(report.interrupted).toBe(true);
+  expect(report.ops.length, lines.join("\n")).toBeGreaterThan(0);
+  expect(report.ops.length).toBeLessThan(opCases(true).filter((c) => wantedBy(["gelu", "relu"], c.title)).length);
+  expect(benchPage(report)).toContain("Interrupted before all was measured");
+});
 
 test("every line of the table fits into 100 columns", () => {
   const peers = sample.peerRows.filter((p) => p.what === "train" || p.what === "decode"), sizes = [32, 64, 128, 256, 512, 1024];

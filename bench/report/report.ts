@@ -21,7 +21,8 @@ export function benchPage(r: BenchReport): string {
   const { host } = r, day = r.date.slice(0, 10);
   const body = [factCards(factsOf(r)), tokens(r), sizes(r), roofs(r), scaling(r), profiles(r), programs(r), operations(r)].filter((part) => part !== "");
   const busy = host.load > host.cores / 2 ? ` Other programs kept it busy (load ${host.load.toFixed(1)}): figures are low.` : "";
-  return page("Sinter bench", `${host.cpu}, ${host.cores} cores · Node ${host.node}, V8 ${host.v8} · ${day}.${busy}`,
+  const part = r.interrupted ? " Interrupted before all was measured." : "";
+  return page("Sinter bench", `${host.cpu}, ${host.cores} cores · Node ${host.node}, V8 ${host.v8} · ${day}.${busy}${part}`,
     `${body.join("\n")}\n<footer>Medians. Every kernel is compared with an f64 reference before it is timed; peers run in processes of their own, on as many threads, in the same run.</footer>`);
 }
 

@@ -7,6 +7,7 @@ import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";
 import { writeOutput } from "../files.ts";
 import { pathFrom } from "../run-options.ts";
+import { untilInterrupted } from "../use-run.ts";
 import type { Verb } from "../verb.ts";
 
 export const benchVerb: Verb = {
@@ -32,9 +33,14 @@ export const benchVerb: Verb = {
     for (const filter of chosen.filters) refuseUnknown(filter, names);
     if (options["list"]) io.out(`${names.filter((name) => chosen.filters.length === 0 || wantedBy(chosen.filters, name)).join("\n")}\n`);
     else {
-      const report = await runBench(chosen, (line) => (options["json"] ? undefined : io.out(`${line}\n`)));
+      const interrupted = untilInterrupted();
+      const report = await runBench(chosen, (line) => (options["json"] ? undefined : io.out(`${line}\n`)), interrupted.signal).finally(interrupted.done);
       if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
       if (options["report"] !== undefined) writeOutput(pathFrom(io, `${options["report"] as string}`), benchPage(report));
+      if (report.interrupted) {
+        io.err("interrupted: figures are of what was measured until then\n");
+        return exitCodes.interrupted;
+      }
     }
     return exitCodes.ok;
   },
