@@ -86,21 +86,28 @@ export function randomBatch(tokens: Tokens, batch: number, context: number, rand
   return out;
 }
 
-/**
- * Every token but the first as a target once, in windows one after the other; what is missing in the last batch is not counted.
- * `most`: only so many batches, their windows spread evenly over the text.
- */
-export function* windows(tokens: Tokens, batch: number, context: number, most = Infinity): Generator<Batch> {
-  const count = Math.ceil((tokens.length - 1) / context);
-  const stride = Math.max(1, count / (most * batch));
-  const taken = Math.floor((count - 1) / stride) + 1;
+export interface WindowOptions {
+  /** At most so many batches, their windows spread evenly over the text. */
+  readonly most?: number;
+  /**
+   * Tokens from the start of a window to that of the next, 1 … context. Below the context, windows overlap: what two of them hold is a target
+   * in the first only, and every target but the first window's is predicted from context − stride tokens at least.
+   */
+  readonly stride?: number;
+}
+
+/** Every token but the first as a target once, in windows [B, T] one after the other; what is missing in the last batch is not counted. */
+export function* windows(tokens: Tokens, batch: number, context: number, { most = Infinity, stride = context }: WindowOptions = {}): Generator<Batch> {
+  const targets = tokens.length - 1, overlap = context - stride;
+  const count = targets < 1 ? 0 : 1 + Math.ceil(Math.max(0, targets - context) / stride);
+  const every = Math.max(1, count / (most * batch)), taken = count === 0 ? 0 : Math.floor((count - 1) / every) + 1;
   for (let first = 0; first < taken; first += batch) {
     const out = emptyBatch(batch, context);
     for (let b = 0; b < batch && first + b < taken; b++) {
-      const at = Math.floor((first + b) * stride) * context;
-      const end = Math.min(at + context, tokens.length - 1);
+      const window = Math.floor((first + b) * every), at = window * stride, known = window === 0 ? 0 : overlap;
+      const end = Math.min(at + context, targets);
       out.tokens.set(tokens.subarray(at, end), b * context);
-      out.targets.set(tokens.subarray(at + 1, end + 1), b * context);
+      out.targets.set(tokens.subarray(at + known + 1, end + 1), b * context + known);
     }
     yield out;
   }

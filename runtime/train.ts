@@ -75,7 +75,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   const evaluate = async (whole: boolean): Promise<void> => {
     if (o.data.heldOut.length < 2) return;
     const began = performance.now();
-    const result = await evaluateText(model, o.data.heldOut, o.tokenizer, whole ? Infinity : EVAL_BATCHES, host.breathe);
+    const result = await evaluateText(model, o.data.heldOut, o.tokenizer, { most: whole ? Infinity : EVAL_BATCHES, breathe: host.breathe });
     o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
   };
   const sample = async (): Promise<void> => {

@@ -51,9 +51,21 @@ describe("data", () => {
     expect([...windows(tokens.subarray(0, 1), 2, 8)]).toHaveLength(0);
   });
 
+  it.each([1, 3, 5, 8])("windows that begin every %i tokens: each token a target once, from the 8 − stride before it at least", (stride) => {
+    const text = Uint16Array.from({ length: 45 }, (_, i) => i), seen: number[] = [];
+    for (const { tokens: x, targets } of windows(text, 2, 8, { stride }))
+      for (const [i, t] of targets.entries()) {
+        if (t < 0) continue;
+        expect(x[i]).toBe(t - 1);
+        expect(i % 8).toBeGreaterThanOrEqual(Math.min(t - 1, 8 - stride));
+        seen.push(t);
+      }
+    expect(seen).toEqual(Array.from({ length: 44 }, (_, i) => i + 1));
+  });
+
   it("an evaluation in between reads a spread of it", () => {
-    expect([...windows(tokens, 2, 8, 3)]).toHaveLength(3);
-    expect([...windows(tokens, 2, 8, 1000)]).toHaveLength(25);
+    expect([...windows(tokens, 2, 8, { most: 3 })]).toHaveLength(3);
+    expect([...windows(tokens, 2, 8, { most: 1000 })]).toHaveLength(25);
   });
 
   it("random windows are inside, the first and the last place are reached, and a saved stream goes on", () => {

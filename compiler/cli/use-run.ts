@@ -9,7 +9,7 @@ import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { openRun, type Run } from "../../runtime/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sampler.ts";
 import type { Command } from "commander";
-import type { SampleSettings } from "../2-check/model.ts";
+import type { Model, SampleSettings } from "../2-check/model.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
 import { bundleWithWeights, weightsOption, withWeightsOption } from "./weights.ts";
@@ -46,12 +46,12 @@ export const openRunAt = (dir: string, io: Io): Promise<Run> => openRun(nodeFile
 export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
   const run = await openRunAt(dir, io), { infer, train } = run.bundle.manifest.modules;
   const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
-  return loadRun(run, options, io, small ? 1 : undefined);
+  return loadRun(run, options, io, { workers: small ? 1 : undefined });
 }
 
-/** The run's model with its newest weights. `workers`: when the user does not say; undefined: all cores. */
-export async function loadRun(run: Run, options: Options, io: Io, workers?: number): Promise<UsedRun> {
-  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target);
+/** The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say; undefined: all cores. */
+export async function loadRun(run: Run, options: Options, io: Io, { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {}): Promise<UsedRun> {
+  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
   try {
     const loaded = await loadNewest(files, run.folder, model, "weights");

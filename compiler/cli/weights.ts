@@ -5,6 +5,7 @@ import type { Bundle } from "../../runtime/bundle.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { compileModel } from "../compile.ts";
+import type { Model } from "../2-check/model.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { weightFormats, type Target, type WeightFormat, type WeightMix, type Weights } from "../op.ts";
 import { planAll } from "./plan.ts";
@@ -34,10 +35,10 @@ function formatNamed(text: string): WeightFormat {
   return found;
 }
 
-/** The bundle's model with an `infer` module that keeps its weights so. Without a format: the bundle itself. */
-export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined): Promise<Bundle> {
-  if (weights === undefined) return bundle;
-  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], weights } as const;
-  planAll(bundle.manifest.model, options.modules, options);
-  return compileModel(bundle.manifest.model, options);
+/** The bundle's model, or a variant of it, with an `infer` module that keeps its weights so. Without either: the bundle itself. */
+export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined, variant?: Model): Promise<Bundle> {
+  if (weights === undefined && variant === undefined) return bundle;
+  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], ...(weights && { weights }) } as const, model = variant ?? bundle.manifest.model;
+  planAll(model, options.modules, options);
+  return compileModel(model, options);
 }
