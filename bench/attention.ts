@@ -26,8 +26,8 @@ const whole = (batch: number, context: number, heads: number, head_dim: number, 
   d: { R: batch * context, Q: 3 * heads * head_dim, O: heads * head_dim, H: heads }, attrs: { ...attrsOf(heads, heads, head_dim), context, causal }, with: ["lse"],
 });
 const cached = (rows: number, positions: number, heads: number, kv: number, head_dim: number): Case => {
-  const { keys: [G, N, D, L], values: [, M, X] } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
-  return { d: { R: rows, Q: (heads + 2 * kv) * head_dim, O: heads * head_dim, G: G!, N: N!, D: D!, L: L!, M: M!, X: X!, P: 2 }, attrs: attrsOf(heads, kv, head_dim) };
+  const { keys: [N, G, D, L], values: [, , E] } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
+  return { d: { R: rows, Q: (heads + 2 * kv) * head_dim, O: heads * head_dim, G: G!, N: N!, D: D!, L: L!, E: E!, P: 2 }, attrs: attrsOf(heads, kv, head_dim) };
 };
 
 function forwardAndBackward(name: string, c: Case): Row[] {

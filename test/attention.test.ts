@@ -35,8 +35,8 @@ const caseOf = (cfg: Config, lse = true): Case => {
 const withWindow = ({ window, byTensor }: Config, inputs: Tensors): Tensors => (byTensor ? { ...inputs, window: Float64Array.of(window!) } : inputs);
 const cachedCase = (rows: number, positions: number, cfg: Config): Case => {
   const { heads, kv, D } = cfg;
-  const shapes = cacheShapes(positions, kv, D), [G, N, , L] = shapes.keys as number[], [, M, X] = shapes.values as number[];
-  return { d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, M: M!, X: X!, P: 2, Z: 1 }, attrs: { heads, kv_heads: kv, head_dim: D, ...windowAttr(cfg) }, with: cfg.byTensor ? ["window"] : [] };
+  const shapes = cacheShapes(positions, kv, D), [N, G, , L] = shapes.keys as number[], [, , E] = shapes.values as number[];
+  return { d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, E: E!, P: 2, Z: 1 }, attrs: { heads, kv_heads: kv, head_dim: D, ...windowAttr(cfg) }, with: cfg.byTensor ? ["window"] : [] };
 };
 
 /** RELIABILITY.md: NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
@@ -208,9 +208,8 @@ describe("attention_cached", () => {
     for (const [R, window] of [[1, 0], [8, 0], [8, 3]] as const) {
       const c = cachedCase(R, 40, windowed(window, config(1, 0, 2, 1, 8))), bench = await kernelBench("attention_cached", attention_cached, c, "wide");
       const rows = R === 1 ? 1 : 5, known = 13 + rows, clean: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(13, rows) };
-      const { N, D, M, X, L } = c.d as Record<string, number>;
-      const keyIsNew = (i: number): boolean => Math.floor(i / (D! * L!)) % N! * L! + (i % L!) >= known, valueIsNew = (i: number): boolean => Math.floor(i / L!) % X! >= known;
-      expect(M).toBe(1);
+      const { G, D, E, L } = c.d as Record<string, number>;
+      const keyIsNew = (i: number): boolean => Math.floor(i / (G! * D! * L!)) * L! + (i % L!) >= known, valueIsNew = (i: number): boolean => Math.floor(i / (G! * E! * L!)) * L! + (Math.floor(i / L!) % L!) >= known;
       const dirty = { ...clean, keys: clean["keys"]!.map((v, i) => (keyIsNew(i) ? NaN : v)), values: clean["values"]!.map((v, i) => (valueIsNew(i) ? NaN : v)) };
       expect(bench.run(dirty)["out"]).toEqual(bench.run(clean)["out"]);
     }

@@ -58,7 +58,7 @@ const attentionRule: Rule = (spec, tiles) => {
 function attentionSizes({ opName, d, attrs }: KernelSpec): { rows: number; positions: number; causal: boolean } {
   if (opName !== "attention_cached") return { rows: attrs["context"] as number, positions: attrs["context"] as number, causal: true };
   const one = d["R"] === 1;
-  return { rows: one ? (attrs["heads"] as number) / (attrs["kv_heads"] as number) : d["R"]!, positions: d["X"]!, causal: !one };
+  return { rows: one ? (attrs["heads"] as number) : d["R"]!, positions: d["N"]! * d["L"]!, causal: !one };
 }
 
 const rules: Readonly<Record<string, Rule>> = {

@@ -9,9 +9,10 @@
 import { defineOp, oneByOne } from "../op.ts";
 import { emitZeroPadding } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
+import { stretched } from "./attention/products.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, PANEL_BYTES, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
 
 /** Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing (bench/attention.ts). */
 const QUERIES = 48, KEYS = 384;
@@ -64,7 +65,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
         emitQueries(w, s, k.target, T, {
           query: `x + <usize>h * ${D * 4}`, queryRow: s.qkvRow, out: `mine + <usize>h * ${D * 4}`, outRow: s.outRow, count: `${T}`, most: T,
-          start: "0", keys: `${T}`, across: "k_across", panels: "v_panels", panelRows: positions,
+          start: "0", keys: `${T}`, across: "k_across", acrossPanel: D * PANEL_BYTES, panels: "v_panels", panelBytes: stretched(positions),
           ...(k.has("lse") && { lse: () => w.line(`memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`) }),
         });
         if (k.has("lse") && s.lseRow > d.R * 4) {

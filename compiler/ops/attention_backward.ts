@@ -8,9 +8,9 @@
 import { defineOp, oneByOne } from "../op.ts";
 import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "./attention/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
-import { emitFromKeys, emitFromQueries, emitScores } from "./attention/products.ts";
+import { emitFromKeys, emitFromQueries, emitScores, stretched } from "./attention/products.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, PANEL_BYTES, pairs, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
 import { emitEndOfRow, emitHide, usedRow } from "./attention/softmax.ts";
 
 /** Scores and their gradients: a sequence of up to 96 is one block, whose products overwrite instead of adding. */
@@ -100,8 +100,8 @@ export const attention_backward = defineOp("qkv[R,Q] window[Z,Z]?:i32 out[R,O] l
           w.line(`for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(${sumOfRows(w)}(partial + (r << 5)), f32x4.splat(SCALE)));`);
           const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
             const block = { rows: "rows", keys, ahead, tail };
-            emitScores(w, s, { ...block, a: "query", aRow: s.qkvRow, b: "k_across", c: "scores", firstKey });
-            emitScores(w, s, { ...block, a: "d_o", aRow: s.outRow, b: "v_across", c: "d_scores", firstKey });
+            emitScores(w, s, { ...block, a: "query", aRow: s.qkvRow, b: "k_across", bPanel: D * PANEL_BYTES, c: "scores", firstKey });
+            emitScores(w, s, { ...block, a: "d_o", aRow: s.outRow, b: "v_across", bPanel: D * PANEL_BYTES, c: "d_scores", firstKey });
             w.line(`// scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale`);
             w.block(`for (let r = 0; r < rows; r++)`, () => {
               w.line(`const at_row = <usize>r * ${s.KB * 4};`);
@@ -113,7 +113,7 @@ export const attention_backward = defineOp("qkv[R,Q] window[Z,Z]?:i32 out[R,O] l
             const sum = (name: string): string => (firstKey === "0" ? name : `${name} + <usize>${firstKey} * ${sumRow}`);
             emitFromQueries(w, s, { ...fromQueries, scores: "scores", b: "d_panels", c: sum("d_v") });
             emitFromQueries(w, s, { ...fromQueries, scores: "d_scores", b: "q_panels", c: sum("d_k") });
-            emitFromKeys(w, s, { ...block, scores: "d_scores", b: "k_panels", panelRows: positions, firstKey, c: "d_q", cRow: sumRow, mode });
+            emitFromKeys(w, s, { ...block, scores: "d_scores", b: "k_panels", panels: stretched(positions), firstKey, c: "d_q", cRow: sumRow, mode });
           };
           if (T > s.KB)
             w.block(`for (let first_key = ${s.windowed ? `max(q + 1 - WINDOW, 0) / ${WHOLE} * ${WHOLE}` : "0"}; first_key < ${s.causal ? "q + rows" : T}; first_key += ${s.KB})`, () => {

@@ -4,50 +4,56 @@
  *
  *   position of row r = start + r,  r < rows     out[r,:] = Σ_{n ≤ start + r} softmax_n(q[r,:]·K[n,:] / √D) V[n,:]     out[r,:] = 0 for r ≥ rows
  *
- * The caches are stored as the products read them, in panels of L = 16 floats, so that nothing is packed and memory is read in order:
+ * The caches are stored as the products read them, in panels of L = 16 floats, so that nothing is packed; 16 positions of all heads stand
+ * together, so that a worker with several heads reads long stretches of memory (one head after the other would be short ones all over it):
  *
- *   keys   [G, N, D, L]   N = ⌈X/16⌉: element (g, n, c) at [g, ⌊n/16⌋, c, n mod 16]
- *   values [G, M, X, L]   M = ⌈D/16⌉: element (g, n, c) at [g, ⌊c/16⌋, n, c mod 16], zero for c ≥ D
+ *   keys   [N, G, D, L]   N = ⌈context/16⌉: element (g, n, c) at [⌊n/16⌋, g, c, n mod 16]
+ *   values [N, G, E, L]   E = 16 ⌈D/16⌉:    element (g, n, c) at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16], zero for c ≥ D
  *
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between writing and reading.
  */
-import { defineOp, type Attrs, type Dims } from "../op.ts";
+import { defineOp, type Dims, type Kernel } from "../op.ts";
 import { emitZeroPadding, zeroFloats } from "./attention/copy.ts";
+import { emitOneRow, rowAreas, rowBlocks } from "./attention/one-row.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, PANEL_BYTES, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
 
-/** As in `attention`; a single row can afford more keys between two rescalings. */
-const QUERIES = 48, KEYS = 384, KEYS_DECODE = 512;
+/** As in `attention`. */
+const QUERIES = 48, KEYS = 384;
 
 /** Shapes of the two caches of a model. */
 export const cacheShapes = (positions: number, kvHeads: number, headDim: number): { readonly keys: readonly number[]; readonly values: readonly number[] } => ({
-  keys: [kvHeads, Math.ceil(positions / PANEL), headDim, PANEL],
-  values: [kvHeads, Math.ceil(headDim / PANEL), positions, PANEL],
+  keys: [Math.ceil(positions / PANEL), kvHeads, headDim, PANEL],
+  values: [Math.ceil(positions / PANEL), kvHeads, ceilTo(headDim, PANEL), PANEL],
 });
 
-/** A single row: the query heads that share a key/value head are the rows of the products, and all of them see every key. */
-const kernelSizes = (d: Dims, attrs: Attrs, tiles: Dims): Sizes => ({ ...sizesOf(d, attrs, tiles, d["R"]!), causal: d["R"]! > 1 });
+/** A single row: the rows of scores are the heads, and all of them see every key. */
+function cachedSizes(d: Dims, { attrs, tiles }: Pick<Kernel, "attrs" | "tiles">): Sizes {
+  const s = sizesOf(d, attrs, tiles, d["R"]!);
+  return d["R"] === 1 ? { ...s, causal: false, QB: s.H } : s;
+}
+const areasOf = (d: Dims, s: Sizes) => (d["R"] === 1 ? rowAreas(s) : queryAreas(s));
 
-export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L] place[P]:i32 window[Z,Z]?:i32 -> out[R,O] keys_out[G,N,D,L] values_out[G,M,X,L]", {
+export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 -> out[R,O] keys_out[N,G,D,L] values_out[N,G,E,L]", {
   doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows]",
   kind: "row",
   attrs: attentionAttrs,
   /** At the end of the context, where it costs most. */
-  flops({ R, X }, a) {
-    const { heads, head_dim, window, dense_share } = a as typeof attentionAttrs, dense = X - (R - 1) / 2;
+  flops({ R, N, L }, a) {
+    const { heads, head_dim, window, dense_share } = a as typeof attentionAttrs, X = N * L, dense = X - (R - 1) / 2;
     return 4 * heads * head_dim * R * (window === 0 ? dense : dense_share * dense + (1 - dense_share) * Math.min(dense, window));
   },
   mutates: { keys_out: "keys", values_out: "values" },
-  reference({ qkv, place, window, out, keys_out, values_out }, { R, Q, O, G, N, D, M, X, L }, a) {
-    const H = a["heads"] as number, start = place[0]!, rows = Math.min(place[1]!, R, X - start);
-    const keyAt = (g: number, n: number, c: number) => ((g * N + Math.floor(n / L)) * D + c) * L + (n % L);
-    const valueAt = (g: number, n: number, c: number) => ((g * M + Math.floor(c / L)) * X + n) * L + (c % L);
+  reference({ qkv, place, window, out, keys_out, values_out }, { R, Q, O, G, N, D, E, L }, a) {
+    const H = a["heads"] as number, X = N * L, start = place[0]!, rows = Math.min(place[1]!, R, X - start);
+    const keyAt = (g: number, n: number, c: number) => ((Math.floor(n / L) * G + g) * D + c) * L + (n % L);
+    const valueAt = (g: number, n: number, c: number) => ((Math.floor(n / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L);
     out.fill(0);
     for (let g = 0; g < G; g++)
       for (let r = 0; r < rows; r++) {
         for (let c = 0; c < D; c++) keys_out[keyAt(g, start + r, c)] = qkv[r * Q + (H + g) * D + c]!;
-        for (let c = 0; c < M * L; c++) values_out[valueAt(g, start + r, c)] = c < D ? qkv[r * Q + (H + G + g) * D + c]! : 0;
+        for (let c = 0; c < E; c++) values_out[valueAt(g, start + r, c)] = c < D ? qkv[r * Q + (H + G + g) * D + c]! : 0;
       }
     for (let h = 0; h < H; h++)
       for (let r = 0; r < rows; r++) {
@@ -66,49 +72,49 @@ export const attention_cached = defineOp("qkv[R,Q] keys[G,N,D,L] values[G,M,X,L]
         }
       }
   },
-  tiles: ({ R, X }, a, target) => blocks(target, R === 1 ? (a["heads"] as number) / (a["kv_heads"] as number) : R, X, QUERIES, R === 1 ? KEYS_DECODE : KEYS),
+  tiles: ({ R, N, L }, a, target) => (R === 1 ? rowBlocks(target, a) : blocks(target, R, N * L, QUERIES, KEYS)),
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
-  scratch: (d, k) => areas(queryAreas(kernelSizes(d, k.attrs, k.tiles))).total,
+  scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
   emit(w, at, d, k) {
-    const s = kernelSizes(d, k.attrs, k.tiles), { R, X, N, M } = d, { D, G, H, group } = s;
-    for (const [name, offset] of areas(queryAreas(s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
+    const { R, N, E } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, G, H, group } = s, X = N * PANEL;
+    const cache = { keyHead: D * PANEL_BYTES, valueHead: E * PANEL_BYTES, keyPanel: G * D * PANEL_BYTES, valuePanel: G * E * PANEL_BYTES };
+    for (const [name, offset] of areas(areasOf(d, s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
     if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
     w.line(`const start = max(0, min(load<i32>(${at.place}), ${X})), real = max(0, min(min(load<i32>(${at.place}, 4), ${R}), ${X} - start)); // rows`);
+    w.line(`const known = start + real; // keys`);
     fillMask(w, "mask");
     w.block(`for (let g = first; g < last; g++)`, () => {
-      w.line(`const across = ${at.keys} + <usize>g * ${N * D * PANEL_BYTES}; // keys[N,D,16] of the head`);
-      w.line(`const panels = ${at.values} + <usize>g * ${M * X * PANEL_BYTES}; // values[M,X,16]`);
+      w.line(`const across = ${at.keys} + <usize>g * ${cache.keyHead}; // of the head, 16 positions every ${cache.keyPanel} bytes`);
+      w.line(`const panels = ${at.values} + <usize>g * ${cache.valueHead}; // every ${cache.valuePanel} bytes`);
       w.block(`for (let r = 0; r < real; r++)`, () => {
         w.line(`const n = start + r, x = ${at.qkv} + <usize>r * ${s.qkvRow};`);
         w.line(`const key = x + <usize>(${H} + g) * ${D * 4}, value = x + <usize>(${H + G} + g) * ${D * 4};`);
-        w.line(`const key_to = across + <usize>(n >> 4) * ${D * PANEL_BYTES} + ((n & 15) << 2), value_to = panels + <usize>n * ${PANEL_BYTES};`);
+        w.line(`const key_to = across + <usize>(n >> 4) * ${cache.keyPanel} + ((n & 15) << 2), value_to = panels + <usize>(n >> 4) * ${cache.valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`);
         w.line(`for (let c: usize = 0; c < ${D}; c++) store<f32>(key_to + c * ${PANEL_BYTES}, load<f32>(key + (c << 2)));`);
-        w.line(`for (let c: usize = 0; c < ${ceilTo(D, PANEL)}; c++) store<f32>(value_to + (c >> 4) * ${X * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`);
+        w.line(`for (let c: usize = 0; c < ${E}; c++) store<f32>(value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`);
       });
-      const cache = { keys: "known", across: "across", panels: "panels", panelRows: X };
-      w.line(`const known = start + real; // keys`);
-      if (R === 1) {
-        const head = `<usize>g * ${group * D * 4}`;
-        const onlyRow = { ...cache, query: `${at.qkv} + ${head}`, queryRow: D * 4, out: `${at.out} + ${head}`, outRow: D * 4, count: `${group}`, most: group, start: "start" };
-        w.block(`if (real > 0)`, () => emitQueries(w, s, k.target, X, onlyRow));
-      } else {
+      if (!oneRow) {
         w.line(`const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`);
         w.block(`for (let h = g * ${group}; h < (g + 1) * ${group}; h++)`, () => {
-          const head = `<usize>h * ${D * 4}`;
-          emitQueries(w, s, k.target, X, { ...cache, query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start" });
+          const head = `<usize>h * ${D * 4}`, panelBytes = { columns: PANEL * PANEL_BYTES, rows: cache.valuePanel };
+          emitQueries(w, s, k.target, X, {
+            query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start", keys: "known",
+            across: "across", acrossPanel: cache.keyPanel, panels: "panels", panelBytes,
+          });
         });
       }
       w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${at.out} + <usize>r * ${s.outRow} + <usize>g * ${group * D * 4}, ${group * D});`);
       if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
     });
+    if (oneRow) w.block(`if (real > 0)`, () => emitOneRow(w, s, k.target, { ...cache, query: at.qkv, out: at.out, keys: at.keys, values: at.values }));
   },
-  sample: (tensor, { R, X }, noise) => (tensor === "place" ? X - R : tensor === "window" ? 23 : noise()), // start = X − R, and no more than R rows fit
+  sample: (tensor, { R, N, L }, noise) => (tensor === "place" ? N * L - R : tensor === "window" ? 23 : noise()), // start = X − R, and no more than R rows fit
   cases: [
-    { d: { R: 1, Q: 32, O: 16, G: 1, N: 4, D: 8, M: 1, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, with: ["window"] },
-    { d: { R: 7, Q: 32, O: 16, G: 1, N: 4, D: 8, M: 1, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 } },
-    { d: { R: 1, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
-    { d: { R: 128, Q: 2304, O: 768, G: 12, N: 64, D: 64, M: 4, X: 1024, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
-    { d: { R: 1, Q: 384, O: 128, G: 4, N: 4, D: 32, M: 2, X: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32 } },
+    { d: { R: 1, Q: 32, O: 16, G: 1, N: 4, D: 8, E: 16, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, with: ["window"] },
+    { d: { R: 7, Q: 32, O: 16, G: 1, N: 4, D: 8, E: 16, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 } },
+    { d: { R: 1, Q: 2304, O: 768, G: 12, N: 64, D: 64, E: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
+    { d: { R: 128, Q: 2304, O: 768, G: 12, N: 64, D: 64, E: 64, L: 16, P: 2, Z: 1 }, attrs: { heads: 12, kv_heads: 12, head_dim: 64 } },
+    { d: { R: 1, Q: 384, O: 128, G: 4, N: 4, D: 32, E: 32, L: 16, P: 2, Z: 1 }, attrs: { heads: 4, kv_heads: 4, head_dim: 32 } },
   ],
 });

@@ -7,7 +7,7 @@
  *   fromQueries C[k,D] += Sᵀ[k,q] · B[q,D]     the scores are read down their columns
  */
 import type { Writer } from "../../writer.ts";
-import { PANEL_BYTES, type Sizes } from "./sizes.ts";
+import { PANEL, PANEL_BYTES, type Sizes } from "./sizes.ts";
 import { callTile, type Tile } from "./tile.ts";
 
 /** For the comments in generated code. */
@@ -27,8 +27,9 @@ export const windowStart = (s: Sizes, ahead: string, r: string): string => `${ah
 export interface Scores {
   readonly a: string;
   readonly aRow: number;
-  /** Transposed panels of the keys. */
+  /** Transposed panels of the keys, and bytes from one to the next. */
   readonly b: string;
+  readonly bPanel: number;
   readonly c: string;
   /** Names or numbers (i32): rows of queries, keys of the block, and the first key's place in the panels (a multiple of 16). */
   readonly rows: string;
@@ -45,7 +46,7 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
   w.block(`for (let k = ${firstPanel}; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
     const place = `${p.firstKey} + k`;
-    w.line(`const b = ${p.b} + <usize>${s.NR === 16 ? `(${place}) * ${s.D * 4}` : `((${place}) >> 4) * ${s.D * PANEL_BYTES} + (((${place}) & 8) << 2)`};`);
+    w.line(`const b = ${p.b} + <usize>${`((${place}) >> 4) * ${p.bPanel}${s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`}`};`);
     const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: p.aRow, aStep: 4, bStep: PANEL_BYTES, cRow, mode: "set" });
     const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined; // later rows do not see so far back
@@ -53,11 +54,20 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   });
 }
 
+/** How rows of 16 columns lie: bytes from panel to panel of columns, and from 16 rows to the next 16. */
+export interface Panels {
+  readonly columns: number;
+  readonly rows: number;
+}
+/** All rows of a panel in one stretch. */
+export const stretched = (panelRows: number): Panels => ({ columns: panelRows * PANEL_BYTES, rows: PANEL * PANEL_BYTES });
+export const inOneStretch = ({ rows }: Panels): boolean => rows === PANEL * PANEL_BYTES;
+
 export interface FromKeys {
   readonly scores: string;
-  /** Panels [D/16][panelRows][16] of the keys' rows, and the block's first row in them. */
+  /** Panels [D/16][…][16] of the keys' rows, and the block's first row in them. */
   readonly b: string;
-  readonly panelRows: number;
+  readonly panels: Panels;
   readonly firstKey: string;
   readonly c: string;
   readonly cRow: number;
@@ -71,21 +81,23 @@ export interface FromKeys {
 }
 
 export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
-  const aRow = s.KB * 4, skipped = p.firstKey === "0" ? "" : ` + <usize>${p.firstKey} * ${PANEL_BYTES}`;
+  const aRow = s.KB * 4, skipped = p.firstKey === "0" ? "" : ` + <usize>(${p.firstKey} >> 4) * ${p.panels.rows}`;
+  const gap = p.panels.rows - PANEL * PANEL_BYTES, apart = !inOneStretch(p.panels);
   w.line(`// ${p.c}[rows,${s.D}] ${signs[p.mode]} ${p.scores}[rows,keys] · ${p.b}`);
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
-    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)})${skipped};`);
-    const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow, aStep: 4, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
+    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panels.columns)})${skipped};`);
+    const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow, aStep: 4, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode, ...(apart && { gap }) });
     const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
-    const seen = s.windowed ? `max(${windowStart(s, p.ahead, "r")}, 0)` : "0"; // by the tile's first row
-    const after = (bytes: number): string => (s.windowed ? ` + <usize>${seen} * ${bytes}` : "");
-    const steps = (mr: number): string => (s.windowed ? `max(${keys(mr)} - ${seen}, 0)` : keys(mr));
-    rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}${after(4)}`, `b${after(PANEL_BYTES)}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, steps(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
+    const seen = s.windowed ? `max(${windowStart(s, p.ahead, "r")}, 0)${apart ? ` & ~${PANEL - 1}` : ""}` : "0"; // by the tile's first row
+    const after = (each: number, bytes: number): string => (s.windowed ? ` + <usize>((${seen}) / ${each}) * ${bytes}` : "");
+    const rowsAfter = apart ? after(PANEL, p.panels.rows) : after(1, PANEL_BYTES);
+    const steps = (mr: number): string => (s.windowed ? `max(${keys(mr)} - (${seen}), 0)` : keys(mr));
+    rowTiles(w, s, "0", p.rows, p.tail, (mr) => callTile(w, tile(mr), `${p.scores} + <usize>r * ${aRow}${after(1, 4)}`, `b${rowsAfter}`, `${p.c} + <usize>r * ${p.cRow} + (c << 2)`, steps(mr), p.alpha && `${p.alpha} + (<usize>r << 2)`));
   });
 }
 
 /** Bytes from the first panel to column c's place. */
-const panelOf = (s: Sizes, panelRows: number): string => (s.NR === 16 ? `(c >> 4) * ${panelRows * PANEL_BYTES}` : `(c >> 4) * ${panelRows * PANEL_BYTES} + ((c & 8) << 2)`);
+const panelOf = (s: Sizes, bytes: number): string => `(c >> 4) * ${bytes}${s.NR === 16 ? "" : " + ((c & 8) << 2)"}`;
 
 export interface FromQueries {
   readonly scores: string;
@@ -105,7 +117,7 @@ export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
   const aStep = s.KB * 4;
   w.line(`// ${p.c}[keys,${s.D}] ${signs[p.mode]} ${p.scores}ᵀ[keys,rows] · ${p.b}`);
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
-    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows)});`);
+    w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panelRows * PANEL_BYTES)});`);
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: 4, aStep, bStep: PANEL_BYTES, cRow: p.cRow, mode: p.mode });
     const keys = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
     // r runs over keys here; the first query that sees key r is r − ahead

@@ -5,7 +5,7 @@
 import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { copyRowsFunction, zeroBytes } from "./copy.ts";
-import { emitFromKeys, emitScores } from "./products.ts";
+import { emitFromKeys, emitScores, inOneStretch, type Panels } from "./products.ts";
 import { MASK_BYTES } from "./rows.ts";
 import { ceilTo, type Sizes } from "./sizes.ts";
 import { emitEnds, emitSoftmax, emitStart, statistics } from "./softmax.ts";
@@ -22,10 +22,11 @@ export interface Queries {
   /** Position of the first query, and how many keys there are. */
   readonly start: string;
   readonly keys: string;
-  /** Addresses of K across [keys/16][D][16] and V in panels [D/16][panelRows][16]. */
+  /** Addresses of K across [keys/16][D][16], with bytes from one to the next 16 keys, and of V in panels of 16 columns. */
   readonly across: string;
+  readonly acrossPanel: number;
   readonly panels: string;
-  readonly panelRows: number;
+  readonly panelBytes: Panels;
   /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
   readonly lse?: (w: Writer) => void;
 }
@@ -37,12 +38,12 @@ export const queryAreas = (s: Sizes) => ({ mask: MASK_BYTES, scores: ceilTo(s.QB
 export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
   const online = positions > s.KB, direct = !online && s.D % s.NR === 0, tail = p.most % s.MR;
   const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
-    const block = { rows: "rows", keys, ahead, tail };
-    emitScores(w, s, { ...block, a: "q_rows", aRow: p.queryRow, b: p.across, c: "scores", firstKey });
+    const block = { rows: "rows", keys, ahead, tail, wholePanels: !inOneStretch(p.panelBytes) };
+    emitScores(w, s, { ...block, a: "q_rows", aRow: p.queryRow, b: p.across, bPanel: p.acrossPanel, c: "scores", firstKey });
     emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
     if (!online) emitEnds(w, "rows", p.lse !== undefined);
     const to = direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 };
-    emitFromKeys(w, s, { ...block, ...to, scores: "scores", b: p.panels, panelRows: p.panelRows, firstKey, mode: online ? "fade" : "scaled", alpha: "alpha" });
+    emitFromKeys(w, s, { ...block, ...to, scores: "scores", b: p.panels, panels: p.panelBytes, firstKey, mode: online ? "fade" : "scaled", alpha: "alpha" });
   };
   w.block(`for (let q = 0; q < ${p.count}; q += ${s.QB})`, () => {
     w.line(`const rows = min(${s.QB}, ${p.count} - q);`);

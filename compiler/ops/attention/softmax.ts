@@ -10,7 +10,7 @@ import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { windowStart } from "./products.ts";
 import { hideBeforeFunction, hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
-import { ceilTo, type Sizes } from "./sizes.ts";
+import { ceilTo, PANEL, type Sizes } from "./sizes.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
 export const statistics = (s: Sizes): { partial: number; shift: number; sum: number; alpha: number } => {
@@ -24,13 +24,15 @@ export interface Block {
   readonly keys: string;
   /** Position of the first query minus that of the first key. */
   readonly ahead: string;
+  /** Of a band, the products after it begin at whole panels. */
+  readonly wholePanels?: boolean;
 }
 
 /** `end`: how far row r's scores are used, in whole groups of eight: as far as the products of its tile read. */
-export function emitEndOfRow(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys" | "ahead">): void {
+export function emitEndOfRow(w: Writer, s: Sizes, { keys, ahead, wholePanels = false }: Pick<Block, "keys" | "ahead" | "wholePanels">): void {
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
   w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
-  if (s.windowed) w.line(`const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~7, end);`);
+  if (s.windowed) w.line(`const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
 }
 
 /** Where row r's used scores begin, and how many there are. */

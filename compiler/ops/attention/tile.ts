@@ -5,6 +5,7 @@
  * are adjacent pairs: from them V8's `wide` pass starts to join the two halves (see SPEED in bench/EXPERIMENTS.md).
  */
 import type { Writer } from "../../writer.ts";
+import { PANEL } from "./sizes.ts";
 
 export interface Tile {
   readonly mr: number;
@@ -16,13 +17,15 @@ export interface Tile {
   readonly cRow: number;
   /** C = A·B;  C += A·B;  C = C·α + A·B with α[mr];  C = (A·B)·α. */
   readonly mode: "set" | "add" | "fade" | "scaled";
+  /** B's steps come in runs of PANEL, so many bytes apart (from the end of one to the next). Absent: in one stretch. */
+  readonly gap?: number;
 }
 
 const modeUsesAlpha = (mode: Tile["mode"]): boolean => mode === "fade" || mode === "scaled";
 
 /** Adds the function to the module, once, and returns its name. */
 export function tileFunction(w: Writer, t: Tile): string {
-  const name = `attention_tile_${t.mr}x${t.nr}_a${t.aRow}_${t.aStep}_b${t.bStep}_c${t.cRow}_${t.mode}`;
+  const name = `attention_tile_${t.mr}x${t.nr}_a${t.aRow}_${t.aStep}_b${t.bStep}_c${t.cRow}_${t.mode}${t.gap === undefined ? "" : `_gap${t.gap}`}`;
   return w.helper(name, (f) => emitTile(f, name, t));
 }
 
@@ -45,14 +48,18 @@ function emitTile(w: Writer, name: string, t: Tile): void {
       };
       w.line(`let ${vectors.map((j) => `c${i}${j} = ${start(j)}`).join(", ")};`);
     }
-    w.line(`const end = b + <usize>k * ${t.bStep};`);
-    w.block(`for (; b < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
-      w.line(`const ${vectors.map((j) => `b${j} = v128.load(${at("b", j * 16)})`).join(", ")};`);
-      for (const i of rows) {
-        w.line(`const a${i} = v128.load32_splat(${at("a", i * t.aRow)});`);
-        w.line(vectors.map((j) => `c${i}${j} = madd(a${i}, b${j}, c${i}${j});`).join(" "));
-      }
-    });
+    const steps = (k: string): void => {
+      w.line(`const end = b + <usize>${k} * ${t.bStep};`);
+      w.block(`for (; b < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
+        w.line(`const ${vectors.map((j) => `b${j} = v128.load(${at("b", j * 16)})`).join(", ")};`);
+        for (const i of rows) {
+          w.line(`const a${i} = v128.load32_splat(${at("a", i * t.aRow)});`);
+          w.line(vectors.map((j) => `c${i}${j} = madd(a${i}, b${j}, c${i}${j});`).join(" "));
+        }
+      });
+    };
+    if (t.gap === undefined) steps("k");
+    else w.block(`for (; k > 0; k -= ${PANEL}, b += ${t.gap})`, () => steps(`min(k, ${PANEL})`));
     // every load before the first store: V8 joins no pair across a store that might alias
     if (t.mode === "scaled")
       for (const i of rows) {
