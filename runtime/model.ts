@@ -80,12 +80,18 @@ export async function createModel(bundle: Bundle, name: ModuleName, options: Mod
     profile: (clear) => profileOf(parts, workers, clear !== undefined) };
 }
 
+/** Arithmetic of a token below which waking a second worker takes longer than its help. */
+const WORTH_SHARING = 2e7;
+
+/** A model that makes text on one worker as fast as on several. */
+export const isSmall = ({ modules: { infer, train } }: Manifest): boolean => ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
+
 function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {
   if (workers !== undefined && workers > module.maxWorkers)
     throw new SinterError("input", `${workers} workers, but this module was compiled for at most ${module.maxWorkers}`);
   const wanted = workers ?? Math.min(host.cores, module.maxWorkers);
   if (wanted > 1 && !threadsSupported()) {
-    if (workers !== undefined) throw new SinterError("input", "this host has no shared memory, so there can be one worker only", "In a page: serve it cross-origin isolated.");
+    if (workers !== undefined) throw new SinterError("input", "this host has no shared memory, so there can be one worker only", "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.");
     return 1;
   }
   return wanted;

@@ -11,7 +11,7 @@ import { numberFormats, GROUP, type FloatFormat } from "./formats/numbers.ts";
 
 type Format = NonNullable<TensorPlace["quantised"]>["format"];
 
-const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<Format, FloatFormat>;
+export const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<Format, FloatFormat>;
 
 interface Layout {
   /** Bytes of a group's numbers; bytes of it that stand together. */
@@ -32,25 +32,32 @@ function placeOf({ groupBytes, piece }: Layout, g: number, groups: number) {
 /** Writes rows of K weights; `row` = bytes of one row, padding included and zero. */
 export function rowWriter(format: Format, K: number): (values: Float32Array, row: Uint8Array) => void {
   const padded = new Float32Array(Math.ceil(K / GROUP) * GROUP), { block, bytes, encode } = numberFormats[fileFormats[format]];
-  const encoded = new Uint8Array((padded.length / block) * bytes);
+  const encoded = new Uint8Array((padded.length / block) * bytes), place = rowPlacer(format, padded.length);
   return (values, row) => {
     padded.set(values);
     encode(padded, encoded);
-    if (format === "bf16") placeHalves(encoded, row);
-    else placeBlocks(layouts[format], encoded, row, padded.length / GROUP);
+    place(encoded, row);
   };
 }
 
-/** ggml's blocks (scale, numbers) of one row → its bytes in memory. Rows are always written as a whole, so what is not written is zero. */
-function placeBlocks(layout: Layout, blocks: Uint8Array, row: Uint8Array, groups: number): void {
-  const { groupBytes, piece } = layout;
-  for (let g = 0, from = 0; g < groups; g++, from += SCALE_BYTES + groupBytes) {
-    const { scale, first, step } = placeOf(layout, g, groups);
-    row[scale] = blocks[from]!;
-    row[scale + 1] = blocks[from + 1]!;
-    for (let at = 0, to = first; at < groupBytes; at += piece, to += step)
-      for (let i = 0; i < piece; i++) row[to + i] = blocks[from + SCALE_BYTES + at + i]!;
-  }
+/**
+ * Puts a row that a file holds in the same format, whole blocks of it, to where the kernels expect it: nothing is decoded. `encoded` begins at an even
+ * address. Rows are always written as a whole, so what is not written is zero.
+ */
+export function rowPlacer(format: Format, K: number): (encoded: Uint8Array, row: Uint8Array) => void {
+  if (format === "bf16") return placeHalves;
+  const layout = layouts[format], { groupBytes, piece } = layout, groups = Math.ceil(K / GROUP), HALF = 2; // all sizes are even
+  const places = Int32Array.from({ length: groups }, (_, g) => g).map((g) => placeOf(layout, g, groups).first / HALF);
+  const scales = places.map((_, g) => placeOf(layout, g, groups).scale / HALF), steps = places.map((_, g) => placeOf(layout, g, groups).step / HALF);
+  const count = groupBytes / HALF, together = piece / HALF;
+  return (encoded, row) => { // ggml's blocks: scale, numbers
+    const from = new Uint16Array(encoded.buffer, encoded.byteOffset, groups * (1 + count)), to = new Uint16Array(row.buffer, row.byteOffset, row.length / HALF);
+    for (let g = 0, at = 0; g < groups; g++) {
+      const step = steps[g]!;
+      to[scales[g]!] = from[at++]!;
+      for (let n = 0, put = places[g]!; n < count; n += together, put += step) for (let i = 0; i < together; i++) to[put + i] = from[at++]!;
+    }
+  };
 }
 
 /** Element i and element i + 16 of 32 share a word. */

@@ -38,10 +38,36 @@ beforeAll(async () => {
   alone = new WebAssembly.Module(wasm.map((byte, i) => (i === memoryFlagOffset ? 1 : byte)));
 }, 60_000);
 
-async function pool(workers: number): Promise<{ pool: Pool; i32: Int32Array }> {
+async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  return { pool: await startPool({ module: shared, memory, manifest, control, workers }), i32: new Int32Array(memory.buffer) };
+  return { pool: await startPool({ module: shared, memory, manifest, control, workers }, own), i32: new Int32Array(memory.buffer) };
 }
+
+describe("a pool whose worker 0 is the calling thread", () => {
+  it("runs every worker, each entry, many times", async () => {
+    for (const workers of [2, 3]) {
+      const { pool: p, i32 } = await pool(workers, true);
+      for (let i = 1; i <= 200; i++) {
+        await p.run(entries.count);
+        expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
+      }
+      await p.close();
+      await expect(p.run(entries.count)).rejects.toThrow(/closed pool/);
+    }
+  });
+
+  for (const [name, worker] of [["trap", 1], ["trapFirst", 0]] as const)
+    it(`reports ${name} of worker ${worker} within two seconds, and every later run too`, async () => {
+      const { pool: p } = await pool(2, true);
+      await p.run(entries.count);
+      const began = performance.now();
+      const error = await p.run(entries[name]).catch((e: unknown) => e);
+      expect(performance.now() - began).toBeLessThan(2000);
+      expect(error).toMatchObject({ kind: "bug", message: expect.stringMatching(new RegExp(`worker ${worker} stopped in "${name}".*unreachable`)) as unknown });
+      await expect(p.run(entries.count)).rejects.toBe(error);
+      await p.close();
+    });
+});
 
 describe("a pool", () => {
   it("runs every worker, each entry, many times", async () => {

@@ -2,7 +2,7 @@
 import { loadNewest } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { decodeRate, type Generated } from "../../runtime/generate.ts";
-import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
@@ -13,9 +13,6 @@ import type { Model, SampleSettings } from "../2-check/model.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
 import { bundleWithWeights, weightsOption, withWeightsOption } from "./weights.ts";
-
-/** Arithmetic of a token below which waking a second worker takes longer than its help. */
-const WORTH_SHARING = 2e7;
 
 export const withRunOptions = (command: Command): Command =>
   withWeightsOption(command)
@@ -44,9 +41,8 @@ export const openRunAt = (dir: string, io: Io): Promise<Run> => openRun(nodeFile
 
 /** To make text with: a small model runs on one worker unless the user says otherwise. */
 export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
-  const run = await openRunAt(dir, io), { infer, train } = run.bundle.manifest.modules;
-  const small = ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
-  return loadRun(run, options, io, { workers: small ? 1 : undefined });
+  const run = await openRunAt(dir, io);
+  return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
 }
 
 /** The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say; undefined: all cores. */

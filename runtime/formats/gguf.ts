@@ -1,7 +1,7 @@
 /** Weights in a GGUF file, behind the interface of all readers. The format: gguf-header.ts. */
 import type { Files, ReadableFile } from "../files.ts";
 import { readArray, readGgufHeader, type GgufArray, type GgufHeader, type GgufValue, type Scalar } from "./gguf-header.ts";
-import { floatReader, isReadFormat, unreadable, type MetadataValue, type StoredTensor, type WeightFile } from "./weights.ts";
+import { encodedReader, floatReader, isReadFormat, unreadable, type MetadataValue, type StoredTensor, type WeightFile } from "./weights.ts";
 
 export interface GgufFile extends WeightFile {
   readonly header: GgufHeader;
@@ -40,5 +40,7 @@ async function shown(file: ReadableFile, path: string, key: string, value: GgufV
 const tensorsOf = (header: GgufHeader, file: ReadableFile, path: string): Map<string, StoredTensor> =>
   new Map([...header.tensors.values()].map(({ name, type, shape, bytes, offset }) => [name, {
     name, type: type.name, shape, elements: shape.reduce((a, b) => a * b, 1), bytes, offset, file: path,
-    floats: isReadFormat(type.name) ? floatReader(file, offset, type.name) : unreadable(path, name, type.name),
+    ...(isReadFormat(type.name)
+      ? { floats: floatReader(file, offset, type.name), encoded: encodedReader(file, offset, type.name) }
+      : { floats: unreadable(path, name, type.name) }),
   }]));

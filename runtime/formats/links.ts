@@ -99,6 +99,12 @@ const fail = (role: Role): never => {
 /** Row (of a head of width d) in halves that holds Sinter's row r of interleaved pairs: 2i ← i, 2i + 1 ← i + d/2. */
 export const halfOf = (r: number, d: number): number => (r >> 1) + (r & 1 ? d / 2 : 0);
 
+/** The other way: Sinter's column of the published piece's row. */
+export function columnOf(row: number, halves: number): number {
+  const d = halves, r = row % d;
+  return d === 0 ? row : row - r + (r < d / 2 ? 2 * r : 2 * (r - d / 2) + 1);
+}
+
 /** Where element `column` of Sinter's piece is among the published piece's rows. */
 const rowOf = (column: number, halves: number): number =>
   halves === 0 ? column : Math.floor(column / halves) * halves + halfOf(column % halves, halves);

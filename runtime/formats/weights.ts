@@ -24,6 +24,8 @@ export interface StoredTensor {
   readonly file: string;
   /** Elements from … from + count − 1, as f32. Both are multiples of the format's block. Throws `input` for a type that is not read. */
   floats(from: number, count: number): Promise<Float32Array<ArrayBuffer>>;
+  /** The same elements as the file has them, where a reader gives them. */
+  encoded?(from: number, count: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 export type Metadata = ReadonlyMap<string, MetadataValue>;
@@ -78,6 +80,15 @@ export function floatReader(file: ReadableFile, offset: number, format: ReadForm
       decode(stored, out.subarray(at, at + n));
     }
     return out;
+  };
+}
+
+/** The same, undecoded. */
+export function encodedReader(file: ReadableFile, offset: number, format: ReadFormat): NonNullable<StoredTensor["encoded"]> {
+  const { block, bytes } = readFormats[format];
+  return (from, count) => {
+    if (from % block !== 0 || count % block !== 0) throw new Error(`elements ${from} … ${from + count} are no whole blocks of ${block}`);
+    return file.read(offset + (from / block) * bytes, (count / block) * bytes);
   };
 }
 

@@ -25,6 +25,6 @@ export const nodeHost: Host = {
       if (joined === false) v8.setFlagsFromString(`--${JOIN}`);
     }
   },
-  startPool,
+  startPool: (plan) => startPool(plan),
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
 };

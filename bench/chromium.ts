@@ -1,0 +1,91 @@
+/**
+ * Runs a program in a page of Chromium and hands back what it returns. For tests and benches: one browser, one page, one answer.
+ *
+ *   const found = await inChromium({ folder, program: "export default async () => crossOriginIsolated" });
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startPageServer } from "../runtime/node/page-server.ts";
+
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+
+/** Why there is none here; undefined: there is one. */
+export const chromiumMissing = (): string | undefined => (CHROMIUM === undefined ? "no Chromium here: apt-get install chromium" : undefined);
+
+export interface PageRun {
+  /** JavaScript whose default export is called: what it resolves to is the answer, as JSON. `say(text)` sends a line. */
+  readonly program: string;
+  /** What the page may fetch, at /. */
+  readonly folder: string;
+  readonly isolated?: boolean;
+  readonly ranges?: boolean;
+  /** V8's flags: "--experimental-wasm-revectorize". */
+  readonly v8?: string;
+  readonly limitMs?: number;
+  readonly say?: (line: string) => void;
+  /** Is asked before the folder. */
+  readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
+}
+
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-dev-shm-usage"];
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>Sinter</title><script type="module">
+const post = (path, value) => fetch(path, { method: "POST", body: JSON.stringify(value) });
+try {
+  const { default: run } = await import("/program.js");
+  await post("/answer", { value: (await run((line) => void post("/say", line))) ?? null });
+} catch (error) {
+  await post("/answer", { error: String(error?.stack ?? error) });
+}
+</script>`;
+
+/** Throws when the program throws, the browser ends, or the time is over. */
+export async function inChromium({ program, folder, isolated, ranges, v8, limitMs = 120_000, say = () => {}, handle }: PageRun): Promise<unknown> {
+  const { promise: answer, resolve } = Promise.withResolvers<{ readonly value?: unknown; readonly error?: string }>();
+  const took = (request: IncomingMessage, response: ServerResponse, take: (value: unknown) => void): boolean => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk)).on("end", () => {
+      response.end();
+      take(JSON.parse(Buffer.concat(chunks).toString()));
+    });
+    return true;
+  };
+  const { url, server } = await startPageServer({
+    folder, port: 0, ...(isolated !== undefined && { isolated }), ...(ranges !== undefined && { ranges }),
+    handle(request, response) {
+      switch (request.url) {
+        case "/": response.writeHead(200, { "content-type": "text/html" }).end(PAGE); return true;
+        case "/program.js": response.writeHead(200, { "content-type": "text/javascript" }).end(program); return true;
+        case "/answer": return took(request, response, (value) => resolve(value as { error?: string }));
+        case "/say": return took(request, response, (value) => say(String(value)));
+        default: return handle?.(request, response) ?? false;
+      }
+    },
+  });
+  const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
+  const browser = spawn(CHROMIUM!, [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url], { stdio: "ignore", detached: true });
+  const gone = new Promise<never>((_, reject) => browser.once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`))).once("error", reject));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)));
+  for (const promise of [gone, late]) promise.catch(() => {});
+  try {
+    const { value, error } = await Promise.race([answer, gone, late]);
+    if (error !== undefined) throw new Error(`in the page: ${error}`);
+    return value;
+  } finally {
+    clearTimeout(timer);
+    server.close();
+    server.closeAllConnections();
+    try {
+      process.kill(-browser.pid!, "SIGKILL");
+    } catch {
+      // it has ended
+    }
+    await new Promise((done) => setTimeout(done, 200));
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}

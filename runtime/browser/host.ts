@@ -1,0 +1,58 @@
+/**
+ * A page, or a worker of a page, as a host. Several workers need a shared memory, which a page has when it is cross-origin isolated; one needs nothing.
+ * V8 cannot be asked from here to join pairs of operations: `wide` runs in a browser that was started with --js-flags=--experimental-wasm-revectorize,
+ * when it is asked for by name.
+ */
+import { SinterError } from "../errors.ts";
+import type { Host, Pool, PoolPlan } from "../host.ts";
+import { startPool as start, type StartThread, type WorkerReport } from "../pool.ts";
+
+const PATIENCE_MS = 1000; // for workers to end by themselves, before they are ended
+
+/** Are we in a worker? There a thread may sleep, and be one of the pool itself. */
+const inWorker = (): boolean => typeof document === "undefined";
+
+export const browserHost: Host = {
+  get cores() {
+    return navigator.hardwareConcurrency || 1;
+  },
+  enableWide: () => false,
+  compile: (bytes) => new WebAssembly.Module(bytes),
+  startPool: (plan: PoolPlan): Promise<Pool> => start(plan, startThread, inWorker()),
+  breathe: () => new Promise((resolve) => {
+    waiting.push(resolve);
+    port1.postMessage(undefined);
+  }),
+};
+
+/** A message to ourselves: timers would wait 4 ms. */
+const { port1, port2 } = new MessageChannel(), waiting: (() => void)[] = [];
+port2.onmessage = () => waiting.shift()?.();
+
+const startThread: StartThread = (plan, { report, died }) => {
+  const thread = new Worker(new URL("./pool-worker.ts", import.meta.url), { type: "module", name: `sinter worker ${plan.worker}` });
+  let ended: () => void = () => {};
+  const end = new Promise<void>((resolve) => (ended = resolve));
+  thread.onmessage = ({ data }: MessageEvent<WorkerReport | "ended">) => {
+    if (data !== "ended") return report(data);
+    ended();
+    died("it ended");
+  };
+  thread.onerror = (event) => died(event.message || "its program could not be loaded");
+  thread.postMessage(plan);
+  return {
+    busy() {},
+    async end() {
+      await Promise.race([end, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+      thread.terminate();
+    },
+  };
+};
+
+export const ISOLATION = "Serve the page with these headers: Cross-Origin-Opener-Policy: same-origin, and Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
+
+/** Throws `input` where nothing can run: WebAssembly without SIMD, or a page that is neither https nor localhost. */
+export function checkPage(): void {
+  if (typeof WebAssembly !== "object") throw new SinterError("input", "this browser has no WebAssembly", "Use a browser of 2021 or later.");
+  if (!globalThis.crypto?.subtle) throw new SinterError("input", "this page cannot check what it loads: it has no WebCrypto", "Serve it over https, or from localhost.");
+}

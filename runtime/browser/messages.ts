@@ -1,0 +1,58 @@
+/** What page and model's thread say to each other. */
+import type { Target } from "../../compiler/op.ts";
+import { SinterError, type ExitKind } from "../errors.ts";
+import type { Generated, GenerateOptions } from "../generate.ts";
+
+export interface OpenOptions {
+  /** Address of a bundle's folder: what `sinter compile` or a run has. Relative to the page. */
+  readonly bundle: string;
+  /** Address of the weights: a GGUF file, a safetensors file with config.json beside it, or a checkpoint of a run. */
+  readonly weights: string;
+  /** Address of a tokenizer's folder, which ends in "/", or file. Default: what the GGUF file holds; else the folder tokenizer/ beside the bundle's, as in a run. */
+  readonly tokenizer?: string | undefined;
+  /** Threads. Default: one for a small model or where the page is not isolated, else one for each core. */
+  readonly workers?: number | undefined;
+  readonly target?: Target | undefined;
+}
+
+/** Defaults: the spec's. */
+export type PageGenerateOptions = Partial<Omit<GenerateOptions, "prompt" | "signal" | "session">>;
+
+export interface ModelFacts {
+  readonly name: string;
+  readonly parameters: number;
+  readonly context: number;
+  readonly vocab: number;
+  readonly target: Target;
+  readonly workers: number;
+  /** Why there are fewer workers, or another target, than one might expect. */
+  readonly notes: readonly string[];
+  readonly memoryBytes: number;
+}
+
+export type ToModel =
+  | { readonly kind: "open"; readonly options: OpenOptions }
+  | { readonly kind: "generate"; readonly id: number; readonly prompt: string | readonly number[]; readonly options: PageGenerateOptions }
+  | { readonly kind: "stop"; readonly id: number }
+  | { readonly kind: "close" };
+
+export type FromModel =
+  | { readonly kind: "progress"; readonly loaded: number; readonly total: number }
+  | { readonly kind: "open"; readonly facts: ModelFacts }
+  | { readonly kind: "text"; readonly id: number; readonly text: string }
+  | { readonly kind: "done"; readonly id: number; readonly result: Generated }
+  /** Without an id: opening failed. */
+  | { readonly kind: "failed"; readonly id?: number; readonly error: PlainError }
+  | { readonly kind: "closed" };
+
+/** Errors lose their class between threads. */
+export interface PlainError {
+  readonly kind: Exclude<ExitKind, "ok">;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+export const plainError = (error: unknown): PlainError =>
+  error instanceof SinterError ? { kind: error.kind, message: error.message, hint: error.hint } : { kind: "bug", message: String((error as Error)?.stack ?? error), hint: undefined };
+
+export const sinterError = ({ kind, message, hint }: PlainError): SinterError => new SinterError(kind, message, hint);

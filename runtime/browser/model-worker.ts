@@ -1,0 +1,155 @@
+/**
+ * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that the page stays free. Between two tokens,
+ * every few milliseconds, it listens: whoever does not want more text says so.
+ */
+import { loadCheckpoint } from "../checkpoint.ts";
+import { SinterError } from "../errors.ts";
+import { tokenizerOfGguf } from "../formats/gguf-tokenizer.ts";
+import type { GgufFile } from "../formats/gguf.ts";
+import { loadPublished } from "../formats/load.ts";
+import { kindOf, openPublished } from "../formats/published.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
+import { generate } from "../generate.ts";
+import { createModel, isSmall, type RunningModel } from "../model.ts";
+import { threadsSupported } from "../probe.ts";
+import type { Bundle } from "../bundle.ts";
+import { readBundle } from "../run-folder.ts";
+import { samplerDefaults } from "../sampler.ts";
+import { createSession, type Session } from "../session.ts";
+import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { fetchFiles } from "./fetch-files.ts";
+import { browserHost, checkPage, ISOLATION } from "./host.ts";
+import { plainError, type FromModel, type OpenOptions, type ToModel } from "./messages.ts";
+
+const say = (message: FromModel): void => postMessage(message);
+
+interface Opened {
+  readonly model: RunningModel;
+  readonly tokenizer: Tokenizer;
+  readonly session: Session;
+}
+
+/** Bytes that have come in between two reports, and milliseconds between two looks at what the page says. */
+const REPORT_BYTES = 1 << 20, LISTEN_MS = 8;
+let listened = performance.now();
+
+/** Lets messages in, when it is time. */
+async function listen(): Promise<void> {
+  if (performance.now() - listened < LISTEN_MS) return;
+  await browserHost.breathe();
+  listened = performance.now();
+}
+
+async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOptions): Promise<Opened> {
+  checkPage();
+  let reported = 0, bytes = 0;
+  const files = fetchFiles(self.location.href, {
+    onProgress(path, loaded, total) {
+      if (path !== weights || (loaded < total && loaded - reported < REPORT_BYTES && loaded >= reported)) return;
+      [reported, bytes] = [loaded, total];
+      say({ kind: "progress", loaded, total });
+    },
+  });
+  const bundle = await readBundle(files, at.replace(/\/$/, "")), name = bundle.manifest.modules.infer ? "infer" : "train";
+  if (workers !== undefined && workers > 1 && !threadsSupported())
+    throw new SinterError("input", `${workers} workers need shared memory, and this page has none: it is not cross-origin isolated`, ISOLATION);
+  const model = await createModel(bundle, name, { host: browserHost, workers: workers ?? (isSmall(bundle.manifest) ? 1 : undefined), target });
+  try {
+    const found = await load(files, weights, model);
+    say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
+    const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
+    return { model, session: createSession(listening(model)), tokenizer: (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle) };
+  } catch (cause) {
+    await model.close();
+    throw cause;
+  }
+}
+
+const tokenizerFrom = (files: ReturnType<typeof fetchFiles>, path: string, { manifest }: Bundle): Promise<Tokenizer> =>
+  path.endsWith("/") ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer) : openTokenizer(files, path);
+
+/** Loads the weights. The tokenizer that came with them, if one did. */
+async function load(files: ReturnType<typeof fetchFiles>, path: string, model: RunningModel): Promise<Tokenizer | undefined> {
+  if ((await kindOf(files, path)) === "safetensors" && await isCheckpoint(files, path)) {
+    await loadCheckpoint(files, path, model, "weights");
+    return undefined;
+  }
+  const published = await openPublished(files, path), { file } = published;
+  try {
+    const found = file.format === "gguf" ? await tokenizerOfGguf(file as GgufFile) : undefined; // stands before the weights
+    await loadPublished(model, published, listen);
+    return found && "tokenizer" in found ? found.tokenizer : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+async function isCheckpoint(files: ReturnType<typeof fetchFiles>, path: string): Promise<boolean> {
+  const file = await openSafetensors(files, path);
+  await file.close();
+  return file.metadata.has("sinter");
+}
+
+/** Set while a text is made. */
+let stopping: AbortController | undefined;
+
+/** The same model, that listens between its tokens and between the stretches of a long prompt. */
+function listening(model: RunningModel): RunningModel {
+  const chunk = model.module.entries.find((e) => e.name === "prefill")?.context ?? 1;
+  return {
+    ...model,
+    async feed(tokens, start) {
+      for (let at = 0; ; at += chunk) {
+        const logits = await model.feed(tokens.slice(at, at + chunk), start + at);
+        await listen();
+        if (at + chunk >= tokens.length) return logits;
+        stopping?.signal.throwIfAborted();
+      }
+    },
+  };
+}
+
+let opened: Opened | undefined;
+let queue: Promise<void> = Promise.resolve();
+const stopped = new Set<number>();
+let current = 0;
+
+async function answer({ id, prompt, options }: Extract<ToModel, { kind: "generate" }>): Promise<void> {
+  const { model, tokenizer, session } = opened!;
+  stopping = new AbortController();
+  current = id;
+  if (stopped.delete(id)) stopping.abort();
+  try {
+    const { sample } = model.manifest.model, all = { ...samplerDefaults, ...sample, ...options, prompt, session, signal: stopping.signal };
+    const result = await generate(model, tokenizer, all, (text) => say({ kind: "text", id, text }));
+    say({ kind: "done", id, result });
+  } catch (error) {
+    if (!stopping.signal.aborted) return say({ kind: "failed", id, error: plainError(error) });
+    say({ kind: "done", id, result: { text: "", tokens: [], promptTokens: 0, cachedTokens: 0, reason: "aborted", prefillMs: 0, decodeMs: 0 } }); // in the prompt
+  } finally {
+    stopping = undefined;
+  }
+}
+
+addEventListener("message", ({ data }: MessageEvent<ToModel>) => {
+  switch (data.kind) {
+    case "open":
+      return void open(data.options).then((made) => {
+        opened = made;
+        const { manifest, module, target, workers, notes } = made.model, { name, sizes } = manifest.model;
+        const alone = data.options.workers === undefined && !threadsSupported() ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`] : [];
+        say({ kind: "open", facts: { name, parameters: manifest.parameters, context: sizes.context, vocab: sizes.vocab, target, workers, notes: [...notes, ...alone], memoryBytes: module.memoryBytes } });
+      }).catch((error: unknown) => say({ kind: "failed", error: plainError(error) }));
+    case "generate":
+      queue = queue.then(() => answer(data));
+      return;
+    case "stop":
+      if (stopping && current === data.id) stopping.abort();
+      else stopped.add(data.id);
+      return;
+    case "close":
+      stopping?.abort();
+      return void queue.then(() => opened?.model.close()).finally(() => say({ kind: "closed" }));
+  }
+});

@@ -1,0 +1,8 @@
+/** One thread of a page's pool: a module worker that gets its plan as the first message. */
+import { serve } from "../pool-thread.ts";
+import type { WorkerPlan } from "../pool.ts";
+
+addEventListener("message", ({ data }: MessageEvent<WorkerPlan>) => {
+  serve(data, (message) => postMessage(message));
+  postMessage("ended");
+}, { once: true });

@@ -1,0 +1,103 @@
+/**
+ * Serves a page that uses Sinter from this machine: a folder's files (with ranges, so that weights can be streamed), the browser's runtime as JavaScript under
+ * /sinter/, and the two headers that give a page shared memory.
+ *
+ *   node runtime/node/page-server.ts [FOLDER] [--port 8080]     serves FOLDER at http://localhost:8080/; without an index.html: the example
+ *   node runtime/node/page-server.ts --out FOLDER               writes the runtime as JavaScript, for any other server
+ *
+ * A browser does not read TypeScript: types are taken away (node:module), nothing is bundled.
+ */
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { stripTypeScriptTypes } from "node:module";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { SinterError } from "../errors.ts";
+
+const RUNTIME = fileURLToPath(new URL("..", import.meta.url)), PREFIX = "/sinter/", EXAMPLE = join(RUNTIME, "browser/example.html");
+const mimeTypes: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8", js: "text/javascript", ts: "text/javascript", json: "application/json", css: "text/css", wasm: "application/wasm", txt: "text/plain; charset=utf-8",
+};
+const isolation = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp", "cross-origin-resource-policy": "same-origin" } as const;
+
+/** A TypeScript file as a browser takes it; imports of other such files end in .js. */
+export const asJavaScript = (typescript: string): string => stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
+
+/** The browser's runtime: path without the prefix → JavaScript. What is Node's is left out. */
+export const runtimeFiles = (): readonly string[] =>
+  readdirSync(RUNTIME, { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts") && !f.startsWith(`node${sep}`) && !f.startsWith(`report${sep}`)).map((f) => `${f.slice(0, -3)}.js`);
+
+const runtimeFile = (path: string): string => asJavaScript(readFileSync(join(RUNTIME, `${path.slice(0, -3)}.ts`), "utf8"));
+
+export interface PageServerOptions {
+  readonly folder: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** false: without the headers, as most servers are. */
+  readonly isolated?: boolean;
+  /** false: answers without ranges. */
+  readonly ranges?: boolean;
+  /** Is asked first; true: it has answered. */
+  readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
+}
+
+/** Listens on 127.0.0.1. */
+export async function startPageServer({ folder, port, isolated = true, ranges = true, handle }: PageServerOptions): Promise<{ readonly url: string; readonly server: Server }> {
+  const root = resolve(folder), runtime = new Set(runtimeFiles());
+  const server = createServer((request, response) => {
+    if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value);
+    if (handle?.(request, response)) return;
+    const path = decodeURIComponent(new URL(request.url!, "http://localhost").pathname), own = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : "";
+    if (request.method !== "GET" && request.method !== "HEAD") return void response.writeHead(405).end();
+    if (runtime.has(own)) return void response.writeHead(200, { "content-type": mimeTypes["js"] }).end(runtimeFile(own));
+    const named = join(root, path.endsWith("/") ? `${path}index.html` : path);
+    if (!named.startsWith(root + sep)) return void response.writeHead(404).end();
+    const file = (path === "/" || path === "/example.html") && !existsSync(named) ? EXAMPLE : named;
+    sendFile(file, ranges ? request.headers.range : undefined, ranges, request.method === "HEAD", response);
+  });
+  await new Promise<void>((done, failed) => server.once("error", failed).listen(port, "127.0.0.1", done));
+  const address = server.address();
+  return { url: `http://localhost:${typeof address === "object" && address ? address.port : port}/`, server };
+}
+
+/** All of it, or from `range` on (RFC 9110 §14: "bytes=A-B", one of them). */
+function sendFile(file: string, range: string | undefined, ranges: boolean, headOnly: boolean, response: ServerResponse): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) return void response.writeHead(404).end();
+  const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? ""), from = asked ? Number(asked[1]) : 0, to = Math.min(asked?.[2] ? Number(asked[2]) : Infinity, stat.size - 1);
+  const head = {
+    "content-type": mimeTypes[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream",
+    etag: `"${stat.size}-${stat.mtimeMs}"`, "cache-control": "no-cache", ...(ranges && { "accept-ranges": "bytes" }),
+  };
+  if (asked && (from > to || from >= stat.size)) return void response.writeHead(416, { "content-range": `bytes */${stat.size}` }).end();
+  response.writeHead(asked ? 206 : 200, { ...head, "content-length": to - from + 1, ...(asked && { "content-range": `bytes ${from}-${to}/${stat.size}` }) });
+  if (headOnly || stat.size === 0) return void response.end();
+  const stream = createReadStream(file, { start: from, end: to, highWaterMark: 1 << 20 });
+  stream.on("error", () => response.destroy());
+  response.on("close", () => stream.destroy());
+  stream.pipe(response);
+}
+
+/** Writes the runtime's JavaScript into a folder. Returns how many files. */
+export function writeRuntime(folder: string): number {
+  const files = runtimeFiles();
+  for (const file of files) {
+    const to = join(folder, file);
+    mkdirSync(dirname(to), { recursive: true });
+    writeFileSync(to, runtimeFile(file));
+  }
+  return files.length;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values: o, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, out: { type: "string" } } });
+  try {
+    if (o.out !== undefined) console.log(`${writeRuntime(o.out)} files in ${relative(process.cwd(), resolve(o.out)) || "."}: import { openModel } from "./${o.out}/browser/index.js"`);
+    else console.log(`Serving at ${(await startPageServer({ folder: positionals[0] ?? ".", port: Number(o.port) })).url}`);
+  } catch (cause) {
+    const error = (cause as NodeJS.ErrnoException).code === "EADDRINUSE" ? new SinterError("usage", `port ${o.port} is taken`, "Choose another: --port 8081") : cause as Error;
+    console.error(`error: ${error.message}`);
+    process.exitCode = 2;
+  }
+}
