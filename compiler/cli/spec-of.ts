@@ -1,7 +1,7 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../1-parse/format.ts";
 import type { TokenizerName } from "../2-check/model.ts";
-import { isWindowed, type Architecture } from "../../runtime/formats/architecture.ts";
+import { isWindowed, type Architecture, type Experts } from "../../runtime/formats/architecture.ts";
 
 export interface SpecFacts {
   /** Where it comes from, for the first line. */
@@ -51,8 +51,13 @@ function attentionOptions({ rope, bias, qkNorm }: Architecture): string {
   return option(rope !== undefined, turned) + option(qkNorm !== undefined, normed) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
 }
 
+/** The weights of a token's experts add up to 1 in all published mixtures that are read; the language's default for one expert is another. */
+const expertOptions = ({ count, top, balance }: Experts): string =>
+  `count: ${count}, top: ${top}${option(top === 1, "renormalise: true")}${option(balance !== undefined, `balance: ${balance}`)}`;
+
 function feedForward(a: Architecture): string {
   const hidden = a.hidden === 4 * a.width ? "4 * width" : `${a.hidden}`, biases = option(a.bias.ffn, "bias: true");
   if (a.family === "gpt2") return `mlp(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
+  if (a.experts) return `experts(${norm(a)}, ${expertOptions(a.experts)}, hidden: ${a.hidden}${option(a.activation !== "silu", `activation: ${a.activation}`)})`;
   return a.activation === "silu" ? `swiglu(${norm(a)}, hidden: ${hidden}${biases})` : `geglu(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
 }

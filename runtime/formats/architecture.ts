@@ -5,7 +5,8 @@
  *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
  *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
  *
- * Mistral, Qwen 2 and Qwen 3 are of the second family: with a window, with biases of queries, keys and values, with normalised queries and keys.
+ * Mistral, Qwen 2, Qwen 3 and Mixtral are of the second family: with a window, with biases of queries, keys and values, with normalised queries and keys,
+ * with x += experts(rmsnorm(x)), whose weights add up to 1 (Jiang et al. 2024).
  */
 import type { Activation, LayerKind, Rope, Sizes } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
@@ -16,12 +17,14 @@ export interface Architecture extends Sizes {
   readonly family: Family;
   /** Letters, digits, "-", "." and "_", beginning with a letter. */
   readonly name: string;
-  /** Between the two maps of the feed-forward part. */
+  /** Between the two maps of the feed-forward part, or of an expert. */
   readonly hidden: number;
   readonly activation: Activation;
   readonly eps: number;
   /** Llama family. */
   readonly rope: Rope | undefined;
+  /** Llama family: a mixture in the place of one gated part; `hidden` is that of an expert. */
+  readonly experts?: Experts | undefined;
   /** The token embedding is the output's matrix. */
   readonly tied: boolean;
   readonly bias: Biases;
@@ -31,6 +34,14 @@ export interface Architecture extends Sizes {
   readonly window?: number | undefined;
   /** Kinds of layers, over and over. Given only where they differ. */
   readonly pattern?: readonly LayerKind[] | undefined;
+}
+
+export interface Experts {
+  readonly count: number;
+  /** Experts that a token goes to. */
+  readonly top: number;
+  /** Weight of the load-balancing loss, as the language counts it (ops/balance.ts); undefined: not said. */
+  readonly balance?: number | undefined;
 }
 
 export interface Biases {
@@ -57,8 +68,22 @@ export function checkSizes(a: Architecture, path: string, named: Readonly<Partia
   if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
   if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG)) throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);
   if (a.rope && a.headDim % 2 !== 0) throw new SinterError("corrupt", `${path}: heads of ${a.headDim} columns, and a rotary embedding that turns pairs`);
+  if (a.experts) checkExperts(a.experts, a.layers, path);
   if (a.rope && !(a.rope.theta > 0 && a.rope.theta <= 1e12)) throw new SinterError("corrupt", `${path}: the rotary embedding's theta is ${a.rope.theta}`);
   return a;
+}
+
+const MOST_EXPERTS = 4096;
+/** Of all layers together: each has published tensors of its own, which are listed before any is looked for. */
+const MOST_MATRICES = 1 << 16;
+const MOST_BALANCE = 10;
+
+function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path: string): void {
+  const natural = (n: number, most: number): boolean => Number.isInteger(n) && n >= 1 && n <= most;
+  if (!natural(count, MOST_EXPERTS)) throw new SinterError("corrupt", `${path}: it has ${count} experts; a whole number from 1 to ${MOST_EXPERTS} was expected`);
+  if (count * layers > MOST_MATRICES) throw new SinterError("corrupt", `${path}: ${layers} layers of ${count} experts; at most ${MOST_MATRICES} together were expected`);
+  if (!natural(top, count)) throw new SinterError("corrupt", `${path}: a token goes to ${top} of ${count} experts`);
+  if (!(balance >= 0 && balance <= MOST_BALANCE)) throw new SinterError("corrupt", `${path}: the load-balancing loss has the weight ${balance}; 0 to ${MOST_BALANCE} was expected`);
 }
 
 /** A name from a file or folder, as a spec may have it. */

@@ -26,7 +26,8 @@ export async function architectureOfGguf(file: GgufFile, index: TensorIndex): Pr
     const found = value(`${published.type}.${key}`) ?? otherwise;
     return typeof found === "number" && Number.isFinite(found) ? found : typeof found === "bigint" ? Number(found) : wrong(`${published.type}.${key}`, "a number");
   };
-  if (number("expert_count", 0) > 0) throw new SinterError("input", `${path}: it has experts, which are not read`);
+  const experts = number("expert_count", 0) > 0 ? { count: number("expert_count"), top: number("expert_used_count") } : undefined;
+  if (experts && published.type !== "llama") throw new SinterError("input", `${path}: it has experts, which are read of llama (Mixtral) alone`);
   if (number("rope.scaling.factor", 1) !== 1) throw new SinterError("input", `${path}: its rotary embedding is scaled by a factor of ${number("rope.scaling.factor", 1)}`, "Plain ones and Llama 3's are read.");
   const token = index.get("token_embd.weight");
   if (!token) throw corruptFile(path, "it has no tensor token_embd.weight: metadata without weights", "Name a file that holds a model.");
@@ -42,6 +43,7 @@ export async function architectureOfGguf(file: GgufFile, index: TensorIndex): Pr
     heads, kvHeads: number("attention.head_count_kv", heads), headDim, hidden: number("feed_forward_length"), activation: isLlama ? "silu" : "gelu_tanh",
     eps, qkNorm: has("blk.0.attn_q_norm.weight") ? { eps } : undefined,
     rope: isLlama ? { theta, ...await scalingOf(index.get(ROPE_FACTORS), theta, headDim, path) } : undefined,
+    experts,
     tied: !has("output.weight"),
     bias: { norm: has("output_norm.bias"), qkv: has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias"), attentionOut: has("blk.0.attn_output.bias"), ffn: has("blk.0.ffn_up.bias"), head: has("output.bias") },
   }, path, { vocab: "rows of token_embd.weight", context: `${published.type}.context_length`, width: `${published.type}.embedding_length`, layers: `${published.type}.block_count`,
@@ -106,6 +108,7 @@ export function ggufPairs(a: Architecture, type: string, fileType: number): Pair
     u32(key("feed_forward_length"), a.hidden), u32(key("attention.head_count"), a.heads),
     ...(a.family === "gpt2" ? [f32(key("attention.layer_norm_epsilon"), a.eps)] : [
       u32(key("attention.head_count_kv"), a.kvHeads), f32(key("attention.layer_norm_rms_epsilon"), a.eps), u32(key("rope.dimension_count"), a.headDim),
+      ...(a.experts ? [u32(key("expert_count"), a.experts.count), u32(key("expert_used_count"), a.experts.top)] : []),
       f32(key("rope.freq_base"), a.rope!.theta), u32(key("attention.key_length"), a.headDim), u32(key("attention.value_length"), a.headDim),
     ]),
     ...(type === "granite_swa" ? [

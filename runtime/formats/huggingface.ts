@@ -1,10 +1,10 @@
 /**
- * config.json of Hugging Face folders, both ways (huggingface.co/docs/transformers: GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config). What a configuration
+ * config.json of Hugging Face folders, both ways (huggingface.co/docs/transformers: GPT2Config, LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config). What a configuration
  * leaves out has that class's default; what it says and Sinter can not do is refused, not overlooked.
  */
 import { SinterError } from "../errors.ts";
 import type { Activation, LayerKind, RopeScaling } from "../../compiler/2-check/model.ts";
-import { checkSizes, layerKindsOf, modelName, patternOf, type Architecture } from "./architecture.ts";
+import { checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Experts } from "./architecture.ts";
 import { isRecord, type Json } from "./json.ts";
 import type { FloatFormat } from "./numbers.ts";
 import { huggingFaceClasses, typesOf } from "./published-classes.ts";
@@ -49,27 +49,41 @@ function gpt2(read: Fields, path: string, folder: string, has: (name: string) =>
   }, path, { vocab: "vocab_size", context: "n_positions", width: "n_embd", layers: "n_layer", heads: "n_head", headDim: "n_embd / n_head", hidden: "n_inner" });
 }
 
-/** What configurations of these classes leave out. */
+/** What configurations of these classes leave out; where nothing is said, an epsilon of 1e-6 and a theta of 10000. */
 const llamaDefaults = {
   llama: { vocab: 32000, width: 4096, hidden: 11008, layers: 32, heads: 32, kvHeads: undefined, headDim: undefined, context: 2048 },
   mistral: { vocab: 32000, width: 4096, hidden: 14336, layers: 32, heads: 32, kvHeads: 8, headDim: undefined, context: 131_072 },
+  mixtral: { vocab: 32000, width: 4096, hidden: 14336, layers: 32, heads: 32, kvHeads: 8, headDim: undefined, context: 131_072, eps: 1e-5, theta: 1e6 },
   qwen2: { vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: undefined, context: 32768 },
   qwen3: { vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: 128, context: 32768 },
-} as const;
+} as const satisfies Readonly<Record<string, Defaults>>;
 type LlamaType = keyof typeof llamaDefaults;
+interface Defaults {
+  readonly vocab: number;
+  readonly width: number;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number | undefined;
+  readonly headDim: number | undefined;
+  readonly context: number;
+  readonly eps?: number;
+  readonly theta?: number;
+}
 const isLlamaType = (type: string): type is LlamaType => Object.hasOwn(llamaDefaults, type);
 
 function llama(type: LlamaType, read: Fields, path: string, folder: string, has: (name: string) => boolean): Architecture {
-  const usual = llamaDefaults[type], width = read.number("hidden_size", usual.width), heads = read.number("num_attention_heads", usual.heads);
-  const layers = read.number("num_hidden_layers", usual.layers), eps = read.number("rms_norm_eps", 1e-6);
+  const usual: Defaults = llamaDefaults[type], width = read.number("hidden_size", usual.width), heads = read.number("num_attention_heads", usual.heads);
+  const layers = read.number("num_hidden_layers", usual.layers), eps = read.number("rms_norm_eps", usual.eps ?? 1e-6);
   return checkSizes({
     family: "llama", name: modelName(folder), vocab: read.number("vocab_size", usual.vocab), context: read.number("max_position_embeddings", usual.context), width, layers,
     heads, kvHeads: read.number("num_key_value_heads", usual.kvHeads ?? heads), headDim: read.number("head_dim", usual.headDim ?? width / heads),
     hidden: read.number("intermediate_size", usual.hidden), activation: read.activation("hidden_act", "silu"), eps,
-    rope: rope(read, path), tied: read.flag("tie_word_embeddings", false) || !has("lm_head.weight") || !has("embed_tokens.weight"),
+    rope: rope(read, path, usual.theta ?? 10000), tied: read.flag("tie_word_embeddings", false) || !has("lm_head.weight") || !has("embed_tokens.weight"),
     bias: {
       norm: false, qkv: has("layers.0.self_attn.q_proj.bias"), attentionOut: has("layers.0.self_attn.o_proj.bias"), ffn: has("layers.0.mlp.up_proj.bias"), head: has("lm_head.bias"),
     },
+    experts: type === "mixtral" ? experts(read, layers) : undefined,
     qkNorm: type === "qwen3" ? { eps } : undefined, ...windows(type, read, layers, path),
   }, path, {
     vocab: "vocab_size", context: "max_position_embeddings", width: "hidden_size", layers: "num_hidden_layers", heads: "num_attention_heads", kvHeads: "num_key_value_heads",
@@ -77,21 +91,34 @@ function llama(type: LlamaType, read: Fields, path: string, folder: string, has:
   });
 }
 
+/** The library renormalises the weights of the chosen, whatever their number. */
+function experts(read: Fields, layers: number): Experts {
+  const count = read.number("num_local_experts", 8), top = read.number("num_experts_per_tok", 2);
+  return { count, top, balance: balanceOf(read.number("router_aux_loss_coef", 0.001), top, layers) };
+}
+
+/**
+ * Weight of the load-balancing loss. The library's counts a token's choices one by one (the shares add up to `top`) and takes all layers' tokens
+ * together; here shares add up to 1 and every layer has its own. With the same load in every layer the two are equal.
+ */
+const balanceOf = (coefficient: number, top: number, layers: number): number => Number(((coefficient * top) / layers).toPrecision(6));
+const coefficientOf = ({ balance, top }: Experts, layers: number): number => Number((((balance ?? 0) * layers) / top).toPrecision(6));
+
 /** Mistral's layers all have a window, Qwen's those from `max_window_layers` on, where it is switched on; `layer_types` names them one by one. */
 function windows(type: LlamaType, read: Fields, layers: number, path: string): Pick<Architecture, "window" | "pattern"> {
   if (type === "llama") return {};
-  const window = read.nullable("sliding_window", 4096);
-  if (window === undefined || (type !== "mistral" && !read.flag("use_sliding_window", false))) return {};
-  const types = type === "mistral" ? undefined : read.list("layer_types"), from = type === "mistral" ? 0 : read.number("max_window_layers", 28);
+  const inAll = type === "mistral" || type === "mixtral", window = read.nullable("sliding_window", type === "mixtral" ? undefined : 4096);
+  if (window === undefined || (!inAll && !read.flag("use_sliding_window", false))) return {};
+  const types = inAll ? undefined : read.list("layer_types"), from = inAll ? 0 : read.number("max_window_layers", 28);
   if (types && types.length !== layers) throw corruptFile(path, `layer_types names ${types.length} of ${layers} layers`);
   const kinds = Array.from({ length: layers }, (_, i): LayerKind => (types ? types[i] === "sliding_attention" : i >= from) ? "banded" : "dense");
   return kinds.includes("banded") ? { window, pattern: patternOf(kinds) } : {};
 }
 
 /** `rope_theta` and `rope_scaling`; since version 5 of the library both are in `rope_parameters`. */
-function rope(read: Fields, path: string): Architecture["rope"] {
+function rope(read: Fields, path: string, otherwise: number): Architecture["rope"] {
   const newer = read.inner("rope_parameters"), scaling = read.inner("rope_scaling") ?? newer;
-  const theta = (newer ?? read).number("rope_theta", read.number("rope_theta", 10000));
+  const theta = (newer ?? read).number("rope_theta", read.number("rope_theta", otherwise));
   const type = scaling?.text("rope_type", scaling.text("type", "default")) ?? "default";
   if (!scaling || type === "default") return { theta };
   if (type !== "llama3") throw new SinterError("input", `${path}: rotary embeddings of type ${JSON.stringify(type)}`, "Plain ones and Llama 3's are read.");
@@ -139,8 +166,8 @@ class Fields {
     if (this.flag(key, wanted) !== wanted) throw new SinterError("input", `${this.#path}: ${key} is ${!wanted}, which Sinter can not do`);
   }
   /** null says none, where what is left out means `otherwise`. */
-  nullable(key: string, otherwise: number): number | undefined {
-    return this.#config.get(key) === null ? undefined : this.number(key, otherwise);
+  nullable(key: string, otherwise: number | undefined): number | undefined {
+    return this.#config.get(key) === null || (otherwise === undefined && !this.#config.has(key)) ? undefined : this.number(key, otherwise);
   }
   list(key: string): readonly Json[] | undefined {
     const found = this.#value(key);
@@ -184,6 +211,10 @@ function ownKeys(a: Architecture, type: string): Readonly<Record<string, unknown
   };
   switch (type) {
     case "mistral": return { sliding_window: a.window ?? null };
+    case "mixtral": return {
+      sliding_window: a.window ?? null, num_local_experts: a.experts!.count, num_experts_per_tok: a.experts!.top,
+      router_aux_loss_coef: coefficientOf(a.experts!, a.layers), router_jitter_noise: 0, output_router_logits: false,
+    };
     case "qwen2": return switched;
     case "qwen3": return { ...switched, attention_bias: a.bias.qkv };
     default: return { attention_bias: a.bias.qkv, mlp_bias: a.bias.ffn };

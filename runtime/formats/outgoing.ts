@@ -35,8 +35,8 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: O
   if (links.some(({ name }) => !checkpoint.tensors.has(name))) notes.push("biases that the model lacks are written as zeros");
   const fallen = new Set<string>();
   const tensors = links.flatMap((link) => link.pieces.map((piece): OutgoingTensor => {
-    const chosen = typeFor(piece, type, naming.names.position);
-    if (chosen !== type && piece.shape.length > 1 && chosen === "F16") fallen.add(`[${piece.shape}]`);
+    const chosen = typeFor(piece, type);
+    if (chosen !== type && chosen === "F16") fallen.add(`[${piece.shape}]`);
     return {
       name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`, shape: piece.shape, type: chosen,
       values: async () => scatter(link, piece, await read(link)),
@@ -55,15 +55,13 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: O
   return { architecture, type: published.type, tensors, notes };
 }
 
-/** Vectors and positions stay f32: they are small, and every row of theirs counts. */
-function typeFor({ name, shape }: Piece, type: FloatFormat, position: string | undefined): FloatFormat {
-  const { block } = numberFormats[type];
-  if (block === 1 && type !== "F32" && shape.length > 1 && name !== `${position}.weight`) return type;
-  if (shape.length === 1 || name === `${position}.weight`) return "F32";
-  return shape.at(-1)! % block === 0 ? type : "F16";
+/** Rows that are no whole blocks can not be kept in a format that has them. */
+function typeFor({ shape, exact }: Piece, type: FloatFormat): FloatFormat {
+  if (exact) return "F32";
+  return shape.at(-1)! % numberFormats[type].block === 0 ? type : "F16";
 }
 
-/** Sinter's tensors one after the other; the last one is kept, since three published ones may be made of it. */
+/** Sinter's tensors one after the other; the last one is kept, since several published ones may be made of it. */
 function reader(checkpoint: OpenCheckpoint): (link: Link) => Promise<Float32Array> {
   let last: { name: string; values: Float32Array } | undefined;
   return async ({ name, shape }) => {

@@ -1,12 +1,13 @@
 /**
  * The classes of models that other programs know, and which of them a model is: Hugging Face's (huggingface.co/docs/transformers, the
- * configurations of GPT2, Llama, Mistral, Qwen2, Qwen3) and llama.cpp's architectures (github.com/ggml-org/llama.cpp, src/models).
+ * configurations of GPT2, Llama, Mistral, Mixtral, Qwen2, Qwen3) and llama.cpp's architectures (github.com/ggml-org/llama.cpp, src/models).
  *
  *   layer of Llama, and                        Hugging Face        GGUF
  *   nothing more                               llama               llama
  *   biases of queries, keys and values         qwen2               qwen2 (with Llama 3's scaling: llama)
  *   other biases                               llama               llama
  *   normalised queries and keys                qwen3               qwen3
+ *   experts, whose weights add up to 1         mixtral             llama
  *   a window in all layers                     mistral             granite_swa, whose scales are 1 and whose sinks take nothing
  *   a window in some layers                    qwen2 (layer_types) granite_swa
  */
@@ -37,6 +38,8 @@ const all: Biases = { norm: true, qkv: true, attentionOut: true, ffn: true, head
 const reasons = (...list: readonly (readonly [boolean, string])[]): string | undefined => list.find(([is]) => is)?.[1];
 const has = {
   qkNorm: (a: Architecture) => [a.qkNorm !== undefined, "it normalises queries and keys"],
+  experts: (a: Architecture) => [a.experts !== undefined, "it has experts"],
+  noExperts: (a: Architecture) => [a.experts === undefined, "it has no experts"],
   noQkNorm: (a: Architecture) => [a.qkNorm === undefined, "it does not normalise queries and keys"],
   otherEps: (a: Architecture) => [a.qkNorm !== undefined && a.qkNorm.eps !== a.eps, `it normalises queries and keys with an epsilon of ${a.qkNorm?.eps}, and the rest with ${a.eps}`],
   window: (a: Architecture) => [isWindowed(a), `its attention sees ${a.window} positions of ${a.context}`],
@@ -58,18 +61,19 @@ const halves: Naming = { ...namings.gguf, rope: "halves" };
 /** In the order in which they are tried. */
 export const huggingFaceClasses: readonly HuggingFaceClass[] = [
   { type: "gpt2", title: "GPT2LMHeadModel", family: "gpt2", naming: namings.gpt2, cannot: () => undefined, biases: () => all },
-  { type: "llama", title: "LlamaForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("qkNorm", "window"), biases: bothOfAttention },
-  { type: "mistral", title: "MistralForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("qkNorm", "pattern", "biases"), biases: () => none },
-  { type: "qwen2", title: "Qwen2ForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("qkNorm", "outBias", "ffnBias"), biases: () => ({ ...none, qkv: true }) },
-  { type: "qwen3", title: "Qwen3ForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("noQkNorm", "otherEps", "ffnBias"), biases: bothOfAttention },
+  { type: "llama", title: "LlamaForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("experts", "qkNorm", "window"), biases: bothOfAttention },
+  { type: "mistral", title: "MistralForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("experts", "qkNorm", "pattern", "biases"), biases: () => none },
+  { type: "mixtral", title: "MixtralForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("noExperts", "qkNorm", "pattern", "biases"), biases: () => none },
+  { type: "qwen2", title: "Qwen2ForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("experts", "qkNorm", "outBias", "ffnBias"), biases: () => ({ ...none, qkv: true }) },
+  { type: "qwen3", title: "Qwen3ForCausalLM", family: "llama", naming: namings.llama, cannot: lacking("experts", "noQkNorm", "otherEps", "ffnBias"), biases: bothOfAttention },
 ];
 
 export const ggufClasses: readonly PublishedClass[] = [
   { type: "gpt2", family: "gpt2", naming: namings.gguf, cannot: (a) => reasons([a.activation !== "gelu_tanh", `its activation is ${a.activation}`]), biases: () => all },
-  { type: "qwen2", family: "llama", naming: halves, cannot: lacking("gate", "qkNorm", "window", "scaling", "outBias", "ffnBias", "odd"), biases: () => ({ ...none, qkv: true }) },
+  { type: "qwen2", family: "llama", naming: halves, cannot: lacking("gate", "experts", "qkNorm", "window", "scaling", "outBias", "ffnBias", "odd"), biases: () => ({ ...none, qkv: true }) },
   { type: "llama", family: "llama", naming: namings.gguf, cannot: lacking("gate", "qkNorm", "window"), biases: ({ bias }) => bias },
-  { type: "qwen3", family: "llama", naming: halves, cannot: lacking("gate", "noQkNorm", "otherEps", "window", "scaling", "biases"), biases: () => none },
-  { type: "granite_swa", family: "llama", naming: namings.gguf, cannot: lacking("gate", "qkNorm", "noWindow"), biases: ({ bias }) => bias },
+  { type: "qwen3", family: "llama", naming: halves, cannot: lacking("gate", "experts", "noQkNorm", "otherEps", "window", "scaling", "biases"), biases: () => none },
+  { type: "granite_swa", family: "llama", naming: namings.gguf, cannot: lacking("gate", "experts", "qkNorm", "noWindow"), biases: ({ bias }) => bias },
 ];
 
 /** One switch for all four of a layer's projections. */

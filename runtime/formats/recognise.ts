@@ -17,7 +17,7 @@ type Norm = PartOf<"layernorm" | "rmsnorm">;
 export function recognise(model: Model): Recognised {
   const refuse = (why: string): never => {
     throw new SinterError("input", `${model.name}: ${why}, so no published format has a place for it`,
-      "These go out: GPT-2's layer (layernorm, attention, layernorm, mlp) and Llama's (rmsnorm, attention with rope, rmsnorm, swiglu), also as Mistral and Qwen have it.");
+      "These go out: GPT-2's layer (layernorm, attention, layernorm, mlp) and Llama's (rmsnorm, attention with rope, rmsnorm, swiglu), also as Mistral, Mixtral (experts) and Qwen have it.");
   };
   const [first, second, ...more] = model.layer.map((a) => residual(a) ?? refuse(`the layer has an equation other than x += part(norm(x))`));
   if (!first || !second || more.length > 0 || first.part.part !== "attention") return refuse("its layer is not attention, then a feed-forward part");
@@ -48,6 +48,19 @@ export function recognise(model: Model): Recognised {
     return {
       architecture: { ...common, family: "llama", hidden: ffn.hidden, activation: ffn.activation, rope: attention.rope, qkNorm: attention.qkNorm, bias: { ...common.bias, ffn: ffn.bias } },
       stems: { ...stems, ...feedForwardStems(ffn.name, ["gate", "up", "down"]) },
+    };
+  }
+  if (ffn.part === "experts" && shape.part === "rmsnorm") {
+    if (model.embed.position) refuse("it has learned positions and rmsnorm");
+    if (!attention.rope) return refuse("its attention has no rope");
+    if (!ffn.gated) refuse("its experts have no gates");
+    if (!ffn.renormalise) refuse("the weights of a token's experts do not add up to 1 (renormalise: false)");
+    return {
+      architecture: {
+        ...common, family: "llama", hidden: ffn.hidden, activation: ffn.activation, rope: attention.rope, qkNorm: attention.qkNorm, bias: { ...common.bias, ffn: false },
+        experts: { count: ffn.count, top: ffn.top, balance: ffn.balance },
+      },
+      stems: { ...stems, router: `layers.${ffn.name}.router`, ...feedForwardStems(ffn.name, ["gate", "up", "down"]) },
     };
   }
   return refuse(`${shape.part} with ${ffn.part} is neither GPT-2's layer nor Llama's`);

@@ -44,6 +44,23 @@ const specs = {
     tokenizer bytes
     train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
   }`,
+  mixture: `model out-mixture {
+    vocab 256  context 32  width 64  layers 2  heads 4  kv_heads 2
+    embed token
+    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 4, top: 2, hidden: 96, balance: 0.02) }
+    output linear(rmsnorm(x))
+    tokenizer bytes
+    train { batch 4  context 32  steps 40  lr 1e-2  warmup 0 }
+  }`,
+  // one expert per token, whose weight is 1: nothing that trains well, but what the published forms would mean by it
+  single: `model out-single {
+    vocab 256  context 32  width 32  layers 1  heads 2
+    embed token
+    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 3, top: 1, renormalise: true, hidden: 64) }
+    output linear(rmsnorm(x), tied: true)
+    tokenizer bytes
+    train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
+  }`,
 } as const;
 type Name = keyof typeof specs;
 const names = Object.keys(specs) as Name[];
@@ -74,8 +91,9 @@ describe("there and back", () => {
 
   const steps: readonly (readonly ["hf" | "gguf", string, FloatFormat, number])[] =
     [["hf", "f16", "F16", 2 ** -11], ["hf", "bf16", "BF16", 2 ** -8], ["gguf", "f16", "F16", 2 ** -11], ["gguf", "bf16", "BF16", 2 ** -8], ["gguf", "q8_0", "Q8_0", 0], ["gguf", "q4_0", "Q4_0", 0]];
-  it.each(steps)("llama as %s %s: within the format's error", async (to, dtype, format, relative) => {
-    const was = await parameters(at("llama")), is = await parameters(await thereAndBack("llama", to, dtype));
+  const kinds = (["llama", "mixture"] as const).flatMap((name) => steps.map((step) => [name, ...step] as const));
+  it.each(kinds)("%s as %s %s: within the format's error", async (name, to, dtype, format, relative) => {
+    const was = await parameters(at(name)), is = await parameters(await thereAndBack(name, to, dtype));
     let exact = 0;
     for (const [key, values] of was) {
       const got = is.get(key)!, most = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
@@ -86,10 +104,10 @@ describe("there and back", () => {
     expect(exact).toBeGreaterThanOrEqual(5); // norms
   });
 
-  it("quantised again: the same bytes", async () => {
+  it.each(["llama", "mixture"] as const)("%s quantised again: the same bytes", async (name) => {
     for (const dtype of ["q8_0", "q4_0"] as const) {
-      const first = at(`llama-${dtype}.gguf`), back = `${first}.back`, second = at(`again-${dtype}.gguf`);
-      if (!existsSync(back)) await thereAndBack("llama", "gguf", dtype);
+      const first = at(`${name}-${dtype}.gguf`), back = `${first}.back`, second = at(`${name}-again-${dtype}.gguf`);
+      if (!existsSync(back)) await thereAndBack(name, "gguf", dtype);
       await sinter("export", back, "--to", "gguf", "--dtype", dtype, "-o", second);
       const [a, b] = [await openGguf(files, first), await openGguf(files, second)], [bytesA, bytesB] = [readFileSync(first), readFileSync(second)];
       for (const [key, tensor] of a.tensors) {
@@ -97,7 +115,8 @@ describe("there and back", () => {
         expect(other.type).toBe(tensor.type);
         expect(bytesB.subarray(other.offset, other.offset + other.bytes).equals(bytesA.subarray(tensor.offset, tensor.offset + tensor.bytes)), key).toBe(true);
       }
-      expect(a.tensors.get("blk.0.ffn_up.weight")!.type).toBe(dtype.toUpperCase());
+      expect(a.tensors.get(name === "llama" ? "blk.0.ffn_up.weight" : "blk.0.ffn_up_exps.weight")!.type).toBe(dtype.toUpperCase());
+      if (name === "mixture") expect(a.tensors.get("blk.0.ffn_gate_inp.weight")!.type).toBe("F32");
       expect(Object.hasOwn(numberFormats, "Q8_0")).toBe(true);
       await a.close();
       await b.close();
@@ -112,6 +131,20 @@ describe("there and back", () => {
     expect(await run("export", at("gpt2"), "--to", "onnx", "-o", at("x"))).toMatchObject({ code: 2 });
     expect(await run("export", at("gpt2"), "--to", "hf", "-o", at("gpt2"))).toMatchObject({ code: 1, err: expect.stringContaining("is there already") as unknown });
     expect(existsSync(at("x.gguf"))).toBe(false);
+  });
+
+  it("a mixture's settings go there and back: its form, its balance", async () => {
+    const out = at("mixture-f32.hf"), spec = (folder: string): string => readFileSync(`${folder}/spec.sinter`, "utf8");
+    if (!existsSync(`${out}.back`)) await thereAndBack("mixture", "hf", "f32");
+    expect(JSON.parse(readFileSync(`${out}/config.json`, "utf8"))).toMatchObject({
+      architectures: ["MixtralForCausalLM"], model_type: "mixtral", num_local_experts: 4, num_experts_per_tok: 2, router_aux_loss_coef: 0.02, intermediate_size: 96,
+    });
+    expect(spec(`${out}.back`)).toMatch(/experts\(rmsnorm\(x\), count: 4, top: 2, balance: 0\.02, hidden: 96\)/);
+    if (!existsSync(at("single-f32.gguf.back"))) await thereAndBack("single", "gguf", "f32");
+    expect(spec(at("single-f32.gguf.back"))).toMatch(/top: 1, renormalise: true/);
+    writeFileSync(at("switch.sinter"), specs.single.replace("renormalise: true, ", "").replace("out-single", "out-switch"));
+    await sinter("train", at("switch.sinter"), "--out", at("switch"), "--workers", "1", "--target", "simd");
+    expect(await run("export", at("switch"), "--to", "hf", "-o", at("y"))).toMatchObject({ code: 1, err: expect.stringContaining("do not add up to 1 (renormalise: false)") as unknown });
   });
 
   it("a run begins from imported weights", async () => {
