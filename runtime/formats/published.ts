@@ -1,9 +1,9 @@
 /**
  * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's are made of them.
  *
- *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Qwen 2 and 3
+ *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Mixtral, Qwen 2 and 3
  *   FILE.safetensors          the same; config.json lies beside it
- *   FILE.gguf                 GGUF 2 and 3: gpt2, llama, qwen2, qwen3, granite_swa
+ *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
 import { SinterError } from "../errors.ts";
@@ -63,7 +63,7 @@ export async function openPublished(files: Files, path: string): Promise<Publish
     case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
     case "gguf": return closing(await openGguf(files, path), async (file) => {
       const index = indexTensors(file, namings.gguf), { architecture, published } = await architectureOfGguf(file, index);
-      return settleHeads(`GGUF (${published.type})`, architecture, file, index, published.naming);
+      return settleHeads(`GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`, architecture, file, index, published.naming);
     });
     case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
       const { sizes: s } = file;

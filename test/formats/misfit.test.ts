@@ -91,6 +91,47 @@ describe("configurations", () => {
   });
 });
 
+describe("a mixture", () => {
+  const settings = {
+    model_type: "mixtral", hidden_size: 8, intermediate_size: 16, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, vocab_size: 6, max_position_embeddings: 4, num_local_experts: 3,
+  };
+  const attention: Shapes = { "self_attn.q_proj": [8, 8], "self_attn.k_proj": [4, 8], "self_attn.v_proj": [4, 8], "self_attn.o_proj": [8, 8], input_layernorm: [8], post_attention_layernorm: [8] };
+  const experts: Shapes = Object.fromEntries([0, 1, 2].flatMap((e) => [["w1", [16, 8]], ["w2", [8, 16]], ["w3", [16, 8]]].map(([n, shape]) => [`block_sparse_moe.experts.${e}.${n as string}`, shape as number[]])));
+  const layer = { ...attention, ...experts, "block_sparse_moe.gate": [3, 8] };
+  const all: Shapes = {
+    "model.embed_tokens.weight": [6, 8], "model.norm.weight": [8], "lm_head.weight": [6, 8], ...Object.fromEntries(Object.entries(layer).map(([name, shape]) => [`model.layers.0.${name}.weight`, shape])),
+  };
+  const places: Stems = { ...stems, router: "layers.d.router", gate: "layers.d.gate" };
+  const links = async (list: Shapes, more: object = {}): Promise<Published> => {
+    const published = await open(list, { ...settings, ...more });
+    fittedLinks(published, places);
+    return published;
+  };
+  it("is read: its form, its defaults, its experts in their order", async () => {
+    const published = await links(all), { architecture } = published;
+    expect(architecture).toMatchObject({ family: "llama", hidden: 16, eps: 1e-5, rope: { theta: 1e6 }, tied: false, experts: { count: 3, top: 2, balance: 0.002 } });
+    expect((await links(all, { sliding_window: 2 })).architecture).toMatchObject({ window: 2, experts: { count: 3 } });
+    const down = fittedLinks(published, places).find((link) => link.name === "layers.0.d.down.weight")!, values = await importTensor(down, published.index);
+    expect(down.shape).toEqual([3, 16, 8]);
+    for (const e of [0, 1, 2]) {
+      const stored = await published.index.get(`layers.0.block_sparse_moe.experts.${e}.w2.weight`)!.floats(0, 128);
+      for (let i = 0; i < 16; i++) for (let o = 0; o < 8; o++) expect(values[(e * 16 + i) * 8 + o]).toBe(stored[o * 16 + i]);
+    }
+  });
+  it.each([
+    ["an expert lacks a matrix", { "model.layers.0.block_sparse_moe.experts.1.w2.weight": undefined }, {}, /experts\.1\.w2\.weight" \[8,16\] is missing/],
+    ["an expert too many", { "model.layers.0.block_sparse_moe.experts.3.w2.weight": [8, 16] }, {}, /experts\.3\.w2\.weight" \[8,16\] has no place/],
+    ["more experts per token than there are", {}, { num_experts_per_tok: 4 }, /a token goes to 4 of 3 experts/],
+    ["more matrices than any model has", {}, { num_local_experts: 4096, num_hidden_layers: 10000 }, /10000 layers of 4096 experts/],
+    ["experts that are no number", {}, { num_local_experts: 1e300 }, /it has 1e\+300 experts/],
+    ["a window of none", {}, { sliding_window: 0 }, /the window of its attention is 0/],
+    ["a balance below zero", {}, { router_aux_loss_coef: -1 }, /the load-balancing loss has the weight/],
+  ])("%s: said", async (_, changes, more, message) => {
+    const list = Object.fromEntries(Object.entries({ ...all, ...changes }).filter(([, shape]) => shape)) as Shapes;
+    expect(await why(links(list, more))).toMatch(message);
+  });
+});
+
 describe("shards", () => {
   const index = (map: unknown): Record<string, string | Uint8Array> => ({ "m/config.json": JSON.stringify(config), "m/model.safetensors.index.json": JSON.stringify({ weight_map: map }) });
   const names = Object.keys(shapes), half = names.length / 2;
