@@ -1,4 +1,4 @@
-"""Logits of a Hugging Face folder in plain PyTorch, from its config.json and model.safetensors alone: GPT-2, Llama, Mistral, Qwen 2 and 3.
+"""Logits of a Hugging Face folder in plain PyTorch, from its config.json and model.safetensors alone: GPT-2, Llama, Mistral, Mixtral, Qwen 2 and 3.
 
     python3 huggingface.py DIR 1,2,3      JSON: [ids, vocab]
 
@@ -94,6 +94,19 @@ def biases(c):
     return attention, attention, c.get("mlp_bias", False)
 
 
+def mixtral_experts(c, g, p, h):
+    """Jiang et al. 2024, equation 1: softmax over all experts, the largest few of it, divided by their sum. Token by token."""
+    rows = []
+    for row in h:
+        probabilities, chosen = torch.softmax(row @ g(p + "gate.weight").T, -1).topk(c["num_experts_per_tok"])
+        total = 0
+        for weight, e in zip(probabilities / probabilities.sum(), chosen.tolist()):
+            w1, w2, w3 = (g(f"{p}experts.{e}.w{n}.weight") for n in (1, 2, 3))
+            total = total + weight * ((F.silu(row @ w1.T) * (row @ w3.T)) @ w2.T)
+        rows.append(total)
+    return torch.stack(rows)
+
+
 def llama(c, w, ids):
     g = lambda name: w["model." + name]
     heads, kv, d, t = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"], len(ids)
@@ -114,6 +127,9 @@ def llama(c, w, ids):
         k, v = (a.repeat_interleave(heads // kv, 0) for a in (k, v))
         x = x + linear(attend(q, k, v, windows(c)[i]).transpose(0, 1).reshape(t, heads * d), p + "self_attn.o_proj", of_o)
         h = norm(x, p + "post_attention_layernorm")
+        if c["model_type"] == "mixtral":
+            x = x + mixtral_experts(c, g, p + "block_sparse_moe.", h)
+            continue
         x = x + linear(F.silu(linear(h, p + "mlp.gate_proj", of_mlp)) * linear(h, p + "mlp.up_proj", of_mlp), p + "mlp.down_proj", of_mlp)
     head = g("embed_tokens.weight") if c["tie_word_embeddings"] else w["lm_head.weight"]
     return norm(x, "norm") @ head.T
@@ -121,7 +137,7 @@ def llama(c, w, ids):
 
 def main(folder, ids):
     config = json.load(open(folder + "/config.json"))
-    logits = {"gpt2": gpt2, "llama": llama, "mistral": llama, "qwen2": llama, "qwen3": llama}[config["model_type"]](config, load(folder + "/model.safetensors"), torch.tensor(ids))
+    logits = {"gpt2": gpt2, "llama": llama, "mistral": llama, "mixtral": llama, "qwen2": llama, "qwen3": llama}[config["model_type"]](config, load(folder + "/model.safetensors"), torch.tensor(ids))
     print(json.dumps(logits.tolist()))
 
 
