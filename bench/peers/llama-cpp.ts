@@ -1,14 +1,15 @@
 /**
- * llama.cpp itself (npm's node-llama-cpp), on the CPU:  node llama-cpp.ts FILE.gguf '[request, …]' → a JSON list of answers, on the last line
+ * llama.cpp itself (npm's node-llama-cpp), on the CPU:  node llama-cpp.ts FILE.gguf [options] < requests → a JSON list of answers, on the last line
  *
  *   { do: "tokenize", texts, special }         → { ids: [texts][ids] }        `special`: names of special tokens are these tokens
  *   { do: "greedy", prompt, count, logits }    → { ids, text }                the likeliest token each time; `logits`: file that gets [count, vocab] as f32
  *   { do: "time", prompt, count, runs }        → { prefill, decode }          tokens per second of each run: the prompt at once, then tokens one by one
  *
- * `exact` (options, third argument '{ "exact": true, "threads": 1 }'): keys and values in f32 and no fused attention; as it comes, they are f16.
+ * Requests are a JSON list; options are JSON, too. `exact`: keys and values in f32 and no fused attention; as it comes, they are f16.
  */
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";
+import { text as textOf } from "node:stream/consumers";
 
 export interface LlamaCppOptions {
   readonly exact?: boolean;
@@ -40,7 +41,7 @@ interface Peer {
   }>;
 }
 
-const [path, given, options = "{}"] = process.argv.slice(2);
+const [path, options = "{}"] = process.argv.slice(2);
 const { exact = false, threads = 1, context = 512, vocabOnly = false } = JSON.parse(options) as LlamaCppOptions;
 const { getLlama } = await import("node-llama-cpp" as string) as Peer;
 const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error", maxThreads: threads });
@@ -83,11 +84,10 @@ async function time(prompt: readonly number[], count: number, runs: number): Pro
 }
 
 const answers: unknown[] = [];
-for (const request of JSON.parse(given!) as readonly LlamaCppRequest[])
+for (const request of JSON.parse(await textOf(process.stdin)) as readonly LlamaCppRequest[])
   switch (request.do) {
     case "tokenize": answers.push({ ids: request.texts.map((text) => [...model.tokenize(text, request.special === true, undefined)]) }); break;
     case "greedy": answers.push(await greedy(request.prompt, request.count, request.logits)); break;
     case "time": answers.push(await time(request.prompt, request.count, request.runs)); break;
   }
-console.log(`\n${JSON.stringify(answers)}`);
-process.exit(0);
+process.stdout.write(`\n${JSON.stringify(answers)}\n`, () => process.exit(0)); // its threads would keep the process

@@ -1,8 +1,10 @@
 /** A run's tokenizer in other formats: GGUF metadata, and the files of a Hugging Face folder. */
 import { byteCharacters } from "../tokenizers/byte-level.ts";
+import { chatFormats, formatByMarks } from "../tokenizers/chat-formats.ts";
 import { pieceRules } from "../tokenizers/pieces.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE } from "../tokenizers/tokenizer-json.ts";
+import { CONFIG_FILE, JSON_FILE, templateIn } from "../tokenizers/tokenizer-json.ts";
+import { endsMessage, endsTurn } from "../tokenizers/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { escapeBytes, standIn } from "./gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf-write.ts";
@@ -10,7 +12,6 @@ import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
 import { vocabularyOf, type BpeVocabulary } from "./vocabulary.ts";
 
 const key = (rest: string): string => `tokenizer.ggml.${rest}`;
-const decoder = new TextDecoder();
 
 /** Rows of the token embedding that no token stands for. */
 const fill = <T>(count: number, one: (i: number) => T): T[] => Array.from({ length: Math.max(0, count) }, (_, i) => one(i));
@@ -28,6 +29,7 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   const roles = [
     ...(tokenizer.beginOfText === undefined ? [] : [u32(key("bos_token_id"), tokenizer.beginOfText)]),
     ...(tokenizer.endOfText === undefined ? [] : [u32(key("eos_token_id"), tokenizer.endOfText)]),
+    ...roleOf(tokenizer, "eot_token_id", endsTurn), ...roleOf(tokenizer, "eom_token_id", endsMessage),
     bool(key("add_bos_token"), tokenizer.beginOfText !== undefined), bool(key("add_eos_token"), false),
   ];
   switch (vocabulary.kind) {
@@ -58,14 +60,21 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   }
 }
 
-function template(tokenizer: Tokenizer): PairToWrite[] {
-  const found = configOf(tokenizer)?.["chat_template"];
-  return typeof found === "string" ? [text("tokenizer.chat_template", found)] : [];
+/** The first of these names that the vocabulary has. */
+function roleOf(tokenizer: Tokenizer, role: string, names: readonly string[]): PairToWrite[] {
+  const id = names.map((name) => tokenizer.special.get(name)).find((found) => found !== undefined);
+  return id === undefined ? [] : [u32(key(role), id)];
 }
 
-function configOf(tokenizer: Tokenizer): Readonly<Record<string, unknown>> | undefined {
-  const file = tokenizer.files.get(CONFIG_FILE);
-  return file && (JSON.parse(decoder.decode(file)) as Record<string, unknown>);
+/** The template that came with the tokenizer, or the one of the built-in format whose marks it has. */
+function templateOf(tokenizer: Tokenizer): string | undefined {
+  const config = tokenizer.files.get(CONFIG_FILE), found = config && templateIn(config), named = formatByMarks(tokenizer);
+  return found ?? (named && chatFormats[named].template);
+}
+
+function template(tokenizer: Tokenizer): PairToWrite[] {
+  const found = templateOf(tokenizer);
+  return found === undefined ? [] : [text("tokenizer.chat_template", found)];
 }
 
 /** File name → contents. */
@@ -93,7 +102,8 @@ export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<Readonl
 
 function names(tokenizer: Tokenizer): Readonly<Record<string, unknown>> {
   const name = (id: number | undefined): string | null => [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? null;
-  return { add_bos_token: tokenizer.beginOfText !== undefined, add_eos_token: false, bos_token: name(tokenizer.beginOfText ?? tokenizer.endOfText), eos_token: name(tokenizer.endOfText) };
+  const chat = templateOf(tokenizer);
+  return { ...(chat === undefined ? {} : { chat_template: chat }), add_bos_token: tokenizer.beginOfText !== undefined, add_eos_token: false, bos_token: name(tokenizer.beginOfText ?? tokenizer.endOfText), eos_token: name(tokenizer.endOfText) };
 }
 
 /** `pieces`: cut by the pre-tokenizer before merging. */

@@ -38,7 +38,10 @@ export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
   switch (tokenizer.name satisfies TokenizerName) {
     case "bytes": case "characters": case "ids": return { kind: "singles" };
     case "gpt2": return gpt2(tokenizer);
-    case "llama3": return { kind: "bpe", rule: "llama3", names: namesOf(tokenizer), merges: mergesOf(tokenizer) };
+    case "llama3": {
+      const names = namesOf(tokenizer);
+      return { kind: "bpe", rule: "llama3", names, merges: mergesOf(tokenizer, names) };
+    }
     case "llama2": case "sentencepiece": {
       const file = tokenizer.files.get(SENTENCEPIECE_FILE);
       return { kind: "pieces", pieces: file ? fromModel(file) : fromTable(tokenizer.files.get(LLAMA2C_FILE)!), addsSpace: tokenizer.addsSpace };
@@ -65,26 +68,21 @@ function gpt2(tokenizer: Tokenizer): Vocabulary {
   return { kind: "bpe", rule: "gpt2", names, merges: merges!.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))) };
 }
 
-/** Ranks without merges (Llama 3): a token's merge is the pair that is left when all of lower rank are done. */
-function mergesOf(tokenizer: Tokenizer): string[] {
-  const special = specialIds(tokenizer), rank = new Map<string, number>();
-  const names = namesOf(tokenizer);
-  names.forEach((name, id) => { if (!special.has(id)) rank.set(name, id); });
-  const out: string[] = [];
-  names.forEach((name, id) => {
-    if (special.has(id) || name.length < 2) return;
-    let parts = [...name];
-    while (parts.length > 2) {
-      let best = -1, bestRank = id;
-      for (let i = 0; i + 1 < parts.length; i++) {
-        const found = rank.get(parts[i]! + parts[i + 1]!);
-        if (found !== undefined && found < bestRank) [best, bestRank] = [i, found];
-      }
-      if (best < 0) return; // no merges lead there: it is a token only as a whole piece
-      parts = [...parts.slice(0, best), parts[best]! + parts[best + 1]!, ...parts.slice(best + 2)];
+/**
+ * Ranks without merges (Llama 3): neighbours join when what they make is a token, so every cut of a token into two tokens is a merge of its
+ * rank. Published files have all of them, too, in this order.
+ */
+function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
+  const special = specialIds(tokenizer), ids = new Map<string, number>(), out: string[] = [];
+  names.forEach((name, id) => { if (!special.has(id)) ids.set(name, id); });
+  for (const name of ids.keys()) {
+    const cuts: { left: number; right: number; text: string }[] = [];
+    for (let at = 1; at < name.length; at++) {
+      const left = ids.get(name.slice(0, at)), right = left === undefined ? undefined : ids.get(name.slice(at));
+      if (left !== undefined && right !== undefined) cuts.push({ left, right, text: `${name.slice(0, at)} ${name.slice(at)}` });
     }
-    out.push(`${parts[0]} ${parts[1]}`);
-  });
+    for (const { text } of cuts.sort((a, b) => a.left - b.left || a.right - b.right)) out.push(text);
+  }
   return out;
 }
 

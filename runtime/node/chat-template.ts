@@ -4,9 +4,9 @@
  */
 import { SinterError } from "../errors.ts";
 import { guarded } from "../tokenizers/added-tokens.ts";
-import { llama3Chat, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
-import { field, list, optionalText, parseJson, text } from "../tokenizers/json-fields.ts";
-import { CONFIG_FILE, MAX_JSON_BYTES } from "../tokenizers/tokenizer-json.ts";
+import type { ChatFormat, ChatMessage } from "../tokenizers/chat.ts";
+import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
+import { CONFIG_FILE, templateIn } from "../tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
 import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
@@ -79,18 +79,9 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
   };
 }
 
-/** The format that a tokenizer brings along; undefined: none is known. */
+/** The format that a tokenizer brings along, or else the one whose marks its vocabulary has; undefined: none is known. */
 export function chatFormatOf(tokenizer: Tokenizer): ChatFormat | undefined {
-  if (tokenizer.name === "llama3") return llama3Chat(tokenizer);
-  const config = tokenizer.files.get(CONFIG_FILE);
-  const template = config && templateIn(config);
-  return template === undefined ? undefined : templateChat(tokenizer, template, { from: CONFIG_FILE });
-}
-
-/** `chat_template`: the template, or several with names, of which `default` is meant. */
-export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {
-  const place = field(parseJson(config, from, MAX_JSON_BYTES), "chat_template");
-  if (place.value === undefined || typeof place.value === "string") return optionalText(place);
-  const named = list(place, 64).find((entry) => text(field(entry, "name")) === "default");
-  return named && text(field(named, "template"));
+  const config = tokenizer.files.get(CONFIG_FILE), template = config && templateIn(config), named = formatByMarks(tokenizer);
+  if (template !== undefined && tokenizer.name !== "llama3") return templateChat(tokenizer, template, { from: CONFIG_FILE });
+  return named && builtInChat(tokenizer, named);
 }

@@ -4,7 +4,9 @@ import { field, isObject, text, type JsonPlace } from "./json-fields.ts";
 
 /** Names in use, the likelier first. */
 const endsText = ["<|end_of_text|>", "<|endoftext|>", "</s>", "<eos>", "<|eos|>", "[EOS]"];
-const endsTurn = ["<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>", "<|return|>"];
+export const endsTurn = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>", "<|return|>"];
+/** A message after which the same speaker goes on, with what a tool has said. */
+export const endsMessage = ["<|eom_id|>"];
 
 export interface SpecialRoles {
   readonly beginOfText: number | undefined;
@@ -22,7 +24,7 @@ export function specialRoles(added: readonly AddedToken[], before: number | unde
   };
   const end = named("eos_token");
   const endOfText = end ?? find(endsText)[0];
-  const stops = [...(endOfText === undefined ? [] : [endOfText]), ...find(endsTurn), ...find(endsText)];
+  const stops = [...(endOfText === undefined ? [] : [endOfText]), ...find(endsTurn), ...find(endsMessage), ...find(endsText)];
   return { beginOfText: before ?? (beginsTexts(config) ? named("bos_token") : undefined), endOfText, stops: [...new Set(stops)] };
 }
 

@@ -152,3 +152,11 @@ export function firstSpecial(root: JsonPlace, ids: ReadonlyMap<string, number>):
 export const unsupportedJson = (from: string, what: string): SinterError =>
   new SinterError("input", `${from}: ${what} is not read here`,
     "In Node it is, through @huggingface/tokenizers: sinter/runtime/node has openTokenizer.");
+
+/** `chat_template`: the template, or several with names, of which `default` is meant. */
+export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {
+  const place = field(parseJson(config, from, MAX_JSON_BYTES), "chat_template");
+  if (place.value === undefined || typeof place.value === "string") return optionalText(place);
+  const named = list(place, 64).find((entry) => text(field(entry, "name")) === "default");
+  return named && text(field(named, "template"));
+}

@@ -9,8 +9,8 @@ export const llamaCppHere = existsSync(fileURLToPath(new URL("../../bench/peers/
 export const withoutLlamaCpp = llamaCppHere ? "" : "(skipped: npm ci --prefix bench/peers)";
 
 export function askLlamaCpp<T>(path: string, requests: readonly LlamaCppRequest[], options: LlamaCppOptions = {}, seconds = 100): readonly T[] {
-  const said = execFileSync(process.execPath, [program, path, JSON.stringify(requests), JSON.stringify(options)],
-    { encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 });
+  const said = execFileSync(process.execPath, [program, path, JSON.stringify(options)],
+    { input: JSON.stringify(requests), encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL", stdio: ["pipe", "pipe", "ignore"], maxBuffer: 1 << 28 });
   return JSON.parse(said.trimEnd().split("\n").at(-1)!) as readonly T[];
 }
 

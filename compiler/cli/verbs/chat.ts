@@ -4,7 +4,9 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { decodeRate, generate } from "../../../runtime/generate.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import { createSession } from "../../../runtime/session.ts";
+import { builtInChat, chatFormatNames, type ChatFormatName } from "../../../runtime/tokenizers/chat-formats.ts";
 import { plainChat, type ChatFormat, type ChatMessage } from "../../../runtime/tokenizers/chat.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { textOption, type Options } from "../run-options.ts";
 import { samplingOf, speedLine, untilInterrupted, useRun, withRunOptions, withSamplerOptions, type UsedRun } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
@@ -15,24 +17,39 @@ export const chatVerb: Verb = {
   name: "chat",
   summary: "a conversation with a trained model",
   configure(command) {
-    command.argument("<dir>", "folder of a run").option("--system <text>", "what the model is told before the conversation");
+    command.argument("<dir>", "folder of a run").option("--system <text>", "what the model is told before the conversation")
+      .option("--chat-format <name>", `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`);
     withRunOptions(withSamplerOptions(command))
       .option("--json", "one JSON line for each answer")
-      .addHelpText("after", `\nMessages come from standard input, one a line; ${COMMANDS}. The format of the conversation is the tokenizer's:\nLlama 3's, or the template in tokenizer_config.json; a model without one sees "User: …" and "Assistant: …".\n\nexamples:\n  sinter chat runs/llama\n  echo "Who are you?" | sinter chat runs/llama --temp 0 --json`);
+      .addHelpText("after", `\nMessages come from standard input, one a line; ${COMMANDS}. The format of the conversation is the tokenizer's:\nthe template that came with it, else Llama 3's or ChatML where the vocabulary has their marks. Llama 2's takes --chat-format llama2; its\nvocabulary does not say so. A model without a format sees "User: …" and "Assistant: …", as with --chat-format plain.\n\nexamples:\n  sinter chat runs/llama\n  echo "Who are you?" | sinter chat runs/llama --temp 0 --json`);
   },
   async run([dir], options, io) {
-    const used = await useRun(dir!, options, io), known = chatFormatOf(used.run.tokenizer);
-    if (!known) io.err('note: this model brings no chat format along; it sees "User: …" and "Assistant: …"\n');
-    const format = known ?? plainChat(used.run.tokenizer);
+    const wanted = formatOption(options), used = await useRun(dir!, options, io);
     try {
-      await converse(used, format, options, io);
+      const format = formatFor(used.run.tokenizer, wanted, io);
+      await converse(used, format, options, io).finally(() => format.close());
       return exitCodes.ok;
     } finally {
-      format.close();
       await used.model.close();
     }
   },
 };
+
+type Wanted = ChatFormatName | "plain" | undefined;
+
+function formatOption(options: Options): Wanted {
+  const text = textOption(options, "chat-format"), known = [...chatFormatNames, "plain"] as const, found = known.find((name) => name === text);
+  if (text !== undefined && !found) throw new SinterError("usage", `--chat-format takes ${known.join(", ")}, not \`${text}\``);
+  return found;
+}
+
+function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
+  if (wanted === "plain") return plainChat(tokenizer);
+  if (wanted !== undefined) return builtInChat(tokenizer, wanted);
+  const known = chatFormatOf(tokenizer);
+  if (!known) io.err('note: this model brings no chat format along; it sees "User: …" and "Assistant: …" (--chat-format names another)\n');
+  return known ?? plainChat(tokenizer);
+}
 
 async function converse(used: UsedRun, format: ChatFormat, options: Options, io: Io): Promise<void> {
   const system = textOption(options, "system"), start: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
