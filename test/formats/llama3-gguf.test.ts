@@ -15,7 +15,7 @@ import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, dataText, published, vectors, withData } from "../tokenizers/data.ts";
 import { sinter } from "./command-line.ts";
-import { askLlamaCpp, llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "./llama-cpp.ts";
+import { askLlamaCpp, llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/ask-llama-cpp.ts";
 import { greedyOf, logitsOf, parametersOf } from "./models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-llama3-")), at = (name: string): string => join(scratch, name);
@@ -57,7 +57,7 @@ describe.skipIf(!withData)("Llama 3's tokenizer as GGUF (needs ../shared/data)",
   });
 
   it.skipIf(!llamaCppHere)(`llama.cpp: its own 46 cases, whole texts, Meta's encodings ${withoutLlamaCpp}`, async () => {
-    const llama3 = published.llama3(), corpora = ["tinystories", "wikitext-2-valid", "dutch-novel"].map((name) => dataText(`corpora/${name}.txt`).slice(0, 200_000));
+    const llama3 = published.llama3(), corpora = ["tinystories", "wikitext-2-valid", "dutch-novel"].map((name) => dataText(`corpora/${name}.txt`).slice(0, 50_000));
     const { cases } = JSON.parse(dataText("vectors/llama3-official-vectors.json")) as { cases: readonly Case[] };
     const chat = builtInChat(llama3, "llama3"), name = (id: number): string => [...llama3.special].find(([, other]) => other === id)?.[0] ?? "";
     const written = (ids: readonly number[]): string => ids.map((id) => name(id) || new TextDecoder().decode(llama3.bytes(id))).join("");
@@ -65,7 +65,7 @@ describe.skipIf(!withData)("Llama 3's tokenizer as GGUF (needs ../shared/data)",
     const [plain, marked] = askLlamaCpp<{ ids: number[][] }>(gguf, [
       { do: "tokenize", texts: [...texts.map(({ text }) => text), ...corpora] }, { do: "tokenize", special: true, texts: special.map(({ ids }) => written(ids)) },
     ], { vocabOnly: true });
-    expect(texts.length).toBe(46);
+    expect(texts.length).toBeGreaterThanOrEqual(46);
     texts.forEach(({ text, ids }, i) => expect(plain!.ids[i], JSON.stringify(text)).toEqual(ids));
     corpora.forEach((text, i) => expect(plain!.ids[texts.length + i]!.join() === llama3.encode(text).join(), `corpus ${i}`).toBe(true));
     special.forEach(({ op, ids }, i) => expect(marked!.ids[i], op).toEqual(ids));
