@@ -13,6 +13,7 @@ import { chooseTarget } from "./choose-target.ts";
 import { SinterError } from "./errors.ts";
 import { callingThread, type Host, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
+import { MixtureCounts, type MixtureLoad } from "./mixtures.ts";
 import { threadsSupported } from "./probe.ts";
 import { readProfile, type SiteTimes } from "./profile.ts";
 import { chain, codeParts, tensorsOf, type Placed } from "./parts.ts";
@@ -29,6 +30,8 @@ export interface StepResult {
   readonly loss: number;
   /** Global gradient norm before clipping. Not finite: the parameters were left alone. */
   readonly norm: number;
+  /** Of a model with experts: one for each mixture. */
+  readonly mixtures?: readonly MixtureLoad[];
 }
 
 export interface RunningModel {
@@ -135,13 +138,18 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
     const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
     if (counted === 0) throw new SinterError("input", "a batch without a single target");
     setHyper(lr, step, counted);
+    const mixtures = entry("train").mixtures?.map((place) => new MixtureCounts(place, tensor));
     for (const [i, batch] of micro.entries()) {
       setBatch(batch);
       set(control.accumulate, i > 0 ? 1 : 0);
       set(control.update, i === micro.length - 1 ? 1 : 0);
       await run(entry("train")); // adds to `loss` as to the gradients
+      for (const mixture of mixtures ?? []) mixture.add();
     }
-    return { loss: tensor("loss").padded()[0]! / counted, norm: tensor("norm").padded()[0]! };
+    return {
+      loss: tensor("loss").padded()[0]! / counted, norm: tensor("norm").padded()[0]!,
+      ...(mixtures && { mixtures: mixtures.map((mixture) => mixture.load(counted)) }),
+    };
   };
   const evaluate: RunningModel["evaluate"] = async (batch) => {
     setBatch(batch);

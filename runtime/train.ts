@@ -7,6 +7,7 @@ import { evaluateText, type Evaluation } from "./evaluate.ts";
 import { generate } from "./generate.ts";
 import type { Host } from "./host.ts";
 import type { RunningModel } from "./model.ts";
+import { balanceOf, overload, type MixtureLoad } from "./mixtures.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
 import { randomFrom, randomStream, type RandomState } from "./random.ts";
 import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
@@ -25,10 +26,23 @@ export interface StepEvent {
   /** Tokens trained on since the start. */
   readonly tokens: number;
   readonly tokensPerSecond: number;
+  /** Load-balancing loss of all mixtures of experts, as it is added to the objective; nats per token. */
+  readonly balance?: number;
+  /** The most loaded expert of any layer: 1 = an even share. */
+  readonly overload?: number;
+}
+
+/** How the choices since the last such event were divided: shares[layer][expert]. */
+export interface ExpertsEvent {
+  readonly kind: "experts";
+  readonly step: number;
+  readonly name: string;
+  readonly shares: readonly (readonly number[])[];
 }
 
 export type TrainEvent =
   | StepEvent
+  | ExpertsEvent
   /** `whole`: over all of the held-out part, not only windows spread over it. */
   | ({ readonly kind: "eval"; readonly step: number; readonly whole: boolean; readonly ms: number } & Evaluation)
   | { readonly kind: "sample"; readonly step: number; readonly prompt: string; readonly text: string }
@@ -54,6 +68,9 @@ export interface TrainOptions {
   report(event: TrainEvent): void;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Times that the division among experts is reported in a run. */
+const LOAD_REPORTS = 100;
 
 /** Batches of an evaluation in the middle of training. The one at the end reads everything. */
 const EVAL_BATCHES = 20;
@@ -83,6 +100,17 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     const { text } = await generate(model, o.tokenizer, { ...samplerDefaults, ...settings, prompt, tokens: most, seed: s.seed + step, signal: o.signal });
     o.report({ kind: "sample", step, prompt, text });
   };
+  const since = new Map<string, { steps: number; sums: number[][] }>(); // shares of the experts, not yet reported
+  const reportLoads = (loads: readonly MixtureLoad[]): void => {
+    for (const { name, shares } of loads) {
+      const before = since.get(name), steps = (before?.steps ?? 0) + 1;
+      const sums = shares.map((layer, l) => layer.map((share, e) => share + (before?.sums[l]![e] ?? 0)));
+      since.set(name, { steps, sums });
+      if (step % Math.ceil(s.steps / LOAD_REPORTS) !== 0 && step < s.steps) continue;
+      since.delete(name);
+      o.report({ kind: "experts", step, name, shares: sums.map((layer) => layer.map((sum) => Number((sum / steps).toFixed(4)))) });
+    }
+  };
   const due = (every: number): boolean => every > 0 && step % every === 0 && step < s.steps;
 
   while (step < s.steps) {
@@ -90,12 +118,17 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     const began = performance.now();
     const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
     const lr = learningRate(step + 1, s);
-    const result = await model.trainStep(micro, { lr, step: step + 1 });
+    const { mixtures, ...result } = await model.trainStep(micro, { lr, step: step + 1 });
     guardAgainstNaN(model, step + 1, result);
     step++;
     tokens += batch * context * s.accumulate;
     const ms = performance.now() - began;
-    o.report({ kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (batch * context * s.accumulate * 1000) / ms });
+    const balance = mixtures && balanceOf(mixtures);
+    o.report({
+      kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (batch * context * s.accumulate * 1000) / ms,
+      ...(balance !== undefined && { balance }), ...(mixtures && { overload: overload(mixtures) }),
+    });
+    if (mixtures) reportLoads(mixtures);
     if (due(s.evalEvery)) await evaluate(false);
     if (due(s.sampleEvery)) await sample();
     if (due(s.saveEvery)) await save();

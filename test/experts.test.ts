@@ -1,11 +1,17 @@
 /** A mixture's products for any division of rows among experts, and the sorting before them. */
 import { expect, test } from "vitest";
+import { checkSource } from "../compiler/2-check/check.ts";
+import { compileModel } from "../compiler/compile.ts";
 import { targets, type Case, type Op, type Target } from "../compiler/op.ts";
 import { dispatch } from "../compiler/ops/dispatch.ts";
 import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "../compiler/ops/grouped_matmul.ts";
 import { grouped_integer, grouped_quantised } from "../compiler/ops/grouped_quantised.ts";
 import { route } from "../compiler/ops/route.ts";
 import { activationWords, weightWords, type IntegerFormat, type QuantisedFormat } from "../compiler/ops/quantised/layout.ts";
+import { overload } from "../runtime/mixtures.ts";
+import { createModel, type Batch } from "../runtime/model.ts";
+import { nodeHost } from "../runtime/node/host.ts";
+import { loadMap } from "../runtime/report/load-map.ts";
 import { difference, inputsFor, kernelBench, referenceOutputs } from "./harness.ts";
 
 const S = 53, E = 4;
@@ -64,3 +70,30 @@ test("what is not a number still goes to experts that exist", async () => {
   const { choice } = bench.run({ logits: Float64Array.of(NaN, NaN, NaN, NaN, 1, NaN, Infinity, 2, -Infinity, -Infinity, -Infinity, -Infinity) });
   for (const e of choice!) expect([0, 1, 2, 3]).toContain(e);
 });
+
+const tiny = (layers: number): string => `model tiny { vocab 61  context 16  width 32  layers ${layers}  heads 2  embed token
+  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 5, top: 2, hidden: 48, balance: 0.05) }
+  output linear(rmsnorm(x))  train { batch 2  context 12  lr 1e-3 } }`;
+
+test.each([1, 3])("a step of %i layers says how its tokens were divided, and what the balance costs", async (layers) => {
+  const { models } = checkSource(tiny(layers)), bundle = await compileModel(models[0]!, { modules: ["train"], targets: ["simd"], verify: true });
+  const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 5 });
+  const batch = (seed: number): Batch => ({ tokens: Int32Array.from({ length: 24 }, (_, i) => (i * seed) % 61), targets: Int32Array.from({ length: 24 }, (_, i) => (i * seed + 1) % 61) });
+  const step = (...micro: Batch[]) => model.trainStep(micro, { lr: 0, step: 1 });
+  const [first, second, both] = [await step(batch(7)), await step(batch(11)), await step(batch(7), batch(11))].map(({ mixtures }) => mixtures![0]!);
+  expect(model.entry("train").mixtures).toEqual([{ name: "layers.experts", starts: "layers.experts.starts", balance: "layers.experts.balance" }]);
+  await model.close();
+  expect(both!.shares.length).toBe(layers);
+  for (const [l, shares] of both!.shares.entries()) {
+    expect(shares.length).toBe(5);
+    expect(shares.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 12);
+    for (const [e, share] of shares.entries()) expect(share).toBeCloseTo((first!.shares[l]![e]! + second!.shares[l]![e]!) / 2, 12);
+    expect(new Set(shares).size).toBeGreaterThan(1);
+  }
+  expect(both!.balance).toBeCloseTo((first!.balance! + second!.balance!) / 2, 6);
+  // Σ_e f[e] p[e] · experts is 1 when all have the same, and not far from it for drawn weights
+  expect(both!.balance! / (0.05 * layers)).toBeGreaterThan(0.9);
+  expect(both!.balance! / (0.05 * layers)).toBeLessThan(2);
+  expect(overload([both!])).toBe(Math.max(...both!.shares.flat()) * 5);
+  expect(loadMap({ kind: "experts", step: 9, name: both!.name, shares: both!.shares }).match(/<rect /g)!.length).toBe(5 * layers);
+}, 60_000);

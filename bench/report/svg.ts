@@ -1,5 +1,5 @@
 /** Drawing: scales, axes, marks, as SVG text. Colours are the page's custom properties (page.ts); hovering a mark shows its numbers. */
-import { escapeHtml } from "../../runtime/report/report.ts";
+import { escapeHtml } from "../../runtime/report/escape.ts";
 
 export { escapeHtml };
 

@@ -35,7 +35,7 @@ export const isTraining = (b: Builder): boolean => b.job.entry === "train";
 export const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
 
 export function declare(b: Builder, name: string, shape: readonly number[], storage: Storage, more: Partial<Value> = {}): Ref {
-  const layered = b.layered && (storage === "parameter" || storage === "cache");
+  const layered = b.layered && (storage === "parameter" || storage === "cache" || storage === "output");
   const slices = layered ? layersOf(b) : 1;
   b.values.set(name, { name, shape, dtype: "f32", storage, slices, ...(layered && { layered }), ...more });
   return layered ? each(name) : whole(name);

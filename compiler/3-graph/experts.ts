@@ -1,7 +1,7 @@
 /** A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the load-balancing loss. */
 import type { Part } from "../2-check/model.ts";
-import { activation, declare, emit, initialStd, isTraining, layersOf, parameter, type Builder } from "./builder.ts";
-import { each, whole, type Ref } from "./ir.ts";
+import { activation, declare, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
+import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
 /** A mixture of experts: rows are sorted by expert, so that every expert's product is one of neighbouring rows. */
@@ -10,13 +10,13 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   const indices = (stem: string, shape: readonly number[]): Ref => declare(b, `${name}.${stem}`, shape, "activation", { dtype: "i32" });
   const logits = linear(b, `${name}.router`, x, rows, p.width, E, false, initialStd(b));
   const weights = activation(b, `${name}.weights`, [rows, p.top]), choice = indices("choice", [rows, p.top]);
-  const slots = indices("slots", [rows, p.top]), sources = indices("sources", [S]), starts = indices("starts", [E + 1]);
+  const slots = indices("slots", [rows, p.top]), sources = indices("sources", [S]);
+  const shown = (stem: string): string => `${b.layered ? "layers." : ""}${name}.${stem}`; // an output: who trains wants to see the load
+  const starts = isTraining(b) ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" }) : indices("starts", [E + 1]);
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
-    const layers = b.layered ? layersOf(b) : 1, loss = `${name}.balance`;
-    declare(b, loss, [1], "output", { slices: layers });
-    emit(b, "balance", { logits, starts }, { loss: layers > 1 ? each(loss) : whole(loss) }, { factor: p.balance });
+    emit(b, "balance", { logits, starts }, { loss: declare(b, shown("balance"), [1], "output") }, { factor: p.balance });
   }
   const grouped = (inner: string, a: Ref, K: number, N: number, std: number): Ref => {
     const out = activation(b, `${name}.${inner}.out`, [S, N]), weight = parameter(b, `${name}.${inner}.weight`, [E, K, N], { kind: "normal", std });

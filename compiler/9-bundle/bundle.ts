@@ -18,7 +18,7 @@ import type { Place, Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
-import { MANIFEST_VERSION, type EntryPlace, type Manifest, type ModuleManifest, type PartManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
+import { MANIFEST_VERSION, type EntryPlace, type Manifest, type MixturePlace, type ModuleManifest, type PartManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
 import { report } from "./report.ts";
 import { COMPILER_VERSION } from "../version.ts";
 
@@ -75,12 +75,22 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
         name: entry, index, inputs: kept("input"), outputs: kept("output"),
         batch: sequences ? model.train.batch : 1,
         context: sequences ? model.train.context : rowsOf(p),
-        flops: programFlops(p),
+        flops: programFlops(p), ...(mixturesOf(p).length > 0 && { mixtures: mixturesOf(p) }),
       };
     }),
     wasm,
     ...(placement.profile && { profile: { offset: placement.profile.offset, bytesPerWorker: placement.profile.bytesPerWorker, sites: profileSites(programs) } }),
   };
+}
+
+/** Mixtures whose load is an output. */
+function mixturesOf({ graph }: Program): MixturePlace[] {
+  const nodes = graph.sections.flatMap((s) => s.nodes);
+  return nodes.filter((n) => n.op === "dispatch").flatMap((n): MixturePlace[] => {
+    const starts = n.outs["starts"]!.value, balance = nodes.find((other) => other.op === "balance" && other.ins["starts"]!.value === starts)?.outs["loss"]!.value;
+    if (graph.values.get(starts)!.storage !== "output") return [];
+    return [{ name: starts.replace(/\.starts$/, ""), starts, ...(balance !== undefined && { balance }) }];
+  });
 }
 
 /** Tokens that go in, or rows of the part before. */

@@ -48,8 +48,19 @@ export interface EntryPlace {
   readonly context: number;
   /** Arithmetic of one call. */
   readonly flops: number;
+  /** Entry `train` of a model with experts: what it says of each mixture, one slice per layer. */
+  readonly mixtures?: readonly MixturePlace[];
   /** In a module with parts, which has no export of this name: entries of parts, in this order. Rows [batch · context, width] go from `x_out` to the next's `x_in`. */
   readonly runs?: readonly { readonly part: number; readonly entry: string }[];
+}
+
+export interface MixturePlace {
+  /** As its parameters are called: "layers.experts". */
+  readonly name: string;
+  /** Output i32 [experts + 1]: of a batch's choices, sorted by expert, where each expert's begin, and their number. */
+  readonly starts: string;
+  /** Output f32 [1]: its load-balancing loss, summed over the batch's rows. Absent: it has none. */
+  readonly balance?: string;
 }
 
 export interface WasmFile {
@@ -116,7 +127,8 @@ export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] 
  * Names of input and output tensors, fixed for all models. In parts of a module also x_in and x_out, f32 [rows, width].
  *
  * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32 [2]: sum of the counted targets'
- *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm, before clipping; not finite = no update was made).
+ *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm, before clipping; not finite = no update was made);
+ *   and of mixtures of experts what `mixtures` names.
  * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real row.
  * decode:  the same with a chunk of 1.
  */

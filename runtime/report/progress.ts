@@ -62,6 +62,7 @@ export function liveLine(s: Standing, columns: number): string {
     ...(s.valid === undefined ? [] : [`val ${s.valid.toFixed(4)}`]),
     `lr ${last.lr.toExponential(1)}`,
     `norm ${last.norm.toFixed(2)}`,
+    ...expertWords(last),
     `${thousands(s.tokensPerSecond)} tok/s`,
     ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
     `${duration(s.secondsLeft)} left`,
@@ -79,12 +80,18 @@ export function plainLine(s: Standing): string {
     `loss ${last.loss.toFixed(4)}`,
     `lr ${last.lr.toExponential(2)}`,
     `norm ${last.norm.toFixed(3)}`,
+    ...expertWords(last),
     `${last.ms.toFixed(0)} ms`,
     `${thousands(s.tokensPerSecond)} tok/s`,
     ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
     `${duration(s.secondsLeft)} left`,
   ].join("  ");
 }
+
+/** Load-balancing loss, and how much more than an even share the most loaded expert had. */
+const expertWords = ({ balance, overload }: StepEvent): string[] => [
+  ...(balance === undefined ? [] : [`balance ${balance.toFixed(4)}`]), ...(overload === undefined ? [] : [`load ≤ ${overload.toFixed(2)}×`]),
+];
 
 const bar = (share: number, width: number): string => "█".repeat(Math.round(share * width)).padEnd(width, "░");
 

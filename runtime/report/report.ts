@@ -1,6 +1,8 @@
 /** report.html: a run's curves on one page that needs nothing else. Light or dark, as the reader has it. */
-import type { TrainEvent } from "../train.ts";
+import type { StepEvent, TrainEvent } from "../train.ts";
 import { chart, type Curve } from "./chart.ts";
+import { escapeHtml } from "./escape.ts";
+import { loadMap } from "./load-map.ts";
 import { duration, thousands } from "./progress.ts";
 import { shrink } from "./sparkline.ts";
 
@@ -14,8 +16,6 @@ export interface ReportFacts {
 }
 
 const POINTS = 600;
-
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 export function htmlReport(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const steps = events.filter((e) => e.kind === "step"), evals = events.filter((e) => e.kind === "eval"), samples = events.filter((e) => e.kind === "sample");
@@ -43,9 +43,23 @@ export function htmlReport(facts: ReportFacts, events: readonly TrainEvent[]): s
     chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], { height: 190, fromZero: true }),
     chart("Gradient norm", [of("gradient norm", "third", (e) => e.norm)], { height: 190, fromZero: true }),
     `</div>`,
+    ...expertSections(events, of),
     chart("Tokens per second", [of("tokens per second", "second", (e) => e.tokensPerSecond)], { height: 160, fromZero: true }),
     ...(samples.length === 0 ? [] : ["<h2>Samples</h2>", ...samples.slice(-6).reverse().map((s) => `<figure><figcaption>step ${s.step}</figcaption><pre>${escapeHtml(s.prompt + s.text)}</pre></figure>`)]),
   ].join("\n"));
+}
+
+/** Of models with experts: their balance over the run, and the division of the last stretch. */
+function expertSections(events: readonly TrainEvent[], of: (name: string, tone: Curve["tone"], value: (e: StepEvent) => number) => Curve): string[] {
+  const loads = new Map(events.flatMap((e) => (e.kind === "experts" ? [[e.name, e] as const] : [])));
+  if (loads.size === 0) return [];
+  return [
+    `<div class="pair">`,
+    chart("Load-balancing loss in the objective", [of("load-balancing loss", "third", (e) => e.balance ?? NaN)], { height: 190 }),
+    chart("Most loaded expert, 1 = an even share", [of("most loaded expert", "second", (e) => e.overload ?? NaN)], { height: 190 }),
+    `</div>`,
+    ...[...loads.values()].map(loadMap),
+  ];
 }
 
 const zip = (a: readonly number[], b: readonly number[]): (readonly [number, number])[] => a.map((x, i) => [x, b[i]!] as const);
