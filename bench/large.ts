@@ -16,7 +16,7 @@ import type { Target, WeightFormat } from "../compiler/op.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/random.ts";
-import { rowWriter } from "../runtime/quantise.ts";
+import { rowWriter, wordsOf } from "../runtime/quantise.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
 
@@ -60,9 +60,9 @@ function draw(model: RunningModel): void {
 function encoded({ quantised, shape, rowFloats, init }: TensorPlace, normal: Float32Array, from: number): Int32Array[] {
   const K = shape[quantised!.transposed ? 0 : 1]!, encode = rowWriter(quantised!.format, K), std = init!.kind === "normal" ? init!.std : 0;
   return Array.from({ length: 61 }, (_, n) => {
-    const bytes = new Uint8Array(rowFloats * 4), start = (from * 61 + n) * 7919;
-    encode(Float32Array.from({ length: K }, (_, k) => std * normal[(start + k) % normal.length]!), bytes);
-    return new Int32Array(bytes.buffer);
+    const row = new Int32Array(rowFloats), start = (from * 61 + n) * 7919;
+    encode(Float32Array.from({ length: K }, (_, k) => std * normal[(start + k) % normal.length]!), wordsOf(row));
+    return row;
   });
 }
 

@@ -2,6 +2,8 @@
  * All that the runtime asks of a file system. Tests hand in one whose calls fail on demand; `node/files.ts` is the real one.
  * Paths are joined with "/". Every method rejects with a SinterError that names the path, the cause, and what to do.
  */
+import type { Digester } from "./piece-hash.ts";
+
 export interface Files {
   exists(path: string): Promise<boolean>;
   read(path: string): Promise<Uint8Array<ArrayBuffer>>;
@@ -15,18 +17,26 @@ export interface Files {
   remove(path: string): Promise<void>;
   /** Makes renames and removals in the folder last. */
   syncFolder(folder: string): Promise<void>;
+  /** Bytes that may still be written there; undefined: it cannot be asked. */
+  freeBytes?(folder: string): Promise<number | undefined>;
+  /** SHA-256 as bytes come, where the host has it. */
+  readonly digester?: () => Digester;
 }
 
 export interface ReadableFile {
   readonly bytes: number;
   /** Exactly `length` bytes, or a rejection. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `into` with the bytes from `offset` on, or rejects. */
+  fill(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface WritableFile {
-  /** Writes all of it. */
+  /** Writes all of it, behind what was written before. */
   write(bytes: Uint8Array<ArrayBufferLike>): Promise<void>;
+  /** Writes over what is there already. */
+  overwrite(offset: number, bytes: Uint8Array<ArrayBufferLike>): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,88 +1,111 @@
 /**
- * f32 weights → the rows of words that a quantised module reads. Groups of 32 become the bytes that ggml's reference quantiser makes of
- * them (formats/numbers.ts), and go to where compiler/ops/quantised/layout.ts says: eight groups side by side, a half block of four alone
- * at the end when their number is odd; before every 32 groups a cache line with their scales.
+ * Weights → the rows of words that a quantised module reads. Groups of 32 have ggml's bytes (formats/numbers.ts) and go to where
+ * compiler/ops/quantised/layout.ts says: eight groups side by side, a half block of four alone at the end when their number is odd; before
+ * every 32 groups a cache line with their scales. Blocks that a file has go there as they are; f32 is encoded by ggml's rule first.
  *
- * Blocks that a file has already quantised give the same bytes again when they come here by way of f32: the largest element of a group of
- * q8_0 is ±127 · d, of q4_0 −8 · d, and both are exact.
+ * Memory is addressed in words and halves of words, little-endian as WebAssembly's is.
  */
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { numberFormats, GROUP, type FloatFormat } from "./formats/numbers.ts";
 
-type Format = NonNullable<TensorPlace["quantised"]>["format"];
+export type MemoryFormat = NonNullable<TensorPlace["quantised"]>["format"];
 
-export const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<Format, FloatFormat>;
+export const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<MemoryFormat, FloatFormat>;
 
-interface Layout {
-  /** Bytes of a group's numbers; bytes of it that stand together. */
-  readonly groupBytes: number;
-  readonly piece: number;
+/** A tensor's memory, as words and as halves of words. */
+export interface Words {
+  readonly words: Int32Array;
+  readonly halves: Uint16Array;
 }
-const layouts: Readonly<Record<Exclude<Format, "bf16">, Layout>> = { q8_0: { groupBytes: 32, piece: 2 }, q4_0: { groupBytes: 16, piece: 4 } };
+export const wordsOf = ({ buffer, byteOffset, length }: Int32Array<ArrayBufferLike>): Words =>
+  ({ words: new Int32Array(buffer, byteOffset, length), halves: new Uint16Array(buffer, byteOffset, 2 * length) });
 
-const GROUPS = 8, HALF_GROUPS = 4, SCALE_BYTES = 2, STRETCH_GROUPS = 32, SCALE_LINE = 64;
+const LANES = 8, HALF_LANES = 4, STRETCH_GROUPS = 32, SCALE_LINE = 64; // bytes
 
-/** Where group g of a row is: its scale; its first piece, and bytes from piece to piece. */
-function placeOf({ groupBytes, piece }: Layout, g: number, groups: number) {
-  const halves = Math.ceil(groups / HALF_GROUPS), lanes = halves % 2 === 1 && g >= (halves - 1) * HALF_GROUPS ? HALF_GROUPS : GROUPS, lane = g % lanes;
-  const within = g % STRETCH_GROUPS, stretch = ((g - within) / STRETCH_GROUPS) * (SCALE_LINE + STRETCH_GROUPS * groupBytes);
-  return { scale: stretch + SCALE_BYTES * within, first: stretch + SCALE_LINE + (within - lane) * groupBytes + lane * piece, step: lanes * piece };
+/** Where each group of a row is: half of its scale, and of its first piece; halves from piece to piece. */
+interface Places {
+  readonly scale: Int32Array;
+  readonly first: Int32Array;
+  readonly step: Int32Array;
 }
 
-/** Writes rows of K weights; `row` = bytes of one row, padding included and zero. */
-export function rowWriter(format: Format, K: number): (values: Float32Array, row: Uint8Array) => void {
-  const padded = new Float32Array(Math.ceil(K / GROUP) * GROUP), { block, bytes, encode } = numberFormats[fileFormats[format]];
-  const encoded = new Uint8Array((padded.length / block) * bytes), place = rowPlacer(format, padded.length);
-  return (values, row) => {
-    padded.set(values);
-    encode(padded, encoded);
-    place(encoded, row);
-  };
+/** `pieceHalves`: of a group, what stands together: 2 bytes of q8_0, 4 of q4_0. */
+function placesOf(groups: number, groupBytes: number, pieceHalves: number): Places {
+  const blocksOfFour = Math.ceil(groups / HALF_LANES), alone = blocksOfFour % 2 === 1 ? (blocksOfFour - 1) * HALF_LANES : groups;
+  const out: Places = { scale: new Int32Array(groups), first: new Int32Array(groups), step: new Int32Array(groups) };
+  for (let g = 0; g < groups; g++) {
+    const lanes = g >= alone ? HALF_LANES : LANES, lane = g % lanes, within = g % STRETCH_GROUPS;
+    const stretch = ((g - within) / STRETCH_GROUPS) * (SCALE_LINE + STRETCH_GROUPS * groupBytes);
+    out.scale[g] = stretch / 2 + within;
+    out.first[g] = (stretch + SCALE_LINE + (within - lane) * groupBytes) / 2 + lane * pieceHalves;
+    out.step[g] = lanes * pieceHalves;
+  }
+  return out;
 }
 
 /**
- * Puts a row that a file holds in the same format, whole blocks of it, to where the kernels expect it: nothing is decoded. `encoded` begins at an even
- * address. Rows are always written as a whole, so what is not written is zero.
+ * Writes groups g0 … g1 − 1 of the row that begins at word `row`, from encoded groups at `from` (in halves) of `blocks`. Rows are always
+ * written as a whole, so what is not written is zero.
  */
-export function rowPlacer(format: Format, K: number): (encoded: Uint8Array, row: Uint8Array) => void {
-  if (format === "bf16") return placeHalves;
-  const layout = layouts[format], { groupBytes, piece } = layout, groups = Math.ceil(K / GROUP), HALF = 2; // all sizes are even
-  const places = Int32Array.from({ length: groups }, (_, g) => g).map((g) => placeOf(layout, g, groups).first / HALF);
-  const scales = places.map((_, g) => placeOf(layout, g, groups).scale / HALF), steps = places.map((_, g) => placeOf(layout, g, groups).step / HALF);
-  const count = groupBytes / HALF, together = piece / HALF;
-  return (encoded, row) => { // ggml's blocks: scale, numbers
-    const from = new Uint16Array(encoded.buffer, encoded.byteOffset, groups * (1 + count)), to = new Uint16Array(row.buffer, row.byteOffset, row.length / HALF);
-    for (let g = 0, at = 0; g < groups; g++) {
-      const step = steps[g]!;
-      to[scales[g]!] = from[at++]!;
-      for (let n = 0, put = places[g]!; n < count; n += together, put += step) for (let i = 0; i < together; i++) to[put + i] = from[at++]!;
-    }
-  };
-}
+export type PlaceGroups = (blocks: Uint16Array, from: number, to: Words, row: number, g0: number, g1: number) => void;
 
-/** Element i and element i + 16 of 32 share a word. */
-function placeHalves(encoded: Uint8Array, row: Uint8Array): void {
-  for (let e = 0; e < encoded.length / 2; e++) {
-    const to = Math.floor(e / GROUP) * 64 + (e % 16) * 4 + (e % GROUP < 16 ? 0 : 2);
-    row[to] = encoded[2 * e]!;
-    row[to + 1] = encoded[2 * e + 1]!;
+export function groupPlacer(format: MemoryFormat, K: number): PlaceGroups {
+  const groups = Math.ceil(K / GROUP);
+  switch (format) {
+    case "bf16": return placeHalves;
+    case "q8_0": return q8Placer(placesOf(groups, 32, 1));
+    case "q4_0": return q4Placer(placesOf(groups, 16, 2));
   }
 }
 
+/** Scale, 16 pieces of two numbers. */
+const q8Placer = ({ scale, first, step }: Places): PlaceGroups => (blocks, from, { halves }, row, g0, g1) => {
+  for (let g = g0, s = from; g < g1; g++, s += 17) {
+    halves[2 * row + scale[g]!] = blocks[s]!;
+    const by = step[g]!;
+    for (let i = 1, to = 2 * row + first[g]!; i <= 16; i++, to += by) halves[to] = blocks[s + i]!;
+  }
+};
+
+/** Scale, 4 pieces of a word. */
+const q4Placer = ({ scale, first, step }: Places): PlaceGroups => (blocks, from, { words, halves }, row, g0, g1) => {
+  for (let g = g0, s = from; g < g1; g++, s += 9) {
+    halves[2 * row + scale[g]!] = blocks[s]!;
+    const to = row + (first[g]! >> 1), by = step[g]! >> 1;
+    words[to] = blocks[s + 1]! | (blocks[s + 2]! << 16);
+    words[to + by] = blocks[s + 3]! | (blocks[s + 4]! << 16);
+    words[to + 2 * by] = blocks[s + 5]! | (blocks[s + 6]! << 16);
+    words[to + 3 * by] = blocks[s + 7]! | (blocks[s + 8]! << 16);
+  }
+};
+
+/** bf16: element i and element i + 16 of 32 share a word. */
+const placeHalves: PlaceGroups = (blocks, from, { words }, row, g0, g1) => {
+  for (let to = row + 16 * g0, end = row + 16 * g1, s = from; to < end; to += 16, s += 32)
+    for (let i = 0; i < 16; i++) words[to + i] = blocks[s + i]! | (blocks[s + i + 16]! << 16);
+};
+
+/** Writes rows of K weights in f32; `row`: the word at which it begins. */
+export function rowWriter(format: MemoryFormat, K: number): (values: Float32Array, to: Words, row?: number) => void {
+  const groups = Math.ceil(K / GROUP), padded = new Float32Array(groups * GROUP), { block, bytes, encode } = numberFormats[fileFormats[format]];
+  const encoded = new Uint8Array((padded.length / block) * bytes), blocks = new Uint16Array(encoded.buffer), place = groupPlacer(format, K);
+  return (values, to, row = 0) => {
+    padded.set(values);
+    encode(padded, encoded);
+    place(blocks, 0, to, row, 0, groups);
+  };
+}
+
 /** The other way: K weights of a row. For looking at them. */
-export function readRow(format: Format, row: Uint8Array, out: Float32Array): void {
+export function readRow(format: MemoryFormat, { halves }: Words, row: number, out: Float32Array): void {
   const groups = Math.ceil(out.length / GROUP), { block, bytes, decode } = numberFormats[fileFormats[format]];
-  const encoded = new Uint8Array(((groups * GROUP) / block) * bytes), decoded = new Float32Array(groups * GROUP);
-  if (format === "bf16") for (let e = 0; e < decoded.length; e++) {
-    const from = Math.floor(e / GROUP) * 64 + (e % 16) * 4 + (e % GROUP < 16 ? 0 : 2);
-    encoded.set(row.subarray(from, from + 2), 2 * e);
-  } else {
-    const { groupBytes, piece } = layouts[format];
-    for (let g = 0, to = 0; g < groups; g++, to += SCALE_BYTES + groupBytes) {
-      const { scale, first, step } = placeOf(layouts[format], g, groups);
-      encoded.set(row.subarray(scale, scale + SCALE_BYTES), to);
-      for (let at = 0, from = first; at < groupBytes; at += piece, from += step)
-        encoded.set(row.subarray(from, from + piece), to + SCALE_BYTES + at);
+  const encoded = new Uint8Array(((groups * GROUP) / block) * bytes), blocks = new Uint16Array(encoded.buffer), decoded = new Float32Array(groups * GROUP);
+  if (format === "bf16") for (let e = 0; e < decoded.length; e++) blocks[e] = halves[2 * row + Math.floor(e / GROUP) * 32 + (e % 16) * 2 + (e % GROUP < 16 ? 0 : 1)]!;
+  else {
+    const pieces = format === "q8_0" ? 1 : 2, { scale, first, step } = placesOf(groups, format === "q8_0" ? 32 : 16, pieces);
+    for (let g = 0, to = 0; g < groups; g++) {
+      blocks[to++] = halves[2 * row + scale[g]!]!;
+      for (let from = 2 * row + first[g]!; to % (bytes / 2) !== 0; from += step[g]!) for (let i = 0; i < pieces; i++) blocks[to++] = halves[from + i]!;
     }
   }
   decode(encoded, decoded);

@@ -5,7 +5,7 @@
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { instantiate } from "./host.ts";
-import { rowWriter } from "./quantise.ts";
+import { rowWriter, wordsOf } from "./quantise.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 
 /** At most this much arithmetic: a second or two without joining. */
@@ -84,9 +84,9 @@ export function fillTensors(parameters: readonly Tensor[]): void {
 function quantisedRows({ quantised, shape, rowFloats }: TensorPlace, block: Float32Array): Int32Array[] {
   const K = shape.at(quantised!.transposed ? -2 : -1)!, write = rowWriter(quantised!.format, K);
   return [0, 1, 2, 3, 4, 5, 6].map((n) => {
-    const bytes = new Uint8Array(rowFloats * 4);
-    write(Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!), bytes);
-    return new Int32Array(bytes.buffer);
+    const row = new Int32Array(rowFloats);
+    write(Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!), wordsOf(row));
+    return row;
   });
 }
 

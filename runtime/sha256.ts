@@ -1,9 +1,12 @@
-/** SHA-256 (FIPS 180-4) by the platform's WebCrypto, as lower-case hexadecimal. */
+/** SHA-256 (FIPS 180-4) by the platform's WebCrypto. */
 export async function sha256(bytes: Uint8Array<ArrayBufferLike> | string): Promise<string> {
-  const plain = typeof bytes === "string" ? new TextEncoder().encode(bytes) : ownBuffer(bytes);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", plain));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexadecimal(await sha256Bytes(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes));
 }
+
+export const sha256Bytes = async (bytes: Uint8Array<ArrayBufferLike>): Promise<Uint8Array> => new Uint8Array(await crypto.subtle.digest("SHA-256", ownBuffer(bytes)));
+
+/** Lower-case. */
+export const hexadecimal = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** WebCrypto refuses views of shared memory. */
 const ownBuffer = (bytes: Uint8Array<ArrayBufferLike>): Uint8Array<ArrayBuffer> =>

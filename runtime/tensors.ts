@@ -3,7 +3,7 @@
  * (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do f32 and weights in fewer bits (quantise.ts).
  */
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
-import { readRow, rowWriter } from "./quantise.ts";
+import { readRow, rowWriter, wordsOf, type Words } from "./quantise.ts";
 
 export type Numbers = Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;
 
@@ -71,50 +71,46 @@ const TOGETHER = 16;
 function quantisedIn(buffer: ArrayBufferLike, place: TensorPlace, { format, transposed }: NonNullable<TensorPlace["quantised"]>): Tensor {
   const [height, columns] = place.shape.slice(-2) as [number, number], [stored, K] = transposed ? [columns, height] : [height, columns];
   const matrices = place.shape.slice(0, -2).reduce((a, b) => a * b, 1), each = height * columns, elements = matrices * each;
-  const rowBytes = place.rowFloats * 4, writeRow = rowWriter(format, K);
-  const rowAt = (slice: number, row: number): Uint8Array => new Uint8Array(buffer, place.offset + slice * place.stride + row * rowBytes, rowBytes);
-  const check = (slice: number): void => {
-    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
-  };
-  const writeMatrix = (values: ArrayLike<number>, from: number, slice: number, top: number): void => {
+  const ld = place.rowFloats, writeRow = rowWriter(format, K);
+  const wordsAt = (slice: number): Words => wordsOf(padded(slice) as Int32Array);
+  const writeMatrix = (values: ArrayLike<number>, from: number, to: Words, top: number): void => {
     const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
     for (let first = 0; first < stored; first += TOGETHER) {
       const count = Math.min(TOGETHER, stored - first);
       if (transposed) for (let k = 0; k < K; k++) for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
       else for (let i = 0; i < count; i++) for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
-      for (let i = 0; i < count; i++) writeRow(row[i]!, rowAt(slice, top + first + i));
+      for (let i = 0; i < count; i++) writeRow(row[i]!, to, (top + first + i) * ld);
     }
   };
   const write = (values: ArrayLike<number>, slice = 0): void => {
-    check(slice);
+    const to = wordsAt(slice);
     if (values.length !== elements) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`);
-    for (let m = 0; m < matrices; m++) writeMatrix(values, m * each, slice, m * stored);
+    for (let m = 0; m < matrices; m++) writeMatrix(values, m * each, to, m * stored);
   };
   const fill = (slice: number, next: () => number): void => {
-    check(slice);
+    const to = wordsAt(slice);
     if (transposed) { // drawn row by row, kept column by column
       const matrix = new Float32Array(each);
       for (let m = 0; m < matrices; m++) {
         for (let i = 0; i < each; i++) matrix[i] = next();
-        writeMatrix(matrix, 0, slice, m * stored);
+        writeMatrix(matrix, 0, to, m * stored);
       }
       return;
     }
     const row = new Float32Array(K);
     for (let r = 0; r < matrices * stored; r++) {
       for (let k = 0; k < K; k++) row[k] = next();
-      writeRow(row, rowAt(slice, r));
+      writeRow(row, to, r * ld);
     }
   };
   const padded = (slice = 0): Numbers => {
-    check(slice);
+    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
     return new Int32Array(buffer, place.offset + slice * place.stride, matrices * stored * place.rowFloats);
   };
   const dense = (slice = 0): Numbers => {
-    check(slice);
-    const out = new Float32Array(elements), row = new Float32Array(K);
+    const from = wordsAt(slice), out = new Float32Array(elements), row = new Float32Array(K);
     for (let r = 0; r < matrices * stored; r++) {
-      readRow(format, rowAt(slice, r), row);
+      readRow(format, from, r * ld, row);
       const m = Math.floor(r / stored), column = r % stored;
       if (transposed) for (let k = 0; k < K; k++) out[m * each + k * columns + column] = row[k]!;
       else out.set(row, r * K);

@@ -15,7 +15,7 @@ import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { readRow, rowWriter } from "../runtime/quantise.ts";
+import { readRow, rowWriter, wordsOf } from "../runtime/quantise.ts";
 import { tensorIn } from "../runtime/tensors.ts";
 import { kernelBenches, noise } from "./harness.ts";
 
@@ -26,18 +26,18 @@ const STEP: Readonly<Record<(typeof formats)[number], number>> = { bf16: 2 ** -8
 
 describe.each(formats)("rows of %s", (format) => {
   test.each([1, 31, 32, 33, 96, 128, 129, 161, 256, 300, 384, 513, 768, 1100, 2048])("of %i weights: the runtime writes what kernels read", (K) => {
-    const next = noise(K), values = Float32Array.from({ length: K }, next), words = new Int32Array(rowFloats(weightWords(format, K))), row = new Uint8Array(words.buffer);
-    rowWriter(format, K)(values, row);
+    const next = noise(K), values = Float32Array.from({ length: K }, next), words = new Int32Array(rowFloats(weightWords(format, K)));
+    rowWriter(format, K)(values, wordsOf(words));
     const kernels = decodeWeights(format, words.subarray(0, weightWords(format, K)), K), back = new Float32Array(K);
-    readRow(format, row, back);
+    readRow(format, wordsOf(words), 0, back);
     expect([...back]).toEqual([...kernels]);
     for (let from = 0; from < K; from += 32) {
       const most = Math.max(...values.subarray(from, from + 32).map(Math.abs));
       for (let k = from; k < Math.min(K, from + 32); k++) expect(Math.abs(back[k]! - values[k]!)).toBeLessThanOrEqual(STEP[format] * most);
     }
-    const again = new Uint8Array(row.length);
-    rowWriter(format, K)(back, again);
-    expect(Buffer.from(again).equals(Buffer.from(row)), "what was quantised once stays as it is").toBe(true);
+    const again = new Int32Array(words.length);
+    rowWriter(format, K)(back, wordsOf(again));
+    expect(Buffer.from(again.buffer).equals(Buffer.from(words.buffer)), "what was quantised once stays as it is").toBe(true);
   });
   test.each([[], [3]])("a transposed matrix %j, slice by slice", (...experts) => {
     const shape = [...experts, 70, 37], ld = rowFloats(weightWords(format, 70)), matrices = experts[0] ?? 1;

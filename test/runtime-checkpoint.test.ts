@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint, type TrainState } from "../runtime/checkpoint.ts";
+import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint } from "../runtime/checkpoint.ts";
+import type { TrainState } from "../runtime/checkpoint-file.ts";
 import { SinterError } from "../runtime/errors.ts";
 import { lockFolder } from "../runtime/node/lock.ts";
 import { nodeFiles, type RawFs } from "../runtime/node/files.ts";
@@ -128,7 +129,7 @@ describe("when the file system fails", () => {
     });
 
   it("short writes are completed", async () => {
-    const short = { ...fs, writeSync: (fd: number, bytes: Uint8Array, at: number, length: number) => fs.writeSync(fd, bytes, at, Math.min(length, 100)) } as unknown as RawFs;
+    const short = { ...fs, writeSync: (fd: number, bytes: Uint8Array, at: number, length: number, position: number | null) => fs.writeSync(fd, bytes, at, Math.min(length, 100), position) } as unknown as RawFs;
     const model = fakeModel(1);
     await saveCheckpoint(nodeFiles(short), folder, model, state(1), 1);
     const other = fakeModel(2);

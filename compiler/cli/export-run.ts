@@ -1,6 +1,7 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
-import { listCheckpoints, openCheckpoint, type OpenCheckpoint } from "../../runtime/checkpoint.ts";
+import { openCheckpoint, type OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
+import { listCheckpoints } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";

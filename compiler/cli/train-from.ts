@@ -1,5 +1,6 @@
 /** A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the data from its start. */
-import { listCheckpoints, openCheckpoint, writeCheckpoint } from "../../runtime/checkpoint.ts";
+import { checkpointFile, listCheckpoints } from "../../runtime/checkpoint.ts";
+import { openCheckpoint, writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
 import { randomStream } from "../../runtime/random.ts";
@@ -42,8 +43,13 @@ export async function takeWeights(files: Files, source: Run, run: Run): Promise<
   try {
     const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
     const identity = { model: record.model, data: record.data.sha256, wasm: wasm!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
-    const items = parametersOf(run).map(({ name, shape }) => ({ name, shape, values: () => checkpoint.read(name, shape) }));
-    await writeCheckpoint(files, folder, items, { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity });
+    const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
+      name, shape,
+      async *bytes() { // plain f32, whatever it is kept as there
+        yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
+      },
+    }));
+    await writeCheckpoint(files, folder, checkpointFile(0), items, { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity });
   } finally {
     await checkpoint.close();
   }

@@ -1,7 +1,8 @@
 /** A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in files. */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
-import { loadNewest, saveCheckpoint, type TrainState } from "../../runtime/checkpoint.ts";
+import { loadNewest, saveCheckpoint } from "../../runtime/checkpoint.ts";
+import type { TrainState } from "../../runtime/checkpoint-file.ts";
 import type { Split } from "../../runtime/data.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { writeText } from "../../runtime/files.ts";

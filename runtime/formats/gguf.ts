@@ -40,6 +40,7 @@ async function shown(file: ReadableFile, path: string, key: string, value: GgufV
 const tensorsOf = (header: GgufHeader, file: ReadableFile, path: string): Map<string, StoredTensor> =>
   new Map([...header.tensors.values()].map(({ name, type, shape, bytes, offset }) => [name, {
     name, type: type.name, shape, elements: shape.reduce((a, b) => a * b, 1), bytes, offset, file: path,
+    fill: (at, into) => file.fill(offset + at, into),
     ...(isReadFormat(type.name)
       ? { floats: floatReader(file, offset, type.name), encoded: encodedReader(file, offset, type.name) }
       : { floats: unreadable(path, name, type.name) }),

@@ -1,5 +1,6 @@
 /** What is in a file of weights, as plain facts: for a table, or for programs. Reads headers only. */
-import { listCheckpoints, openCheckpoint } from "../checkpoint.ts";
+import { openCheckpoint } from "../checkpoint-file.ts";
+import { listCheckpoints } from "../checkpoint.ts";
 import type { Files } from "../files.ts";
 import { SinterError } from "../errors.ts";
 import { holdsRun } from "../run-folder.ts";

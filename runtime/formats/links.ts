@@ -129,7 +129,7 @@ export function columnOf(row: number, halves: number): number {
 }
 
 /** Where element `column` of Sinter's piece is among the published piece's rows. */
-const rowOf = (column: number, halves: number): number =>
+export const rowOf = (column: number, halves: number): number =>
   halves === 0 ? column : Math.floor(column / halves) * halves + halfOf(column % halves, halves);
 
 /** Calls `move` for each column of each matrix: where it begins in Sinter's tensor and in the published piece, and the step from row to row. */

@@ -151,7 +151,8 @@ function tensorsOf(file: ReadableFile, path: string, header: Header): Map<string
     for (let layer = 0; layer < (layered ? sizes.layers : 1); layer++) {
       const name = pattern.replace("{i}", `${layer}`);
       const floats = grouped ? groupReader(file, offset, elements, group) : floatReader(file, offset, "F32");
-      out.set(name, { name, type: grouped ? `I8 / ${group}` : "F32", shape, elements, bytes, offset, file: path, floats });
+      const begin = offset;
+      out.set(name, { name, type: grouped ? `I8 / ${group}` : "F32", shape, elements, bytes, offset, file: path, fill: (at, into) => file.fill(begin + at, into), floats });
       offset += bytes;
     }
   return out;

@@ -7,12 +7,12 @@
  */
 import { SinterError } from "../errors.ts";
 import type { RunningModel } from "../model.ts";
-import { fileFormats, rowPlacer } from "../quantise.ts";
+import { fileFormats, groupPlacer, wordsOf } from "../quantise.ts";
 import { checkpointName, type Tensor } from "../tensors.ts";
 import { isWindowed, type Architecture } from "./architecture.ts";
 import { checkFit } from "./fit.ts";
 import { columnOf, gather, linksOf, type Link, type Piece } from "./links.ts";
-import { numberFormats, type FloatFormat } from "./numbers.ts";
+import { GROUP, numberFormats, type FloatFormat } from "./numbers.ts";
 import type { Published } from "./published.ts";
 import { recognise } from "./recognise.ts";
 import { allFloats, PIECE, type StoredTensor } from "./weights.ts";
@@ -60,18 +60,18 @@ async function placeRows({ link, piece, tensor, slice }: Place, stored: StoredTe
   const format = quantised && fileFormats[quantised.format], same = format === stored.type && stored.encoded !== undefined && K % numberFormats[format].block === 0;
   if (quantised && !same) return false;
   const data = tensor.padded(slice), atOnce = Math.max(1, Math.floor(PIECE / K));
-  const place = quantised && rowPlacer(quantised.format, K), rowBytes = same ? (K / numberFormats[format as FloatFormat].block) * numberFormats[format as FloatFormat].bytes : 0;
+  const memory = quantised && { place: groupPlacer(quantised.format, K), to: wordsOf(data as Int32Array) }, rowBytes = same ? (K / numberFormats[format as FloatFormat].block) * numberFormats[format as FloatFormat].bytes : 0;
   for (let first = 0; first < rows; first += atOnce, await pause()) {
     const count = Math.min(atOnce, rows - first);
-    if (!place) {
+    if (!memory) {
       const values = await stored.floats(first * K, count * K);
       for (let r = 0; r < count; r++) data.set(values.subarray(r * K, (r + 1) * K), (first + r) * rowFloats);
       continue;
     }
-    const encoded = await stored.encoded!(first * K, count * K);
+    const encoded = await stored.encoded!(first * K, count * K), blocks = new Uint16Array(encoded.buffer, encoded.byteOffset, encoded.byteLength / 2);
     for (let r = 0; r < count; r++) {
       const to = piece.turned ? piece.from + columnOf(first + r, piece.halves) : first + r;
-      place(encoded.subarray(r * rowBytes, (r + 1) * rowBytes), new Uint8Array(data.buffer, data.byteOffset + to * rowFloats * 4, rowFloats * 4));
+      memory.place(blocks, (r * rowBytes) / 2, memory.to, to * rowFloats, 0, Math.ceil(K / GROUP));
     }
   }
   return true;

@@ -143,3 +143,6 @@ const q4: NumberFormat = {
 export const numberFormats: Readonly<Record<FloatFormat, NumberFormat>> = {
   F32: plain, F16: halves(f16ToF32, f32ToF16), BF16: halves(bf16ToF32, f32ToBf16), Q8_0: q8, Q4_0: q4,
 };
+
+/** Whether a checkpoint can keep it. */
+export const isFileFormat = (name: string): name is FloatFormat => Object.hasOwn(numberFormats, name);

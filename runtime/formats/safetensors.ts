@@ -29,6 +29,7 @@ export async function readSafeHeader(file: ReadableFile, path: string): Promise<
 function tensorsOf(safe: SafeFile, file: ReadableFile, path: string): Map<string, StoredTensor> {
   return new Map([...safe.tensors.values()].map(({ name, dtype, shape, begin, end }) => [name, {
     name, type: dtype, shape, elements: shape.reduce((a, b) => a * b, 1), bytes: end - begin, offset: begin, file: path,
+    fill: (at, into) => file.fill(begin + at, into),
     floats: isReadFormat(dtype) ? floatReader(file, begin, dtype) : unreadable(path, name, dtype),
   }]));
 }

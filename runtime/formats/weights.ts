@@ -22,6 +22,8 @@ export interface StoredTensor {
   /** Byte offset in `file`. */
   readonly offset: number;
   readonly file: string;
+  /** Bytes of it as they are stored, from byte `at` of the tensor on. */
+  fill(at: number, into: Uint8Array): Promise<void>;
   /** Elements from … from + count − 1, as f32. Both are multiples of the format's block. Throws `input` for a type that is not read. */
   floats(from: number, count: number): Promise<Float32Array<ArrayBuffer>>;
   /** The same elements as the file has them, where a reader gives them. */

@@ -1,4 +1,5 @@
 /** The file system of Node, behind the runtime's interface. The raw calls are a table, so that a test can make each of them fail. */
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { SinterError, type ExitKind } from "../errors.ts";
 import type { Files } from "../files.ts";
@@ -6,7 +7,7 @@ import type { Files } from "../files.ts";
 /** What is used of node:fs. */
 export type RawFs = Pick<typeof fs,
   | "existsSync" | "readFileSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync"
-  | "readdirSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
+  | "readdirSync" | "statfsSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
 
 interface Advice { readonly kind: Exclude<ExitKind, "ok">; readonly means: string; readonly hint: string }
 
@@ -48,6 +49,15 @@ export function nodeFiles(raw: RawFs = fs): Files {
     append: (path, text) => attempt("write", path, () => raw.appendFileSync(path, text)),
     rename: (from, to) => attempt(`rename ${from} to`, to, () => raw.renameSync(from, to)),
     remove: (path) => attempt("remove", path, () => raw.rmSync(path, { force: true })),
+    freeBytes: async (folder) => {
+      try {
+        const { bavail, bsize } = raw.statfsSync(folder);
+        return bavail * bsize;
+      } catch {
+        return undefined;
+      }
+    },
+    digester: () => createHash("sha256"),
     syncFolder: (folder) => attempt("sync folder", folder, () => {
       const fd = raw.openSync(folder, "r");
       try {
@@ -59,30 +69,36 @@ export function nodeFiles(raw: RawFs = fs): Files {
     async open(path) {
       const fd = await attempt("open", path, () => raw.openSync(path, "r"));
       const bytes = await attempt("read", path, () => raw.fstatSync(fd).size);
+      const fill = (offset: number, into: Uint8Array): Promise<void> => attempt("read", path, () => {
+        for (let at = 0; at < into.length; ) {
+          const n = raw.readSync(fd, into, at, into.length - at, offset + at);
+          if (n === 0) throw new SinterError("corrupt", `${path} ends at byte ${offset + at}; ${offset + into.length} were expected`);
+          at += n;
+        }
+      });
       return {
         bytes,
-        read: (offset, length) => attempt("read", path, () => {
+        async read(offset, length) {
           const out = new Uint8Array(length);
-          for (let at = 0; at < length; ) {
-            const n = raw.readSync(fd, out, at, length - at, offset + at);
-            if (n === 0) throw new SinterError("corrupt", `${path} ends at byte ${offset + at}; ${offset + length} were expected`);
-            at += n;
-          }
+          await fill(offset, out);
           return out;
-        }),
+        },
+        fill,
         close: () => attempt("close", path, () => raw.closeSync(fd)),
       };
     },
     async create(path) {
       const fd = await attempt("create", path, () => raw.openSync(path, "w"));
+      const put = (bytes: Uint8Array, offset?: number): Promise<void> => attempt("write", path, () => {
+        for (let at = 0; at < bytes.length; ) {
+          const n = raw.writeSync(fd, bytes, at, bytes.length - at, offset === undefined ? null : offset + at); // may write less than asked
+          if (n === 0) throw new SinterError("input", `cannot write ${path}: the disk takes no more bytes`, "Free some space.");
+          at += n;
+        }
+      });
       return {
-        write: (bytes) => attempt("write", path, () => {
-          for (let at = 0; at < bytes.length; ) {
-            const n = raw.writeSync(fd, bytes, at, bytes.length - at); // may write less than asked
-            if (n === 0) throw new SinterError("input", `cannot write ${path}: the disk takes no more bytes`, "Free some space.");
-            at += n;
-          }
-        }),
+        write: (bytes) => put(bytes),
+        overwrite: (offset, bytes) => put(bytes, offset),
         sync: () => attempt("sync", path, () => raw.fsyncSync(fd)),
         close: () => attempt("close", path, () => raw.closeSync(fd)),
       };

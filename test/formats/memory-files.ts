@@ -41,6 +41,11 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
           files.largestRead = Math.max(files.largestRead, length);
           return bytes.slice(offset, offset + length);
         },
+        async fill(offset, into) {
+          if (offset < 0 || offset + into.length > bytes.length) throw new SinterError("corrupt", `${path} ends at byte ${bytes.length}`);
+          files.largestRead = Math.max(files.largestRead, into.length);
+          into.set(bytes.subarray(offset, offset + into.length));
+        },
         async close() {
           files.open_--;
         },
@@ -50,6 +55,11 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
       const parts: Uint8Array[] = [];
       return {
         write: async (bytes) => void parts.push(new Uint8Array(bytes)),
+        overwrite: async (offset, bytes) => {
+          const all = new Uint8Array(Buffer.concat(parts));
+          all.set(bytes, offset);
+          parts.splice(0, parts.length, all);
+        },
         sync: async () => {},
         close: async () => void contents.set(path, new Uint8Array(Buffer.concat(parts))),
       };

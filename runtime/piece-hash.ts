@@ -1,0 +1,84 @@
+/**
+ * SHA-256 of a long stream, piece by piece: of up to 4 MiB it is the plain hash; of more, the hash of the pieces' hashes one after the other.
+ * So WebCrypto, which takes whole texts only, needs no more than a piece in memory. Where the host hashes as bytes come (Node), nothing is copied.
+ */
+import { hexadecimal, sha256Bytes } from "./sha256.ts";
+
+/** SHA-256 of bytes as they come. */
+export interface Digester {
+  update(bytes: Uint8Array): void;
+  digest(): Uint8Array;
+}
+
+export const HASH_PIECE = 1 << 22;
+
+export interface PieceHash {
+  update(bytes: Uint8Array): Promise<void> | void;
+  /** Lower-case hexadecimal. */
+  hex(): Promise<string>;
+}
+
+/** `piece`: Infinity for the plain hash of everything. */
+export function pieceHash(start: (() => Digester) | undefined, piece = HASH_PIECE): PieceHash {
+  const done: Uint8Array[] = [];
+  const current = start ? started(start) : collected();
+  let filled = 0;
+  const finish = async (): Promise<void> => {
+    done.push(await current.finish());
+    filled = 0;
+  };
+  const take = async (bytes: Uint8Array): Promise<void> => {
+    for (let at = 0; at < bytes.length; ) {
+      if (filled === piece) await finish();
+      const n = Math.min(bytes.length - at, piece - filled);
+      current.add(bytes.subarray(at, at + n));
+      filled += n;
+      at += n;
+    }
+  };
+  return {
+    update(bytes) {
+      if (filled + bytes.length > piece) return take(bytes);
+      current.add(bytes);
+      filled += bytes.length;
+    },
+    async hex() {
+      if (filled > 0 || done.length === 0) await finish();
+      return hexadecimal(done.length === 1 ? done[0]! : await sha256Bytes(join(done)));
+    },
+  };
+}
+
+function started(start: () => Digester) {
+  let digester = start();
+  return {
+    add: (bytes: Uint8Array): void => digester.update(bytes),
+    async finish(): Promise<Uint8Array> {
+      const out = digester.digest();
+      digester = start();
+      return out;
+    },
+  };
+}
+
+function collected() {
+  let parts: Uint8Array[] = [];
+  return {
+    add: (bytes: Uint8Array): void => void parts.push(bytes.slice()), // the caller may use its buffer again
+    finish(): Promise<Uint8Array> {
+      const whole = join(parts);
+      parts = [];
+      return sha256Bytes(whole);
+    },
+  };
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
