@@ -49,8 +49,8 @@ export interface TensorToSave {
 }
 
 export interface WriteOptions {
-  /** Called with the bytes of each piece, when it is written. May throw: then nothing is left. */
-  readonly written?: (bytes: number) => void;
+  /** Called with the bytes of each piece, when it is written. May throw or reject: then nothing is left. */
+  readonly written?: (bytes: number) => Promise<void> | void;
 }
 
 /** Complete or absent. Throws `input` when a value is not a number, or the disk has no room for it. At step 0 there are no moments in it: they are zero. */
@@ -74,7 +74,7 @@ export async function writeCheckpoint(files: Files, folder: string, name: string
             state.step === 0 ? "The weights are damaged; use another copy." : "Train with a smaller learning rate: --set lr=…");
         await hash.update(bytes);
         await file.write(bytes);
-        written?.(bytes.length);
+        await written?.(bytes.length);
       }
       hashes[item.name] = await hash.hex();
     }

@@ -60,7 +60,7 @@ export interface LoadOptions {
   /** `weights`: without the moments, for models that will not be trained. */
   readonly what: "all" | "weights";
   /** Called once with the bytes that there are to read, then with those of every piece. */
-  readonly total?: (bytes: number) => void;
+  readonly total?: (bytes: number) => unknown;
   readonly read?: (bytes: number) => void;
 }
 

@@ -98,9 +98,10 @@ export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
   if (begin.length > 0) return begin;
   if (tokenizer.endOfText !== undefined) return [tokenizer.endOfText];
   try {
-    return tokenizer.encode("\n");
+    const line = tokenizer.encode("\n");
+    if (line.length > 0) return line; // to ids, a line break is white space
   } catch (cause) {
-    if (cause instanceof SinterError) return [0];
-    throw cause;
+    if (!(cause instanceof SinterError)) throw cause;
   }
+  return [0];
 }

@@ -1,19 +1,26 @@
 /** A published model → a run folder: spec, bundle, tokenizer, and its weights as the checkpoint of step 0. */
+import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { checkSource } from "../2-check/check.ts";
 import type { Model } from "../2-check/model.ts";
 import { compileModel } from "../compile.ts";
 import { renderAll } from "../diagnostics/render.ts";
 import { hasErrors } from "../diagnostics/report.ts";
-import type { Target } from "../op.ts";
+import type { ChosenTiles } from "../6-tile/tile-choices.ts";
+import type { Target, Weights } from "../op.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint.ts";
+import { checkpointFile } from "../../runtime/checkpoint.ts";
+import { writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
-import { fittedLinks, importTensor, type Published } from "../../runtime/formats/published.ts";
+import { changedTypes, checkReadable, keptFor, keptRows } from "../../runtime/formats/keep.ts";
+import { fittedLinks, type Published } from "../../runtime/formats/published.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { sameShape } from "../../runtime/formats/fit.ts";
 import type { Link } from "../../runtime/formats/links.ts";
+import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import { storedBytes, type Kept } from "../../runtime/kept.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
 import { lockFolder } from "../../runtime/node/lock.ts";
 import { randomStream } from "../../runtime/random.ts";
 import { beginRun, holdsRun, RUN_VERSION, type RunRecord } from "../../runtime/run-folder.ts";
@@ -24,6 +31,7 @@ import { codeOf, type Manifest } from "../9-bundle/manifest.ts";
 import { planAll } from "./plan.ts";
 import { byteProgress } from "./progress.ts";
 import { specOf } from "./spec-of.ts";
+import { weightsHeld, type Mixed } from "./weights.ts";
 import type { Io } from "./verb.ts";
 
 export interface ImportOptions {
@@ -32,6 +40,9 @@ export interface ImportOptions {
   readonly tokenizer: Tokenizer;
   readonly target: Target;
   readonly memoryLimit: number | undefined;
+  /** Numbers that matrices are kept in; undefined: as they came. */
+  readonly dtype: Mixed<FloatFormat> | undefined;
+  readonly tiles: ChosenTiles | undefined;
   readonly io: Io;
 }
 
@@ -40,20 +51,29 @@ export interface Imported {
   readonly spec: string;
   readonly parameters: number;
   readonly tensors: number;
+  /** Of the weights in the folder. */
+  readonly bytes: number;
+  readonly weights: Weights;
+  readonly notes: readonly string[];
 }
 
-/** Everything that can be wrong is found before the first byte is written. */
-export async function importRun(published: Published, { files, folder, tokenizer, target, memoryLimit, io }: ImportOptions): Promise<Imported> {
+/** Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing. */
+export async function importRun(published: Published, { files, folder, tokenizer, target, memoryLimit, dtype, tiles, io }: ImportOptions): Promise<Imported> {
   const spec = specText(published, tokenizer);
   const model = checked(spec);
   const { stems } = recognise(model);
-  const links = fittedLinks(published, stems);
-  planAll(model, ["infer"], { targets: [target], memoryLimit });
-  const { manifest, files: bundleFiles } = await compileModel(model, { targets: [target], modules: ["infer"], memoryLimit });
-  const tensors = tensorsToSave(published, links, manifest);
+  const links = fittedLinks(published, stems), { index, options: { naming } } = published, position = naming.names.position;
+  checkReadable(links, index, published.file.path);
+  const kept = new Map(links.map((link) => [link, keptFor(link, index, position, dtype && askedFor(link, index, dtype))]));
+  const weights = weightsHeld([...kept].flatMap(([{ name, shape, pieces }, { type }]) => (shape.length > 1 && pieces[0]!.name !== `${position}.weight` ? [[name, type] as const] : [])));
+  const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
+  planAll(model, ["infer"], options);
+  const { manifest, files: bundleFiles } = await compileModel(model, options);
+  const tensors = tensorsToSave(published, links, kept, manifest), bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.kept!), 0);
+  const wasThere = await files.exists(folder);
   await files.makeFolder(folder);
-  const unlock = lockFolder(folder);
-  const progress = byteProgress(io, "weights", 8 * manifest.parameters);
+  const unlock = lockFolder(folder), interrupted = untilInterrupted();
+  const progress = byteProgress(io, "weights", bytes);
   try {
     if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
     const record: RunRecord = {
@@ -62,13 +82,59 @@ export async function importRun(published: Published, { files, folder, tokenizer
     };
     const identity = { model: model.name, data: "", wasm: codeOf(manifest.modules).map((m) => m.wasm[target]!.sha256).join(), tokenizer: await sha256(concat([...tokenizer.files.values()])) };
     const state = { step: 0, tokens: 0, batches: randomStream(model.train.seed, "batches").state(), identity };
-    await writeCheckpoint(files, folder, tensors, state, progress.add);
+    await writeCheckpoint(files, folder, checkpointFile(0), tensors, state, {
+      written(n) {
+        progress.add(n);
+        return interrupted.check(n);
+      },
+    });
     await beginRun(files, { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer }, spec); // the record comes last: without it the folder is none
-    return { model, spec, parameters: manifest.parameters, tensors: published.index.size };
+    return { model, spec, parameters: manifest.parameters, tensors: index.size, bytes, weights, notes: notesOf(links, index, kept, position) };
+  } catch (cause) {
+    if (!wasThere) rmSync(folder, { recursive: true, force: true });
+    else if (!(await holdsRun(files, folder))) rmSync(`${folder}/${checkpointFile(0)}`, { force: true });
+    throw cause;
   } finally {
     progress.end();
+    interrupted.done();
     unlock();
   }
+}
+
+/** Bytes between two looks at what the system has to say. */
+const LOOK_BYTES = 16 << 20;
+
+/** Ctrl-C and SIGTERM: heard at the next piece, so that what was begun is taken away. */
+function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  let heard: string | undefined, since = 0;
+  const hear = (signal: string): void => void (heard = signal);
+  for (const signal of signals) process.on(signal, hear);
+  const look = async (): Promise<void> => {
+    since = 0;
+    await nodeHost.breathe();
+    if (heard !== undefined) throw new SinterError("interrupted", `interrupted by ${heard}; nothing was imported`);
+  };
+  return {
+    check: (bytes) => ((since += bytes) < LOOK_BYTES ? undefined : look()),
+    done() {
+      for (const signal of signals) process.off(signal, hear);
+    },
+  };
+}
+
+/** q4_0 leaves the token table and the output in q8_0, unless they are coarser already or something else was asked for: it costs a third less there. */
+function askedFor({ name, pieces }: Link, index: Published["index"], { others, table, output }: Mixed<FloatFormat>): FloatFormat {
+  const isTable = name === "token_embedding.weight", isOutput = name.startsWith("output."), asked = isTable ? table : isOutput ? output : undefined;
+  if (asked || others !== "Q4_0" || !(isTable || isOutput)) return asked ?? others;
+  return pieces.every((p) => index.get(p.name)!.type === "Q4_0") ? "Q4_0" : "Q8_0";
+}
+
+/** What the weights have lost or gained on the way, in a line each. */
+function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, Kept>, position: string | undefined): string[] {
+  const changed = [...changedTypes(links, index, (link) => kept.get(link)!, position)].map(([from, to]) => `${from} is kept as ${[...to].join(" and ")}`);
+  const halves = [...kept.values()].some(({ type }) => type === "F16");
+  return [...changed, ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : [])];
 }
 
 function specText({ architecture, options, index, title, file }: Published, tokenizer: Tokenizer): string {
@@ -87,14 +153,14 @@ function checked(spec: string): Model {
 }
 
 /** In the manifest's order. The compiler's tensors and the links are two accounts of one model: they have to agree. */
-function tensorsToSave(published: Published, links: readonly Link[], manifest: Manifest): TensorToSave[] {
+function tensorsToSave({ index }: Published, links: readonly Link[], kept: ReadonlyMap<Link, Kept>, manifest: Manifest): TensorToSave[] {
   const byName = new Map(links.map((link) => [link.name, link]));
   const places = manifest.modules.infer!.tensors.filter((t) => t.storage === "parameter");
   return places.flatMap((place) => Array.from({ length: place.slices }, (_, slice): TensorToSave => {
     const name = checkpointName(place, slice), link = byName.get(name);
     byName.delete(name);
     if (!link || !sameShape(link.shape, place.shape)) throw new Error(`${name} [${place.shape}] is linked to ${link ? `[${link.shape}]` : "nothing"}`);
-    return { name, shape: place.shape, values: () => importTensor(link, published.index) };
+    return { name, shape: place.shape, kept: kept.get(link)!, bytes: () => keptRows(link, index, kept.get(link)!) };
   })).concat(byName.size === 0 ? [] : fail([...byName.keys()]));
 }
 

@@ -1,7 +1,7 @@
-/** Bytes of long work: one live line on a terminal, a line every ten seconds elsewhere, nothing for what is quick. */
+/** Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes a second. */
 import type { Io } from "./verb.ts";
 
-const LIVE_MS = 100, PLAIN_MS = 10_000;
+const QUICK_MS = 1000, LIVE_MS = 100, PLAIN_MS = 5000;
 
 export interface ByteProgress {
   add(bytes: number): void;
@@ -11,13 +11,13 @@ export interface ByteProgress {
 
 export function byteProgress(io: Io, what: string, total: number): ByteProgress {
   const began = performance.now();
-  let done = 0, shown = began, live = false;
+  let done = 0, next = began + QUICK_MS, live = false;
   return {
     add(bytes) {
       done += bytes;
       const now = performance.now();
-      if (now - shown < (io.tty ? LIVE_MS : PLAIN_MS)) return;
-      shown = now;
+      if (now < next) return;
+      next = now + (io.tty ? LIVE_MS : PLAIN_MS);
       const seconds = (now - began) / 1000, left = done === 0 ? 0 : (seconds * (total - done)) / done;
       const line = `${what}: ${megabytes(done)} of ${megabytes(total)}, ${megabytes(done / seconds)}/s, ${left.toFixed(0)} s left`;
       io.err(io.tty ? `\r\u001b[K${line}` : `${line}\n`);

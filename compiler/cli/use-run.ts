@@ -1,6 +1,7 @@
 /** What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler settings, Ctrl-C. */
-import { loadNewest } from "../../runtime/checkpoint.ts";
+import { loadNewest, type Loaded } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
+import type { Files } from "../../runtime/files.ts";
 import { decodeRate, type Generated } from "../../runtime/generate.ts";
 import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
@@ -10,6 +11,7 @@ import { openRun, type Run } from "../../runtime/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sampler.ts";
 import type { Command } from "commander";
 import type { Model, SampleSettings } from "../2-check/model.ts";
+import { byteProgress, type ByteProgress } from "./progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
 import { bundleWithWeights, weightsOption, withWeightsOption } from "./weights.ts";
@@ -50,13 +52,23 @@ export async function loadRun(run: Run, options: Options, io: Io, { workers, var
   const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
   try {
-    const loaded = await loadNewest(files, run.folder, model, "weights");
+    const loaded = await loadShown(files, run.folder, model, io);
     if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
     for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
     return { run, model, step: loaded.state.step };
   } catch (cause) {
     await model.close();
     throw cause;
+  }
+}
+
+/** With the bytes that are read on the terminal, where it takes a while. */
+async function loadShown(files: Files, folder: string, model: RunningModel, io: Io): Promise<Loaded | undefined> {
+  let progress: ByteProgress | undefined;
+  try {
+    return await loadNewest(files, folder, model, { what: "weights", total: (bytes) => (progress = byteProgress(io, "loading", bytes)), read: (bytes) => progress?.add(bytes) });
+  } finally {
+    progress?.end();
   }
 }
 

@@ -1,13 +1,19 @@
-/** `--weights`: a trained model used with its weights in fewer bits. Its run has a module for f32; another is compiled in memory. */
+/**
+ * How a model's matrices are kept in memory: `--weights`, what a checkpoint holds, what a bundle was compiled for. A run's module holds them as its
+ * checkpoint does; for anything else one is compiled in memory.
+ */
 import type { Command } from "commander";
 import { bestTarget } from "../../runtime/choose-target.ts";
 import type { Bundle } from "../../runtime/bundle.ts";
+import { finest } from "../../runtime/formats/keep.ts";
+import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
+import type { ModuleManifest } from "../9-bundle/manifest.ts";
 import { compileModel } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { weightFormats, type Target, type WeightFormat, type WeightMix, type Weights } from "../op.ts";
+import { weightFormats, type Target, type WeightFormat, type Weights } from "../op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 
@@ -16,29 +22,75 @@ export const withWeightsOption = (command: Command): Command =>
 
 const places = ["table", "output"] as const;
 
+/** Of all matrices, or of the token table, the output and all others: "q4_0,table=q8_0,output=q8_0". */
+export interface Mixed<Format> {
+  readonly others: Format;
+  readonly table?: Format;
+  readonly output?: Format;
+}
+
+/** Reads `--FLAG`. Throws `usage` for a format that is not in `formats`, or a place that there is not. */
+export function mixedFormats<const Format extends string>(flag: string, text: string, formats: readonly Format[]): Mixed<Format> {
+  const named = (name: string): Format => {
+    const found = formats.find((format) => format === name), near = nearest(name, formats);
+    if (!found) throw new SinterError("usage", `--${flag}: there is no format \`${name}\``, `formats: ${formats.join(", ")}${near ? `; did you mean ${near}?` : ""}`);
+    return found;
+  };
+  const [others, ...rest] = text.split(","), mix: { -readonly [K in keyof Mixed<Format>]: Mixed<Format>[K] } = { others: named(others!) };
+  for (const part of rest) {
+    const [key, value] = part.split("="), place = places.find((p) => p === key);
+    if (!place || value === undefined) throw new SinterError("usage", `--${flag}: \`${part}\` is no part of a mix`, `for example --${flag} q4_0,${places.map((p) => `${p}=q8_0`).join()}`);
+    mix[place] = named(value);
+  }
+  return mix;
+}
+
 /** Undefined: it was not given. */
 export function weightsOption(options: Options): Weights | undefined {
   const text = options["weights"];
   if (text === undefined) return undefined;
-  const [others, ...rest] = String(text).split(","), mix: { -readonly [K in keyof WeightMix]: WeightMix[K] } = { others: formatNamed(others!) };
-  for (const part of rest) {
-    const [key, value] = part.split("="), place = places.find((p) => p === key);
-    if (!place || value === undefined) throw new SinterError("usage", `--weights: \`${part}\` is no part of a mix`, `for example --weights q4_0,${places.map((p) => `${p}=q8_0`).join()}`);
-    mix[place] = formatNamed(value);
-  }
-  return rest.length === 0 ? mix.others : mix;
+  const mix = mixedFormats("weights", String(text), weightFormats);
+  return mix.table || mix.output ? mix : mix.others;
 }
 
-function formatNamed(text: string): WeightFormat {
-  const found = weightFormats.find((format) => format === text), near = nearest(text, weightFormats);
-  if (!found) throw new SinterError("usage", `there is no weight format \`${text}\``, `formats: ${weightFormats.join(", ")}${near ? `; did you mean ${near}?` : ""}`);
-  return found;
+/** What a tensor is in memory that a checkpoint keeps so. There are no F16 weights in memory: the rounding to bf16 is what `--weights f32` spares. */
+const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = { F32: "f32", F16: "bf16", BF16: "bf16", Q8_0: "q8_0", Q4_0: "q4_0" };
+
+/** Weights for a module that holds tensors as they are kept: by name as in checkpoints. Layers share their code, so the finest of them decides. */
+export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
+  const types = new Map<string, FloatFormat[]>();
+  for (const [name, type] of kept) {
+    const tensor = name.replace(/^layers\.\d+\./, "layers.");
+    types.set(tensor, [...(types.get(tensor) ?? []), type]);
+  }
+  return asWeights(new Map([...types].map(([tensor, list]) => [tensor, memoryFormats[finest(list)]])));
+}
+
+/** Weights as a compiled module keeps them. */
+export const weightsOf = (module: ModuleManifest): Weights =>
+  asWeights(new Map(module.tensors.filter((t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== "position_embedding.weight").map((t) => [t.name, t.quantised?.format ?? "f32"])));
+
+/** One format where all matrices have it. */
+function asWeights(formats: ReadonlyMap<string, WeightFormat>): Weights {
+  const all = [...formats.values()], count = (format: WeightFormat): number => all.filter((f) => f === format).length;
+  const others = weightFormats.toSorted((a, b) => count(b) - count(a))[0]!, tensors = [...formats].filter(([, format]) => format !== others);
+  return tensors.length === 0 ? others : { others, tensors: Object.fromEntries(tensors) };
+}
+
+/** "q4_0; q8_0 token_embedding, output.linear". */
+export function weightsText(weights: Weights): string {
+  if (typeof weights === "string") return weights;
+  const by = Map.groupBy(Object.entries(weights.tensors ?? {}), ([, format]) => format);
+  return [weights.others, ...[...by].map(([format, list]) => `${format} ${list.map(([name]) => name.replace(/^layers\.|\.weight$/g, "")).join(", ")}`)].join("; ");
 }
 
 /** The bundle's model, or a variant of it, with an `infer` module that keeps its weights so. Without either: the bundle itself. */
 export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined, variant?: Model): Promise<Bundle> {
   if (weights === undefined && variant === undefined) return bundle;
-  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], ...(weights && { weights }) } as const, model = variant ?? bundle.manifest.model;
+  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], weights: weights ?? weightsIn(bundle) } as const, model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);
   return compileModel(model, options);
 }
+
+/** A run that was trained has no module but `train`, whose weights are f32. */
+const weightsIn = ({ manifest: { modules } }: Bundle): Weights => (modules.infer ? weightsOf(modules.infer) : "f32");

@@ -1,5 +1,6 @@
 /** What run folders hold and say: all numbers of the newest checkpoint, logits, greedy tokens. */
-import { listCheckpoints, loadNewest, openCheckpoint } from "../../runtime/checkpoint.ts";
+import { openCheckpoint } from "../../runtime/checkpoint-file.ts";
+import { listCheckpoints, loadNewest } from "../../runtime/checkpoint.ts";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";

@@ -4,7 +4,7 @@ import type { Architecture } from "../../runtime/formats/architecture.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
 import { linksOf } from "../../runtime/formats/links.ts";
 import { namings, roles, type Stems } from "../../runtime/formats/naming.ts";
-import { f32ToF16, numberFormats } from "../../runtime/formats/numbers.ts";
+import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { readFormats, type ReadFormat } from "../../runtime/formats/weights.ts";
 import { randomStream } from "../../runtime/random.ts";
@@ -15,9 +15,9 @@ export const smallLlama: Architecture = {
   rope: { theta: 10000 }, tied: false, bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
 };
 
-/** F16 scales of a block: byte, and value so that random bits make numbers around ±0.06. */
+/** Formats whose blocks are random bits; the others are encoded. F16 scales of a block: byte, and value so that random bits make numbers around ±0.06. */
 const scales: Readonly<Partial<Record<ReadFormat, readonly (readonly [number, number])[]>>> = {
-  Q8_0: [[0, 0.0008]], Q4_0: [[0, 0.0136]], Q4_1: [[0, 0.0136], [2, -0.102]], Q5_0: [[0, 0.0068]], Q5_1: [[0, 0.0068], [2, -0.105]], IQ4_NL: [[0, 0.0009]], Q2_K: [[80, 0.005], [82, 0.0075]],
+  Q4_1: [[0, 0.0136], [2, -0.102]], Q5_0: [[0, 0.0068]], Q5_1: [[0, 0.0068], [2, -0.105]], IQ4_NL: [[0, 0.0009]], Q2_K: [[80, 0.005], [82, 0.0075]],
   Q3_K: [[108, 0.0015]], Q4_K: [[0, 0.0002], [2, 0.0015]], Q5_K: [[0, 0.0001], [2, 0.00155]], Q6_K: [[208, 0.00005]], IQ4_XS: [[0, 0.00005]],
 };
 
@@ -32,7 +32,7 @@ export function randomGguf(type: ReadFormat | ((name: string) => ReadFormat), se
     const { bytes } = readFormats[t.type], at = scales[t.type];
     if (!at) {
       const values = Float32Array.from({ length: t.shape.reduce((x, y) => x * y, 1) }, () => (t.shape.length === 1 ? 1 : 0.2 * (word() / 2 ** 32 - 0.5)));
-      numberFormats[t.type as "F32" | "F16" | "BF16"].encode(values, out.subarray(0, tensorBytes(t)));
+      numberFormats[t.type as FloatFormat].encode(values, out.subarray(0, tensorBytes(t)));
     } else {
       const words = new Uint32Array(Math.ceil(out.length / 4)).map(word);
       out.set(new Uint8Array(words.buffer, 0, tensorBytes(t)));
