@@ -4,7 +4,7 @@
  */
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, type CompileOptions } from "../compiler/compile.ts";
-import type { OpenCheckpoint } from "../runtime/checkpoint.ts";
+import type { OpenCheckpoint } from "../runtime/checkpoint-file.ts";
 import type { Files } from "../runtime/files.ts";
 import { ggufPairs } from "../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../runtime/formats/gguf-types.ts";
@@ -15,6 +15,7 @@ import { recognise } from "../runtime/formats/recognise.ts";
 import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { randomStream } from "../runtime/random.ts";
+import { plainly } from "../runtime/kept.ts";
 import { checkpointName } from "../runtime/tensors.ts";
 import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 
@@ -46,6 +47,7 @@ async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpo
   let from = 0;
   return {
     path: model.name, state: { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} }, close: async () => {},
+    keptAs: () => plainly, rows: () => Promise.reject(new Error("plain tensors are read whole")),
     tensors: new Map([...inits.keys()].map((name) => [name, { name, dtype: "F32", shape: [], begin: 0, end: 0 }])),
     async read(name, shape) {
       const init = inits.get(name)!, out = new Float32Array(shape.reduce((a, b) => a * b, 1));

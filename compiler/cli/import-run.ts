@@ -13,7 +13,7 @@ import { checkpointFile } from "../../runtime/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
-import { changedTypes, checkReadable, keptFor, keptRows } from "../../runtime/formats/keep.ts";
+import { changedTypes, checkReadable, isMatrix, keptFor, keptRows } from "../../runtime/formats/keep.ts";
 import { fittedLinks, type Published } from "../../runtime/formats/published.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { sameShape } from "../../runtime/formats/fit.ts";
@@ -62,10 +62,10 @@ export async function importRun(published: Published, { files, folder, tokenizer
   const spec = specText(published, tokenizer);
   const model = checked(spec);
   const { stems } = recognise(model);
-  const links = fittedLinks(published, stems), { index, options: { naming } } = published, position = naming.names.position;
+  const links = fittedLinks(published, stems), { index } = published;
   checkReadable(links, index, published.file.path);
-  const kept = new Map(links.map((link) => [link, keptFor(link, index, position, dtype && askedFor(link, index, dtype))]));
-  const weights = weightsHeld([...kept].flatMap(([{ name, shape, pieces }, { type }]) => (shape.length > 1 && pieces[0]!.name !== `${position}.weight` ? [[name, type] as const] : [])));
+  const kept = new Map(links.map((link) => [link, keptFor(link, index, dtype && askedFor(link, index, dtype))]));
+  const weights = weightsHeld([...kept].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])));
   const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
   planAll(model, ["infer"], options);
   const { manifest, files: bundleFiles } = await compileModel(model, options);
@@ -89,7 +89,7 @@ export async function importRun(published: Published, { files, folder, tokenizer
       },
     });
     await beginRun(files, { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer }, spec); // the record comes last: without it the folder is none
-    return { model, spec, parameters: manifest.parameters, tensors: index.size, bytes, weights, notes: notesOf(links, index, kept, position) };
+    return { model, spec, parameters: manifest.parameters, tensors: index.size, bytes, weights, notes: notesOf(links, index, kept) };
   } catch (cause) {
     if (!wasThere) rmSync(folder, { recursive: true, force: true });
     else if (!(await holdsRun(files, folder))) rmSync(`${folder}/${checkpointFile(0)}`, { force: true });
@@ -131,8 +131,8 @@ function askedFor({ name, pieces }: Link, index: Published["index"], { others, t
 }
 
 /** What the weights have lost or gained on the way, in a line each. */
-function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, Kept>, position: string | undefined): string[] {
-  const changed = [...changedTypes(links, index, (link) => kept.get(link)!, position)].map(([from, to]) => `${from} is kept as ${[...to].join(" and ")}`);
+function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, Kept>): string[] {
+  const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(([from, to]) => `${from} is kept as ${[...to].join(" and ")}`);
   const halves = [...kept.values()].some(({ type }) => type === "F16");
   return [...changed, ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : [])];
 }

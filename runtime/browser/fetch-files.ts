@@ -125,7 +125,7 @@ async function openRemote(path: string, url: URL, { onProgress, signal }: FetchO
     last = { at: offset, bytes: out.length <= SKIP ? out : new Uint8Array() };
     return out;
   };
-  return { bytes, read, close: drop };
+  return { bytes, read, fill: async (offset, into) => into.set(await read(offset, into.length)), close: drop };
 }
 
 /** Of the whole file, of which this answer is all or what begins at byte `first`. */

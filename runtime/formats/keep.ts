@@ -5,7 +5,7 @@
  *   Q4_1 Q5_0 Q5_1 Q2_K … Q6_K IQ4_NL IQ4_XS  Q8_0, which is finer than each of them: what it adds is less than half a percent of what they lost
  *   int8 of llama2.c                          F32: its groups may be smaller than 32
  *
- * Vectors and position tables become F32: they are small. Rows stand as products read them (kept.ts), rotary pairs side by side; nothing is held in
+ * Vectors, position tables and routers become F32: they are small. Rows stand as products read them (kept.ts), rotary pairs side by side; nothing is held in
  * memory but some rows.
  */
 import { SinterError } from "../errors.ts";
@@ -22,12 +22,12 @@ export const finest = (types: readonly FloatFormat[]): FloatFormat => fineness[M
 /** What a type of a file becomes when nothing else is asked for. */
 export const nearestFormat = (type: string): FloatFormat => (isFileFormat(type) ? type : isReadFormat(type) ? "Q8_0" : "F32");
 
-/** A matrix that a product or the embedding reads: what may be kept in fewer bits. `position`: the name of the position table. */
-const isMatrix = ({ shape, pieces }: Link, position: string | undefined): boolean => shape.length > 1 && pieces[0]!.name !== `${position}.weight`;
+/** A matrix that a product or the embedding reads: what may be kept in fewer bits. */
+export const isMatrix = ({ pieces }: Link): boolean => pieces.every((piece) => !piece.exact);
 
 /** `asked`: of this tensor; undefined: as it came. */
-export function keptFor(link: Link, index: TensorIndex, position: string | undefined, asked?: FloatFormat): Kept {
-  if (!isMatrix(link, position)) return { type: "F32", turned: false };
+export function keptFor(link: Link, index: TensorIndex, asked?: FloatFormat): Kept {
+  if (!isMatrix(link)) return { type: "F32", turned: false };
   const type = asked ?? finest(link.pieces.map(({ name }) => nearestFormat(index.get(name)!.type)));
   return { type, turned: link.pieces.every((p) => p.turned) || (numberFormats[type].block > 1 && isInOut(link)) };
 }
@@ -94,9 +94,9 @@ async function* columnsAsRows({ shape }: Link, tensor: StoredTensor, { type }: K
 }
 
 /** Types of the file that are not kept as they came, by what they become. */
-export function changedTypes(links: readonly Link[], index: TensorIndex, kept: (link: Link) => Kept, position: string | undefined): ReadonlyMap<string, ReadonlySet<FloatFormat>> {
+export function changedTypes(links: readonly Link[], index: TensorIndex, kept: (link: Link) => Kept): ReadonlyMap<string, ReadonlySet<FloatFormat>> {
   const out = new Map<string, Set<FloatFormat>>();
-  for (const link of links) if (isMatrix(link, position)) for (const { name } of link.pieces) {
+  for (const link of links) if (isMatrix(link)) for (const { name } of link.pieces) {
     const { type: from } = index.get(name)!, { type: to } = kept(link);
     if (from !== to) out.set(from, (out.get(from) ?? new Set()).add(to));
   }

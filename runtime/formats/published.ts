@@ -14,11 +14,11 @@ import { openGguf } from "./gguf.ts";
 import { architectureOfGguf } from "./gguf-config.ts";
 import { architectureOfConfig, CONFIG_FILE, MAX_CONFIG_BYTES } from "./huggingface.ts";
 import { isRecord, parseJson } from "./json.ts";
-import { gather, linksOf, type Link, type LinkOptions } from "./links.ts";
+import { linksOf, type Link, type LinkOptions } from "./links.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { namings, publishedName, type Naming, type Role, type Stems } from "./naming.ts";
 import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors.ts";
-import { allFloats, type StoredTensor, type WeightFile } from "./weights.ts";
+import type { WeightFile } from "./weights.ts";
 
 export interface Published {
   /** "Hugging Face GPT-2", "llama2.c v1", "GGUF (llama)". */
@@ -133,13 +133,4 @@ export function fittedLinks({ architecture, options, index, file }: Published, s
   const links = linksOf(architecture, stems, options);
   checkFit(links, index, options.naming, file.path);
   return links;
-}
-
-/** Numbers of one of Sinter's tensors, dense. */
-export async function importTensor(link: Link, index: TensorIndex): Promise<Float32Array<ArrayBuffer>> {
-  const [only] = link.pieces, tensor = (name: string): StoredTensor => index.get(name)!;
-  if (link.pieces.length === 1 && only && !only.turned && only.halves === 0) return allFloats(tensor(only.name));
-  const out = new Float32Array(link.shape.reduce((a, b) => a * b, 1));
-  for (const piece of link.pieces) gather(link, piece, await allFloats(tensor(piece.name)), out);
-  return out;
 }

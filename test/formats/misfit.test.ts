@@ -3,9 +3,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Stems } from "../../runtime/formats/naming.ts";
-import { fittedLinks, importTensor, openPublished, type Published } from "../../runtime/formats/published.ts";
+import type { TensorIndex } from "../../runtime/formats/fit.ts";
+import { gather, type Link } from "../../runtime/formats/links.ts";
+import { fittedLinks, openPublished, type Published } from "../../runtime/formats/published.ts";
+import { allFloats } from "../../runtime/formats/weights.ts";
 import { writeHeader } from "../../runtime/safetensors.ts";
 import { memoryFiles } from "./memory-files.ts";
+
+/** Numbers of one of Sinter's tensors, dense. */
+async function importTensor(link: Link, index: TensorIndex): Promise<Float32Array> {
+  const out = new Float32Array(link.shape.reduce((a, b) => a * b, 1));
+  for (const piece of link.pieces) gather(link, piece, await allFloats(index.get(piece.name)!), out);
+  return out;
+}
 
 const width = 8, vocab = 6, context = 4, hidden = 32;
 const config = { model_type: "gpt2", n_embd: width, n_layer: 1, n_head: 2, n_positions: context, vocab_size: vocab, activation_function: "gelu_new" };
