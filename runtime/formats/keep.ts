@@ -27,9 +27,8 @@ export const isMatrix = ({ pieces }: Link): boolean => pieces.every((piece) => !
 
 /** `asked`: of this tensor; undefined: as it came. */
 export function keptFor(link: Link, index: TensorIndex, asked?: FloatFormat): Kept {
-  if (!isMatrix(link)) return { type: "F32", turned: false };
-  const type = asked ?? finest(link.pieces.map(({ name }) => nearestFormat(index.get(name)!.type)));
-  return { type, turned: link.pieces.every((p) => p.turned) || (numberFormats[type].block > 1 && isInOut(link)) };
+  const type = !isMatrix(link) ? "F32" : asked ?? finest(link.pieces.map(({ name }) => nearestFormat(index.get(name)!.type)));
+  return { type, turned: link.pieces[0]!.turned || (numberFormats[type].block > 1 && isInOut(link)) };
 }
 
 /** A published matrix [in, out], no table: blocks go along `in`, so its rows are made of columns. */

@@ -5,6 +5,7 @@ import { createModel, type RunningModel } from "../../runtime/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { openRun } from "../../runtime/run-folder.ts";
+import { checkpointName } from "../../runtime/tensors.ts";
 import { bundleWithWeights } from "../../compiler/cli/weights.ts";
 import type { Target, WeightFormat } from "../../compiler/op.ts";
 
@@ -13,8 +14,9 @@ const files = nodeFiles();
 /** All parameters of a run's newest checkpoint. */
 export async function parametersOf(folder: string): Promise<Map<string, Float32Array>> {
   const [newest] = await listCheckpoints(files, folder), checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
-  const out = new Map<string, Float32Array>();
-  for (const { name, shape } of checkpoint.tensors.values()) if (!name.startsWith("moment")) out.set(name, await checkpoint.read(name, shape));
+  const out = new Map<string, Float32Array>(), { infer, train } = (await openRun(files, folder)).bundle.manifest.modules;
+  for (const place of (infer ?? train)!.tensors.filter((t) => t.storage === "parameter"))
+    for (let slice = 0; slice < place.slices; slice++) out.set(checkpointName(place, slice), await checkpoint.read(checkpointName(place, slice), place.shape));
   await checkpoint.close();
   return out;
 }
