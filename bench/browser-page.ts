@@ -11,8 +11,8 @@ export interface PagePlan {
   /** One for each round, all with other first words and as many tokens; one more to warm up with. */
   readonly prompts: readonly string[];
   readonly tokens: number;
-  /** false: Sinter alone. */
-  readonly peer: boolean;
+  /** Who runs, in this order. */
+  readonly sides: readonly ("sinter" | "wllama")[];
 }
 
 export interface Side {
@@ -23,7 +23,7 @@ export interface Side {
   readonly prefill: readonly number[];
   readonly decode: readonly number[];
   readonly promptTokens: number;
-  /** What comes after the first prompt. */
+  /** What comes after the warm-up prompt. */
   readonly greedy: Greedy;
 }
 
@@ -33,10 +33,7 @@ export interface Greedy {
   readonly tokens?: readonly { readonly id: number; readonly margin: number }[];
 }
 
-export interface PageFigures {
-  readonly sinter: Side & { readonly target: Target };
-  readonly wllama?: Side;
-}
+export type PageFigures = Readonly<Partial<Record<PagePlan["sides"][number], Side>>>;
 
 interface Timings { readonly prompt_n: number; readonly prompt_per_second: number; readonly predicted_n: number; readonly predicted_per_second: number }
 interface Completion { readonly choices: readonly { readonly text: string }[]; readonly timings: Timings }
@@ -52,6 +49,9 @@ interface WllamaModule { readonly Wllama: (new (paths: object, config: object) =
 const SETTLE_MS = 500;
 const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 
+/** Engines begin with code of their fast compiler; after so many tokens the better one has taken over. Their texts are compared. */
+const warmUpTokens = (tokens: number): number => Math.min(tokens, 24);
+
 interface Runner {
   readonly side: Omit<Side, "prefill" | "decode" | "promptTokens" | "greedy">;
   /** Throws when there are not as many tokens as asked for. */
@@ -60,13 +60,15 @@ interface Runner {
 }
 
 export async function measure(plan: PagePlan, say: (line: string) => void): Promise<PageFigures> {
-  const sinter = await startSinter(plan), wllama = plan.peer ? await startWllama(plan) : undefined;
-  say(`loaded: Sinter ${sinter.side.loadMs.toFixed(0)} ms${wllama ? `, wllama ${wllama.side.loadMs.toFixed(0)} ms` : ""}`);
-  const [warmUp, ...prompts] = plan.prompts, runners = [sinter, ...(wllama ? [wllama] : [])], figures = runners.map(() => ({ prefill: [] as number[], decode: [] as number[], promptTokens: 0 }));
+  const { sides } = plan, runners: Runner[] = [];
+  for (const side of sides) {
+    runners.push(await (side === "sinter" ? startSinter : startWllama)(plan));
+    say(`${side} is loaded after ${runners.at(-1)!.side.loadMs.toFixed(0)} ms`);
+  }
+  const [warmUp, ...prompts] = plan.prompts, figures = runners.map(() => ({ prefill: [] as number[], decode: [] as number[], promptTokens: 0 }));
   const greedy: Greedy[] = [];
   for (const runner of runners) {
-    await runner.round(warmUp!);
-    greedy.push(await runner.greedy(prompts[0]!));
+    greedy.push(await runner.greedy(warmUp!));
     await settle();
   }
   for (const [i, prompt] of prompts.entries()) for (const [r, runner] of runners.entries()) {
@@ -74,11 +76,11 @@ export async function measure(plan: PagePlan, say: (line: string) => void): Prom
     p.push(prefill);
     d.push(decode);
     figures[r]!.promptTokens = promptTokens;
-    say(`round ${i + 1}, ${r === 0 ? "Sinter" : "wllama"}: ${prefill.toFixed(1)} and ${decode.toFixed(1)} tok/s`);
+    say(`round ${i + 1}, ${sides[r]}: ${prefill.toFixed(1)} and ${decode.toFixed(1)} tok/s`);
     await settle();
   }
   const sideOf = (r: number): Side => ({ ...runners[r]!.side, ...figures[r]!, greedy: greedy[r]! });
-  return { sinter: { ...sideOf(0), target: plan.target }, ...(wllama && { wllama: sideOf(1) }) };
+  return Object.fromEntries(sides.map((side, r) => [side, sideOf(r)]));
 }
 
 async function startSinter({ bundle, weights, threads, target, tokens }: PagePlan): Promise<Runner> {
@@ -93,7 +95,7 @@ async function startSinter({ bundle, weights, threads, target, tokens }: PagePla
       return { prefill: (1000 * made.promptTokens) / made.prefillMs, decode: (1000 * (tokens - 1)) / made.decodeMs, promptTokens: made.promptTokens };
     },
     async greedy(prompt) {
-      const { text, logprobs = [] } = await model.generate(prompt, { tokens, temperature: 0, logprobs: 2 }).result;
+      const { text, logprobs = [] } = await model.generate(prompt, { tokens: warmUpTokens(tokens), temperature: 0, logprobs: 2 }).result;
       return { text, tokens: logprobs.map(({ id, top }) => ({ id, margin: top[0]!.logprob - top[1]!.logprob })) };
     },
   };
@@ -112,7 +114,7 @@ async function startWllama({ weights, threads, context, tokens }: PagePlan): Pro
       return { prefill: t.prompt_per_second, decode: t.predicted_per_second, promptTokens: t.prompt_n };
     },
     async greedy(prompt) {
-      return { text: (await wllama.createCompletion({ ...ask, prompt })).choices[0]!.text };
+      return { text: (await wllama.createCompletion({ ...ask, prompt, max_tokens: warmUpTokens(tokens) })).choices[0]!.text };
     },
   };
 }

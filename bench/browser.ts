@@ -27,11 +27,11 @@ const { values: o } = parseArgs({
     model: { type: "string", multiple: true, default: [new URL("../specs/gpt2.sinter:gpt2", import.meta.url).pathname] }, set: { type: "string", multiple: true, default: [] },
     tokenizer: { type: "string" }, formats: { type: "string", default: "q8_0,q4_0" }, threads: { type: "string", default: "1,2" }, target: { type: "string", default: "relaxed,wide" },
     tokens: { type: "string", default: "64" }, prompt: { type: "string", default: "128" }, rounds: { type: "string", default: "5" },
-    folder: { type: "string", default: join(tmpdir(), "sinter-bench-browser") }, json: { type: "string" }, alone: { type: "boolean", default: false },
+    folder: { type: "string", default: join(tmpdir(), "sinter-bench-browser") }, json: { type: "string" }, sides: { type: "string", default: "sinter,wllama" },
   },
 });
 const CONTEXT = 512, files = nodeFiles();
-const missing = chromiumMissing() ?? (o.alone ? undefined : wllamaMissing()) ?? (o.tokenizer === undefined ? "name a tokenizer: --tokenizer DIR" : undefined);
+const missing = chromiumMissing() ?? (o.sides.includes("wllama") ? wllamaMissing() : undefined) ?? (o.tokenizer === undefined ? "name a tokenizer: --tokenizer DIR" : undefined);
 if (missing !== undefined) throw new Error(missing);
 const tokenizer = await openTokenizer(files, o.tokenizer!), prompts = promptsOf(tokenizer, Number(o.prompt), Number(o.rounds) + 1);
 const page = `${asJavaScript(readFileSync(new URL("browser-page.ts", import.meta.url), "utf8"))}\nexport default (say) => measure(PLAN, say);`;
@@ -49,7 +49,7 @@ for (const text of o.model) {
     for (const [file, bytes] of (await compileModel(model, { targets, modules: ["infer"], weights })).files) writeFileSync(join(folder, "bundle", file), bytes);
     for (const target of targets) for (const threads of o.threads.split(",").map(Number)) {
       console.log(`\n${name}, ${weights}, ${threads} thread${threads > 1 ? "s" : ""}, ${target}`);
-      const plan: PagePlan = { bundle: "/bundle/", weights: "/model.gguf", threads, target, context: CONTEXT, prompts, tokens: Number(o.tokens), peer: !o.alone };
+      const plan: PagePlan = { bundle: "/bundle/", weights: "/model.gguf", threads, target, context: CONTEXT, prompts, tokens: Number(o.tokens), sides: o.sides.split(",") as PagePlan["sides"] };
       const found = (await inChromium({
         folder, program: page.replace("PLAN", () => JSON.stringify(plan)), limitMs: 600_000, say: (line) => console.log(`  ${line}`), handle: serveWllama,
         ...(target === "wide" && { v8: "--experimental-wasm-revectorize" }),
@@ -68,7 +68,7 @@ function show({ sinter, wllama }: PageFigures, promptTokens: number): void {
     if (side.promptTokens !== promptTokens) throw new Error(`${name} took ${side.promptTokens} tokens of the prompt`);
     console.log(`${name.padEnd(8)} ${side.threads} threads, loaded in ${(side.loadMs / 1000).toFixed(2)} s; prefill ${median(side.prefill).toFixed(1)}, decode ${median(side.decode).toFixed(1)} tok/s   (${side.version})`);
   }
-  if (!wllama) return;
+  if (!sinter || !wllama) return;
   const ratio = (what: "prefill" | "decode"): string => { // of neighbouring rounds: the machine's speed changes
     const each = sinter[what].map((value, i) => value / wllama[what][i]!);
     return `${median(each).toFixed(2)} (${Math.min(...each).toFixed(2)} … ${Math.max(...each).toFixed(2)})`;

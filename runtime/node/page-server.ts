@@ -28,7 +28,16 @@ export const asJavaScript = (typescript: string): string => stripTypeScriptTypes
 export const runtimeFiles = (): readonly string[] =>
   readdirSync(RUNTIME, { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts") && !f.startsWith(`node${sep}`) && !f.startsWith(`report${sep}`)).map((f) => `${f.slice(0, -3)}.js`);
 
-const runtimeFile = (path: string): string => asJavaScript(readFileSync(join(RUNTIME, `${path.slice(0, -3)}.ts`), "utf8"));
+const stripped = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
+
+/** As it is on the disk now. */
+function runtimeFile(path: string): string {
+  const file = join(RUNTIME, `${path.slice(0, -3)}.ts`), { mtimeMs } = statSync(file), known = stripped.get(path);
+  if (known?.mtimeMs === mtimeMs) return known.text;
+  const text = asJavaScript(readFileSync(file, "utf8"));
+  stripped.set(path, { mtimeMs, text });
+  return text;
+}
 
 export interface PageServerOptions {
   readonly folder: string;
@@ -91,6 +100,7 @@ export function writeRuntime(folder: string): number {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.removeAllListeners("warning"); // node:module's stripTypeScriptTypes calls itself experimental
   const { values: o, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, out: { type: "string" } } });
   try {
     if (o.out !== undefined) console.log(`${writeRuntime(o.out)} files in ${relative(process.cwd(), resolve(o.out)) || "."}: import { openModel } from "./${o.out}/browser/index.js"`);
