@@ -31,7 +31,8 @@ export interface PageRun {
 }
 
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-dev-shm-usage"];
+  "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-dev-shm-usage",
+  "--remote-debugging-pipe"]; // it ends when the pipe does: no browser outlives us
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Sinter</title><script type="module">
 const post = (path, value) => fetch(path, { method: "POST", body: JSON.stringify(value) });
@@ -67,7 +68,7 @@ export async function inChromium({ program, folder, isolated, ranges, v8, limitM
     },
   });
   const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
-  const browser = spawn(CHROMIUM!, [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url], { stdio: "ignore", detached: true });
+  const browser = spawn(CHROMIUM!, [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true });
   const gone = new Promise<never>((_, reject) => browser.once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`))).once("error", reject));
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)));
