@@ -74,7 +74,7 @@ describe("a compiled model", () => {
 
   it("decodes in partial sums with the same logits, and the same bits for any number of workers", async () => {
     const split = await compileModel(checkSource(SPEC).models[0]!, { modules: ["infer"], targets: ["wide"], splitBytes: 0, verify: true });
-    expect(new TextDecoder().decode(split.files.get("infer.wide.kernels.ts"))).toContain("function matmul_split_1x40x72x8(");
+    for (const kernel of ["matmul_split_1x40x72x8(", "attention_split_"]) expect(new TextDecoder().decode(split.files.get("infer.wide.kernels.ts"))).toContain(`function ${kernel}`);
     const tokens = Array.from(batches(1)[0]!.tokens.subarray(0, 24));
     const logits: Float32Array[] = [];
     for (const workers of [1, 2, 3]) {

@@ -1,12 +1,14 @@
 /**
- * Products of a few rows (decoding) with matrices of short rows become two nodes, partial sums over stretches of b's rows and their
- * sum: see ops/matmul_split.ts.
+ * What decoding reads is read in stretches: an op of a few rows over a large operand becomes two nodes, one over S parts of it and one that adds the
+ * parts' results. See ops/matmul_split.ts and ops/attention_split.ts.
  *
- *   matmul(a, b, …)  →  sums = matmul_split(a, b);  matmul_sum(sums, …)
+ *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
+ *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)
  */
-import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
+import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { MAX_WORKERS } from "../control.ts";
 import { usesFewRows } from "../ops/gemm/shape.ts";
+import { tensorBytes } from "../op.ts";
 
 /** As many parts as there can be workers: each reads one stretch. */
 const PARTS = MAX_WORKERS;
@@ -17,18 +19,24 @@ const LONGEST_ROW_BYTES = 64 * 1024;
 
 export function splitFewRows(graph: Graph, leastBytes = LEAST_BYTES): Graph {
   const values = new Map(graph.values);
-  const split = (node: Node): readonly Node[] => {
-    if (node.op !== "matmul") return [node];
+  const partial = (name: string, shape: readonly number[]): Ref => {
+    values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 } satisfies Value);
+    return whole(name);
+  };
+  const product = (node: Node): readonly Node[] => {
     const { a, b, ...rest } = node.ins, [M] = refShape(graph, a!), [K, N] = refShape(graph, b!);
     if (!usesFewRows("nn", M!) || K! * N! * 4 < leastBytes || N! * 4 > LONGEST_ROW_BYTES) return [node];
-    const name = `${node.outs["out"]!.value}.sums`;
-    const sums: Value = { name, shape: [PARTS, M!, N!], dtype: "f32", storage: "activation", slices: 1 };
-    values.set(name, sums);
-    return [
-      { op: "matmul_split", ins: { a: a!, b: b! }, outs: { sums: whole(name) }, attrs: {} },
-      { ...node, op: "matmul_sum", ins: { sums: whole(name), ...rest } },
-    ];
+    const sums = partial(`${node.outs["out"]!.value}.sums`, [PARTS, M!, N!]);
+    return [{ op: "matmul_split", ins: { a: a!, b: b! }, outs: { sums }, attrs: {} }, { ...node, op: "matmul_sum", ins: { sums, ...rest } }];
   };
+  const attention = (node: Node): readonly Node[] => {
+    const { out, ...caches } = node.outs, [R] = refShape(graph, node.ins["qkv"]!), keys = refShape(graph, node.ins["keys"]!), [, , E] = refShape(graph, node.ins["values"]!);
+    if (R !== 1 || tensorBytes(keys) < leastBytes) return [node];
+    const heads = node.attrs["heads"] as number, name = out!.value;
+    const parts = { mixed: partial(`${name}.parts`, [PARTS, heads, E!]), top: partial(`${name}.top`, [PARTS, heads]), sums: partial(`${name}.sums`, [PARTS, heads]) };
+    return [{ ...node, op: "attention_split", outs: { ...parts, ...caches } }, { op: "attention_merge", ins: parts, outs: { out: out! }, attrs: { head_dim: node.attrs["head_dim"]! } }];
+  };
+  const split = (node: Node): readonly Node[] => (node.op === "matmul" ? product(node) : node.op === "attention_cached" ? attention(node) : [node]);
   const sections = graph.sections.map((s) => ({ ...s, nodes: s.nodes.flatMap(split) }));
   return { ...graph, values, sections };
 }

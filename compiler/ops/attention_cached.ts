@@ -10,14 +10,16 @@
  *   keys   [N, G, D, L]   N = ⌈context/16⌉: element (g, n, c) at [⌊n/16⌋, g, c, n mod 16]
  *   values [N, G, E, L]   E = 16 ⌈D/16⌉:    element (g, n, c) at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16], zero for c ≥ D
  *
- * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between writing and reading.
+ * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between writing and reading. A single row over
+ * a long cache is attention_split's.
  */
 import { defineOp, type Dims, type Kernel } from "../op.ts";
-import { emitZeroPadding, zeroFloats } from "./attention/copy.ts";
-import { emitOneRow, rowAreas, rowBlocks } from "./attention/one-row.ts";
+import { copyRowsFunction, emitZeroPadding, zeroFloats } from "./attention/copy.ts";
+import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, blocks, ceilTo, firstSeen, PANEL, PANEL_BYTES, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { emitEnds } from "./attention/softmax.ts";
 
 /** As in `attention`. */
 const QUERIES = 48, KEYS = 384;
@@ -28,12 +30,8 @@ export const cacheShapes = (positions: number, kvHeads: number, headDim: number)
   values: [Math.ceil(positions / PANEL), kvHeads, ceilTo(headDim, PANEL), PANEL],
 });
 
-/** A single row: the rows of scores are the heads, and all of them see every key. */
-function cachedSizes(d: Dims, { attrs, tiles }: Pick<Kernel, "attrs" | "tiles">): Sizes {
-  const s = sizesOf(d, attrs, tiles, d["R"]!);
-  return d["R"] === 1 ? { ...s, causal: false, QB: s.H } : s;
-}
-const areasOf = (d: Dims, s: Sizes) => (d["R"] === 1 ? rowAreas(s) : queryAreas(s));
+const cachedSizes = (d: Dims, { attrs, tiles }: Pick<Kernel, "attrs" | "tiles">): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : sizesOf(d, attrs, tiles, d["R"]!));
+const areasOf = (d: Dims, s: Sizes) => (d["R"] === 1 ? { ...rowAreas(s), mixed: s.QB * s.DP * 4 } : queryAreas(s));
 
 export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 -> out[R,O] keys_out[N,G,D,L] values_out[N,G,E,L]", {
   doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows]",
@@ -76,8 +74,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
   emit(w, at, d, k) {
-    const { R, N, E } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, G, H, group } = s, X = N * PANEL;
-    const cache = { keyHead: D * PANEL_BYTES, valueHead: E * PANEL_BYTES, keyPanel: G * D * PANEL_BYTES, valuePanel: G * E * PANEL_BYTES };
+    const { R, N } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, DP, G, group } = s, X = N * PANEL, { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
     for (const [name, offset] of areas(areasOf(d, s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
     if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
@@ -85,29 +82,30 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
     w.line(`const known = start + real; // keys`);
     fillMask(w, "mask");
     w.block(`for (let g = first; g < last; g++)`, () => {
-      w.line(`const across = ${at.keys} + <usize>g * ${cache.keyHead}; // of the head, 16 positions every ${cache.keyPanel} bytes`);
-      w.line(`const panels = ${at.values} + <usize>g * ${cache.valueHead}; // every ${cache.valuePanel} bytes`);
-      w.block(`for (let r = 0; r < real; r++)`, () => {
-        w.line(`const n = start + r, x = ${at.qkv} + <usize>r * ${s.qkvRow};`);
-        w.line(`const key = x + <usize>(${H} + g) * ${D * 4}, value = x + <usize>(${H + G} + g) * ${D * 4};`);
-        w.line(`const key_to = across + <usize>(n >> 4) * ${cache.keyPanel} + ((n & 15) << 2), value_to = panels + <usize>(n >> 4) * ${cache.valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`);
-        w.line(`for (let c: usize = 0; c < ${D}; c++) store<f32>(key_to + c * ${PANEL_BYTES}, load<f32>(key + (c << 2)));`);
-        w.line(`for (let c: usize = 0; c < ${E}; c++) store<f32>(value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`);
+      w.block(`for (let r = 0, n = start; r < real; r++, n++)`, () => {
+        w.line(`const row = ${at.qkv} + <usize>r * ${s.qkvRow};`);
+        emitNewKey(w, s, "row", at.keys, at.values);
       });
       if (!oneRow) {
         w.line(`const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`);
+        w.line(`const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ${valueHead}; // of the head`);
         w.block(`for (let h = g * ${group}; h < (g + 1) * ${group}; h++)`, () => {
-          const head = `<usize>h * ${D * 4}`, panelBytes = { columns: PANEL * PANEL_BYTES, rows: cache.valuePanel };
+          const head = `<usize>h * ${D * 4}`;
           emitQueries(w, s, k.target, X, {
             query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start", keys: "known",
-            across: "across", acrossPanel: cache.keyPanel, panels: "panels", panelBytes,
+            across: "across", acrossPanel: keyPanel, panels: "panels", panelBytes: { columns: PANEL * PANEL_BYTES, rows: valuePanel },
           });
         });
       }
       w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${at.out} + <usize>r * ${s.outRow} + <usize>g * ${group * D * 4}, ${group * D});`);
       if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
     });
-    if (oneRow) w.block(`if (real > 0)`, () => emitOneRow(w, s, k.target, { ...cache, query: at.qkv, out: at.out, keys: at.keys, values: at.values }));
+    if (oneRow) w.block(`if (real > 0)`, () => {
+      const firstKey = s.windowed ? `max(start + 1 - WINDOW, 0) & ~${PANEL - 1}` : "0";
+      emitOneRow(w, s, k.target, { query: at.qkv, keys: at.keys, values: at.values, mixed: "mixed", fromHead: "first", toHead: "last", fromKey: firstKey, toKey: "known" });
+      emitEnds(w, "rows", false);
+      w.line(`${copyRowsFunction(w, D, DP * 4, D * 4, true)}(mixed, ${at.out} + <usize>first * ${group * D * 4}, rows, alpha);`);
+    });
   },
   sample: (tensor, { R, N, L }, noise) => (tensor === "place" ? N * L - R : tensor === "window" ? 23 : noise()), // start = X − R, and no more than R rows fit
   cases: [

@@ -3419,16 +3419,15 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
   for (let g = first; g < last; g++) {
-    const across = keys + <usize>g * 512; // of the head, 16 positions every 1024 bytes
-    const panels = values + <usize>g * 1024; // every 2048 bytes
-    for (let r = 0; r < real; r++) {
-      const n = start + r, x = qkv + <usize>r * 192;
-      const key = x + <usize>(2 + g) * 32, value = x + <usize>(4 + g) * 32;
-      const key_to = across + <usize>(n >> 4) * 1024 + ((n & 15) << 2), value_to = panels + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
+    for (let r = 0, n = start; r < real; r++, n++) {
+      const row = qkv + <usize>r * 192;
+      const key = row + <usize>(2 + g) * 32, key_to = keys + <usize>g * 512 + <usize>(n >> 4) * 1024 + ((n & 15) << 2);
       for (let c: usize = 0; c < 8; c++) store<f32>(key_to + c * 64, load<f32>(key + (c << 2)));
+      const value = row + <usize>(4 + g) * 32, value_to = values + <usize>g * 1024 + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
       for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
     }
     const count = min((real + 5) / 6 * 6, 8); // queries, in whole tiles
+    const across = keys + <usize>g * 512, panels = values + <usize>g * 1024; // of the head
     for (let h = g * 1; h < (g + 1) * 1; h++) {
       for (let q = 0; q < count; q += 12) {
         const rows = min(12, count - q);
@@ -3726,20 +3725,17 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
   for (let g = first; g < last; g++) {
-    const across = keys + <usize>g * 512; // of the head, 16 positions every 1024 bytes
-    const panels = values + <usize>g * 1024; // every 2048 bytes
-    for (let r = 0; r < real; r++) {
-      const n = start + r, x = qkv + <usize>r * 192;
-      const key = x + <usize>(2 + g) * 32, value = x + <usize>(4 + g) * 32;
-      const key_to = across + <usize>(n >> 4) * 1024 + ((n & 15) << 2), value_to = panels + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
+    for (let r = 0, n = start; r < real; r++, n++) {
+      const row = qkv + <usize>r * 192;
+      const key = row + <usize>(2 + g) * 32, key_to = keys + <usize>g * 512 + <usize>(n >> 4) * 1024 + ((n & 15) << 2);
       for (let c: usize = 0; c < 8; c++) store<f32>(key_to + c * 64, load<f32>(key + (c << 2)));
+      const value = row + <usize>(4 + g) * 32, value_to = values + <usize>g * 1024 + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
       for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
     }
     for (let r = real; r < 1; r++) attention_zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
   }
   if (real > 0) {
     const rows = (last - first) * 1; // query heads
-    const mine = <usize>first * 32; // their first byte in q and out
     for (let r: usize = 0; r < 16; r += 16) {
       v128.store(shift + r, f32x4.splat(-1e30));
       v128.store(sum + r, ZERO);
@@ -3750,7 +3746,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = keys + <usize>((first_key + k) >> 4) * 1024 + <usize>first * 512;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
-          attention_tile_1x16_a32_4_b64_c2048_set(qkv + mine + r * 32, b + 0, scores + <usize>((k + 0) << 2) + r * 2048, 8);
+          attention_tile_1x16_a32_4_b64_c2048_set(qkv + <usize>first * 32 + r * 32, b + 0, scores + <usize>((k + 0) << 2) + r * 2048, 8);
         }
       }
       // scores = e^(scale · scores − shift), row by row; sum = Σ of it
@@ -3788,7 +3784,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
       const l = v128.load(sum + (r << 2));
       v128.store(alpha + (r << 2), f32x4.div(ONE, l));
     }
-    attention_copy_rows_8_f64_t32_scaled(mixed, out + mine, rows, alpha);
+    attention_copy_rows_8_f64_t32_scaled(mixed, out + <usize>first * 32, rows, alpha);
   }
 }
 
