@@ -8,7 +8,7 @@ const program = fileURLToPath(new URL("peers/llama-cpp.ts", import.meta.url));
 export const llamaCppHere = existsSync(fileURLToPath(new URL("peers/node_modules/node-llama-cpp/package.json", import.meta.url)));
 export const withoutLlamaCpp = llamaCppHere ? "" : "(skipped: npm ci --prefix bench/peers)";
 
-export function askLlamaCpp<T>(path: string, requests: readonly LlamaCppRequest[], options: LlamaCppOptions = {}, seconds = 400): readonly T[] {
+export function askLlamaCpp<T>(path: string, requests: readonly LlamaCppRequest[], options: LlamaCppOptions = {}, seconds = 900): readonly T[] {
   const said = execFileSync(process.execPath, [program, path, JSON.stringify(options)],
     { input: JSON.stringify(requests), encoding: "utf8", timeout: seconds * 1000, killSignal: "SIGKILL", stdio: ["pipe", "pipe", "ignore"], maxBuffer: 1 << 28 });
   return JSON.parse(said.trimEnd().split("\n").at(-1)!) as readonly T[];

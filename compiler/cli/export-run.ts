@@ -50,7 +50,7 @@ async function newest(files: Files, folder: string, io: Io): Promise<OpenCheckpo
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };
 
-async function writeGguf(files: Files, { tokenizer }: Run, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
+export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenizer">, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
   const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
   const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[type]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);

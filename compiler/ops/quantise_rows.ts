@@ -1,6 +1,6 @@
 /**
  * Activations as integers, for products with integer weights: of each group of 32 along a row d = max |x| / 127, q = x / d to the
- * nearest (as llama.cpp does with what it multiplies by q8_0 and q4_0). Once per row, in the order in which the products read it:
+ * nearest, and d rounded to f16: as llama.cpp does with what it multiplies by q8_0 and q4_0, so that tokens are the same. Once per row, in the order in which the products read it:
  * quantised/layout.ts.
  *
  * A vector of numbers has one element of four groups, so scales are lanes and nothing is summed across lanes.
@@ -66,7 +66,9 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
       transpose4(h, count(4).map((g) => `most${g}`), "m");
       h.line("const most = f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3));");
       h.line(`const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, f32x4.splat(${LEAST_SCALED})));`);
-      h.line("v128.store(scales, f32x4.div(most, f32x4.splat(127)));");
+      h.line("const d = f32x4.div(most, f32x4.splat(127)), half = f32x4.splat(0.5);");
+      h.line("const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, 13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));");
+      h.line(`v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, f32x4.splat(${2 ** -14})))); // to f16`);
       if (format === "q4_0") h.line("let sum = i32x4.splat(0);");
       const rounded = (j: number): string => `f32x4.add(f32x4.mul(t${j}, inverse), f32x4.splat(${ROUNDER}))`;
       h.block(format === "q8_0" ? `for (const end = from + ${groupBytes}; from < end; from += 16)` : "for (let c: usize = 0; c < 4; c++)", () => {

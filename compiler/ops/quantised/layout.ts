@@ -120,7 +120,17 @@ const nearest = (x: number): number => Math.fround(Math.fround(x) + 12582912) - 
 /** Below it a group counts as zeros: its reciprocal is no number. */
 export const LEAST_SCALED = 1e-30;
 
-/** A row of activations as integers: d = max |x| / 127 of each group of 32, q = x / d to the nearest. The kernel's arithmetic, step by step. */
+/** To 11 significant bits, ties to even: the numbers of f16 (and beyond its largest, where llama.cpp would have an infinity). */
+export function f16Rounded(x: number): number {
+  if (Math.abs(x) < 2 ** -14) return Math.fround(Math.fround(x + 0.5) - 0.5); // f16's steps of 2^-24; x ≥ 0
+  bits.setFloat32(0, x);
+  const u = bits.getUint32(0);
+  bits.setUint32(0, ((u + 0xfff + ((u >>> 13) & 1)) & 0xffffe000) >>> 0);
+  return bits.getFloat32(0);
+}
+const bits = new DataView(new ArrayBuffer(4));
+
+/** A row of activations as integers: d = max |x| / 127 of each group of 32, q = x / d to the nearest, d kept as f16. The kernel's arithmetic, step by step. */
 export function encodeActivations(format: IntegerFormat, row: ArrayLike<number>, K: number): Int32Array {
   const halves = halfBlocks(K), words = new Int32Array(activationWords(format, K)), view = new DataView(words.buffer), scales = halves * ACTIVATION_BYTES[format];
   for (let g = 0; g < halves * 4; g++) {
@@ -133,7 +143,7 @@ export function encodeActivations(format: IntegerFormat, row: ArrayLike<number>,
       if (format === "q8_0") view.setInt16(at, q, true);
       else view.setInt8(at, q);
     }
-    view.setFloat32(scales + 4 * g, Math.fround(most / 127), true);
+    view.setFloat32(scales + 4 * g, f16Rounded(Math.fround(most / 127)), true);
     if (format === "q4_0") view.setInt32(scales + 16 * halves + 4 * g, -8 * sum, true);
   }
   return words;
