@@ -3,7 +3,7 @@
  * much to the residual stream as it gets; embeddings a small one. A tied output then says other tokens than the last one, which it would not if
  * the token's own embedding were most of the stream.
  */
-import type { OpenCheckpoint } from "../runtime/checkpoint.ts";
+import type { WeightSource } from "../runtime/formats/outgoing.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { randomStream } from "../runtime/random.ts";
 
@@ -11,10 +11,10 @@ import { randomStream } from "../runtime/random.ts";
 const EMBEDDING_STD = 0.05;
 
 /** Numbers depend on seed and tensor name: a stretch of one list of normal numbers, from a place of the name's own. Vectors are ones (norms) and zeros (biases). */
-export function drawnWeights(seed: number): Pick<OpenCheckpoint, "tensors" | "read"> {
+export function drawnWeights(seed: number): WeightSource {
   const { word } = randomStream(seed, "normal"), normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 2 ** 32));
   return {
-    tensors: { has: () => true } as unknown as OpenCheckpoint["tensors"], // everything that is asked for
+    tensors: { has: () => true }, // everything that is asked for
     async read(name, shape) {
       const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
       if (shape.length === 1) return out.fill(name.endsWith(".bias") ? 0 : 1);

@@ -20,7 +20,6 @@ import { joinPairs } from "../compiler/cli/measure/numbers.ts";
 import { specOf } from "../compiler/cli/spec-of.ts";
 import { weightsOption } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
-import type { OpenCheckpoint } from "../runtime/checkpoint.ts";
 import type { GgufFile } from "../runtime/formats/gguf.ts";
 import { tokenizerOfGguf } from "../runtime/formats/gguf-tokenizer.ts";
 import { loadPublished } from "../runtime/formats/load.ts";
@@ -55,7 +54,7 @@ async function drawn(name: string, format: string): Promise<string> {
   const path = join(scratch, `${name}-${format}.gguf`);
   if (existsSync(path)) return path;
   const { models } = checkSource(readFileSync(fileURLToPath(new URL("../specs/llama3.sinter", import.meta.url)), "utf8"), { model: name, set: { context: o.context } });
-  const model = outgoing(recognise(models[0]!), drawnWeights(1) as OpenCheckpoint, "gguf", format.toUpperCase() as FloatFormat), tokenizer = await openTokenizer(files, o.tokenizer);
+  const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat), tokenizer = await openTokenizer(files, o.tokenizer);
   await writeGguf(files, { tokenizer }, model, format.toUpperCase() as FloatFormat, path, { out: () => {}, err: () => {}, tty: false, columns: 100, cwd: process.cwd() });
   say(`${path} written`);
   return path;

@@ -25,8 +25,13 @@ export interface Outgoing {
   readonly notes: readonly string[];
 }
 
+/** A checkpoint, or whatever else knows the model's numbers by Sinter's names. */
+export interface WeightSource extends Pick<OpenCheckpoint, "read"> {
+  readonly tensors: { has(name: string): boolean };
+}
+
 /** Throws `input` where the form has no place for something of the model. */
-export function outgoing({ architecture: own, stems }: Recognised, checkpoint: OpenCheckpoint, form: OutgoingForm, type: FloatFormat): Outgoing {
+export function outgoing({ architecture: own, stems }: Recognised, checkpoint: WeightSource, form: OutgoingForm, type: FloatFormat): Outgoing {
   const published = form === "gguf" ? classOf(own, ggufClasses, "GGUF") : classOf(own, huggingFaceClasses, "Hugging Face"), { naming } = published;
   const architecture = { ...own, bias: published.biases(own) }, gpt2 = own.family === "gpt2", notes: string[] = [];
   const links = linksOf(architecture, stems, { naming, fused: gpt2, inOut: form === "hf" && gpt2 });
@@ -62,7 +67,7 @@ function typeFor({ shape, exact }: Piece, type: FloatFormat): FloatFormat {
 }
 
 /** Sinter's tensors one after the other; the last one is kept, since several published ones may be made of it. */
-function reader(checkpoint: OpenCheckpoint): (link: Link) => Promise<Float32Array> {
+function reader(checkpoint: WeightSource): (link: Link) => Promise<Float32Array> {
   let last: { name: string; values: Float32Array } | undefined;
   return async ({ name, shape }) => {
     if (last?.name === name) return last.values;
