@@ -4,12 +4,12 @@
  * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean loss; and, token by token as in
  * sampling, how far the distribution is from f32's: mean KL divergence in nats, largest difference of a logit, how often the likeliest token is
  * another. Of models (numbers at hand instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
- * weights that a token reads as a share of what this machine's memory gives as many workers in the same run.
+ * weights that a token reads as a share of what this machine's memory gives as many workers, read between the tokens.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
-import { measureLimits } from "../compiler/cli/measure/limits.ts";
+import { measureLimits, readMeter, type ReadMeter } from "../compiler/cli/measure/limits.ts";
 import { joinPairs } from "../compiler/cli/measure/numbers.ts";
 import { bundleWithWeights, weightsOption } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
@@ -39,6 +39,7 @@ const row = (...cells: readonly string[]): void => console.log(cells.map((cell, 
 
 /** Tokens that are fed one by one. */
 const POSITIONS = 256;
+const ROUND_MS = 100;
 
 for (const [i, folder] of o.run.entries()) {
   const files = nodeFiles(), run = await openRun(files, folder, otherJson), { vocab, context } = run.bundle.manifest.model.sizes;
@@ -79,9 +80,9 @@ const models = o.model.map((text) => {
   return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } }; // the cache is not what is measured
 });
 for (const source of models) {
-  const limits = await measureLimits([TARGET], [1, workers]), read = limits.read[workers]!, fma = limits.fma[TARGET]![workers]!;
-  console.log(`\n${source.name}, ${workers} workers: memory is read at ${read.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
-  row("", "MiB", "MB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "of limit");
+  const limits = await measureLimits([TARGET], [1, workers]), fma = limits.fma[TARGET]![workers]!, meter = await readMeter(workers);
+  console.log(`\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
+  row("", "MiB", "MB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
   for (const weights of formats) {
     const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights: formatsOf(weights) });
     const model = await createModel(compiled, "infer", { host: nodeHost, workers, target: TARGET });
@@ -94,24 +95,37 @@ for (const source of models) {
       if (round > 0) ms = Math.min(ms, performance.now() - began);
     }
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-    const times = await decodeTimes(model, logits), median = times[times.length >> 1]!, bytes = bytesPerToken(source, { weights: formatsOf(weights) });
+    const bytes = bytesPerToken(source, { weights: formatsOf(weights) }), { tokenMs, readLimit, share } = await decodeSpeed(model, logits, bytes, meter);
     row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 1e6).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
-      (1000 / median).toFixed(1), (bytes / median / 1e6).toFixed(1), percent(bytes / median / 1e6 / read));
+      (1000 / tokenMs).toFixed(1), (bytes / tokenMs / 1e6).toFixed(1), readLimit.toFixed(1), percent(share));
     await model.close();
   }
+  await meter.close();
 }
 
-/** Sorted milliseconds of single tokens, after a few that do not count. */
-async function decodeTimes(model: RunningModel, logits: Float32Array): Promise<number[]> {
-  const times: number[] = [];
-  let until = Infinity;
-  for (let i = 0; i < 16 || performance.now() < until; i++) {
-    if (i === 8) until = performance.now() + Number(o.ms);
+/** Tokens one by one in rounds of a tenth of a second, between two readings of the memory's limit: medians, and the median round's share of it. */
+async function decodeSpeed(model: RunningModel, logits: Float32Array, bytes: number, meter: ReadMeter): Promise<{ readonly tokenMs: number; readonly readLimit: number; readonly share: number }> {
+  const all: number[] = [], limits: number[] = [await meter.rate()], shares: number[] = [];
+  let at = 0;
+  const token = async (): Promise<number> => {
     const began = performance.now();
-    logits = await model.feed([likeliest(logits)], PROMPT + (i % 64));
-    if (i >= 8) times.push(performance.now() - began);
+    logits = await model.feed([likeliest(logits)], PROMPT + (at++ % 64));
+    return performance.now() - began;
+  };
+  for (let i = 0; i < 64; i++) await token(); // pages of the cache are touched for the first time
+  for (const until = performance.now() + Number(o.ms); shares.length < 3 || performance.now() < until;) {
+    const times: number[] = [];
+    for (let i = 0; i < 2; i++) await token(); // wakes the threads
+    for (const end = performance.now() + ROUND_MS; times.length < 3 || performance.now() < end;) times.push(await token());
+    limits.push(await meter.rate());
+    all.push(...times);
+    shares.push(bytes / median(times) / 1e6 / ((limits.at(-1)! + limits.at(-2)!) / 2));
   }
-  return times.sort((a, b) => a - b);
+  return { tokenMs: median(all), readLimit: median(limits), share: median(shares) };
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 }
 
 function percent(share: number): string {

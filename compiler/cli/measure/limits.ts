@@ -32,20 +32,41 @@ export async function measureLimits(targets: readonly Target[], workers: readonl
     const flops = (n: number): number => 2 * 8 * PAIRS[target] * FMA_ROUNDS * n;
     fma[target] = await measure({ source: multiplyAdds(target), target, bytes: READ_FROM, mostWorkers: most, entries: ["fma"] }, "fma", workers, flops);
   }
-  const bytes = READ_FROM + READ_BYTES;
-  const read = await measure({ source: reading(), target: "wide", bytes, mostWorkers: most, entries: ["read"] }, "read", workers, () => READ_BYTES);
+  const read = await measure(readPlan(most), "read", workers, () => READ_BYTES);
   return { read, fma };
+}
+
+const readPlan = (mostWorkers: number): Plan => ({ source: reading(), target: "wide", bytes: READ_FROM + READ_BYTES, mostWorkers, entries: ["read"] });
+
+/** The read limit again and again, between other measurements: what memory gives changes by a factor of two within minutes. */
+export interface ReadMeter {
+  /** GB/s now: the best of three calls after one that wakes the threads. */
+  rate(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export async function readMeter(workers: number): Promise<ReadMeter> {
+  const { call, close } = await measuredModule(readPlan(workers), prepared);
+  const rate = async (): Promise<number> => {
+    await call("read", workers);
+    let ms = Infinity;
+    for (let i = 0; i < 3; i++) ms = Math.min(ms, await call("read", workers));
+    return READ_BYTES / ms / 1e6;
+  };
+  return { rate, close };
 }
 
 type Plan = Parameters<typeof measuredModule>[0];
 
+function prepared<C>(memory: WebAssembly.Memory, call: C): { call: C } {
+  new Float32Array(memory.buffer).fill(1, READ_FROM / 4); // touches every page
+  new Float32Array(memory.buffer, OPERANDS, 3).set([0.5, 0.25, 1]);
+  return { call };
+}
+
 /** Work per nanosecond. */
 async function measure(plan: Plan, entry: string, workers: readonly number[], work: (workers: number) => number): Promise<ByWorkers> {
-  const module = await measuredModule(plan, (memory, call) => {
-    new Float32Array(memory.buffer).fill(1, READ_FROM / 4); // touches every page
-    new Float32Array(memory.buffer, OPERANDS, 3).set([0.5, 0.25, 1]);
-    return { call };
-  });
+  const module = await measuredModule(plan, prepared);
   try {
     const rates: Record<number, number> = {};
     for (const n of workers) rates[n] = work(n) / (await least(() => module.call(entry, n))) / 1e6;
