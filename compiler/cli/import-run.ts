@@ -123,7 +123,7 @@ function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(
   };
 }
 
-/** q4_0 leaves the token table and the output in q8_0, unless they are coarser already or something else was asked for: it costs a third less there. */
+/** q4_0 leaves the token table and the output in q8_0, unless they are Q4_0 already or something else was asked for: a third of the loss is theirs. */
 function askedFor({ name, pieces }: Link, index: Published["index"], { others, table, output }: Mixed<FloatFormat>): FloatFormat {
   const isTable = name === "token_embedding.weight", isOutput = name.startsWith("output."), asked = isTable ? table : isOutput ? output : undefined;
   if (asked || others !== "Q4_0" || !(isTable || isOutput)) return asked ?? others;

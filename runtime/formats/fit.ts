@@ -44,9 +44,21 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 /** Whether two tensors hold the same numbers. Reads them in pieces. */
 export async function equalTensors(a: StoredTensor, b: StoredTensor): Promise<boolean> {
   if (!sameShape(a.shape, b.shape)) return false;
+  if (a.type === b.type && a.bytes === b.bytes) return equalBytes(a, b);
   for (let at = 0; at < a.elements; at += PIECE) {
     const n = Math.min(PIECE, a.elements - at), [left, right] = [await a.floats(at, n), await b.floats(at, n)];
     for (let i = 0; i < n; i++) if (!Object.is(left[i], right[i])) return false;
+  }
+  return true;
+}
+
+async function equalBytes(a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  const [left, right] = [new Uint8Array(Math.min(PIECE, a.bytes)), new Uint8Array(Math.min(PIECE, a.bytes))];
+  for (let at = 0; at < a.bytes; at += PIECE) {
+    const n = Math.min(PIECE, a.bytes - at);
+    await a.fill(at, left.subarray(0, n));
+    await b.fill(at, right.subarray(0, n));
+    for (let i = 0; i < n; i++) if (left[i] !== right[i]) return false;
   }
   return true;
 }
