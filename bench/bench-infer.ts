@@ -4,6 +4,7 @@
  */
 import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
 import type { Target } from "../compiler/op.ts";
+import { matricesRead } from "../compiler/ops/grouped/panels.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
@@ -42,8 +43,8 @@ export interface InferOptions {
   readonly ms: number;
 }
 
-export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow> {
-  const source = benchModel(inferSize), bundle = await compileModel(source, { targets: o.targets, modules: ["infer"] }), bytes = bytesPerToken(source);
+export async function* benchInference(o: InferOptions, size = inferSize): AsyncGenerator<InferRow> {
+  const source = benchModel(size), bundle = await compileModel(source, { targets: o.targets, modules: ["infer"] }), bytes = bytesPerToken(source);
   for (const target of o.targets) for (const workers of o.workers) {
     joinPairs(target);
     const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
@@ -52,7 +53,7 @@ export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow>
       for (const phase of o.phases) {
         const sorted = times[phase].sort((a, b) => a - b), ms = sorted[sorted.length >> 1]!, tokens = phase === "prefill" ? PROMPT : 1;
         const rate = (phase === "prefill" ? flops : bytes) / ms / 1e6, limit = phase === "prefill" ? o.limits.fma[target]![workers]! : o.limits.read[workers]!;
-        yield { phase, size: inferSize, target, workers, tokensPerSecond: (1000 * tokens) / ms, best: (1000 * tokens) / sorted[0]!, ms, rate, ofLimit: rate / limit, runs: sorted.length };
+        yield { phase, size, target, workers, tokensPerSecond: (1000 * tokens) / ms, best: (1000 * tokens) / sorted[0]!, ms, rate, ofLimit: rate / limit, runs: sorted.length };
       }
     } finally {
       await model.close();
@@ -60,11 +61,19 @@ export async function* benchInference(o: InferOptions): AsyncGenerator<InferRow>
   }
 }
 
-/** Parameters that one token's run reads: all but the tables of which it takes a row. */
+/** Bytes of parameters that one token's run reads: all but the tables of which it takes a row; of experts those that it goes to. */
 export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
   const plan = planModule(model, "infer", { ...options, targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
-  const read = new Set(decode.sections.flatMap((s) => s.calls).filter((c) => !c.node.op.startsWith("embed")).flatMap((c) => Object.values(c.node.ins).map((ref) => ref.value)));
-  return [...read].map((name) => decode.graph.values.get(name)!).filter((v) => v.storage === "parameter").reduce((sum, v) => sum + v.slices * plan.placement.persistent.get(v.name)!.stride, 0);
+  const read = new Map<string, number>(); // parameter → the share of it that is read
+  for (const { node, spec } of decode.sections.flatMap((s) => s.calls)) {
+    if (node.op.startsWith("embed")) continue;
+    for (const [argument, { value }] of Object.entries(node.ins)) {
+      if (decode.graph.values.get(value)!.storage !== "parameter") continue;
+      const { S, E } = spec.d, share = node.op.startsWith("grouped_") && argument === "b" ? matricesRead({ S: S!, E: E! }) / E! : 1;
+      read.set(value, Math.max(share, read.get(value) ?? 0));
+    }
+  }
+  return [...read].reduce((sum, [name, share]) => sum + share * decode.graph.values.get(name)!.slices * plan.placement.persistent.get(name)!.stride, 0);
 }
 
 /** Milliseconds of whole prompts and of single tokens, after one round that does not count. */

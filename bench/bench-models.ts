@@ -1,16 +1,18 @@
-/** The models of bench-sizes.sinter, which the peers' programs describe too. */
+/** The models of bench-sizes.sinter, which the peers' programs describe too, and the one of mixture.sinter, which they do not. */
 import { readFileSync } from "node:fs";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 
-const spec = readFileSync(new URL("bench-sizes.sinter", import.meta.url), "utf8");
-const models: ReadonlyMap<string, Model> = new Map(checkSource(spec).models.map((m) => [m.name, m]));
+const modelsOf = (file: string): readonly Model[] => checkSource(readFileSync(new URL(file, import.meta.url), "utf8")).models;
+const sizes = modelsOf("bench-sizes.sinter");
+const models: ReadonlyMap<string, Model> = new Map([...sizes, ...modelsOf("mixture.sinter")].map((m) => [m.name, m]));
 
-export const sizeNames: readonly string[] = [...models.keys()];
+export const sizeNames: readonly string[] = sizes.map((m) => m.name);
+export const mixtureSize = "mixture";
 
 export function benchModel(size: string): Model {
   const model = models.get(size);
-  if (!model) throw new Error(`bench-sizes.sinter has no model ${size}`);
+  if (!model) throw new Error(`there is no model ${size} to measure`);
   return model;
 }
 

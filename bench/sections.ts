@@ -1,7 +1,7 @@
 /** What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its rows to the report. */
 import type { Target } from "../compiler/op.ts";
 import { benchInference, DECODED, inferSize, phases, PROMPT, type InferRow, type Phase } from "./bench-infer.ts";
-import { benchModel, sizeLine, sizeNames } from "./bench-models.ts";
+import { benchModel, mixtureSize, sizeLine, sizeNames } from "./bench-models.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
 import { inferHead, inferLine, opHead, opLine, peerRateLine, ratioLine, sizeHead, sizeRow, trainHead, trainLine, workersText } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
@@ -48,14 +48,15 @@ const LONG = 10;
 const SOME_PRODUCTS = ["256x768x3072"];
 
 export const trainTitle = (size: string): string => `train ${size}`;
-export const inferTitle = (phase: Phase): string => `${phase} ${inferSize}`;
+export const inferTitle = (phase: Phase, size = inferSize): string => `${phase} ${size}`;
 /** Gigabytes and minutes: only when a filter names them. */
-export const isHeavy = (title: string): boolean => title.endsWith(" gpt2");
+export const isHeavy = (title: string): boolean => title.endsWith(" gpt2") || title.endsWith(` ${mixtureSize}`);
 
 export const sections: readonly Section[] = [
   { titles: (all) => opCases(all).map((c) => c.title), run: operations },
   { titles: () => sizeNames.map(trainTitle), run: trainings },
-  { titles: () => phases.map(inferTitle), run: inference },
+  { titles: () => phases.map((phase) => inferTitle(phase)), run: inference },
+  { titles: () => [trainTitle(mixtureSize), ...phases.map((phase) => inferTitle(phase, mixtureSize))], run: mixture },
 ];
 
 const ratiosOf = (ours: number, rows: readonly PeerRow[]): Record<string, number> => Object.fromEntries(rows.map((r) => [r.peer, ours / r.median]));
@@ -127,6 +128,30 @@ async function trainings(o: Run, into: Measured): Promise<void> {
       if (ratios) o.line(ratios);
     }
     await profiles(o, "train", size, into);
+  }
+}
+
+/** A mixture of experts, which no peer here has. The bytes of a token are those of the experts it goes to. */
+async function mixture(o: Run, into: Measured): Promise<void> {
+  const size = mixtureSize, chosen = phases.filter((phase) => o.wanted(inferTitle(phase, size)));
+  if (o.wanted(trainTitle(size))) {
+    ["", `${trainTitle(size)}: ${sizeLine(size)}`, trainHead()].forEach(o.line);
+    for await (const row of benchTraining(size, { ...o, ms: LONG * o.ms })) {
+      into.training.push({ ...row, ratios: {} });
+      o.line(trainLine(row));
+    }
+    await profiles(o, "train", size, into);
+  }
+  if (chosen.length === 0) return;
+  const rows: InferRow[] = [];
+  for await (const row of benchInference({ ...o, phases: chosen, ms: LONG * o.ms }, size)) rows.push(row);
+  for (const phase of chosen) {
+    ["", `${inferTitle(phase, size)}: ${sizeLine(size)}`, inferHead(phase)].forEach(o.line);
+    for (const row of rows.filter((r) => r.phase === phase)) {
+      into.inference.push({ ...row, ratios: {} });
+      o.line(inferLine(row));
+    }
+    await profiles(o, phase, size, into);
   }
 }
 

@@ -31,7 +31,8 @@ describe("names", () => {
     expect(benchNames(false)).toEqual(expect.arrayContaining(["train S", "train gpt2", "prefill gpt2", "decode gpt2", "matmul 256×256×256"]));
     const chosen = (...filters: string[]): string[] => benchNames(false).filter((name) => wantedBy(filters, name));
     expect(chosen("train")).toEqual(["train S", "train M"]);
-    expect(chosen("decode")).toEqual(["decode gpt2"]);
+    expect(chosen("decode")).toEqual(["decode gpt2", "decode mixture"]);
+    expect(chosen("mixture")).toEqual(["train mixture", "prefill mixture", "decode mixture"]);
     expect(chosen("gpt2")).toEqual(["train gpt2", "prefill gpt2", "decode gpt2"]);
     expect(chosen().some((name) => name.includes("gpt2"))).toBe(false);
     expect((await run("bench", "--list", "--filter", "train S,256x256x256")).out).toMatch(/matmul 256×256×256\ntrain S\n$/);
@@ -49,6 +50,7 @@ describe("names", () => {
   test("a token of GPT-2 reads every parameter but the tables of embeddings' rows", () => {
     const positions = 1024 * 768 * 4;
     expect(bytesPerToken(benchModel("gpt2"))).toBe(124_439_808 * 4 - positions);
+    expect(bytesPerToken(benchModel("mixture"))).toBe(16_011_776 * 4 + 4 * 512 * (16 - 8) * 4); // two experts of eight; a router's rows are padded to 16 columns
   });
 });
 

@@ -9,18 +9,21 @@
  *
  * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen matrices at the speed of memory.
  */
-import { defineOp, type Kernel } from "../op.ts";
+import { defineOp, type Kernel, type Turns } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { packRowsFunction, packTransposedFunction } from "./attention/pack.ts";
 import { PANEL, PANEL_BYTES, registerTile } from "./attention/sizes.ts";
 import { callTile, type Tile } from "./attention/tile.ts";
 import {
-  eachTask, emitRows, expertOf, FEW_SLOTS, groupedFlops as flops, groupedReference, groupedTasks as tasks, matricesRead, panels, sampleStarts,
+  eachTask, emitRows, expertOf, FEW_SLOTS, groupedFlops as flops, groupedReference, groupedTasks as tasks, groupedTurns as turns, matricesRead, panels,
+  sampleStarts,
 } from "./grouped/panels.ts";
 import { rowBytes } from "./rows.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
 
+/** Columns of the last eighth, in small pieces: memory serves one worker better than another. */
+const fewTurns = (tasks: number): Turns => ({ fixed: tasks - Math.floor(tasks / 8), grain: Math.max(2, Math.ceil(tasks / 64)) });
 /** Rows of b that one pass reads side by side. */
 const STREAMS = 8;
 
@@ -96,6 +99,7 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
   ],
   scratch,
   tasks: (d) => (d.S <= FEW_SLOTS ? panels(d.N) : tasks(d)),
+  turns: (d) => (d.S <= FEW_SLOTS ? fewTurns(panels(d.N)) : turns(d)),
   emit: (w, at, d, k) => (d.S <= FEW_SLOTS ? emitFewSlots(w, at, d) : emitForward(w, at, d, k, false)),
   sample, cases,
 });
@@ -105,7 +109,7 @@ export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[
   kind: "contract",
   flops,
   reference: (t, d) => groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, (e, k, n) => t.b[(e * d.N + n) * d.K + k]!),
-  tasks, scratch,
+  tasks, turns, scratch,
   emit: (w, at, d, k) => emitForward(w, at, d, k, true),
   sample, cases,
 });
@@ -122,7 +126,7 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
       for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) out[(e * M + m) * N + n]! += a[s * M + m]! * b[s * N + n]!;
     }
   },
-  tasks,
+  tasks, turns,
   scratch: ({ S }) => S * PANEL_BYTES,
   emit(w, at, { S, E, M, N }, k) {
     const { MR, NR } = registerTile(k.target), aRow = rowBytes(M), cRow = rowBytes(N), whole = M - (M % MR);

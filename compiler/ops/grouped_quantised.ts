@@ -11,7 +11,7 @@ import { defineOp, type Attrs, type Case, type Kernel, type Turns } from "../op.
 import type { Writer } from "../writer.ts";
 import { fewRowsTurns } from "./gemm/few-rows.ts";
 import { PANEL, PANEL_BYTES } from "./attention/sizes.ts";
-import { eachTask, emitRows, FEW_SLOTS, groupedFlops, groupedReference, groupedTasks, matricesRead, panels, sampleStarts } from "./grouped/panels.ts";
+import { eachTask, emitRows, FEW_SLOTS, groupedFlops, groupedReference, groupedTasks, groupedTurns, matricesRead, panels, sampleStarts } from "./grouped/panels.ts";
 import { sampleActivation } from "./matmul_quantised.ts";
 import { bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import {
@@ -84,7 +84,7 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
     groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, elementsOf(t.b, d, (row) => decodeWeights(formatOf(attrs), row, d.K)));
   },
   tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
-  turns: (d) => (few(d) ? fewTurns(d) : { fixed: groupedTasks(d), grain: 1 }),
+  turns: (d) => (few(d) ? fewTurns(d) : groupedTurns(d)),
   scratch: (d, k) => (few(d) ? 0 : Math.ceil(d.K / panelSource(formatOf(k.attrs), d.K).steps) * panelSource(formatOf(k.attrs), d.K).steps * PANEL_BYTES),
   emit(w, at, d, k) {
     if (!few(d)) return emitDecoded(w, at, d, k);

@@ -68,7 +68,7 @@ function jsonReport(path: string, source: string, { models, facts, diagnostics }
     ok: !hasErrors(diagnostics),
     models: models.map((model, i) => {
       const { parameters, parts, expects } = facts[i]!;
-      return { ...model, parameters, parts, expects, memory: planBytes(model, limit) };
+      return { ...model, parameters, activeParameters: activeParameters(model), parts, expects, memory: planBytes(model, limit) };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };

@@ -3,7 +3,7 @@
  * With many slots a task is one panel of sixteen columns of one expert, panel by panel: each worker has a share of every expert, however
  * uneven the division. The register tiles are attention's: unlike gemm's they take their numbers of rows and steps as arguments.
  */
-import { rowFloats, type Kernel } from "../../op.ts";
+import { rowFloats, type Kernel, type Turns } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { PANEL, registerTile } from "../attention/sizes.ts";
 import { callTile, type Tile } from "../attention/tile.ts";
@@ -14,6 +14,9 @@ export const FEW_SLOTS = 16;
 
 export const panels = (N: number): number => rowFloats(N) / PANEL;
 export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
+/** A quarter of the tasks by turns: a worker that was held up does not hold up the others, and most of a's rows stay in one core's caches. */
+export const groupedTurns = (d: Readonly<Record<"E" | "N", number>>): Turns =>
+  ({ fixed: Math.floor((groupedTasks(d) * 3) / 4), grain: Math.max(1, Math.ceil(groupedTasks(d) / 64)) });
 export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
 
 /** The expert of slot s. */
