@@ -3,6 +3,7 @@
  * other libraries beside them. What is measured has a name ("matmul 256×768×3072", "train S", "decode gpt2"); a filter keeps the names
  * that contain it.
  */
+import { mixtureSize } from "./bench-models.ts";
 import { cpus, loadavg } from "node:os";
 import { targets as allTargets, type Target } from "../compiler/op.ts";
 import { nodeHost } from "../runtime/node/host.ts";
@@ -46,7 +47,8 @@ export const benchNames = (all: boolean): string[] => sections.flatMap((s) => s.
 /** A heavy name is meant only by a filter that says so: "gpt2", "prefill", "decode", "train gpt2". */
 export function wantedBy(filters: readonly string[], title: string): boolean {
   if (filters.length === 0) return !isHeavy(title);
-  return filters.some((f) => title.includes(f) && (!isHeavy(title) || /gpt2|prefill|decode/.test(f)));
+  const asks = title.endsWith(mixtureSize) ? /mixture/ : /gpt2|prefill|decode/;
+  return filters.some((f) => title.includes(f) && (!isHeavy(title) || asks.test(f)));
 }
 
 const STOPPED = Symbol("stopped");

@@ -31,7 +31,7 @@ describe("names", () => {
     expect(benchNames(false)).toEqual(expect.arrayContaining(["train S", "train gpt2", "prefill gpt2", "decode gpt2", "matmul 256×256×256"]));
     const chosen = (...filters: string[]): string[] => benchNames(false).filter((name) => wantedBy(filters, name));
     expect(chosen("train")).toEqual(["train S", "train M"]);
-    expect(chosen("decode")).toEqual(["decode gpt2", "decode mixture"]);
+    expect(chosen("decode")).toEqual(["decode gpt2"]);
     expect(chosen("mixture")).toEqual(["train mixture", "prefill mixture", "decode mixture"]);
     expect(chosen("gpt2")).toEqual(["train gpt2", "prefill gpt2", "decode gpt2"]);
     expect(chosen().some((name) => name.includes("gpt2"))).toBe(false);
