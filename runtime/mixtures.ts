@@ -26,7 +26,7 @@ export class MixtureCounts {
     this.#place = place;
     this.#starts = tensor(place.starts);
     this.#balance = place.balance === undefined ? undefined : tensor(place.balance);
-    this.#choices = Array.from({ length: this.#starts.place.slices }, () => new Array<number>(this.#starts.columns - 1).fill(0));
+    this.#choices = Array.from({ length: this.#starts.place.slices }, () => Array.from({ length: this.#starts.columns - 1 }, () => 0));
   }
 
   /** After a micro-batch. */
