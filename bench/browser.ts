@@ -52,7 +52,7 @@ for (const text of o.model) {
       const plan: PagePlan = { bundle: "/bundle/", weights: "/model.gguf", threads, target, context: CONTEXT, prompts, tokens: Number(o.tokens), sides: o.sides.split(",") as PagePlan["sides"] };
       const found = (await inChromium({
         folder, program: page.replace("PLAN", () => JSON.stringify(plan)), limitMs: 600_000, say: (line) => console.log(`  ${line}`), handle: serveWllama,
-        ...(target === "wide" && { v8: "--experimental-wasm-revectorize" }),
+        ...(target === "wide" && { v8: "--wasm-revectorize --experimental-wasm-revectorize" }),
       })) as PageFigures;
       show(found, Number(o.prompt));
       all.push({ model: name, weights, threads, target, wllama: wllamaVersion(), ...found });

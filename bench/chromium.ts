@@ -22,7 +22,7 @@ export interface PageRun {
   readonly folder: string;
   readonly isolated?: boolean;
   readonly ranges?: boolean;
-  /** V8's flags: "--experimental-wasm-revectorize". */
+  /** V8's flags: "--wasm-revectorize". Those that it does not know are left out. */
   readonly v8?: string;
   readonly limitMs?: number;
   readonly say?: (line: string) => void;

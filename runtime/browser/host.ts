@@ -1,7 +1,7 @@
 /**
  * A page, or a worker of a page, as a host. Several workers need a shared memory, which a page has when it is cross-origin isolated; one needs nothing.
- * V8 cannot be asked from here to join pairs of operations: `wide` runs in a browser that was started with --js-flags=--experimental-wasm-revectorize,
- * when it is asked for by name.
+ * V8 cannot be asked from here to join pairs of operations: `wide` runs in a browser that was started with --js-flags=--wasm-revectorize (so called in
+ * Chromium 156; before, and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
  */
 import { SinterError } from "../errors.ts";
 import type { Host, Pool, PoolPlan } from "../host.ts";

@@ -43,6 +43,20 @@ export async function trainInWorker(workers: number, target: Target): Promise<un
   return answer;
 }
 
+/** What is chosen where the engine does not know relaxed instructions. */
+export async function withoutRelaxed(): Promise<unknown> {
+  const { browserHost, fetchFiles } = await browser(), { createModel, readBundle } = await runtime(), { validate } = WebAssembly;
+  const MADD = [0xfd, 0x85, 0x02]; // f32x4.relaxed_madd
+  WebAssembly.validate = (bytes) => !(bytes instanceof Uint8Array && bytes.some((_, i) => MADD.every((byte, j) => bytes[i + j] === byte))) && validate(bytes);
+  try {
+    const { target, notes, close } = await createModel(await readBundle(fetchFiles(location.origin), "tiny"), "infer", { host: browserHost, workers: 1 });
+    await close();
+    return { target, notes };
+  } finally {
+    WebAssembly.validate = validate;
+  }
+}
+
 /** Opens a model and makes texts with it. */
 export async function sample(open: Browser.OpenOptions, prompts: readonly string[], options: Browser.PageGenerateOptions): Promise<unknown> {
   const { openModel } = await browser();
