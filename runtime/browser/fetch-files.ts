@@ -60,8 +60,9 @@ interface Stream {
 
 async function openRemote(path: string, url: URL, { onProgress, signal }: FetchOptions): Promise<ReadableFile> {
   let ranges = true, version: string | null = null, stream: Stream | undefined, last = { at: 0, bytes: new Uint8Array() };
-  const request = async (from: number): Promise<{ stream: Stream; bytes: number }> => {
-    const answer = await get(url, { headers: { range: `bytes=${from}-` } }, signal);
+  /** `again`: after a failure; past the browser's cache, which would mend an answer with pieces of another version. */
+  const request = async (from: number, again = false): Promise<{ stream: Stream; bytes: number }> => {
+    const answer = await get(url, { headers: { range: `bytes=${from}-` }, cache: again ? "no-store" : "default" }, signal);
     if (answer.status === 416 && from === 0) return { stream: { reader: new Blob([]).stream().getReader(), at: 0, rest: new Uint8Array() }, bytes: 0 };
     if (!answer.ok || !answer.body) throw refused(path, answer);
     const partial = answer.status === 206, first = partial ? from : 0;
@@ -110,7 +111,7 @@ async function openRemote(path: string, url: URL, { onProgress, signal }: FetchO
       try {
         if (!reachable) {
           await drop();
-          stream = (await request(ranges ? at : 0)).stream;
+          stream = (await request(ranges ? at : 0, failures > 0)).stream;
         }
         await advance(at, offset + length, (chunk, from) => {
           out.set(chunk, from - offset);

@@ -46,8 +46,10 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
   let reported = 0, bytes = 0;
   const files = fetchFiles(self.location.href, {
     onProgress(path, loaded, total) {
-      if (path !== weights || (loaded < total && loaded - reported < REPORT_BYTES && loaded >= reported)) return;
-      [reported, bytes] = [loaded, total];
+      if (path !== weights) return;
+      bytes = total;
+      if (loaded < total && loaded - reported < REPORT_BYTES && loaded >= reported) return;
+      reported = loaded;
       say({ kind: "progress", loaded, total });
     },
   });
