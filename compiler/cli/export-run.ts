@@ -79,7 +79,7 @@ async function writeTensors(file: WritableFile, tensors: Outgoing["tensors"], da
   const progress = byteProgress(io, "weights", data);
   try {
     for (const tensor of tensors) {
-      for (const bytes of encoded(await tensor.values(), tensor.type)) {
+      for (const bytes of tensor.stored ? [await tensor.stored()] : encoded(await tensor.values(), tensor.type)) {
         await file.write(bytes);
         progress.add(bytes.length);
       }

@@ -3,6 +3,7 @@ import type { OpenCheckpoint } from "../checkpoint-file.ts";
 import type { Architecture } from "./architecture.ts";
 import { NO_SINK, ropeFactors, ROPE_FACTORS, sinksName } from "./gguf-config.ts";
 import { linksOf, scatter, type Link, type Piece } from "./links.ts";
+import { storedRows } from "../kept.ts";
 import { numberFormats, type FloatFormat } from "./numbers.ts";
 import { classOf, ggufClasses, huggingFaceClasses } from "./published-classes.ts";
 import type { Recognised } from "./recognise.ts";
@@ -15,6 +16,8 @@ export interface OutgoingTensor {
   readonly shape: readonly number[];
   readonly type: FloatFormat;
   values(): Promise<Float32Array<ArrayBuffer>>;
+  /** Its bytes as they are kept, where they are kept just so: blocks go out as they came in, bit for bit. */
+  stored?(): Promise<Uint8Array>;
 }
 
 export interface Outgoing {
@@ -26,7 +29,7 @@ export interface Outgoing {
 }
 
 /** A checkpoint, or whatever else knows the model's numbers by Sinter's names. */
-export interface WeightSource extends Pick<OpenCheckpoint, "read"> {
+export interface WeightSource extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "keptAs" | "rows">> {
   readonly tensors: { has(name: string): boolean };
 }
 
@@ -45,6 +48,7 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: W
     return {
       name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`, shape: piece.shape, type: chosen,
       values: async () => scatter(link, piece, await read(link)),
+      ...storedAlike(link, piece, chosen, checkpoint),
     };
   }));
   if (fallen.size > 0) notes.push(`${type} goes in blocks of ${numberFormats[type].block}: matrices ${[...fallen].join(", ")} are written as F16`);
@@ -58,6 +62,25 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: W
     tensors.unshift({ name: ROPE_FACTORS, shape: [factors.length], type: "F32", values: async () => factors });
   }
   return { architecture, type: published.type, tensors, notes };
+}
+
+/** Rows of the piece, when the checkpoint keeps them in this format and order. */
+function storedAlike(link: Link, piece: Piece, type: FloatFormat, { tensors, keptAs, rows }: WeightSource): Pick<OutgoingTensor, "stored"> {
+  const { name, shape } = link;
+  if (!keptAs || !rows || !tensors.has(name) || shape.length < 2 || piece.halves > 0) return {};
+  const kept = keptAs(name), { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, kept);
+  if (kept.type !== type || kept.turned !== piece.turned || columns % numberFormats[type].block !== 0 || (piece.matrices > 1 && piece.columns !== rowsEach)) return {};
+  const [begin, count] = piece.turned ? [piece.matrix * rowsEach + piece.from, piece.matrices * piece.columns] : [0, all];
+  return {
+    async stored() {
+      const out = new Uint8Array(count * rowBytes);
+      await rows(name, shape, (bytes, first, n) => {
+        const from = Math.max(first, begin), to = Math.min(first + n, begin + count);
+        if (from < to) out.set(bytes.subarray((from - first) * rowBytes, (to - first) * rowBytes), (from - begin) * rowBytes);
+      });
+      return out;
+    },
+  };
 }
 
 /** Rows that are no whole blocks can not be kept in a format that has them. */

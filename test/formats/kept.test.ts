@@ -37,6 +37,14 @@ async function imported(name: string, type: ReadFormat | ((tensor: string) => Re
   return { folder, said: await sinter("import", source, "-o", folder, ...more) };
 }
 
+/** Of the file that was imported. */
+async function bytesIn(type: string, name: string): Promise<Uint8Array> {
+  const gguf = await openGguf(files, at(`${type}.gguf`)), tensor = gguf.tensors.get(name)!, out = new Uint8Array(tensor.bytes);
+  await tensor.fill(0, out);
+  await gguf.close();
+  return out;
+}
+
 const sampled = async (folder: string, ...more: string[]): Promise<string> =>
   JSON.stringify((JSON.parse(await sinter("sample", folder, "-p", "1 17 200 33", "--temp", "0", "-n", "6", "--json", "--logprobs", "3", ...more)) as { logprobs: unknown }).logprobs);
 
@@ -63,6 +71,15 @@ describe("an imported model", () => {
     const weights = { Q4_0: "q4_0", Q8_0: "q8_0", BF16: "bf16", F16: "bf16", F32: "f32" }[type], { folder: exact } = await imported(`${type}-exact`, type, "--dtype", "f32");
     expect(await sampled(folder)).toBe(await sampled(exact, "--weights", weights));
     expect(await sampled(folder, "--weights", "f32")).toBe(await sampled(exact));
+    const out = at(`${type}-out.gguf`);
+    await sinter("export", folder, "--to", "gguf", "--dtype", type.toLowerCase(), "-o", out);
+    const again = await openGguf(files, out);
+    for (const tensor of again.tensors.values()) {
+      const found = new Uint8Array(tensor.bytes);
+      await tensor.fill(0, found);
+      expect(Buffer.from(found).equals(await bytesIn(type, tensor.name)), tensor.name).toBe(true);
+    }
+    await again.close();
     if (type === "Q4_0") expect(await sampled(folder, "--weights", "q8_0")).toBe(await sampled(exact, "--weights", "q8_0"));
   }, 300_000);
 
