@@ -6,7 +6,8 @@
  */
 import { attention } from "../compiler/ops/attention.ts";
 import { attention_backward } from "../compiler/ops/attention_backward.ts";
-import { attention_cached, cacheShapes } from "../compiler/ops/attention_cached.ts";
+import { attention_cached } from "../compiler/ops/attention_cached.ts";
+import { cacheShapes } from "../compiler/ops/attention/cache.ts";
 import { registerTile } from "../compiler/ops/attention/sizes.ts";
 import { callTile } from "../compiler/ops/attention/tile.ts";
 import { defineOp, targets, type Case, type Op, type Target } from "../compiler/op.ts";

@@ -11,6 +11,7 @@
 import type { Model } from "./2-check/model.ts";
 import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
 import { buildGraph, type Job } from "./3-graph/build.ts";
+import { prefillRows } from "./3-graph/builder.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import { printGraph } from "./3-graph/print.ts";
 import { wholeModel } from "./3-graph/stretch.ts";
@@ -18,6 +19,7 @@ import { verifyGraph } from "./3-graph/verify.ts";
 import { differentiate, saveForBackward } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
 import { blockHead } from "./5-fuse/blocks.ts";
+import { quantiseCache } from "./5-fuse/cache.ts";
 import { settleCarries } from "./5-fuse/carries.ts";
 import { quantiseWeights } from "./5-fuse/quantise.ts";
 import { splitFewRows } from "./5-fuse/split.ts";
@@ -30,7 +32,7 @@ import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
 import type { Manifest } from "./9-bundle/manifest.ts";
-import { targets as allTargets, type Target, type Weights } from "./op.ts";
+import { targets as allTargets, type CacheFormat, type Target, type Weights } from "./op.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
 
 export type ModuleName = "train" | "infer";
@@ -54,6 +56,8 @@ export interface CompileOptions {
   readonly splitBytes?: number;
   /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
   readonly weights?: Weights | undefined;
+  /** How the module `infer` keeps keys and values of earlier positions: ops/attention/cache.ts. Default: f32. */
+  readonly cache?: CacheFormat | undefined;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }
@@ -83,26 +87,32 @@ export interface Compiled {
   readonly plans: readonly ModulePlan[];
 }
 
-/** Tokens that one prefill call takes. */
-const PREFILL_ROWS = 128;
-
 function jobsOf(model: Model, module: ModuleName): Job[] {
   const { batch, context } = model.train;
-  const chunk = Math.min(PREFILL_ROWS, model.sizes.context);
   return [
     ...(module === "train" ? [{ entry: "train", batch, context } as const] : []),
     { entry: "evaluate", batch, context },
-    { entry: "prefill", rows: chunk },
+    { entry: "prefill", rows: prefillRows(model) },
     { entry: "decode", rows: 1 },
   ];
 }
 
-function graphPasses(job: Job, weights: Weights, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
+/** How a module keeps what it reads most of. */
+interface Kept {
+  readonly weights: Weights;
+  readonly cache: CacheFormat;
+}
+
+/** Training needs f32; what is sampled in between is computed with the same. */
+const keptAs = (name: ModuleName, { weights = "f32", cache = "f32" }: CompileOptions): Kept => (name === "infer" ? { weights, cache } : { weights: "f32", cache: "f32" });
+
+function graphPasses(job: Job, { weights, cache }: Kept, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
   const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
   const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
   const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
   const splitting: readonly Pass<Graph>[] = [{ name: "split", why: "after fusion: the second half takes over what was fused into the product", run: (g) => splitFewRows(g, options.splitBytes) }];
   const quantising: readonly Pass<Graph>[] = [{ name: "quantise", why: "after fusion: whatever became one product reads one matrix", run: (g) => quantiseWeights(g, weights) }];
+  const caching: readonly Pass<Graph>[] = [{ name: "cache", why: "one operation for another, whatever stands around it", run: (g) => quantiseCache(g, cache) }];
   const isTrain = job.entry === "train";
   return [
     ...(isTrain ? training : []),
@@ -111,6 +121,7 @@ function graphPasses(job: Job, weights: Weights, options: CompileOptions, record
     { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: (g) => blockHead(g, options.logitBytes) },
     ...(isTrain ? update : []),
     ...(weights === "f32" ? [] : quantising),
+    ...(cache === "f32" ? [] : caching),
     ...(isTrain ? [] : splitting),
     { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
   ];
@@ -131,12 +142,12 @@ export function planModule(model: Model, name: ModuleName, options: CompileOptio
 
 /** One memory's programs. `folder`: of its dumps. */
 function planPart(model: Model, name: ModuleName, part: Part, options: CompileOptions, folder: string): PartPlan {
-  const weights = (name === "infer" && options.weights) || "f32";
+  const kept = keptAs(name, options);
   const fusions = new Map<string, FusionEvent[]>();
   const graphs = part.flatMap((stretch, i) => jobsOf(model, name).map((job) => {
     const entry = entryName(job.entry, i), events: FusionEvent[] = [];
     fusions.set(entry, events);
-    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, weights, options, (e) => events.push(e)), printGraph, {
+    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, kept, options, (e) => events.push(e)), printGraph, {
       dump: (file, text) => options.dump?.(`${folder}/${entry}/${file}`, text),
       ...(options.verify && { verify: verifyGraph }),
     });

@@ -38,6 +38,10 @@ export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
   return (tensor === "token_embedding.weight" ? table : tensor.startsWith("output.") ? output : undefined) ?? others;
 }
 
+/** How keys and values of earlier positions are kept: ops/attention/cache.ts. */
+export const cacheFormats = ["f32", "q8_0"] as const;
+export type CacheFormat = (typeof cacheFormats)[number];
+
 type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}` ? A | Split<B, Sep> : S;
 type Names<S extends string> = Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
 type Letters<S extends string> = Split<S, " "> extends infer T ? (T extends `${string}[${infer D}]${string}` ? Split<D, ","> : never) : never;

@@ -20,8 +20,10 @@ export interface Session {
 }
 
 export function createSession(model: RunningModel): Session {
-  const { context } = model.manifest.model.sizes;
+  const { context } = model.manifest.model.sizes, bands = model.module.cache?.bands ?? [];
   let cached: number[] = [];
+  /** Of the first `count` tokens that are cached, can the next one see all that it has to? A band's rows may have been needed for later ones. */
+  const kept = (count: number): boolean => bands.every(({ window, rows }) => Math.max(0, cached.length - rows) <= Math.max(0, count - window + 1));
   return {
     get cached() {
       return cached;
@@ -30,7 +32,7 @@ export function createSession(model: RunningModel): Session {
       if (tokens.length === 0) throw new SinterError("bug", "a model needs a token to start from");
       if (tokens.length > context)
         throw new SinterError("input", `${tokens.length} tokens do not fit into a context of ${context}`, "Shorten the text, or let the context shift (--when-full shift).");
-      const reused = Math.min(commonLength(cached, tokens), tokens.length - 1);
+      const common = Math.min(commonLength(cached, tokens), tokens.length - 1), reused = kept(common) ? common : 0;
       cached = cached.slice(0, reused); // should the model fail half-way
       const logits = await model.feed(tokens.slice(reused), reused);
       cached = [...tokens];

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { attention } from "../compiler/ops/attention.ts";
 import { attention_backward } from "../compiler/ops/attention_backward.ts";
-import { attention_cached, cacheShapes } from "../compiler/ops/attention_cached.ts";
+import { attention_cached } from "../compiler/ops/attention_cached.ts";
+import { cacheShapes } from "../compiler/ops/attention/cache.ts";
 import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/op.ts";
 import { elements, inputsFor, kernelBench, kernelBenches, referenceOutputs } from "./harness.ts";
 

@@ -1,13 +1,15 @@
 /** Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each layer sees. */
-import type { Part, Rope } from "../2-check/model.ts";
+import type { Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
-import { cacheShapes } from "../ops/attention_cached.ts";
-import { activation, declare, emit, initialStd, isExtending, isTraining, layersOf, parameter, place, type Builder } from "./builder.ts";
+import { cacheShapes, ringRows } from "../ops/attention/cache.ts";
+import { ceilTo, PANEL } from "../ops/attention/sizes.ts";
+import { activation, declare, emit, initialStd, isExtending, isTraining, layersOf, parameter, place, prefillRows, type Builder } from "./builder.ts";
 import { all, each, whole, type Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
 type Attention = Extract<Part, { part: "attention" }>;
 const windowsName = (p: Attention): string => `windows_${p.window}`;
+const ringsName = (p: Attention): string => `rings_${p.window}`;
 
 /** What all layers read. */
 export function layerTables(b: Builder): void {
@@ -30,6 +32,11 @@ function layerWindows(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
     const { pattern } = b.model, round = pattern!.map((_, i) => pattern![(b.stretch.from + i) % pattern!.length]); // as the stretch's first layer sees it
+    const rows = cacheRows(b.model, p, b.stretch.from);
+    if (isExtending(b) && rows.length > 1) {
+      declare(b, ringsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
+      emit(b, "windows", {}, { windows: all(ringsName(p)) }, { pattern: rows.join("_") });
+    }
     declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
     emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: round.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
   }
@@ -39,6 +46,24 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
   const kinds = new Set(b.model.pattern ?? ["banded"]);
   return window === undefined || !kinds.has("banded") ? "none" : kinds.size === 1 ? "all layers" : "by layer";
 }
+
+/** Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the context: ops/attention/cache.ts. */
+export function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
+  const { context } = model.sizes, { pattern } = model, dense = ceilTo(context, PANEL);
+  const ring = window === undefined ? context : ringRows(window, prefillRows(model), context);
+  if (ring >= context) return [context];
+  const kinds = new Set(pattern ?? ["banded"]);
+  if (kinds.size === 1) return [kinds.has("banded") ? ring : context];
+  return pattern!.map((_, i) => (pattern![(from + i) % pattern!.length] === "banded" ? ring : dense));
+}
+
+/** Bands whose cache is a ring: how far back they see, and the rows that are kept. */
+export const cacheBands = (model: Model): readonly { readonly window: number; readonly rows: number }[] =>
+  layerParts(model).flatMap((p) => {
+    if (p.part !== "attention" || p.window === undefined) return [];
+    const rows = Math.min(...cacheRows(model, p));
+    return rows < model.sizes.context ? [{ window: p.window, rows }] : [];
+  });
 
 /** Of the stretch's layers, how many see everything: for the count of FLOPs. */
 function denseShare(b: Builder): number {
@@ -58,9 +83,11 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
   if (isExtending(b)) {
-    const cache = cacheShapes(b.model.sizes.context, p.kvHeads, p.headDim);
-    const keys = declare(b, `${name}.keys`, cache.keys, "cache"), values = declare(b, `${name}.values`, cache.values, "cache");
-    emit(b, "attention_cached", { qkv, keys, values, place: place(b), window }, { out: mixed, keys_out: keys, values_out: values }, sizes);
+    const { context } = b.model.sizes, rows = cacheRows(b.model, p, b.stretch.from), most = Math.max(...rows), uneven = rows.some((n) => n !== most);
+    const shapes = rows.map((n) => cacheShapes(n, p.kvHeads, p.headDim)), largest = shapes[rows.indexOf(most)]!;
+    const [keys, values] = (["keys", "values"] as const).map((kind) => declare(b, `${name}.${kind}`, largest[kind], "cache", uneven ? { sliceShapes: shapes.map((s) => s[kind]) } : {})) as [Ref, Ref];
+    const ring = uneven ? each(ringsName(p)) : undefined;
+    emit(b, "attention_cached", { qkv, keys, values, place: place(b), window, ring }, { out: mixed, keys_out: keys, values_out: values }, { ...sizes, ...((uneven || most < context) && { context }) });
   } else {
     const context = (b.job as { context: number }).context;
     const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;

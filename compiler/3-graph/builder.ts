@@ -31,6 +31,10 @@ export interface Builder {
 /** Layers of this stretch. */
 export const layersOf = ({ stretch }: Builder): number => stretch.to - stretch.from;
 
+/** Tokens that one call of `prefill` takes. */
+export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): number => Math.min(PREFILL_ROWS, context);
+const PREFILL_ROWS = 128;
+
 export const isTraining = (b: Builder): boolean => b.job.entry === "train";
 export const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
 

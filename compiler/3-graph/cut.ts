@@ -33,7 +33,8 @@ export function cutModel(model: Model, limit: number, measure: Measure): Cut {
     middle: (from: number, to: number): Part => [stretch(from, to)],
     last: (from: number, to = layers): Part => [{ ...stretch(from, to), output: !tied }],
   };
-  const first = sizesOf(kinds.first, measure), middle = sizesOf((n) => kinds.middle(0, n), measure), last = sizesOf((n) => kinds.last(0, n), measure);
+  const layer = layerCosts(model, (from, to) => measure(kinds.middle(from, to)));
+  const first = sizesOf(kinds.first, measure, layer), middle = sizesOf((n) => kinds.middle(0, n), measure, layer), last = sizesOf((n) => kinds.last(0, n), measure, layer);
   if (first.room(limit) < 0) return { tooLarge: "embedding", part: kinds.first(0) };
   if (last.room(limit) < 0) return { tooLarge: "output", part: kinds.last(layers) };
   if (middle.room(limit) < 1) return { tooLarge: "layer", part: kinds.middle(0, 1) };
@@ -54,9 +55,20 @@ interface Sizes {
   room(limit: number): number;
 }
 
-/** Parameters and caches have one slice per layer, all else is the same for one and for many: a part grows evenly from one layer on. */
-function sizesOf(part: (layers: number) => Part, measure: Measure): Sizes {
-  const none = measure(part(0)), one = measure(part(1)), more = measure(part(2)) - one;
+/** Bytes that a first layer needs more than layer 0, and that each further one needs, whichever layers they are: those of a pattern have caches of several sizes. */
+interface LayerCosts {
+  readonly extra: number;
+  readonly more: number;
+}
+
+function layerCosts({ pattern = ["dense"], sizes: { layers } }: Pick<Model, "pattern" | "sizes">, middle: (from: number, to: number) => number): LayerCosts {
+  const one = pattern.slice(0, layers).map((_, i) => middle(i, i + 1)), largest = Math.max(...one), second = middle(0, 2) - one[0]!; // the second's own bytes
+  return { extra: largest - one[0]!, more: second + largest - one[1 % one.length]! };
+}
+
+/** Parameters and caches have one slice per layer, all else is the same for one and for many: a part grows no more than evenly from one layer on. */
+function sizesOf(part: (layers: number) => Part, measure: Measure, { extra, more }: LayerCosts): Sizes {
+  const none = measure(part(0)), one = measure(part(1)) + extra;
   return {
     bytes: (layers) => (layers === 0 ? none : one + (layers - 1) * more),
     room: (limit) => (one <= limit ? 1 + Math.floor((limit - one) / more) : none <= limit ? 0 : -1),

@@ -10,7 +10,7 @@
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which layer's tensor is meant.
  * Code size therefore does not grow with the number of layers.
  */
-import type { Attrs, DType, WeightFormat } from "../op.ts";
+import { tensorBytes, type Attrs, type DType, type WeightFormat } from "../op.ts";
 import type { OpName } from "../ops/index.ts";
 
 export type Storage =
@@ -37,6 +37,8 @@ export interface Value {
   readonly dtype: DType;
   readonly storage: Storage;
   readonly slices: number;
+  /** Slices of other sizes than `shape`, which is the largest of them: those of one round, over and over. Their addresses: `sliceBytes`. */
+  readonly sliceShapes?: readonly (readonly number[])[];
   /** One per layer, also in a model of one layer: checkpoints put the layer's number into its name. */
   readonly layered?: boolean;
   /** A region: these values one after the other in memory, seen as one [bytes/64, 16] tensor (the optimizer's view of all parameters). */
@@ -113,6 +115,9 @@ export function refShape(graph: { readonly values: ReadonlyMap<string, Value> },
   const [first, ...rest] = value.shape;
   return [first! * value.slices, ...rest];
 }
+
+/** Bytes of one slice after the other, of a round. */
+export const sliceBytes = ({ shape, sliceShapes }: Value): readonly number[] => (sliceShapes ?? [shape]).map(tensorBytes);
 
 export const sameRef = (a: Ref, b: Ref): boolean => printRef(a) === printRef(b);
 

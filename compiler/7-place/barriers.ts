@@ -5,6 +5,7 @@
 import { refShape, type Graph, type Ref } from "../3-graph/ir.ts";
 import { tensorBytes } from "../op.ts";
 import type { Call, ProgramSection } from "../6-tile/program.ts";
+import { valueBytes } from "./lifetimes.ts";
 
 interface Span {
   readonly from: number;
@@ -35,7 +36,7 @@ export function barriersBefore(graph: Graph, sections: readonly ProgramSection[]
 
 function spanOf(graph: Graph, ref: Ref, loops: boolean, addressOf: AddressOf): Span {
   const { offset, stride } = addressOf(ref.value), value = graph.values.get(ref.value)!;
-  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1)) return { from: offset, to: offset + stride * value.slices };
+  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1)) return { from: offset, to: offset + (value.sliceShapes ? valueBytes(value) : stride * value.slices) };
   const from = offset + stride * ref.slice.base;
   return { from, to: from + tensorBytes(refShape(graph, ref)) };
 }

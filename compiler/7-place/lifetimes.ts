@@ -3,10 +3,9 @@
  * A value that lives in one iteration of one section has just its own steps; one that crosses an iteration or a section lives
  * through the whole of every loop that touches it. Values that may share a buffer in place become one buffer.
  */
-import { tensorBytes } from "../op.ts";
 import { worksInPlace } from "../5-fuse/carries.ts";
 import type { Program } from "../6-tile/program.ts";
-import type { Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Value } from "../3-graph/ir.ts";
 import type { Buffer } from "./arena.ts";
 
 export interface Lifetimes {
@@ -22,7 +21,10 @@ interface Touch {
   readonly write: boolean;
 }
 
-export const valueBytes = (v: Value): number => v.slices * tensorBytes(v.shape);
+export function valueBytes(v: Value): number {
+  const round = sliceBytes(v);
+  return Array.from({ length: v.slices }, (_, i) => round[i % round.length]!).reduce((a, b) => a + b, 0);
+}
 
 export function lifetimes(program: Program): Lifetimes {
   const bounds: { first: number; last: number; times: number }[] = [];

@@ -124,6 +124,9 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   return [...[...found.values()].filter((v) => v.decay), ...[...found.values()].filter((v) => !v.decay)];
 }
 
+/** Keys and values of all layers. */
+export const cacheBytes = (p: Placement): number => p.regions.find((r) => r.name === regionNames.cache)?.bytes ?? 0;
+
 /** Views of several neighbours as one tensor. */
 function placeRegions(graphs: readonly Graph[], persistent: Map<string, Place>): void {
   for (const value of graphs.flatMap((g) => [...g.values.values()])) {

@@ -11,7 +11,7 @@ import { kernelKey, kernelName, turnsOf, type KernelSpec } from "../6-tile/kerne
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
-import type { Ref, Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Graph, type Ref, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { prelude } from "./prelude.ts";
@@ -47,7 +47,7 @@ function nameKernels(programs: readonly Program[]): Kernels {
 
 const constantName = (value: string): string => value.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
 const localName = (value: string): string => value.replaceAll(/[^A-Za-z0-9]/g, "_");
-const shapeText = (v: Value): string => `${v.slices > 1 || v.layered ? `${v.slices} × ` : ""}[${v.shape}]`;
+const shapeText = (v: Value): string => `${v.slices > 1 || v.layered ? `${v.slices} × ` : ""}${(v.sliceShapes ?? [v.shape]).map((shape) => `[${shape}]`).join(", ")}`;
 
 function addresses(placement: Placement): string {
   const w = new Writer();
@@ -79,13 +79,13 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
     for (const [name, offset] of local) w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
     const phase = new Phase();
-    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
+    for (const [i, section] of program.sections.entries()) emitSection(w, graph, section, meet[i]!, kernels, addressOf, phase, clock);
     if (phase.open) w.line("barrier(); // sets the turns back");
   });
   return String(w);
 }
 
-function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, phase: Phase, clock: Stopwatch): void {
+function emitSection(w: Writer, graph: Graph, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, phase: Phase, clock: Stopwatch): void {
   const loops = section.times > 1;
   const wait = (): void => {
     w.line("barrier();");
@@ -96,7 +96,7 @@ function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[
     for (const [k, call] of section.calls.entries()) {
       if (meet[k] && !(loops && k === 0)) wait();
       if (turnsOf(call.spec) && phase.full) wait();
-      emitCall(w, call, loops, kernels, addressOf, phase);
+      emitCall(w, graph, call, loops, kernels, addressOf, phase);
       clock.called(w);
     }
     if (loops) wait();
@@ -109,12 +109,18 @@ function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[
   w.block(section.order === "up" ? `for (let i: usize = 0; i < ${section.times}; i++)` : `for (let i: usize = ${section.times - 1}; <isize>i >= 0; i--)`, body);
 }
 
-function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf, phase: Phase): void {
+/** Bytes before slice i, where slices differ: whole rounds, and those before it in its own. */
+function unevenSlice(value: Value): string {
+  const round = sliceBytes(value), before = round.slice(0, -1).map((bytes, j) => `(i % ${round.length} > ${j} ? ${bytes} : 0)`);
+  return [`i / ${round.length} * ${round.reduce((a, b) => a + b, 0)}`, ...before].join(" + ");
+}
+
+function emitCall(w: Writer, graph: Graph, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf, phase: Phase): void {
   const op: Op = ops[node.op];
   const address = ({ value, slice }: Ref): string => {
-    const { text, stride } = addressOf(value);
+    const { text, stride } = addressOf(value), kept = graph.values.get(value)!;
     if (slice.kind === "all") return text;
-    const moved = slice.step === 1 && loops ? ` + i * ${stride}` : "";
+    const moved = slice.step === 1 && loops ? ` + ${kept.sliceShapes ? unevenSlice(kept) : `i * ${stride}`}` : "";
     return `${text}${moved}${slice.base === 0 ? "" : ` + ${slice.base * stride}`}`;
   };
   const tensors = { ...node.ins, ...node.outs };

@@ -11,10 +11,11 @@
 import type { Model } from "../2-check/model.ts";
 import { control, hyper, MAX_WORKERS } from "../control.ts";
 import { rowFloats, type Target } from "../op.ts";
+import { cacheBands } from "../3-graph/attention.ts";
 import { entryName, partText, runOrder } from "../3-graph/cut.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
-import type { Place, Placement } from "../7-place/place.ts";
+import { cacheBytes, type Place, type Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
@@ -63,11 +64,13 @@ export const countParameters = (placement: Placement): number =>
 
 function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFile>>, model: Model): ModuleManifest {
   const { placement } = module, programs = [...module.programs.values()][0]!;
+  const quantised = programs.some((p) => p.sections.some((s) => s.calls.some((c) => c.node.op === "attention_cached_q8")));
   return {
     memoryBytes: placement.bytes,
     memoryPages: placement.pages,
+    cache: { format: quantised ? "q8_0" : "f32", bytes: cacheBytes(placement), bands: cacheBands(model) },
     maxWorkers: MAX_WORKERS,
-    tensors: [...placement.persistent.values()].filter((p) => !p.value.members).map((place) => tensorPlace(place, module.part[0]!.from)),
+    tensors: [...placement.persistent.values()].filter((p) => !p.value.members && p.value.storage !== "cache").map((place) => tensorPlace(place, module.part[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
       const kept = (storage: string) => [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
       const { entry } = p.graph, sequences = /^(train|evaluate)/.test(entry);

@@ -4,7 +4,7 @@
  */
 import type { Model } from "../2-check/model.ts";
 import type { control, hyper } from "../control.ts";
-import type { DType, Target } from "../op.ts";
+import type { CacheFormat, DType, Target } from "../op.ts";
 import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
 
 export const MANIFEST_VERSION = 1;
@@ -12,7 +12,7 @@ export const MANIFEST_VERSION = 1;
 export interface TensorPlace {
   /** What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight". */
   readonly name: string;
-  readonly storage: Exclude<Storage, "activation">;
+  readonly storage: Exclude<Storage, "activation" | "cache">;
   readonly dtype: DType;
   /** Of one slice; of a quantised tensor: what it holds, as checkpoints have it. */
   readonly shape: readonly number[];
@@ -89,9 +89,20 @@ export interface ProfileManifest {
   readonly sites: readonly ProfileSite[];
 }
 
+/** Keys and values of earlier positions: compiler/ops/attention/cache.ts. */
+export interface CacheManifest {
+  readonly format: CacheFormat;
+  /** Of all layers, in all parts. */
+  readonly bytes: number;
+  /** Bands of which less than the context is kept: a ring of so many rows. The last `window` positions before the next are needed. */
+  readonly bands: readonly { readonly window: number; readonly rows: number }[];
+}
+
 export interface ModuleManifest {
   readonly memoryBytes: number;
   readonly memoryPages: number;
+  /** Absent in bundles of earlier versions: f32, and everything is kept. */
+  readonly cache?: CacheManifest;
   readonly maxWorkers: number;
   readonly tensors: readonly TensorPlace[];
   readonly entries: readonly EntryPlace[];

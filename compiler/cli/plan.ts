@@ -2,7 +2,7 @@
 import { planModule, type CompileOptions, type ModuleName, type ModulePlan, type PartPlan } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
 import { partText } from "../3-graph/cut.ts";
-import { leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
+import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
 import { mebibytes } from "../9-bundle/report.ts";
 import { SinterError } from "../../runtime/errors.ts";
 
@@ -68,9 +68,10 @@ export function planAll(model: Model, modules: readonly ModuleName[], options: C
 
 /** "memory: train 43,646,976 bytes (41.63 MiB), infer …" */
 export function memoryLine(model: Model, options: CompileOptions = {}): string {
-  const plans = moduleNames.map((name) => planModule(model, name, options)), train = plans[0]!.placement, least = leastBytes(train, "train");
+  const plans = moduleNames.map((name) => planModule(model, name, options)), train = plans[0]!.placement, least = leastBytes(train, "train"), cached = cacheBytes(plans[1]!.placement);
   return [
     `  memory: ${plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`).join(", ")}`,
+    ...(cached > 0 ? [`  of infer, keys and values of ${model.sizes.context.toLocaleString("en-US")} positions: ${cached.toLocaleString("en-US")} bytes (${mebibytes(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`] : []),
     `  a step: at least ${least.toLocaleString("en-US")} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
   ].join("\n");
 }

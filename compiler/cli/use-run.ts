@@ -14,10 +14,10 @@ import type { Model, SampleSettings } from "../2-check/model.ts";
 import { byteProgress, type ByteProgress } from "./progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
-import { bundleWithWeights, weightsOption, withWeightsOption } from "./weights.ts";
+import { bundleWithWeights, cacheOption, weightsOption, withCacheOption, withWeightsOption } from "./weights.ts";
 
 export const withRunOptions = (command: Command): Command =>
-  withWeightsOption(command)
+  withCacheOption(withWeightsOption(command))
     .option("--workers <n>", "threads (default: as many as help)")
     .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)");
 
@@ -49,7 +49,7 @@ export async function useRun(dir: string, options: Options, io: Io): Promise<Use
 
 /** The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say; undefined: all cores. */
 export async function loadRun(run: Run, options: Options, io: Io, { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {}): Promise<UsedRun> {
-  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant);
+  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant, cacheOption(options));
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
   try {
     const loaded = await loadShown(files, run.folder, model, io);

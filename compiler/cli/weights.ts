@@ -1,5 +1,5 @@
 /**
- * How a model's matrices are kept in memory: `--weights`, what a checkpoint holds, what a bundle was compiled for. A run's module holds them as its
+ * How a model's matrices are kept in memory: `--weights` (and keys and values: `--cache`), what a checkpoint holds, what a bundle was compiled for. A run's module holds them as its
  * checkpoint does; for anything else one is compiled in memory.
  */
 import type { Command } from "commander";
@@ -13,7 +13,7 @@ import type { ModuleManifest } from "../9-bundle/manifest.ts";
 import { compileModel } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { weightFormats, type Target, type WeightFormat, type Weights } from "../op.ts";
+import { cacheFormats, weightFormats, type CacheFormat, type Target, type WeightFormat, type Weights } from "../op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 
@@ -43,6 +43,16 @@ export function mixedFormats<const Format extends string>(flag: string, text: st
     mix[place] = named(value);
   }
   return mix;
+}
+
+export const withCacheOption = (command: Command): Command =>
+  command.option("--cache <format>", `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the memory, faster far into a text`);
+
+/** Undefined: it was not given. */
+export function cacheOption(options: Options): CacheFormat | undefined {
+  const text = options["cache"], found = cacheFormats.find((format) => format === text), near = nearest(String(text), cacheFormats);
+  if (text !== undefined && !found) throw new SinterError("usage", `there is no cache format \`${String(text)}\``, `formats: ${cacheFormats.join(", ")}${near ? `; did you mean ${near}?` : ""}`);
+  return found;
 }
 
 /** Undefined: it was not given. */
@@ -84,10 +94,10 @@ export function weightsText(weights: Weights): string {
   return [weights.others, ...[...by].map(([format, list]) => `${format} ${list.map(([name]) => name.replace(/^layers\.|\.weight$/g, "")).join(", ")}`)].join("; ");
 }
 
-/** The bundle's model, or a variant of it, with an `infer` module that keeps its weights so. Without either: the bundle itself. */
-export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined, variant?: Model): Promise<Bundle> {
-  if (weights === undefined && variant === undefined) return bundle;
-  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], weights: weights ?? weightsIn(bundle) } as const, model = variant ?? bundle.manifest.model;
+/** The bundle's model, or a variant of it, with an `infer` module that keeps its weights and its cache so. Without any of it: the bundle itself. */
+export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined, variant?: Model, cache?: CacheFormat): Promise<Bundle> {
+  if (weights === undefined && variant === undefined && cache === undefined) return bundle;
+  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], weights: weights ?? weightsIn(bundle), cache } as const, model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);
   return compileModel(model, options);
 }

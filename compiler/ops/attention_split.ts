@@ -11,6 +11,7 @@
 import { defineOp, rowFloats, type Attrs, type Dims } from "../op.ts";
 import { emitZeroPadding } from "./attention/copy.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
+import { cachedFlops, cachedPositions, sampleCached } from "./attention/cached-rows.ts";
 import { fillMask } from "./attention/rows.ts";
 import { areas, attentionAttrs, firstSeen, PANEL, windowLocal } from "./attention/sizes.ts";
 
@@ -23,20 +24,17 @@ const sizes = (S: number, heads: number, kv: number, D: number, positions: numbe
 });
 const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
 
-export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 -> mixed[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]", {
+export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> mixed[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]", {
   doc: "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / √D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
   kind: "row",
   attrs: attentionAttrs,
   /** At the end of the context, where it costs most. */
-  flops({ N, L }, a) {
-    const { heads, head_dim, window, dense_share } = a as typeof attentionAttrs;
-    return 4 * heads * head_dim * (window === 0 ? N * L : dense_share * N * L + (1 - dense_share) * Math.min(N * L, window));
-  },
+  flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
   mutates: { keys_out: "keys", values_out: "values" },
-  reference({ qkv, place, window, mixed, top, sums, keys_out, values_out }, { N, G, D, E, L, S, H }, a) {
-    const start = place[0]!, real = Math.max(0, Math.min(place[1]!, 1, N * L - start)), known = start + real;
-    const keyAt = (g: number, n: number, c: number) => ((Math.floor(n / L) * G + g) * D + c) * L + (n % L);
-    const valueAt = (g: number, n: number, c: number) => ((Math.floor(n / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L);
+  reference({ qkv, place, window, ring, mixed, top, sums, keys_out, values_out }, d, a) {
+    const { N, G, D, E, L, S, H } = d, start = place[0]!, real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start)), known = start + real, rows = ring ? ring[0]! : N * L;
+    const keyAt = (g: number, n: number, c: number) => ((Math.floor((n % rows) / L) * G + g) * D + c) * L + (n % L);
+    const valueAt = (g: number, n: number, c: number) => ((Math.floor((n % rows) / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L);
     for (let g = 0; g < G * real; g++) {
       for (let c = 0; c < D; c++) keys_out[keyAt(g, start, c)] = qkv[(H + g) * D + c]!;
       for (let c = 0; c < E; c++) values_out[valueAt(g, start, c)] = c < D ? qkv[(H + G + g) * D + c]! : 0;
@@ -61,7 +59,9 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
   tasks: ({ S }) => S,
   scratch: (d, k) => areas(rowAreas(rowSizes(withOut(d), k.attrs, k.tiles))).total,
   emit(w, at, d, k) {
-    const { N, G, H, E, S } = d, s = rowSizes(withOut(d), k.attrs, k.tiles), X = N * PANEL, statistics = rowFloats(H) * 4;
+    const { N, G, H, E, S } = d, s = rowSizes(withOut(d), k.attrs, k.tiles), X = cachedPositions(d, k.attrs), statistics = rowFloats(H) * 4;
+    const ring = k.has("ring") ? "RING" : X > N * PANEL ? `${N * PANEL}` : undefined;
+    if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
     for (const [name, offset] of areas(rowAreas(s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
     w.line(`const SCALE: f32 = ${s.scale};`);
     if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
@@ -70,21 +70,24 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
     fillMask(w, "mask");
     w.block("for (let part = first; part < last; part++)", () => {
       w.line(`const from_key = (first_panel + panels * part / ${S}) << 4, to_key = min(known, (first_panel + panels * (part + 1) / ${S}) << 4);`);
-      w.block("if (from_key <= start && start < to_key)", () => w.block(`for (let g = 0, n = start; g < ${G}; g++)`, () => emitNewKey(w, s, at.qkv, at.keys, at.values)));
+      w.block("if (from_key <= start && start < to_key)", () => w.block(`for (let g = 0, n = ${ring ? `start % ${ring}` : "start"}; g < ${G}; g++)`, () => emitNewKey(w, s, at.qkv, at.keys, at.values)));
       w.line(`const to = ${at.mixed} + <usize>part * ${H * E * 4};`);
-      emitOneRow(w, s, k.target, { query: at.qkv, keys: at.keys, values: at.values, mixed: "to", fromHead: "0", toHead: `${G}`, fromKey: "from_key", toKey: "to_key" });
+      emitOneRow(w, s, k.target, { query: at.qkv, keys: at.keys, values: at.values, mixed: "to", fromHead: "0", toHead: `${G}`, fromKey: "from_key", toKey: "to_key", ring });
       for (const [name, area] of [["top", "shift"], ["sums", "sum"]] as const) {
         w.line(`memory.copy(${at[name]} + <usize>part * ${statistics}, ${area}, ${H * 4});`);
         emitZeroPadding(w, `${at[name]} + <usize>part * ${statistics}`, H, statistics, "1");
       }
     });
   },
-  sample(tensor, { N, L, D, E }, noise, i) {
-    if (tensor === "place") return i === 0 ? N * L - 1 : 1;
-    if (tensor === "window") return 23;
+  sample(tensor, { N, L, D, E }, noise, i, attrs) {
+    const positions = Math.max(N * L, (attrs["context"] as number | undefined) ?? 1);
+    if (tensor === "place") return i === 0 ? positions - 1 : 1;
+    if (tensor !== "values" && tensor !== "keys" && tensor !== "qkv") return sampleCached(tensor, 1, positions)!;
     return tensor === "values" && Math.floor(i / L) % E - (Math.floor(i / L) % L) + (i % L) >= D ? 0 : noise();
   },
-  cases: [sizes(8, 4, 2, 8, 64), sizes(8, 2, 1, 5, 600), { ...sizes(8, 6, 6, 16, 320), attrs: { ...sizes(8, 6, 6, 16, 320).attrs, window: 33 } }, sizes(8, 12, 12, 64, 1024), sizes(8, 25, 25, 64, 1024), sizes(8, 32, 8, 64, 1024)],
+  cases: [
+    { ...sizes(8, 2, 1, 8, 64), attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 23, context: 90 }, with: ["window", "ring"] },
+    sizes(8, 4, 2, 8, 64), sizes(8, 2, 1, 5, 600), { ...sizes(8, 6, 6, 16, 320), attrs: { ...sizes(8, 6, 6, 16, 320).attrs, window: 33 } }, sizes(8, 12, 12, 64, 1024), sizes(8, 25, 25, 64, 1024), sizes(8, 32, 8, 64, 1024)],
 });
 
 const HEADS = 4; // of a task: one in each lane

@@ -6,6 +6,7 @@ import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { attention_backward } from "./attention_backward.ts";
 import { attention_cached } from "./attention_cached.ts";
+import { attention_cached_q8 } from "./attention_cached_q8.ts";
 import { attention_merge, attention_split } from "./attention_split.ts";
 import { balance, balance_backward } from "./balance.ts";
 import { bias, bias_backward } from "./bias.ts";
@@ -41,6 +42,7 @@ export const ops = {
   attention,
   attention_backward,
   attention_cached,
+  attention_cached_q8,
   attention_split, attention_merge,
   balance, balance_backward,
   bias, bias_backward,

@@ -9,7 +9,7 @@ import { defineOp, type Attrs } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { transpose4 } from "./gemm/pack.ts";
 import { rowBytes } from "./rows.ts";
-import { ACTIVATION_BYTES, activationWords, encodeActivations, GROUP, HALF_BLOCK, halfBlocks, LEAST_SCALED, type IntegerFormat } from "./quantised/layout.ts";
+import { ACTIVATION_BYTES, activationWords, encodeActivations, GROUP, HALF_BLOCK, halfBlocks, LEAST_SCALED, ROUNDER, type IntegerFormat } from "./quantised/layout.ts";
 
 const formatOf = (attrs: Attrs): IntegerFormat => attrs["format"] as IntegerFormat;
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -48,8 +48,6 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
   ],
 });
 
-/** Adding it rounds to the nearest whole number (ties to even), and leaves that in the low bits: 1.5 · 2^23. */
-const ROUNDER = "12582912.0";
 /** 32 of its bit patterns, in 32 bits: a group's sum of rounded numbers has them too many. */
 const ROUNDERS = "0x68000000";
 

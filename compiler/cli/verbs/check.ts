@@ -8,7 +8,7 @@ import { hasErrors } from "../../diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
 import type { CompileOptions } from "../../compile.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";
-import { weightsOption, withWeightsOption } from "../weights.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
 import { memoryLine, planBytes } from "../plan.ts";
 import { checkSource } from "../../2-check/check.ts";
@@ -19,12 +19,12 @@ export const checkVerb: Verb = {
   name: "check",
   summary: "check specs, count their parameters and bytes",
   configure(command) {
-    withWeightsOption(withTuneOptions(withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input")))))
+    withCacheOption(withWeightsOption(withTuneOptions(withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))))))
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0");
+      .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0");
   },
   async run(paths, options, io) {
-    const chosen = checkOptions(options), limit = { memoryLimit: memoryLimit(options), weights: weightsOption(options) };
+    const chosen = checkOptions(options), limit = { memoryLimit: memoryLimit(options), weights: weightsOption(options), cache: cacheOption(options) };
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {

@@ -11,13 +11,13 @@ import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Verb } from "../verb.ts";
-import { weightsOption, withWeightsOption } from "../weights.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 
 export const compileVerb: Verb = {
   name: "compile",
   summary: "compile a spec to a bundle of wasm modules",
   configure(command) {
-    withMemoryOption(withWeightsOption(withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input")))))
+    withCacheOption(withMemoryOption(withWeightsOption(withTuneOptions(withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))))))
       .option("-o, --out <dir>", "folder of the bundle (default: generated/MODEL)")
       .option("--target <names>", "simd, relaxed, wide, or several with commas", "wide,relaxed,simd")
       .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
@@ -33,14 +33,14 @@ examples:
   },
   async run([spec], options, io) {
     const { model } = oneModel(spec!, checkOptions(options), io);
-    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io), limit = memoryLimit(options), weights = weightsOption(options);
-    const modules = modulesFor(model, options["module"] as string | undefined, { tiles, weights, memoryLimit: limit }, io.err);
+    const chosen = namesOf("target", String(options["target"]), targets), tiles = tilesFor(spec!, options, io), limit = memoryLimit(options), weights = weightsOption(options), cache = cacheOption(options);
+    const modules = modulesFor(model, options["module"] as string | undefined, { tiles, weights, cache, memoryLimit: limit }, io.err);
     const folder = resolve(io.cwd, (options["out"] as string | undefined) ?? join("generated", model.name));
     const dumped: [string, string][] = [];
     const wanted = options["dump"];
     const began = performance.now();
     const { manifest, files } = await compileModel(model, {
-      targets: chosen, modules, tiles, weights, memoryLimit: limit, verify: options["verify"] === true,
+      targets: chosen, modules, tiles, weights, cache, memoryLimit: limit, verify: options["verify"] === true,
       ...(wanted !== undefined && { dump: (file: string, text: string) => void ((wanted === true || file.includes(String(wanted))) && dumped.push([join("dump", file), text])) }),
     });
     const ms = performance.now() - began;

@@ -6,7 +6,7 @@ import { nearest } from "../../diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { moduleNames } from "../plan.ts";
 import { memoryLimit, targetOption, withMemoryOption, type Options } from "../run-options.ts";
-import { weightsOption, withWeightsOption } from "../weights.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
@@ -15,7 +15,7 @@ export const explainVerb: Verb = {
   name: "explain",
   summary: "explain a diagnostic's code, or what becomes of a spec",
   configure(command) {
-    withWeightsOption(withMemoryOption(withTuneOptions(withSpecOptions(command.argument("[code or spec]", "a code such as E0203, or a spec file; without one, all codes are listed")))))
+    withCacheOption(withWeightsOption(withMemoryOption(withTuneOptions(withSpecOptions(command.argument("[code or spec]", "a code such as E0203, or a spec file; without one, all codes are listed"))))))
       .option("--fusion", "which operations became one, by which rule, and why")
       .option("--tiles", "sizes, tiles and tasks of every kernel")
       .option("--arena", "which buffer lies where, and when it is alive")
@@ -47,7 +47,7 @@ function explainSpec(path: string, options: Options, io: Io): string {
   const { model } = oneModel(path, checkOptions(options), io);
   const name = options["module"] as ModuleName;
   if (!moduleNames.includes(name)) throw new SinterError("usage", `there is no module \`${String(name)}\``, `modules: ${moduleNames.join(", ")}`);
-  const plan = planModule(model, name, { targets: [targetOption(options)!], tiles: tilesFor(path, options, io), memoryLimit: memoryLimit(options), weights: weightsOption(options) });
+  const plan = planModule(model, name, { targets: [targetOption(options)!], tiles: tilesFor(path, options, io), memoryLimit: memoryLimit(options), weights: weightsOption(options), cache: cacheOption(options) });
   const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => options[t] === true);
   return (topics.length === 0 ? (["summary"] as const) : topics).map((topic) => explainPlan(model, plan, topic)).join("\n");
 }

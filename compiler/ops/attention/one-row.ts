@@ -51,24 +51,27 @@ export interface OneRow {
   readonly toHead: string;
   readonly fromKey: string;
   readonly toKey: string;
+  /** The cache is a ring: how many rows (i32, a multiple of 16) it has. */
+  readonly ring: string | undefined;
 }
 
 /** mixed = Σ e^(score − shift) V, `shift` and `sum` of each row in their areas; `start` is the new row's position. */
 export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
   const { D, DP, KB, group, NR } = s, { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
+  const panel = `<usize>(${p.ring ? `(first_key + k) % ${p.ring}` : "(first_key + k)"} >> 4)`;
   w.line(`const rows = (${p.toHead} - ${p.fromHead}) * ${group}; // query heads`);
   emitStart(w, s);
   w.line(`${zeroBytes(w)}(${p.mixed}, <usize>rows * ${DP * 4});`);
   w.block(`for (let first_key = ${p.fromKey}; first_key < ${p.toKey}; first_key += ${KB})`, () => {
     w.line(`const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"};`);
-    eachPanel(w, s, `${p.keys} + <usize>((first_key + k) >> 4) * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
+    eachPanel(w, s, `${p.keys} + ${panel} * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
       for (const c of columns(PANEL, NR)) tiles(w, s, { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, cRow: KB * 4, mode: "set" }, {
         a: `${p.query} + <usize>${p.fromHead} * ${group * D * 4}`, b: `b + ${c * 4}`, c: `scores + <usize>((k + ${c}) << 2)`, steps: `${D}`,
       });
     });
     emitSoftmax(w, s, target, { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true }, true);
     w.line(`${copyRowsFunction(w, DP, DP * 4, DP * 4, true)}(${p.mixed}, ${p.mixed}, rows, alpha);`);
-    eachPanel(w, s, `${p.values} + <usize>((first_key + k) >> 4) * ${valuePanel} + <usize>${p.fromHead} * ${valueHead}`, valueHead, () => {
+    eachPanel(w, s, `${p.values} + ${panel} * ${valuePanel} + <usize>${p.fromHead} * ${valueHead}`, valueHead, () => {
       w.line(`const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = min(block_keys - k, ${PANEL}) - (from - k);`);
       for (const c of columns(D, NR)) tiles(w, s, { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, cRow: DP * 4, mode: "add" }, {
         a: "scores + <usize>(from << 2)", b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`, c: `${p.mixed} + ${c * 4}`, steps: "steps",

@@ -27,6 +27,10 @@ export interface Queries {
   readonly acrossPanel: number;
   readonly panels: string;
   readonly panelBytes: Panels;
+  /** The keys' rows are a ring: how many rows (i32, a multiple of 16) it has. */
+  readonly ring?: string;
+  /** Before the products of a block: makes `across` and `panels` hold keys `slot` … slot + keys − 1 of the cache (i32) from their first row on. */
+  readonly unpack?: (w: Writer, slot: string, keys: string) => void;
   /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
   readonly lse?: (w: Writer) => void;
 }
@@ -36,8 +40,10 @@ export const queryAreas = (s: Sizes) => ({ mask: MASK_BYTES, scores: ceilTo(s.QB
 
 /** `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block to block. */
 export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
-  const online = positions > s.KB, direct = !online && s.D % s.NR === 0, tail = p.most % s.MR;
-  const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
+  const online = positions > s.KB || p.ring !== undefined, direct = !online && s.D % s.NR === 0, tail = p.most % s.MR;
+  const keyBlock = (slot: string, ahead: string, keys: string): void => {
+    p.unpack?.(w, slot, keys);
+    const firstKey = p.unpack ? "0" : slot;
     const block = { rows: "rows", keys, ahead, tail, wholePanels: !inOneStretch(p.panelBytes) };
     emitScores(w, s, { ...block, a: "q_rows", aRow: p.queryRow, b: p.across, bPanel: p.acrossPanel, c: "scores", firstKey });
     emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
@@ -54,9 +60,12 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     if (online) {
       emitStart(w, s);
       w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-      w.block(`for (let first_key = ${firstBlock}; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${s.KB})`, () => {
-        w.line(`const ahead = ${position} - first_key, keys = min(${s.KB}, ${p.keys} - first_key);`);
-        keyBlock("first_key", "ahead", "keys");
+      if (p.ring) w.line("let step = 0; // a block ends where the ring does");
+      w.block(`for (let first_key = ${firstBlock}; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${p.ring ? "step" : s.KB})`, () => {
+        if (p.ring) w.line(`const slot = first_key % ${p.ring};`);
+        if (p.ring) w.line(`step = min(${s.KB}, ${p.ring} - slot);`);
+        w.line(`const ahead = ${position} - first_key, keys = min(${p.ring ? "step" : s.KB}, ${p.keys} - first_key);`);
+        keyBlock(p.ring ? "slot" : "first_key", "ahead", "keys");
       });
       emitEnds(w, "rows", p.lse !== undefined);
     } else {

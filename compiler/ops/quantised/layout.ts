@@ -115,8 +115,10 @@ export function decodeActivations(format: IntegerFormat, words: ArrayLike<number
   });
 }
 
+/** Adding it rounds to the nearest whole number (ties to even), and leaves that in the low bits: 1.5 · 2^23. */
+export const ROUNDER = "12582912.0";
 /** Rounds to even, as the kernels do. */
-const nearest = (x: number): number => Math.fround(Math.fround(x) + 12582912) - 12582912;
+export const nearest = (x: number): number => Math.fround(Math.fround(x) + 12582912) - 12582912;
 /** Below it a group counts as zeros: its reciprocal is no number. */
 export const LEAST_SCALED = 1e-30;
 

@@ -1,0 +1,26 @@
+/**
+ * Keys and values of earlier positions in 8 bits (module `infer` alone):
+ *
+ *   attention_cached(qkv, keys, values)   →   attention_cached_q8(qkv, keys′, values′)
+ */
+import type { Graph, Node, Value } from "../3-graph/ir.ts";
+import type { CacheFormat } from "../op.ts";
+import { cacheShapes } from "../ops/attention/cache.ts";
+import { PANEL } from "../ops/attention/sizes.ts";
+
+export function quantiseCache(graph: Graph, format: CacheFormat): Graph {
+  if (format === "f32") return graph;
+  const values = new Map(graph.values);
+  const sections = graph.sections.map((s) => ({ ...s, nodes: s.nodes.map((node) => (node.op === "attention_cached" ? inFewerBits(values, node, format) : node)) }));
+  return { ...graph, values, sections };
+}
+
+function inFewerBits(values: Map<string, Value>, node: Node, format: CacheFormat): Node {
+  const { kv_heads, head_dim } = node.attrs as { kv_heads: number; head_dim: number }, rowsOf = ([panels]: readonly number[]): number => panels! * PANEL;
+  const before = values.get(node.ins["values"]!.value)!, shapes = (rows: number) => cacheShapes(rows, kv_heads, head_dim, format);
+  for (const kind of ["keys", "values"] as const) {
+    const value = values.get(node.ins[kind]!.value)!;
+    values.set(value.name, { ...value, dtype: "i32", shape: shapes(rowsOf(before.shape))[kind], ...(before.sliceShapes && { sliceShapes: before.sliceShapes.map((s) => shapes(rowsOf(s))[kind]) }) });
+  }
+  return { ...node, op: "attention_cached_q8", attrs: { ...node.attrs, context: node.attrs["context"] ?? rowsOf(before.shape) } };
+}
