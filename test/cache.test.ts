@@ -130,7 +130,7 @@ describe("what is kept", () => {
 
 /** Of what can be cut at all. */
 function smallestLimit(model: Model, bytes: number, cache: CacheFormat): number {
-  for (let limit = Math.floor(bytes / 2); limit < bytes; limit += bytes >> 4) if (planModule(model, "infer", { targets: ["wide"], cache, memoryLimit: limit }).over?.parts) return limit;
+  for (let limit = Math.floor(bytes / 2); limit < bytes; limit += bytes >> 6) if (planModule(model, "infer", { targets: ["wide"], cache, memoryLimit: limit }).over?.parts) return limit;
   throw new Error("it cannot be cut");
 }
 

@@ -1774,7 +1774,8 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
   for (let g = first; g < last; g++) {
-    for (let r = 0, n = start; r < real; r++, n++) {
+    for (let r = 0; r < real; r++) {
+      const n = start + r;
       const row = qkv + <usize>r * 192;
       const key = row + <usize>(2 + g) * 32, key_to = keys + <usize>g * 512 + <usize>(n >> 4) * 1024 + ((n & 15) << 2);
       for (let c: usize = 0; c < 8; c++) store<f32>(key_to + c * 64, load<f32>(key + (c << 2)));
@@ -2080,7 +2081,8 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
   for (let i: usize = 64; i < 192; i += 16) v128.store(mask + i, ZERO);
   for (let i: usize = 192; i < 224; i += 16) v128.store(mask + i, f32x4.splat(-1e30));
   for (let g = first; g < last; g++) {
-    for (let r = 0, n = start; r < real; r++, n++) {
+    for (let r = 0; r < real; r++) {
+      const n = start + r;
       const row = qkv + <usize>r * 192;
       const key = row + <usize>(2 + g) * 32, key_to = keys + <usize>g * 512 + <usize>(n >> 4) * 1024 + ((n & 15) << 2);
       for (let c: usize = 0; c < 8; c++) store<f32>(key_to + c * 64, load<f32>(key + (c << 2)));
