@@ -55,7 +55,7 @@ async function drawn(name: string, format: string): Promise<string> {
   if (existsSync(path)) return path;
   const { models } = checkSource(readFileSync(fileURLToPath(new URL("../specs/llama3.sinter", import.meta.url)), "utf8"), { model: name, set: { context: o.context } });
   const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat), tokenizer = await openTokenizer(files, o.tokenizer);
-  await writeGguf(files, { tokenizer }, model, format.toUpperCase() as FloatFormat, path, { out: () => {}, err: () => {}, tty: false, columns: 100, cwd: process.cwd() });
+  await writeGguf(files, { tokenizer }, model, path, { out: () => {}, err: () => {}, tty: false, columns: 100, cwd: process.cwd() });
   say(`${path} written`);
   return path;
 }

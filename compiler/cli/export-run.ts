@@ -9,7 +9,7 @@ import { fileTypes } from "../../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
 import { configOf, CONFIG_FILE } from "../../runtime/formats/huggingface.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
-import { encoded, outgoing, type Outgoing, type OutgoingForm } from "../../runtime/formats/outgoing.ts";
+import { encoded, outgoing, type Outgoing, type OutgoingForm, type OutgoingType } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
 import { tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
@@ -21,16 +21,18 @@ import type { Io } from "./verb.ts";
 export interface Exported {
   readonly bytes: number;
   readonly tensors: number;
+  /** Of most. */
+  readonly numbers: FloatFormat;
   readonly step: number;
   readonly notes: readonly string[];
 }
 
-export async function exportRun(files: Files, run: Run, form: OutgoingForm, type: FloatFormat, out: string, io: Io): Promise<Exported> {
+export async function exportRun(files: Files, run: Run, form: OutgoingForm, type: OutgoingType, out: string, io: Io): Promise<Exported> {
   const checkpoint = await newest(files, run.folder, io);
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
-    const made = await (form === "gguf" ? writeGguf : writeFolder)(files, run, model, type, out, io);
-    return { ...made, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
+    const made = await (form === "gguf" ? writeGguf : writeFolder)(files, run, model, out, io);
+    return { ...made, numbers: model.numbers, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
   } finally {
     await checkpoint.close();
   }
@@ -50,9 +52,9 @@ async function newest(files: Files, folder: string, io: Io): Promise<OpenCheckpo
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };
 
-export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenizer">, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
+export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenizer">, { architecture, type: published, numbers, tensors }: Outgoing, out: string, io: Io): Promise<Made> {
   const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
-  const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[type]!), ...pairs], tensors);
+  const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[numbers]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
   await writeAtomically(files, dirname(out), basename(out), async (file) => {
     await file.write(header);
@@ -61,13 +63,13 @@ export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenize
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
-async function writeFolder(files: Files, { tokenizer }: Run, { architecture, type: published, tensors }: Outgoing, type: FloatFormat, out: string, io: Io): Promise<Made> {
+async function writeFolder(files: Files, { tokenizer }: Run, { architecture, type: published, numbers, tensors }: Outgoing, out: string, io: Io): Promise<Made> {
   const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer);
   const header = writeHeader(tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })), { format: "pt" });
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
   await files.makeFolder(out);
   for (const [name, bytes] of tokenizerFiles) await writeAtomically(files, out, name, (file) => file.write(bytes));
-  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, type, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
+  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, numbers, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
   await writeAtomically(files, out, SINGLE_FILE, async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, async () => {});

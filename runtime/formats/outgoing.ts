@@ -10,6 +10,8 @@ import type { Recognised } from "./recognise.ts";
 import { PIECE } from "./weights.ts";
 
 export type OutgoingForm = "hf" | "gguf";
+/** One for all matrices; "kept": of each the one that the checkpoint keeps it in, and F32 where the form has no such. */
+export type OutgoingType = FloatFormat | "kept";
 
 export interface OutgoingTensor {
   readonly name: string;
@@ -24,6 +26,8 @@ export interface Outgoing {
   readonly architecture: Architecture;
   /** model_type, or general.architecture. */
   readonly type: string;
+  /** Most of the numbers are in this one. */
+  readonly numbers: FloatFormat;
   readonly tensors: readonly OutgoingTensor[];
   readonly notes: readonly string[];
 }
@@ -34,7 +38,7 @@ export interface WeightSource extends Pick<OpenCheckpoint, "read">, Partial<Pick
 }
 
 /** Throws `input` where the form has no place for something of the model. */
-export function outgoing({ architecture: own, stems }: Recognised, checkpoint: WeightSource, form: OutgoingForm, type: FloatFormat): Outgoing {
+export function outgoing({ architecture: own, stems }: Recognised, checkpoint: WeightSource, form: OutgoingForm, type: OutgoingType): Outgoing {
   const published = form === "gguf" ? classOf(own, ggufClasses, "GGUF") : classOf(own, huggingFaceClasses, "Hugging Face"), { naming } = published;
   const architecture = { ...own, bias: published.biases(own) }, gpt2 = own.family === "gpt2", notes: string[] = [];
   const links = linksOf(architecture, stems, { naming, fused: gpt2, inOut: form === "hf" && gpt2 });
@@ -42,16 +46,20 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: W
   const read = reader(checkpoint);
   if (links.some(({ name }) => !checkpoint.tensors.has(name))) notes.push("biases that the model lacks are written as zeros");
   const fallen = new Set<string>();
+  const keptType = (name: string): FloatFormat => {
+    const kept = checkpoint.tensors.has(name) ? checkpoint.keptAs?.(name).type ?? "F32" : "F32";
+    return form === "hf" && numberFormats[kept].block > 1 ? "F32" : kept;
+  };
   const tensors = links.flatMap((link) => link.pieces.map((piece): OutgoingTensor => {
-    const chosen = typeFor(piece, type);
-    if (chosen !== type && chosen === "F16") fallen.add(`[${piece.shape}]`);
+    const wanted = type === "kept" ? keptType(link.name) : type, chosen = typeFor(piece, wanted);
+    if (chosen !== wanted && chosen === "F16") fallen.add(`${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are written as F16`);
     return {
       name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`, shape: piece.shape, type: chosen,
       values: async () => scatter(link, piece, await read(link)),
       ...storedAlike(link, piece, chosen, checkpoint),
     };
   }));
-  if (fallen.size > 0) notes.push(`${type} goes in blocks of ${numberFormats[type].block}: matrices ${[...fallen].join(", ")} are written as F16`);
+  notes.push(...fallen);
   const { rope, headDim, layers, heads } = architecture;
   if (published.type === "granite_swa") {
     notes.push("a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file");
@@ -61,7 +69,13 @@ export function outgoing({ architecture: own, stems }: Recognised, checkpoint: W
     const factors = ropeFactors(rope.theta, headDim, rope.scaling);
     tensors.unshift({ name: ROPE_FACTORS, shape: [factors.length], type: "F32", values: async () => factors });
   }
-  return { architecture, type: published.type, tensors, notes };
+  return { architecture, type: published.type, numbers: mostOf(tensors), tensors, notes };
+}
+
+function mostOf(tensors: readonly OutgoingTensor[]): FloatFormat {
+  const count = new Map<FloatFormat, number>();
+  for (const { type, shape } of tensors) count.set(type, (count.get(type) ?? 0) + shape.reduce((a, b) => a * b, 1));
+  return [...count].reduce((most, one) => (one[1] > most[1] ? one : most))[0];
 }
 
 /** Rows of the piece, when the checkpoint keeps them in this format and order. */

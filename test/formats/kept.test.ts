@@ -83,6 +83,24 @@ describe("an imported model", () => {
     if (type === "Q4_0") expect(await sampled(folder, "--weights", "q8_0")).toBe(await sampled(exact, "--weights", "q8_0"));
   }, 300_000);
 
+  it.each(["Q4_0", "Q8_0", "BF16", "F16"] as const)("of %s goes out again as it is kept, bit for bit: random blocks, of which no rule would make the same", async (type) => {
+    const name = `${type}-blocks`, { folder } = await imported(name, type), out = at(`${type}-again.gguf`);
+    expect(await sinter("export", folder, "--to", "gguf", "-o", out, "--force")).toContain(`most of it ${type.toLowerCase()}`);
+    const [source, again] = await Promise.all([at(`${name}.gguf`), out].map((path) => openGguf(files, path)));
+    for (const [tensorName, { bytes }] of source!.tensors) {
+      const [was, is] = await Promise.all([source!, again!].map(async ({ tensors }) => {
+        const tensor = tensors.get(tensorName)!, all = new Uint8Array(tensor.bytes);
+        await tensor.fill(0, all);
+        return Buffer.from(all);
+      }));
+      expect(is!.length, tensorName).toBe(bytes);
+      expect(is!.equals(was!), tensorName).toBe(true);
+    }
+    await Promise.all([source!.close(), again!.close()]);
+    const hf = at(`${type}-hf`); // which has no blocks
+    expect(await sinter("export", folder, "--to", "hf", "-o", hf)).toContain(`most of it ${type.startsWith("Q") ? "f32" : type.toLowerCase()}`);
+  });
+
   it("of several formats: each tensor in the nearest of ours, said in a line", async () => {
     const { folder, said } = await imported("mixed", (name) => (name === "token_embd.weight" ? "Q6_K" : name === "output.weight" ? "Q5_K" : name.includes("attn_v") ? "Q4_1" : "Q4_0"));
     expect(said).toMatch(/Q6_K is kept as Q8_0/);
