@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { chooseTiles, wrongTiles, type TileChoice } from "../compiler/6-tile/tile-choices.ts";
+import { chooseTiles, hasChoice, wrongTiles, type TileChoice } from "../compiler/6-tile/tile-choices.ts";
 import { kernelSpec, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
 import { main } from "../compiler/cli/main.ts";
 import { checker } from "../compiler/cli/measure/check.ts";
@@ -18,6 +18,12 @@ const product = (M: number, K: number, N: number): Case => ({ d: { M, K, N } });
 const sequence = (context: number, heads: number, head_dim: number): Case =>
   ({ d: { R: 2 * context, Q: 3 * heads * head_dim, O: heads * head_dim, H: heads }, attrs: { heads, kv_heads: heads, head_dim, context } });
 const specOf = (name: OpName, c: Case, target: Target): KernelSpec => kernelSpec(name, ops[name] as Op, c.d, c.attrs ?? {}, c.with ?? [], target);
+
+test.each(targets)("an operation's own tiles are always possible: every case, %s", (target) => {
+  const wrong = Object.entries(ops as Readonly<Record<string, Op>>).flatMap(([name, op]) => op.cases.map((c) => kernelSpec(name, op, c.d, c.attrs ?? {}, c.with ?? [], target)))
+    .filter((spec) => hasChoice(spec) && wrongTiles(spec, spec.tiles) !== undefined);
+  expect(wrong.map((spec) => `${spec.opName} ${JSON.stringify(spec.d)}: ${wrongTiles(spec, spec.tiles)}`)).toEqual([]);
+});
 
 /** What `tune` would try, and random numbers that pass the check. */
 function tilesToTry(spec: KernelSpec): Dims[] {

@@ -46,19 +46,20 @@ const gemmRule: Rule = ({ d }, tiles) => {
 
 /** Blocks of the default's register tile; see `blocks` in ops/attention/sizes.ts. */
 const attentionRule: Rule = (spec, tiles) => {
-  const { MR, NR, QB, KB } = tiles as Record<"MR" | "NR" | "QB" | "KB", number>, own = spec.op.tiles!(spec.d, spec.attrs, spec.target), { rows, positions, causal } = attentionSizes(spec);
+  const { MR, NR, QB, KB } = tiles as Record<"MR" | "NR" | "QB" | "KB", number>, own = spec.op.tiles!(spec.d, spec.attrs, spec.target), { one, rows, positions, causal } = attentionSizes(spec);
   if (MR !== own["MR"] || NR !== own["NR"]) return `MR × NR ${MR}×${NR} is not ${own["MR"]}×${own["NR"]}`;
-  const mostRows = ceilTo(rows, MR), mostKeys = ceilTo(positions, PANEL);
-  return within("QB", QB, MR, mostRows) ?? within("KB", KB, PANEL, mostKeys) ??
+  const mostRows = one ? rows : ceilTo(rows, MR), mostKeys = ceilTo(positions, PANEL);
+  return within("QB", QB, one ? rows : MR, mostRows) ?? within("KB", KB, PANEL, mostKeys) ??
     (QB !== mostRows && QB % 48 !== 0 ? `QB ${QB} is neither all rows nor a multiple of 48` : undefined) ??
     (KB !== mostKeys && KB % PANEL !== 0 ? `KB ${KB} is neither all keys nor a multiple of ${PANEL}` : undefined) ??
     (KB < positions && causal && KB % QB !== 0 ? `KB ${KB} is not a multiple of QB ${QB}` : undefined);
 };
 
-function attentionSizes({ opName, d, attrs }: KernelSpec): { rows: number; positions: number; causal: boolean } {
-  if (opName !== "attention_cached") return { rows: attrs["context"] as number, positions: attrs["context"] as number, causal: true };
+/** `one`: of a single row the query heads are the block of queries, and always all of them. */
+function attentionSizes({ opName, d, attrs }: KernelSpec): { one: boolean; rows: number; positions: number; causal: boolean } {
+  if (opName !== "attention_cached") return { one: false, rows: attrs["context"] as number, positions: attrs["context"] as number, causal: true };
   const one = d["R"] === 1;
-  return { rows: one ? (attrs["heads"] as number) : d["R"]!, positions: d["N"]! * d["L"]!, causal: !one };
+  return { one, rows: one ? (attrs["heads"] as number) : d["R"]!, positions: d["N"]! * d["L"]!, causal: !one };
 }
 
 const rules: Readonly<Record<string, Rule>> = {

@@ -49,7 +49,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
       }
     mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, (g, n, c) => keys_out[keyAt(g, n, c)]!, (g, n, c) => values_out[valueAt(g, n, c)]!);
   },
-  tiles: ({ R, N, L }, a, target) => (R === 1 ? rowBlocks(target, a) : blocks(target, R, N * L, QUERIES, KEYS)),
+  tiles: ({ R, N, L }, a, target) => (R === 1 ? rowBlocks(target, a, N * L) : blocks(target, R, N * L, QUERIES, KEYS)),
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
   emit(w, at, d, k) {

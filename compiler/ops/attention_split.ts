@@ -55,7 +55,7 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
         for (let c = 0; c < E; c++) mixed[(s * H + h) * E + c] = weights.reduce((total, x, n) => total + x * values_out[valueAt(g, from + n, c)]!, 0);
       }
   },
-  tiles: (_d, a, target) => rowBlocks(target, a),
+  tiles: ({ N, L }, a, target) => rowBlocks(target, a, N * L),
   tasks: ({ S }) => S,
   scratch: (d, k) => areas(rowAreas(rowSizes(withOut(d), k.attrs, k.tiles))).total,
   emit(w, at, d, k) {

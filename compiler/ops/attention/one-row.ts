@@ -14,9 +14,9 @@ import { callTile, type Tile } from "./tile.ts";
 /** Keys between two rescalings: the scores of all heads stay in the second cache. */
 const KEYS = 512;
 
-export function rowBlocks(target: Target, attrs: Attrs): Dims {
+export function rowBlocks(target: Target, attrs: Attrs, positions: number): Dims {
   const { MR, NR } = registerTile(target), heads = attrs["heads"] as number;
-  return { MR: Math.min(MR, heads / (attrs["kv_heads"] as number)), NR, QB: heads, KB: KEYS };
+  return { MR: Math.min(MR, heads / (attrs["kv_heads"] as number)), NR, QB: heads, KB: Math.min(KEYS, ceilTo(positions, PANEL)) };
 }
 
 /** The query heads of all key/value heads are the rows of scores, and all of them see every key. */
