@@ -164,13 +164,6 @@ describe("panels of int8", () => {
   });
 });
 
-test.each(["attention_cached", "attention_cached_q8"])("%s = its reference, once V8 has joined pairs", (op) => {
-  const flags = ["--disable-warning=ExperimentalWarning", "--no-liftoff", "--no-wasm-tier-up", "--experimental-wasm-revectorize"];
-  const cases = JSON.parse(execFileSync(process.execPath, [...flags, join(import.meta.dirname, "joined-kernels.ts"), op, "1e6"], { encoding: "utf8" })) as readonly { readonly worst: number }[];
-  expect(cases.length).toBeGreaterThanOrEqual(4);
-  for (const found of cases) expect(found.worst, JSON.stringify(found)).toBeLessThanOrEqual(1);
-}, LONG);
-
 test("V8 joins the pairs of both products of a decode step", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sinter-cache-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
   const cases = attention_cached_q8.cases.filter((c) => c.d["R"] === 1 && c.attrs?.["heads"] === 12);
