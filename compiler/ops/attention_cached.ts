@@ -16,12 +16,11 @@
  * a long cache is attention_split's.
  */
 import { defineOp, type Dims, type Kernel } from "../op.ts";
-import { cachedFlops, cachedPositions, mixRows, sampleCached } from "./attention/cached-rows.ts";
+import { cachedFlops, cachedPositions, cachePlaces, emitCachedStart, mixRows, sampleCached, storeRows } from "./attention/cached-rows.ts";
 import { copyRowsFunction, emitZeroPadding, zeroFloats } from "./attention/copy.ts";
 import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
-import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
 import { emitEnds } from "./attention/softmax.ts";
 
 /** As in `attention`. */
@@ -38,30 +37,18 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
   flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
   mutates: { keys_out: "keys", values_out: "values" },
   reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
-    const { R, Q, O, G, N, D, E, L } = d, H = a["heads"] as number, S = ring ? ring[0]! : N * L, start = place[0]!, rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
-    const keyAt = (g: number, n: number, c: number) => ((Math.floor((n % S) / L) * G + g) * D + c) * L + (n % L);
-    const valueAt = (g: number, n: number, c: number) => ((Math.floor((n % S) / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L);
+    const { R, Q, O, G, N, D, L } = d, H = a["heads"] as number, start = place[0]!, rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
+    const places = cachePlaces(d, ring ? ring[0]! : N * L);
     out.fill(0);
-    for (let g = 0; g < G; g++)
-      for (let r = 0; r < rows; r++) {
-        for (let c = 0; c < D; c++) keys_out[keyAt(g, start + r, c)] = qkv[r * Q + (H + g) * D + c]!;
-        for (let c = 0; c < E; c++) values_out[valueAt(g, start + r, c)] = c < D ? qkv[r * Q + (H + G + g) * D + c]! : 0;
-      }
-    mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, (g, n, c) => keys_out[keyAt(g, n, c)]!, (g, n, c) => values_out[valueAt(g, n, c)]!);
+    storeRows({ qkv, keys: keys_out, values: values_out, start, rows }, d, H, places);
+    mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, (g, n, c) => keys_out[places.key(g, n, c)]!, (g, n, c) => values_out[places.value(g, n, c)]!);
   },
   tiles: ({ R, N, L }, a, target) => (R === 1 ? rowBlocks(target, a, N * L) : blocks(target, R, N * L, QUERIES, KEYS)),
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
   emit(w, at, d, k) {
-    const { R, N } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, DP, G, group } = s, X = cachedPositions(d, k.attrs), { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
-    for (const [name, offset] of areas(areasOf(d, s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
-    const ring = k.has("ring") ? "RING" : X > N * PANEL ? `${N * PANEL}` : undefined;
-    if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
-    w.line(`const SCALE: f32 = ${s.scale};`);
-    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
-    w.line(`const start = max(0, min(load<i32>(${at.place}), ${X})), real = max(0, min(min(load<i32>(${at.place}, 4), ${R}), ${X} - start)); // rows`);
-    w.line(`const known = start + real; // keys`);
-    fillMask(w, "mask");
+    const { R } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, DP, G, group } = s, { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
+    const ring = emitCachedStart(w, s, at, d, k, areas(areasOf(d, s)), R);
     w.block(`for (let g = first; g < last; g++)`, () => {
       w.block(`for (let r = 0; r < real; r++)`, () => {
         w.line(`const n = ${ring ? `(start + r) % ${ring}` : "start + r"};`);
@@ -73,7 +60,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
         w.line(`const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ${valueHead}; // of the head`);
         w.block(`for (let h = g * ${group}; h < (g + 1) * ${group}; h++)`, () => {
           const head = `<usize>h * ${D * 4}`;
-          emitQueries(w, s, k.target, X, {
+          emitQueries(w, s, k.target, cachedPositions(d, k.attrs), {
             query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start", keys: "known",
             across: "across", acrossPanel: keyPanel, panels: "panels", panelBytes: { columns: PANEL * PANEL_BYTES, rows: valuePanel }, ...(ring && { ring }),
           });
@@ -89,7 +76,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
       w.line(`${copyRowsFunction(w, D, DP * 4, D * 4, true)}(mixed, ${at.out} + <usize>first * ${group * D * 4}, rows, alpha);`);
     });
   },
-  sample: (tensor, { R, N, L }, noise, _i, attrs) => sampleCached(tensor, R, Math.max(N * L, (attrs["context"] as number | undefined) ?? 1)) ?? noise(),
+  sample: (tensor, d, noise, _i, attrs) => sampleCached(tensor, d.R, d, attrs) ?? noise(),
   cases: [
     { d: { R: 1, Q: 32, O: 16, G: 1, N: 4, D: 8, E: 16, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, with: ["window"] },
     { d: { R: 7, Q: 32, O: 16, G: 1, N: 4, D: 8, E: 16, L: 16, P: 2, Z: 1 }, attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 9 } },

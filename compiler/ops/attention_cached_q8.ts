@@ -9,22 +9,18 @@
 import { defineOp, type Attrs, type Dims, type Kernel } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { cacheShapes, columnGroups, panelBytes, readCached, writeCached } from "./attention/cache.ts";
-import { cachedFlops, mixRows, sampleCached } from "./attention/cached-rows.ts";
+import { cachedFlops, cachedPositions, emitCachedStart, mixRows, sampleCached } from "./attention/cached-rows.ts";
 import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./attention/cache-rows.ts";
 import { emitZeroPadding, zeroFloats } from "./attention/copy.ts";
 import { emitOneRow, oneRowAreas } from "./attention/one-row-q8.ts";
 import { emitQueries, queryAreas } from "./attention/queries.ts";
 import { stretched } from "./attention/products.ts";
-import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, windowLocal, type Sizes } from "./attention/sizes.ts";
+import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
 
 /** More queries to a block than `attention` has: every block unpacks its keys anew. */
 const QUERIES = 144, KEYS = 384, KEYS_DECODE = 512;
 
 const rowsOf = ({ N }: Dims): number => N! * PANEL;
-/** Positions of the context: all of them are in the cache, unless it is a ring. */
-const positionsOf = (d: Dims, attrs: Attrs): number => ((attrs["context"] as number) > 1 ? (attrs["context"] as number) : rowsOf(d));
-const isRing = (d: Dims, k: Kernel): boolean => k.has("ring") || positionsOf(d, k.attrs) > rowsOf(d);
 
 const kernelSizes = (d: Dims, attrs: Attrs, tiles: Dims): Sizes => ({ ...sizesOf(d, attrs, tiles, d["R"]!), causal: d["R"]! > 1 });
 
@@ -34,10 +30,10 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
   doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's keys and values went there;  place = [start, rows]",
   kind: "row",
   attrs: attentionAttrs,
-  flops: (d, a) => cachedFlops(positionsOf(d, a), d.R, a),
+  flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
   mutates: { keys_out: "keys", values_out: "values" },
   reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
-    const { R, Q, O, G, N, W } = d, H = a["heads"] as number, D = a["head_dim"] as number, start = place[0]!, rows = Math.min(place[1]!, R, positionsOf(d, a) - start);
+    const { R, Q, O, G, N, W } = d, H = a["heads"] as number, D = a["head_dim"] as number, start = place[0]!, rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
     const S = ring ? ring[0]! : rowsOf(d), heads = Math.ceil(S / PANEL);
     const caches = { keys: keys_out, values: values_out } as const;
     const onPanel = <T>(kind: "keys" | "values", g: number, n: number, act: (view: DataView, words: Int32Array, from: number) => T): T => {
@@ -66,15 +62,8 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
   emit(w, at, d, k) {
-    const s = kernelSizes(d, k.attrs, k.tiles), { R } = d, { D, G, H, group } = s, positions = positionsOf(d, k.attrs);
-    const ring = k.has("ring") ? "RING" : isRing(d, k) ? `${rowsOf(d)}` : undefined, ROW = panelBytes(D);
-    for (const [name, offset] of areasOf(d, s).offsets) w.line(`const ${name} = scratch + ${offset};`);
-    w.line(`const SCALE: f32 = ${s.scale};`);
-    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
-    if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
-    w.line(`const start = max(0, min(load<i32>(${at.place}), ${positions})), real = max(0, min(min(load<i32>(${at.place}, 4), ${R}), ${positions} - start)); // rows`);
-    w.line(`const known = start + real; // keys`);
-    fillMask(w, "mask");
+    const s = kernelSizes(d, k.attrs, k.tiles), { R } = d, { D, G, H, group } = s, ROW = panelBytes(D);
+    const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s), R);
     if (D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(D)});`);
     w.block(`for (let g = first; g < last; g++)`, () => {
       const head = k.has("ring") ? `<usize>g * (<usize>(RING >> 4) * ${ROW})` : `<usize>g * ${d.N * ROW}`;
@@ -89,15 +78,13 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
       if (R === 1) {
         const from = `<usize>g * ${group * D * 4}`;
         w.block(`if (real > 0)`, () => emitOneRow(w, s, k.target, { query: `${at.qkv} + ${from}`, out: `${at.out} + ${from}`, keys: "keys_of", values: "values_of", ring }));
-      } else emitRows(w, s, k, { at, positions, ring, R });
+      } else emitRows(w, s, k, { at, positions: cachedPositions(d, k.attrs), ring, R });
       w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${at.out} + <usize>r * ${s.outRow} + <usize>g * ${group * D * 4}, ${group * D});`);
       if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
     });
   },
-  sample(tensor, { R, N, W }, noise, i, attrs) {
-    const positions = Math.max(N * PANEL, (attrs["context"] as number | undefined) ?? 1), number = sampleCached(tensor, R, positions);
-    return number ?? (tensor === "qkv" ? noise() : samplePanel(tensor === "keys" ? "keys" : "values", attrs["head_dim"] as number, W, noise, i));
-  },
+  sample: (tensor, d, noise, i, attrs) =>
+    sampleCached(tensor, d.R, d, attrs) ?? (tensor === "qkv" ? noise() : samplePanel(tensor === "keys" ? "keys" : "values", attrs["head_dim"] as number, d.W, noise, i)),
   cases: [
     cachedCase(1, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, ["window"]), cachedCase(7, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }),
     cachedCase(1, 32, { heads: 2, kv_heads: 1, head_dim: 8, window: 9, context: 70 }),

@@ -11,9 +11,8 @@
 import { defineOp, rowFloats, type Attrs, type Dims } from "../op.ts";
 import { emitZeroPadding } from "./attention/copy.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
-import { cachedFlops, cachedPositions, sampleCached } from "./attention/cached-rows.ts";
-import { fillMask } from "./attention/rows.ts";
-import { areas, attentionAttrs, firstSeen, PANEL, windowLocal } from "./attention/sizes.ts";
+import { cachedFlops, cachedPositions, cachePlaces, emitCachedStart, sampleCached, storeRows } from "./attention/cached-rows.ts";
+import { areas, attentionAttrs, firstSeen, PANEL } from "./attention/sizes.ts";
 
 /** A maximum over no positions: finite, so that differences are no NaN. */
 const NOTHING = -1e30;
@@ -32,13 +31,9 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
   flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
   mutates: { keys_out: "keys", values_out: "values" },
   reference({ qkv, place, window, ring, mixed, top, sums, keys_out, values_out }, d, a) {
-    const { N, G, D, E, L, S, H } = d, start = place[0]!, real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start)), known = start + real, rows = ring ? ring[0]! : N * L;
-    const keyAt = (g: number, n: number, c: number) => ((Math.floor((n % rows) / L) * G + g) * D + c) * L + (n % L);
-    const valueAt = (g: number, n: number, c: number) => ((Math.floor((n % rows) / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L);
-    for (let g = 0; g < G * real; g++) {
-      for (let c = 0; c < D; c++) keys_out[keyAt(g, start, c)] = qkv[(H + g) * D + c]!;
-      for (let c = 0; c < E; c++) values_out[valueAt(g, start, c)] = c < D ? qkv[(H + G + g) * D + c]! : 0;
-    }
+    const { N, G, D, E, L, S, H } = d, start = place[0]!, real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start)), known = start + real;
+    const places = cachePlaces(d, ring ? ring[0]! : N * L);
+    storeRows({ qkv, keys: keys_out, values: values_out, start, rows: real }, d, H, places);
     const seen = firstSeen(start, a, window), firstPanel = Math.floor(seen / L), panels = real ? Math.ceil(known / L) - firstPanel : 0;
     const panelOf = (s: number): number => firstPanel + Math.floor((panels * s) / S);
     for (let s = 0; s < S; s++)
@@ -46,28 +41,22 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
         const g = Math.floor((h * G) / H), from = Math.max(seen, panelOf(s) * L), to = Math.min(known, panelOf(s + 1) * L);
         const scores = Array.from({ length: Math.max(0, to - from) }, (_, n) => {
           let dot = 0;
-          for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys_out[keyAt(g, from + n, c)]!;
+          for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys_out[places.key(g, from + n, c)]!;
           return dot / Math.sqrt(D);
         });
         const most = scores.length > 0 ? Math.max(...scores) : NOTHING, weights = scores.map((x) => Math.exp(x - most));
         top[s * H + h] = most;
         sums[s * H + h] = weights.reduce((x, y) => x + y, 0);
-        for (let c = 0; c < E; c++) mixed[(s * H + h) * E + c] = weights.reduce((total, x, n) => total + x * values_out[valueAt(g, from + n, c)]!, 0);
+        for (let c = 0; c < E; c++) mixed[(s * H + h) * E + c] = weights.reduce((total, x, n) => total + x * values_out[places.value(g, from + n, c)]!, 0);
       }
   },
   tiles: ({ N, L }, a, target) => rowBlocks(target, a, N * L),
   tasks: ({ S }) => S,
   scratch: (d, k) => areas(rowAreas(rowSizes(withOut(d), k.attrs, k.tiles))).total,
   emit(w, at, d, k) {
-    const { N, G, H, E, S } = d, s = rowSizes(withOut(d), k.attrs, k.tiles), X = cachedPositions(d, k.attrs), statistics = rowFloats(H) * 4;
-    const ring = k.has("ring") ? "RING" : X > N * PANEL ? `${N * PANEL}` : undefined;
-    if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
-    for (const [name, offset] of areas(rowAreas(s)).offsets) w.line(`const ${name} = scratch + ${offset};`);
-    w.line(`const SCALE: f32 = ${s.scale};`);
-    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
-    w.line(`const start = max(0, min(load<i32>(${at.place}), ${X})), real = max(0, min(min(load<i32>(${at.place}, 4), 1), ${X} - start)), known = start + real;`);
+    const { G, H, E, S } = d, s = rowSizes(withOut(d), k.attrs, k.tiles), statistics = rowFloats(H) * 4;
+    const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)), 1);
     w.line(`const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == 0 ? 0 : ((known + 15) >> 4) - first_panel; // 16 positions each`);
-    fillMask(w, "mask");
     w.block("for (let part = first; part < last; part++)", () => {
       w.line(`const from_key = (first_panel + panels * part / ${S}) << 4, to_key = min(known, (first_panel + panels * (part + 1) / ${S}) << 4);`);
       w.block("if (from_key <= start && start < to_key)", () => w.block(`for (let g = 0, n = ${ring ? `start % ${ring}` : "start"}; g < ${G}; g++)`, () => emitNewKey(w, s, at.qkv, at.keys, at.values)));
@@ -79,10 +68,10 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
       }
     });
   },
-  sample(tensor, { N, L, D, E }, noise, i, attrs) {
-    const positions = Math.max(N * L, (attrs["context"] as number | undefined) ?? 1);
-    if (tensor === "place") return i === 0 ? positions - 1 : 1;
-    if (tensor !== "values" && tensor !== "keys" && tensor !== "qkv") return sampleCached(tensor, 1, positions)!;
+  sample(tensor, d, noise, i, attrs) {
+    const { L, D, E } = d;
+    if (tensor === "place" && i === 1) return 1;
+    if (tensor !== "values" && tensor !== "keys" && tensor !== "qkv") return sampleCached(tensor, 1, d, attrs)!;
     return tensor === "values" && Math.floor(i / L) % E - (Math.floor(i / L) % L) + (i % L) >= D ? 0 : noise();
   },
   cases: [

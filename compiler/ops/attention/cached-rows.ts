@@ -1,14 +1,61 @@
-/** What the operations of attention over a cache share, however it is kept: cost, the f64 reference's second half, what a test feeds. */
-import type { Attrs, Dims } from "../../op.ts";
-import { firstSeen, PANEL, type attentionAttrs } from "./sizes.ts";
+/** What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals, parts of the f64 reference, what a test feeds. */
+import type { Attrs, Dims, Kernel } from "../../op.ts";
+import type { Writer } from "../../writer.ts";
+import { fillMask } from "./rows.ts";
+import { firstSeen, PANEL, windowLocal, type areas, type attentionAttrs, type Sizes } from "./sizes.ts";
 
 /** Positions of the context: all of them are in a cache of N panels, unless it is a ring. */
-export const cachedPositions = (d: Dims, attrs: Attrs): number => Math.max(d["N"]! * PANEL, attrs["context"] as number);
+export const cachedPositions = (d: Dims, attrs: Attrs): number => Math.max(d["N"]! * PANEL, (attrs["context"] as number | undefined) ?? 1);
 
 /** Of R rows at the end of a context of so many positions, where they cost most. */
 export function cachedFlops(positions: number, R: number, attrs: Attrs): number {
   const { heads, head_dim, window, dense_share } = attrs as typeof attentionAttrs, dense = positions - (R - 1) / 2;
   return 4 * heads * head_dim * R * (window === 0 ? dense : dense_share * dense + (1 - dense_share) * Math.min(dense, window));
+}
+
+/**
+ * Scratch areas, RING, SCALE, WINDOW, and the rows of this call: positions start … known − 1 of `most` at once, `real` many. Returns how many rows
+ * (i32) the ring has that the cache is, as text; undefined: it holds every position.
+ */
+export function emitCachedStart(
+  w: Writer, s: Sizes, at: Readonly<Record<"place" | "window" | "ring", string>>, d: Dims, k: Kernel, { offsets }: ReturnType<typeof areas>, most: number,
+): string | undefined {
+  const positions = cachedPositions(d, k.attrs), rows = d["N"]! * PANEL;
+  for (const [name, offset] of offsets) w.line(`const ${name} = scratch + ${offset};`);
+  if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
+  w.line(`const SCALE: f32 = ${s.scale};`);
+  if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
+  w.line(`const start = max(0, min(load<i32>(${at.place}), ${positions})), real = max(0, min(min(load<i32>(${at.place}, 4), ${most}), ${positions} - start)); // rows`);
+  w.line(`const known = start + real; // keys`);
+  fillMask(w, "mask");
+  return k.has("ring") ? "RING" : positions > rows ? `${rows}` : undefined;
+}
+
+/** Where element (head, position, column) is in f32 caches (cache.ts) of so many rows. */
+export function cachePlaces({ G, D, E, L }: Readonly<Record<"G" | "D" | "E" | "L", number>>, rows: number) {
+  return {
+    key: (g: number, n: number, c: number): number => ((Math.floor((n % rows) / L) * G + g) * D + c) * L + (n % L),
+    value: (g: number, n: number, c: number): number => ((Math.floor((n % rows) / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L),
+  };
+}
+
+interface NewRows {
+  readonly qkv: ArrayLike<number>;
+  readonly keys: Float64Array;
+  readonly values: Float64Array;
+  /** The first one's position, and how many. */
+  readonly start: number;
+  readonly rows: number;
+}
+
+/** Keys and values of the new rows go into f32 caches. */
+export function storeRows({ qkv, keys, values, start, rows }: NewRows, d: Readonly<Record<"Q" | "G" | "D" | "E", number>>, H: number, place: ReturnType<typeof cachePlaces>): void {
+  const { Q, G, D, E } = d;
+  for (let g = 0; g < G; g++)
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < D; c++) keys[place.key(g, start + r, c)] = qkv[r * Q + (H + g) * D + c]!;
+      for (let c = 0; c < E; c++) values[place.value(g, start + r, c)] = c < D ? qkv[r * Q + (H + G + g) * D + c]! : 0;
+    }
 }
 
 interface Rows {
@@ -45,5 +92,5 @@ export function mixRows(t: Rows, attrs: Attrs, key: (g: number, n: number, c: nu
 }
 
 /** start = positions − R, and no more than R rows fit; a band of 23; a ring of 48 rows. */
-export const sampleCached = (tensor: string, R: number, positions: number): number | undefined =>
-  tensor === "place" ? positions - R : tensor === "window" ? 23 : tensor === "ring" ? 48 : undefined;
+export const sampleCached = (tensor: string, R: number, d: Dims, attrs: Attrs): number | undefined =>
+  tensor === "place" ? cachedPositions(d, attrs) - R : tensor === "window" ? 23 : tensor === "ring" ? 48 : undefined;
