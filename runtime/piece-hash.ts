@@ -2,6 +2,7 @@
  * SHA-256 of a long stream, piece by piece: of up to 4 MiB it is the plain hash; of more, the hash of the pieces' hashes one after the other.
  * So WebCrypto, which takes whole texts only, needs no more than a piece in memory. Where the host hashes as bytes come (Node), nothing is copied.
  */
+import { concat } from "./bytes.ts";
 import { hexadecimal, sha256Bytes } from "./sha256.ts";
 
 /** SHA-256 of bytes as they come. */
@@ -44,7 +45,7 @@ export function pieceHash(start: (() => Digester) | undefined, piece = HASH_PIEC
     },
     async hex() {
       if (filled > 0 || done.length === 0) await finish();
-      return hexadecimal(done.length === 1 ? done[0]! : await sha256Bytes(join(done)));
+      return hexadecimal(done.length === 1 ? done[0]! : await sha256Bytes(concat(done)));
     },
   };
 }
@@ -66,19 +67,9 @@ function collected() {
   return {
     add: (bytes: Uint8Array): void => void parts.push(bytes.slice()), // the caller may use its buffer again
     finish(): Promise<Uint8Array> {
-      const whole = join(parts);
+      const whole = concat(parts);
       parts = [];
       return sha256Bytes(whole);
     },
   };
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -3,10 +3,6 @@
  * past the end of a ring, in f32 and near it in q8_0; on every target, for any number of workers, over several memories. What V8 joins. The
  * operations themselves are in ops.test.ts and attention.test.ts.
  */
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
@@ -17,7 +13,8 @@ import { cacheShapes, panelBytes, readCached, ringRows, writeCached } from "../c
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { createSession } from "../runtime/session.ts";
-import { kernelBenches, noise } from "./harness.ts";
+import { noise } from "./harness.ts";
+import { joinTrace } from "./join-trace.ts";
 
 const LONG = 180_000; // ms
 /** A chunk of prefill has 128 rows: a band of 20 keeps 160 of 250. */
@@ -165,16 +162,6 @@ describe("panels of int8", () => {
 });
 
 test("V8 joins the pairs of both products of a decode step", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "sinter-cache-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
-  const cases = attention_cached_q8.cases.filter((c) => c.d["R"] === 1 && c.attrs?.["heads"] === 12);
-  await kernelBenches("attention_cached_q8", attention_cached_q8, cases, "wide", (bytes) => {
-    writeFileSync(wasm, bytes);
-    return new WebAssembly.Module(bytes);
-  });
-  const flags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "--trace-wasm-revectorize"];
-  execFileSync(process.execPath, [...flags, "-e", "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))", wasm], { stdio: ["ignore", file, "inherit"] });
-  closeSync(file);
-  const trace = readFileSync(join(folder, "trace"), "utf8");
-  rmSync(folder, { recursive: true });
+  const trace = await joinTrace("attention_cached_q8", attention_cached_q8, attention_cached_q8.cases.filter((c) => c.d["R"] === 1 && c.attrs?.["heads"] === 12));
   expect(trace.match(/PackNode \[I32x4DotI16x8S\]/g)?.length).toBe(32); // 2 groups × 4 steps × 2 pairs of keys; 2 groups × 2 steps × 4 pairs of values
 }, LONG);

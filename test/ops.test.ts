@@ -3,15 +3,12 @@
  * accumulation; gradients = finite differences of the reference; V8 joins the pairs of every wide kernel. Canaries and padding are
  * the harness's.
  */
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { HYPER_FLOATS, hyper } from "../compiler/control.ts";
 import { shapeOf, targets, unify, type Attrs, type Case, type Op, type Target } from "../compiler/op.ts";
 import { ops } from "../compiler/ops/index.ts";
 import { difference, elements, inputsFor, kernelBenches, noise, referenceOutputs, type Bench } from "./harness.ts";
+import { joinTrace } from "./join-trace.ts";
 
 type Tensors = Record<string, Float64Array>;
 const table: readonly (readonly [string, Op])[] = Object.entries(ops);
@@ -83,28 +80,11 @@ const unjoined = /^(loss_sum|take_row|grad_norm_total|copy|rope_table|windows|he
 
 describe("V8 joins the pairs of a wide kernel", () => {
   test.each(table.filter(([name]) => !unjoined.test(name)))("%s", async (name, op) => {
-    const trace = await traceOf(name, op, [tested(op)[0]!, op.cases.at(-1)!]); // a last line with padding, and a real size
+    const trace = await joinTrace(name, op, [tested(op)[0]!, op.cases.at(-1)!]); // a last line with padding, and a real size
     expect(trace).not.toMatch(/Build tree failed/);
     expect(trace.match(/Decide to vectorize, [1-9]\d* revectorizable nodes/g)?.length).toBeGreaterThanOrEqual(2);
   }, LONG);
 });
-
-/** What V8 says when it compiles the kernels, and nothing else, with its optimizing compiler. */
-async function traceOf(name: string, op: Op, cases: readonly Case[]): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "sinter-ops-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
-  try {
-    await kernelBenches(name, op, cases, "wide", (bytes) => {
-      writeFileSync(wasm, bytes);
-      return new WebAssembly.Module(bytes);
-    });
-    const flags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "--trace-wasm-revectorize"];
-    execFileSync(process.execPath, [...flags, "-e", "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))", wasm], { stdio: ["ignore", file, "inherit"] });
-    return readFileSync(join(folder, "trace"), "utf8");
-  } finally {
-    closeSync(file);
-    rmSync(folder, { recursive: true });
-  }
-}
 
 describe("gradient = finite differences", () => {
   for (const [name, op] of table.filter(([, o]) => o.backward)) {

@@ -3,10 +3,6 @@
  * every target and for any number of workers, at once and token by token; V8 joins the pairs of the integer products. The operations
  * themselves are in ops.test.ts.
  */
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
@@ -17,7 +13,8 @@ import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { readRow, rowWriter, wordsOf } from "../runtime/quantise.ts";
 import { tensorIn } from "../runtime/tensors.ts";
-import { kernelBenches, noise } from "./harness.ts";
+import { noise } from "./harness.ts";
+import { joinTrace } from "./join-trace.ts";
 
 const LONG = 180_000; // ms
 const formats = ["bf16", "q8_0", "q4_0"] as const;
@@ -164,17 +161,7 @@ test.each(mixes)("a small %s with matrices that are not all alike", async (spec,
 
 describe("V8 joins the pairs of integer products", () => {
   test.each([["q8_0", /PackNode \[I32x4DotI16x8S\]/g, 16], ["q4_0", /PackNode \[I32x4DotI8x16I7x16AddS\]/g, 8]] as const)("%s", async (format, node, times) => {
-    const folder = mkdtempSync(join(tmpdir(), "sinter-quantised-")), wasm = join(folder, "kernel.wasm"), file = openSync(join(folder, "trace"), "w"); // V8 loses lines that a pipe is too slow for
-    const cases = matmul_integer.cases.filter((c) => c.attrs?.["format"] === format).slice(-1);
-    await kernelBenches("matmul_integer", matmul_integer, cases, "wide", (bytes) => {
-      writeFileSync(wasm, bytes);
-      return new WebAssembly.Module(bytes);
-    });
-    const flags = ["--experimental-wasm-revectorize", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "--trace-wasm-revectorize"];
-    execFileSync(process.execPath, [...flags, "-e", "new WebAssembly.Module(require('fs').readFileSync(process.argv[1]))", wasm], { stdio: ["ignore", file, "inherit"] });
-    closeSync(file);
-    const trace = readFileSync(join(folder, "trace"), "utf8");
-    rmSync(folder, { recursive: true });
+    const trace = await joinTrace("matmul_integer", matmul_integer, matmul_integer.cases.filter((c) => c.attrs?.["format"] === format).slice(-1));
     expect(trace.match(node)?.length).toBe(times);
     expect(trace.match(/PackNode \[F32x4Qfma\]/g)?.length).toBeGreaterThanOrEqual(1);
   }, LONG);

@@ -7,7 +7,7 @@ import { randomStream } from "../../runtime/random.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
-import { concat } from "../../runtime/tokenizers/tokenizer.ts";
+import { concat } from "../../runtime/bytes.ts";
 import type { TensorPlace } from "../9-bundle/manifest.ts";
 
 interface Parameter {

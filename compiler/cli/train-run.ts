@@ -16,7 +16,7 @@ import { writeRecord, type Run } from "../../runtime/run-folder.ts";
 import { samplerDefaults } from "../../runtime/sampler.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { train } from "../../runtime/train.ts";
-import { concat } from "../../runtime/tokenizers/tokenizer.ts";
+import { concat } from "../../runtime/bytes.ts";
 import { Display } from "./train-display.ts";
 import type { Io } from "./verb.ts";
 

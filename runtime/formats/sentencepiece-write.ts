@@ -1,6 +1,6 @@
 /** Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by runtime/tokenizers/sentencepiece-file.ts. */
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
-import { concat } from "../tokenizers/tokenizer.ts";
+import { concat } from "../bytes.ts";
 
 export interface VocabularyPiece {
   readonly text: string;

@@ -1,5 +1,6 @@
 /** What every tokenizer can do. Ids are 0 … size − 1; `bytes` of an id are what it stands for in UTF-8 text. */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
+import { concat } from "../bytes.ts";
 
 export interface EncodeOptions {
   /**
@@ -82,13 +83,3 @@ export const bytesFrom = (table: readonly Uint8Array[]) => (id: number): Uint8Ar
   if (bytes === undefined) throw new RangeError(`there is no token ${id}; ids are 0 … ${table.length - 1}`);
   return bytes;
 };
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}

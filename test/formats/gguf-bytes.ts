@@ -1,4 +1,6 @@
 /** GGUF files byte by byte, right or wrong: what the writer proper would refuse to write. */
+import { concat } from "../../runtime/bytes.ts";
+
 const utf8 = new TextEncoder();
 
 export const le = (bytes: 1 | 2 | 4 | 8, value: number | bigint): Uint8Array => {
@@ -12,15 +14,7 @@ export const u64 = (v: number | bigint): Uint8Array => le(8, v);
 export const raw = (text: string): Uint8Array => utf8.encode(text);
 export const text = (value: string, length?: number | bigint): Uint8Array => join(u64(length ?? utf8.encode(value).length), utf8.encode(value));
 
-export function join(...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
+export const join = (...parts: readonly Uint8Array[]): Uint8Array => concat(parts);
 
 /** A metadata pair: key, number of the type, value's bytes. */
 export const pair = (key: string, type: number, ...value: readonly Uint8Array[]): Uint8Array => join(text(key), u32(type), ...value);
