@@ -52,7 +52,7 @@ export interface CompileOptions {
   readonly memoryLimit?: number | undefined;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
-  /** Weights of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
+  /** Weights, and caches of keys, of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
   readonly splitBytes?: number;
   /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
   readonly weights?: Weights | undefined;

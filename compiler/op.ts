@@ -33,10 +33,15 @@ export type Weights = WeightFormat | WeightMix;
 
 export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
   if (typeof weights === "string") return weights;
-  const { others, table, output, tensors = {} } = weights;
+  const { tensors = {} } = weights;
   if (Object.hasOwn(tensors, tensor)) return tensors[tensor]!;
-  return (tensor === "token_embedding.weight" ? table : tensor.startsWith("output.") ? output : undefined) ?? others;
+  const place = weightPlace(tensor);
+  return (place && weights[place]) ?? weights.others;
 }
+
+/** Which of a mix's places a tensor has. */
+export const weightPlace = (tensor: string): "table" | "output" | undefined =>
+  tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
 
 /** How keys and values of earlier positions are kept: ops/attention/cache.ts. */
 export const cacheFormats = ["f32", "q8_0"] as const;

@@ -39,3 +39,6 @@ export class Writer {
     return this.#lines.join("\n") + "\n";
   }
 }
+
+/** 0 … n − 1: for what is written out n times. */
+export const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);

@@ -31,14 +31,13 @@ function ropeTables(b: Builder): void {
 function layerWindows(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
-    const { pattern } = b.model, round = pattern!.map((_, i) => pattern![(b.stretch.from + i) % pattern!.length]); // as the stretch's first layer sees it
     const rows = cacheRows(b.model, p, b.stretch.from);
     if (isExtending(b) && rows.length > 1) {
       declare(b, ringsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
       emit(b, "windows", {}, { windows: all(ringsName(p)) }, { pattern: rows.join("_") });
     }
     declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
-    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: round.map((kind) => (kind === "banded" ? p.window : 0)).join("_") });
+    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: b.model.pattern!.map((_, i) => (kindOf(b.model, b.stretch.from + i) === "banded" ? p.window : 0)).join("_") });
   }
 }
 
@@ -48,13 +47,13 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
 }
 
 /** Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the context: ops/attention/cache.ts. */
-export function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
+function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
   const { context } = model.sizes, { pattern } = model, dense = ceilTo(context, PANEL);
   const ring = window === undefined ? context : ringRows(window, prefillRows(model), context);
   if (ring >= context) return [context];
   const kinds = new Set(pattern ?? ["banded"]);
   if (kinds.size === 1) return [kinds.has("banded") ? ring : context];
-  return pattern!.map((_, i) => (pattern![(from + i) % pattern!.length] === "banded" ? ring : dense));
+  return pattern!.map((_, i) => (kindOf(model, from + i) === "banded" ? ring : dense));
 }
 
 /** Bands whose cache is a ring: how far back they see, and the rows that are kept. */
@@ -67,9 +66,12 @@ export const cacheBands = (model: Model): readonly { readonly window: number; re
 
 /** Of the stretch's layers, how many see everything: for the count of FLOPs. */
 function denseShare(b: Builder): number {
-  const { pattern } = b.model, { from } = b.stretch, layers = layersOf(b);
-  return Array.from({ length: layers }, (_, i) => pattern![(from + i) % pattern!.length]).filter((kind) => kind === "dense").length / layers;
+  const layers = layersOf(b);
+  return Array.from({ length: layers }, (_, i) => kindOf(b.model, b.stretch.from + i)).filter((kind) => kind === "dense").length / layers;
 }
+
+/** Where layers alternate. */
+const kindOf = ({ pattern }: Model, layer: number) => pattern![layer % pattern!.length]!;
 
 const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
   ["rope", headDim, theta, ...(scaling ? [scaling.factor, scaling.low, scaling.high, scaling.original] : [])].join("_");
@@ -83,8 +85,8 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
   if (isExtending(b)) {
-    const { context } = b.model.sizes, rows = cacheRows(b.model, p, b.stretch.from), most = Math.max(...rows), uneven = rows.some((n) => n !== most);
-    const shapes = rows.map((n) => cacheShapes(n, p.kvHeads, p.headDim)), largest = shapes[rows.indexOf(most)]!;
+    const { context } = b.model.sizes, kept = cacheRows(b.model, p, b.stretch.from), most = Math.max(...kept), uneven = kept.length > 1;
+    const shapes = kept.map((n) => cacheShapes(n, p.kvHeads, p.headDim)), largest = shapes[kept.indexOf(most)]!;
     const [keys, values] = (["keys", "values"] as const).map((kind) => declare(b, `${name}.${kind}`, largest[kind], "cache", uneven ? { sliceShapes: shapes.map((s) => s[kind]) } : {})) as [Ref, Ref];
     const ring = uneven ? each(ringsName(p)) : undefined;
     emit(b, "attention_cached", { qkv, keys, values, place: place(b), window, ring }, { out: mixed, keys_out: keys, values_out: values }, { ...sizes, ...((uneven || most < context) && { context }) });

@@ -57,8 +57,11 @@ export function input(b: Builder, name: string, shape: readonly number[], dtype:
   return whole(name);
 }
 
+/** What whoever uses the model calls a value of the builder's section. */
+export const shownName = (b: Builder, name: string): string => `${b.layered ? "layers." : ""}${name}`;
+
 export function parameter(b: Builder, name: string, shape: readonly number[], init: Init): Ref {
-  return declare(b, `${b.layered ? "layers." : ""}${name}`, shape, "parameter", { init, decay: shape.length >= 2 });
+  return declare(b, shownName(b, name), shape, "parameter", { init, decay: shape.length >= 2 });
 }
 
 export function emit(b: Builder, op: OpName, ins: Record<string, Ref | undefined>, outs: Record<string, Ref | undefined>, attrs: Attrs = {}): void {

@@ -6,7 +6,7 @@
  *   tied     embed, layers 0…a-1, output | layers a…b-1 | … | layers b…L-1        the rows come back to the first part at the end
  *
  * A tied table is read by both ends of the model; the way back costs one more row to copy, a second table hundreds of megabytes. Parts with as
- * many layers as each other have the same code: it does not depend on which layers they are.
+ * many layers as each other have the same code: it does not depend on which layers they are (of a pattern: that begin at the same place of it).
  */
 import { wholeModel, type Stretch } from "./stretch.ts";
 import { partsOf } from "../2-check/parameters.ts";

@@ -1,6 +1,6 @@
 /** A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the load-balancing loss. */
 import type { Part } from "../2-check/model.ts";
-import { activation, declare, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
+import { activation, declare, emit, initialStd, isTraining, parameter, shownName, type Builder } from "./builder.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
@@ -11,7 +11,7 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   const logits = linear(b, `${name}.router`, x, rows, p.width, E, false, initialStd(b));
   const weights = activation(b, `${name}.weights`, [rows, p.top]), choice = indices("choice", [rows, p.top]);
   const slots = indices("slots", [rows, p.top]), sources = indices("sources", [S]);
-  const shown = (stem: string): string => `${b.layered ? "layers." : ""}${name}.${stem}`; // an output: who trains wants to see the load
+  const shown = (stem: string): string => shownName(b, `${name}.${stem}`); // an output: who trains wants to see the load
   const starts = isTraining(b) ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" }) : indices("starts", [E + 1]);
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });

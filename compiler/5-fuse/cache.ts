@@ -9,7 +9,6 @@ import { cacheShapes } from "../ops/attention/cache.ts";
 import { PANEL } from "../ops/attention/sizes.ts";
 
 export function quantiseCache(graph: Graph, format: CacheFormat): Graph {
-  if (format === "f32") return graph;
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => ({ ...s, nodes: s.nodes.map((node) => (node.op === "attention_cached" ? inFewerBits(values, node, format) : node)) }));
   return { ...graph, values, sections };
@@ -22,5 +21,5 @@ function inFewerBits(values: Map<string, Value>, node: Node, format: CacheFormat
     const value = values.get(node.ins[kind]!.value)!;
     values.set(value.name, { ...value, dtype: "i32", shape: shapes(rowsOf(before.shape))[kind], ...(before.sliceShapes && { sliceShapes: before.sliceShapes.map((s) => shapes(rowsOf(s))[kind]) }) });
   }
-  return { ...node, op: "attention_cached_q8", attrs: { ...node.attrs, context: node.attrs["context"] ?? rowsOf(before.shape) } };
+  return { ...node, op: "attention_cached_q8" };
 }

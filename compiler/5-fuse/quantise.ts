@@ -10,7 +10,7 @@
  * Vectors and position tables stay in f32: they are small, and read element by element. So do routers of experts (as in llama.cpp): a
  * rounded logit may send a token to another expert.
  */
-import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
+import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 import { weightFormatOf, type Weights } from "../op.ts";
 import { usesFewRows } from "../ops/gemm/shape.ts";
 import { FEW_SLOTS } from "../ops/grouped/panels.ts";
@@ -27,14 +27,14 @@ const weightOf: Readonly<Record<string, { readonly argument: string; readonly tr
 export function quantiseWeights(graph: Graph, weights: Weights): Graph {
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => {
-    const integers = new Map<string, Ref>(), logits = new Set(s.nodes.filter((n) => n.op === "route").map((n) => n.ins["logits"]!.value));
+    const integers = new Set<string>(), logits = new Set(s.nodes.filter((n) => n.op === "route").map((n) => n.ins["logits"]!.value));
     return { ...s, nodes: s.nodes.flatMap((node) => (logits.has(node.outs["out"]?.value ?? "") ? [node] : quantised(graph, values, node, weights, integers))) };
   });
   return { ...graph, values, sections };
 }
 
 function quantised(
-  graph: Graph, values: Map<string, Value>, node: Node, weights: Weights, integers: Map<string, Ref>,
+  graph: Graph, values: Map<string, Value>, node: Node, weights: Weights, integers: Set<string>,
 ): readonly Node[] {
   const place = weightOf[node.op], weight = place && node.ins[place.argument];
   const value = weight && graph.values.get(weight.value), grouped = node.op === "grouped_matmul";
@@ -48,8 +48,8 @@ function quantised(
   if (node.op === "embed") return [{ ...node, op: "embed_quantised", attrs }];
   const a = node.ins["a"]!, M = refShape(graph, a)[0]!, few = grouped ? M <= FEW_SLOTS : usesFewRows("nt", M);
   if (!few || !isInteger(format)) return [{ ...node, op: grouped ? "grouped_quantised" : "matmul_quantised", attrs }];
-  const name = `${a.value}.${format}`, known = integers.get(name), q = known ?? whole(name); // each format has its own order of integers
-  integers.set(name, q);
+  const name = `${a.value}.${format}`, known = integers.has(name), q = whole(name); // each format has its own order of integers
+  integers.add(name);
   const product: Node = { ...node, op: grouped ? "grouped_integer" : "matmul_integer", ins: { ...node.ins, a: q }, attrs };
   if (known) return [product];
   values.set(q.value, { name: q.value, shape: [M, activationWords(format, K)], dtype: "i32", storage: "activation", slices: 1 });

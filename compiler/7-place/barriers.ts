@@ -36,7 +36,7 @@ export function barriersBefore(graph: Graph, sections: readonly ProgramSection[]
 
 function spanOf(graph: Graph, ref: Ref, loops: boolean, addressOf: AddressOf): Span {
   const { offset, stride } = addressOf(ref.value), value = graph.values.get(ref.value)!;
-  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1)) return { from: offset, to: offset + (value.sliceShapes ? valueBytes(value) : stride * value.slices) };
+  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1)) return { from: offset, to: offset + valueBytes(value) };
   const from = offset + stride * ref.slice.base;
   return { from, to: from + tensorBytes(refShape(graph, ref)) };
 }

@@ -11,7 +11,7 @@ import { kernelKey, kernelName, turnsOf, type KernelSpec } from "../6-tile/kerne
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
-import { sliceBytes, type Graph, type Ref, type Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Ref, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { prelude } from "./prelude.ts";
@@ -57,18 +57,17 @@ function addresses(placement: Placement): string {
   return String(w);
 }
 
-/** Of a value as the entry sees it: byte address, bytes from slice to slice, its name in the code. */
-type AddressOf = (value: string) => { readonly offset: number; readonly stride: number; readonly text: string };
+/** Of a value as the entry sees it: byte address, bytes from slice to slice, its name in the code, bytes before slice i in a loop. */
+type AddressOf = (value: string) => { readonly offset: number; readonly stride: number; readonly text: string; readonly before: string };
 
 /** The whole job, run by every worker. */
 function emitEntry(program: Program, placement: Placement, kernels: Kernels, clock: Stopwatch): string {
   const { graph } = program, { entry } = graph;
   const local = placement.activations.get(entry)!;
   const addressOf: AddressOf = (name) => {
-    const offset = local.get(name); // first: "logits" is an activation here, and another entry's output
-    if (offset !== undefined) return { offset, stride: tensorBytes(graph.values.get(name)!.shape), text: localName(name) };
-    const kept = placement.persistent.get(name)!;
-    return { offset: kept.offset, stride: kept.stride, text: constantName(name) };
+    const value = graph.values.get(name)!, offset = local.get(name); // first: "logits" is an activation here, and another entry's output
+    const { offset: at, stride } = offset === undefined ? placement.persistent.get(name)! : { offset, stride: tensorBytes(value.shape) };
+    return { offset: at, stride, text: offset === undefined ? constantName(name) : localName(name), before: value.sliceShapes ? unevenSlice(value) : `i * ${stride}` };
   };
   const meet = barriersBefore(graph, program.sections, addressOf);
   const w = new Writer();
@@ -79,13 +78,13 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
     for (const [name, offset] of local) w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
     const phase = new Phase();
-    for (const [i, section] of program.sections.entries()) emitSection(w, graph, section, meet[i]!, kernels, addressOf, phase, clock);
+    for (const [i, section] of program.sections.entries()) emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
     if (phase.open) w.line("barrier(); // sets the turns back");
   });
   return String(w);
 }
 
-function emitSection(w: Writer, graph: Graph, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, phase: Phase, clock: Stopwatch): void {
+function emitSection(w: Writer, section: ProgramSection, meet: readonly boolean[], kernels: Kernels, addressOf: AddressOf, phase: Phase, clock: Stopwatch): void {
   const loops = section.times > 1;
   const wait = (): void => {
     w.line("barrier();");
@@ -96,7 +95,7 @@ function emitSection(w: Writer, graph: Graph, section: ProgramSection, meet: rea
     for (const [k, call] of section.calls.entries()) {
       if (meet[k] && !(loops && k === 0)) wait();
       if (turnsOf(call.spec) && phase.full) wait();
-      emitCall(w, graph, call, loops, kernels, addressOf, phase);
+      emitCall(w, call, loops, kernels, addressOf, phase);
       clock.called(w);
     }
     if (loops) wait();
@@ -115,12 +114,12 @@ function unevenSlice(value: Value): string {
   return [`i / ${round.length} * ${round.reduce((a, b) => a + b, 0)}`, ...before].join(" + ");
 }
 
-function emitCall(w: Writer, graph: Graph, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf, phase: Phase): void {
+function emitCall(w: Writer, { node, spec }: Call, loops: boolean, kernels: Kernels, addressOf: AddressOf, phase: Phase): void {
   const op: Op = ops[node.op];
   const address = ({ value, slice }: Ref): string => {
-    const { text, stride } = addressOf(value), kept = graph.values.get(value)!;
+    const { text, stride, before } = addressOf(value);
     if (slice.kind === "all") return text;
-    const moved = slice.step === 1 && loops ? ` + ${kept.sliceShapes ? unevenSlice(kept) : `i * ${stride}`}` : "";
+    const moved = slice.step === 1 && loops ? ` + ${before}` : "";
     return `${text}${moved}${slice.base === 0 ? "" : ` + ${slice.base * stride}`}`;
   };
   const tensors = { ...node.ins, ...node.outs };

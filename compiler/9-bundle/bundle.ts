@@ -64,7 +64,7 @@ export const countParameters = (placement: Placement): number =>
 
 function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFile>>, model: Model): ModuleManifest {
   const { placement } = module, programs = [...module.programs.values()][0]!;
-  const quantised = programs.some((p) => p.sections.some((s) => s.calls.some((c) => c.node.op === "attention_cached_q8")));
+  const quantised = [...placement.persistent.values()].some(({ value }) => value.storage === "cache" && value.dtype === "i32");
   return {
     memoryBytes: placement.bytes,
     memoryPages: placement.pages,
@@ -73,12 +73,12 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
     tensors: [...placement.persistent.values()].filter((p) => !p.value.members && p.value.storage !== "cache").map((place) => tensorPlace(place, module.part[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
       const kept = (storage: string) => [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
-      const { entry } = p.graph, sequences = /^(train|evaluate)/.test(entry);
+      const { entry } = p.graph, mixtures = mixturesOf(p), sequences = /^(train|evaluate)/.test(entry);
       return {
         name: entry, index, inputs: kept("input"), outputs: kept("output"),
         batch: sequences ? model.train.batch : 1,
         context: sequences ? model.train.context : rowsOf(p),
-        flops: programFlops(p), ...(mixturesOf(p).length > 0 && { mixtures: mixturesOf(p) }),
+        flops: programFlops(p), ...(mixtures.length > 0 && { mixtures }),
       };
     }),
     wasm,

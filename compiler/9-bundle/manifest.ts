@@ -92,7 +92,7 @@ export interface ProfileManifest {
 /** Keys and values of earlier positions: compiler/ops/attention/cache.ts. */
 export interface CacheManifest {
   readonly format: CacheFormat;
-  /** Of all layers, in all parts. */
+  /** Of all layers; of a part: of its own. */
   readonly bytes: number;
   /** Bands of which less than the context is kept: a ring of so many rows. The last `window` positions before the next are needed. */
   readonly bands: readonly { readonly window: number; readonly rows: number }[];

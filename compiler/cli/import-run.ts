@@ -7,7 +7,7 @@ import { compileModel } from "../compile.ts";
 import { renderAll } from "../diagnostics/render.ts";
 import { hasErrors } from "../diagnostics/report.ts";
 import type { ChosenTiles } from "../6-tile/tile-choices.ts";
-import type { Target, Weights } from "../op.ts";
+import { weightPlace, type Target, type Weights } from "../op.ts";
 import { COMPILER_VERSION } from "../version.ts";
 import { checkpointFile } from "../../runtime/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
@@ -125,9 +125,9 @@ function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(
 }
 
 /** q4_0 leaves the token table and the output in q8_0, unless they are Q4_0 already or something else was asked for: a third of the loss is theirs. */
-function askedFor({ name, pieces }: Link, index: Published["index"], { others, table, output }: Mixed<FloatFormat>): FloatFormat {
-  const isTable = name === "token_embedding.weight", isOutput = name.startsWith("output."), asked = isTable ? table : isOutput ? output : undefined;
-  if (asked || others !== "Q4_0" || !(isTable || isOutput)) return asked ?? others;
+function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixed<FloatFormat>): FloatFormat {
+  const { others } = mixed, place = weightPlace(name), asked = place && mixed[place];
+  if (asked || others !== "Q4_0" || !place) return asked ?? others;
   return pieces.every((p) => index.get(p.name)!.type === "Q4_0") ? "Q4_0" : "Q8_0";
 }
 

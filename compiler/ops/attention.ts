@@ -65,7 +65,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
         emitQueries(w, s, k.target, T, {
           query: `x + <usize>h * ${D * 4}`, queryRow: s.qkvRow, out: `mine + <usize>h * ${D * 4}`, outRow: s.outRow, count: `${T}`, most: T,
-          start: "0", keys: `${T}`, across: "k_across", acrossPanel: D * PANEL_BYTES, panels: "v_panels", panelBytes: stretched(positions),
+          start: "0", keys: `${T}`, across: "k_across", acrossPanel: D * PANEL_BYTES, panels: "v_panels", panelBytes: stretched(positions), ring: undefined,
           ...(k.has("lse") && { lse: () => w.line(`memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`) }),
         });
         if (k.has("lse") && s.lseRow > d.R * 4) {

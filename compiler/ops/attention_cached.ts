@@ -4,22 +4,17 @@
  *
  *   position of row r = start + r,  r < rows     out[r,:] = Σ_{n ≤ start + r} softmax_n(q[r,:]·K[n,:] / √D) V[n,:]     out[r,:] = 0 for r ≥ rows
  *
- * The caches are stored as the products read them, in panels of L = 16 floats, so that nothing is packed; 16 positions of all heads stand
- * together, so that a worker with several heads reads long stretches of memory (one head after the other would be short ones all over it):
- *
- *   keys   [N, G, D, L]   N = ⌈rows/16⌉: element (g, n, c) at [⌊n/16⌋, g, c, n mod 16]
- *   values [N, G, E, L]   E = 16 ⌈D/16⌉:    element (g, n, c) at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16], zero for c ≥ D
- *
- * With `context` larger than the cache's rows, or with a tensor `ring` that says how many there are, it is a ring: position n in row n mod rows.
+ * The caches are stored as the products read them, in panels of 16 floats (attention/cache.ts), so that nothing is packed; 16 positions of all heads
+ * stand together, so that a worker with several heads reads long stretches of memory (one head after the other would be short ones all over it).
  *
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between writing and reading. A single row over
  * a long cache is attention_split's.
  */
 import { defineOp, type Dims, type Kernel } from "../op.ts";
-import { cachedFlops, cachedPositions, cachePlaces, emitCachedStart, mixRows, sampleCached, storeRows } from "./attention/cached-rows.ts";
-import { copyRowsFunction, emitZeroPadding, zeroFloats } from "./attention/copy.ts";
+import { cachedFlops, cachedPositions, cachePlaces, emitCachedStart, emitHeads, emitRest, mixRows, sampleCached, storeRows } from "./attention/cached-rows.ts";
+import { copyRowsFunction } from "./attention/copy.ts";
 import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
-import { emitQueries, queryAreas } from "./attention/queries.ts";
+import { queryAreas } from "./attention/queries.ts";
 import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
 import { emitEnds } from "./attention/softmax.ts";
 
@@ -47,7 +42,7 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
   emit(w, at, d, k) {
-    const { R } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, DP, G, group } = s, { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
+    const { R } = d, oneRow = R === 1, s = cachedSizes(d, k), { D, DP, group } = s, { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
     const ring = emitCachedStart(w, s, at, d, k, areas(areasOf(d, s)), R);
     w.block(`for (let g = first; g < last; g++)`, () => {
       w.block(`for (let r = 0; r < real; r++)`, () => {
@@ -58,16 +53,9 @@ export const attention_cached = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L]
       if (!oneRow) {
         w.line(`const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`);
         w.line(`const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ${valueHead}; // of the head`);
-        w.block(`for (let h = g * ${group}; h < (g + 1) * ${group}; h++)`, () => {
-          const head = `<usize>h * ${D * 4}`;
-          emitQueries(w, s, k.target, cachedPositions(d, k.attrs), {
-            query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start", keys: "known",
-            across: "across", acrossPanel: keyPanel, panels: "panels", panelBytes: { columns: PANEL * PANEL_BYTES, rows: valuePanel }, ...(ring && { ring }),
-          });
-        });
+        emitHeads(w, s, at, d, k, { across: "across", acrossPanel: keyPanel, panels: "panels", panelBytes: { columns: PANEL * PANEL_BYTES, rows: valuePanel }, ring });
       }
-      w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${at.out} + <usize>r * ${s.outRow} + <usize>g * ${group * D * 4}, ${group * D});`);
-      if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
+      emitRest(w, s, at.out, d);
     });
     if (oneRow) w.block(`if (real > 0)`, () => {
       const firstKey = s.windowed ? `max(start + 1 - WINDOW, 0) & ~${PANEL - 1}` : "0";

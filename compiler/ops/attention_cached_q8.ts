@@ -6,19 +6,19 @@
  *
  * The two differ by the rounding of queries and weights to 16 bits: some 1e-5. The reference knows no such rounding, only that of the cache.
  */
-import { defineOp, type Attrs, type Dims, type Kernel } from "../op.ts";
-import type { Writer } from "../writer.ts";
-import { cacheShapes, columnGroups, panelBytes, readCached, writeCached } from "./attention/cache.ts";
-import { cachedFlops, cachedPositions, emitCachedStart, mixRows, sampleCached } from "./attention/cached-rows.ts";
+import { defineOp, type Attrs, type Dims } from "../op.ts";
+import { cacheShapes, panelBytes, readCached, writeCached } from "./attention/cache.ts";
+import { cachedFlops, cachedPositions, emitCachedStart, emitHeads, emitRest, mixRows, sampleCached } from "./attention/cached-rows.ts";
+import { MOST_POSITIONS } from "./attention/decode-q8.ts";
 import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./attention/cache-rows.ts";
-import { emitZeroPadding, zeroFloats } from "./attention/copy.ts";
 import { emitOneRow, oneRowAreas } from "./attention/one-row-q8.ts";
-import { emitQueries, queryAreas } from "./attention/queries.ts";
+import { queryAreas } from "./attention/queries.ts";
 import { stretched } from "./attention/products.ts";
+import { sampleTogether } from "./quantised/layout.ts";
 import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./attention/sizes.ts";
 
 /** More queries to a block than `attention` has: every block unpacks its keys anew. */
-const QUERIES = 144, KEYS = 384, KEYS_DECODE = 512;
+const QUERIES = 144, KEYS = 384;
 
 const rowsOf = ({ N }: Dims): number => N! * PANEL;
 
@@ -57,7 +57,7 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
   },
   tiles(d, a, target) {
     const { R } = d, rows = R === 1 ? (a["heads"] as number) / (a["kv_heads"] as number) : R;
-    return blocks(target, rows, rowsOf(d), QUERIES, R === 1 ? KEYS_DECODE : KEYS);
+    return blocks(target, rows, rowsOf(d), QUERIES, R === 1 ? MOST_POSITIONS : KEYS);
   },
   tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
   scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
@@ -78,9 +78,19 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
       if (R === 1) {
         const from = `<usize>g * ${group * D * 4}`;
         w.block(`if (real > 0)`, () => emitOneRow(w, s, k.target, { query: `${at.qkv} + ${from}`, out: `${at.out} + ${from}`, keys: "keys_of", values: "values_of", ring }));
-      } else emitRows(w, s, k, { at, positions: cachedPositions(d, k.attrs), ring, R });
-      w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${at.out} + <usize>r * ${s.outRow} + <usize>g * ${group * D * 4}, ${group * D});`);
-      if (s.outRow > d.O * 4) w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, at.out, d.O, s.outRow, `${R}`));
+      } else {
+        const unpackKeys = unpackKeysFunction(w, D), unpackValues = unpackValuesFunction(w, D, s.KB);
+        w.line(`const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`);
+        emitHeads(w, s, at, d, k, {
+          across: "across", acrossPanel: D * PANEL_BYTES, panels: "panels", panelBytes: stretched(s.KB), ring,
+          unpack(w, slot, keys) {
+            w.line(`const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels of ${PANEL} positions`);
+            w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
+            w.line(`${unpackValues}(values_of + from, panels, blocks);`);
+          },
+        });
+      }
+      emitRest(w, s, at.out, d);
     });
   },
   sample: (tensor, d, noise, i, attrs) =>
@@ -96,36 +106,16 @@ export const attention_cached_q8 = defineOp("qkv[R,Q] keys[G,N,W]:i32 values[G,N
   ],
 });
 
-function emitRows(w: Writer, s: Sizes, k: Kernel, o: { readonly at: Readonly<Record<"qkv" | "out", string>>; readonly positions: number; readonly ring: string | undefined; readonly R: number }): void {
-  const { at, R } = o, { D, group } = s, ROW = panelBytes(D), unpackKeys = unpackKeysFunction(w, D), unpackValues = unpackValuesFunction(w, D, s.KB);
-  w.line(`const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`);
-  w.block(`for (let h = g * ${group}; h < (g + 1) * ${group}; h++)`, () => {
-    const head = `<usize>h * ${D * 4}`;
-    emitQueries(w, s, k.target, o.positions, {
-      query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: R, start: "start",
-      keys: "known", across: "across", acrossPanel: D * PANEL_BYTES, panels: "panels", panelBytes: stretched(s.KB), ...(o.ring && { ring: o.ring }),
-      unpack(w, slot, keys) {
-        w.line(`const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels of ${PANEL_BYTES / 4} positions`);
-        w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
-        w.line(`${unpackValues}(values_of + from, panels, blocks);`);
-      },
-    });
-  });
-}
-
 function cachedCase(R: number, rows: number, attrs: Readonly<Partial<typeof attentionAttrs>> & { readonly heads: number; readonly kv_heads: number; readonly head_dim: number }, also?: readonly string[]) {
   const { heads, kv_heads, head_dim } = attrs, [G, N, W] = cacheShapes(rows, kv_heads, head_dim, "q8_0").keys as [number, number, number];
   return { d: { R, Q: (heads + 2 * kv_heads) * head_dim, O: heads * head_dim, G, N, W, P: 2, Z: 1 }, attrs, ...(also && { with: also }) };
 }
 
-let sampled: { readonly key: string; readonly words: Int32Array } | undefined;
-/** Words are made a panel at a time: scales belong to numbers. */
+/** Words of a panel: scales belong to numbers. */
 function samplePanel(kind: "keys" | "values", D: number, W: number, noise: () => number, i: number): number {
-  const key = `${kind} ${D} ${Math.floor(i / W)}`;
-  if (i % W === 0 || sampled?.key !== key) {
-    const words = new Int32Array(W), view = new DataView(words.buffer), columns = columnGroups(D).at(-1)!;
-    for (let p = 0; p < PANEL; p++) writeCached(kind, view, D, p, Array.from({ length: columns.from + columns.columns }, noise));
-    sampled = { key, words };
-  }
-  return sampled.words[i % W]!;
+  return sampleTogether(`${kind} ${D}`, W, i, () => {
+    const words = new Int32Array(W), view = new DataView(words.buffer);
+    for (let p = 0; p < PANEL; p++) writeCached(kind, view, D, p, Array.from({ length: D }, noise));
+    return words;
+  });
 }

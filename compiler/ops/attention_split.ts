@@ -12,14 +12,12 @@ import { defineOp, rowFloats, type Attrs, type Dims } from "../op.ts";
 import { emitZeroPadding } from "./attention/copy.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./attention/one-row.ts";
 import { cachedFlops, cachedPositions, cachePlaces, emitCachedStart, sampleCached, storeRows } from "./attention/cached-rows.ts";
-import { areas, attentionAttrs, firstSeen, PANEL } from "./attention/sizes.ts";
+import { HIDDEN } from "./attention/rows.ts";
+import { areas, attentionAttrs, ceilTo, firstSeen, PANEL } from "./attention/sizes.ts";
 
-/** A maximum over no positions: finite, so that differences are no NaN. */
-const NOTHING = -1e30;
-
-const sizes = (S: number, heads: number, kv: number, D: number, positions: number): { readonly d: Record<"R" | "Q" | "N" | "G" | "D" | "E" | "L" | "P" | "Z" | "S" | "H", number>; readonly attrs: Attrs } => ({
-  d: { R: 1, Q: (heads + 2 * kv) * D, N: Math.ceil(positions / PANEL), G: kv, D, E: Math.ceil(D / PANEL) * PANEL, L: PANEL, P: 2, Z: 1, S, H: heads },
-  attrs: { heads, kv_heads: kv, head_dim: D },
+const sizes = (S: number, heads: number, kv: number, D: number, positions: number, also: Attrs = {}): { readonly d: Record<"R" | "Q" | "N" | "G" | "D" | "E" | "L" | "P" | "Z" | "S" | "H", number>; readonly attrs: Attrs } => ({
+  d: { R: 1, Q: (heads + 2 * kv) * D, N: Math.ceil(positions / PANEL), G: kv, D, E: ceilTo(D, PANEL), L: PANEL, P: 2, Z: 1, S, H: heads },
+  attrs: { heads, kv_heads: kv, head_dim: D, ...also },
 });
 const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
 
@@ -44,7 +42,7 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
           for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys_out[places.key(g, from + n, c)]!;
           return dot / Math.sqrt(D);
         });
-        const most = scores.length > 0 ? Math.max(...scores) : NOTHING, weights = scores.map((x) => Math.exp(x - most));
+        const most = scores.length > 0 ? Math.max(...scores) : Number(HIDDEN), weights = scores.map((x) => Math.exp(x - most));
         top[s * H + h] = most;
         sums[s * H + h] = weights.reduce((x, y) => x + y, 0);
         for (let c = 0; c < E; c++) mixed[(s * H + h) * E + c] = weights.reduce((total, x, n) => total + x * values_out[places.value(g, from + n, c)]!, 0);
@@ -75,13 +73,13 @@ export const attention_split = defineOp("qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] 
     return tensor === "values" && Math.floor(i / L) % E - (Math.floor(i / L) % L) + (i % L) >= D ? 0 : noise();
   },
   cases: [
-    { ...sizes(8, 2, 1, 8, 64), attrs: { heads: 2, kv_heads: 1, head_dim: 8, window: 23, context: 90 }, with: ["window", "ring"] },
-    sizes(8, 4, 2, 8, 64), sizes(8, 2, 1, 5, 600), { ...sizes(8, 6, 6, 16, 320), attrs: { ...sizes(8, 6, 6, 16, 320).attrs, window: 33 } }, sizes(8, 12, 12, 64, 1024), sizes(8, 25, 25, 64, 1024), sizes(8, 32, 8, 64, 1024)],
+    { ...sizes(8, 2, 1, 8, 64, { window: 23, context: 90 }), with: ["window", "ring"] },
+    sizes(8, 4, 2, 8, 64), sizes(8, 2, 1, 5, 600), sizes(8, 6, 6, 16, 320, { window: 33 }), sizes(8, 12, 12, 64, 1024), sizes(8, 25, 25, 64, 1024), sizes(8, 32, 8, 64, 1024)],
 });
 
 const HEADS = 4; // of a task: one in each lane
 const merged = (S: number, H: number, D: number): { readonly d: Record<"S" | "H" | "E" | "R" | "O", number>; readonly attrs: Attrs } =>
-  ({ d: { S, H, E: Math.ceil(D / PANEL) * PANEL, R: 1, O: H * D }, attrs: { head_dim: D } });
+  ({ d: { S, H, E: ceilTo(D, PANEL), R: 1, O: H * D }, attrs: { head_dim: D } });
 
 export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[R,O]", {
   doc: "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part has a key",
@@ -111,12 +109,11 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
       w.block(`for (let lane: usize = 0, head = task * ${HEADS}; lane < ${HEADS * 4} && head < ${H}; lane += 4, head++)`, () => {
         w.line(`let from = ${at.mixed} + head * ${E * 4}, to = ${at.out} + head * ${D * 4};`);
         for (const s of parts) w.line(`const share${s} = v128.load32_splat(scratch + lane, ${s * 16});`);
-        const sum = (load: (s: number) => string, times: (s: number) => string, add: (a: string, b: string, sum: string) => string, first: (a: string, b: string) => string): string =>
-          parts.slice(1).reduce((total, s) => add(times(s), load(s), total), first(times(0), load(0)));
-        if (whole > 0) w.block(`for (const end = to + ${whole * 4}; to < end; to += 16, from += 16)`, () =>
-          w.line(`v128.store(to, ${sum((s) => `v128.load(from, ${s * H * E * 4})`, (s) => `share${s}`, (a, b, c) => `madd(${a}, ${b}, ${c})`, (a, b) => `f32x4.mul(${a}, ${b})`)});`));
+        const load = (s: number): string => `v128.load(from, ${s * H * E * 4})`;
+        const mixed = parts.slice(1).reduce((sum, s) => `madd(share${s}, ${load(s)}, ${sum})`, `f32x4.mul(share0, ${load(0)})`);
+        if (whole > 0) w.block(`for (const end = to + ${whole * 4}; to < end; to += 16, from += 16)`, () => w.line(`v128.store(to, ${mixed});`));
         for (let c = 0; c < D - whole; c++)
-          w.line(`store<f32>(to, ${sum((s) => `load<f32>(from, ${s * H * E * 4 + c * 4})`, (s) => `load<f32>(scratch + lane, ${s * 16})`, (a, b, t) => `(${t} + ${a} * ${b})`, (a, b) => `${a} * ${b}`)}, ${c * 4});`);
+          w.line(`store<f32>(to, ${parts.map((s) => `load<f32>(scratch + lane, ${s * 16}) * load<f32>(from, ${s * H * E * 4 + c * 4})`).join(" + ")}, ${c * 4});`);
       });
       if (rowFloats(O) > O) w.block(`if (task == ${Math.ceil(H / HEADS) - 1})`, () => emitZeroPadding(w, at.out, O, rowFloats(O) * 4, "1"));
     });

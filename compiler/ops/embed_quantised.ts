@@ -1,11 +1,10 @@
 /** `embed` with the table in fewer bits (quantised/layout.ts): a tied output reads the same rows. */
-import { defineOp, type Attrs } from "../op.ts";
+import { defineOp } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { embed } from "./embed.ts";
-import { decodeWeights, F16_MASK, F16_UNIT, GROUP, HALF_BYTES, halfBlocks, isInteger, SCALE_LINE, sampleWeight, stretchBytes, weightWords, type IntegerFormat, type QuantisedFormat } from "./quantised/layout.ts";
+import { decodeWeights, F16_MASK, F16_UNIT, formatOf, GROUP, HALF_BYTES, halfBlocks, isInteger, SCALE_LINE, sampleWeight, stretchBytes, weightWords, type IntegerFormat, type QuantisedFormat } from "./quantised/layout.ts";
 import { eachRow, rowBytes, writeRow } from "./rows.ts";
 
-const formatOf = (attrs: Attrs): QuantisedFormat => (attrs["format"] ?? "q8_0") as QuantisedFormat;
 const sizes = (format: QuantisedFormat, R: number, V: number, C: number, X: number) => ({ d: { R, V, C, X, W: weightWords(format, C), P: 2 }, attrs: { format, context: X } });
 
 export const embed_quantised = defineOp("tokens[R]:i32 table[V,W]:i32 positions[X,C]? place[P]?:i32 -> out[R,C]", {

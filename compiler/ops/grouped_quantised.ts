@@ -7,32 +7,24 @@
  * 5-fuse/quantise.ts chooses. With few slots the tasks are panels of sixteen columns, slot by slot: two workers and two experts per token
  * are one long stream of memory each. Many slots: grouped/panels.ts. F = E + 1.
  */
-import { defineOp, type Attrs, type Case, type Kernel, type Turns } from "../op.ts";
+import { defineOp, type Case, type Kernel, type Turns } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { fewRowsTurns } from "./gemm/few-rows.ts";
-import { PANEL, PANEL_BYTES } from "./attention/sizes.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "./attention/sizes.ts";
 import { eachTask, emitRows, FEW_SLOTS, groupedFlops, groupedReference, groupedTasks, groupedTurns, matricesRead, panels, sampleStarts } from "./grouped/panels.ts";
 import { sampleActivation } from "./matmul_quantised.ts";
-import { bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
+import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import {
-  activationWords, decodeActivations, decodeWeights, HALF_BLOCK, halvesOf, sampleWeight, weightWords, type IntegerFormat, type QuantisedFormat,
+  activationWords, decodeActivations, decodeWeights, elementsOf, formatOf, HALF_BLOCK, halvesOf, integerFormat, sampleWeight, weightWords, type IntegerFormat, type QuantisedFormat,
 } from "./quantised/layout.ts";
 import { panelSource } from "./quantised/panels.ts";
 import { rowBytes } from "./rows.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N", number>>;
 
-const formatOf = (attrs: Attrs): QuantisedFormat => (attrs["format"] ?? "q8_0") as QuantisedFormat;
-const integerFormat = (attrs: Attrs): IntegerFormat => formatOf(attrs) as IntegerFormat;
 const few = ({ S }: Pick<Sizes, "S">): boolean => S <= FEW_SLOTS;
 const fewTasks = ({ S, N }: Pick<Sizes, "S" | "N">): number => S * panels(N);
 const fewTurns = (d: Pick<Sizes, "S" | "N">): Turns => fewRowsTurns({ N: fewTasks(d) * PANEL });
-
-/** Rows of words of all experts → elements (e, k, n). Decoded once. */
-function elementsOf(words: Float64Array, { E, N }: Pick<Sizes, "E" | "N">, decode: (row: Float64Array) => Float64Array): (e: number, k: number, n: number) => number {
-  const each = words.length / (E * N), rows = Array.from({ length: E * N }, (_, i) => decode(words.subarray(i * each, (i + 1) * each)));
-  return (e, k, n) => rows[e * N + n]![k]!;
-}
 
 /** Of each slot the columns that are the worker's: `dots` is the call that writes so many of them. */
 function emitFew(
@@ -81,16 +73,17 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
   flops: groupedFlops,
   bytes: (d) => wordBytes(d, d.K),
   reference(t, d, attrs) {
-    groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, elementsOf(t.b, d, (row) => decodeWeights(formatOf(attrs), row, d.K)));
+    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(formatOf(attrs), row, d.K));
+    groupedReference(t, d, (s, k) => t.a[s * d.K + k]!, (e, k, n) => b(e * d.N + n, k));
   },
   tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
   turns: (d) => (few(d) ? fewTurns(d) : groupedTurns(d)),
-  scratch: (d, k) => (few(d) ? 0 : Math.ceil(d.K / panelSource(formatOf(k.attrs), d.K).steps) * panelSource(formatOf(k.attrs), d.K).steps * PANEL_BYTES),
+  scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(formatOf(k.attrs), d.K).steps) * PANEL_BYTES),
   emit(w, at, d, k) {
     if (!few(d)) return emitDecoded(w, at, d, k);
     if (formatOf(k.attrs) !== "bf16") throw new Error(`few slots of ${formatOf(k.attrs)} are integer products`);
     const dots = bf16Dots(w, 1, d.K);
-    emitFew(w, at, d, rowBytes(d.K), rowBytes(d.W), (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, <i32>0xFFFF0000)`);
+    emitFew(w, at, d, rowBytes(d.K), rowBytes(d.W), (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, ${bf16Constants})`);
   },
   sample: (tensor, d, noise, i, attrs) => (tensor === "starts" ? sampleStarts(d, i) : tensor === "b" ? sampleWeight(formatOf(attrs), d.W, noise, i) : noise()),
   cases: [
@@ -110,8 +103,8 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
   bytes: (d) => wordBytes(d, d.A),
   reference(t, d, attrs) {
     const format = integerFormat(attrs), halves = halvesOf(format, d.W), K = halves * HALF_BLOCK;
-    const a = Array.from({ length: d.S }, (_, s) => decodeActivations(format, t.a.subarray(s * d.A, (s + 1) * d.A), halves));
-    groupedReference(t, { ...d, K }, (s, k) => a[s]![k]!, elementsOf(t.b, d, (row) => decodeWeights(format, row, K)));
+    const a = elementsOf(t.a, d.S, (row) => decodeActivations(format, row, halves)), b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(format, row, K));
+    groupedReference(t, { ...d, K }, a, (e, k, n) => b(e * d.N + n, k));
   },
   tasks: fewTasks,
   turns: fewTurns,

@@ -12,21 +12,13 @@ import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/bloc
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
 import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./gemm/few-rows.ts";
 import { blockTiles, rowBytes, usesFewRows, type MatmulTensor } from "./gemm/shape.ts";
-import { bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
+import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import { panelSource } from "./quantised/panels.ts";
 import {
-  activationWords, decodeActivations, decodeWeights, encodeActivations, HALF_BLOCK, halvesOf, sampleWeight, weightWords, type IntegerFormat, type QuantisedFormat,
+  activationWords, decodeActivations, decodeWeights, elementsOf, encodeActivations, formatOf, HALF_BLOCK, halvesOf, integerFormat, sampleTogether, sampleWeight, weightWords, type IntegerFormat, type QuantisedFormat,
 } from "./quantised/layout.ts";
 
 type Sizes = Record<"M" | "K" | "N", number>;
-const formatOf = (attrs: Attrs): QuantisedFormat => attrs["format"] as QuantisedFormat;
-
-/** Rows of words → elements (n, k). */
-function elementsOf(words: Float64Array, N: number, decode: (row: Float64Array) => Float64Array): (n: number, k: number) => number {
-  const each = words.length / N, rows = Array.from({ length: N }, (_, n) => decode(words.subarray(n * each, (n + 1) * each)));
-  return (n, k) => rows[n]![k]!;
-}
-
 const asDots = (d: Sizes, attrs: Attrs): boolean => formatOf(attrs) === "bf16" && usesFewRows("nt", d.M);
 const plan = (d: Sizes, k: Kernel<MatmulTensor>) => planOf("nt", d, k, panelSource(formatOf(k.attrs), d.K));
 
@@ -53,9 +45,9 @@ export const matmul_quantised = defineOp("a[M,K] b[N,W]:i32 bias[N]? gate[M,N]? 
   emit(w, at, d, k) {
     if (!asDots(d, k.attrs)) return emitGemm(w, at, plan(d, k), k);
     const dots = bf16Dots(w, d.M, d.K);
-    emitDotTasks(w, at, d, rowBytes(d.W), k, (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill, <i32>0xFFFF0000)`);
+    emitDotTasks(w, at, d, rowBytes(d.W), k, (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill, ${bf16Constants})`);
   },
-  sample: (tensor, d, noise, i, attrs) => (tensor === "b" ? sampleWeight((attrs["format"] ?? "q8_0") as QuantisedFormat, d.W, noise, i) : noise()),
+  sample: (tensor, d, noise, i, attrs) => (tensor === "b" ? sampleWeight(formatOf(attrs), d.W, noise, i) : noise()),
   cases: [
     ...(["q8_0", "q4_0", "bf16"] as const).flatMap(cases),
     sizes("bf16", 1, 61, 40), { ...sizes("bf16", 4, 144, 33), with: ["bias"] }, sizes("bf16", 1, 768, 2304),
@@ -67,7 +59,6 @@ const integerCases = (format: IntegerFormat): readonly Case<"M" | "A" | "N" | "W
   integers(format, 1, 7, 16), { ...integers(format, 1, 300, 33), with: ["bias", "add"] }, { ...integers(format, 2, 600, 65), attrs: { format, activation: "silu" } },
   integers(format, 4, 256, 40), integers(format, 3, 129, 15), integers(format, 1, 1100, 17), integers(format, 2, 2400, 5), integers(format, 1, 768, 2304), integers(format, 1, 2048, 8192),
 ];
-const integerFormat = (attrs: Attrs): IntegerFormat => (attrs["format"] ?? "q8_0") as IntegerFormat;
 
 export const matmul_integer = defineOp("a[M,A]:i32 b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
   doc: "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a from quantise_rows, rows of b in q8_0 or q4_0",
@@ -95,10 +86,6 @@ export const matmul_integer = defineOp("a[M,A]:i32 b[N,W]:i32 bias[N]? gate[M,N]
   cases: [...integerCases("q8_0"), ...integerCases("q4_0")],
 });
 
-let sampled: { readonly key: string; readonly words: Int32Array } | undefined;
-/** Words are made a row at a time: a group's scale and sum belong to its numbers. */
-export function sampleActivation(format: IntegerFormat, words: number, halves: number, noise: () => number, i: number): number {
-  const key = `${format} ${words} ${Math.floor(i / words)}`;
-  if (i % words === 0 || sampled?.key !== key) sampled = { key, words: encodeActivations(format, Array.from({ length: halves * HALF_BLOCK }, noise), halves * HALF_BLOCK) };
-  return sampled.words[i % words]!;
-}
+/** Words of a row: a group's scale and sum belong to its numbers. */
+export const sampleActivation = (format: IntegerFormat, words: number, halves: number, noise: () => number, i: number): number =>
+  sampleTogether(format, words, i, () => encodeActivations(format, Array.from({ length: halves * HALF_BLOCK }, noise), halves * HALF_BLOCK));

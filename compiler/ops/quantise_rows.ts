@@ -5,14 +5,12 @@
  *
  * A vector of numbers has one element of four groups, so scales are lanes and nothing is summed across lanes.
  */
-import { defineOp, type Attrs } from "../op.ts";
-import type { Writer } from "../writer.ts";
+import { defineOp } from "../op.ts";
+import { count, type Writer } from "../writer.ts";
 import { transpose4 } from "./gemm/pack.ts";
 import { rowBytes } from "./rows.ts";
-import { ACTIVATION_BYTES, activationWords, encodeActivations, GROUP, HALF_BLOCK, halfBlocks, LEAST_SCALED, ROUNDER, type IntegerFormat } from "./quantised/layout.ts";
+import { ACTIVATION_BYTES, activationWords, encodeActivations, GROUP, HALF_BLOCK, halfBlocks, integerFormat, LEAST_SCALED, ROUNDER, type IntegerFormat } from "./quantised/layout.ts";
 
-const formatOf = (attrs: Attrs): IntegerFormat => attrs["format"] as IntegerFormat;
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 const sizes = (format: IntegerFormat, M: number, K: number) => ({ d: { M, K, A: activationWords(format, K) }, attrs: { format } });
 const HALF_FLOATS = HALF_BLOCK * 4; // bytes
 
@@ -22,12 +20,12 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
   attrs: { format: "q8_0" },
   flops: ({ M, K }) => 4 * M * K,
   reference({ a, out }, { M, K, A }, attrs) {
-    for (let m = 0; m < M; m++) out.set(encodeActivations(formatOf(attrs), a.subarray(m * K, (m + 1) * K), K), m * A);
+    for (let m = 0; m < M; m++) out.set(encodeActivations(integerFormat(attrs), a.subarray(m * K, (m + 1) * K), K), m * A);
   },
   tasks: ({ M, K }) => M * halfBlocks(K),
   scratch: () => HALF_FLOATS,
   emit(w, at, { K, A }, { attrs }) {
-    const format = formatOf(attrs), halves = halfBlocks(K), numbers = ACTIVATION_BYTES[format];
+    const format = integerFormat(attrs), halves = halfBlocks(K), numbers = ACTIVATION_BYTES[format];
     const rest = rowBytes(K) - (halves - 1) * HALF_FLOATS, padding = rowBytes(A) - 4 * A, quantise = quantiseHalf(w, format);
     w.block("for (let task = first; task < last; task++)", () => {
       w.line(`const m = <usize>(task / ${halves}), n = <usize>(task % ${halves}), row = ${at.out} + m * ${rowBytes(A)};`);

@@ -1,10 +1,9 @@
 /** Rows of keys and values → panels of the cache in q8_0 (cache.ts), and panels → the f32 panels that products of many rows read. */
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../quantised/layout.ts";
 import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "./sizes.ts";
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Bytes of a row of D floats, in whole pairs of vectors; what lies behind D has to be zero. */
 export const paddedRow = (D: number): number => ceilTo(D, 8) * 4;

@@ -19,7 +19,7 @@ import { ceilTo, PANEL } from "./sizes.ts";
 /** Bytes of sixteen scales. */
 export const SCALES = 4 * PANEL;
 
-export interface CacheShapes {
+interface CacheShapes {
   readonly keys: readonly number[];
   readonly values: readonly number[];
 }
@@ -57,7 +57,7 @@ export function panelBytes(D: number): number {
 }
 
 /** Byte of the number (position p of 16, column c) in a panel, and of its scale. */
-export function cacheByte(kind: keyof CacheShapes, D: number, p: number, c: number): { readonly number: number; readonly scale: number } {
+function cacheByte(kind: keyof CacheShapes, D: number, p: number, c: number): { readonly number: number; readonly scale: number } {
   const { at, from, padded } = columnGroups(D)[Math.floor(c / GROUP)]!, j = c - from;
   const inGroup = kind === "keys" ? (j >> 1) * 2 * PANEL + p * 2 + (j & 1) : (p >> 1) * 2 * padded + j * 2 + (p & 1);
   return { number: at + SCALES + inGroup, scale: at + 4 * p };

@@ -1,6 +1,8 @@
 /** What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals, parts of the f64 reference, what a test feeds. */
 import type { Attrs, Dims, Kernel } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
+import { emitZeroPadding, zeroFloats } from "./copy.ts";
+import { emitQueries, type Queries } from "./queries.ts";
 import { fillMask } from "./rows.ts";
 import { firstSeen, PANEL, windowLocal, type areas, type attentionAttrs, type Sizes } from "./sizes.ts";
 
@@ -29,6 +31,25 @@ export function emitCachedStart(
   w.line(`const known = start + real; // keys`);
   fillMask(w, "mask");
   return k.has("ring") ? "RING" : positions > rows ? `${rows}` : undefined;
+}
+
+/** The queries of head g, each over everything before it; `count` queries are real, in whole tiles. */
+export function emitHeads(
+  w: Writer, s: Sizes, at: Readonly<Record<"qkv" | "out", string>>, d: Dims, k: Kernel, of: Pick<Queries, "across" | "acrossPanel" | "panels" | "panelBytes" | "ring" | "unpack">,
+): void {
+  w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
+    const head = `<usize>h * ${s.D * 4}`;
+    emitQueries(w, s, k.target, cachedPositions(d, k.attrs), {
+      query: `${at.qkv} + ${head}`, queryRow: s.qkvRow, out: `${at.out} + ${head}`, outRow: s.outRow, count: "count", most: d["R"]!, start: "start", keys: "known", ...of,
+    });
+  });
+}
+
+/** Of head g what is no row of this call, and, after the last head, the rows' padding: zero. */
+export function emitRest(w: Writer, s: Sizes, out: string, d: Dims): void {
+  const { R, O } = d as Record<"R" | "O", number>;
+  w.line(`for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${out} + <usize>r * ${s.outRow} + <usize>g * ${s.group * s.D * 4}, ${s.group * s.D});`);
+  if (s.outRow > O * 4) w.block(`if (g == ${s.G - 1})`, () => emitZeroPadding(w, out, O, s.outRow, `${R}`));
 }
 
 /** Where element (head, position, column) is in f32 caches (cache.ts) of so many rows. */

@@ -8,13 +8,12 @@
  * int16 costs nothing: the int8 numbers are widened to it in any case. Sums fit: 32 · 127 · 32767 for a group's scores; 512 · 127 · 32767 < 2³¹ for
  * a block of 512 positions.
  */
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../quantised/layout.ts";
 import { columnGroups, panelBytes, SCALES } from "./cache.ts";
 import { paddedRow } from "./cache-rows.ts";
 import { ceilTo, PANEL } from "./sizes.ts";
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 /** Most positions whose sums fit. */
 export const MOST_POSITIONS = 512;
 /** Largest number of a query or a weight. */

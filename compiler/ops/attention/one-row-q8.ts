@@ -4,6 +4,7 @@ import type { Writer } from "../../writer.ts";
 import { columnGroups, panelBytes } from "./cache.ts";
 import { copyRowsFunction, zeroBytes } from "./copy.ts";
 import { mixFunction, queryBytes, quantiseQueryFunction, scoresFunction, weightBytes, weightsFunction } from "./decode-q8.ts";
+import { eachKeyBlock } from "./queries.ts";
 import type { Sizes } from "./sizes.ts";
 import { emitEnds, emitSoftmax, emitStart } from "./softmax.ts";
 import { windowStart } from "./products.ts";
@@ -38,12 +39,9 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   });
   emitStart(w, s);
   w.line(`${zeroBytes(w)}(mixed, ${group * mixedRow});`);
-  if (p.ring) w.line("let step = 0; // a block ends where the ring does");
   const firstBlock = s.windowed ? "max(known - WINDOW, 0) & ~15" : "0";
-  w.block(`for (let first_key = ${firstBlock}; first_key < known; first_key += ${p.ring ? "step" : KB})`, () => {
-    if (p.ring) w.line(`const slot = first_key % ${p.ring};`);
-    if (p.ring) w.line(`step = min(${KB}, ${p.ring} - slot);`);
-    w.line(`const ahead = start - first_key, keys = min(${p.ring ? "step" : KB}, known - first_key), blocks = (keys + 15) >> 4, from = <usize>(${p.ring ? "slot" : "first_key"} >> 4) * ${ROW};`);
+  eachKeyBlock(w, KB, firstBlock, "known", p.ring, (slot, most) => {
+    w.line(`const ahead = start - first_key, keys = min(${most}, known - first_key), blocks = (keys + 15) >> 4, from = <usize>(${slot} >> 4) * ${ROW};`);
     for (const { from, number } of stretches(group, SCORE_HEADS))
       w.line(`${scoresFunction(w, D, number, scoreRow)}(${p.keys} + from, queries + ${from * queryBytes(D)}, query_scales + ${4 * from}, scores + ${from * scoreRow}, blocks);`);
     emitSoftmax(w, s, target, { scores: "scores", rows: `${group}`, keys: "keys", ahead: "ahead" }, true);

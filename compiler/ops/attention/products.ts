@@ -46,7 +46,7 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
   w.block(`for (let k = ${firstPanel}; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`, () => {
     const place = `${p.firstKey} + k`;
-    w.line(`const b = ${p.b} + <usize>${`((${place}) >> 4) * ${p.bPanel}${s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`}`};`);
+    w.line(`const b = ${p.b} + <usize>((${place}) >> 4) * ${p.bPanel}${s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`};`);
     const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
     const tile = (mr: number): Tile => ({ mr, nr: s.NR, aRow: p.aRow, aStep: 4, bStep: PANEL_BYTES, cRow, mode: "set" });
     const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined; // later rows do not see so far back

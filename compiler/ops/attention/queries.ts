@@ -28,7 +28,7 @@ export interface Queries {
   readonly panels: string;
   readonly panelBytes: Panels;
   /** The keys' rows are a ring: how many rows (i32, a multiple of 16) it has. */
-  readonly ring?: string;
+  readonly ring: string | undefined;
   /** Before the products of a block: makes `across` and `panels` hold keys `slot` … slot + keys − 1 of the cache (i32) from their first row on. */
   readonly unpack?: (w: Writer, slot: string, keys: string) => void;
   /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
@@ -37,6 +37,19 @@ export interface Queries {
 
 /** Areas in scratch: their names are locals of the kernel. */
 export const queryAreas = (s: Sizes) => ({ mask: MASK_BYTES, scores: ceilTo(s.QB, 4) * s.KB * 4, ...statistics(s), mixed: s.QB * s.DP * 4 });
+
+/**
+ * Blocks of at most KB keys, `first` … `end` − 1 (i32): `first_key` is a block's first, a block ends where the ring does. `body` is told where in the
+ * cache it stands, and how many keys it has at the most.
+ */
+export function eachKeyBlock(w: Writer, KB: number, first: string, end: string, ring: string | undefined, body: (slot: string, most: string) => void): void {
+  if (ring) w.line("let step = 0; // a block ends where the ring does");
+  w.block(`for (let first_key = ${first}; first_key < ${end}; first_key += ${ring ? "step" : KB})`, () => {
+    if (ring) w.line(`const slot = first_key % ${ring};`);
+    if (ring) w.line(`step = min(${KB}, ${ring} - slot);`);
+    body(ring ? "slot" : "first_key", ring ? "step" : `${KB}`);
+  });
+}
 
 /** `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block to block. */
 export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
@@ -60,12 +73,9 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     if (online) {
       emitStart(w, s);
       w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-      if (p.ring) w.line("let step = 0; // a block ends where the ring does");
-      w.block(`for (let first_key = ${firstBlock}; first_key < ${s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys}; first_key += ${p.ring ? "step" : s.KB})`, () => {
-        if (p.ring) w.line(`const slot = first_key % ${p.ring};`);
-        if (p.ring) w.line(`step = min(${s.KB}, ${p.ring} - slot);`);
-        w.line(`const ahead = ${position} - first_key, keys = min(${p.ring ? "step" : s.KB}, ${p.keys} - first_key);`);
-        keyBlock(p.ring ? "slot" : "first_key", "ahead", "keys");
+      eachKeyBlock(w, s.KB, firstBlock, s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys, p.ring, (slot, most) => {
+        w.line(`const ahead = ${position} - first_key, keys = min(${most}, ${p.keys} - first_key);`);
+        keyBlock(slot, "ahead", "keys");
       });
       emitEnds(w, "rows", p.lse !== undefined);
     } else {

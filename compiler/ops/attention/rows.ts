@@ -6,7 +6,7 @@ import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 
 /** Lower than any score; finite, so that differences of two of them are 0 and not NaN. */
-const HIDDEN = "-1e30";
+export const HIDDEN = "-1e30";
 
 /**
  * Lanes of a mask: 16 times all bits, then 32 times none. Loading at lane 16 − v keeps the first v lanes of what it is laid on.

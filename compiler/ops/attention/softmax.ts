@@ -9,7 +9,7 @@
 import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { windowStart } from "./products.ts";
-import { hideBeforeFunction, hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
+import { HIDDEN, hideBeforeFunction, hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
 import { ceilTo, PANEL, type Sizes } from "./sizes.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
@@ -88,7 +88,7 @@ export function emitEnds(w: Writer, rows: string, lse: boolean): void {
 /** Before the first block. */
 export function emitStart(w: Writer, s: Sizes): void {
   w.block(`for (let r: usize = 0; r < ${ceilTo(s.QB, 4) * 4}; r += 16)`, () => {
-    w.line(`v128.store(shift + r, f32x4.splat(-1e30));`);
+    w.line(`v128.store(shift + r, f32x4.splat(${HIDDEN}));`);
     w.line(`v128.store(sum + r, ZERO);`);
   });
 }

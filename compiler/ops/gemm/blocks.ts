@@ -4,6 +4,7 @@
  *
  *   nn, nt:  task = panel · rowTiles + rowTile     each worker packs (almost) only its own columns of b
  *   tn:      the same, or task = rowTile · panels + panel where that packs less
+ *   nn, nt of many rows: task = rowTile · panels + panel; the last quarter of the tiles by columns: panel · tiles + tile
  *
  * Long products go over K in blocks of KC steps: for the caches, and because f32 sums of 50,000 terms one by one lose digits. The sums
  * in between wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn). Every element is summed in the same order whatever the tile, so the division among
@@ -166,9 +167,8 @@ function packStrips(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
 
 /** This worker's tiles of one panel: whole ones, then the narrower last one. */
 function tilesOfPanel(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: Kernel<MatmulTensor>, steps: string): void {
-  const whole = Math.floor(p.M / p.MR), rest = p.M - whole * p.MR;
-  if (tailByColumns(p)) w.line(`const from = tail ? tile0 : max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = tail ? tile1 : min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
-  else if (p.byRows) w.line(`const from = max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
+  const whole = Math.floor(p.M / p.MR), rest = p.M - whole * p.MR, tail = (all: string): string => (tailByColumns(p) ? `tail ? ${all} : ` : "");
+  if (p.byRows) w.line(`const from = ${tail("tile0")}max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = ${tail("tile1")}min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`);
   else w.line(`const from = max(tile0, first - panel * ${p.rowTiles}), to = min(tile1, last - panel * ${p.rowTiles});`);
   w.line(`const columns = packed + <usize>(panel - panel0) * ${p.panelBytes};`);
   if (whole > 0) w.block(`for (let tile = from; tile < ${rest > 0 ? `min(to, ${whole})` : "to"}; tile++)`, () => oneTile(w, at, p, k, "tile", p.MR, steps));

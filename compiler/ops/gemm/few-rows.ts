@@ -8,13 +8,12 @@
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of blocks.ts.
  */
 import type { Dims, Kernel, Turns } from "../../op.ts";
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { rowBytes, type Form, type MatmulTensor } from "./shape.ts";
 
 /** Columns of a task. */
 export const GROUP = 16;
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (GROUP * 4);
 /** The last eighth in small pieces: memory serves one worker better than another. */

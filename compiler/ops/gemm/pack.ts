@@ -8,9 +8,8 @@
  * prefetchers. Panels and strips therefore lie an odd number of cache lines apart (`spread`), or they would all fall into the same
  * sets of L1.
  */
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Bytes from one panel to the next: whole cache lines, an odd number of them. */
 export function spread(bytes: number): number {

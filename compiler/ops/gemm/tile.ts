@@ -5,7 +5,7 @@
  *
  * Written for V8's joining of 128-bit pairs: adjacent stores start it, and both halves of every pair have the same form.
  */
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 
 /**
  * What is added to a finished tile before it is stored, in this order; nothing: out = tile.
@@ -26,7 +26,6 @@ export interface Tile {
   readonly finish: readonly Addend[];
 }
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** A function `(a, b, steps, out, outBytes, …finish)`; `steps` = K, `outBytes` = bytes from one row of out (and add) to the next. */
 export function tileFunction(w: Writer, { MR, NR, rowBytes, stepBytes, finish }: Tile): string {

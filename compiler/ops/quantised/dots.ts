@@ -9,12 +9,11 @@
  * Sums of groups are exact; scale · scale · sum goes to eight f32 lanes, which are added at the end of the row.
  */
 import { rowFloats, type Target } from "../../op.ts";
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 import { GROUP as TASK } from "../gemm/few-rows.ts";
 import { rowBytes } from "../gemm/shape.ts";
 import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, HALF_BYTES, HALF_SCALES, activationWords, GROUP, HALF_BLOCK, SCALE_LINE, STRETCH_HALVES, weightWords, type IntegerFormat } from "./layout.ts";
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Eight lanes, or the four of a lone half block. `name`: of its locals; `at`: offset in units of 16 bytes of the two halves. */
 interface Half {
@@ -91,7 +90,7 @@ function scaled(h: Writer, halves: readonly Half[], M: number, aRow: number): vo
   }
 }
 
-/** A function (a, b, sums, rows, spill, mask, unit, low): sums[M,rows] = a[M] · b[rows]ᵀ; see `integerDotsCall` for the constants. */
+/** A function (a, b, sums, rows, spill, mask, unit, low): sums[M,rows] = a[M] · b[rows]ᵀ; `integerConstants` are the last three. */
 export function integerDots(w: Writer, format: IntegerFormat, target: Target, M: number, halves: number): string {
   const sumsOf = format === "q8_0" ? q8 : target === "simd" ? q4Plain : q4Relaxed;
   const name = `dots_${format}_${M}x${halves * HALF_BLOCK}`, blocks = halves >> 1, odd = halves % 2 === 1;
@@ -133,6 +132,8 @@ export function integerDots(w: Writer, format: IntegerFormat, target: Target, M:
 
 /** What `integerDots` gets after `spill`. */
 export const integerConstants = `<i32>${F16_MASK}, ${F16_UNIT}, 0x0F0F0F0F`;
+/** The same of `bf16Dots`. */
+export const bf16Constants = "<i32>0xFFFF0000";
 
 /** A function (a, b, sums, rows, spill, high): a in f32, b in bf16. Words of b have elements i and i + 16: both halves of a word meet a in order. */
 export function bf16Dots(w: Writer, M: number, K: number): string {

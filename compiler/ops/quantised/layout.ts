@@ -16,11 +16,14 @@
  * What a row of activations becomes for integer products (quantise_rows): int16 (q8_0) or int8 (q4_0) in the same order, scales as f32; for q4_0
  * also −8 · Σ of each group, so that Σ a · (u − 8) = Σ a · u − 8 · Σ a starts from there.
  */
-import type { WeightFormat } from "../../op.ts";
+import type { Attrs, WeightFormat } from "../../op.ts";
 
 export type QuantisedFormat = Exclude<WeightFormat, "f32">;
 export type IntegerFormat = "q8_0" | "q4_0";
 export const isInteger = (format: QuantisedFormat): format is IntegerFormat => format !== "bf16";
+/** The attribute of every operation on such rows; the second: where only integers come. */
+export const formatOf = (attrs: Attrs): QuantisedFormat => (attrs["format"] ?? "q8_0") as QuantisedFormat;
+export const integerFormat = (attrs: Attrs): IntegerFormat => formatOf(attrs) as IntegerFormat;
 
 export const GROUP = 32, HALF_BLOCK = 128, BLOCK = 256;
 export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
@@ -52,7 +55,7 @@ export function halvesOf(format: IntegerFormat, words: number): number {
 /** Byte of a half block in its row; of a group's scale. */
 const halfAt = (format: IntegerFormat, half: number): number =>
   Math.floor(half / STRETCH_HALVES) * stretchBytes(format) + SCALE_LINE + (half % STRETCH_HALVES) * HALF_BYTES[format];
-export const scaleAt = (format: IntegerFormat, group: number): number => Math.floor(group / 32) * stretchBytes(format) + 2 * (group % 32);
+const scaleAt = (format: IntegerFormat, group: number): number => Math.floor(group / 32) * stretchBytes(format) + 2 * (group % 32);
 
 /** Bytes of the numbers of a half block of activations; and of everything: numbers, scales, and what q4_0 starts from. */
 export const ACTIVATION_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 256, q4_0: 128 };
@@ -123,7 +126,7 @@ export const nearest = (x: number): number => Math.fround(Math.fround(x) + 12582
 export const LEAST_SCALED = 1e-30;
 
 /** To 11 significant bits, ties to even: the numbers of f16 (and beyond its largest, where llama.cpp would have an infinity). */
-export function f16Rounded(x: number): number {
+function f16Rounded(x: number): number {
   if (Math.abs(x) < 2 ** -14) return Math.fround(Math.fround(x + 0.5) - 0.5); // f16's steps of 2^-24; x ≥ 0
   bits.setFloat32(0, x);
   const u = bits.getUint32(0);
@@ -149,6 +152,20 @@ export function encodeActivations(format: IntegerFormat, row: ArrayLike<number>,
     if (format === "q4_0") view.setInt32(scales + 16 * halves + 4 * g, -8 * sum, true);
   }
   return words;
+}
+
+/** Rows of words → elements (row, k). Decoded once. */
+export function elementsOf(words: Float64Array, count: number, decode: (row: Float64Array) => Float64Array): (row: number, k: number) => number {
+  const each = words.length / count, rows = Array.from({ length: count }, (_, n) => decode(words.subarray(n * each, (n + 1) * each)));
+  return (row, k) => rows[row]![k]!;
+}
+
+let sampled: { readonly key: string; readonly words: Int32Array } | undefined;
+/** For tests: word i of a tensor whose words belong together `length` by `length`, as scales do to their numbers: `make` makes so many. */
+export function sampleTogether(name: string, length: number, i: number, make: () => Int32Array): number {
+  const key = `${name} ${length} ${Math.floor(i / length)}`;
+  if (i % length === 0 || sampled?.key !== key) sampled = { key, words: make() };
+  return sampled.words[i % length]!;
 }
 
 /** For tests: words of a row of weights, with scales as they are in models. `i`: index of the word in the whole tensor. */

@@ -2,13 +2,12 @@
  * Weights in fewer bits → packed panels of f32, for products of many rows: decoded while they are transposed. A vector of decoded
  * weights has one element of four groups, so four rows of it, turned, are four stores of four columns: group l's at step 32 · l + j.
  */
-import type { Writer } from "../../writer.ts";
+import { count, type Writer } from "../../writer.ts";
 import type { PanelSource } from "../gemm/blocks.ts";
 import { transpose4 } from "../gemm/pack.ts";
 import { rowBytes } from "../gemm/shape.ts";
 import { F16_MASK, F16_UNIT, GROUP, HALF_BLOCK, HALF_BYTES, HALF_SCALES, isInteger, SCALE_LINE, STRETCH_HALVES, stretchBytes, weightWords, type IntegerFormat, type QuantisedFormat } from "./layout.ts";
 
-const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const panelSource = (format: QuantisedFormat, K: number): PanelSource => ({
   rowBytes: rowBytes(weightWords(format, K)),
