@@ -32,7 +32,14 @@ export function parseManifest(text: string, from: string): Manifest {
     throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, RECOMPILE);
   if (!manifest.modules?.train && !manifest.modules?.infer) throw new SinterError("corrupt", `${from} names no module`);
   checkParts(manifest, from);
+  for (const module of Object.values(manifest.modules)) checkRows(module, from);
   return manifest;
+}
+
+/** Bundles that do not say how they keep their cache are older than the order of words in a row (compiler/ops/quantised/layout.ts). */
+function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
+  const old = cache === undefined && tensors.find(({ quantised }) => quantised && quantised.format !== "bf16");
+  if (old) throw new SinterError("corrupt", `${from} is of an earlier release: rows of ${old.name} lie in another order there`, RECOMPILE);
 }
 
 export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {

@@ -9,6 +9,7 @@ import { compileModel } from "../compiler/compile.ts";
 import { rowFloats, targets, type Target, type WeightFormat, type WeightMix, type Weights } from "../compiler/op.ts";
 import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
+import { parseManifest } from "../runtime/bundle.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { readRow, rowWriter, wordsOf } from "../runtime/quantise.ts";
@@ -140,6 +141,9 @@ test("the manifest says what is kept how; parameters are counted as before", asy
   expect(quantised).toEqual([
     ["token_embedding.weight", false], ["layers.attention.qkv.weight", true], ["layers.attention.out.weight", true], ["layers.mlp.up.weight", true], ["layers.mlp.down.weight", true],
   ]);
+  const older = (m: typeof exact): string => JSON.stringify({ ...m, modules: { infer: { ...m.modules.infer, cache: undefined } } });
+  expect(() => parseManifest(older(fewer), "m.json")).toThrow(/m\.json is of an earlier release: rows of token_embedding\.weight lie in another order/);
+  expect(parseManifest(older(exact), "m.json").modules.infer!.cache).toBeUndefined();
 });
 
 const mixes: readonly (readonly [keyof typeof specs, WeightMix, Readonly<Record<string, WeightFormat>>])[] = [
