@@ -15,6 +15,7 @@ import { parseManifest, type Bundle } from "./bundle.ts";
 import { SinterError } from "./errors.ts";
 import { writeAtomically, writeText, type Files } from "./files.ts";
 import { codeParts } from "./parts.ts";
+import { scheduleRules, type ScheduleRule } from "./schedule.ts";
 import { sha256 } from "./sha256.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -29,6 +30,8 @@ export interface RunRecord {
   /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
   readonly data: { readonly path: string | undefined; readonly sha256: string };
   readonly settings: TrainSettings;
+  /** How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the field. */
+  readonly scheduleRule?: ScheduleRule | undefined;
   /** sha256 of bundle/manifest.json, which holds the hashes of the modules and every address. */
   readonly manifest: string;
   /** The target that it began on; undefined: to be chosen when it begins. */
@@ -77,8 +80,12 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
 function parseRecord(text: string, from: string): RunRecord {
   try {
     const record = JSON.parse(text) as RunRecord;
-    if (record.version === RUN_VERSION && typeof record.settings === "object") return record;
-    throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
+    if (record.version !== RUN_VERSION || typeof record.settings !== "object")
+      throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
+    const { scheduleRule } = record;
+    if (scheduleRule !== undefined && !scheduleRules.includes(scheduleRule))
+      throw new Error(`scheduleRule is ${JSON.stringify(scheduleRule)}; this release knows ${scheduleRules.join(" and ")}`);
+    return record;
   } catch (cause) {
     throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, RESTORE);
   }

@@ -1,22 +1,37 @@
-/** Learning rate of a step. `step` counts from 1; the first step of a warm-up is not zero. */
+/**
+ * Learning rate of a step. `step` counts from 1; the schedules count `it` from 0, as nanoGPT's get_lr does: the first step of a
+ * warm-up is not zero, the first step after it trains at the peak, and a run of one step trains at the peak too.
+ */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 
 type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "steps">;
 
-/** Warmup-stable-decay ends in a linear fall over this share of the steps (Hägele et al. 2024). */
+/**
+ * A run keeps the rule that it began under (`scheduleRule` in its record), so that it ends in the same bits as if it had never
+ * stopped. 1: after the warm-up, every schedule was one step ahead, and its peak was never reached. 2: as described here.
+ */
+export const scheduleRules = [1, 2] as const;
+export type ScheduleRule = (typeof scheduleRules)[number];
+export const SCHEDULE_RULE: ScheduleRule = 2;
+/** The rule of records that do not name one. */
+export const OLD_SCHEDULE_RULE: ScheduleRule = 1;
+
+/** Warmup-stable-decay ends in a linear fall over this share of the steps (Hägele et al. 2024, arXiv:2405.18392). */
 const WSD_DECAY = 0.2;
 
-export function learningRate(step: number, s: Schedule): number {
-  if (step <= s.warmup) return (s.lr * step) / (s.warmup + 1);
-  return after[s.schedule](step, s);
+export function learningRate(step: number, s: Schedule, rule: ScheduleRule = SCHEDULE_RULE): number {
+  const it = step - 1;
+  if (it < s.warmup) return (s.lr * (it + 1)) / (s.warmup + 1);
+  return after[s.schedule](rule === 1 ? step : it, s);
 }
 
-const after: Readonly<Record<Schedule["schedule"], (step: number, s: Schedule) => number>> = {
+/** After the warm-up: by how many steps have been. */
+const after: Readonly<Record<Schedule["schedule"], (it: number, s: Schedule) => number>> = {
   constant: (_, s) => s.lr,
   /** Half a cosine from lr to minLr, and minLr from then on (Loshchilov & Hutter 2017; nanoGPT's get_lr). */
-  cosine: (step, s) => s.minLr + 0.5 * (1 + Math.cos(Math.PI * share(step, s.warmup, s.steps))) * (s.lr - s.minLr),
-  wsd: (step, s) => s.lr + (s.minLr - s.lr) * share(step, Math.max(s.warmup, s.steps * (1 - WSD_DECAY)), s.steps),
+  cosine: (it, s) => s.minLr + 0.5 * (1 + Math.cos(Math.PI * share(it, s.warmup, s.steps))) * (s.lr - s.minLr),
+  wsd: (it, s) => s.lr + (s.minLr - s.lr) * share(it, Math.max(s.warmup, s.steps * (1 - WSD_DECAY)), s.steps),
 };
 
-/** Where `step` stands between two others, 0 … 1. */
-const share = (step: number, from: number, to: number): number => (step >= to ? 1 : step <= from ? 0 : (step - from) / (to - from));
+/** Where `it` stands between two others, 0 … 1. */
+const share = (it: number, from: number, to: number): number => (it >= to ? 1 : it <= from ? 0 : (it - from) / (to - from));

@@ -11,7 +11,7 @@ import { balanceOf, overload, type MixtureLoad } from "./mixtures.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
 import { randomFrom, randomStream, type RandomState } from "./random.ts";
 import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
-import { learningRate } from "./schedule.ts";
+import { learningRate, type ScheduleRule } from "./schedule.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export interface StepEvent {
@@ -57,6 +57,8 @@ export interface Progress {
 
 export interface TrainOptions {
   readonly settings: TrainSettings;
+  /** How the learning rate follows from them. Default: the newest rule; a run goes on with the one that it began under. */
+  readonly scheduleRule?: ScheduleRule | undefined;
   readonly data: Split;
   readonly tokenizer: Tokenizer;
   readonly host: Host;
@@ -117,7 +119,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     if (o.signal?.aborted) break;
     const began = performance.now();
     const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
-    const lr = learningRate(step + 1, s);
+    const lr = learningRate(step + 1, s, o.scheduleRule);
     const { mixtures, ...result } = await model.trainStep(micro, { lr, step: step + 1 });
     guardAgainstNaN(model, step + 1, result);
     step++;

@@ -1,4 +1,4 @@
-/** The loop: schedules, splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
+/** The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
 import { describe, expect, it } from "vitest";
 import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
 import { SinterError } from "../runtime/errors.ts";
@@ -6,7 +6,6 @@ import { evaluateText } from "../runtime/evaluate.ts";
 import type { Host } from "../runtime/host.ts";
 import { randomFrom, randomStream } from "../runtime/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
-import { learningRate } from "../runtime/schedule.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characters.ts";
 import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train.ts";
@@ -14,22 +13,6 @@ import { bitsOf, fakeModel, settings } from "./runtime-fake.ts";
 
 const host: Host = { cores: 1, enableWide: () => false, compile: (bytes) => new WebAssembly.Module(bytes), startPool: () => Promise.reject(new Error("no pool")), breathe: async () => {} };
 const tokens = Uint16Array.from({ length: 400 }, (_, i) => (i * 7) % 16);
-
-describe("learning rate", () => {
-  const cosine = { schedule: "cosine", lr: 1, minLr: 0.1, warmup: 10, steps: 100 } as const;
-  it("warms up, falls along a cosine, stays at its least", () => {
-    expect(learningRate(1, cosine)).toBeCloseTo(1 / 11);
-    expect(learningRate(10, cosine)).toBeCloseTo(10 / 11);
-    expect(learningRate(55, cosine)).toBeCloseTo(0.55);
-    expect(learningRate(100, cosine)).toBeCloseTo(0.1);
-    expect(learningRate(200, cosine)).toBeCloseTo(0.1);
-  });
-  it("may be constant, or stable and then decaying", () => {
-    expect(learningRate(70, { ...cosine, schedule: "constant" })).toBe(1);
-    const wsd = { ...cosine, schedule: "wsd" } as const;
-    expect([50, 80, 90, 100].map((step) => learningRate(step, wsd))).toEqual([1, 1, expect.closeTo(0.55), expect.closeTo(0.1)]);
-  });
-});
 
 describe("data", () => {
   it("is split at the same place as nanoGPT's", () => {

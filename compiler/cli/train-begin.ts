@@ -11,6 +11,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/progress.ts";
 import { openRun, readText, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { filesNeeded, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
@@ -49,7 +50,7 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
   const record: RunRecord = {
-    version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train,
+    version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, scheduleRule: SCHEDULE_RULE,
     manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
   };
   const run = { folder, record, bundle: { manifest, files }, tokenizer };

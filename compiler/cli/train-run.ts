@@ -13,6 +13,7 @@ import { probe } from "../../runtime/probe.ts";
 import { Course } from "../../runtime/report/progress.ts";
 import { htmlReport } from "../../runtime/report/report.ts";
 import { writeRecord, type Run } from "../../runtime/run-folder.ts";
+import { OLD_SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { samplerDefaults } from "../../runtime/sampler.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { train } from "../../runtime/train.ts";
@@ -50,7 +51,8 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
       await writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
     };
     const end = await orLastReport(report, train(model, {
-      settings, data, tokenizer, host: nodeHost, from: loaded?.state, signal: stop.signal,
+      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data, tokenizer, host: nodeHost, from: loaded?.state,
+      signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
       async save(progress) {
         const file = await saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
