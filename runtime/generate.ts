@@ -64,7 +64,7 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
   while (logits && all.length - prompt.length < o.tokens) {
     if (o.signal?.aborted) { reason = "aborted"; break; }
     const logprobOf = o.logprobs === undefined ? undefined : logprobReader(logits, o.logprobs);
-    const token = sampleToken(logits, o, all, random, Math.min(tokenizer.size, vocab));
+    const token = sampleToken(logits, o, all, random, Math.min(tokenizer.size, vocab), tokenizer.absent);
     if (ends(tokenizer, token)) { reason = "end of text"; break; }
     if (logprobOf) logprobs.push(logprobOf(token));
     all.push(token);

@@ -21,9 +21,15 @@ export interface SamplerSettings {
 
 export const samplerDefaults: SamplerSettings = { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, repeatPenalty: 1, repeatLast: 64 };
 
-/** `logits` [V] is overwritten. `recent`: tokens so far, the newest last. `size`: ids from here on are never taken. */
-export function sampleToken(logits: Float32Array, s: SamplerSettings, recent: readonly number[], random: Random, size = logits.length): number {
+/**
+ * `logits` [V] is overwritten. `recent`: tokens so far, the newest last. `size`: ids from here on are never taken, nor are those of
+ * `absent`.
+ */
+export function sampleToken(
+  logits: Float32Array, s: SamplerSettings, recent: readonly number[], random: Random, size = logits.length, absent?: ReadonlySet<number>,
+): number {
   const scores = logits.subarray(0, size);
+  for (const id of absent ?? []) if (id < scores.length) scores[id] = -Infinity;
   penalize(scores, recent.slice(Math.max(0, recent.length - s.repeatLast)), s.repeatPenalty);
   const best = argmax(scores);
   if (s.temperature <= 0 || s.topK === 1) return best;
@@ -120,5 +126,5 @@ function draw(scores: Float32Array, kept: Int32Array | undefined, max: number, t
   for (let i = 0; i < n; i++) sum += weights[i] = Math.exp((scores[at(i)]! - max) / temperature);
   let left = u * sum;
   for (let i = 0; i < n; i++) if ((left -= weights[i]!) < 0) return at(i);
-  return at(n - 1);
+  return at(weights.findLastIndex((weight) => weight > 0)); // the sum was rounded
 }

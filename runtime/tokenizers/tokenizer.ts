@@ -13,6 +13,8 @@ export interface EncodeOptions {
 export interface Tokenizer {
   readonly name: TokenizerName;
   readonly size: number;
+  /** Ids below `size` that no token has: a published vocabulary may have gaps. They are never drawn, and stand for no bytes. */
+  readonly absent?: ReadonlySet<number> | undefined;
   /** Throws SinterError when the text has a character that no token stands for. */
   encode(text: string, options?: EncodeOptions): number[];
   /** What an id adds to a text that has begun; of a special token its name. Throws RangeError where there is no such id. */

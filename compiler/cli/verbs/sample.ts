@@ -85,7 +85,8 @@ function asJson(prompt: string, made: Generated, { run, step }: UsedRun): object
 
 const named = (l: NonNullable<Generated["logprobs"]>[number], tokenizer: Tokenizer): object => {
   const text = (id: number): string => new TextDecoder().decode(tokenizer.bytes(id));
-  return { id: l.id, text: text(l.id), logprob: l.logprob, top: l.top.filter(({ id }) => id < tokenizer.size).map((t) => ({ ...t, text: text(t.id) })) };
+  const known = l.top.filter(({ id }) => id < tokenizer.size && !tokenizer.absent?.has(id));
+  return { id: l.id, text: text(l.id), logprob: l.logprob, top: known.map((t) => ({ ...t, text: text(t.id) })) };
 };
 
 /** A prompt a line; or of each JSON line the string under "prompt". */
