@@ -4,9 +4,9 @@ import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
 import type { Limits } from "../compiler/cli/measure/limits.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
+import { rateText, timeText } from "../runtime/report/amounts.ts";
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
-const duration = (ms: number): string => (ms < 1 ? `${(1000 * ms).toFixed(1)} µs` : ms < 100 ? `${ms.toFixed(2)} ms` : `${ms.toFixed(0)} ms`);
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);
 const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
 
@@ -38,7 +38,7 @@ export function opHead(workers: readonly number[], peer: string | undefined): st
 /** One case on one target: rows by number of workers. `ratio`: to PyTorch. */
 export function opLine(rows: readonly OpRow[], ratio: (row: OpRow) => number | undefined): string {
   const cells = rows.flatMap((row) => [
-    duration(row.ms), row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`, percent(row.ofLimit), times(ratio(row)).replace("× ", "×"),
+    timeText(row.ms), row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`, percent(row.ofLimit), times(ratio(row)).replace("× ", "×"),
   ]);
   return opColumns(rows.map((r) => r.workers))(`  ${rows[0]!.target}`, ...cells, rows.length > 1 ? `×${(rows[0]!.ms / rows.at(-1)!.ms).toFixed(2)}` : "");
 }
@@ -56,13 +56,11 @@ const rateColumns = columns([30, -7, -13, -15, -15, -7]);
 export const trainHead = (): string => rateColumns("", "workers", "median", "best", "arithmetic", "limit");
 export const inferHead = (phase: InferRow["phase"]): string => rateColumns("", "workers", "median", "best", phase === "prefill" ? "arithmetic" : "weights", "limit");
 
-const perSecond = (rate: number): string => `${rate < 100 ? rate.toFixed(1) : rate.toFixed(0)} tok/s`;
-
-export const peerRateLine = (row: PeerRow): string => rateColumns(row.peer, `${row.threads}`, perSecond(row.median), perSecond(row.best), "", "");
+export const peerRateLine = (row: PeerRow): string => rateColumns(row.peer, `${row.threads}`, rateText(row.median), rateText(row.best), "", "");
 export const trainLine = (row: TrainRow): string =>
-  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, perSecond(row.tokensPerSecond), perSecond(row.best), `${amount(row.gflops)} GFLOP/s`, percent(row.mfu));
+  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, rateText(row.tokensPerSecond), rateText(row.best), `${amount(row.gflops)} GFLOP/s`, percent(row.mfu));
 export const inferLine = (row: InferRow): string =>
-  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, perSecond(row.tokensPerSecond), perSecond(row.best), `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`, percent(row.ofLimit));
+  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, rateText(row.tokensPerSecond), rateText(row.best), `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`, percent(row.ofLimit));
 
 /** "  × 1.65 PyTorch, × 3.20 PyTorch, malloc as it is": under a line of ours. Undefined: no peer on as many threads. */
 export function ratioLine(ours: number, workers: number, peers: readonly PeerRow[]): string | undefined {

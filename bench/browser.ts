@@ -15,6 +15,7 @@ import type { Target, WeightFormat } from "../compiler/op.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { asJavaScript } from "../runtime/node/page-server.ts";
 import { fileFormats } from "../runtime/quantise.ts";
+import { sizeText } from "../runtime/report/amounts.ts";
 import { openTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";
@@ -45,7 +46,7 @@ for (const text of o.model) {
   for (const weights of o.formats.split(",") as Exclude<WeightFormat, "f32">[]) {
     const folder = join(o.folder, `${name}-${weights}${o.set.map((pair) => `-${pair}`).join("")}`), gguf = join(folder, "model.gguf"), targets = o.target.split(",") as Target[];
     mkdirSync(join(folder, "bundle"), { recursive: true });
-    if (!existsSync(gguf)) console.log(`${gguf}: ${((await writeRandomGguf(files, gguf, model, tokenizer, fileFormats[weights])) / 1e6).toFixed(0)} MB`);
+    if (!existsSync(gguf)) console.log(`${gguf}: ${sizeText(await writeRandomGguf(files, gguf, model, tokenizer, fileFormats[weights]))}`);
     for (const [file, bytes] of (await compileModel(model, { targets, modules: ["infer"], weights })).files) writeFileSync(join(folder, "bundle", file), bytes);
     for (const target of targets) for (const threads of o.threads.split(",").map(Number)) {
       console.log(`\n${name}, ${weights}, ${threads} thread${threads > 1 ? "s" : ""}, ${target}`);

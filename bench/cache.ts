@@ -20,6 +20,7 @@ import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { otherJson } from "../runtime/node/tokenizer-json.ts";
+import { sizeText } from "../runtime/report/amounts.ts";
 import { openRun } from "../runtime/run-folder.ts";
 import { fillTensors } from "../runtime/self-check.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
@@ -88,7 +89,7 @@ async function speed(text: string): Promise<void> {
   const bytes = bytesPerToken(model, { weights });
   for (const [i, cache] of cacheFormats.entries()) {
     const sorted = times[i]!.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, kept = running[i]!.module.cache!.bytes, moved = bytes + kept * (position / model.sizes.context);
-    console.log([name.padEnd(14), weights.padEnd(5), cache.padEnd(5), `cache ${(kept / 2 ** 20).toFixed(0).padStart(4)} MiB`, `${ms.toFixed(2).padStart(7)} ms`, `${(1000 / ms).toFixed(1).padStart(6)} tok/s`,
+    console.log([name.padEnd(14), weights.padEnd(5), cache.padEnd(5), `cache ${sizeText(kept).padStart(8)}`, `${ms.toFixed(2).padStart(7)} ms`, `${(1000 / ms).toFixed(1).padStart(6)} tok/s`,
       `${(moved / ms / 1e6).toFixed(1)} GB/s, ${((100 * moved) / ms / 1e6 / read).toFixed(0)} % of ${read.toFixed(0)}`, `${PROMPT} rows before it ${Math.min(...prefills[i]!).toFixed(0)} ms`].join("  "));
   }
   for (const m of running) await m.close();

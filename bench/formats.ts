@@ -82,7 +82,7 @@ const models = o.model.map((text) => {
 for (const source of models) {
   const limits = await measureLimits([TARGET], [1, workers]), fma = limits.fma[TARGET]![workers]!, meter = await readMeter(workers);
   console.log(`\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
-  row("", "MiB", "MB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
+  row("", "MiB", "MiB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
   for (const weights of formats) {
     const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights: formatsOf(weights) });
     const model = await createModel(compiled, "infer", { host: nodeHost, workers, target: TARGET });
@@ -96,7 +96,7 @@ for (const source of models) {
     }
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
     const bytes = bytesPerToken(source, { weights: formatsOf(weights) }), { tokenMs, readLimit, share } = await decodeSpeed(model, logits, bytes, meter);
-    row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 1e6).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
+    row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 2 ** 20).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
       (1000 / tokenMs).toFixed(1), (bytes / tokenMs / 1e6).toFixed(1), readLimit.toFixed(1), percent(share));
     await model.close();
   }

@@ -23,6 +23,7 @@ import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { randomStream } from "../runtime/random.ts";
+import { sizeText } from "../runtime/report/amounts.ts";
 import { writeHeader, type SafeDType } from "../runtime/safetensors.ts";
 import { idTokenizer } from "../runtime/tokenizers/ids.ts";
 
@@ -92,7 +93,7 @@ if (o.to === "gguf") {
   await write(CONFIG_FILE, configOf(architecture, published, type, { bos: undefined, eos: undefined }));
   await write(INDEX_FILE, { metadata: { total_size: bytes }, weight_map: places });
 }
-console.log(`${out}: ${model.name}, ${tensors.length} tensors, ${(bytes / 1e9).toFixed(2)} GB in ${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`);
+console.log(`${out}: ${model.name}, ${tensors.length} tensors, ${sizeText(bytes)} in ${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`);
 
 async function write(name: string, value: unknown): Promise<void> {
   const file = await files.create(join(out, name));

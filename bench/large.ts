@@ -18,6 +18,7 @@ import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/random.ts";
 import { rowWriter, wordsOf } from "../runtime/quantise.ts";
 import { normalQuantile } from "../runtime/init.ts";
+import { sizeText, thousands } from "../runtime/report/amounts.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
 
 const { values: o, positionals: [path] } = parseArgs({
@@ -77,7 +78,7 @@ if (!source) throw new Error(`no model: ${diagnostics.map((d) => d.text).join(";
 const weights = o.weights as WeightFormat, options = { targets: [target], modules: ["infer"], weights, ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }) } as const;
 joinPairs(target);
 const compiled = await compileModel(source, options);
-say(`${source.name}: ${compiled.manifest.parameters.toLocaleString("en-US")} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`);
+say(`${source.name}: ${thousands(compiled.manifest.parameters)} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`);
 const limits = await measureLimits([target], [1, workers]), readLimit = limits.read[workers]!, fmaLimit = limits.fma[target]![workers]!;
 say(`limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`);
 
@@ -101,7 +102,7 @@ for (const round of ["first", "second"]) {
 }
 const sorted = decodeMs.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, bytes = bytesPerToken(source, options), rate = bytes / ms / 1e6;
 say(`${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
-  `${(bytes / 1e9).toFixed(2)} GB of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`);
+  `${sizeText(bytes)} of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`);
 const after = (await measureLimits([target], [1, workers])).read[workers]!;
 say(`the read limit is ${after.toFixed(1)} GB/s now: ${((100 * rate) / after).toFixed(0)} %`);
 say(`ids ${ids.slice(0, 16).join(" ")} …`);

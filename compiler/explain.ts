@@ -6,7 +6,7 @@ import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Program } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
 import { printArena } from "./7-place/arena.ts";
-import { mebibytes } from "./9-bundle/report.ts";
+import { sizeText } from "../runtime/report/amounts.ts";
 import { printNode } from "./3-graph/print.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
@@ -28,7 +28,7 @@ function explainPart(plan: PartPlan, topic: Topic): string {
 }
 
 function summary(plan: PartPlan): string {
-  const rows = plan.placement.regions.map((r) => `  ${r.name.padEnd(24)} ${mebibytes(r.bytes).padStart(14)}`);
+  const rows = plan.placement.regions.map((r) => `  ${r.name.padEnd(24)} ${sizeText(r.bytes).padStart(14)}`);
   const programs = [...plan.programs.values()][0]!;
   const entries = programs.map((p) => `  ${p.graph.entry.padEnd(10)} ${p.sections.map((s) => `${s.name}${s.times > 1 ? ` × ${s.times}` : ""} (${s.calls.length} kernels)`).join(", ")}`);
   return [`module ${plan.name}: ${plan.placement.bytes} bytes of memory`, ...rows, "entries", ...entries].join("\n") + "\n";

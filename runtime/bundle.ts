@@ -3,6 +3,7 @@ import type { Manifest, ModuleManifest, WasmFile } from "../compiler/9-bundle/ma
 import type { Target } from "../compiler/op.ts";
 import { SinterError } from "./errors.ts";
 import { checkParts } from "./parts.ts";
+import { sizeText } from "./report/amounts.ts";
 import { sha256 } from "./sha256.ts";
 
 export interface Bundle {
@@ -64,8 +65,7 @@ export function createMemory(module: ModuleManifest, shared: boolean): WebAssemb
   try {
     return new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
   } catch (cause) {
-    const mib = Math.ceil(module.memoryBytes / 2 ** 20);
-    throw new SinterError("memory", `cannot get ${mib} MiB in one piece: ${(cause as Error).message}`,
+    throw new SinterError("memory", `cannot get ${sizeText(module.memoryBytes)} in one piece: ${(cause as Error).message}`,
       "Use a smaller batch, context or model: sinter check SPEC prints what each needs.");
   }
 }

@@ -1,5 +1,6 @@
 /** A bench's figures as one page that needs nothing else. */
 import { targets, type Target } from "../../compiler/op.ts";
+import { rateText, timeText } from "../../runtime/report/amounts.ts";
 import type { BenchReport } from "../bench.ts";
 import { DECODED, PROMPT } from "../bench-infer.ts";
 import { sizeLine } from "../bench-models.ts";
@@ -37,7 +38,7 @@ function factsOf(r: BenchReport): Fact[] {
   ];
   const against = (name: string, rows: readonly { readonly target: Target; readonly workers: number; readonly tokensPerSecond: number; readonly ratios: Readonly<Record<string, number>> }[]): void => {
     const row = rows.find((t) => t.target === target && t.workers === most), ratio = row && Object.entries(row.ratios)[0];
-    if (row) facts.push({ name, value: `${short(row.tokensPerSecond)} tok/s`, note: ratio ? `${ratio[1].toFixed(2)} × ${ratio[0]}` : workersText(most) });
+    if (row) facts.push({ name, value: rateText(row.tokensPerSecond), note: ratio ? `${ratio[1].toFixed(2)} × ${ratio[0]}` : workersText(most) });
   };
   for (const size of new Set(r.training.map((t) => t.size))) against(`train ${size === "gpt2" ? "GPT-2 124M" : size}`, r.training.filter((t) => t.size === size));
   for (const phase of ["prefill", "decode"] as const) against(`${phase} GPT-2 124M`, r.inference.filter((t) => t.phase === phase));
@@ -153,7 +154,7 @@ function programs(r: BenchReport): string {
 function operations(r: BenchReport): string {
   if (r.ops.length === 0) return "";
   const rows = r.ops.map((o) => [
-    o.op, o.sizes, o.target, `${o.workers}`, o.ms < 1 ? `${(1000 * o.ms).toFixed(1)} µs` : `${o.ms.toFixed(2)} ms`, short(o.gflops), short(o.gbs), percent(o.ofLimit),
+    o.op, o.sizes, o.target, `${o.workers}`, timeText(o.ms), short(o.gflops), short(o.gbs), percent(o.ofLimit),
     o.ratios["PyTorch"] === undefined ? "" : `× ${o.ratios["PyTorch"].toFixed(2)}`,
   ]);
   return `<section><details><summary>All ${rows.length} measurements of operations</summary><div>${table(["operation", "sizes", "target", "workers", "time", "GFLOP/s", "GB/s", "of limit", "PyTorch"], rows)}</div></details></section>`;

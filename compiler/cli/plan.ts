@@ -3,27 +3,27 @@ import { planModule, type CompileOptions, type ModuleName, type ModulePlan, type
 import type { Model } from "../2-check/model.ts";
 import { partText } from "../3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
-import { mebibytes } from "../9-bundle/report.ts";
 import { SinterError } from "../../runtime/errors.ts";
+import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 
 export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];
 
 /** In one memory or in several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
 
-/** "6,415,310,848 bytes in 2 parts (3,128.12 MiB: embedding, layers 0…22, output; …)" */
+/** "6,415,310,848 bytes in 2 parts (3.05 GiB: embedding, layers 0…22, output; …)" */
 export function bytesText(model: Model, { placement, over }: ModulePlan): string {
-  const plain = (bytes: number): string => `${bytes.toLocaleString("en-US")} bytes`;
-  if (!over) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)})`;
-  if (!over.parts) return `${plain(placement.bytes)} (${mebibytes(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
+  const plain = (bytes: number): string => `${thousands(bytes)} bytes`;
+  if (!over) return `${plain(placement.bytes)} (${sizeText(placement.bytes)})`;
+  if (!over.parts) return `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
   return `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts (${partsText(model, over.parts)})`;
 }
 
 /** What stands in the way of a cut. */
 const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
-  (!tooLarge || tooLarge.what === "training" ? "" : `, and ${pieces[tooLarge.what]} alone needs ${mebibytes(tooLarge.plan.placement.bytes)}`);
+  (!tooLarge || tooLarge.what === "training" ? "" : `, and ${pieces[tooLarge.what]} alone needs ${sizeText(tooLarge.plan.placement.bytes)}`);
 
-/** "3339.15 MiB for embedding, layers 0…3, output; 2 × 2840.79 MiB for layers 4…9": neighbours of equal size together. */
+/** "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size together. */
 function partsText(model: Model, parts: readonly PartPlan[]): string {
   const groups: PartPlan[][] = [];
   for (const part of parts) {
@@ -33,7 +33,7 @@ function partsText(model: Model, parts: readonly PartPlan[]): string {
   }
   return groups.map((group) => {
     const [{ part, placement }] = group as [PartPlan], to = group.at(-1)!.part[0]!.to;
-    return `${group.length > 1 ? `${group.length} × ` : ""}${mebibytes(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
+    return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
   }).join("; ");
 }
 
@@ -41,18 +41,18 @@ function partsText(model: Model, parts: readonly PartPlan[]): string {
 const memoryBytes = ({ placement, over }: Pick<ModulePlan, "placement" | "over">): number =>
   over?.parts?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
 
-const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : mebibytes(limit));
+const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : sizeText(limit));
 
 /** Throws a SinterError of kind "memory" that names the largest regions. */
 export function refuseTooLarge(model: Model, plan: ModulePlan): void {
   if (!plan.over?.tooLarge) return;
   const { limit, tooLarge: { what, plan: { placement } } } = plan.over;
-  const largest = [...placement.regions].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((r) => `${r.name} ${mebibytes(r.bytes)}`);
-  const end = limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4096 MiB" : `one memory may have ${mebibytes(limit)}`;
+  const largest = [...placement.regions].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((r) => `${r.name} ${sizeText(r.bytes)}`);
+  const end = limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4 GiB" : `one memory may have ${sizeText(limit)}`;
   const [needs, hint] = what === "training"
     ? [`the module \`${plan.name}\` needs`, "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC."]
-    : [`the module \`${plan.name}\` needs ${mebibytes(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`];
-  throw new SinterError("memory", `${model.name}: ${needs} ${mebibytes(placement.bytes)}, ${end} (${largest.join(", ")})`, hint);
+    : [`the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`];
+  throw new SinterError("memory", `${model.name}: ${needs} ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`, hint);
 }
 
 const pieces = { layer: "one layer", embedding: "the embedding", output: "the output" } as const;
@@ -66,13 +66,13 @@ export function planAll(model: Model, modules: readonly ModuleName[], options: C
   });
 }
 
-/** "memory: train 43,646,976 bytes (41.63 MiB), infer …" */
+/** "memory: train 43,646,976 bytes (41.6 MiB), infer …" */
 export function memoryLine(model: Model, options: CompileOptions = {}): string {
   const plans = moduleNames.map((name) => planModule(model, name, options)), train = plans[0]!.placement, least = leastBytes(train, "train"), cached = cacheBytes(plans[1]!.placement);
   return [
     `  memory: ${plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`).join(", ")}`,
-    ...(cached > 0 ? [`  of infer, keys and values of ${model.sizes.context.toLocaleString("en-US")} positions: ${cached.toLocaleString("en-US")} bytes (${mebibytes(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`] : []),
-    `  a step: at least ${least.toLocaleString("en-US")} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
+    ...(cached > 0 ? [`  of infer, keys and values of ${thousands(model.sizes.context)} positions: ${thousands(cached)} bytes (${sizeText(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`] : []),
+    `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
   ].join("\n");
 }
 

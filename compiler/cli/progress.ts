@@ -1,4 +1,5 @@
 /** Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes a second. */
+import { duration, sizeText } from "../../runtime/report/amounts.ts";
 import type { Io } from "./verb.ts";
 
 const QUICK_MS = 1000, LIVE_MS = 100, PLAIN_MS = 5000;
@@ -19,12 +20,10 @@ export function byteProgress(io: Io, what: string, total: number): ByteProgress 
       if (now < next) return;
       next = now + (io.tty ? LIVE_MS : PLAIN_MS);
       const seconds = (now - began) / 1000, left = done === 0 ? 0 : (seconds * (total - done)) / done;
-      const line = `${what}: ${megabytes(done)} of ${megabytes(total)}, ${megabytes(done / seconds)}/s, ${left.toFixed(0)} s left`;
+      const line = `${what}: ${sizeText(done)} of ${sizeText(total)}, ${sizeText(done / seconds)}/s, ${duration(left)} left`;
       io.err(io.tty ? `\r\u001b[K${line}` : `${line}\n`);
       live = io.tty;
     },
     end: () => (live ? io.err("\r\u001b[K") : undefined),
   };
 }
-
-export const megabytes = (bytes: number): string => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`);

@@ -9,6 +9,7 @@ import type { Option, Options } from "../2-check/fields.ts";
 import { parts, type PartSpec } from "../2-check/parts.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../2-check/settings.ts";
 import { codes, messages } from "../diagnostics/messages.ts";
+import { thousands } from "../../runtime/report/amounts.ts";
 import { starter } from "./starter.ts";
 
 export function reference(): string {
@@ -107,7 +108,7 @@ const fieldTable = (fields: Options): string[] =>
 const defaultOf = (field: Option): string => (field.kind === "group" ? "none" : field.initial ? (field.shown ?? "") : "must be given");
 
 function valuesOf(field: Option): string {
-  const shown = (n: number): string => (n >= 10_000 ? n.toLocaleString("en-US") : `${n}`);
+  const shown = (n: number): string => (n >= 10_000 ? thousands(n) : `${n}`);
   switch (field.kind) {
     case "flag": return "true, false";
     case "group": return `\`${field.callee}(…)\``;

@@ -2,6 +2,7 @@
 import { format } from "../1-parse/format.ts";
 import type { TokenizerName } from "../2-check/model.ts";
 import { isWindowed, type Architecture, type Experts } from "../../runtime/formats/architecture.ts";
+import { thousands } from "../../runtime/report/amounts.ts";
 
 export interface SpecFacts {
   /** Where it comes from, for the first line. */
@@ -33,7 +34,7 @@ model ${a.name} {
   return formatted;
 }
 
-const digits = (n: number): string => n.toLocaleString("en-US").replaceAll(",", "_");
+const digits = (n: number): string => thousands(n).replaceAll(",", "_");
 const option = (condition: boolean, text: string): string => (condition ? `, ${text}` : "");
 
 /** The parts' own. */

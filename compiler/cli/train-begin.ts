@@ -9,7 +9,7 @@ import { SinterError } from "../../runtime/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { thousands } from "../../runtime/report/progress.ts";
+import { thousands } from "../../runtime/report/amounts.ts";
 import { openRun, readText, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
 import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { sha256 } from "../../runtime/sha256.ts";

@@ -1,5 +1,6 @@
 /** What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with --json every event. */
-import { Course, liveLine, plainLine, thousands, type Standing } from "../../runtime/report/progress.ts";
+import { sizeText, thousands } from "../../runtime/report/amounts.ts";
+import { Course, liveLine, plainLine, type Standing } from "../../runtime/report/progress.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import type { RunningModel } from "../../runtime/model.ts";
 import type { Split } from "../../runtime/data.ts";
@@ -27,7 +28,7 @@ export class Display {
     if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: data.train.length, heldOut: data.heldOut.length }));
     const known = `${thousands(data.train.length)} tokens (${tokenizer.name}) to learn from, ${thousands(data.heldOut.length)} held out`;
     this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
-    const place = `target ${target}, ${workers} worker${workers === 1 ? "" : "s"}, ${(module.memoryBytes / 2 ** 20).toFixed(1)} MiB`;
+    const place = `target ${target}, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeText(module.memoryBytes)}`;
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 

@@ -7,6 +7,7 @@ import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts"
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { rateText, timeText } from "../../runtime/report/amounts.ts";
 import { openRun, type Run } from "../../runtime/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sampler.ts";
 import type { Command } from "commander";
@@ -105,8 +106,11 @@ export function untilInterrupted(): { readonly signal: AbortSignal; done(): void
   return { signal: stop.signal, done: () => void process.off("SIGINT", heard) };
 }
 
-/** "12 prompt tokens (8 cached), first token after 31 ms, 64 tokens, 83 a second". */
+/** "12 prompt tokens (8 cached), first token after 31.0 ms, 64 tokens, 83.0 tok/s". */
 export function speedLine(made: Generated): string {
-  const rate = decodeRate(made), cached = made.cachedTokens > 0 ? ` (${made.cachedTokens} cached)` : "", amount = (n: number): string => (n < 10 ? n.toFixed(1) : n.toFixed(0));
-  return `${made.promptTokens} prompt tokens${cached}, first token after ${amount(made.prefillMs)} ms, ${made.tokens.length} tokens${rate === undefined ? "" : `, ${amount(rate)} a second`}`;
+  const rate = decodeRate(made);
+  const cached = made.cachedTokens > 0 ? ` (${made.cachedTokens} cached)` : "";
+  const first = `first token after ${timeText(made.prefillMs)}`;
+  const speed = rate === undefined ? "" : `, ${rateText(rate)}`;
+  return `${made.promptTokens} prompt tokens${cached}, ${first}, ${made.tokens.length} tokens${speed}`;
 }

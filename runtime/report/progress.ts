@@ -1,5 +1,6 @@
 /** What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out. */
 import type { StepEvent, TrainEvent } from "../train.ts";
+import { duration, rateText } from "./amounts.ts";
 import { sparkline } from "./sparkline.ts";
 
 export interface Standing {
@@ -63,7 +64,7 @@ export function liveLine(s: Standing, columns: number): string {
     `lr ${last.lr.toExponential(1)}`,
     `norm ${last.norm.toFixed(2)}`,
     ...expertWords(last),
-    `${thousands(s.tokensPerSecond)} tok/s`,
+    rateText(s.tokensPerSecond),
     ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
     `${duration(s.secondsLeft)} left`,
   ];
@@ -82,7 +83,7 @@ export function plainLine(s: Standing): string {
     `norm ${last.norm.toFixed(3)}`,
     ...expertWords(last),
     `${last.ms.toFixed(0)} ms`,
-    `${thousands(s.tokensPerSecond)} tok/s`,
+    rateText(s.tokensPerSecond),
     ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
     `${duration(s.secondsLeft)} left`,
   ].join("  ");
@@ -94,13 +95,3 @@ const expertWords = ({ balance, overload }: StepEvent): string[] => [
 ];
 
 const bar = (share: number, width: number): string => "█".repeat(Math.round(share * width)).padEnd(width, "░");
-
-export const thousands = (n: number): string => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, ",");
-
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  const s = Math.round(seconds);
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-}

@@ -3,7 +3,7 @@ import type { StepEvent, TrainEvent } from "../train.ts";
 import { chart, type Curve } from "./chart.ts";
 import { escapeHtml } from "./escape.ts";
 import { loadMap } from "./load-map.ts";
-import { duration, thousands } from "./progress.ts";
+import { duration, thousands } from "./amounts.ts";
 import { shrink } from "./sparkline.ts";
 
 export interface ReportFacts {

@@ -28,7 +28,7 @@ async function sinter(...args: readonly string[]): Promise<{ code: number; text:
 test("train refuses it, and leaves no folder", async () => {
   const { code, text } = await sinter("train", "large.sinter", "--out", "run", "--target", "simd");
   expect(code).toBe(exitCodes.memory);
-  expect(text).toMatch(/large: the module `train` needs [\d.]+ MiB, a WebAssembly memory ends at 4096 MiB/);
+  expect(text).toMatch(/large: the module `train` needs [\d.]+ GiB, a WebAssembly memory ends at 4 GiB/);
   expect(readdirSync(folder)).toEqual(["large.sinter"]);
 });
 
@@ -41,5 +41,5 @@ test("compile refuses what was asked for", async () => {
 test("check says so beforehand", async () => {
   const { code, text } = await sinter("check", "large.sinter");
   expect(code).toBe(exitCodes.ok);
-  expect(text).toMatch(/memory: train [\d,]+ bytes \([\d.]+ MiB, more than the 4 GiB of one memory\), infer [\d,]+ bytes/);
+  expect(text).toMatch(/memory: train [\d,]+ bytes \([\d.]+ GiB, more than the 4 GiB of one memory\), infer [\d,]+ bytes/);
 });

@@ -9,6 +9,7 @@ import type { Target } from "../../op.ts";
 import { createModel, type RunningModel } from "../../../runtime/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { SiteTimes } from "../../../runtime/profile.ts";
+import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Limits } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;
@@ -138,7 +139,7 @@ export function profileLines(p: Profile): string[] {
   return [
     ...rows,
     ...(rest.length > 0 ? [line(`${rest.length} more`, "", ms(total((k) => k.ms)), ms(total((k) => k.waitingMs)), percent(total((k) => k.share)))] : []),
-    `${p.entry}, ${p.target}, ${p.workers} worker${p.workers === 1 ? "" : "s"}: ${ms(p.ms)} ms, ${((1000 * p.tokens) / p.ms).toFixed(p.tokens / p.ms < 0.1 ? 1 : 0)} tok/s, ${p.gflops.toFixed(0)} GFLOP/s. `
+    `${p.entry}, ${p.target}, ${p.workers} worker${p.workers === 1 ? "" : "s"}: ${ms(p.ms)} ms, ${rateText((1000 * p.tokens) / p.ms)}, ${p.gflops.toFixed(0)} GFLOP/s. `
     + `In kernels ${ms(p.busyMs)}, at barriers ${ms(p.waitingMs)} (${percent(p.waitingMs / (p.busyMs + p.waitingMs))}), outside ${ms(p.outsideMs)} ms.`,
   ];
 }

@@ -6,6 +6,7 @@ import { positionOf } from "../../diagnostics/span.ts";
 import type { Diagnostic } from "../../diagnostics/report.ts";
 import { hasErrors } from "../../diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
+import { thousands } from "../../../runtime/report/amounts.ts";
 import type { CompileOptions } from "../../compile.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
@@ -43,7 +44,6 @@ export const checkVerb: Verb = {
   },
 };
 
-const thousands = (n: number): string => n.toLocaleString("en-US");
 
 /** The model in one line, its parts with their parameters, its expectations. */
 export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">, options: CompileOptions = {}): string {

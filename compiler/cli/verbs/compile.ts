@@ -1,7 +1,7 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
 import { dirname, join, resolve } from "node:path";
 import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../compile.ts";
-import { mebibytes } from "../../9-bundle/report.ts";
+import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { targets } from "../../op.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
@@ -57,8 +57,8 @@ examples:
 
 function summary(folder: string, ms: number, manifest: Awaited<ReturnType<typeof compileModel>>["manifest"], dumped: number): string {
   const rows = Object.entries(manifest.modules).flatMap(([name, module]) => (module.parts ?? [module]).map((m, i) => [module.parts ? `${name} ${i}` : name, m] as const)).flatMap(([name, m]) =>
-    Object.entries(m.wasm).map(([target, w]) => `  ${name.padEnd(6)} ${target.padEnd(8)} ${w.bytes.toLocaleString("en-US").padStart(9)} bytes of wasm   ${mebibytes(m.memoryBytes)} of memory`));
-  return [`${manifest.model.name}: ${manifest.parameters.toLocaleString("en-US")} parameters, compiled in ${(ms / 1000).toFixed(2)} s`, ...rows,
+    Object.entries(m.wasm).map(([target, w]) => `  ${name.padEnd(6)} ${target.padEnd(8)} ${thousands(w.bytes).padStart(9)} bytes of wasm   ${sizeText(m.memoryBytes)} of memory`));
+  return [`${manifest.model.name}: ${thousands(manifest.parameters)} parameters, compiled in ${(ms / 1000).toFixed(2)} s`, ...rows,
     `${folder}${dumped > 0 ? `, ${dumped} dumps in ${join(folder, "dump")}` : ""}`].join("\n") + "\n";
 }
 

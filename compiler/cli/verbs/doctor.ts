@@ -5,6 +5,7 @@ import { bestTarget } from "../../../runtime/choose-target.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/probe.ts";
+import { sizeText } from "../../../runtime/report/amounts.ts";
 import type { Verb } from "../verb.ts";
 
 const MEASURE_MS = 150;
@@ -63,7 +64,7 @@ function table(h: Health): string {
   const rows: readonly (readonly [string, string])[] = [
     ["node", `${h.node} (V8 ${h.v8})`],
     ["processor", `${h.cpu}, ${h.cores} core${h.cores === 1 ? "" : "s"}`],
-    ["memory", `${h.memory.totalMiB} MiB, ${h.memory.freeMiB} free`],
+    ["memory", `${sizeText(h.memory.totalMiB * 2 ** 20)}, ${sizeText(h.memory.freeMiB * 2 ** 20)} free`],
     ["threads", h.threads ? "yes: shared memory" : "no: one worker only"],
     ["simd", h.simd ? rate("simd") : "no: this engine cannot run Sinter's kernels"],
     ["relaxed", h.relaxed ? rate("relaxed") : "no: fused multiply-add is not known here"],

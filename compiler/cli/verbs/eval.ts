@@ -5,7 +5,7 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { evaluateText } from "../../../runtime/evaluate.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { thousands } from "../../../runtime/report/progress.ts";
+import { thousands } from "../../../runtime/report/amounts.ts";
 import { readText, type Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
 import { pathFrom, textOption, wholeOption } from "../run-options.ts";

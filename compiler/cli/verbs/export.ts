@@ -6,7 +6,7 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { openRun } from "../../../runtime/run-folder.ts";
 import { exportRun } from "../export-run.ts";
-import { megabytes } from "../progress.ts";
+import { sizeText } from "../../../runtime/report/amounts.ts";
 import { pathFrom, textOption } from "../run-options.ts";
 import type { Verb } from "../verb.ts";
 
@@ -39,7 +39,7 @@ export const exportVerb: Verb = {
     const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const made = await exportRun(files, run, form, dtype === undefined ? "kept" : types[dtype]!, out, io), numbers = made.numbers.toLowerCase();
     io.out(options["json"] ? `${JSON.stringify({ to, path: given, ...made, dtype: numbers, numbers: undefined })}\n`
-      : `${given}: ${title}, ${made.tensors} tensors, ${dtype === undefined ? `most of it ${numbers}` : dtype}, ${megabytes(made.bytes)} (weights of step ${made.step})\n${made.notes.map((note) => `note: ${note}\n`).join("")}`);
+      : `${given}: ${title}, ${made.tensors} tensors, ${dtype === undefined ? `most of it ${numbers}` : dtype}, ${sizeText(made.bytes)} (weights of step ${made.step})\n${made.notes.map((note) => `note: ${note}\n`).join("")}`);
     return exitCodes.ok;
   },
 };

@@ -5,12 +5,11 @@ import { openPublished } from "../../../runtime/formats/published.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { thousands } from "../../../runtime/report/progress.ts";
+import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { holdsRun } from "../../../runtime/run-folder.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";
-import { megabytes } from "../progress.ts";
 import { mixedFormats, weightsText, type Mixed } from "../weights.ts";
 import { memoryLimit, pathFrom, targetOption, textOption, wholeOption, withMemoryOption, type Options } from "../run-options.ts";
 import type { Verb } from "../verb.ts";
@@ -51,7 +50,7 @@ export const importVerb: Verb = {
       const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, { files, folder, tokenizer, target, memoryLimit: memoryLimit(options), dtype, tiles: tilesFor(source, options, io), io });
       const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, bytes, weights: weightsText(weights), notes: [...published.notes, ...notes, ...(note === undefined ? [] : [note])] };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
-        : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, ${megabytes(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`, ...facts.notes.map((note) => `note: ${note}`),
+        : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`, ...facts.notes.map((note) => `note: ${note}`),
           `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`, ""].join("\n"));
       return exitCodes.ok;
     } finally {

@@ -3,8 +3,7 @@ import { exitCodes } from "../../../runtime/errors.ts";
 import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { thousands } from "../../../runtime/report/progress.ts";
-import { megabytes } from "../progress.ts";
+import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { pathFrom } from "../run-options.ts";
 import type { Verb } from "../verb.ts";
 
@@ -30,12 +29,12 @@ const asJson = ({ metadata, ...rest }: Inspection): unknown => ({ ...rest, metad
 const plain = (value: MetadataValue): unknown => (typeof value === "bigint" ? `${value}` : Array.isArray(value) ? value.map((v: MetadataValue) => plain(v)) : value);
 
 function table({ path, form, metadata, tensors, parameters, bytes }: Inspection, all: boolean, columns: number): string {
-  const lines = [`${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ${megabytes(bytes)}`, ""];
+  const lines = [`${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ${sizeText(bytes)}`, ""];
   const keyWidth = Math.max(0, ...metadata.map(([key]) => Math.min(48, printable(key).length)));
   for (const [key, value] of metadata) lines.push(`  ${cut(printable(key), 48).padEnd(keyWidth)}  ${cut(shown(value), Math.max(20, columns - keyWidth - 6))}`);
   if (metadata.length > 0) lines.push("");
   const rows = all ? tensors.map((t) => ({ ...t, times: 1 })) : together(tensors);
-  const cells = rows.map(({ name, type, shape, bytes: size, times }) => [cut(printable(name), 60), type, `[${shape.join(", ")}]`, megabytes(size), times > 1 ? `× ${times}` : ""]);
+  const cells = rows.map(({ name, type, shape, bytes: size, times }) => [cut(printable(name), 60), type, `[${shape.join(", ")}]`, sizeText(size), times > 1 ? `× ${times}` : ""]);
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...cells.map((row) => row[i]!.length)));
   for (const [name, type, shape, size, times] of cells)
     lines.push(`  ${name!.padEnd(widths[0]!)}  ${type!.padEnd(widths[1]!)}  ${shape!.padEnd(widths[2]!)}  ${size!.padStart(widths[3]!)}  ${times}`.trimEnd());

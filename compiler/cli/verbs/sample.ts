@@ -2,6 +2,7 @@
 import { SinterError, exitCodes } from "../../../runtime/errors.ts";
 import { decodeRate, generate, promptTokens, type Generated, type GenerateOptions } from "../../../runtime/generate.ts";
 import { createSession } from "../../../runtime/session.ts";
+import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { readText } from "../files.ts";
 import { textOption, wholeOption, type Options } from "../run-options.ts";
@@ -64,7 +65,8 @@ async function answerAll(prompts: readonly string[], settings: Settings, used: U
     tokens += made.tokens.length;
     lines[i] = JSON.stringify({ index: i, ...asJson(prompts[i]!, made, used) });
     while (lines[written] !== undefined) io.out(`${lines[written++]}\n`);
-    if (io.tty) io.err(`${done + 1} of ${prompts.length} prompts, ${((1000 * tokens) / (performance.now() - began)).toFixed(0)} tokens a second\r`);
+    const rate = (1000 * tokens) / (performance.now() - began);
+    if (io.tty) io.err(`${done + 1} of ${prompts.length} prompts, ${rateText(rate)}\r`);
   }
   for (; written < lines.length; written++) if (lines[written] !== undefined) io.out(`${lines[written]}\n`); // interrupted: what there is
   if (io.tty) io.err("\n");

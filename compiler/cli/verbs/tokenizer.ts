@@ -2,7 +2,7 @@
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { thousands } from "../../../runtime/report/progress.ts";
+import { thousands } from "../../../runtime/report/amounts.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
 import { partEnd, pieceCounter } from "../../../runtime/tokenizers/count-pieces.ts";
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/pieces.ts";
