@@ -143,12 +143,13 @@ function readGroup(at: Context, option: string, field: GroupField, value: Value)
   return values && field.callee === "rope" && !checkRope(at, values as Record<string, number>, value) ? undefined : values;
 }
 
-/** Scaling is four numbers that belong together. */
-function checkRope(at: Context, { factor, low, high }: Record<string, number>, { args, callee }: Call): boolean {
+/** Llama 3's scaling is four numbers that belong together, and no other stands beside it. */
+function checkRope(at: Context, { linear, factor, low, high }: Record<string, number>, { args, callee }: Call): boolean {
   const spanOf = (option: string): Span | undefined => args.find((a) => a.name?.text === option)?.span;
   const lonely = ["low", "high", "original"].find((option) => spanOf(option));
   const [span, why, help] = factor === 1 && lonely ? [spanOf(lonely), `\`${lonely}\` means nothing without \`factor\``, "give `factor`, or leave it out"]
     : factor !== 1 && !spanOf("original") ? [spanOf("factor"), "`factor` needs the context that the model was first trained with", "write for example `original: 8192`"]
+    : linear !== 1 && factor !== 1 ? [spanOf("linear"), "`linear` and `factor` are two scalings", "leave one of them out"]
     : low! >= high! ? [spanOf("low") ?? spanOf("high"), `low ${low} must be less than high ${high}`, "Llama 3 has `low: 1, high: 4`"] : [];
   if (why) at.report("E0319", span ?? callee.span, { why, help: help! });
   return why === undefined;

@@ -28,6 +28,8 @@ export interface RopeScaling {
 /** Rotary positions (Su et al. 2021). */
 export interface Rope {
   readonly theta: number;
+  /** Positions are divided by this (Chen et al. 2023); absent: 1. Not beside `scaling`. */
+  readonly linear?: number;
   readonly scaling?: RopeScaling;
 }
 

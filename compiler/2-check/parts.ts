@@ -41,6 +41,7 @@ const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh"
 
 const ropeFields = {
   theta: realAbove("Wavelengths reach from 2π to 2π · theta positions.", 1, 1e12, 10_000),
+  linear: real("Positions are divided by this (Chen et al. 2023); 1: they are not.", 1, 1e6, 1),
   factor: real("Llama 3.1's scaling: long wavelengths are stretched by this; 1: none. Needs `original`.", 1, 1e6, 1),
   low: realAbove("Wavelengths above original / low are stretched in full.", 0, 1e6, 1),
   high: realAbove("Wavelengths below original / high stay as they are; between the two it is interpolated.", 0, 1e6, 4),
@@ -49,8 +50,8 @@ const ropeFields = {
 
 const ropeOf = (given: ValuesOf<typeof ropeFields> | undefined): { rope?: Rope } => {
   if (!given) return {};
-  const { theta, ...scaling } = given;
-  return { rope: { theta, ...(scaling.factor === 1 ? {} : { scaling }) } };
+  const { theta, linear, ...scaling } = given;
+  return { rope: { theta, ...(linear === 1 ? {} : { linear }), ...(scaling.factor === 1 ? {} : { scaling }) } };
 };
 
 /** ⅔ of 4 · width, so that three matrices have as many parameters as an mlp's two, rounded up to a cache line of floats. */

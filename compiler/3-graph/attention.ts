@@ -1,6 +1,7 @@
 /** Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each layer sees. */
 import type { Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
+import type { Attrs } from "../op.ts";
 import { cacheShapes, ringRows } from "../ops/attention/cache.ts";
 import { ceilTo, PANEL } from "../ops/attention/sizes.ts";
 import { activation, declare, emit, initialStd, isExtending, isTraining, layersOf, parameter, place, prefillRows, type Builder } from "./builder.ts";
@@ -23,7 +24,7 @@ function ropeTables(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
     const table = declare(b, ropeTableName(p.rope, p.headDim), ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim], "activation");
-    emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, { theta: p.rope.theta, ...p.rope.scaling });
+    emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, ropeAttrsOf(p.rope));
   }
 }
 
@@ -73,8 +74,13 @@ function denseShare(b: Builder): number {
 /** Where layers alternate. */
 const kindOf = ({ pattern }: Model, layer: number) => pattern![layer % pattern!.length]!;
 
-const ropeTableName = ({ theta, scaling }: Rope, headDim: number): string =>
-  ["rope", headDim, theta, ...(scaling ? [scaling.factor, scaling.low, scaling.high, scaling.original] : [])].join("_");
+const ropeTableName = ({ theta, linear: divisor, scaling }: Rope, headDim: number): string => {
+  const llama3 = scaling ? [scaling.factor, scaling.low, scaling.high, scaling.original] : [];
+  return ["rope", headDim, theta, ...(divisor === undefined ? [] : ["linear", divisor]), ...llama3].join("_");
+};
+
+const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Attrs =>
+  ({ theta, ...(divisor === undefined ? {} : { linear: divisor }), ...scaling });
 
 export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);

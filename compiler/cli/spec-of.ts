@@ -1,6 +1,6 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../1-parse/format.ts";
-import type { TokenizerName } from "../2-check/model.ts";
+import type { Rope, TokenizerName } from "../2-check/model.ts";
 import { isWindowed, type Architecture, type Experts } from "../../runtime/formats/architecture.ts";
 import { thousands } from "../../runtime/report/amounts.ts";
 
@@ -47,9 +47,14 @@ function norm({ family, eps, bias }: Architecture): string {
 }
 
 function attentionOptions({ rope, bias, qkNorm }: Architecture): string {
-  const turned = rope ? `rope: rope(theta: ${rope.theta}${rope.scaling ? `, factor: ${rope.scaling.factor}, low: ${rope.scaling.low}, high: ${rope.scaling.high}, original: ${rope.scaling.original}` : ""})` : "";
+  const turned = rope ? `rope: rope(${ropeOptions(rope)})` : "";
   const normed = `qk_norm: rmsnorm(${qkNorm?.eps === QK_EPS ? "" : `eps: ${short(qkNorm?.eps ?? 0)}`})`;
   return option(rope !== undefined, turned) + option(qkNorm !== undefined, normed) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
+}
+
+function ropeOptions({ theta, linear = 1, scaling }: Rope): string {
+  const llama3 = scaling && `factor: ${scaling.factor}, low: ${scaling.low}, high: ${scaling.high}, original: ${scaling.original}`;
+  return `theta: ${theta}${option(linear !== 1, `linear: ${linear}`)}${llama3 ? `, ${llama3}` : ""}`;
 }
 
 /** The weights of a token's experts add up to 1 in all published mixtures that are read; the language's default for one expert is another. */

@@ -12,17 +12,17 @@ import { defineOp, type Attrs } from "../op.ts";
 import type { Writer } from "../writer.ts";
 import { rowBytes } from "./rows.ts";
 
-/** theta, and Llama 3's scaling: factor 1 is none. */
-export const ropeAttrs = { theta: 10000, factor: 1, low: 1, high: 4, original: 1 };
+/** theta, what positions are divided by, and Llama 3's scaling: factor 1 is none. */
+export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, original: 1 };
 
 /**
- * Radians per position of each pair. Scaled as Llama 3.1 does (Grattafiori et al. 2024, and the model's published code): wavelengths shorter
+ * Radians per position of each pair. Linear scaling divides all of them (Chen et al. 2023, arXiv:2306.15595). Scaled as Llama 3.1 does (Grattafiori et al. 2024, and the model's published code): wavelengths shorter
  * than original/high stay, those longer than original/low are stretched by `factor`, those between are interpolated.
  */
 export function ropeFrequencies(D: number, attrs: Attrs): number[] {
-  const { theta, factor, low, high, original } = attrs as typeof ropeAttrs;
+  const { theta, linear, factor, low, high, original } = attrs as typeof ropeAttrs;
   return Array.from({ length: D / 2 }, (_, i) => {
-    const plain = theta ** ((-2 * i) / D), turns = (original * plain) / (2 * Math.PI); // within the original context
+    const plain = theta ** ((-2 * i) / D) / linear, turns = (original * plain) / (2 * Math.PI); // within the original context
     if (factor === 1 || turns > high) return plain;
     if (turns < low) return plain / factor;
     const share = (turns - low) / (high - low);
@@ -31,7 +31,7 @@ export function ropeFrequencies(D: number, attrs: Attrs): number[] {
 }
 
 export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
-  doc: "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled as in Llama 3.1)",
+  doc: "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in Llama 3.1)",
   kind: "gather",
   attrs: ropeAttrs,
   flops: ({ T, W }) => 20 * T * W,
@@ -60,6 +60,7 @@ export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
     { d: { P: 2, T: 7, W: 12 }, attrs: { theta: 10000 } },
     { d: { P: 2, T: 5, W: 32 }, attrs: { theta: 500000, factor: 8, low: 1, high: 4, original: 64 }, with: ["place"] },
     { d: { P: 2, T: 3, W: 4 }, with: ["place"] },
+    { d: { P: 2, T: 6, W: 32 }, attrs: { theta: 10000, linear: 4 }, with: ["place"] },
     { d: { P: 2, T: 128, W: 128 }, attrs: { theta: 500000, factor: 32, low: 1, high: 4, original: 8192 }, with: ["place"] },
   ],
 });

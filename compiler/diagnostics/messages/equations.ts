@@ -138,7 +138,8 @@ the position. A head therefore needs an even number of columns.`,
     explain: `Llama 3.1's scaling stretches long wavelengths by "factor", so that a model trained with "original" positions can be used with more.
 Wavelengths below original / high stay as they are, those above original / low are stretched in full, those between in part: so low is less
 than high. Llama 3.1: factor 8, low 1, high 4, original 8192; the small models of Llama 3.2 have factor 32. Without "factor" there is no scaling,
-and the other three mean nothing.`,
+and the other three mean nothing. "linear" is an older scaling, of all wavelengths alike (Chen et al. 2023): a model
+has one or the other.`,
     wrong: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8)) }",
     right: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8, original: 8192)) }",
   }),
