@@ -20,7 +20,11 @@ export async function launch(): Promise<void> {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     tty: process.stdout.isTTY === true && !process.env["NO_COLOR"],
-    columns: process.stdout.columns ?? 100,
+    get columns() { return process.stdout.columns || 100; }, // Node follows SIGWINCH; a terminal without a size says 0
+    onResize(changed) {
+      process.stdout.on("resize", changed);
+      return () => void process.stdout.off("resize", changed);
+    },
     cwd: process.cwd(),
   };
   const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });

@@ -1,5 +1,6 @@
 /** Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes a second. */
 import { duration, sizeText } from "../../runtime/report/amounts.ts";
+import { LiveLine } from "./live-line.ts";
 import type { Io } from "./verb.ts";
 
 const QUICK_MS = 1000, LIVE_MS = 100, PLAIN_MS = 5000;
@@ -12,7 +13,9 @@ export interface ByteProgress {
 
 export function byteProgress(io: Io, what: string, total: number): ByteProgress {
   const began = performance.now();
-  let done = 0, next = began + QUICK_MS, live = false;
+  const live = new LiveLine(io, (text) => io.err(text));
+  let done = 0;
+  let next = began + QUICK_MS;
   return {
     add(bytes) {
       done += bytes;
@@ -21,9 +24,9 @@ export function byteProgress(io: Io, what: string, total: number): ByteProgress 
       next = now + (io.tty ? LIVE_MS : PLAIN_MS);
       const seconds = (now - began) / 1000, left = done === 0 ? 0 : (seconds * (total - done)) / done;
       const line = `${what}: ${sizeText(done)} of ${sizeText(total)}, ${sizeText(done / seconds)}/s, ${duration(left)} left`;
-      io.err(io.tty ? `\r\u001b[K${line}` : `${line}\n`);
-      live = io.tty;
+      if (io.tty) live.show(() => line);
+      else io.err(`${line}\n`);
     },
-    end: () => (live ? io.err("\r\u001b[K") : undefined),
+    end: () => live.end(),
   };
 }

@@ -5,6 +5,7 @@ import type { Run } from "../../runtime/run-folder.ts";
 import type { RunningModel } from "../../runtime/model.ts";
 import type { Split } from "../../runtime/data.ts";
 import type { TrainEvent } from "../../runtime/train.ts";
+import { LiveLine } from "./live-line.ts";
 import type { Io } from "./verb.ts";
 
 const PLAIN_MS = 2000, LIVE_MS = 80;
@@ -13,6 +14,7 @@ export class Display {
   readonly #io: Io;
   readonly #json: boolean;
   readonly #course: Course;
+  readonly #live: LiveLine;
   #shown = -Infinity;
   #last: Standing | undefined;
 
@@ -20,6 +22,7 @@ export class Display {
     this.#io = io;
     this.#json = json;
     this.#course = course;
+    this.#live = new LiveLine(io, (text) => io.out(text));
   }
 
   start({ record, bundle, tokenizer }: Run, model: RunningModel, data: Split, from: number | undefined): void {
@@ -43,7 +46,7 @@ export class Display {
   end(end: "done" | "interrupted", folder: string): void {
     const step = this.#last?.last.step;
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
-    this.#clear();
+    this.#live.end();
     this.#line(end === "interrupted"
       ? `stopped after step ${step ?? 0}, saved; go on with: sinter train --resume --out ${folder}`
       : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
@@ -55,19 +58,20 @@ export class Display {
     this.#last = standing;
     if (now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS) && !last) return;
     this.#shown = now;
-    if (this.#io.tty) this.#io.out(`\r\u001b[2K${liveLine(standing, this.#io.columns)}`);
+    if (this.#io.tty) this.#live.show((columns) => liveLine(standing, columns));
     else this.#line(plainLine(standing));
   }
 
   /** Prints above the live line. */
   #above(text: string): void {
-    this.#clear();
+    this.#live.clear();
     this.#line(text);
     this.#shown = -Infinity;
   }
 
-  #clear(): void {
-    if (this.#io.tty) this.#io.out("\r\u001b[2K");
+  /** Takes the live line away: something else is about to be printed, or the run has failed. */
+  close(): void {
+    this.#live.end();
   }
 
   #line(text: string): void {

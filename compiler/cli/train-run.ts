@@ -50,7 +50,11 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
       await log.flush();
       await writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
     };
-    const end = await orLastReport(report, train(model, {
+    const failed = (): Promise<void> => {
+      show.close();
+      return report();
+    };
+    const end = await orLastReport(failed, train(model, {
       settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data, tokenizer, host: nodeHost, from: loaded?.state,
       signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },

@@ -7,7 +7,10 @@ export interface Io {
   err(text: string): void;
   /** A terminal is on the other side of `out`: colours, a live line. */
   readonly tty: boolean;
+  /** Width of the terminal now. */
   readonly columns: number;
+  /** Calls back whenever the terminal's width has changed; returns what ends that. */
+  onResize?(changed: () => void): () => void;
   readonly cwd: string;
 }
 

@@ -54,24 +54,29 @@ export class Course {
 
 const RECENT = 20;
 
+/** What the live line shows, in order; what is dropped first where it does not fit has the lowest rank. */
+const liveFields: readonly { readonly rank: number; readonly text: (s: Standing) => readonly string[] }[] = [
+  { rank: 4, text: (s) => [bar(s.last.step / s.steps, 16)] },
+  { rank: 9, text: (s) => [`${s.last.step}/${s.steps}`] },
+  { rank: 8, text: (s) => [`loss ${s.last.loss.toFixed(4)}`] },
+  { rank: 5, text: (s) => (s.valid === undefined ? [] : [`val ${s.valid.toFixed(4)}`]) },
+  { rank: 2, text: (s) => [`lr ${s.last.lr.toExponential(1)}`] },
+  { rank: 1, text: (s) => [`norm ${s.last.norm.toFixed(2)}`] },
+  { rank: 0, text: (s) => expertWords(s.last) },
+  { rank: 6, text: (s) => [rateText(s.tokensPerSecond)] },
+  { rank: 3, text: (s) => (s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]) },
+  { rank: 7, text: (s) => [`${duration(s.secondsLeft)} left`] },
+];
+
 export function liveLine(s: Standing, columns: number): string {
-  const { last } = s;
-  const left = [
-    bar(last.step / s.steps, 16),
-    `${last.step}/${s.steps}`,
-    `loss ${last.loss.toFixed(4)}`,
-    ...(s.valid === undefined ? [] : [`val ${s.valid.toFixed(4)}`]),
-    `lr ${last.lr.toExponential(1)}`,
-    `norm ${last.norm.toFixed(2)}`,
-    ...expertWords(last),
-    rateText(s.tokensPerSecond),
-    ...(s.mfu === undefined ? [] : [`MFU ${(s.mfu * 100).toFixed(0)}%`]),
-    `${duration(s.secondsLeft)} left`,
-  ];
-  while (left.length > 3 && left.join("  ").length > columns - 1) left.splice(left.length > 5 ? 4 : left.length - 1, 1); // lr and norm go first
-  const text = left.join("  ");
-  const room = Math.min(24, columns - text.length - 3);
-  return room >= 6 ? `${text}  ${sparkline(s.losses, room)}` : text.slice(0, Math.max(0, columns - 1));
+  let fields = liveFields.flatMap(({ rank, text }) => text(s).map((words) => ({ rank, words })));
+  const textOf = (): string => fields.map((f) => f.words).join("  ");
+  while (fields.length > 1 && textOf().length > columns - 1) {
+    const least = Math.min(...fields.map((f) => f.rank));
+    fields = fields.filter((f) => f.rank !== least);
+  }
+  const room = Math.min(24, columns - textOf().length - 3);
+  return room >= 6 ? `${textOf()}  ${sparkline(s.losses, room)}` : textOf().slice(0, Math.max(0, columns - 1));
 }
 
 export function plainLine(s: Standing): string {

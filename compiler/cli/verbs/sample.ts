@@ -5,6 +5,7 @@ import { createSession } from "../../../runtime/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { readText } from "../files.ts";
+import { LiveLine } from "../live-line.ts";
 import { textOption, wholeOption, type Options } from "../run-options.ts";
 import { samplingOf, speedLine, untilInterrupted, useRun, whenFullOption, withRunOptions, withSamplerOptions, type UsedRun } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
@@ -59,17 +60,19 @@ async function answerAll(prompts: readonly string[], settings: Settings, used: U
   const order = prompts.map((prompt, i) => ({ i, ids: promptTokens(run.tokenizer, prompt) })).sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
   let written = 0, tokens = 0;
   const began = performance.now();
+  const live = new LiveLine(io, (text) => io.err(text));
   for (const [done, { i }] of order.entries()) {
     if (settings.signal?.aborted) break;
     const made = await generate(model, run.tokenizer, { ...settings, prompt: prompts[i]! });
     tokens += made.tokens.length;
     lines[i] = JSON.stringify({ index: i, ...asJson(prompts[i]!, made, used) });
+    live.clear();
     while (lines[written] !== undefined) io.out(`${lines[written++]}\n`);
     const rate = (1000 * tokens) / (performance.now() - began);
-    if (io.tty) io.err(`${done + 1} of ${prompts.length} prompts, ${rateText(rate)}\r`);
+    live.show(() => `${done + 1} of ${prompts.length} prompts, ${rateText(rate)}`);
   }
+  live.end();
   for (; written < lines.length; written++) if (lines[written] !== undefined) io.out(`${lines[written]}\n`); // interrupted: what there is
-  if (io.tty) io.err("\n");
 }
 
 function byTokens(a: readonly number[], b: readonly number[]): number {

@@ -12,6 +12,7 @@ import { decode, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts
 import { trainBpe } from "../../../runtime/tokenizers/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/write-tokenizer-json.ts";
 import { createText, readText } from "../files.ts";
+import { LiveLine } from "../live-line.ts";
 import { pathFrom, textOption, wholeOption, type Options } from "../run-options.ts";
 import type { Io, Verb } from "../verb.ts";
 
@@ -105,7 +106,8 @@ function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
 /** One line that is written over, on a terminal; nothing elsewhere. `undefined` wipes it. */
 function progressLine(io: Io, quiet: boolean): (text: string | undefined) => void {
   if (quiet || !io.tty) return () => {};
-  return (text) => io.err(text === undefined ? "\r\x1b[K" : `\r\x1b[K${text.slice(0, io.columns - 1)}`);
+  const live = new LiveLine(io, (text) => io.err(text));
+  return (text) => (text === undefined ? live.end() : live.show(() => text));
 }
 
 // ---- encode and decode
