@@ -52,7 +52,7 @@ export interface AssignmentNode {
 export type Item =
   | Setting
   | { readonly kind: "let"; readonly name: Word; readonly value: Value; readonly span: Span }
-  | { readonly kind: "embed"; readonly terms: readonly Word[]; readonly span: Span }
+  | { readonly kind: "embed"; readonly value: Value; readonly span: Span }
   | { readonly kind: "layer"; readonly assignments: readonly AssignmentNode[]; readonly span: Span }
   | { readonly kind: "output"; readonly value: Value; readonly span: Span }
   | { readonly kind: "tokenizer"; readonly name: Word; readonly span: Span }

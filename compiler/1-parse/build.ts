@@ -51,7 +51,10 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
     const name = token(n, "name"), value = buildValue(b, node(n, "value"));
     return name && value && { kind: "let", name: word(b, name), value, span: nodeSpan(b, n) };
   },
-  embed: (b, n) => ({ kind: "embed", terms: tokensOf(n, "term").map((tok) => word(b, tok)), span: nodeSpan(b, n) }),
+  embed(b, n) {
+    const value = buildValue(b, node(n, "value"));
+    return value && { kind: "embed", value, span: nodeSpan(b, n) };
+  },
   layer: (b, n) => ({
     kind: "layer",
     assignments: nodes(n, "assignment").map((a) => buildAssignment(b, a)).filter((a) => a !== undefined),

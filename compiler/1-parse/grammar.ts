@@ -89,14 +89,10 @@ class SpecParser extends CstParser {
     this.SUBRULE(this.value);
   });
 
-  /** embed = "embed" name ( "+" name )* */
+  /** embed = "embed" value */
   readonly embed = this.RULE("embed", () => {
     this.CONSUME(t.Embed);
-    this.CONSUME(t.Name, { LABEL: "term" });
-    this.MANY(() => {
-      this.CONSUME(t.Plus);
-      this.CONSUME1(t.Name, { LABEL: "term" });
-    });
+    this.SUBRULE(this.value);
   });
 
   /** layer = "layer" "{" assignment* "}" */

@@ -85,7 +85,7 @@ function nameOf(token: IToken): string {
 
 const values: ReadonlySet<TokenType> = new Set([t.True, t.False, t.Number, t.Name]);
 const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
-const naming: readonly string[] = ["let", "embed", "tokenizer", "expect"];
+const naming: readonly string[] = ["let", "tokenizer", "expect"];
 
 function helpFor(rule: string, token: IToken, before: IToken | undefined): string | undefined {
   const { image, tokenType: type } = token, name = before?.tokenType === t.Name ? before.image : undefined;

@@ -30,9 +30,9 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   const sizes = tokenizer && checkSizes(whole, scope, tokenizer, report);
   for (const section of ["embed", "layer", "output"] as const)
     if (!whole[section] && !whole.broken) report("E0301", name.span, { section, model: name.text, example: examples[section] });
-  const embed = checkEmbed(whole, report);
   const pattern = checkPattern(whole, report);
   const equationsReport: Reporter = sizes ? report : (code, ...rest) => { if (!sizeCodes.includes(code)) report(code, ...rest); };
+  const embed = checkEmbed(whole, scope, sizes ?? standIns, equationsReport);
   const layer = checkLayer(whole, scope, sizes ?? standIns, equationsReport);
   const output = checkOutput(whole, scope, sizes ?? standIns, equationsReport);
   const train = checkTrain(whole.train, scope, report);

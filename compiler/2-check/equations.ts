@@ -1,11 +1,11 @@
 /** `embed`, `layer` and `output` as wholes: the equations in order, the names of parts, what is used and what is not. */
-import type { Value } from "../1-parse/ast.ts";
+import type { Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { addTensors, checkValue, type Context } from "./expressions.ts";
 import { takenName, type Whole } from "./inherit.ts";
-import type { Assignment, Embed, Expression, PartKind, Sizes } from "./model.ts";
+import type { Assignment, Embed, Expression, Norm, Part, PartKind, Sizes } from "./model.ts";
 import { describe } from "./numbers.ts";
 import { isPart, type Section } from "./parts.ts";
 import type { Scope } from "./scope.ts";
@@ -13,23 +13,65 @@ import type { Scope } from "./scope.ts";
 /** Parts in one section; a hostile spec could have a hundred thousand. */
 const MAX_PARTS = 256;
 
-export function checkEmbed(model: Whole, report: Reporter): Embed | undefined {
+/** token, token + position, and a norm of that. Everything else is refused. */
+export function checkEmbed(model: Whole, scope: Scope, sizes: Sizes, report: Reporter): Embed | undefined {
   if (!model.embed) return undefined;
+  const { value, span } = model.embed;
+  if (tooManyParts([value], span, report) || !checkTerms(value, report)) return undefined;
+  const { width } = sizes;
+  const values = new Map(embeddings.map((name) => [name, width]));
+  const { expression } = checkValue({ ...contextOf("embed", [value], scope, sizes, report), values }, value);
+  if (!expression) return undefined;
+  const norm = expression.kind === "apply" && isNorm(expression.part) ? expression.part : undefined;
+  const terms = namesIn(norm && expression.kind === "apply" ? expression.input : expression);
+  if (!terms) {
+    const help = "write for example `embed layernorm(token + position)`";
+    report("E0311", value.span, { what: "a norm of the embedding stands around all of it, once", help });
+    return undefined;
+  }
+  if (terms.includes("token")) return { token: true, position: terms.includes("position"), ...(norm ? { norm } : {}) };
+  if (!model.broken) report("E0311", span, { what: "the token itself is not embedded", help: "begin with `token`" });
+  return undefined;
+}
+
+const embeddings: readonly string[] = ["token", "position"];
+const isNorm = (part: Part): part is Norm => part.part === "layernorm" || part.part === "rmsnorm";
+
+/** Every name in the embedding is one of the two, and stands there once. */
+function checkTerms(value: Value, report: Reporter): boolean {
   const seen = new Set<string>();
   let right = true;
   const wrong = (span: Span, what: string, help: string): void => {
     right = false;
     report("E0311", span, { what, help });
   };
-  for (const { text, span } of model.embed.terms) {
-    const near = nearest(text, ["token", "position"]);
-    if (seen.has(text)) wrong(span, `\`${text}\` is added twice`, "once is enough");
-    else if (text !== "token" && text !== "position")
-      wrong(span, `there is no embedding called \`${text}\``, near ? `did you mean \`${near}\`?` : "use `token`, or `token + position`");
+  for (const { text, span } of wordsIn(value)) {
+    const near = nearest(text, embeddings);
+    const help = near ? `did you mean \`${near}\`?` : "use `token`, or `token + position`";
+    if (!embeddings.includes(text)) wrong(span, `there is no embedding called \`${text}\``, help);
+    else if (seen.has(text)) wrong(span, `\`${text}\` is added twice`, "once is enough");
     seen.add(text);
   }
-  if (!seen.has("token") && right && !model.broken) wrong(model.embed.span, "the token itself is not embedded", "begin with `token`");
-  return right ? { token: true, position: seen.has("position") } : undefined;
+  return right;
+}
+
+/** Names in sums and in what parts are given. */
+function wordsIn(value: Value): readonly Word[] {
+  switch (value.kind) {
+    case "word": return [value];
+    case "sum": return value.terms.flatMap((term) => wordsIn(term.value));
+    case "call": return value.args.filter((a) => !a.name).flatMap((a) => wordsIn(a.value));
+    default: return [];
+  }
+}
+
+/** Of a sum of values; undefined: there is a part in it. */
+function namesIn(e: Expression): readonly string[] | undefined {
+  if (e.kind === "value") return [e.name];
+  if (e.kind === "apply") return undefined;
+  const left = namesIn(e.left);
+  const right = namesIn(e.right);
+  return left && right && [...left, ...right];
 }
 
 type Placed = Assignment & { readonly span: Span };

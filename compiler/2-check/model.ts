@@ -58,6 +58,7 @@ export type Part =
   | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };
 
 export type PartKind = Part["part"];
+export type Norm = Extract<Part, { readonly part: "layernorm" | "rmsnorm" }>;
 
 /** An expression over values of shape [rows, width] (the output's linear: [rows, vocab]). */
 export type Expression =
@@ -75,6 +76,8 @@ export interface Embed {
   readonly token: true;
   /** Learned positions [context, width], added to the token embedding. */
   readonly position: boolean;
+  /** Of the sum, once, before the first layer (BLOOM's word_embeddings_layernorm). */
+  readonly norm?: Norm;
 }
 
 export type TokenizerName = "bytes" | "characters" | "gpt2" | "llama2" | "llama3" | "sentencepiece" | "json" | "ids";

@@ -90,6 +90,7 @@ export function parameterRows({ sizes, embed, layer, output }: Counted): PartCou
   return [
     row("embed", "token", [tensor("token_embedding.weight", sizes.vocab, sizes.width)], 1),
     ...(embed.position ? [row("embed", "position", [tensor("position_embedding.weight", sizes.context, sizes.width)], 1)] : []),
+    ...(embed.norm ? [row("embed", embed.norm.name, partTensors(embed.norm, `embed.${embed.norm.name}`), 1)] : []),
     ...layerParts({ layer }).map((part) => row("layer", part.name, partTensors(part, `layers.${part.name}`), sizes.layers)),
     ...partsOf(output).map((part) => row("output", part.name, partTensors(part, `output.${part.name}`), 1)),
   ];

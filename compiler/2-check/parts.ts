@@ -20,7 +20,7 @@ export interface PartSpec {
 /** undefined: a group that is not given. */
 export type OptionValue = number | boolean | string | Readonly<Record<string, number | boolean | string>> | undefined;
 
-export type Section = "layer" | "output";
+export type Section = "embed" | "layer" | "output";
 export interface PartPlace {
   readonly name: string;
   /** Width of the input. */
@@ -36,7 +36,7 @@ function definePart<F extends Options>(spec: Omit<PartSpec, "options" | "build" 
 }
 
 const BIG = 16_777_216;
-const everywhere: readonly Section[] = ["layer", "output"];
+const everywhere: readonly Section[] = ["layer", "output"], norms: readonly Section[] = ["embed", ...everywhere];
 const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
 
 const ropeFields = {
@@ -78,7 +78,7 @@ export const parts = {
     doc: "Brings every row to mean 0 and variance 1.",
     equation: "weight · (x − mean) / √(variance + eps) + bias",
     source: "Ba, Kiros & Hinton 2016",
-    sections: everywhere,
+    sections: norms,
     options: {
       eps: realAbove("Added to the variance.", 0, 1, 1e-5),
       weight: flag("A trained factor per column.", true),
@@ -90,7 +90,7 @@ export const parts = {
     doc: "Brings every row to a mean square of 1.",
     equation: "weight · x / √(mean(x²) + eps) + bias",
     source: "Zhang & Sennrich 2019",
-    sections: everywhere,
+    sections: norms,
     options: {
       eps: realAbove("Added to the mean square.", 0, 1, 1e-5),
       weight: flag("A trained factor per column.", true),

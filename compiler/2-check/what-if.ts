@@ -3,7 +3,7 @@
  * the expected count are named.
  */
 import { either, grouped } from "../diagnostics/message.ts";
-import type { Expression, Model, Part } from "./model.ts";
+import type { Expression, Model, Norm, Part } from "./model.ts";
 import { parameterCount } from "./parameters.ts";
 
 /** The model again, with some settings replaced; undefined where that is no model. */
@@ -19,10 +19,13 @@ const mapParts = (e: Expression, change: Change): Expression =>
 const inLayer = (model: Model, change: Change): Model =>
   ({ ...model, layer: model.layer.map((a) => ({ ...a, value: mapParts(a.value, change) })) });
 const inOutput = (model: Model, change: Change): Model => ({ ...model, output: mapParts(model.output, change) });
-const everywhere = (model: Model, change: Change): Model => inOutput(inLayer(model, change), change);
+const inEmbed = (model: Model, change: Change): Model => {
+  const norm = model.embed.norm && change(model.embed.norm);
+  return norm && isNorm(norm) ? { ...model, embed: { ...model.embed, norm } } : model;
+};
+const everywhere = (model: Model, change: Change): Model => inOutput(inLayer(inEmbed(model, change), change), change);
 
 type Block = Extract<Part, { part: "attention" | "mlp" | "swiglu" | "geglu" }>;
-type Norm = Extract<Part, { part: "layernorm" | "rmsnorm" }>;
 const isBlock = (p: Part): p is Block => p.part === "attention" || isFeedForward(p);
 const isFeedForward = (p: Part): p is Exclude<Block, { part: "attention" }> => p.part === "mlp" || p.part === "swiglu" || p.part === "geglu";
 const isNorm = (p: Part): p is Norm => p.part === "layernorm" || p.part === "rmsnorm";
@@ -40,7 +43,7 @@ function* embeddings(model: Model): Generator<WhatIf> {
     yield { say: head.bias ? "no bias in the output" : "`bias: true` in the output", model: withHead({ ...head, bias: !head.bias }) };
   }
   const say = position ? "`embed token`, without positions" : "`embed token + position`";
-  yield { say, model: { ...model, embed: { token: true, position: !position } } };
+  yield { say, model: { ...model, embed: { ...model.embed, position: !position } } };
 }
 
 function* biases(model: Model): Generator<WhatIf> {

@@ -13,7 +13,7 @@ import { layerTables } from "./attention.ts";
 import { activation, declare, emit, initialStd, input, isExtending, isTraining, layersOf, parameter, place, section, type Builder, type Job } from "./builder.ts";
 import { whole, type Graph, type Ref, type Section } from "./ir.ts";
 import { tokenTable } from "./linear.ts";
-import { part } from "./parts.ts";
+import { normOf, part } from "./parts.ts";
 import { wholeModel, type Stretch } from "./stretch.ts";
 
 export type { Job } from "./builder.ts";
@@ -21,7 +21,7 @@ export type { Job } from "./builder.ts";
 /** `entry`: the graph's name, where a module has several stretches with the same job. */
 export function buildGraph(model: Model, job: Job, stretch: Stretch = wholeModel(model), entry: string = job.entry): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
-  const b: Builder = { model, job, stretch, rows, values: new Map(), nodes: [], layered: false };
+  const b: Builder = { model, job, stretch, rows, values: new Map(), nodes: [], layered: false, stem: "output" };
   const sections = [
     stretch.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
@@ -34,10 +34,16 @@ function embedSection(b: Builder): Section {
   const { context, width } = b.model.sizes;
   const tokens = input(b, "tokens", [b.rows], "i32"), table = tokenTable(b);
   const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) }) : undefined;
-  const x = activation(b, "x", [b.rows, width]);
+  const { norm } = b.model.embed;
+  const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   layerTables(b);
-  emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out: x }, { context: length });
+  emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out }, { context: length });
+  if (norm) {
+    b.stem = "embed";
+    normOf(b, norm, out, "x");
+    b.stem = "output";
+  }
   return section(b, "embed", 1);
 }
 

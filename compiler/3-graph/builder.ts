@@ -24,8 +24,10 @@ export interface Builder {
   readonly rows: number;
   readonly values: Map<string, Value>;
   nodes: Node[];
-  /** Layers of the section that is being built; 0 outside of the layer. */
+  /** The layer is being built, whose values have a slice per layer. */
   layered: boolean;
+  /** Outside of the layer: what the names of parameters begin with. */
+  stem: "embed" | "output";
 }
 
 /** Layers of this stretch. */

@@ -1,5 +1,5 @@
 /** The parts of the language as nodes: 2-check/parts.ts has their equations. */
-import type { Part } from "../2-check/model.ts";
+import type { Norm, Part } from "../2-check/model.ts";
 import { attention } from "./attention.ts";
 import { activation, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";
@@ -10,7 +10,7 @@ export function part(b: Builder, p: Part, x: Ref): Ref {
   const rows = b.values.get(x.value)!.shape[0]!;
   switch (p.part) {
     case "layernorm":
-    case "rmsnorm": return norm(b, p, x, rows);
+    case "rmsnorm": return normOf(b, p, x);
     case "attention": return attention(b, p, x, rows);
     case "mlp": {
       const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
@@ -31,11 +31,13 @@ export function part(b: Builder, p: Part, x: Ref): Ref {
   }
 }
 
-function norm(b: Builder, p: Extract<Part, { part: "layernorm" | "rmsnorm" }>, x: Ref, rows: number): Ref {
+/** `outName`: of the result [rows, width]; default: the part's name and ".out". */
+export function normOf(b: Builder, p: Norm, x: Ref, outName?: string): Ref {
   const name = partName(b, p);
+  const rows = b.values.get(x.value)!.shape[0]!;
   const w = p.weight ? parameter(b, `${name}.weight`, [p.width], { kind: "constant", value: 1 }) : undefined;
   const bias = p.bias ? parameter(b, `${name}.bias`, [p.width], { kind: "constant", value: 0 }) : undefined;
-  const out = activation(b, `${name}.out`, [rows, p.width]);
+  const out = activation(b, outName ?? `${name}.out`, [rows, p.width]);
   const rstd = isTraining(b) ? activation(b, `${name}.rstd`, [rows]) : undefined;
   const mean = isTraining(b) && p.part === "layernorm" ? activation(b, `${name}.mean`, [rows]) : undefined;
   emit(b, p.part, { x, w, b: bias }, { out, mean, rstd }, { eps: p.eps });

@@ -133,10 +133,11 @@ export function saveForBackward(graph: Graph): Graph {
     values.set(from, { ...values.get(from)!, slices: times + 1 });
     values.delete(to);
   }
+  const outside = (index: number): number => (index < forward || index > backward ? 0 : times); // before the layers, behind them
   const rewrite = (ref: Ref, index: number): Ref => {
     const inside = index === forward || index === backward;
     const carry = stacked.find((c) => c.from === ref.value || c.to === ref.value);
-    if (carry) return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : { value: carry.from, slice: { kind: "at", step: 0, base: index < forward ? 0 : times } };
+    if (carry) return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : { value: carry.from, slice: { kind: "at", step: 0, base: outside(index) } };
     return inside && made.has(ref.value) && read.has(ref.value) ? each(ref.value) : ref;
   };
   const refs = (named: Readonly<Record<string, Ref>>, index: number) => Object.fromEntries(Object.entries(named).map(([arg, ref]) => [arg, rewrite(ref, index)]));

@@ -40,8 +40,8 @@ export function reference(): string {
     "",
     "## Equations",
     "",
-    "`embed token` or `embed token + position` (learned positions) makes the first `x`. `layer { … }` holds equations, which run from top to bottom, for each layer with",
-    "parameters of its own. `x = …` replaces `x`; `x += …` adds to it; any other name keeps a value for the equations below. The last `x` goes to the next layer.",
+    "`embed token` or `embed token + position` (learned positions) makes the first `x`; a norm of all of it, once, as in `embed layernorm(token + position)`, is possible.",
+    "`layer { … }` holds equations, which run from top to bottom, for each layer with parameters of its own. `x = …` replaces `x`; `x += …` adds to it; any other name keeps a value for the equations below. The last `x` goes to the next layer.",
     "`output` is a `linear` to the vocabulary, of the last layer's `x`.",
     "",
     "Values are `x`, names, parts such as `mlp(layernorm(x))`, and sums of values. A part takes one value; its options have names: `mlp(x, hidden: 4 * width)`.",
@@ -119,7 +119,7 @@ function valuesOf(field: Option): string {
 }
 
 function partSection(name: string, part: PartSpec): string[] {
-  const where = part.sections.length === 2 ? "" : ` Only in \`${part.sections[0]}\`.`;
+  const where = part.sections.length > 1 ? "" : ` Only in \`${part.sections[0]}\`.`;
   return ["", `### ${name}(x)`, "", `${part.doc}${where} (${part.source})`, "", `    ${part.equation}`, "", ...fieldTable(part.options), ...Object.values(part.options).flatMap(groupSection)];
 }
 
