@@ -8,7 +8,7 @@ import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from 
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
-import { checkBand, checkPattern, checkSizes, isNearMiss } from "./sizes.ts";
+import { checkBand, checkPattern, checkSizes, doubtHeads } from "./sizes.ts";
 
 /** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
 const standIns: Sizes = { vocab: 256, context: 16, width: 16, layers: 1, heads: 1, kvHeads: 1, headDim: 16 };
@@ -44,9 +44,7 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
     report("E0217", name.span, {});
     return undefined;
   }
-  const { width, heads, headDim } = sizes, given = whole.sizes.get("head_dim");
-  if (given && heads * headDim !== width && !isNearMiss(width, heads, headDim))
-    doubt("W0214", given.value?.span ?? given.key.span, { width, heads, headDim });
+  doubtHeads(whole, sizes, scope, doubt);
   return model;
 }
 

@@ -89,11 +89,11 @@ export interface TrainSettings {
   readonly steps: number;
   /** Micro-batches whose gradients are summed before one update. */
   readonly accumulate: number;
-  /** Peak learning rate; `minLr` is where the cosine ends. */
+  /** Peak learning rate; `minLr` is where the schedule ends. */
   readonly lr: number;
   readonly minLr: number;
   readonly warmup: number;
-  readonly schedule: "cosine" | "constant" | "wsd";
+  readonly schedule: "cosine" | "linear" | "constant" | "wsd";
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;

@@ -15,7 +15,7 @@ export const sizeFields = {
   band: whole("Positions that attention sees, its own included; with a pattern of layers: in the `banded` ones.", 1, TWO_24, ["all", () => 0]),
 } satisfies Fields;
 
-const schedules: readonly TrainSettings["schedule"][] = ["cosine", "constant", "wsd"];
+const schedules: readonly TrainSettings["schedule"][] = ["cosine", "linear", "constant", "wsd"];
 
 export const trainFields = {
   batch: whole("Sequences per micro-batch.", 1, TWO_20, 8),
@@ -23,9 +23,9 @@ export const trainFields = {
   steps: whole("Updates.", 0, MANY, 1000),
   accumulate: whole("Micro-batches whose gradients are summed before an update.", 1, TWO_20, 1),
   lr: realAbove("Peak learning rate.", 0, 10, 6e-4),
-  min_lr: real("Learning rate at the end of the schedule.", 0, 10, ["lr / 10", ({ lr }) => lr! / 10]),
+  min_lr: real("Learning rate at the end of the schedule; 0 is possible.", 0, 10, ["lr / 10", ({ lr }) => lr! / 10]),
   warmup: whole("Steps in which the learning rate rises from 0 to lr.", 0, MANY, ["steps / 10, at most 100", ({ steps }) => Math.min(100, Math.floor(steps! / 10))]),
-  schedule: word("How the learning rate falls after the warm-up: along a cosine, not at all, or late and linearly (warm-up, stable, decay).", schedules, "cosine"),
+  schedule: word("How the learning rate falls after the warm-up: along a cosine, along a line over all steps, not at all, or late along a line (warm-up, stable, decay).", schedules, "cosine"),
   beta1: real("AdamW: memory of the gradient's mean.", 0, 0.999999, 0.9),
   beta2: real("AdamW: memory of the gradient's square.", 0, 0.999999, 0.95),
   eps: realAbove("AdamW: added to the root of the square.", 0, 1, 1e-8),

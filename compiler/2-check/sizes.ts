@@ -58,26 +58,30 @@ function reportMissing({ node: { name } }: Whole, scope: Scope, tokenizer: Token
 const spanOf = (key: SizeKey, model: Whole, scope: Scope): Span => scope.bindings.get(key)?.value?.span ?? model.node.name.span;
 
 function checkHeads(s: Readonly<Record<SizeKey, number | undefined>>, model: Whole, scope: Scope, report: Reporter): void {
-  const { width, heads, kv_heads: kvHeads, head_dim: headDim } = s;
+  const { width, heads, kv_heads: kvHeads } = s;
   const at = (key: SizeKey): Span => spanOf(key, model, scope);
   const setHere = (...others: readonly SizeKey[]): Note[] =>
     others.filter((key) => scope.bindings.has(key)).map((key) => ({ text: `${key} is set here`, span: at(key) }));
   if (heads === undefined) return;
-  if (width !== undefined && scope.bindings.has("head_dim")) {
-    if (headDim !== undefined && isNearMiss(width, heads, headDim))
-      report("E0213", at("width"), { width, heads, headDim }, setHere("heads", "head_dim"));
-  } else if (width !== undefined && width % heads !== 0) {
+  if (width !== undefined && width % heads !== 0 && !scope.bindings.has("head_dim")) {
     const widthIsYounger = generation(at("width"), model) > generation(at("heads"), model); // the younger of the two is the one to look at
     report("E0203", at(widthIsYounger ? "width" : "heads"), { width, heads }, setHere(widthIsYounger ? "heads" : "width"));
   }
   if (kvHeads !== undefined && heads % kvHeads !== 0) report("E0212", at("kv_heads"), { heads, kvHeads }, setHere("heads"));
 }
 
-/** heads × head_dim off by less than half a head: no design, a slip (GPT-3's 5140). */
-export const isNearMiss = (width: number, heads: number, headDim: number): boolean => {
+/**
+ * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a slip (GPT-3's 5140), more a misprint
+ * of heads: `doubt` is told, which an `expect parameters` that holds settles.
+ */
+export function doubtHeads(model: Whole, { width, heads, headDim }: Sizes, scope: Scope, doubt: Reporter): void {
   const off = Math.abs(heads * headDim - width);
-  return off > 0 && off < headDim / 2;
-};
+  if (off === 0 || !scope.bindings.has("head_dim")) return;
+  const at = (key: SizeKey): Note => ({ text: `${key} is set here`, span: spanOf(key, model, scope) });
+  const set = (["heads", "head_dim"] as const).filter((key) => scope.bindings.has(key));
+  if (off < headDim / 2) doubt("W0213", spanOf("width", model, scope), { width, heads, headDim }, set.map(at));
+  else doubt("W0214", spanOf("head_dim", model, scope), { width, heads, headDim });
+}
 
 /** Who wrote it: an ancestor, the model itself, the command line. */
 function generation(span: Span, { node }: Whole): number {

@@ -123,10 +123,18 @@ describe("expectations", () => {
     const xl = checkSource(misprint.replace("$", "expect parameters 1_315_723_264"));
     expect(xl.diagnostics.map((d) => [d.code, d.help])).toEqual([["E0401", "heads 16 gives exactly 1_315_723_264"]]);
     const big = misprint.replace("layers 24", "layers 40").replace("width 2048", "width 5140").replace("heads 24", "heads 40");
-    expect(checkSource(big.replace("$", "")).diagnostics.map((d) => d.code)).toEqual(["E0213"]);
+    expect(checkSource(big.replace("$", "")).diagnostics.map((d) => [d.code, d.severity])).toEqual([["W0213", "warning"]]);
     expect(checkSource(big.replace("$", "").replace("head_dim 128", "")).diagnostics.map((d) => d.code)).toEqual(["E0203"]);
     expect(checkSource(big.replace("$", "expect parameters 12_853_386_240")).diagnostics.find((d) => d.code === "E0401")?.help).toContain("width 5120");
     expect(checkSource(big.replace("$", "expect parameters 12_853_386_240").replace("5140", "5120")).diagnostics).toEqual([]);
+  });
+  test.each([[31, 2, 14], [35, 3, 12], [5120, 32, 128], [1024, 16, 128]])("width %i with %i heads of %i, written out, is a model", (width, heads, headDim) => {
+    const spec = misprint.replace("2048 head_dim 128 heads 24", `${width} head_dim ${headDim} heads ${heads}`);
+    const { models, facts, diagnostics } = checkSource(spec.replace("$", ""));
+    expect(models).toMatchObject([{ sizes: { width, heads, headDim } }]);
+    expect(diagnostics.map((d) => d.severity)).toEqual(["warning"]);
+    expect(checkSource(spec.replace("$", `expect parameters ${facts[0]!.parameters}`)).diagnostics).toEqual([]);
+    if (width % heads !== 0) expect(checkSource(spec.replace(`head_dim ${headDim}`, "").replace("$", "")).diagnostics.map((d) => d.code)).toEqual(["E0203"]);
   });
   test("a head_dim of its own is doubted, unless a parameter count confirms it", () => {
     expect(checkSource(misprint.replace("$", "")).diagnostics.map((d) => d.code)).toEqual(["W0214"]);

@@ -123,12 +123,14 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
     wrong: "heads 8\nkv_heads 3",
     right: "heads 8\nkv_heads 4",
   }),
-  E0213: message<{ width: number; heads: number; headDim: number }>({
+  W0213: message<{ width: number; heads: number; headDim: number }>({
     title: "heads × head_dim just misses the width",
     text: ({ width, heads, headDim }) => `${heads} heads of ${headDim} make ${heads * headDim}, and the width is ${width}`,
-    help: ({ heads, headDim }) => `use width ${heads * headDim}`,
-    explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as some Llama-like
-models do. But a difference of less than half a head is a slip of the pen and no design.
+    help: ({ heads, headDim }) =>
+      `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that holds silences this`,
+    explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as published models do
+(32 × 128 = 4096 in 5120: Mistral Nemo). A difference of less than half a head may be a slip of the pen, so it is said; an "expect parameters"
+that holds settles it.
 
 The 13B model of GPT-3 (Brown et al. 2020, table 2.1) is printed with width 5140 and 40 heads of 128. 40 × 128 is 5120; with 5120 the model
 has the 12_853_386_240 parameters that its other numbers imply.`,
