@@ -30,6 +30,8 @@ const after: Readonly<Record<Schedule["schedule"], (it: number, s: Schedule) => 
   constant: (_, s) => s.lr,
   /** Half a cosine from lr to minLr, and minLr from then on (Loshchilov & Hutter 2017; nanoGPT's get_lr). */
   cosine: (it, s) => s.minLr + 0.5 * (1 + Math.cos(Math.PI * share(it, s.warmup, s.steps))) * (s.lr - s.minLr),
+  /** A line from lr to minLr over all steps after the warm-up (microgpt: to 0, without a warm-up). */
+  linear: (it, s) => s.lr + (s.minLr - s.lr) * share(it, s.warmup, s.steps),
   wsd: (it, s) => s.lr + (s.minLr - s.lr) * share(it, Math.max(s.warmup, s.steps * (1 - WSD_DECAY)), s.steps),
 };
 

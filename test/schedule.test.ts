@@ -30,7 +30,7 @@ describe("learning rate", () => {
     expect(learningRate(steps + 1, s)).toBe(warmup > steps ? (lr * (steps + 1)) / (warmup + 1) : minLr);
   });
 
-  it.each(["constant", "cosine", "wsd"] as const)("%s: the first step after the warm-up trains at the peak, a single step too", (schedule) => {
+  it.each(["constant", "cosine", "linear", "wsd"] as const)("%s: the first step after the warm-up trains at the peak, a single step too", (schedule) => {
     for (const [lr, minLr, warmup, steps] of runs) {
       const all = rates({ schedule, lr, minLr, warmup, steps });
       if (warmup < steps) expect(all[warmup]! / lr).toBeCloseTo(1, 15); // minLr + (lr − minLr) may round
@@ -43,6 +43,13 @@ describe("learning rate", () => {
     const wsd = { schedule: "wsd", lr: 1, minLr: 0.1, warmup: 10, steps: 100 } as const;
     expect([11, 50, 81, 91, 101].map((step) => learningRate(step, wsd))).toEqual([1, 1, 1, expect.closeTo(0.55), expect.closeTo(0.1)]);
     expect(rates({ ...wsd, schedule: "constant" }).slice(10)).toEqual(Array.from({ length: 90 }, () => 1));
+  });
+
+  it("linear falls by the same amount from step to step, over all of the run", () => {
+    const linear = { schedule: "linear", lr: 1, minLr: 0, warmup: 0, steps: 8 } as const;
+    expect(rates(linear)).toEqual([1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]); // microgpt: lr · (1 − it / steps)
+    expect(rates({ ...linear, minLr: 0.5, warmup: 4 })).toEqual([0.2, 0.4, 0.6, 0.8, 1, 0.875, 0.75, 0.625]);
+    expect([9, 10].map((step) => learningRate(step, { ...linear, minLr: 0.5, warmup: 4 }))).toEqual([0.5, 0.5]);
   });
 
   it("of before: after the warm-up a step ahead", () => {

@@ -19,7 +19,7 @@ export function recognise(model: Model): Recognised {
     throw new SinterError("input", `${model.name}: ${why}, so no published format has a place for it`,
       "These go out: GPT-2's layer (layernorm, attention, layernorm, mlp) and Llama's (rmsnorm, attention with rope, rmsnorm, swiglu), also as Mistral, Mixtral (experts) and Qwen have it.");
   };
-  if (model.embed.norm) refuse(`it has a ${model.embed.norm.part} after its embedding, once`);
+  if (model.embed.norm) refuse(`it has ${model.embed.norm.part === "rmsnorm" ? "an" : "a"} ${model.embed.norm.part} of its embedding`);
   const [first, second, ...more] = model.layer.map((a) => residual(a) ?? refuse(`the layer has an equation other than x += part(norm(x))`));
   if (!first || !second || more.length > 0 || first.part.part !== "attention") return refuse("its layer is not attention, then a feed-forward part");
   const attention = first.part, ffn = second.part;

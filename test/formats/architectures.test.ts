@@ -126,6 +126,8 @@ describe("what has no class", () => {
     expect(await refused((text) => text.replace("qk_norm: rmsnorm()", "qk_norm: rmsnorm(eps: 1e-3)"), "hf")).toMatch(/qwen3: it normalises queries and keys with an epsilon of 0.001/);
     expect(await refused((text) => text.replace(", qk_norm: rmsnorm()", "").replace("swiglu", "geglu"), "gguf")).toMatch(/llama: its gate goes through gelu_tanh/);
     expect(await refused((text) => text.replace("embed token", "embed token + position"), "hf")).toMatch(/it has learned positions and rmsnorm/);
+    expect(await refused((text) => text.replace("embed token", "embed rmsnorm(token)"), "hf")).toMatch(/odd: it has an rmsnorm of its embedding, so no published format/);
+    expect(await refused((text) => text.replace("embed token", "embed layernorm(token)"), "gguf")).toMatch(/odd: it has a layernorm of its embedding, so no published format/);
   });
 
   it("is not read", async () => {

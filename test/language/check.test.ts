@@ -107,6 +107,19 @@ describe("equations", () => {
     expect(part("mlp(x)")).toMatchObject({ hidden: 32, activation: "gelu_tanh", bias: false });
     expect(codes("layer { x += attention(x, heads: 3) }")).toEqual(["E0203"]);
   });
+  test("a norm once after the embedding", () => {
+    const embed = (text: string): unknown => model(`embed ${text}`).embed;
+    expect(embed("layernorm(token)")).toEqual({ token: true, position: false, norm: { part: "layernorm", name: "layernorm", width: 8, eps: 1e-5, weight: true, bias: true } });
+    expect(embed("rmsnorm(position + token, weight: false, eps: 1 / width)")).toEqual({ token: true, position: true, norm: { part: "rmsnorm", name: "rmsnorm", width: 8, eps: 0.125, weight: false, bias: false } });
+    expect(embed("(token) + (position)")).toEqual({ token: true, position: true });
+    const rows = checkSource(whole("embed layernorm(token)")).facts[1]!.parts.filter((p) => p.section === "embed");
+    expect(rows.map((r) => [r.name, r.total, r.tensors.map((t) => t.name)])).toEqual([["token", 2048, ["token_embedding.weight"]], ["layernorm", 16, ["embed.layernorm.weight", "embed.layernorm.bias"]]]);
+  });
+  test.each([
+    ["position", "E0311"], ["token + token", "E0311"], ["layernorm(token + token)", "E0311"], ["layernorm(tokens)", "E0311"], ["x", "E0311"], ["layernorm(x)", "E0311"], ["layernorm(position)", "E0311"],
+    ["layernorm(token) + position", "E0311"], ["layernorm(rmsnorm(token))", "E0311"], ["mlp(token)", "E0316"], ["linear(token)", "E0316"], ["attention(token)", "E0316"], ["layernorm(token, position)", "E0304"],
+    ["layernorm()", "E0304"], ["4 * token", "E0306"], ["token - position", "E0306"], ["norm(token)", "E0302"], ["layernorm(token, bais: true)", "E0303"], ["5", "E0306"], ["true", "E0306"],
+  ])("embed %s: %s", (text, code) => expect(codes(`embed ${text}`)).toEqual([code]));
   test("output", () => {
     expect(show(model("output linear(layernorm(x), tied: true, bias: true)").output)).toBe("linear(layernorm(x))");
     expect(codes("output x")).toEqual(["E0309"]);

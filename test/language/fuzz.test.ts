@@ -15,7 +15,7 @@ const LIMIT_MS = 50;
 
 const seeds = [...specs.map((s) => s.text), ...readdirSync(`${root}/test/language/samples`).filter((f) => f.endsWith(".sinter")).map((f) => readFileSync(`${root}/test/language/samples/${f}`, "utf8"))];
 const scraps = ["{", "}", "(", ")", "=", "+=", "+", "-", "*", "/", "%", ":", ",", "//", "\n", "\r", " ", "model ", "like ", "let ", "layer {", "output ", "embed ", "train {", "expect parameters ", "x", "x += ", "h = ", "true", "1e999", "-0", "1_000",
-  "0", "9007199254740993", "attention(", "mlp(", "linear(", "layernorm(x)", "width", "heads", "__proto__", "constructor", "*/", "${", "`", "\u2028", "\u0000", "\ud83d", "\ufeff", "\u202e", "((((((((", "{{{{{{{{", "1+1+1+1+1+1", "tied: true", "bias", "position", " alternate ", "dense, banded", "band 4", "rope: rope(", "theta: 5e5", "factor: 8", "original: 64", "experts(", "swiglu(", "top: 2", "window: 3", "qk_norm: rmsnorm("];
+  "0", "9007199254740993", "attention(", "mlp(", "linear(", "layernorm(x)", "width", "heads", "__proto__", "constructor", "*/", "${", "`", "\u2028", "\u0000", "\ud83d", "\ufeff", "\u202e", "((((((((", "{{{{{{{{", "1+1+1+1+1+1", "tied: true", "bias", "position", " alternate ", "dense, banded", "band 4", "rope: rope(", "theta: 5e5", "factor: 8", "original: 64", "experts(", "swiglu(", "top: 2", "window: 3", "qk_norm: rmsnorm(", "token", "rmsnorm(token", "rows documents"];
 
 function random(seed: number): (below: number) => number {
   let state = seed >>> 0 || 1;

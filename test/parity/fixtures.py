@@ -12,6 +12,7 @@ PyTorch itself is off says what a tolerance can ask for.
     tokens targets [B*T]      a target of -1 is not counted
     logits [B*T, V]   loss [1]   norm [1]: of all gradients, before clipping
     losses [10]               AdamW, one batch over and over, each loss from before its update
+    rates [10]                learning rates of these steps, where the spec has a schedule
 """
 import argparse
 import json
@@ -85,12 +86,15 @@ class Parts:
         y = x @ self.matrix(f"{name}.weight", x.shape[-1], out)  # weight [in, out]
         return y + self.vector(f"{name}.bias", out) if bias else y
 
+    def plain_rmsnorm(self, x, eps=1e-5):
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+
     def layernorm(self, x, name="layernorm", bias=True, eps=1e-5):
         weight = self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
         return F.layer_norm(x, x.shape[-1:], weight, self.vector(f"{name}.bias", x.shape[-1]) if bias else None, eps)
 
     def rmsnorm(self, x, name="rmsnorm", eps=1e-5):
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
+        return self.plain_rmsnorm(x, eps) * self.vector(f"{name}.weight", x.shape[-1], mean=1.0)
 
     def attention(self, x, name="attention", bias=False, rope=None, window=None, qk_norm=None):
         B, T, C = x.shape
@@ -208,6 +212,21 @@ def mixture_mlp_layer(p, x):
     return x + p.experts(p.layernorm(x, "layernorm_2"), 4, 1, 40, 0.01, gated=False, renormalise=False, activation=F.gelu)
 
 
+def names_layer(p, x):
+    x = x + p.attention(p.plain_rmsnorm(x))
+    return x + p.mlp(p.plain_rmsnorm(x), 64, "relu")
+
+
+def narrow_heads_layer(p, x):
+    x = x + p.attention(p.layernorm(x, "layernorm_1"), bias=True)
+    return x + p.mlp(p.layernorm(x, "layernorm_2"), 48, "gelu_tanh", bias=True)
+
+
+def wide_heads_layer(p, x):
+    x = x + p.attention(p.rmsnorm(x, "rmsnorm_1"), rope=dict(theta=10000))
+    return x + p.swiglu(p.rmsnorm(x, "rmsnorm_2"), 40)
+
+
 def normed(p, x):
     return p.layernorm(x)
 
@@ -235,6 +254,12 @@ SPECS = {
     "banded": dict(seed=3, vocab=64, context=24, width=32, layers=4, heads=4, batch=2, layer=banded_layer, last=normed),
     "sliding": dict(seed=1, vocab=50, context=19, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=sliding_layer, last=rms_normed, position=False),
     "qk-norm": dict(seed=2, vocab=50, context=14, width=32, layers=2, heads=4, kv_heads=2, head_dim=6, batch=2, layer=qk_norm_layer, last=rms_normed, position=False),
+    "embed-norm": dict(**SMALL, seed=1, layer=gpt2_layer, last=normed, embedded=normed, schedule=dict(warmup=2, floor=0.2)),
+    "names": dict(seed=1, vocab=27, context=16, width=16, layers=1, heads=4, batch=3, layer=names_layer, last=lambda p, x: x, output=dict(bias=False),
+                  embedded=lambda p, x: p.plain_rmsnorm(x), documents=True, schedule=dict(warmup=0, floor=0)),
+    "narrow-heads": dict(seed=1, vocab=50, context=13, width=31, layers=2, heads=2, head_dim=14, batch=2, layer=narrow_heads_layer, last=normed),
+    "wide-heads": dict(seed=1, vocab=61, context=15, width=35, layers=2, heads=3, kv_heads=1, head_dim=12, batch=2, layer=wide_heads_layer, last=rms_normed,
+                       position=False),
     "mixture": dict(seed=1, vocab=64, context=16, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=mixture_layer, last=rms_normed, position=False),
     "mixture-mlp": dict(seed=1, vocab=50, context=11, width=24, layers=1, heads=2, batch=3, layer=mixture_mlp_layer, last=normed, output=dict(bias=False)),
 }
@@ -248,6 +273,7 @@ def logits_of(spec, parameters, tokens):
     x = F.embedding(tokens, embedding)
     if spec.get("position", True):
         x = x + parameters.tensor("position_embedding.weight", (spec["context"], C), std=0.1)[: tokens.shape[1]]
+    x = spec.get("embedded", lambda p, x: x)(Parts(parameters, "embed.", H, G, D), x)
     for i in range(spec["layers"]):
         x = spec["layer"](Parts(parameters, f"layers.{i}.", H, G, D, i), x)
     output = Parts(parameters, "output.", H, G, D)
@@ -256,8 +282,17 @@ def logits_of(spec, parameters, tokens):
     return output.linear("linear", x, V, **untied) if untied else x @ embedding.T
 
 
+def linear_schedule(optimizer, warmup, floor):
+    """A warm-up whose first step is not zero, then a line to `floor` times the peak, which all STEPS would reach."""
+    fall = torch.optim.lr_scheduler.LinearLR(optimizer, 1, floor, STEPS - warmup)
+    if warmup == 0:
+        return fall
+    rise = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), 1, warmup)
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], [warmup])
+
+
 def run(spec, parameters, tokens, targets):
-    """One forward and backward, then AdamW. Returns logits, loss, gradients, norm, losses; `parameters` are trained."""
+    """One forward and backward, then AdamW. Returns logits, loss, gradients, norm, losses, rates; `parameters` are trained."""
     def loss_of():
         parameters.penalties.clear()
         logits = logits_of(spec, parameters, tokens)
@@ -266,7 +301,8 @@ def run(spec, parameters, tokens, targets):
     groups = [{"params": [p for p in parameters.values() if p.dim() >= 2], "weight_decay": DECAY},
               {"params": [p for p in parameters.values() if p.dim() < 2], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, **ADAMW)
-    losses, first = [], None
+    schedule = linear_schedule(optimizer, **spec["schedule"]) if "schedule" in spec else None
+    losses, rates, first = [], [], None
     for _ in range(STEPS):
         optimizer.zero_grad(set_to_none=True)
         logits, loss = loss_of()
@@ -275,8 +311,24 @@ def run(spec, parameters, tokens, targets):
         gradients = {name: p.grad.clone() for name, p in parameters.items()}
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), CLIP)
         first = first or dict(logits=logits.detach().flatten(0, 1), loss=loss.item(), gradients=gradients, norm=norm.item())
+        rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-    return dict(**first, losses=losses)
+        if schedule:
+            schedule.step()
+    return dict(**first, losses=losses, rates=rates if schedule else None)
+
+
+def documents(tokens, noise):
+    """Rows of documents of all lengths: token 0 begins and ends each, what is behind the end is padding and not counted."""
+    B, T = tokens.shape
+    targets = torch.full((B, T), -1)
+    for b in range(B):
+        length = int(torch.randint(1, T + 2, (1,), generator=noise))  # T + 1: cut, its end does not fit
+        text = torch.randint(1, 27, (length,), generator=noise)
+        row = F.pad(text, (1, 1))  # 0 text 0
+        tokens[b] = F.pad(row[:-1][:T], (0, max(0, T - len(row) + 1)))
+        targets[b, : len(row) - 1] = row[1 : T + 1]
+    return tokens, targets
 
 
 def fixture(name):
@@ -287,13 +339,16 @@ def fixture(name):
     tokens = torch.randint(spec["vocab"], shape, generator=noise)
     targets = torch.randint(spec["vocab"], shape, generator=noise)
     targets[torch.rand(shape, generator=noise) < spec.get("ignored", 0)] = -1
+    if spec.get("documents"):
+        tokens, targets = documents(tokens, noise)
     parameters = Parameters(seed)
     logits_of(spec, parameters, tokens)  # draws them
     exact, single = (run(spec, parameters.trainable(dtype), tokens, targets) for dtype in (torch.float64, torch.float32))
     tensors = {"tokens": tokens.flatten(), "targets": targets.flatten(), **parameters,
                **{f"gradient.{key}": value for key, value in exact["gradients"].items()},
                "logits": exact["logits"], "loss": torch.tensor([exact["loss"]]), "norm": torch.tensor([exact["norm"]]),
-               "losses": torch.tensor(exact["losses"], dtype=torch.float64)}
+               "losses": torch.tensor(exact["losses"], dtype=torch.float64),
+               **({"rates": torch.tensor(exact["rates"], dtype=torch.float64)} if exact["rates"] else {})}
     off = dict(logits=(exact["logits"] - single["logits"]).abs().max().item(),
                gradients=max((exact["gradients"][key] - single["gradients"][key]).abs().max().item() for key in parameters),
                losses=max(abs(a - b) for a, b in zip(exact["losses"], single["losses"])))

@@ -12,6 +12,7 @@ describe.each(specNames)("%s", (name) => {
       expect(one.parameters).toEqual({ missing: [], unexpected: [] });
       expect(tooFar([...one.gradients, one.norm])).toEqual([]);
       expect(one.losses.map((loss, i) => Math.abs(loss - one.wantedLosses[i]!)).filter((d) => !(d <= 1e-5))).toEqual([]);
+      for (const [i, rate] of one.wantedRates.entries()) expect(one.rates[i]).toBeCloseTo(rate, 8);
       expectSameBits(await measure(name, target, 2), one);
     });
     test("gradients add up over micro-batches", async () => expect(tooFar(await measureAccumulated(name, target))).toEqual([]));

@@ -8,11 +8,15 @@ import { parseArgs } from "node:util";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
 import type { ModuleName } from "../../compiler/compile.ts";
 import { targets, type Target } from "../../compiler/op.ts";
+import { learningRate } from "../../runtime/schedule.ts";
 import { compileSpec } from "./compiled.ts";
 import { readFixture, type FixtureTensor } from "./safetensors.ts";
 import { checkpointName, openSession, type Session } from "./session.ts";
 
-export const specNames = ["gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "qk-norm", "mixture", "mixture-mlp"] as const;
+export const specNames = [
+  "gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "qk-norm",
+  "embed-norm", "names", "narrow-heads", "wide-heads", "mixture", "mixture-mlp",
+] as const;
 export type SpecName = (typeof specNames)[number];
 
 /** As in fixtures.py. */
@@ -30,6 +34,9 @@ export interface Measured {
   readonly gradients: readonly Deviation[];
   readonly losses: readonly number[];
   readonly wantedLosses: readonly number[];
+  /** Learning rates of the steps. Wanted: PyTorch's, where the spec's schedule is part of the fixture. */
+  readonly rates: readonly number[];
+  readonly wantedRates: readonly number[];
   readonly norm: Deviation;
   /** Every byte of parameters after the last step, and of the first gradients: equal for any number of workers. */
   readonly trained: ReadonlyMap<string, Float32Array>;
@@ -76,9 +83,9 @@ function loadParameters(session: Session, fixture: Map<string, FixtureTensor>): 
   return { missing: [...wanted], unexpected };
 }
 
-function writeHyper(session: Session, manifest: Manifest, step: number, scale: number): void {
+function writeHyper(session: Session, manifest: Manifest, step: number, scale: number, lr = ADAMW.lr): void {
   const values = new Float32Array(16), h = manifest.hyper;
-  for (const [key, value] of Object.entries(ADAMW)) values[h[key as keyof typeof ADAMW]] = value;
+  for (const [key, value] of Object.entries({ ...ADAMW, lr })) values[h[key as keyof typeof ADAMW]] = value;
   values[h.correction1] = 1 / (1 - ADAMW.beta1 ** step);
   values[h.correction2] = 1 / (1 - ADAMW.beta2 ** step);
   values[h.scale] = scale;
@@ -91,8 +98,10 @@ export async function measure(name: SpecName, target: Target, workers: number): 
   const session = await openSession(manifest, "train", target, wasm, workers);
   try {
     const { parameters, counted } = load(session, fixture), trained = new Map<string, Float32Array>();
+    const wantedLosses = [...fixture.get("losses")!.values], wantedRates = [...(fixture.get("rates")?.values ?? [])];
+    const rates = wantedLosses.map((_, i) => (wantedRates.length > 0 ? learningRate(i + 1, manifest.model.train) : ADAMW.lr));
     const step = (count: number, update: 0 | 1): number => {
-      writeHyper(session, manifest, count, 1 / counted);
+      writeHyper(session, manifest, count, 1 / counted, rates[count - 1]!);
       session.set("accumulate", 0);
       session.set("update", update);
       session.call("train");
@@ -102,11 +111,11 @@ export async function measure(name: SpecName, target: Target, workers: number): 
     step(1, 0);
     const gradients = gradientDeviations(session, fixture);
     for (const { name: of, tensor, slice } of named(session, "gradient")) trained.set(`gradient.${of}`, session.read(tensor, slice) as Float32Array);
-    const wantedLosses = [...fixture.get("losses")!.values], losses = [step(1, 1)];
+    const losses = [step(1, 1)];
     const norm = deviation("norm", session.read("norm"), fixture.get("norm")!.values);
     while (losses.length < wantedLosses.length) losses.push(step(losses.length + 1, 1));
     for (const { name: of, tensor, slice } of named(session, "parameter")) trained.set(of, session.read(tensor, slice) as Float32Array);
-    return { parameters, gradients, losses, wantedLosses, norm, trained };
+    return { parameters, gradients, losses, wantedLosses, rates, wantedRates, norm, trained };
   } finally {
     await session.close();
   }
