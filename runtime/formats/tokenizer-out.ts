@@ -35,7 +35,8 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   switch (vocabulary.kind) {
     case "bpe": {
       const special = new Set(tokenizer.special.values());
-      const kinds = vocabulary.names.map((_, id) => (special.has(id) ? pieceKinds.control : pieceKinds.normal));
+      const kinds = vocabulary.names.map((_, id) =>
+        special.has(id) ? pieceKinds.control : tokenizer.absent?.has(id) ? pieceKinds.unused : pieceKinds.normal);
       const begin = tokenizer.beginOfText === undefined && tokenizer.endOfText !== undefined ? [u32(key("bos_token_id"), tokenizer.endOfText)] : [];
       return { out: [
         text(key("model"), "gpt2"), text(key("pre"), vocabulary.rule === "gpt2" ? "gpt-2" : "llama-bpe"), list(key("tokens"), "string", [...vocabulary.names, ...unused]),

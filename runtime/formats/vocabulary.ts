@@ -95,6 +95,7 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   const names: string[] = [];
   for (const [name, id] of Object.entries(model.vocab)) names[id] = name;
   for (const { id, content } of added) names[id] = content;
+  for (const id of tokenizer.absent ?? []) names[id] = absentName(id);
   const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
   if (rules.kind === "bytes") {
     const [rule, ...more] = rules.pieces;
@@ -104,10 +105,14 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));
   const pieces = names.map((text, id): VocabularyPiece => ({
-    text, score: -(rank.get(text) ?? 0), kind: text === model.unk_token ? "unknown" : kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal"),
+    text, score: -(rank.get(text) ?? 0),
+    kind: tokenizer.absent?.has(id) ? "unused" : text === model.unk_token ? "unknown" : kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal"),
   }));
   return { kind: "pieces", pieces, addsSpace: rules.addsSpace };
 }
+
+/** What stands at an id that no token has, in formats that know no gaps. */
+const absentName = (id: number): string => `[ABSENT_${id}]`;
 
 /** tokenizer.model. sentencePieceFile has checked it. */
 function fromModel(file: Uint8Array): VocabularyPiece[] {

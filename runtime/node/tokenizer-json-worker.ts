@@ -7,8 +7,11 @@ export type JsonQuestion =
   | { readonly ask: "encode"; readonly text: string }
   | { readonly ask: "bytes"; readonly id: number };
 
-/** open: how many tokens, and whether decoding drops a space at the beginning; encode: ids; bytes: those of one token. */
-export type JsonAnswer = { readonly size: number; readonly addsSpace: boolean } | readonly number[] | Uint8Array;
+/** The highest id and 1, ids below it that no token has, and whether decoding drops a space at the beginning. */
+export interface JsonOpened { readonly size: number; readonly absent: readonly number[]; readonly addsSpace: boolean }
+
+/** encode: ids; bytes: those of one token. */
+export type JsonAnswer = JsonOpened | readonly number[] | Uint8Array;
 
 let tokenizer: Tokenizer | undefined;
 let anchor: number | undefined; // an ordinary token, to stand before others
@@ -28,11 +31,11 @@ function open(json: Uint8Array, config: Uint8Array | undefined): JsonAnswer {
     if (!Number.isInteger(id) || id < 0) throw new Error(`has the id ${String(id)}`);
     seen[id] = 1;
   }
-  const gap = seen.indexOf(0);
-  if (gap >= 0) throw new Error(`has no token with id ${gap}; ids are 0 … ${size - 1}`);
+  const absent: number[] = [];
+  for (let id = 0; id < size; id++) if (seen[id] === 0) absent.push(id);
   anchor = tokenizer.encode("a", { add_special_tokens: false }).ids[0];
   const addsSpace = anchor !== undefined && added(anchor).startsWith(" ") && !decode(anchor).startsWith(" ");
-  return { size, addsSpace };
+  return { size, absent, addsSpace };
 }
 
 /** What a token adds to a text that has begun. */
@@ -43,6 +46,7 @@ function added(id: number): string {
 }
 
 function bytes(id: number): Uint8Array {
+  if (tokenizer!.id_to_token(id) === undefined) return new Uint8Array(0); // a gap
   const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(tokenizer!.id_to_token(id) ?? "");
   return byte ? Uint8Array.of(Number.parseInt(byte[1]!, 16)) : new TextEncoder().encode(added(id));
 }

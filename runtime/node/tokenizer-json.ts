@@ -10,7 +10,7 @@ import { specialRoles } from "../tokenizers/special-roles.ts";
 import { addedIn, CONFIG_FILE, configPath, firstSpecial, JSON_FILE, MAX_JSON_BYTES, type JsonFiles } from "../tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { boundedWorker } from "./bounded-worker.ts";
-import type { JsonAnswer, JsonQuestion } from "./tokenizer-json-worker.ts";
+import type { JsonAnswer, JsonOpened, JsonQuestion } from "./tokenizer-json-worker.ts";
 
 /** For the files' own work; a long text gets a second more for each million characters. */
 const OPEN_MS = 60_000, ENCODE_MS = 10_000;
@@ -22,7 +22,7 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
   const names = new Map(added.map((token) => [token.name, token.id]));
   const roles = specialRoles(added, firstSpecial(root, names), config && parseJson(config, configPath(from), MAX_JSON_BYTES));
   const worker = boundedWorker<JsonQuestion, JsonAnswer>({ url: new URL("./tokenizer-json-worker.ts", import.meta.url), from, megabytes: MEGABYTES });
-  const { size, addsSpace } = worker.ask({ ask: "open", json, config }, OPEN_MS) as { size: number; addsSpace: boolean };
+  const { size, absent, addsSpace } = worker.ask({ ask: "open", json, config }, OPEN_MS) as JsonOpened;
   if (size > MAX_TOKENS)
     throw new SinterError("corrupt", `${from} has ${size} tokens; at most ${MAX_TOKENS} are read`);
   const segments = segmentsAt(added), special = specialsOf(added);
@@ -30,7 +30,7 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
   const known = new Map<number, Uint8Array>(nameIds);
   const encodePlain = (text: string): readonly number[] => worker.ask({ ask: "encode", text }, ENCODE_MS + text.length / 1000) as readonly number[];
   return {
-    name: "json", size, special, beginOfText: roles.beginOfText, endOfText: roles.endOfText, stops: new Set(roles.stops), addsSpace,
+    name: "json", size, absent: absent.length > 0 ? new Set(absent) : undefined, special, beginOfText: roles.beginOfText, endOfText: roles.endOfText, stops: new Set(roles.stops), addsSpace,
     files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]),
     encode(text, { special: wanted = false } = {}) {
       const out: number[] = [];

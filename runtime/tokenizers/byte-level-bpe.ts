@@ -8,13 +8,13 @@ import { ByteStrings } from "./byte-strings.ts";
 import { PairTable } from "./pair-table.ts";
 import { pieceEncoder } from "./piece-encoder.ts";
 import { nextPiece, type CutName } from "./pieces.ts";
-import { bytesFrom, type Tokenizer } from "./tokenizer.ts";
+import { bytesFrom, absentIn, type Tokenizer } from "./tokenizer.ts";
 import { utf8Into } from "./utf8.ts";
 
 export interface ByteLevelParts {
   readonly name: Tokenizer["name"];
-  /** Id → its bytes; of added tokens, their name's. */
-  readonly tokens: readonly Uint8Array[];
+  /** Id → its bytes; of added tokens, their name's; at a gap nothing. */
+  readonly tokens: readonly (Uint8Array | undefined)[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
   /** Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is one piece. */
@@ -66,14 +66,16 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
   };
   const stops = new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]);
   return {
-    name, size: tokens.length, encode, bytes: bytesFrom(tokens), special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, stops, addsSpace, files: parts.files,
+    name, size: tokens.length, absent: absentIn(tokens), encode, bytes: bytesFrom(tokens), special: specialsOf(added),
+    beginOfText: parts.beginOfText, endOfText, stops, addsSpace, files: parts.files,
   };
 }
 
 /** Byte → id of the token that is this byte alone; −1: there is none. */
-function singleBytes(tokens: readonly Uint8Array[], addedIds: ReadonlySet<number>): Int32Array {
+function singleBytes(tokens: ByteLevelParts["tokens"], addedIds: ReadonlySet<number>): Int32Array {
   const ids = new Int32Array(256).fill(-1);
-  for (const [id, bytes] of tokens.entries()) if (bytes.length === 1 && ids[bytes[0]!]! < 0 && !addedIds.has(id)) ids[bytes[0]!] = id;
+  for (const [id, bytes] of tokens.entries())
+    if (bytes?.length === 1 && ids[bytes[0]!]! < 0 && !addedIds.has(id)) ids[bytes[0]!] = id;
   return ids;
 }
 
@@ -82,8 +84,10 @@ const noByte = (name: string, byte: number, piece: string): SinterError =>
     `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ${JSON.stringify(piece.slice(0, 20))}`,
     "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.");
 
-function wholePieces(tokens: readonly Uint8Array[], addedIds: ReadonlySet<number>): (bytes: Uint8Array, n: number) => number {
-  const strings = new ByteStrings(tokens.map((bytes, id) => (addedIds.has(id) ? undefined : bytes)));
+type FindWhole = (bytes: Uint8Array, n: number) => number;
+
+function wholePieces(tokens: ByteLevelParts["tokens"], addedIds: ReadonlySet<number>): FindWhole {
+  const strings = new ByteStrings(Array.from(tokens, (bytes, id) => (addedIds.has(id) ? undefined : bytes)));
   return (bytes, n) => strings.find(bytes, 0, n);
 }
 

@@ -4,11 +4,11 @@
  * piece stands for falls back to its UTF-8 bytes, or to the unknown token.
  */
 import { SinterError } from "../errors.ts";
-import { segmentsAt, type AddedToken } from "./added-tokens.ts";
+import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { PairTable } from "./pair-table.ts";
 import { pieceEncoder } from "./piece-encoder.ts";
 import type { NextPiece } from "./pieces.ts";
-import { bytesFrom, type Tokenizer } from "./tokenizer.ts";
+import { bytesFrom, absentIn, type Tokenizer } from "./tokenizer.ts";
 import { utf8Into } from "./utf8.ts";
 
 /** `unused` pieces have a place in the vocabulary, and nothing is ever encoded as one. */
@@ -69,8 +69,8 @@ export interface CharacterBpeParts extends Omit<SentencePieceParts, "pieces"> {
   readonly spaceUnlessThere?: boolean;
   /** Every ▁ begins a piece. */
   readonly wordsApart?: boolean;
-  /** Id → what it stands for. */
-  readonly bytes: readonly Uint8Array[];
+  /** Id → what it stands for; at a gap nothing. */
+  readonly bytes: readonly (Uint8Array | undefined)[];
 }
 
 /** BPE over characters with ▁ for spaces: sentencepiece's, and what tokenizer.json files make of it. */
@@ -102,8 +102,9 @@ export function characterBpe(parts: CharacterBpeParts): Tokenizer {
     return out;
   };
   return {
-    name, size: parts.bytes.length, encode, bytes: bytesFrom(parts.bytes), special: new Map(added.filter((t) => t.special).map((t) => [t.name, t.id])),
-    beginOfText: parts.beginOfText, endOfText, stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]), addsSpace, files: parts.files,
+    name, size: parts.bytes.length, absent: absentIn(parts.bytes), encode, bytes: bytesFrom(parts.bytes),
+    special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
+    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
   };
 }
 

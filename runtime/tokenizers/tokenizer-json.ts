@@ -37,7 +37,7 @@ export function readTokenizerJson({ json, config, from }: JsonFiles): JsonReadin
   const unsupported = unsupportedModel(model) ?? ("unsupported" in rules ? rules.unsupported : undefined);
   if (unsupported !== undefined || "unsupported" in rules) return { unsupported: unsupported ?? "" };
   const names = namesOf(model, root), added = addedIn(root);
-  const ids = new Map(names.map((name, id) => [name, id]));
+  const ids = idsOf(names);
   const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
   const merges = mergesOf(field(model, "merges"), ids, specialIds);
   const roles = specialRoles(added, firstSpecial(root, ids), config && parseJson(config, configPath(from), MAX_JSON_BYTES));
@@ -47,21 +47,23 @@ export function readTokenizerJson({ json, config, from }: JsonFiles): JsonReadin
 
 type Common = Pick<Parameters<typeof byteLevelTokenizer>[0], "name" | "added" | "merges" | "beginOfText" | "endOfText" | "stops" | "files">;
 
-function byteLevel(common: Common, rules: TextRules & { kind: "bytes" }, names: readonly string[], model: JsonPlace): Tokenizer {
+function byteLevel(common: Common, rules: TextRules & { kind: "bytes" }, names: Names, model: JsonPlace): Tokenizer {
   const utf8 = new TextEncoder(), addedIds = new Set(common.added.map((t) => t.id));
-  const tokens = names.map((name, id) => (addedIds.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name));
+  const tokens = names.map((name, id) =>
+    name === undefined ? undefined : (addedIds.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name));
   return byteLevelTokenizer({ ...common, tokens, pieces: rules.pieces, composes: rules.composes, addsSpace: rules.addsSpace, wholePieces: flag(field(model, "ignore_merges"), false) });
 }
 
-function characters(common: Common, rules: TextRules & { kind: "characters" }, names: readonly string[], model: JsonPlace, texts: readonly string[]): Tokenizer {
+function characters(common: Common, rules: TextRules & { kind: "characters" }, names: Names, model: JsonPlace, texts: readonly string[]): Tokenizer {
   const kinds = new Map(common.added.map((t) => [t.id, t.special ? "control" : "user"] as const));
-  const fallback = flag(field(model, "byte_fallback"), false) ? byteIdsOf(names.map((name) => ({ text: name }))) : undefined;
-  const symbolIds = new Map(names.map((name, id) => [name, id] as const).filter(([name, id]) => isCharacter(name) && kinds.get(id) !== "control"));
+  const fallback = flag(field(model, "byte_fallback"), false) ? byteIdsOf(names.map((name = "") => ({ text: name }))) : undefined;
+  const symbolIds = new Map([...idsOf(names)].filter(([name, id]) => isCharacter(name) && kinds.get(id) !== "control"));
   const unknown = optionalText(field(model, "unk_token")), unknownId = unknown === undefined ? -1 : names.indexOf(unknown);
   return characterBpe({
     ...common, addsSpace: rules.addsSpace, symbolIds, texts, byteIds: fallback, unknown: unknownId < 0 ? undefined : unknownId, fuseUnknown: flag(field(model, "fuse_unk"), false),
     spaceAtStartOnly: rules.spaceAtStartOnly, spaceUnlessThere: rules.spaceUnlessThere, wordsApart: rules.wordsApart,
-    bytes: names.map((name, id) => bytesOf(name, kinds.get(id) ?? (fallback ? "byte" : "normal"))),
+    bytes: names.map((name, id) =>
+      name === undefined ? undefined : bytesOf(name, kinds.get(id) ?? (fallback ? "byte" : "normal"))),
   });
 }
 
@@ -79,9 +81,15 @@ function unsupportedModel(model: JsonPlace): string | undefined {
   return undefined;
 }
 
-/** Names by id 0 … n − 1, each id once: of the model's vocabulary, and of the tokens that were added behind it. */
-function namesOf(model: JsonPlace, root: JsonPlace): readonly string[] {
-  const vocab = field(model, "vocab"), names: string[] = [];
+/** Id → name; undefined at a gap. */
+type Names = readonly (string | undefined)[];
+
+const idsOf = (names: Names): ReadonlyMap<string, number> =>
+  new Map(names.flatMap((name, id) => (name === undefined ? [] : [[name, id] as const])));
+
+/** Names by id, each id once: of the model's vocabulary, and of the tokens that were added behind it. */
+function namesOf(model: JsonPlace, root: JsonPlace): Names {
+  const vocab = field(model, "vocab"), names: (string | undefined)[] = [];
   if (!isObject(vocab.value))
     throw badPlace(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
   const entries = Object.entries(vocab.value);
@@ -97,11 +105,11 @@ function namesOf(model: JsonPlace, root: JsonPlace): readonly string[] {
   };
   for (const [name, id] of entries) put(name, { value: id, path: `${vocab.path}[${shown(name)}]` });
   for (const token of list(field(root, "added_tokens"), MAX_TOKENS)) put(text(field(token, "content")), field(token, "id"));
-  for (let id = 0; id < names.length; id++) if (names[id] === undefined) throw badPlace(vocab, `has no token with id ${id}; ids are 0 … ${names.length - 1}`);
   if (names.length === 0) throw badPlace(vocab, "is empty");
-  if (new Set(names).size !== names.length)
+  const given = names.filter((name) => name !== undefined);
+  if (new Set(given).size !== given.length)
     throw badPlace(vocab, "gives two ids to one name"); // one of them among the added tokens
-  return names;
+  return Array.from(names); // of a list with holes, map and filter see only a part
 }
 
 /** `added_tokens`; their ids are not checked against the vocabulary. */

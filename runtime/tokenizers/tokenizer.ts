@@ -1,4 +1,7 @@
-/** What every tokenizer can do. Ids are 0 … size − 1; `bytes` of an id are what it stands for in UTF-8 text. */
+/**
+ * What every tokenizer can do. Ids are 0 … size − 1, but for absent ones; `bytes` of an id are what it stands for in UTF-8
+ * text.
+ */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { concat } from "../bytes.ts";
 
@@ -12,6 +15,7 @@ export interface EncodeOptions {
 
 export interface Tokenizer {
   readonly name: TokenizerName;
+  /** The highest id, and 1. */
   readonly size: number;
   /** Ids below `size` that no token has: a published vocabulary may have gaps. They are never drawn, and stand for no bytes. */
   readonly absent?: ReadonlySet<number> | undefined;
@@ -79,9 +83,18 @@ export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOpt
 
 const SPACE = 0x20;
 
-/** `bytes` of a tokenizer with a table of them. */
-export const bytesFrom = (table: readonly Uint8Array[]) => (id: number): Uint8Array => {
-  const bytes = table[id];
-  if (bytes === undefined) throw new RangeError(`there is no token ${id}; ids are 0 … ${table.length - 1}`);
-  return bytes;
+/** `bytes` of a tokenizer with a table of them, in which nothing stands at a gap. */
+export const bytesFrom = (table: readonly (Uint8Array | undefined)[]) => (id: number): Uint8Array => {
+  if (!Number.isInteger(id) || id < 0 || id >= table.length)
+    throw new RangeError(`there is no token ${id}; ids are 0 … ${table.length - 1}`);
+  return table[id] ?? NOTHING;
 };
+
+const NOTHING = new Uint8Array(0);
+
+/** Ids at which a table of tokens has nothing; undefined: there are none. */
+export function absentIn(table: readonly unknown[]): ReadonlySet<number> | undefined {
+  const absent = new Set<number>();
+  for (let id = 0; id < table.length; id++) if (table[id] === undefined) absent.add(id);
+  return absent.size === 0 ? undefined : absent;
+}
