@@ -21,10 +21,10 @@ const parse = (bytes: Uint8Array): object => JSON.parse(utf8.decode(bytes)) as o
 const decode = (...ids: number[]): string => tokenizer!.decode(ids, { skip_special_tokens: false, clean_up_tokenization_spaces: false });
 
 /** The package insists on these. */
-const absent = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
+const defaults = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
 
 function open(json: Uint8Array, config: Uint8Array | undefined): JsonAnswer {
-  tokenizer = new Tokenizer({ ...absent, ...parse(json) }, config ? parse(config) : {});
+  tokenizer = new Tokenizer({ ...defaults, ...parse(json) }, config ? parse(config) : {});
   const ids = [...tokenizer.get_vocab(true).values()], size = ids.reduce((most, id) => Math.max(most, id + 1), 0);
   const seen = new Uint8Array(size);
   for (const id of ids) {
