@@ -2,7 +2,7 @@
  * Attention, forward, backward and cached: GFLOP/s (only pairs below the diagonal count), share of the register tile's own rate
  * in the same run, and for decoding GB/s of cache read. Every kernel is compared with its reference before it is timed.
  *
- *   node bench/attention.ts [wide|relaxed|simd] [word of the op's name]
+ *   npm run study -- attention [wide|relaxed|simd] [word of the op's name]
  */
 import { attention } from "../compiler/ops/attention.ts";
 import { attention_backward } from "../compiler/ops/attention_backward.ts";

@@ -1,5 +1,5 @@
 /**
- * node bench/browser.ts --tokenizer DIR [--model SPEC:NAME]… [--set vocab=50257]… [--formats q8_0,q4_0] [--threads 1,2] [--target relaxed,wide] [--folder DIR] [--json FILE]
+ * npm run study -- browser --tokenizer DIR [--model SPEC:NAME]… [--set vocab=50257]… [--formats q8_0,q4_0] [--threads 1,2] [--target relaxed,wide] [--folder DIR] [--json FILE]
  *
  * Sinter beside llama.cpp compiled to WebAssembly (@wllama/wllama), in one page of Chromium: the same GGUF file, weights drawn at random, the same prompts, as many
  * threads. They take turns, each warmed up first: a prompt of 128 tokens, then 64 one by one, each the likeliest. `relaxed` is what any visitor's browser runs; for

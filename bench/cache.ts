@@ -1,5 +1,5 @@
 /**
- * node bench/cache.ts [--run DIR --data FILE] [--model SPEC:NAME:WEIGHTS]… [--tokens 10000] [--position 1000] [--workers 2] [--ms 4000]
+ * npm run study -- cache [--run DIR --data FILE] [--model SPEC:NAME:WEIGHTS]… [--tokens 10000] [--position 1000] [--workers 2] [--ms 4000]
  *
  * Keys and values in q8_0 against f32 (ops/attention/cache.ts). Of a run: a text token by token, as in sampling, a context at a time: the mean loss,
  * the mean KL divergence from f32's distribution, how often the likeliest token is another. Of models, with numbers at hand instead of trained

@@ -1,5 +1,5 @@
 /**
- * node bench/formats.ts [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
+ * npm run study -- formats [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
  *
  * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean loss; and, token by token as in
  * sampling, how far the distribution is from f32's: mean KL divergence in nats, largest difference of a logit, how often the likeliest token is

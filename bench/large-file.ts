@@ -1,5 +1,5 @@
 /**
- * node bench/large-file.ts SPEC [--model NAME] [--set context=2048]… [--to gguf|hf] [--dtype Q4_0] [--shards 2] -o PATH
+ * npm run study -- large-file SPEC [--model NAME] [--set context=2048]… [--to gguf|hf] [--dtype Q4_0] [--shards 2] -o PATH
  *
  * A published file (GGUF) or folder (Hugging Face, in shards) of any size with weights drawn at random, to see how large models are imported, loaded
  * and used: /usr/bin/time -v sinter import …, sinter sample …. Rows are drawn and encoded once for each width and laid one after the other, so that a file
@@ -34,7 +34,7 @@ const { values: o, positionals: [spec] } = parseArgs({
     shards: { type: "string", default: "1" }, out: { type: "string", short: "o" },
   },
 });
-if (!spec || o.out === undefined || (o.to !== "gguf" && o.to !== "hf") || !Object.hasOwn(numberFormats, o.dtype)) throw new Error("node bench/large-file.ts SPEC [--model NAME] [--to gguf|hf] [--dtype Q4_0] -o PATH");
+if (!spec || o.out === undefined || (o.to !== "gguf" && o.to !== "hf") || !Object.hasOwn(numberFormats, o.dtype)) throw new Error("npm run study -- large-file SPEC [--model NAME] [--to gguf|hf] [--dtype Q4_0] -o PATH");
 const type = o.dtype as FloatFormat, out = o.out, files = nodeFiles(), shards = Number(o.shards);
 const { models, diagnostics } = checkSource(readFileSync(spec, "utf8"), { set: Object.fromEntries(o.set.map((pair) => pair.split("=") as [string, string])), ...(o.model !== undefined && { model: o.model }) });
 const [model] = models;

@@ -1,5 +1,5 @@
 /**
- * node bench/large.ts SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--weights q4_0] [--memory-limit BYTES]
+ * npm run study -- large SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--weights q4_0] [--memory-limit BYTES]
  *
  * A model that takes several memories: weights drawn tensor by tensor, then a prompt of 128 tokens and tokens one by one. Says what the parts
  * are, how long each step took, tok/s, and GB/s of weights beside the limit of this machine's memory.

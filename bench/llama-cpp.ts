@@ -1,5 +1,5 @@
 /**
- * node bench/llama-cpp.ts [--gguf FILE]… [--model NAME --formats bf16,q8_0,q4_0] [--tokenizer DIR] [--tokens 64] [--threads 2] [--context 512] [--time] [--as-it-comes] [--keep DIR]
+ * npm run study -- llama-cpp [--gguf FILE]… [--model NAME --formats bf16,q8_0,q4_0] [--tokenizer DIR] [--tokens 64] [--threads 2] [--context 512] [--time] [--as-it-comes] [--keep DIR]
  *
  * Sinter beside llama.cpp (node-llama-cpp) on the same GGUF file. Without --time: llama.cpp writes greedily after each prompt, Sinter computes the
  * logits of the same prefixes, and it is said where they part, by how much the reference preferred its token there, and how far logits are apart

@@ -1,5 +1,5 @@
 /**
- * node bench/tokenizers.ts TOKENIZER TEXT…      for example  node bench/tokenizers.ts data/gpt2 tinystories.txt
+ * npm run study -- tokenizers TOKENIZER TEXT…      for example  npm run study -- tokenizers data/gpt2 tinystories.txt
  *
  * One tokenizer (a file or folder, as `sinter tokenizer` takes it) on each text: MB/s (1e6 bytes of UTF-8, CPU time of this thread) of the
  * first encoding, of later ones, of decoding; beside @huggingface/tokenizers on the same text in the same run, whose ids must be equal.
@@ -59,7 +59,7 @@ function measure(path: string, tokenizer: Tokenizer, peer: HuggingFace | undefin
 
 const [path, ...texts] = process.argv.slice(2);
 if (path === undefined || texts.length === 0)
-  throw new Error("usage: node bench/tokenizers.ts TOKENIZER TEXT…");
+  throw new Error("usage: npm run study -- tokenizers TOKENIZER TEXT…");
 const wall = performance.now(), tokenizer = await openTokenizer(nodeFiles(), path, otherJson);
 console.log(`${path}: ${tokenizer.name}, ${tokenizer.size} tokens, read in ${(performance.now() - wall).toFixed(0)} ms`);
 const peer = peerOf(tokenizer);

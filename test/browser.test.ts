@@ -184,7 +184,7 @@ describe.skipIf(missing !== undefined || !stories.there || !expected.there)(`sto
       example: `example("bundle=stories-run/bundle/&weights=stories.gguf")`,
     });
     const { loaded, text: shown, status } = got["example"] as Record<string, string>;
-    expect(loaded).toMatch(/^stories260K: 260,032 parameters, 1 threads?, simd$/);
+    expect(loaded).toBe("stories260K: 260,032 parameters, 1 thread, simd");
     expect(shown).toMatch(/^Once upon a time.{40,}/s);
     expect(status).toMatch(/^\d+ tokens, \d+ a second$/);
     for (const name of ["gguf", "checkpoint"]) expect((got[name] as Sampled).texts[0], name).toBe(text);

@@ -1,19 +1,15 @@
 /**
- * Serves a page that uses Sinter from this machine: a folder's files (with ranges, so that weights can be streamed), the browser's runtime as JavaScript under
- * /sinter/, and the two headers that give a page shared memory.
- *
- *   node runtime/node/page-server.ts [FOLDER] [--port 8080]     serves FOLDER at http://localhost:8080/; without an index.html: the example
- *   node runtime/node/page-server.ts --out FOLDER               writes the runtime as JavaScript, for any other server
+ * Serves a page that uses Sinter from this machine (`sinter page`): a folder's files (with ranges, so that weights can be streamed), the
+ * browser's runtime as JavaScript under /sinter/, and the two headers that give a page shared memory. Where the folder has no index.html, the
+ * example is the page.
  *
  * A browser does not read TypeScript: types are taken away (node:module), nothing is bundled.
  */
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { stripTypeScriptTypes } from "node:module";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { SinterError } from "../errors.ts";
 
 const RUNTIME = fileURLToPath(new URL("..", import.meta.url)), PREFIX = "/sinter/", EXAMPLE = join(RUNTIME, "browser/example.html");
 const mimeTypes: Readonly<Record<string, string>> = {
@@ -24,9 +20,14 @@ const isolation = { "cross-origin-opener-policy": "same-origin", "cross-origin-e
 /** A TypeScript file as a browser takes it; imports of other such files end in .js. */
 export const asJavaScript = (typescript: string): string => stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
 
-/** The browser's runtime: path without the prefix → JavaScript. What is Node's is left out. */
+/** What a page has no use for: Node's part, and reports, but for the words of amounts. */
+const notForPages = (path: string): boolean =>
+  path.startsWith(`node${sep}`) || (path.startsWith(`report${sep}`) && path !== `report${sep}amounts.ts`);
+
+/** The browser's runtime as JavaScript: paths without the prefix. */
 export const runtimeFiles = (): readonly string[] =>
-  readdirSync(RUNTIME, { recursive: true, encoding: "utf8" }).filter((f) => f.endsWith(".ts") && !f.startsWith(`node${sep}`) && !f.startsWith(`report${sep}`)).map((f) => `${f.slice(0, -3)}.js`);
+  readdirSync(RUNTIME, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts") && !notForPages(path)).map((path) => `${path.slice(0, -3)}.js`);
 
 const stripped = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
 
@@ -57,7 +58,10 @@ export async function startPageServer({ folder, port, isolated = true, ranges = 
   const server = createServer((request, response) => {
     if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value);
     if (handle?.(request, response)) return;
-    const path = decodeURIComponent(new URL(request.url!, "http://localhost").pathname), own = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : "";
+    if (!isLocal(request.headers.host)) return void response.writeHead(403).end();
+    const path = pathOf(request.url!);
+    if (path === undefined) return void response.writeHead(400).end();
+    const own = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : "";
     if (request.method !== "GET" && request.method !== "HEAD") return void response.writeHead(405).end();
     if (runtime.has(own)) return void response.writeHead(200, { "content-type": mimeTypes["js"] }).end(runtimeFile(own));
     const named = join(root, path.endsWith("/") ? `${path}index.html` : path);
@@ -68,6 +72,19 @@ export async function startPageServer({ folder, port, isolated = true, ranges = 
   await new Promise<void>((done, failed) => server.once("error", failed).listen(port, "127.0.0.1", done));
   const address = server.address();
   return { url: `http://localhost:${typeof address === "object" && address ? address.port : port}/`, server };
+}
+
+/** A page elsewhere whose name has come to mean this machine (DNS rebinding) sends its own name. */
+const isLocal = (host: string | undefined): boolean => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host ?? "");
+
+/** Undefined: what was asked for is no path. */
+function pathOf(url: string): string | undefined {
+  try {
+    const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
+    return path.includes("\0") ? undefined : path;
+  } catch {
+    return undefined;
+  }
 }
 
 /** All of it, or from `range` on (RFC 9110 §14: "bytes=A-B", one of them). */
@@ -97,17 +114,4 @@ export function writeRuntime(folder: string): number {
     writeFileSync(to, runtimeFile(file));
   }
   return files.length;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.removeAllListeners("warning"); // node:module's stripTypeScriptTypes calls itself experimental
-  const { values: o, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: "string", default: "8080" }, out: { type: "string" } } });
-  try {
-    if (o.out !== undefined) console.log(`${writeRuntime(o.out)} files in ${relative(process.cwd(), resolve(o.out)) || "."}: import { openModel } from "./${o.out}/browser/index.js"`);
-    else console.log(`Serving at ${(await startPageServer({ folder: positionals[0] ?? ".", port: Number(o.port) })).url}`);
-  } catch (cause) {
-    const error = (cause as NodeJS.ErrnoException).code === "EADDRINUSE" ? new SinterError("usage", `port ${o.port} is taken`, "Choose another: --port 8081") : cause as Error;
-    console.error(`error: ${error.message}`);
-    process.exitCode = 2;
-  }
 }

@@ -22,6 +22,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
   { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
   { name: "chat", group: "using", summary: "a conversation with a trained model", load: async () => (await import("./chat.ts")).chatVerb },
+  { name: "page", group: "using", summary: "serve a page with a model of yours from this machine", load: async () => (await import("./page.ts")).pageVerb },
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
   { name: "inspect", group: "other formats", summary: "what is in a file of weights", load: async () => (await import("./inspect.ts")).inspectVerb },

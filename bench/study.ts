@@ -1,0 +1,40 @@
+/**
+ * npm run study                       lists the studies
+ * npm run study -- NAME [options]     runs one
+ *
+ * Measurements that stand behind figures of README and EXPERIMENTS.md. npm runs them under the Node that the project brings along.
+ */
+const studies = {
+  formats: "tokens per second of models in f32, bf16, q8_0, q4_0, or their losses: --model SPEC:NAME, --run DIR --data FILE",
+  cache: "keys and values in q8_0 against f32: --model SPEC:NAME:WEIGHTS, --run DIR --data FILE",
+  large: "a model that takes several memories: SPEC --model NAME --weights q4_0",
+  "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
+  attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
+  tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
+  "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",
+  browser: "beside llama.cpp in a page of Chromium: --tokenizer DIR (needs chromium and the peers)",
+} as const;
+
+const isStudy = (name: string): name is keyof typeof studies => Object.hasOwn(studies, name);
+
+function list(): string {
+  const rows = Object.entries(studies).map(([name, about]) => `  ${name.padEnd(12)}${about}`);
+  return ["usage: npm run study -- NAME [options]", "", ...rows, ""].join("\n");
+}
+
+const [name, ...rest] = process.argv.slice(2);
+if (name === undefined || name === "--help") console.log(list());
+else if (!isStudy(name)) {
+  console.error(`error: there is no study ${JSON.stringify(name)}\n\n${list()}`);
+  process.exitCode = 2;
+} else {
+  process.argv.splice(2, Infinity, ...rest);
+  try {
+    await import(`./${name}.ts`);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof Error && "hint" in error && typeof error.hint === "string" ? `\nhelp: ${error.hint}` : "";
+    console.error(process.env["SINTER_DEBUG"] ? error : `error: ${said}${hint}`);
+    process.exitCode = 1;
+  }
+}

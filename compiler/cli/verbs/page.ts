@@ -1,0 +1,73 @@
+/** `sinter page [FOLDER]`: a page with a model of yours, served from this machine; or the runtime as JavaScript, for any other server. */
+import { existsSync, statSync } from "node:fs";
+import { relative } from "node:path";
+import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
+import { pathFrom, textOption, wholeOption } from "../run-options.ts";
+import type { Io, Verb } from "../verb.ts";
+
+const MOST_PORT = 65_535;
+
+export const pageVerb: Verb = {
+  name: "page",
+  summary: "serve a page with a model of yours from this machine",
+  configure(command) {
+    command
+      .argument("[folder]", "what is served; its index.html, or else an example that wants bundle/ and model.gguf in it", ".")
+      .option("--port <n>", "port of this machine, 0 for one that is free", "8080")
+      .option("--out <dir>", "serve nothing: write the runtime as JavaScript into this folder, for another server")
+      .option("--json", "one line for programs")
+      .addHelpText("after", `
+The runtime is at /sinter/, and answers carry the two headers that give a page threads. Only this machine reaches it.
+Ctrl-C ends it.
+
+examples:
+  sinter compile runs/imported/spec.sinter --module infer --target simd,relaxed -o site/bundle
+  sinter export runs/imported --to gguf -o site/model.gguf
+  sinter page site
+  sinter page --out site/sinter`);
+  },
+  async run([folder], options, io) {
+    silenceTypeStripping();
+    const out = textOption(options, "out");
+    if (out !== undefined) return writeOut(out, options["json"] === true, io);
+    const port = wholeOption(options, "port", 0, MOST_PORT)!;
+    const root = pathFrom(io, folder ?? ".");
+    if (!existsSync(root) || !statSync(root).isDirectory())
+      throw new SinterError("input", `there is no folder ${root} to serve`, "Name the folder that has bundle/ and model.gguf: sinter page FOLDER");
+    const { url, server } = await listen(root, port);
+    io.out(options["json"] ? `${JSON.stringify({ url })}\n` : `Serving ${root} at ${url} (Ctrl-C ends it)\n`);
+    await untilStopped();
+    server.close();
+    server.closeAllConnections();
+    return exitCodes.ok;
+  },
+};
+
+function writeOut(out: string, json: boolean, io: Io): number {
+  const files = writeRuntime(pathFrom(io, out));
+  const entry = `./${relative(io.cwd, pathFrom(io, out)) || "."}/browser/index.js`;
+  io.out(json ? `${JSON.stringify({ files, entry })}\n` : `${files} files in ${out}: import { openModel } from "${entry}"\n`);
+  return exitCodes.ok;
+}
+
+async function listen(folder: string, port: number): ReturnType<typeof startPageServer> {
+  try {
+    return await startPageServer({ folder, port });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE") throw new SinterError("input", `port ${port} is taken`, "Choose another, --port 8081, or any that is free, --port 0");
+    if (code === "EACCES") throw new SinterError("input", `port ${port} is not ours to use`, "Choose one from 1024 on: --port 8080");
+    throw cause;
+  }
+}
+
+/** Node's function that takes types away calls itself experimental, once, on stderr. */
+function silenceTypeStripping(): void {
+  process.removeAllListeners("warning");
+}
+
+const untilStopped = (): Promise<void> =>
+  new Promise((done) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done());
+  });

@@ -1,0 +1,81 @@
+/**
+ * Runs a command and waits as long as it gets on: it has failed when nothing was printed and no file of its folder changed for a long time.
+ * How long it takes in all is no matter, so that a busy machine, which takes ten times as long, is no failure.
+ */
+import { spawn } from "node:child_process";
+import { lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+/** Even with many busy programs beside it, no verb is silent for so long. */
+export const QUIET_MS = 15 * 60_000;
+const LOOK_MS = 2_000;
+
+export interface PatientOptions {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly stdin?: string;
+  /** Called with all that was printed so far. `stop` sends SIGINT to the command. */
+  readonly onOutput?: (text: string, stop: () => void) => void;
+  readonly quietMs?: number;
+}
+
+export interface Outcome {
+  /** 255: it was ended, by a signal or because it did not get on. */
+  readonly exit: number;
+  readonly output: string;
+  readonly stalled: boolean;
+}
+
+/** `command` is bash's; the first part of it that fails ends it. */
+export function runPatiently(command: string, o: PatientOptions): Promise<Outcome> {
+  const { cwd, env = process.env, stdin, onOutput, quietMs = QUIET_MS } = o;
+  const child = spawn("bash", ["-euo", "pipefail", "-c", command], { cwd, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const signal = (name: NodeJS.Signals): void => {
+    try {
+      process.kill(-child.pid!, name); // bash and what it has started
+    } catch {
+      // all of them have ended
+    }
+  };
+  let output = "";
+  let stalled = false;
+  let state = "";
+  let moved = performance.now();
+  const heard = (chunk: Buffer): void => {
+    output += chunk.toString();
+    onOutput?.(output, () => signal("SIGINT"));
+  };
+  child.stdout.on("data", heard);
+  child.stderr.on("data", heard);
+  child.stdin.on("error", () => undefined); // it does not read what it is given
+  child.stdin.end(stdin ?? "");
+  const watch = setInterval(() => {
+    const now = `${output.length} ${filesOf(cwd)}`;
+    if (now !== state) moved = performance.now();
+    state = now;
+    if (performance.now() - moved < quietMs) return;
+    stalled = true;
+    signal("SIGKILL");
+  }, Math.min(LOOK_MS, quietMs));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      clearInterval(watch);
+      resolve({ exit: code ?? 255, output, stalled });
+    });
+  });
+}
+
+/** Names, sizes and times of the files of a folder; what lies behind links is not looked at. */
+function filesOf(folder: string): string {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).filter((e) => !e.isSymbolicLink()).map((e) => {
+      const path = join(folder, e.name);
+      if (e.isDirectory()) return filesOf(path);
+      const { size, mtimeMs } = lstatSync(path);
+      return `${path} ${size} ${mtimeMs}`;
+    }).join("\n");
+  } catch {
+    return ""; // something went away while we looked: the next look sees it
+  }
+}
