@@ -16,7 +16,9 @@ export function serve({ parts, control, entries, worker, workers, own, job }: Wo
     report({ kind: "ready" });
     for (let seen = job; ; seen++) {
       for (let spin = 0; spin < SPINS && Atomics.load(i32, control.job / 4) === seen; spin++);
-      Atomics.wait(i32, control.job / 4, seen);
+      // Asked again after every waking: the one that raised the job may be held up between raising and waking, for so long that the
+      // entry has been run by then and this thread sleeps again. Running it a second time would be an update too many.
+      while (Atomics.load(i32, control.job / 4) === seen) Atomics.wait(i32, control.job / 4, seen);
       const entry = entries[Atomics.load(i32, control.entry / 4)];
       if (entry === undefined) return;
       instances[entry.part]![entry.name]!(worker);

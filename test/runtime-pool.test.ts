@@ -122,6 +122,31 @@ describe("a pool", () => {
   });
 });
 
+/**
+ * A busy machine may take the calling thread off its core between raising a job and waking the sleepers. The threads, which spin for a while, see
+ * the job, run it to its end and sleep again; the late waking then finds them asleep on a job that they have done.
+ */
+describe("a waking that comes late", () => {
+  const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+  it.each([[1, false], [2, false], [3, false], [2, true]] as const)("runs no entry twice: %i workers, own thread %s", async (workers, own) => {
+    const { pool: p, i32 } = await pool(workers, own);
+    try {
+      let woken = 0;
+      for (let i = 1; i <= 10; i++) {
+        await p.run(entries.count);
+        await settle(); // they sleep
+        woken += Atomics.notify(i32, control.job / 4);
+        await settle();
+        expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
+      }
+      expect(woken).toBeGreaterThan(0);
+    } finally {
+      await p.close();
+    }
+  });
+});
+
 describe("one worker", () => {
   const plain = () => new WebAssembly.Memory({ initial: 1, maximum: 1 });
 

@@ -61,8 +61,9 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
       const before = Atomics.load(answered, 0);
       port1.postMessage(question);
       let waited = 0;
-      while (Atomics.wait(answered, 0, before, ms / PARTS) === "timed-out")
-        if (++waited === PARTS) throw fail(`no answer within ${ms / 1000} s`);
+      // the count decides, not the waking, which may be that of the answer before
+      while (Atomics.load(answered, 0) === before)
+        if (Atomics.wait(answered, 0, before, ms / PARTS) === "timed-out" && ++waited === PARTS) throw fail(`no answer within ${ms / 1000} s`);
       const message = receiveMessageOnPort(port1)?.message as BoundedAnswer<A> | undefined;
       if (message === undefined) throw fail("its thread ended");
       return open(message);

@@ -1,0 +1,6 @@
+/** THE table of campaigns: `npm run test:long -- NAME …` runs them, `npm run test:long -- --list` shows them. */
+import type { Campaign } from "./campaign.ts";
+
+type Row = Omit<Campaign, "run"> & { load(): Promise<Campaign["run"]> };
+
+export const campaigns: readonly Row[] = [];
