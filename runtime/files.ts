@@ -6,7 +6,9 @@ import type { Digester } from "./piece-hash.ts";
 
 export interface Files {
   exists(path: string): Promise<boolean>;
-  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** All of a file, at most `most` bytes. Rejects where a longer one is, or a folder, a pipe, a device. */
+  read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** A file that is read from any place in it: no folder, pipe or device. */
   open(path: string): Promise<ReadableFile>;
   /** Names in a folder, sorted. */
   list(folder: string): Promise<readonly string[]>;

@@ -17,6 +17,7 @@ import { writeAtomically, writeText, type Files } from "./files.ts";
 import { codeParts } from "./parts.ts";
 import { scheduleRules, type ScheduleRule } from "./schedule.ts";
 import { sha256 } from "./sha256.ts";
+import { MAX_TEXT_BYTES, textOf } from "./text.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
@@ -111,43 +112,4 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
   return { manifest, files: contents };
 }
 
-/** V8's longest string, if every byte is a character. */
-const MAX_TEXT_BYTES = 2 ** 29 - 24;
-
-export async function readText(files: Files, path: string): Promise<string> {
-  const bytes = await files.read(path);
-  if (bytes.length > MAX_TEXT_BYTES)
-    throw new SinterError("input", `${path} has ${bytes.length} bytes; at most ${MAX_TEXT_BYTES} can be read as one text`,
-      "Use a part of it: head -c 500M FILE > PART");
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new SinterError("input", `${path} is not UTF-8 text: byte ${firstBadByte(bytes)} does not belong there`,
-      "Convert it: iconv -f latin1 -t utf-8 FILE > NEW");
-  }
-}
-
-/** Where the first sequence begins that is no character. */
-function firstBadByte(bytes: Uint8Array): number {
-  const whole = (end: number): boolean => {
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true }); // the last character may be incomplete
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let good = 0, bad = bytes.length + 1; // beginnings of these lengths
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    if (whole(middle)) good = middle;
-    else bad = middle;
-  }
-  const at = Math.min(good, bytes.length - 1);
-  const continues = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
-  for (let back = 1; back <= 3 && at - back >= 0; back++) {
-    if (bytes[at - back]! >= 0xc2) return at - back;
-    if (!continues(bytes[at - back]!)) break;
-  }
-  return at;
-}
+export const readText = async (files: Files, path: string): Promise<string> => textOf(await files.read(path, MAX_TEXT_BYTES), path);

@@ -9,7 +9,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import { renderAll } from "../diagnostics/render.ts";
 import { hasErrors } from "../diagnostics/report.ts";
 import { SinterError } from "../../runtime/errors.ts";
-import { readText } from "./files.ts";
+import { readText } from "./input.ts";
 import type { Io } from "./verb.ts";
 
 export const withSpecOptions = (command: Command): Command =>
@@ -31,7 +31,7 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): CheckO
 }
 
 export function readSpec(path: string, io: Io): string {
-  return readText(path, io.cwd, 4 * MAX_CHARACTERS, missingHint(path, io.cwd));
+  return readText(path, io, 4 * MAX_CHARACTERS, { hint: missingHint(path, io.cwd) });
 }
 
 /** Diagnostics go to `io.err`. */

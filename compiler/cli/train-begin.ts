@@ -2,7 +2,6 @@
 import { dirname } from "node:path";
 import type { Model, TokenizerName } from "../2-check/model.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { builtinText } from "../../runtime/builtin-text.ts";
 import { bestTarget } from "../../runtime/choose-target.ts";
 import { encodeText, split, type Split } from "../../runtime/data.ts";
 import { SinterError } from "../../runtime/errors.ts";
@@ -10,12 +9,13 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/amounts.ts";
-import { openRun, readText, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { openRun, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
 import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { filesNeeded, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { checkSameParameters } from "./train-from.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
 import type { Io } from "./verb.ts";
@@ -34,8 +34,7 @@ export interface Opened {
 /** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: the run whose weights it begins from. */
 export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io, source?: Run): Promise<Opened> {
   const given = textOption(options, "data");
-  const dataPath = given === undefined ? undefined : pathFrom(io, given);
-  const text = await readData(dataPath);
+  const dataFrom = given === undefined ? undefined : dataPath(given, io), text = readData(dataFrom, io);
   const tokenizer = source && textOption(options, "tokenizer") === undefined ? source.tokenizer : await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
   const data = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context);
   const wanted = targetOption(options);
@@ -50,7 +49,7 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
   const record: RunRecord = {
-    version: RUN_VERSION, model: model.name, data: { path: dataPath, sha256: await sha256(text) }, settings: model.train, scheduleRule: SCHEDULE_RULE,
+    version: RUN_VERSION, model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train, scheduleRule: SCHEDULE_RULE,
     manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
   };
   const run = { folder, record, bundle: { manifest, files }, tokenizer };
@@ -66,7 +65,7 @@ export async function reopen(folder: string, asked: Model | undefined, options: 
   const { model } = run.bundle.manifest;
   if (asked && !sameModel(asked, model)) io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
   const given = textOption(options, "data");
-  const text = await readData(given === undefined ? run.record.data.path : pathFrom(io, given));
+  const text = given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)
     throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
   const { heldOut, context } = run.record.settings;
@@ -77,13 +76,6 @@ export async function reopen(folder: string, asked: Model | undefined, options: 
 function sameModel(a: Model, b: Model): boolean {
   const fixed = (m: Model): string => JSON.stringify({ ...m, train: { ...m.train, steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0 } });
   return fixed(a) === fixed(b);
-}
-
-async function readData(path: string | undefined): Promise<string> {
-  if (path === undefined) return builtinText();
-  const text = await readText(nodeFiles(), path);
-  if (text === "") throw new SinterError("input", `${path} is empty`, "Training needs text.");
-  return text;
 }
 
 async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, folder: string | undefined, spec: string, io: Io): Promise<Tokenizer> {

@@ -26,21 +26,41 @@ export interface TemplateLimits {
 export type TemplateAnswer = { readonly text: string } | { readonly refused: string };
 
 /** What is used of the package, whose own types do not resolve under this module system. */
-interface Value { readonly value: unknown }
+interface Value { value: unknown }
 interface Scope { set(name: string, value: unknown): unknown }
 interface Jinja {
   readonly Environment: new () => Scope;
-  readonly Interpreter: new (env: Scope) => { run(program: object): Value; evaluate(statement: unknown, env: Scope): Value };
+  readonly Interpreter: new (env: Scope) => {
+    run(program: object): Value;
+    evaluate(statement: unknown, env: Scope): Value;
+    evaluateBlock(statements: readonly unknown[], env: Scope): Value;
+    evaluateFor(loop: Loop, env: Scope): Value;
+  };
   parse(tokens: object): object;
   tokenize(template: string, options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean }): object;
 }
 const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Jinja;
+
+/** {% for … %} body {% else %} defaultBlock {% endfor %} */
+interface Loop { readonly body: readonly unknown[]; readonly defaultBlock: readonly unknown[] }
+/** A loop at work. */
+interface Turning {
+  readonly loop: Loop;
+  /** Written by an iteration that was left by `break` or `continue`, and not yet part of the loop's text. */
+  left: string;
+}
+const typeOf = (statement: unknown): unknown => (statement as { readonly type?: unknown } | undefined)?.type;
+/** Statements whose own text is a value: what a loop left in them has written goes with it. */
+const captures: readonly unknown[] = ["Set", "FilterStatement", "CallStatement"];
 
 class Refusal extends Error {}
 
 class BoundedInterpreter extends Interpreter {
   readonly #limits: TemplateLimits;
   #steps = 0;
+  readonly #loops: Turning[] = [];
+  /** `break` and `continue` on their way → what the iteration has written until then. */
+  readonly #leaving = new WeakMap<object, string>();
 
   constructor(env: Scope, limits: TemplateLimits) {
     super(env);
@@ -50,12 +70,65 @@ class BoundedInterpreter extends Interpreter {
   override evaluate(statement: unknown, env: Scope): Value {
     const { characters, entries, steps } = this.#limits;
     if (++this.#steps > steps) throw new Error(`it takes more than ${steps} steps`);
-    const made = super.evaluate(statement, env), { value } = made;
+    const made = this.#evaluated(statement, env), { value } = made;
     if (typeof value === "string" && value.length > characters)
       throw new Error(`it makes a text of more than ${characters} characters`);
     const size = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
     if (size > entries) throw new Error(`it makes a list of more than ${entries} entries`);
     return made;
+  }
+
+  #evaluated(statement: unknown, env: Scope): Value {
+    const type = typeOf(statement);
+    try {
+      return super.evaluate(statement, env);
+    } catch (cause) {
+      if (type === "Break" || type === "Continue") this.#leaving.set(cause as object, "");
+      else if (captures.includes(type) && this.#leaving.has(cause as object)) this.#leaving.set(cause as object, "");
+      throw cause;
+    }
+  }
+
+  /** As the package's, but what was written before a `break` or `continue` is not lost: Jinja's loopcontrols leave it where it stands. */
+  override evaluateBlock(statements: readonly unknown[], env: Scope): Value {
+    const made = super.evaluateBlock([], env), top = this.#loops.at(-1);
+    const body = top && statements === top.loop.body ? top : undefined;
+    let text = "";
+    if (top && (body || statements === top.loop.defaultBlock)) { // Jinja, too, runs `else` where no iteration came to its end
+      text = top.left;
+      top.left = "";
+    }
+    for (const statement of statements) {
+      try {
+        text += this.#text(statement, env);
+      } catch (cause) {
+        const written = this.#leaving.get(cause as object);
+        if (written === undefined) throw cause;
+        if (body) body.left = text + written;
+        else this.#leaving.set(cause as object, text + written);
+        throw cause;
+      }
+      if (text.length > this.#limits.characters) throw new Error(`it makes a text of more than ${this.#limits.characters} characters`);
+    }
+    made.value = text;
+    return made;
+  }
+
+  #text(statement: unknown, env: Scope): string {
+    const made = this.evaluate(statement, env), type = typeOf(made);
+    return type === "NullValue" || type === "UndefinedValue" ? "" : String(made);
+  }
+
+  override evaluateFor(loop: Loop, env: Scope): Value {
+    const turning: Turning = { loop, left: "" };
+    this.#loops.push(turning);
+    try {
+      const made = super.evaluateFor(loop, env);
+      made.value = `${made.value as string}${turning.left}`;
+      return made;
+    } finally {
+      this.#loops.pop();
+    }
   }
 }
 

@@ -1,12 +1,13 @@
 /** The file system of Node, behind the runtime's interface. The raw calls are a table, so that a test can make each of them fail. */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import { concat } from "../bytes.ts";
 import { SinterError, type ExitKind } from "../errors.ts";
 import type { Files } from "../files.ts";
 
 /** What is used of node:fs. */
 export type RawFs = Pick<typeof fs,
-  | "existsSync" | "readFileSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync"
+  | "existsSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync"
   | "readdirSync" | "statfsSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
 
 interface Advice { readonly kind: Exclude<ExitKind, "ok">; readonly means: string; readonly hint: string }
@@ -33,6 +34,40 @@ export function fileError(action: string, path: string, cause: unknown): SinterE
   return new SinterError(known?.kind ?? "input", `cannot ${action} ${path}: ${known ? `${known.means} (${code})` : (cause as Error).message}`, known?.hint);
 }
 
+const PIECE = 65536;
+
+/** Longest file that is read as a whole, where nobody says less. */
+const MOST_BYTES = 2 ** 31 - 1;
+
+/** A pipe without a writer must not be waited for; of what is no file nothing can be read from any place. */
+function openFile(raw: RawFs, path: string): { readonly fd: number; readonly bytes: number } {
+  const fd = raw.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0)); // Windows has no such flag
+  const stat = raw.fstatSync(fd);
+  if (stat.isFile()) return { fd, bytes: stat.size };
+  raw.closeSync(fd);
+  const what = stat.isDirectory() ? "a folder" : stat.isFIFO() ? "a pipe" : stat.isSocket() ? "a socket" : "a device";
+  throw new SinterError("input", `cannot read ${path}: it is ${what}, not a file`, stat.isDirectory() ? "Name a file in it." : "Save what comes from it to a file first.");
+}
+
+/** `bytes`: its size, which some files of the system give as 0. */
+function readWhole(raw: RawFs, fd: number, path: string, bytes: number, most: number): Uint8Array<ArrayBuffer> {
+  const refuse = (has: string): never => {
+    throw new SinterError("input", `${path} has ${has} bytes; at most ${most} are read`, "Is it the right file?");
+  };
+  if (bytes > most) refuse(`${bytes}`);
+  const out = new Uint8Array(bytes);
+  let at = 0;
+  for (let n = 1; n > 0 && at < bytes; at += n) n = raw.readSync(fd, out, at, bytes - at, at);
+  if (bytes > 0) return at === bytes ? out : out.slice(0, at);
+  const pieces: Uint8Array[] = [];
+  for (let piece = new Uint8Array(PIECE), n = 1; n > 0; at += n, piece = new Uint8Array(PIECE)) {
+    n = raw.readSync(fd, piece, 0, PIECE, at);
+    if (at + n > most) refuse(`more than ${most}`);
+    pieces.push(piece.subarray(0, n));
+  }
+  return concat(pieces);
+}
+
 export function nodeFiles(raw: RawFs = fs): Files {
   const attempt = async <T>(action: string, path: string, work: () => T): Promise<T> => {
     try {
@@ -43,7 +78,14 @@ export function nodeFiles(raw: RawFs = fs): Files {
   };
   return {
     exists: async (path) => raw.existsSync(path),
-    read: (path) => attempt("read", path, () => new Uint8Array(raw.readFileSync(path))),
+    read: (path, most = MOST_BYTES) => attempt("read", path, () => {
+      const { fd, bytes } = openFile(raw, path);
+      try {
+        return readWhole(raw, fd, path, bytes, most);
+      } finally {
+        raw.closeSync(fd);
+      }
+    }),
     list: (folder) => attempt("list", folder, () => raw.readdirSync(folder).sort()),
     makeFolder: (folder) => attempt("create folder", folder, () => void raw.mkdirSync(folder, { recursive: true })),
     append: (path, text) => attempt("write", path, () => raw.appendFileSync(path, text)),
@@ -67,8 +109,7 @@ export function nodeFiles(raw: RawFs = fs): Files {
       }
     }),
     async open(path) {
-      const fd = await attempt("open", path, () => raw.openSync(path, "r"));
-      const bytes = await attempt("read", path, () => raw.fstatSync(fd).size);
+      const { fd, bytes } = await attempt("open", path, () => openFile(raw, path));
       const fill = (offset: number, into: Uint8Array): Promise<void> => attempt("read", path, () => {
         for (let at = 0; at < into.length; ) {
           const n = raw.readSync(fd, into, at, into.length - at, offset + at);

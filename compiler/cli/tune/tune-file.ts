@@ -11,7 +11,7 @@ import { chooseTiles, type ChosenTiles, type TileChoice } from "../../6-tile/til
 import { COMPILER_VERSION } from "../../version.ts";
 import { SinterError } from "../../../runtime/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { readText } from "../files.ts";
+import { readText } from "../input.ts";
 import type { Command } from "commander";
 import type { Options } from "../run-options.ts";
 import type { Io } from "../verb.ts";
@@ -60,7 +60,7 @@ export function readTuneFile(path: string, io: Io): { readonly file: TuneFile; r
   };
   let value: unknown;
   try {
-    value = JSON.parse(readText(path, io.cwd, MOST_BYTES));
+    value = JSON.parse(readText(path, io, MOST_BYTES));
   } catch (cause) {
     if (cause instanceof SinterError) throw cause;
     return wrong(`it is not JSON: ${(cause as Error).message}`);

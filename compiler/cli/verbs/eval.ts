@@ -1,14 +1,13 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
 import { encodeText, split, type Tokens } from "../../../runtime/data.ts";
-import { builtinText } from "../../../runtime/builtin-text.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { evaluateText } from "../../../runtime/evaluate.ts";
-import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
-import { readText, type Run } from "../../../runtime/run-folder.ts";
+import type { Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
-import { pathFrom, textOption, wholeOption } from "../run-options.ts";
+import { dataPath, readData, readDataAgain } from "../data-text.ts";
+import { textOption, wholeOption } from "../run-options.ts";
 import type { Model } from "../../2-check/model.ts";
 import { loadRun, openRunAt } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
@@ -23,7 +22,7 @@ export const evalVerb: Verb = {
   configure(command) {
     withWeightsOption(command)
       .argument("<dir>", "folder of a run")
-      .option("--data <file>", "UTF-8 text (default: the one that it was trained on)")
+      .option("--data <file>", "UTF-8 text, - is standard input (default: the one that it was trained on)")
       .option("--part <name>", "all, train or held-out (default: all of another text, the held-out part of its own)")
       .option("--context <n>", "tokens of a window, at most the model's context (default: the context of training)")
       .option("--stride <n>", "tokens from window to window; below the context, every token is predicted from context − stride before it at least (default: the context)")
@@ -62,10 +61,9 @@ function withWindows(spec: Model, context: number): Model {
 async function textToEvaluate(run: Run, data: string | undefined, part: Part | undefined, io: Io): Promise<{ tokens: Tokens; chosen: Part }> {
   if (data === undefined && run.record.imported)
     throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
-  const path = data === undefined ? run.record.data.path : pathFrom(io, data);
-  const text = path === undefined ? builtinText() : await readText(nodeFiles(), path);
+  const text = data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
   const tokens = encodeText(text, run.tokenizer, run.bundle.manifest.model.sizes.vocab);
-  if (tokens.length < 2) throw new SinterError("input", `${path} is too short: ${tokens.length} token${tokens.length === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
+  if (tokens.length < 2) throw new SinterError("input", `${data ?? "the text"} is too short: ${tokens.length} token${tokens.length === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
   const own = (await sha256(text)) === run.record.data.sha256;
   const { heldOut, context } = run.record.settings;
   const chosen = part ?? (own && heldOut > 0 ? "held-out" : "all");

@@ -4,7 +4,7 @@ import { decodeRate, generate, promptTokens, type Generated, type GenerateOption
 import { createSession } from "../../../runtime/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
-import { readText } from "../files.ts";
+import { readText } from "../input.ts";
 import { LiveLine } from "../live-line.ts";
 import { textOption, wholeOption, type Options } from "../run-options.ts";
 import { samplingOf, speedLine, untilInterrupted, useRun, whenFullOption, withRunOptions, withSamplerOptions, type UsedRun } from "../use-run.ts";
@@ -28,7 +28,7 @@ export const sampleVerb: Verb = {
     const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS), whenFull = whenFullOption(options, "shift"), file = textOption(options, "prompts");
     if (file !== undefined && textOption(options, "prompt") !== "") throw new SinterError("usage", "--prompt and --prompts exclude each other");
     if (logprobs !== undefined && options["json"] !== true && file === undefined) throw new SinterError("usage", "--logprobs goes with --json or --prompts");
-    const prompts = file === undefined ? undefined : promptsIn(readText(file, io.cwd, MOST_PROMPTS_BYTES), file);
+    const prompts = file === undefined ? undefined : promptsIn(readText(file, io, MOST_PROMPTS_BYTES), file);
     const used = await useRun(dir!, options, io), interrupted = untilInterrupted();
     try {
       const settings = { ...samplingOf(used.run.bundle.manifest.model.sample, options), logprobs, whenFull, session: createSession(used.model), signal: interrupted.signal };

@@ -3,6 +3,7 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
+import { MAX_TEXT_BYTES } from "../../../runtime/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
 import { partEnd, pieceCounter } from "../../../runtime/tokenizers/count-pieces.ts";
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/pieces.ts";
@@ -11,12 +12,12 @@ import { readTokenizerJson } from "../../../runtime/tokenizers/tokenizer-json.ts
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { trainBpe } from "../../../runtime/tokenizers/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/write-tokenizer-json.ts";
-import { createText, readText } from "../files.ts";
+import { createText } from "../files.ts";
+import { readText } from "../input.ts";
 import { LiveLine } from "../live-line.ts";
 import { pathFrom, textOption, wholeOption, type Options } from "../run-options.ts";
 import type { Io, Verb } from "../verb.ts";
 
-const MOST_TEXT = 2 ** 29 - 24; // bytes; V8's longest string
 const PART = 1 << 22; // characters between two lines of progress
 const MOST_VOCAB = 2 ** 20;
 
@@ -71,7 +72,7 @@ function train(paths: readonly string[], options: Options, io: Io): void {
   const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
   let bytes = 0;
   for (const path of paths.length === 0 ? ["-"] : paths) {
-    const text = readText(path, io.cwd, MOST_TEXT);
+    const text = readText(path, io, MAX_TEXT_BYTES);
     bytes += Buffer.byteLength(text);
     for (let from = 0, to = 0; from < text.length; from = to) {
       to = partEnd(text, from, PART);
@@ -114,7 +115,7 @@ function progressLine(io: Io, quiet: boolean): (text: string | undefined) => voi
 
 async function encodeText(input: readonly string[], options: Options, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(options, io);
-  const text = fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ");
+  const text = fromStandardInput(input) ? readText("-", io, MAX_TEXT_BYTES, { keepMark: true }) : input.join(" ");
   const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
   if (options["bos"]) {
     if (tokenizer.beginOfText === undefined)
@@ -128,7 +129,7 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
 
 async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(options, io);
-  const words = (fromStandardInput(input) ? readText("-", io.cwd, MOST_TEXT) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
+  const words = (fromStandardInput(input) ? readText("-", io, MAX_TEXT_BYTES) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
     if (!(id < tokenizer.size))

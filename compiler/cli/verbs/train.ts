@@ -27,7 +27,7 @@ export const trainVerb: Verb = {
   summary: "train a model on a text",
   configure(command) {
     withTuneOptions(withSpecOptions(command.argument("[spec]", "spec file; may be left out with --resume")))
-      .option("--data <file>", "UTF-8 text to learn from (default: a small built-in text)")
+      .option("--data <file>", "UTF-8 text to learn from; - is standard input (default: a small built-in text)")
       .option("--out <dir>", "folder of the run: checkpoints, log, report (default: runs/MODEL)")
       .option("--steps <n>", "updates")
       .option("--seed <n>", "seed of initial weights and of the order of the data")

@@ -1,0 +1,136 @@
+/**
+ * What the verbs read: files, standard input (`-`), pipes with names. Nothing here waits or grows without a bound: sizes are known before a file is
+ * read, a pipe or a device is read up to its limit, and where nothing comes it is said after a few seconds and ends after some time.
+ */
+import fs from "node:fs";
+import { isatty } from "node:tty";
+import { resolve } from "node:path";
+import { SinterError } from "../../runtime/errors.ts";
+import { textOf, type TextOptions } from "../../runtime/text.ts";
+import { causeOf } from "./files.ts";
+import type { Io } from "./verb.ts";
+
+/** Milliseconds. */
+export interface Patience {
+  /** Until it is said what is waited for. */
+  readonly say: number;
+  /** For someone who opens a named pipe to write into it. */
+  readonly writer: number;
+  /** For the next byte of a pipe whose writer is there. A terminal is waited for without an end. */
+  readonly silence: number;
+}
+export const patience: Patience = { say: 3_000, writer: 20_000, silence: 600_000 };
+
+const clock = new Int32Array(new SharedArrayBuffer(4)); // nobody rings: waiting is all it is for
+const LOOK_MS = 10, PIECE = 65536;
+/** A device gives its end within so many bytes (/dev/null), or it has none (/dev/zero). */
+const MOST_OF_A_DEVICE = PIECE;
+
+export interface ReadOptions extends TextOptions {
+  readonly hint?: string | undefined;
+  readonly patience?: Patience;
+}
+
+export const isStandardInput = (path: string): boolean => path === "-";
+
+/** "-" is standard input. At most `limit` bytes are read. Every failure is a SinterError that names the path and the cause. */
+export function readText(path: string, { cwd, err }: Pick<Io, "cwd" | "err">, limit: number, o: ReadOptions = {}): string {
+  let bytes: Buffer;
+  try {
+    bytes = readInput(path, cwd, limit, o.patience ?? patience, err);
+  } catch (error) {
+    if (error instanceof SinterError) throw error;
+    throw new SinterError("input", `cannot read ${nameOf(path)}: ${causeOf(error)}`, o.hint);
+  }
+  return textOf(bytes, nameOf(path), o);
+}
+
+const nameOf = (path: string): string => (isStandardInput(path) ? "standard input" : path);
+
+function readInput(path: string, cwd: string, limit: number, wait: Patience, say: Io["err"]): Buffer {
+  const input = isStandardInput(path) ? standardInput() : openInput(resolve(cwd, path));
+  try {
+    const stat = fs.fstatSync(input.descriptor);
+    if (stat.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+    if (stat.isFile() && stat.size > limit) throw tooLong(path, limit, stat.size);
+    const endless = stat.isCharacterDevice() && !isatty(input.descriptor);
+    return readAtMost(input, path, endless ? Math.min(limit, MOST_OF_A_DEVICE) : limit, endless, wait, say);
+  } finally {
+    if (input.close) fs.closeSync(input.descriptor);
+  }
+}
+
+const tooLong = (path: string, limit: number, size?: number): SinterError =>
+  new SinterError("input", `${nameOf(path)} ${size === undefined ? "goes on" : `has ${size} bytes,`} beyond the ${limit} bytes that are read`,
+    "Is it the right one? Otherwise give a part of it: head -c.");
+
+interface Input {
+  readonly descriptor: number;
+  readonly close: boolean;
+  /** A pipe by its name: someone may open it for writing later. */
+  readonly unmet: boolean;
+}
+
+const { O_RDONLY } = fs.constants, O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0; // Windows has no such flag
+
+function openInput(path: string): Input {
+  const descriptor = fs.openSync(path, O_RDONLY | O_NONBLOCK); // otherwise a pipe without a writer is waited for right here
+  const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path); // <(command): its writer was there before us
+  return { descriptor, close: true, unmet: fs.fstatSync(descriptor).isFIFO() && !ofShell };
+}
+
+/**
+ * Standard input so that reading does not wait: a pipe or terminal is opened anew, since the flag of the one that we were given is shared with
+ * others; a socket is made so by process.stdin.
+ */
+function standardInput(): Input {
+  const stat = fs.fstatSync(0), given: Input = { descriptor: 0, close: false, unmet: false };
+  if (stat.isSocket()) void process.stdin;
+  if (!stat.isFIFO() && !isatty(0)) return given;
+  try {
+    return { descriptor: fs.openSync("/dev/stdin", O_RDONLY | O_NONBLOCK), close: true, unmet: false };
+  } catch {
+    return given; // another user's terminal; a system without /dev/stdin
+  }
+}
+
+function readAtMost(input: Input, path: string, limit: number, endless: boolean, wait: Patience, say: Io["err"]): Buffer {
+  const pieces: Buffer[] = [], terminal = isatty(input.descriptor);
+  let { unmet } = input, length = 0, silent = 0, said = false;
+  for (;;) {
+    const piece = Buffer.allocUnsafe(PIECE), read = readPiece(input.descriptor, piece);
+    if (read === 0 && !unmet) return Buffer.concat(pieces);
+    if (read !== undefined && read > 0) {
+      pieces.push(piece.subarray(0, read));
+      length += read;
+      if (length > limit) throw endless ? endlessDevice(path) : tooLong(path, limit);
+    }
+    unmet &&= read === 0;
+    silent = read ? 0 : silent + LOOK_MS;
+    if (silent === 0) continue;
+    if (silent >= wait.say && !said) {
+      said = true;
+      say(`waiting for input from ${terminal ? "the terminal (Ctrl-D ends it)" : nameOf(path)} …\n`);
+    }
+    const most = unmet ? wait.writer : wait.silence;
+    if (silent >= most && !terminal) throw nothingComes(path, unmet, most);
+    Atomics.wait(clock, 0, 0, LOOK_MS);
+  }
+}
+
+const endlessDevice = (path: string): SinterError => new SinterError("input", `cannot read ${nameOf(path)}: it is a device that has no end`, "Name a file.");
+
+const nothingComes = (path: string, unmet: boolean, ms: number): SinterError =>
+  new SinterError("input", `nothing came from ${nameOf(path)} in ${ms / 1000} s: ${unmet ? "no program writes into this pipe" : "its writer is silent"}`, "Start the program that writes first, or name a file.");
+
+/** Bytes read, 0 at the end; undefined: nothing is there yet. */
+function readPiece(descriptor: number, piece: Buffer): number | undefined {
+  try {
+    return fs.readSync(descriptor, piece);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EOF") return 0; // Windows: a pipe's end
+    if (code !== "EAGAIN") throw error;
+    return undefined;
+  }
+}
