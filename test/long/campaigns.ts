@@ -3,4 +3,11 @@ import type { Campaign } from "./campaign.ts";
 
 type Row = Omit<Campaign, "run"> & { load(): Promise<Campaign["run"]> };
 
-export const campaigns: readonly Row[] = [];
+export const campaigns: readonly Row[] = [
+  {
+    name: "kills",
+    covers: "SIGKILL before, in and after file operations, and at random times: a resumed run ends with the same bytes",
+    minutes: 60,
+    load: async () => (await import("./kills.ts")).kills,
+  },
+];

@@ -1,0 +1,61 @@
+/**
+ * Loaded before the program (`node --import`): a file system that dies. The N-th operation that changes something under the folder is cut before it
+ * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or counts only.
+ */
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+
+export interface Fault {
+  /** Operations on other paths are not counted. */
+  readonly under: string;
+  /** From 1; 0: none. */
+  readonly at: number;
+  readonly how: "before" | "half" | "after";
+  /** A file that gets a line: which operation it was, or how many there were. */
+  readonly tell: string;
+}
+
+type Anything = (...args: unknown[]) => unknown;
+const changing = ["openSync", "writeSync", "writeFileSync", "appendFileSync", "fsyncSync", "renameSync", "linkSync", "rmSync", "mkdirSync"] as const;
+
+const fault = JSON.parse(process.env["SINTER_FAULT"] ?? "null") as Fault | null;
+if (fault) install(fault);
+
+function install({ under, at, how, tell }: Fault): void {
+  const table = fs as unknown as Record<string, Anything>;
+  const real = Object.fromEntries(changing.map((name) => [name, table[name]!.bind(fs)])) as Record<(typeof changing)[number], Anything>;
+  const ours = new Set<unknown>(); // descriptors of files under the folder
+  let count = 0;
+  const kill = (name: string, path: unknown): void => {
+    real.appendFileSync(tell, `${JSON.stringify({ count, name, how, path: String(path) })}\n`);
+    process.kill(process.pid, "SIGKILL");
+  };
+  for (const name of changing)
+    table[name] = (...args) => {
+      const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : String(first).startsWith(under);
+      const changes = counted && !(name === "openSync" && second === "r"); // a folder, or a file to read
+      if (changes) count++;
+      const now = changes && count === at;
+      if (now && how === "before") kill(name, first);
+      if (now && how === "half") {
+        half(name, args);
+        kill(name, first);
+      }
+      const result = real[name](...args);
+      if (name === "openSync" && counted) ours.add(result);
+      if (now) kill(name, first);
+      return result;
+    };
+  /** Of what has a middle; anything else is cut before. */
+  const half = (name: (typeof changing)[number], args: readonly unknown[]): void => {
+    if (name === "writeSync") {
+      const [fd, bytes, offset, length, position] = args as [number, Uint8Array, number, number, number | null];
+      real.writeSync(fd, bytes, offset, length >> 1, position);
+    } else if (name === "writeFileSync" || name === "appendFileSync") {
+      const [path, text] = args as [string, string];
+      real[name](path, text.slice(0, text.length >> 1));
+    }
+  };
+  syncBuiltinESMExports();
+  process.on("exit", () => real.appendFileSync(tell, `${JSON.stringify({ count, name: "end" })}\n`));
+}

@@ -1,0 +1,37 @@
+/** The command line as a process of its own, for campaigns. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Fault } from "./fault.ts";
+
+const SINTER = fileURLToPath(new URL("../../sinter.js", import.meta.url));
+const FAULT = new URL("./fault.ts", import.meta.url).href;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly out: string;
+  readonly err: string;
+  readonly ms: number;
+}
+
+export interface Start {
+  readonly cwd: string;
+  readonly fault?: Fault;
+  /** SIGKILL comes after so many milliseconds. */
+  readonly killAfter?: number | undefined;
+}
+
+export function sinter(args: readonly string[], { cwd, fault, killAfter }: Start): Promise<Ended> {
+  const began = performance.now();
+  const env = fault ? { ...process.env, SINTER_FAULT: JSON.stringify(fault) } : process.env;
+  const child = spawn(process.execPath, [...(fault ? ["--import", FAULT] : []), SINTER, ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfter);
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  return new Promise((resolve) => child.on("close", (code, signal) => {
+    clearTimeout(timer);
+    resolve({ code, signal, out, err, ms: performance.now() - began });
+  }));
+}
