@@ -1,5 +1,5 @@
 /** JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of its own. */
-import { corruptFile } from "./weights.ts";
+import { corruptFile, quoted } from "./weights.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;
 
@@ -8,8 +8,10 @@ const MAX_DEPTH = 64;
 
 export function parseJson(bytes: Uint8Array, from: string): Json {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return plain(JSON.parse(text) as unknown, from, 0);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes), value = plain(JSON.parse(text) as unknown, from, 0);
+    const twice = duplicateKey(text);
+    if (twice !== undefined) throw corruptFile(from, `the key ${quoted(twice)} stands there twice in one object`, "Leave out the one that is not meant.");
+    return value;
   } catch (cause) {
     if (cause instanceof SyntaxError || cause instanceof TypeError) throw corruptFile(from, cause instanceof SyntaxError ? cause.message : "it is not UTF-8 text");
     throw cause;
@@ -22,6 +24,26 @@ function plain(value: unknown, from: string, depth: number): Json {
   if (typeof value === "object" && value !== null)
     return new Map(Object.entries(value).map(([key, item]) => [key, plain(item, from, depth + 1)]));
   return value as null | boolean | number | string;
+}
+
+/** A text, or one character that opens, closes or separates. */
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g;
+
+/** The first key that an object of a valid text has twice: JSON.parse takes the last of them, and says nothing. */
+function duplicateKey(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = []; // keys of an object; undefined: a list
+  let isKey = false;
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === "{" || token === "[") open.push(token === "{" ? new Set() : undefined);
+    else if (token === "}" || token === "]") open.pop();
+    else if (token !== "," && isKey) {
+      const key = JSON.parse(token) as string, keys = open.at(-1)!;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+    isKey = (token === "{" || token === ",") && open.at(-1) !== undefined;
+  }
+  return undefined;
 }
 
 export const isRecord = (value: Json | undefined): value is ReadonlyMap<string, Json> => value instanceof Map;

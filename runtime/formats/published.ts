@@ -13,6 +13,8 @@ import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./fit.ts
 import { openGguf } from "./gguf.ts";
 import { architectureOfGguf } from "./gguf-config.ts";
 import { architectureOfConfig, CONFIG_FILE, MAX_CONFIG_BYTES } from "./huggingface.ts";
+import { ignoredKeysNote, refuseKeys, unknownKeys } from "./keys/known-keys.ts";
+import { safetensorsKeys } from "./keys/safetensors-metadata.ts";
 import { isRecord, parseJson } from "./json.ts";
 import { linksOf, type Link, type LinkOptions } from "./links.ts";
 import { openLlama2c } from "./llama2c.ts";
@@ -27,7 +29,7 @@ export interface Published {
   readonly file: WeightFile;
   readonly index: TensorIndex;
   readonly options: LinkOptions;
-  /** Tensors that are the same as the token embedding and are not stored twice here. */
+  /** For the user, a line each: keys that are ignored, tensors that are the token embedding once more. */
   readonly notes: readonly string[];
 }
 
@@ -82,9 +84,12 @@ async function fromHuggingFace(files: Files, folder: string, base: string, open:
   const config = parseJson(await readLimited(files, path, MAX_CONFIG_BYTES), path);
   return closing(await open(), async (file) => {
     const [gpt2, llama] = [indexTensors(file, namings.gpt2), indexTensors(file, namings.llama)];
-    const architecture = architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
+    refuseKeys(safetensorsKeys, file.metadata, file.path);
+    const { architecture, notes } = architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
+    const unknown = ignoredKeysNote(`__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`, unknownKeys(safetensorsKeys, file.metadata.keys()));
     const naming = namings[architecture.family], title = isRecord(config) && config.get("model_type");
-    return settleHeads(architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming);
+    return settleHeads(architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming,
+      [...notes, ...(unknown === undefined ? [] : [unknown])]);
   });
 }
 
@@ -101,8 +106,10 @@ async function closing<F extends WeightFile>(file: F, work: (file: F) => Publish
  * The output's matrix may be absent (it is the token embedding), or be there twice (checked to be equal), or stand under the output's
  * name only. Where it is another one, the configuration must not say that the two are tied.
  */
-async function settleHeads(title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming): Promise<Published> {
-  const index = new Map(all), notes: string[] = [];
+async function settleHeads(
+  title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming, said: readonly string[] = [],
+): Promise<Published> {
+  const index = new Map(all), notes = [...said];
   const nameOf = (role: Role): string => publishedName(naming, role, "weight", 0)!;
   const token = index.get(nameOf("token")), head = index.get(nameOf("head"));
   let { tied } = found;

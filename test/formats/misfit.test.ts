@@ -69,7 +69,10 @@ describe("heads and buffers", () => {
     expect(doubled.architecture.tied).toBe(true);
     expect(doubled.notes).toEqual(["lm_head.weight equals wte.weight"]);
     expect((await open({ ...without("wte.weight"), "lm_head.weight": [vocab, width] })).architecture.tied).toBe(true);
-    const own = await open({ ...shapes, "lm_head.weight": [vocab, width] });
+    const two = { ...shapes, "lm_head.weight": [vocab, width] };
+    expect(await why(open(two))).toMatch(/lm_head.weight differs from wte.weight/); // GPT2Config means tied where it says nothing
+    expect((await open(two, { ...config, model_type: "gpt-nano" })).architecture.tied).toBe(false); // minGPT's says nothing at all
+    const own = await open(two, { ...config, tie_word_embeddings: false });
     expect(own.architecture.tied).toBe(false);
     const head = fittedLinks(own, stems).find(({ name }) => name === "output.f.weight")!;
     expect(head.shape).toEqual([width, vocab]);
@@ -83,14 +86,20 @@ describe("heads and buffers", () => {
 
 describe("configurations", () => {
   const bad: Record<string, readonly [unknown, RegExp]> = {
-    "not JSON": ["{", /config.json: /], "not an object": ["[]", /no object/], "another model": [{ model_type: "bert" }, /model_type is "bert"/], "no type": [{}, /model_type is ""/],
+    "not JSON": ["{", /config.json: /], "not an object": ["[]", /no object/], "another model": [{ model_type: "bert" }, /model_type is "bert"/], "no type": [{}, /does not say model_type/],
     "nested without end": ["[".repeat(5000) + "]".repeat(5000), /nested/], "a width that is a text": [{ ...config, n_embd: "8" }, /n_embd is "8"; a number/],
     "negative layers": [{ ...config, n_layer: -1 }, /n_layer is -1/], "half a layer": [{ ...config, n_layer: 0.5 }, /n_layer is 0.5/], "1e300 layers": [{ ...config, n_layer: 1e300 }, /n_layer is 1e\+300/],
     "no heads": [{ ...config, n_head: 0 }, /n_head is 0|Infinity/], "heads that do not divide": [{ ...config, n_head: 3 }, /n_embd \/ n_head is 2.66/], "an epsilon of 0": [{ ...config, layer_norm_epsilon: 0 }, /epsilon is 0/],
-    "an unknown activation": [{ ...config, activation_function: "mish" }, /activation "mish"/], "scores by layer": [{ ...config, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx is true/],
-    "an activation from the prototype": [{ ...config, activation_function: "constructor" }, /activation "constructor"/],
-    "rope of another kind": [{ model_type: "llama", rope_scaling: { rope_type: "yarn", factor: 4 } }, /rotary embeddings of type "yarn"/],
+    "an unknown activation": [{ ...config, activation_function: "mish" }, /activation_function is "mish"/], "scores by layer": [{ ...config, scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx is true/],
+    "an activation from the prototype": [{ ...config, activation_function: "constructor" }, /activation_function is "constructor"/],
+    "rope of another kind": [{ model_type: "llama", rope_scaling: { rope_type: "yarn", factor: 4 } }, /rotary embedding is scaled by type "yarn"/],
     "kv heads that do not divide": [{ model_type: "llama", num_attention_heads: 4, num_key_value_heads: 3, hidden_size: 8 }, /do not divide into 3/],
+    "no numbers": [{ ...config, n_layer: null }, /n_layer is null; a number/], "a number that is true": [{ ...config, n_layer: true }, /n_layer is true; a number/],
+    "a number beyond all": [`{"model_type":"gpt2","n_layer":1e400}`, /n_layer is Infinity; a number/],
+    "a key twice": [`{"model_type":"gpt2","n_layer":1,"n_embd":8,"n_\\u006cayer":2}`, /config.json: the key "n_layer" stands there twice/],
+    "a key twice inside": [`{"model_type":"llama","rope_scaling":{"factor":1,"type":"linear","factor":2}}`, /the key "factor" stands there twice/],
+    "an output that is not there": [{ ...config, tie_word_embeddings: false }, /tie_word_embeddings is false, and the weights have no lm_head.weight/],
+    "two names that disagree": [{ ...config, hidden_size: 16 }, /n_embd is 8, and hidden_size is 16: the two are one setting/],
     "too long": [`{"model_type":"gpt2","x":"${"a".repeat(1 << 20)}"}`, /at most 1048576/],
   };
   it.each(Object.entries(bad))("%s", async (_, [settings, message]) => expect(await why(open(shapes, settings))).toMatch(message));

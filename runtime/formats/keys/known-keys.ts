@@ -42,6 +42,9 @@ export type ReadIn<T extends KeyTable> = { [K in keyof T]: T[K] extends ReadKey 
 
 export const read = (what: string, another: unknown): ReadKey => ({ effect: "read", what, another });
 export const none = (why: string): IdleKey => ({ effect: "none", why });
+/** Several keys that change nothing for one reason. */
+export const noneOf = <K extends string>(why: string, ...keys: readonly K[]): Readonly<Record<K, IdleKey>> =>
+  Object.fromEntries(keys.map((key) => [key, none(why)])) as Record<K, IdleKey>;
 
 const OTHER_FILE = "Take weights that were made without it.";
 export const refused = (why: string, harmless: RefusedKey["harmless"], another: unknown, help = OTHER_FILE): RefusedKey =>
@@ -97,6 +100,7 @@ const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.s
 
 /** Any value of JSON or GGUF, short and printable. */
 export function shownValue(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint") return `${value}`;
   const text = JSON.stringify(value, (_key, inner: unknown) =>
     inner instanceof Map ? Object.fromEntries(inner) : typeof inner === "bigint" ? `${inner}` : inner) ?? String(value);
   return cut(text.replace(/[^\x20-\x7e]/g, "?"));
