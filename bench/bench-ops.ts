@@ -42,6 +42,7 @@ export interface OpBenchOptions {
   /** Small cases too. */
   readonly all: boolean;
   wanted(title: string): boolean;
+  working(title: string): void;
 }
 
 /** Larger tensors get a module and a memory of their own. */
@@ -64,9 +65,11 @@ export async function* benchOps(o: OpBenchOptions): AsyncGenerator<OpRow> {
 async function* benchTogether(cases: readonly OpCase[], o: OpBenchOptions): AsyncGenerator<OpRow> {
   const modules = new Map<Target, KernelModule>(), most = Math.max(...o.workers);
   try {
+    o.working(cases[0]!.title);
     for (const target of o.targets)
       modules.set(target, await kernelModule(cases.map(({ name, op, c }) => kernelSpec(name, op, c.d, c.attrs ?? {}, c.with ?? [], target)), target, most));
     for (const [i, each] of cases.entries()) {
+      o.working(each.title);
       const inputs = inputsFor(each.op, each.c), wrong = checker(each.op, each.c, inputs);
       for (const [target, module] of modules) for (const workers of o.workers) {
         module.load(i, inputs);

@@ -10,6 +10,8 @@ import { nodeHost } from "../runtime/node/host.ts";
 import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
 import { measureLimits, type Limits } from "../compiler/cli/measure/limits.ts";
 import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
+import { partsOf, planLine, Standing } from "./estimate.ts";
+import { quickTitles } from "./op-cases.ts";
 import { isHeavy, sections, type Measured } from "./sections.ts";
 
 export interface BenchOptions {
@@ -22,13 +24,15 @@ export interface BenchOptions {
   readonly all: boolean;
   /** Where a step's time goes, after its figures. */
   readonly profile: boolean;
+  /** One case of each operation, and of the models that train the smallest: see quickTitles. */
+  readonly quick: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
 }
 
 const MOST_WORKERS = 8;
 export const benchDefaults: BenchOptions = {
-  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, profile: false, ms: 300,
+  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, profile: false, quick: false, ms: 300,
 };
 
 export interface BenchReport extends Measured {
@@ -51,24 +55,43 @@ export function wantedBy(filters: readonly string[], title: string): boolean {
   return filters.some((f) => title.includes(f) && (!isHeavy(title) || asks.test(f)));
 }
 
+/** What is measured: wanted by a filter, and where it has to be quick one of each kind. */
+export function chosenNames({ filters, all, quick }: Pick<BenchOptions, "filters" | "all" | "quick">): string[] {
+  const names = benchNames(all).filter((title) => wantedBy(filters, title));
+  return quick ? quickTitles(names) : names;
+}
+
 const STOPPED = Symbol("stopped");
 
-/** Runs what was asked for; `print` gets the table's lines as they come. After `signal` the report has what was measured until then. */
-export async function runBench(o: BenchOptions, print: (text: string) => void, signal?: AbortSignal): Promise<BenchReport> {
+/**
+ * Runs what was asked for; `print` gets the table's lines as they come, `show` what is worked on. After `signal` the report has what was
+ * measured until then.
+ */
+export async function runBench(
+  o: BenchOptions, print: (text: string) => void, signal?: AbortSignal, show: (text: string) => void = () => {},
+): Promise<BenchReport> {
   const line = (text: string): void => { // between any two figures there is a line
     if (signal?.aborted) throw STOPPED;
     print(text);
   };
   const load = loadavg()[0]!; // before our own
   if (load > nodeHost.cores / 2) print(busyLine(load, nodeHost.cores));
+  show("limits of this machine");
   const limits = await measureLimits(o.targets, [...new Set([1, ...o.workers])]);
   limitLines(limits).forEach(print);
-  const wanted = (title: string): boolean => wantedBy(o.filters, title), peers = new Peers(line);
+  const chosen = chosenNames(o);
+  const wanted = (title: string): boolean => chosen.includes(title);
+  const peers = new Peers(line);
+  const rows = o.targets.length * o.workers.length;
+  const parts = partsOf({ ...o, rows, wanted }, benchNames(o.all));
   const measured: Measured = { ops: [], training: [], inference: [], peerRows: [], profiles: [] };
   try {
-    await peers.look(o.peers.filter((p) => benchNames(o.all).some((title) => wanted(title) && p.can.includes(workOf(title)))));
+    await peers.look(o.peers.filter((p) => chosen.some((title) => p.can.includes(workOf(title)))));
     for (const state of peers.states()) line(peerStateLine(state));
-    for (const section of sections) await section.run({ ...o, limits, peers, wanted, line }, measured);
+    line(planLine(parts, rows));
+    const standing = new Standing(parts);
+    const working = (title: string): void => show(standing.at(title));
+    for (const section of sections) await section.run({ ...o, limits, peers, wanted, line, working }, measured);
   } catch (cause) {
     if (cause !== STOPPED && !signal?.aborted) throw cause; // Ctrl-C ends the peers' processes too, and what they say then is no news
   } finally {

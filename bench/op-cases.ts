@@ -51,3 +51,19 @@ export function productOf({ name, c }: OpCase): string | undefined {
   const form = forms[name], { M, K, N } = c.d;
   return form === undefined || c.with?.length || Object.keys(c.attrs ?? {}).length ? undefined : `${form}${M}x${K}x${N}`;
 }
+
+/** Enough work that the call does not count, little enough that drawing the numbers does not. */
+const QUICK_FLOPS = 1e9;
+const QUICK_ELEMENTS = 2e6;
+
+/** Of each operation the case with most work that takes a moment, or its smallest; of what else has a name the first of its kind. */
+export function quickTitles(titles: readonly string[]): string[] {
+  const cases = new Map(opCases(true).map((c) => [c.title, c]));
+  const kinds = Map.groupBy(titles, (title) => title.split(" ")[0]!);
+  return [...kinds.values()].map((group) => {
+    const rows = group.flatMap((title) => cases.get(title) ?? []);
+    const easy = rows.filter((c) => flopsOf(c) <= QUICK_FLOPS && largest(c) <= QUICK_ELEMENTS);
+    if (easy.length > 0) return easy.reduce((most, c) => (flopsOf(c) > flopsOf(most) ? c : most)).title;
+    return rows.length === 0 ? group[0]! : rows.reduce((least, c) => (largest(c) < largest(least) ? c : least)).title;
+  });
+}

@@ -24,6 +24,8 @@ export interface Run {
   readonly ms: number;
   wanted(title: string): boolean;
   line(text: string): void;
+  /** Says what is worked on now, by its name. */
+  working(title: string): void;
 }
 
 /** With the ratio to each peer that did the same work on as many threads, by the peer's name. */
@@ -80,6 +82,7 @@ async function operations(o: Run, into: Measured): Promise<void> {
   const here = o.peers.here("sgemm"), torch = here.find((p) => p.products === "all"), answers = new Map<string, PeerRow[]>();
   for (const product of new Set(cases.map(productOf).filter((p) => p !== undefined))) {
     const everyone = cube(product) !== undefined || SOME_PRODUCTS.includes(product);
+    if (here.length > 0) o.working(cases.find((c) => productOf(c) === product)!.title);
     answers.set(product, await askAll(o, here.filter((p) => p.products === "all" || everyone), "sgemm", product, product, o.ms, into.peerRows));
   }
   await o.peers.closeAll();
@@ -121,6 +124,7 @@ async function trainings(o: Run, into: Measured): Promise<void> {
     const peers = await askAll(o, o.peers.here("train"), "train", size, size, LONG * o.ms, into.peerRows);
     await o.peers.closeAll();
     for (const row of peers) o.line(peerRateLine(row));
+    o.working(trainTitle(size));
     for await (const row of benchTraining(size, { ...o, ms: LONG * o.ms })) {
       into.training.push({ ...row, ratios: ratiosOf(row.tokensPerSecond, peers.filter((p) => p.threads === row.workers)) });
       o.line(trainLine(row));
@@ -136,6 +140,7 @@ async function mixture(o: Run, into: Measured): Promise<void> {
   const size = mixtureSize, chosen = phases.filter((phase) => o.wanted(inferTitle(phase, size)));
   if (o.wanted(trainTitle(size))) {
     ["", `${trainTitle(size)}: ${sizeLine(size)}`, trainHead()].forEach(o.line);
+    o.working(trainTitle(size));
     for await (const row of benchTraining(size, { ...o, ms: LONG * o.ms })) {
       into.training.push({ ...row, ratios: {} });
       o.line(trainLine(row));
@@ -144,6 +149,7 @@ async function mixture(o: Run, into: Measured): Promise<void> {
   }
   if (chosen.length === 0) return;
   const rows: InferRow[] = [];
+  o.working(inferTitle(chosen[0]!, size));
   for await (const row of benchInference({ ...o, phases: chosen, ms: LONG * o.ms }, size)) rows.push(row);
   for (const phase of chosen) {
     ["", `${inferTitle(phase, size)}: ${sizeLine(size)}`, inferHead(phase)].forEach(o.line);
@@ -175,6 +181,7 @@ async function inference(o: Run, into: Measured): Promise<void> {
     await o.peers.closeAll();
   }
   const rows: InferRow[] = [];
+  o.working(inferTitle(chosen[0]!));
   for await (const row of benchInference({ ...o, phases: chosen, ms: LONG * o.ms })) rows.push(row);
   for (const phase of chosen) {
     const peers = all.filter((p) => p.what === phase);

@@ -3,11 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { benchDefaults, benchNames, runBench, wantedBy, type BenchReport } from "../bench/bench.ts";
+import { benchDefaults, benchNames, chosenNames, runBench, wantedBy, type BenchReport } from "../bench/bench.ts";
 import { bytesPerToken } from "../bench/bench-infer.ts";
 import { benchModel } from "../bench/bench-models.ts";
 import type { OpRow } from "../bench/bench-ops.ts";
 import { inferHead, inferLine, limitLines, opHead, opLine, peerRateLine, ratioLine, sizeHead, sizeRow, trainHead, trainLine } from "../bench/bench-table.ts";
+import { partsOf, planLine, Standing } from "../bench/estimate.ts";
 import { opCases, productOf } from "../bench/op-cases.ts";
 import { benchPage } from "../bench/report/report.ts";
 import { main } from "../compiler/cli/main.ts";
@@ -104,6 +105,33 @@ test("an interrupted run reports what it had, and the page says so", async () =>
   expect(benchPage(report)).toContain("Interrupted before all was measured");
 });
 
+test("quick is one case of each operation that a filter names, and no other", () => {
+  const quick = chosenNames({ ...benchDefaults, filters: ["matmul"], quick: true });
+  const all = chosenNames({ ...benchDefaults, filters: ["matmul"] });
+  const kinds = (names: readonly string[]): string[] => names.map((name) => name.split(" ")[0]!);
+  expect(quick.length).toBeGreaterThan(3);
+  expect(all).toEqual(expect.arrayContaining(quick));
+  expect(kinds(quick)).toEqual([...new Set(kinds(all))]);
+  expect(chosenNames({ ...benchDefaults, filters: ["train S"], quick: true })).toEqual(["train S"]);
+});
+
+test("how long it takes is said beforehand, and what is left while it runs", () => {
+  const asked = { rows: 4, ms: 300, all: false, wanted: (title: string) => title.startsWith("matmul ") };
+  const parts = partsOf(asked, benchNames(false));
+  expect(parts.length).toBeGreaterThan(10);
+  for (const { seconds } of parts) expect(seconds).toBeGreaterThan(0.3 * 4);
+  expect(planLine(parts, 4)).toMatch(/^plan {6}\d+ cases, 4 figures each: about \d+ (?:s|min), longer where other programs run$/);
+  let now = 0;
+  const [a, b, c] = ["a", "b", "c"].map((title) => ({ title, seconds: 10 }));
+  const standing = new Standing([a!, b!, c!], () => now);
+  expect(standing.at("a")).toBe("1 of 3, about 30 s left: a");
+  now = 40_000; // four times as long as it was thought
+  expect(standing.at("b")).toBe("2 of 3, about 80 s left: b");
+  expect(standing.at("b")).toBe("2 of 3, about 80 s left: b");
+  now = 50_000;
+  expect(standing.at("c")).toBe("3 of 3, about 30 s left: c");
+});
+
 test("every line of the table fits into 100 columns", () => {
   const peers = sample.peerRows.filter((p) => p.what === "train" || p.what === "decode"), sizes = [32, 64, 128, 256, 512, 1024];
   const lines = [
@@ -145,6 +173,7 @@ test("a real run: table, JSON and page of one operation", async () => {
     const options = ["--filter", "matmul 64x64x64,matmul 32x32x32", "--target", "simd", "--workers", "1,2", "--seconds", "0.01", "--no-peer"];
     const { code, out } = await run("bench", ...options, "--report", join(folder, "bench.html"));
     expect(code).toBe(0);
+    expect(out).toMatch(/plan {6}2 cases, 2 figures each: about \d+ s/);
     expect(out).toMatch(/limits {4}read memory +1 worker \d+\.\d, 2 workers \d+\.\d GB\/s/);
     expect(out).toMatch(/matmul 64×64×64\n {2}simd +[\d.]+ [µm]s +[\d.]+ GFLOP\/s/);
     expect(out).toMatch(/Sinter, simd, 2 workers +[\d.]+ +[\d.]+\n/);

@@ -1,14 +1,19 @@
 /** `sinter bench`: how fast this machine is, how near the kernels come, and where other libraries stand. Works in a checkout. */
-import { benchDefaults, benchNames, runBench, wantedBy, type BenchOptions } from "../../../bench/bench.ts";
+import { benchDefaults, benchNames, chosenNames, runBench, wantedBy, type BenchOptions } from "../../../bench/bench.ts";
 import { benchPage } from "../../../bench/report/report.ts";
 import { peers, type Peer } from "../../../bench/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { bestTarget } from "../../../runtime/choose-target.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";
 import { writeOutput } from "../files.ts";
+import { LiveLine } from "../live-line.ts";
 import { pathFrom } from "../run-options.ts";
 import { untilInterrupted } from "../use-run.ts";
 import type { Verb } from "../verb.ts";
+
+const QUICK_SECONDS = 0.05;
 
 export const benchVerb: Verb = {
   name: "bench",
@@ -18,23 +23,43 @@ export const benchVerb: Verb = {
       .option("--filter <text>", 'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; gpt2 and mixture only when asked for', "")
       .option("--target <target>", `${targets.join(", ")}; default: all three`)
       .option("--workers <counts>", "numbers of workers and of the peers' threads, with commas", benchDefaults.workers.join(","))
-      .option("--seconds <seconds>", "per operation; training steps, prompts and decoding get ten times that", `${benchDefaults.ms / 1000}`)
+      .option("--seconds <seconds>", `per operation (default: ${benchDefaults.ms / 1000}); training steps, prompts and decoding get ten times that`)
       .option("--profile", "where the time of each step, prompt and token goes, kernel by kernel")
       .option("--all", "small cases of operations too")
+      .option("--quick", `a first impression within a minute: one case of each operation, the best target, ${QUICK_SECONDS} s each, no peers`)
       .option("--peers <names>", `beside it, with commas: ${peers.map((p) => p.short).join(", ")} (default: those that are installed)`)
       .option("--no-peer", "nothing beside it")
       .option("--list", "print the names, measure nothing")
       .option("--json", "machine-readable")
       .option("--report <file>", "also a page with charts: roofline, speed over size, scaling, tokens per second")
-      .addHelpText("after", "\nEvery kernel is compared with its reference first. Figures are medians; other programs slow them down.\n\nexamples:\n  sinter bench --filter matmul --target wide\n  sinter bench --filter \"train S\" --workers 1,2 --json\n  sinter bench --filter matmul,train,prefill,decode --target wide --report bench.html");
+      .addHelpText("after", `
+Every kernel is compared with its reference first. Figures are medians; other programs slow them down. How long it takes is said at the
+beginning; Ctrl-C keeps what was measured until then.
+
+examples:
+  sinter bench --filter matmul --quick
+  sinter bench --filter matmul --target wide
+  sinter bench --filter "train S" --workers 1,2 --json
+  sinter bench --filter matmul,train,prefill,decode --target wide --report bench.html`);
   },
   async run(_args, options, io) {
-    const chosen = optionsOf(options), names = benchNames(chosen.all);
+    const chosen = await optionsOf(options);
+    const names = benchNames(chosen.all);
     for (const filter of chosen.filters) refuseUnknown(filter, names);
-    if (options["list"]) io.out(`${names.filter((name) => chosen.filters.length === 0 || wantedBy(chosen.filters, name)).join("\n")}\n`);
-    else {
+    if (options["list"]) {
+      const listed = chosen.filters.length === 0 && !chosen.quick ? names : chosenNames(chosen); // heavy ones too: they can be asked for
+      io.out(`${listed.join("\n")}\n`);
+    } else {
       const interrupted = untilInterrupted();
-      const report = await runBench(chosen, (line) => (options["json"] ? undefined : io.out(`${line}\n`)), interrupted.signal).finally(interrupted.done);
+      const live = new LiveLine(io, (text) => io.err(text));
+      const print = (line: string): void => {
+        live.clear();
+        if (!options["json"]) io.out(`${line}\n`);
+      };
+      const report = await runBench(chosen, print, interrupted.signal, (text) => live.show(() => text)).finally(() => {
+        live.end();
+        interrupted.done();
+      });
       if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
       if (options["report"] !== undefined) writeOutput(pathFrom(io, `${options["report"] as string}`), benchPage(report));
       if (report.interrupted) {
@@ -52,16 +77,20 @@ function refuseUnknown(filter: string, names: readonly string[]): void {
   throw new SinterError("usage", `nothing is called \`${filter}\``, near ? `did you mean ${near}?` : "`sinter bench --list` prints the names");
 }
 
-function optionsOf(options: Readonly<Record<string, unknown>>): BenchOptions {
+async function optionsOf(options: Readonly<Record<string, unknown>>): Promise<BenchOptions> {
   const text = (key: string): string => `${options[key] ?? ""}`;
+  const quick = options["quick"] === true;
+  const everyone = quick ? [] : peers;
+  const usual = quick ? [await bestTarget(nodeHost)] : targets;
   return {
     filters: text("filter").replaceAll(/(?<=\d)x/g, "×").split(",").filter((f) => f !== ""), // 256x768 is easier to type
-    targets: options["target"] === undefined ? targets : [targetOf(text("target"))],
+    targets: options["target"] === undefined ? usual : [targetOf(text("target"))],
     workers: text("workers").split(",").map((n) => count(n, "--workers", 8)),
-    peers: options["peer"] === false ? [] : options["peers"] === undefined ? peers : text("peers").split(",").map(peerOf),
+    peers: options["peer"] === false ? [] : options["peers"] === undefined ? everyone : text("peers").split(",").map(peerOf),
     all: options["all"] === true,
     profile: options["profile"] === true,
-    ms: 1000 * seconds(text("seconds")),
+    quick,
+    ms: 1000 * (options["seconds"] === undefined ? (quick ? QUICK_SECONDS : benchDefaults.ms / 1000) : seconds(text("seconds"))),
   };
 }
 

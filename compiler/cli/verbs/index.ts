@@ -1,4 +1,6 @@
 /** THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts, then its row here. */
+import { existsSync } from "node:fs";
+import { SinterError } from "../../../runtime/errors.ts";
 import type { Verb } from "../verb.ts";
 
 export const groups = ["specs", "learning", "using", "other formats", "measuring"] as const;
@@ -9,6 +11,13 @@ export interface VerbRow {
   /** One line for `sinter --help`. */
   readonly summary: string;
   load(): Promise<Verb>;
+}
+
+/** Of a verb whose programs are not part of the package. */
+async function inCheckout<T>(folder: string, load: () => Promise<T>): Promise<T> {
+  if (existsSync(new URL(`../../../${folder}`, import.meta.url))) return load();
+  throw new SinterError("input", `sinter ${folder} needs the project's folder ${folder}/, which an installed package does not have`,
+    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where a spec's time goes: sinter profile SPEC");
 }
 
 export const verbs: readonly VerbRow[] = [
@@ -26,7 +35,7 @@ export const verbs: readonly VerbRow[] = [
   { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
   { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
   { name: "inspect", group: "other formats", summary: "what is in a file of weights", load: async () => (await import("./inspect.ts")).inspectVerb },
-  { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await import("./bench.ts")).benchVerb },
+  { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await inCheckout("bench", () => import("./bench.ts"))).benchVerb },
   { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },
   { name: "profile", group: "measuring", summary: "where the time of a step goes, kernel by kernel", load: async () => (await import("./profile.ts")).profileVerb },
   { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },

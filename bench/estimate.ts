@@ -1,0 +1,100 @@
+/**
+ * About how long a bench takes, before it begins and while it runs. The parts were timed on two quiet cores (2026-11-27); while it runs, the
+ * time that the finished ones took corrects what is left.
+ */
+import { leastTraffic } from "../compiler/op.ts";
+import { attrsOf, opCases, type OpCase } from "./op-cases.ts";
+
+export interface Part {
+  readonly title: string;
+  readonly seconds: number;
+}
+
+export interface Asked {
+  /** Targets × numbers of workers. */
+  readonly rows: number;
+  /** Milliseconds per operation. */
+  readonly ms: number;
+  readonly all: boolean;
+  wanted(title: string): boolean;
+}
+
+/** Numbers are drawn and the reference computed: seconds per byte that the operation touches; quantised rows are taken apart for it. */
+const PER_BYTE = 1.8e-8;
+const PER_QUANTISED_BYTE = 2e-7;
+const PER_CASE = 0.15;
+/** A module of an operation's kernels: for each target, and counted for each of its numbers of workers. */
+const PER_MODULE = 0.4;
+/** Warm-up and samples, as a multiple of the time asked for; whole steps and prompts get ten times that. */
+const PER_MS = 1.5e-3;
+const LONG = 10;
+/** Compilation, and the least that a measurement takes: at least five steps, three prompts. */
+const models: readonly { readonly title: RegExp; readonly compile: number; readonly least: number }[] = [
+  { title: /^train S$/, compile: 5, least: 1 },
+  { title: /^train M$/, compile: 6, least: 8 },
+  { title: /gpt2$/, compile: 12, least: 15 },
+  { title: /./, compile: 8, least: 6 },
+];
+
+function caseSeconds(each: OpCase, { rows, ms }: Asked): number {
+  const bytes = leastTraffic(each.op, each.c.d, attrsOf(each.op, each.c), () => true);
+  const perByte = /quantised|integer|q8/.test(each.name) ? PER_QUANTISED_BYTE : PER_BYTE;
+  return PER_CASE + bytes * perByte + rows * ms * PER_MS;
+}
+
+function modelSeconds(title: string, { rows, ms }: Asked): number {
+  const { compile, least } = models.find((m) => m.title.test(title))!;
+  return compile + rows * Math.max(least, LONG * ms * PER_MS);
+}
+
+export function partsOf(asked: Asked, titles: readonly string[]): Part[] {
+  const cases = new Map(opCases(asked.all).map((c) => [c.title, c]));
+  const compiled = new Set<string>();
+  return titles.filter(asked.wanted).map((title) => {
+    const each = cases.get(title);
+    if (!each) return { title, seconds: modelSeconds(title, asked) };
+    const module = compiled.has(each.name) ? 0 : PER_MODULE * asked.rows;
+    compiled.add(each.name);
+    return { title, seconds: module + caseSeconds(each, asked) };
+  });
+}
+
+/** Round, because it is a guess. */
+export function aboutText(seconds: number): string {
+  if (seconds < 20) return `${Math.ceil(seconds)} s`;
+  return seconds < 100 ? `${10 * Math.round(seconds / 10)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+/** Where a bench stands. */
+export class Standing {
+  readonly #parts: readonly Part[];
+  readonly #total: number;
+  readonly #began: number;
+  readonly #finished = new Set<string>();
+  readonly #now: () => number;
+  #current: string | undefined;
+
+  constructor(parts: readonly Part[], now: () => number = () => performance.now()) {
+    this.#parts = parts;
+    this.#total = parts.reduce((sum, p) => sum + p.seconds, 0);
+    this.#now = now;
+    this.#began = now();
+  }
+
+  /** "3 of 18, about 40 s left: matmul 256×768×768". Whatever was worked on before is finished. */
+  at(title: string): string {
+    if (this.#current !== undefined && this.#current !== title) this.#finished.add(this.#current);
+    this.#current = title;
+    const done = this.#parts.filter((p) => this.#finished.has(p.title));
+    const planned = done.reduce((sum, p) => sum + p.seconds, 0);
+    const pace = planned === 0 ? 1 : (this.#now() - this.#began) / 1000 / planned;
+    const place = Math.min(this.#parts.length, done.length + 1);
+    return `${place} of ${this.#parts.length}, about ${aboutText((this.#total - planned) * pace)} left: ${title}`;
+  }
+}
+
+export const planLine = (parts: readonly Part[], rows: number): string => {
+  const seconds = parts.reduce((sum, p) => sum + p.seconds, 0);
+  const each = `${rows} ${rows === 1 ? "figure" : "figures"} each`;
+  return `plan      ${parts.length} ${parts.length === 1 ? "case" : "cases"}, ${each}: about ${aboutText(seconds)}, longer where other programs run`;
+};
