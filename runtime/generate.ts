@@ -18,6 +18,8 @@ export interface GenerateOptions extends SamplerSettings {
   readonly tokens: number;
   readonly seed: number;
   readonly stop?: readonly string[];
+  /** false: special tokens (marks of turns, say) are drawn, but are no part of the text. Default: true. */
+  readonly special?: boolean | undefined;
   /** With each token its log-probability, and so many of the likeliest. */
   readonly logprobs?: number | undefined;
   /** What happens when the context is full. Default: shift. A prompt that does not fit: its end is taken (shift), or an error (stop). */
@@ -50,6 +52,7 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
   const { context, vocab } = model.manifest.model.sizes, { whenFull = "shift" } = o;
   const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
   const session = o.session ?? createSession(model), random = randomStream(o.seed, "sample"), stream = textStream(o.stop ?? []);
+  const hidden = o.special === false ? new Map([...tokenizer.special].map(([name, id]) => [id, name])) : undefined;
   const all = [...prompt], logprobs: TokenLogprob[] = [];
   let text = "", reason: EndReason = "tokens";
   const show = (piece: string): void => {
@@ -68,10 +71,11 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
     if (ends(tokenizer, token)) { reason = "end of text"; break; }
     if (logprobOf) logprobs.push(logprobOf(token));
     all.push(token);
-    const bytes = tokenizer.bytes(token), isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
+    const mark = hidden?.get(token), bytes = mark === undefined ? tokenizer.bytes(token) : NOTHING;
+    const isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
     const { text: piece, stopped } = stream.push(isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes);
     show(piece);
-    if (stopped) { reason = "stop"; break; }
+    if (stopped || (mark !== undefined && o.stop?.includes(mark))) { reason = "stop"; break; }
     if (all.length - prompt.length === o.tokens) break;
     const full = session.cached.length === context;
     if (full && whenFull === "stop") { reason = "context"; break; }
@@ -87,6 +91,7 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
 const ends = (tokenizer: Tokenizer, token: number): boolean => token === tokenizer.endOfText || token === tokenizer.beginOfText || tokenizer.stops.has(token);
 
 const SPACE = 0x20;
+const NOTHING = new Uint8Array(0);
 
 /**
  * The token that begins every text, where the vocabulary has one. A model needs a token to start from: otherwise it is, of an empty
@@ -94,8 +99,8 @@ const SPACE = 0x20;
  */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
   const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
-  if (prompt !== "") return [...begin, ...tokenizer.encode(prompt)];
-  if (begin.length > 0) return begin;
+  const ids = prompt === "" ? begin : [...begin, ...tokenizer.encode(prompt)];
+  if (ids.length > 0) return ids; // white space may be nothing to a tokenizer
   if (tokenizer.endOfText !== undefined) return [tokenizer.endOfText];
   try {
     const line = tokenizer.encode("\n");

@@ -126,13 +126,13 @@ describe("the verbs", () => {
     expect(await sinter(["sample", "run", "--prompts", "bad.jsonl"])).toMatchObject({ code: 1, err: expect.stringContaining("bad.jsonl, line 2") as string });
   }, 60_000);
 
-  test("chat keeps what was said, and ends a conversation that fills the context with a way out", async () => {
+  test("chat keeps what was said, and refuses a message that is longer than the context", async () => {
     const talk = await sinter(["chat", "run", "--json", "--temp", "0", "-n", "4", "--workers", "1", "--target", "simd"], "hi\nhello\n/reset\nhi\n/exit\nnever\n");
     const answers = talk.out.trim().split("\n").map((l) => JSON.parse(l) as Record<string, number | string>);
     expect(talk.code).toBe(0);
     expect(answers).toHaveLength(3);
     expect(answers[1]!["cached_tokens"]).toBeGreaterThan(answers[0]!["prompt_tokens"] as number - 1);
     expect(answers[2]!["content"]).toBe(answers[0]!["content"]);
-    expect(await sinter(["chat", "run", "--workers", "1"], `${"word ".repeat(30)}\n`)).toMatchObject({ code: 1, err: expect.stringContaining("/reset starts a new one") as string });
+    expect(await sinter(["chat", "run", "--workers", "1"], `${"word ".repeat(30)}\n`)).toMatchObject({ code: 1, err: expect.stringContaining("Say it in fewer words") as string });
   }, 60_000);
 });

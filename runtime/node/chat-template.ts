@@ -70,11 +70,13 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
   const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
   const nameOf = (id: number | undefined): string => (id === undefined ? "" : names.get(id) ?? "");
   const plain = (said: string): string => guarded(said, tokenizer.special);
+  const render: ChatFormat["render"] = (messages, reply) => {
+    const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
+    return filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText));
+  };
   return {
-    async encode(messages, reply) {
-      const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
-      return tokenizer.encode(await filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText)), { special: true });
-    },
+    render,
+    encode: async (messages, reply) => tokenizer.encode(await render(messages, reply), { special: true }),
     close: filled.close,
   };
 }

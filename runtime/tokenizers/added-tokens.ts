@@ -32,6 +32,9 @@ export function guarded(text: string, special: ReadonlyMap<string, number>): str
   return out;
 }
 
+/** What such a text says. */
+export const unguarded = (text: string): string => text.replaceAll(GUARD, "");
+
 function splitter(tokens: readonly AddedToken[]): (text: string) => readonly (string | number)[] {
   if (tokens.length === 0) return (text) => (text === "" ? [] : [text]);
   const byName = new Map(tokens.map((token) => [token.name, token]));

@@ -20,6 +20,8 @@ interface BuiltInFormat {
   /** In Jinja, as tokenizer_config.json and GGUF have it. */
   readonly template: string;
   encode(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): number[];
+  /** As ChatFormat's. */
+  render(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): string;
   /** Ends an answer where no token does. */
   readonly stops: readonly string[];
 }
@@ -35,16 +37,24 @@ export const chatFormats = {
       const headOf = (role: string): number[] => [header!, ...tokenizer.encode(role), headerEnd!, ...tokenizer.encode("\n\n")];
       return [begin!, ...messages.flatMap(({ role, content }) => [...headOf(role), ...tokenizer.encode(content.trim()), endOfTurn!]), ...(reply ? headOf("assistant") : [])];
     },
+    render({ special }, messages, reply) {
+      const [begin, header, headerEnd, endOfTurn] = this.marks, plain = (text: string): string => guarded(text, special);
+      const headOf = (role: string): string => `${header}${plain(role)}${headerEnd}\n\n`;
+      return begin + messages.map(({ role, content }) => headOf(role) + plain(content.trim()) + endOfTurn).join("") + (reply ? headOf("assistant") : "");
+    },
   },
   chatml: {
     doc: "ChatML", marks: ["<|im_start|>", "<|im_end|>"], needsTokens: false, stops: ["<|im_end|>"],
     template: "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
       + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     encode(tokenizer, messages, reply) {
-      const plain = (text: string): string => guarded(text, tokenizer.special), { beginOfText: begin } = tokenizer;
-      const turns = messages.map(({ role, content }) => `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`).join("");
-      const ids = tokenizer.encode(turns + (reply ? "<|im_start|>assistant\n" : ""), { special: true });
+      const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true }), { beginOfText: begin } = tokenizer;
       return begin === undefined || begin === ids[0] ? ids : [begin, ...ids];
+    },
+    render({ special }, messages, reply) {
+      const plain = (text: string): string => guarded(text, special);
+      const turns = messages.map(({ role, content }) => `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`).join("");
+      return turns + (reply ? "<|im_start|>assistant\n" : "");
     },
   },
   llama2: {
@@ -52,30 +62,34 @@ export const chatFormats = {
     template: "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}"
       + "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and assistant take turns') }}{% endif %}"
       + "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.first else '') + message['content']) | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}",
-    encode: llama2,
+    encode: (tokenizer, messages, reply) => llama2(tokenizer, messages, reply).flatMap(({ text, ends }) => [
+      ...idList(tokenizer.beginOfText), ...tokenizer.encode(text, { special: true }), ...(ends ? idList(tokenizer.endOfText) : [])]),
+    render(tokenizer, messages, reply) {
+      const nameOf = (id: number | undefined): string => [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? "";
+      return llama2(tokenizer, messages, reply).map(({ text, ends }) => nameOf(tokenizer.beginOfText) + text + (ends ? nameOf(tokenizer.endOfText) : "")).join("");
+    },
   },
 } as const satisfies Record<string, BuiltInFormat>;
 
 export type ChatFormatName = keyof typeof chatFormats;
 export const chatFormatNames = Object.keys(chatFormats) as readonly ChatFormatName[];
 
+const idList = (id: number | undefined): readonly number[] => (id === undefined ? [] : [id]);
+
 /** What the system is told is part of the first question; every question and its answer begin and end like a text of their own. */
-function llama2(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): number[] {
-  const { beginOfText: begin, endOfText: end } = tokenizer, [first, ...rest] = messages, told = first?.role === "system";
+function llama2(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): readonly { readonly text: string; readonly ends: boolean }[] {
+  const [first, ...rest] = messages, told = first?.role === "system";
   const turns = told ? rest : messages, system = told ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : "";
   const refuse = (why: string): never => {
     throw new SinterError("input", `Llama 2's chat format: ${why}`, "User and assistant take turns in it, after what the system is told.");
   };
   if (turns.length === 0 || (reply && turns.length % 2 === 0)) refuse("there is no question");
-  const ids: number[] = [];
-  for (const [i, { role, content }] of turns.entries()) {
+  return turns.flatMap(({ role, content }, i) => {
     if (role !== (i % 2 === 0 ? "user" : "assistant")) refuse(`message ${i + 1} is of the ${role}`);
-    if (i % 2 === 1) continue;
+    if (i % 2 === 1) return [];
     const question = `[INST] ${((i === 0 ? system : "") + content).trim()} [/INST]`, answer = turns[i + 1];
-    const text = answer ? `${question} ${answer.content.trim()} ` : question;
-    ids.push(...(begin === undefined ? [] : [begin]), ...tokenizer.encode(guardedMarks(text, tokenizer), { special: true }), ...(answer && end !== undefined ? [end] : []));
-  }
-  return ids;
+    return [{ text: guardedMarks(answer ? `${question} ${answer.content.trim()} ` : question, tokenizer), ends: answer !== undefined }];
+  });
 }
 
 /** Special tokens stay plain text, but for those that are marks of the format: messages hold none (`builtInChat`). */
@@ -94,13 +108,20 @@ export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFor
     throw new SinterError("input", `the ${tokenizer.name} tokenizer has no ${missing}, which ${format.doc}'s chat format needs`, `Use ${format.doc}'s tokenizer, or another --chat-format.`);
   // Llama 2's stay marks even where they are tokens: its own code refuses them, too
   const forbidden = format.marks.filter((mark) => name === "llama2" || !tokenizer.special.has(mark));
+  const checked = (messages: readonly ChatMessage[]): void => {
+    for (const { role, content } of messages)
+      for (const mark of forbidden)
+        if (content.includes(mark) || role.includes(mark))
+          throw new SinterError("input", `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`, "Leave it out.");
+  };
   return {
-    encode(messages, reply) {
-      for (const { role, content } of messages)
-        for (const mark of forbidden)
-          if (content.includes(mark) || role.includes(mark))
-            return Promise.reject(new SinterError("input", `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`, "Leave it out."));
-      return Promise.resolve().then(() => format.encode(tokenizer, messages, reply));
+    async encode(messages, reply) {
+      checked(messages);
+      return format.encode(tokenizer, messages, reply);
+    },
+    async render(messages, reply) {
+      checked(messages);
+      return format.render(tokenizer, messages, reply);
     },
     stops: format.stops.filter((mark) => !tokenizer.special.has(mark)),
     close: () => {},

@@ -1,4 +1,5 @@
 /** Conversations as tokens: how a model was trained to see who says what. */
+import { guarded } from "./added-tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface ChatMessage {
@@ -13,6 +14,8 @@ export interface ChatFormat {
    * whatever it looks like: no message can end its turn.
    */
   encode(messages: readonly ChatMessage[], reply: boolean): Promise<readonly number[]>;
+  /** The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and what messages say is guarded. */
+  render(messages: readonly ChatMessage[], reply: boolean): Promise<string>;
   /** Texts that end an answer, where the format has no token for it. */
   readonly stops?: readonly string[];
   close(): void;
@@ -21,10 +24,11 @@ export interface ChatFormat {
 /** For a model that knows no format: who speaks, a colon, what they say. */
 export function plainChat(tokenizer: Tokenizer): ChatFormat {
   const name = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1), begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
+  const write = (messages: readonly ChatMessage[], reply: boolean): string =>
+    messages.map(({ role, content }) => `${name(role)}: ${content.trim()}\n`).join("") + (reply ? "Assistant:" : "");
   return {
-    encode: (messages, reply) => Promise.resolve([
-      ...begin, ...tokenizer.encode(messages.map(({ role, content }) => `${name(role)}: ${content.trim()}\n`).join("") + (reply ? "Assistant:" : "")),
-    ]),
+    encode: async (messages, reply) => [...begin, ...tokenizer.encode(write(messages, reply))],
+    render: async (messages, reply) => guarded(write(messages, reply), tokenizer.special),
     stops: ["\nUser:", "\nSystem:"],
     close: () => {},
   };
