@@ -33,7 +33,7 @@ function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
 /** Writes a checkpoint, then removes all but the newest `keep`. Returns the file's name. Refuses a model that has a NaN or Inf. */
 export async function saveCheckpoint(files: Files, folder: string, model: RunningModel, state: TrainState, keep: number): Promise<string> {
   const items = itemsOf(model, true).map(({ name, tensor, slice }): TensorToSave => ({ name, shape: tensor.place.shape, bytes: () => [bytesOf(tensor.dense(slice))] })), name = checkpointFile(state.step);
-  await writeCheckpoint(files, folder, name, items, state);
+  await model.inTurn(() => writeCheckpoint(files, folder, name, items, state));
   for (const { file } of (await listCheckpoints(files, folder)).slice(keep)) await files.remove(`${folder}/${file}`);
   return name;
 }
@@ -85,13 +85,16 @@ export async function loadCheckpoint(files: Files, path: string, model: RunningM
   try {
     const items = itemsOf(model, what === "all" && opened.state.step > 0);
     total?.(items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(name)), 0));
-    for (const { name, tensor, slice } of items) {
-      const take = rowTaker(tensor, slice, opened.keptAs(name));
-      await opened.rows(name, tensor.place.shape, (bytes, first, count) => {
-        take(bytes, first, count);
-        read?.(bytes.length);
-      });
-    }
+    await model.inTurn(async () => {
+      model.weightsChanged();
+      for (const { name, tensor, slice } of items) {
+        const take = rowTaker(tensor, slice, opened.keptAs(name));
+        await opened.rows(name, tensor.place.shape, (bytes, first, count) => {
+          take(bytes, first, count);
+          read?.(bytes.length);
+        });
+      }
+    });
     return opened.state;
   } finally {
     await opened.close();

@@ -4,10 +4,11 @@
  */
 import { SinterError } from "./errors.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
+import type { Lane } from "./lane.ts";
 import type { RunningModel } from "./model.ts";
 import { randomStream } from "./random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
-import { createSession, type Session } from "./session.ts";
+import { createSession, type Session, type SessionCalls } from "./session.ts";
 import { textStream } from "./tokenizers/text-stream.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
@@ -47,21 +48,55 @@ export interface Generated {
 /** Tokens a second after the first; undefined when there are too few to tell. */
 export const decodeRate = ({ tokens, decodeMs }: Generated): number | undefined => (tokens.length < 2 ? undefined : ((tokens.length - 1) * 1000) / decodeMs);
 
-/** `onText` gets each piece of new text as soon as it is certain. */
-export async function generate(model: RunningModel, tokenizer: Tokenizer, o: GenerateOptions, onText: (text: string) => void = () => {}): Promise<Generated> {
-  const { context, vocab } = model.manifest.model.sizes, { whenFull = "shift" } = o;
+/**
+ * `onText` gets each piece of new text as soon as it is certain. The text has the model to itself: others wait for its end, and it waits for
+ * the ends of those that came before. The signal ends it at any time, also while it waits.
+ */
+export async function generate(
+  model: RunningModel, tokenizer: Tokenizer, o: GenerateOptions, onText: (text: string) => void = () => {},
+): Promise<Generated> {
+  const session = o.session ?? createSession(model);
+  if (session.model !== model) throw new SinterError("bug", "a session of another model", "Make one for this model: createSession(model)");
   const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
-  const session = o.session ?? createSession(model), random = randomStream(o.seed, "sample"), stream = textStream(o.stop ?? []);
+  const write = (lane: Lane): Promise<Generated> => writeText(session.within(lane), session, tokenizer, prompt, o, onText);
+  return (await unlessAborted(model.inTurn(write, o.signal), o.signal)) ?? nothing(prompt, o);
+}
+
+/** Undefined: the signal came first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (cause) {
+    if (signal?.aborted && cause === signal.reason) return undefined;
+    throw cause;
+  }
+}
+
+/** Given up before the first token. */
+const nothing = (prompt: readonly number[], { logprobs }: GenerateOptions): Generated => ({
+  text: "", tokens: [], promptTokens: prompt.length, cachedTokens: 0, reason: "aborted", prefillMs: 0, decodeMs: 0,
+  ...(logprobs !== undefined && { logprobs: [] }),
+});
+
+async function writeText(
+  calls: SessionCalls, session: Session, tokenizer: Tokenizer, prompt: readonly number[], o: GenerateOptions, onText: (text: string) => void,
+): Promise<Generated> {
+  const { context, vocab } = session.model.manifest.model.sizes;
+  const { whenFull = "shift" } = o;
+  const random = randomStream(o.seed, "sample");
+  const stream = textStream(o.stop ?? []);
   const hidden = o.special === false ? new Map([...tokenizer.special].map(([name, id]) => [id, name])) : undefined;
-  const all = [...prompt], logprobs: TokenLogprob[] = [];
-  let text = "", reason: EndReason = "tokens";
+  const all = [...prompt];
+  const logprobs: TokenLogprob[] = [];
+  let text = "";
+  let reason: EndReason = "tokens";
   const show = (piece: string): void => {
     text += piece;
     if (piece !== "") onText(piece);
   };
 
   const began = performance.now();
-  const first = o.tokens > 0 ? await session.feed(whenFull === "shift" ? prompt.slice(-context) : prompt) : undefined;
+  const first = o.tokens > 0 ? await calls.feed(whenFull === "shift" ? prompt.slice(-context) : prompt, o.signal) : undefined;
   let logits = first?.logits;
   const prefilled = performance.now();
   while (logits && all.length - prompt.length < o.tokens) {
@@ -79,7 +114,12 @@ export async function generate(model: RunningModel, tokenizer: Tokenizer, o: Gen
     if (all.length - prompt.length === o.tokens) break;
     const full = session.cached.length === context;
     if (full && whenFull === "stop") { reason = "context"; break; }
-    logits = full ? (await session.feed(all.slice(-Math.max(1, context >> 1)))).logits : await session.next(token);
+    if (!full) {
+      logits = await calls.next(token);
+      continue;
+    }
+    logits = (await unlessAborted(calls.feed(all.slice(-Math.max(1, context >> 1)), o.signal), o.signal))?.logits;
+    if (!logits) reason = "aborted";
   }
   show(stream.end());
   return {

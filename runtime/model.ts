@@ -5,6 +5,8 @@
  *   trainStep   B·T tokens and targets, several times with accumulation → loss, gradient norm; one optimizer update
  *   evaluate    B·T tokens and targets → sum of cross-entropies
  *   feed        tokens at a position of the context → logits [vocab] after the last of them
+ *
+ * Each call has the model to itself; calls that come meanwhile wait, in their order (turns.ts).
  */
 import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import type { Target } from "../compiler/op.ts";
@@ -13,11 +15,13 @@ import { chooseTarget } from "./choose-target.ts";
 import { SinterError } from "./errors.ts";
 import { callingThread, type Host, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
+import { createLane, feedByPosition, type Lane } from "./lane.ts";
 import { MixtureCounts, type MixtureLoad } from "./mixtures.ts";
 import { threadsSupported } from "./probe.ts";
 import { readProfile, type SiteTimes } from "./profile.ts";
 import { chain, codeParts, tensorsOf, type Placed } from "./parts.ts";
 import type { Tensor } from "./tensors.ts";
+import { createTurns } from "./turns.ts";
 
 /** B sequences of T tokens, flattened. A target of −1 is not counted. */
 export interface Batch {
@@ -34,6 +38,12 @@ export interface StepResult {
   readonly mixtures?: readonly MixtureLoad[];
 }
 
+export interface StepOptions {
+  readonly lr: number;
+  readonly step: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface RunningModel {
   readonly manifest: Manifest;
   readonly module: ModuleManifest;
@@ -44,16 +54,27 @@ export interface RunningModel {
   /** Trained tensors, gradients and moments, in the manifest's order. */
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
   entry(name: string): EntryPlace;
-  /** One optimizer update from these micro-batches. `step` counts from 1. */
-  trainStep(micro: readonly Batch[], options: { readonly lr: number; readonly step: number }): Promise<StepResult>;
+  /** One optimizer update from these micro-batches. `step` counts from 1. A `signal` counts while the call waits; so in all calls. */
+  trainStep(micro: readonly Batch[], options: StepOptions): Promise<StepResult>;
   /** Sum of cross-entropies over the counted targets, and their number. */
-  evaluate(batch: Batch): Promise<{ readonly sum: number; readonly count: number }>;
-  /** Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T]. A view. */
+  evaluate(batch: Batch, signal?: AbortSignal): Promise<{ readonly sum: number; readonly count: number }>;
+  /** Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T], whoever asked for it. A view: the next one overwrites it. */
   tokenLosses(): Float32Array;
-  /** Runs tokens at positions start …; keys and values of earlier positions are in the cache. Logits [vocab] after the last one: the next call overwrites them. */
-  feed(tokens: readonly number[], start: number): Promise<Float32Array>;
+  /**
+   * Runs tokens at positions start …; keys and values of earlier positions are in the cache, as the last call of `feed` has left them: throws when
+   * sessions or other weights came between. Logits [vocab] after the last one: the next `feed` overwrites them.
+   */
+  feed(tokens: readonly number[], start: number, signal?: AbortSignal): Promise<Float32Array>;
+  /**
+   * For work of several calls: it has the model to itself from its first to its last. It uses the lane; to wait for a call of the model within it would be to
+   * wait for ever. Rejects with the signal's reason when it comes before the work begins.
+   */
+  inTurn<T>(work: (lane: Lane) => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** To be called by whoever has written into parameters: what is in the cache was made by older ones. `trainStep` and loaders do. */
+  weightsChanged(): void;
   /** A module compiled to be profiled: times since the start or the last `clear`, per site and worker. Undefined: it was not. */
   profile(clear?: "clear"): readonly SiteTimes[] | undefined;
+  /** Calls that wait or run end with an error. */
   close(): Promise<void>;
 }
 
@@ -79,7 +100,7 @@ export async function createModel(bundle: Bundle, name: ModuleName, options: Mod
   for (const { memory } of parts) new Int32Array(memory.buffer)[control.workers / 4] = workers;
   const [first, ...others] = parts.map((part, i) => ({ ...part, module: chosen.modules[i]! }));
   const pool = shared ? await options.host.startPool({ ...first!, others, control, workers }) : callingThread(first!.module, first!.memory, others);
-  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, parts, tensors, pool),
+  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, parts, tensors, pool, options.host),
     profile: (clear) => profileOf(parts, workers, clear !== undefined) };
 }
 
@@ -107,7 +128,7 @@ function profileOf(parts: readonly Placed[], workers: number, clear: boolean): r
   return times.flatMap((list, part) => list!.map((site) => ({ ...site, section: `part ${part}: ${site.section}` })));
 }
 
-function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed[], tensors: ReadonlyMap<string, Tensor>, pool: Pool) {
+function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed[], tensors: ReadonlyMap<string, Tensor>, pool: Pool, host: Host) {
   const { control, hyper, model: { train: settings, sizes } } = manifest;
   const words = parts.map(({ memory }) => new Int32Array(memory.buffer));
   const set = (field: number, value: number): void => words.forEach((i32) => (i32[field / 4] = value));
@@ -134,9 +155,10 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
     for (const [key, at] of Object.entries(hyper)) values[at] = all[key as keyof typeof all];
   };
 
-  const trainStep: RunningModel["trainStep"] = async (micro, { lr, step }) => {
+  const trainStep = async (micro: readonly Batch[], { lr, step }: StepOptions): Promise<StepResult> => {
     const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
     if (counted === 0) throw new SinterError("input", "a batch without a single target");
+    lane.holder = undefined;
     setHyper(lr, step, counted);
     const mixtures = entry("train").mixtures?.map((place) => new MixtureCounts(place, tensor));
     for (const [i, batch] of micro.entries()) {
@@ -151,31 +173,43 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
       ...(mixtures && { mixtures: mixtures.map((mixture) => mixture.load(counted)) }),
     };
   };
-  const evaluate: RunningModel["evaluate"] = async (batch) => {
+  const evaluate = async (batch: Batch): Promise<{ sum: number; count: number }> => {
     setBatch(batch);
     set(control.accumulate, 0);
     await run(entry("evaluate"));
     const [sum, count] = tensor("loss").padded();
     return { sum: sum!, count: count! };
   };
+  const lane = createLane({
+    chunk: module.entries.find((e) => e.name === "prefill")?.context ?? 1, sizes, breathe: host.breathe,
+    logits: () => tensor("logits").padded() as Float32Array,
+    run(tokens, start) {
+      tensor("tokens").write(tokens);
+      set(control.start, start);
+      set(control.rows, tokens.length);
+      return run(entry(tokens.length === 1 ? "decode" : "prefill"), tokens.length);
+    },
+  });
   const logits = new Float32Array(sizes.vocab); // one for all calls: a new one each time costs page faults for hundreds of KiB
-  const chunk = module.entries.find((e) => e.name === "prefill")?.context ?? 1;
-  const feed: RunningModel["feed"] = async (tokens, start) => {
-    if (tokens.length === 0 || start + tokens.length > sizes.context)
-      throw new SinterError("bug", `${tokens.length} tokens at position ${start} of a context of ${sizes.context}`);
-    for (let at = 0; at < tokens.length; ) {
-      const rows = Math.min(tokens.length - at, chunk);
-      tensor("tokens").write(tokens.slice(at, at + rows));
-      set(control.start, start + at);
-      set(control.rows, rows);
-      await run(entry(rows === 1 ? "decode" : "prefill"), rows);
-      at += rows;
-    }
-    logits.set((tensor("logits").padded() as Float32Array).subarray(0, sizes.vocab));
+  const feed = async (tokens: readonly number[], start: number): Promise<Float32Array> => {
+    await feedByPosition(lane, tokens, start);
+    lane.readLogits(logits);
     return logits;
   };
-  const tokenLosses = (): Float32Array => tensor("token_losses").padded() as Float32Array;
-  return { entry, trainStep, evaluate, feed, tokenLosses, close: () => pool.close() };
+  const turns = createTurns();
+  return {
+    entry,
+    trainStep: (micro, options) => turns.take(() => trainStep(micro, options), options.signal),
+    evaluate: (batch, signal) => turns.take(() => evaluate(batch), signal),
+    feed: (tokens, start, signal) => turns.take(() => feed(tokens, start), signal),
+    inTurn: (work, signal) => turns.take(() => work(lane), signal),
+    weightsChanged: () => void (lane.holder = undefined),
+    tokenLosses: () => tensor("token_losses").padded() as Float32Array,
+    close() {
+      turns.close(new SinterError("input", `${manifest.model.name} was closed before this call had ended`, "Open it again."));
+      return pool.close();
+    },
+  } satisfies Partial<RunningModel>;
 }
 
 function countTargets(targets: Int32Array): number {

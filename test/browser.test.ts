@@ -71,6 +71,7 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       sampled: `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
       chosen: `sample({ bundle: "/tiny/", weights: "/tiny-run/step-000005.safetensors" }, ["a"], { tokens: 4 })`,
       cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2 })`,
+      together: `together({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, target: "simd" }, ${JSON.stringify([...PROMPTS, ...PROMPTS])}, ${JSON.stringify(options)})`,
     });
   }, 240_000);
 
@@ -85,6 +86,10 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     expect(pieces).toBeGreaterThan(2);
     expect(progress).toBe(1);
     expect(workers).toBe(2);
+  });
+
+  it("makes several texts that are asked for at once, each as alone; one that is given up holds nobody up", () => {
+    expect(got["together"]).toEqual({ texts: [...texts, ...texts, texts[0]], given: "aborted" });
   });
 
   it("takes relaxed where it is there, never wide by itself, and one worker for a small model", () => {

@@ -4,9 +4,12 @@ import { control } from "../compiler/control.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
 import { rowFloats } from "../compiler/op.ts";
+import { SinterError } from "../runtime/errors.ts";
 import { initParameters } from "../runtime/init.ts";
+import { createLane, feedByPosition } from "../runtime/lane.ts";
 import type { RunningModel } from "../runtime/model.ts";
 import { tensorIn } from "../runtime/tensors.ts";
+import { createTurns } from "../runtime/turns.ts";
 
 export const settings: TrainSettings = {
   batch: 2, context: 8, steps: 20, accumulate: 1, lr: 1e-2, minLr: 1e-3, warmup: 2, schedule: "cosine", beta1: 0.9, beta2: 0.95, eps: 1e-8, decay: 0.1,
@@ -15,8 +18,14 @@ export const settings: TrainSettings = {
 
 const sizes = { vocab: 16, context: 8, width: 6, layers: 3, heads: 1, kvHeads: 1, headDim: 6 };
 
+export interface FakeOptions {
+  readonly nanAt?: number;
+  /** Hears of the tokens that really run. */
+  readonly onRun?: (start: number, tokens: readonly number[]) => void;
+}
+
 /** Two parameters: one per layer, with padding; and a vector. Each step moves every weight by lr · (1 + its moment) · f(batch). */
-export function fakeModel(seed = 1, options: { readonly nanAt?: number } = {}): RunningModel {
+export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
   let offset = 4096;
   const place = (name: string, storage: TensorPlace["storage"], shape: readonly number[], slices: number, layered: boolean, of?: string): TensorPlace => {
     const ld = rowFloats(shape.at(-1)!), stride = shape.slice(0, -1).reduce((a, b) => a * b, 1) * ld * 4;
@@ -35,6 +44,16 @@ export function fakeModel(seed = 1, options: { readonly nanAt?: number } = {}): 
   const module: ModuleManifest = { memoryBytes: offset, memoryPages: 1, maxWorkers: 8, tensors: places, entries, wasm: {} };
   const model = { name: "fake", sizes, train: settings, tokenizer: "bytes" } as unknown as Model;
   const manifest: Manifest = { version: 1, compiler: "0", model, parameters: 96, control, hyper, modules: { train: module } };
+  let last = 0;
+  const lane = createLane({
+    chunk: sizes.context, sizes, breathe: async () => {},
+    async run(ids, start) {
+      options.onRun?.(start, [...ids]);
+      last = ids.at(-1)!;
+    },
+    logits: () => Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last + 1) % sizes.vocab ? 9 : 0)),
+  });
+  const turns = createTurns();
   return {
     manifest, module, target: "simd", workers: 1, notes: [], tensors, of,
     entry: (name) => entries.find((e) => e.name === name)!,
@@ -58,9 +77,16 @@ export function fakeModel(seed = 1, options: { readonly nanAt?: number } = {}): 
       return { sum: 2 * count, count };
     },
     tokenLosses: () => new Float32Array(16),
-    feed: async (tokens) => Float32Array.from({ length: 16 }, (_, i) => (i === (tokens.at(-1)! + 1) % 16 ? 9 : 0)),
+    feed: (tokens, start, signal) => turns.take(async () => {
+      await feedByPosition(lane, tokens, start);
+      const logits = new Float32Array(sizes.vocab);
+      lane.readLogits(logits);
+      return logits;
+    }, signal),
+    inTurn: (work, signal) => turns.take(() => work(lane), signal),
+    weightsChanged: () => void (lane.holder = undefined),
     profile: () => undefined,
-    close: async () => {},
+    close: async () => turns.close(new SinterError("input", "fake was closed before this call had ended")),
   };
 }
 

@@ -15,8 +15,8 @@ import { fakeModel } from "./runtime-fake.ts";
 
 /** Counts the tokens that really run. Context 8, vocabulary 16. */
 function counting(): { model: RunningModel; runs: [start: number, tokens: readonly number[]][] } {
-  const inner = fakeModel(), runs: [number, readonly number[]][] = [];
-  return { runs, model: { ...inner, feed: (tokens, start) => { runs.push([start, [...tokens]]); return inner.feed(tokens, start); } } };
+  const runs: [number, readonly number[]][] = [];
+  return { runs, model: fakeModel(1, { onRun: (start, tokens) => runs.push([start, tokens]) }) };
 }
 const greedy: Omit<GenerateOptions, "prompt"> = { ...samplerDefaults, temperature: 0, tokens: 4, seed: 1 };
 const tokenizer = byteTokenizer();

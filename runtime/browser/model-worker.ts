@@ -1,6 +1,6 @@
 /**
- * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that the page stays free. Between two tokens,
- * every few milliseconds, it listens: whoever does not want more text says so.
+ * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that the page stays free. Texts wait for
+ * each other at the model (turns.ts). Between two tokens, every few milliseconds, it listens (lane.ts): whoever does not want more text says so.
  */
 import { loadCheckpoint } from "../checkpoint.ts";
 import { SinterError } from "../errors.ts";
@@ -30,7 +30,7 @@ interface Opened {
   readonly session: Session;
 }
 
-/** Bytes that have come in between two reports, and milliseconds between two looks at what the page says. */
+/** Bytes that have come in between two reports; milliseconds between two looks at what the page says while weights come in. */
 const REPORT_BYTES = 1 << 20, LISTEN_MS = 8;
 let listened = performance.now();
 
@@ -61,7 +61,7 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
     const found = await load(files, weights, model);
     say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
     const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
-    return { model, session: createSession(listening(model)), tokenizer: (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle) };
+    return { model, session: createSession(model), tokenizer: (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle) };
   } catch (cause) {
     await model.close();
     throw cause;
@@ -93,45 +93,33 @@ async function isCheckpoint(files: ReturnType<typeof fetchFiles>, path: string):
   return file.metadata.has("sinter");
 }
 
-/** Set while a text is made. */
-let stopping: AbortController | undefined;
-
-/** The same model, that listens between its tokens and between the stretches of a long prompt. */
-function listening(model: RunningModel): RunningModel {
-  const chunk = model.module.entries.find((e) => e.name === "prefill")?.context ?? 1;
-  return {
-    ...model,
-    async feed(tokens, start) {
-      for (let at = 0; ; at += chunk) {
-        const logits = await model.feed(tokens.slice(at, at + chunk), start + at);
-        await listen();
-        if (at + chunk >= tokens.length) return logits;
-        stopping?.signal.throwIfAborted();
-      }
-    },
-  };
-}
-
 let opened: Opened | undefined;
-let queue: Promise<void> = Promise.resolve();
-const stopped = new Set<number>();
-let current = 0;
+/** Texts that are made, or wait for those before them: how to give each up. */
+const texts = new Map<number, AbortController>();
+let closing = false;
 
 async function answer({ id, prompt, options }: Extract<ToModel, { kind: "generate" }>): Promise<void> {
   const { model, tokenizer, session } = opened!;
-  stopping = new AbortController();
-  current = id;
-  if (stopped.delete(id)) stopping.abort();
+  const stop = new AbortController();
+  texts.set(id, stop);
   try {
-    const { sample } = model.manifest.model, all = { ...samplerDefaults, ...sample, ...options, prompt, session, signal: stopping.signal };
+    const { sample } = model.manifest.model;
+    const all = { ...samplerDefaults, ...sample, ...options, prompt, session, signal: stop.signal };
     const result = await generate(model, tokenizer, all, (text) => say({ kind: "text", id, text }));
     say({ kind: "done", id, result });
   } catch (error) {
-    if (!stopping.signal.aborted) return say({ kind: "failed", id, error: plainError(error) });
-    say({ kind: "done", id, result: { text: "", tokens: [], promptTokens: 0, cachedTokens: 0, reason: "aborted", prefillMs: 0, decodeMs: 0 } }); // in the prompt
+    say({ kind: "failed", id, error: plainError(error) });
   } finally {
-    stopping = undefined;
+    texts.delete(id);
+    if (closing) await close();
   }
+}
+
+/** When the last text has ended. */
+async function close(): Promise<void> {
+  if (texts.size > 0) return;
+  await opened?.model.close();
+  say({ kind: "closed" });
 }
 
 addEventListener("message", ({ data }: MessageEvent<ToModel>) => {
@@ -143,15 +131,11 @@ addEventListener("message", ({ data }: MessageEvent<ToModel>) => {
         const alone = data.options.workers === undefined && !threadsSupported() ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`] : [];
         say({ kind: "open", facts: { name, parameters: manifest.parameters, context: sizes.context, vocab: sizes.vocab, target, workers, notes: [...notes, ...alone], memoryBytes: module.memoryBytes } });
       }).catch((error: unknown) => say({ kind: "failed", error: plainError(error) }));
-    case "generate":
-      queue = queue.then(() => answer(data));
-      return;
-    case "stop":
-      if (stopping && current === data.id) stopping.abort();
-      else stopped.add(data.id);
-      return;
+    case "generate": return void answer(data);
+    case "stop": return texts.get(data.id)?.abort();
     case "close":
-      stopping?.abort();
-      return void queue.then(() => opened?.model.close()).finally(() => say({ kind: "closed" }));
+      closing = true;
+      for (const stop of texts.values()) stop.abort();
+      return void close();
   }
 });

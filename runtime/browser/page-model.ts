@@ -12,7 +12,7 @@ import { sinterError, type FromModel, type ModelFacts, type OpenOptions, type Pa
 export interface PageModel extends ModelFacts {
   /**
    * The text that follows `prompt` (or its ids), piece by piece. Texts wait for each other. What a text has in common with the last one is not run
-   * again. Rejects with a SinterError; a signal, or leaving the loop, ends it after the token at hand.
+   * again. Rejects with a SinterError; a signal, or leaving the loop, ends it after the token at hand, or at once while it waits.
    */
   generate(prompt: string | readonly number[], options?: PageGenerateOptions & { readonly signal?: AbortSignal | undefined }): TextStream;
   /** Ends all threads and gives the memory back. */

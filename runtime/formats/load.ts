@@ -31,12 +31,15 @@ export async function loadPublished(model: RunningModel, published: Published, p
   const links = linksOf(architecture, stems, options);
   checkFit(links, index, options.naming, file.path);
   const places = placesOf(model, links), joining = new Map<Link, { values: Float32Array; missing: number }>();
-  for (const [name, stored] of [...index].sort(([, a], [, b]) => a.offset - b.offset)) {
-    const place = places.get(name);
-    if (!place) continue; // a buffer that holds nothing learned
-    if (!(await placeRows(place, stored, pause))) await join(place, stored, joining);
-    await pause();
-  }
+  await model.inTurn(async () => {
+    model.weightsChanged();
+    for (const [name, stored] of [...index].sort(([, a], [, b]) => a.offset - b.offset)) {
+      const place = places.get(name);
+      if (!place) continue; // a buffer that holds nothing learned
+      if (!(await placeRows(place, stored, pause))) await join(place, stored, joining);
+      await pause();
+    }
+  });
 }
 
 /** By published names. The compiler's tensors and the links are two accounts of one model: they have to agree. */

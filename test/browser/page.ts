@@ -75,6 +75,18 @@ export async function sample(open: Browser.OpenOptions, prompts: readonly string
   return { texts, pieces, progress, workers: model.workers, target: model.target, notes: model.notes };
 }
 
+/** Asks for several texts at once, and gives one up while it waits for the first. */
+export async function together(open: Browser.OpenOptions, prompts: readonly string[], options: Browser.PageGenerateOptions): Promise<unknown> {
+  const { openModel } = await browser(), model = await openModel(open), stop = new AbortController();
+  const streams = prompts.map((prompt) => model.generate(prompt, options));
+  const waiting = model.generate("never", { ...options, signal: stop.signal });
+  const last = model.generate(prompts[0]!, options);
+  stop.abort();
+  const [given, ...made] = await Promise.all([waiting, ...streams, last].map((stream) => stream.result));
+  await model.close();
+  return { texts: made.map(({ text }) => text), given: given!.reason };
+}
+
 /** Leaves a long text in three ways, and asks for another one after each. */
 export async function cancel(open: Browser.OpenOptions): Promise<unknown> {
   const { openModel } = await browser(), model = await openModel(open), long = { tokens: 100_000, temperature: 0 }, out: Record<string, unknown> = {};
