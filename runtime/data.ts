@@ -1,7 +1,8 @@
 /**
- * Text → tokens → batches. Training reads random windows of the first part; the held-out part, from the end, is read whole, in
+ * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from the end, is read whole, in
  * windows that do not overlap. A window of T tokens predicts the T that begin one later.
  */
+import { documentsIn, TEXT_RULE, type TextRule } from "./documents.ts";
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
 import type { Random } from "./random.ts";
@@ -12,49 +13,69 @@ export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** Characters that are encoded at once: keeps the intermediate list small. */
 const SLICE = 1 << 20;
+/** Tokens that are gathered before they are packed. */
+const PART = 1 << 16;
 
-/** What stands between documents in text files of many (TinyStories', OpenWebText's): GPT-2's name of the token. */
-const SEPARATOR = "<|endoftext|>";
+/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks. */
+export function encodeText(text: string, tokenizer: Tokenizer, vocab: number, rule: TextRule = TEXT_RULE): Tokens {
+  const list = tokenList(tokenizer, vocab);
+  for (const document of documentsIn(text, tokenizer, rule)) {
+    list.add(document.begin);
+    list.addText(document.text);
+    list.add(document.end);
+  }
+  return list.all();
+}
 
-/**
- * The text's tokens. Where the vocabulary has tokens that begin and end texts, every document is a text of its own, without the white
- * space around the separators. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks.
- */
-export function encodeText(text: string, tokenizer: Tokenizer, vocab: number): Tokens {
+export interface TokenList {
+  add(ids: readonly number[]): void;
+  addText(text: string): void;
+  readonly length: number;
+  all(): Tokens;
+}
+
+/** Tokens of a long text, as they come: kept in two bytes each where the vocabulary allows. */
+export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
   const emptyTokens = (n: number): Tokens => (vocab <= 65536 ? new Uint16Array(n) : new Int32Array(n));
   const parts: Tokens[] = [];
+  let waiting: number[] = []; // short texts share a part
+  let length = 0;
+  const flush = (): void => {
+    const part = emptyTokens(waiting.length);
+    part.set(waiting);
+    parts.push(part);
+    waiting = [];
+  };
   const add = (ids: readonly number[]): void => {
     const high = ids.find((id) => id >= vocab);
     if (high !== undefined)
       throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
         `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
-    const part = emptyTokens(ids.length);
-    part.set(ids);
-    parts.push(part);
+    for (const id of ids) waiting.push(id);
+    length += ids.length;
+    if (waiting.length >= PART) flush();
   };
-  for (const document of documents(text, tokenizer)) {
-    if (tokenizer.beginOfText !== undefined) add([tokenizer.beginOfText]);
-    for (let at = 0; at < document.text.length; ) {
-      const end = partEnd(document.text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && document.text[at] === " " ? 1 : 0; // encode adds that space
-      add(tokenizer.encode(document.text.slice(at + continued, end)));
-      at = end;
-    }
-    if (document.ends && tokenizer.endOfText !== undefined && tokenizer.beginOfText === undefined) add([tokenizer.endOfText]);
-  }
-  const tokens = emptyTokens(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    tokens.set(part, at);
-    at += part.length;
-  }
-  return tokens;
-}
-
-/** `ends`: a separator follows. */
-function documents(text: string, { beginOfText, endOfText }: Tokenizer): readonly { readonly text: string; readonly ends: boolean }[] {
-  if ((beginOfText === undefined && endOfText === undefined) || !text.includes(SEPARATOR)) return [{ text, ends: false }];
-  const parts = text.split(SEPARATOR);
-  return parts.map((part, i) => ({ text: part.trim(), ends: i < parts.length - 1 })).filter((part) => part.text !== "");
+  return {
+    add,
+    addText(text) {
+      for (let at = 0; at < text.length; ) {
+        const end = partEnd(text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
+        add(tokenizer.encode(text.slice(at + continued, end)));
+        at = end;
+      }
+    },
+    get length() { return length; },
+    all() {
+      flush();
+      const tokens = emptyTokens(length);
+      let at = 0;
+      for (const part of parts) {
+        tokens.set(part, at);
+        at += part.length;
+      }
+      return tokens;
+    },
+  };
 }
 
 export interface Split {
@@ -113,4 +134,4 @@ export function* windows(tokens: Tokens, batch: number, context: number, { most 
   }
 }
 
-const emptyBatch = (batch: number, context: number): Batch => ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });
+export const emptyBatch = (batch: number, context: number): Batch => ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });

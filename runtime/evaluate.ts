@@ -1,5 +1,5 @@
 /** The mean loss over a text, and what it says per byte: comparable between tokenizers. */
-import type { RunningModel } from "./model.ts";
+import type { Batch, RunningModel } from "./model.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 import { windows, type Tokens, type WindowOptions } from "./data.ts";
 
@@ -17,17 +17,28 @@ export interface EvaluateOptions extends WindowOptions {
 }
 
 /** Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary. */
-export async function evaluateText(model: RunningModel, tokens: Tokens, tokenizer: Tokenizer, options: EvaluateOptions = {}): Promise<Evaluation> {
+export function evaluateText(model: RunningModel, tokens: Tokens, tokenizer: Tokenizer, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batch, context } = model.entry("evaluate");
-  const bytesPerToken = Int32Array.from({ length: tokenizer.size }, (_, id) => tokenizer.bytes(id).length);
-  let sum = 0, count = 0, bytes = 0;
-  for (const window of windows(tokens, batch, context, options)) {
-    const result = await model.evaluate(window);
+  return evaluateBatches(model, windows(tokens, batch, context, options), (id) => tokenizer.bytes(id).length, options);
+}
+
+/** `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss. */
+export async function evaluateBatches(
+  model: RunningModel, batches: Iterable<Batch>, bytes: (target: number) => number, { breathe }: Pick<EvaluateOptions, "breathe"> = {},
+): Promise<Evaluation> {
+  const bytesOf = new Map<number, number>(); // a tokenizer makes an array of them each time
+  let sum = 0, tokens = 0, total = 0;
+  for (const batch of batches) {
+    const result = await model.evaluate(batch);
     sum += result.sum;
-    count += result.count;
-    for (const target of window.targets) if (target >= 0) bytes += bytesPerToken[target]!;
-    await options.breathe?.();
+    tokens += result.count;
+    for (const target of batch.targets) {
+      if (target < 0) continue;
+      if (!bytesOf.has(target)) bytesOf.set(target, bytes(target));
+      total += bytesOf.get(target)!;
+    }
+    await breathe?.();
   }
-  const loss = sum / count;
-  return { loss, perplexity: Math.exp(loss), bitsPerByte: sum / Math.LN2 / bytes, tokens: count };
+  const loss = sum / tokens;
+  return { loss, perplexity: Math.exp(loss), bitsPerByte: sum / Math.LN2 / total, tokens };
 }

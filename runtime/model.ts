@@ -212,7 +212,8 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
   } satisfies Partial<RunningModel>;
 }
 
-function countTargets(targets: Int32Array): number {
+/** Targets that count. */
+export function countTargets(targets: Int32Array): number {
   let count = 0;
   for (const target of targets) if (target >= 0) count++;
   return count;

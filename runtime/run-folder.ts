@@ -9,9 +9,10 @@
  *   log.jsonl, report.html   what happened
  *   lock                     while a trainer is at work
  */
-import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
 import type { Target } from "../compiler/op.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
+import { documentTokenizer, OLD_TEXT_RULE, textRules, type TextRule } from "./documents.ts";
 import { SinterError } from "./errors.ts";
 import { writeAtomically, writeText, type Files } from "./files.ts";
 import { codeParts } from "./parts.ts";
@@ -33,6 +34,8 @@ export interface RunRecord {
   readonly settings: TrainSettings;
   /** How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the field. */
   readonly scheduleRule?: ScheduleRule | undefined;
+  /** Which tokens stand around a text's documents (documents.ts). Undefined: the record is older than the field. */
+  readonly textRule?: TextRule | undefined;
   /** sha256 of bundle/manifest.json, which holds the hashes of the modules and every address. */
   readonly manifest: string;
   /** The target that it began on; undefined: to be chosen when it begins. */
@@ -75,17 +78,32 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
     throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
   const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
   const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
-  return { folder, record, bundle, tokenizer: await readTokenizer(files, `${folder}/tokenizer`, bundle.manifest.model.tokenizer, other) };
+  const { model } = bundle.manifest;
+  const tokenizer = await readTokenizer(files, `${folder}/tokenizer`, model.tokenizer, other);
+  return { folder, record, bundle, tokenizer: tokenizerFor(model, tokenizer) };
 }
+
+/** The tokenizer as the model was trained to see it. Throws SinterError where its rows are documents and none of its tokens ends one. */
+export function tokenizerFor({ train: { rows }, tokenizer: name }: Pick<Model, "train" | "tokenizer">, tokenizer: Tokenizer): Tokenizer {
+  const found = rows === "documents" ? documentTokenizer(tokenizer) : tokenizer;
+  if (found) return found;
+  throw new SinterError("input", `the ${name} tokenizer has no token that ends a text, and with \`rows documents\` every row ends with it`,
+    "Use a tokenizer that has one, or leave `rows documents` out.");
+}
+
+/** How the text of a run became tokens. */
+export const textRuleOf = ({ textRule }: RunRecord): TextRule => textRule ?? OLD_TEXT_RULE;
 
 function parseRecord(text: string, from: string): RunRecord {
   try {
     const record = JSON.parse(text) as RunRecord;
     if (record.version !== RUN_VERSION || typeof record.settings !== "object")
       throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
-    const { scheduleRule } = record;
+    const { scheduleRule, textRule } = record;
     if (scheduleRule !== undefined && !scheduleRules.includes(scheduleRule))
       throw new Error(`scheduleRule is ${JSON.stringify(scheduleRule)}; this release knows ${scheduleRules.join(" and ")}`);
+    if (textRule !== undefined && !textRules.includes(textRule))
+      throw new Error(`textRule is ${JSON.stringify(textRule)}; this release knows ${textRules.join(" and ")}`);
     return record;
   } catch (cause) {
     throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, RESTORE);

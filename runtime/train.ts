@@ -2,11 +2,11 @@
  * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the wall are the caller's.
  */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
-import { randomBatch, type Split } from "./data.ts";
-import { evaluateText, type Evaluation } from "./evaluate.ts";
+import type { BatchSource } from "./batch-source.ts";
+import { evaluateBatches, type Evaluation } from "./evaluate.ts";
 import { generate } from "./generate.ts";
 import type { Host } from "./host.ts";
-import type { RunningModel } from "./model.ts";
+import { countTargets, type RunningModel } from "./model.ts";
 import { balanceOf, overload, type MixtureLoad } from "./mixtures.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
 import { randomFrom, randomStream, type RandomState } from "./random.ts";
@@ -59,7 +59,7 @@ export interface TrainOptions {
   readonly settings: TrainSettings;
   /** How the learning rate follows from them. Default: the newest rule; a run goes on with the one that it began under. */
   readonly scheduleRule?: ScheduleRule | undefined;
-  readonly data: Split;
+  readonly data: BatchSource;
   readonly tokenizer: Tokenizer;
   readonly host: Host;
   /** Where to go on; undefined: from the beginning. */
@@ -77,10 +77,13 @@ const LOAD_REPORTS = 100;
 /** Batches of an evaluation in the middle of training. The one at the end reads everything. */
 const EVAL_BATCHES = 20;
 
+/** Documents of a sample, where rows are documents. */
+const SAMPLE_DOCUMENTS = 10;
+
 /** Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. */
 export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
   const { settings: s, host } = o;
-  const { batch, context } = model.entry("train");
+  const shape = model.entry("train");
   const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
   let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
   let saved = step;
@@ -92,15 +95,24 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     o.report({ kind: "save", step, file, ms: performance.now() - began });
   };
   const evaluate = async (whole: boolean): Promise<void> => {
-    if (o.data.heldOut.length < 2) return;
     const began = performance.now();
-    const result = await evaluateText(model, o.data.heldOut, o.tokenizer, { most: whole ? Infinity : EVAL_BATCHES, breathe: host.breathe });
+    const batches = o.data.evaluate(model.entry("evaluate"), { most: whole ? Infinity : EVAL_BATCHES });
+    const result = await evaluateBatches(model, batches, o.data.bytes, { breathe: host.breathe });
+    if (result.tokens === 0) return; // nothing is held out
     o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
   };
   const sample = async (): Promise<void> => {
     const { settings, prompt, tokens: most } = o.sample;
-    const { text } = await generate(model, o.tokenizer, { ...samplerDefaults, ...settings, prompt, tokens: most, seed: s.seed + step, signal: o.signal });
-    o.report({ kind: "sample", step, prompt, text });
+    const texts: string[] = [];
+    let left = most; // of documents, as many as have room
+    for (let i = 0; i < (s.rows === "documents" ? SAMPLE_DOCUMENTS : 1) && left > 0; i++) {
+      const seed = s.seed + step + i * s.steps;
+      const made = await generate(model, o.tokenizer, { ...samplerDefaults, ...settings, prompt, tokens: left, seed, signal: o.signal });
+      texts.push(made.text);
+      left -= made.tokens.length + 1;
+      if (made.reason === "aborted") break;
+    }
+    o.report({ kind: "sample", step, prompt, text: texts.join("\n") });
   };
   const since = new Map<string, { steps: number; sums: number[][] }>(); // shares of the experts, not yet reported
   const reportLoads = (loads: readonly MixtureLoad[]): void => {
@@ -118,16 +130,17 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   while (step < s.steps) {
     if (o.signal?.aborted) break;
     const began = performance.now();
-    const micro = Array.from({ length: s.accumulate }, () => randomBatch(o.data.train, batch, context, random));
+    const micro = Array.from({ length: s.accumulate }, () => o.data.next(random, shape));
+    const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
     const lr = learningRate(step + 1, s, o.scheduleRule);
     const { mixtures, ...result } = await model.trainStep(micro, { lr, step: step + 1 });
     guardAgainstNaN(model, step + 1, result);
     step++;
-    tokens += batch * context * s.accumulate;
+    tokens += counted;
     const ms = performance.now() - began;
     const balance = mixtures && balanceOf(mixtures);
     o.report({
-      kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (batch * context * s.accumulate * 1000) / ms,
+      kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (counted * 1000) / ms,
       ...(balance !== undefined && { balance }), ...(mixtures && { overload: overload(mixtures) }),
     });
     if (mixtures) reportLoads(mixtures);

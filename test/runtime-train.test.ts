@@ -1,5 +1,7 @@
 /** The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
 import { describe, expect, it } from "vitest";
+import { batchSource } from "../runtime/batch-source.ts";
+import { textCorpus } from "../runtime/corpus.ts";
 import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
 import { SinterError } from "../runtime/errors.ts";
 import { evaluateText } from "../runtime/evaluate.ts";
@@ -80,11 +82,12 @@ describe("data", () => {
 });
 
 describe("training", () => {
+  const corpus = textCorpus(tokens, byteTokenizer(), 8);
   const run = (over: Partial<TrainOptions> & { model?: ReturnType<typeof fakeModel> } = {}) => {
     const events: TrainEvent[] = [], saves: Progress[] = [];
     const model = over.model ?? fakeModel(3);
     const options: TrainOptions = {
-      settings, data: split(tokens, 0.1, 8), tokenizer: byteTokenizer(), host, sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
+      settings, data: batchSource(corpus.split(0.1), corpus, "text"), tokenizer: byteTokenizer(), host, sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
       save: async (progress) => { saves.push(JSON.parse(JSON.stringify(progress)) as Progress); return "file"; }, report: (event) => void events.push(event), ...over,
     };
     return { model, events, saves, end: train(model, options) };

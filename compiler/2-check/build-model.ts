@@ -7,7 +7,7 @@ import type { Whole } from "./inherit.ts";
 import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from "./model.ts";
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
-import { sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
+import { endless, leastVocab, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
 import { checkBand, checkPattern, checkSizes, doubtHeads } from "./sizes.ts";
 
 /** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
@@ -24,10 +24,11 @@ const examples = {
 export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Model | undefined {
   const { name } = whole.node;
   const tokenizer = checkTokenizer(whole, report);
-  const vocab = tokenizer && tokenizers[tokenizer].fixed ? { tokenizer_vocab: tokenizers[tokenizer].vocab } : {};
+  const least = tokenizer && leastVocab(tokenizer, rowsSaid(whole));
+  const vocab = tokenizer && tokenizers[tokenizer].fixed ? { tokenizer_vocab: least! } : {};
   const scope = makeScope(whole.sizes, sizeFields, vocab, report);
   for (const key of whole.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
-  const sizes = tokenizer && checkSizes(whole, scope, tokenizer, report);
+  const sizes = tokenizer && checkSizes(whole, scope, { name: tokenizer, least: least! }, report);
   for (const section of ["embed", "layer", "output"] as const)
     if (!whole[section] && !whole.broken) report("E0301", name.span, { section, model: name.text, example: examples[section] });
   const pattern = checkPattern(whole, report);
@@ -38,6 +39,7 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   const train = checkTrain(whole.train, scope, report);
   const sample = checkSample(whole.sample, scope, report);
   if (pattern && layer) checkBand(whole, scope, pattern, layer, report);
+  if (tokenizer && train?.rows && endless.includes(tokenizer)) report("E0224", whole.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
   const model: Model = { name: name.text, sizes, ...(pattern.length > 0 ? { pattern } : {}), embed, layer, output, tokenizer, train, sample };
   if (!Number.isSafeInteger(parameterCount(model))) {
@@ -46,6 +48,12 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   }
   doubtHeads(whole, sizes, scope, doubt);
   return model;
+}
+
+/** Needed before `train` is checked: the vocabulary's default depends on it. */
+function rowsSaid({ train }: Whole): TrainSettings["rows"] {
+  const value = train.get("rows")?.value;
+  return value?.kind === "word" && value.text === "documents" ? "documents" : undefined;
 }
 
 /** bytes, or characters where the vocabulary is too small for bytes. */
@@ -70,7 +78,9 @@ function checkTrain(bindings: ReadonlyMap<string, Binding>, outer: Scope, report
   const { lr, min_lr: minLr } = v;
   if (lr !== undefined && minLr !== undefined && minLr > lr)
     report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
-  return isComplete(trainFields, v) ? camelCased(v) : undefined;
+  if (!isComplete(trainFields, v)) return undefined;
+  const { rows, ...settings } = camelCased(v);
+  return rows === "documents" ? { ...settings, rows } : settings;
 }
 
 function contextNote(scope: Scope): Note[] {

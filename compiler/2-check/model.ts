@@ -86,6 +86,8 @@ export interface TrainSettings {
   readonly batch: number;
   /** Tokens per training sequence, at most the model's context. */
   readonly context: number;
+  /** Every row is one document. Absent: rows are windows of the running text. */
+  readonly rows?: "documents";
   readonly steps: number;
   /** Micro-batches whose gradients are summed before one update. */
   readonly accumulate: number;

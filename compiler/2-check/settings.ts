@@ -15,12 +15,16 @@ export const sizeFields = {
   band: whole("Positions that attention sees, its own included; with a pattern of layers: in the `banded` ones.", 1, TWO_24, ["all", () => 0]),
 } satisfies Fields;
 
+/** What a row of a batch holds. */
+export const rowKinds = ["text", "documents"] as const;
+
 const schedules: readonly TrainSettings["schedule"][] = ["cosine", "linear", "constant", "wsd"];
 
 export const trainFields = {
   batch: whole("Sequences per micro-batch.", 1, TWO_20, 8),
   context: whole("Tokens per sequence, at most the model's context.", 1, TWO_24, ["the model's context, at most 256", ({ model_context }) => Math.min(model_context!, 256)]),
   steps: whole("Updates.", 0, MANY, 1000),
+  rows: word("What a sequence is: a window of the running text; or one document, from its beginning to its end, the rest of the row not counted. Documents are what stands between `<|endoftext|>`, or lines where the text has none.", rowKinds, "text"),
   accumulate: whole("Micro-batches whose gradients are summed before an update.", 1, TWO_20, 1),
   lr: realAbove("Peak learning rate.", 0, 10, 6e-4),
   min_lr: real("Learning rate at the end of the schedule; 0 is possible.", 0, 10, ["lr / 10", ({ lr }) => lr! / 10]),
@@ -32,7 +36,7 @@ export const trainFields = {
   decay: real("AdamW: weight decay, on matrices only.", 0, 10, 0.1),
   clip: real("Global gradient norm above which gradients are scaled down; 0: never.", 0, 1e9, 1),
   seed: whole("Seed of initial weights and of the order of the data.", 0, 4_294_967_295, 1337),
-  held_out: real("Share of the data kept for validation, from its end.", 0, 0.9, 0.1),
+  held_out: real("Share of the data kept for validation: from its end; of documents, spread evenly over all of them.", 0, 0.9, 0.1),
   eval_every: whole("Steps between evaluations; 0: only at the end.", 0, MANY, 250),
   sample_every: whole("Steps between samples; 0: only at the end.", 0, MANY, 0),
   save_every: whole("Steps between checkpoints; 0: only at the end.", 0, MANY, 500),
@@ -50,10 +54,18 @@ export const sampleFields = {
 
 export const sectionFields = { train: trainFields, sample: sampleFields } satisfies Record<"train" | "sample", Fields>;
 
+/** Tokenizers that get one more token where rows are documents, which begins and ends them; and one that has none. */
+const growing: readonly TokenizerName[] = ["bytes", "characters"];
+export const endless: readonly TokenizerName[] = ["ids"];
+
+/** The least vocab that a tokenizer needs. */
+export const leastVocab = (tokenizer: TokenizerName, rows: TrainSettings["rows"]): number =>
+  tokenizers[tokenizer].vocab + (rows === "documents" && growing.includes(tokenizer) ? 1 : 0);
+
 /** vocab: the least that the tokenizer needs, and the default where it is fixed. `counted`: what vocab is, where it must be given. */
 export const tokenizers = {
-  bytes: { vocab: 256, fixed: true, counted: "", doc: "One token per byte of UTF-8." },
-  characters: { vocab: 1, fixed: false, counted: "the number of different characters in the data", doc: "One token per character of the training data; vocab must be given, and is checked against the data." },
+  bytes: { vocab: 256, fixed: true, counted: "", doc: "One token per byte of UTF-8; with `train { rows documents }` one more, which begins and ends a document." },
+  characters: { vocab: 1, fixed: false, counted: "the number of different characters in the data", doc: "One token per character of the training data; vocab must be given, and is checked against the data. With `train { rows documents }`: the characters of the documents, and one token more, which begins and ends a document." },
   gpt2: { vocab: 50257, fixed: true, counted: "", doc: "GPT-2's byte-level BPE: `encoder.json` and `vocab.bpe`, as they were published." },
   llama2: { vocab: 32000, fixed: true, counted: "", doc: "Llama 2's sentencepiece BPE: `tokenizer.model`, or llama2.c's `tokenizer.bin`." },
   llama3: { vocab: 128256, fixed: true, counted: "", doc: "Llama 3's byte-level BPE: `tokenizer.model` with 128,000 ranks, and 256 special tokens." },

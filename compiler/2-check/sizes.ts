@@ -33,8 +33,14 @@ export function checkBand(model: Whole, scope: Scope, pattern: readonly LayerKin
   if (given && pattern.length > 0 && !banded) report("W0222", given.key.span, {});
 }
 
-export function checkSizes(model: Whole, scope: Scope, tokenizer: TokenizerName, report: Reporter): Sizes | undefined {
-  if (!model.broken) reportMissing(model, scope, tokenizer, report);
+/** `least`: tokens that it has at least. */
+interface ChosenTokenizer {
+  readonly name: TokenizerName;
+  readonly least: number;
+}
+
+export function checkSizes(model: Whole, scope: Scope, tokenizer: ChosenTokenizer, report: Reporter): Sizes | undefined {
+  if (!model.broken) reportMissing(model, scope, tokenizer.name, report);
   const s = Object.fromEntries(keys.map((key) => [key, scope.read(key)])) as Readonly<Record<SizeKey, number | undefined>>;
   checkHeads(s, model, scope, report);
   checkVocab(s.vocab, model, scope, tokenizer, report);
@@ -88,9 +94,12 @@ function generation(span: Span, { node }: Whole): number {
   return span.of ? 2 : span.start >= node.span.start && span.end <= node.span.end ? 1 : 0;
 }
 
-function checkVocab(vocab: number | undefined, model: Whole, scope: Scope, tokenizer: TokenizerName, report: Reporter): void {
-  const least = tokenizers[tokenizer].vocab;
+function checkVocab(vocab: number | undefined, model: Whole, scope: Scope, { name: tokenizer, least }: ChosenTokenizer, report: Reporter): void {
   if (vocab === undefined || vocab >= least) return;
-  const notes = model.tokenizer ? [{ text: "the tokenizer is chosen here", span: model.tokenizer.span }] : [];
+  const rows = least > tokenizers[tokenizer].vocab ? model.train.get("rows")?.value?.span : undefined;
+  const notes: Note[] = [
+    ...(model.tokenizer ? [{ text: "the tokenizer is chosen here", span: model.tokenizer.span }] : []),
+    ...(rows ? [{ text: "one token more begins and ends the documents", span: rows }] : []),
+  ];
   report("E0215", spanOf("vocab", model, scope), { vocab, tokenizer, least }, notes);
 }

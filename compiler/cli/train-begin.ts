@@ -1,20 +1,23 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
 import { dirname } from "node:path";
-import type { Model, TokenizerName } from "../2-check/model.ts";
+import type { Model, TokenizerName, TrainSettings } from "../2-check/model.ts";
 import { COMPILER_VERSION } from "../version.ts";
 import { bestTarget } from "../../runtime/choose-target.ts";
-import { encodeText, split, type Split } from "../../runtime/data.ts";
+import type { Corpus, Parts } from "../../runtime/batch-source.ts";
+import { openCorpus } from "../../runtime/corpus.ts";
+import { documentTexts, TEXT_RULE, type TextRule } from "../../runtime/documents.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/amounts.ts";
-import { openRun, RUN_VERSION, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { openRun, RUN_VERSION, textRuleOf, tokenizerFor, type Run, type RunRecord } from "../../runtime/run-folder.ts";
 import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
-import { filesNeeded, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
+import { filesNeeded, readTokenizer, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { checkSameParameters } from "./train-from.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
@@ -28,15 +31,21 @@ export interface CheckedSpec {
 
 export interface Opened {
   readonly run: Run;
-  readonly data: Split;
+  readonly data: TrainingText;
+}
+
+/** The text that a run learns from. */
+export interface TrainingText {
+  readonly corpus: Corpus;
+  readonly parts: Parts;
 }
 
 /** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: the run whose weights it begins from. */
 export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io, source?: Run): Promise<Opened> {
   const given = textOption(options, "data");
   const dataFrom = given === undefined ? undefined : dataPath(given, io), text = readData(dataFrom, io);
-  const tokenizer = source && textOption(options, "tokenizer") === undefined ? source.tokenizer : await findTokenizer(model, text, textOption(options, "tokenizer"), path, io);
-  const data = split(encodeText(text, tokenizer, model.sizes.vocab), model.train.heldOut, model.train.context);
+  const tokenizer = tokenizerFor(model, await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source));
+  const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
   const wanted = targetOption(options);
   const target = wanted ?? await bestTarget(nodeHost);
   const { tilesFor } = await import("./tune/tune-file.ts"), tiles = tilesFor(path, options, io);
@@ -49,7 +58,8 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
   const record: RunRecord = {
-    version: RUN_VERSION, model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train, scheduleRule: SCHEDULE_RULE,
+    version: RUN_VERSION, model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train,
+    scheduleRule: SCHEDULE_RULE, textRule: TEXT_RULE,
     manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
   };
   const run = { folder, record, bundle: { manifest, files }, tokenizer };
@@ -68,8 +78,12 @@ export async function reopen(folder: string, asked: Model | undefined, options: 
   const text = given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)
     throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
-  const { heldOut, context } = run.record.settings;
-  return { run, data: split(encodeText(text, run.tokenizer, model.sizes.vocab), heldOut, context) };
+  return { run, data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)) };
+}
+
+function cutIn(text: string, tokenizer: Tokenizer, vocab: number, train: TrainSettings, rule: TextRule): TrainingText {
+  const corpus = openCorpus(text, { tokenizer, vocab, train, rule });
+  return { corpus, parts: corpus.split(train.heldOut) };
 }
 
 /** But for what may change between one part of a run and the next. */
@@ -78,10 +92,15 @@ function sameModel(a: Model, b: Model): boolean {
   return fixed(a) === fixed(b);
 }
 
-async function findTokenizer({ tokenizer: name, sizes }: Model, text: string, folder: string | undefined, spec: string, io: Io): Promise<Tokenizer> {
-  if (name === "characters") return charactersWithin(text, sizes.vocab);
+/** `source`: a run whose weights are taken, and its tokenizer where no other is named. */
+async function findTokenizer(model: Model, text: string, folder: string | undefined, spec: string, io: Io, source?: Run): Promise<Tokenizer> {
+  const { tokenizer: name, sizes, train: { rows } } = model;
   const files = nodeFiles();
-  const tokenizer = folder === undefined ? await besideSpec(name, dirname(pathFrom(io, spec))) : await tokenizerAt(files, pathFrom(io, folder), name, otherJson);
+  if (source && folder === undefined) return readTokenizer(files, `${source.folder}/tokenizer`, source.bundle.manifest.model.tokenizer, otherJson);
+  if (name === "characters") return charactersWithin(text, sizes.vocab, rows);
+  if (name === "bytes") return byteTokenizer({ ends: rows === "documents" });
+  const named = folder === undefined ? undefined : pathFrom(io, folder);
+  const tokenizer = await (named === undefined ? besideSpec(name, dirname(pathFrom(io, spec))) : tokenizerAt(files, named, name, otherJson));
   if (tokenizer.size > sizes.vocab)
     throw new SinterError("input", `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
       `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`);
@@ -96,10 +115,14 @@ async function besideSpec(name: TokenizerName, beside: string): Promise<Tokenize
   throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and they are not beside the spec`, "Name the folder that holds them: --tokenizer DIR");
 }
 
-function charactersWithin(text: string, vocab: number): Tokenizer {
-  const characters = charactersOf(text);
-  if (characters.length > vocab)
-    throw new SinterError("input", `the text has ${characters.length} different characters, the model's vocabulary ${vocab}`,
-      `Set vocab ${characters.length}, for example with --set vocab=${characters.length}`);
-  return characterTokenizer(characters);
+/** Where rows are documents: of the characters in them, and one token more, which begins and ends each. */
+function charactersWithin(text: string, vocab: number, rows: TrainSettings["rows"]): Tokenizer {
+  const ends = rows === "documents";
+  const characters = charactersOf(ends ? documentTexts(text).texts.join("") : text);
+  const size = characters.length + (ends ? 1 : 0);
+  if (size > vocab)
+    throw new SinterError("input",
+      `the text has ${characters.length} different characters${ends ? ", and a document's end is a token too" : ""}; the model's vocabulary is ${vocab}`,
+      `Set vocab ${size}, for example with --set vocab=${size}`);
+  return characterTokenizer(ends ? [...characters, END_OF_TEXT] : characters);
 }

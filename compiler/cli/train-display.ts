@@ -3,7 +3,7 @@ import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 import { Course, liveLine, plainLine, type Standing } from "../../runtime/report/progress.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import type { RunningModel } from "../../runtime/model.ts";
-import type { Split } from "../../runtime/data.ts";
+import type { Part, Parts } from "../../runtime/batch-source.ts";
 import type { TrainEvent } from "../../runtime/train.ts";
 import { LiveLine } from "./live-line.ts";
 import type { Io } from "./verb.ts";
@@ -25,12 +25,14 @@ export class Display {
     this.#live = new LiveLine(io, (text) => io.out(text));
   }
 
-  start({ record, bundle, tokenizer }: Run, model: RunningModel, data: Split, from: number | undefined): void {
+  start({ record, bundle, tokenizer }: Run, model: RunningModel, { train, heldOut }: Parts, from: number | undefined): void {
     const { settings: s } = record, { target, workers, module } = model;
     const facts = { model: record.model, parameters: bundle.manifest.parameters, target, workers, step: from ?? 0, steps: s.steps };
-    if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: data.train.length, heldOut: data.heldOut.length }));
-    const known = `${thousands(data.train.length)} tokens (${tokenizer.name}) to learn from, ${thousands(data.heldOut.length)} held out`;
+    if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: train.tokens, heldOut: heldOut.tokens, ...documentFacts(train, heldOut) }));
+    const known = `${amountOf(train, tokenizer.name)} to learn from, ${amountOf(heldOut)} held out`;
     this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
+    const cut = (train.documents?.cut ?? 0) + (heldOut.documents?.cut ?? 0);
+    if (cut > 0) this.#line(cutLine(cut, s.context));
     const place = `target ${target}, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeText(module.memoryBytes)}`;
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
@@ -85,3 +87,17 @@ function evaluationLine({ step, loss, perplexity, bitsPerByte, whole }: TrainEve
 }
 
 const indent = (text: string): string => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");
+
+/** "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)". */
+function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
+  const inTokens = `${thousands(tokens)} tokens`;
+  if (!documents) return tokenizer === undefined ? thousands(tokens) : `${inTokens} (${tokenizer})`;
+  const count = `${thousands(documents.count)} document${documents.count === 1 ? "" : "s"}`;
+  return tokenizer === undefined ? count : `${count} (${inTokens}, ${tokenizer})`;
+}
+
+const cutLine = (cut: number, context: number): string =>
+  `note: ${thousands(cut)} document${cut === 1 ? " is" : "s are"} too long for a row of ${context}, and cut: the end is not learnt from them`;
+
+const documentFacts = ({ documents: a }: Part, { documents: b }: Part): object =>
+  (a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {});

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
 import { loadNewest, saveCheckpoint } from "../../runtime/checkpoint.ts";
 import type { TrainState } from "../../runtime/checkpoint-file.ts";
-import type { Split } from "../../runtime/data.ts";
+import { batchSource } from "../../runtime/batch-source.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { writeText } from "../../runtime/files.ts";
 import { openLog } from "../../runtime/log.ts";
@@ -18,6 +18,7 @@ import { samplerDefaults } from "../../runtime/sampler.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { train } from "../../runtime/train.ts";
 import { concat } from "../../runtime/bytes.ts";
+import type { TrainingText } from "./train-begin.ts";
 import { Display } from "./train-display.ts";
 import type { Io } from "./verb.ts";
 
@@ -30,7 +31,7 @@ export interface GoOnOptions {
 const PROBE_MS = 40;
 const SAMPLE_TOKENS = 200;
 
-export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
+export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
   const { record, bundle, tokenizer, folder } = run;
   const { settings } = record, { sample } = bundle.manifest.model;
@@ -38,14 +39,15 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
   const stop = new AbortController();
   const release = onSignals(() => stop.abort());
   try {
-    const identity = { model: record.model, data: record.data.sha256, wasm: model.module.wasm[model.target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+    const source = batchSource(data.parts, data.corpus, record.data.sha256);
+    const identity = { model: record.model, data: source.identity, wasm: model.module.wasm[model.target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
     const loaded = await loadNewest(files, folder, model, "all");
     for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
     if (loaded) sameRun(loaded.state, identity, io);
     await writeRecord(files, folder, { ...record, target: model.target }); // from here on it keeps the target, whose bits it is made of
     const log = await openLog(files, folder, loaded?.state.step ?? 0);
     const show = new Display(io, o.json, await course(model, settings.steps));
-    show.start(run, model, data, loaded?.state.step);
+    show.start(run, model, data.parts, loaded?.state.step);
     const report = async (): Promise<void> => {
       await log.flush();
       await writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
@@ -55,7 +57,7 @@ export async function goOn(run: Run, data: Split, o: GoOnOptions, io: Io): Promi
       return report();
     };
     const end = await orLastReport(failed, train(model, {
-      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data, tokenizer, host: nodeHost, from: loaded?.state,
+      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data: source, tokenizer, host: nodeHost, from: loaded?.state,
       signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
       async save(progress) {

@@ -13,7 +13,7 @@ import { generate } from "../generate.ts";
 import { createModel, isSmall, type RunningModel } from "../model.ts";
 import { threadsSupported } from "../probe.ts";
 import type { Bundle } from "../bundle.ts";
-import { readBundle } from "../run-folder.ts";
+import { readBundle, tokenizerFor } from "../run-folder.ts";
 import { samplerDefaults } from "../sampler.ts";
 import { createSession, type Session } from "../session.ts";
 import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
@@ -68,8 +68,10 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
   }
 }
 
-const tokenizerFrom = (files: ReturnType<typeof fetchFiles>, path: string, { manifest }: Bundle): Promise<Tokenizer> =>
-  path.endsWith("/") ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer) : openTokenizer(files, path);
+async function tokenizerFrom(files: ReturnType<typeof fetchFiles>, path: string, { manifest: { model } }: Bundle): Promise<Tokenizer> {
+  const isFolder = path.endsWith("/");
+  return tokenizerFor(model, await (isFolder ? readTokenizer(files, path.slice(0, -1), model.tokenizer) : openTokenizer(files, path)));
+}
 
 /** Loads the weights. The tokenizer that came with them, if one did. */
 async function load(files: ReturnType<typeof fetchFiles>, path: string, model: RunningModel): Promise<Tokenizer | undefined> {

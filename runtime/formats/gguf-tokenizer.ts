@@ -13,7 +13,7 @@ import { pieceRules } from "../tokenizers/pieces.ts";
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
 import { sentencePieceFile } from "../tokenizers/sentencepiece-file.ts";
 import { JSON_FILE, readTokenizerJson } from "../tokenizers/tokenizer-json.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { END_OF_TEXT, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { GgufFile } from "./gguf.ts";
 import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
 import { corruptFile } from "./weights.ts";
@@ -112,15 +112,30 @@ function unescapeBytes(text: string): Uint8Array {
 }
 
 async function singles(file: GgufFile): Promise<GgufTokenizer> {
-  const tokens = (await texts(file, "tokens")).map(unescapeBytes);
-  if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i)) return { tokenizer: byteTokenizer() };
+  const all = (await texts(file, "tokens")).map(unescapeBytes);
+  const kinds = await numbers(file, "token_type", all.length);
+  const last = all.length - 1;
+  const ends = kinds?.[last] === CONTROL && id(file, "eos", all.length) === last; // of models whose rows are documents
+  const tokens = ends ? all.slice(0, last) : all;
+  if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i)) return { tokenizer: byteTokenizer({ ends }) };
   if (tokens.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id)))) return { tokenizer: idTokenizer(tokens.length) };
   const list = tokens.map((bytes) => new TextDecoder().decode(bytes));
   try {
-    return { tokenizer: characterTokenizer(parseCharacters(JSON.stringify(list), CHARACTERS_FILE)) };
+    return { tokenizer: characterTokenizer(parseCharacters(JSON.stringify(ends ? [...list, END_OF_TEXT] : list), CHARACTERS_FILE)) };
   } catch (cause) {
     if (cause instanceof SinterError) return { none: "its kind, rwkv, is not read here" };
     throw cause;
+  }
+}
+
+/** What stands for the token that ends documents: bytes that are no token yet, and whose beginning is one, or nothing. */
+export const endStandIn = ({ name, encode }: Tokenizer): Uint8Array => Uint8Array.from(name === "bytes" || hasNul(encode) ? [0, 0] : [0]);
+
+function hasNul(encode: Tokenizer["encode"]): boolean {
+  try {
+    return encode("\u0000").length > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -6,7 +6,7 @@ import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
 import { CONFIG_FILE, JSON_FILE, templateIn } from "../tokenizers/tokenizer-json.ts";
 import { endsMessage, endsTurn } from "../tokenizers/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { escapeBytes, standIn } from "./gguf-tokenizer.ts";
+import { endStandIn, escapeBytes, standIn } from "./gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf-write.ts";
 import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
 import { vocabularyOf, type BpeVocabulary } from "./vocabulary.ts";
@@ -52,10 +52,17 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
       ] };
     }
     case "singles": {
-      const plain = tokenizer.name === "bytes" || (tokenizer.name === "characters" && fill(tokenizer.size, (id) => tokenizer.bytes(id).length).every((n) => n === 1));
-      const tokens = fill(tokenizer.size, (id) => escapeBytes(plain ? tokenizer.bytes(id) : standIn(id)));
+      const { endOfText: end } = tokenizer;
+      const ordinary = fill(tokenizer.size, (id) => id).filter((id) => id !== end);
+      const plain = tokenizer.name === "bytes" || (tokenizer.name === "characters" && ordinary.every((id) => tokenizer.bytes(id).length === 1));
+      const written = (id: number): Uint8Array => (!plain ? standIn(id) : id === end ? endStandIn(tokenizer) : tokenizer.bytes(id));
+      const tokens = fill(tokenizer.size, (id) => escapeBytes(written(id)));
+      const kinds = tokens.map((_, id) => (id === end ? pieceKinds.control : pieceKinds.normal));
       const note = plain ? {} : { note: `no text belongs to the file's tokens: it has no way to say ${tokenizer.name === "ids" ? "that there is none" : "which characters, beyond ASCII, are tokens"}` };
-      return { ...note, out: [text(key("model"), "rwkv"), list(key("tokens"), "string", [...tokens, ...unused]), list(key("token_type"), "i32", [...tokens.map(() => pieceKinds.normal), ...unusedKinds])] };
+      return { ...note, out: [
+        text(key("model"), "rwkv"), list(key("tokens"), "string", [...tokens, ...unused]), list(key("token_type"), "i32", [...kinds, ...unusedKinds]),
+        ...(end === undefined ? [] : roles),
+      ] };
     }
     case "none": return { out: [text(key("model"), "no_vocab")], note: `the file gets no tokenizer: ${vocabulary.why}` };
   }
@@ -85,7 +92,8 @@ export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<Readonl
   if (tokenizer.name === "json") return { out: new Map(own) };
   if (tokenizer.name === "bytes") {
     const json = bpeJson({ kind: "bpe", rule: "gpt2", names: byteCharacters, merges: [] }, tokenizer, false);
-    return { out: new Map([[JSON_FILE, encode(json)], [CONFIG_FILE, encode({ tokenizer_class: "PreTrainedTokenizerFast" })]]) };
+    const ends = tokenizer.endOfText === undefined ? {} : names(tokenizer);
+    return { out: new Map([[JSON_FILE, encode(json)], [CONFIG_FILE, encode({ tokenizer_class: "PreTrainedTokenizerFast", ...ends })]]) };
   }
   const vocabulary = vocabularyOf(tokenizer);
   switch (vocabulary.kind) {

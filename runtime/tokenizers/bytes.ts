@@ -1,8 +1,25 @@
 /** One token per byte of UTF-8: 256 tokens, nothing to learn, nothing unknown. */
-import { bytesFrom, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
+import { SinterError } from "../errors.ts";
+import { bytesFrom, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
 
-export function byteTokenizer(): Tokenizer {
-  const table = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
+/** Of bytes that have an end; without one they need no file. */
+export const BYTES_FILE = "bytes.json";
+const BYTES = 256;
+
+/** `ends`: token 256 begins and ends documents. */
+export function byteTokenizer({ ends = false } = {}): Tokenizer {
   const encoder = new TextEncoder();
-  return { name: "bytes", size: 256, encode: (text) => Array.from(encoder.encode(text)), bytes: bytesFrom(table), ...nothingSpecial, files: new Map() };
+  const singles = Array.from({ length: BYTES }, (_, byte) => Uint8Array.of(byte));
+  const table = ends ? [...singles, encoder.encode(END_OF_TEXT)] : singles;
+  const file = encoder.encode(JSON.stringify({ [END_OF_TEXT]: BYTES }));
+  return {
+    name: "bytes", size: table.length, encode: (text) => Array.from(encoder.encode(text)), bytes: bytesFrom(table),
+    ...(ends ? endsAt(BYTES) : nothingSpecial), files: new Map(ends ? [[BYTES_FILE, file]] : []),
+  };
+}
+
+export function parseBytes(text: string, from: string): Tokenizer {
+  const { files, ...tokenizer } = byteTokenizer({ ends: true });
+  if (text.trim() === new TextDecoder().decode(files.get(BYTES_FILE))) return { ...tokenizer, files };
+  throw new SinterError("corrupt", `${from} is not what training writes there`, `It holds {"${END_OF_TEXT}":${BYTES}}.`);
 }

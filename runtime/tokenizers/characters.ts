@@ -1,9 +1,10 @@
 /**
  * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's tokenizer for
- * Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json.
+ * Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json. Where rows are documents, the last
+ * entry is <|endoftext|>, which begins and ends each of them.
  */
 import { SinterError } from "../errors.ts";
-import { bytesFrom, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
+import { bytesFrom, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
 
 export const CHARACTERS_FILE = "characters.json";
 
@@ -18,8 +19,11 @@ export function charactersOf(text: string): string[] {
   return [...seen].sort((a, b) => a - b).map((code) => String.fromCodePoint(code));
 }
 
+/** `characters`: the last may be END_OF_TEXT. */
 export function characterTokenizer(characters: readonly string[]): Tokenizer {
-  const ids = new Map(characters.map((character, id) => [character.codePointAt(0)!, id]));
+  const ends = characters.at(-1) === END_OF_TEXT;
+  const last = characters.length - 1;
+  const ids = new Map((ends ? characters.slice(0, last) : characters).map((character, id) => [character.codePointAt(0)!, id]));
   const encoder = new TextEncoder();
   const table = characters.map((character) => encoder.encode(character));
   const encode = (text: string): number[] => {
@@ -34,7 +38,7 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
     return out;
   };
   return {
-    name: "characters", size: characters.length, encode, bytes: bytesFrom(table), ...nothingSpecial,
+    name: "characters", size: characters.length, encode, bytes: bytesFrom(table), ...(ends ? endsAt(last) : nothingSpecial),
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };
 }
@@ -48,7 +52,9 @@ export function parseCharacters(text: string, from: string): readonly string[] {
     throw bad((cause as Error).message);
   }
   if (!Array.isArray(value) || value.length === 0) throw bad("not a list of characters");
-  for (const [i, c] of value.entries()) if (typeof c !== "string" || [...c].length !== 1) throw bad(`entry ${i} is not one character`);
+  const isEnd = (c: unknown, i: number): boolean => c === END_OF_TEXT && i > 0 && i === value.length - 1;
+  for (const [i, c] of value.entries())
+    if (typeof c !== "string" || ([...c].length !== 1 && !isEnd(c, i))) throw bad(`entry ${i} is not one character`);
   if (new Set(value).size !== value.length) throw bad("a character stands there twice");
   return value as string[];
 }

@@ -2,7 +2,7 @@
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { byteTokenizer } from "./bytes.ts";
+import { BYTES_FILE, byteTokenizer, parseBytes } from "./bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
 import { IDS_FILE, parseIds } from "./ids.ts";
@@ -42,9 +42,14 @@ const json: FileSet = {
   },
 };
 
+const bytes: FileSet = {
+  needs: [BYTES_FILE], mostBytes: MAX_TABLE_BYTES,
+  read: ([end], path) => parseBytes(new TextDecoder().decode(end), path),
+};
+
 /** THE table of tokenizers' files. Of several sets the first that is there is read. */
 export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>> = {
-  bytes: [], characters: [characters], gpt2: [gpt2Files], llama2: [sentencePiece, llama2c], llama3: [llama3], sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
+  bytes: [bytes], characters: [characters], gpt2: [gpt2Files], llama2: [sentencePiece, llama2c], llama3: [llama3], sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
 };
 
 /** "encoder.json and vocab.bpe, or …" */
@@ -71,14 +76,14 @@ async function readBounded(files: Files, path: string, most: number): Promise<Ui
 
 /** undefined: `folder` holds none of the sets of files that this tokenizer may have. */
 export async function tokenizerIn(files: Files, folder: string, name: TokenizerName, other?: OtherJson): Promise<Tokenizer | undefined> {
-  if (name === "bytes") return byteTokenizer();
   const there = async (file: string): Promise<boolean> => files.exists(`${folder}/${file}`);
   for (const set of tokenizerFiles[name]) {
     if (!(await there(set.needs[0]!))) continue;
     const also = set.also !== undefined && await there(set.also) ? [set.also] : [];
     return readSet(files, set, [...set.needs, ...also].map((file) => `${folder}/${file}`), name, other);
   }
-  return undefined;
+  const isFile = folder.endsWith(`/${BYTES_FILE}`); // its name was given instead of the folder's
+  return name === "bytes" && !isFile ? byteTokenizer() : undefined;
 }
 
 /** A tokenizer that was published or saved as files in `folder`. Bytes need none. */
@@ -107,7 +112,7 @@ export async function tokenizerAt(files: Files, path: string, name: TokenizerNam
 /** A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in `tokenizer/` (a run). */
 export async function openTokenizer(files: Files, path: string, other?: OtherJson): Promise<Tokenizer> {
   for (const folder of [path, `${path}/tokenizer`])
-    for (const file of [JSON_FILE, GPT2_FILES[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE])
+    for (const file of [JSON_FILE, GPT2_FILES[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE, BYTES_FILE])
       if (await files.exists(`${folder}/${file}`)) return openTokenizer(files, `${folder}/${file}`, other);
   return tokenizerAt(files, path, await kindOf(files, path), other);
 }
@@ -118,6 +123,7 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
   if ((GPT2_FILES as readonly string[]).includes(file)) return "gpt2";
   if (file === CHARACTERS_FILE) return "characters";
   if (file === IDS_FILE) return "ids";
+  if (file === BYTES_FILE) return "bytes";
   switch (extension(file)) {
     case "json": return "json";
     case "bin": return "sentencepiece";

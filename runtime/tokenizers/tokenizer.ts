@@ -42,6 +42,13 @@ export const nothingSpecial = {
   special: new Map<string, number>(), beginOfText: undefined, endOfText: undefined, stops: new Set<number>(), addsSpace: false,
 } as const;
 
+/** What stands between documents in text files of many, and GPT-2's name of the token for it. */
+export const END_OF_TEXT = "<|endoftext|>";
+
+/** Of bytes or characters with one token more, which begins and ends every document: for models whose rows are documents. */
+export const endsAt = (id: number) =>
+  ({ special: new Map([[END_OF_TEXT, id]]), beginOfText: id, endOfText: id, stops: new Set([id]), addsSpace: false }) as const;
+
 export interface DecodeOptions {
   /** false: special tokens are left out. */
   readonly special?: boolean;

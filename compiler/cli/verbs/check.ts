@@ -49,7 +49,7 @@ export const checkVerb: Verb = {
 export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">, options: CompileOptions = {}): string {
   const strong = (text: string): string => (io.tty ? `\u001b[1m${text}\u001b[0m` : text);
   const active = activeParameters(model);
-  const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
+  const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 && p.name.startsWith("linear") ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
   const table = [["part", "each", "", "parameters", ""], ...rows, ["total", "", "", thousands(parameters), ""], ...(active < parameters ? [["used by one token", "", "", thousands(active), `${((100 * active) / parameters).toFixed(1)} %`]] : [])];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());

@@ -1,10 +1,11 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
-import { encodeText, split, type Tokens } from "../../../runtime/data.ts";
+import type { Corpus, Part } from "../../../runtime/batch-source.ts";
+import { openCorpus } from "../../../runtime/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
-import { evaluateText } from "../../../runtime/evaluate.ts";
+import { evaluateBatches, type Evaluation } from "../../../runtime/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
-import type { Run } from "../../../runtime/run-folder.ts";
+import { textRuleOf, type Run } from "../../../runtime/run-folder.ts";
 import { sha256 } from "../../../runtime/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../data-text.ts";
 import { textOption, wholeOption } from "../run-options.ts";
@@ -14,7 +15,7 @@ import type { Io, Verb } from "../verb.ts";
 import { withWeightsOption } from "../weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
-type Part = (typeof parts)[number];
+type PartName = (typeof parts)[number];
 
 export const evalVerb: Verb = {
   name: "eval",
@@ -25,7 +26,7 @@ export const evalVerb: Verb = {
       .option("--data <file>", "UTF-8 text, - is standard input (default: the one that it was trained on)")
       .option("--part <name>", "all, train or held-out (default: all of another text, the held-out part of its own)")
       .option("--context <n>", "tokens of a window, at most the model's context (default: the context of training)")
-      .option("--stride <n>", "tokens from window to window; below the context, every token is predicted from context − stride before it at least (default: the context)")
+      .option("--stride <n>", "tokens from window to window (not where rows are documents); below the context, every token is predicted from context − stride before it at least (default: the context)")
       .option("--workers <n>", "threads (default: all cores)")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--json", "machine-readable")
@@ -33,17 +34,24 @@ export const evalVerb: Verb = {
   },
   async run([dir], options, io) {
     const part = textOption(options, "part");
-    if (part !== undefined && !parts.includes(part as Part)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
+    if (part !== undefined && !parts.includes(part as PartName)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
     const run = await openRunAt(dir!, io);
-    const { tokens, chosen } = await textToEvaluate(run, textOption(options, "data"), part as Part | undefined, io);
+    const isDocuments = run.record.settings.rows === "documents";
+    if (isDocuments && options["stride"] !== undefined)
+      throw new SinterError("usage", "--stride means nothing where rows are documents", "Leave it out: every document is a row, and counts once.");
     const { model: spec } = run.bundle.manifest, context = wholeOption(options, "context", 1, spec.sizes.context) ?? spec.train.context;
     const stride = wholeOption(options, "stride", 1, context) ?? context;
+    const { corpus, rows, chosen } = await textToEvaluate(run, textOption(options, "data"), part as PartName | undefined, isDocuments ? context : undefined, io);
     const { model, step } = await loadRun(run, options, io, { variant: context === spec.train.context ? undefined : withWindows(spec, context) });
     try {
-      const e = await evaluateText(model, tokens, run.tokenizer, { stride, breathe: nodeHost.breathe });
-      const facts = { loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, context, stride, step };
-      io.out(options["json"] ? `${JSON.stringify(facts)}\n`
-        : `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}  ${e.bitsPerByte.toFixed(4)} bits per byte  (${thousands(e.tokens)} tokens, ${chosen === "all" ? "all of the text" : `its ${chosen} part`}, windows of ${context}${stride < context ? ` every ${stride}` : ""}, step ${step})\n`);
+      const batches = rows.read(model.entry("evaluate"), { stride });
+      const e = await evaluateBatches(model, batches, corpus.bytes, { breathe: nodeHost.breathe });
+      const { documents } = rows;
+      const facts = {
+        loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, context, stride, step,
+        ...(documents && { documents: documents.count, cut_documents: documents.cut }),
+      };
+      io.out(options["json"] ? `${JSON.stringify(facts)}\n` : lineOf(e, chosen, rows, { context, stride, step }));
       return exitCodes.ok;
     } finally {
       await model.close();
@@ -51,23 +59,48 @@ export const evalVerb: Verb = {
   },
 };
 
+interface Windows {
+  readonly context: number;
+  readonly stride: number;
+  readonly step: number;
+}
+
+function lineOf(e: Evaluation, chosen: PartName, { documents }: Part, { context, stride, step }: Windows): string {
+  const measures = [`loss ${e.loss.toFixed(4)}`, `perplexity ${e.perplexity.toFixed(3)}`, `${e.bitsPerByte.toFixed(4)} bits per byte`];
+  const rows = documents
+    ? `${thousands(documents.count)} documents${documents.cut > 0 ? `, of which ${thousands(documents.cut)} cut at ${context} tokens` : ""}`
+    : `windows of ${context}${stride < context ? ` every ${stride}` : ""}`;
+  const read = [`${thousands(e.tokens)} tokens`, chosen === "all" ? "all of the text" : `its ${chosen} part`, rows, `step ${step}`];
+  return `${measures.join("  ")}  (${read.join(", ")})\n`;
+}
+
 /** The model, to be evaluated in windows of this context: as many tokens at once as before, at least one window. */
 function withWindows(spec: Model, context: number): Model {
   const { train } = spec, batch = Math.max(1, Math.floor((train.batch * train.context) / context));
   return { ...spec, train: { ...train, batch, context } };
 }
 
-/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. */
-async function textToEvaluate(run: Run, data: string | undefined, part: Part | undefined, io: Io): Promise<{ tokens: Tokens; chosen: Part }> {
+interface Chosen {
+  readonly corpus: Corpus;
+  readonly rows: Part;
+  readonly chosen: PartName;
+}
+
+/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. `row`: tokens of a document's row. */
+async function textToEvaluate(run: Run, data: string | undefined, part: PartName | undefined, row: number | undefined, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)
     throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
   const text = data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
-  const tokens = encodeText(text, run.tokenizer, run.bundle.manifest.model.sizes.vocab);
-  if (tokens.length < 2) throw new SinterError("input", `${data ?? "the text"} is too short: ${tokens.length} token${tokens.length === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
+  const { settings } = run.record, { vocab } = run.bundle.manifest.model.sizes;
+  const train = { ...settings, context: row ?? settings.context };
+  const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule: textRuleOf(run.record) });
+  const { tokens, documents } = corpus.all, named = data ?? "the text";
+  if (documents?.count === 0) throw new SinterError("input", `${named} holds no document`, "Documents are lines, or what stands between <|endoftext|>.");
+  if (!documents && tokens < 2)
+    throw new SinterError("input", `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
   const own = (await sha256(text)) === run.record.data.sha256;
-  const { heldOut, context } = run.record.settings;
-  const chosen = part ?? (own && heldOut > 0 ? "held-out" : "all");
-  if (chosen === "all") return { tokens, chosen };
-  const both = split(tokens, heldOut, context);
-  return { tokens: chosen === "train" ? both.train : both.heldOut, chosen };
+  const chosen = part ?? (own && settings.heldOut > 0 ? "held-out" : "all");
+  if (chosen === "all") return { corpus, rows: corpus.all, chosen };
+  const both = corpus.split(settings.heldOut);
+  return { corpus, rows: chosen === "train" ? both.train : both.heldOut, chosen };
 }

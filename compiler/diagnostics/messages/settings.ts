@@ -212,6 +212,15 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
     wrong: "layers 2\nheads 2 alternate dense, banded",
     right: "layers 2 alternate dense, banded\nheads 2\nband 8\nlayer { x += attention(x) }",
   }),
+  E0224: message<{ tokenizer: string }>({
+    title: "documents without an end",
+    text: ({ tokenizer }) => `rows cannot be documents with \`tokenizer ${tokenizer}\`: it has no token that ends one`,
+    help: () => "use another tokenizer, or leave `rows documents` out",
+    explain: `With "rows documents" every row of a batch is one document, which the model learns to begin and to end. That takes a token of its own:
+bytes and characters get one more for it, gpt2's is <|endoftext|>, llama's is </s>.`,
+    wrong: "tokenizer ids\nvocab 300\ntrain { rows documents }",
+    right: "vocab 257\ntokenizer bytes\ntrain { rows documents }",
+  }),
   E0220: message<{ what: string; instead: string | undefined }>({
     title: "not yet",
     text: ({ what }) => `${what} is not supported yet`,

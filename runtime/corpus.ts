@@ -1,0 +1,40 @@
+/** A text as rows for training and evaluation: windows of it, or its documents. What a run's record and model say of it decides. */
+import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { Corpus, Part } from "./batch-source.ts";
+import { encodeText, randomBatch, split, windows, type Tokens } from "./data.ts";
+import { documentCorpus } from "./document-rows.ts";
+import type { TextRule } from "./documents.ts";
+import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+
+export interface CorpusOptions {
+  readonly tokenizer: Tokenizer;
+  readonly vocab: number;
+  /** Of the model. */
+  readonly train: Pick<TrainSettings, "rows" | "context">;
+  /** Default: the newest. */
+  readonly rule?: TextRule | undefined;
+}
+
+/** Throws SinterError where the text cannot be made into rows. */
+export function openCorpus(text: string, { tokenizer, vocab, train, rule }: CorpusOptions): Corpus {
+  if (train.rows === "documents") return documentCorpus(text, tokenizer, vocab, train.context);
+  return textCorpus(encodeText(text, tokenizer, vocab, rule), tokenizer, train.context);
+}
+
+/** `context`: of training; its part holds a window of it at least. */
+export function textCorpus(tokens: Tokens, tokenizer: Tokenizer, context: number): Corpus {
+  return {
+    all: textPart(tokens),
+    split(share) {
+      const { train, heldOut } = split(tokens, share, context);
+      return { train: textPart(train), heldOut: textPart(heldOut) };
+    },
+    bytes: (target) => tokenizer.bytes(target).length,
+  };
+}
+
+const textPart = (tokens: Tokens): Part => ({
+  tokens: tokens.length,
+  draw: (random, { batch, context }) => randomBatch(tokens, batch, context, random),
+  read: ({ batch, context }, options) => windows(tokens, batch, context, options),
+});

@@ -1,0 +1,64 @@
+/**
+ * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many (TinyStories', OpenWebText's) has
+ * <|endoftext|> between them; where every document is a row of its own, a text without one has a document a line.
+ */
+import { END_OF_TEXT, type Tokenizer } from "./tokenizers/tokenizer.ts";
+
+/**
+ * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids when it goes on. 1: where the
+ * vocabulary has a token that begins texts, none ended them, so a model never learnt to end. 2: as described here.
+ */
+export const textRules = [1, 2] as const;
+export type TextRule = (typeof textRules)[number];
+export const TEXT_RULE: TextRule = 2;
+/** The rule of records that do not name one. Of imported models too: whether they have learnt to end a text is not known. */
+export const OLD_TEXT_RULE: TextRule = 1;
+
+export interface Document {
+  readonly text: string;
+  /** Tokens before and after it. */
+  readonly begin: readonly number[];
+  readonly end: readonly number[];
+}
+
+/**
+ * A running text, as the documents that follow each other in it, without the white space around the separators:
+ *
+ *   a token that begins texts, one that ends them    <s> one </s> <s> two </s>
+ *   one that ends them, as GPT-2 has                 one <|endoftext|> two
+ *   one that begins them                             <s> one <s> two
+ *   neither, or a text without separators            one document, which nothing is known to end
+ */
+export function documentsIn(text: string, { beginOfText, endOfText }: Tokenizer, rule: TextRule): readonly Document[] {
+  const begin = beginOfText === undefined ? [] : [beginOfText];
+  const isOne = (beginOfText === undefined && endOfText === undefined) || !text.includes(END_OF_TEXT);
+  if (isOne) return [{ text, begin, end: [] }];
+  const end = endOfText === undefined || (beginOfText !== undefined && rule === 1) ? [] : [endOfText];
+  const pieces = text.split(END_OF_TEXT);
+  const isBetween = beginOfText === undefined; // a token that only ends stands where a separator stands
+  return pieces
+    .map((piece, i) => ({ text: piece.trim(), begin, end: isBetween && i === pieces.length - 1 ? [] : end }))
+    .filter((document) => document.text !== "");
+}
+
+export interface DocumentTexts {
+  readonly texts: readonly string[];
+  /** What stands between two of them in the file. */
+  readonly separator: typeof END_OF_TEXT | "\n";
+}
+
+/** Every document by itself, without white space around it; empty ones are none. */
+export function documentTexts(text: string): DocumentTexts {
+  const separator = text.includes(END_OF_TEXT) ? END_OF_TEXT : "\n";
+  const texts = text.split(separator).map((piece) => piece.trim()).filter((piece) => piece !== "");
+  return { texts, separator };
+}
+
+/**
+ * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it where the vocabulary has none to
+ * begin with. undefined: no token ends a text.
+ */
+export function documentTokenizer(tokenizer: Tokenizer): Tokenizer | undefined {
+  const { beginOfText, endOfText } = tokenizer;
+  return endOfText === undefined ? undefined : { ...tokenizer, beginOfText: beginOfText ?? endOfText };
+}
