@@ -3,7 +3,7 @@ import { basename, dirname } from "node:path";
 import { openCheckpoint, type OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
 import { listCheckpoints } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
-import { writeAll, writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
+import { TEMPORARY, writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
@@ -12,10 +12,12 @@ import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { encoded, outgoing, type Outgoing, type OutgoingForm, type OutgoingType } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
-import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import { tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import { writeHeader, type SafeDType } from "../../runtime/safetensors.ts";
+import { removedOnSignal } from "./files.ts";
 import { byteProgress } from "./progress.ts";
+import { wholeFolder } from "./whole-folder.ts";
 import type { Io } from "./verb.ts";
 
 export interface Exported {
@@ -31,7 +33,7 @@ export async function exportRun(files: Files, run: Run, form: OutgoingForm, type
   const checkpoint = await newest(files, run.folder, io);
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
-    const made = await (form === "gguf" ? writeGguf : writeFolder)(files, run, model, out, io);
+    const made = await (form === "gguf" ? writeGguf(files, run, model, out, io) : wholeFolder(out, CONFIG_FILE, (temporary) => writeFolder(files, run, model, temporary, io)));
     return { ...made, numbers: model.numbers, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
   } finally {
     await checkpoint.close();
@@ -56,10 +58,11 @@ export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenize
   const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
   const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[numbers]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
+  const release = removedOnSignal(out + TEMPORARY);
   await writeAtomically(files, dirname(out), basename(out), async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, (bytes) => file.write(new Uint8Array(paddingAfter(bytes))));
-  });
+  }).finally(release);
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
@@ -68,9 +71,8 @@ async function writeFolder(files: Files, { tokenizer }: Run, { architecture, typ
   const header = writeHeader(tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })), { format: "pt" });
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
   await files.makeFolder(out);
-  await writeAll(files, out, tokenizerFiles);
-  const ends = endsOf(tokenizer), ids = { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: ends.length > 1 ? ends : ends[0] };
-  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, numbers, ids), null, 2)}\n`);
+  for (const [name, bytes] of tokenizerFiles) await writeAtomically(files, out, name, (file) => file.write(bytes));
+  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, numbers, { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: tokenizer.endOfText }), null, 2)}\n`);
   await writeAtomically(files, out, SINGLE_FILE, async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, async () => {});

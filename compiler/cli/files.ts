@@ -1,12 +1,15 @@
-/** Writing files for the verbs. Every failure is a SinterError that names the path and the cause. */
+/**
+ * Writing files for the verbs: a file is complete or absent, whatever ends the program. A temporary file in the same folder gets all of it, is brought to the
+ * disk, and then gets the name. Every failure is a SinterError that names the path and the cause.
+ */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import fs from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 
 const causes: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file", EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a folder", ENOTDIR: "a part of the path is not a folder",
-  ENOSPC: "the disk is full", EROFS: "the file system is read-only", EMFILE: "too many open files", EEXIST: "it exists already", ENAMETOOLONG: "the name is too long", EIO: "the disk reports an error", ELOOP: "links in a circle",
+  ENOSPC: "the disk is full", EFBIG: "files may not grow that large here", EROFS: "the file system is read-only", EMFILE: "too many open files", EEXIST: "it exists already", ENAMETOOLONG: "the name is too long", EIO: "the disk reports an error", ELOOP: "links in a circle",
   ENXIO: "it is a socket", EDQUOT: "the disk quota is used up",
 };
 
@@ -16,52 +19,188 @@ export function causeOf(error: unknown): string {
   return code !== undefined && Object.hasOwn(causes, code) ? causes[code]! : error instanceof Error ? error.message : String(error);
 }
 
-/** A reader sees the old text or the new one, never a part: temporary file in the same folder, then rename. Keeps the file's mode. */
+/** "new": refuses to write over anything. */
+type Place = "new" | "replace";
+
+/** Refuses to overwrite, unless `force`. */
+export function createText(path: string, cwd: string, text: string, { force = false } = {}): void {
+  const output = openOutput(path, cwd, { force });
+  output.write(text);
+  output.done();
+}
+
+/** Of a file that is there: keeps its mode. */
 export function replaceText(path: string, cwd: string, text: string): void {
-  const target = resolve(cwd, path), temporary = join(dirname(target), `.${randomBytes(6).toString("hex")}.tmp`);
   try {
-    const { mode } = statSync(target);
-    writeNew(temporary, text, mode & 0o777);
-    renameSync(temporary, target);
+    writeWhole(resolve(cwd, path), text, "replace");
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw new SinterError("input", `cannot write ${path}: ${causeOf(error)}`, "the file is unchanged");
   }
 }
 
-/** Refuses to overwrite. */
-export function createText(path: string, cwd: string, text: string): void {
-  try {
-    writeNew(resolve(cwd, path), text, 0o666);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException, exists = code === "EEXIST";
-    throw new SinterError("input", `cannot write ${path}: ${code === "ENOENT" ? "there is no such folder" : causeOf(error)}`, exists ? "choose another name; nothing was overwritten" : undefined);
-  }
-}
-
-function writeNew(path: string, text: string, mode: number): void {
-  const file = openSync(path, "wx", mode), bytes = Buffer.from(text);
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-export function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw new SinterError("input", `cannot make the folder ${path}: ${causeOf(error)}`);
-  }
-}
-
-/** Output that can be made again: written in place. */
+/** Replaces what is there. */
 export function writeOutput(path: string, contents: string | Uint8Array): void {
   try {
-    writeFileSync(path, contents);
+    writeWhole(path, contents, "replace");
   } catch (error) {
-    throw new SinterError("input", `cannot write ${path}: ${causeOf(error)}`);
+    throw cannotWrite(path, error);
   }
+}
+
+export interface Output {
+  write(text: string): void;
+  /** All of it is there: the file gets its name. */
+  done(): void;
+  /** Nothing is left. */
+  abandon(): void;
+  /** What there is stays under another name, which is returned. */
+  keepPart(): string;
+}
+
+/** A file that comes piece by piece. What is there already is found before anything is written. */
+export function openOutput(path: string, cwd: string, { force = false } = {}): Output {
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw cannotWrite(path, error);
+    }
+  };
+  const target = resolve(cwd, path);
+  const writing = attempt(() => beginWhole(target, force ? "replace" : "new"));
+  return {
+    write: (text) => attempt(() => writing.write(Buffer.from(text))),
+    done: () => attempt(() => writing.done()),
+    abandon: () => writing.abandon(),
+    keepPart: () => attempt(() => writing.done(`${target}.part`)),
+  };
+}
+
+function cannotWrite(path: string, error: unknown): SinterError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (error instanceof SinterError) return error;
+  return new SinterError("input", `cannot write ${path}: ${code === "ENOENT" ? "there is no such folder" : causeOf(error)}`,
+    code === "EEXIST" ? "choose another name, or replace it: --force; nothing was overwritten" : undefined);
+}
+
+function writeWhole(target: string, contents: string | Uint8Array, place: Place): void {
+  const writing = beginWhole(target, place);
+  writing.write(typeof contents === "string" ? Buffer.from(contents) : contents);
+  writing.done();
+}
+
+interface Writing {
+  write(bytes: Uint8Array): void;
+  /** Returns the name that the file has got. */
+  done(name?: string): string;
+  abandon(): void;
+}
+
+function beginWhole(path: string, place: Place): Writing {
+  const there = fs.statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw withCode("EISDIR");
+  if (there && !there.isFile()) return writeThrough(path); // /dev/stdout, a pipe: nothing to rename
+  if (place === "new" && fs.lstatSync(path, { throwIfNoEntry: false })) throw withCode("EEXIST");
+  const target = there ? fs.realpathSync(path) : path; // a link stays one
+  const temporary = temporaryBeside(target), file = fs.openSync(temporary, "wx", there ? there.mode & 0o777 : 0o666), release = removedOnSignal(temporary);
+  let open = true;
+  const abandon = (): void => {
+    if (open) fs.closeSync(file);
+    open = false;
+    fs.rmSync(temporary, { force: true });
+    release();
+  };
+  const orAbandon = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      abandon();
+      throw error;
+    }
+  };
+  return {
+    write: (bytes) => orAbandon(() => writeAll(file, bytes)),
+    done: (name = target) => orAbandon(() => {
+      fs.fsyncSync(file);
+      fs.closeSync(file);
+      open = false;
+      if (place === "new" && name === target) nameOnce(temporary, name);
+      else fs.renameSync(temporary, name);
+      syncFolder(dirname(name));
+      release();
+      return name;
+    }),
+    abandon,
+  };
+}
+
+const withCode = (code: string): Error => Object.assign(new Error(code), { code });
+
+export const temporaryBeside = (target: string): string => join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += fs.writeSync(file, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10); // a pipe whose reader is slow
+    }
+  }
+}
+
+function writeThrough(path: string): Writing {
+  const file = fs.openSync(path, fs.constants.O_WRONLY | (fs.constants.O_NONBLOCK ?? 0)), close = (): void => fs.closeSync(file);
+  return { write: (bytes) => writeAll(file, bytes), done: () => (close(), path), abandon: close };
+}
+
+/** A link never replaces: of two programs that write at once, one is refused. */
+function nameOnce(temporary: string, target: string): void {
+  try {
+    fs.linkSync(temporary, target);
+    fs.rmSync(temporary);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST" || fs.existsSync(target)) throw withCode("EEXIST");
+    fs.renameSync(temporary, target); // a file system without links
+  }
+}
+
+/** Makes a rename last. Not every system lets a folder be opened. */
+export function syncFolder(folder: string): void {
+  try {
+    const descriptor = fs.openSync(folder, "r");
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch {
+    // the file itself is on the disk
+  }
+}
+
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Temporary files and folders at work. */
+const temporaries = new Set<string>();
+
+/**
+ * Where a signal ends the program, the temporary goes with it. Verbs that hear the signal themselves let go of it in their own time.
+ * Returns what ends the watch.
+ */
+export function removedOnSignal(temporary: string): () => void {
+  if (temporaries.size === 0) for (const signal of signals) process.prependListener(signal, endedBy); // first: it sees who else hears
+  temporaries.add(temporary);
+  return () => {
+    if (temporaries.delete(temporary) && temporaries.size === 0) for (const signal of signals) process.off(signal, endedBy);
+  };
+}
+
+/** Does a verb that is at work hear this signal, and stop by itself? */
+export const isHeard = (signal: NodeJS.Signals): boolean => process.listeners(signal).some((listener) => listener !== endedBy);
+
+function endedBy(signal: NodeJS.Signals): void {
+  if (isHeard(signal)) return; // a verb that stops by itself, and then lets go of what it was writing
+  for (const temporary of temporaries) fs.rmSync(temporary, { recursive: true, force: true });
+  process.off(signal, endedBy);
+  process.kill(process.pid, signal);
 }

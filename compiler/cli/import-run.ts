@@ -23,6 +23,7 @@ import { storedBytes, type Kept } from "../../runtime/kept.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { lockFolder } from "../../runtime/node/lock.ts";
 import { randomStream } from "../../runtime/random.ts";
+import { removeRun } from "../../runtime/remove-run.ts";
 import { beginRun, holdsRun, RUN_VERSION, type RunRecord } from "../../runtime/run-folder.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
@@ -39,13 +40,13 @@ export interface ImportOptions {
   readonly files: Files;
   readonly folder: string;
   readonly tokenizer: Tokenizer;
-  /** Settings of the sampler for the spec. */
-  readonly sample: Readonly<Record<string, number>>;
   readonly target: Target;
   readonly memoryLimit: number | undefined;
   /** Numbers that matrices are kept in; undefined: as they came. */
   readonly dtype: Mixed<FloatFormat> | undefined;
   readonly tiles: ChosenTiles | undefined;
+  /** A run that is in the folder goes. */
+  readonly force?: boolean;
   readonly io: Io;
 }
 
@@ -61,8 +62,8 @@ export interface Imported {
 }
 
 /** Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing. */
-export async function importRun(published: Published, { files, folder, tokenizer, sample, target, memoryLimit, dtype, tiles, io }: ImportOptions): Promise<Imported> {
-  const spec = specText(published, tokenizer, sample);
+export async function importRun(published: Published, { files, folder, tokenizer, target, memoryLimit, dtype, tiles, force, io }: ImportOptions): Promise<Imported> {
+  const spec = specText(published, tokenizer);
   const model = checked(spec);
   const { stems } = recognise(model);
   const links = fittedLinks(published, stems), { index } = published;
@@ -78,6 +79,7 @@ export async function importRun(published: Published, { files, folder, tokenizer
   const unlock = lockFolder(folder), interrupted = untilInterrupted();
   const progress = byteProgress(io, "weights", bytes);
   try {
+    if (force) await removeRun(files, folder);
     if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
     const record: RunRecord = {
       version: RUN_VERSION, model: model.name, data: { path: undefined, sha256: "" }, settings: model.train, manifest: await sha256(bundleFiles.get("manifest.json")!),
@@ -109,7 +111,7 @@ const LOOK_BYTES = 16 << 20;
 
 /** Ctrl-C and SIGTERM: heard at the next piece, so that what was begun is taken away. */
 function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
-  const signals = ["SIGINT", "SIGTERM"] as const;
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let heard: string | undefined, since = 0;
   const hear = (signal: string): void => void (heard = signal);
   for (const signal of signals) process.on(signal, hear);
@@ -140,12 +142,10 @@ function notesOf(links: readonly Link[], index: Published["index"], kept: Readon
   return [...changed, ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : [])];
 }
 
-function specText(
-  { architecture, options, index, title, file }: Published, tokenizer: Tokenizer, sample: ImportOptions["sample"],
-): string {
+function specText({ architecture, options, index, title, file }: Published, tokenizer: Tokenizer): string {
   let parameters = 0;
   for (const [name, { elements }] of index) if (!options.naming.ignored.test(name)) parameters += elements;
-  return specOf(architecture, { source: `${basename(file.path)}, ${title}`, tokenizer: tokenizer.name, parameters, sample });
+  return specOf(architecture, { source: `${basename(file.path)}, ${title}`, tokenizer: tokenizer.name, parameters });
 }
 
 /** A spec of our own making has errors when the published sizes do not go together. */

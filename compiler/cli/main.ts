@@ -7,18 +7,19 @@ import { Socket } from "node:net";
 import { quoted } from "../diagnostics/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { exitCodes, SinterError } from "../../runtime/errors.ts";
+import { exitCodes, exitMeanings, SinterError } from "../../runtime/errors.ts";
+import { flushed, standardOutput } from "./standard-output.ts";
 import type { Io } from "./verb.ts";
 import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 
 /** Called by the launcher. */
 export async function launch(): Promise<void> {
   watchLifeline();
-  const streams = [process.stdout, process.stderr];
-  for (const stream of streams) stream.on("error", (error: NodeJS.ErrnoException) => { if (error.code === "EPIPE") process.exit(0); });
+  process.stderr.on("error", () => undefined); // nobody reads it: what it says is lost, and the work is not
+  const err: Io["err"] = (text) => void (process.stderr.destroyed || process.stderr.write(text));
+  const output = standardOutput(process.stdout, err);
   const io: Io = {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: output.write, err,
     tty: process.stdout.isTTY === true && !process.env["NO_COLOR"],
     get columns() { return process.stdout.columns || 100; }, // Node follows SIGWINCH; a terminal without a size says 0
     onResize(changed) {
@@ -29,9 +30,9 @@ export async function launch(): Promise<void> {
   };
   const code = await main(process.argv.slice(2), io, { debug: Boolean(process.env["SINTER_DEBUG"]) });
   process.exitCode = code;
-  // what was written to a pipe must arrive before the process ends, and nothing that a verb left open may keep it alive
-  await Promise.all(streams.map((stream) => new Promise((done) => stream.write("", done))));
-  process.exit(code);
+  const last = await output.settle(code);
+  await flushed(process.stderr);
+  process.exit(last); // nothing that a verb left open may keep it alive
 }
 
 /** The launcher of an older Node holds the other end of this pipe: when it is killed, so are we. */
@@ -73,6 +74,10 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     io.out(`${COMPILER_VERSION}\n`);
     return exitCodes.ok;
   }
+  if (first === "help" && rest[0] === EXIT_CODES) {
+    io.out(exitCodesText());
+    return exitCodes.ok;
+  }
   const [name, args] = first === "help" ? [rest[0]!, ["--help"]] : [first, rest];
   const row = verbs.find((v) => v.name === name);
   if (!row) {
@@ -102,6 +107,12 @@ async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<n
   return verb.run(command.args, command.opts(), io);
 }
 
+const EXIT_CODES = "exit-codes";
+
+/** `sinter help exit-codes`. */
+export const exitCodesText = (): string =>
+  `${exitMeanings.map(({ code, means }) => `${String(code).padStart(3)}  ${means}`).join("\n")}\n`;
+
 /** `sinter --help`, from the table of verbs. */
 export function overview(): string {
   const width = Math.max(...verbs.map((v) => v.name.length));
@@ -119,6 +130,8 @@ export function overview(): string {
     "    sinter init tiny.sinter",
     "    sinter check specs/gpt2.sinter",
     "    sinter explain E0203",
+    "",
+    `exit codes: ${exitMeanings.map(({ code, short }) => `${code} ${short}`).join(", ")} (sinter help ${EXIT_CODES})`,
     "",
   ].join("\n");
 }

@@ -1,11 +1,12 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../compile.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { targets } from "../../op.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
-import { makeFolder, writeOutput } from "../files.ts";
+import { wholeFolder } from "../whole-folder.ts";
 import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
@@ -45,10 +46,12 @@ examples:
     });
     const ms = performance.now() - began;
     if (wanted !== undefined && dumped.length === 0) throw new SinterError("usage", `no stage is called \`${String(wanted)}\``, "--dump alone writes them all");
-    for (const [file, contents] of [...files, ...dumped]) {
-      makeFolder(dirname(join(folder, file)));
-      writeOutput(join(folder, file), contents);
-    }
+    await wholeFolder(folder, "manifest.json", (temporary) => {
+      for (const [file, contents] of [...files, ...dumped]) {
+        mkdirSync(dirname(join(temporary, file)), { recursive: true });
+        writeFileSync(join(temporary, file), contents);
+      }
+    });
     if (options["json"]) io.out(`${JSON.stringify({ folder, ms: Math.round(ms), parameters: manifest.parameters, modules: manifest.modules }, null, 2)}\n`);
     else io.out(summary(folder, ms, manifest, dumped.length));
     return exitCodes.ok;

@@ -1,4 +1,5 @@
 /** `sinter export DIR --to hf|gguf`: a run's weights for other programs. */
+import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
@@ -36,6 +37,8 @@ export const exportVerb: Verb = {
     if (dtype !== undefined && !Object.hasOwn(types, dtype)) throw new SinterError("usage", `--dtype ${dtype}: a ${title} takes ${Object.keys(types).join(", ")}`);
     const given = textOption(options, "out")!, out = pathFrom(io, given);
     if (options["force"] !== true && await files.exists(out)) throw new SinterError("input", `${given} is there already`, "Choose another name, or replace it: --force");
+    if (existsSync(out) && statSync(out).isDirectory() !== (form === "hf"))
+      throw new SinterError("input", `${given} is ${form === "hf" ? "a file" : "a folder"}, and a ${title} is none`, "Choose another name.");
     const run = await openRun(files, pathFrom(io, dir!), otherJson);
     const made = await exportRun(files, run, form, dtype === undefined ? "kept" : types[dtype]!, out, io), numbers = made.numbers.toLowerCase();
     io.out(options["json"] ? `${JSON.stringify({ to, path: given, ...made, dtype: numbers, numbers: undefined })}\n`

@@ -8,7 +8,6 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { holdsRun } from "../../../runtime/run-folder.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
-import { publishedSampling } from "../import-sampling.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../weights.ts";
@@ -35,6 +34,7 @@ export const importVerb: Verb = {
       .option("--context <n>", "a shorter context than published: less memory for keys and values")
       .option("--dtype <type>", `numbers that matrices are kept in: ${dtypes.join(", ")} (default: as in the file). Of a mix: q4_0,table=q8_0,output=q8_0, which is what q4_0 alone means`)
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
+      .option("--force", "replace the run that is in the folder, once all is checked")
       .option("--json", "machine-readable")
       .addHelpText("after", "\nexamples:\n  sinter import gpt2/ -o runs/gpt2\n  sinter import stories15M.bin -o runs/stories\n  sinter import model.gguf -o runs/model --context 2048\n  sinter import llama/ -o runs/llama --dtype q4_0\n  sinter sample runs/stories -p \"Once upon a time\"");
   },
@@ -42,15 +42,15 @@ export const importVerb: Verb = {
     const files = nodeFiles(), folder = pathFrom(io, textOption(options, "out")!), source = pathFrom(io, path!);
     const target = targetOption(options) ?? await bestTarget(nodeHost), context = wholeOption(options, "context", 1);
     const dtype = dtypeOption(options);
-    if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
+    const force = options["force"] === true && await holdsRun(files, folder);
+    if (!force && await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR. Or replace it: --force");
     const opened = await openPublished(files, source);
     try {
       const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };
       const given = textOption(options, "tokenizer");
-      const { tokenizer, notes: besides } = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
-      const { settings: sample, notes: samples } = publishedSampling(tokenizer);
-      const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, { files, folder, tokenizer, sample, target, memoryLimit: memoryLimit(options), dtype, tiles: tilesFor(source, options, io), io });
-      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, bytes, weights: weightsText(weights), notes: [...published.notes, ...notes, ...besides, ...samples] };
+      const { tokenizer, note } = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
+      const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, { files, folder, tokenizer, target, memoryLimit: memoryLimit(options), dtype, tiles: tilesFor(source, options, io), force, io });
+      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, bytes, weights: weightsText(weights), notes: [...published.notes, ...notes, ...(note === undefined ? [] : [note])] };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
         : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`, ...facts.notes.map((note) => `note: ${note}`),
           `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`, ""].join("\n"));

@@ -1,4 +1,4 @@
-/** `sinter init [FILE]`: a commented spec to start from. Never overwrites. */
+/** `sinter init [FILE]`: a commented spec to start from. Overwrites nothing unasked. */
 import { basename } from "node:path";
 import { exitCodes } from "../../../runtime/errors.ts";
 import { createText } from "../files.ts";
@@ -11,11 +11,12 @@ export const initVerb: Verb = {
   configure(command) {
     command
       .argument("[file]", "the file to write", "model.sinter")
+      .option("--force", "replace what is there")
       .addHelpText("after", "\nexamples:\n  sinter init\n  sinter init specs/mine.sinter");
   },
-  async run(args, _options, io) {
+  async run(args, options, io) {
     const given = args[0] ?? "model.sinter", path = given.endsWith(".sinter") ? given : `${given}.sinter`;
-    createText(path, io.cwd, starter(modelName(basename(path, ".sinter"))));
+    createText(path, io.cwd, starter(modelName(basename(path, ".sinter"))), { force: options["force"] === true });
     io.out(`wrote ${path}\ntry:   sinter check ${path}\n`);
     return exitCodes.ok;
   },

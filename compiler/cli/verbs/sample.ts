@@ -4,13 +4,14 @@ import { decodeRate, generate, promptTokens, type Generated, type GenerateOption
 import { createSession } from "../../../runtime/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
-import { readText } from "../input.ts";
+import { openOutput, type Output } from "../files.ts";
 import { LiveLine } from "../live-line.ts";
+import { readPrompts, type Prompt } from "../prompts.ts";
 import { textOption, wholeOption, type Options } from "../run-options.ts";
 import { samplingOf, speedLine, untilInterrupted, useRun, whenFullOption, withRunOptions, withSamplerOptions, type UsedRun } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
-const MOST_PROMPTS_BYTES = 64 << 20, MOST_LOGPROBS = 100;
+const MOST_LOGPROBS = 100;
 
 export const sampleVerb: Verb = {
   name: "sample",
@@ -21,20 +22,27 @@ export const sampleVerb: Verb = {
       .option("--prompts <file>", "many prompts: one a line, or .jsonl with {\"prompt\": …}; - is standard input. One JSON line each")
       .option("--logprobs <n>", "with --json: each token's log-probability, and the n likeliest")
       .option("--when-full <what>", "when the context is full: shift (its newer half goes on) or stop", "shift")
+      .option("-o, --out <file>", "with --prompts: write the answers there, all of them or none")
+      .option("--force", "with --out: replace what is there")
+      .option("--special", "show special tokens by their names (default: they are left out of the text, as in chat)")
       .option("--json", "one JSON object at the end")
-      .addHelpText("after", '\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5\n  sinter sample runs/shakespeare --weights q8_0\n  sinter sample runs/shakespeare --prompts questions.txt > answers.jsonl');
+      .addHelpText("after", '\nThe prompts are all looked at before the first is answered. Of a file of prompts: a byte order mark and empty lines are none;\na lone surrogate in a .jsonl string is U+FFFD. Ctrl-C ends with exit code 5, after what there is.\n\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5\n  sinter sample runs/shakespeare --weights q8_0\n  sinter sample runs/shakespeare --prompts questions.txt -o answers.jsonl');
   },
   async run([dir], options, io) {
     const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS), whenFull = whenFullOption(options, "shift"), file = textOption(options, "prompts");
     if (file !== undefined && textOption(options, "prompt") !== "") throw new SinterError("usage", "--prompt and --prompts exclude each other");
     if (logprobs !== undefined && options["json"] !== true && file === undefined) throw new SinterError("usage", "--logprobs goes with --json or --prompts");
-    const prompts = file === undefined ? undefined : promptsIn(readText(file, io, MOST_PROMPTS_BYTES), file);
+    const out = textOption(options, "out"), force = options["force"] === true;
+    if (out !== undefined && file === undefined) throw new SinterError("usage", "--out goes with --prompts");
+    const prompts = file === undefined ? undefined : readPrompts(file, io);
     const used = await useRun(dir!, options, io), interrupted = untilInterrupted();
     try {
-      const settings = { ...samplingOf(used.run.bundle.manifest.model.sample, options), logprobs, whenFull, session: createSession(used.model), signal: interrupted.signal };
-      if (prompts) await answerAll(prompts, settings, used, io);
-      else await answerOne(textOption(options, "prompt")!, settings, used, options, io);
-      return exitCodes.ok;
+      const settings = { ...samplingOf(used.run.bundle.manifest.model.sample, options), logprobs, whenFull, special: options["special"] === true, session: createSession(used.model), signal: interrupted.signal };
+      const asked = prompts ?? [{ prompt: textOption(options, "prompt")!, from: undefined }];
+      const ids = asked.map((one) => checkedTokens(one, settings, used)); // all that can be wrong, before anything is printed
+      if (prompts) await withOutput(out === undefined ? undefined : openOutput(out, io.cwd, { force }), (output) => answerAll(prompts, ids, settings, used, output, io));
+      else await answerOne(asked[0]!.prompt, settings, used, options, io);
+      return interrupted.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
     } finally {
       interrupted.done();
       await used.model.close();
@@ -43,6 +51,18 @@ export const sampleVerb: Verb = {
 };
 
 type Settings = Omit<GenerateOptions, "prompt">;
+
+/** Its tokens; says which prompt of a file it is that can not be taken. */
+function checkedTokens({ prompt, from }: Prompt, { whenFull }: Settings, { model, run }: UsedRun): readonly number[] {
+  const where = from === undefined ? "" : `${from}: `, { context } = model.manifest.model.sizes;
+  try {
+    const ids = promptTokens(run.tokenizer, prompt);
+    if (whenFull === "shift" || ids.length <= context) return ids;
+    throw new SinterError("input", `the prompt has ${ids.length} tokens, the context ${context}`, "Shorten it, or let its end alone be read: --when-full shift.");
+  } catch (error) {
+    throw error instanceof SinterError && where !== "" ? new SinterError(error.kind, where + error.message, error.hint) : error;
+  }
+}
 
 async function answerOne(prompt: string, settings: Settings, used: UsedRun, options: Options, io: Io): Promise<void> {
   const { model, run } = used, json = options["json"] === true;
@@ -54,25 +74,38 @@ async function answerOne(prompt: string, settings: Settings, used: UsedRun, opti
   if (io.tty) io.err(`${speedLine(made)}\n`);
 }
 
+async function withOutput(output: Output | undefined, work: (output: Output | undefined) => Promise<void>): Promise<void> {
+  try {
+    await work(output);
+  } catch (error) {
+    output?.abandon();
+    throw error;
+  }
+}
+
 /** One after the other, those with the longest common beginning side by side: it is run once. Answers come in the order of the prompts. */
-async function answerAll(prompts: readonly string[], settings: Settings, used: UsedRun, io: Io): Promise<void> {
-  const { model, run } = used, lines: string[] = [];
-  const order = prompts.map((prompt, i) => ({ i, ids: promptTokens(run.tokenizer, prompt) })).sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
+async function answerAll(
+  prompts: readonly Prompt[], ids: readonly (readonly number[])[], settings: Settings, used: UsedRun, output: Output | undefined, io: Io,
+): Promise<void> {
+  const { model, run } = used, lines: string[] = [], print = output ? output.write : io.out;
+  const order = prompts.map(({ prompt }, i) => ({ i, prompt, ids: ids[i]! })).sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
   let written = 0, tokens = 0;
   const began = performance.now();
   const live = new LiveLine(io, (text) => io.err(text));
-  for (const [done, { i }] of order.entries()) {
+  for (const [done, { i, prompt }] of order.entries()) {
     if (settings.signal?.aborted) break;
-    const made = await generate(model, run.tokenizer, { ...settings, prompt: prompts[i]! });
+    const made = await generate(model, run.tokenizer, { ...settings, prompt });
     tokens += made.tokens.length;
-    lines[i] = JSON.stringify({ index: i, ...asJson(prompts[i]!, made, used) });
+    lines[i] = JSON.stringify({ index: i, ...asJson(prompt, made, used) });
     live.clear();
-    while (lines[written] !== undefined) io.out(`${lines[written++]}\n`);
+    while (lines[written] !== undefined) print(`${lines[written++]}\n`);
     const rate = (1000 * tokens) / (performance.now() - began);
     live.show(() => `${done + 1} of ${prompts.length} prompts, ${rateText(rate)}`);
   }
   live.end();
-  for (; written < lines.length; written++) if (lines[written] !== undefined) io.out(`${lines[written]}\n`); // interrupted: what there is
+  for (; written < lines.length; written++) if (lines[written] !== undefined) print(`${lines[written]}\n`); // interrupted: what there is
+  if (output && settings.signal?.aborted) io.err(`interrupted: what there is stands in ${output.keepPart()}\n`);
+  else output?.done();
 }
 
 function byTokens(a: readonly number[], b: readonly number[]): number {
@@ -94,21 +127,3 @@ const named = (l: NonNullable<Generated["logprobs"]>[number], tokenizer: Tokeniz
   return { id: l.id, text: text(l.id), logprob: l.logprob, top: known.map((t) => ({ ...t, text: text(t.id) })) };
 };
 
-/** A prompt a line; or of each JSON line the string under "prompt". */
-function promptsIn(text: string, file: string): string[] {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
-  if (lines.length === 0) throw new SinterError("input", `${file} holds no prompt`);
-  if (!file.endsWith(".jsonl")) return lines;
-  return lines.map((line, i) => {
-    const wrong = (why: string): SinterError => new SinterError("input", `${file}, line ${i + 1}: ${why}`, 'every line is an object such as {"prompt": "text"}');
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (cause) {
-      throw wrong((cause as Error).message);
-    }
-    const prompt = typeof value === "object" && value !== null ? (value as { prompt?: unknown }).prompt : undefined;
-    if (typeof prompt !== "string") throw wrong('there is no text under "prompt"');
-    return prompt;
-  });
-}

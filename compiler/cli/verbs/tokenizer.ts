@@ -1,4 +1,5 @@
 /** `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text. */
+import { existsSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
@@ -38,6 +39,7 @@ export const tokenizerVerb: Verb = {
         (value: string, before: readonly string[] = []) => [...before, value])
       .option("--pattern <name>",
         `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`, "gpt2")
+      .option("--force", "train: replace the file where it is there")
       .option("--min-count <n>", "train: pairs that come less often are not joined", "2")
       .option("--allow-special", "encode: names of special tokens in the text become these tokens")
       .option("--bos", "encode: put the token first that begins a text")
@@ -69,6 +71,9 @@ function train(paths: readonly string[], options: Options, io: Io): void {
   if (pattern === undefined)
     throw new SinterError("usage", `there is no pattern \`${String(options["pattern"])}\``,
       pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
+  const force = options["force"] === true;
+  if (!force && existsSync(pathFrom(io, out))) // before the work
+    throw new SinterError("input", `cannot write ${out}: it exists already`, "choose another name, or replace it: --force; nothing was overwritten");
   const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
   let bytes = 0;
   for (const path of paths.length === 0 ? ["-"] : paths) {
@@ -86,7 +91,7 @@ function train(paths: readonly string[], options: Options, io: Io): void {
   const trained = trainBpe(counter.counts, { vocab, special, atLeast, onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`) });
   progress(undefined);
   const json = tokenizerJson(trained, pattern);
-  createText(out, io.cwd, json);
+  createText(out, io.cwd, json, { force });
   const tokens = tokensOf(counter.counts, json), seconds = (performance.now() - began) / 1000;
   const size = trained.tokens.length;
   if (options["json"])
@@ -148,5 +153,5 @@ async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
   if (path === undefined)
     throw new SinterError("usage", "which tokenizer?",
       "for example --tokenizer tokenizer.json, or the folder of a run");
-  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, (line) => io.err(`note: ${line}\n`));
+  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson);
 }

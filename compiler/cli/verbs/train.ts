@@ -4,6 +4,7 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { removeRun } from "../../../runtime/remove-run.ts";
 import { beginRun, holdsRun, openRun } from "../../../runtime/run-folder.ts";
 import { prepare, reopen, type CheckedSpec } from "../train-begin.ts";
 import { takeWeights } from "../train-from.ts";
@@ -36,6 +37,7 @@ export const trainVerb: Verb = {
       .option("--tokenizer <path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)")
       .option("--from <dir>", "begin with the weights, tokenizer and (unless named) spec of another run, or of an imported model")
       .option("--resume", "go on from the newest whole checkpoint in --out, or begin there")
+      .option("--force", "begin anew where --out holds a run: it is removed once all is checked")
       .option("--eval-every <n>", "steps between evaluations")
       .option("--sample-every <n>", "steps between samples")
       .option("--save-every <n>", "steps between checkpoints")
@@ -50,7 +52,8 @@ examples:
   },
   async run([spec], options, io) {
     const files = nodeFiles();
-    const resume = options["resume"] === true;
+    const resume = options["resume"] === true, force = options["force"] === true;
+    if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");
     const given = settingFlags.flatMap((row) => {
       const value = wholeOption(options, row.flag, 0);
       return value === undefined ? [] : [{ ...row, value }];
@@ -66,7 +69,8 @@ examples:
     const set = Object.fromEntries(given.map(({ setting, value }) => [`train.${setting}`, `${value}`]));
     const checked = specPath === undefined ? undefined : readModel(specPath, options, set, io);
     const folder = pathFrom(io, out ?? `runs/${checked!.model.name}`);
-    const known = await holdsRun(files, folder);
+    if (force && from === folder) throw new SinterError("usage", "--from and --out are one folder, and --force would remove it before it is read");
+    const replaced = force && await holdsRun(files, folder), known = !replaced && await holdsRun(files, folder);
     if (known && !resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
     if (!known && !checked) throw new SinterError("input", `${folder} holds no run to go on with`, "Begin one: sinter train SPEC --out DIR");
 
@@ -75,6 +79,7 @@ examples:
     await files.makeFolder(folder);
     const unlock = lockFolder(folder);
     try {
+      if (replaced) await removeRun(files, folder);
       if (begun && await holdsRun(files, folder)) throw new SinterError("input", `${folder} has got a run meanwhile`, GO_ON);
       if (begun && source) await takeWeights(files, source, begun.run);
       if (begun) await beginRun(files, begun.run, checked!.source);
@@ -89,7 +94,7 @@ examples:
   },
 };
 
-const GO_ON = "Go on with it: --resume. Or begin another: --out DIR.";
+const GO_ON = "Go on with it: --resume. Begin another beside it: --out DIR. Or in its place: --force.";
 
 function readModel(path: string, options: Options, set: Readonly<Record<string, string>>, io: Io): CheckedSpec {
   const chosen = checkOptions(options);

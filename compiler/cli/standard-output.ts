@@ -1,0 +1,47 @@
+/**
+ * Standard output that goes away or is full, for all verbs alike. Who reads it may have seen enough (`| head -1`): the verb stops without a word and
+ * without exit code 0, since its work is not done; one that hears SIGTERM (a training run, which saves; an import, which cleans up) is stopped as
+ * by that signal. A disk that is full is said on standard error.
+ */
+import { exitCodes } from "../../runtime/errors.ts";
+import { causeOf, isHeard } from "./files.ts";
+
+export interface StandardOutput {
+  write(text: string): void;
+  /** Waits until all is written; the exit code that is right then. */
+  settle(code: number): Promise<number>;
+}
+
+/** What happened to it. */
+type Failure = "closed" | "full";
+const codeOf = { closed: exitCodes.closed, full: exitCodes.input } as const satisfies Record<Failure, number>;
+
+export function standardOutput(stream: NodeJS.WriteStream, say: (text: string) => void): StandardOutput {
+  let failure: Failure | undefined;
+  const failed = (error: NodeJS.ErrnoException): void => {
+    if (failure !== undefined) return;
+    failure = error.code === "EPIPE" || error.code === "ECONNRESET" || error.code === "ERR_STREAM_DESTROYED" ? "closed" : "full";
+    if (failure === "full") say(`error: cannot write to standard output: ${causeOf(error)}\n`);
+    if (!isHeard("SIGTERM")) process.exit(codeOf[failure]);
+    if (failure === "closed") say("note: nobody reads the output any more: stopping, as at SIGTERM\n");
+    process.kill(process.pid, "SIGTERM");
+  };
+  stream.on("error", failed);
+  return {
+    write(text) {
+      if (failure !== undefined) return;
+      try {
+        stream.write(text);
+      } catch (error) {
+        failed(error as NodeJS.ErrnoException);
+      }
+    },
+    async settle(code) {
+      if (failure === undefined) await flushed(stream);
+      return failure !== undefined && code === exitCodes.ok ? codeOf[failure] : code;
+    },
+  };
+}
+
+/** What was written to a pipe must arrive before the process ends. */
+export const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => void (stream.destroyed ? done() : stream.write("", () => done())));

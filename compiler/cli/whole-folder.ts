@@ -1,0 +1,54 @@
+/** Folders that a verb writes (a bundle, an exported model): all of their files are there, or the one that makes them what they are is absent. */
+import fs from "node:fs";
+import { dirname, join } from "node:path";
+import { SinterError } from "../../runtime/errors.ts";
+import { causeOf, removedOnSignal, syncFolder, temporaryBeside } from "./files.ts";
+
+/**
+ * `fill` writes into a temporary folder beside it, which then gets the name. Where the folder is there already, its files are replaced one by one once
+ * all of the new ones are written: `key` (a manifest, say) goes first and comes last, so that old and new are never taken for one. What else lies
+ * there stays.
+ */
+export async function wholeFolder<T>(folder: string, key: string, fill: (temporary: string) => T | Promise<T>): Promise<T> {
+  const temporary = temporaryBeside(folder), release = removedOnSignal(temporary);
+  try {
+    fs.mkdirSync(dirname(folder), { recursive: true });
+    fs.mkdirSync(temporary);
+    const made = await fill(temporary);
+    syncAll(temporary);
+    place(temporary, folder, key);
+    syncFolder(dirname(folder));
+    return made;
+  } catch (error) {
+    if (error instanceof SinterError || typeof (error as NodeJS.ErrnoException).code !== "string") throw error;
+    throw new SinterError("input", `cannot write ${folder}: ${causeOf(error)}`);
+  } finally {
+    fs.rmSync(temporary, { recursive: true, force: true });
+    release();
+  }
+}
+
+const filesIn = (folder: string): readonly string[] =>
+  fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+
+function syncAll(folder: string): void {
+  for (const file of filesIn(folder)) {
+    const descriptor = fs.openSync(join(folder, file), "r");
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  }
+  syncFolder(folder);
+}
+
+function place(temporary: string, folder: string, key: string): void {
+  if (!fs.existsSync(folder)) return fs.renameSync(temporary, folder);
+  const names = filesIn(temporary);
+  for (const name of names) if (fs.statSync(join(folder, name), { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+  for (const name of names) fs.mkdirSync(dirname(join(folder, name)), { recursive: true });
+  fs.rmSync(join(folder, key), { force: true });
+  for (const name of [...names.filter((n) => n !== key), ...(names.includes(key) ? [key] : [])]) fs.renameSync(join(temporary, name), join(folder, name));
+  syncFolder(folder);
+}
