@@ -112,7 +112,8 @@ async function besideSpec(name: TokenizerName, beside: string): Promise<Tokenize
     const found = await tokenizerIn(nodeFiles(), place, name, otherJson);
     if (found) return found;
   }
-  throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and they are not beside the spec`, "Name the folder that holds them: --tokenizer DIR");
+  throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
+    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer bytes` in the spec.");
 }
 
 /** Where rows are documents: of the characters in them, and one token more, which begins and ends each. */
