@@ -1,75 +1,43 @@
 /**
- * Documents tell the truth: their commands are run. A block marked like this is run by bash, in a folder that looks like the checkout, so that
- * what it writes does not stay; blocks of one document run in order and see each other's files.
- *
- *     <!-- test -->          or <!-- test exit 1 -->, when the command is meant to fail
- *     ```sh
- *     npx sinter check specs/gpt2.sinter
- *     ```
- *
- * `npm ci` has been done and is left out; `npm test` would run this test again.
+ * Documents tell the truth: their commands are run, in a folder that looks like the checkout, so that what they write does not stay. Blocks of
+ * one document run in order and see each other's files. How blocks are marked: readme-blocks.ts. Here those that take seconds; all of README:
+ * `npm run test:long -- tour`. `npm test` would run this test again, and is left out.
  */
-import { execFile } from "node:child_process";
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runPatiently } from "./patient.ts";
+import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from "./readme-blocks.ts";
 
-const root = fileURLToPath(new URL("../", import.meta.url));
-
-export interface CodeBlock {
-  readonly line: number;
-  readonly command: string;
-  readonly exit: number;
-}
-
-const marked = /<!-- test(?: exit (\d+))? -->\s*\n```sh\n([\s\S]*?)\n```/g;
-
-export const codeBlocks = (text: string): CodeBlock[] => [...text.matchAll(marked)].map((m) => ({
-  line: text.slice(0, m.index).split("\n").length,
-  command: m[2]!.replaceAll(/^npm ci\s*&&\s*/gm, ""),
-  exit: Number(m[1] ?? 0),
-}));
-
-/** The checkout by links; what tests and builds write is left out. */
-function likeness(): string {
-  const folder = mkdtempSync(join(tmpdir(), "sinter-readme-"));
-  for (const name of readdirSync(root)) if (![".git", "runs", "out", "generated"].includes(name)) symlinkSync(join(root, name), join(folder, name));
-  return folder;
-}
-
-interface Outcome {
-  readonly exit: number;
-  readonly output: string;
-}
-
-function run(command: string, cwd: string): Promise<Outcome> {
-  const path = `${join(root, "node_modules/.bin")}:${process.env["PATH"]}`;
-  return new Promise((resolve) => {
-    execFile("bash", ["-euo", "pipefail", "-c", command], { cwd, env: { ...process.env, PATH: path, NO_COLOR: "1" }, timeout: 240_000, maxBuffer: 1 << 26 }, (error, out, err) => {
-      const code = error ? error.code : 0;
-      resolve({ exit: typeof code === "number" ? code : 255, output: out + err });
-    });
-  });
-}
-
-test("marked blocks are found, npm ci is left out", () => {
-  const text = "a\n<!-- test exit 1 -->\n```sh\nnpm ci && npx sinter check x\n```\n```sh\nnot this\n```\n<!-- test -->\n\n```sh\none\ntwo\n```\n";
-  expect(codeBlocks(text)).toEqual([{ line: 2, command: "npx sinter check x", exit: 1 }, { line: 9, command: "one\ntwo", exit: 0 }]);
+test("blocks are found with what is said of them, npm ci is left out", () => {
+  const block = (mark: string, command: string): string => `${mark}\`\`\`sh\n${command}\n\`\`\`\n`;
+  const text = `a\n${block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x")}${block("", "not here")}${block("<!-- test -->\n\n", "one\ntwo")}`
+    + `${block("<!-- tour stdin: a\\nb -->\n", "cat")}${block("<!-- tour server -->\n", "serve")}${block("<!-- not in the tour: long -->\n", "no")}`;
+  expect(codeBlocks(text).map(({ line, command, exit, when, stdin }) => [line, command, exit, when, stdin])).toEqual([
+    [2, "npx sinter check x", 1, "quick", ""], [6, "not here", 0, "tour", ""], [9, "one\ntwo", 0, "quick", ""],
+    [15, "cat", 0, "tour", "a\nb"], [19, "serve", 0, "server", ""], [23, "no", 0, "never", ""],
+  ]);
+  expect(() => codeBlocks("<!-- tset -->\n```sh\nx\n```\n")).toThrow(/means nothing/);
 });
 
 const documents = globSync(["*.md", "{compiler,runtime,bench,specs,generated}/**/*.md"], { cwd: root, exclude: (name) => name === "node_modules" }).sort()
-  .map((name) => ({ name, blocks: codeBlocks(readFileSync(join(root, name), "utf8")) }));
+  .map((name) => ({ name, text: readFileSync(join(root, name), "utf8") }))
+  .map(({ name, text }) => ({ name, text, blocks: codeBlocks(text).filter((b) => b.when === "quick") }));
+
+test("README has no command outside of a block that is run", () => {
+  expect(strayCommands("x\n\n    npx sinter check a\n")).toEqual(["    npx sinter check a"]);
+  expect(strayCommands(documents.find((d) => d.name === "README.md")!.text)).toEqual([]);
+});
 
 describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, blocks }) => {
   let folder = "";
   beforeAll(() => { folder = likeness(); });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  test("its commands do what it says", async () => {
-    for (const { line, command, exit } of blocks) {
-      const outcome = await run(command, folder);
-      expect(outcome.exit, `${name}:${line}  ${command}\n${outcome.output.slice(-2000)}`).toBe(exit);
+  test("its commands do what it says", { timeout: 0 }, async () => { // runPatiently ends what does not get on
+    for (const { line, command, exit, stdin } of blocks) {
+      const outcome = await runPatiently(command, { cwd: folder, env: readersEnvironment(), stdin });
+      const stalled = outcome.stalled ? "\nit did not get on and was ended" : "";
+      expect(outcome.exit, `${name}:${line}  ${command}\n${outcome.output.slice(-2000)}${stalled}`).toBe(exit);
     }
-  }, 600_000);
+  });
 });

@@ -1,0 +1,86 @@
+/** README from top to bottom: every command in it, in order, in one folder, on real data. What a command prints is kept as evidence. */
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runPatiently } from "../patient.ts";
+import { codeBlocks, likeness, readersEnvironment, root, type CodeBlock } from "../readme-blocks.ts";
+import type { Course, Outcome } from "./campaign.ts";
+
+const SHARED = join(root, "../shared/data");
+/** Files that README names, and what they are here. */
+const inputs: readonly { readonly name: string; readonly from: string; readonly bytes?: number }[] = [
+  { name: "shakespeare.txt", from: "corpora/tinyshakespeare.txt" },
+  { name: "model.gguf", from: "checkpoints/stories260K/stories260K.gguf" },
+  { name: "stories.txt", from: "corpora/tinystories.txt", bytes: 300_000 },
+];
+
+/** Returns the names of those that are not here. */
+function layOut(folder: string): string[] {
+  return inputs.filter(({ name, from, bytes }) => {
+    const source = join(SHARED, from);
+    if (!existsSync(source)) return true;
+    if (bytes === undefined) copyFileSync(source, join(folder, name));
+    else writeFileSync(join(folder, name), readFileSync(source).subarray(0, bytes).toString().replace(/\uFFFD+$/, ""));
+    return false;
+  }).map(({ name }) => name);
+}
+
+/** What a command writes: those after it that name it need it. */
+const products = (command: string): string[] => [...command.matchAll(/(?:-o|--out|>) +(\S+)/g)].map((m) => m[1]!.split("/").slice(0, 2).join("/"));
+
+interface Ran {
+  readonly block: CodeBlock;
+  readonly exit: number;
+  readonly seconds: number;
+  readonly output: string;
+  readonly stalled: boolean;
+}
+
+async function runBlock(block: CodeBlock, folder: string): Promise<Ran> {
+  const began = performance.now();
+  let stopped = false;
+  const { exit, output, stalled } = await runPatiently(block.command, {
+    cwd: folder, env: readersEnvironment(), stdin: block.stdin,
+    onOutput: (text, stop) => {
+      if (block.when !== "server" || stopped || !text.includes("Serving")) return;
+      stopped = true;
+      stop();
+    },
+  });
+  return { block, exit, output, stalled, seconds: (performance.now() - began) / 1000 };
+}
+
+const firstLine = (command: string): string => command.split("\n")[0]!;
+
+export async function tour({ out, say, signal }: Course): Promise<Outcome> {
+  const blocks = codeBlocks(readFileSync(join(root, "README.md"), "utf8")).filter((b) => b.when !== "never");
+  const folder = likeness();
+  const findings: string[] = [];
+  const missing = layOut(folder);
+  const skipped: string[] = [];
+  let ran = 0;
+  let commands = 0;
+  try {
+    for (const block of blocks) {
+      if (signal.aborted) break;
+      const lacks = missing.find((name) => block.command.includes(name));
+      if (lacks !== undefined) {
+        missing.push(...products(block.command));
+        skipped.push(`README.md:${block.line}`);
+        say(`skipped, ${lacks} is not here: README.md:${block.line}  ${firstLine(block.command)}`);
+        continue;
+      }
+      const done = await runBlock(block, folder);
+      ran++;
+      commands += block.command.split("\n").filter((line) => line.trim() !== "").length;
+      const evidence = join(out, `line-${block.line}.txt`);
+      writeFileSync(evidence, `${block.command}\n\nexit ${done.exit} after ${done.seconds.toFixed(1)} s\n\n${done.output}`);
+      say(`${done.seconds.toFixed(1).padStart(7)} s  exit ${done.exit}  README.md:${block.line}  ${firstLine(block.command)}`);
+      const why = done.stalled ? "it did not get on" : `exit ${done.exit} instead of ${block.exit}`;
+      if (done.stalled || done.exit !== block.exit) findings.push(`README.md:${block.line}: ${why}: ${evidence}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const counts = [["blocks of README", blocks.length], ["run", ran], ["commands in them", commands], ["skipped for want of data", skipped.length]] as const;
+  return { counts, findings, complete: ran + skipped.length === blocks.length };
+}
