@@ -188,7 +188,9 @@ describe.skipIf(missing !== undefined || !stories.there || !expected.there)(`sto
       checkpoint: `sample({ bundle: "${run}/bundle/", weights: "${run}/step-000000.safetensors", workers: 2 }, ${greedy})`,
       example: `example("bundle=stories-run/bundle/&weights=stories.gguf")`,
     });
-    const { loaded, text: shown, status } = got["example"] as Record<string, string>;
+    const { loaded, text: shown, status, wide, icon } = got["example"] as Record<string, string>;
+    expect(Number(wide)).toBeLessThanOrEqual(360);
+    expect(icon).toMatch(/^data:image/); // nothing is asked for that is not there
     expect(loaded).toBe("stories260K: 260,032 parameters, 1 thread, simd");
     expect(shown).toMatch(/^Once upon a time.{40,}/s);
     expect(status).toMatch(/^\d+ tokens, \d+ a second$/);

@@ -95,5 +95,5 @@ test.each([1, 3])("a step of %i layers says how its tokens were divided, and wha
   expect(both!.balance! / (0.05 * layers)).toBeGreaterThan(0.9);
   expect(both!.balance! / (0.05 * layers)).toBeLessThan(2);
   expect(overload([both!])).toBe(Math.max(...both!.shares.flat()) * 5);
-  expect(loadMap({ kind: "experts", step: 9, name: both!.name, shares: both!.shares }).match(/<rect /g)!.length).toBe(5 * layers);
+  expect(loadMap({ kind: "experts", step: 9, name: both!.name, shares: both!.shares }).match(/<td /g)!.length).toBe(5 * layers);
 }, 60_000);

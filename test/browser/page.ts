@@ -139,6 +139,7 @@ export async function readPieces(path: string, offsets: readonly number[], lengt
 /** The example page, as somebody uses it. */
 export async function example(query: string): Promise<unknown> {
   const frame = document.body.appendChild(document.createElement("iframe"));
+  frame.style.width = "360px"; // a telephone's
   frame.src = `/example.html?${query}`;
   const until = async (right: (page: Document) => boolean): Promise<Document> => {
     for (let i = 0; i < 1000 && !(frame.contentDocument && right(frame.contentDocument)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -149,5 +150,7 @@ export async function example(query: string): Promise<unknown> {
   await until((p) => p.querySelector("output")!.textContent!.length > 60);
   page.querySelector("button")!.click();
   await until((p) => p.querySelector("button")!.textContent === "Write");
-  return { loaded, text: page.querySelector("output")!.textContent, status: page.querySelector("small")!.textContent };
+  const wide = page.documentElement.scrollWidth;
+  const icon = page.querySelector<HTMLLinkElement>("link[rel=icon]")!.href;
+  return { loaded, wide, icon, text: page.querySelector("output")!.textContent, status: page.querySelector("small")!.textContent };
 }

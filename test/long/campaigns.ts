@@ -10,4 +10,10 @@ export const campaigns: readonly Row[] = [
     minutes: 60,
     load: async () => (await import("./kills.ts")).kills,
   },
+  {
+    name: "tour",
+    covers: "every command of README, in order, on real data",
+    minutes: 6,
+    load: async () => (await import("./tour.ts")).tour,
+  },
 ];

@@ -1,21 +1,23 @@
 /**
- * `npm run test:long [-- NAME … | --list] [--out DIR] [--minutes N]`: the campaigns of campaigns.ts, or those that are named.
+ * `npm run test:long [-- NAME … | --list] [--out DIR] [--minutes N] [--busy N]`: the campaigns of campaigns.ts, or those that are named.
+ * --busy: beside so many busy programs for each core.
  * Prints a table at the end. Exit code 0: no finding; 1: findings, whose evidence lies in --out; 2: wrong usage.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Campaign, Outcome } from "./campaign.ts";
+import { keepBusy } from "./busy.ts";
 import { campaigns } from "./campaigns.ts";
 
-const USAGE = "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each]";
+const USAGE = "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each] [--busy N, programs for each core beside it]";
 const OUT = ".cache/long"; // ignored by git
 
 type Ran = Outcome & Pick<Campaign, "name"> & { readonly minutes: number };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { list: { type: "boolean" }, out: { type: "string", default: OUT }, minutes: { type: "string" }, help: { type: "boolean" } },
+  options: { list: { type: "boolean" }, out: { type: "string", default: OUT }, minutes: { type: "string" }, busy: { type: "string", default: "0" }, help: { type: "boolean" } },
 });
 process.exitCode = await main();
 
@@ -30,6 +32,10 @@ async function main(): Promise<number> {
   const limit = values.minutes === undefined ? Infinity : Number(values.minutes);
   if (!(limit > 0)) return say(`--minutes takes a number above 0\n${USAGE}`, 2);
 
+  const busy = Number(values.busy);
+  if (!Number.isInteger(busy) || busy < 0 || busy > 16) return say(`--busy takes a whole number from 0 to 16\n${USAGE}`, 2);
+
+  const quiet = keepBusy(busy);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort()).once("SIGTERM", () => stop.abort());
   const ran: Ran[] = [];
@@ -37,6 +43,7 @@ async function main(): Promise<number> {
     if (stop.signal.aborted) break;
     ran.push(await runOne({ ...row, run: await row.load() }, limit, stop.signal));
   }
+  quiet();
   return report(ran);
 }
 
