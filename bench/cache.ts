@@ -21,7 +21,7 @@ import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { otherJson } from "../runtime/node/tokenizer-json.ts";
 import { sizeText } from "../runtime/report/amounts.ts";
-import { openRun } from "../runtime/run-folder.ts";
+import { openRun, textRuleOf } from "../runtime/run-folder.ts";
 import { fillTensors } from "../runtime/self-check.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
 
@@ -44,7 +44,7 @@ function logProbabilities(logits: Float32Array): Float64Array {
 
 async function accuracy(folder: string, data: string, most: number): Promise<void> {
   const files = nodeFiles(), run = await openRun(files, folder, otherJson), { vocab, context } = run.bundle.manifest.model.sizes;
-  const tokens = encodeText(readFileSync(data, "utf8"), run.tokenizer, vocab).subarray(0, most + 1), found = { f32: { loss: 0 }, q8_0: { loss: 0, kl: 0, other: 0 } };
+  const tokens = encodeText(readFileSync(data, "utf8"), run.tokenizer, vocab, textRuleOf(run.record)).subarray(0, most + 1), found = { f32: { loss: 0 }, q8_0: { loss: 0, kl: 0, other: 0 } };
   const models = await Promise.all(cacheFormats.map(async (cache) => {
     const model = await createModel(await bundleWithWeights(run.bundle, "f32", TARGET, undefined, cache), "infer", { host: nodeHost, workers: 1, target: TARGET });
     if (!(await loadNewest(files, run.folder, model, "weights"))) throw new Error(`${folder} has no checkpoint`);

@@ -21,7 +21,7 @@ import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { otherJson } from "../runtime/node/tokenizer-json.ts";
-import { openRun } from "../runtime/run-folder.ts";
+import { openRun, textRuleOf } from "../runtime/run-folder.ts";
 import { fillTensors } from "../runtime/self-check.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
 
@@ -43,7 +43,7 @@ const ROUND_MS = 100;
 
 for (const [i, folder] of o.run.entries()) {
   const files = nodeFiles(), run = await openRun(files, folder, otherJson), { vocab, context } = run.bundle.manifest.model.sizes;
-  const tokens = encodeText(readFileSync(o.data[i] ?? o.data[0]!, "utf8"), run.tokenizer, vocab), exact: Float32Array[] = [];
+  const tokens = encodeText(readFileSync(o.data[i] ?? o.data[0]!, "utf8"), run.tokenizer, vocab, textRuleOf(run.record)), exact: Float32Array[] = [];
   console.log(`\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`);
   row("", "loss", "KL, nats", "logit off by", "other choice");
   for (const weights of new Set(["f32", ...formats])) {

@@ -231,6 +231,35 @@ describe("a run over documents", () => {
   }, 60_000);
 });
 
+describe("a run over documents goes out, and comes back", () => {
+  const gpt = (name: string, tokenizer: string, vocab: string): string => `model ${name} {
+  ${vocab} context 8   width 16   layers 1   heads 2
+  embed token + position
+  layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), bias: true) }
+  output linear(layernorm(x), tied: true)
+  tokenizer ${tokenizer}
+  train { rows documents  batch 8  context 8  steps 80  lr 2e-2  eval_every 0  save_every 0 }
+}
+`;
+  const sample = async (name: string): Promise<object> => {
+    const { text, reason, prompt_tokens } = JSON.parse(await sinter("sample", at(name), "-p", "car", "--json", "--temp", "0")) as Record<string, unknown>;
+    return { text, reason, prompt_tokens };
+  };
+  it.each([["characters", "vocab 9"], ["bytes", ""]])("%s: as GGUF and as Hugging Face's folder it begins and ends as here", async (tokenizer, vocab) => {
+    const name = `out-${tokenizer}`;
+    writeFileSync(at(`${name}.sinter`), gpt(name, tokenizer, vocab));
+    writeFileSync(at("out.txt"), WORDS);
+    await sinter("train", at(`${name}.sinter`), "--data", at("out.txt"), "--out", at(name), "--workers", "1");
+    const own = await sample(name);
+    expect(own).toEqual({ text: "la", reason: "end of text", prompt_tokens: 4 });
+    for (const to of ["gguf", "hf"]) {
+      await sinter("export", at(name), "--to", to, "-o", at(`${name}.${to}`));
+      await sinter("import", at(`${name}.${to}`), "-o", at(`${name}-from-${to}`));
+      expect(await sample(`${name}-from-${to}`), to).toEqual(own);
+    }
+  }, 60_000);
+});
+
 /** A vocabulary of <s>, </s> and the bytes. */
 function writeByteJson(dir: string): void {
   const special = ["<unk>", "<s>", "</s>"], vocab = Object.fromEntries([...special, ...byteCharacters].map((name, id) => [name, id]));

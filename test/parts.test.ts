@@ -15,7 +15,7 @@ import { bitsOf } from "./runtime-fake.ts";
 
 const specs = {
   "GPT-2's kind, tied": `model gpt { vocab 301  context 40  width 40  layers 5  heads 5
-    embed token + position
+    embed layernorm(token + position)
     layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), bias: true) }
     output linear(layernorm(x), tied: true)
     tokenizer characters  train { batch 2  context 24 } }`,
@@ -30,7 +30,7 @@ const specs = {
     output linear(layernorm(x), tied: true)
     tokenizer characters  train { batch 2  context 24 } }`,
   "a mixture of experts": `model mix { vocab 61  context 40  width 32  layers 4  heads 2
-    embed token
+    embed rmsnorm(token)
     layer { x += attention(rmsnorm(x), rope: rope())  x += experts(rmsnorm(x), count: 4, top: 2, hidden: 48) }
     output linear(rmsnorm(x))
     tokenizer characters  train { batch 2  context 24 } }`,
