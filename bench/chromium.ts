@@ -45,7 +45,7 @@ try {
 </script>`;
 
 /** Throws when the program throws, the browser ends, or the time is over. */
-export async function inChromium({ program, folder, isolated, ranges, v8, limitMs = 120_000, say = () => {}, handle }: PageRun): Promise<unknown> {
+export async function inChromium({ program, folder, isolated, ranges, v8, limitMs = 900_000, say = () => {}, handle }: PageRun): Promise<unknown> {
   const { promise: answer, resolve } = Promise.withResolvers<{ readonly value?: unknown; readonly error?: string }>();
   const took = (request: IncomingMessage, response: ServerResponse, take: (value: unknown) => void): boolean => {
     const chunks: Buffer[] = [];

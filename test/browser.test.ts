@@ -57,7 +57,7 @@ beforeAll(async () => {
     await sinter("import", stories.path, "-o", join(folder, "stories-run"), "--target", "simd");
     cpSync(stories.path, join(folder, "stories.gguf"));
   }
-}, 240_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const why = missing === undefined ? "" : ` (skipped: ${missing})`;
@@ -73,7 +73,7 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2 })`,
       together: `together({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, target: "simd" }, ${JSON.stringify([...PROMPTS, ...PROMPTS])}, ${JSON.stringify(options)})`,
     });
-  }, 240_000);
+  });
 
   it("trains to the bits of Node, with one worker and with two, whose first is another thread or this one", () => {
     expect(got["isolated"]).toBe(true);
@@ -121,7 +121,7 @@ describe.skipIf(missing !== undefined)(`a page as most are, not isolated${why}`,
         { ...open, weights: "/tiny/manifest.json" }, { ...open, weights: "http://127.0.0.1:9/model.gguf" }, ...(stories.there ? [{ ...open, weights: "/stories.gguf" }] : []),
       ])})`,
     }, { isolated: false });
-  }, 240_000);
+  });
 
   it("runs on one worker, to the same bits and texts", () => {
     expect(got["isolated"]).toBe(false);
@@ -158,7 +158,7 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
     const whole = { bytes: 3_000_000, sums: right };
     expect((await calls({ read: call }))["read"]).toEqual(whole);
     expect((await calls({ read: call }, { ranges: false }))["read"]).toEqual(whole);
-  }, 240_000);
+  });
 
   /** Answers to /numbers.bin are cut after 100 KB; from the second on with another version. */
   const cutting = (requests: string[], version: (n: number) => string) => (request: IncomingMessage, response: ServerResponse): boolean => {
@@ -176,7 +176,7 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
     expect(requests.map((range) => range.replace(/\d*$/, ""))).toEqual(["bytes=0-", "bytes=100000-", "bytes=200000-"]); // the browser's cache may add the end
     const other = await calls({ read: `readPieces("/numbers.bin", [0], 250000)` }, { handle: cutting([], (n) => `"${n}"`) });
     expect(other["read"]).toEqual({ error: expect.stringContaining("changed on the server while it was read") as unknown });
-  }, 240_000);
+  });
 });
 
 describe.skipIf(missing !== undefined || !stories.there || !expected.there)(`stories260K in a page${why || stories.why || expected.why}`, () => {
@@ -195,5 +195,5 @@ describe.skipIf(missing !== undefined || !stories.there || !expected.there)(`sto
     expect(shown).toMatch(/^Once upon a time.{40,}/s);
     expect(status).toMatch(/^\d+ tokens, \d+ a second$/);
     for (const name of ["gguf", "checkpoint"]) expect((got[name] as Sampled).texts[0], name).toBe(text);
-  }, 240_000);
+  });
 });

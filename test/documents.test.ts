@@ -184,7 +184,7 @@ describe("a run over documents", () => {
     const more = last(await sinter("sample", at("words"), "-p", "car", "--json", "--temp", "0"));
     expect(more).toMatchObject({ text: "la", reason: "end of text", prompt_tokens: 4 }); // its beginning, and three letters
     expect(JSON.parse(readFileSync(at("words/tokenizer/characters.json"), "utf8"))).toEqual([...charactersOf(WORDS.replaceAll("\n", "")), END_OF_TEXT]);
-  }, 60_000);
+  });
 
   it("is evaluated document by document", async () => {
     const all = last(await sinter("eval", at("words"), "--part", "all", "--json"));
@@ -198,28 +198,28 @@ describe("a run over documents", () => {
     expect(await run("eval", at("words"), "--stride", "2")).toMatchObject({ code: 2, err: expect.stringContaining("--stride means nothing where rows are documents") as unknown });
     writeFileSync(at("nothing.txt"), " \n\n ");
     expect(await run("eval", at("words"), "--data", at("nothing.txt"))).toMatchObject({ code: 1, err: expect.stringContaining("holds no document") as unknown });
-  }, 60_000);
+  });
 
   it("goes on to the same bits", async () => {
     await sinter("train", at("words.sinter"), "--data", at("words.txt"), "--out", at("parts"), "--workers", "1", "--steps", "60", "--save-every", "25");
     for (const step of [60, 50]) rmSync(at(`parts/step-0000${step}.safetensors`));
     await sinter("train", "--resume", "--out", at("parts"), "--workers", "1");
     expect(weightsOf("parts", 60).equals(weightsOf("words", 60))).toBe(true);
-  }, 60_000);
+  });
 
   it("says of documents that are cut, and of a vocabulary without room for the end", async () => {
     const cut = await sinter("train", at("words.sinter"), "--data", at("words.txt"), "--out", at("cut"), "--workers", "1", "--steps", "1", "--set", "train.context=4");
     expect(cut).toMatch(/note: 100 documents are too long for a row of 4, and cut/);
     const { code, err } = await run("train", at("words.sinter"), "--data", at("words.txt"), "--out", at("small"), "--set", "vocab=8", "--steps", "1");
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringMatching(/8 different characters, and a document's end is a token too; the model's vocabulary is 8[^]*--set vocab=9/) as unknown });
-  }, 60_000);
+  });
 
   it("whose weights another run takes: over a running text, over documents again", async () => {
     await sinter("train", "--from", at("words"), "--data", at("words.txt"), "--out", at("again"), "--steps", "1", "--workers", "1");
     expect((await openRun(nodeFiles(), at("again"))).tokenizer).toMatchObject({ size: 9, beginOfText: 8 });
     const { code, err } = await run("train", "--from", at("words"), "--data", at("words.txt"), "--out", at("text"), "--steps", "1", "--set", "train.rows=text");
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('"\\n" (U+000A), which is not in the vocabulary') as unknown }); // its characters have no line break
-  }, 60_000);
+  });
 
   it("of bytes, too", async () => {
     writeFileSync(at("bytes.sinter"), SPEC.replace("vocab 10 ", "").replace("characters", "bytes").replace("model words", "model inbytes"));
@@ -228,7 +228,7 @@ describe("a run over documents", () => {
     expect(last(await sinter("sample", at("inbytes"), "-p", "ca", "--json", "--temp", "0"))).toMatchObject({ text: "rla", reason: "end of text" });
     rmSync(at("inbytes/tokenizer/bytes.json"));
     expect((await run("sample", at("inbytes"))).code).not.toBe(0);
-  }, 60_000);
+  });
 });
 
 describe("a run over documents goes out, and comes back", () => {
@@ -305,7 +305,7 @@ describe("a run over a running text of documents", () => {
     expect(logprobs).toHaveLength(2);
     const { tokens } = JSON.parse(await sinter("eval", at("new"), "--part", "all", "--json")) as { tokens: number };
     expect(tokens).toBe(300 * (4 + 4 + 6) + 2 * 900 - 1); // every document with its begin and its end; the first token is no target
-  }, 60_000);
+  });
 
   it("that began under the rule of before keeps it, also when it goes on: to the same bits", async () => {
     await fresh("old", "--steps", "0");
@@ -319,7 +319,7 @@ describe("a run over a running text of documents", () => {
     const { tokens } = JSON.parse(await sinter("eval", at("old"), "--part", "all", "--json")) as { tokens: number };
     expect(tokens).toBe(300 * (4 + 4 + 6) + 900 - 1);
     expect(await sample("old", "-p", "tw")).toMatchObject({ text: "o.", reason: "end of text" }); // by the token that begins the next
-  }, 60_000);
+  });
 
   it("a rule that nobody knows is not guessed at", async () => {
     const path = at("new/run.json");
@@ -340,4 +340,4 @@ it.skipIf(!names.there)(`specs/names.sinter learns names that end ${names.why}`,
   const lengths = made.map((m) => m.text.length);
   expect(lengths.reduce((a, b) => a + b) / 20).toBeGreaterThan(4);
   expect(lengths.reduce((a, b) => a + b) / 20).toBeLessThan(9);
-}, 120_000);
+});

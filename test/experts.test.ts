@@ -36,7 +36,7 @@ test.each(cases)("%s, %s: any division of the rows, any number of workers", asyn
     expect(difference(got["out"]!, want).worst, `${starts}`).toBeLessThanOrEqual(1);
     for (const workers of [2, 3, 8]) expect(bench.run(inputs, { workers }), `${starts}: ${workers} workers`).toEqual(got);
   }
-}, 60_000);
+});
 
 /** The slots of a few tokens: first slots of the experts, and the end. */
 const fewDivisions: readonly (readonly number[])[] = [[0, 5, 5, 5, 5], [0, 0, 0, 0, 5], [0, 1, 2, 4, 5], [0, 0, 2, 5, 5]];
@@ -55,7 +55,7 @@ test.each(fewProducts.flatMap(([name, op, c]) => targets.map((target): [string, 
     expect(difference(got["out"]!, want).worst, `${starts}`).toBeLessThanOrEqual(1);
     for (const workers of [2, 3, 8]) expect(bench.run(inputs, { workers }), `${starts}: ${workers} workers`).toEqual(got);
   }
-}, 60_000);
+});
 
 test.each(["all to the first", "all to the last", "in turn"])("dispatch, %s", async (what) => {
   const c: Case = { d: { R: 19, K: 2, S: 38, F: 6 } }, bench = await kernelBench("dispatch", dispatch, c, "simd");
@@ -96,4 +96,4 @@ test.each([1, 3])("a step of %i layers says how its tokens were divided, and wha
   expect(both!.balance! / (0.05 * layers)).toBeLessThan(2);
   expect(overload([both!])).toBe(Math.max(...both!.shares.flat()) * 5);
   expect(loadMap({ kind: "experts", step: 9, name: both!.name, shares: both!.shares }).match(/<td /g)!.length).toBe(5 * layers);
-}, 60_000);
+});

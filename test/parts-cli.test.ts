@@ -44,7 +44,7 @@ describe("a run folder", () => {
       expect(parts!.length).toBe(limit === "2.2MiB" ? 2 : 5);
       expect(await seen(folder, "The ", at("text.txt"))).toBe(expected);
     }
-  }, 180_000);
+  });
 
   const stories = shared("checkpoints/stories260K/stories260K.bin");
   it.skipIf(!stories.there)(`of stories260K, each layer in its own memory, with one file for all of them ${stories.why}`, async () => {
@@ -54,7 +54,7 @@ describe("a run folder", () => {
     expect(parts!.map((p) => p.holds)).toEqual(["embedding, output", "layer 0", "layer 1", "layer 2", "layer 3", "layer 4"]);
     expect(new Set(parts!.slice(1).map((p) => p.wasm.simd!.file))).toEqual(new Set(["infer.1.simd.wasm"]));
     expect(await seen(at("stories-cut"), "Once upon a time", at("text.txt"))).toBe(await seen(at("stories"), "Once upon a time", at("text.txt")));
-  }, 180_000);
+  });
 });
 
 describe("the limit", () => {
@@ -66,7 +66,7 @@ describe("the limit", () => {
     expect(err).toMatch(/left out the module `train`: it needs [\d,]+ bytes \([\d.]+ MiB, more than the 1.10 MiB of one memory\)/);
     expect(out).toMatch(/infer 0 simd .*\n.*infer 1 simd .*\n.*infer 2 simd/);
     expect(readFileSync(join(at("bundle"), "report.txt"), "utf8")).toMatch(/module infer: [\d.]+ MiB in 3 parts, each with its memory; between two of them only rows of 64 numbers cross/);
-  }, 60_000);
+  });
 
   it("refuses what no cut makes fit, with its bytes", async () => {
     const { code, err } = await run("compile", at("small.sinter"), "-o", at("none"), "--module", "infer", "--target", "simd", "--memory-limit", "800KiB");

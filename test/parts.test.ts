@@ -81,7 +81,7 @@ describe.each(Object.entries(specs))("%s", (_, source) => {
     expect(compiled.manifest.modules.infer!.parts).toHaveLength(2);
     parseManifest(new TextDecoder().decode(compiled.files.get("manifest.json")), "manifest.json");
     expect(await answers(compiled, 2)).toBe(expected);
-  }, 120_000);
+  });
   const options: CompileOptions = { targets: ["relaxed"], modules: ["infer"], logitBytes: 16 * 320 * 4, splitBytes: 4096, verify: true };
   it("says the same in 1, 2, 3 and as many parts as can be", async () => {
     const model = modelOf(source), found = limits(model, options);
@@ -94,7 +94,7 @@ describe.each(Object.entries(specs))("%s", (_, source) => {
       parseManifest(new TextDecoder().decode(compiled.files.get("manifest.json")), "manifest.json");
       for (const workers of parts === 2 ? [1, 2, 3] : [1, 2]) expect(await answers(compiled, workers), `${parts} parts, ${workers} workers`).toBe(expected);
     }
-  }, 120_000);
+  });
 });
 
 describe("a module in parts", () => {
@@ -103,7 +103,7 @@ describe("a module in parts", () => {
   beforeAll(async () => {
     const model = modelOf(source);
     cut = await compileModel(model, { ...options, memoryLimit: limits(model, options).get(3)! });
-  }, 60_000);
+  });
   const manifest = (): Manifest => JSON.parse(new TextDecoder().decode(cut.files.get("manifest.json"))) as Manifest;
 
   it("has one file for parts of equal structure, and rows of x between them", () => {

@@ -46,7 +46,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, "tiny.sinter"), SPEC);
   writeFileSync(join(folder, "text.txt"), "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(200));
   reference = await sinter(["train", "tiny.sinter", "--data", "text.txt", "--out", "whole", "--target", "simd", "--workers", "1", "--save-every", "100"]);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The reference run as it was before its first step: no second compilation. */
@@ -83,7 +83,7 @@ describe("a run", () => {
     const steps = readFileSync(join(folder, "killed", "log.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as { kind: string; step: number }).filter((e) => e.kind === "step").map((e) => e.step);
     expect(steps).toEqual([...new Set(steps)].sort((a, b) => a - b));
     expect(steps.at(-1)).toBe(300);
-  }, 60_000);
+  });
 
   it("saves and exits 5 on SIGTERM", async () => {
     fresh("stopped");
@@ -93,7 +93,7 @@ describe("a run", () => {
     expect(end.out).toContain('"end":"interrupted"');
     expect(readdirSync(join(folder, "stopped")).filter((name) => name.startsWith("step-"))).toHaveLength(1);
     expect(existsSync(join(folder, "stopped", "lock"))).toBe(false);
-  }, 30_000);
+  });
 
   it("is evaluated and sampled", async () => {
     const end = await sinter(["eval", "whole", "--json"]);
@@ -105,7 +105,7 @@ describe("a run", () => {
     const second = await sinter(["sample", "whole", "-p", "The quick", "-n", "40", "--seed", "3", "--workers", "1"]);
     const { text } = JSON.parse(first.out) as { text: string };
     expect(second.out).toBe(`The quick${text}\n`);
-  }, 30_000);
+  });
 });
 
 describe("what is wrong is said in one message", () => {
@@ -139,7 +139,7 @@ describe("what is wrong is said in one message", () => {
       expect(end.err.trim().split("\n").length).toBeLessThanOrEqual(2);
       expect(end.err).not.toMatch(/\n\s+at /);
       expect(end.code).toBe(code);
-    }, 30_000);
+    });
 
   it("a bundle that was touched is refused", async () => {
     cpSync(join(folder, "whole"), join(folder, "touched"), { recursive: true });
@@ -163,5 +163,5 @@ describe("what is wrong is said in one message", () => {
     expect(JSON.parse(one.out)).toMatchObject({ step: 200 });
     names.slice(0, -1).forEach(spoil);
     expect(await inside(["eval", "damaged", "--workers", "1"])).toMatchObject({ code: 3, err: expect.stringMatching(/no checkpoint in .* can be used/) });
-  }, 30_000);
+  });
 });

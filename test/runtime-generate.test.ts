@@ -107,7 +107,7 @@ describe("the verbs", () => {
     writeFileSync(join(folder, "text.txt"), "User: hello\nAssistant: hello to you\n".repeat(200));
     const { code, err } = await sinter(["train", "tiny.sinter", "--data", "text.txt", "--out", "run", "--target", "simd", "--workers", "1"]);
     expect([code, err]).toEqual([0, ""]);
-  }, 60_000);
+  });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("sample answers many prompts in their order, each as it would alone", async () => {
@@ -124,7 +124,7 @@ describe("the verbs", () => {
     expect(await sinter(["sample", "run", "--logprobs", "2"])).toMatchObject({ code: 2, err: expect.stringContaining("--json") as string });
     writeFileSync(join(folder, "bad.jsonl"), '{"prompt":"a"}\n{"text":"b"}\n');
     expect(await sinter(["sample", "run", "--prompts", "bad.jsonl"])).toMatchObject({ code: 1, err: expect.stringContaining("bad.jsonl, line 2") as string });
-  }, 60_000);
+  });
 
   test("chat keeps what was said, and refuses a message that is longer than the context", async () => {
     const talk = await sinter(["chat", "run", "--json", "--temp", "0", "-n", "4", "--workers", "1", "--target", "simd"], "hi\nhello\n/reset\nhi\n/exit\nnever\n");
@@ -134,5 +134,5 @@ describe("the verbs", () => {
     expect(answers[1]!["cached_tokens"]).toBeGreaterThan(answers[0]!["prompt_tokens"] as number - 1);
     expect(answers[2]!["content"]).toBe(answers[0]!["content"]);
     expect(await sinter(["chat", "run", "--workers", "1"], `${"word ".repeat(30)}\n`)).toMatchObject({ code: 1, err: expect.stringContaining("Say it in fewer words") as string });
-  }, 60_000);
+  });
 });

@@ -27,7 +27,7 @@ const SPEC = `model small {
 let bundle: Compiled;
 beforeAll(async () => {
   bundle = await compileModel(checkSource(SPEC).models[0]!, { modules: ["train"], targets: ["simd", "wide"] });
-}, 60_000);
+});
 
 const batches = (count: number): Batch[] => {
   const random = randomStream(1, "test batches");
@@ -48,7 +48,7 @@ describe("a compiled model", () => {
   it("computes the same bits with 1, 2, 3 and 4 workers", async () => {
     const one = await trained(1, 5);
     for (const workers of [2, 3, 4]) expect(await trained(workers, 5)).toBe(one);
-  }, 20_000);
+  });
 
   it("learns a batch by heart", async () => {
     const model = await open(1), [batch] = batches(1);
@@ -145,7 +145,7 @@ describe("the self-check", () => {
     expect(selfCheck(manifest, module, memory, wide, narrow)).toBeUndefined();
     const damaged = changed(bytes);
     expect(damaged.some((b) => { try { return selfCheck(manifest, module, memory, new WebAssembly.Module(b), narrow) !== undefined; } catch { return true; } })).toBe(true);
-  }, 20_000);
+  });
 });
 
 /** Copies of a module with one f32 multiplication turned into an addition. */

@@ -188,5 +188,5 @@ describe("mutations", () => {
       }
     }
     expect(refused).toBeGreaterThan(ROUNDS / 2);
-  }, 20_000);
+  });
 });

@@ -106,7 +106,7 @@ describe("a run", () => {
     for (const file of ["step-000010.safetensors", "step-000008.safetensors"]) rmSync(join(folder, "parts", file));
     expect(await train("--resume", "--out", "parts")).toEqual(oldRates.slice(4)); // from step 4
     expect(weights("parts").equals(whole)).toBe(true);
-  }, 60_000);
+  });
 
   it("whose record names a rule that nobody knows is not guessed at", async () => {
     const path = join(folder, "new", "run.json"), record = JSON.parse(readFileSync(path, "utf8")) as object;

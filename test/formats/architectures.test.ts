@@ -68,7 +68,7 @@ beforeAll(async () => {
     writeFileSync(at(`${name}.sinter`), spec(name));
     await sinter("train", at(`${name}.sinter`), "--out", at(name), "--workers", "1", "--target", "simd", "--eval-every", "0");
   }
-}, 60_000);
+});
 
 const exported = async (name: Name, to: "hf" | "gguf"): Promise<string> => {
   const out = at(`${name}.${to}`);

@@ -112,5 +112,5 @@ describe("llama.cpp", () => {
     const prompt = [1, 17, 200, 33], theirs = llamaCppGreedy(path, prompt, 4, `${path}.logits`);
     const ours = JSON.parse(await sinter("sample", folder, "-p", prompt.join(" "), "--temp", "0", "-n", "4", "--json", "--weights", "f32")) as { tokens: number[] };
     expect(ours.tokens).toEqual(theirs.ids);
-  }, 60_000);
+  });
 });

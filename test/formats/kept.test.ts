@@ -81,7 +81,7 @@ describe("an imported model", () => {
     }
     await again.close();
     if (type === "Q4_0") expect(await sampled(folder, "--weights", "q8_0")).toBe(await sampled(exact, "--weights", "q8_0"));
-  }, 300_000);
+  });
 
   it.each(["Q4_0", "Q8_0", "BF16", "F16"] as const)("of %s goes out again as it is kept, bit for bit: random blocks, of which no rule would make the same", async (type) => {
     const name = `${type}-blocks`, { folder } = await imported(name, type), out = at(`${type}-again.gguf`);
@@ -112,7 +112,7 @@ describe("an imported model", () => {
     const { modules } = JSON.parse(readFileSync(join(folder, "bundle/manifest.json"), "utf8")) as { modules: { infer: { tensors: { name: string; quantised?: { format: string } }[] } } };
     expect(modules.infer.tensors.flatMap((t) => (t.quantised ? [t.quantised.format] : []))).toEqual(expect.arrayContaining(["q8_0", "q4_0"]));
     await sampled(folder);
-  }, 300_000);
+  });
 
   it("as q4_0: table and output in q8_0, unless asked for", async () => {
     const types = async (folder: string): Promise<string[]> => {
@@ -125,7 +125,7 @@ describe("an imported model", () => {
     expect((await run("import", at("F32.gguf"), "-o", at("no"), "--dtype", "q5_0")).code).toBe(2);
     expect((await run("import", at("F32.gguf"), "-o", at("no"), "--dtype", "q4_0,tabel=q8_0")).code).toBe(2);
     expect(existsSync(at("no"))).toBe(false);
-  }, 300_000);
+  });
 
   it("is where training begins", async () => {
     const { folder } = await imported("to-train", "Q8_0");
@@ -136,7 +136,7 @@ describe("an imported model", () => {
     const exact = await imported("to-train-exact", "Q8_0", "--dtype", "f32");
     const [a, b] = await Promise.all([folder, exact.folder].map(async (f) => (await openCheckpoint(files, join(f, CHECKPOINT))).read("layers.0.swiglu.gate.weight", [256, 512])));
     expect(Buffer.from(a!.buffer).equals(Buffer.from(b!.buffer))).toBe(true);
-  }, 300_000);
+  });
 });
 
 describe("an import that fails", () => {

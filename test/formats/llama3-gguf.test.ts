@@ -43,7 +43,7 @@ describe.skipIf(!withData)("Llama 3's tokenizer as GGUF (needs ../shared/data)",
     await sinter("export", at("run"), "--to", "gguf", "-o", gguf);
     await sinter("import", gguf, "-o", at("back"), "--target", "simd");
     back = (await openRun(files, at("back"))).tokenizer;
-  }, 300_000);
+  });
 
   it("has merges for all ranks, the special tokens' roles, the chat format and rope's factors", async () => {
     const file = await openGguf(files, gguf), value = (key: string): unknown => file.metadata.get(`tokenizer.${key}`);

@@ -49,7 +49,7 @@ beforeAll(async () => {
     await writeRandomGguf(files, `${path(family, type)}.gguf`, models[family], byteTokenizer(), type);
     await sinter("import", `${path(family, type)}.gguf`, "-o", path(family, type), "--target", "simd");
   }
-}, 240_000);
+});
 
 describe.each(["gpt2", "llama"] as const)("%s", (family) => {
   it.each(types)("from %s, into every format: the words that an imported run gives", async (type) => {

@@ -196,7 +196,7 @@ describe("hostile text", () => {
       for (const d of diagnostics) expect(d.text + (d.help ?? "")).not.toMatch(/[\p{C}\u2028]/u);
     }
   });
-  test("deep and long things", { timeout: 60_000 }, () => {
+  test("deep and long things", () => {
     expect(checkSource("(".repeat(100_000)).diagnostics.map((d) => d.code)).toContain("E0105");
     expect(codes(`width ${"1+".repeat(100_000)}1`)).toContain("E0111");
     expect(codes(`width ${"-".repeat(100_001)}8`)).toContain("E0204");

@@ -124,7 +124,7 @@ describe("fmt, init, explain", () => {
   });
 });
 
-describe("the launcher", { timeout: 60_000 }, () => {
+describe("the launcher", () => {
   const oldNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));
   const launcher = join(root, "sinter.js");
   test.each([process.execPath, ...(oldNode ? [oldNode] : [])])("%s: output, exit code, standard input", async (node) => {
@@ -141,7 +141,7 @@ describe("the launcher", { timeout: 60_000 }, () => {
     const child = spawn(oldNode, [launcher, "fmt", "-"], { stdio: ["pipe", "ignore", "ignore"] }); // waits for its input
     const pid = child.pid!;
     const children = (): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
-    const until = async (what: () => boolean): Promise<void> => { for (let i = 0; i < 200 && !what(); i++) await new Promise((later) => setTimeout(later, 50)); };
+    const until = async (what: () => boolean): Promise<void> => { for (let i = 0; i < 12_000 && !what(); i++) await new Promise((later) => setTimeout(later, 50)); };
     await until(() => children().length > 0);
     const [inner] = children();
     await new Promise((later) => setTimeout(later, 1000));

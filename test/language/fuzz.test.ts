@@ -44,19 +44,25 @@ function mutate(text: string, next: (below: number) => number): string {
   return out;
 }
 
-test(`${COUNT} mutants`, { timeout: 600_000 }, () => {
+/** Of this thread: other programs do not count. */
+const cpuMs = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+
+test(`${COUNT} mutants`, () => {
   const slow: string[] = [], took: number[] = [];
   let accepted = 0;
   for (let i = 0; i < COUNT; i++) {
     const next = random(i * 2654435761 + 12345), text = mutate(seeds[next(seeds.length)]!, next);
-    const start = performance.now();
+    const start = cpuMs();
     const { models, diagnostics } = checkSource(text);
-    let ms = performance.now() - start;
+    let ms = cpuMs() - start;
     // a pause of the machine is not a slow check: what is slow is slow again
     for (let again = 0; again < 10 && ms >= LIMIT_MS; again++) {
-      const restart = performance.now();
+      const restart = cpuMs();
       checkSource(text);
-      ms = Math.min(ms, performance.now() - restart);
+      ms = Math.min(ms, cpuMs() - restart);
     }
     took.push(ms);
     if (ms >= LIMIT_MS) slow.push(`${ms.toFixed(0)} ms: ${JSON.stringify(text)}`);

@@ -29,7 +29,7 @@ function shell(script: string, node = process.execPath): Promise<{ readonly code
   return new Promise((done) => child.on("close", (code) => done({ code: code!, out, err })));
 }
 
-describe.each(nodes)("under %s", { timeout: 120_000 }, (node) => {
+describe.each(nodes)("under %s", (node) => {
   it("output that nobody reads: other verbs stop without a word, with a code of their own", async () => {
     expect(await shell("S explain | true", node)).toEqual({ code: exitCodes.closed, out: "", err: "" });
     expect(await shell("S check m.sinter --json | true", node)).toEqual({ code: exitCodes.closed, out: "", err: "" });

@@ -51,7 +51,7 @@ beforeAll(async () => {
   writeFileSync(at("m.sinter"), SPEC);
   writeFileSync(at("text.txt"), Array.from({ length: 4000 }, (_, i) => `word${(i * 7919) % 3001} `).join(""));
   expect(await sinter(["train", "m.sinter", "--data", "text.txt", "--out", "run", "--workers", "1", "--target", "simd"])).toMatchObject({ code: 0 });
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a disk that takes no more", () => {
@@ -135,7 +135,7 @@ describe("--force, wherever something is there already", () => {
     expect(await sinter(["import", "again-hf", "-o", "again", "--force", "--target", "simd"])).toMatchObject({ code: 0 });
     expect(readdirSync(at("again")).filter((name) => name.endsWith(".safetensors"))).toEqual(["step-000000.safetensors"]);
     expect(read("again/notes.txt")).toBe("mine");
-  }, 120_000);
+  });
 });
 
 describe("the writing path", () => {
