@@ -184,7 +184,7 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
     chunk: module.entries.find((e) => e.name === "prefill")?.context ?? 1, sizes, breathe: host.breathe,
     logits: () => tensor("logits").padded() as Float32Array,
     run(tokens, start) {
-      tensor("tokens").write(tokens);
+      tensor("tokens").padded().set(tokens); // bundles of before may say less of its length than its bytes have room for
       set(control.start, start);
       set(control.rows, tokens.length);
       return run(entry(tokens.length === 1 ? "decode" : "prefill"), tokens.length);

@@ -118,11 +118,18 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
     for (const value of graph.values.values()) {
       if (value.storage !== storage || value.members) continue;
       const before = found.get(value.name);
-      if (!before || valueBytes(before) < valueBytes(value)) found.set(value.name, value);
+      if (!before || isLarger(value, before)) found.set(value.name, value);
     }
   if (storage !== "parameter") return [...found.values()];
   return [...[...found.values()].filter((v) => v.decay), ...[...found.values()].filter((v) => !v.decay)];
 }
+
+/** Rows are padded, so lengths that differ may have the same bytes: 120 and 128 tokens. The runtime writes as many as the value says. */
+function isLarger(a: Value, b: Value): boolean {
+  const more = valueBytes(a) - valueBytes(b);
+  return more > 0 || (more === 0 && elements(a) > elements(b));
+}
+const elements = ({ shape, slices }: Value): number => shape.reduce((n, d) => n * d, slices);
 
 /** Keys and values of all layers. */
 export const cacheBytes = (p: Placement): number => p.regions.find((r) => r.name === regionNames.cache)?.bytes ?? 0;
