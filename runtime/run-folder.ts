@@ -73,7 +73,7 @@ export const writeRecord = (files: Files, folder: string, record: RunRecord): Pr
 /** `other`: a reader for those tokenizer.json files that the runtime does not read itself. */
 export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
-    throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR");
+    throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR; or bring a published model: sinter import PATH -o DIR");
   if (!(await holdsRun(files, folder)))
     throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
   const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);

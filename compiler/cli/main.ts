@@ -10,6 +10,7 @@ import { COMPILER_VERSION } from "../version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/errors.ts";
 import { flushed, standardOutput } from "./standard-output.ts";
 import type { Io } from "./verb.ts";
+import { reflow } from "./reflow.ts";
 import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 
 /** Called by the launcher. */
@@ -67,7 +68,7 @@ export async function main(argv: readonly string[], io: Io, { debug = false } = 
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === "help" && rest.length === 0 || first === "--help" || first === "-h") {
-    (first === undefined ? io.err : io.out)(overview());
+    (first === undefined ? io.err : io.out)(reflow(overview(), io.columns));
     return first === undefined ? exitCodes.usage : exitCodes.ok;
   }
   if (first === "--version" || first === "-V") {
@@ -93,7 +94,7 @@ async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<n
   const command = new Command(row.name).exitOverride().helpOption("-h, --help", "show this help").allowExcessArguments(false);
   verb.configure(command);
   command.description(command.description() || verb.summary).action(() => undefined);
-  command.configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => undefined, getOutHelpWidth: () => io.columns });
+  command.configureOutput({ writeOut: (text) => io.out(reflow(text, io.columns)), writeErr: io.err, outputError: () => undefined, getOutHelpWidth: () => io.columns });
   command.configureHelp({ commandUsage: (c) => `sinter ${c.name()} ${c.usage()}` });
   try {
     await command.parseAsync([...args], { from: "user" });
@@ -102,7 +103,8 @@ async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<n
     if (error.exitCode === 0) return exitCodes.ok;
     const [message, suggestion] = error.message.replace(/^error: /, "").split("\n");
     const near = suggestion?.replace(/^\(|\)$/g, "").replace(/^D/, "d"); // "(Did you mean --json?)"
-    throw new SinterError("usage", message!, near ?? `\`sinter ${row.name} --help\` shows how`);
+    const usage = `usage: sinter ${row.name} ${command.usage()}; \`sinter ${row.name} --help\` shows how`;
+    throw new SinterError("usage", message!, near ?? usage);
   }
   return verb.run(command.args, command.opts(), io);
 }
@@ -126,10 +128,14 @@ export function overview(): string {
     "usage: sinter VERB [arguments]     sinter VERB --help     sinter --version",
     "",
     ...lines,
-    "examples",
-    "    sinter init tiny.sinter",
-    "    sinter check specs/gpt2.sinter",
-    "    sinter explain E0203",
+    "a first run",
+    "    sinter init tiny.sinter                a spec to start from",
+    "    sinter check tiny.sinter               what it is made of, and what is wrong with it",
+    "    sinter train tiny.sinter               into runs/tiny; --data FILE for a text of yours",
+    '    sinter sample runs/tiny -p "Once"      a text from it',
+    "",
+    "A run is a folder with all that a model needs: spec, kernels, tokenizer, weights, log. `train` and `import` make one,",
+    "`sample`, `chat`, `eval` and `export` take one.",
     "",
     `exit codes: ${exitMeanings.map(({ code, short }) => `${code} ${short}`).join(", ")} (sinter help ${EXIT_CODES})`,
     "",

@@ -20,7 +20,7 @@ export const benchVerb: Verb = {
   summary: "measure operations, training steps, prefill and decode",
   configure(command) {
     command
-      .option("--filter <text>", 'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; gpt2 and mixture only when asked for', "")
+      .option("--filter <text>", 'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; gpt2 and mixture only when asked for')
       .option("--target <target>", `${targets.join(", ")}; default: all three`)
       .option("--workers <counts>", "numbers of workers and of the peers' threads, with commas", benchDefaults.workers.join(","))
       .option("--seconds <seconds>", `per operation (default: ${benchDefaults.ms / 1000}); training steps, prompts and decoding get ten times that`)

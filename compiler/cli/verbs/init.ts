@@ -17,7 +17,7 @@ export const initVerb: Verb = {
   async run(args, options, io) {
     const given = args[0] ?? "model.sinter", path = given.endsWith(".sinter") ? given : `${given}.sinter`;
     createText(path, io.cwd, starter(modelName(basename(path, ".sinter"))), { force: options["force"] === true });
-    io.out(`wrote ${path}\ntry:   sinter check ${path}\n`);
+    io.out(`wrote ${path}\ntry:   sinter check ${path}\nthen:  sinter train ${path}\n`);
     return exitCodes.ok;
   },
 };

@@ -63,7 +63,7 @@ examples:
     if (from !== undefined && (out === undefined || resume))
       throw new SinterError("usage", resume ? "--from begins a run, --resume goes on with one" : "--from needs --out DIR, the folder of the new run");
     if (specPath === undefined && !(resume && out !== undefined))
-      throw new SinterError("usage", "which spec?", "sinter train SPEC, or sinter train --resume --out DIR");
+      throw new SinterError("usage", "which spec?", "sinter train SPEC, or sinter train --resume --out DIR. `sinter init` writes a spec to start from.");
     const workers = wholeOption(options, "workers", 1, 8), keep = wholeOption(options, "keep", 1)!, target = targetOption(options);
 
     const set = Object.fromEntries(given.map(({ setting, value }) => [`train.${setting}`, `${value}`]));
