@@ -70,6 +70,15 @@ export async function writeAtomically(files: Files, folder: string, name: string
 export const writeText = (files: Files, folder: string, name: string, text: string): Promise<void> =>
   writeAtomically(files, folder, name, (file) => file.write(new TextEncoder().encode(text)));
 
+/** Each complete or absent. A name may begin with that of a folder, which is made: "templates/one.jinja". */
+export async function writeAll(files: Files, folder: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  for (const [name, bytes] of contents) {
+    const at = name.lastIndexOf("/"), within = at < 0 ? folder : `${folder}/${name.slice(0, at)}`;
+    if (at >= 0) await files.makeFolder(within);
+    await writeAtomically(files, within, name.slice(at + 1), (file) => file.write(bytes));
+  }
+}
+
 /** Removes what an interrupted write left. */
 export async function sweepTemporaries(files: Files, folder: string): Promise<void> {
   for (const name of await files.list(folder)) if (name.endsWith(TEMPORARY)) await files.remove(`${folder}/${name}`);

@@ -84,7 +84,7 @@ async function writeText(
   const { context, vocab } = session.model.manifest.model.sizes;
   const { whenFull = "shift" } = o;
   const random = randomStream(o.seed, "sample");
-  const stream = textStream(o.stop ?? []);
+  const stream = textStream(o.stop ?? [], tokenizer.cleansSpaces);
   const hidden = o.special === false ? new Map([...tokenizer.special].map(([name, id]) => [id, name])) : undefined;
   const all = [...prompt];
   const logprobs: TokenLogprob[] = [];

@@ -14,13 +14,14 @@ import type { Target } from "../compiler/op.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
 import { documentTokenizer, OLD_TEXT_RULE, textRules, type TextRule } from "./documents.ts";
 import { SinterError } from "./errors.ts";
-import { writeAtomically, writeText, type Files } from "./files.ts";
+import { writeAll, writeText, type Files } from "./files.ts";
 import { codeParts } from "./parts.ts";
 import { scheduleRules, type ScheduleRule } from "./schedule.ts";
 import { sha256 } from "./sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "./text.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import { withinRows } from "./tokenizers/with-beside.ts";
 
 export const RUN_VERSION = 1;
 const RUN_FILE = "run.json";
@@ -58,7 +59,7 @@ export async function beginRun(files: Files, run: Run, specText: string): Promis
   const { folder, bundle, tokenizer } = run;
   const write = async (into: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> => {
     if (contents.size > 0) await files.makeFolder(into);
-    for (const [name, bytes] of contents) await writeAtomically(files, into, name, (file) => file.write(bytes));
+    await writeAll(files, into, contents);
   };
   await files.makeFolder(folder);
   await write(`${folder}/bundle`, bundle.files);
@@ -80,7 +81,7 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
   const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
   const { model } = bundle.manifest;
   const tokenizer = await readTokenizer(files, `${folder}/tokenizer`, model.tokenizer, other);
-  return { folder, record, bundle, tokenizer: tokenizerFor(model, tokenizer) };
+  return { folder, record, bundle, tokenizer: withinRows(tokenizerFor(model, tokenizer), model.sizes.vocab) };
 }
 
 /** The tokenizer as the model was trained to see it. Throws SinterError where its rows are documents and none of its tokens ends one. */

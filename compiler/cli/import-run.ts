@@ -40,6 +40,8 @@ export interface ImportOptions {
   readonly files: Files;
   readonly folder: string;
   readonly tokenizer: Tokenizer;
+  /** Settings of the sampler for the spec. */
+  readonly sample: Readonly<Record<string, number>>;
   readonly target: Target;
   readonly memoryLimit: number | undefined;
   /** Numbers that matrices are kept in; undefined: as they came. */
@@ -62,8 +64,8 @@ export interface Imported {
 }
 
 /** Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing. */
-export async function importRun(published: Published, { files, folder, tokenizer, target, memoryLimit, dtype, tiles, force, io }: ImportOptions): Promise<Imported> {
-  const spec = specText(published, tokenizer);
+export async function importRun(published: Published, { files, folder, tokenizer, sample, target, memoryLimit, dtype, tiles, force, io }: ImportOptions): Promise<Imported> {
+  const spec = specText(published, tokenizer, sample);
   const model = checked(spec);
   const { stems } = recognise(model);
   const links = fittedLinks(published, stems), { index } = published;
@@ -142,10 +144,12 @@ function notesOf(links: readonly Link[], index: Published["index"], kept: Readon
   return [...changed, ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : [])];
 }
 
-function specText({ architecture, options, index, title, file }: Published, tokenizer: Tokenizer): string {
+function specText(
+  { architecture, options, index, title, file }: Published, tokenizer: Tokenizer, sample: ImportOptions["sample"],
+): string {
   let parameters = 0;
   for (const [name, { elements }] of index) if (!options.naming.ignored.test(name)) parameters += elements;
-  return specOf(architecture, { source: `${basename(file.path)}, ${title}`, tokenizer: tokenizer.name, parameters });
+  return specOf(architecture, { source: `${basename(file.path)}, ${title}`, tokenizer: tokenizer.name, parameters, sample });
 }
 
 /** A spec of our own making has errors when the published sizes do not go together. */

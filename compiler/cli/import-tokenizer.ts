@@ -1,55 +1,121 @@
-/** The tokenizer of a published model: what was named, files beside the weights, or what the weights' file holds; else ids as they are. */
+/**
+ * The tokenizer of a published model: what was named, files beside the weights, or what the weights' file holds; else ids as they are.
+ * A flaw in it, or in a file beside it, costs its own use at the most, and is said in one line with the way out; what was named by the
+ * user has to be whole.
+ */
 import { basename, dirname } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
 import type { GgufFile } from "../../runtime/formats/gguf.ts";
+import { CONFIG_FILE as MODEL_CONFIG, MAX_CONFIG_BYTES } from "../../runtime/formats/huggingface.ts";
 import type { Published } from "../../runtime/formats/published.ts";
-import { gpt2Tokenizer } from "../../runtime/tokenizers/gpt2.ts";
+import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { openBeside } from "../../runtime/tokenizers/beside.ts";
+import { GENERATION_FILE, readBeside, readBounded, type Hear } from "../../runtime/tokenizers/beside-files.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
-import { openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
+import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
+import { addedIn, JSON_FILE, MAX_JSON_BYTES } from "../../runtime/tokenizers/tokenizer-json.ts";
+import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { withBeside, withinRows } from "../../runtime/tokenizers/with-beside.ts";
 
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;
-  /** For the user, where no tokenizer was found. */
-  readonly note?: string;
+  /** For the user: what was left out, and why there is no tokenizer, where there is none. */
+  readonly notes: readonly string[];
 }
-
-/** Names that say what a folder holds; a tokenizer.json comes first, since it says most. */
-const knownFiles = ["tokenizer.json", "encoder.json", "tokenizer.model", "tokenizer.bin", "characters.json", "ids.json"];
-/** Hugging Face's older names of GPT-2's two files. */
-const GPT2_OLDER = ["vocab.json", "merges.txt"] as const;
 
 export async function findPublishedTokenizer(files: Files, published: Published, path: string, given: string | undefined): Promise<FoundTokenizer> {
-  const { vocab } = published.architecture;
-  if (given !== undefined) {
-    const tokenizer = await openTokenizer(files, given);
-    if (tokenizer.size > vocab) throw new SinterError("input", `the tokenizer in ${given} has ${tokenizer.size} tokens, the model's vocabulary ${vocab}`, "It belongs to another model.");
-    return { tokenizer };
-  }
-  const { file } = published;
-  if (file.format === "gguf") {
-    const found = await tokenizerOfGguf(file as GgufFile);
-    return "tokenizer" in found ? fitting(found.tokenizer, vocab, basename(path)) : without(vocab, found.none);
-  }
+  const { vocab } = published.architecture, { file } = published, notes: string[] = [];
+  const hear: Hear = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
-  const beside = await besideWeights(files, folder, file.format === "llama2.c");
-  return beside ? fitting(beside, vocab, folder) : without(vocab, `there is none in ${folder}`);
+  const found = given !== undefined ? await openTokenizer(files, given, otherJson)
+    : file.format === "gguf" ? await inGguf(file as GgufFile, hear)
+    : await besideWeights(files, folder, file.format === "llama2.c", hear);
+  const beyond = found && rowless(found, vocab);
+  if (given !== undefined && beyond === "another")
+    throw new SinterError("input", `the tokenizer in ${given} has ${found!.size} tokens, the model's vocabulary ${vocab}`, "It belongs to another model.");
+  if (beyond === "another") hear(noTokenizer(`the one in ${file.format === "gguf" ? basename(path) : folder} has ${found!.size} tokens, the model ${vocab}`));
+  else if (beyond !== undefined) hear(beyond);
+  const tokenizer = found && beyond !== "another" ? found : await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
+  const whole = file.format === "safetensors" ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
+  return { tokenizer: withinRows(whole, vocab), notes };
 }
 
-async function besideWeights(files: Files, folder: string, llama2c: boolean): Promise<Tokenizer | undefined> {
-  for (const name of knownFiles) if (await files.exists(`${folder}/${name}`)) return openTokenizer(files, `${folder}/${name}`);
-  const [encoder, merges] = GPT2_OLDER.map((name) => `${folder}/${name}`);
-  if (await files.exists(encoder!) && await files.exists(merges!)) return gpt2Tokenizer(await files.read(encoder!), await files.read(merges!));
-  if (!llama2c) return undefined;
-  const own = (await files.list(folder)).filter((name) => /^tok\d+\.bin$/.test(name)); // tok512.bin
-  return own.length === 1 ? tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece") : undefined;
+const noTokenizer = (why: string): string => `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)`;
+
+/** What the user hears instead of an error. */
+const reasonOf = (cause: unknown): string => {
+  if (cause instanceof SinterError && (cause.kind === "input" || cause.kind === "corrupt")) return cause.message;
+  throw cause;
+};
+
+async function inGguf(file: GgufFile, hear: Hear): Promise<Tokenizer | undefined> {
+  try {
+    const found = await tokenizerOfGguf(file, hear);
+    if ("tokenizer" in found) return found.tokenizer;
+    hear(noTokenizer(found.none));
+  } catch (cause) {
+    hear(noTokenizer(reasonOf(cause)));
+  }
+  return undefined;
 }
 
-/** A tokenizer beside the weights may be another model's. */
-const fitting = (tokenizer: Tokenizer, vocab: number, where: string): FoundTokenizer =>
-  tokenizer.size <= vocab ? { tokenizer } : without(vocab, `the one in ${where} has ${tokenizer.size} tokens, the model ${vocab}`);
+async function besideWeights(files: Files, folder: string, llama2c: boolean, hear: Hear): Promise<Tokenizer | undefined> {
+  const flaws: string[] = [];
+  for (const name of namesInFolders) {
+    if (!(await files.exists(`${folder}/${name}`))) continue;
+    const said: string[] = [];
+    try {
+      const tokenizer = await openTokenizer(files, `${folder}/${name}`, otherJson, (line) => void said.push(line));
+      for (const flaw of flaws) hear(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
+      said.forEach(hear);
+      return tokenizer;
+    } catch (cause) {
+      flaws.push(reasonOf(cause));
+    }
+  }
+  const own = llama2c ? (await files.list(folder)).filter((name) => /^tok\d+\.bin$/.test(name)) : []; // tok512.bin
+  if (flaws.length === 0 && own.length === 1) return tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece");
+  hear(noTokenizer(flaws.length > 0 ? flaws.join("; ") : `there is none in ${folder}`));
+  return undefined;
+}
 
-const without = (vocab: number, why: string): FoundTokenizer =>
-  ({ tokenizer: idTokenizer(vocab), note: `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)` });
+/** Ids alone; generation_config.json says which of them end a text. */
+async function idsBeside(files: Files, vocab: number, folder: string | undefined): Promise<Tokenizer> {
+  const ids = idTokenizer(vocab), ignore = (): void => {};
+  if (folder === undefined) return ids;
+  const contents = new Map([...await readBeside(files, folder, ignore)].filter(([name]) => name === GENERATION_FILE));
+  return withBeside(ids, openBeside(contents, folder, ignore));
+}
+
+/** config.json names end tokens, too: where no generation_config.json does, the library makes one of it, and so do we. */
+async function withConfigEnds(files: Files, tokenizer: Tokenizer, folder: string, hear: Hear): Promise<Tokenizer> {
+  const path = `${folder}/${MODEL_CONFIG}`, config = parseJson(await readBounded(files, path, MAX_CONFIG_BYTES), path, MAX_CONFIG_BYTES);
+  const [begin, end] = ["bos_token_id", "eos_token_id"].map((key) => field(config, key).value);
+  if (tokenizer.files.has(GENERATION_FILE) || end === undefined) return tokenizer;
+  const made = new TextEncoder().encode(`${JSON.stringify({ _from_model_config: true, bos_token_id: begin ?? null, eos_token_id: end })}\n`);
+  const beside = openBeside(new Map([[GENERATION_FILE, made]]), `${path}, as ${GENERATION_FILE}`, hear), news = beside.ends.some((id) => !tokenizer.stops.has(id));
+  return news ? withBeside(tokenizer, { ...beside, config: undefined }) : tokenizer;
+}
+
+/**
+ * Tokens that the model has no rows for, in a line; "another": ordinary ones are among them, not added ones alone, so that the tokenizer is
+ * another model's. undefined: every token has a row.
+ */
+function rowless(tokenizer: Tokenizer, rows: number): string | undefined {
+  if (tokenizer.size <= rows) return undefined;
+  const added = addedIds(tokenizer), utf8 = new TextDecoder();
+  const beyond = Array.from({ length: tokenizer.size - rows }, (_, i) => rows + i).filter((id) => !tokenizer.absent?.has(id));
+  if (!beyond.every((id) => added.has(id))) return "another";
+  const named = beyond.slice(0, 4).map((id) => `${JSON.stringify(utf8.decode(tokenizer.bytes(id)))} (${id})`).join(", ");
+  const [has, it] = beyond.length === 1 ? ["1 token", "it is"] : [`${beyond.length} tokens`, "they are"];
+  return `the model has no rows for ${has} of its tokenizer, ${named}${beyond.length > 4 ? ", …" : ""}: ${it} never drawn, and can not be fed`;
+}
+
+function addedIds(tokenizer: Tokenizer): ReadonlySet<number> {
+  const json = tokenizer.files.get(JSON_FILE), inJson = json ? addedIn(parseJson(json, JSON_FILE, MAX_JSON_BYTES)) : [];
+  const beside = openBeside(tokenizer.files, "").added;
+  return new Set([...tokenizer.special.values(), ...[...inJson, ...beside].map(({ id }) => id)]);
+}

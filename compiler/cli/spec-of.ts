@@ -10,9 +10,11 @@ export interface SpecFacts {
   readonly tokenizer: TokenizerName;
   /** Counted in the weights: the compiler has to arrive at the same number. */
   readonly parameters: number;
+  /** Settings of the sampler that it was published with. */
+  readonly sample?: Readonly<Record<string, number>>;
 }
 
-export function specOf(a: Architecture, { source, tokenizer, parameters }: SpecFacts): string {
+export function specOf(a: Architecture, { source, tokenizer, parameters, sample = {} }: SpecFacts): string {
   const text = `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.
 model ${a.name} {
   vocab ${a.vocab}   context ${a.context}   width ${a.width}   layers ${a.layers}${a.pattern && isWindowed(a) ? ` alternate ${a.pattern.join(", ")}` : ""}   heads ${a.heads}${a.kvHeads === a.heads ? "" : `   kv_heads ${a.kvHeads}`}${a.headDim * a.heads === a.width ? "" : `   head_dim ${a.headDim}`}${isWindowed(a) ? `   band ${a.window}` : ""}
@@ -25,13 +27,18 @@ model ${a.name} {
   output linear(${norm(a)}${a.bias.head ? ", bias: true" : ""}${a.tied ? ", tied: true" : ""})
 
   tokenizer ${tokenizer}
-
+${sampleSection(sample)}
   expect parameters ${digits(parameters)}
 }
 `;
   const { text: formatted } = format(text);
   if (formatted === undefined) throw new Error(`the spec of ${a.name} has a syntax error:\n${text}`);
   return formatted;
+}
+
+function sampleSection(sample: Readonly<Record<string, number>>): string {
+  const settings = Object.entries(sample).map(([name, value]) => `${name} ${value}`);
+  return settings.length === 0 ? "" : `\n  sample { ${settings.join("  ")} }\n`;
 }
 
 const digits = (n: number): string => thousands(n).replaceAll(",", "_");

@@ -16,6 +16,7 @@ import type { Bundle } from "../bundle.ts";
 import { readBundle, tokenizerFor } from "../run-folder.ts";
 import { samplerDefaults } from "../sampler.ts";
 import { createSession, type Session } from "../session.ts";
+import { withinRows } from "../tokenizers/with-beside.ts";
 import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { fetchFiles } from "./fetch-files.ts";
@@ -61,7 +62,8 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
     const found = await load(files, weights, model);
     say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
     const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
-    return { model, session: createSession(model), tokenizer: (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle) };
+    const read = (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle);
+    return { model, session: createSession(model), tokenizer: withinRows(read, bundle.manifest.model.sizes.vocab) };
   } catch (cause) {
     await model.close();
     throw cause;

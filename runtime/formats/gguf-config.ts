@@ -1,102 +1,111 @@
 /** A model's configuration in GGUF metadata, both ways (github.com/ggml-org/ggml, docs/gguf.md). */
 import { SinterError } from "../errors.ts";
-import type { RopeScaling } from "../../compiler/2-check/model.ts";
-import { checkSizes, layerKindsOf, modelName, patternOf, type Architecture } from "./architecture.ts";
+import type { LayerKind } from "../../compiler/2-check/model.ts";
+import { checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Experts, type Family } from "./architecture.ts";
 import type { GgufFile } from "./gguf.ts";
+import { decimal, ropeOfGguf, ropePairs } from "./gguf-rope.ts";
+import { GgufValues } from "./gguf-values.ts";
 import { f32, list, text, u32, type PairToWrite } from "./gguf-write.ts";
 import type { TensorIndex } from "./fit.ts";
+import { isGgufType } from "./keys/gguf-model.ts";
+import { shownValue } from "./keys/known-keys.ts";
 import { ggufClasses, typesOf, type PublishedClass } from "./published-classes.ts";
-import { allFloats, corruptFile, type StoredTensor } from "./weights.ts";
-
-export const ROPE_FACTORS = "rope_freqs.weight";
+import { allFloats, corruptFile } from "./weights.ts";
 
 /** granite_swa has a logit per head that takes a share of the attention and gives nothing: this one takes none (e to it is 0 in f32). */
 export const NO_SINK = -1e9;
 export const sinksName = (layer: number): string => `blk.${layer}.attn_sinks.weight`;
 
-export async function architectureOfGguf(file: GgufFile, index: TensorIndex): Promise<{ readonly architecture: Architecture; readonly published: PublishedClass }> {
-  const { path } = file, value = (key: string): unknown => file.metadata.get(key);
-  const wrong = (key: string, what: string): never => {
-    throw corruptFile(path, `the metadata pair ${key} is ${String(value(key))}; ${what} was expected`);
-  };
-  const type = value("general.architecture"), published = ggufClasses.find((c) => c.type === type);
-  if (!published) throw new SinterError("input", `${path}: general.architecture is ${JSON.stringify(type ?? null)}`, `These are read: ${typesOf(ggufClasses)}.`);
-  const { family } = published;
-  const number = (key: string, otherwise?: number): number => {
-    const found = value(`${published.type}.${key}`) ?? otherwise;
-    return typeof found === "number" && Number.isFinite(found) ? found : typeof found === "bigint" ? Number(found) : wrong(`${published.type}.${key}`, "a number");
-  };
-  const experts = number("expert_count", 0) > 0 ? { count: number("expert_count"), top: number("expert_used_count") } : undefined;
-  if (experts && published.type !== "llama") throw new SinterError("input", `${path}: it has experts, which are read of llama (Mixtral) alone`);
-  if (number("rope.scaling.factor", 1) !== 1) throw new SinterError("input", `${path}: its rotary embedding is scaled by a factor of ${number("rope.scaling.factor", 1)}`, "Plain ones and Llama 3's are read.");
+export interface ReadGguf {
+  readonly architecture: Architecture;
+  readonly published: PublishedClass;
+  /** For the user, a line each. */
+  readonly notes: readonly string[];
+}
+
+export async function architectureOfGguf(file: GgufFile, index: TensorIndex): Promise<ReadGguf> {
+  const { path } = file, type = file.metadata.get("general.architecture");
+  const published = isGgufType(type) ? ggufClasses.find((c) => c.type === type) : undefined;
+  if (!isGgufType(type) || !published)
+    throw new SinterError("input", `${path}: general.architecture is ${shownValue(type)}`, `These are read: ${typesOf(ggufClasses)}.`);
+  const read = new GgufValues(file, type), plain = await sizesOf(read, index, published.family), note = read.note();
+  const architecture = { ...plain, ...await windowsOf(read, index, plain) };
+  return { architecture, published, notes: note === undefined ? [] : [note] };
+}
+
+async function sizesOf(read: GgufValues, index: TensorIndex, family: Family): Promise<Architecture> {
+  const { path } = read.file, has = (name: string): boolean => index.has(name), isLlama = family === "llama";
   const token = index.get("token_embd.weight");
   if (!token) throw corruptFile(path, "it has no tensor token_embd.weight: metadata without weights", "Name a file that holds a model.");
-  const has = (name: string): boolean => index.has(name);
-  const width = number("embedding_length"), heads = number("attention.head_count"), headDim = number("attention.key_length", width / heads);
-  const isLlama = family === "llama";
-  if (isLlama && number("rope.dimension_count", headDim) !== headDim) throw new SinterError("input", `${path}: its rotary embedding turns ${number("rope.dimension_count")} of ${headDim} columns of a head`, "All of them is what Sinter does.");
-  const theta = decimal(number("rope.freq_base", 10000));
-  const title = value("general.name"), base = path.slice(path.lastIndexOf("/") + 1);
-  const layers = number("block_count"), eps = decimal(number(isLlama ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
+  const layers = read.number("block_count"), width = read.number("embedding_length"), heads = await read.ofLayers("attention.head_count", layers);
+  const headDim = read.number("attention.key_length", width / heads), hidden = await read.ofLayers("feed_forward_length", layers);
+  const eps = decimal(read.number(isLlama ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
   const architecture = checkSizes({
-    family, name: modelName(typeof title === "string" && title !== family ? title : base), vocab: token.shape[0] ?? 0, context: number("context_length"), width, layers,
-    heads, kvHeads: number("attention.head_count_kv", heads), headDim, hidden: number("feed_forward_length"), activation: isLlama ? "silu" : "gelu_tanh",
-    eps, qkNorm: has("blk.0.attn_q_norm.weight") ? { eps } : undefined,
-    rope: isLlama ? { theta, ...await scalingOf(index.get(ROPE_FACTORS), theta, headDim, path) } : undefined,
-    experts,
-    tied: !has("output.weight"),
-    bias: { norm: has("output_norm.bias"), qkv: has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias"), attentionOut: has("blk.0.attn_output.bias"), ffn: has("blk.0.ffn_up.bias"), head: has("output.bias") },
-  }, path, { vocab: "rows of token_embd.weight", context: `${published.type}.context_length`, width: `${published.type}.embedding_length`, layers: `${published.type}.block_count`,
-    heads: `${published.type}.attention.head_count`, kvHeads: `${published.type}.attention.head_count_kv`, hidden: `${published.type}.feed_forward_length` });
-  return { published, architecture: published.type === "granite_swa" ? { ...architecture, ...await graniteWindows(file, index, architecture, number) } : architecture };
+    family, name: nameOf(read, family), vocab: token.shape[0] ?? 0, context: read.number("context_length"), width, layers, heads,
+    kvHeads: await read.ofLayers("attention.head_count_kv", layers, heads), headDim, hidden, activation: isLlama ? "silu" : "gelu_tanh",
+    eps, qkNorm: has("blk.0.attn_q_norm.weight") ? { eps } : undefined, rope: isLlama ? await ropeOfGguf(read, index, headDim) : undefined,
+    experts: expertsOf(read, hidden), tied: !has("output.weight"),
+    bias: {
+      norm: has("output_norm.bias"), qkv: has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias"), attentionOut: has("blk.0.attn_output.bias"),
+      ffn: has("blk.0.ffn_up.bias"), head: has("output.bias"),
+    },
+  }, path, {
+    vocab: "rows of token_embd.weight", context: read.name("context_length"), width: read.name("embedding_length"), layers: read.name("block_count"),
+    heads: read.name("attention.head_count"), kvHeads: read.name("attention.head_count_kv"), headDim: read.name("attention.key_length"),
+    hidden: read.name("feed_forward_length"),
+  });
+  checkScores(read, architecture);
+  return architecture;
 }
 
-/** What granite_swa has beyond Llama's layer and a window: scales of 1 and sinks that take nothing are read, others are not. */
-async function graniteWindows(file: GgufFile, index: TensorIndex, a: Architecture, number: (key: string, otherwise?: number) => number): Promise<Pick<Architecture, "window" | "pattern">> {
-  const neutral: Readonly<Record<string, readonly number[]>> = { logit_scale: [1], residual_scale: [1, 0], embedding_scale: [1, 0], "attention.scale": [0, Math.fround(1 / Math.sqrt(a.headDim))] };
-  for (const [key, values] of Object.entries(neutral))
-    if (!values.includes(number(key, values[0]))) throw new SinterError("input", `${file.path}: granite_swa.${key} is ${number(key)}`, "Models whose values are not scaled are read.");
+/** The file's, or its own name without the number that it has among several. */
+function nameOf({ file: { path, metadata } }: GgufValues, family: Family): string {
+  const title = metadata.get("general.name"), base = path.slice(path.lastIndexOf("/") + 1);
+  return modelName(typeof title === "string" && title !== family ? title : base.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, ""));
+}
+
+/** Values are as wide as keys, scores are divided by the root of that, and queries and keys are turned as a whole. */
+function checkScores(read: GgufValues, { headDim, heads, kvHeads, family }: Architecture): void {
+  const whole = "All of a head's columns are what Sinter takes.";
+  if (read.number("attention.value_length", headDim) !== headDim) read.refuse("attention.value_length", `its keys have ${headDim} columns`, whole);
+  if (read.number("rope.dimension_count", headDim) !== headDim) read.refuse("rope.dimension_count", `a head has ${headDim} columns`, whole);
+  const scale = read.number("attention.scale", 0);
+  if (scale !== 0 && Math.fround(scale) !== Math.fround(1 / Math.sqrt(headDim)))
+    read.refuse("attention.scale", `1 / √${headDim} is what Sinter does`, "Take weights that were made without it.");
+  if (family === "gpt2" && kvHeads !== heads) read.refuse("attention.head_count_kv", "heads of gpt2 do not share keys and values", "Is it another architecture's file?");
+}
+
+function expertsOf(read: GgufValues, hidden: number): Experts | undefined {
+  const count = read.number("expert_count", 0);
+  if (count === 0) {
+    if (read.number("expert_used_count", 0) !== 0) read.refuse("expert_used_count", "it has no experts", "Is the file whole?");
+    return undefined;
+  }
+  if (read.type !== "llama") read.refuse("expert_count", "experts are read of llama (Mixtral) alone", "Take a model without experts, or a Mixtral.");
+  if (read.number("expert_feed_forward_length", hidden) !== hidden)
+    read.refuse("expert_feed_forward_length", `feed_forward_length is ${hidden}`, "Experts of that width are what llama's architecture has.");
+  return { count, top: read.number("expert_used_count") };
+}
+
+/** Granite's window and kinds of layers; the others have none. */
+async function windowsOf(read: GgufValues, index: TensorIndex, a: Architecture): Promise<Pick<Architecture, "window" | "pattern">> {
+  if (read.type === "granite_swa") return graniteWindows(read, index, a);
+  const window = read.number("attention.sliding_window", 0);
+  if (window !== 0 && window < a.context)
+    read.refuse("attention.sliding_window", `models of architecture ${read.type} are read without a window`, "With the Hugging Face folder its window is read.");
+  return {};
+}
+
+/** What granite_swa has beyond Llama's layer and a window: sinks that take nothing are read, others are not. */
+async function graniteWindows(read: GgufValues, index: TensorIndex, a: Architecture): Promise<Pick<Architecture, "window" | "pattern">> {
   for (let i = 0; i < a.layers; i++) {
     const sinks = index.get(sinksName(i));
-    if (sinks && !(await allFloats(sinks)).every((x) => x < -1000)) throw new SinterError("input", `${file.path}: ${sinksName(i)} takes a share of the attention`, "Attention without sinks is read.");
+    if (sinks && !(await allFloats(sinks)).every((x) => x < -1000)) throw new SinterError("input", `${read.file.path}: ${sinksName(i)} takes a share of the attention`, "Attention without sinks is read.");
   }
-  const pattern = await file.array("granite_swa.attention.sliding_window_pattern", a.layers);
-  if (pattern?.length !== a.layers) throw corruptFile(file.path, `granite_swa.attention.sliding_window_pattern is no list of ${a.layers}`);
-  const kinds = pattern.map((banded) => (banded === true || banded === 1 ? "banded" : "dense"));
-  return kinds.includes("banded") ? { window: number("attention.sliding_window"), pattern: patternOf(kinds) } : {};
-}
-
-/** The shortest decimal number that is the same f32: 1e-5 for 0.000009999999747378752. */
-export function decimal(x: number): number {
-  for (let digits = 1; digits < 9; digits++) if (Math.fround(Number(x.toPrecision(digits))) === Math.fround(x)) return Number(x.toPrecision(digits));
-  return x;
-}
-
-/**
- * By how much each pair's wavelength is stretched [head_dim / 2]: files carry Llama 3's scaling as these factors (tensor rope_freqs.weight).
- * Grattafiori et al. 2024 and the model's published code.
- */
-export function ropeFactors(theta: number, headDim: number, { factor, low, high, original }: RopeScaling): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
-    if (wavelength < original / high) return 1;
-    if (wavelength > original / low) return factor;
-    const share = (original / wavelength - low) / (high - low);
-    return 1 / ((1 - share) / factor + share);
-  });
-}
-
-/** Published scalings: 3.1 and 3.2. The factors do not say from which numbers they came, so those are tried. */
-const knownScalings: readonly RopeScaling[] = [8, 32, 16, 4, 2].map((factor) => ({ factor, low: 1, high: 4, original: 8192 }));
-
-async function scalingOf(tensor: StoredTensor | undefined, theta: number, headDim: number, path: string): Promise<{ scaling?: RopeScaling }> {
-  if (!tensor) return {};
-  if (tensor.elements !== headDim / 2) throw corruptFile(path, `tensor ${ROPE_FACTORS} is [${tensor.shape}]; the model has [${headDim / 2}]`);
-  const found = await allFloats(tensor);
-  if (found.every((x) => x === 1)) return {};
-  for (const scaling of knownScalings)
-    if (ropeFactors(theta, headDim, scaling).every((x, i) => Math.abs(x / found[i]! - 1) < 1e-4)) return { scaling };
-  throw new SinterError("input", `${path}: tensor ${ROPE_FACTORS} holds factors of an unknown scaling`, "Plain rotary embeddings and Llama 3's scaling are read.");
+  const key = "attention.sliding_window_pattern", pattern = await read.list(key, a.layers);
+  if (pattern?.length !== a.layers) read.wrong(key, `a list of ${a.layers}`);
+  const kinds = pattern!.map((banded): LayerKind => (banded === true || banded === 1 ? "banded" : banded === false || banded === 0 ? "dense" : read.wrong(key, "a list of true and false")));
+  return kinds.includes("banded") ? { window: read.number("attention.sliding_window"), pattern: patternOf(kinds) } : {};
 }
 
 /** Metadata of a model that goes out, without those of its tokenizer. `type`: general.architecture, `fileType`: general.file_type. */
@@ -109,7 +118,7 @@ export function ggufPairs(a: Architecture, type: string, fileType: number): Pair
     ...(a.family === "gpt2" ? [f32(key("attention.layer_norm_epsilon"), a.eps)] : [
       u32(key("attention.head_count_kv"), a.kvHeads), f32(key("attention.layer_norm_rms_epsilon"), a.eps), u32(key("rope.dimension_count"), a.headDim),
       ...(a.experts ? [u32(key("expert_count"), a.experts.count), u32(key("expert_used_count"), a.experts.top)] : []),
-      f32(key("rope.freq_base"), a.rope!.theta), u32(key("attention.key_length"), a.headDim), u32(key("attention.value_length"), a.headDim),
+      f32(key("rope.freq_base"), a.rope!.theta), ...ropePairs(type, a.rope!), u32(key("attention.key_length"), a.headDim), u32(key("attention.value_length"), a.headDim),
     ]),
     ...(type === "granite_swa" ? [
       f32(key("logit_scale"), 1), u32(key("attention.sliding_window"), a.window!), list(key("attention.sliding_window_pattern"), "bool", layerKindsOf(a).map((kind) => kind === "banded")),

@@ -6,35 +6,55 @@
  *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
  */
 import { SinterError } from "../errors.ts";
+import { configBytes, openBeside, type Beside } from "../tokenizers/beside.ts";
+import { GENERATION_FILE, templateNameOf, TEMPLATES_FOLDER, type Hear } from "../tokenizers/beside-files.ts";
 import { byteTokenizer } from "../tokenizers/bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../tokenizers/characters.ts";
 import { idTokenizer } from "../tokenizers/ids.ts";
-import { pieceRules } from "../tokenizers/pieces.ts";
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
 import { sentencePieceFile } from "../tokenizers/sentencepiece-file.ts";
-import { JSON_FILE, readTokenizerJson } from "../tokenizers/tokenizer-json.ts";
+import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../tokenizers/tokenizer-json.ts";
 import { END_OF_TEXT, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { withBeside } from "../tokenizers/with-beside.ts";
 import type { GgufFile } from "./gguf.ts";
+import { byteLevelDecoder, ggufPreNamed, preTokenizerJson } from "./gguf-pre.ts";
+import { ggufTokenizerKeys } from "./keys/gguf-tokenizer.ts";
+import { ignoredKeysNote, refuseKeys, unknownKeys } from "./keys/known-keys.ts";
 import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
 import { corruptFile } from "./weights.ts";
 
 const kindByNumber = new Map(Object.entries(pieceKinds).map(([kind, number]) => [number, kind as PieceKind]));
 export const CONTROL = pieceKinds.control, USER = pieceKinds.user;
 
-/** `pre` of GGUF → pre-tokenizer. "default" is what files of GPT-2 had before `pre` was. */
-const preTokenizers: Readonly<Record<string, "gpt2" | "llama3">> = { "gpt-2": "gpt2", gpt2: "gpt2", default: "gpt2", "llama-bpe": "llama3", llama3: "llama3", "llama-v3": "llama3" };
-
 export type GgufTokenizer = { readonly tokenizer: Tokenizer } | { readonly none: string };
 
-/** `none`: the file has no tokenizer, or one that is not read here; says which. */
-export async function tokenizerOfGguf(file: GgufFile): Promise<GgufTokenizer> {
+/**
+ * `none`: the file has no tokenizer, or one that is not read here; says which. `hear`: what else there is to say, a line each. Throws
+ * SinterError "corrupt" where its tables contradict themselves.
+ */
+export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<GgufTokenizer> {
   const model = file.metadata.get("tokenizer.ggml.model");
+  const refused = refusal(file);
+  if (refused !== undefined) return { none: refused };
   switch (model) {
     case undefined: case "none": case "no_vocab": return { none: "the file has none" };
-    case "gpt2": return byteLevel(file);
-    case "llama": return sentencePiece(file);
+    case "gpt2": return byteLevel(file, hear);
+    case "llama": return sentencePiece(file, hear);
     case "rwkv": return singles(file);
     default: return { none: `its kind, ${JSON.stringify(model)}, is not read here` };
+  }
+}
+
+const keysOf = (file: GgufFile): [string, unknown][] => [...file.metadata].filter(([key]) => key.startsWith("tokenizer."));
+
+/** Keys that would give other ids. */
+function refusal(file: GgufFile): string | undefined {
+  try {
+    refuseKeys(ggufTokenizerKeys, keysOf(file), file.path);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof SinterError) return cause.message;
+    throw cause;
   }
 }
 
@@ -52,45 +72,62 @@ async function numbers(file: GgufFile, key: string, count: number): Promise<read
 }
 
 const MAX_TOKENS = 1 << 20;
+const GGML = "tokenizer.ggml.", TEMPLATE = "tokenizer.chat_template";
 
 function id(file: GgufFile, role: string, count: number): number | undefined {
   const value = file.metadata.get(`tokenizer.ggml.${role}_token_id`);
-  return typeof value === "number" && value < count ? value : undefined;
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < count ? value : undefined;
 }
 
-async function byteLevel(file: GgufFile): Promise<GgufTokenizer> {
-  const pre = file.metadata.get("tokenizer.ggml.pre") ?? "default", rule = typeof pre === "string" && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre]! : undefined;
-  if (!rule) return { none: `its pre-tokenizer, ${JSON.stringify(pre)}, is not read here` };
+async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
+  const name = file.metadata.get("tokenizer.ggml.pre") ?? "default", pre = ggufPreNamed(name);
+  if (!pre) return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here` };
   const tokens = await texts(file, "tokens"), kinds = await numbers(file, "token_type", tokens.length), merges = await texts(file, "merges");
   const begin = id(file, "bos", tokens.length), end = id(file, "eos", tokens.length);
   const special = new Set(tokens.flatMap((_, i) => (kinds?.[i] === CONTROL || (!kinds && (i === begin || i === end)) ? [i] : [])));
   const added = tokens.flatMap((content, i) => (special.has(i) || kinds?.[i] === USER ? [{ id: i, content, special: special.has(i) }] : []));
-  const split = { type: "Split", pattern: { Regex: pieceRules.llama3.published[0] }, behavior: "Isolated", invert: false };
-  const byteLevelStep = (use_regex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex });
   const json = {
     version: "1.0", added_tokens: added.map((t) => ({ ...t, single_word: false, lstrip: false, rstrip: false, normalized: false })), normalizer: null,
-    pre_tokenizer: rule === "gpt2" ? byteLevelStep(true) : { type: "Sequence", pretokenizers: [split, byteLevelStep(false)] }, post_processor: null, decoder: byteLevelStep(true),
-    model: { type: "BPE", ...(rule === "llama3" ? { ignore_merges: true } : {}), vocab: Object.fromEntries(tokens.map((text, i) => [text, i])), merges },
+    pre_tokenizer: preTokenizerJson(pre), post_processor: null, decoder: byteLevelDecoder,
+    model: { type: "BPE", ...(pre.wholePieces ? { ignore_merges: true } : {}), vocab: Object.fromEntries(tokens.map((text, i) => [text, i])), merges },
   };
-  const template = file.metadata.get("tokenizer.chat_template");
-  const config = {
-    add_bos_token: file.metadata.get("tokenizer.ggml.add_bos_token") ?? rule === "llama3", bos_token: begin === undefined ? null : tokens[begin], eos_token: end === undefined ? null : tokens[end],
-    ...(typeof template === "string" ? { chat_template: template } : {}),
-  };
-  const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
-  const reading = readTokenizerJson({ json: encode(json), config: encode(config), from: `${file.path}, its tokenizer as ${JSON_FILE}` });
-  return "tokenizer" in reading ? reading : { none: reading.unsupported };
+  const beside = filesBeside(file, tokens, { tokenizer_class: "PreTrainedTokenizerFast", add_bos_token: file.metadata.get(`${GGML}add_bos_token`) ?? pre.addsBegin ?? false }, hear);
+  const reading = readTokenizerJson({ json: encode(json), config: configBytes(beside), from: `${file.path}, its tokenizer as ${JSON_FILE}` });
+  if ("tokenizer" in reading) return { tokenizer: withBeside(reading.tokenizer, beside) };
+  return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here (${reading.unsupported})` };
 }
 
-async function sentencePiece(file: GgufFile): Promise<GgufTokenizer> {
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+
+async function sentencePiece(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
   const tokens = await texts(file, "tokens"), scores = await numbers(file, "scores", tokens.length), kinds = await numbers(file, "token_type", tokens.length);
   if (!scores || !kinds) throw corruptFile(file.path, "a sentencepiece tokenizer without scores or token_type");
   const pieces = tokens.map((text, i) => ({ text, score: scores[i]!, kind: kindByNumber.get(kinds[i]!) ?? "normal" }));
+  const begins = file.metadata.get(`${GGML}add_bos_token`) !== false;
   const model = sentencePieceModel({
-    pieces, addsSpace: file.metadata.get("tokenizer.ggml.add_space_prefix") !== false,
-    beginOfText: file.metadata.get("tokenizer.ggml.add_bos_token") === false ? undefined : id(file, "bos", tokens.length) ?? 1, endOfText: id(file, "eos", tokens.length) ?? 2,
+    pieces, addsSpace: file.metadata.get(`${GGML}add_space_prefix`) !== false,
+    beginOfText: begins ? id(file, "bos", tokens.length) ?? 1 : undefined, endOfText: id(file, "eos", tokens.length) ?? 2,
   });
-  return { tokenizer: sentencePieceFile(model, "sentencepiece", `${file.path}, its tokenizer as tokenizer.model`) };
+  const tokenizer = sentencePieceFile(model, "sentencepiece", `${file.path}, its tokenizer as tokenizer.model`);
+  return { tokenizer: withBeside(tokenizer, filesBeside(file, tokens, { tokenizer_class: "LlamaTokenizer", add_bos_token: begins }, hear)) };
+}
+
+/** What the file says beside its tables, as the files that a folder would have. */
+function filesBeside(file: GgufFile, tokens: readonly string[], config: object, hear: Hear | undefined): Beside {
+  const nameOf = (role: string): string | null => tokens[id(file, role, tokens.length) ?? -1] ?? null;
+  const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, tokens.length) ?? []), template = file.metadata.get(TEMPLATE);
+  const contents = new Map([
+    [CONFIG_FILE, encode({ ...config, bos_token: nameOf("bos"), eos_token: nameOf("eos"), ...(typeof template === "string" ? { chat_template: template } : {}) })],
+    ...(ends.length > 0 ? [[GENERATION_FILE, encode({ bos_token_id: id(file, "bos", tokens.length) ?? null, eos_token_id: [...new Set(ends)] })] as const] : []),
+    ...[...file.metadata].flatMap(([key, value]) => {
+      const name = key.startsWith(`${TEMPLATE}.`) ? `${TEMPLATES_FOLDER}/${key.slice(TEMPLATE.length + 1)}.jinja` : "";
+      return typeof value === "string" && templateNameOf(name) !== undefined ? [[name, new TextEncoder().encode(value)] as const] : [];
+    }),
+  ]);
+  const note = hear && ignoredKeysNote("its metadata", unknownKeys(ggufTokenizerKeys, keysOf(file).map(([key]) => key)));
+  if (note !== undefined) hear!(note);
+  if (template !== undefined && typeof template !== "string") hear?.(`${TEMPLATE} is no text: left out (sinter chat --chat-format NAME names a format)`);
+  return openBeside(contents, file.path, hear);
 }
 
 // ---- rwkv: what bytes and characters are written as
@@ -118,7 +155,7 @@ async function singles(file: GgufFile): Promise<GgufTokenizer> {
   const ends = kinds?.[last] === CONTROL && id(file, "eos", all.length) === last; // of models whose rows are documents
   const tokens = ends ? all.slice(0, last) : all;
   if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i)) return { tokenizer: byteTokenizer({ ends }) };
-  if (tokens.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id)))) return { tokenizer: idTokenizer(tokens.length) };
+  if (all.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id)))) return { tokenizer: endingIds(file, all.length) };
   const list = tokens.map((bytes) => new TextDecoder().decode(bytes));
   try {
     return { tokenizer: characterTokenizer(parseCharacters(JSON.stringify(ends ? [...list, END_OF_TEXT] : list), CHARACTERS_FILE)) };
@@ -126,6 +163,12 @@ async function singles(file: GgufFile): Promise<GgufTokenizer> {
     if (cause instanceof SinterError) return { none: "its kind, rwkv, is not read here" };
     throw cause;
   }
+}
+
+/** Ids alone, some of which end a text. */
+function endingIds(file: GgufFile, count: number): Tokenizer {
+  const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, count) ?? []), ids = idTokenizer(count);
+  return ends.length === 0 ? ids : withBeside(ids, openBeside(new Map([[GENERATION_FILE, encode({ eos_token_id: [...new Set(ends)] })]]), file.path));
 }
 
 /** What stands for the token that ends documents: bytes that are no token yet, and whose beginning is one, or nothing. */

@@ -1,7 +1,8 @@
-/** Weights in a GGUF file, behind the interface of all readers. The format: gguf-header.ts. */
+/** Weights in a GGUF file, or in the several that it was split into, behind the interface of all readers. The format: gguf-header.ts. */
 import type { Files, ReadableFile } from "../files.ts";
 import { readArray, readGgufHeader, type GgufArray, type GgufHeader, type GgufValue, type Scalar } from "./gguf-header.ts";
-import { encodedReader, floatReader, isReadFormat, unreadable, type MetadataValue, type StoredTensor, type WeightFile } from "./weights.ts";
+import { checkPart, missingPart, splitOf, splitPaths, type Split } from "./gguf-split.ts";
+import { corruptFile, encodedReader, floatReader, isReadFormat, quoted, unreadable, type MetadataValue, type StoredTensor, type WeightFile } from "./weights.ts";
 
 export interface GgufFile extends WeightFile {
   readonly header: GgufHeader;
@@ -12,7 +13,56 @@ export interface GgufFile extends WeightFile {
 /** Arrays up to this length are part of `metadata`. */
 const SHORT = 16;
 
+/** One of several files: all of them, as one. */
 export async function openGguf(files: Files, path: string): Promise<GgufFile> {
+  const named = await openOne(files, path);
+  let split: Split | undefined;
+  try {
+    split = splitOf(named.metadata, path);
+  } catch (error) {
+    await named.close();
+    throw error;
+  }
+  return split ? openSplit(files, path, named, split) : named;
+}
+
+async function openSplit(files: Files, path: string, named: GgufFile, split: Split): Promise<GgufFile> {
+  const parts: GgufFile[] = [named];
+  const close = async (): Promise<void> => {
+    for (const part of parts) await part.close();
+  };
+  try {
+    const paths = splitPaths(path, split), missing: string[] = [];
+    for (const each of paths) if (each !== path && !(await files.exists(each))) missing.push(each);
+    if (missing.length > 0) throw missingPart(path, split, missing);
+    const inOrder: GgufFile[] = [];
+    for (const each of paths) {
+      const part = each === path ? named : await openOne(files, each);
+      if (part !== named) parts.push(part);
+      checkPart(each, splitOf(part.metadata, each), split, inOrder.length);
+      inOrder.push(part);
+    }
+    const [first] = inOrder as [GgufFile, ...GgufFile[]];
+    return { ...first, version: `${first.version}, ${paths.length} files`, tensors: tensorsOfAll(inOrder, split), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function tensorsOfAll(parts: readonly GgufFile[], { tensors: said }: Split): Map<string, StoredTensor> {
+  const all = new Map<string, StoredTensor>();
+  for (const { path, tensors } of parts)
+    for (const [name, tensor] of tensors) {
+      if (all.has(name)) throw corruptFile(path, `tensor ${quoted(name)} is in ${all.get(name)!.file} already`, "Fetch all files again, from one place.");
+      all.set(name, tensor);
+    }
+  const [{ path }] = parts as [GgufFile];
+  if (said !== undefined && said !== all.size) throw corruptFile(path, `its files have ${all.size} tensors together; it says ${said}`, "Fetch all files again, from one place.");
+  return all;
+}
+
+async function openOne(files: Files, path: string): Promise<GgufFile> {
   const file = await files.open(path);
   try {
     const header = await readGgufHeader(file, path);

@@ -252,7 +252,7 @@ function kindsNamed(read: Fields<LlamaKey>, layers: number): readonly LayerKind[
 const torchNames: Readonly<Partial<Record<FloatFormat, string>>> = { F32: "float32", F16: "float16", BF16: "bfloat16" };
 
 /** config.json for a model that goes out as `type`, with matrices in `dtype`. Ids: of the tokenizer's special tokens, where it has them. */
-export function configOf(a: Architecture, type: string, dtype: FloatFormat, ids: { readonly bos: number | undefined; readonly eos: number | undefined }): Readonly<Record<string, unknown>> {
+export function configOf(a: Architecture, type: string, dtype: FloatFormat, ids: { readonly bos: number | undefined; readonly eos: number | readonly number[] | undefined }): Readonly<Record<string, unknown>> {
   const { title } = huggingFaceClasses.find((c) => c.type === type)!;
   const common = {
     architectures: [title], model_type: type,

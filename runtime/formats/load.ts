@@ -33,7 +33,7 @@ export async function loadPublished(model: RunningModel, published: Published, p
   const places = placesOf(model, links), joining = new Map<Link, { values: Float32Array; missing: number }>();
   await model.inTurn(async () => {
     model.weightsChanged();
-    for (const [name, stored] of [...index].sort(([, a], [, b]) => a.offset - b.offset)) {
+    for (const [name, stored] of [...index].sort(([, a], [, b]) => byPlace(a, b))) {
       const place = places.get(name);
       if (!place) continue; // a buffer that holds nothing learned
       if (!(await placeRows(place, stored, pause))) await join(place, stored, joining);
@@ -41,6 +41,9 @@ export async function loadPublished(model: RunningModel, published: Published, p
     }
   });
 }
+
+/** File by file, from the beginning of each to its end. */
+const byPlace = (a: StoredTensor, b: StoredTensor): number => (a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1);
 
 /** By published names. The compiler's tensors and the links are two accounts of one model: they have to agree. */
 function placesOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<string, Place> {

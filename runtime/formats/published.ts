@@ -64,8 +64,8 @@ export async function openPublished(files: Files, path: string): Promise<Publish
     case "folder": return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
     case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
     case "gguf": return closing(await openGguf(files, path), async (file) => {
-      const index = indexTensors(file, namings.gguf), { architecture, published } = await architectureOfGguf(file, index);
-      return settleHeads(`GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`, architecture, file, index, published.naming);
+      const index = indexTensors(file, namings.gguf), { architecture, published, notes } = await architectureOfGguf(file, index);
+      return settleHeads(`GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`, architecture, file, index, published.naming, notes);
     });
     case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
       const { sizes: s } = file;

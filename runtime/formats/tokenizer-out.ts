@@ -1,11 +1,15 @@
 /** A run's tokenizer in other formats: GGUF metadata, and the files of a Hugging Face folder. */
+import { openBeside } from "../tokenizers/beside.ts";
+import { besideFiles, GENERATION_FILE, TEMPLATE_FILE, templateNameOf } from "../tokenizers/beside-files.ts";
 import { byteCharacters } from "../tokenizers/byte-level.ts";
 import { chatFormats, formatByMarks } from "../tokenizers/chat-formats.ts";
-import { pieceRules } from "../tokenizers/pieces.ts";
+import { namedTemplates, templateOf } from "../tokenizers/chat-templates.ts";
+import { parseJson } from "../tokenizers/json-fields.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE, templateIn } from "../tokenizers/tokenizer-json.ts";
+import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/tokenizer-json.ts";
 import { endsMessage, endsTurn } from "../tokenizers/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { byteLevelDecoder, preTokenizerJson } from "./gguf-pre.ts";
 import { endStandIn, escapeBytes, standIn } from "./gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf-write.ts";
 import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
@@ -22,33 +26,31 @@ export interface TokenizerOut<T> {
   readonly note?: string;
 }
 
-/** Metadata pairs. `vocab`: the model's, which may be larger. */
+/** Metadata pairs. `vocab`: the model's rows, of which the tokenizer may have fewer, or more. */
 export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOut<readonly PairToWrite[]> {
-  const vocabulary = vocabularyOf(tokenizer), spare = vocab - tokenizer.size;
+  const vocabulary = vocabularyOf(tokenizer), spare = vocab - tokenizer.size, within = <T>(all: readonly T[]): readonly T[] => all.slice(0, vocab);
   const unused = fill(spare, (i) => `[UNUSED_${i}]`), unusedKinds = fill(spare, () => pieceKinds.unused);
-  const roles = [
-    ...(tokenizer.beginOfText === undefined ? [] : [u32(key("bos_token_id"), tokenizer.beginOfText)]),
-    ...(tokenizer.endOfText === undefined ? [] : [u32(key("eos_token_id"), tokenizer.endOfText)]),
-    ...roleOf(tokenizer, "eot_token_id", endsTurn), ...roleOf(tokenizer, "eom_token_id", endsMessage),
-    bool(key("add_bos_token"), tokenizer.beginOfText !== undefined), bool(key("add_eos_token"), false),
-  ];
+  const { pairs: roles, note: unsaid } = rolePairs(tokenizer);
+  const cut = spare < 0 ? `tokens of the tokenizer that the model has no rows for are left out: ${-spare}` : undefined, notes = [cut, unsaid].filter((line) => line !== undefined);
+  const said = notes.length === 0 ? {} : { note: notes.join("; ") };
   switch (vocabulary.kind) {
     case "bpe": {
-      const special = new Set(tokenizer.special.values());
-      const kinds = vocabulary.names.map((_, id) =>
-        special.has(id) ? pieceKinds.control : tokenizer.absent?.has(id) ? pieceKinds.unused : pieceKinds.normal);
+      const special = new Set(tokenizer.special.values()), { names, user, merges, pre } = vocabulary;
+      const kindOf = (id: number): number =>
+        special.has(id) ? pieceKinds.control : user.has(id) ? pieceKinds.user : tokenizer.absent?.has(id) ? pieceKinds.unused : pieceKinds.normal;
       const begin = tokenizer.beginOfText === undefined && tokenizer.endOfText !== undefined ? [u32(key("bos_token_id"), tokenizer.endOfText)] : [];
-      return { out: [
-        text(key("model"), "gpt2"), text(key("pre"), vocabulary.rule === "gpt2" ? "gpt-2" : "llama-bpe"), list(key("tokens"), "string", [...vocabulary.names, ...unused]),
-        list(key("token_type"), "i32", [...kinds, ...unusedKinds]), list(key("merges"), "string", vocabulary.merges), ...begin, ...roles, ...template(tokenizer),
+      return { ...said, out: [
+        text(key("model"), "gpt2"), text(key("pre"), pre.names[0]!), list(key("tokens"), "string", [...within(names), ...unused]),
+        list(key("token_type"), "i32", [...within(names.map((_, id) => kindOf(id))), ...unusedKinds]), list(key("merges"), "string", merges),
+        ...begin, ...roles, ...templatePairs(tokenizer),
       ] };
     }
     case "pieces": {
-      const { pieces, addsSpace } = vocabulary, unknown = pieces.findIndex(({ kind }) => kind === "unknown");
-      return { out: [
+      const { addsSpace } = vocabulary, pieces = within(vocabulary.pieces), unknown = pieces.findIndex(({ kind }) => kind === "unknown");
+      return { ...said, out: [
         text(key("model"), "llama"), text(key("pre"), "default"), list(key("tokens"), "string", [...pieces.map((p) => p.text), ...unused]),
         list(key("scores"), "f32", [...pieces.map((p) => p.score), ...fill(spare, () => 0)]), list(key("token_type"), "i32", [...pieces.map((p) => pieceKinds[p.kind]), ...unusedKinds]),
-        ...(unknown < 0 ? [] : [u32(key("unknown_token_id"), unknown)]), bool(key("add_space_prefix"), addsSpace), ...roles, ...template(tokenizer),
+        ...(unknown < 0 ? [] : [u32(key("unknown_token_id"), unknown)]), bool(key("add_space_prefix"), addsSpace), ...roles, ...templatePairs(tokenizer),
       ] };
     }
     case "singles": {
@@ -68,69 +70,105 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   }
 }
 
-/** The first of these names that the vocabulary has. */
-function roleOf(tokenizer: Tokenizer, role: string, names: readonly string[]): PairToWrite[] {
-  const id = names.map((name) => tokenizer.special.get(name)).find((found) => found !== undefined);
-  return id === undefined ? [] : [u32(key(role), id)];
+/** Ids of the tokens that begin and end texts, turns and messages; GGUF has a place for one of each. */
+function rolePairs(tokenizer: Tokenizer): { readonly pairs: readonly PairToWrite[]; readonly note?: string } {
+  const { beginOfText, endOfText, special } = tokenizer, first = (names: readonly string[]): number | undefined => names.map((name) => special.get(name)).find((id) => id !== undefined);
+  const named = [first(endsTurn), first(endsMessage)], rest = endsOf(tokenizer).filter((id) => id !== endOfText && !named.includes(id));
+  const [turn, message] = named.map((id) => id ?? rest.shift()), role = (name: string, id: number | undefined): PairToWrite[] => (id === undefined ? [] : [u32(key(`${name}_token_id`), id)]);
+  return {
+    pairs: [
+      ...role("bos", beginOfText), ...role("eos", endOfText), ...role("eot", turn), ...role("eom", message),
+      bool(key("add_bos_token"), beginOfText !== undefined), bool(key("add_eos_token"), false),
+    ],
+    ...(rest.length > 0 ? { note: `a GGUF file has no place for more tokens that end a text: ${rest.join(", ")}` } : {}),
+  };
+}
+
+/** Tokens that end a text, as other programs are told: as generation_config.json says, else all that are known to. */
+export function endsOf({ files, endOfText, stops }: Tokenizer): readonly number[] {
+  const bytes = files.get(GENERATION_FILE), { ends } = bytes ? openBeside(new Map([[GENERATION_FILE, bytes]]), "") : { ends: [] };
+  const said = ends.length > 0 ? ends : [...stops];
+  return endOfText === undefined || said.includes(endOfText) ? said : [endOfText, ...said];
 }
 
 /** The template that came with the tokenizer, or the one of the built-in format whose marks it has. */
-function templateOf(tokenizer: Tokenizer): string | undefined {
-  const config = tokenizer.files.get(CONFIG_FILE), found = config && templateIn(config), named = formatByMarks(tokenizer);
-  return found ?? (named && chatFormats[named].template);
+function chatTemplateOf(tokenizer: Tokenizer): string | undefined {
+  const named = formatByMarks(tokenizer);
+  return templateOf(tokenizer.files)?.template ?? (named && chatFormats[named].template);
 }
 
-function template(tokenizer: Tokenizer): PairToWrite[] {
-  const found = templateOf(tokenizer);
-  return found === undefined ? [] : [text("tokenizer.chat_template", found)];
+/** The template, and those for other uses by their names. */
+function templatePairs(tokenizer: Tokenizer): PairToWrite[] {
+  const found = chatTemplateOf(tokenizer), bytes = tokenizer.files.get(CONFIG_FILE), config = bytes && parseJson(bytes, CONFIG_FILE, MAX_JSON_BYTES);
+  const named = [...namedTemplates(tokenizer.files, config)].filter(([name]) => /^[\w.-]{1,64}$/.test(name));
+  return [
+    ...(found === undefined ? [] : [text("tokenizer.chat_template", found)]),
+    ...named.map(([name, template]) => text(`tokenizer.chat_template.${name}`, template)),
+    ...(named.length > 0 ? [list("tokenizer.chat_templates", "string", named.map(([name]) => name))] : []),
+  ];
 }
 
 /** File name → contents. */
 export function tokenizerFolderFiles(tokenizer: Tokenizer): TokenizerOut<ReadonlyMap<string, Uint8Array>> {
-  const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`);
-  const own = [...tokenizer.files];
-  if (tokenizer.name === "json") return { out: new Map(own) };
+  const made = (...files: readonly (readonly [string, Uint8Array])[]): ReadonlyMap<string, Uint8Array> => new Map([...files, ...generation(tokenizer), ...besideOf(tokenizer)]);
+  const own = tokenizer.files.get(CONFIG_FILE), config = (value: object): readonly [string, Uint8Array] => [CONFIG_FILE, own ?? encode(value)];
+  if (tokenizer.name === "json") return { out: new Map([...tokenizer.files, ...generation(tokenizer), ...besideOf(tokenizer)]) };
   if (tokenizer.name === "bytes") {
-    const json = bpeJson({ kind: "bpe", rule: "gpt2", names: byteCharacters, merges: [] }, tokenizer, false);
+    const json = bpeJson({ kind: "bpe", pre: { names: [], steps: [] }, names: byteCharacters, user: new Set(), merges: [] }, tokenizer);
     const ends = tokenizer.endOfText === undefined ? {} : names(tokenizer);
-    return { out: new Map([[JSON_FILE, encode(json)], [CONFIG_FILE, encode({ tokenizer_class: "PreTrainedTokenizerFast", ...ends })]]) };
+    return { out: made([JSON_FILE, encode(json)], config({ tokenizer_class: "PreTrainedTokenizerFast", ...ends })) };
   }
   const vocabulary = vocabularyOf(tokenizer);
   switch (vocabulary.kind) {
-    case "bpe": return { out: new Map([[JSON_FILE, encode(bpeJson(vocabulary, tokenizer, true))], [CONFIG_FILE, encode({ tokenizer_class: "PreTrainedTokenizerFast", ...names(tokenizer) })]]) };
+    case "bpe": return { out: made([JSON_FILE, encode(bpeJson(vocabulary, tokenizer))], config({ tokenizer_class: "PreTrainedTokenizerFast", ...names(tokenizer) })) };
     case "pieces": {
-      const { beginOfText, endOfText } = tokenizer;
-      return { out: new Map([
-        [SENTENCEPIECE_FILE, tokenizer.files.get(SENTENCEPIECE_FILE) ?? sentencePieceModel({ pieces: vocabulary.pieces, addsSpace: vocabulary.addsSpace, beginOfText, endOfText })],
-        [CONFIG_FILE, encode({ tokenizer_class: "LlamaTokenizer", legacy: true, unk_token: "<unk>", ...names(tokenizer) })],
-      ]) };
+      const { beginOfText, endOfText } = tokenizer, model = tokenizer.files.get(SENTENCEPIECE_FILE);
+      return { out: made(
+        [SENTENCEPIECE_FILE, model ?? sentencePieceModel({ pieces: vocabulary.pieces, addsSpace: vocabulary.addsSpace, beginOfText, endOfText })],
+        config({ tokenizer_class: "LlamaTokenizer", legacy: true, unk_token: "<unk>", ...names(tokenizer) }),
+      ) };
     }
-    case "singles": case "none": return { out: new Map(own), note: `Hugging Face has no tokenizer like \`${tokenizer.name}\`; its files are copied as they are` };
+    case "singles": case "none":
+      return { out: new Map(tokenizer.files), note: `Hugging Face has no tokenizer like \`${tokenizer.name}\`; its files are copied as they are` };
   }
 }
 
-function names(tokenizer: Tokenizer): Readonly<Record<string, unknown>> {
-  const name = (id: number | undefined): string | null => [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? null;
-  const chat = templateOf(tokenizer);
-  return { ...(chat === undefined ? {} : { chat_template: chat }), add_bos_token: tokenizer.beginOfText !== undefined, add_eos_token: false, bos_token: name(tokenizer.beginOfText ?? tokenizer.endOfText), eos_token: name(tokenizer.endOfText) };
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`);
+
+/** Where the run has none: all tokens that end a text. */
+function generation(tokenizer: Tokenizer): readonly (readonly [string, Uint8Array])[] {
+  const ends = endsOf(tokenizer), { beginOfText, endOfText } = tokenizer;
+  if (ends.length === 0) return [];
+  return [[GENERATION_FILE, encode({ _from_model_config: true, bos_token_id: beginOfText ?? endOfText ?? null, eos_token_id: ends.length === 1 ? ends[0] : ends })]];
 }
 
-/** `pieces`: cut by the pre-tokenizer before merging. */
-function bpeJson({ rule, names, merges }: BpeVocabulary, { special, beginOfText }: Tokenizer, pieces: boolean): unknown {
-  const byteLevel = (use_regex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex });
-  const split = { type: "Split", pattern: { Regex: pieceRules[rule].published[0] }, behavior: "Isolated", invert: false };
-  const added = [...special].map(([content, id]) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }));
+/** Files beside the tokenizer, as the run has them. */
+const besideOf = ({ files }: Tokenizer): [string, Uint8Array][] =>
+  [...files].filter(([name]) => Object.hasOwn(besideFiles, name) || templateNameOf(name) !== undefined);
+
+function names(tokenizer: Tokenizer): Readonly<Record<string, unknown>> {
+  const name = (id: number | undefined): string | null => [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? null;
+  const chat = chatTemplateOf(tokenizer), inFile = tokenizer.files.has(TEMPLATE_FILE);
+  return {
+    ...(chat === undefined || inFile ? {} : { chat_template: chat }), add_bos_token: tokenizer.beginOfText !== undefined, add_eos_token: false,
+    bos_token: name(tokenizer.beginOfText ?? tokenizer.endOfText), eos_token: name(tokenizer.endOfText),
+  };
+}
+
+function bpeJson({ pre, names, user, merges }: BpeVocabulary, { special, beginOfText }: Tokenizer): unknown {
+  const tokens = [...[...special].map(([content, id]) => ({ id, content, special: true })), ...[...user].map((id) => ({ id, content: names[id]!, special: false }))];
+  const added = tokens.sort((a, b) => a.id - b.id).map((token) => ({ ...token, single_word: false, lstrip: false, rstrip: false, normalized: false }));
   const begin = [...special].find(([, id]) => id === beginOfText);
   const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } }), first = begin && { SpecialToken: { id: begin[0], type_id: 0 } };
   return {
     version: "1.0", truncation: null, padding: null, added_tokens: added, normalizer: null,
-    pre_tokenizer: rule === "gpt2" ? byteLevel(pieces) : { type: "Sequence", pretokenizers: [split, byteLevel(false)] },
+    pre_tokenizer: preTokenizerJson(pre),
     post_processor: first && begin ? {
       type: "TemplateProcessing", single: [first, sequence("A")], pair: [first, sequence("A"), first, { Sequence: { id: "B", type_id: 1 } }],
       special_tokens: { [begin[0]]: { id: begin[0], ids: [begin[1]], tokens: [begin[0]] } },
-    } : byteLevel(true),
-    decoder: byteLevel(true),
-    model: { type: "BPE", dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, ignore_merges: rule === "llama3",
+    } : byteLevelDecoder,
+    decoder: byteLevelDecoder,
+    model: { type: "BPE", dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, ignore_merges: pre.wholePieces ?? false,
       vocab: Object.fromEntries(names.map((name, id) => [name, id])), merges },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * A tokenizer's tables, read back from the files that a run keeps of it: what other formats want of it.
  *
- *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in order of rank, which pre-tokenizer
+ *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in order of rank, which pre-tokenizer (by GGUF's name)
  *   pieces   sentencepiece BPE: pieces with scores and kinds
  *   singles  bytes, characters or ids: every token alone
  *   none     a tokenizer.json of another kind
@@ -16,12 +16,15 @@ import { wireFields } from "../tokenizers/protobuf.ts";
 import { segmentRules } from "../tokenizers/tokenizer-json-rules.ts";
 import { JSON_FILE } from "../tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf-pre.ts";
 import { pieceKinds, type VocabularyPiece } from "./sentencepiece-write.ts";
 
 export interface BpeVocabulary {
   readonly kind: "bpe";
-  readonly rule: "gpt2" | "llama3";
+  readonly pre: GgufPre;
   readonly names: readonly string[];
+  /** Ids of tokens that are found in the text before anything else, and are not special. */
+  readonly user: ReadonlySet<number>;
   /** "left right" */
   readonly merges: readonly string[];
 }
@@ -40,11 +43,13 @@ export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
     case "gpt2": return gpt2(tokenizer);
     case "llama3": {
       const names = namesOf(tokenizer);
-      return { kind: "bpe", rule: "llama3", names, merges: mergesOf(tokenizer, names) };
+      return { kind: "bpe", pre: ggufPreNamed("llama-bpe")!, names, user: new Set(), merges: mergesOf(tokenizer, names) };
     }
     case "llama2": case "sentencepiece": {
       const file = tokenizer.files.get(SENTENCEPIECE_FILE);
-      return { kind: "pieces", pieces: file ? fromModel(file) : fromTable(tokenizer.files.get(LLAMA2C_FILE)!), addsSpace: tokenizer.addsSpace };
+      const pieces = file ? fromModel(file) : fromTable(tokenizer.files.get(LLAMA2C_FILE)!);
+      const more = behindOf(tokenizer, pieces.length).map(({ name, kind }): VocabularyPiece => ({ text: name, score: 0, kind }));
+      return { kind: "pieces", pieces: [...pieces, ...more], addsSpace: tokenizer.addsSpace };
     }
     case "json": return fromJson(tokenizer);
   }
@@ -65,7 +70,25 @@ function gpt2(tokenizer: Tokenizer): Vocabulary {
   const [encoder, merges] = GPT2_FILES.map((name) => utf8.decode(tokenizer.files.get(name)));
   const names: string[] = [];
   for (const [name, id] of Object.entries(JSON.parse(encoder!) as Record<string, number>)) names[id] = name;
-  return { kind: "bpe", rule: "gpt2", names, merges: merges!.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version"))) };
+  const more = behindOf(tokenizer, names.length), user = new Set(more.flatMap(({ id, kind }) => (kind === "user" ? [id] : [])));
+  const lines = merges!.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
+  return { kind: "bpe", pre: ggufPreNamed("gpt-2")!, names: [...names, ...more.map(({ name }) => name)], user, merges: lines };
+}
+
+interface Behind {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: "control" | "user" | "unused";
+}
+
+/** Tokens behind the vocabulary of the tokenizer's own files, which has `size`. */
+function behindOf(tokenizer: Tokenizer, size: number): readonly Behind[] {
+  const special = specialIds(tokenizer);
+  return Array.from({ length: Math.max(0, tokenizer.size - size) }, (_, i): Behind => {
+    const id = size + i;
+    if (tokenizer.absent?.has(id)) return { id, name: absentName(id), kind: "unused" };
+    return { id, name: special.get(id) ?? utf8.decode(tokenizer.bytes(id)), kind: special.has(id) ? "control" : "user" };
+  });
 }
 
 /**
@@ -91,16 +114,16 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   const rules = segmentRules({ value: root, path: JSON_FILE });
   if ("unsupported" in rules) return { kind: "none", why: rules.unsupported };
   // readTokenizerJson has checked all of this
-  const { model, added_tokens: added = [] } = root as { model: { vocab: Record<string, number>; merges: readonly (string | readonly string[])[]; byte_fallback?: boolean; unk_token?: string }; added_tokens?: readonly { id: number; content: string; special: boolean }[] };
+  const { model, added_tokens: added = [] } = root as { model: { vocab: Record<string, number>; merges: readonly (string | readonly string[])[]; byte_fallback?: boolean; ignore_merges?: boolean; unk_token?: string }; added_tokens?: readonly { id: number; content: string; special: boolean }[] };
   const names: string[] = [];
   for (const [name, id] of Object.entries(model.vocab)) names[id] = name;
   for (const { id, content } of added) names[id] = content;
   for (const id of tokenizer.absent ?? []) names[id] = absentName(id);
   const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
   if (rules.kind === "bytes") {
-    const [rule, ...more] = rules.pieces;
-    if (more.length > 0 || (rule !== "gpt2" && rule !== "llama3")) return { kind: "none", why: `its pre-tokenizer (${rules.pieces.join(", ") || "one piece"})` };
-    return { kind: "bpe", rule, names, merges };
+    const { pre_tokenizer: steps } = root as { readonly pre_tokenizer?: unknown }, pre = ggufPreOf(steps, model.ignore_merges === true);
+    if (!pre) return { kind: "none", why: "GGUF has no name for its pre-tokenizer" };
+    return { kind: "bpe", pre, names, user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))), merges };
   }
   const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));

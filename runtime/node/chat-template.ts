@@ -1,12 +1,12 @@
 /**
- * Chat templates: programs in Jinja that come with a model (tokenizer_config.json, GGUF). They are code of strangers, and run in a thread
+ * Chat templates: programs in Jinja that come with a model (chat_template.jinja, tokenizer_config.json, GGUF). They are code of strangers, and run in a thread
  * that can be ended, with bounds on steps and sizes; what they write is a text that is then encoded.
  */
 import { SinterError } from "../errors.ts";
 import { guarded } from "../tokenizers/added-tokens.ts";
 import type { ChatFormat, ChatMessage } from "../tokenizers/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
-import { CONFIG_FILE, templateIn } from "../tokenizers/tokenizer-json.ts";
+import { templateOf } from "../tokenizers/chat-templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
 import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
@@ -83,7 +83,7 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
 
 /** The format that a tokenizer brings along, or else the one whose marks its vocabulary has; undefined: none is known. */
 export function chatFormatOf(tokenizer: Tokenizer): ChatFormat | undefined {
-  const config = tokenizer.files.get(CONFIG_FILE), template = config && templateIn(config), named = formatByMarks(tokenizer);
-  if (template !== undefined && tokenizer.name !== "llama3") return templateChat(tokenizer, template, { from: CONFIG_FILE });
+  const found = templateOf(tokenizer.files), named = formatByMarks(tokenizer);
+  if (found && tokenizer.name !== "llama3") return templateChat(tokenizer, found.template, { from: found.from });
   return named && builtInChat(tokenizer, named);
 }

@@ -3,7 +3,9 @@
  * encoder.json (names → ids) and vocab.bpe (merges in rank order).
  */
 import { SinterError } from "../errors.ts";
+import type { AddedToken } from "./added-tokens.ts";
 import { byteCharacters, bytesOfName } from "./byte-level.ts";
+import { behind, withMore } from "./behind-vocabulary.ts";
 import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { PairTable } from "./pair-table.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -12,17 +14,17 @@ export const GPT2_FILES = ["encoder.json", "vocab.bpe"] as const;
 
 const END_OF_TEXT = "<|endoftext|>";
 
-/** Throws SinterError that names the file and the entry which is wrong. */
-export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array): Tokenizer {
+/** Throws SinterError that names the file and the entry which is wrong. `added`: tokens that may stand behind the vocabulary. */
+export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array, added: readonly AddedToken[] = []): Tokenizer {
   const ids = parseEncoder(encoderJson);
   const tokens: Uint8Array[] = [];
   const utf8 = new TextEncoder();
   for (const [name, id] of ids) tokens[id] = bytesOfName(name) ?? utf8.encode(name);
   for (const character of byteCharacters) idOf(ids, character); // all 256 are there
-  const end = ids.get(END_OF_TEXT);
+  const end = ids.get(END_OF_TEXT), more = behind(added, tokens.length);
   return byteLevelTokenizer({
-    name: "gpt2", tokens, pieces: ["gpt2"], merges: parseMerges(vocabBpe, ids),
-    added: end === undefined ? [] : [{ name: END_OF_TEXT, id: end, special: true }],
+    name: "gpt2", tokens: withMore(tokens, more), pieces: ["gpt2"], merges: parseMerges(vocabBpe, ids),
+    added: [...(end === undefined ? [] : [{ name: END_OF_TEXT, id: end, special: true }]), ...more],
     beginOfText: undefined, endOfText: end, files: new Map([[GPT2_FILES[0], encoderJson], [GPT2_FILES[1], vocabBpe]]),
   });
 }

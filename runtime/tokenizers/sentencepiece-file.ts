@@ -3,6 +3,7 @@
  * normalizer's (3); a normalizer with a table of its own is refused, since its rules are compiled into a binary form.
  */
 import { SinterError } from "../errors.ts";
+import type { AddedToken } from "./added-tokens.ts";
 import { wireFields, type WireValue } from "./protobuf.ts";
 import { sentencePieceTokenizer, type Piece, type PieceKind } from "./sentencepiece.ts";
 import { MAX_TABLE_BYTES, MAX_TOKEN_BYTES, MAX_TOKENS } from "./tiktoken.ts";
@@ -23,7 +24,16 @@ const fields = {
   normalizer: { table: 2, addsSpace: 3, removesSpaces: 4, escapesSpaces: 5 },
 } as const;
 
-export function sentencePieceFile(bytes: Uint8Array, name: Tokenizer["name"], from: string = SENTENCEPIECE_FILE): Tokenizer {
+export interface SentencePieceOptions {
+  /** Tokens behind its pieces: of added_tokens.json or tokenizer_config.json. */
+  readonly added?: readonly AddedToken[];
+  /** A space is put before the text alone, not behind special tokens (`legacy: false`). */
+  readonly spaceAtStartOnly?: boolean;
+}
+
+export function sentencePieceFile(
+  bytes: Uint8Array, name: Tokenizer["name"], from: string = SENTENCEPIECE_FILE, { added = [], spaceAtStartOnly = false }: SentencePieceOptions = {},
+): Tokenizer {
   if (bytes.length > MAX_TABLE_BYTES)
     throw new SinterError("corrupt", `${from} has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are read`, HINT);
   const pieces: Piece[] = [];
@@ -57,7 +67,7 @@ export function sentencePieceFile(bytes: Uint8Array, name: Tokenizer["name"], fr
     return typeof id === "number" && pieces[id]?.kind === "control" ? id : undefined; // −1, "none", is a large number here
   };
   return sentencePieceTokenizer({
-    name, pieces, addsSpace: (normalizer.get(addsSpace) ?? 1) !== 0,
+    name, pieces, added, spaceAtStartOnly, addsSpace: (normalizer.get(addsSpace) ?? 1) !== 0,
     beginOfText: control(fields.trainer.beginOfText, 1), endOfText: control(fields.trainer.endOfText, 2), files: new Map([[SENTENCEPIECE_FILE, bytes]]),
   });
 }

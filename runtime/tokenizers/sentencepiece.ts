@@ -5,6 +5,7 @@
  */
 import { SinterError } from "../errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
+import { behind, withMore } from "./behind-vocabulary.ts";
 import { PairTable } from "./pair-table.ts";
 import { pieceEncoder } from "./piece-encoder.ts";
 import type { NextPiece } from "./pieces.ts";
@@ -24,6 +25,10 @@ export interface Piece {
 export interface SentencePieceParts {
   readonly name: Tokenizer["name"];
   readonly pieces: readonly Piece[];
+  /** More tokens, with ids behind the pieces'. */
+  readonly added?: readonly AddedToken[];
+  /** The space is added before the text's beginning alone, not after special tokens. */
+  readonly spaceAtStartOnly?: boolean;
   /** One space before the text, and after each special token. */
   readonly addsSpace: boolean;
   readonly beginOfText: number | undefined;
@@ -43,11 +48,11 @@ export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
   for (const [id, { text, kind }] of pieces.entries()) if (kind === "normal" || kind === "user") if (!ids.has(text)) ids.set(text, id);
   const added = pieces.flatMap(({ text, kind }, id): AddedToken[] =>
     kind === "control" || kind === "user" ? [{ name: kind === "user" ? text.replaceAll(MARK, " ") : text, id, special: kind === "control" }] : []);
-  const unknown = pieces.findIndex(({ kind }) => kind === "unknown");
+  const unknown = pieces.findIndex(({ kind }) => kind === "unknown"), more = behind(parts.added ?? [], pieces.length);
   return characterBpe({
-    ...parts, added, unknown: unknown < 0 ? undefined : unknown, fuseUnknown: true,
+    ...parts, added: [...added, ...more], unknown: unknown < 0 ? undefined : unknown, fuseUnknown: true,
     symbolIds: ids, merges: mergesByScore(pieces, ids), texts: [...ids.keys()],
-    bytes: pieces.map(({ text, kind }) => bytesOf(text, kind)), byteIds: byteIdsOf(pieces),
+    bytes: withMore(pieces.map(({ text, kind }) => bytesOf(text, kind)), more), byteIds: byteIdsOf(pieces),
   });
 }
 
@@ -63,8 +68,6 @@ export interface CharacterBpeParts extends Omit<SentencePieceParts, "pieces"> {
   readonly unknown: number | undefined;
   /** Neighbours that are unknown become one unknown token. */
   readonly fuseUnknown: boolean;
-  /** The space is added before the text's beginning alone, not after special tokens. */
-  readonly spaceAtStartOnly?: boolean;
   /** No space is added where there is one. */
   readonly spaceUnlessThere?: boolean;
   /** Every ▁ begins a piece. */

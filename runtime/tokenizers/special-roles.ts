@@ -25,13 +25,22 @@ export function specialRoles(added: readonly AddedToken[], before: number | unde
   const end = named("eos_token");
   const endOfText = end ?? find(endsText)[0];
   const stops = [...(endOfText === undefined ? [] : [endOfText]), ...find(endsTurn), ...find(endsMessage), ...find(endsText)];
-  return { beginOfText: before ?? (beginsTexts(config) ? named("bos_token") : undefined), endOfText, stops: [...new Set(stops)] };
+  return { beginOfText: beginningOf(config, before, () => named("bos_token")), endOfText, stops: [...new Set(stops)] };
 }
 
-const beginsTexts = (config: JsonPlace | undefined): boolean => config !== undefined && field(config, "add_bos_token").value === true;
+/** Classes of tokenizers that make the post-processor anew from add_bos_token. */
+const makesAnew = /^(Llama|CodeLlama|Gemma|Cohere)Tokenizer(Fast)?$/;
+
+/** The token that begins every text. `before`: by the tokenizer's own files. */
+function beginningOf(config: JsonPlace | undefined, before: number | undefined, named: () => number | undefined): number | undefined {
+  if (!config) return before;
+  const adds = field(config, "add_bos_token").value, { value: kind } = field(config, "tokenizer_class");
+  if (adds === false && typeof kind === "string" && makesAnew.test(kind)) return undefined;
+  return before ?? (adds === true ? named() : undefined);
+}
 
 /** "<s>", or { content: "<s>", … }. */
-function tokenName(place: JsonPlace): string | undefined {
+export function tokenName(place: JsonPlace): string | undefined {
   if (place.value === undefined) return undefined;
   return text(isObject(place.value) ? field(place, "content") : place);
 }

@@ -2,6 +2,8 @@
  * Tokens → text, as they come. A token may end in the middle of a character: its bytes wait for the rest. And a stop string may
  * begin in one token and end in another: text that could be its beginning waits too.
  */
+import { spaceCleaner } from "./clean-spaces.ts";
+
 export interface TextStream {
   /** Text that can be shown now. `stopped` once a stop string is complete; it is not part of the text. */
   push(bytes: Uint8Array): { readonly text: string; readonly stopped: boolean };
@@ -9,11 +11,13 @@ export interface TextStream {
   end(): string;
 }
 
-export function textStream(stops: readonly string[]): TextStream {
+/** `cleans`: without the spaces before punctuation (clean-spaces.ts). */
+export function textStream(stops: readonly string[], cleans = false): TextStream {
   const wanted = stops.filter((stop) => stop !== "");
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true }), cleaner = cleans ? spaceCleaner() : undefined;
   let held = "";
   let stopped = false;
+  const clean = (text: string): string => cleaner?.push(text) ?? text;
   const take = (text: string): { text: string; stopped: boolean } => {
     if (stopped) return { text: "", stopped };
     held += text;
@@ -25,9 +29,9 @@ export function textStream(stops: readonly string[]): TextStream {
     return { text: out, stopped };
   };
   return {
-    push: (bytes) => take(decoder.decode(bytes, { stream: true })),
+    push: (bytes) => take(clean(decoder.decode(bytes, { stream: true }))),
     end() {
-      const { text } = take(decoder.decode());
+      const { text } = take(clean(decoder.decode()) + (cleaner?.end() ?? ""));
       const rest = held;
       held = "";
       return text + rest;

@@ -2,86 +2,126 @@
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { configBytes, nothingBeside, openBeside, type Beside } from "./beside.ts";
+import { readBeside, readBounded, type Hear } from "./beside-files.ts";
 import { BYTES_FILE, byteTokenizer, parseBytes } from "./bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
 import { IDS_FILE, parseIds } from "./ids.ts";
+import { field, optionalText } from "./json-fields.ts";
 import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
 import { MAX_TABLE_BYTES } from "./tiktoken.ts";
-import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
+import { JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { withAddedTokens, withBeside } from "./with-beside.ts";
 
 /** Reads the tokenizer.json files that are not read here; Node has one (runtime/node/tokenizer-json.ts). */
 export type OtherJson = (files: JsonFiles, unsupported: string) => Tokenizer | Promise<Tokenizer>;
+
+interface Reading {
+  /** Path of the first file. */
+  readonly path: string;
+  readonly name: TokenizerName;
+  readonly beside: Beside;
+  readonly other: OtherJson | undefined;
+}
 
 interface FileSet {
   readonly needs: readonly string[];
   /** Longer files are not read into memory. */
   readonly mostBytes: number;
-  /** Read and kept where it is there: it may hold a chat template. */
-  readonly also?: string;
-  /** `path`: of the first file. */
-  read(contents: readonly Uint8Array[], path: string, name: TokenizerName, other: OtherJson | undefined): Tokenizer | Promise<Tokenizer>;
+  /** Whether files beside these count: which tokens end a text, a chat template. */
+  readonly beside: boolean;
+  read(contents: readonly Uint8Array[], reading: Reading): Tokenizer | Promise<Tokenizer>;
 }
 
-const gpt2Files: FileSet = { needs: GPT2_FILES, mostBytes: MAX_TABLE_BYTES, read: ([encoder, merges]) => gpt2Tokenizer(encoder!, merges!) };
-const sentencePiece: FileSet = { needs: [SENTENCEPIECE_FILE], also: CONFIG_FILE, mostBytes: MAX_TABLE_BYTES, read: ([model], path, name) => sentencePieceFile(model!, name, path) };
-const llama2c: FileSet = { needs: [LLAMA2C_FILE], also: CONFIG_FILE, mostBytes: MAX_TABLE_BYTES, read: ([table], path, name) => llama2cFile(table!, name, path) };
-const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, read: ([ranks], path) => llama3Tokenizer(ranks!, path) };
-const characters: FileSet = { needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([json], path) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)) };
-const ids: FileSet = { needs: [IDS_FILE], mostBytes: MAX_TABLE_BYTES, read: ([size], path) => parseIds(size!, path) };
+/** Hugging Face's older names of GPT-2's two files. */
+const GPT2_OLDER = ["vocab.json", "merges.txt"] as const;
+
+const gpt2Set = (needs: readonly string[]): FileSet => ({
+  needs, mostBytes: MAX_TABLE_BYTES, beside: true,
+  read([encoder, merges], { path, beside }) {
+    onlyClass(/^GPT2Tokenizer(Fast)?$/, beside, path);
+    return gpt2Tokenizer(encoder!, merges!, beside.added);
+  },
+});
+const sentencePiece: FileSet = {
+  needs: [SENTENCEPIECE_FILE], mostBytes: MAX_TABLE_BYTES, beside: true,
+  read([model], { path, name, beside }) {
+    onlyClass(/^(Code)?LlamaTokenizer(Fast)?$/, beside, path);
+    const legacy = beside.config && field(beside.config, "legacy").value;
+    return sentencePieceFile(model!, name, path, { added: beside.added, spaceAtStartOnly: legacy === false });
+  },
+};
+const llama2c: FileSet = {
+  needs: [LLAMA2C_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([table], { path, name }) => llama2cFile(table!, name, path),
+};
+const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([ranks], { path }) => llama3Tokenizer(ranks!, path) };
+const characters: FileSet = {
+  needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, beside: false,
+  read: ([json], { path }) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)),
+};
+const ids: FileSet = { needs: [IDS_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([size], { path }) => parseIds(size!, path) };
 const json: FileSet = {
-  needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, also: CONFIG_FILE,
-  read([bytes, config], from, _name, other) {
-    const reading = readTokenizerJson({ json: bytes!, config, from });
-    if ("tokenizer" in reading) return reading.tokenizer;
-    if (!other) throw unsupportedJson(from, reading.unsupported);
-    return other({ json: bytes!, config, from }, reading.unsupported);
+  needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, beside: true,
+  async read([bytes], { path, beside, other }) {
+    const config = configBytes(beside);
+    const open = async (json: Uint8Array): Promise<Tokenizer> => {
+      const reading = readTokenizerJson({ json, config, from: path });
+      if ("tokenizer" in reading) return reading.tokenizer;
+      if (!other) throw unsupportedJson(path, reading.unsupported);
+      return other({ json, config, from: path }, reading.unsupported);
+    };
+    const tokenizer = await open(bytes!), lacking = beside.added.filter(({ id }) => id >= tokenizer.size || tokenizer.absent?.has(id));
+    return lacking.length === 0 ? tokenizer : open(withAddedTokens(bytes!, lacking, path));
   },
 };
 
 const bytes: FileSet = {
-  needs: [BYTES_FILE], mostBytes: MAX_TABLE_BYTES,
-  read: ([end], path) => parseBytes(new TextDecoder().decode(end), path),
+  needs: [BYTES_FILE], mostBytes: MAX_TABLE_BYTES, beside: false,
+  read: ([end], { path }) => parseBytes(new TextDecoder().decode(end), path),
 };
 
 /** THE table of tokenizers' files. Of several sets the first that is there is read. */
 export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>> = {
-  bytes: [bytes], characters: [characters], gpt2: [gpt2Files], llama2: [sentencePiece, llama2c], llama3: [llama3], sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
+  bytes: [bytes], characters: [characters], gpt2: [gpt2Set(GPT2_FILES), gpt2Set(GPT2_OLDER)], llama2: [sentencePiece, llama2c], llama3: [llama3],
+  sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
 };
 
 /** "encoder.json and vocab.bpe, or …" */
 export const filesNeeded = (name: TokenizerName): string => tokenizerFiles[name].map(({ needs }) => needs.join(" and ")).join(", or ");
 
-async function readSet(files: Files, set: FileSet, paths: readonly string[], name: TokenizerName, other: OtherJson | undefined): Promise<Tokenizer> {
+/** Files of these names are read as one class of tokenizers has them: another's would give other ids. */
+function onlyClass(known: RegExp, { config }: Beside, path: string): void {
+  const found = config && optionalText(field(config, "tokenizer_class"));
+  if (found === undefined || known.test(found) || found === "PreTrainedTokenizerFast") return;
+  throw new SinterError("input", `${path} belongs to a ${found}, which reads it in its own way`,
+    "A tokenizer.json says how: name its folder with --tokenizer PATH.");
+}
+
+/** `folder`: where files beside these are looked for, if anywhere. */
+async function readSet(files: Files, set: FileSet, paths: readonly string[], folder: string | undefined, name: TokenizerName, { other, hear }: Ears): Promise<Tokenizer> {
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
-  const tokenizer = await set.read(contents, paths[0]!, name, other), also = contents[set.needs.length];
-  return also === undefined ? tokenizer : { ...tokenizer, files: new Map([...tokenizer.files, [set.also!, also]]) };
+  const beside = folder === undefined || !set.beside ? nothingBeside : openBeside(await readBeside(files, folder, hear), folder, hear);
+  return withBeside(await set.read(contents, { path: paths[0]!, name, beside, other }), beside, hear);
 }
 
-async function readBounded(files: Files, path: string, most: number): Promise<Uint8Array> {
-  const file = await files.open(path);
-  try {
-    if (file.bytes > most)
-      throw new SinterError("corrupt",
-        `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
-    return await file.read(0, file.bytes);
-  } finally {
-    await file.close();
-  }
+interface Ears {
+  readonly other: OtherJson | undefined;
+  readonly hear: Hear | undefined;
 }
 
-/** undefined: `folder` holds none of the sets of files that this tokenizer may have. */
-export async function tokenizerIn(files: Files, folder: string, name: TokenizerName, other?: OtherJson): Promise<Tokenizer | undefined> {
-  const there = async (file: string): Promise<boolean> => files.exists(`${folder}/${file}`);
-  for (const set of tokenizerFiles[name]) {
-    if (!(await there(set.needs[0]!))) continue;
-    const also = set.also !== undefined && await there(set.also) ? [set.also] : [];
-    return readSet(files, set, [...set.needs, ...also].map((file) => `${folder}/${file}`), name, other);
-  }
+/**
+ * undefined: `folder` holds none of the sets of files that this tokenizer may have. `hear`: a flaw in a file beside these costs that file
+ * alone, and is said there; without it, it is thrown.
+ */
+export async function tokenizerIn(files: Files, folder: string, name: TokenizerName, other?: OtherJson, hear?: Hear): Promise<Tokenizer | undefined> {
+  for (const set of tokenizerFiles[name])
+    if (await files.exists(`${folder}/${set.needs[0]!}`))
+      return readSet(files, set, set.needs.map((file) => `${folder}/${file}`), folder, name, { other, hear });
   const isFile = folder.endsWith(`/${BYTES_FILE}`); // its name was given instead of the folder's
   return name === "bytes" && !isFile ? byteTokenizer() : undefined;
 }
@@ -95,8 +135,8 @@ export async function readTokenizer(files: Files, folder: string, name: Tokenize
 }
 
 /** A tokenizer of kind `name` from `path`: a folder with its files, or the file. */
-export async function tokenizerAt(files: Files, path: string, name: TokenizerName, other?: OtherJson): Promise<Tokenizer> {
-  const found = await tokenizerIn(files, path, name, other);
+export async function tokenizerAt(files: Files, path: string, name: TokenizerName, other?: OtherJson, hear?: Hear): Promise<Tokenizer> {
+  const found = await tokenizerIn(files, path, name, other, hear);
   if (found) return found;
   const [folder, file] = split(path);
   const sets = tokenizerFiles[name];
@@ -104,23 +144,24 @@ export async function tokenizerAt(files: Files, path: string, name: TokenizerNam
   if (!set || !(await files.exists(path)))
     throw new SinterError("input",
       `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${path}`, "Name the folder that holds them, or the file.");
-  if (set.needs.length > 1) return readTokenizer(files, folder, name, other);
-  const also = set.also !== undefined && set.needs[0] === file && await files.exists(`${folder}/${set.also}`) ? [`${folder}/${set.also}`] : [];
-  return readSet(files, set, [path, ...also], name, other);
+  const paths = set.needs.length > 1 ? set.needs.map((needed) => `${folder}/${needed}`) : [path];
+  return readSet(files, set, paths, set.needs.includes(file) ? folder : undefined, name, { other, hear });
 }
 
 /** A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in `tokenizer/` (a run). */
-export async function openTokenizer(files: Files, path: string, other?: OtherJson): Promise<Tokenizer> {
+export async function openTokenizer(files: Files, path: string, other?: OtherJson, hear?: Hear): Promise<Tokenizer> {
   for (const folder of [path, `${path}/tokenizer`])
-    for (const file of [JSON_FILE, GPT2_FILES[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE, BYTES_FILE])
-      if (await files.exists(`${folder}/${file}`)) return openTokenizer(files, `${folder}/${file}`, other);
-  return tokenizerAt(files, path, await kindOf(files, path), other);
+    for (const file of namesInFolders) if (await files.exists(`${folder}/${file}`)) return openTokenizer(files, `${folder}/${file}`, other, hear);
+  return tokenizerAt(files, path, await kindOf(files, path), other, hear);
 }
+
+/** Names that say what a folder holds; a tokenizer.json comes first, since it says most. */
+export const namesInFolders = [JSON_FILE, GPT2_FILES[0], GPT2_OLDER[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE, BYTES_FILE] as const;
 
 /** By name, and where several kinds share one, by content. */
 async function kindOf(files: Files, path: string): Promise<TokenizerName> {
   const [, file] = split(path);
-  if ((GPT2_FILES as readonly string[]).includes(file)) return "gpt2";
+  if (tokenizerFiles.gpt2.some(({ needs }) => needs.includes(file))) return "gpt2";
   if (file === CHARACTERS_FILE) return "characters";
   if (file === IDS_FILE) return "ids";
   if (file === BYTES_FILE) return "bytes";

@@ -4,6 +4,7 @@
  */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { concat } from "../bytes.ts";
+import { spaceCleaner } from "./clean-spaces.ts";
 
 export interface EncodeOptions {
   /**
@@ -33,6 +34,8 @@ export interface Tokenizer {
   readonly stops: ReadonlySet<number>;
   /** `encode` puts one space before the text (sentencepiece), which decoding takes away from its beginning. */
   readonly addsSpace: boolean;
+  /** Decoded text loses the spaces before its punctuation (tokenizer_config.json's clean_up_tokenization_spaces; clean-spaces.ts). */
+  readonly cleansSpaces?: boolean | undefined;
   /** Files to keep beside a run, so that it can be sampled later: name → contents. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
@@ -70,7 +73,8 @@ export interface TokenDecoder {
 /** Ids → text as they come. A token may end in the middle of a character: its bytes wait for the rest. */
 export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOptions = {}): TokenDecoder {
   const specialIds = new Set(tokenizer.special.values());
-  const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+  const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }), cleaner = tokenizer.cleansSpaces ? spaceCleaner() : undefined;
+  const clean = (text: string): string => cleaner?.push(text) ?? text;
   let atBeginning = tokenizer.addsSpace;
   return {
     push(ids) {
@@ -80,11 +84,11 @@ export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOpt
         if (isSpecial && !special) continue;
         const bytes = tokenizer.bytes(id);
         parts.push(atBeginning && bytes[0] === SPACE && !isSpecial ? bytes.subarray(1) : bytes);
-        if (!isSpecial) atBeginning = false;
+        atBeginning = false; // behind a special token that is shown the space stays, as in the library's
       }
-      return utf8.decode(concat(parts), { stream: true });
+      return clean(utf8.decode(concat(parts), { stream: true }));
     },
-    end: () => utf8.decode(),
+    end: () => clean(utf8.decode()) + (cleaner?.end() ?? ""),
   };
 }
 

@@ -141,7 +141,7 @@ describe("an imported model", () => {
 
 describe("an import that fails", () => {
   const options = (folder: string, on: Files): ImportOptions =>
-    ({ files: on, folder, tokenizer: idTokenizer(320), target: "simd", memoryLimit: undefined, dtype: undefined, tiles: undefined, io: { out() {}, err() {}, tty: false, columns: 80, cwd: scratch } });
+    ({ files: on, folder, tokenizer: idTokenizer(320), target: "simd", memoryLimit: undefined, sample: {}, dtype: undefined, tiles: undefined, io: { out() {}, err() {}, tty: false, columns: 80, cwd: scratch } });
   const attempt = async (name: string, on: Files): Promise<unknown> => {
     writeFileSync(at(`${name}.gguf`), randomGguf("Q8_0", 5));
     const published = await openPublished(files, at(`${name}.gguf`));

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../runtime/formats/gguf.ts";
-import { ropeFactors } from "../../runtime/formats/gguf-config.ts";
+import { ropeFactors } from "../../runtime/formats/gguf-rope.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/run-folder.ts";
 import { builtInChat, chatFormats } from "../../runtime/tokenizers/chat-formats.ts";

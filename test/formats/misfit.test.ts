@@ -84,6 +84,34 @@ describe("heads and buffers", () => {
   });
 });
 
+describe("metadata of safetensors", () => {
+  const named = (metadata: Record<string, string>, more: Shapes = {}): Uint8Array => {
+    const names = Object.entries({ ...shapes, ...more }), header = writeHeader(names.map(([name, shape]) => ({ name, dtype: "F32", shape })), metadata);
+    return new Uint8Array(Buffer.concat([header, ...names.map(([, shape]) => new Uint8Array(4 * shape.reduce((a, b) => a * b, 1)))]));
+  };
+  it("of PyTorch and MLX is read, of others refused, and a run's checkpoint is told what it is", async () => {
+    for (const format of ["pt", "mlx", "np"]) expect((await open(named({ format }))).notes).toEqual([]);
+    for (const format of ["tf", "flax", "gptq"]) expect(await why(open(named({ format })))).toMatch(`format is "${format}": these weights are named and turned as that program has them`);
+    expect(await why(open(named({ sinter: "{}", sinter_sha256: "" })))).toMatch(/sinter is "\{\}": it is a checkpoint of a run/);
+  });
+  it("that is not known is named", async () => {
+    expect((await open(named({ format: "pt", total_size: "7", surprise: "x" }))).notes).toEqual(["__metadata__ of model.safetensors has a key that is not known here, and is ignored: surprise"]);
+  });
+  it("of several files counts for all of them", async () => {
+    const half = (names: readonly string[], format: string): Uint8Array => {
+      const list = names.map((name) => ({ name, dtype: "F32" as const, shape: shapes[name]! }));
+      return new Uint8Array(Buffer.concat([writeHeader(list, { format }), ...list.map(({ shape }) => new Uint8Array(4 * shape.reduce((a, b) => a * b, 1)))]));
+    };
+    const names = Object.keys(shapes), [a, b] = [names.slice(0, 5), names.slice(5)];
+    const folder = (format: string): Promise<Published> => openPublished(memoryFiles({
+      "m/config.json": JSON.stringify(config), "m/a.safetensors": half(a, "pt"), "m/b.safetensors": half(b, format),
+      "m/model.safetensors.index.json": JSON.stringify({ metadata: {}, weight_map: Object.fromEntries([...a.map((n) => [n, "a.safetensors"]), ...b.map((n) => [n, "b.safetensors"])]) }),
+    }), "m");
+    expect((await folder("pt")).architecture.layers).toBe(1);
+    expect(await why(folder("tf"))).toMatch(/format is "pt; tf"/);
+  });
+});
+
 describe("configurations", () => {
   const bad: Record<string, readonly [unknown, RegExp]> = {
     "not JSON": ["{", /config.json: /], "not an object": ["[]", /no object/], "another model": [{ model_type: "bert" }, /model_type is "bert"/], "no type": [{}, /does not say model_type/],

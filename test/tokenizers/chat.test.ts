@@ -221,7 +221,7 @@ describe.skipIf(!withData)("a chat template beside a sentencepiece model (needs 
       writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ chat_template: "{{ bos_token }}{% for m in messages %}[INST] {{ m.content }} [/INST]{% endfor %}" }));
       const tokenizer = await openTokenizer(nodeFiles(), folder), chat = chatFormatOf(tokenizer)!;
       const ids = await chat.encode([{ role: "user", content: "hi </s>" }], true);
-      expect([ids[0], decode(tokenizer, ids)]).toEqual([1, "<s>[INST] hi </s> [/INST]"]);
+      expect([ids[0], decode(tokenizer, ids)]).toEqual([1, "<s> [INST] hi </s> [/INST]"]);
       expect(ids).not.toContain(2);
       expect([...tokenizer.files.keys()]).toEqual(["tokenizer.model", "tokenizer_config.json"]);
       chat.close();

@@ -8,6 +8,7 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { holdsRun } from "../../../runtime/run-folder.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
+import { publishedSampling } from "../import-sampling.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../weights.ts";
@@ -48,9 +49,10 @@ export const importVerb: Verb = {
     try {
       const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };
       const given = textOption(options, "tokenizer");
-      const { tokenizer, note } = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
-      const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, { files, folder, tokenizer, target, memoryLimit: memoryLimit(options), dtype, tiles: tilesFor(source, options, io), force, io });
-      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, bytes, weights: weightsText(weights), notes: [...published.notes, ...notes, ...(note === undefined ? [] : [note])] };
+      const { tokenizer, notes: besides } = await findPublishedTokenizer(files, published, source, given === undefined ? undefined : pathFrom(io, given));
+      const { settings: sample, notes: samples } = publishedSampling(tokenizer);
+      const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, { files, folder, tokenizer, sample, target, memoryLimit: memoryLimit(options), dtype, tiles: tilesFor(source, options, io), force, io });
+      const facts = { folder: textOption(options, "out"), model: model.name, form: published.title, parameters, tensors, tokenizer: tokenizer.name, bytes, weights: weightsText(weights), notes: [...published.notes, ...notes, ...besides, ...samples] };
       io.out(options["json"] ? `${JSON.stringify(facts)}\n`
         : [`${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`, ...facts.notes.map((note) => `note: ${note}`),
           `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`, ""].join("\n"));

@@ -153,5 +153,5 @@ async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
   if (path === undefined)
     throw new SinterError("usage", "which tokenizer?",
       "for example --tokenizer tokenizer.json, or the folder of a run");
-  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson);
+  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, (line) => io.err(`note: ${line}\n`));
 }

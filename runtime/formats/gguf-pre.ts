@@ -1,0 +1,97 @@
+/**
+ * Pre-tokenizers by the names that GGUF has for them (tokenizer.ggml.pre), as the tokenizer.json of the models that they are named after has
+ * them; llama.cpp's list of names is in its src/llama-vocab.cpp. A name that is not in this table, or whose steps the reader of
+ * tokenizer.json does not know, costs the tokenizer alone.
+ */
+import { pieceRules, ruleOf, type PieceRuleName } from "../tokenizers/pieces.ts";
+
+/** Steps of a pre-tokenizer, the last one (bytes) left out. */
+export type PreStep = { readonly rule: PieceRuleName } | { readonly split: string } | "digit" | "digits" | "gpt2";
+
+export interface GgufPre {
+  readonly names: readonly string[];
+  readonly steps: readonly PreStep[];
+  /** A piece that is a token is taken whole, whatever the merges say. */
+  readonly wholePieces?: boolean;
+  /** Where the file does not say whether bos_token begins every text. */
+  readonly addsBegin?: boolean;
+}
+
+const rule = (name: PieceRuleName): PreStep => ({ rule: name });
+const split = (expression: string): PreStep => ({ split: expression });
+
+const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
+const TAIL = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
+const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+const START = String.raw`[^\r\n\p{L}\p{N}]?`;
+const BLOOM = " ?[^(\\s|[.,!?…。，、।۔،])]+";
+
+/** THE table. The first name of a row is the one that goes out. Files of GPT-2 had "default" before there were names. */
+export const ggufPres: readonly GgufPre[] = [
+  {
+    names: ["gpt-2", "gpt2", "default", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4",
+      "mpt", "olmo", "jais", "trillion", "granite-docling"],
+    steps: ["gpt2"],
+  },
+  { names: ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"], steps: [rule("llama3")], wholePieces: true, addsBegin: true },
+  { names: ["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], steps: [rule("llama3")] },
+  { names: ["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2"], steps: [rule("qwen2")] },
+  { names: ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"], steps: ["digit", "gpt2"] },
+  { names: ["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], steps: [rule("o200k")] },
+  {
+    names: ["tekken"], wholePieces: true, addsBegin: true,
+    steps: [split(`${START}${UPPER}*${LOWER}+|${START}${UPPER}+${LOWER}*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${TAIL}`)],
+  },
+  { names: ["qwen35"], steps: [split(`${FOLDED}|${START}[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${TAIL}`)] },
+  { names: ["seed-coder"], steps: [split(`${FOLDED}|${START}\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${TAIL}`)] },
+  { names: ["bailingmoe", "bailingmoe2", "llada-moe"],
+    steps: [split(String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`)] },
+  { names: ["bloom", "poro-chat", "gpt3-finnish"], steps: [split(BLOOM)] },
+  { names: ["viking"], steps: [split(BLOOM), "digit"] },
+];
+
+export const ggufPreNamed = (name: unknown): GgufPre | undefined => ggufPres.find(({ names }) => (names as readonly unknown[]).includes(name));
+
+const byteLevel = (use_regex: boolean): object => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex });
+export const byteLevelDecoder = byteLevel(true);
+
+/** `pre_tokenizer` of a tokenizer.json. */
+export function preTokenizerJson({ steps }: Pick<GgufPre, "steps">): object {
+  const own = steps.at(-1) === "gpt2", before = (own ? steps.slice(0, -1) : steps).map((step): object => {
+    if (step === "digit" || step === "digits") return { type: "Digits", individual_digits: step === "digit" };
+    const expression = step === "gpt2" ? pieceRules.gpt2.published[0] : "rule" in step ? pieceRules[step.rule].published[0] : step.split;
+    return { type: "Split", pattern: { Regex: expression }, behavior: "Isolated", invert: false };
+  });
+  return before.length === 0 ? byteLevel(own) : { type: "Sequence", pretokenizers: [...before, byteLevel(own)] };
+}
+
+interface JsonStep {
+  readonly type?: string;
+  readonly use_regex?: boolean;
+  readonly individual_digits?: boolean;
+  readonly pattern?: { readonly Regex?: string };
+  readonly behavior?: string;
+  readonly invert?: boolean;
+  readonly pretokenizers?: readonly JsonStep[];
+}
+
+/** The row whose steps these are; undefined: GGUF has no name for them that is known here. */
+export function ggufPreOf(preTokenizer: unknown, wholePieces: boolean): GgufPre | undefined {
+  const wanted = signature(preTokenizer as JsonStep | undefined | null);
+  return ggufPres.find((pre) => (pre.wholePieces ?? false) === wholePieces && signature(preTokenizerJson(pre) as JsonStep) === wanted);
+}
+
+/** Equal for steps that do the same. */
+function signature(step: JsonStep | undefined | null): string {
+  if (!step) return "";
+  switch (step.type) {
+    case "Sequence": return (step.pretokenizers ?? []).map(signature).filter((part) => part !== "").join(" then ");
+    case "ByteLevel": return step.use_regex === false ? "" : "gpt2";
+    case "Digits": return step.individual_digits === true ? "digit" : "digits";
+    case "Split": {
+      const expression = step.pattern?.Regex, plain = step.behavior === "Isolated" && step.invert !== true;
+      return plain && expression !== undefined ? ruleOf(expression) ?? JSON.stringify(expression) : JSON.stringify(step);
+    }
+    default: return JSON.stringify(step);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Files that stand beside a tokenizer's own, in a published folder and in a run's, and say what its tokens are for:
+ *
+ *   tokenizer_config.json          which tokens begin and end a text, tokens behind the vocabulary, the chat template, how text is decoded
+ *   generation_config.json         all tokens that end a text; settings of the sampler
+ *   special_tokens_map.json        older: the special tokens
+ *   added_tokens.json              older: tokens behind the vocabulary
+ *   chat_template.jinja            the chat template; it goes before the one in tokenizer_config.json
+ *   additional_chat_templates/     templates for other uses, by their names
+ *
+ * Whoever reads them may hand in an ear: then a flaw in one costs that part alone, and is said in one line. Without it a flaw is thrown.
+ */
+import { SinterError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { CONFIG_FILE, MAX_JSON_BYTES } from "./tokenizer-json.ts";
+
+export const GENERATION_FILE = "generation_config.json", SPECIAL_MAP_FILE = "special_tokens_map.json", ADDED_FILE = "added_tokens.json";
+export const TEMPLATE_FILE = "chat_template.jinja", TEMPLATES_FOLDER = "additional_chat_templates";
+
+/** Lines for the user, one each. */
+export type Hear = (line: string) => void;
+
+interface BesideFile {
+  /** Longer ones are not read. */
+  readonly mostBytes: number;
+  /** What goes on without it, and the way out. */
+  readonly without: string;
+}
+
+const CHAT_ANYWAY = "sinter chat --chat-format NAME names another format";
+
+/** THE table of these files, in the order in which they are kept. */
+export const besideFiles: Readonly<Record<string, BesideFile>> = {
+  [CONFIG_FILE]: { mostBytes: MAX_JSON_BYTES, without: "tokens are what their names say; --tokenizer PATH names another folder" },
+  [GENERATION_FILE]: { mostBytes: 1 << 20, without: "a text ends where the tokenizer says; --stop TEXT ends it elsewhere" },
+  [SPECIAL_MAP_FILE]: { mostBytes: 1 << 20, without: "tokens are what their names say; --tokenizer PATH names another folder" },
+  [ADDED_FILE]: { mostBytes: 8 << 20, without: "its tokens are not known; --tokenizer PATH names another folder" },
+  [TEMPLATE_FILE]: { mostBytes: 1 << 20, without: CHAT_ANYWAY },
+};
+
+/** "additional_chat_templates/tool_use.jinja" → "tool_use". */
+export const templateNameOf = (file: string): string | undefined => /^additional_chat_templates\/([\w.-]{1,64})\.jinja$/.exec(file)?.[1];
+const MOST_TEMPLATES = 64;
+
+const limitsOf = (file: string): BesideFile => besideFiles[file] ?? besideFiles[TEMPLATE_FILE]!;
+
+/** The line about a flaw in a file, or in one of its keys. */
+export function flawed(file: string, cause: unknown, hear: Hear | undefined): void {
+  if (!hear || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
+  hear(`${cause.message}: left out (${limitsOf(file).without})`);
+}
+
+/** Those that are in the folder, by name, in the table's order. */
+export async function readBeside(files: Files, folder: string, hear?: Hear): Promise<ReadonlyMap<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (const name of [...Object.keys(besideFiles), ...await templatesIn(files, folder)]) {
+    const path = `${folder}/${name}`;
+    if (!(await files.exists(path))) continue;
+    try {
+      found.set(name, await readBounded(files, path, limitsOf(name).mostBytes));
+    } catch (cause) {
+      flawed(name, cause, hear);
+    }
+  }
+  return found;
+}
+
+async function templatesIn(files: Files, folder: string): Promise<readonly string[]> {
+  const path = `${folder}/${TEMPLATES_FOLDER}`;
+  try {
+    if (!(await files.exists(path))) return [];
+    const names = (await files.list(path)).map((name) => `${TEMPLATES_FOLDER}/${name}`);
+    return names.filter((name) => templateNameOf(name) !== undefined).slice(0, MOST_TEMPLATES);
+  } catch (cause) {
+    if (cause instanceof SinterError) return []; // behind an address nothing can be listed; what is no folder holds none
+    throw cause;
+  }
+}
+
+export async function readBounded(files: Files, path: string, most: number): Promise<Uint8Array> {
+  const file = await files.open(path);
+  try {
+    if (file.bytes > most)
+      throw new SinterError("corrupt", `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
+    return await file.read(0, file.bytes);
+  } finally {
+    await file.close();
+  }
+}

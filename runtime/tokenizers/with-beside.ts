@@ -1,0 +1,88 @@
+/** A tokenizer that heeds the files beside it, and one whose model has fewer rows than it has tokens. */
+import { SinterError } from "../errors.ts";
+import type { AddedToken } from "./added-tokens.ts";
+import type { Beside } from "./beside.ts";
+import type { Hear } from "./beside-files.ts";
+import { field, isObject, list, parseJson, shown, type JsonPlace } from "./json-fields.ts";
+import { specialRoles, tokenName } from "./special-roles.ts";
+import { MAX_JSON_BYTES } from "./tokenizer-json.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** Roles, end tokens, how text is decoded, and the files to keep. */
+export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): Tokenizer {
+  const { config, ends, files } = beside;
+  if (files.size === 0) return tokenizer;
+  const roles = tokenizer.name === "json" ? tokenizer : rolesOf(tokenizer, config); // tokenizer.json's readers have seen the configuration
+  if (hear && config) sayDifferences(tokenizer, beside, config, hear);
+  return {
+    ...tokenizer, beginOfText: roles.beginOfText, endOfText: roles.endOfText ?? ends[0], stops: new Set([...roles.stops, ...ends]),
+    cleansSpaces: config !== undefined && field(config, "clean_up_tokenization_spaces").value === true,
+    files: new Map([...tokenizer.files, ...files]),
+  };
+}
+
+type Roles = Pick<Tokenizer, "beginOfText" | "endOfText" | "stops">;
+
+/** The files of older kinds say which tokens these are; the configuration may say otherwise. */
+function rolesOf(tokenizer: Tokenizer, config: JsonPlace | undefined): Roles {
+  const special = [...tokenizer.special].map(([name, id]): AddedToken => ({ name, id, special: true }));
+  const { beginOfText, endOfText, stops } = specialRoles(special, tokenizer.beginOfText, config);
+  const begins = beginOfText === undefined ? undefined : idOf(tokenizer, config, "bos_token") ?? beginOfText;
+  const named = idOf(tokenizer, config, "eos_token");
+  return { beginOfText: begins, endOfText: named ?? tokenizer.endOfText ?? endOfText, stops: new Set([...tokenizer.stops, ...stops]) };
+}
+
+function idOf({ special }: Tokenizer, config: JsonPlace | undefined, role: string): number | undefined {
+  const name = config && tokenName(field(config, role));
+  return name === undefined ? undefined : special.get(name);
+}
+
+const MOST_NAMED = 8;
+
+/** What the configuration says and the tokenizer's own files do not do. */
+function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPlace, hear: Hear): void {
+  const space = field(config, "add_prefix_space").value, utf8 = new TextDecoder();
+  if (typeof space === "boolean" && space !== tokenizer.addsSpace)
+    hear(`tokenizer_config.json says add_prefix_space ${space}, the tokenizer's own file ${!space}, which counts`);
+  const nameAt = (id: number): string | undefined => (id < tokenizer.size ? utf8.decode(tokenizer.bytes(id)) : undefined);
+  const other = added.filter(({ id, name }) => nameAt(id) !== name && tokenizer.special.get(name) !== id);
+  const roles = ["bos_token", "eos_token"].flatMap((role) => tokenName(field(config, role)) ?? []);
+  const listed = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) => namesIn(field(config, key)));
+  const lacking = [...new Set([...roles, ...listed])].filter((name) => !tokenizer.special.has(name) && !added.some((token) => token.name === name));
+  const missing = [...other.map(({ name, id }) => `${shown(name)} (${id})`), ...lacking.map((name) => shown(name))];
+  const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : "";
+  if (missing.length > 0)
+    hear(`tokenizer_config.json names ${missing.slice(0, MOST_NAMED).join(", ")}${more}, which the tokenizer has not as special tokens: left out`);
+}
+
+/** Of a list, or of an object by their uses. */
+function namesIn(place: JsonPlace): readonly string[] {
+  const places = isObject(place.value) ? Object.keys(place.value).map((key) => field(place, key)) : list(place, Infinity);
+  return places.flatMap((one) => tokenName(one) ?? []);
+}
+
+/** A tokenizer.json with these among its added tokens. */
+export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], from: string): Uint8Array {
+  const { value } = parseJson(json, from, MAX_JSON_BYTES), root = value as { readonly added_tokens?: readonly unknown[] | null };
+  const tokens = more.map(({ id, name, special, left = false, right = false }) =>
+    ({ id, content: name, single_word: false, lstrip: left, rstrip: right, normalized: false, special }));
+  return new TextEncoder().encode(JSON.stringify({ ...root, added_tokens: [...root.added_tokens ?? [], ...tokens] }));
+}
+
+/**
+ * For a model whose embedding has `rows` rows: tokens beyond them are neither drawn nor fed. Encoding a text that has one throws
+ * SinterError "input", which names it.
+ */
+export function withinRows(tokenizer: Tokenizer, rows: number): Tokenizer {
+  if (tokenizer.size <= rows) return tokenizer;
+  const inside = (id: number | undefined): number | undefined => (id !== undefined && id < rows ? id : undefined);
+  return {
+    ...tokenizer, beginOfText: inside(tokenizer.beginOfText), endOfText: inside(tokenizer.endOfText), stops: new Set([...tokenizer.stops].filter((id) => id < rows)),
+    encode(text, options) {
+      const ids = tokenizer.encode(text, options), beyond = ids.find((id) => id >= rows);
+      if (beyond === undefined) return ids;
+      throw new SinterError("input", `the text has ${JSON.stringify(new TextDecoder().decode(tokenizer.bytes(beyond)))}, token ${beyond}, and the model has rows for tokens 0 … ${rows - 1}`,
+        "Take it out of the text: the model has never seen this token.");
+    },
+  };
+}
