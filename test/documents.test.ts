@@ -1,5 +1,5 @@
 /** Documents of a text: which tokens stand around them, documents as rows, and what a run remembers of both. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -260,17 +260,36 @@ describe("a run over documents goes out, and comes back", () => {
   }, 60_000);
 });
 
-/** A vocabulary of <s>, </s> and the bytes. */
-function writeByteJson(dir: string): void {
-  const special = ["<unk>", "<s>", "</s>"], vocab = Object.fromEntries([...special, ...byteCharacters].map((name, id) => [name, id]));
+/** A vocabulary of special tokens and the bytes; `config`: which of them begin and end texts. */
+function writeByteJson(dir: string, special: readonly string[] = ["<unk>", "<s>", "</s>"], config: object = { bos_token: "<s>", eos_token: "</s>", add_bos_token: true }): void {
+  const vocab = Object.fromEntries([...special, ...byteCharacters].map((name, id) => [name, id]));
   const added = special.map((content, id) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }));
   const level = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, "tokenizer.json"), JSON.stringify({
     version: "1.0", added_tokens: added, normalizer: null, pre_tokenizer: level, post_processor: null, decoder: level, model: { type: "BPE", vocab, merges: [] },
   }));
-  writeFileSync(join(dir, "tokenizer_config.json"), JSON.stringify({ bos_token: "<s>", eos_token: "</s>", add_bos_token: true }));
+  writeFileSync(join(dir, "tokenizer_config.json"), JSON.stringify(config));
 }
+
+describe("rows of documents with a vocabulary of a file", () => {
+  const train = (name: string, special: readonly string[], config: object): ReturnType<typeof run> => {
+    writeByteJson(at(name), special, config);
+    writeFileSync(at(`${name}.sinter`), SPEC.replace("vocab 10", `vocab ${256 + special.length}`).replace("characters", "json"));
+    writeFileSync(at("lines.txt"), WORDS);
+    return run("train", at(`${name}.sinter`), "--tokenizer", at(name), "--data", at("lines.txt"), "--out", at(`${name}-run`), "--workers", "1", "--steps", "2");
+  };
+  it("with one token that ends texts: it begins them, too, also those of prompts", async () => {
+    expect((await train("ends", [END_OF_TEXT], { eos_token: END_OF_TEXT })).code).toBe(0);
+    expect((await openRun(nodeFiles(), at("ends-run"))).tokenizer).toMatchObject({ beginOfText: 0, endOfText: 0 });
+    expect(JSON.parse(await sinter("sample", at("ends-run"), "-p", "ab", "-n", "1", "--json"))).toMatchObject({ prompt_tokens: 3 });
+  }, 60_000);
+  it("without one it is refused before anything is written", async () => {
+    expect(await train("endless", ["<s>"], { bos_token: "<s>", add_bos_token: true }))
+      .toMatchObject({ code: 1, err: expect.stringContaining("the json tokenizer has no token that ends a text") as unknown });
+    expect(existsSync(at("endless-run"))).toBe(false);
+  }, 60_000);
+});
 
 describe("a run over a running text of documents", () => {
   const TEXT = Array.from({ length: 900 }, (_, i) => ["one.", "two.", "three."][i % 3]).join(`\n${END_OF_TEXT}\n`);
