@@ -36,6 +36,8 @@ export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<Gguf
   const model = file.metadata.get("tokenizer.ggml.model");
   const refused = refusal(file);
   if (refused !== undefined) return { none: refused };
+  const note = ignoredKeysNote("its metadata", unknownKeys(ggufTokenizerKeys, keysOf(file).map(([key]) => key)));
+  if (note !== undefined) hear?.(note);
   switch (model) {
     case undefined: case "none": case "no_vocab": return { none: "the file has none" };
     case "gpt2": return byteLevel(file, hear);
@@ -124,8 +126,6 @@ function filesBeside(file: GgufFile, tokens: readonly string[], config: object, 
       return typeof value === "string" && templateNameOf(name) !== undefined ? [[name, new TextEncoder().encode(value)] as const] : [];
     }),
   ]);
-  const note = hear && ignoredKeysNote("its metadata", unknownKeys(ggufTokenizerKeys, keysOf(file).map(([key]) => key)));
-  if (note !== undefined) hear!(note);
   if (template !== undefined && typeof template !== "string") hear?.(`${TEMPLATE} is no text: left out (sinter chat --chat-format NAME names a format)`);
   return openBeside(contents, file.path, hear);
 }
