@@ -42,6 +42,10 @@ const templates: Shape = (place) => {
 const idsIn = (place: JsonPlace): readonly number[] =>
   (Array.isArray(place.value) ? list(place, 1024) : [place]).map((one) => whole(one, MAX_TOKENS - 1));
 
+const anyId = (place: JsonPlace): number => whole(place, MAX_TOKENS - 1);
+/** By key, or one for every key. */
+type Shapes = Readonly<Record<string, Shape>> | Shape;
+
 const roleShapes = { bos_token: tokenName, eos_token: tokenName, additional_special_tokens: names } as const;
 const configShapes: Readonly<Record<string, Shape>> = {
   ...roleShapes, add_bos_token: boolean, add_prefix_space: boolean, legacy: boolean, clean_up_tokenization_spaces: boolean,
@@ -54,7 +58,7 @@ const generationShapes: Readonly<Record<string, Shape>> = {
 /** `folder`: for messages. Throws where a key is refused that makes the tokenizer another one. */
 export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: string, hear?: Hear): Beside {
   const files = new Map<string, Uint8Array>();
-  const read = (file: string, shapes: Readonly<Record<string, Shape>>, table: KeyTable): JsonPlace | undefined => {
+  const read = (file: string, shapes: Shapes, table: KeyTable): JsonPlace | undefined => {
     const bytes = contents.get(file);
     if (!bytes) return undefined;
     try {
@@ -71,10 +75,10 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
   const own = read(CONFIG_FILE, configShapes, tokenizerConfigKeys);
   const generation = read(GENERATION_FILE, generationShapes, generationKeys);
   const special = read(SPECIAL_MAP_FILE, roleShapes, specialTokensMapKeys);
-  const listed = read(ADDED_FILE, {}, addedTokensKeys);
+  const listed = read(ADDED_FILE, anyId, addedTokensKeys);
   if (own) refuseKeys(tokenizerConfigKeys, Object.entries(own.value as object), own.path);
   const added = own && field(own, "added_tokens_decoder").value !== undefined
-    ? decoderTokens(field(own, "added_tokens_decoder")) : listedTokens(listed, special, hear);
+    ? decoderTokens(field(own, "added_tokens_decoder")) : listedTokens(listed, special);
   keepTemplates(contents, files, folder, hear);
   if (hear) sayTemplates(files, own, hear);
   const ends = generation && field(generation, "eos_token_id");
@@ -82,11 +86,12 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
 }
 
 /** Keys whose values have another shape are left out, each with a line. */
-function withoutFlaws(root: JsonPlace, shapes: Readonly<Record<string, Shape>>, file: string, hear: Hear | undefined): JsonPlace {
+function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear | undefined): JsonPlace {
   if (!isObject(root.value)) throw badPlace(root, `is ${shown(root.value)}, not an object`);
   const bad = new Set<string>();
-  for (const [key, shape] of Object.entries(shapes)) {
-    const place = field(root, key);
+  const keys = Object.keys(root.value).filter((key) => typeof shapes === "function" || Object.hasOwn(shapes, key));
+  for (const key of keys) {
+    const shape = typeof shapes === "function" ? shapes : shapes[key]!, place = field(root, key);
     if (place.value === undefined) continue;
     try {
       shape(place);
@@ -101,10 +106,9 @@ function withoutFlaws(root: JsonPlace, shapes: Readonly<Record<string, Shape>>, 
 
 /** Where tokenizer_config.json lists its added tokens it is complete; before it did, the map's roles counted. */
 function withSpecialMap(config: JsonPlace | undefined, special: JsonPlace | undefined): JsonPlace | undefined {
-  if (!config || !special) return config ?? special;
-  if (field(config, "added_tokens_decoder").value !== undefined) return config;
+  if (!special || (config && field(config, "added_tokens_decoder").value !== undefined)) return config;
   const roles = Object.keys(roleShapes).flatMap((key) => (field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const]));
-  return { value: { ...(config.value as object), ...Object.fromEntries(roles) }, path: config.path };
+  return { value: { ...(config?.value as object | undefined), ...Object.fromEntries(roles) }, path: config?.path ?? special.path };
 }
 
 /** { "32000": { content, special, … } } */
@@ -120,17 +124,11 @@ function decoderTokens(place: JsonPlace): readonly AddedToken[] {
 }
 
 /** { "<|extra|>": 32000 }: special where special_tokens_map.json names it. */
-function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefined, hear: Hear | undefined): readonly AddedToken[] {
+function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefined): readonly AddedToken[] {
   if (!listed) return [];
   const named = new Set(special === undefined ? [] : Object.values(special.value as object).flat().map((one: unknown) => isObject(one) ? one["content"] : one));
-  return Object.keys(listed.value as object).flatMap((name): AddedToken[] => {
-    try {
-      return [{ name, id: whole(field(listed, name), MAX_TOKENS - 1), special: named.has(name) }];
-    } catch (cause) {
-      flawed(ADDED_FILE, cause, hear);
-      return [];
-    }
-  }).sort((a, b) => a.id - b.id);
+  const tokens = Object.keys(listed.value as object).filter((name) => name !== "" && field(listed, name).value !== undefined);
+  return tokens.map((name): AddedToken => ({ name, id: anyId(field(listed, name)), special: named.has(name) })).sort((a, b) => a.id - b.id);
 }
 
 function keepTemplates(contents: ReadonlyMap<string, Uint8Array>, files: Map<string, Uint8Array>, folder: string, hear: Hear | undefined): void {

@@ -2,7 +2,7 @@
 import { SinterError } from "../errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import type { Beside } from "./beside.ts";
-import type { Hear } from "./beside-files.ts";
+import { besideFiles, type Hear } from "./beside-files.ts";
 import { field, isObject, list, parseJson, shown, type JsonPlace } from "./json-fields.ts";
 import { specialRoles, tokenName } from "./special-roles.ts";
 import { MAX_JSON_BYTES } from "./tokenizer-json.ts";
@@ -14,10 +14,11 @@ export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): T
   if (files.size === 0) return tokenizer;
   const roles = tokenizer.name === "json" ? tokenizer : rolesOf(tokenizer, config); // tokenizer.json's readers have seen the configuration
   if (hear && config) sayDifferences(tokenizer, beside, config, hear);
+  const own = [...tokenizer.files].filter(([name]) => !Object.hasOwn(besideFiles, name));
   return {
     ...tokenizer, beginOfText: roles.beginOfText, endOfText: roles.endOfText ?? ends[0], stops: new Set([...roles.stops, ...ends]),
     cleansSpaces: config !== undefined && field(config, "clean_up_tokenization_spaces").value === true,
-    files: new Map([...tokenizer.files, ...files]),
+    files: new Map([...own, ...files]),
   };
 }
 
