@@ -64,7 +64,7 @@ export function checkSizes(a: Architecture, path: string, named: Readonly<Partia
     if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > most)
       throw new SinterError("corrupt", `${path}: ${named[key] ?? key} is ${String(value)}; a whole number from 1 to ${most} was expected`);
   }
-  if (a.heads % a.kvHeads !== 0) throw new SinterError("corrupt", `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values`);
+  if (a.heads % a.kvHeads !== 0) throw new SinterError("corrupt", `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values (${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`);
   if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
   if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG)) throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);
   if (a.rope && a.headDim % 2 !== 0) throw new SinterError("corrupt", `${path}: heads of ${a.headDim} columns, and a rotary embedding that turns pairs`);

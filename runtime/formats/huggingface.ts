@@ -70,7 +70,7 @@ function gpt2(read: Fields<Gpt2Key>, type: string, folder: string, has: Has): Re
     activation: activationOf(read, "activation_function", "gelu_new"), eps: read.number("layer_norm_epsilon", 1e-5), rope: undefined, tied,
     bias: {
       norm: has("ln_f.bias"), qkv: has("h.0.attn.c_attn.bias"), attentionOut: has("h.0.attn.c_proj.bias"), ffn: has("h.0.mlp.c_fc.bias"),
-      head: has("lm_head.bias"),
+      head: type === "gpt2" ? headBias(type, read.path, has) : has("lm_head.bias"),
     },
   }, read.path, {
     vocab: "vocab_size", context: contextKey, width: widthKey, layers: layersKey, heads: headsKey, headDim: `${widthKey} / ${headsKey}`,
@@ -203,9 +203,15 @@ function biasesOf(type: LlamaType, read: Fields<LlamaKey>, has: Has): Biases {
       key === undefined ? "Is model_type right? llama is read with biases." : `Set "${key}": ${found} if the weights are right.`);
   };
   return {
-    norm: false, head: has("lm_head.bias"), qkv: agree(tensors.qkv, attention, qkv), attentionOut: agree(tensors.attentionOut, attention, false),
+    norm: false, head: headBias(type, read.path, has), qkv: agree(tensors.qkv, attention, qkv), attentionOut: agree(tensors.attentionOut, attention, false),
     ffn: agree(tensors.ffn, ffn, false),
   };
+}
+
+/** The library leaves such a bias out of all these classes. */
+function headBias(type: string, path: string, has: Has): boolean {
+  if (!has("lm_head.bias")) return false;
+  throw new SinterError("input", `${path}: models of type ${type} have no bias of the output, and the weights have lm_head.bias`, "Is model_type right?");
 }
 
 /** The library renormalises the weights of the chosen, whatever their number. */

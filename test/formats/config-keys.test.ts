@@ -201,6 +201,8 @@ describe("what the weights have to agree with", () => {
     expect(open(bases.qwen2, withTensors(q)).architecture.bias).toMatchObject({ qkv: true, attentionOut: false });
     expect(() => open(bases.qwen2, withTensors(q, o))).toThrow(/models of type qwen2 have none like it, and the weights have layers.0.self_attn.o_proj.bias/);
     expect(() => open(bases.mistral, withTensors(q))).toThrow(/models of type mistral have none like it/);
+    for (const type of types) expect(() => open(bases[type], withTensors("lm_head.bias"))).toThrow(/have no bias of the output, and the weights have lm_head.bias/);
+    expect(open({ ...gpt2, model_type: "gpt-nano" }, withTensors("lm_head.bias")).architecture.bias.head).toBe(true);
   });
   it("an output of its own", () => {
     const hidden = (name: string): boolean => name === "embed_tokens.weight";

@@ -43,7 +43,7 @@ function fileOf(metadata: Metadata | readonly PairToWrite[], list: readonly Gguf
 }
 
 /** Keys whose other value does not go with the rest: the message names the rest. */
-const saidOtherwise = /^split|^gpt2.attention.head_count$|^llama.expert_count$|^granite_swa.block_count$/;
+const saidOtherwise = /^split|^llama.expert_count$|^granite_swa.block_count$/;
 
 interface Read {
   readonly architecture: Architecture;
@@ -147,6 +147,17 @@ describe("what goes out", () => {
     qwen2: ["qwen2", like], qwen3: ["qwen3", { ...like, rope: { theta: 300, linear: 2 } }],
     window: ["granite_swa", { ...like, window: 5 }], alternating: ["granite_swa", { ...like, window: 5, pattern: ["banded", "dense"] }],
   };
+  /** What is only asked for where something else is not, or is the reader's own business. */
+  const spared = /^split|^sinter.rope|general.alignment|scale_linear|attention.scale$|expert_feed_forward_length|gpt2.attention.(head_count_kv|key_length|value_length)/;
+  it("no key that counts is left to a default", () => {
+    for (const type of types) {
+      const written = new Set(Object.values(models).flatMap(([as, a]) => (as === type ? ggufPairs(a, type, 0).map(({ key }) => key) : [])));
+      const ofLlama = new Set(type === "llama" || type === "gpt2" ? [] : ["expert_count", "expert_used_count", "rope.scaling.type", "rope.scaling.factor"].map((key) => `${type}.${key}`));
+      const read = Object.entries(ggufTable(type)).filter(([key, known]) => known.effect === "read" && !spared.test(key) && !ofLlama.has(key)).map(([key]) => key);
+      const noWindow = type === "granite_swa" ? read : read.filter((key) => !key.endsWith("attention.sliding_window"));
+      expect(noWindow.filter((key) => !written.has(key)), type).toEqual([]);
+    }
+  });
   it.each(Object.entries(models))("%s comes back as the same architecture", async (_, [type, was]) => {
     const found = await open(fileOf(ggufPairs(was, type, 0)));
     expect(found).toMatchObject({ notes: [] });
