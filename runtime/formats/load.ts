@@ -96,10 +96,13 @@ async function join({ link, piece, tensor, slice }: Place, stored: StoredTensor,
 }
 
 /** What shapes do not show. */
-const told = ["family", "layers", "heads", "kvHeads", "headDim", "activation", "rope", "eps", "tied", "qkNorm", "window", "pattern"] as const satisfies readonly (keyof Architecture)[];
+const told = [
+  "family", "layers", "heads", "kvHeads", "headDim", "activation", "rope", "eps", "tied", "qkNorm", "window", "pattern", "experts",
+] as const satisfies readonly (keyof Architecture)[];
 
 /** A model may have a shorter context than the file's: a window that it does not reach is none. */
-function checkSame(model: Architecture, published: Architecture, path: string): void {
+function checkSame(ofBundle: Architecture, ofFile: Architecture, path: string): void {
+  const model = withoutBalance(ofBundle), published = withoutBalance(ofFile);
   const file = isWindowed({ ...published, context: model.context }) ? published : { ...published, window: undefined, pattern: undefined };
   const same = (a: unknown, b: unknown): boolean =>
     typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= 1e-6 * Math.abs(b) : JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
@@ -108,6 +111,10 @@ function checkSame(model: Architecture, published: Architecture, path: string): 
   throw new SinterError("input", `${path} holds another model than ${model.name}: ${other.map((key) => `${key} is ${text(file[key])}; the bundle has ${text(model[key])}`).join(", ")}`,
     "Compile the spec that belongs to the weights: sinter import FILE -o DIR writes it.");
 }
+
+/** The weight of a loss is training's alone, and GGUF files do not have it. */
+const withoutBalance = ({ experts, ...rest }: Architecture): Architecture =>
+  ({ ...rest, experts: experts && { count: experts.count, top: experts.top } });
 
 const text = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value));
 const sorted = (value: unknown): unknown => (typeof value === "object" && value !== null ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : value);

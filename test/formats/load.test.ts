@@ -26,8 +26,9 @@ const body = {
   gpt2: `layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 160, bias: true) }  output linear(layernorm(x), tied: true)`,
   llama: `layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 96) }  output linear(rmsnorm(x))`,
 };
-const modelOf = (family: keyof typeof body, settings = "width 64  heads 4  kv_heads 2"): Model =>
-  checkSource(`model m { vocab 256  context 16  layers 2  ${settings}  embed token${family === "gpt2" ? " + position" : ""}  ${body[family]}  tokenizer bytes }`).models[0]!;
+const source = (family: keyof typeof body, settings = "width 64  heads 4  kv_heads 2"): string =>
+  `model m { vocab 256  context 16  layers 2  ${settings}  embed token${family === "gpt2" ? " + position" : ""}  ${body[family]}  tokenizer bytes }`;
+const modelOf = (family: keyof typeof body, settings?: string): Model => checkSource(source(family, settings)).models[0]!;
 const models = { gpt2: modelOf("gpt2", "width 64  heads 4"), llama: modelOf("llama") } as const;
 
 const compiled = new Map<string, Promise<Compiled>>();
@@ -80,11 +81,28 @@ describe.each(["gpt2", "llama"] as const)("%s", (family) => {
   });
 });
 
+const changed = (text: string, from: string, to: string): Model => checkSource(text.replace(from, to)).models[0]!;
+
 describe("what does not go together", () => {
+  const scaled = changed(source("llama"), "theta: 10000", "theta: 10000, linear: 4");
+
+  it("as many experts, of which a token goes to more", async () => {
+    const mixture = source("llama").replace("swiglu(rmsnorm(x)", "experts(rmsnorm(x), count: 3, top: 2, balance: 0.01"), at = `${path("mixture", "F32")}.gguf`;
+    await writeRandomGguf(files, at, checkSource(mixture).models[0]!, byteTokenizer(), "F32");
+    for (const [model, message] of [[changed(mixture, "top: 2", "top: 1, renormalise: true"), /experts is \{"count":3,"top":2\}; the bundle has \{"count":3,"top":1\}/], [changed(mixture, "0.01", "0.5"), undefined]] as const) {
+      const published = await openPublished(files, at), running = await open(model, "f32"), loading = loadPublished(running, published);
+      if (message) await expect(loading).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(message) as unknown });
+      else await loading;
+      await published.file.close();
+      await running.close();
+    }
+  });
+
   it.each([
     ["other shapes", modelOf("llama", "width 128  heads 4  kv_heads 2  head_dim 16"), /does not fit the model: tensor "token_embd.weight" is \[256,64\]; the model has \[256,128\]/],
     ["other heads of the same width", modelOf("llama", "width 64  heads 8  kv_heads 4  head_dim 8"), /holds another model than m: heads is 4; the bundle has 8, kvHeads is 2/],
     ["another family", models.gpt2, /family is llama; the bundle has gpt2/],
+    ["positions that are divided", scaled, /rope is \{"theta":10000\}; the bundle has \{"theta":10000,"linear":4\}/],
   ])("%s", async (_, model, message) => {
     const published = await openPublished(files, `${path("llama", "Q8_0")}.gguf`), running = await open(model, "f32");
     await expect(loadPublished(running, published)).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(message) as unknown });
