@@ -1,6 +1,6 @@
 /**
- * A configuration's values, typed, and asked for by keys of its table alone: what the table does not call `read` can not be
- * read, what it refuses is refused, and what it does not have is listed.
+ * A configuration's values, typed, and asked for by keys of its table alone: what the table does not call
+ * `read` can not be read, what it refuses is refused, and what it does not have is listed.
  */
 import { SinterError } from "../errors.ts";
 import { isRecord, type Json } from "./json.ts";
@@ -15,7 +15,10 @@ export class Fields<K extends string> {
   readonly #table: KeyTable;
   readonly #inside: string;
 
-  /** `inside`: "rope_scaling." where the values are those of an object in the configuration. Throws `input` for a refused key. */
+  /**
+   * `inside`: "rope_scaling." where the values are those of an object in the configuration. Throws `input`
+   * for a refused key.
+   */
   constructor(values: JsonRecord, table: KeyTable, path: string, inside = "") {
     this.#values = values;
     this.#table = table;
@@ -58,30 +61,38 @@ export class Fields<K extends string> {
   }
   list(key: K): readonly Json[] | undefined {
     const found = this.#raw(key) ?? undefined;
-    return found === undefined || Array.isArray(found) ? (found as readonly Json[] | undefined) : this.wrong(key, "a list");
+    return found === undefined || Array.isArray(found)
+      ? (found as readonly Json[] | undefined)
+      : this.wrong(key, "a list");
   }
   record(key: K): JsonRecord | undefined {
     const found = this.#raw(key) ?? undefined;
     return found === undefined || isRecord(found) ? found : this.wrong(key, "an object");
   }
 
-  /** The first of several keys that are one setting under several names. Throws `input` where two of them disagree. */
+  /**
+   * The first of several keys that are one setting under several names. Throws `input` where two of them
+   * disagree.
+   */
   oneOf(keys: readonly [K, ...K[]]): K {
     const given = keys.filter((key) => this.has(key));
     const [first = keys[0], ...more] = given;
     const other = more.find((key) => shownValue(this.#raw(key)) !== shownValue(this.#raw(first)));
     if (other === undefined) return first;
     const [a, b] = [first, other].map((key) => `${this.#inside}${key} is ${shownValue(this.#raw(key as K))}`);
-    throw new SinterError("input", `${this.path}: ${a}, and ${b}: the two are one setting`, "Leave out the one that is not meant.");
+    throw new SinterError("input", `${this.path}: ${a}, and ${b}: the two are one setting`,
+      "Leave out the one that is not meant.");
   }
 
   wrong(key: K, what: string): never {
-    throw corruptFile(this.path, `${this.#inside}${key} is ${shownValue(this.#raw(key))}; ${what} was expected`,
+    throw corruptFile(this.path,
+      `${this.#inside}${key} is ${shownValue(this.#raw(key))}; ${what} was expected`,
       "Use the config.json that was published with the weights.");
   }
 
   #raw(key: K): Json | undefined {
-    if (knownKey(this.#table, key)?.effect !== "read") throw new Error(`${key} is read, and its table does not say so`);
+    if (knownKey(this.#table, key)?.effect !== "read")
+      throw new Error(`${key} is read, and its table does not say so`);
     return this.#values.get(key);
   }
 }

@@ -3,7 +3,9 @@ import { SinterError } from "../errors.ts";
 import type { GgufFile } from "./gguf.ts";
 import type { Scalar } from "./gguf-header.ts";
 import { ggufTable, type GgufKey, type GgufType } from "./keys/gguf-model.ts";
-import { ignoredKeysNote, knownKey, refuseKeys, shownValue, unknownKeys, type KeyTable } from "./keys/known-keys.ts";
+import {
+  ignoredKeysNote, knownKey, refuseKeys, shownValue, unknownKeys, type KeyTable,
+} from "./keys/known-keys.ts";
 import { corruptFile, type MetadataValue } from "./weights.ts";
 
 export class GgufValues {
@@ -16,12 +18,14 @@ export class GgufValues {
     this.file = file;
     this.type = type;
     this.#table = ggufTable(type);
-    refuseKeys(this.#table, [...file.metadata].map(([key, value]) => [key, plain(value)] as const), file.path);
+    refuseKeys(this.#table, [...file.metadata].map(([key, value]) => [key, plain(value)] as const),
+      file.path);
   }
 
   /** The line about keys that are in no table. */
   note(): string | undefined {
-    return ignoredKeysNote(this.file.path.slice(this.file.path.lastIndexOf("/") + 1), unknownKeys(this.#table, this.file.metadata.keys()));
+    return ignoredKeysNote(this.file.path.slice(this.file.path.lastIndexOf("/") + 1),
+      unknownKeys(this.#table, this.file.metadata.keys()));
   }
 
   name(key: GgufKey): string {
@@ -39,15 +43,20 @@ export class GgufValues {
     const found = this.#raw(key) ?? otherwise;
     return typeof found === "string" ? found : this.wrong(key, "a text");
   }
-  /** One number for all layers, or a list with one for each, if they are all alike. Throws `input` where they are not. */
+  /**
+   * One number for all layers, or a list with one for each, if they are all alike. Throws `input` where they
+   * are not.
+   */
   async ofLayers(key: GgufKey, layers: number, otherwise?: number): Promise<number> {
     const each = await this.list(key, layers);
     if (!each) return this.number(key, otherwise);
     const numbers = each.map(plain), [first] = numbers;
-    if (numbers.length !== layers || typeof first !== "number") return this.wrong(key, `a number, or one for each of ${layers} layers`);
+    if (numbers.length !== layers || typeof first !== "number")
+      return this.wrong(key, `a number, or one for each of ${layers} layers`);
     const other = numbers.find((n) => n !== first);
     if (other !== undefined)
-      throw new SinterError("input", `${this.file.path}: ${this.name(key)} is ${shownValue(first)} in one layer and ${shownValue(other)} in another`,
+      throw new SinterError("input",
+        `${this.file.path}: ${this.name(key)} is ${shownValue(first)} in one layer and ${shownValue(other)} in another`,
         "Models whose layers are all alike are read.");
     return first;
   }
@@ -57,20 +66,25 @@ export class GgufValues {
   }
 
   wrong(key: GgufKey, what: string): never {
-    throw corruptFile(this.file.path, `the metadata pair ${this.name(key)} is ${shownValue(this.#raw(key))}; ${what} was expected`);
+    throw corruptFile(this.file.path,
+      `the metadata pair ${this.name(key)} is ${shownValue(this.#raw(key))}; ${what} was expected`);
   }
   /** Throws `input`: its value can not be done here. */
   refuse(key: GgufKey, why: string, hint: string): never {
-    throw new SinterError("input", `${this.file.path}: ${this.name(key)} is ${shownValue(this.#raw(key))}: ${why}`, hint);
+    throw new SinterError("input",
+      `${this.file.path}: ${this.name(key)} is ${shownValue(this.#raw(key))}: ${why}`, hint);
   }
 
   #raw(key: GgufKey): MetadataValue | undefined {
     const known = knownKey(this.#table, this.name(key));
-    if (known && known.effect !== "read") throw new Error(`${this.name(key)} is read, and its table does not say so`);
+    if (known && known.effect !== "read")
+      throw new Error(`${this.name(key)} is read, and its table does not say so`);
     return known && this.file.metadata.get(this.name(key));
   }
 }
 
 /** 64-bit numbers as any others, where they are small enough to be exact. */
 const plain = (value: MetadataValue | undefined): MetadataValue | undefined =>
-  typeof value === "bigint" && value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER ? Number(value) : value;
+  typeof value === "bigint" && value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER
+    ? Number(value)
+    : value;

@@ -1,6 +1,7 @@
 /**
- * Rotary embeddings in config.json: `rope_theta` and `rope_scaling`, and, since version 5 of the library, both in
- * `rope_parameters`, which may have an entry for each kind of layer. Where two places disagree, nothing says which one is meant.
+ * Rotary embeddings in config.json: `rope_theta` and `rope_scaling`, and, since version 5 of the library,
+ * both in `rope_parameters`, which may have an entry for each kind of layer. Where two places disagree,
+ * nothing says which one is meant.
  */
 import type { LayerKind, Rope } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
@@ -28,7 +29,8 @@ export interface FoundRope {
   readonly unknown: readonly string[];
 }
 
-const kindNames: Readonly<Record<LayerKind, string>> = { dense: "full_attention", banded: "sliding_attention" };
+const kindNames: Readonly<Record<LayerKind, string>> =
+  { dense: "full_attention", banded: "sliding_attention" };
 
 export function ropeOfConfig({ path, theta, scaling, parameters, kinds, usualTheta }: RopePlaces): FoundRope {
   const places = [
@@ -43,8 +45,10 @@ export function ropeOfConfig({ path, theta, scaling, parameters, kinds, usualThe
 }
 
 /** One place; or one for each kind of layer that there is. */
-function partsOfParameters(parameters: JsonRecord, kinds: ReadonlySet<LayerKind>, path: string): Fields<RopeKey>[] {
-  const byKind = [...parameters.keys()].some((key) => key.endsWith("_attention") && isRecord(parameters.get(key)));
+function partsOfParameters(
+  parameters: JsonRecord, kinds: ReadonlySet<LayerKind>, path: string,
+): Fields<RopeKey>[] {
+  const byKind = [...parameters].some(([key, value]) => key.endsWith("_attention") && isRecord(value));
   if (!byKind) return [new Fields<RopeKey>(parameters, ropeKeys, path, "rope_parameters.")];
   return [...kinds].map((kind) => {
     const name = kindNames[kind], own = parameters.get(name);
@@ -59,7 +63,8 @@ function partsOfParameters(parameters: JsonRecord, kinds: ReadonlySet<LayerKind>
 function agreed<T>(values: readonly T[], what: string, path: string): readonly T[] {
   const other = values.find((value) => JSON.stringify(value) !== JSON.stringify(values[0]));
   if (other === undefined) return values;
-  throw new SinterError("input", `${path}: ${what} is ${shownValue(values[0])} in one place and ${shownValue(other)} in another`,
+  throw new SinterError("input",
+    `${path}: ${what} is ${shownValue(values[0])} in one place and ${shownValue(other)} in another`,
     "rope_scaling, rope_parameters and each kind of layer in it have to say the same: leave out what is not meant.");
 }
 
@@ -75,19 +80,23 @@ function scalingOf(place: Fields<RopeKey>): Scaling {
       return factor === 1 ? {} : { linear: factor };
     }
     case "llama3": return llama3Of(place);
-    default: throw new SinterError("input", `${place.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
+    default: throw new SinterError("input",
+      `${place.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
       "These are read: default, linear, llama3.");
   }
 }
 
 function llama3Of(place: Fields<RopeKey>): Scaling {
   const scaling = {
-    factor: place.number("factor"), low: place.number("low_freq_factor"), high: place.number("high_freq_factor"),
+    factor: place.number("factor"), low: place.number("low_freq_factor"),
+    high: place.number("high_freq_factor"),
     original: place.number("original_max_position_embeddings"),
   };
   if (!(scaling.factor >= 1)) place.wrong("factor", "a number from 1 on");
-  if (!(scaling.low > 0 && scaling.low < scaling.high)) place.wrong("low_freq_factor", "a number above 0 and below high_freq_factor");
-  if (!(Number.isInteger(scaling.original) && scaling.original >= 1)) place.wrong("original_max_position_embeddings", "a number of positions");
+  if (!(scaling.low > 0 && scaling.low < scaling.high))
+    place.wrong("low_freq_factor", "a number above 0 and below high_freq_factor");
+  if (!(Number.isInteger(scaling.original) && scaling.original >= 1))
+    place.wrong("original_max_position_embeddings", "a number of positions");
   return scaling.factor === 1 ? {} : { scaling };
 }
 

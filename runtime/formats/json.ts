@@ -1,4 +1,7 @@
-/** JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of its own. */
+/**
+ * JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of
+ * its own.
+ */
 import { corruptFile, quoted } from "./weights.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;
@@ -8,12 +11,16 @@ const MAX_DEPTH = 64;
 
 export function parseJson(bytes: Uint8Array, from: string): Json {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes), value = plain(JSON.parse(text) as unknown, from, 0);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const value = plain(JSON.parse(text) as unknown, from, 0);
     const twice = duplicateKey(text);
-    if (twice !== undefined) throw corruptFile(from, `the key ${quoted(twice)} stands there twice in one object`, "Leave out the one that is not meant.");
+    if (twice !== undefined)
+      throw corruptFile(from, `the key ${quoted(twice)} stands there twice in one object`,
+        "Leave out the one that is not meant.");
     return value;
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof TypeError) throw corruptFile(from, cause instanceof SyntaxError ? cause.message : "it is not UTF-8 text");
+    if (cause instanceof SyntaxError || cause instanceof TypeError)
+      throw corruptFile(from, cause instanceof SyntaxError ? cause.message : "it is not UTF-8 text");
     throw cause;
   }
 }
@@ -29,7 +36,10 @@ function plain(value: unknown, from: string, depth: number): Json {
 /** A text, or one character that opens, closes or separates. */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g;
 
-/** The first key that an object of a valid text has twice: JSON.parse takes the last of them, and says nothing. */
+/**
+ * The first key that an object of a valid text has twice: JSON.parse takes the last of them, and says
+ * nothing.
+ */
 function duplicateKey(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = []; // keys of an object; undefined: a list
   let isKey = false;

@@ -1,11 +1,13 @@
 /**
- * What the keys of other people's files do here. Each reader has a table of the keys that its format's documentation names:
+ * What the keys of other people's files do here. Each reader has a table of the keys that its format's
+ * documentation names:
  *
  *   read      it counts: another value gives another result, or is refused
  *   refused   it would count and can not be done here; some values of it change nothing
  *   none      it changes neither numbers nor ids
  *
- * A key that is in no table is named in one line (`ignoredKeysNote`), never dropped in silence. Tests feed each key of each table.
+ * A key that is in no table is named in one line (`ignoredKeysNote`), never dropped in silence. Tests feed
+ * each key of each table.
  */
 import { SinterError } from "../../errors.ts";
 
@@ -38,7 +40,8 @@ export type KnownKey = ReadKey | RefusedKey | IdleKey;
 /** By key. A key may have one or more "*", each of which stands for any text: "summary_*". */
 export type KeyTable = Readonly<Record<string, KnownKey>>;
 /** Keys of a table that are read: what a reader may ask for. */
-export type ReadIn<T extends KeyTable> = { [K in keyof T]: T[K] extends ReadKey ? K : never }[keyof T] & string;
+export type ReadIn<T extends KeyTable> =
+  { [K in keyof T]: T[K] extends ReadKey ? K : never }[keyof T] & string;
 
 export const read = (what: string, another: unknown): ReadKey => ({ effect: "read", what, another });
 export const none = (why: string): IdleKey => ({ effect: "none", why });
@@ -47,7 +50,9 @@ export const noneOf = <K extends string>(why: string, ...keys: readonly K[]): Re
   Object.fromEntries(keys.map((key) => [key, none(why)])) as Record<K, IdleKey>;
 
 const OTHER_FILE = "Take weights that were made without it.";
-export const refused = (why: string, harmless: RefusedKey["harmless"], another: unknown, help = OTHER_FILE): RefusedKey =>
+export const refused = (
+  why: string, harmless: RefusedKey["harmless"], another: unknown, help = OTHER_FILE,
+): RefusedKey =>
   ({ effect: "refused", why, help, harmless, another });
 
 export function knownKey(table: KeyTable, key: string): KnownKey | undefined {
@@ -68,19 +73,24 @@ function matches(pattern: string, key: string): boolean {
   return true;
 }
 
-export const unknownKeys = (table: KeyTable, keys: Iterable<string>): string[] => [...keys].filter((key) => !knownKey(table, key));
+export const unknownKeys = (table: KeyTable, keys: Iterable<string>): string[] =>
+  [...keys].filter((key) => !knownKey(table, key));
 
 export function isHarmless({ harmless }: RefusedKey, value: unknown): boolean {
   if (value === null || value === undefined) return true;
   return typeof harmless === "function" ? harmless(value) : harmless.includes(value);
 }
 
-/** Throws `input` for the first key whose value can not be done here: which key, which value, why, and what to do. */
+/**
+ * Throws `input` for the first key whose value can not be done here: which key, which value, why, and what to
+ * do.
+ */
 export function refuseKeys(table: KeyTable, pairs: Iterable<readonly [string, unknown]>, path: string): void {
   for (const [key, value] of pairs) {
     const known = knownKey(table, key);
     if (known?.effect !== "refused" || isHarmless(known, value)) continue;
-    throw new SinterError("input", `${path}: ${shownKey(key)} is ${shownValue(value)}: ${known.why}`, known.help);
+    throw new SinterError("input", `${path}: ${shownKey(key)} is ${shownValue(value)}: ${known.why}`,
+      known.help);
   }
 }
 
@@ -90,18 +100,24 @@ const MOST_NAMED = 12, MOST_CHARACTERS = 60;
 export function ignoredKeysNote(file: string, keys: readonly string[]): string | undefined {
   if (keys.length === 0) return undefined;
   const named = keys.slice(0, MOST_NAMED).map(shownKey), more = keys.length - named.length;
-  const what = keys.length === 1 ? "a key that is not known here, and is ignored" : "keys that are not known here, and are ignored";
+  const what = keys.length === 1
+    ? "a key that is not known here, and is ignored"
+    : "keys that are not known here, and are ignored";
   return `${file} has ${what}: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Printable, and on one line: keys are other people's words. */
-const shownKey = (key: string): string => (/^[\w.*/-]{1,60}$/.test(key) ? key : cut(JSON.stringify(key).replace(/[^\x20-\x7e]/g, "?")));
-const cut = (text: string): string => (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text);
+const shownKey = (key: string): string =>
+  (/^[\w.*/-]{1,60}$/.test(key) ? key : cut(JSON.stringify(key).replace(/[^\x20-\x7e]/g, "?")));
+const cut = (text: string): string =>
+  (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text);
 
 /** Any value of JSON or GGUF, short and printable. */
 export function shownValue(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return `${value}`;
   const text = JSON.stringify(value, (_key, inner: unknown) =>
-    inner instanceof Map ? Object.fromEntries(inner) : typeof inner === "bigint" ? `${inner}` : inner) ?? String(value);
+    inner instanceof Map
+      ? Object.fromEntries(inner)
+      : typeof inner === "bigint" ? `${inner}` : inner) ?? String(value);
   return cut(text.replace(/[^\x20-\x7e]/g, "?"));
 }
