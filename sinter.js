@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The launcher. Sinter is TypeScript that Node runs by stripping its types, which needs Node 22.18 or later. Where this one is older,
-// the Node of `npm install` (development dependency "node") takes over; exit code and signals pass through.
+// the Node of `npm install` (development dependency "node") takes over; exit code and signals pass through, and so do descriptors that are named as
+// /dev/fd/N: what a shell makes of <(command).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import nodeModule from "node:module";
@@ -24,11 +25,19 @@ if (major > 22 || (major === 22 && minor >= 18)) {
   }
 }
 
-/** Runs the newer Node in our place. Its descriptor 3 is a pipe from us: it closes when we die, even by SIGKILL, and the child goes with us. */
+/** Runs the newer Node in our place. One of its descriptors is a pipe from us: it closes when we die, even by SIGKILL, and the child goes with us. */
 function takeOver(node) {
+  const stdio = ["inherit", "inherit", "inherit"];
+  for (const argument of process.argv.slice(2)) {
+    const [, descriptor] = /(?:^|=)\/(?:dev|proc\/self)\/fd\/(\d{1,3})$/.exec(argument) ?? [];
+    if (Number(descriptor) > 2 && existsSync(`/dev/fd/${descriptor}`)) stdio[descriptor] = Number(descriptor);
+  }
+  let lifeline = 3;
+  while (stdio[lifeline] !== undefined) lifeline++;
+  stdio[lifeline] = "pipe";
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
-    stdio: ["inherit", "inherit", "inherit", "pipe"],
-    env: { ...process.env, SINTER_LIFELINE: "3" },
+    stdio: Array.from(stdio, (one) => one ?? "ignore"),
+    env: { ...process.env, SINTER_LIFELINE: `${lifeline}` },
   });
   const onTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
   for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => child.kill(signal));

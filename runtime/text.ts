@@ -24,6 +24,19 @@ export function textOf(bytes: Uint8Array, from: string, { keepMark = false }: Te
   }
 }
 
+/** Of a JSON file, say: that it is none is damage. */
+export function textOfPart(bytes: Uint8Array, from: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    try {
+      return textOf(bytes, from);
+    } catch (error) {
+      throw error instanceof SinterError ? new SinterError("corrupt", error.message, error.hint) : error;
+    }
+  }
+}
+
 const notText = (from: string, { what, advice }: { readonly what: string; readonly advice: string }): SinterError =>
   new SinterError("input", `${from} is not UTF-8 text: it is ${what}`, advice);
 

@@ -40,13 +40,13 @@ export async function launch(): Promise<void> {
 function watchLifeline(): void {
   const descriptor = process.env["SINTER_LIFELINE"];
   delete process.env["SINTER_LIFELINE"];
-  if (descriptor !== "3") return;
+  if (descriptor === undefined || !/^\d{1,3}$/.test(descriptor) || Number(descriptor) < 3) return;
   try {
-    const pipe = new Socket({ fd: 3, readable: true, writable: false });
+    const pipe = new Socket({ fd: Number(descriptor), readable: true, writable: false });
     pipe.on("close", () => process.kill(process.pid, "SIGKILL")).on("error", () => undefined).resume();
     pipe.unref();
   } catch {
-    // descriptor 3 is something else: started by hand with the variable set
+    // the descriptor is something else: started by hand with the variable set
   }
 }
 

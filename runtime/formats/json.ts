@@ -2,6 +2,7 @@
  * JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of
  * its own.
  */
+import { textOfPart } from "../text.ts";
 import { corruptFile, quoted } from "./weights.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;
@@ -11,7 +12,7 @@ const MAX_DEPTH = 64;
 
 export function parseJson(bytes: Uint8Array, from: string): Json {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = textOfPart(bytes, from);
     const value = plain(JSON.parse(text) as unknown, from, 0);
     const twice = duplicateKey(text);
     if (twice !== undefined)
@@ -19,8 +20,7 @@ export function parseJson(bytes: Uint8Array, from: string): Json {
         "Leave out the one that is not meant.");
     return value;
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof TypeError)
-      throw corruptFile(from, cause instanceof SyntaxError ? cause.message : "it is not UTF-8 text");
+    if (cause instanceof SyntaxError) throw corruptFile(from, cause.message);
     throw cause;
   }
 }

@@ -37,7 +37,7 @@ export function fileError(action: string, path: string, cause: unknown): SinterE
 const PIECE = 65536;
 
 /** Longest file that is read as a whole, where nobody says less. */
-const MOST_BYTES = 2 ** 31 - 1;
+const MOST_BYTES = 2 ** 29;
 
 /** A pipe without a writer must not be waited for; of what is no file nothing can be read from any place. */
 function openFile(raw: RawFs, path: string): { readonly fd: number; readonly bytes: number } {

@@ -1,5 +1,6 @@
 /** Checked access to a JSON file: every mistake is a SinterError that says where in the file it is. */
 import { SinterError } from "../errors.ts";
+import { textOfPart } from "../text.ts";
 
 export interface JsonPlace {
   readonly value: unknown;
@@ -16,8 +17,9 @@ export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): J
   if (bytes.length > mostBytes)
     throw badPlace(whole, `has ${bytes.length} bytes; at most ${mostBytes} are read`);
   try {
-    return { value: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown, path: from };
+    return { value: JSON.parse(textOfPart(bytes, from)) as unknown, path: from };
   } catch (cause) {
+    if (cause instanceof SinterError) throw cause;
     throw badPlace(whole, `is no JSON: ${(cause as Error).message.slice(0, 120)}`);
   }
 }

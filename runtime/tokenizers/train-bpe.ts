@@ -6,6 +6,7 @@
  * pairs around it; a heap knows the largest count. Old pairs can only become rarer, so an entry of the heap that promises too much is put
  * back with what is true.
  */
+import { concat } from "../bytes.ts";
 import { SinterError } from "../errors.ts";
 import { byteCharacters } from "./byte-level.ts";
 import { PairTable } from "./pair-table.ts";
@@ -29,6 +30,9 @@ export interface TrainedBpe {
   readonly merges: readonly (readonly [left: number, right: number])[];
 }
 
+/** A text without spaces would make tokens of any length, which no file of a tokenizer may have (tokenizer-json.ts). */
+const MOST_TOKEN_BYTES = 1024;
+
 /** `counts`: pieces and how often they come. May end with fewer tokens, when nothing is left to merge. */
 export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, atLeast, onProgress }: BpeTraining): TrainedBpe {
   const first = special.length + 256;
@@ -46,16 +50,19 @@ export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, 
   const words = wordsOf(counts, byteIds);
   const pairs = new Pairs(words, tokens);
   const merges: (readonly [number, number])[] = [];
-  const known = new Map<string, number>(tokens.map((token, id) => [String.fromCharCode(...token), id]));
+  const keys = tokens.map((token) => String.fromCharCode(...token)); // a token's bytes as characters
+  const known = new Map<string, number>(keys.map((key, id) => [key, id]));
   while (tokens.length < vocab) {
     const best = pairs.most();
     if (best < 0 || pairs.count[best]! < atLeast) break;
     const left = pairs.left[best]!, right = pairs.right[best]!;
-    const bytes = Uint8Array.of(...tokens[left]!, ...tokens[right]!), key = String.fromCharCode(...bytes);
+    if (tokens[left]!.length + tokens[right]!.length > MOST_TOKEN_BYTES) continue;
+    const key = keys[left]! + keys[right]!;
     let id = known.get(key); // another pair may have made the same bytes before
     if (id === undefined) {
       id = tokens.length;
-      tokens.push(bytes);
+      tokens.push(concat([tokens[left]!, tokens[right]!]));
+      keys.push(key);
       known.set(key, id);
     }
     merges.push([left, right]);

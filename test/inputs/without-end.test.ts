@@ -42,13 +42,14 @@ const arguments_: readonly (readonly string[])[] = [
   ["train", "m.sinter", "--data", "FILE"], ["train", "m.sinter", "--set", "tokenizer=json", "--tokenizer", "FILE"], ["train", "m.sinter", "--tune", "FILE"],
   ["tokenizer", "train", "FILE"], ["tokenizer", "encode", "-t", "FILE", "x"], ["sample", "m", "--prompts", "FILE"],
   ["import", "FILE", "-o", "out"], ["inspect", "FILE"],
+  ["tokenizer", "encode", "-t", "FILE.json", "x"], ["import", "FILE.bin", "-o", "out"], ["import", "hf", "-o", "out", "--tokenizer", "FILE.json"],
 ];
 
 describe.skipIf(!existsSync("/dev/zero"))("a device without an end, a file of 4 GiB, a socket: refused at once by every verb", () => {
   const kinds = { "/dev/zero": "/dev/zero", "a file of 4 GiB": "huge", "a socket": "socket", "a folder": "." } as const;
   for (const [kind, path] of Object.entries(kinds))
     test.each(arguments_.filter((args) => !(kind === "a file of 4 GiB" && args[0] === "inspect")))(`${kind}: %s %s %s %s %s`, async (...args) => {
-      const { code, err, ms } = await run(...args.filter((a) => a !== undefined).map((a) => (a.endsWith("FILE") ? (path.startsWith("/") ? path : a.replace("FILE", path)) : a)));
+      const { code, err, ms } = await run(...args.filter((a) => a !== undefined).map((a) => (a.endsWith("FILE") ? (path.startsWith("/") ? path : a.replace("FILE", path)) : path === "huge" ? a.replace("FILE", path) : a)));
       expect([1, 2, 3], err).toContain(code);
       expect(err).toMatch(/^error: [^\n]+\n(help: |$)/m);
       expect(err).not.toMatch(/bug of ours/);
@@ -99,8 +100,13 @@ describe("standard input", () => {
     expect(await piped('"$NODE" "$SINTER" check - < /dev/zero')).toMatchObject({ code: 1, err: expect.stringContaining("a device that has no end") as string });
   });
   it("that comes late is waited for, and that is said", async () => {
-    const late = await piped('(sleep 4; printf "model a{width 5}") | "$NODE" "$SINTER" fmt -');
+    const late = await piped('(until grep -q waiting said; do sleep 0.1; done; printf "model a{width 5}") 2>/dev/null | "$NODE" "$SINTER" fmt - 2> said; cat said >&2');
     expect(late).toEqual({ code: 0, out: "model a { width 5 }\n", err: "waiting for input from standard input …\n" });
+  });
+  it.each([process.execPath, "/usr/bin/node"].filter((node) => existsSync(node)))("<(command) is read, under %s", async (node) => {
+    expect(await piped(`NODE=${node}; bash -c '"$0" "$1" fmt --check <(printf "model a{width 5}") <(printf "model b { width 5 }\n")' "$NODE" "$SINTER"`)).toMatchObject({
+      code: 1, out: expect.stringMatching(/^\/dev\/fd\/\d+ is not in its canonical layout\n$/) as string, err: "",
+    });
   });
   it("is a text to learn from: --data -, recorded so, and asked for again", async () => {
     const text = "The quick brown fox jumps over the lazy dog.\\n";

@@ -4,9 +4,11 @@ import { relative } from "node:path";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
 import { pathFrom, textOption, wholeOption } from "../run-options.ts";
+import { wholeFolder } from "../whole-folder.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const MOST_PORT = 65_535;
+const ENTRY = "browser/index.js";
 
 export const pageVerb: Verb = {
   name: "page",
@@ -44,9 +46,9 @@ examples:
   },
 };
 
-function writeOut(out: string, json: boolean, io: Io): number {
-  const files = writeRuntime(pathFrom(io, out));
-  const entry = `./${relative(io.cwd, pathFrom(io, out)) || "."}/browser/index.js`;
+async function writeOut(out: string, json: boolean, io: Io): Promise<number> {
+  const files = await wholeFolder(pathFrom(io, out), ENTRY, writeRuntime);
+  const entry = `./${relative(io.cwd, pathFrom(io, out)) || "."}/${ENTRY}`;
   io.out(json ? `${JSON.stringify({ files, entry })}\n` : `${files} files in ${out}: import { openModel } from "${entry}"\n`);
   return exitCodes.ok;
 }
