@@ -6,6 +6,7 @@
 import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exitMeanings } from "../runtime/errors.ts";
 import { runPatiently } from "./patient.ts";
 import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from "./readme-blocks.ts";
 
@@ -27,6 +28,11 @@ const documents = globSync(["*.md", "{compiler,runtime,bench,specs,generated}/**
 test("README has no command outside of a block that is run", () => {
   expect(strayCommands("x\n\n    npx sinter check a\n")).toEqual(["    npx sinter check a"]);
   expect(strayCommands(documents.find((d) => d.name === "README.md")!.text)).toEqual([]);
+});
+
+test("README's exit codes are those of the program", () => {
+  const rows = exitMeanings.map(({ code, means }) => `| ${code} | ${means.replaceAll("|", "\\|")} |`);
+  expect(documents.find((d) => d.name === "README.md")!.text).toContain(`|--:|---|\n${rows.join("\n")}\n\n`);
 });
 
 describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, blocks }) => {

@@ -14,6 +14,7 @@ import type { Command } from "commander";
 import type { Model, SampleSettings } from "../2-check/model.ts";
 import { byteProgress, type ByteProgress } from "./progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
+import { onFirstSignal } from "./stop-signals.ts";
 import type { Io } from "./verb.ts";
 import { bundleWithWeights, cacheOption, weightsOption, withCacheOption, withWeightsOption } from "./weights.ts";
 
@@ -102,8 +103,7 @@ export function whenFullOption(options: Options, standard: (typeof whenFulls)[nu
 /** Ctrl-C ends what is being generated; a second one the program. */
 export function untilInterrupted(): { readonly signal: AbortSignal; done(): void } {
   const stop = new AbortController(), heard = (): void => stop.abort();
-  process.once("SIGINT", heard);
-  return { signal: stop.signal, done: () => void process.off("SIGINT", heard) };
+  return { signal: stop.signal, done: onFirstSignal(["SIGINT"], heard) };
 }
 
 /** "12 prompt tokens (8 cached), first token after 31.0 ms, 64 tokens, 83.0 tok/s". */

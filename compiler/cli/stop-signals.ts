@@ -1,0 +1,19 @@
+/**
+ * The first signal asks a verb to stop; a second one ends the process as usual. One press of Ctrl-C can arrive several times: the terminal
+ * sends it to everybody, and npx, or the launcher under an older Node, hand on what they got. So what comes within a moment is the same one.
+ */
+const SAME_MS = 500;
+
+/** Returns what ends the listening. */
+export function onFirstSignal(signals: readonly NodeJS.Signals[], stop: () => void): () => void {
+  let asked = false;
+  const heard = (): void => {
+    if (asked) return;
+    asked = true;
+    setTimeout(release, SAME_MS).unref();
+    stop();
+  };
+  const release = (): void => signals.forEach((signal) => void process.off(signal, heard));
+  signals.forEach((signal) => process.on(signal, heard));
+  return release;
+}
