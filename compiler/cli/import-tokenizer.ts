@@ -9,15 +9,17 @@ import type { Files } from "../../runtime/files.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
 import type { GgufFile } from "../../runtime/formats/gguf.ts";
 import { CONFIG_FILE as MODEL_CONFIG, MAX_CONFIG_BYTES } from "../../runtime/formats/huggingface.ts";
+import { tokenizerFolderFiles } from "../../runtime/formats/tokenizer-out.ts";
 import type { Published } from "../../runtime/formats/published.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { openBeside } from "../../runtime/tokenizers/beside.ts";
+import { configBytes, openBeside } from "../../runtime/tokenizers/beside.ts";
 import { GENERATION_FILE, readBeside, readBounded, type Hear } from "../../runtime/tokenizers/beside-files.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
-import { addedIn, JSON_FILE, MAX_JSON_BYTES } from "../../runtime/tokenizers/tokenizer-json.ts";
+import { addedIn, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { tokenizers } from "../2-check/settings.ts";
 import { withBeside, withinRows } from "../../runtime/tokenizers/with-beside.ts";
 
 export interface FoundTokenizer {
@@ -27,7 +29,8 @@ export interface FoundTokenizer {
 }
 
 export async function findPublishedTokenizer(files: Files, published: Published, path: string, given: string | undefined): Promise<FoundTokenizer> {
-  const { vocab } = published.architecture, { file } = published, notes: string[] = [];
+  const { vocab } = published.architecture, { file } = published;
+  let notes: string[] = [];
   const hear: Hear = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
   const found = given !== undefined ? await openTokenizer(files, given, otherJson)
@@ -36,11 +39,20 @@ export async function findPublishedTokenizer(files: Files, published: Published,
   const beyond = found && rowless(found, vocab);
   if (given !== undefined && beyond === "another")
     throw new SinterError("input", `the tokenizer in ${given} has ${found!.size} tokens, the model's vocabulary ${vocab}`, "It belongs to another model.");
-  if (beyond === "another") hear(noTokenizer(`the one in ${file.format === "gguf" ? basename(path) : folder} has ${found!.size} tokens, the model ${vocab}`));
+  if (beyond === "another") notes = [noTokenizer(`the one in ${file.format === "gguf" ? basename(path) : folder} has ${found!.size} tokens, the model ${vocab}`)];
   else if (beyond !== undefined) hear(beyond);
-  const tokenizer = found && beyond !== "another" ? found : await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
+  const tokenizer = found && beyond !== "another" ? named(found) : await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
   const whole = file.format === "safetensors" ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
   return { tokenizer: withinRows(whole, vocab), notes };
+}
+
+/** A spec's `gpt2` is GPT-2's own vocabulary: a smaller one in files of these names is written as a tokenizer.json. */
+function named(tokenizer: Tokenizer): Tokenizer {
+  if (tokenizer.name !== "gpt2" || tokenizer.size >= tokenizers.gpt2.vocab) return tokenizer;
+  const { out: files } = tokenizerFolderFiles(tokenizer), beside = openBeside(files, "");
+  const reading = readTokenizerJson({ json: files.get(JSON_FILE)!, config: configBytes(beside), from: JSON_FILE });
+  if ("tokenizer" in reading) return withBeside(reading.tokenizer, beside);
+  throw new Error(reading.unsupported); // we wrote it
 }
 
 const noTokenizer = (why: string): string => `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)`;
