@@ -97,3 +97,25 @@ test.each([1, 3])("a step of %i layers says how its tokens were divided, and wha
   expect(overload([both!])).toBe(Math.max(...both!.shares.flat()) * 5);
   expect(loadMap({ kind: "experts", step: 9, name: both!.name, shares: both!.shares }).match(/<td /g)!.length).toBe(5 * layers);
 });
+
+test("the load-balancing loss is the mean over the targets that count, whatever else is in the batch", async () => {
+  const source = `model rows { vocab 61  context 16  width 32  layers 2  heads 2  embed token
+    layer { x += experts(rmsnorm(x), count: 5, top: 2, hidden: 48, balance: 0.5) }
+    output linear(rmsnorm(x))  train { batch 2  context 12 } }`;
+  const bundle = await compileModel(checkSource(source).models[0]!, { modules: ["train"], targets: ["simd"], logitBytes: 16 * 64 * 4, verify: true });
+  const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 5 });
+  const half = Array.from({ length: 12 }, (_, i) => (i * i) % 61), other = half.map((t) => (t * 7 + 3) % 61);
+  const batch = (tokens: readonly number[], counted: number): Batch =>
+    ({ tokens: Int32Array.from(tokens), targets: Int32Array.from(tokens, (t, i) => (i < counted ? (t + 1) % 61 : -1)) });
+  const step = async (...micro: Batch[]) => {
+    const { loss, norm, mixtures } = await model.trainStep(micro, { lr: 0, step: 1 });
+    return { loss, norm, balance: mixtures![0]!.balance! };
+  };
+  const near = (a: object) => Object.fromEntries(Object.entries(a).map(([key, v]) => [key, expect.closeTo(v as number, 5)]));
+  // Rows do not see each other here: half of them, counted, are what two equal halves are.
+  const twice = await step(batch([...half, ...half], 24)), masked = await step(batch([...half, ...other], 12));
+  expect(masked).toEqual(near(twice));
+  expect(masked.balance / (0.5 * 2)).toBeLessThan(2); // not twice as much
+  expect(await step(batch([...half, ...other], 12), batch([...other, ...half], 0))).toEqual(near(masked)); // a micro-batch without a target adds nothing
+  await model.close();
+}, 60_000);

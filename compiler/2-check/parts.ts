@@ -151,7 +151,7 @@ export const parts = {
       gated: flag("Gated linear units, as in swiglu; false: two maps, as in mlp.", true),
       activation: word("What the gate, or the inner width, goes through.", activations, "silu"),
       renormalise: flag("The weights of a token's experts add up to 1; false: they are its probabilities among all experts.", ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1]),
-      balance: real("Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training.", 0, 10, 0.01),
+      balance: real("Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training; over the tokens that count.", 0, 10, 0.01),
     },
     later: { dropout: "leave it out", bias: "leave it out: experts have no biases" },
     build: (values, { name, width }) => ({ part: "experts", name, width, ...values }),

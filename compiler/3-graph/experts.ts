@@ -1,6 +1,6 @@
 /** A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the load-balancing loss. */
 import type { Part } from "../2-check/model.ts";
-import { activation, declare, emit, initialStd, isTraining, parameter, shownName, type Builder } from "./builder.ts";
+import { activation, declare, emit, initialStd, input, isTraining, parameter, shownName, type Builder } from "./builder.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
@@ -16,7 +16,8 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
-    emit(b, "balance", { logits, starts }, { loss: declare(b, shown("balance"), [1], "output") }, { factor: p.balance });
+    const targets = input(b, "targets", [rows], "i32");
+    emit(b, "balance", { logits, choice, targets }, { loss: declare(b, shown("balance"), [1], "output") }, { factor: p.balance });
   }
   const grouped = (inner: string, a: Ref, K: number, N: number, std: number): Ref => {
     const out = activation(b, `${name}.${inner}.out`, [S, N]), weight = parameter(b, `${name}.${inner}.weight`, [E, K, N], { kind: "normal", std });

@@ -90,7 +90,8 @@ function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFi
 function mixturesOf({ graph }: Program): MixturePlace[] {
   const nodes = graph.sections.flatMap((s) => s.nodes);
   return nodes.filter((n) => n.op === "dispatch").flatMap((n): MixturePlace[] => {
-    const starts = n.outs["starts"]!.value, balance = nodes.find((other) => other.op === "balance" && other.ins["starts"]!.value === starts)?.outs["loss"]!.value;
+    const starts = n.outs["starts"]!.value, choice = n.ins["choice"]!.value;
+    const balance = nodes.find((other) => other.op === "balance" && other.ins["choice"]!.value === choice)?.outs["loss"]!.value;
     if (graph.values.get(starts)!.storage !== "output") return [];
     return [{ name: starts.replace(/\.starts$/, ""), starts, ...(balance !== undefined && { balance }) }];
   });

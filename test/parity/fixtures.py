@@ -43,6 +43,7 @@ class Parameters(dict):
     def __init__(self, seed=0, known=()):
         super().__init__(known)
         self.penalties = []  # of the last forward: added to the objective
+        self.counted = slice(None)  # rows whose targets count, where the objective asks
         self.noise = torch.Generator().manual_seed(seed)
 
     def tensor(self, name, shape, std, mean=0.0):
@@ -128,8 +129,9 @@ class Parts:
         logits = self.linear(f"{name}.router", rows, count, False)
         best, chosen = logits.topk(top, dim=-1)
         weights = torch.zeros_like(logits).scatter(-1, chosen, best.softmax(-1) if renormalise else logits.softmax(-1).gather(-1, chosen))  # [rows,count]
-        share = F.one_hot(chosen, count).to(x.dtype).mean((0, 1))
-        self.parameters.penalties.append(balance * count * (share * logits.softmax(-1).mean(0)).sum())
+        counted = self.parameters.counted
+        share = F.one_hot(chosen, count).to(x.dtype)[counted].mean((0, 1))
+        self.parameters.penalties.append(balance * count * (share * logits.softmax(-1)[counted].mean(0)).sum())
         stack = lambda which, shape: self.parameters.tensor(f"{self.prefix}{name}.{which}.weight", (count, *shape), std=0.6 / math.sqrt(shape[0]))
         inner = torch.einsum("rc,ech->erh", rows, stack("gate", (C, hidden))) if gated else None
         up = torch.einsum("rc,ech->erh", rows, stack("up", (C, hidden)))
@@ -212,6 +214,10 @@ def mixture_mlp_layer(p, x):
     return x + p.experts(p.layernorm(x, "layernorm_2"), 4, 1, 40, 0.01, gated=False, renormalise=False, activation=F.gelu)
 
 
+def mixture_masked_layer(p, x):
+    return x + p.experts(p.rmsnorm(x), 4, 2, 16, 0.5)
+
+
 def names_layer(p, x):
     x = x + p.attention(p.plain_rmsnorm(x))
     return x + p.mlp(p.plain_rmsnorm(x), 64, "relu")
@@ -262,6 +268,8 @@ SPECS = {
                        position=False),
     "mixture": dict(seed=1, vocab=64, context=16, width=32, layers=2, heads=4, kv_heads=2, batch=2, layer=mixture_layer, last=rms_normed, position=False),
     "mixture-mlp": dict(seed=1, vocab=50, context=11, width=24, layers=1, heads=2, batch=3, layer=mixture_mlp_layer, last=normed, output=dict(bias=False)),
+    "mixture-masked": dict(seed=1, vocab=32, context=12, width=16, layers=2, heads=2, batch=2, layer=mixture_masked_layer, last=rms_normed, ignored=0.7,
+                           position=False),
 }
 
 
@@ -295,6 +303,7 @@ def run(spec, parameters, tokens, targets):
     """One forward and backward, then AdamW. Returns logits, loss, gradients, norm, losses, rates; `parameters` are trained."""
     def loss_of():
         parameters.penalties.clear()
+        parameters.counted = targets.flatten() >= 0
         logits = logits_of(spec, parameters, tokens)
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
 

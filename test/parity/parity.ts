@@ -15,7 +15,7 @@ import { checkpointName, openSession, type Session } from "./session.ts";
 
 export const specNames = [
   "gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "qk-norm",
-  "embed-norm", "names", "narrow-heads", "wide-heads", "mixture", "mixture-mlp",
+  "embed-norm", "names", "narrow-heads", "wide-heads", "mixture", "mixture-mlp", "mixture-masked",
 ] as const;
 export type SpecName = (typeof specNames)[number];
 
