@@ -167,6 +167,12 @@ describe("the page", () => {
   });
 });
 
+test("a page that can not be written is said before anything is measured", async () => {
+  const { code, out, err } = await run("bench", "--filter", "matmul 32x32x32", "--target", "simd", "--no-peer", "--report", "/nowhere/at/all/bench.html");
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  expect(err).toMatch(/cannot write \/nowhere\/at\/all\/bench.html: there is no such folder/);
+});
+
 test("a real run: table, JSON and page of one operation", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sinter-bench-"));
   try {

@@ -29,7 +29,7 @@ export interface Outcome {
 /** `command` is bash's; the first part of it that fails ends it. */
 export function runPatiently(command: string, o: PatientOptions): Promise<Outcome> {
   const { cwd, env = process.env, stdin, onOutput, quietMs = QUIET_MS } = o;
-  const child = spawn("bash", ["-euo", "pipefail", "-c", command], { cwd, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", command], { cwd, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
   const signal = (name: NodeJS.Signals): void => {
     try {
       process.kill(-child.pid!, name); // bash and what it has started

@@ -1,5 +1,5 @@
 /** `sinter bench`: how fast this machine is, how near the kernels come, and where other libraries stand. Works in a checkout. */
-import { benchDefaults, benchNames, chosenNames, runBench, wantedBy, type BenchOptions } from "../../../bench/bench.ts";
+import { benchDefaults, benchNames, chosenNames, runBench, wantedBy, type BenchOptions, type BenchReport } from "../../../bench/bench.ts";
 import { benchPage } from "../../../bench/report/report.ts";
 import { peers, type Peer } from "../../../bench/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
@@ -7,11 +7,11 @@ import { bestTarget } from "../../../runtime/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";
-import { writeOutput } from "../files.ts";
+import { openOutput } from "../files.ts";
 import { LiveLine } from "../live-line.ts";
-import { pathFrom } from "../run-options.ts";
+import { textOption } from "../run-options.ts";
 import { untilInterrupted } from "../use-run.ts";
-import type { Verb } from "../verb.ts";
+import type { Io, Verb } from "../verb.ts";
 
 const QUICK_SECONDS = 0.05;
 
@@ -49,27 +49,39 @@ examples:
     if (options["list"]) {
       const listed = chosen.filters.length === 0 && !chosen.quick ? names : chosenNames(chosen); // heavy ones too: they can be asked for
       io.out(`${listed.join("\n")}\n`);
-    } else {
-      const interrupted = untilInterrupted();
-      const live = new LiveLine(io, (text) => io.err(text));
-      const print = (line: string): void => {
-        live.clear();
-        if (!options["json"]) io.out(`${line}\n`);
-      };
-      const report = await runBench(chosen, print, interrupted.signal, (text) => live.show(() => text)).finally(() => {
-        live.end();
-        interrupted.done();
-      });
-      if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
-      if (options["report"] !== undefined) writeOutput(pathFrom(io, `${options["report"] as string}`), benchPage(report));
-      if (report.interrupted) {
-        io.err("interrupted: figures are of what was measured until then\n");
-        return exitCodes.interrupted;
-      }
+      return exitCodes.ok;
     }
-    return exitCodes.ok;
+    const path = textOption(options, "report");
+    const page = path === undefined ? undefined : openOutput(path, io.cwd, { force: true }); // what is wrong with it is said now, not in the end
+    try {
+      const report = await measure(chosen, options["json"] === true, io);
+      if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
+      page?.write(benchPage(report));
+      page?.done();
+      if (report.interrupted) io.err("interrupted: figures are of what was measured until then\n");
+      return report.interrupted ? exitCodes.interrupted : exitCodes.ok;
+    } catch (error) {
+      page?.abandon();
+      throw error;
+    }
   },
 };
+
+/** The table as it comes, and on a terminal what is worked on. */
+async function measure(chosen: BenchOptions, quiet: boolean, io: Io): Promise<BenchReport> {
+  const interrupted = untilInterrupted();
+  const live = new LiveLine(io, (text) => io.err(text));
+  const print = (line: string): void => {
+    live.clear();
+    if (!quiet) io.out(`${line}\n`);
+  };
+  try {
+    return await runBench(chosen, print, interrupted.signal, (text) => live.show(() => text));
+  } finally {
+    live.end();
+    interrupted.done();
+  }
+}
 
 function refuseUnknown(filter: string, names: readonly string[]): void {
   if (names.some((name) => wantedBy([filter], name))) return;
