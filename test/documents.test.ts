@@ -1,4 +1,5 @@
 /** Documents of a text: which tokens stand around them, documents as rows, and what a run remembers of both. */
+import fc from "fast-check";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -88,6 +89,24 @@ describe("documents as rows", () => {
     expect(read(train, 1000)).toHaveLength(90);
     expect(() => corpusOf("a\nb\nc").split(0.1)).toThrow(/3 documents, too few to hold out 0.1/);
     expect(corpusOf("a\nb\nc").split(0).heldOut.documents!.count).toBe(0);
+  });
+
+  it("say the documents of any text, and nothing else", () => {
+    const word = fc.stringMatching(/^[ a-h\r\t]{0,7}$/), between = fc.constantFrom("\n", "\r\n", "\n\n");
+    fc.assert(fc.property(fc.array(fc.tuple(word, between), { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 5 }), (parts, context, batch) => {
+      const text = parts.flat().join(""), trimmed = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+      const { all } = openCorpus(text, { tokenizer: characterTokenizer([..."\t\r abcdefgh", END_OF_TEXT]), vocab: 12, train: { rows: "documents", context } });
+      const said: string[] = [];
+      for (const { tokens, targets } of all.read({ batch, context }))
+        for (let b = 0; b < batch; b++) {
+          const row = [...targets.subarray(b * context, (b + 1) * context)], counted = row.filter((t) => t >= 0);
+          if (counted.length === 0) continue;
+          expect([...tokens.subarray(b * context, b * context + counted.length)]).toEqual([11, ...counted.slice(0, -1)]); // a target is the next token
+          said.push(counted.map((t) => (t === 11 ? "." : "\t\r abcdefgh"[t]!)).join(""));
+        }
+      expect(said).toEqual(trimmed.map((line) => `${line}.`.slice(0, context)));
+      expect(all.documents).toEqual({ count: trimmed.length, cut: trimmed.filter((line) => line.length >= context).length });
+    }), { numRuns: 200, seed: 3 });
   });
 
   it("are drawn by the stream alone: the same state, the same batches; in time all of them", () => {
