@@ -102,6 +102,18 @@ describe("the verb", () => {
     expect(await ended).toBe(0);
   });
 
+  test("ends when the shell that npx has put between ends", async () => {
+    const env = { ...process.env, npm_command: "exec" };
+    const shell = spawn("sh", ["-c", '"$0" "$1" page "$2" --port 0 --json; exit $?', process.execPath, launcher, folder], { stdio: ["ignore", "pipe", "inherit"], env });
+    const line = await new Promise<string>((resolve) => shell.stdout.setEncoding("utf8").once("data", resolve));
+    const { url } = JSON.parse(line) as { url: string };
+    expect((await get(url, "/")).status).toBe(200);
+    const closed = new Promise((resolve) => shell.stdout.once("close", resolve)); // the server holds the other end
+    shell.kill("SIGTERM");
+    await closed;
+    await expect(get(url, "/")).rejects.toThrow();
+  });
+
   test("says what is wrong", async () => {
     const { server, url } = await startPageServer({ folder, port: 0 });
     const taken = await inside("page", "--port", new URL(url).port);

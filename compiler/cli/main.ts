@@ -16,6 +16,7 @@ import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 /** Called by the launcher. */
 export async function launch(): Promise<void> {
   watchLifeline();
+  watchNpx();
   process.stderr.on("error", () => undefined); // nobody reads it: what it says is lost, and the work is not
   const err: Io["err"] = (text) => void (process.stderr.destroyed || process.stderr.write(text));
   const output = standardOutput(process.stdout, err);
@@ -35,6 +36,20 @@ export async function launch(): Promise<void> {
   await flushed(process.stderr);
   process.exit(last); // nothing that a verb left open may keep it alive
 }
+
+/** npx runs us in a shell, and hands a SIGTERM on to that alone: when the shell has gone, we are meant. */
+function watchNpx(): void {
+  if (process.env["npm_command"] !== "exec") return;
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }, PARENT_LOOK_MS);
+  watch.unref();
+}
+
+const PARENT_LOOK_MS = 500;
 
 /** The launcher of an older Node holds the other end of this pipe: when it is killed, so are we. */
 function watchLifeline(): void {

@@ -5,6 +5,7 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
 import { pathFrom, textOption, wholeOption } from "../run-options.ts";
 import { wholeFolder } from "../whole-folder.ts";
+import { onFirstSignal } from "../stop-signals.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const MOST_PORT = 65_535;
@@ -69,7 +70,4 @@ function silenceTypeStripping(): void {
   process.removeAllListeners("warning");
 }
 
-const untilStopped = (): Promise<void> =>
-  new Promise((done) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done());
-  });
+const untilStopped = (): Promise<void> => new Promise((done) => void onFirstSignal(["SIGINT", "SIGTERM", "SIGHUP"], done));
