@@ -7,7 +7,8 @@ import { TEMPORARY, writeAll, writeAtomically, writeText, type Files, type Writa
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
-import { configOf, CONFIG_FILE } from "../../runtime/formats/huggingface.ts";
+import { CONFIG_FILE } from "../../runtime/formats/huggingface-common.ts";
+import { configOf } from "../../runtime/formats/huggingface-out.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { encoded, outgoing, type Outgoing, type OutgoingForm, type OutgoingType } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";

@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Architecture } from "../../runtime/formats/architecture.ts";
-import { architectureOfConfig, configOf, type ReadConfig } from "../../runtime/formats/huggingface.ts";
+import type { ReadConfig } from "../../runtime/formats/huggingface-common.ts";
+import { configOf } from "../../runtime/formats/huggingface-out.ts";
+import { architectureOfConfig } from "../../runtime/formats/huggingface.ts";
 import { parseJson } from "../../runtime/formats/json.ts";
 import { gpt2Keys, llamaTypeKeys, ropeKeys, type LlamaType } from "../../runtime/formats/keys/config-json.ts";
 import { isHarmless, type KeyTable } from "../../runtime/formats/keys/known-keys.ts";
@@ -186,6 +188,37 @@ describe("what is left out", () => {
     expect(bare("qwen3", { num_attention_heads: 64 })).toMatchObject({ headDim: 128, kvHeads: 32 });
     expect(bare("gpt2", { n_inner: null, n_embd: 24 })).toMatchObject({ hidden: 96 });
     expect(outcome({ model_type: "llama", rms_norm_eps: null })).toMatchObject({ message: expect.stringContaining("rms_norm_eps is null") as unknown });
+  });
+});
+
+describe("published configurations", () => {
+  const base = { architectures: ["LlamaForCausalLM"], attention_bias: false, attention_dropout: 0, bos_token_id: 1, eos_token_id: 2, initializer_range: 0.02, torch_dtype: "bfloat16", transformers_version: "4.43.4", use_cache: true };
+  const size = { vocab_size: 6, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, intermediate_size: 24, hidden_act: "silu", tie_word_embeddings: false };
+  /** Keys as the published files have them, with small sizes. */
+  const published: Readonly<Record<string, Config>> = {
+    gpt2: {
+      activation_function: "gelu_new", architectures: ["GPT2LMHeadModel"], attn_pdrop: 0.1, bos_token_id: 50256, embd_pdrop: 0.1, eos_token_id: 50256, initializer_range: 0.02, layer_norm_epsilon: 1e-5,
+      model_type: "gpt2", n_ctx: 4, n_embd: 24, n_head: 2, n_layer: 2, n_positions: 4, resid_pdrop: 0.1, summary_activation: null, summary_first_dropout: 0.1, summary_proj_to_labels: true,
+      summary_type: "cls_index", summary_use_proj: true, task_specific_params: { "text-generation": { do_sample: true, max_length: 50 } }, vocab_size: 6, _num_labels: 1, id2label: { 0: "LABEL_0" }, label2id: { LABEL_0: 0 },
+    },
+    "Llama 2": { ...base, ...size, _name_or_path: "meta-llama/Llama-2-7b-hf", model_type: "llama", max_position_embeddings: 32, pretraining_tp: 1, rms_norm_eps: 1e-5, rope_scaling: null, max_length: 4096, pad_token_id: 0, max_sequence_length: 32 },
+    "Llama 3.2": {
+      ...base, ...size, model_type: "llama", head_dim: 4, mlp_bias: false, max_position_embeddings: 32, pretraining_tp: 1, rms_norm_eps: 1e-5, rope_theta: 500000, eos_token_id: [128001, 128008],
+      rope_scaling: { factor: 32, high_freq_factor: 4, low_freq_factor: 1, original_max_position_embeddings: 8192, rope_type: "llama3" },
+    },
+    SmolLM2: { ...base, ...size, model_type: "llama", is_llama_config: true, max_position_embeddings: 32, pretraining_tp: 1, rms_norm_eps: 1e-5, rope_interleaved: false, rope_scaling: null, rope_theta: 100000, "transformers.js_config": { dtype: "q4" } },
+    "Mistral 0.3": { ...size, architectures: ["MistralForCausalLM"], attention_dropout: 0, bos_token_id: 1, eos_token_id: 2, initializer_range: 0.02, model_type: "mistral", max_position_embeddings: 32, rms_norm_eps: 1e-5, rope_theta: 1e6, sliding_window: null, torch_dtype: "bfloat16", use_cache: true },
+    Mixtral: { ...size, architectures: ["MixtralForCausalLM"], attention_dropout: 0, model_type: "mixtral", max_position_embeddings: 32, num_experts_per_tok: 2, num_local_experts: 4, output_router_logits: false, rms_norm_eps: 1e-5, rope_theta: 1e6, router_aux_loss_coef: 0.02, sliding_window: null },
+    "Qwen 2.5": { ...size, architectures: ["Qwen2ForCausalLM"], attention_dropout: 0, model_type: "qwen2", max_position_embeddings: 32, max_window_layers: 24, rms_norm_eps: 1e-6, rope_theta: 1e6, sliding_window: 32768, use_mrope: false, use_sliding_window: false },
+    "Qwen 3": { ...base, ...size, architectures: ["Qwen3ForCausalLM"], model_type: "qwen3", head_dim: 8, max_position_embeddings: 32, max_window_layers: 28, rms_norm_eps: 1e-6, rope_scaling: null, rope_theta: 1e6, sliding_window: null, use_sliding_window: false },
+    "version 5": {
+      ...size, architectures: ["Qwen3ForCausalLM"], model_type: "qwen3", head_dim: 8, dtype: "bfloat16", attention_bias: false, layer_types: ["full_attention", "full_attention"], max_position_embeddings: 32, max_window_layers: 28, rms_norm_eps: 1e-6,
+      rope_parameters: { rope_theta: 1e6, rope_type: "default" }, sliding_window: null, use_sliding_window: false, pad_token_id: null,
+    },
+    "by mlx": { ...size, model_type: "llama", rms_norm_eps: 1e-5, rope_traditional: false, max_position_embeddings: 32 },
+  };
+  it.each(Object.entries(published))("%s: nothing of it is unknown", (_, config) => {
+    expect(open(config)).toMatchObject({ architecture: { layers: 2 }, notes: [] });
   });
 });
 

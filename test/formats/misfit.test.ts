@@ -108,6 +108,8 @@ describe("metadata of safetensors", () => {
       "m/model.safetensors.index.json": JSON.stringify({ metadata: {}, weight_map: Object.fromEntries([...a.map((n) => [n, "a.safetensors"]), ...b.map((n) => [n, "b.safetensors"])]) }),
     }), "m");
     expect((await folder("pt")).architecture.layers).toBe(1);
+    const twice = memoryFiles({ "m/config.json": JSON.stringify(config), "m/a.safetensors": half(names, "pt"), "m/model.safetensors.index.json": '{"weight_map":{"wte.weight":"a.safetensors","wte.weight":"b.safetensors"}}' });
+    expect(await why(openPublished(twice, "m"))).toMatch(/index.json: the key "wte.weight" stands there twice/);
     expect(await why(folder("tf"))).toMatch(/format is "pt; tf"/);
   });
 });

@@ -99,6 +99,7 @@ const foreign = {
   rotary_pct: refused(PARTLY_TURNED, [1], 0.25),
   rope_interleaved: refused(OTHER_PAIRS, [false], true),
   rope_interleave: refused(OTHER_PAIRS, [false], true),
+  rope_traditional: refused(OTHER_PAIRS, [false], true),
   no_rope_layers: refused(SOME_UNTURNED, (value) => isEmpty(value) || isAllOnes(value), [1, 0]),
   no_rope_layer_interval: refused(SOME_UNTURNED, [0], 4),
   use_mrope: refused(SEVERAL_PARTS, [false], true),
