@@ -1,7 +1,9 @@
 /** config.json of GPT-2, and of minGPT, which calls itself gpt-mini and the like (GPT2Config). */
 import { checkSizes, modelName } from "./architecture.ts";
 import type { Fields } from "./fields.ts";
-import { activationOf, CONFIG_FILE, headBias, notesOf, tiedOf, type Has, type ReadConfig } from "./huggingface-common.ts";
+import {
+  activationOf, CONFIG_FILE, headBias, notesOf, tiedOf, type Has, type ReadConfig,
+} from "./huggingface-common.ts";
 import type { Gpt2Key } from "./keys/config-json.ts";
 import { ignoredKeysNote } from "./keys/known-keys.ts";
 

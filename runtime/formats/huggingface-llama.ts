@@ -1,11 +1,16 @@
-/** config.json of Llama and its relatives (LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config). */
+/**
+ * config.json of Llama and its relatives (LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config,
+ * Qwen3Config).
+ */
 import type { LayerKind } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import {
   checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Biases, type Experts,
 } from "./architecture.ts";
 import type { Fields } from "./fields.ts";
-import { activationOf, CONFIG_FILE, headBias, notesOf, tiedOf, type Has, type ReadConfig } from "./huggingface-common.ts";
+import {
+  activationOf, CONFIG_FILE, headBias, notesOf, tiedOf, type Has, type ReadConfig,
+} from "./huggingface-common.ts";
 import { ropeOfConfig, type FoundRope } from "./huggingface-rope.ts";
 import type { LlamaKey, LlamaType } from "./keys/config-json.ts";
 import { ignoredKeysNote, shownValue } from "./keys/known-keys.ts";
@@ -117,7 +122,8 @@ const saysBiases: Readonly<Record<LlamaType, SaysBiases>> = {
 function biasesOf(type: LlamaType, read: Fields<LlamaKey>, has: Has): Biases {
   const { attention, ffn, qkv } = saysBiases[type];
   const tensors = {
-    qkv: "layers.0.self_attn.q_proj.bias", attentionOut: "layers.0.self_attn.o_proj.bias", ffn: "layers.0.mlp.up_proj.bias",
+    qkv: "layers.0.self_attn.q_proj.bias", attentionOut: "layers.0.self_attn.o_proj.bias",
+    ffn: "layers.0.mlp.up_proj.bias",
   };
   const agree = (tensor: string, key: LlamaKey | undefined, may: boolean): boolean => {
     const wanted = key === undefined ? undefined : read.flag(key) ?? false, found = has(tensor);
@@ -175,8 +181,11 @@ function windows(type: LlamaType, read: Fields<LlamaKey>, layers: number): Windo
   if (named?.some((kind, i) => kind !== (kinds[i] ?? "dense"))) {
     const kind = named.includes("banded") ? "sliding_attention" : "full_attention";
     const where = `${switched ? "use_sliding_window is true and " : ""}sliding_window is a number`;
-    throw new SinterError("input", `${read.path}: layer_types names layers of kind ${kind}, and the rest of it says otherwise`,
-      on ? `All layers of type ${type} have a window: set sliding_window to null if they have none.` : `Layers have a window where ${where}.`);
+    throw new SinterError("input",
+      `${read.path}: layer_types names layers of kind ${kind}, and the rest of it says otherwise`,
+      on
+        ? `All layers of type ${type} have a window: set sliding_window to null if they have none.`
+        : `Layers have a window where ${where}.`);
   }
   return kinds.includes("banded") ? { window, pattern: patternOf(kinds) } : {};
 }
