@@ -1,6 +1,6 @@
 /**
- * Where batches come from. The trainer knows no more of its data than this: a text's windows or documents here, and whatever else can
- * be told in rows of tokens and targets, a target of −1 being one that is not counted.
+ * Where batches come from. The trainer knows no more of its data than this: a text's windows or documents here, and
+ * whatever else can be told in rows of tokens and targets, a target of −1 being one that is not counted.
  */
 import { type WindowOptions } from "./data.ts";
 import type { Batch } from "./model.ts";
@@ -12,7 +12,7 @@ export interface BatchShape {
 }
 
 export interface BatchSource {
-  /** Rows to learn from. All chance comes from `random`, whose state a checkpoint holds: from the same state, the same batches. */
+  /** Rows to learn from. All chance comes from `random`, whose state a checkpoint holds. */
   next(random: Random, shape: BatchShape): Batch;
   /** The rows that are held out, each once; none where nothing is. */
   evaluate(shape: BatchShape, options?: ReadOptions): Iterable<Batch>;

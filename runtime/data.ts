@@ -1,8 +1,8 @@
 /**
- * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from the end, is read whole, in
- * windows that do not overlap. A window of T tokens predicts the T that begin one later.
+ * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from the
+ * end, is read whole, in windows that do not overlap. A window of T tokens predicts the T that begin one later.
  */
-import { documentsIn, TEXT_RULE, type TextRule } from "./documents.ts";
+import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
 import type { Random } from "./random.ts";
@@ -16,8 +16,8 @@ const SLICE = 1 << 20;
 /** Tokens that are gathered before they are packed. */
 const PART = 1 << 16;
 
-/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, or an id that the model lacks. */
-export function encodeText(text: string, tokenizer: Tokenizer, vocab: number, rule: TextRule = TEXT_RULE): Tokens {
+/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, an id that the model lacks. */
+export function encodeText(text: string, tokenizer: Tokenizer, vocab: number, rule = TEXT_RULE): Tokens {
   const list = tokenList(tokenizer, vocab);
   for (const document of documentsIn(text, tokenizer, rule)) {
     list.add(document.begin);
@@ -59,7 +59,8 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
     add,
     addText(text) {
       for (let at = 0; at < text.length; ) {
-        const end = partEnd(text, at, SLICE), continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
+        const end = partEnd(text, at, SLICE);
+        const continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
         add(tokenizer.encode(text.slice(at + continued, end)));
         at = end;
       }
@@ -134,4 +135,5 @@ export function* windows(tokens: Tokens, batch: number, context: number, { most 
   }
 }
 
-export const emptyBatch = (batch: number, context: number): Batch => ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });
+export const emptyBatch = (batch: number, context: number): Batch =>
+  ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });

@@ -1,15 +1,16 @@
 /**
- * Documents as rows of their own, as makemore and microgpt train on names. What is behind a document's end is padding, and not counted:
+ * Documents as rows of their own, as makemore and microgpt train on names. What is behind a document's end is
+ * padding, and not counted; the end is learnt as any other token:
  *
- *   tokens    begin  a    d    a    0    0          target t[i + 1] for token t[i]; the end is learnt as any other token
+ *   tokens    begin  a    d    a    0    0
  *   targets   a      d    a    end  −1   −1
  *
- * A document that does not fit is cut: its row ends with the last target that fits, which is not the end. Training draws documents with
- * repetition; held out are documents spread evenly over the file, which may be sorted.
+ * A document that does not fit is cut: its row ends with the last target that fits, which is not the end. Training
+ * draws documents with repetition; held out are documents spread evenly over the file, which may be sorted.
  */
 import type { BatchShape, Corpus, DocumentCounts, Part } from "./batch-source.ts";
 import { emptyBatch, tokenList, type Tokens } from "./data.ts";
-import { documentTexts, type DocumentTexts } from "./documents.ts";
+import { documentTexts } from "./documents.ts";
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -29,14 +30,15 @@ export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number
   const documents = encodeDocuments(texts, tokenizer, vocab);
   const order = Uint32Array.from({ length: texts.length }, (_, i) => i);
   const part = (which: Uint32Array): Part => documentPart(documents, which, context);
-  const between = separatorBytes(separator);
+  const between = new TextEncoder().encode(separator).length;
   const { end } = documents;
   return {
     all: part(order),
     split(share) {
-      const train = part(order.filter((i) => !isHeldOut(i, share))), heldOut = part(order.filter((i) => isHeldOut(i, share)));
-      if (train.documents!.count === 0 || (share > 0 && heldOut.documents!.count === 0)) throw tooFew(texts.length, share);
-      return { train, heldOut };
+      const train = order.filter((i) => !isHeldOut(i, share));
+      const heldOut = order.filter((i) => isHeldOut(i, share));
+      if (train.length === 0 || (share > 0 && heldOut.length === 0)) throw tooFew(texts.length, share);
+      return { train: part(train), heldOut: part(heldOut) };
     },
     bytes: (target) => (target === end ? between : tokenizer.bytes(target).length),
   };
@@ -45,15 +47,15 @@ export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number
 /** Of i = 0, 1, 2, …: the share of them, evenly. */
 const isHeldOut = (i: number, share: number): boolean => Math.floor((i + 1) * share) > Math.floor(i * share);
 
-const separatorBytes = (separator: DocumentTexts["separator"]): number => new TextEncoder().encode(separator).length;
-
 const tooFew = (count: number, share: number): SinterError =>
-  new SinterError("input", `the text has ${count} document${count === 1 ? "" : "s"}, too few to hold out ${share} of them`,
-    "Documents are lines, or what stands between <|endoftext|>. Use a longer text, or --set train.held_out=0");
+  new SinterError("input",
+    `the text has ${count} document${count === 1 ? "" : "s"}, too few to hold out ${share} of them`,
+    "Documents are lines, or what stands between <|endoftext|>. Use more, or --set train.held_out=0");
 
 function encodeDocuments(texts: readonly string[], tokenizer: Tokenizer, vocab: number): Documents {
   const { beginOfText: begin, endOfText: end } = tokenizer;
-  if (begin === undefined || end === undefined) throw new SinterError("bug", `texts of ${tokenizer.name} have no begin or no end`);
+  if (begin === undefined || end === undefined)
+    throw new SinterError("bug", `texts of ${tokenizer.name} have no begin or no end`);
   const list = tokenList(tokenizer, vocab);
   const starts = new Float64Array(texts.length + 1);
   for (const [i, text] of texts.entries()) {
@@ -77,14 +79,15 @@ function documentPart(documents: Documents, which: Uint32Array, rowContext: numb
     * read(shape, { most = Infinity } = {}) {
       const every = Math.max(1, which.length / (most * shape.batch));
       const taken = which.length === 0 ? 0 : Math.floor((which.length - 1) / every) + 1;
-      for (let first = 0; first < taken; first += shape.batch)
-        yield rows(documents, shape, (b) => (first + b < taken ? which[Math.floor((first + b) * every)] : undefined));
+      const chosen = (row: number): number | undefined => (row < taken ? which[Math.floor(row * every)] : undefined);
+      for (let first = 0; first < taken; first += shape.batch) yield rows(documents, shape, (b) => chosen(first + b));
     },
   };
 }
 
 /** `choose`: the document of row b, if it has one. */
-function rows(documents: Documents, { batch, context }: BatchShape, choose: (b: number) => number | undefined): Batch {
+function rows(documents: Documents, shape: BatchShape, choose: (b: number) => number | undefined): Batch {
+  const { batch, context } = shape;
   const out = emptyBatch(batch, context);
   for (let b = 0; b < batch; b++) {
     const document = choose(b);
@@ -93,7 +96,9 @@ function rows(documents: Documents, { batch, context }: BatchShape, choose: (b: 
   return out;
 }
 
-function writeRow({ tokens, starts, begin, end }: Documents, document: number, out: Batch, at: number, context: number): void {
+/** `at`: where the row begins in the batch. */
+function writeRow(documents: Documents, document: number, out: Batch, at: number, context: number): void {
+  const { tokens, starts, begin, end } = documents;
   const from = starts[document]!;
   const length = Math.min(starts[document + 1]! - from, context);
   out.tokens[at] = begin;

@@ -1,17 +1,19 @@
 /**
- * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many (TinyStories', OpenWebText's) has
- * <|endoftext|> between them; where every document is a row of its own, a text without one has a document a line.
+ * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many (TinyStories',
+ * OpenWebText's) has <|endoftext|> between them; where every document is a row of its own, a text without one has
+ * a document a line.
  */
 import { END_OF_TEXT, type Tokenizer } from "./tokenizers/tokenizer.ts";
 
 /**
- * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids when it goes on. 1: where the
- * vocabulary has a token that begins texts, none ended them, so a model never learnt to end. 2: as described here.
+ * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids when it
+ * goes on. 1: where the vocabulary has a token that begins texts, none ended them, so a model never learnt to end.
+ * 2: as described here.
  */
 export const textRules = [1, 2] as const;
 export type TextRule = (typeof textRules)[number];
 export const TEXT_RULE: TextRule = 2;
-/** The rule of records that do not name one. Of imported models too: whether they have learnt to end a text is not known. */
+/** Of records that name none, imported models' too: whether these have learnt to end a text is not known. */
 export const OLD_TEXT_RULE: TextRule = 1;
 
 export interface Document {
@@ -22,14 +24,15 @@ export interface Document {
 }
 
 /**
- * A running text, as the documents that follow each other in it, without the white space around the separators:
+ * A running text as the documents that follow each other in it, without the white space around separators:
  *
  *   a token that begins texts, one that ends them    <s> one </s> <s> two </s>
  *   one that ends them, as GPT-2 has                 one <|endoftext|> two
  *   one that begins them                             <s> one <s> two
  *   neither, or a text without separators            one document, which nothing is known to end
  */
-export function documentsIn(text: string, { beginOfText, endOfText }: Tokenizer, rule: TextRule): readonly Document[] {
+export function documentsIn(text: string, tokenizer: Tokenizer, rule: TextRule): readonly Document[] {
+  const { beginOfText, endOfText } = tokenizer;
   const begin = beginOfText === undefined ? [] : [beginOfText];
   const isOne = (beginOfText === undefined && endOfText === undefined) || !text.includes(END_OF_TEXT);
   if (isOne) return [{ text, begin, end: [] }];
@@ -55,8 +58,8 @@ export function documentTexts(text: string): DocumentTexts {
 }
 
 /**
- * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it where the vocabulary has none to
- * begin with. undefined: no token ends a text.
+ * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it where
+ * the vocabulary has none to begin with. undefined: no token ends a text.
  */
 export function documentTokenizer(tokenizer: Tokenizer): Tokenizer | undefined {
   const { beginOfText, endOfText } = tokenizer;

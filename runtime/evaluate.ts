@@ -17,14 +17,18 @@ export interface EvaluateOptions extends WindowOptions {
 }
 
 /** Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary. */
-export function evaluateText(model: RunningModel, tokens: Tokens, tokenizer: Tokenizer, options: EvaluateOptions = {}): Promise<Evaluation> {
+export function evaluateText(
+  model: RunningModel, tokens: Tokens, tokenizer: Tokenizer, options: EvaluateOptions = {},
+): Promise<Evaluation> {
   const { batch, context } = model.entry("evaluate");
-  return evaluateBatches(model, windows(tokens, batch, context, options), (id) => tokenizer.bytes(id).length, options);
+  const batches = windows(tokens, batch, context, options);
+  return evaluateBatches(model, batches, (id) => tokenizer.bytes(id).length, options);
 }
 
 /** `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss. */
 export async function evaluateBatches(
-  model: RunningModel, batches: Iterable<Batch>, bytes: (target: number) => number, { breathe }: Pick<EvaluateOptions, "breathe"> = {},
+  model: RunningModel, batches: Iterable<Batch>, bytes: (target: number) => number,
+  options: Pick<EvaluateOptions, "breathe"> = {},
 ): Promise<Evaluation> {
   const bytesOf = new Map<number, number>(); // a tokenizer makes an array of them each time
   let sum = 0, tokens = 0, total = 0;
@@ -37,7 +41,7 @@ export async function evaluateBatches(
       if (!bytesOf.has(target)) bytesOf.set(target, bytes(target));
       total += bytesOf.get(target)!;
     }
-    await breathe?.();
+    await options.breathe?.();
   }
   const loss = sum / tokens;
   return { loss, perplexity: Math.exp(loss), bitsPerByte: sum / Math.LN2 / total, tokens };

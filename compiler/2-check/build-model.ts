@@ -39,7 +39,8 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   const train = checkTrain(whole.train, scope, report);
   const sample = checkSample(whole.sample, scope, report);
   if (pattern && layer) checkBand(whole, scope, pattern, layer, report);
-  if (tokenizer && train?.rows && endless.includes(tokenizer)) report("E0224", whole.train.get("rows")!.value!.span, { tokenizer });
+  if (tokenizer && train?.rows && endless.includes(tokenizer))
+    report("E0224", whole.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
   const model: Model = { name: name.text, sizes, ...(pattern.length > 0 ? { pattern } : {}), embed, layer, output, tokenizer, train, sample };
   if (!Number.isSafeInteger(parameterCount(model))) {

@@ -29,8 +29,10 @@ export function checkEmbed(model: Whole, scope: Scope, sizes: Sizes, report: Rep
     report("E0311", value.span, { what: "a norm of the embedding stands around all of it, once", help });
     return undefined;
   }
-  if (terms.includes("token")) return { token: true, position: terms.includes("position"), ...(norm ? { norm } : {}) };
-  if (!model.broken) report("E0311", span, { what: "the token itself is not embedded", help: "begin with `token`" });
+  if (terms.includes("token"))
+    return { token: true, position: terms.includes("position"), ...(norm ? { norm } : {}) };
+  const what = "the token itself is not embedded";
+  if (!model.broken) report("E0311", span, { what, help: "begin with `token`" });
   return undefined;
 }
 

@@ -39,7 +39,9 @@ interface ChosenTokenizer {
   readonly least: number;
 }
 
-export function checkSizes(model: Whole, scope: Scope, tokenizer: ChosenTokenizer, report: Reporter): Sizes | undefined {
+export function checkSizes(
+  model: Whole, scope: Scope, tokenizer: ChosenTokenizer, report: Reporter,
+): Sizes | undefined {
   if (!model.broken) reportMissing(model, scope, tokenizer.name, report);
   const s = Object.fromEntries(keys.map((key) => [key, scope.read(key)])) as Readonly<Record<SizeKey, number | undefined>>;
   checkHeads(s, model, scope, report);
@@ -77,16 +79,18 @@ function checkHeads(s: Readonly<Record<SizeKey, number | undefined>>, model: Who
 }
 
 /**
- * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a slip (GPT-3's 5140), more a misprint
- * of heads: `doubt` is told, which an `expect parameters` that holds settles.
+ * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a slip
+ * (GPT-3's 5140), more a misprint of heads: `doubt` is told, which an `expect parameters` that holds settles.
  */
-export function doubtHeads(model: Whole, { width, heads, headDim }: Sizes, scope: Scope, doubt: Reporter): void {
+export function doubtHeads(model: Whole, sizes: Sizes, scope: Scope, doubt: Reporter): void {
+  const { width, heads, headDim } = sizes;
   const off = Math.abs(heads * headDim - width);
   if (off === 0 || !scope.bindings.has("head_dim")) return;
   const at = (key: SizeKey): Note => ({ text: `${key} is set here`, span: spanOf(key, model, scope) });
   const set = (["heads", "head_dim"] as const).filter((key) => scope.bindings.has(key));
-  if (off < headDim / 2) doubt("W0213", spanOf("width", model, scope), { width, heads, headDim }, set.map(at));
-  else doubt("W0214", spanOf("head_dim", model, scope), { width, heads, headDim });
+  const facts = { width, heads, headDim };
+  if (off < headDim / 2) doubt("W0213", spanOf("width", model, scope), facts, set.map(at));
+  else doubt("W0214", spanOf("head_dim", model, scope), facts);
 }
 
 /** Who wrote it: an ancestor, the model itself, the command line. */
@@ -94,7 +98,9 @@ function generation(span: Span, { node }: Whole): number {
   return span.of ? 2 : span.start >= node.span.start && span.end <= node.span.end ? 1 : 0;
 }
 
-function checkVocab(vocab: number | undefined, model: Whole, scope: Scope, { name: tokenizer, least }: ChosenTokenizer, report: Reporter): void {
+function checkVocab(
+  vocab: number | undefined, model: Whole, scope: Scope, { name: tokenizer, least }: ChosenTokenizer, report: Reporter,
+): void {
   if (vocab === undefined || vocab >= least) return;
   const rows = least > tokenizers[tokenizer].vocab ? model.train.get("rows")?.value?.span : undefined;
   const notes: Note[] = [

@@ -21,7 +21,9 @@ export type { Job } from "./builder.ts";
 /** `entry`: the graph's name, where a module has several stretches with the same job. */
 export function buildGraph(model: Model, job: Job, stretch: Stretch = wholeModel(model), entry: string = job.entry): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
-  const b: Builder = { model, job, stretch, rows, values: new Map(), nodes: [], layered: false, stem: "output" };
+  const b: Builder = {
+    model, job, stretch, rows, values: new Map(), nodes: [], layered: false, stem: "output",
+  };
   const sections = [
     stretch.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
@@ -38,7 +40,8 @@ function embedSection(b: Builder): Section {
   const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   layerTables(b);
-  emit(b, "embed", { tokens, table, positions, place: isExtending(b) ? place(b) : undefined }, { out }, { context: length });
+  const ins = { tokens, table, positions, place: isExtending(b) ? place(b) : undefined };
+  emit(b, "embed", ins, { out }, { context: length });
   if (norm) {
     b.stem = "embed";
     normOf(b, norm, out, "x");

@@ -3,8 +3,9 @@ import type { Expression, Part } from "../2-check/model.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { whole, type Ref } from "./ir.ts";
 
-/** Stem of a part's parameters: "attention.qkv" in the layer ("layers." comes before it), "output.linear", "embed.layernorm". */
-export const partName = (b: Builder, p: Part, inner?: string): string => [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
+/** Stem of a part's parameters: "attention.qkv" in the layer ("layers." comes before it), "output.linear". */
+export const partName = (b: Builder, p: Part, inner?: string): string =>
+  [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
 export const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
 
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];

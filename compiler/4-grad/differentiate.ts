@@ -6,7 +6,7 @@
  */
 import type { GradNode, Op } from "../op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, whole, type Carry, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
+import { each, sliceOf, whole, type Carry, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
 
 interface Tape {
   readonly values: Map<string, Value>;
@@ -133,11 +133,12 @@ export function saveForBackward(graph: Graph): Graph {
     values.set(from, { ...values.get(from)!, slices: times + 1 });
     values.delete(to);
   }
-  const outside = (index: number): number => (index < forward || index > backward ? 0 : times); // before the layers, behind them
+  /** The carry's slice before the layers, in the backward of what stands there, and behind them. */
+  const outside = (index: number): number => (index < forward || index > backward ? 0 : times);
   const rewrite = (ref: Ref, index: number): Ref => {
     const inside = index === forward || index === backward;
     const carry = stacked.find((c) => c.from === ref.value || c.to === ref.value);
-    if (carry) return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : { value: carry.from, slice: { kind: "at", step: 0, base: outside(index) } };
+    if (carry) return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : sliceOf(carry.from, outside(index));
     return inside && made.has(ref.value) && read.has(ref.value) ? each(ref.value) : ref;
   };
   const refs = (named: Readonly<Record<string, Ref>>, index: number) => Object.fromEntries(Object.entries(named).map(([arg, ref]) => [arg, rewrite(ref, index)]));

@@ -13,13 +13,14 @@ export function byteTokenizer({ ends = false } = {}): Tokenizer {
   const table = ends ? [...singles, encoder.encode(END_OF_TEXT)] : singles;
   const file = encoder.encode(JSON.stringify({ [END_OF_TEXT]: BYTES }));
   return {
-    name: "bytes", size: table.length, encode: (text) => Array.from(encoder.encode(text)), bytes: bytesFrom(table),
-    ...(ends ? endsAt(BYTES) : nothingSpecial), files: new Map(ends ? [[BYTES_FILE, file]] : []),
+    name: "bytes", size: table.length, encode: (text) => Array.from(encoder.encode(text)),
+    bytes: bytesFrom(table), ...(ends ? endsAt(BYTES) : nothingSpecial), files: new Map(ends ? [[BYTES_FILE, file]] : []),
   };
 }
 
 export function parseBytes(text: string, from: string): Tokenizer {
   const { files, ...tokenizer } = byteTokenizer({ ends: true });
   if (text.trim() === new TextDecoder().decode(files.get(BYTES_FILE))) return { ...tokenizer, files };
-  throw new SinterError("corrupt", `${from} is not what training writes there`, `It holds {"${END_OF_TEXT}":${BYTES}}.`);
+  const wanted = `It holds {"${END_OF_TEXT}":${BYTES}}.`;
+  throw new SinterError("corrupt", `${from} is not what training writes there`, wanted);
 }

@@ -1,7 +1,7 @@
 /**
- * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's tokenizer for
- * Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json. Where rows are documents, the last
- * entry is <|endoftext|>, which begins and ends each of them.
+ * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's tokenizer
+ * for Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json. Where rows
+ * are documents, the last entry is <|endoftext|>, which begins and ends each of them.
  */
 import { SinterError } from "../errors.ts";
 import { bytesFrom, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
@@ -23,7 +23,8 @@ export function charactersOf(text: string): string[] {
 export function characterTokenizer(characters: readonly string[]): Tokenizer {
   const ends = characters.at(-1) === END_OF_TEXT;
   const last = characters.length - 1;
-  const ids = new Map((ends ? characters.slice(0, last) : characters).map((character, id) => [character.codePointAt(0)!, id]));
+  const own = ends ? characters.slice(0, last) : characters;
+  const ids = new Map(own.map((character, id) => [character.codePointAt(0)!, id]));
   const encoder = new TextEncoder();
   const table = characters.map((character) => encoder.encode(character));
   const encode = (text: string): number[] => {
@@ -38,7 +39,8 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
     return out;
   };
   return {
-    name: "characters", size: characters.length, encode, bytes: bytesFrom(table), ...(ends ? endsAt(last) : nothingSpecial),
+    name: "characters", size: characters.length, encode, bytes: bytesFrom(table),
+    ...(ends ? endsAt(last) : nothingSpecial),
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };
 }
@@ -54,7 +56,8 @@ export function parseCharacters(text: string, from: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) throw bad("not a list of characters");
   const isEnd = (c: unknown, i: number): boolean => c === END_OF_TEXT && i > 0 && i === value.length - 1;
   for (const [i, c] of value.entries())
-    if (typeof c !== "string" || ([...c].length !== 1 && !isEnd(c, i))) throw bad(`entry ${i} is not one character`);
+    if (typeof c !== "string" || ([...c].length !== 1 && !isEnd(c, i)))
+      throw bad(`entry ${i} is not one character`);
   if (new Set(value).size !== value.length) throw bad("a character stands there twice");
   return value as string[];
 }
