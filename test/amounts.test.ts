@@ -5,7 +5,7 @@ import { duration, rateText, sizeText, thousands, timeText } from "../runtime/re
 
 describe("amounts", () => {
   test.each([
-    [0, "0 bytes"], [1, "1 byte"], [1023, "1023 bytes"], [1024, "1 KiB"], [225_000, "220 KiB"], [2 ** 20 - 1, "1 MiB"],
+    [0, "0 bytes"], [1, "1 byte"], [1023, "1023 bytes"], [1024, "1 KiB"], [225_000, "220 KiB"], [2 ** 20 - 1, "1.00 MiB"],
     [1.1 * 2 ** 20, "1.10 MiB"], [41.63 * 2 ** 20, "41.6 MiB"], [1010.4 * 2 ** 20, "1,010 MiB"], [2 ** 32, "4 GiB"],
     [3501.3 * 2 ** 20, "3.42 GiB"], [175e9 * 4, "652 GiB"], [12_345.6 * 2 ** 30, "12.1 TiB"], [5 * 2 ** 60, "5,120 PiB"],
   ])("a size of %d bytes is %s", (bytes, text) => expect(sizeText(bytes)).toBe(text));

@@ -276,7 +276,7 @@ describe("a run over documents goes out, and comes back", () => {
       await sinter("import", at(`${name}.${to}`), "-o", at(`${name}-from-${to}`));
       expect(await sample(`${name}-from-${to}`), to).toEqual(own);
     }
-  }, 60_000);
+  });
 });
 
 /** A vocabulary of special tokens and the bytes; `config`: which of them begin and end texts. */
@@ -302,12 +302,12 @@ describe("rows of documents with a vocabulary of a file", () => {
     expect((await train("ends", [END_OF_TEXT], { eos_token: END_OF_TEXT })).code).toBe(0);
     expect((await openRun(nodeFiles(), at("ends-run"))).tokenizer).toMatchObject({ beginOfText: 0, endOfText: 0 });
     expect(JSON.parse(await sinter("sample", at("ends-run"), "-p", "ab", "-n", "1", "--json"))).toMatchObject({ prompt_tokens: 3 });
-  }, 60_000);
+  });
   it("without one it is refused before anything is written", async () => {
     expect(await train("endless", ["<s>"], { bos_token: "<s>", add_bos_token: true }))
       .toMatchObject({ code: 1, err: expect.stringContaining("the json tokenizer has no token that ends a text") as unknown });
     expect(existsSync(at("endless-run"))).toBe(false);
-  }, 60_000);
+  });
 });
 
 describe("a run over a running text of documents", () => {

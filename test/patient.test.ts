@@ -1,5 +1,5 @@
 /** The helper that waits for progress: what prints or writes may take as long as it likes, what does nothing is ended. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -28,4 +28,12 @@ test("it can be stopped by what it prints", async () => {
     cwd, onOutput: (text, stop) => { if (text.endsWith("ready\n")) stop(); },
   });
   expect(outcome).toMatchObject({ exit: 5, output: "ready\nstopped\n" });
+});
+
+test("no test has a limit of its own in seconds: a busy machine takes ten times as long", () => {
+  const folder = new URL("./", import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".test.ts"));
+  const found = files.flatMap((file) => readFileSync(new URL(file, folder), "utf8").split("\n")
+    .flatMap((line, i) => (/^\s*\}, \d[\d_]*_000\);$|[`"], \{ timeout: [1-9]/.test(line) ? [`${file}:${i + 1}  ${line.trim()}`] : [])));
+  expect(found).toEqual([]);
 });
