@@ -6,7 +6,7 @@
 import { pieceRules, ruleOf, type PieceRuleName } from "../tokenizers/pieces.ts";
 
 /** Steps of a pre-tokenizer, the last one (bytes) left out. */
-export type PreStep = { readonly rule: PieceRuleName } | { readonly split: string } | "digit" | "digits" | "gpt2";
+export type PreStep = { readonly rule: PieceRuleName } | "digit" | "gpt2";
 
 export interface GgufPre {
   readonly names: readonly string[];
@@ -18,13 +18,6 @@ export interface GgufPre {
 }
 
 const rule = (name: PieceRuleName): PreStep => ({ rule: name });
-const split = (expression: string): PreStep => ({ split: expression });
-
-const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
-const TAIL = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
-const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
-const START = String.raw`[^\r\n\p{L}\p{N}]?`;
-const BLOOM = " ?[^(\\s|[.,!?…。，、।۔،])]+";
 
 /** THE table. The first name of a row is the one that goes out. Files of GPT-2 had "default" before there were names. */
 export const ggufPres: readonly GgufPre[] = [
@@ -38,16 +31,10 @@ export const ggufPres: readonly GgufPre[] = [
   { names: ["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2"], steps: [rule("qwen2")] },
   { names: ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"], steps: ["digit", "gpt2"] },
   { names: ["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"], steps: [rule("o200k")] },
-  {
-    names: ["tekken"], wholePieces: true, addsBegin: true,
-    steps: [split(`${START}${UPPER}*${LOWER}+|${START}${UPPER}+${LOWER}*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${TAIL}`)],
-  },
-  { names: ["qwen35"], steps: [split(`${FOLDED}|${START}[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${TAIL}`)] },
-  { names: ["seed-coder"], steps: [split(`${FOLDED}|${START}\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${TAIL}`)] },
-  { names: ["bailingmoe", "bailingmoe2", "llada-moe"],
-    steps: [split(String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`)] },
-  { names: ["bloom", "poro-chat", "gpt3-finnish"], steps: [split(BLOOM)] },
-  { names: ["viking"], steps: [split(BLOOM), "digit"] },
+  { names: ["tekken"], steps: [rule("tekken")], wholePieces: true, addsBegin: true },
+  { names: ["qwen35"], steps: [rule("qwen35")] },
+  { names: ["seed-coder"], steps: [rule("seed")] },
+  { names: ["bailingmoe", "bailingmoe2", "llada-moe"], steps: [rule("bailing")] },
 ];
 
 export const ggufPreNamed = (name: unknown): GgufPre | undefined => ggufPres.find(({ names }) => (names as readonly unknown[]).includes(name));
@@ -58,9 +45,8 @@ export const byteLevelDecoder = byteLevel(true);
 /** `pre_tokenizer` of a tokenizer.json. */
 export function preTokenizerJson({ steps }: Pick<GgufPre, "steps">): object {
   const own = steps.at(-1) === "gpt2", before = (own ? steps.slice(0, -1) : steps).map((step): object => {
-    if (step === "digit" || step === "digits") return { type: "Digits", individual_digits: step === "digit" };
-    const expression = step === "gpt2" ? pieceRules.gpt2.published[0] : "rule" in step ? pieceRules[step.rule].published[0] : step.split;
-    return { type: "Split", pattern: { Regex: expression }, behavior: "Isolated", invert: false };
+    if (step === "digit") return { type: "Digits", individual_digits: true };
+    return { type: "Split", pattern: { Regex: pieceRules[step === "gpt2" ? step : step.rule].published[0] }, behavior: "Isolated", invert: false };
   });
   return before.length === 0 ? byteLevel(own) : { type: "Sequence", pretokenizers: [...before, byteLevel(own)] };
 }

@@ -84,6 +84,8 @@ function id(file: GgufFile, role: string, count: number): number | undefined {
 async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
   const name = file.metadata.get("tokenizer.ggml.pre") ?? "default", pre = ggufPreNamed(name);
   if (!pre) return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here` };
+  if (name === "default" && file.metadata.get("general.architecture") !== "gpt2")
+    hear?.("its metadata does not name its pre-tokenizer: GPT-2's is taken (--tokenizer PATH names another)");
   const tokens = await texts(file, "tokens"), kinds = await numbers(file, "token_type", tokens.length), merges = await texts(file, "merges");
   const begin = id(file, "bos", tokens.length), end = id(file, "eos", tokens.length);
   const special = new Set(tokens.flatMap((_, i) => (kinds?.[i] === CONTROL || (!kinds && (i === begin || i === end)) ? [i] : [])));

@@ -68,11 +68,10 @@ export async function readBeside(files: Files, folder: string, hear?: Hear): Pro
 async function templatesIn(files: Files, folder: string): Promise<readonly string[]> {
   const path = `${folder}/${TEMPLATES_FOLDER}`;
   try {
-    if (!(await files.exists(path))) return [];
     const names = (await files.list(path)).map((name) => `${TEMPLATES_FOLDER}/${name}`);
     return names.filter((name) => templateNameOf(name) !== undefined).slice(0, MOST_TEMPLATES);
   } catch (cause) {
-    if (cause instanceof SinterError) return []; // behind an address nothing can be listed; what is no folder holds none
+    if (cause instanceof SinterError) return []; // there is no such folder; behind an address nothing can be listed
     throw cause;
   }
 }

@@ -25,6 +25,7 @@ const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, LOWER = String.raw`[\
 const CASED = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)(?:${CONTRACTION})?`;
 const rule = (...alternatives: readonly string[]): RegExp => new RegExp(alternatives.join("|"), "gu");
 
+const CASE_ONLY = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)`;
 const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
 
 /** THE table of pre-tokenizers. */
@@ -55,6 +56,27 @@ export const pieceRules = {
     doc: "GPT-4o (tiktoken's o200k_base): words also end where lower case turns upper",
     published: [String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+${FOLDED}?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*${FOLDED}?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
     expression: rule(CASED, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n/]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+  tekken: {
+    doc: "Mistral's tekken: as o200k, but contractions are no part of words, and numbers go digit by digit",
+    published: [String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CASE_ONLY, String.raw`\p{N}`, SIGNS + String.raw`[\r\n/]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+  qwen35: {
+    doc: "Qwen 3.5: as Qwen 2, and marks belong to the letters before them",
+    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, String.raw`[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+`, String.raw`\p{N}`,
+      String.raw` ?[^\p{White_Space}\p{L}\p{M}\p{N}]+[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+  seed: {
+    doc: "Seed-Coder: as Qwen 2, but line breaks never belong to signs",
+    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+  },
+  bailing: {
+    doc: "Ling (BailingMoE): as GPT-4, and numbers digit by digit",
+    published: [String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`],
+    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]`, SPACE_RUN),
   },
 } as const satisfies Record<string, PieceRule>;
 
