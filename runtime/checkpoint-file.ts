@@ -13,6 +13,7 @@ import { sweepTemporaries, writeAtomically, type Files, type ReadableFile } from
 import { allFinite, isPlain, keptIn, plainly, storedAs, storedBytes, storedRows, type Kept } from "./kept.ts";
 import { HASH_PIECE, pieceHash } from "./piece-hash.ts";
 import type { RandomState } from "./random.ts";
+import { nameIn } from "./renamed.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
 import { sha256 } from "./sha256.ts";
 import { rowTaker, type TakeRows } from "./take-rows.ts";
@@ -111,12 +112,14 @@ export async function openCheckpoint(files: Files, path: string): Promise<OpenCh
     const length = headerBytes(await file.read(0, Math.min(8, file.bytes)), file.bytes, path);
     const safe = readHeader(await file.read(8, length), file.bytes, path);
     const { version, step, tokens, batches, identity, sha256: hashes, kept = {} } = await stateOf(safe, path);
-    const keptAs = (name: string): Kept => {
+    const named = (wanted: string): string => nameIn(safe.tensors, wanted);
+    const keptAs = (wanted: string): Kept => {
+      const name = named(wanted);
       if (!Object.hasOwn(kept, name)) return plainly;
       return keptIn(kept[name]) ?? fail(path, `its state says that tensor ${name} is kept as ${JSON.stringify(kept[name])}, which is not known`);
     };
-    const rows: OpenCheckpoint["rows"] = async (name, shape, take) => {
-      const as = keptAs(name), { begin } = matching(safe, name, shape, as, path), hash = pieceHash(files.digester, version === 1 ? Infinity : HASH_PIECE);
+    const rows: OpenCheckpoint["rows"] = async (wanted, shape, take) => {
+      const name = named(wanted), as = keptAs(name), { begin } = matching(safe, name, shape, as, path), hash = pieceHash(files.digester, version === 1 ? Infinity : HASH_PIECE);
       await eachRows(file, begin, shape, as, async (bytes, first, count) => {
         await hash.update(bytes);
         take(bytes, first, count);
@@ -127,7 +130,7 @@ export async function openCheckpoint(files: Files, path: string): Promise<OpenCh
       path, state: { step, tokens, batches, identity }, tensors: safe.tensors, keptAs, rows, close: () => file.close(),
       async read(name, shape) {
         const as = keptAs(name), elements = shape.reduce((a, b) => a * b, 1);
-        matching(safe, name, shape, as, path); // before anything is allocated
+        matching(safe, named(name), shape, as, path); // before anything is allocated
         const out = new Float32Array(elements);
         await rows(name, shape, rowTaker(tensorIn(out.buffer, { name, storage: "parameter", dtype: "f32", shape, slices: 1, layered: false, rowFloats: shape.at(-1) ?? 1, offset: 0, stride: 4 * elements }), 0, as));
         return out;

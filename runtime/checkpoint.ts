@@ -8,6 +8,7 @@ import { openCheckpoint, writeCheckpoint, type TensorToSave, type TrainState } f
 import { SinterError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import type { RunningModel } from "./model.ts";
+import { nameIn } from "./renamed.ts";
 import { rowTaker } from "./take-rows.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
@@ -84,7 +85,7 @@ export async function loadCheckpoint(files: Files, path: string, model: RunningM
   const { what, total, read } = typeof options === "string" ? { what: options } : options, opened = await openCheckpoint(files, path);
   try {
     const items = itemsOf(model, what === "all" && opened.state.step > 0);
-    total?.(items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(name)), 0));
+    total?.(items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(nameIn(opened.tensors, name))), 0));
     await model.inTurn(async () => {
       model.weightsChanged();
       for (const { name, tensor, slice } of items) {

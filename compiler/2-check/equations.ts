@@ -137,18 +137,19 @@ function partNamer(written: readonly Value[]): (kind: PartKind) => string {
   };
 }
 
-function countParts(values: readonly Value[], found = new Map<string, number>()): Map<string, number> {
+/** Calls by the word that they begin with. `all`: also those that are a setting's value (`qk_norm: rmsnorm()`), which are no parts. */
+function countParts(values: readonly Value[], all = false, found = new Map<string, number>()): Map<string, number> {
   for (const value of values) {
-    if (value.kind === "sum") countParts(value.terms.map((t) => t.value), found);
+    if (value.kind === "sum") countParts(value.terms.map((t) => t.value), all, found);
     if (value.kind !== "call") continue;
     found.set(value.callee.text, (found.get(value.callee.text) ?? 0) + 1);
-    countParts(value.args.map((a) => a.value), found);
+    countParts(value.args.filter((a) => all || !a.name).map((a) => a.value), all, found);
   }
   return found;
 }
 
 function tooManyParts(values: readonly Value[], span: Span, report: Reporter): boolean {
-  const count = [...countParts(values).values()].reduce((a, b) => a + b, 0);
+  const count = [...countParts(values, true).values()].reduce((a, b) => a + b, 0);
   if (count > MAX_PARTS) report("E0111", span, { what: "parts in one section", count, limit: MAX_PARTS });
   return count > MAX_PARTS;
 }

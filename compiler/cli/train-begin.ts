@@ -86,11 +86,14 @@ function cutIn(text: string, tokenizer: Tokenizer, vocab: number, train: TrainSe
   return { corpus, parts: corpus.split(train.heldOut) };
 }
 
-/** But for what may change between one part of a run and the next. */
+/** But for what may change between one part of a run and the next, and for the names of parts (runtime/renamed.ts). */
 function sameModel(a: Model, b: Model): boolean {
-  const fixed = (m: Model): string => JSON.stringify({ ...m, train: { ...m.train, steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0 } });
+  const unnamed = (_: string, value: unknown): unknown => (isObject(value) && "part" in value ? { ...value, name: "" } : value);
+  const course = { steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0 };
+  const fixed = (m: Model): string => JSON.stringify({ ...m, train: { ...m.train, ...course } }, unnamed);
   return fixed(a) === fixed(b);
 }
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /** `source`: a run whose weights are taken, and its tokenizer where no other is named. */
 async function findTokenizer(model: Model, text: string, folder: string | undefined, spec: string, io: Io, source?: Run): Promise<Tokenizer> {

@@ -4,6 +4,7 @@ import { openCheckpoint, writeCheckpoint, type TensorToSave } from "../../runtim
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
 import { randomStream } from "../../runtime/random.ts";
+import { nameIn } from "../../runtime/renamed.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
@@ -22,9 +23,10 @@ export function checkSameParameters(source: Run, run: Run): void {
     throw new SinterError("input", `${source.folder} does not fit ${run.record.model}: ${why}`, `Its own spec does: ${source.folder}/spec.sinter`);
   };
   for (const { name, shape } of parametersOf(run)) {
-    const found = have.get(name) ?? refuse(`it has no tensor ${name} [${shape}]`);
+    const there = nameIn(have, name);
+    const found = have.get(there) ?? refuse(`it has no tensor ${name} [${shape}]`);
     if (found.join() !== shape.join()) refuse(`tensor ${name} is [${found}]; the model has [${shape}]`);
-    have.delete(name);
+    have.delete(there);
   }
   for (const [name, shape] of have) refuse(`tensor ${name} [${shape}] has no place in the model`);
 }
