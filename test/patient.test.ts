@@ -14,7 +14,7 @@ test("output, exit code and standard input", async () => {
 });
 
 test("a command that does nothing is ended with all that it started", async () => {
-  expect(await runPatiently("sleep 1000 & sleep 1000", { cwd, quietMs: 1500 })).toEqual({ exit: 255, output: "", stalled: true });
+  expect(await runPatiently("sleep 1000 & sleep 1000", { cwd, quietMs: 1500 })).toEqual({ exit: 137, output: "", stalled: true });
 });
 
 test("one that prints, or writes into its folder, is not", async () => {

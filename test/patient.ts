@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { lstatSync, readdirSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 
 /** Even with many busy programs beside it, no verb is silent for so long. */
@@ -20,7 +21,7 @@ export interface PatientOptions {
 }
 
 export interface Outcome {
-  /** 255: it was ended, by a signal or because it did not get on. */
+  /** Of one that a signal ended as shells say it: 128 and the signal's number. */
   readonly exit: number;
   readonly output: string;
   readonly stalled: boolean;
@@ -59,9 +60,9 @@ export function runPatiently(command: string, o: PatientOptions): Promise<Outcom
   }, Math.min(LOOK_MS, quietMs));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) => {
+    child.on("close", (code, ended) => {
       clearInterval(watch);
-      resolve({ exit: code ?? 255, output, stalled });
+      resolve({ exit: code ?? 128 + (constants.signals[ended ?? "SIGKILL"] ?? 0), output, stalled });
     });
   });
 }
