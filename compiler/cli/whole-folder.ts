@@ -23,8 +23,17 @@ export async function wholeFolder<T>(folder: string, key: string, fill: (tempora
     if (error instanceof SinterError || typeof (error as NodeJS.ErrnoException).code !== "string") throw error;
     throw new SinterError("input", `cannot write ${folder}: ${causeOf(error)}`);
   } finally {
-    fs.rmSync(temporary, { recursive: true, force: true });
     release();
+    removeQuietly(temporary);
+  }
+}
+
+/** What could not be made can not be removed either. */
+function removeQuietly(folder: string): void {
+  try {
+    fs.rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // the first failure is the one to tell
   }
 }
 

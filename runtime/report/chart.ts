@@ -67,9 +67,12 @@ function keys(curves: readonly Curve[]): string {
   return curves.map(({ name, tone, marks = "line" }) => `<span class="key ${marks}" style="--tone:var(--${tone})"><i></i>${name}</span>`).join("");
 }
 
+/** Of a range, as a part of its numbers: below it, steps are lost in their rounding. */
+const LEAST_SPAN = 1e-9;
+
 /** Round numbers inside low … high, about `count` of them: steps of 1, 2 or 5 times a power of ten. */
 export function ticks(low: number, high: number, count: number): number[] {
-  if (!(high > low)) return [low];
+  if (!(high - low > LEAST_SPAN * Math.max(Math.abs(low), Math.abs(high)))) return [low];
   const rough = (high - low) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5, 10].find((m) => m * power >= 0.75 * rough) ?? 10);
@@ -81,6 +84,7 @@ export function ticks(low: number, high: number, count: number): number[] {
 /** The same, from the one below `low` to the one above `high`. */
 function around(low: number, high: number, count: number): number[] {
   const inside = ticks(low, high, count);
+  if (!(high - low > LEAST_SPAN * Math.max(Math.abs(low), Math.abs(high)))) return inside;
   const step = inside.length > 1 ? inside[1]! - inside[0]! : (high - low) / 2;
   if (!(step > 0)) return inside;
   const first = Math.floor(low / step + 1e-9);
