@@ -12,9 +12,11 @@ import { CONFIG_FILE as MODEL_CONFIG } from "../../runtime/formats/huggingface-c
 import { MAX_CONFIG_BYTES } from "../../runtime/formats/huggingface.ts";
 import { tokenizerFolderFiles } from "../../runtime/formats/tokenizer-out.ts";
 import type { Published } from "../../runtime/formats/published.ts";
+import { templateFlaw } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { configBytes, openBeside } from "../../runtime/tokenizers/beside.ts";
 import { GENERATION_FILE, readBeside, readBounded, type Hear } from "../../runtime/tokenizers/beside-files.ts";
+import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
 import { addedIn, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
@@ -34,7 +36,7 @@ export async function findPublishedTokenizer(files: Files, published: Published,
   let notes: string[] = [];
   const hear: Hear = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
-  const found = given !== undefined ? await openTokenizer(files, given, otherJson)
+  const found = given !== undefined ? await openTokenizer(files, given, otherJson, Object.assign((line: string) => hear(line), { strict: true }))
     : file.format === "gguf" ? await inGguf(file as GgufFile, hear)
     : await besideWeights(files, folder, file.format === "llama2.c", hear);
   const beyond = found && rowless(found, vocab);
@@ -44,6 +46,8 @@ export async function findPublishedTokenizer(files: Files, published: Published,
   else if (beyond !== undefined) hear(beyond);
   const tokenizer = found && beyond !== "another" ? named(found) : await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
   const whole = file.format === "safetensors" ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
+  const template = templateOf(whole.files), flaw = template && await templateFlaw(template);
+  if (flaw !== undefined) hear(`${flaw.replace(/\s+/g, " ")}: kept, and of no use (sinter chat --chat-format NAME names another format)`);
   return { tokenizer: withinRows(whole, vocab), notes };
 }
 

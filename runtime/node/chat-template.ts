@@ -6,7 +6,7 @@ import { SinterError } from "../errors.ts";
 import { guarded } from "../tokenizers/added-tokens.ts";
 import type { ChatFormat, ChatMessage } from "../tokenizers/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
-import { templateOf } from "../tokenizers/chat-templates.ts";
+import { templateOf, type FoundTemplate } from "../tokenizers/chat-templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
 import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
@@ -28,11 +28,28 @@ export interface ChatTemplate {
   close(): void;
 }
 
+const OTHER_FORMAT = "Write the conversation in another format: --chat-format NAME";
+
+/** Why a template can not write one plain question; undefined: it can, or says itself that it does not take it. */
+export async function templateFlaw({ template, from }: FoundTemplate): Promise<string | undefined> {
+  let filled: ChatTemplate | undefined;
+  try {
+    filled = chatTemplate(template, { from, milliseconds: 3000 });
+    await filled.render([{ role: "user", content: "Hello" }], true, "", "");
+    return undefined;
+  } catch (cause) {
+    if (!(cause instanceof SinterError) || cause.kind === "bug") throw cause;
+    return cause.kind === "corrupt" ? cause.message : undefined;
+  } finally {
+    filled?.close();
+  }
+}
+
 /** The thread starts with the first use, and anew after it was ended. */
 export function chatTemplate(template: string, { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {}): ChatTemplate {
   if (template.length > MAX_TEMPLATE)
     throw new SinterError("corrupt",
-      `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`);
+      `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`, OTHER_FORMAT);
   let worker: BoundedWorker<TemplateQuestion, TemplateAnswer> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const ask = async (question: TemplateQuestion): Promise<string> => {
@@ -48,7 +65,7 @@ export function chatTemplate(template: string, { from = "chat template", limits,
         worker?.close();
         worker = undefined;
       }
-      throw error;
+      throw error instanceof SinterError && error.kind === "corrupt" ? new SinterError("corrupt", error.message, error.hint ?? OTHER_FORMAT) : error;
     }
   };
   return {

@@ -18,7 +18,11 @@ export const GENERATION_FILE = "generation_config.json", SPECIAL_MAP_FILE = "spe
 export const TEMPLATE_FILE = "chat_template.jinja", TEMPLATES_FOLDER = "additional_chat_templates";
 
 /** Lines for the user, one each. */
-export type Hear = (line: string) => void;
+export interface Hear {
+  (line: string): void;
+  /** What the user named has to be whole: flaws are thrown, other lines are heard. */
+  readonly strict?: boolean;
+}
 
 interface BesideFile {
   /** Longer ones are not read. */
@@ -46,7 +50,7 @@ const limitsOf = (file: string): BesideFile => besideFiles[file] ?? besideFiles[
 
 /** The line about a flaw in a file, or in one of its keys. */
 export function flawed(file: string, cause: unknown, hear: Hear | undefined): void {
-  if (!hear || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
+  if (!hear || hear.strict || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
   hear(`${cause.message}: left out (${limitsOf(file).without})`);
 }
 
