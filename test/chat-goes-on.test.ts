@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { converse, type ConverseOptions } from "../compiler/cli/conversation.ts";
 import type { UsedRun } from "../compiler/cli/use-run.ts";
 import { templateChat } from "../runtime/node/chat-template.ts";
-import type { Generated } from "../runtime/generate.ts";
+import { generate, type Generated } from "../runtime/generate.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { characterTokenizer } from "../runtime/tokenizers/characters.ts";
 import { builtInChat } from "../runtime/tokenizers/chat-formats.ts";
@@ -13,6 +13,7 @@ import { sentencePieceTokenizer } from "../runtime/tokenizers/sentencepiece.ts";
 import { readTokenizerJson } from "../runtime/tokenizers/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 import { fakeModel } from "./runtime-fake.ts";
+import { published, withData } from "./tokenizers/data.ts";
 
 /** Sixteen characters, for the model without kernels: after character n it says character n + 1. Its context has 8 tokens. */
 const sixteen = characterTokenizer([..."abcdefghijklmno/"]);
@@ -91,6 +92,11 @@ describe("special tokens", () => {
   it("are drawn, and not shown", async () => {
     const { answers, made } = await talk("ab\n", { tokenizer });
     expect([answers, made[0]!.tokens]).toEqual([["d"], [2, 3]]);
+  });
+  it("stay in the text of those who do not ask for that", async () => {
+    const options = { ...samplerDefaults, temperature: 0, tokens: 2, seed: 1, prompt: "ab" };
+    expect((await generate(fakeModel(), tokenizer, options)).text).toBe("cd");
+    expect((await generate(fakeModel(), tokenizer, { ...options, special: false })).text).toBe("d");
   });
   it("end an answer where --stop names them", async () => {
     const { answers, made } = await talk("ab\n", { tokenizer, sampling: { ...samplerDefaults, temperature: 0, tokens: 5, seed: 1, stop: ["<c>"] } });
@@ -176,5 +182,23 @@ describe("the next prompt has the answer as it was drawn", () => {
     const turn = await turnOf(format, own, "ab", sentencePiece), next = await nextPrompt(format, sentencePiece, answered("ab"), turn);
     expect(placeOf(next.ids, [...turn.prompt.ids, ...own], 0)).toBe(0);
     expect(decode(sentencePiece, next.ids, { special: false })).toBe("User: hi\nAssistant:ab\nUser: and?\nAssistant:");
+  });
+});
+
+describe.skipIf(!withData)("published vocabularies (needs ../shared/data)", () => {
+  const cases: readonly (readonly [string, () => Tokenizer, (of: Tokenizer) => ChatFormat, string])[] = [
+    ["Llama 2 in its format", published.llama2, (of) => builtInChat(of, "llama2"), "<s> [INST] hi [/INST] A llama. </s><s> [INST] and? [/INST]"],
+    ["Llama 2 without a format", published.llama2, plainChat, "<s> User: hi\nAssistant: A llama.\nUser: and?\nAssistant:"],
+    ["Llama 3 without a format", published.llama3, plainChat, "<|begin_of_text|>User: hi\nAssistant: A llama.\nUser: and?\nAssistant:"],
+  ];
+  it.each(cases)("%s: an answer of single letters stays one", async (_, open, make, text) => {
+    const of = open(), format = make(of), letters = of.addsSpace ? of.encode("A") : of.encode(" A");
+    const own = [...letters, ...[..." llama."].flatMap((c) => (of.addsSpace && c !== " " ? of.encode(`\n${c}`).slice(2) : c === " " ? of.encode(of.addsSpace ? "\n" : " ").slice(0, 1) : of.encode(c)))];
+    const turn: Turn = { prompt: await nextPrompt(format, of, ask), drawn: own, said: decode(of, own), content: "A llama." };
+    const next = await nextPrompt(format, of, answered("A llama."), turn);
+    expect(turn.said.trim()).toBe("A llama.");
+    expect(own.length).toBeGreaterThan(of.encode("A llama.").length);
+    expect(placeOf(next.ids, [...turn.prompt.ids, ...own], 0)).toBe(0);
+    expect(decode(of, next.ids)).toBe(text);
   });
 });

@@ -68,10 +68,20 @@ const SPACE = 0x20;
 function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | undefined {
   const ids = tokenizer.encode(text, { special: true });
   if (!tokenizer.addsSpace) return ids;
-  const plain = new TextEncoder().encode(unguarded(text)), says = (some: readonly number[]): boolean => equal(concat(some.map(tokenizer.bytes)), plain);
-  const [first] = ids, lone = first !== undefined && equal(tokenizer.bytes(first), Uint8Array.of(SPACE));
-  const candidates = [ids, ...(lone ? [ids.slice(1)] : []), ...(text.startsWith(" ") ? [tokenizer.encode(text.slice(1), { special: true })] : [])];
-  return candidates.find(says);
+  const special = new Set(tokenizer.special.values()), found = ids.findIndex((id) => special.has(id)), end = found < 0 ? ids.length : found;
+  const marks = [...tokenizer.special.keys()].map((name) => text.indexOf(name)).filter((place) => place >= 0);
+  const head = unguarded(text.slice(0, Math.min(text.length, ...marks))), headIds = withoutAddedSpace(tokenizer, head, ids.slice(0, end));
+  return headIds && [...headIds, ...ids.slice(end)];
+}
+
+/** `ids`: what the tokenizer makes of `head`, with a space before it. */
+function withoutAddedSpace(tokenizer: Tokenizer, head: string, ids: readonly number[]): readonly number[] | undefined {
+  const plain = new TextEncoder().encode(head), isSpace = (id: number | undefined): boolean => id !== undefined && equal(tokenizer.bytes(id), Uint8Array.of(SPACE));
+  const [space] = tokenizer.encode("\n"); // the space that is added, by itself
+  const candidates: readonly (readonly number[])[] = [
+    ids, ...(isSpace(ids[0]) ? [ids.slice(1)] : []), ...(head.startsWith(" ") ? [tokenizer.encode(head.slice(1))] : []), ...(isSpace(space) ? [[space!]] : []),
+  ];
+  return candidates.find((some) => equal(concat(some.map(tokenizer.bytes)), plain));
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
