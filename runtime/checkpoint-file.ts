@@ -12,32 +12,14 @@ import { SinterError } from "./errors.ts";
 import { sweepTemporaries, writeAtomically, type Files, type ReadableFile } from "./files.ts";
 import { allFinite, isPlain, keptIn, plainly, storedAs, storedBytes, storedRows, type Kept } from "./kept.ts";
 import { HASH_PIECE, pieceHash } from "./piece-hash.ts";
-import type { RandomState } from "./random.ts";
 import { nameIn } from "./renamed.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
 import { sha256 } from "./sha256.ts";
 import { rowTaker, type TakeRows } from "./take-rows.ts";
+import { STATE_VERSION, wrongState, type StoredState, type TrainState } from "./train-state.ts";
 import { tensorIn } from "./tensors.ts";
 
-export const STATE_VERSION = 2;
-
-export interface TrainState {
-  /** Updates made. */
-  readonly step: number;
-  /** Tokens that the updates have seen. */
-  readonly tokens: number;
-  /** The stream that draws batches, as it stands before the next one. */
-  readonly batches: RandomState;
-  /** What must be the same for the next step to be the same. */
-  readonly identity: Readonly<Record<string, string>>;
-}
-
-interface StoredState extends TrainState {
-  readonly version: 1 | typeof STATE_VERSION;
-  readonly sha256: Readonly<Record<string, string>>;
-  /** Tensors that are not plain f32. */
-  readonly kept?: Readonly<Record<string, Kept>>;
-}
+const RESTORE = "Restore the file from a copy.";
 
 export interface TensorToSave {
   readonly name: string;
@@ -124,7 +106,7 @@ export async function openCheckpoint(files: Files, path: string): Promise<OpenCh
         await hash.update(bytes);
         take(bytes, first, count);
       });
-      if ((await hash.hex()) !== hashes[name]) fail(path, `tensor ${name}, at offset ${begin}, is damaged: its hash differs`, "Restore the file from a copy.");
+      if ((await hash.hex()) !== hashes[name]) fail(path, `tensor ${name}, at offset ${begin}, is damaged: its hash differs`, RESTORE);
     };
     return {
       path, state: { step, tokens, batches, identity }, tensors: safe.tensors, keptAs, rows, close: () => file.close(),
@@ -160,10 +142,10 @@ function fail(path: string, why: string, hint = "Is it a checkpoint of this mode
 
 async function stateOf(safe: SafeFile, path: string): Promise<StoredState> {
   const json = safe.metadata.get("sinter") ?? fail(path, "it has no training state: not a checkpoint of Sinter");
-  if ((await sha256(json)) !== safe.metadata.get("sinter_sha256")) fail(path, "its training state is damaged: the hash differs", "Restore the file from a copy.");
-  const state = JSON.parse(json) as StoredState;
-  if (state.version !== 1 && state.version !== STATE_VERSION) fail(path, `version ${state.version}; this release reads versions 1 and ${STATE_VERSION}`, "Use the release that wrote it, or a newer one.");
-  return state;
+  if ((await sha256(json)) !== safe.metadata.get("sinter_sha256")) fail(path, "its training state is damaged: the hash differs", RESTORE);
+  const wrong = wrongState(json, path);
+  if (wrong) fail(path, wrong.why, wrong.hint);
+  return JSON.parse(json) as StoredState;
 }
 
 function matching(safe: SafeFile, name: string, shape: readonly number[], kept: Kept, path: string): SafeTensor {

@@ -4,13 +4,14 @@
  *
  * A file counts when all of it verifies; no pointer to the "latest" is kept or trusted.
  */
-import { openCheckpoint, writeCheckpoint, type TensorToSave, type TrainState } from "./checkpoint-file.ts";
+import { openCheckpoint, writeCheckpoint, type OpenCheckpoint, type TensorToSave } from "./checkpoint-file.ts";
 import { SinterError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import type { RunningModel } from "./model.ts";
 import { nameIn } from "./renamed.ts";
 import { rowTaker } from "./take-rows.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
+import type { TrainState } from "./train-state.ts";
 
 interface Item {
   readonly name: string;
@@ -50,6 +51,18 @@ export async function listCheckpoints(files: Files, folder: string): Promise<rea
   return found.sort((a, b) => b.step - a.step);
 }
 
+/**
+ * A folder without a record, in which a run is to begin: the weights of one that did not get there (step 0) go; of a run that has lost its record
+ * nothing is touched, unless by `force`.
+ */
+export async function clearUnfinished(files: Files, folder: string, force: boolean): Promise<void> {
+  for (const { file, step } of await listCheckpoints(files, folder)) {
+    if (step > 0 && !force)
+      throw new SinterError("input", `${folder} holds a checkpoint of step ${step}, and no run.json that says what of`, "Restore run.json from a copy, use another folder, or --force to remove it.");
+    await files.remove(`${folder}/${file}`);
+  }
+}
+
 export interface Loaded {
   readonly file: string;
   readonly state: TrainState;
@@ -63,14 +76,43 @@ export interface LoadOptions {
   /** Called once with the bytes that there are to read, then with those of every piece. */
   readonly total?: (bytes: number) => unknown;
   readonly read?: (bytes: number) => void;
+  readonly accept?: Accept | undefined;
 }
+
+/** Why a checkpoint of this state is not one to go on with; undefined: it is. */
+export type Accept = (state: TrainState) => string | undefined;
 
 /** Loads the newest checkpoint that verifies. Undefined: there is none. Throws `corrupt` when there are some and none verifies. */
 export async function loadNewest(files: Files, folder: string, model: RunningModel, options: LoadOptions | LoadOptions["what"]): Promise<Loaded | undefined> {
+  const found = await newest(files, folder, async (path) => loadCheckpoint(files, path, model, options));
+  return found && { file: found.file, state: found.what, skipped: found.skipped };
+}
+
+/** The newest one that opens, to read from without a model. Undefined: there is none. Throws `corrupt` when there are some and none opens. */
+export async function openNewest(files: Files, folder: string, accept?: Accept): Promise<{ readonly checkpoint: OpenCheckpoint; readonly skipped: readonly string[] } | undefined> {
+  const found = await newest(files, folder, async (path) => {
+    const opened = await openCheckpoint(files, path), why = accept?.(opened.state);
+    if (why === undefined) return opened;
+    await opened.close();
+    throw refused(path, why);
+  });
+  return found && { checkpoint: found.what, skipped: found.skipped };
+}
+
+const refused = (path: string, why: string): SinterError => new SinterError("corrupt", `${path}: ${why}`, "Is it a checkpoint of this run?");
+
+interface Newest<T> {
+  readonly file: string;
+  readonly what: T;
+  readonly skipped: readonly string[];
+}
+
+/** `use` throws SinterError where a file is of no use: the next older one is tried. */
+async function newest<T>(files: Files, folder: string, use: (path: string) => Promise<T>): Promise<Newest<T> | undefined> {
   const skipped: string[] = [];
   for (const { file } of await listCheckpoints(files, folder)) {
     try {
-      return { file, state: await loadCheckpoint(files, `${folder}/${file}`, model, options), skipped };
+      return { file, what: await use(`${folder}/${file}`), skipped };
     } catch (error) {
       if (!(error instanceof SinterError)) throw error;
       skipped.push(error.message);
@@ -82,9 +124,13 @@ export async function loadNewest(files: Files, folder: string, model: RunningMod
 
 /** Reads one file into the model, tensor by tensor, each checked against its hash. */
 export async function loadCheckpoint(files: Files, path: string, model: RunningModel, options: LoadOptions | LoadOptions["what"]): Promise<TrainState> {
-  const { what, total, read } = typeof options === "string" ? { what: options } : options, opened = await openCheckpoint(files, path);
+  const { what, total, read, accept }: LoadOptions = typeof options === "string" ? { what: options } : options;
+  const opened = await openCheckpoint(files, path);
   try {
-    const items = itemsOf(model, what === "all" && opened.state.step > 0);
+    const why = accept?.(opened.state);
+    if (why !== undefined) throw refused(path, why);
+    const moments = what === "all" && opened.state.step > 0, items = itemsOf(model, moments);
+    if (what === "all" && !moments) clearMoments(model); // a newer file that turned out damaged may have set some
     total?.(items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(nameIn(opened.tensors, name))), 0));
     await model.inTurn(async () => {
       model.weightsChanged();
@@ -103,3 +149,8 @@ export async function loadCheckpoint(files: Files, path: string, model: RunningM
 }
 
 const bytesIn = (tensor: { readonly begin: number; readonly end: number } | undefined): number => (tensor ? tensor.end - tensor.begin : 0);
+
+function clearMoments(model: RunningModel): void {
+  for (const tensor of [...model.of("moment1"), ...model.of("moment2")])
+    for (let slice = 0; slice < tensor.place.slices; slice++) tensor.padded(slice).fill(0);
+}

@@ -1,6 +1,7 @@
 /** The mean loss over a text, and what it says per byte: comparable between tokenizers. */
 import type { Batch, RunningModel } from "./model.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import { SinterError } from "./errors.ts";
 import { windows, type Tokens, type WindowOptions } from "./data.ts";
 
 export interface Evaluation {
@@ -14,6 +15,10 @@ export interface Evaluation {
 
 export interface EvaluateOptions extends WindowOptions {
   breathe?(): Promise<void>;
+  /** Looked at after every batch. */
+  readonly signal?: AbortSignal | undefined;
+  /** After every batch: the tokens that it is over by now. */
+  readonly progress?: ((tokens: number) => void) | undefined;
 }
 
 /** Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary. */
@@ -25,14 +30,18 @@ export function evaluateText(
   return evaluateBatches(model, batches, (id) => tokenizer.bytes(id).length, options);
 }
 
-/** `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss. */
+/**
+ * `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss. Rejects with "interrupted" at the signal,
+ * unless all is done by then.
+ */
 export async function evaluateBatches(
   model: RunningModel, batches: Iterable<Batch>, bytes: (target: number) => number,
-  options: Pick<EvaluateOptions, "breathe"> = {},
+  { breathe, signal, progress }: Pick<EvaluateOptions, "breathe" | "signal" | "progress"> = {},
 ): Promise<Evaluation> {
   const bytesOf = new Map<number, number>(); // a tokenizer makes an array of them each time
   let sum = 0, tokens = 0, total = 0;
   for (const batch of batches) {
+    if (signal?.aborted) throw new SinterError("interrupted", `the evaluation was stopped after ${tokens} tokens`);
     const result = await model.evaluate(batch);
     sum += result.sum;
     tokens += result.count;
@@ -41,7 +50,8 @@ export async function evaluateBatches(
       if (!bytesOf.has(target)) bytesOf.set(target, bytes(target));
       total += bytesOf.get(target)!;
     }
-    await options.breathe?.();
+    progress?.(tokens);
+    await breathe?.();
   }
   const loss = sum / tokens;
   return { loss, perplexity: Math.exp(loss), bitsPerByte: sum / Math.LN2 / total, tokens };

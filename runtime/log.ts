@@ -1,5 +1,6 @@
 /** log.jsonl: every event of a run, one JSON object a line. Written in batches; cut back to the checkpoint when a run goes on. */
 import { writeText, type Files } from "./files.ts";
+import * as s from "./schema.ts";
 import type { TrainEvent } from "./train.ts";
 
 const LOG = "log.jsonl";
@@ -40,14 +41,31 @@ export async function openLog(files: Files, folder: string, step: number): Promi
 
 const line = (event: TrainEvent): string => `${JSON.stringify(event, (_, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(9)) : value))}\n`;
 
-/** Lines that are whole. The last one may be torn. */
+const count = s.whole(0, Number.MAX_SAFE_INTEGER), any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
+const evaluated = { loss: any, perplexity: any, bitsPerByte: any, tokens: count, ms: any };
+
+/** What an event holds. Fields of later releases are let through: nothing is computed from a log. */
+const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Check>>>> = {
+  step: { step: count, loss: any, lr: any, norm: any, ms: any, tokens: count, tokensPerSecond: any, balance: s.optional(any), overload: s.optional(any) },
+  experts: { step: count, name: s.text(), shares: s.list(s.list(any)) },
+  eval: { step: count, whole: s.oneOf(true, false), ...evaluated },
+  sample: { step: count, prompt: s.text(), text: s.text() },
+  save: { step: count, file: s.text(), ms: any },
+};
+
+/** Lines that are whole and hold an event. The last one may be torn, any may be damaged: a log is for people. */
 export function parseLog(text: string): TrainEvent[] {
   return text.split("\n").flatMap((part) => {
     try {
-      const event = JSON.parse(part) as TrainEvent;
-      return typeof event.step === "number" ? [event] : [];
+      const event = JSON.parse(part) as unknown;
+      return isEvent(event) ? [event] : [];
     } catch {
       return [];
     }
   });
+}
+
+function isEvent(value: unknown): value is TrainEvent {
+  if (!s.isObject(value) || typeof value["kind"] !== "string" || !Object.hasOwn(fields, value["kind"])) return false;
+  return Object.entries(fields[value["kind"] as TrainEvent["kind"]]).every(([key, check]) => check(value[key], key) === undefined);
 }

@@ -64,8 +64,11 @@ export interface Probe {
   readonly gflops: number;
 }
 
+/** However long it takes: on a busy machine, a few milliseconds may hold one run that was held up and no other. */
+const LEAST_RUNS = 24;
+
 /**
- * The best of many short runs in `ms` milliseconds: the machine may be busy with other things.
+ * The best of many short runs, in `ms` milliseconds or more: the machine may be busy with other things, and what is chosen by it must not depend on that.
  * Undefined: the engine does not know the instructions.
  */
 export async function probe(target: Target, ms: number, host: Host): Promise<Probe | undefined> {
@@ -78,7 +81,7 @@ export async function probe(target: Target, ms: number, host: Host): Promise<Pro
   const flopsPerTime = K * ROWS[target] * VECTORS[target] * 4 * 2;
   const times = Math.ceil(1e7 / flopsPerTime);
   let best = 0;
-  for (const start = performance.now(); performance.now() - start < ms; ) {
+  for (let runs = 0, start = performance.now(); runs < LEAST_RUNS || performance.now() - start < ms; runs++) {
     const t = performance.now();
     exports.run(times);
     best = Math.max(best, (times * flopsPerTime) / (performance.now() - t) / 1e6);

@@ -1,88 +1,91 @@
 /**
  * A run is a folder that needs nothing else:
  *
- *   run.json                 what is trained on what, from which seed; written last when the run begins
+ *   run.json                 what is trained on what, from which seed, and the hashes of the files below (run-record.ts); written last
  *   spec.sinter              the spec's text, to read
  *   bundle/                  manifest.json and the wasm modules: a later release of the compiler changes nothing for this run
  *   tokenizer/               its files, when it has any
  *   step-000250.safetensors  checkpoints (checkpoint.ts)
  *   log.jsonl, report.html   what happened
  *   lock                     while a trainer is at work
+ *
+ * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its hash, and reads them from there.
  */
-import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
-import type { Target } from "../compiler/op.ts";
+import type { Model } from "../compiler/2-check/model.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
-import { documentTokenizer, OLD_TEXT_RULE, textRules, type TextRule } from "./documents.ts";
+import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "./documents.ts";
 import { SinterError } from "./errors.ts";
-import { writeAll, writeText, type Files } from "./files.ts";
+import { TEMPORARY, writeAtomically, writeText, type Files } from "./files.ts";
+import { heldFiles } from "./held-files.ts";
 import { codeParts } from "./parts.ts";
-import { scheduleRules, type ScheduleRule } from "./schedule.ts";
+import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
 import { sha256 } from "./sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "./text.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 import { withinRows } from "./tokenizers/with-beside.ts";
 
-export const RUN_VERSION = 1;
 const RUN_FILE = "run.json";
+const SPEC_FILE = "spec.sinter";
+const BUNDLE = "bundle";
+const TOKENIZER = "tokenizer";
+/** A record of more than some kilobytes is none. */
+const MOST_RECORD_BYTES = 4 << 20;
 const RESTORE = "Restore it from a copy, or train again into another folder.";
-
-export interface RunRecord {
-  readonly version: typeof RUN_VERSION;
-  readonly model: string;
-  /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
-  readonly data: { readonly path: string | undefined; readonly sha256: string };
-  readonly settings: TrainSettings;
-  /** How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the field. */
-  readonly scheduleRule?: ScheduleRule | undefined;
-  /** Which tokens stand around a text's documents (documents.ts). Undefined: the record is older than the field. */
-  readonly textRule?: TextRule | undefined;
-  /** sha256 of bundle/manifest.json, which holds the hashes of the modules and every address. */
-  readonly manifest: string;
-  /** The target that it began on; undefined: to be chosen when it begins. */
-  readonly target?: Target | undefined;
-  readonly compiler: string;
-  /** A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it. */
-  readonly imported?: { readonly from: string; readonly form: string };
-}
 
 export interface Run {
   readonly folder: string;
   readonly record: RunRecord;
   readonly bundle: Bundle;
   readonly tokenizer: Tokenizer;
+  /** What could not be checked, in a line each: for whoever opened it. */
+  readonly notes: readonly string[];
 }
 
 export const holdsRun = (files: Files, folder: string): Promise<boolean> => files.exists(`${folder}/${RUN_FILE}`);
 
-export async function beginRun(files: Files, run: Run, specText: string): Promise<void> {
-  const { folder, bundle, tokenizer } = run;
-  const write = async (into: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> => {
-    if (contents.size > 0) await files.makeFolder(into);
-    await writeAll(files, into, contents);
-  };
-  await files.makeFolder(folder);
-  await write(`${folder}/bundle`, bundle.files);
-  await write(`${folder}/tokenizer`, tokenizer.files);
-  await writeText(files, folder, "spec.sinter", specText);
-  await writeRecord(files, folder, run.record);
+type Contents = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+
+/** Everything that a run begins with, by path in its folder, in the order in which it is written. */
+export function contentsOf(bundle: Bundle, tokenizer: Tokenizer, specText: string): ReadonlyMap<string, Uint8Array> {
+  const within = (folder: string, contents: ReadonlyMap<string, Uint8Array>) =>
+    [...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes] as const);
+  const spec = new TextEncoder().encode(specText);
+  return new Map([...within(BUNDLE, bundle.files), ...within(TOKENIZER, tokenizer.files), [SPEC_FILE, spec]]);
 }
 
-export const writeRecord = (files: Files, folder: string, record: RunRecord): Promise<void> =>
-  writeText(files, folder, RUN_FILE, `${JSON.stringify(record, null, 1)}\n`);
+/** `run.record` is of `contents`. */
+export async function beginRun(files: Files, { folder, record }: Pick<Run, "folder" | "record">, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  for (const [path, bytes] of contents) {
+    const at = path.lastIndexOf("/"), into = at < 0 ? folder : `${folder}/${path.slice(0, at)}`;
+    await files.makeFolder(into);
+    await writeAtomically(files, into, path.slice(at + 1), (file) => file.write(bytes));
+  }
+  await writeRecord(files, folder, record);
+}
 
-/** `other`: a reader for those tokenizer.json files that the runtime does not read itself. */
+export const writeRecord = async (files: Files, folder: string, record: RunRecord): Promise<void> =>
+  writeText(files, folder, RUN_FILE, await recordText(record));
+
+/** `other`: a reader for those tokenizer.json files that the runtime does not read itself. Throws `corrupt` where a file is not as it was. */
 export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
     throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR; or bring a published model: sinter import PATH -o DIR");
   if (!(await holdsRun(files, folder)))
     throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
-  const record = parseRecord(await readText(files, `${folder}/${RUN_FILE}`), `${folder}/${RUN_FILE}`);
-  const bundle = await readBundle(files, `${folder}/bundle`, record.manifest);
+  const path = `${folder}/${RUN_FILE}`;
+  const read = await parseRecord(await files.read(path, MOST_RECORD_BYTES), path);
+  const contents = read.version === 1 ? await unchecked(files, folder, read.manifest) : await checked(files, folder, read.record.files);
+  const record = read.version === 1 ? await newRecord(read.record, contents) : read.record;
+  const held = heldFiles(new Map([...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes])));
+  const bundle = await readBundle(held, `${folder}/${BUNDLE}`);
   const { model } = bundle.manifest;
-  const tokenizer = await readTokenizer(files, `${folder}/tokenizer`, model.tokenizer, other);
-  return { folder, record, bundle, tokenizer: withinRows(tokenizerFor(model, tokenizer), model.sizes.vocab) };
+  const tokenizer = tokenizerFor(model, await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other));
+  return { folder, record, bundle, tokenizer: withinRows(tokenizer, model.sizes.vocab), notes: notesOn(read, path) };
 }
+
+const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
+  version === 1 ? [`${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so damage in them is not seen`] : [];
 
 /** The tokenizer as the model was trained to see it. Throws SinterError where its rows are documents and none of its tokens ends one. */
 export function tokenizerFor({ train: { rows }, tokenizer: name }: Pick<Model, "train" | "tokenizer">, tokenizer: Tokenizer): Tokenizer {
@@ -95,20 +98,41 @@ export function tokenizerFor({ train: { rows }, tokenizer: name }: Pick<Model, "
 /** How the text of a run became tokens. */
 export const textRuleOf = ({ textRule }: RunRecord): TextRule => textRule ?? OLD_TEXT_RULE;
 
-function parseRecord(text: string, from: string): RunRecord {
-  try {
-    const record = JSON.parse(text) as RunRecord;
-    if (record.version !== RUN_VERSION || typeof record.settings !== "object")
-      throw new Error(`version ${record.version}; this release reads version ${RUN_VERSION}`);
-    const { scheduleRule, textRule } = record;
-    if (scheduleRule !== undefined && !scheduleRules.includes(scheduleRule))
-      throw new Error(`scheduleRule is ${JSON.stringify(scheduleRule)}; this release knows ${scheduleRules.join(" and ")}`);
-    if (textRule !== undefined && !textRules.includes(textRule))
-      throw new Error(`textRule is ${JSON.stringify(textRule)}; this release knows ${textRules.join(" and ")}`);
-    return record;
-  } catch (cause) {
-    throw new SinterError("corrupt", `${from}: ${(cause as Error).message}`, RESTORE);
+/** The record's files, each as long as it was and with the hash that it had. */
+async function checked(files: Files, folder: string, hashes: RunRecord["files"]): Promise<Contents> {
+  const contents = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const [name, { bytes, sha256: hash }] of Object.entries(hashes)) {
+    const path = `${folder}/${name}`, fail = (why: string): never => {
+      throw new SinterError("corrupt", `${path} is not the one that the run began with: ${why}`, RESTORE);
+    };
+    if (name.split("/").some((part) => part === ".." || part === "" || part === ".")) fail("its name leads elsewhere");
+    if (!(await files.exists(path))) fail("it is missing");
+    const found = await readExactly(files, path, bytes) ?? fail(`it has not ${bytes} bytes`);
+    if ((await sha256(found)) !== hash) fail("its hash differs");
+    contents.set(name, found);
   }
+  return contents;
+}
+
+/** Undefined: it is longer or shorter. Nothing is read then. */
+async function readExactly(files: Files, path: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const file = await files.open(path);
+  try {
+    return file.bytes === bytes ? await file.read(0, bytes) : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Of a record without hashes: what there is. The manifest has one, and has those of the modules (bundle.ts). */
+async function unchecked(files: Files, folder: string, manifestHash: string): Promise<Contents> {
+  const bundle = await readBundle(files, `${folder}/${BUNDLE}`, manifestHash);
+  const names = [...bundle.files.keys(), "manifest.json"].map((name) => `${BUNDLE}/${name}`);
+  if (await files.exists(`${folder}/${TOKENIZER}`)) names.push(...(await files.list(`${folder}/${TOKENIZER}`)).filter((name) => !name.endsWith(TEMPORARY)).map((name) => `${TOKENIZER}/${name}`));
+  if (await files.exists(`${folder}/${SPEC_FILE}`)) names.push(SPEC_FILE);
+  const contents = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const name of names) contents.set(name, await files.read(`${folder}/${name}`));
+  return contents;
 }
 
 /**

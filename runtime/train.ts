@@ -68,7 +68,10 @@ export interface TrainOptions {
   /** Writes a checkpoint; returns the file's name. */
   save(progress: Progress): Promise<string>;
   report(event: TrainEvent): void;
+  /** Stops after the step, with a checkpoint; an evaluation or a sample at once. */
   readonly signal?: AbortSignal | undefined;
+  /** Of the evaluation at the end, which may take long: held-out tokens that it is over. */
+  evaluating?(tokens: number): void;
 }
 
 /** Times that the division among experts is reported in a run. */
@@ -80,7 +83,10 @@ const EVAL_BATCHES = 20;
 /** Documents of a sample, where rows are documents. */
 const SAMPLE_DOCUMENTS = 10;
 
-/** Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. */
+/**
+ * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. "interrupted" too when only the evaluation at the end was
+ * stopped: to go on from that checkpoint makes it again.
+ */
 export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
   const { settings: s, host } = o;
   const shape = model.entry("train");
@@ -88,6 +94,10 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
   let saved = step;
 
+  const stopped = (): boolean => o.signal?.aborted === true;
+  const unlessStopped = (error: unknown): undefined => {
+    if (!stopped()) throw error;
+  };
   const save = async (): Promise<void> => {
     const began = performance.now();
     const file = await o.save({ step, tokens, batches: random.state() });
@@ -97,8 +107,10 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   const evaluate = async (whole: boolean): Promise<void> => {
     const began = performance.now();
     const batches = o.data.evaluate(model.entry("evaluate"), { most: whole ? Infinity : EVAL_BATCHES });
-    const result = await evaluateBatches(model, batches, o.data.bytes, { breathe: host.breathe });
-    if (result.tokens === 0) return; // nothing is held out
+    const result = await evaluateBatches(model, batches, o.data.bytes, {
+      breathe: host.breathe, signal: o.signal, progress: whole ? o.evaluating : undefined,
+    }).catch(unlessStopped);
+    if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
   };
   const sample = async (): Promise<void> => {
@@ -112,7 +124,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
       left -= made.tokens.length + 1;
       if (made.reason === "aborted") break;
     }
-    o.report({ kind: "sample", step, prompt, text: texts.join("\n") });
+    if (!stopped()) o.report({ kind: "sample", step, prompt, text: texts.join("\n") });
   };
   const since = new Map<string, { steps: number; sums: number[][] }>(); // shares of the experts, not yet reported
   const reportLoads = (loads: readonly MixtureLoad[]): void => {
@@ -128,7 +140,7 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
   const due = (every: number): boolean => every > 0 && step % every === 0 && step < s.steps;
 
   while (step < s.steps) {
-    if (o.signal?.aborted) break;
+    if (stopped()) break;
     const began = performance.now();
     const micro = Array.from({ length: s.accumulate }, () => o.data.next(random, shape));
     const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
@@ -145,13 +157,13 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     });
     if (mixtures) reportLoads(mixtures);
     if (due(s.evalEvery)) await evaluate(false);
-    if (due(s.sampleEvery)) await sample();
+    if (due(s.sampleEvery) && !stopped()) await sample();
     if (due(s.saveEvery)) await save();
     await host.breathe();
   }
   if (step > saved) await save();
   if (step < s.steps) return "interrupted";
-  await evaluate(true);
-  await sample();
-  return "done";
+  if (!stopped()) await evaluate(true);
+  if (!stopped()) await sample();
+  return stopped() ? "interrupted" : "done";
 }

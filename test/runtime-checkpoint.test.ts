@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint } from "../runtime/checkpoint.ts";
-import type { TrainState } from "../runtime/checkpoint-file.ts";
+import type { TrainState } from "../runtime/train-state.ts";
 import { SinterError } from "../runtime/errors.ts";
 import { lockFolder } from "../runtime/node/lock.ts";
 import { nodeFiles, type RawFs } from "../runtime/node/files.ts";

@@ -150,7 +150,7 @@ describe("what is wrong is said in one message", () => {
     const wasm = join(folder, "touched", "bundle", "train.simd.wasm"), bytes = readFileSync(wasm);
     bytes[1000]! ^= 1;
     writeFileSync(wasm, bytes);
-    expect(await inside(["sample", "touched"])).toMatchObject({ code: 3, err: expect.stringMatching(/not the file that was compiled/) });
+    expect(await inside(["sample", "touched"])).toMatchObject({ code: 3, err: expect.stringMatching(/not the one that the run began with/) });
   });
 
   it("a damaged checkpoint is skipped with a warning; when all are, exit code 3", async () => {

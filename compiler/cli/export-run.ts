@@ -1,7 +1,7 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
-import { openCheckpoint, type OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
-import { listCheckpoints } from "../../runtime/checkpoint.ts";
+import type { OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
+import { openNewest } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import { TEMPORARY, writeAll, writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
@@ -11,6 +11,7 @@ import { CONFIG_FILE } from "../../runtime/formats/huggingface-common.ts";
 import { configOf } from "../../runtime/formats/huggingface-out.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { encoded, outgoing, type Outgoing, type OutgoingForm, type OutgoingType } from "../../runtime/formats/outgoing.ts";
+import { toUse } from "../../runtime/identity.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
 import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
@@ -31,7 +32,7 @@ export interface Exported {
 }
 
 export async function exportRun(files: Files, run: Run, form: OutgoingForm, type: OutgoingType, out: string, io: Io): Promise<Exported> {
-  const checkpoint = await newest(files, run.folder, io);
+  const checkpoint = await newest(files, run, io);
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
     const made = await (form === "gguf" ? writeGguf(files, run, model, out, io) : wholeFolder(out, CONFIG_FILE, (temporary) => writeFolder(files, run, model, temporary, io)));
@@ -41,16 +42,11 @@ export async function exportRun(files: Files, run: Run, form: OutgoingForm, type
   }
 }
 
-async function newest(files: Files, folder: string, io: Io): Promise<OpenCheckpoint> {
-  for (const { file } of await listCheckpoints(files, folder)) {
-    try {
-      return await openCheckpoint(files, `${folder}/${file}`);
-    } catch (error) {
-      if (!(error instanceof SinterError)) throw error;
-      io.err(`warning: skipped a checkpoint: ${error.message}\n`);
-    }
-  }
-  throw new SinterError("input", `${folder} has no checkpoint that can be read`, "Train it first: sinter train --resume --out DIR");
+async function newest(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
+  const found = await openNewest(files, run.folder, toUse(run));
+  if (!found) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+  for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
+  return found.checkpoint;
 }
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };

@@ -9,7 +9,7 @@ import { hasErrors } from "../diagnostics/report.ts";
 import type { ChosenTiles } from "../6-tile/tile-choices.ts";
 import { weightPlace, type Target, type Weights } from "../op.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { checkpointFile } from "../../runtime/checkpoint.ts";
+import { checkpointFile, clearUnfinished } from "../../runtime/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
@@ -19,15 +19,15 @@ import { recognise } from "../../runtime/formats/recognise.ts";
 import { sameShape } from "../../runtime/formats/fit.ts";
 import type { Link } from "../../runtime/formats/links.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import { identityOf } from "../../runtime/identity.ts";
 import { storedBytes, type Kept } from "../../runtime/kept.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { lockFolder } from "../../runtime/node/lock.ts";
 import { randomStream } from "../../runtime/random.ts";
 import { removeRun } from "../../runtime/remove-run.ts";
-import { beginRun, holdsRun, RUN_VERSION, type RunRecord } from "../../runtime/run-folder.ts";
-import { sha256 } from "../../runtime/sha256.ts";
+import { beginRun, contentsOf, holdsRun } from "../../runtime/run-folder.ts";
+import { newRecord } from "../../runtime/run-record.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
-import { concat } from "../../runtime/bytes.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { codeOf, type Manifest } from "../9-bundle/manifest.ts";
 import { planAll } from "./plan.ts";
@@ -83,11 +83,13 @@ export async function importRun(published: Published, { files, folder, tokenizer
   try {
     if (force) await removeRun(files, folder);
     if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
-    const record: RunRecord = {
-      version: RUN_VERSION, model: model.name, data: { path: undefined, sha256: "" }, settings: model.train, manifest: await sha256(bundleFiles.get("manifest.json")!),
-      compiler: COMPILER_VERSION, imported: { from: basename(published.file.path), form: published.title },
-    };
-    const identity = { model: model.name, data: "", wasm: codeOf(manifest.modules).map((m) => m.wasm[target]!.sha256).join(), tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+    const contents = contentsOf({ manifest, files: bundleFiles }, tokenizer, spec);
+    const record = await newRecord({
+      model: model.name, data: { sha256: "" }, settings: model.train, compiler: COMPILER_VERSION,
+      imported: { from: basename(published.file.path), form: published.title },
+    }, contents);
+    const identity = await identityOf({ record, tokenizer }, codeOf(manifest.modules).map((m) => m.wasm[target]!.sha256).join());
+    await clearUnfinished(files, folder, force === true);
     const state = { step: 0, tokens: 0, batches: randomStream(model.train.seed, "batches").state(), identity };
     await writeCheckpoint(files, folder, checkpointFile(0), tensors, state, {
       written(n) {
@@ -95,7 +97,7 @@ export async function importRun(published: Published, { files, folder, tokenizer
         return interrupted.check(n);
       },
     });
-    await beginRun(files, { folder, record, bundle: { manifest, files: bundleFiles }, tokenizer }, spec); // the record comes last: without it the folder is none
+    await beginRun(files, { folder, record }, contents); // the record comes last: without it the folder is none
     return { model, spec, parameters: manifest.parameters, tensors: index.size, bytes, weights, notes: notesOf(links, index, kept) };
   } catch (cause) {
     if (!wasThere) rmSync(folder, { recursive: true, force: true });
@@ -111,7 +113,7 @@ export async function importRun(published: Published, { files, folder, tokenizer
 /** Bytes between two looks at what the system has to say. */
 const LOOK_BYTES = 16 << 20;
 
-/** Ctrl-C and SIGTERM: heard at the next piece, so that what was begun is taken away. */
+/** Ctrl-C, SIGTERM and SIGHUP: heard at the next piece, so that what was begun is taken away. */
 function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let heard: string | undefined, since = 0;

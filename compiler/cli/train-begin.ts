@@ -1,4 +1,5 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Model, TokenizerName, TrainSettings } from "../2-check/model.ts";
 import { COMPILER_VERSION } from "../version.ts";
@@ -11,16 +12,20 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/amounts.ts";
-import { openRun, RUN_VERSION, textRuleOf, tokenizerFor, type Run, type RunRecord } from "../../runtime/run-folder.ts";
+import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../runtime/run-folder.ts";
+import { newRecord } from "../../runtime/run-record.ts";
 import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
+import { canonical } from "../../runtime/schema.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
 import { filesNeeded, readTokenizer, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
-import { checkSameParameters } from "./train-from.ts";
+import { changesAsked, otherwise, type Change } from "./train-changes.ts";
+import { checkSameParameters, type Source } from "./train-from.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
+import { openRunAt } from "./use-run.ts";
 import type { Io } from "./verb.ts";
 
 export interface CheckedSpec {
@@ -40,11 +45,20 @@ export interface TrainingText {
   readonly parts: Parts;
 }
 
-/** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: the run whose weights it begins from. */
-export async function prepare(folder: string, { path, model }: CheckedSpec, options: Options, io: Io, source?: Run): Promise<Opened> {
+/** A run that has not begun: what its folder will hold. */
+export interface Prepared extends Opened {
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface Reopened extends Opened {
+  readonly changes: readonly Change[];
+}
+
+/** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: whose weights it begins from. */
+export async function prepare(folder: string, { path, model, source: specText }: CheckedSpec, options: Options, io: Io, source?: Source): Promise<Prepared> {
   const given = textOption(options, "data");
   const dataFrom = given === undefined ? undefined : dataPath(given, io), text = readData(dataFrom, io);
-  const tokenizer = tokenizerFor(model, await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source));
+  const tokenizer = tokenizerFor(model, await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source?.run));
   const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
   const wanted = targetOption(options);
   const target = wanted ?? await bestTarget(nodeHost);
@@ -57,28 +71,32 @@ export async function prepare(folder: string, { path, model }: CheckedSpec, opti
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
-  const record: RunRecord = {
-    version: RUN_VERSION, model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train,
+  const bundle = { manifest, files }, contents = contentsOf(bundle, tokenizer, specText);
+  const record = await newRecord({
+    model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train,
     scheduleRule: SCHEDULE_RULE, textRule: TEXT_RULE,
-    manifest: await sha256(files.get("manifest.json")!), target: wanted, compiler: COMPILER_VERSION,
-  };
-  const run = { folder, record, bundle: { manifest, files }, tokenizer };
-  if (source) checkSameParameters(source, run);
-  return { run, data };
+    target: wanted, compiler: COMPILER_VERSION, from: source && { id: source.run.record.id, step: source.checkpoint.state.step },
+  }, contents);
+  const run = { folder, record, bundle, tokenizer, notes: [] };
+  if (source) checkSameParameters(source.run, run);
+  return { run, data, contents };
 }
 
-/** The run goes on as it began: its own bundle, tokenizer and text. `asked`: what the command line's spec says now. */
-export async function reopen(folder: string, asked: Model | undefined, options: Options, io: Io): Promise<Opened> {
-  const run = await openRun(nodeFiles(), folder, otherJson);
+/**
+ * The run goes on as it began: its own bundle, tokenizer and text. `spec`: what the command line's spec says now; `asked`: settings that are said
+ * on the command line, which may change.
+ */
+export async function reopen(folder: string, spec: CheckedSpec | undefined, asked: Readonly<Record<string, string>>, options: Options, io: Io): Promise<Reopened> {
+  const run = await openRunAt(folder, io);
   if (run.record.imported)
     throw new SinterError("input", `${folder} holds an imported model, not a run to go on with`, `Begin a run from its weights: sinter train --from ${folder} --out DIR`);
-  const { model } = run.bundle.manifest;
-  if (asked && !sameModel(asked, model)) io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
+  const { model } = run.bundle.manifest, changes = changesAsked(run, asked, spec?.model.train);
+  if (spec) noteOtherSpec(spec, run, changes, io);
   const given = textOption(options, "data");
   const text = given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)
     throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
-  return { run, data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)) };
+  return { run, data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)), changes };
 }
 
 function cutIn(text: string, tokenizer: Tokenizer, vocab: number, train: TrainSettings, rule: TextRule): TrainingText {
@@ -86,11 +104,31 @@ function cutIn(text: string, tokenizer: Tokenizer, vocab: number, train: TrainSe
   return { corpus, parts: corpus.split(train.heldOut) };
 }
 
+/** A spec that has changed since the run began changes nothing; what it says otherwise is said. */
+function noteOtherSpec({ path, model, source }: CheckedSpec, { folder, record, bundle }: Run, changes: readonly Change[], io: Io): void {
+  if (!sameModel(model, bundle.manifest.model))
+    return io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
+  const before = textAt(`${folder}/spec.sinter`);
+  if (before === undefined || before === source) return;
+  const has = { ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])) };
+  const said = otherwise(model.train, has);
+  if (said.length > 0) io.err(`note: ${path} says ${said.join("; ")}: the run goes on as it was; --set NAME=VALUE changes it\n`);
+}
+
+/** Undefined: it cannot be read. */
+function textAt(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
 /** But for what may change between one part of a run and the next, and for the names of parts (runtime/renamed.ts). */
 function sameModel(a: Model, b: Model): boolean {
+  const free = { steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0, lr: 0, minLr: 0, schedule: "" };
   const unnamed = (_: string, value: unknown): unknown => (isObject(value) && "part" in value ? { ...value, name: "" } : value);
-  const course = { steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0 };
-  const fixed = (m: Model): string => JSON.stringify({ ...m, train: { ...m.train, ...course } }, unnamed);
+  const fixed = (m: Model): string => canonical(JSON.parse(JSON.stringify({ ...m, train: { ...m.train, ...free } }, unnamed)));
   return fixed(a) === fixed(b);
 }
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

@@ -6,6 +6,7 @@ import type { RunningModel } from "../../runtime/model.ts";
 import type { Part, Parts } from "../../runtime/batch-source.ts";
 import type { TrainEvent } from "../../runtime/train.ts";
 import { LiveLine } from "./live-line.ts";
+import { changesText, type Change } from "./train-changes.ts";
 import type { Io } from "./verb.ts";
 
 const PLAIN_MS = 2000, LIVE_MS = 80;
@@ -17,6 +18,8 @@ export class Display {
   readonly #live: LiveLine;
   #shown = -Infinity;
   #last: Standing | undefined;
+  #steps = 0;
+  #step = 0;
 
   constructor(io: Io, json: boolean, course: Course) {
     this.#io = io;
@@ -27,6 +30,8 @@ export class Display {
 
   start({ record, bundle, tokenizer }: Run, model: RunningModel, { train, heldOut }: Parts, from: number | undefined): void {
     const { settings: s } = record, { target, workers, module } = model;
+    this.#steps = s.steps;
+    this.#step = from ?? 0;
     const facts = { model: record.model, parameters: bundle.manifest.parameters, target, workers, step: from ?? 0, steps: s.steps };
     if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: train.tokens, heldOut: heldOut.tokens, ...documentFacts(train, heldOut) }));
     const known = `${amountOf(train, tokenizer.name)} to learn from, ${amountOf(heldOut)} held out`;
@@ -37,7 +42,23 @@ export class Display {
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 
+  /** Settings that are others from here on. */
+  changed(step: number, changes: readonly Change[]): void {
+    if (changes.length === 0) return;
+    this.#line(this.#json ? JSON.stringify({ kind: "settings", step, changes }) : `settings after step ${step}: ${changesText(changes)}`);
+  }
+
+  /** Of the evaluation at the end: a line that lives, or one every two seconds. */
+  evaluating(tokens: number, of: number): void {
+    const text = `evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`, now = performance.now();
+    if (this.#json || now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS)) return;
+    this.#shown = now;
+    if (this.#io.tty) this.#live.show(() => `${text} (Ctrl-C stops it; the weights are saved)`);
+    else this.#line(text);
+  }
+
   event(event: TrainEvent): void {
+    if (event.kind === "step") this.#step = event.step;
     const standing = this.#course.add(event);
     if (this.#json) return this.#line(JSON.stringify(event));
     if (event.kind === "eval") this.#above(evaluationLine(event));
@@ -46,11 +67,12 @@ export class Display {
   }
 
   end(end: "done" | "interrupted", folder: string): void {
-    const step = this.#last?.last.step;
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#live.end();
+    const goOn = `sinter train --resume --out ${folder}`;
     this.#line(end === "interrupted"
-      ? `stopped after step ${step ?? 0}, saved; go on with: sinter train --resume --out ${folder}`
+      ? this.#step < this.#steps ? `stopped after step ${this.#step}, saved; go on with: ${goOn}`
+        : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is made by: ${goOn}`
       : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
   }
 

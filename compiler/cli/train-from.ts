@@ -1,15 +1,16 @@
 /** A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the data from its start. */
-import { checkpointFile, listCheckpoints } from "../../runtime/checkpoint.ts";
-import { openCheckpoint, writeCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
+import { checkpointFile, openNewest } from "../../runtime/checkpoint.ts";
+import { writeCheckpoint, type OpenCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
+import { identityOf, toUse } from "../../runtime/identity.ts";
 import { randomStream } from "../../runtime/random.ts";
 import { nameIn } from "../../runtime/renamed.ts";
 import type { Run } from "../../runtime/run-folder.ts";
-import { sha256 } from "../../runtime/sha256.ts";
 import { checkpointName } from "../../runtime/tensors.ts";
-import { concat } from "../../runtime/bytes.ts";
 import type { TensorPlace } from "../9-bundle/manifest.ts";
+import { openRunAt } from "./use-run.ts";
+import type { Io } from "./verb.ts";
 
 interface Parameter {
   readonly name: string;
@@ -37,22 +38,30 @@ function parametersOf({ bundle }: Run): Parameter[] {
     .flatMap((place) => Array.from({ length: place.slices }, (_, slice) => ({ name: checkpointName(place, slice), shape: place.shape })));
 }
 
-export async function takeWeights(files: Files, source: Run, run: Run): Promise<void> {
-  const { record, bundle, tokenizer, folder } = run;
-  const [newest] = await listCheckpoints(files, source.folder);
-  if (!newest) throw new SinterError("input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
-  const checkpoint = await openCheckpoint(files, `${source.folder}/${newest.file}`);
-  try {
-    const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
-    const identity = { model: record.model, data: record.data.sha256, wasm: wasm!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
-    const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
-      name, shape,
-      async *bytes() { // plain f32, whatever it is kept as there
-        yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
-      },
-    }));
-    await writeCheckpoint(files, folder, checkpointFile(0), items, { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity });
-  } finally {
-    await checkpoint.close();
-  }
+/** Whose weights a run begins with, and its newest checkpoint. To be closed. */
+export interface Source {
+  readonly run: Run;
+  readonly checkpoint: OpenCheckpoint;
+}
+
+export async function openSource(files: Files, dir: string, io: Io): Promise<Source> {
+  const source = await openRunAt(dir, io);
+  const found = await openNewest(files, source.folder, toUse(source));
+  if (!found) throw new SinterError("input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+  for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
+  return { run: source, checkpoint: found.checkpoint };
+}
+
+export async function takeWeights(files: Files, { checkpoint }: Source, run: Run): Promise<void> {
+  const { record, bundle, folder } = run;
+  const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
+  const identity = await identityOf(run, wasm!.sha256);
+  const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
+    name, shape,
+    async *bytes() { // plain f32, whatever it is kept as there
+      yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
+    },
+  }));
+  const state = { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity };
+  await writeCheckpoint(files, folder, checkpointFile(0), items, state);
 }

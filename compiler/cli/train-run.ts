@@ -1,11 +1,11 @@
 /** A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in files. */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
-import { loadNewest, saveCheckpoint } from "../../runtime/checkpoint.ts";
-import type { TrainState } from "../../runtime/checkpoint-file.ts";
 import { batchSource } from "../../runtime/batch-source.ts";
+import { listCheckpoints, loadNewest, saveCheckpoint } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
-import { writeText } from "../../runtime/files.ts";
+import { writeText, type Files } from "../../runtime/files.ts";
+import { identityOf, toGoOnWith } from "../../runtime/identity.ts";
 import { openLog } from "../../runtime/log.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
@@ -13,18 +13,20 @@ import { probe } from "../../runtime/probe.ts";
 import { Course } from "../../runtime/report/progress.ts";
 import { htmlReport } from "../../runtime/report/report.ts";
 import { writeRecord, type Run } from "../../runtime/run-folder.ts";
+import type { RunRecord } from "../../runtime/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { samplerDefaults } from "../../runtime/sampler.ts";
-import { sha256 } from "../../runtime/sha256.ts";
 import { train } from "../../runtime/train.ts";
-import { concat } from "../../runtime/bytes.ts";
 import type { TrainingText } from "./train-begin.ts";
+import type { Change } from "./train-changes.ts";
 import { Display } from "./train-display.ts";
 import type { Io } from "./verb.ts";
 
 export interface GoOnOptions {
   readonly workers: number | undefined;
   readonly keep: number;
+  /** Settings that are others from here on. */
+  readonly changes: readonly Change[];
   readonly json: boolean;
 }
 
@@ -33,35 +35,39 @@ const SAMPLE_TOKENS = 200;
 
 export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
-  const { record, bundle, tokenizer, folder } = run;
-  const { settings } = record, { sample } = bundle.manifest.model;
-  const model = await createModel(bundle, "train", { host: nodeHost, workers: o.workers, target: record.target, seed: settings.seed });
-  const stop = new AbortController();
-  const release = onSignals(() => stop.abort());
+  const { bundle, tokenizer, folder } = run, { sample } = bundle.manifest.model;
+  const stop = stopAtSignals();
+  let model: RunningModel | undefined;
   try {
-    const source = batchSource(data.parts, data.corpus, record.data.sha256);
-    const identity = { model: record.model, data: source.identity, wasm: model.module.wasm[model.target]!.sha256, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
-    const loaded = await loadNewest(files, folder, model, "all");
+    model = await createModel(bundle, "train", { host: nodeHost, workers: o.workers, target: run.record.target, seed: run.record.settings.seed });
+    const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
+    const loaded = await loadNewest(files, folder, model, { what: "all", accept: toGoOnWith(identity) });
     for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
-    if (loaded) sameRun(loaded.state, identity, io);
-    await writeRecord(files, folder, { ...record, target: model.target }); // from here on it keeps the target, whose bits it is made of
-    const log = await openLog(files, folder, loaded?.state.step ?? 0);
+    if (loaded && loaded.state.identity["wasm"] !== identity["wasm"])
+      io.err("note: the checkpoint was made by other kernels; from here on the numbers may differ in their last bits\n");
+    const step = loaded?.state.step ?? 0, record = changed({ ...run.record, target: model.target }, o.changes, step);
+    await writeRecord(files, folder, record); // from here on it keeps the target, whose bits it is made of, and the settings
+    const { settings } = record, going = { ...run, record };
+    const log = await openLog(files, folder, step);
     const show = new Display(io, o.json, await course(model, settings.steps));
-    show.start(run, model, data.parts, loaded?.state.step);
+    show.start(going, model, data.parts, loaded?.state.step);
+    show.changed(step, o.changes);
+    const facts = factsOf(going, model);
     const report = async (): Promise<void> => {
       await log.flush();
-      await writeText(files, folder, "report.html", htmlReport(facts(run, model), log.events));
+      await writeText(files, folder, "report.html", htmlReport(facts, log.events));
     };
     const failed = (): Promise<void> => {
       show.close();
       return report();
     };
-    const end = await orLastReport(failed, train(model, {
+    const training = model, source = batchSource(data.parts, data.corpus, record.data.sha256);
+    const end = await orLastReport(failed, train(training, {
       settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data: source, tokenizer, host: nodeHost, from: loaded?.state,
       signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
       async save(progress) {
-        const file = await saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
+        const file = await savedOr(files, folder, saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep));
         await report();
         return file;
       },
@@ -69,13 +75,33 @@ export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io)
         log.add(event);
         show.event(event);
       },
+      evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
     }));
     await report();
     show.end(end, folder);
     return end;
   } finally {
-    release();
-    await model.close();
+    stop.release();
+    await model?.close();
+  }
+}
+
+/** The record with the settings as they are from this step on, and what they were before. */
+function changed(record: RunRecord, changes: readonly Change[], step: number): RunRecord {
+  if (changes.length === 0) return record;
+  const settings = { ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])) };
+  return { ...record, settings, changes: [...(record.changes ?? []), ...changes.map((change) => ({ step, ...change }))] };
+}
+
+/** A checkpoint that could not be written: which one there is. */
+async function savedOr(files: Files, folder: string, saving: Promise<string>): Promise<string> {
+  try {
+    return await saving;
+  } catch (cause) {
+    if (!(cause instanceof SinterError)) throw cause;
+    const [last] = await listCheckpoints(files, folder).catch(() => []);
+    const kept = last ? `the last checkpoint, ${last.file}, is unharmed` : "there is no checkpoint yet";
+    throw new SinterError(cause.kind, `${cause.message}; ${kept}`, cause.hint);
   }
 }
 
@@ -89,33 +115,36 @@ async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): P
   }
 }
 
-function sameRun(state: TrainState, identity: Readonly<Record<string, string>>, io: Io): void {
-  for (const [key, value] of Object.entries(identity)) {
-    if (state.identity[key] === value) continue;
-    if (key !== "wasm") throw new SinterError("input", `the checkpoint is of another run: its ${key} differs`, "Use another --out.");
-    io.err("note: the checkpoint was made by other kernels; from here on the numbers may differ in their last bits\n");
-  }
-}
-
 async function course(model: RunningModel, steps: number): Promise<Course> {
   const { flops, batch, context } = model.entry("train");
   const measured = await probe(model.target, PROBE_MS, nodeHost);
   return new Course(steps, flops / (batch * context), measured && measured.gflops * 1e9 * model.workers);
 }
 
-const facts = ({ record, bundle }: Run, model: RunningModel) => ({
+const factsOf = ({ record, bundle }: Run, model: RunningModel) => ({
   model: record.model, parameters: bundle.manifest.parameters, target: model.target, workers: model.workers,
   data: record.data.path === undefined ? "built-in text" : basename(record.data.path), steps: record.settings.steps,
 });
 
-/** First signal: stop after this step, with a checkpoint. The second one ends the process as usual. */
-function onSignals(stop: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const heard = (): void => {
+export interface Stop {
+  readonly signal: AbortSignal;
+  /** Asks for it. */
+  now(): void;
+  /** Hears signals no more. */
+  release(): void;
+}
+
+/** SIGHUP: the terminal has gone. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** First signal: stop after this step, with a checkpoint, or in the middle of an evaluation. The second one ends the process as usual. */
+export function stopAtSignals(): Stop {
+  const asked = new AbortController();
+  const release = (): void => SIGNALS.forEach((signal) => process.off(signal, now));
+  const now = (): void => {
     release();
-    stop();
+    asked.abort();
   };
-  const release = (): void => signals.forEach((signal) => process.off(signal, heard));
-  signals.forEach((signal) => process.on(signal, heard));
-  return release;
+  SIGNALS.forEach((signal) => process.on(signal, now));
+  return { signal: asked.signal, now, release };
 }

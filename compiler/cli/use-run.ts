@@ -3,6 +3,7 @@ import { loadNewest, type Loaded } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
 import { decodeRate, type Generated } from "../../runtime/generate.ts";
+import { toUse } from "../../runtime/identity.ts";
 import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
@@ -41,7 +42,12 @@ export interface UsedRun {
   readonly step: number;
 }
 
-export const openRunAt = (dir: string, io: Io): Promise<Run> => openRun(nodeFiles(), pathFrom(io, dir), otherJson);
+/** The way in for every verb: opens a run's folder, checked, and says what could not be. */
+export async function openRunAt(dir: string, io: Io): Promise<Run> {
+  const run = await openRun(nodeFiles(), pathFrom(io, dir), otherJson);
+  for (const note of run.notes) io.err(`note: ${note}\n`);
+  return run;
+}
 
 /** To make text with: a small model runs on one worker unless the user says otherwise. */
 export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
@@ -54,7 +60,7 @@ export async function loadRun(run: Run, options: Options, io: Io, { workers, var
   const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant, cacheOption(options));
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
   try {
-    const loaded = await loadShown(files, run.folder, model, io);
+    const loaded = await loadShown(files, run, model, io);
     if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
     for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
     return { run, model, step: loaded.state.step };
@@ -65,10 +71,14 @@ export async function loadRun(run: Run, options: Options, io: Io, { workers, var
 }
 
 /** With the bytes that are read on the terminal, where it takes a while. */
-async function loadShown(files: Files, folder: string, model: RunningModel, io: Io): Promise<Loaded | undefined> {
+async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): Promise<Loaded | undefined> {
   let progress: ByteProgress | undefined;
   try {
-    return await loadNewest(files, folder, model, { what: "weights", total: (bytes) => (progress = byteProgress(io, "loading", bytes)), read: (bytes) => progress?.add(bytes) });
+    return await loadNewest(files, run.folder, model, {
+      what: "weights", accept: toUse(run),
+      total: (bytes) => (progress = byteProgress(io, "loading", bytes)),
+      read: (bytes) => progress?.add(bytes),
+    });
   } finally {
     progress?.end();
   }

@@ -1,66 +1,89 @@
 /**
- * One trainer per folder. The lock names its process and when that began; a lock whose process is gone is taken over. `rename`
- * decides between two that take over at once: only one of them gets the old lock.
+ * One trainer per folder. The lock is a file that names its process, when that began, and on which machine; it appears with its text in it, or not at all.
+ *
+ * A lock whose process is gone is taken over. Only one of several may do that, or one of them would take away the lock that another has just got: so the
+ * right to take away this very text is itself a lock, `lock.after-HASH`. Whoever dies with it leaves a right to be taken over in the same way.
  */
+import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
+import { hostname } from "node:os";
 import { SinterError } from "../errors.ts";
 import { fileError } from "./files.ts";
 
 const LOCK = "lock";
+/** Looks at a lock that is changing hands, and the time between two. */
+const ATTEMPTS = 50, LOOK_MS = 10;
 
 interface Owner {
   readonly pid: number;
   /** Start of the process in clock ticks since boot (Linux): tells it from a later one with the same number. */
-  readonly began: string | undefined;
+  readonly began?: string | undefined;
+  /** The machine, and its last start: process numbers mean something there only. Absent in locks of earlier releases. */
+  readonly host?: string | undefined;
+  readonly boot?: string | undefined;
+  /** Tells two locks of one process apart. */
+  readonly nonce?: string;
 }
 
 /** Throws SinterError when another trainer holds the folder. Returns what lets go. */
 export function lockFolder(folder: string): () => void {
   const path = `${folder}/${LOCK}`;
-  const mine: Owner = { pid: process.pid, began: began(process.pid) };
+  const mine: Owner = { pid: process.pid, began: began(process.pid), host: hostname(), boot: boot(), nonce: randomBytes(8).toString("hex") };
   const text = JSON.stringify(mine);
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (claim(path, text)) {
-      return () => {
-        if (readOr(path) === text) fs.rmSync(path, { force: true });
-      };
-    }
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (claim(path, text)) return () => letGo(path, text);
     const held = readOr(path);
     if (held === undefined) continue; // let go just now
     const owner = parse(held);
     if (owner && alive(owner)) throw busy(folder, owner);
-    takeAway(path, held);
+    if (!takeAway(path, held, text)) pause(LOOK_MS); // another is at it
   }
   throw new SinterError("input", `cannot lock ${folder}: other trainers are starting in it too`, "Use another --out.");
 }
 
-const busy = (folder: string, { pid }: Owner): SinterError =>
-  new SinterError("input", `${folder} is in use by another trainer (process ${pid})`, "Wait for it to end, or use another --out.");
+function busy(folder: string, { pid, host }: Owner): SinterError {
+  const elsewhere = host !== undefined && host !== hostname();
+  return new SinterError("input", `${folder} is in use by another trainer (process ${pid}${elsewhere ? ` on ${host}` : ""})`,
+    elsewhere ? `Wait for it to end, or use another --out. If it is certain that it runs no more, remove ${folder}/${LOCK}.` : "Wait for it to end, or use another --out.");
+}
 
-/** The lock appears with its text in it, or not at all: a link to a file that is already written. */
+/** A link to a file that is already written. False: the name is taken. */
 function claim(path: string, text: string): boolean {
-  const written = `${path}.${process.pid}.tmp`;
+  const written = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     fs.writeFileSync(written, text);
+  } catch (cause) {
+    throw fileError("lock", path, cause);
+  }
+  try {
     fs.linkSync(written, path);
     return true;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EEXIST" || code === "ENOENT") return false; // taken; or swept away by the holder, with other temporary files
     throw fileError("lock", path, cause);
   } finally {
     fs.rmSync(written, { force: true });
   }
 }
 
-/** Moves a dead owner's lock aside, and back when it turns out to be a new one. */
-function takeAway(path: string, seen: string): void {
-  const aside = `${path}.${process.pid}.old.tmp`;
+const letGo = (path: string, text: string): void => {
+  if (readOr(path) === text) fs.rmSync(path, { force: true });
+};
+
+/** Takes a dead owner's lock away. False: another has the right to, or it has been done. */
+function takeAway(path: string, seen: string, text: string): boolean {
+  const right = `${path}.after-${createHash("sha256").update(seen).digest("hex").slice(0, 16)}`;
+  if (!claim(right, text)) {
+    const held = readOr(right), owner = held === undefined ? undefined : parse(held);
+    if (held === undefined || (owner && alive(owner))) return false;
+    return takeAway(right, held, text);
+  }
   try {
-    fs.renameSync(path, aside);
-    if (readOr(aside) !== seen) fs.linkSync(aside, path);
-    fs.rmSync(aside, { force: true });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw fileError("take over", path, cause);
+    if (readOr(path) === seen) fs.rmSync(path, { force: true }); // nobody else may take this text away, and its owner is gone
+    return true;
+  } finally {
+    letGo(right, text);
   }
 }
 
@@ -75,13 +98,16 @@ function readOr(path: string): string | undefined {
 function parse(text: string): Owner | undefined {
   try {
     const owner = JSON.parse(text) as Owner;
-    return Number.isInteger(owner.pid) ? owner : undefined;
+    return Number.isInteger(owner.pid) && owner.pid > 0 ? owner : undefined;
   } catch {
     return undefined; // not a lock of ours
   }
 }
 
-function alive({ pid, began: then }: Owner): boolean {
+/** On another machine nobody here can tell: alive. */
+function alive({ pid, began: then, host, boot: started }: Owner): boolean {
+  if (host !== undefined && host !== hostname()) return true;
+  if (started !== undefined && boot() !== undefined && started !== boot()) return false;
   try {
     process.kill(pid, 0);
   } catch (cause) {
@@ -100,3 +126,8 @@ function began(pid: number): string | undefined {
 }
 
 const ENDED = "ended, and not yet collected by its parent";
+
+/** Linux: a number for each start of the machine. */
+const boot = (): string | undefined => readOr("/proc/sys/kernel/random/boot_id")?.trim();
+
+const pause = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

@@ -16,4 +16,10 @@ export const campaigns: readonly Row[] = [
     minutes: 6,
     load: async () => (await import("./tour.ts")).tour,
   },
+  {
+    name: "flips",
+    covers: "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint with a line, or no difference",
+    minutes: 15,
+    load: async () => (await import("./flips.ts")).flips,
+  },
 ];

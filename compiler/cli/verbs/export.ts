@@ -4,11 +4,10 @@ import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { openRun } from "../../../runtime/run-folder.ts";
 import { exportRun } from "../export-run.ts";
 import { sizeText } from "../../../runtime/report/amounts.ts";
 import { pathFrom, textOption } from "../run-options.ts";
+import { openRunAt } from "../use-run.ts";
 import type { Verb } from "../verb.ts";
 
 /** Number formats by form. */
@@ -39,7 +38,7 @@ export const exportVerb: Verb = {
     if (options["force"] !== true && await files.exists(out)) throw new SinterError("input", `${given} is there already`, "Choose another name, or replace it: --force");
     if (existsSync(out) && statSync(out).isDirectory() !== (form === "hf"))
       throw new SinterError("input", `${given} is ${form === "hf" ? "a file" : "a folder"}, and a ${title} is none`, "Choose another name.");
-    const run = await openRun(files, pathFrom(io, dir!), otherJson);
+    const run = await openRunAt(dir!, io);
     const made = await exportRun(files, run, form, dtype === undefined ? "kept" : types[dtype]!, out, io), numbers = made.numbers.toLowerCase();
     io.out(options["json"] ? `${JSON.stringify({ to, path: given, ...made, dtype: numbers, numbers: undefined })}\n`
       : `${given}: ${title}, ${made.tensors} tensors, ${dtype === undefined ? `most of it ${numbers}` : dtype}, ${sizeText(made.bytes)} (weights of step ${made.step})\n${made.notes.map((note) => `note: ${note}\n`).join("")}`);

@@ -1,13 +1,14 @@
 /** `sinter train SPEC`: compiles the spec for this machine, trains it on a text, keeps everything in one folder. */
 import type { TrainSettings } from "../../2-check/model.ts";
+import { clearUnfinished } from "../../../runtime/checkpoint.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import type { Files } from "../../../runtime/files.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { removeRun } from "../../../runtime/remove-run.ts";
-import { beginRun, holdsRun, openRun } from "../../../runtime/run-folder.ts";
-import { prepare, reopen, type CheckedSpec } from "../train-begin.ts";
-import { takeWeights } from "../train-from.ts";
+import { beginRun, holdsRun } from "../../../runtime/run-folder.ts";
+import { prepare, reopen, type CheckedSpec, type Prepared } from "../train-begin.ts";
+import { openSource, takeWeights, type Source } from "../train-from.ts";
 import { goOn } from "../train-run.ts";
 import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
@@ -36,7 +37,7 @@ export const trainVerb: Verb = {
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--tokenizer <path>", "the tokenizer's file, or the folder that holds it (default: beside the spec)")
       .option("--from <dir>", "begin with the weights, tokenizer and (unless named) spec of another run, or of an imported model")
-      .option("--resume", "go on from the newest whole checkpoint in --out, or begin there")
+      .option("--resume", "go on from the newest whole checkpoint in --out, or begin there; --steps and --set NAME=VALUE change settings from there on")
       .option("--force", "begin anew where --out holds a run: it is removed once all is checked")
       .option("--eval-every <n>", "steps between evaluations")
       .option("--sample-every <n>", "steps between samples")
@@ -48,7 +49,7 @@ examples:
   sinter train specs/quickstart.sinter
   sinter train specs/nanogpt-cpu.sinter --data shakespeare.txt --out runs/shakespeare
   sinter train --from runs/stories --data tinystories.txt --out runs/tuned --set train.lr=1e-4
-  sinter train --resume --out runs/shakespeare --steps 4000`);
+  sinter train --resume --out runs/shakespeare --steps 4000 --set lr=3e-4`);
   },
   async run([spec], options, io) {
     const files = nodeFiles();
@@ -67,6 +68,7 @@ examples:
     const workers = wholeOption(options, "workers", 1, 8), keep = wholeOption(options, "keep", 1)!, target = targetOption(options);
 
     const set = Object.fromEntries(given.map(({ setting, value }) => [`train.${setting}`, `${value}`]));
+    const asked = { ...checkOptions(options).set, ...set };
     const checked = specPath === undefined ? undefined : readModel(specPath, options, set, io);
     const folder = pathFrom(io, out ?? `runs/${checked!.model.name}`);
     if (force && from === folder) throw new SinterError("usage", "--from and --out are one folder, and --force would remove it before it is read");
@@ -74,25 +76,33 @@ examples:
     if (known && !resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
     if (!known && !checked) throw new SinterError("input", `${folder} holds no run to go on with`, "Begin one: sinter train SPEC --out DIR");
 
-    const source = from === undefined ? undefined : await openRun(files, from, otherJson);
-    const begun = known ? undefined : await prepare(folder, checked!, options, io, source); // writes nothing: a mistake leaves no folder behind
-    await files.makeFolder(folder);
-    const unlock = lockFolder(folder);
+    const source = from === undefined ? undefined : await openSource(files, from, io);
     try {
-      if (replaced) await removeRun(files, folder);
-      if (begun && await holdsRun(files, folder)) throw new SinterError("input", `${folder} has got a run meanwhile`, GO_ON);
-      if (begun && source) await takeWeights(files, source, begun.run);
-      if (begun) await beginRun(files, begun.run, checked!.source);
-      const { run, data } = begun ?? await reopen(folder, checked?.model, options, io);
-      const changed = known ? Object.fromEntries(given.filter(({ flag }) => flag !== "seed").map(({ field, value }) => [field, value])) : {};
-      const record = { ...run.record, settings: { ...run.record.settings, ...changed }, ...(target && { target }) };
-      const end = await goOn({ ...run, record }, data, { workers, keep, json: options["json"] === true }, io);
-      return end === "interrupted" ? exitCodes.interrupted : exitCodes.ok;
+      const begun = known ? undefined : await prepare(folder, checked!, options, io, source); // writes nothing: a mistake leaves no folder behind
+      await files.makeFolder(folder);
+      const unlock = lockFolder(folder);
+      try {
+        if (replaced) await removeRun(files, folder);
+        if (begun) await begin(files, begun, source, force);
+        const { run, data, changes } = begun ? { ...begun, changes: [] } : await reopen(folder, checked, asked, options, io);
+        const going = target ? { ...run, record: { ...run.record, target } } : run;
+        const end = await goOn(going, data, { workers, keep, changes, json: options["json"] === true }, io);
+        return end === "interrupted" ? exitCodes.interrupted : exitCodes.ok;
+      } finally {
+        unlock();
+      }
     } finally {
-      unlock();
+      await source?.checkpoint.close();
     }
   },
 };
+
+async function begin(files: Files, { run, contents }: Prepared, source: Source | undefined, force: boolean): Promise<void> {
+  if (await holdsRun(files, run.folder)) throw new SinterError("input", `${run.folder} has got a run meanwhile`, GO_ON);
+  await clearUnfinished(files, run.folder, force);
+  if (source) await takeWeights(files, source, run);
+  await beginRun(files, run, contents);
+}
 
 const GO_ON = "Go on with it: --resume. Begin another beside it: --out DIR. Or in its place: --force.";
 

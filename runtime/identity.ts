@@ -1,0 +1,34 @@
+/**
+ * What must be the same for a checkpoint to belong to a run. It says the run's id (run-record.ts); those of earlier releases do not, and are known by model,
+ * text and tokenizer.
+ */
+import type { Accept } from "./checkpoint.ts";
+import { concat } from "./bytes.ts";
+import type { Run } from "./run-folder.ts";
+import { sha256 } from "./sha256.ts";
+import type { TrainState } from "./train-state.ts";
+
+export type Identity = TrainState["identity"];
+
+/** `wasm`: hash of the code that trains; where the code is another, bits may differ. */
+export async function identityOf({ record, tokenizer }: Pick<Run, "record" | "tokenizer">, wasm: string): Promise<Identity> {
+  const { id, model, data } = record;
+  return { run: id, model, data: data.sha256, wasm, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+}
+
+/** `keys`: what is compared where a checkpoint does not name its run. */
+const belongs = (identity: Identity, keys: readonly string[]): Accept => ({ identity: found }) => {
+  const compared = Object.hasOwn(found, "run") ? ["run", ...keys] : keys;
+  for (const key of compared) {
+    if (!Object.hasOwn(found, key)) return `its training state can not be: identity.${key} is missing`;
+    if (found[key] !== identity[key]) return `it is of another run: its ${key} differs`;
+  }
+  return undefined;
+};
+
+/** To train on from: the tokenizer too must be the one that the run began with. */
+export const toGoOnWith = (identity: Identity): Accept => belongs(identity, ["model", "data", "tokenizer"]);
+
+/** To use the weights. */
+export const toUse = ({ record: { id, model, data } }: Pick<Run, "record">): Accept =>
+  belongs({ run: id, model, data: data.sha256 }, ["model", "data"]);

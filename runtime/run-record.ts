@@ -1,0 +1,166 @@
+/**
+ * run.json: what is trained on what, from which seed, and the hashes of all files that the run began with; then a hash of itself.
+ *
+ *   version 2   as described here
+ *   version 1   no hashes but the manifest's: what else is damaged cannot be seen
+ *
+ * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of keys mean nothing.
+ */
+import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { Target } from "../compiler/op.ts";
+import { textRules, type TextRule } from "./documents.ts";
+import { SinterError } from "./errors.ts";
+import { scheduleRules, type ScheduleRule } from "./schedule.ts";
+import * as s from "./schema.ts";
+import { sha256 } from "./sha256.ts";
+
+export const RUN_VERSION = 2;
+const RESTORE = "Restore it from a copy, or train again into another folder.";
+
+export interface FileHash {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Of a setting at a resume: said by flags, and from this step on. */
+export interface SettingChange {
+  readonly step: number;
+  readonly setting: keyof TrainSettings;
+  readonly from: number | string;
+  readonly to: number | string;
+}
+
+export interface RunRecord {
+  readonly model: string;
+  /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
+  readonly data: { readonly path?: string | undefined; readonly sha256: string };
+  readonly settings: TrainSettings;
+  /** How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the field. */
+  readonly scheduleRule?: ScheduleRule | undefined;
+  /** Which tokens stand around a text's documents (documents.ts). Undefined: the record is older than the field. */
+  readonly textRule?: TextRule | undefined;
+  /** The target that it began on; undefined: not begun yet. Its bundle has code for one target only. */
+  readonly target?: Target | undefined;
+  readonly compiler: string;
+  /** A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it. */
+  readonly imported?: { readonly from: string; readonly form: string } | undefined;
+  /** The run whose weights it began with: its id, and the step that they are of. */
+  readonly from?: { readonly id: string; readonly step: number } | undefined;
+  /** Hash of all that it began with: checkpoints carry it, so that one of another run is known as such. */
+  readonly id: string;
+  /** Every file that it began with, by its path in the folder. */
+  readonly files: Readonly<Record<string, FileHash>>;
+  readonly changes?: readonly SettingChange[] | undefined;
+}
+
+/** `sha256`: of bundle/manifest.json, in version 1. */
+export type ReadRecord =
+  | { readonly version: typeof RUN_VERSION; readonly record: RunRecord }
+  | { readonly version: 1; readonly record: Omit<RunRecord, "id" | "files">; readonly manifest: string };
+
+const MANY = 1_000_000_000;
+const TWO_20 = 2 ** 20;
+
+/** Ranges as in compiler/2-check/settings.ts: a test compares them. */
+export const settingChecks = {
+  batch: s.whole(1, TWO_20),
+  context: s.whole(1, 2 ** 24),
+  rows: s.optional(s.oneOf("documents")),
+  steps: s.whole(0, MANY),
+  accumulate: s.whole(1, TWO_20),
+  lr: s.realAbove(0, 10),
+  minLr: s.real(0, 10),
+  warmup: s.whole(0, MANY),
+  schedule: s.oneOf(...Object.keys({ cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<TrainSettings["schedule"], 1>)),
+  beta1: s.real(0, 0.999999),
+  beta2: s.real(0, 0.999999),
+  eps: s.realAbove(0, 1),
+  decay: s.real(0, 10),
+  clip: s.real(0, 1e9),
+  seed: s.whole(0, 2 ** 32 - 1),
+  heldOut: s.real(0, 0.9),
+  evalEvery: s.whole(0, MANY),
+  sampleEvery: s.whole(0, MANY),
+  saveEvery: s.whole(0, MANY),
+} satisfies Record<keyof TrainSettings, s.Check>;
+
+const target = s.oneOf(...Object.keys({ simd: 1, relaxed: 1, wide: 1 } satisfies Record<Target, 1>));
+const plain = s.text(/^[^\0-\x1f]{0,1000}$/, "a text of one line");
+const path = s.text(/^[^\0]{1,4096}$/, "a path");
+
+/** Fields that both versions have. */
+const common = {
+  model: plain,
+  settings: s.object(settingChecks),
+  scheduleRule: s.optional(s.oneOf(...scheduleRules)),
+  textRule: s.optional(s.oneOf(...textRules)),
+  target: s.optional(target),
+  compiler: plain,
+  imported: s.optional(s.object({ from: path, form: plain })),
+};
+/** Of an imported model the hash is empty: no text belongs to it. */
+const data = s.object({ path: s.optional(path), sha256: s.text(/^([0-9a-f]{64})?$/, "a SHA-256 in hexadecimal") });
+
+const checks = {
+  1: s.object({ version: s.oneOf(1), ...common, data, manifest: s.sha256Text }),
+  2: s.object({
+    version: s.oneOf(2), ...common, data, id: s.sha256Text,
+    from: s.optional(s.object({ id: s.sha256Text, step: s.whole(0, MANY) })),
+    files: s.table(s.object({ bytes: s.whole(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
+    changes: s.optional(s.list(s.object({
+      step: s.whole(0, MANY), setting: s.oneOf(...Object.keys(settingChecks)), from: scalar, to: scalar,
+    }))),
+    sha256: s.sha256Text,
+  }),
+} as const;
+
+function scalar(value: unknown, field: string): string | undefined {
+  return typeof value === "string" ? plain(value, field) : s.real(-MANY, 2 ** 32)(value, field);
+}
+
+/** Throws `corrupt` with the field's name, and `input` for a record of a newer release. */
+export async function parseRecord(bytes: Uint8Array, from: string): Promise<ReadRecord> {
+  const fail = (why: string): never => {
+    throw new SinterError("corrupt", `${from}: ${why}`, RESTORE);
+  };
+  const value = parseJson(bytes) ?? fail("it is no JSON object: damaged");
+  const { version } = value;
+  if (typeof version === "number" && Number.isSafeInteger(version) && version > RUN_VERSION)
+    throw new SinterError("corrupt", `${from} has version ${version}; this release reads versions 1 and ${RUN_VERSION}`,
+      "Use the release that wrote it, or a newer one; or restore the file from a copy.");
+  if (version !== 1 && version !== 2) return fail(`version is ${JSON.stringify(version)}; this release reads versions 1 and ${RUN_VERSION}`);
+  const wrong = checks[version](value, "");
+  if (wrong !== undefined) fail(wrong);
+  const { sha256: said, ...rest } = value;
+  if (version === 2 && (await hashOf(rest)) !== said)
+    fail("its hash differs: it was changed, or is damaged (settings change by flags: sinter train --resume --set NAME=VALUE)");
+  const { version: _, manifest, ...record } = rest;
+  if (version === 1) return { version, record: record as unknown as RunRecord, manifest: manifest as string };
+  return { version, record: record as unknown as RunRecord };
+}
+
+/** Undefined: it is no object of JSON in UTF-8. */
+function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    return s.isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What stands in run.json. */
+export async function recordText(record: RunRecord): Promise<string> {
+  const whole = { version: RUN_VERSION, ...record };
+  return `${JSON.stringify({ ...whole, sha256: await hashOf(whole) }, null, 1)}\n`;
+}
+
+const hashOf = (value: unknown): Promise<string> => sha256(s.canonical(value));
+
+/** Hashes of the files that a run begins with, and from them and all else its id. */
+export async function newRecord(facts: Omit<RunRecord, "id" | "files">, contents: ReadonlyMap<string, Uint8Array>): Promise<RunRecord> {
+  const hashes: Record<string, FileHash> = {};
+  for (const [name, bytes] of contents) hashes[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
+  const { model, data: { sha256: text }, settings, scheduleRule, textRule, imported, from } = facts;
+  return { ...facts, id: await hashOf({ model, text, settings, scheduleRule, textRule, imported, from, files: hashes }), files: hashes };
+}

@@ -1,0 +1,68 @@
+/**
+ * What a checkpoint says of the run besides its tensors, and whether it can be: a state with a right hash may come from anywhere. Every field has a
+ * type and a range, and they have to go together.
+ */
+import type { Kept } from "./kept.ts";
+import type { RandomState } from "./random.ts";
+import * as s from "./schema.ts";
+
+export const STATE_VERSION = 2;
+
+export interface TrainState {
+  /** Updates made. */
+  readonly step: number;
+  /** Tokens that the updates have seen. */
+  readonly tokens: number;
+  /** The stream that draws batches, as it stands before the next one. */
+  readonly batches: RandomState;
+  /** What must be the same for the next step to be the same. */
+  readonly identity: Readonly<Record<string, string>>;
+}
+
+export interface StoredState extends TrainState {
+  readonly version: 1 | typeof STATE_VERSION;
+  readonly sha256: Readonly<Record<string, string>>;
+  /** Tensors that are not plain f32. */
+  readonly kept?: Readonly<Record<string, Kept>>;
+}
+
+const stateCheck = s.object({
+  version: s.oneOf(1, STATE_VERSION),
+  step: s.whole(0, 1_000_000_000),
+  tokens: s.whole(0, Number.MAX_SAFE_INTEGER),
+  batches: s.list(s.whole(0, 2 ** 32 - 1), 4),
+  identity: s.table(s.text()),
+  sha256: s.table(s.sha256Text),
+  kept: s.optional((value, field) => (s.isObject(value) ? undefined : `${field} is no object`)),
+});
+
+/** The name that a checkpoint of a step has. */
+const STEP_IN_NAME = /(?:^|\/)step-(\d{6,})\.safetensors$/;
+
+export interface WrongState {
+  readonly why: string;
+  readonly hint?: string;
+}
+
+/** Undefined: it is one of a run. `path`: the file's; where it is named after a step, that is the state's. */
+export function wrongState(json: string, path: string): WrongState | undefined {
+  let state: unknown;
+  try {
+    state = JSON.parse(json);
+  } catch {
+    return { why: "its training state is no JSON" };
+  }
+  const { version } = s.isObject(state) ? state : {};
+  if (typeof version === "number" && version > STATE_VERSION)
+    return { why: `version ${version}; this release reads versions 1 and ${STATE_VERSION}`, hint: "Use the release that wrote it, or a newer one." };
+  const wrong = stateCheck(state, "") ?? together(state as StoredState, path);
+  return wrong === undefined ? undefined : { why: `its training state can not be: ${wrong}` };
+}
+
+function together({ step, tokens, batches }: StoredState, path: string): string | undefined {
+  const named = STEP_IN_NAME.exec(path)?.[1];
+  if (named !== undefined && Number(named) !== step) return `step is ${step}, and the file is named after step ${Number(named)}`;
+  if (step === 0 ? tokens !== 0 : tokens < step) return `tokens is ${tokens}, after ${step} step${step === 1 ? "" : "s"}`;
+  if (batches.every((word) => word === 0)) return "batches is [0, 0, 0, 0], where no stream gets to";
+  return undefined;
+}

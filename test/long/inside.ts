@@ -1,0 +1,16 @@
+/** The command line in this process: what it says, and its exit code. */
+import { main } from "../../compiler/cli/main.ts";
+
+export interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export async function inside(args: readonly string[], cwd: string): Promise<Said> {
+  let out = "";
+  let err = "";
+  const io = { out: (text: string) => void (out += text), err: (text: string) => void (err += text), tty: false, columns: 100, cwd };
+  const code = await main(args, io);
+  return { code, out, err };
+}
