@@ -96,13 +96,24 @@ interface Writing {
   abandon(): void;
 }
 
+function openNew(path: string, mode: number, failed: () => void): number {
+  try {
+    return fs.openSync(path, "wx", mode);
+  } catch (error) {
+    failed();
+    throw error;
+  }
+}
+
 function beginWhole(path: string, place: Place): Writing {
   const there = fs.statSync(path, { throwIfNoEntry: false });
   if (there?.isDirectory()) throw withCode("EISDIR");
   if (there && !there.isFile()) return writeThrough(path); // /dev/stdout, a pipe: nothing to rename
   if (place === "new" && fs.lstatSync(path, { throwIfNoEntry: false })) throw withCode("EEXIST");
   const target = there ? fs.realpathSync(path) : path; // a link stays one
-  const temporary = temporaryBeside(target), file = fs.openSync(temporary, "wx", there ? there.mode & 0o777 : 0o666), release = removedOnSignal(temporary);
+  const temporary = temporaryBeside(target);
+  const release = removedOnSignal(temporary); // before it is there
+  const file = openNew(temporary, there ? there.mode & 0o777 : 0o666, release);
   let open = true;
   const abandon = (): void => {
     if (open) fs.closeSync(file);
