@@ -13,7 +13,8 @@ import { createModel } from "../runtime/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { nameIn } from "../runtime/renamed.ts";
-import { beginRun } from "../runtime/run-folder.ts";
+import { beginRun, contentsOf } from "../runtime/run-folder.ts";
+import { newRecord } from "../runtime/run-record.ts";
 import { sha256 } from "../runtime/sha256.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { bitsOf } from "./runtime-fake.ts";
@@ -65,11 +66,12 @@ test("the other name of a tensor, where it is the only one of its kind", () => {
 test("a run of before goes on, is used, and is begun from; its checkpoints load into a module of now", async () => {
   const files = nodeFiles(), run = join(folder, "old"), model = modelOf(SPEC);
   const compiled = await compileModel(before(model), { modules: ["train"], targets: ["simd"] });
-  const record = {
-    version: 1, model: "m", data: { path: join(folder, "text.txt"), sha256: await sha256(TEXT) }, settings: { ...model.train, steps: 2 },
-    manifest: await sha256(compiled.files.get("manifest.json")!), target: "simd", compiler: "0.1.0",
-  } as const;
-  await beginRun(files, { folder: run, record, bundle: compiled, tokenizer: byteTokenizer() }, SPEC);
+  const contents = contentsOf(compiled, byteTokenizer(), SPEC);
+  const record = await newRecord({
+    model: "m", data: { path: join(folder, "text.txt"), sha256: await sha256(TEXT) }, settings: { ...model.train, steps: 2 },
+    target: "simd", compiler: "0.1.0",
+  }, contents);
+  await beginRun(files, { folder: run, record }, contents);
   const flags = ["--workers", "1", "--target", "simd"];
   for (const steps of ["2", "3"]) expect(await sinter("train", "m.sinter", "--resume", "--out", "old", "--steps", steps, ...flags)).toMatchObject({ code: 0, err: "" });
   const checkpoint = await openCheckpoint(files, `${run}/step-000003.safetensors`);
