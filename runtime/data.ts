@@ -6,13 +6,10 @@ import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "./errors.ts";
 import type { Batch } from "./model.ts";
 import type { Random } from "./random.ts";
-import { partEnd } from "./tokenizers/count-pieces.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
-/** Characters that are encoded at once: keeps the intermediate list small. */
-const SLICE = 1 << 20;
 /** Tokens that are gathered before they are packed. */
 const PART = 1 << 16;
 
@@ -58,12 +55,8 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
   return {
     add,
     addText(text) {
-      for (let at = 0; at < text.length; ) {
-        const end = partEnd(text, at, SLICE);
-        const continued = at > 0 && tokenizer.addsSpace && text[at] === " " ? 1 : 0; // encode adds that space
-        add(tokenizer.encode(text.slice(at + continued, end)));
-        at = end;
-      }
+      if (tokenizer.encodeInParts) tokenizer.encodeInParts(text, add);
+      else add(tokenizer.encode(text));
     },
     get length() { return length; },
     all() {

@@ -13,7 +13,10 @@ import { LLAMA2C_FILE } from "../tokenizers/llama2c-file.ts";
 import { MARK } from "../tokenizers/sentencepiece.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
 import { wireFields } from "../tokenizers/protobuf.ts";
-import { segmentRules } from "../tokenizers/tokenizer-json-rules.ts";
+import { readNormalizers } from "../tokenizers/normalizers.ts";
+import { readPreTokenizers, schemeOf } from "../tokenizers/pre-tokenizers.ts";
+import { typeOf } from "../tokenizers/json-steps.ts";
+import { field, optionalText, type JsonPlace } from "../tokenizers/json-fields.ts";
 import { JSON_FILE } from "../tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf-pre.ts";
@@ -109,28 +112,52 @@ function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
   return out;
 }
 
+type JsonRules = { readonly kind: "bytes" } | { readonly kind: "pieces"; readonly addsSpace: boolean };
+
+/** What other formats can say of a tokenizer.json; a text: what they can not. */
+function rulesOf(root: JsonPlace): JsonRules | string {
+  const model = optionalText(field(field(root, "model"), "type")) ?? "BPE";
+  if (model !== "BPE") return `its model (${model})`;
+  const { types, prepends, space } = readNormalizers(root, { anyExpression: true }), pieces = readPreTokenizers(root, { anyExpression: true });
+  const others = types.filter((type) => pieces.kind === "bytes" || (type !== "Prepend" && type !== "Replace"));
+  if (others.length > 0) return `its normalizer (${others.join(", ")})`;
+  if (pieces.kind === "bytes") return { kind: "bytes" };
+  const [metaspace, ...more] = pieces.steps;
+  if (metaspace === undefined) return space === MARK ? { kind: "pieces", addsSpace: prepends !== undefined } : "BPE over characters without ▁ for spaces";
+  if (more.length > 0 || types.length > 0 || typeOf(metaspace) !== "Metaspace") return `its pre-tokenizer (${pieces.steps.map(typeOf).join(", ")})`;
+  return { kind: "pieces", addsSpace: schemeOf(metaspace) !== "never" };
+}
+
+interface JsonFile {
+  readonly model: {
+    readonly vocab: Record<string, number>; readonly merges: readonly (string | readonly string[])[];
+    readonly byte_fallback?: boolean; readonly ignore_merges?: boolean; readonly unk_token?: string;
+  };
+  readonly added_tokens?: readonly { id: number; content: string; special: boolean }[];
+}
+
 function fromJson(tokenizer: Tokenizer): Vocabulary {
-  const root: unknown = JSON.parse(utf8.decode(tokenizer.files.get(JSON_FILE)));
-  const rules = segmentRules({ value: root, path: JSON_FILE });
-  if ("unsupported" in rules) return { kind: "none", why: rules.unsupported };
-  // readTokenizerJson has checked all of this
-  const { model, added_tokens: added = [] } = root as { model: { vocab: Record<string, number>; merges: readonly (string | readonly string[])[]; byte_fallback?: boolean; ignore_merges?: boolean; unk_token?: string }; added_tokens?: readonly { id: number; content: string; special: boolean }[] };
+  const root: unknown = JSON.parse(utf8.decode(tokenizer.files.get(JSON_FILE))), rules = rulesOf({ value: root, path: JSON_FILE });
+  if (typeof rules === "string") return { kind: "none", why: rules };
+  const { model, added_tokens: added = [] } = root as JsonFile; // readTokenizerJson has checked all of this
   const names: string[] = [];
   for (const [name, id] of Object.entries(model.vocab)) names[id] = name;
   for (const { id, content } of added) names[id] = content;
   for (const id of tokenizer.absent ?? []) names[id] = absentName(id);
-  const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
   if (rules.kind === "bytes") {
     const { pre_tokenizer: steps } = root as { readonly pre_tokenizer?: unknown }, pre = ggufPreOf(steps, model.ignore_merges === true);
     if (!pre) return { kind: "none", why: "GGUF has no name for its pre-tokenizer" };
+    const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
     return { kind: "bpe", pre, names, user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))), merges };
   }
   const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));
-  const pieces = names.map((text, id): VocabularyPiece => ({
-    text, score: -(rank.get(text) ?? 0),
-    kind: tokenizer.absent?.has(id) ? "unused" : text === model.unk_token ? "unknown" : kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal"),
-  }));
+  const kindOf = (text: string, id: number): VocabularyPiece["kind"] => {
+    if (tokenizer.absent?.has(id)) return "unused";
+    if (text === model.unk_token) return "unknown";
+    return kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal");
+  };
+  const pieces = names.map((text, id): VocabularyPiece => ({ text, score: -(rank.get(text) ?? 0), kind: kindOf(text, id) }));
   return { kind: "pieces", pieces, addsSpace: rules.addsSpace };
 }
 

@@ -86,7 +86,7 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
   const filled = chatTemplate(template, options);
   const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
   const nameOf = (id: number | undefined): string => (id === undefined ? "" : names.get(id) ?? "");
-  const plain = (said: string): string => guarded(said, tokenizer.special);
+  const plain = (said: string): string => tokenizer.plain?.(said) ?? guarded(said, tokenizer.special);
   const render: ChatFormat["render"] = (messages, reply) => {
     const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
     return filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText));

@@ -1,6 +1,8 @@
 /**
- * Tokens that are found in the text before anything else: special ones (ends of texts and turns), which plain text never becomes, and
- * words that a vocabulary got later. The longest name wins where several begin at one place.
+ * Tokens that are found in the text before anything else: special ones (ends of texts and turns), which plain text never
+ * becomes, and words that a vocabulary got later. As huggingface/tokenizers finds them, in two tries: tokens that are not
+ * `normalized` in the text as it is; the others, with their names normalized too, in what is left, once it is
+ * normalized. The longest name wins where several begin at one place.
  */
 export interface AddedToken {
   readonly name: string;
@@ -9,20 +11,47 @@ export interface AddedToken {
   /** Takes the white space before it, after it, as well. */
   readonly left?: boolean;
   readonly right?: boolean;
+  /** Not found within a word. */
+  readonly singleWord?: boolean;
+  /** Found in the normalized text. */
+  readonly normalized?: boolean;
 }
 
-/** Text between added tokens, and their ids, in order. */
-export type Segments = (text: string, special: boolean) => readonly (string | number)[];
+/** A stretch of text between added tokens. */
+export interface PlainPart {
+  readonly text: string;
+  /** The whole text begins with it. */
+  readonly start: boolean;
+}
 
-export function segmentsAt(tokens: readonly AddedToken[]): Segments {
-  const always = splitter(tokens.filter((t) => !t.special)), all = splitter(tokens);
-  return (text, special) => (special ? all(text).map((part) => (typeof part === "string" ? part.replaceAll(GUARD, "") : part)) : always(text));
+/** Text between added tokens, normalized, and ids of the tokens, in order. */
+export type Segments = (text: string, special: boolean) => readonly (PlainPart | number)[];
+export type Normalizer = (text: string) => string;
+
+export function segmentsAt(tokens: readonly AddedToken[], normalize?: Normalizer): Segments {
+  const always = twoTries(tokens.filter((token) => !token.special), normalize), all = twoTries(tokens, normalize);
+  return (text, special) => (special ? all : always)(text);
 }
 
 export const specialsOf = (tokens: readonly AddedToken[]): ReadonlyMap<string, number> =>
   new Map(tokens.filter((t) => t.special).map((t) => [t.name, t.id]));
 
-/** Behind the first character of a special token's name it makes that name plain text; it is not a character (Unicode, noncharacters). */
+function twoTries(tokens: readonly AddedToken[], normalize: Normalizer = (text) => text): (text: string) => (PlainPart | number)[] {
+  const raw = splitter(tokens.filter((token) => !token.normalized));
+  const inNormalized = tokens.filter((token) => token.normalized).map((token) => ({ ...token, name: normalize(token.name) }));
+  const second = splitter(inNormalized), guardStays = inNormalized.some((token) => token.special);
+  const bare = (part: PlainPart): PlainPart => ({ ...part, text: unguarded(part.text) });
+  const within = ({ text, start }: PlainPart): readonly (PlainPart | number)[] =>
+    second(normalize(guardStays ? text : unguarded(text))).map((part) =>
+      typeof part === "number" ? part : bare({ ...part, start: start && part.start }));
+  return (text) =>
+    raw(text).flatMap((part): readonly (PlainPart | number)[] => (typeof part === "number" ? [part] : within(part)))
+      .filter((part) => typeof part === "number" || part.text !== "");
+}
+
+// ---- what a stranger wrote stays plain
+
+/** Within a special token's name it makes that name plain text; it is not a character (Unicode, noncharacters). */
 const GUARD = "\ufdd0";
 
 /** A text of a stranger, to stand in a text that is encoded with special tokens: it stays plain. */
@@ -35,23 +64,62 @@ export function guarded(text: string, special: ReadonlyMap<string, number>): str
 /** What such a text says. */
 export const unguarded = (text: string): string => text.replaceAll(GUARD, "");
 
-function splitter(tokens: readonly AddedToken[]): (text: string) => readonly (string | number)[] {
-  if (tokens.length === 0) return (text) => (text === "" ? [] : [text]);
-  const byName = new Map(tokens.map((token) => [token.name, token]));
+/**
+ * The same where special tokens are found in the normalized text: what a stranger writes may become a special token's name
+ * on the way. A text in which that happens gets a guard behind every character.
+ */
+export function plainOf(tokens: readonly AddedToken[], segments: Segments): { readonly plain?: (text: string) => string } {
+  if (!tokens.some((token) => token.special && token.normalized)) return {};
+  const special = specialsOf(tokens), ids = new Set(special.values());
+  return {
+    plain(text) {
+      const out = guarded(text, special);
+      if (!segments(out, true).some((part) => typeof part === "number" && ids.has(part))) return out;
+      return Array.from(text.replaceAll(GUARD, "")).join(GUARD);
+    },
+  };
+}
+
+// ---- one try
+
+function splitter(tokens: readonly AddedToken[]): (text: string) => (PlainPart | number)[] {
+  if (tokens.length === 0) return (text) => [{ text, start: true }];
+  const byName = new Map<string, AddedToken>();
+  for (const token of tokens) if (!byName.has(token.name)) byName.set(token.name, token);
   const names = [...byName.keys()].sort((a, b) => b.length - a.length);
   const anyName = new RegExp(names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
   return (text) => {
-    const out: (string | number)[] = [];
+    const out: (PlainPart | number)[] = [];
     let from = 0;
-    for (const found of text.matchAll(anyName)) {
-      const token = byName.get(found[0])!;
-      if (found.index < from) continue; // inside the white space of the token before it
-      const before = text.slice(from, found.index);
-      out.push(token.left ? before.trimEnd() : before, token.id);
-      from = found.index + found[0].length;
-      if (token.right) while (from < text.length && /\s/.test(text[from]!)) from++;
+    for (const { 0: name, index } of text.matchAll(anyName)) {
+      const token = byName.get(name)!;
+      let begin = index, end = index + name.length;
+      if (token.singleWord && (isWordBefore(text, begin) || isWordAt(text, end))) continue;
+      if (token.left) {
+        while (begin > from && isSpace(text, begin - 1)) begin--;
+        begin = Math.max(begin, from);
+      }
+      if (token.right) while (end < text.length && isSpace(text, end)) end++;
+      if (begin >= end) continue; // the token before it took all of that white space
+      if (from < begin) out.push({ text: text.slice(from, begin), start: from === 0 });
+      out.push(token.id);
+      from = end;
     }
-    out.push(text.slice(from));
-    return out.filter((part) => part !== "");
+    if (from < text.length) out.push({ text: text.slice(from), start: from === 0 });
+    return out;
   };
+}
+
+/** What may stand in a word: Unicode TS 18, annex C, as Rust's expressions have it. */
+const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+/** Not JavaScript's \s, which has U+FEFF too, and lacks U+0085. */
+const SPACE = /\p{White_Space}/u;
+
+const isSpace = (text: string, at: number): boolean => SPACE.test(text[at]!);
+const isWordAt = (text: string, at: number): boolean => at < text.length && WORD.test(String.fromCodePoint(text.codePointAt(at)!));
+
+function isWordBefore(text: string, at: number): boolean {
+  if (at === 0) return false;
+  const code = text.charCodeAt(at - 1), low = code >= 0xdc00 && code < 0xe000;
+  return WORD.test(low && at > 1 ? text.slice(at - 2, at) : text[at - 1]!);
 }

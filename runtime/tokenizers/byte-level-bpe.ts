@@ -3,11 +3,12 @@
  * tokenizer.json files differ in their tables alone.
  */
 import { SinterError } from "../errors.ts";
-import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
+import { plainOf, segmentsAt, specialsOf, type AddedToken, type Normalizer } from "./added-tokens.ts";
 import { ByteStrings } from "./byte-strings.ts";
 import { PairTable } from "./pair-table.ts";
-import { pieceEncoder } from "./piece-encoder.ts";
+import { encodersOf, pieceEncoder, type PieceEncoder } from "./piece-encoder.ts";
 import { nextPiece, type CutName } from "./pieces.ts";
+import type { PreTokenizer } from "./pre-tokenizers.ts";
 import { bytesFrom, absentIn, type Tokenizer } from "./tokenizer.ts";
 import { utf8Into } from "./utf8.ts";
 
@@ -17,14 +18,19 @@ export interface ByteLevelParts {
   readonly tokens: readonly (Uint8Array | undefined)[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
+  /** Added tokens that the merges make, too (their bytes are those of the vocabulary's name): a word that was added later. */
+  readonly alsoMerged?: ReadonlyMap<number, Uint8Array>;
   /** Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is one piece. */
   readonly pieces: readonly CutName[];
+  /** Where no such rules say it: what cuts the text. */
+  readonly cut?: PreTokenizer | undefined;
   /** A piece that is a token itself is emitted whole, whatever the merges say (Llama 3). */
   readonly wholePieces?: boolean;
   /** One space before each text that does not begin with one. */
   readonly addsSpace?: boolean;
-  /** Canonical composition first (NFC). */
-  readonly composes?: boolean;
+  readonly normalize?: Normalizer | undefined;
+  /** What becomes of a byte that no token stands for; of several in a row one, where they are fused. */
+  readonly unknown?: { readonly id: number; readonly fused: boolean } | undefined;
   readonly beginOfText: number | undefined;
   readonly endOfText: number | undefined;
   readonly stops?: readonly number[];
@@ -32,50 +38,51 @@ export interface ByteLevelParts {
 }
 
 export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
-  const { name, tokens, merges, added, addsSpace = false, composes = false, endOfText } = parts;
-  const segments = segmentsAt(added);
+  const { tokens, added, addsSpace = false, endOfText, cut } = parts;
+  const segments = segmentsAt(added, parts.normalize), encodeText = byteEncoder(parts);
+  const encodePart: Parameters<typeof encodersOf>[1] = cut
+    ? ({ text, start }, out, spill) => cut(text, start, (piece) => encodeText(piece, out, spill))
+    : ({ text }, out, spill) => encodeText(addsSpace && !text.startsWith(" ") ? ` ${text}` : text, out, spill);
+  return {
+    name: parts.name, size: tokens.length, absent: absentIn(tokens), ...encodersOf(segments, encodePart), bytes: bytesFrom(tokens),
+    special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
+    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
+    ...plainOf(added, segments),
+  };
+}
+
+function byteEncoder({ name, tokens, merges, added, unknown, ...parts }: ByteLevelParts): PieceEncoder {
   const addedIds = new Set(added.map((token) => token.id));
-  const byteIds = singleBytes(tokens, addedIds);
-  const bytes = new Uint8Array(1024);
-  const wholePiece = parts.wholePieces ? wholePieces(tokens, addedIds) : undefined;
-  let buffer = bytes;
+  const merged = Array.from(tokens, (bytes, id) => parts.alsoMerged?.get(id) ?? (addedIds.has(id) ? undefined : bytes));
+  const byteIds = singleBytes(merged), wholePiece = parts.wholePieces ? wholePieces(merged) : undefined;
+  let buffer = new Uint8Array(1024);
   const toBytes = (text: string, from: number, to: number): number => {
     if (buffer.length < 3 * (to - from)) buffer = new Uint8Array(3 * (to - from));
     return utf8Into(text, from, to, buffer);
   };
-  const encodeText = pieceEncoder({
-    nextPiece: nextPiece(...parts.pieces),
+  return pieceEncoder({
+    nextPiece: parts.cut ? (text) => text.length : nextPiece(...parts.pieces),
     symbols(text, from, to, out) {
       const n = toBytes(text, from, to);
+      let symbols = 0, before = false;
       for (let i = 0; i < n; i++) {
         const id = byteIds[buffer[i]!]!;
-        if (id < 0) throw noByte(name, buffer[i]!, text.slice(from, to));
-        out[i] = id;
+        if (id < 0 && !unknown) throw noByte(name, buffer[i]!, text.slice(from, to));
+        if (id >= 0 || !(before && unknown!.fused)) out[symbols++] = id < 0 ? unknown!.id : id;
+        before = id < 0;
       }
-      return n;
+      return symbols;
     },
     merges,
     whole: wholePiece && ((text, from, to) => wholePiece(buffer, toBytes(text, from, to))),
   });
-  const encode: Tokenizer["encode"] = (text, { special = false } = {}) => {
-    const out: number[] = [];
-    for (const part of segments(composes ? text.normalize("NFC") : text, special))
-      if (typeof part === "number") out.push(part);
-      else encodeText(addsSpace && !part.startsWith(" ") ? ` ${part}` : part, out);
-    return out;
-  };
-  const stops = new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]);
-  return {
-    name, size: tokens.length, absent: absentIn(tokens), encode, bytes: bytesFrom(tokens), special: specialsOf(added),
-    beginOfText: parts.beginOfText, endOfText, stops, addsSpace, files: parts.files,
-  };
 }
 
 /** Byte → id of the token that is this byte alone; −1: there is none. */
-function singleBytes(tokens: ByteLevelParts["tokens"], addedIds: ReadonlySet<number>): Int32Array {
+function singleBytes(tokens: ByteLevelParts["tokens"]): Int32Array {
   const ids = new Int32Array(256).fill(-1);
   for (const [id, bytes] of tokens.entries())
-    if (bytes?.length === 1 && ids[bytes[0]!]! < 0 && !addedIds.has(id)) ids[bytes[0]!] = id;
+    if (bytes?.length === 1 && ids[bytes[0]!]! < 0) ids[bytes[0]!] = id;
   return ids;
 }
 
@@ -86,8 +93,8 @@ const noByte = (name: string, byte: number, piece: string): SinterError =>
 
 type FindWhole = (bytes: Uint8Array, n: number) => number;
 
-function wholePieces(tokens: ByteLevelParts["tokens"], addedIds: ReadonlySet<number>): FindWhole {
-  const strings = new ByteStrings(Array.from(tokens, (bytes, id) => (addedIds.has(id) ? undefined : bytes)));
+function wholePieces(tokens: ByteLevelParts["tokens"]): FindWhole {
+  const strings = new ByteStrings(tokens);
   return (bytes, n) => strings.find(bytes, 0, n);
 }
 

@@ -4,7 +4,7 @@
  * are documents, the last entry is <|endoftext|>, which begins and ends each of them.
  */
 import { SinterError } from "../errors.ts";
-import { bytesFrom, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
+import { bytesFrom, characterByCharacter, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
 
 export const CHARACTERS_FILE = "characters.json";
 
@@ -39,7 +39,7 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
     return out;
   };
   return {
-    name: "characters", size: characters.length, encode, bytes: bytesFrom(table),
+    name: "characters", size: characters.length, encode, encodeInParts: characterByCharacter(encode), bytes: bytesFrom(table),
     ...(ends ? endsAt(last) : nothingSpecial),
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };

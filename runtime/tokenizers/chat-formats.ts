@@ -51,8 +51,8 @@ export const chatFormats = {
       const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true }), { beginOfText: begin } = tokenizer;
       return begin === undefined || begin === ids[0] ? ids : [begin, ...ids];
     },
-    render({ special }, messages, reply) {
-      const plain = (text: string): string => guarded(text, special);
+    render(tokenizer, messages, reply) {
+      const plain = (text: string): string => tokenizer.plain?.(text) ?? guarded(text, tokenizer.special);
       const turns = messages.map(({ role, content }) => `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`).join("");
       return turns + (reply ? "<|im_start|>assistant\n" : "");
     },

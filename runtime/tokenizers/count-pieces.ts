@@ -18,9 +18,9 @@ export function pieceCounter(rule: PieceRuleName, special: readonly string[]): P
     add(text) {
       for (const part of segments(text, true)) {
         if (typeof part === "number") continue;
-        for (let from = 0, to = 0; from < part.length; from = to) {
-          to = next(part, from);
-          const piece = part.slice(from, to);
+        for (let from = 0, to = 0; from < part.text.length; from = to) {
+          to = next(part.text, from);
+          const piece = part.text.slice(from, to);
           counts.set(piece, (counts.get(piece) ?? 0) + 1);
         }
       }

@@ -3,6 +3,8 @@ import { merge } from "./bpe.ts";
 import type { PairTable } from "./pair-table.ts";
 import { MOST_UNITS, PieceCache } from "./piece-cache.ts";
 import type { NextPiece } from "./pieces.ts";
+import type { PlainPart, Segments } from "./added-tokens.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 export interface PieceSteps {
   readonly nextPiece: NextPiece;
@@ -15,16 +17,49 @@ export interface PieceSteps {
   readonly finish?: ((symbols: Int32Array, n: number, out: number[]) => void) | undefined;
 }
 
+/** Takes ids that are ready, and empties the list: a long text needs no list of all its ids. */
+export type Spill = (out: number[]) => void;
 /** Appends the ids of a text. */
-export type PieceEncoder = (text: string, out: number[]) => void;
+export type PieceEncoder = (text: string, out: number[], spill?: Spill) => void;
+
+const MOST_WAITING = 1 << 18;
+export const spilt = (out: number[], spill: Spill | undefined): void => {
+  if (spill && out.length >= MOST_WAITING) spill(out);
+};
+
+/** `encode` of a tokenizer that finds its added tokens first. */
+export function encodersOf(segments: Segments, encodePart: (part: PlainPart, out: number[], spill?: Spill) => void): Pick<Tokenizer, "encode" | "encodeInParts"> {
+  const all = (text: string, special: boolean, out: number[], spill?: Spill): void => {
+    for (const part of segments(text.toWellFormed(), special))
+      if (typeof part === "number") out.push(part);
+      else encodePart(part, out, spill);
+  };
+  return {
+    encode(text, { special = false } = {}) {
+      const out: number[] = [];
+      all(text, special, out);
+      return out;
+    },
+    encodeInParts(text, take) {
+      const out: number[] = [];
+      const spill = (ready: number[]): void => {
+        take(ready);
+        ready.length = 0;
+      };
+      all(text, false, out, spill);
+      take(out);
+    },
+  };
+}
 
 export function pieceEncoder({ nextPiece, symbols, merges, whole, finish }: PieceSteps): PieceEncoder {
   const cache = new PieceCache();
   let ids = new Int32Array(1024);
-  return (text, out) => {
+  return (text, out, spill) => {
     for (let from = 0, to = 0; from < text.length; from = to) {
       to = nextPiece(text, from);
       const short = to - from <= MOST_UNITS;
+      spilt(out, spill);
       if (short && cache.find(text, from, to, out)) continue;
       if (ids.length < 3 * (to - from)) ids = new Int32Array(4 * (to - from));
       let count = 1;

@@ -7,9 +7,10 @@ import { SinterError } from "../errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { behind, withMore } from "./behind-vocabulary.ts";
 import { PairTable } from "./pair-table.ts";
-import { pieceEncoder } from "./piece-encoder.ts";
+import { encodersOf, pieceEncoder, type PieceEncoder } from "./piece-encoder.ts";
 import type { NextPiece } from "./pieces.ts";
-import { bytesFrom, absentIn, type Tokenizer } from "./tokenizer.ts";
+import { absentIn, bytesFrom, type Tokenizer } from "./tokenizer.ts";
+import { unjoined } from "./unjoined.ts";
 import { utf8Into } from "./utf8.ts";
 
 /** `unused` pieces have a place in the vocabulary, and nothing is ever encoded as one. */
@@ -43,72 +44,40 @@ export const MARK = "\u2581";
 const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
 
 export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
-  const { pieces } = parts;
+  const { pieces, addsSpace, endOfText } = parts;
   const ids = new Map<string, number>();
   for (const [id, { text, kind }] of pieces.entries()) if (kind === "normal" || kind === "user") if (!ids.has(text)) ids.set(text, id);
   const added = pieces.flatMap(({ text, kind }, id): AddedToken[] =>
     kind === "control" || kind === "user" ? [{ name: kind === "user" ? text.replaceAll(MARK, " ") : text, id, special: kind === "control" }] : []);
-  const unknown = pieces.findIndex(({ kind }) => kind === "unknown"), more = behind(parts.added ?? [], pieces.length);
-  return characterBpe({
-    ...parts, added: [...added, ...more], unknown: unknown < 0 ? undefined : unknown, fuseUnknown: true,
-    symbolIds: ids, merges: mergesByScore(pieces, ids), texts: [...ids.keys()],
-    bytes: withMore(pieces.map(({ text, kind }) => bytesOf(text, kind)), more), byteIds: byteIdsOf(pieces),
-  });
+  const unknown = pieces.findIndex(({ kind }) => kind === "unknown"), more = behind(parts.added ?? [], pieces.length), all = [...added, ...more];
+  const encodeText = sentencePieceEncoder(parts.name, pieces, ids, unknown < 0 ? undefined : unknown);
+  const space = (start: boolean): string => (addsSpace && (start || !parts.spaceAtStartOnly) ? " " : "");
+  const encoders = encodersOf(segmentsAt(all), ({ text, start }, out, spill) => encodeText((space(start) + text).replaceAll(" ", MARK), out, spill));
+  const bytes = withMore(pieces.map(({ text, kind }) => bytesOf(text, kind)), more);
+  return {
+    name: parts.name, size: bytes.length, absent: absentIn(bytes), ...encoders, bytes: bytesFrom(bytes), special: specialsOf(all), addsSpace,
+    beginOfText: parts.beginOfText, endOfText, files: parts.files,
+    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
+  };
 }
 
-export interface CharacterBpeParts extends Omit<SentencePieceParts, "pieces"> {
-  readonly added: readonly AddedToken[];
-  /** Character → id. */
-  readonly symbolIds: ReadonlyMap<string, number>;
-  readonly merges: PairTable;
-  /** All that merges can make: decides where the text may be cut. */
-  readonly texts: readonly string[];
-  /** Byte → id; undefined: no byte fallback. */
-  readonly byteIds: Int32Array | undefined;
-  readonly unknown: number | undefined;
-  /** Neighbours that are unknown become one unknown token. */
-  readonly fuseUnknown: boolean;
-  /** No space is added where there is one. */
-  readonly spaceUnlessThere?: boolean;
-  /** Every ▁ begins a piece. */
-  readonly wordsApart?: boolean;
-  /** Id → what it stands for; at a gap nothing. */
-  readonly bytes: readonly (Uint8Array | undefined)[];
-}
-
-/** BPE over characters with ▁ for spaces: sentencepiece's, and what tokenizer.json files make of it. */
-export function characterBpe(parts: CharacterBpeParts): Tokenizer {
-  const { name, symbolIds, addsSpace, endOfText, added } = parts;
-  const segments = segmentsAt(added);
-  const encodeText = pieceEncoder({
-    nextPiece: parts.wordsApart ? nextMark : parts.texts.some(crossesWords) ? (text) => text.length : nextWord,
-    merges: parts.merges,
+function sentencePieceEncoder(name: string, pieces: readonly Piece[], ids: ReadonlyMap<string, number>, unknown: number | undefined): PieceEncoder {
+  const byteIds = byteIdsOf(pieces), texts = [...ids.keys()];
+  return pieceEncoder({
+    nextPiece: texts.some(crossesWords) ? unjoined(texts, (character) => ids.has(character)) : nextWord,
+    merges: mergesByScore(pieces, ids),
     symbols(text, from, to, out) {
       let n = 0;
       for (let i = from; i < to; i++) {
         const code = text.codePointAt(i)!;
         const character = String.fromCodePoint(code);
         if (code > 0xffff) i++;
-        out[n++] = symbolIds.get(character) ?? unknownSymbol(code);
+        out[n++] = ids.get(character) ?? unknownSymbol(code);
       }
       return n;
     },
-    finish: (symbols, n, out) => finish(symbols, n, out, parts),
+    finish: (symbols, n, out) => finish(symbols, n, out, { name, byteIds, unknown }),
   });
-  const space = (part: string, first: boolean): string =>
-    addsSpace && (first || !parts.spaceAtStartOnly) && !(parts.spaceUnlessThere && (part.startsWith(" ") || part.startsWith(MARK))) ? " " : "";
-  const encode: Tokenizer["encode"] = (text, { special = false } = {}) => {
-    const out: number[] = [];
-    for (const [i, part] of segments(text, special).entries())
-      if (typeof part === "number") out.push(part);
-      else encodeText((space(part, i === 0) + part).replaceAll(" ", MARK), out);
-    return out;
-  };
-  return {
-    name, size: parts.bytes.length, absent: absentIn(parts.bytes), encode, bytes: bytesFrom(parts.bytes),
-    special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
-    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
-  };
 }
 
 // ---- symbols that no token stands for: negative numbers, until the merges are done
@@ -116,7 +85,10 @@ export function characterBpe(parts: CharacterBpeParts): Tokenizer {
 export const unknownSymbol = (code: number): number => -2 - code;
 const one = new Uint8Array(4);
 
-function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, unknown, fuseUnknown }: CharacterBpeParts): void {
+interface Fallback { readonly name: string; readonly byteIds: Int32Array | undefined; readonly unknown: number | undefined }
+
+/** Neighbours that are unknown become one unknown token. */
+function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, unknown }: Fallback): void {
   let before = false;
   for (let i = 0; i < n; i++) {
     const symbol = symbols[i]!;
@@ -132,7 +104,7 @@ function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, 
     } else if (unknown === undefined) {
       throw new SinterError("input",
         `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`, "Take the character out of the text.");
-    } else if (!before || !fuseUnknown) out.push(unknown);
+    } else if (!before) out.push(unknown);
     before = !byteIds;
   }
 }
@@ -147,11 +119,6 @@ const nextWord: NextPiece = (text, from) => {
   let at = from;
   while (text.startsWith(MARK, at)) at++;
   const end = text.indexOf(MARK, at);
-  return end < 0 ? text.length : end;
-};
-
-const nextMark: NextPiece = (text, from) => {
-  const end = text.indexOf(MARK, from + 1);
   return end < 0 ? text.length : end;
 };
 

@@ -1,22 +1,28 @@
 /**
- * tokenizer.json files (huggingface/tokenizers) of the two kinds that language models use: byte-level BPE, and BPE over characters as
- * sentencepiece does it. Whatever else a file asks for is named, for a caller who has another reader.
+ * tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as sentencepiece does it, WordPiece,
+ * WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the tables beside this file. Ids are those of
+ * that library, or the file is refused by name (test/tokenizers/sweep.test.ts).
  */
 import { SinterError } from "../errors.ts";
-import { segmentRules, type TextRules } from "./tokenizer-json-rules.ts";
-import { specialRoles } from "./special-roles.ts";
-import type { AddedToken } from "./added-tokens.ts";
+import { ignoredKeysNote } from "../formats/keys/known-keys.ts";
+import { checkKeys } from "../formats/keys/tokenizer-json.ts";
+import { plainOf, segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { bytesOfName } from "./byte-level.ts";
-import { badPlace, field, flag, isObject, list, optionalText, parseJson, shown, text, whole, type JsonPlace } from "./json-fields.ts";
-import { MAX_MERGES, PairTable } from "./pair-table.ts";
-import { byteIdsOf, bytesOf, characterBpe } from "./sentencepiece.ts";
+import { readDecoder, type Decoding } from "./decoders.ts";
+import { badPlace, field, flag, list, optionalText, parseJson, shown, text, whole, type JsonPlace } from "./json-fields.ts";
+import { readModel, type JsonModel } from "./json-models.ts";
+import { Unsupported, typeOf, type StepOptions } from "./json-steps.ts";
+import { readNormalizers, type ReadNormalizers } from "./normalizers.ts";
+import { encodersOf } from "./piece-encoder.ts";
+import { readPreTokenizers, schemeOf, type CharacterPieces, type PreTokenizer } from "./pre-tokenizers.ts";
+import { firstSpecial } from "./post-processors.ts";
+import { specialRoles } from "./special-roles.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { absentIn, bytesFrom, type Tokenizer } from "./tokenizer.ts";
 
 export const JSON_FILE = "tokenizer.json", CONFIG_FILE = "tokenizer_config.json";
 export const MAX_JSON_BYTES = 64 * 2 ** 20;
-const MAX_NAME = 1024; // characters of a token's name
 
 export interface JsonFiles {
   readonly json: Uint8Array;
@@ -31,135 +37,117 @@ export const configPath = (from: string): string => `${from.slice(0, from.lastIn
 export type JsonReading = { readonly tokenizer: Tokenizer } | { readonly unsupported: string };
 
 /** Throws SinterError that names the place in the file, where the file contradicts itself. */
-export function readTokenizerJson({ json, config, from }: JsonFiles): JsonReading {
-  const root = parseJson(json, from, MAX_JSON_BYTES), model = field(root, "model");
-  const rules = segmentRules(root);
-  const unsupported = unsupportedModel(model) ?? ("unsupported" in rules ? rules.unsupported : undefined);
-  if (unsupported !== undefined || "unsupported" in rules) return { unsupported: unsupported ?? "" };
-  const names = namesOf(model, root), added = addedIn(root);
-  const ids = idsOf(names);
-  const specialIds = new Set(added.filter((t) => t.special).map((t) => t.id));
-  const merges = mergesOf(field(model, "merges"), ids, specialIds);
-  const roles = specialRoles(added, firstSpecial(root, ids), config && parseJson(config, configPath(from), MAX_JSON_BYTES));
-  const common = { name: "json", added, merges: merges.pairs, ...roles, files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]) } as const;
-  return { tokenizer: rules.kind === "bytes" ? byteLevel(common, rules, names, model) : characters(common, rules, names, model, merges.texts) };
+export function readTokenizerJson(files: JsonFiles, options: StepOptions = { anyExpression: false }): JsonReading {
+  try {
+    return { tokenizer: tokenizerOf(files, options) };
+  } catch (cause) {
+    if (cause instanceof Unsupported) return { unsupported: cause.message };
+    throw cause;
+  }
 }
 
-type Common = Pick<Parameters<typeof byteLevelTokenizer>[0], "name" | "added" | "merges" | "beginOfText" | "endOfText" | "stops" | "files">;
-
-function byteLevel(common: Common, rules: TextRules & { kind: "bytes" }, names: Names, model: JsonPlace): Tokenizer {
-  const utf8 = new TextEncoder(), addedIds = new Set(common.added.map((t) => t.id));
-  const tokens = names.map((name, id) =>
-    name === undefined ? undefined : (addedIds.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name));
-  return byteLevelTokenizer({ ...common, tokens, pieces: rules.pieces, composes: rules.composes, addsSpace: rules.addsSpace, wholePieces: flag(field(model, "ignore_merges"), false) });
+function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): Tokenizer {
+  const root = parseJson(json, from, MAX_JSON_BYTES), strangers = checkKeys(root);
+  const added = addedIn(root), model = readModel(root, added), normalizers = readNormalizers(root, options);
+  checkAdded(added, root, model, normalizers);
+  const configured = config && parseJson(config, configPath(from), MAX_JSON_BYTES);
+  const common: Common = {
+    ...specialRoles(added, firstSpecial(root, model.ids), configured), name: "json", added, normalize: normalizers.normalize,
+    files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]),
+  };
+  const pieces = readPreTokenizers(root, options), note = ignoredKeysNote(JSON_FILE, strangers);
+  const tokenizer = pieces.kind === "bytes" && model.bpe
+    ? byteLevel(common, pieces, model, readDecoder(root, undefined))
+    : overCharacters(common, pieces.run, model, readDecoder(root, markOf(pieces, normalizers)));
+  if (pieces.kind === "characters") checkStart(pieces, normalizers);
+  return note === undefined ? tokenizer : { ...tokenizer, note };
 }
 
-function characters(common: Common, rules: TextRules & { kind: "characters" }, names: Names, model: JsonPlace, texts: readonly string[]): Tokenizer {
-  const kinds = new Map(common.added.map((t) => [t.id, t.special ? "control" : "user"] as const));
-  const fallback = flag(field(model, "byte_fallback"), false) ? byteIdsOf(names.map((name = "") => ({ text: name }))) : undefined;
-  const symbolIds = new Map([...idsOf(names)].filter(([name, id]) => isCharacter(name) && kinds.get(id) !== "control"));
-  const unknown = optionalText(field(model, "unk_token")), unknownId = unknown === undefined ? -1 : names.indexOf(unknown);
-  return characterBpe({
-    ...common, addsSpace: rules.addsSpace, symbolIds, texts, byteIds: fallback, unknown: unknownId < 0 ? undefined : unknownId, fuseUnknown: flag(field(model, "fuse_unk"), false),
-    spaceAtStartOnly: rules.spaceAtStartOnly, spaceUnlessThere: rules.spaceUnlessThere, wordsApart: rules.wordsApart,
-    bytes: names.map((name, id) =>
-      name === undefined ? undefined : bytesOf(name, kinds.get(id) ?? (fallback ? "byte" : "normal"))),
+type Common = Pick<Parameters<typeof byteLevelTokenizer>[0], "name" | "added" | "normalize" | "beginOfText" | "endOfText" | "stops" | "files">;
+type BytePieces = Extract<ReturnType<typeof readPreTokenizers>, { kind: "bytes" }>;
+
+function byteLevel(common: Common, pieces: BytePieces, model: JsonModel, decoding: Decoding): Tokenizer {
+  const bpe = model.bpe!, utf8 = new TextEncoder(), added = new Map(common.added.map((token) => [token.id, token]));
+  const tokens = model.names.map((name, id) =>
+    name === undefined ? undefined : (added.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name));
+  const alsoMerged = new Map(model.names.flatMap((name, id) => {
+    const bytes = name === undefined || !bpe.ids.has(name) || !added.has(id) ? undefined : bytesOfName(name);
+    return bytes ? [[id, bytes] as const] : [];
+  }));
+  if (bpe.byteIds && tokens.filter((bytes) => bytes?.length === 1).length < 256)
+    throw new Unsupported("model.byte_fallback in a byte-level vocabulary that lacks bytes");
+  const unknown = bpe.unknownId === undefined ? undefined : { id: bpe.unknownId, fused: bpe.fused };
+  if (decoding.dropsSpace) throw new Unsupported("a byte-level pre_tokenizer with another decoder");
+  return byteLevelTokenizer({
+    ...common, tokens, alsoMerged, merges: bpe.merges, pieces: pieces.cuts ?? [], cut: pieces.cuts ? undefined : pieces.run,
+    addsSpace: pieces.addsSpace, wholePieces: bpe.wholePieces, unknown,
   });
 }
 
-const isCharacter = (name: string): boolean => name.length === 1 || (name.length === 2 && name.codePointAt(0)! > 0xffff);
-
-function unsupportedModel(model: JsonPlace): string | undefined {
-  if (!isObject(model.value)) throw badPlace(model, `is ${shown(model.value)}, not an object`);
-  const type = optionalText(field(model, "type"));
-  if (type === undefined ? field(model, "merges").value === undefined : type !== "BPE")
-    return `model.type ${shown(type)}`;
-  for (const name of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
-    const { value } = field(model, name);
-    if (value !== undefined && value !== "" && value !== 0) return `model.${name}`;
-  }
-  return undefined;
+function overCharacters(common: Common, cut: PreTokenizer | undefined, model: JsonModel, decoding: Decoding): Tokenizer {
+  const { added, endOfText, beginOfText, files, name } = common, utf8 = new TextEncoder();
+  const special = new Set(added.filter((token) => token.special).map((token) => token.id));
+  const segments = segmentsAt(added, common.normalize);
+  const encoders = encodersOf(segments, ({ text: part, start }, out, spill) => {
+    if (cut) cut(part, start, (piece) => model.encode(piece, out, spill));
+    else model.encode(part, out, spill);
+  });
+  const bytes = model.names.map((token, id) =>
+    token === undefined ? undefined : special.has(id) || id === model.unknownId ? utf8.encode(token) : decoding.bytes(token));
+  return {
+    name, size: bytes.length, absent: absentIn(bytes), ...encoders, bytes: bytesFrom(bytes), special: specialsOf(added), beginOfText, endOfText,
+    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(common.stops ?? [])]), addsSpace: decoding.dropsSpace, files,
+    ...plainOf(added, segments),
+  };
 }
 
-/** Id → name; undefined at a gap. */
-type Names = readonly (string | undefined)[];
+/** What stands for a space in the names of tokens. */
+function markOf(pieces: CharacterPieces | BytePieces, { space }: ReadNormalizers): string | undefined {
+  const metaspace = pieces.kind === "bytes" ? undefined : pieces.steps.find((step) => typeOf(step) === "Metaspace");
+  return metaspace ? text(field(metaspace, "replacement")) : space === " " ? undefined : space;
+}
 
-const idsOf = (names: Names): ReadonlyMap<string, number> =>
-  new Map(names.flatMap((name, id) => (name === undefined ? [] : [[name, id] as const])));
-
-/** Names by id, each id once: of the model's vocabulary, and of the tokens that were added behind it. */
-function namesOf(model: JsonPlace, root: JsonPlace): Names {
-  const vocab = field(model, "vocab"), names: (string | undefined)[] = [];
-  if (!isObject(vocab.value))
-    throw badPlace(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
-  const entries = Object.entries(vocab.value);
-  if (entries.length > MAX_TOKENS)
-    throw badPlace(vocab, `has ${entries.length} entries; at most ${MAX_TOKENS} are read`);
-  const put = (name: string, place: JsonPlace): void => {
-    const id = whole(place, MAX_TOKENS - 1);
-    if (name.length > MAX_NAME || name === "")
-      throw badPlace(place, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
-    if (names[id] !== undefined && names[id] !== name)
-      throw badPlace(place, `gives id ${id} to ${shown(name)}, but ${shown(names[id])} has it`);
-    names[id] = name;
-  };
-  for (const [name, id] of entries) put(name, { value: id, path: `${vocab.path}[${shown(name)}]` });
-  for (const token of list(field(root, "added_tokens"), MAX_TOKENS)) put(text(field(token, "content")), field(token, "id"));
-  if (names.length === 0) throw badPlace(vocab, "is empty");
-  const given = names.filter((name) => name !== undefined);
-  if (new Set(given).size !== given.length)
-    throw badPlace(vocab, "gives two ids to one name"); // one of them among the added tokens
-  return Array.from(names); // of a list with holes, map and filter see only a part
+/** "first" asks where in the text as it came a piece begins. */
+function checkStart({ steps }: CharacterPieces, { movesStart, types }: ReadNormalizers): void {
+  if (movesStart && steps.some((step) => typeOf(step) === "Metaspace" && schemeOf(step) === "first"))
+    throw new Unsupported(`prepend_scheme "first" behind the normalizer ${types.join(", ")}`);
 }
 
 /** `added_tokens`; their ids are not checked against the vocabulary. */
 export function addedIn(root: JsonPlace): readonly AddedToken[] {
-  const tokens = list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => ({
-    name: text(field(token, "content")), id: whole(field(token, "id"), MAX_TOKENS - 1), special: flag(field(token, "special"), false),
-    left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
-  }));
+  const tokens = list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => {
+    const special = flag(field(token, "special"), false);
+    return {
+      name: text(field(token, "content")), id: whole(field(token, "id"), MAX_TOKENS - 1), special,
+      left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
+      singleWord: flag(field(token, "single_word"), false), normalized: flag(field(token, "normalized"), !special),
+    };
+  });
   return tokens.filter((token) => token.name !== "");
 }
 
-interface ListedMerges { readonly pairs: PairTable; readonly texts: readonly string[] }
-
-/** `"a b"` or `["a", "b"]`, in order of rank. A merge that would make a special token is left out: text never becomes one. */
-function mergesOf(place: JsonPlace, ids: ReadonlyMap<string, number>, specialIds: ReadonlySet<number>): ListedMerges {
-  const merges = list(place, MAX_MERGES), pairs = new PairTable(merges.length), texts: string[] = [];
-  for (const [rank, merge] of merges.entries()) {
-    const [left, right, more]: readonly unknown[] = typeof merge.value === "string" ? merge.value.split(" ") : Array.isArray(merge.value) ? merge.value : [];
-    if (typeof left !== "string" || typeof right !== "string" || more !== undefined)
-      throw badPlace(merge, `is ${shown(merge.value)}, not a pair of names`);
-    const id = (name: string): number => {
-      const found = ids.get(name);
-      if (found === undefined) throw badPlace(merge, `needs ${shown(name)}, which is not in the vocabulary`);
-      return found;
-    };
-    const joined = id(left + right);
-    if (specialIds.has(joined)) continue;
-    pairs.add(id(left), id(right), rank, joined);
-    texts.push(left + right);
+/** What huggingface/tokenizers makes of added tokens has to be what the file says, and to be found at all. */
+function checkAdded(added: readonly AddedToken[], root: JsonPlace, model: JsonModel, { normalize }: ReadNormalizers): void {
+  const seen = new Map<string, AddedToken>();
+  let highest = -1;
+  for (const [i, token] of added.entries()) {
+    const before = seen.get(token.name), next = Math.max(highest + 1, model.count);
+    if (before && JSON.stringify(before) !== JSON.stringify(token))
+      throw new Unsupported(`added_tokens: ${shown(token.name)} twice, in two ways`);
+    if (!before && !model.ids.has(token.name) && token.id !== next)
+      throw new Unsupported(`added_tokens: ${shown(token.name)} with id ${token.id} (huggingface/tokenizers gives it ${next})`);
+    if (token.normalized && normalize?.(token.name) === "")
+      throw new Unsupported(`added_tokens: ${shown(token.name)}, of which the normalizer leaves nothing`);
+    highest = Math.max(highest, token.id);
+    seen.set(token.name, token);
+    if (i >= MAX_TOKENS) throw badPlace(field(root, "added_tokens"), "goes on");
   }
-  return { pairs, texts };
-}
-
-/** The token that the post-processor puts before a text, where it is one. */
-export function firstSpecial(root: JsonPlace, ids: ReadonlyMap<string, number>): number | undefined {
-  const place = field(root, "post_processor");
-  if (place.value === undefined) return undefined;
-  const steps = optionalText(field(place, "type")) === "Sequence" ? list(field(place, "processors"), 16) : [place];
-  const template = steps.find((step) => optionalText(field(step, "type")) === "TemplateProcessing");
-  const first = template && list(field(template, "single"), 16)[0];
-  if (!first || field(first, "SpecialToken").value === undefined) return undefined;
-  const name = text(field(field(first, "SpecialToken"), "id")), id = ids.get(name);
-  if (id === undefined) throw badPlace(first, `names ${shown(name)}, which is not in the vocabulary`);
-  return id;
 }
 
 /** For callers without another reader. */
 export const unsupportedJson = (from: string, what: string): SinterError =>
   new SinterError("input", `${from}: ${what} is not read here`,
-    "In Node it is, through @huggingface/tokenizers: sinter/runtime/node has openTokenizer.");
+    "Files with other expressions are read in Node, by the reader otherJson of sinter/runtime/node.");
 
 /** `chat_template`: the template, or several with names, of which `default` is meant. */
 export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {

@@ -22,6 +22,13 @@ export interface Tokenizer {
   readonly absent?: ReadonlySet<number> | undefined;
   /** Throws SinterError when the text has a character that no token stands for. */
   encode(text: string, options?: EncodeOptions): number[];
+  /**
+   * The ids of a long text, without special tokens, in lists that follow each other: together they are what `encode` gives,
+   * wherever one list ends. A list is used again after `take`. Absent: `encode` has to do it at once.
+   */
+  encodeInParts?(text: string, take: (ids: readonly number[]) => void): void;
+  /** A stranger's text, so marked that `encode` with special tokens finds none in it. Absent: `guarded` does it. */
+  plain?(text: string): string;
   /** What an id adds to a text that has begun; of a special token its name. Throws RangeError where there is no such id. */
   bytes(id: number): Uint8Array;
   /** Names of special tokens → ids. Plain text never becomes one of them. */
@@ -36,9 +43,23 @@ export interface Tokenizer {
   readonly addsSpace: boolean;
   /** Decoded text loses the spaces before its punctuation (tokenizer_config.json's clean_up_tokenization_spaces; clean-spaces.ts). */
   readonly cleansSpaces?: boolean | undefined;
+  /** One line for the user: what its files hold that is not known here. */
+  readonly note?: string | undefined;
   /** Files to keep beside a run, so that it can be sampled later: name → contents. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
+
+/** `encodeInParts` of a tokenizer whose every character stands for itself. */
+export const characterByCharacter = (encode: Tokenizer["encode"]): NonNullable<Tokenizer["encodeInParts"]> => (text, take) => {
+  for (let from = 0, to = 0; from < text.length; from = to) {
+    to = Math.min(from + AT_ONCE, text.length);
+    if (to < text.length && isLow(text, to)) to--;
+    take(encode(text.slice(from, to)));
+  }
+};
+
+const AT_ONCE = 1 << 20;
+const isLow = (text: string, at: number): boolean => text.charCodeAt(at) >= 0xdc00 && text.charCodeAt(at) < 0xe000;
 
 /** Of a vocabulary without special tokens. */
 export const nothingSpecial = {

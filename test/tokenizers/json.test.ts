@@ -1,4 +1,4 @@
-/** tokenizer.json files: those read here, against @huggingface/tokenizers, and those read through it in a thread that can be ended. */
+/** tokenizer.json files: those read here, and those with expressions of their own, read in a thread that can be ended. */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
@@ -127,7 +127,7 @@ describe.skipIf(!withData)("byte-level files with several pre-tokenizers (need .
   });
 });
 
-// ---- through @huggingface/tokenizers
+// ---- other models, and other expressions
 
 const wordPiece = {
   added_tokens: [added("[UNK]", 0), added("[CLS]", 1), added("[SEP]", 2)],
@@ -144,16 +144,9 @@ const unigram = {
 
 const withSplit = (Regex: string): Json => sp({ normalizer: null, pre_tokenizer: { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false } });
 
-describe("other kinds of tokenizer.json, in Node", () => {
-  const open = (value: unknown): Tokenizer => otherJson({ json: bytes(value), from: "tokenizer.json" });
-
-  it.each([["WordPiece", wordPiece, "model.type"], ["Unigram", unigram, "model.type"], ["an expression that is not in the table", withSplit("a+"), "pre_tokenizer"]])("%s is named as what is not read here", (_, json, what) => {
-    const found = reading(json);
-    expect("unsupported" in found && found.unsupported).toContain(what);
-  });
-
+describe("other models", () => {
   it("WordPiece: tokens, text, and special tokens only when asked for", () => {
-    const tokenizer = open(wordPiece);
+    const tokenizer = read(wordPiece);
     expect(tokenizer.encode("Tokenizers a.")).toEqual([3, 4, 5, 6, 10]);
     expect(decode(tokenizer, [3, 4, 5, 6])).toBe("tokenizers a");
     expect(tokenizer.encode("[CLS]")).toEqual([7, 9, 8]);
@@ -162,23 +155,54 @@ describe("other kinds of tokenizer.json, in Node", () => {
   });
 
   it("Unigram: a special token is not made of plain text, though its score is the best", () => {
-    const tokenizer = open(unigram);
+    const tokenizer = read(unigram);
     expect(tokenizer.encode("ab a")).toEqual([5, 6]);
     expect(tokenizer.encode("</s>")).not.toContain(1);
     expect(tokenizer.encode("ab</s>", { special: true })).toEqual([5, 1]);
     expect(decode(tokenizer, [5, 6])).toBe("ab a");
     expect(tokenizer.endOfText).toBe(1);
   });
+});
 
-  it("an expression that would take for ever is ended, and the message names the file", () => {
-    const tokenizer = open(withSplit("^(a|a)*$"));
+describe("expressions that are not in the table", () => {
+  const open = (value: unknown): Tokenizer => otherJson({ json: bytes(value), from: "tokenizer.json" });
+
+  it("are named where no thread can be ended; one class or character is as good as known", () => {
+    expect(reading(withSplit("a+b"))).toEqual({ unsupported: expect.stringContaining('split at "a+b"') as string });
+    for (const plain of ["a+", " ", String.raw`\p{L}+`, String.raw`[^\s]`]) expect(reading(withSplit(plain))).toHaveProperty("tokenizer");
+  });
+
+  it("run in a thread, which gives what the same reader gives here", () => {
+    const json = sp({ added_tokens: [added("<unk>", 0), added("<s>", 1, true, { normalized: true }), added("</s>", 2)], pre_tokenizer: { type: "Split", pattern: { Regex: "a+b|c" }, behavior: "Isolated", invert: false } });
+    const here = readTokenizerJson({ json: bytes(json), from: "tokenizer.json" }, { anyExpression: true }), there = open(json);
+    if (!("tokenizer" in here)) throw new Error(here.unsupported);
+    for (const text of ["aab abc c", " <s>a</s>", ""]) for (const special of [true, false])
+      expect(there.encode(text, { special })).toEqual(here.tokenizer.encode(text, { special }));
+    const all: number[] = [];
+    there.encodeInParts!("aab abc", (ids) => all.push(...ids));
+    expect(all).toEqual(here.tokenizer.encode("aab abc"));
+    expect([there.size, there.beginOfText, there.endOfText, there.addsSpace, [...there.special]]).toEqual([here.tokenizer.size, 1, 2, true, [...here.tokenizer.special]]);
+    for (let id = 0; id < there.size; id++) expect(there.bytes(id)).toEqual(here.tokenizer.bytes(id));
+    expect(() => there.bytes(there.size)).toThrow(RangeError);
+    expect(there.encode(there.plain!(" <s>"), { special: true })).not.toContain(1);
+  });
+
+  it("one that would take for ever is ended, and the message names the file", () => {
+    const tokenizer = open(withSplit("(a|a)*b$"));
     const began = performance.now();
-    expect(() => tokenizer.encode(`${"a".repeat(60)}b`)).toThrow(/tokenizer\.json: no answer within/);
+    expect(() => tokenizer.encode(`${"a".repeat(60)}c`)).toThrow(/tokenizer\.json: no answer within/);
     expect(performance.now() - began).toBeLessThan(100_000);
     expect(() => tokenizer.encode("a")).toThrow(/tokenizer\.json/);
   });
 
-  it("a file that the package refuses", () => {
-    expect(() => open({ ...wordPiece, model: { type: "Unigram", vocab: 5 } })).toThrow(/tokenizer\.json/);
+  it.each([
+    ["a+(?<name>b)", /group/], ["(a)\\1", /\\1/], ["a*", /content with nothing/], ["[a&&b]", /class within/], ["\\bword", /\\b/], ["(?i:ss)", /fold together/],
+  ])("%s is refused by name", (expression, says) => {
+    expect(() => open(withSplit(expression))).toThrow(says);
+    expect(() => open(withSplit(expression))).toThrow(/tokenizer\.json/);
+  });
+
+  it("a file that contradicts itself", () => {
+    expect(() => open({ ...wordPiece, model: { type: "Unigram", vocab: 5 } })).toThrow(/tokenizer\.json: model\.vocab/);
   });
 });
