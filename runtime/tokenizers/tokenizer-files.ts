@@ -106,7 +106,9 @@ async function readSet(files: Files, set: FileSet, paths: readonly string[], fol
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
   const beside = folder === undefined || !set.beside ? nothingBeside : openBeside(await readBeside(files, folder, hear), folder, hear);
-  return withBeside(await set.read(contents, { path: paths[0]!, name, beside, other }), beside, hear);
+  const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other });
+  if (tokenizer.note !== undefined) hear?.(tokenizer.note);
+  return withBeside(tokenizer, beside, hear);
 }
 
 interface Ears {
