@@ -62,7 +62,7 @@ export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
 }
 
 function sentencePieceEncoder(name: string, pieces: readonly Piece[], ids: ReadonlyMap<string, number>, unknown: number | undefined): PieceEncoder {
-  const byteIds = byteIdsOf(pieces), texts = [...ids.keys()];
+  const fallback: Fallback = { name, byteIds: byteIdsOf(pieces), unknown }, texts = [...ids.keys()];
   return pieceEncoder({
     nextPiece: texts.some(crossesWords) ? unjoined(texts, (character) => ids.has(character)) : nextWord,
     merges: mergesByScore(pieces, ids),
@@ -76,7 +76,7 @@ function sentencePieceEncoder(name: string, pieces: readonly Piece[], ids: Reado
       }
       return n;
     },
-    finish: (symbols, n, out) => finish(symbols, n, out, { name, byteIds, unknown }),
+    finish: (symbols, n, out) => finish(symbols, n, out, fallback),
   });
 }
 
