@@ -42,7 +42,7 @@ const signatures: readonly Signature[] = [
   { what: "an older Office document", bytes: "d0cf11e0a1b11ae1", advice: EXTRACT },
   { what: "a PNG picture", bytes: "89504e470d0a1a0a", advice: PICTURE },
   { what: "a JPEG picture", bytes: "ffd8ff", advice: PICTURE },
-  { what: "a GIF picture", bytes: "474946383", advice: PICTURE },
+  { what: "a GIF picture", bytes: "47494638", advice: PICTURE },
   { what: "a WebP picture", bytes: "57454250", at: 8, advice: PICTURE },
   { what: "a WAV recording", bytes: "57415645", at: 8, advice: PICTURE },
   { what: "an MP3 recording", bytes: "494433", advice: PICTURE },
@@ -62,7 +62,14 @@ const SAMPLE = 1 << 16;
 
 /** By its first bytes, or by the zero bytes of UTF-16 and of files that are no text at all; undefined: nothing speaks against text. */
 export function kindOfBytes(bytes: Uint8Array): TextKind | undefined {
-  return signatures.find((signature) => fits(signature, bytes)) ?? safetensors(bytes) ?? byZeros(bytes.subarray(0, SAMPLE));
+  const found = signatures.find((signature) => fits(signature, bytes));
+  return (found && seen(found)) ?? safetensors(bytes) ?? byZeros(bytes.subarray(0, SAMPLE));
+}
+
+/** With the bytes that say so: "gzip (1F 8B at its beginning)". */
+function seen({ what, advice, bytes, at = 0 }: Signature): TextKind {
+  const shown = bytes.toUpperCase().match(/../g)!.join(" ");
+  return { what: `${what} (${shown} at ${at === 0 ? "its beginning" : `byte ${at}`})`, advice };
 }
 
 function fits({ bytes: hex, at = 0 }: Signature, bytes: Uint8Array): boolean {

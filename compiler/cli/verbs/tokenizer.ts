@@ -21,6 +21,11 @@ import type { Io, Verb } from "../verb.ts";
 
 const PART = 1 << 22; // characters between two lines of progress
 const MOST_VOCAB = 2 ** 20;
+/** Bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and with --json their names too. */
+const MOST_INPUT = 2 ** 25;
+const MOST_JSON_INPUT = 2 ** 24;
+/** Ids that are printed at once: a text of all of them may be longer than a string can be. */
+const SHOWN = 1 << 16;
 
 const actions = { train, encode: encodeText, decode: decodeIds } as const;
 
@@ -120,7 +125,8 @@ function progressLine(io: Io, quiet: boolean): (text: string | undefined) => voi
 
 async function encodeText(input: readonly string[], options: Options, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(options, io);
-  const text = fromStandardInput(input) ? readText("-", io, MAX_TEXT_BYTES, { keepMark: true }) : input.join(" ");
+  const most = options["json"] ? MOST_JSON_INPUT : MOST_INPUT;
+  const text = fromStandardInput(input) ? readText("-", io, most, { keepMark: true }) : input.join(" ");
   const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
   if (options["bos"]) {
     if (tokenizer.beginOfText === undefined)
@@ -128,13 +134,16 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
         "Leave --bos out.");
     ids.unshift(tokenizer.beginOfText);
   }
-  if (!options["json"]) return io.out(`${ids.join(" ")}\n`);
+  if (!options["json"]) {
+    for (let at = 0; at < ids.length; at += SHOWN) io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
+    return io.out("\n");
+  }
   io.out(`${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`);
 }
 
 async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(options, io);
-  const words = (fromStandardInput(input) ? readText("-", io, MAX_TEXT_BYTES) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
+  const words = (fromStandardInput(input) ? readText("-", io, MOST_INPUT) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
     if (!(id < tokenizer.size))
