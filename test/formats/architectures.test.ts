@@ -32,6 +32,7 @@ const relatives = {
     attention: SCALED, sizes: "head_dim 32", tied: true, hf: "llama", gguf: "llama",
     config: { rope_scaling: { rope_type: "llama3", factor: 32, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }, head_dim: 32, attention_bias: false, tie_word_embeddings: true },
   },
+  linear: { attention: "rope: rope(theta: 10000, linear: 4)", hf: "llama", gguf: "llama", config: { rope_scaling: { rope_type: "linear", factor: 4 } } },
   biased: { attention: "rope: rope(theta: 10000), bias: true", ffn: "bias: true", hf: "llama", gguf: "llama", config: { attention_bias: true, mlp_bias: true } },
   qwen2: {
     attention: "rope: rope(theta: 1000000), bias: true, out_bias: false", eps: "1e-6", tied: true, hf: "qwen2", gguf: "qwen2",

@@ -60,6 +60,8 @@ def frequencies(c, d):
     s = c.get("rope_scaling")
     if not s:
         return torch.tensor(f, dtype=torch.float64)
+    if s["rope_type"] == "linear":
+        return torch.tensor(f, dtype=torch.float64) / s["factor"]
     assert s["rope_type"] == "llama3"
     out = []
     for x in f:

@@ -92,6 +92,7 @@ describe("metadata of safetensors", () => {
   it("of PyTorch and MLX is read, of others refused, and a run's checkpoint is told what it is", async () => {
     for (const format of ["pt", "mlx", "np"]) expect((await open(named({ format }))).notes).toEqual([]);
     for (const format of ["tf", "flax", "gptq"]) expect(await why(open(named({ format })))).toMatch(`format is "${format}": these weights are named and turned as that program has them`);
+    expect((await open(named({ format: "pt", "lm_head.weight": "transformer.wte.weight" }))).notes).toEqual([]); // as safetensors.torch.save_model writes it
     expect(await why(open(named({ sinter: "{}", sinter_sha256: "" })))).toMatch(/sinter is "\{\}": it is a checkpoint of a run/);
   });
   it("that is not known is named", async () => {

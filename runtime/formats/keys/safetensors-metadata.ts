@@ -11,4 +11,6 @@ export const safetensorsKeys = {
     "Name the run's folder: sinter export RUN -o DIR makes it a published model."),
   ...noneOf("says where it comes from, or what made it", "total_size", "total_parameters", "modelspec.*",
     "framework", "source", "license", "name", "version", "description", "author", "date"),
+  ...noneOf("a tensor that is kept once, under the name that is its value: it is looked for there",
+    "*.weight", "*.bias"),
 } satisfies KeyTable;
