@@ -157,11 +157,16 @@ export async function recordText(record: RunRecord): Promise<string> {
 
 const hashOf = (value: unknown): Promise<string> => sha256(s.canonical(value));
 
-/** Hashes of the files that a run begins with, and from them and all else that decides its numbers its id. How long it goes and how often it looks around do not. */
+/**
+ * Hashes of the files that a run begins with; and an id from all that decides its numbers: how long it goes and how often it looks around do not, so
+ * code and tokenizer count, the manifest and the spec, which say that too, do not.
+ */
 export async function newRecord(facts: Omit<RunRecord, "id" | "files">, contents: ReadonlyMap<string, Uint8Array>): Promise<RunRecord> {
   const hashes: Record<string, FileHash> = {};
   for (const [name, bytes] of contents) hashes[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
   const { model, data: { sha256: text }, settings, scheduleRule, textRule, imported, from } = facts;
   const { steps: _, evalEvery: __, sampleEvery: ___, saveEvery: ____, ...deciding } = settings;
-  return { ...facts, id: await hashOf({ model, text, settings: deciding, scheduleRule, textRule, imported, from, files: hashes }), files: hashes };
+  const files = Object.fromEntries(Object.entries(hashes).filter(([name]) => /\.wasm$|^tokenizer\//.test(name)));
+  const id = await hashOf({ model, text, settings: deciding, scheduleRule, textRule, imported, from, files });
+  return { ...facts, id, files: hashes };
 }
