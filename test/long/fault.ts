@@ -26,13 +26,14 @@ function install({ under, at, how, tell }: Fault): void {
   const real = Object.fromEntries(changing.map((name) => [name, table[name]!.bind(fs)])) as Record<(typeof changing)[number], Anything>;
   const ours = new Set<unknown>(); // descriptors of files under the folder
   let count = 0;
+  const isUnder = (path: string): boolean => path === under || path.startsWith(`${under}/`);
   const kill = (name: string, path: unknown): void => {
     real.appendFileSync(tell, `${JSON.stringify({ count, name, how, path: String(path) })}\n`);
     process.kill(process.pid, "SIGKILL");
   };
   for (const name of changing)
     table[name] = (...args) => {
-      const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : String(first).startsWith(under);
+      const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : isUnder(String(first));
       const changes = counted && !(name === "openSync" && second === "r"); // a folder, or a file to read
       if (changes) count++;
       const now = changes && count === at;
