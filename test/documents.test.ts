@@ -27,7 +27,11 @@ const at = (name: string): string => join(folder, name);
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), "sinter-documents-")); });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const weightsOf = (name: string, step: number): Buffer => readFileSync(at(`${name}/step-${String(step).padStart(6, "0")}.safetensors`));
+/** All tensors of a checkpoint: the header also says which run it is of. */
+function weightsOf(name: string, step: number): Buffer {
+  const bytes = readFileSync(at(`${name}/step-${String(step).padStart(6, "0")}.safetensors`));
+  return bytes.subarray(8 + Number(bytes.readBigUInt64LE(0)));
+}
 
 describe("a running text", () => {
   const roles = (beginOfText?: number, endOfText?: number): Tokenizer => ({ ...byteTokenizer(), beginOfText, endOfText });
