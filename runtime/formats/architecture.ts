@@ -57,13 +57,16 @@ const BIG = 1 << 24;
 const limits = { vocab: BIG, context: BIG, width: 1 << 20, layers: 10_000, heads: 65_536, kvHeads: 65_536, headDim: 65_536, hidden: BIG } as const;
 export type SizeName = keyof typeof limits;
 
+/** Throws `corrupt` when it is no size. `name`: what the file calls it. */
+export function checkSize(key: SizeName, value: number, path: string, name: string): void {
+  const most = limits[key];
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new SinterError("corrupt", `${path}: ${name} is ${value}; a whole number from 1 to ${most} was expected`);
+}
+
 /** Throws `corrupt` when a size is no size. `named`: what the file calls them. */
 export function checkSizes(a: Architecture, path: string, named: Readonly<Partial<Record<SizeName, string>>> = {}): Architecture {
-  for (const [key, most] of Object.entries(limits) as [SizeName, number][]) {
-    const value: unknown = a[key];
-    if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > most)
-      throw new SinterError("corrupt", `${path}: ${named[key] ?? key} is ${String(value)}; a whole number from 1 to ${most} was expected`);
-  }
+  for (const key of Object.keys(limits) as SizeName[]) checkSize(key, a[key], path, named[key] ?? key);
   if (a.heads % a.kvHeads !== 0) throw new SinterError("corrupt", `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values (${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`);
   if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
   if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG)) throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);

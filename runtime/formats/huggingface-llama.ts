@@ -5,7 +5,7 @@
 import type { LayerKind } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import {
-  checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Biases, type Experts,
+  checkSize, checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Biases, type Experts,
 } from "./architecture.ts";
 import type { Fields } from "./fields.ts";
 import {
@@ -70,6 +70,7 @@ export function llama(type: LlamaType, read: Fields<LlamaKey>, folder: string, h
   const heads = read.number("num_attention_heads", usual.heads);
   const layers = read.number("num_hidden_layers", usual.layers), eps = read.number("rms_norm_eps", usual.eps);
   const { tied, note } = tiedOf(read.flag("tie_word_embeddings"), false, has, "embed_tokens.weight", path);
+  checkSize("layers", layers, path, "num_hidden_layers"); // before there is a list of them
   const windowed = windows(type, read, layers);
   const { rope, unknown } = ropeOf(read, new Set(layerKindsOf({ ...windowed, layers })), usual.theta);
   const architecture = checkSizes({

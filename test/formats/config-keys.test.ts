@@ -1,4 +1,5 @@
 /** Every key of config.json's tables is fed to the reader: it counts, is refused by name, or changes nothing, as its table says. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Architecture } from "../../runtime/formats/architecture.ts";
@@ -102,6 +103,15 @@ describe.each(types)("config.json of %s", (type) => {
       for (const value of ["8", true, [8], { n: 8 }, -8]) expect(outcome({ ...base, [key]: value }), `${key} ${JSON.stringify(value)}`).toBeInstanceOf(SinterError);
       expect(() => readText(`{"${key}":1e400, ${JSON.stringify(without(base, key)).slice(1)}`), key).toThrow(/Infinity/);
     }
+  });
+});
+
+describe("changed at random", () => {
+  const inner = fc.dictionary(fc.constantFrom(...Object.keys(ropeKeys), "full_attention", "__proto__"), fc.jsonValue({ maxDepth: 1 }), { maxKeys: 4 });
+  const number = fc.oneof(fc.integer({ min: -3, max: 70 }), fc.double(), fc.constantFrom(1e9, 2 ** 31, 2 ** 53, 1e300));
+  it.each(types)("%s: an architecture, or a reason", (type) => {
+    const value = fc.oneof(number, fc.boolean(), fc.constantFrom(null, "linear", "silu", "full_attention"), inner, fc.jsonValue({ maxDepth: 2 }));
+    fc.assert(fc.property(fc.dictionary(fc.constantFrom(...Object.keys(tables[type]).map(named)), value, { maxKeys: 5 }), (changes) => void outcome({ ...bases[type], ...changes })), { numRuns: 1500 });
   });
 });
 

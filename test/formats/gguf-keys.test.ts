@@ -1,4 +1,5 @@
 /** Every key of GGUF's tables is fed to the reader: it counts, is refused by name, or changes nothing, as its table says. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concat } from "../../runtime/bytes.ts";
 import { SinterError } from "../../runtime/errors.ts";
@@ -113,6 +114,14 @@ describe.each(types)("GGUF of %s", (type) => {
     const [key, value] = [`${type}.attention.head_count`, heads];
     expect(await read({ ...base, [key]: [value, value] })).toEqual(await read(base));
     expect(await read({ ...base, [key]: [value, 2] })).toMatchObject({ kind: "input", message: `m.gguf: ${key} is 4 in one layer and 2 in another` });
+  });
+});
+
+describe("changed at random", () => {
+  const value = fc.oneof(fc.integer({ min: 0, max: 70 }), fc.double(), fc.constantFrom(2 ** 31, 2 ** 32 - 1, 1e9), fc.boolean(), fc.string(), fc.array(fc.integer({ min: -2, max: 9 }), { maxLength: 20 }), fc.array(fc.boolean(), { maxLength: 3 }));
+  it.each(types)("%s: an architecture, or a reason", async (type) => {
+    const keys = fc.constantFrom(...Object.keys(ggufTable(type)).map((key) => key.replaceAll("*", "x")));
+    await fc.assert(fc.asyncProperty(fc.dictionary(keys, value, { maxKeys: 5 }), async (changes) => void (await read({ ...own(type), ...changes }))), { numRuns: 600 });
   });
 });
 
