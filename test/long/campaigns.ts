@@ -22,4 +22,10 @@ export const campaigns: readonly Row[] = [
     minutes: 15,
     load: async () => (await import("./flips.ts")).flips,
   },
+  {
+    name: "states",
+    covers: "checkpoints whose state has a right hash and cannot be × eval, sample, resume: refused by the field's name, the older one taken",
+    minutes: 3,
+    load: async () => (await import("./states.ts")).states,
+  },
 ];
