@@ -1,6 +1,6 @@
 /**
- * Lines as their writer ended them: at \n or \r\n, and nowhere else. U+2028, U+0085 and a lone \r stand within a line (some libraries take them for
- * its end, and so make two messages of one).
+ * Lines as their writer ended them: at \n or \r\n, and nowhere else. U+2028, U+0085 and a lone \r stand
+ * within a line (some libraries take them for its end, and so make two messages of one).
  */
 import { concat } from "./bytes.ts";
 import { SinterError } from "./errors.ts";
@@ -12,7 +12,8 @@ export interface Line {
   readonly number: number;
 }
 
-export const linesOf = (text: string): Line[] => text.split(/\r?\n/).map((line, i) => ({ text: line, number: i + 1 }));
+export const linesOf = (text: string): Line[] =>
+  text.split(/\r?\n/).map((line, i) => ({ text: line, number: i + 1 }));
 
 /** A line that came, or why it can not be taken. */
 export type ReadLine = Line | { readonly wrong: SinterError; readonly number: number };
@@ -27,14 +28,20 @@ export interface LineLimits {
 const LINE_END = 10, RETURN = 13;
 
 /**
- * Lines of bytes as they come, whatever pieces they come in; a byte order mark before the first is dropped. Throws SinterError "input" when a line
- * has no end.
+ * Lines of bytes as they come, whatever pieces they come in; a byte order mark before the first is dropped.
+ * Throws SinterError "input" when a line has no end.
  */
-export async function* lineStream(chunks: AsyncIterable<Uint8Array>, limits: LineLimits): AsyncGenerator<ReadLine> {
-  let pieces: Uint8Array[] = [], bytes = 0, number = 1;
+export async function* lineStream(
+  chunks: AsyncIterable<Uint8Array>, limits: LineLimits,
+): AsyncGenerator<ReadLine> {
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  let number = 1;
   const add = (piece: Uint8Array): void => {
     bytes += piece.length;
-    if (bytes > limits.endless) throw new SinterError("input", `line ${number} has no end: ${limits.endless} bytes came`, "A line ends with a line break.");
+    if (bytes > limits.endless)
+      throw new SinterError("input", `line ${number} has no end: ${limits.endless} bytes came`,
+        "A line ends with a line break.");
     if (bytes <= limits.most) pieces.push(piece);
     else pieces = [];
   };
@@ -58,7 +65,8 @@ export async function* lineStream(chunks: AsyncIterable<Uint8Array>, limits: Lin
 }
 
 function read(line: Uint8Array, length: number, number: number, most: number): ReadLine {
-  if (length > most) return { number, wrong: new SinterError("input", `it has ${length} bytes; at most ${most} are taken as one message`, "Shorten it.") };
+  const tooLong = `it has ${length} bytes; at most ${most} are taken as one message`;
+  if (length > most) return { number, wrong: new SinterError("input", tooLong, "Shorten it.") };
   try {
     const whole = line.at(-1) === RETURN ? line.subarray(0, -1) : line;
     return { number, text: textOf(whole, "it", { keepMark: number > 1 }) };

@@ -1,4 +1,7 @@
-/** Takes a run out of its folder, for another that begins there: what a run writes, and nothing else that lies in it. */
+/**
+ * Takes a run out of its folder, for another that begins there: what a run writes, and nothing else that lies
+ * in it.
+ */
 import { TEMPORARY, type Files } from "./files.ts";
 
 const RECORD = "run.json";
@@ -10,6 +13,9 @@ export async function removeRun(files: Files, folder: string): Promise<void> {
   await files.syncFolder(folder);
   const names = await files.list(folder);
   for (const inner of ["bundle", "tokenizer"])
-    if (names.includes(inner)) for (const name of await files.list(`${folder}/${inner}`)) await files.remove(`${folder}/${inner}/${name}`);
-  for (const name of names) if (own.test(name) || name.endsWith(`.safetensors${TEMPORARY}`)) await files.remove(`${folder}/${name}`);
+    if (names.includes(inner))
+      for (const name of await files.list(`${folder}/${inner}`))
+        await files.remove(`${folder}/${inner}/${name}`);
+  for (const name of names)
+    if (own.test(name) || name.endsWith(`.safetensors${TEMPORARY}`)) await files.remove(`${folder}/${name}`);
 }

@@ -1,6 +1,7 @@
 /**
- * What a file is that is not UTF-8 text: told by its first bytes (the formats' own documents), by zero bytes, or by what its bytes above 127 are like.
- * Advice that fits another kind of file makes garbage that is then learnt, so each kind has its own.
+ * What a file is that is not UTF-8 text: told by its first bytes (the formats' own documents), by zero bytes,
+ * or by what its bytes above 127 are like. Advice that fits another kind of file makes garbage that is then
+ * learnt, so each kind has its own.
  */
 
 export interface TextKind {
@@ -20,6 +21,9 @@ const NEW = "FILE > NEW";
 const convert = (encoding: string): string => `Convert it: iconv -f ${encoding} -t utf-8 ${NEW}`;
 const PICTURE = "Models here learn from text: name a file of UTF-8 text.";
 const WEIGHTS = "It holds weights: `sinter inspect FILE` shows them, `sinter import` reads them.";
+const UNZIP = "Unpack it: unzip FILE. A document: save it as plain text in UTF-8.";
+const COLUMN = "Write its column of texts to a file of UTF-8 text, for example with pandas.";
+const SELECT = "Write its texts to a file of UTF-8 text: sqlite3 FILE 'select …' > NEW";
 const EXTRACT = "Save what it says as plain text in UTF-8.";
 
 /** THE table of signatures; the first that fits counts, so longer ones stand before their beginnings. */
@@ -33,7 +37,7 @@ const signatures: readonly Signature[] = [
   { what: "xz", bytes: "fd377a585a00", advice: `Unpack it: xz -dc ${NEW}` },
   { what: "bzip2", bytes: "425a68", advice: `Unpack it: bzip2 -dc ${NEW}` },
   { what: "lz4", bytes: "04224d18", advice: `Unpack it: lz4 -dc ${NEW}` },
-  { what: "a zip archive (as .docx, .xlsx, .epub and PyTorch's files are)", bytes: "504b0304", advice: "Unpack it: unzip FILE. A document: save it as plain text in UTF-8." },
+  { what: "a zip archive (as .docx, .xlsx, .epub, PyTorch's files are)", bytes: "504b0304", advice: UNZIP },
   { what: "an empty zip archive", bytes: "504b0506", advice: PICTURE },
   { what: "a 7z archive", bytes: "377abcaf271c", advice: "Unpack it: 7z x FILE" },
   { what: "a RAR archive", bytes: "526172211a07", advice: "Unpack it: unrar x FILE" },
@@ -48,9 +52,9 @@ const signatures: readonly Signature[] = [
   { what: "an MP3 recording", bytes: "494433", advice: PICTURE },
   { what: "an MP4 film", bytes: "66747970", at: 4, advice: PICTURE },
   { what: "a GGUF file", bytes: "47475546", advice: WEIGHTS },
-  { what: "a Parquet file", bytes: "50415231", advice: "Write its column of texts to a file of UTF-8 text, for example with pandas." },
-  { what: "an Arrow file", bytes: "4152524f5731", advice: "Write its column of texts to a file of UTF-8 text, for example with pandas." },
-  { what: "an SQLite database", bytes: "53514c69746520666f726d6174203300", advice: "Write its texts to a file of UTF-8 text: sqlite3 FILE 'select …' > NEW" },
+  { what: "a Parquet file", bytes: "50415231", advice: COLUMN },
+  { what: "an Arrow file", bytes: "4152524f5731", advice: COLUMN },
+  { what: "an SQLite database", bytes: "53514c69746520666f726d6174203300", advice: SELECT },
   { what: "a NumPy array", bytes: "934e554d5059", advice: PICTURE },
   { what: "an HDF5 file", bytes: "894844460d0a1a0a", advice: PICTURE },
   { what: "a WebAssembly module", bytes: "0061736d", advice: PICTURE },
@@ -60,7 +64,10 @@ const signatures: readonly Signature[] = [
 /** Bytes that are looked at for zeros and for what older encodings are like. */
 const SAMPLE = 1 << 16;
 
-/** By its first bytes, or by the zero bytes of UTF-16 and of files that are no text at all; undefined: nothing speaks against text. */
+/**
+ * By its first bytes, or by the zero bytes of UTF-16 and of files that are no text at all; undefined: nothing
+ * speaks against text.
+ */
 export function kindOfBytes(bytes: Uint8Array): TextKind | undefined {
   const found = signatures.find((signature) => fits(signature, bytes));
   return (found && seen(found)) ?? safetensors(bytes) ?? byZeros(bytes.subarray(0, SAMPLE));
@@ -75,38 +82,57 @@ function seen({ what, advice, bytes, at = 0 }: Signature): TextKind {
 function fits({ bytes: hex, at = 0 }: Signature, bytes: Uint8Array): boolean {
   for (let i = 0; i < hex.length; i++) {
     const byte = bytes[at + (i >> 1)];
-    if (byte === undefined || Number.parseInt(hex[i]!, 16) !== (i % 2 === 0 ? byte >> 4 : byte & 15)) return false;
+    if (byte === undefined) return false;
+    if (Number.parseInt(hex[i]!, 16) !== (i % 2 === 0 ? byte >> 4 : byte & 15)) return false;
   }
   return true;
 }
 
 /** The header's length, below 2^32, then "{". */
-const safetensors = (bytes: Uint8Array): TextKind | undefined =>
-  bytes[8] === 0x7b && bytes.subarray(4, 8).every((byte) => byte === 0) ? { what: "a safetensors file", advice: WEIGHTS } : undefined;
+function safetensors(bytes: Uint8Array): TextKind | undefined {
+  const isOne = bytes[8] === 0x7b && bytes.subarray(4, 8).every((byte) => byte === 0);
+  return isOne ? { what: "a safetensors file", advice: WEIGHTS } : undefined;
+}
 
 /** Letters of Latin in UTF-16 have a zero in every second byte. */
 function byZeros(sample: Uint8Array): TextKind | undefined {
   const zeros = [0, 0];
   for (let i = 0; i < sample.length; i++) if (sample[i] === 0) zeros[i & 1]!++;
-  const pairs = sample.length >> 1, [even, odd] = zeros as [number, number];
-  if (pairs >= 2 && even + odd > 0) {
-    if (odd > 0.4 * pairs && even < 0.05 * pairs) return { what: "UTF-16 text without its mark", advice: convert("utf-16le") };
-    if (even > 0.4 * pairs && odd < 0.05 * pairs) return { what: "UTF-16 text without its mark", advice: convert("utf-16be") };
-  }
-  return even + odd > 0.1 * sample.length ? { what: "no text: it is full of zero bytes", advice: PICTURE } : undefined;
+  const pairs = sample.length >> 1;
+  const [even, odd] = zeros as [number, number];
+  const utf16 = (encoding: string): TextKind =>
+    ({ what: "UTF-16 text without its mark", advice: convert(encoding) });
+  if (pairs >= 2 && odd > 0.4 * pairs && even < 0.05 * pairs) return utf16("utf-16le");
+  if (pairs >= 2 && even > 0.4 * pairs && odd < 0.05 * pairs) return utf16("utf-16be");
+  if (even + odd <= 0.1 * sample.length) return undefined;
+  return { what: "no text: it is full of zero bytes", advice: PICTURE };
 }
 
-/** Encodings before Unicode, for bytes that no signature tells: what is plausible for the bytes around `bad`, the first that is not UTF-8. */
+/**
+ * Encodings before Unicode, for bytes that no signature tells: what is plausible for the bytes around `bad`,
+ * the first that is not UTF-8.
+ */
 export function olderEncoding(bytes: Uint8Array, bad: number): TextKind {
   const count = countBytes(bytes.subarray(0, SAMPLE), bytes.subarray(bad, bad + SAMPLE));
   if (bytes.length - bad < 4 && count.characters > 0 && isBeginning(bytes.subarray(bad)))
-    return { what: "cut off in the middle of its last character", advice: `Fetch it again, or leave that character out: head -c ${bad} ${NEW}` };
-  if (count.controls > 0.02 * count.all) return { what: "no text: it has bytes that no text has", advice: PICTURE };
-  if (count.characters > 8 * count.stray) return { what: "damaged", advice: `Fetch it again, or leave out what is wrong: iconv -c -f utf-8 -t utf-8 ${NEW}` };
+    return {
+      what: "cut off in the middle of its last character",
+      advice: `Fetch it again, or leave that character out: head -c ${bad} ${NEW}`,
+    };
+  if (count.controls > 0.02 * count.all)
+    return { what: "no text: it has bytes that no text has", advice: PICTURE };
+  if (count.characters > 8 * count.stray)
+    return {
+      what: "damaged",
+      advice: `Fetch it again, or leave out what is wrong: iconv -c -f utf-8 -t utf-8 ${NEW}`,
+    };
   if (count.high > 0.3 * count.all && count.high > 3)
-    return { what: "perhaps in an older encoding of its language (GBK, Shift-JIS, EUC-KR, KOI8-R, windows-1251 …)", advice: `Find out which, then: iconv -f GBK -t utf-8 ${NEW}` };
-  const encoding = count.c1 > 0 ? "windows-1252" : "latin1";
-  return { what: `perhaps in ${encoding === "latin1" ? "Latin-1" : "Windows-1252"}`, advice: convert(encoding) };
+    return {
+      what: "perhaps in an older encoding of its language (GBK, Shift-JIS, EUC-KR, KOI8-R, windows-1251 …)",
+      advice: `Find out which, then: iconv -f GBK -t utf-8 ${NEW}`,
+    };
+  if (count.c1 > 0) return { what: "perhaps in Windows-1252", advice: convert("windows-1252") };
+  return { what: "perhaps in Latin-1", advice: convert("latin1") };
 }
 
 interface Counted {
@@ -131,7 +157,9 @@ function countBytes(...samples: readonly Uint8Array[]): Counted {
       if (byte < 128) continue;
       count.high++;
       if (byte < 160) count.c1++;
-      const length = lengthOf(byte), whole = length > 1 && i + length <= sample.length && sample.subarray(i + 1, i + length).every(continues);
+      const length = lengthOf(byte);
+      const rest = sample.subarray(i + 1, i + length);
+      const whole = length > 1 && rest.length === length - 1 && rest.every(continues);
       count[whole ? "characters" : "stray"]++;
       if (!whole) continue;
       count.high += length - 1;
@@ -143,5 +171,9 @@ function countBytes(...samples: readonly Uint8Array[]): Counted {
 
 const continues = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
 /** Bytes of the character that begins with this one; 0: none does. */
-const lengthOf = (byte: number): number => (byte >= 0xf0 && byte < 0xf5 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 0);
-const isBeginning = (bytes: Uint8Array): boolean => lengthOf(bytes[0]!) > bytes.length && bytes.subarray(1).every(continues);
+function lengthOf(byte: number): number {
+  if (byte < 0xc2 || byte > 0xf4) return 0;
+  return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+}
+const isBeginning = (bytes: Uint8Array): boolean =>
+  lengthOf(bytes[0]!) > bytes.length && bytes.subarray(1).every(continues);

@@ -1,26 +1,32 @@
-/** Texts from files: UTF-8, or a message that says what the bytes are instead and what to do. All that reads a text reads it here. */
+/**
+ * Texts from files: UTF-8, or a message that says what the bytes are instead and what to do. All that reads a
+ * text reads it here.
+ */
 import { SinterError } from "./errors.ts";
-import { kindOfBytes, olderEncoding } from "./text-kinds.ts";
+import { kindOfBytes, olderEncoding, type TextKind } from "./text-kinds.ts";
 
 /** V8's longest string, if every byte is a character. */
 export const MAX_TEXT_BYTES = 2 ** 29 - 24;
 
 export interface TextOptions {
-  /** The mark that some editors put before a text is no part of it. `true`: it stays, for who needs the very bytes. */
+  /** A byte order mark before a text is no part of it. `true`: it stays, for who needs the very bytes. */
   readonly keepMark?: boolean;
 }
 
 /** Throws SinterError "input" that names `from`. */
 export function textOf(bytes: Uint8Array, from: string, { keepMark = false }: TextOptions = {}): string {
-  const kind = bytes.includes(0) ? kindOfBytes(bytes) : undefined; // UTF-16 of plain Latin letters is right UTF-8, too
+  // UTF-16 of Latin letters is right UTF-8, too
+  const kind = bytes.includes(0) ? kindOfBytes(bytes) : undefined;
   if (kind) throw notText(from, kind);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: keepMark }).decode(bytes);
   } catch {
     const known = kindOfBytes(bytes);
     if (known) throw notText(from, known);
-    const bad = firstBadByte(bytes), older = olderEncoding(bytes, bad);
-    throw new SinterError("input", `${from} is not UTF-8 text: byte ${bad} does not belong there; it is ${older.what}`, older.advice);
+    const bad = firstBadByte(bytes);
+    const { what, advice } = olderEncoding(bytes, bad);
+    throw new SinterError("input",
+      `${from} is not UTF-8 text: byte ${bad} does not belong there; it is ${what}`, advice);
   }
 }
 
@@ -37,20 +43,22 @@ export function textOfPart(bytes: Uint8Array, from: string): string {
   }
 }
 
-const notText = (from: string, { what, advice }: { readonly what: string; readonly advice: string }): SinterError =>
+const notText = (from: string, { what, advice }: TextKind): SinterError =>
   new SinterError("input", `${from} is not UTF-8 text: it is ${what}`, advice);
 
 /** Where the first sequence begins that is no character. */
 function firstBadByte(bytes: Uint8Array): number {
   const whole = (end: number): boolean => {
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true }); // the last character may be incomplete
+      // as a stream: the last character may be incomplete
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true });
       return true;
     } catch {
       return false;
     }
   };
-  let good = 0, bad = bytes.length + 1; // beginnings of these lengths
+  let good = 0; // a beginning of this length is right, and one of `bad` bytes is not
+  let bad = bytes.length + 1;
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;
     if (whole(middle)) good = middle;

@@ -1,11 +1,12 @@
 /**
- * A conversation, line by line. A message that can not be taken (a character that the vocabulary lacks, one that is too long, one that the template
- * refuses) is answered by the reason, and the conversation stays as it was before it.
+ * A conversation, line by line. A message that can not be taken (a character that the vocabulary lacks, one
+ * that is too long, one that the template refuses) is answered by the reason, and the conversation stays as
+ * it was before it.
  */
 import { SinterError } from "../../runtime/errors.ts";
 import { generate, type Generated } from "../../runtime/generate.ts";
 import { lineStream, type LineLimits, type ReadLine } from "../../runtime/lines.ts";
-import { createSession } from "../../runtime/session.ts";
+import { createSession, type Session } from "../../runtime/session.ts";
 import { nextPrompt, type Prompt, type Turn } from "../../runtime/tokenizers/chat-turns.ts";
 import type { ChatFormat, ChatMessage } from "../../runtime/tokenizers/chat.ts";
 import { untilInterrupted, type Sampling, type UsedRun } from "./use-run.ts";
@@ -22,8 +23,10 @@ export const chatCommands = {
 } as const;
 type Command = keyof typeof chatCommands;
 
-export const commandsText = (): string =>
-  `${Object.entries(chatCommands).map(([name, doc]) => `/${name.padEnd(7)}${doc}`).join("\n")}\n//…     a message that begins with /\n`;
+export function commandsText(): string {
+  const rows = Object.entries(chatCommands).map(([name, doc]) => `/${name.padEnd(7)}${doc}\n`);
+  return `${rows.join("")}//…     a message that begins with /\n`;
+}
 
 export interface ConverseOptions {
   readonly used: UsedRun;
@@ -42,10 +45,14 @@ interface State {
 }
 
 /** Until the input ends, or a command ends it. `served`: nothing was asked, or something was answered. */
-export async function converse(input: AsyncIterable<Uint8Array>, o: ConverseOptions, io: Io): Promise<{ readonly served: boolean }> {
+export async function converse(
+  input: AsyncIterable<Uint8Array>, o: ConverseOptions, io: Io,
+): Promise<{ readonly served: boolean }> {
   const start: State = { messages: o.system === undefined ? [] : [{ role: "system", content: o.system }] };
-  const session = createSession(o.used.model), answer = answerer(o, session);
-  let state = start, asked = 0, answers = 0;
+  const answer = answerer(o, createSession(o.used.model));
+  let state = start;
+  let asked = 0;
+  let answers = 0;
   const ask = (): void => void (io.tty && io.err("> "));
   ask();
   for await (const line of lineStream(input, lineLimits)) {
@@ -54,8 +61,9 @@ export async function converse(input: AsyncIterable<Uint8Array>, o: ConverseOpti
     if (meant.kind === "command" && meant.name === "reset") state = start;
     if (meant.kind === "command" && meant.name === "help") io.err(commandsText());
     if (meant.kind === "message" || meant.kind === "wrong") asked++;
-    const wrong = meant.kind === "wrong" ? meant.wrong : meant.kind === "message" ? await taken(meant.text) : undefined;
-    if (wrong) io.err(`error: ${io.tty ? "" : `line ${line.number} of the input: `}${wrong.message}\n${wrong.hint === undefined ? "" : `help: ${wrong.hint}\n`}`);
+    let wrong = meant.kind === "wrong" ? meant.wrong : undefined;
+    if (meant.kind === "message") wrong = await taken(meant.text);
+    if (wrong) io.err(errorText(wrong, io.tty ? undefined : line.number));
     ask();
   }
   return { served: answers > 0 || asked === 0 };
@@ -70,7 +78,16 @@ export async function converse(input: AsyncIterable<Uint8Array>, o: ConverseOpti
   }
 }
 
-type Meaning = { readonly kind: "nothing" } | { readonly kind: "command"; readonly name: Command } | { readonly kind: "message"; readonly text: string }
+/** `line`: of a pipe, where nobody sees what was typed. */
+function errorText({ message, hint }: SinterError, line: number | undefined): string {
+  const where = line === undefined ? "" : `line ${line} of the input: `;
+  return `error: ${where}${message}\n${hint === undefined ? "" : `help: ${hint}\n`}`;
+}
+
+type Meaning =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "command"; readonly name: Command }
+  | { readonly kind: "message"; readonly text: string }
   | { readonly kind: "wrong"; readonly wrong: SinterError };
 
 function meaning(line: ReadLine): Meaning {
@@ -81,7 +98,9 @@ function meaning(line: ReadLine): Meaning {
   if (text.startsWith("//")) return { kind: "message", text: text.slice(1) };
   const name = text.slice(1);
   if (Object.hasOwn(chatCommands, name)) return { kind: "command", name: name as Command };
-  return { kind: "wrong", wrong: new SinterError("usage", `there is no command ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`, "/help lists them; // in front makes a message of it") };
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  const hint = "/help lists them; // in front makes a message of it";
+  return { kind: "wrong", wrong: new SinterError("usage", `there is no command ${shown}`, hint) };
 }
 
 interface Asking {
@@ -90,11 +109,16 @@ interface Asking {
 }
 
 /** The prompt, or why the message is not taken. */
-async function promptFor(content: string, before: State, o: ConverseOptions, io: Io): Promise<Asking | SinterError> {
+async function promptFor(
+  content: string, before: State, o: ConverseOptions, io: Io,
+): Promise<Asking | SinterError> {
   try {
-    o.used.run.tokenizer.encode(content); // so that what is wrong is said of the message, not of the conversation
-    const { asking, leftOut } = await fitting([...before.messages, { role: "user", content }], before.turn, o);
-    if (leftOut > 0) io.err(`note: the conversation is longer than the context: its first ${leftOut} messages are left out from here on\n`);
+    o.used.run.tokenizer.encode(content); // what is wrong is said of the message, not of the conversation
+    const messages = [...before.messages, { role: "user", content }];
+    const { leftOut, ...asking } = await fitting(messages, before.turn, o);
+    if (leftOut > 0)
+      io.err("note: the conversation is longer than the context: "
+        + `its first ${leftOut} messages are left out from here on\n`);
     return asking;
   } catch (error) {
     if (error instanceof SinterError && (error.kind === "input" || error.kind === "corrupt")) return error;
@@ -103,30 +127,44 @@ async function promptFor(content: string, before: State, o: ConverseOptions, io:
 }
 
 /**
- * A conversation that is longer than the context goes on without its oldest questions and answers: so many fewer that it takes half of the context at
- * most, so that the next turns can use the cache again. What the system is told stays.
+ * A conversation that is longer than the context goes on without its oldest questions and answers: so many
+ * fewer that it takes half of the context at most, so that the next turns can use the cache again. What the
+ * system is told stays.
  */
-async function fitting(messages: readonly ChatMessage[], turn: Turn | undefined, { used, format }: ConverseOptions): Promise<{ readonly asking: Asking; readonly leftOut: number }> {
-  const { tokenizer } = used.run, { context } = used.model.manifest.model.sizes, first = messages[0]?.role === "system" ? 1 : 0;
-  let prompt = await nextPrompt(format, tokenizer, messages, turn), kept = messages;
+async function fitting(
+  messages: readonly ChatMessage[], turn: Turn | undefined, { used, format }: ConverseOptions,
+): Promise<Asking & { readonly leftOut: number }> {
+  const { tokenizer } = used.run;
+  const { context } = used.model.manifest.model.sizes;
+  const first = messages[0]?.role === "system" ? 1 : 0;
+  let prompt = await nextPrompt(format, tokenizer, messages, turn);
+  let kept = messages;
   while (prompt.ids.length >= (kept === messages ? context : context / 2) && kept.length > first + 2) {
     kept = [...kept.slice(0, first), ...kept.slice(first + 2)];
     prompt = await nextPrompt(format, tokenizer, kept);
   }
-  if (prompt.ids.length < context) return { asking: { messages: kept, prompt }, leftOut: messages.length - kept.length };
-  throw new SinterError("input", `the message makes a prompt of ${prompt.ids.length} tokens, and the context has ${context}`, "Say it in fewer words.");
+  if (prompt.ids.length < context) return { messages: kept, prompt, leftOut: messages.length - kept.length };
+  throw new SinterError("input",
+    `the message makes a prompt of ${prompt.ids.length} tokens, and the context has ${context}`,
+    "Say it in fewer words.");
 }
 
-function answerer({ used, format, sampling, onText, answered }: ConverseOptions, session: ReturnType<typeof createSession>): (asking: Asking) => Promise<State> {
-  const { run, model } = used, stop = [...sampling.stop, ...(format.stops ?? [])];
+function answerer(
+  { used, format, sampling, onText, answered }: ConverseOptions, session: Session,
+): (asking: Asking) => Promise<State> {
+  const { run, model } = used;
+  const stop = [...sampling.stop, ...(format.stops ?? [])];
   return async ({ messages, prompt }) => {
     const interrupted = untilInterrupted();
     try {
-      const made = await generate(model, run.tokenizer,
-        { ...sampling, prompt: prompt.ids, stop, special: false, whenFull: "stop", session, signal: interrupted.signal }, onText);
+      const made = await generate(model, run.tokenizer, {
+        ...sampling, prompt: prompt.ids, stop, special: false, whenFull: "stop", session,
+        signal: interrupted.signal,
+      }, onText);
       const content = made.text.trim();
       answered(made, content);
-      return { messages: [...messages, { role: "assistant", content }], turn: { prompt, drawn: made.tokens, said: made.text, content } };
+      const turn = { prompt, drawn: made.tokens, said: made.text, content };
+      return { messages: [...messages, { role: "assistant", content }], turn };
     } finally {
       interrupted.done();
     }

@@ -7,19 +7,22 @@ import { pathFrom } from "./run-options.ts";
 import type { Io } from "./verb.ts";
 
 /** As it is recorded in run.json: absolute; "-" is standard input. */
-export const dataPath = (given: string, io: Io): string => (isStandardInput(given) ? given : pathFrom(io, given));
+export const dataPath = (given: string, io: Io): string =>
+  isStandardInput(given) ? given : pathFrom(io, given);
 
 /** `path`: from `dataPath`; undefined: the built-in text. */
 export function readData(path: string | undefined, io: Io): string {
   if (path === undefined) return builtinText();
   const text = readText(path, io, MAX_TEXT_BYTES, { hint: "Check the path." });
-  if (text === "") throw new SinterError("input", `${isStandardInput(path) ? "standard input" : path} is empty`, "Training needs text.");
-  return text;
+  if (text !== "") return text;
+  const name = isStandardInput(path) ? "standard input" : path;
+  throw new SinterError("input", `${name} is empty`, "Training needs text.");
 }
 
 /** Of a run that goes on, or is evaluated on its own text. `path`: what its record says. */
 export function readDataAgain(path: string | undefined, io: Io): string {
   if (path !== undefined && isStandardInput(path))
-    throw new SinterError("input", "the text of this run came from standard input, which is not kept", "Give the same text again: --data FILE, or --data - and the text through a pipe.");
+    throw new SinterError("input", "the text of this run came from standard input, which is not kept",
+      "Give the same text again: --data FILE, or --data - and the text through a pipe.");
   return readData(path, io);
 }

@@ -1,6 +1,7 @@
 /**
- * Writing files for the verbs: a file is complete or absent, whatever ends the program. A temporary file in the same folder gets all of it, is brought to the
- * disk, and then gets the name. Every failure is a SinterError that names the path and the cause.
+ * Writing files for the verbs: a file is complete or absent, whatever ends the program. A temporary file in
+ * the same folder gets all of it, is brought to the disk, and then gets the name. Every failure is a
+ * SinterError that names the path and the cause.
  */
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -8,15 +9,20 @@ import { basename, dirname, join, resolve } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 
 const causes: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file", EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a folder", ENOTDIR: "a part of the path is not a folder",
-  ENOSPC: "the disk is full", EFBIG: "files may not grow that large here", EROFS: "the file system is read-only", EMFILE: "too many open files", EEXIST: "it exists already", ENAMETOOLONG: "the name is too long", EIO: "the disk reports an error", ELOOP: "links in a circle",
+  ENOENT: "there is no such file", EACCES: "permission denied", EPERM: "permission denied",
+  EISDIR: "it is a folder", ENOTDIR: "a part of the path is not a folder", EEXIST: "it exists already",
+  ENOSPC: "the disk is full", EFBIG: "files may not grow that large here",
+  EROFS: "the file system is read-only", EMFILE: "too many open files",
+  ENAMETOOLONG: "the name is too long", EIO: "the disk reports an error",
+  ELOOP: "links in a circle",
   ENXIO: "it is a socket", EDQUOT: "the disk quota is used up",
 };
 
 /** The reason in words, for any error of the file system. */
 export function causeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code !== undefined && Object.hasOwn(causes, code) ? causes[code]! : error instanceof Error ? error.message : String(error);
+  if (code !== undefined && Object.hasOwn(causes, code)) return causes[code]!;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** "new": refuses to write over anything. */
@@ -79,7 +85,8 @@ export function openOutput(path: string, cwd: string, { force = false } = {}): O
 function cannotWrite(path: string, error: unknown): SinterError {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof SinterError) return error;
-  return new SinterError("input", `cannot write ${path}: ${code === "ENOENT" ? "there is no such folder" : causeOf(error)}`,
+  const cause = code === "ENOENT" ? "there is no such folder" : causeOf(error);
+  return new SinterError("input", `cannot write ${path}: ${cause}`,
     code === "EEXIST" ? "choose another name, or replace it: --force; nothing was overwritten" : undefined);
 }
 
@@ -147,7 +154,8 @@ function beginWhole(path: string, place: Place): Writing {
 
 const withCode = (code: string): Error => Object.assign(new Error(code), { code });
 
-export const temporaryBeside = (target: string): string => join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
+export const temporaryBeside = (target: string): string =>
+  join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
 
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
@@ -161,7 +169,8 @@ function writeAll(file: number, bytes: Uint8Array): void {
 }
 
 function writeThrough(path: string): Writing {
-  const file = fs.openSync(path, fs.constants.O_WRONLY | (fs.constants.O_NONBLOCK ?? 0)), close = (): void => fs.closeSync(file);
+  const file = fs.openSync(path, fs.constants.O_WRONLY | (fs.constants.O_NONBLOCK ?? 0));
+  const close = (): void => fs.closeSync(file);
   return { write: (bytes) => writeAll(file, bytes), done: () => (close(), path), abandon: close };
 }
 
@@ -195,19 +204,22 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const temporaries = new Set<string>();
 
 /**
- * Where a signal ends the program, the temporary goes with it. Verbs that hear the signal themselves let go of it in their own time.
- * Returns what ends the watch.
+ * Where a signal ends the program, the temporary goes with it. Verbs that hear the signal themselves let go
+ * of it in their own time. Returns what ends the watch.
  */
 export function removedOnSignal(temporary: string): () => void {
-  if (temporaries.size === 0) for (const signal of signals) process.prependListener(signal, endedBy); // first: it sees who else hears
+  if (temporaries.size === 0) // first in the row: it sees who else hears
+    for (const signal of signals) process.prependListener(signal, endedBy);
   temporaries.add(temporary);
   return () => {
-    if (temporaries.delete(temporary) && temporaries.size === 0) for (const signal of signals) process.off(signal, endedBy);
+    if (temporaries.delete(temporary) && temporaries.size === 0)
+      for (const signal of signals) process.off(signal, endedBy);
   };
 }
 
 /** Does a verb that is at work hear this signal, and stop by itself? */
-export const isHeard = (signal: NodeJS.Signals): boolean => process.listeners(signal).some((listener) => listener !== endedBy);
+export const isHeard = (signal: NodeJS.Signals): boolean =>
+  process.listeners(signal).some((listener) => listener !== endedBy);
 
 function endedBy(signal: NodeJS.Signals): void {
   if (isHeard(signal)) return; // a verb that stops by itself, and then lets go of what it was writing

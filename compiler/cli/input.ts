@@ -1,6 +1,7 @@
 /**
- * What the verbs read: files, standard input (`-`), pipes with names. Nothing here waits or grows without a bound: sizes are known before a file is
- * read, a pipe or a device is read up to its limit, and where nothing comes it is said after a few seconds and ends after some time.
+ * What the verbs read: files, standard input (`-`), pipes with names. Nothing here waits or grows without a
+ * bound: sizes are known before a file is read, a pipe or a device is read up to its limit, and where nothing
+ * comes it is said after a few seconds and ends after some time.
  */
 import fs from "node:fs";
 import { isatty } from "node:tty";
@@ -22,7 +23,8 @@ export interface Patience {
 export const patience: Patience = { say: 3_000, writer: 20_000, silence: 600_000 };
 
 const clock = new Int32Array(new SharedArrayBuffer(4)); // nobody rings: waiting is all it is for
-const LOOK_MS = 10, PIECE = 65536;
+const LOOK_MS = 10;
+const PIECE = 65536;
 /** A device gives its end within so many bytes (/dev/null), or it has none (/dev/zero). */
 const MOST_OF_A_DEVICE = PIECE;
 
@@ -33,11 +35,16 @@ export interface ReadOptions extends TextOptions {
 
 export const isStandardInput = (path: string): boolean => path === "-";
 
-/** "-" is standard input. At most `limit` bytes are read. Every failure is a SinterError that names the path and the cause. */
-export function readText(path: string, { cwd, err }: Pick<Io, "cwd" | "err">, limit: number, o: ReadOptions = {}): string {
+/**
+ * "-" is standard input. At most `limit` bytes are read. A failure is a SinterError that names path and
+ * cause.
+ */
+export function readText(
+  path: string, io: Pick<Io, "cwd" | "err">, limit: number, o: ReadOptions = {},
+): string {
   let bytes: Buffer;
   try {
-    bytes = readInput(path, cwd, limit, o.patience ?? patience, err);
+    bytes = readInput(path, io.cwd, { limit, wait: o.patience ?? patience, say: io.err });
   } catch (error) {
     if (error instanceof SinterError) throw error;
     throw new SinterError("input", `cannot read ${nameOf(path)}: ${causeOf(error)}`, o.hint);
@@ -47,22 +54,30 @@ export function readText(path: string, { cwd, err }: Pick<Io, "cwd" | "err">, li
 
 const nameOf = (path: string): string => (isStandardInput(path) ? "standard input" : path);
 
-function readInput(path: string, cwd: string, limit: number, wait: Patience, say: Io["err"]): Buffer {
+interface Bounds {
+  readonly limit: number;
+  readonly wait: Patience;
+  readonly say: Io["err"];
+}
+
+function readInput(path: string, cwd: string, bounds: Bounds): Buffer {
   const input = isStandardInput(path) ? standardInput() : openInput(resolve(cwd, path));
   try {
     const stat = fs.fstatSync(input.descriptor);
-    if (stat.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
-    if (stat.isFile() && stat.size > limit) throw tooLong(path, limit, stat.size);
-    const endless = stat.isCharacterDevice() && !isatty(input.descriptor);
-    return readAtMost(input, path, endless ? Math.min(limit, MOST_OF_A_DEVICE) : limit, endless, wait, say);
+    if (stat.isDirectory()) throw Object.assign(new Error("a folder"), { code: "EISDIR" });
+    if (stat.isFile() && stat.size > bounds.limit) throw tooLong(path, bounds.limit, stat.size);
+    const isDevice = stat.isCharacterDevice() && !isatty(input.descriptor);
+    return readAtMost(input, path, isDevice, bounds);
   } finally {
     if (input.close) fs.closeSync(input.descriptor);
   }
 }
 
-const tooLong = (path: string, limit: number, size?: number): SinterError =>
-  new SinterError("input", `${nameOf(path)} ${size === undefined ? "goes on" : `has ${size} bytes,`} beyond the ${limit} bytes that are read`,
+function tooLong(path: string, limit: number, size?: number): SinterError {
+  const has = size === undefined ? "goes on" : `has ${size} bytes,`;
+  return new SinterError("input", `${nameOf(path)} ${has} beyond the ${limit} bytes that are read`,
     "Is it the right one? Otherwise give a part of it: head -c.");
+}
 
 interface Input {
   readonly descriptor: number;
@@ -71,20 +86,22 @@ interface Input {
   readonly unmet: boolean;
 }
 
-const { O_RDONLY } = fs.constants, O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0; // Windows has no such flag
+const { O_RDONLY } = fs.constants;
+const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0; // Windows has no such flag
 
 function openInput(path: string): Input {
-  const descriptor = fs.openSync(path, O_RDONLY | O_NONBLOCK); // otherwise a pipe without a writer is waited for right here
+  const descriptor = fs.openSync(path, O_RDONLY | O_NONBLOCK); // does not wait for a pipe's writer
   const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path); // <(command): its writer was there before us
   return { descriptor, close: true, unmet: fs.fstatSync(descriptor).isFIFO() && !ofShell };
 }
 
 /**
- * Standard input so that reading does not wait: a pipe or terminal is opened anew, since the flag of the one that we were given is shared with
- * others; a socket is made so by process.stdin.
+ * Standard input so that reading does not wait: a pipe or terminal is opened anew, since the flag of the one
+ * that we were given is shared with others; a socket is made so by process.stdin.
  */
 function standardInput(): Input {
-  const stat = fs.fstatSync(0), given: Input = { descriptor: 0, close: false, unmet: false };
+  const stat = fs.fstatSync(0);
+  const given: Input = { descriptor: 0, close: false, unmet: false };
   if (stat.isSocket()) void process.stdin;
   if (!stat.isFIFO() && !isatty(0)) return given;
   try {
@@ -94,34 +111,61 @@ function standardInput(): Input {
   }
 }
 
-function readAtMost(input: Input, path: string, limit: number, endless: boolean, wait: Patience, say: Io["err"]): Buffer {
-  const pieces: Buffer[] = [], terminal = isatty(input.descriptor);
-  let { unmet } = input, length = 0, silent = 0, said = false;
-  for (;;) {
-    const piece = Buffer.allocUnsafe(PIECE), read = readPiece(input.descriptor, piece);
+function readAtMost(input: Input, path: string, isDevice: boolean, { limit, wait, say }: Bounds): Buffer {
+  const most = isDevice ? Math.min(limit, MOST_OF_A_DEVICE) : limit;
+  const waiting = waitFor(input, path, wait, say);
+  const pieces: Buffer[] = [];
+  let { unmet } = input;
+  for (let length = 0; ; ) {
+    const piece = Buffer.allocUnsafe(PIECE);
+    const read = readPiece(input.descriptor, piece);
     if (read === 0 && !unmet) return Buffer.concat(pieces);
-    if (read !== undefined && read > 0) {
-      pieces.push(piece.subarray(0, read));
-      length += read;
-      if (length > limit) throw endless ? endlessDevice(path) : tooLong(path, limit);
-    }
     unmet &&= read === 0;
-    silent = read ? 0 : silent + LOOK_MS;
-    if (silent === 0) continue;
-    if (silent >= wait.say && !said) {
-      said = true;
-      say(`waiting for input from ${terminal ? "the terminal (Ctrl-D ends it)" : nameOf(path)} …\n`);
+    if (!read) {
+      waiting.look(unmet);
+      continue;
     }
-    const most = unmet ? wait.writer : wait.silence;
-    if (silent >= most && !terminal) throw nothingComes(path, unmet, most);
-    Atomics.wait(clock, 0, 0, LOOK_MS);
+    waiting.came();
+    pieces.push(piece.subarray(0, read));
+    length += read;
+    if (length > most) throw isDevice ? endlessDevice(path) : tooLong(path, limit);
   }
 }
 
-const endlessDevice = (path: string): SinterError => new SinterError("input", `cannot read ${nameOf(path)}: it is a device that has no end`, "Name a file.");
+interface Waiting {
+  /** Something came. */
+  came(): void;
+  /** Nothing is there: waits a little. `unmet`: nobody has opened the pipe yet. */
+  look(unmet: boolean): void;
+}
 
-const nothingComes = (path: string, unmet: boolean, ms: number): SinterError =>
-  new SinterError("input", `nothing came from ${nameOf(path)} in ${ms / 1000} s: ${unmet ? "no program writes into this pipe" : "its writer is silent"}`, "Start the program that writes first, or name a file.");
+function waitFor({ descriptor }: Input, path: string, wait: Patience, say: Io["err"]): Waiting {
+  const isTerminal = isatty(descriptor);
+  let silent = 0;
+  let said = false;
+  return {
+    came: () => void (silent = 0),
+    look(unmet) {
+      silent += LOOK_MS;
+      if (silent >= wait.say && !said) {
+        said = true;
+        say(`waiting for input from ${isTerminal ? "the terminal (Ctrl-D ends it)" : nameOf(path)} …\n`);
+      }
+      const most = unmet ? wait.writer : wait.silence;
+      if (silent >= most && !isTerminal) throw nothingComes(path, unmet, most);
+      Atomics.wait(clock, 0, 0, LOOK_MS);
+    },
+  };
+}
+
+const endlessDevice = (path: string): SinterError =>
+  new SinterError("input", `cannot read ${nameOf(path)}: it is a device that has no end`, "Name a file.");
+
+function nothingComes(path: string, unmet: boolean, ms: number): SinterError {
+  const why = unmet ? "no program writes into this pipe" : "its writer is silent";
+  return new SinterError("input", `nothing came from ${nameOf(path)} in ${ms / 1000} s: ${why}`,
+    "Start the program that writes first, or name a file.");
+}
 
 /** Bytes read, 0 at the end; undefined: nothing is there yet. */
 function readPiece(descriptor: number, piece: Buffer): number | undefined {

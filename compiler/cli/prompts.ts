@@ -25,14 +25,16 @@ export function readPrompts(file: string, io: Io): readonly Prompt[] {
 }
 
 function promptOf({ text }: Line, from: string): string {
-  const wrong = (why: string): SinterError => new SinterError("input", `${from}: ${why}`, 'every line is an object such as {"prompt": "text"}');
+  const wrong = (why: string): SinterError =>
+    new SinterError("input", `${from}: ${why}`, 'every line is an object such as {"prompt": "text"}');
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw wrong((cause as Error).message);
   }
-  const prompt = typeof value === "object" && value !== null ? (value as { prompt?: unknown }).prompt : undefined;
+  const isObject = typeof value === "object" && value !== null;
+  const prompt = isObject ? (value as { prompt?: unknown }).prompt : undefined;
   if (typeof prompt !== "string") throw wrong('there is no text under "prompt"');
   return prompt.toWellFormed(); // half a pair of surrogates is no character: U+FFFD, as in UTF-8
 }

@@ -1,7 +1,8 @@
 /**
- * Standard output that goes away or is full, for all verbs alike. Who reads it may have seen enough (`| head -1`): the verb stops without a word and
- * without exit code 0, since its work is not done; one that hears SIGTERM (a training run, which saves; an import, which cleans up) is stopped as
- * by that signal. A disk that is full is said on standard error.
+ * Standard output that goes away or is full, for all verbs alike. Who reads it may have seen enough (`| head
+ * -1`): the verb stops without a word and without exit code 0, since its work is not done; one that hears
+ * SIGTERM (a training run, which saves; an import, which cleans up) is stopped as by that signal. A disk that
+ * is full is said on standard error.
  */
 import { exitCodes } from "../../runtime/errors.ts";
 import { causeOf, isHeard } from "./files.ts";
@@ -16,11 +17,14 @@ export interface StandardOutput {
 type Failure = "closed" | "full";
 const codeOf = { closed: exitCodes.closed, full: exitCodes.input } as const satisfies Record<Failure, number>;
 
+/** What Node calls an output that nobody reads any more. */
+const closings: readonly unknown[] = ["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"];
+
 export function standardOutput(stream: NodeJS.WriteStream, say: (text: string) => void): StandardOutput {
   let failure: Failure | undefined;
   const failed = (error: NodeJS.ErrnoException): void => {
     if (failure !== undefined) return;
-    failure = error.code === "EPIPE" || error.code === "ECONNRESET" || error.code === "ERR_STREAM_DESTROYED" ? "closed" : "full";
+    failure = closings.includes(error.code) ? "closed" : "full";
     if (failure === "full") say(`error: cannot write to standard output: ${causeOf(error)}\n`);
     if (!isHeard("SIGTERM")) process.exit(codeOf[failure]);
     if (failure === "closed") say("note: nobody reads the output any more: stopping, as at SIGTERM\n");
@@ -44,4 +48,5 @@ export function standardOutput(stream: NodeJS.WriteStream, say: (text: string) =
 }
 
 /** What was written to a pipe must arrive before the process ends. */
-export const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => void (stream.destroyed ? done() : stream.write("", () => done())));
+export const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((done) => void (stream.destroyed ? done() : stream.write("", () => done())));

@@ -1,16 +1,22 @@
-/** Folders that a verb writes (a bundle, an exported model): all of their files are there, or the one that makes them what they are is absent. */
+/**
+ * Folders that a verb writes (a bundle, an exported model): all of their files are there, or the one that
+ * makes them what they are is absent.
+ */
 import fs from "node:fs";
 import { dirname, join } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 import { causeOf, removedOnSignal, syncFolder, temporaryBeside } from "./files.ts";
 
 /**
- * `fill` writes into a temporary folder beside it, which then gets the name. Where the folder is there already, its files are replaced one by one once
- * all of the new ones are written: `key` (a manifest, say) goes first and comes last, so that old and new are never taken for one. What else lies
- * there stays.
+ * `fill` writes into a temporary folder beside it, which then gets the name. Where the folder is there
+ * already, its files are replaced one by one once all of the new ones are written: `key` (a manifest, say)
+ * goes first and comes last, so that old and new are never taken for one. What else lies there stays.
  */
-export async function wholeFolder<T>(folder: string, key: string, fill: (temporary: string) => T | Promise<T>): Promise<T> {
-  const temporary = temporaryBeside(folder), release = removedOnSignal(temporary);
+export async function wholeFolder<T>(
+  folder: string, key: string, fill: (into: string) => T | Promise<T>,
+): Promise<T> {
+  const temporary = temporaryBeside(folder);
+  const release = removedOnSignal(temporary);
   try {
     fs.mkdirSync(dirname(folder), { recursive: true });
     fs.mkdirSync(temporary);
@@ -20,7 +26,8 @@ export async function wholeFolder<T>(folder: string, key: string, fill: (tempora
     syncFolder(dirname(folder));
     return made;
   } catch (error) {
-    if (error instanceof SinterError || typeof (error as NodeJS.ErrnoException).code !== "string") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof SinterError || typeof code !== "string") throw error;
     throw new SinterError("input", `cannot write ${folder}: ${causeOf(error)}`);
   } finally {
     release();
@@ -37,8 +44,10 @@ function removeQuietly(folder: string): void {
   }
 }
 
+/** Paths of all files in a folder and its folders, from there. */
 const filesIn = (folder: string): readonly string[] =>
-  fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
+  fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
 
 function syncAll(folder: string): void {
   for (const file of filesIn(folder)) {
@@ -55,9 +64,12 @@ function syncAll(folder: string): void {
 function place(temporary: string, folder: string, key: string): void {
   if (!fs.existsSync(folder)) return fs.renameSync(temporary, folder);
   const names = filesIn(temporary);
-  for (const name of names) if (fs.statSync(join(folder, name), { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+  const isFolder = (name: string): boolean =>
+    fs.statSync(join(folder, name), { throwIfNoEntry: false })?.isDirectory() === true;
+  if (names.some(isFolder)) throw Object.assign(new Error("a folder"), { code: "EISDIR" });
   for (const name of names) fs.mkdirSync(dirname(join(folder, name)), { recursive: true });
   fs.rmSync(join(folder, key), { force: true });
-  for (const name of [...names.filter((n) => n !== key), ...(names.includes(key) ? [key] : [])]) fs.renameSync(join(temporary, name), join(folder, name));
+  for (const name of names.filter((n) => n !== key)) fs.renameSync(join(temporary, name), join(folder, name));
+  if (names.includes(key)) fs.renameSync(join(temporary, key), join(folder, key));
   syncFolder(folder);
 }
