@@ -1,8 +1,14 @@
-/** Weights in a GGUF file, or in the several that it was split into, behind the interface of all readers. The format: gguf-header.ts. */
+/**
+ * Weights in a GGUF file, or in the several that it was split into, behind the interface of all readers. The
+ * format: gguf-header.ts.
+ */
 import type { Files, ReadableFile } from "../files.ts";
 import { readArray, readGgufHeader, type GgufArray, type GgufHeader, type GgufValue, type Scalar } from "./gguf-header.ts";
 import { checkPart, missingPart, splitOf, splitPaths, type Split } from "./gguf-split.ts";
-import { corruptFile, encodedReader, floatReader, isReadFormat, quoted, unreadable, type MetadataValue, type StoredTensor, type WeightFile } from "./weights.ts";
+import {
+  corruptFile, encodedReader, floatReader, isReadFormat, quoted, unreadable, type MetadataValue,
+  type StoredTensor, type WeightFile,
+} from "./weights.ts";
 
 export interface GgufFile extends WeightFile {
   readonly header: GgufHeader;
@@ -43,7 +49,8 @@ async function openSplit(files: Files, path: string, named: GgufFile, split: Spl
       inOrder.push(part);
     }
     const [first] = inOrder as [GgufFile, ...GgufFile[]];
-    return { ...first, version: `${first.version}, ${paths.length} files`, tensors: tensorsOfAll(inOrder, split), close };
+    const version = `${first.version}, ${paths.length} files`;
+    return { ...first, version, tensors: tensorsOfAll(inOrder, split), close };
   } catch (error) {
     await close();
     throw error;
@@ -54,11 +61,15 @@ function tensorsOfAll(parts: readonly GgufFile[], { tensors: said }: Split): Map
   const all = new Map<string, StoredTensor>();
   for (const { path, tensors } of parts)
     for (const [name, tensor] of tensors) {
-      if (all.has(name)) throw corruptFile(path, `tensor ${quoted(name)} is in ${all.get(name)!.file} already`, "Fetch all files again, from one place.");
+      if (all.has(name))
+        throw corruptFile(path, `tensor ${quoted(name)} is in ${all.get(name)!.file} already`,
+          "Fetch all files again, from one place.");
       all.set(name, tensor);
     }
   const [{ path }] = parts as [GgufFile];
-  if (said !== undefined && said !== all.size) throw corruptFile(path, `its files have ${all.size} tensors together; it says ${said}`, "Fetch all files again, from one place.");
+  if (said !== undefined && said !== all.size)
+    throw corruptFile(path, `its files have ${all.size} tensors together; it says ${said}`,
+      "Fetch all files again, from one place.");
   return all;
 }
 

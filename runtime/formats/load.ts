@@ -43,7 +43,8 @@ export async function loadPublished(model: RunningModel, published: Published, p
 }
 
 /** File by file, from the beginning of each to its end. */
-const byPlace = (a: StoredTensor, b: StoredTensor): number => (a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1);
+const byPlace = (a: StoredTensor, b: StoredTensor): number =>
+  (a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1);
 
 /** By published names. The compiler's tensors and the links are two accounts of one model: they have to agree. */
 function placesOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<string, Place> {
@@ -97,7 +98,8 @@ async function join({ link, piece, tensor, slice }: Place, stored: StoredTensor,
 
 /** What shapes do not show. */
 const told = [
-  "family", "layers", "heads", "kvHeads", "headDim", "activation", "rope", "eps", "tied", "qkNorm", "window", "pattern", "experts",
+  "family", "layers", "heads", "kvHeads", "headDim", "activation", "rope", "eps", "tied", "qkNorm", "window",
+  "pattern", "experts",
 ] as const satisfies readonly (keyof Architecture)[];
 
 /** A model may have a shorter context than the file's: a window that it does not reach is none. */

@@ -3,7 +3,8 @@
  *
  *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Mixtral, Qwen 2 and 3
  *   FILE.safetensors          the same; config.json lies beside it
- *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa
+ *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa; also
+ *                             one of several files
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
 import { SinterError } from "../errors.ts";
@@ -65,7 +66,8 @@ export async function openPublished(files: Files, path: string): Promise<Publish
     case "folder": return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
     case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
     case "gguf": return closing(await openGguf(files, path), async (file) => {
-      const index = indexTensors(file, namings.gguf), { architecture, published, notes } = await architectureOfGguf(file, index);
+      const index = indexTensors(file, namings.gguf);
+      const { architecture, published, notes } = await architectureOfGguf(file, index);
       return settleHeads(`GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`, architecture, file, index, published.naming, notes);
     });
     case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
@@ -86,10 +88,13 @@ async function fromHuggingFace(files: Files, folder: string, base: string, open:
   return closing(await open(), async (file) => {
     const [gpt2, llama] = [indexTensors(file, namings.gpt2), indexTensors(file, namings.llama)];
     refuseKeys(safetensorsKeys, file.metadata, file.path);
-    const { architecture, notes } = architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
-    const unknown = ignoredKeysNote(`__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`, unknownKeys(safetensorsKeys, file.metadata.keys()));
+    const { architecture, notes } =
+      architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
+    const unknown = ignoredKeysNote(`__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`,
+      unknownKeys(safetensorsKeys, file.metadata.keys()));
     const naming = namings[architecture.family], title = isRecord(config) && config.get("model_type");
-    return settleHeads(architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming,
+    const form = architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title;
+    return settleHeads(form, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming,
       [...notes, ...(unknown === undefined ? [] : [unknown])]);
   });
 }
@@ -108,7 +113,8 @@ async function closing<F extends WeightFile>(file: F, work: (file: F) => Publish
  * name only. Where it is another one, the configuration must not say that the two are tied.
  */
 async function settleHeads(
-  title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming, said: readonly string[] = [],
+  title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming,
+  said: readonly string[] = [],
 ): Promise<Published> {
   const index = new Map(all), notes = [...said];
   const nameOf = (role: Role): string => publishedName(naming, role, "weight", 0)!;

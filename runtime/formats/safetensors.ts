@@ -3,7 +3,10 @@ import { SinterError } from "../errors.ts";
 import type { Files, ReadableFile } from "../files.ts";
 import { headerBytes, readHeader, type SafeFile } from "../safetensors.ts";
 import { parseJson, record, type Json } from "./json.ts";
-import { corruptFile, floatReader, isReadFormat, quoted, unreadable, type Metadata, type StoredTensor, type WeightFile } from "./weights.ts";
+import {
+  corruptFile, floatReader, isReadFormat, quoted, unreadable, type Metadata, type StoredTensor,
+  type WeightFile,
+} from "./weights.ts";
 
 export const SINGLE_FILE = "model.safetensors";
 export const INDEX_FILE = "model.safetensors.index.json";
@@ -64,7 +67,8 @@ async function openShards(files: Files, folder: string, index: string): Promise<
     for (const shard of opened.values())
       for (const name of shard.tensors.keys())
         if (!places.has(name)) throw corruptFile(index, `tensor ${quoted(name)} of ${shard.path} is not in the index`, "Fetch index and shards again, from one place.");
-    return { format: "safetensors", path: index, version: `${opened.size} shards`, metadata: metadataOf([...opened.values()]), tensors, close };
+    const version = `${opened.size} shards`, metadata = metadataOf([...opened.values()]);
+    return { format: "safetensors", path: index, version, metadata, tensors, close };
   } catch (error) {
     await close();
     throw error;
@@ -74,7 +78,8 @@ async function openShards(files: Files, folder: string, index: string): Promise<
 /** Of all shards; where they differ, all that they say. */
 function metadataOf(shards: readonly WeightFile[]): Metadata {
   const said = new Map<string, Set<string>>();
-  for (const { metadata } of shards) for (const [key, value] of metadata) said.set(key, (said.get(key) ?? new Set()).add(String(value)));
+  for (const { metadata } of shards)
+    for (const [key, value] of metadata) said.set(key, (said.get(key) ?? new Set()).add(String(value)));
   return new Map([...said].map(([key, values]) => [key, [...values].join("; ")]));
 }
 
