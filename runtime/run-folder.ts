@@ -81,17 +81,22 @@ export async function openRun(files: Files, folder: string, other?: OtherJson): 
   const bundle = await readBundle(held, `${folder}/${BUNDLE}`);
   const { model } = bundle.manifest;
   const tokenizer = tokenizerFor(model, await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other));
-  return { folder, record, bundle, tokenizer: withinRows(tokenizer, model.sizes.vocab), notes: notesOn(read, path) };
+  return { folder, record, bundle, tokenizer, notes: notesOn(read, path) };
 }
 
 const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
   version === 1 ? [`${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so damage in them is not seen`] : [];
 
-/** The tokenizer as the model was trained to see it. Throws SinterError where its rows are documents and none of its tokens ends one. */
-export function tokenizerFor({ train: { rows }, tokenizer: name }: Pick<Model, "train" | "tokenizer">, tokenizer: Tokenizer): Tokenizer {
-  const found = rows === "documents" ? documentTokenizer(tokenizer) : tokenizer;
+/**
+ * The tokenizer as the model sees it: without tokens that it has no rows for, and with a beginning of every text where
+ * its rows are documents. Throws SinterError where these have no end.
+ */
+export function tokenizerFor(model: Pick<Model, "train" | "tokenizer" | "sizes">, tokenizer: Tokenizer): Tokenizer {
+  const inside = withinRows(tokenizer, model.sizes.vocab);
+  const found = model.train.rows === "documents" ? documentTokenizer(inside) : inside;
   if (found) return found;
-  throw new SinterError("input", `the ${name} tokenizer has no token that ends a text, and with \`rows documents\` every row ends with it`,
+  throw new SinterError("input",
+    `the ${model.tokenizer} tokenizer has no token that ends a text, and with \`rows documents\` every row ends with it`,
     "Use a tokenizer that has one, or leave `rows documents` out.");
 }
 

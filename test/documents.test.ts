@@ -13,7 +13,7 @@ import { documentsIn, documentTexts, documentTokenizer, type TextRule } from "..
 import { SinterError } from "../runtime/errors.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { randomFrom, randomStream } from "../runtime/random.ts";
-import { openRun } from "../runtime/run-folder.ts";
+import { openRun, tokenizerFor } from "../runtime/run-folder.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { charactersOf, characterTokenizer, parseCharacters } from "../runtime/tokenizers/characters.ts";
 import { openTokenizer, readTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";
@@ -307,6 +307,11 @@ describe("rows of documents with a vocabulary of a file", () => {
     expect((await train("ends", [END_OF_TEXT], { eos_token: END_OF_TEXT })).code).toBe(0);
     expect((await openRun(nodeFiles(), at("ends-run"))).tokenizer).toMatchObject({ beginOfText: 0, endOfText: 0 });
     expect(JSON.parse(await sinter("sample", at("ends-run"), "-p", "ab", "-n", "1", "--json"))).toMatchObject({ prompt_tokens: 3 });
+  });
+  it("whose end the model has no row for: it begins and ends no text, and rows cannot be documents", () => {
+    const [model] = checkSource(SPEC.replace("rows documents ", "")).models, tokenizer = { ...byteTokenizer(), beginOfText: 1, endOfText: 200 };
+    expect(tokenizerFor(model!, tokenizer)).toMatchObject({ beginOfText: 1, endOfText: undefined });
+    expect(() => tokenizerFor({ ...model!, train: { ...model!.train, rows: "documents" } }, tokenizer)).toThrow(/no token that ends a text/);
   });
   it("without one it is refused before anything is written", async () => {
     expect(await train("endless", ["<s>"], { bos_token: "<s>", add_bos_token: true }))

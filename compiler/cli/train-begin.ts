@@ -164,7 +164,8 @@ function charactersWithin(text: string, vocab: number, rows: TrainSettings["rows
   const size = characters.length + (ends ? 1 : 0);
   if (size > vocab)
     throw new SinterError("input",
-      `the text has ${characters.length} different characters${ends ? ", and a document's end is a token too" : ""}; the model's vocabulary is ${vocab}`,
+      `the text has ${characters.length} different characters` +
+        `${ends ? ", and a document's end is a token too" : ""}; the model's vocabulary is ${vocab}`,
       `Set vocab ${size}, for example with --set vocab=${size}; or give a text that has fewer: --data FILE`);
   return characterTokenizer(ends ? [...characters, END_OF_TEXT] : characters);
 }

@@ -119,7 +119,8 @@ function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
 }
 
 const cutLine = (cut: number, context: number): string =>
-  `note: ${thousands(cut)} document${cut === 1 ? " is" : "s are"} too long for a row of ${context}, and cut: the end is not learnt from them`;
+  `note: ${thousands(cut)} document${cut === 1 ? " is" : "s are"} too long for a row of ${context}, and cut: ` +
+  "the end is not learnt from them";
 
 const documentFacts = ({ documents: a }: Part, { documents: b }: Part): object =>
   (a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {});

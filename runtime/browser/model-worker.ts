@@ -16,7 +16,6 @@ import type { Bundle } from "../bundle.ts";
 import { readBundle, tokenizerFor } from "../run-folder.ts";
 import { samplerDefaults } from "../sampler.ts";
 import { createSession, type Session } from "../session.ts";
-import { withinRows } from "../tokenizers/with-beside.ts";
 import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { fetchFiles } from "./fetch-files.ts";
@@ -63,17 +62,15 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
     say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
     const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
     const read = (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle);
-    return { model, session: createSession(model), tokenizer: withinRows(read, bundle.manifest.model.sizes.vocab) };
+    return { model, session: createSession(model), tokenizer: tokenizerFor(bundle.manifest.model, read) };
   } catch (cause) {
     await model.close();
     throw cause;
   }
 }
 
-async function tokenizerFrom(files: ReturnType<typeof fetchFiles>, path: string, { manifest: { model } }: Bundle): Promise<Tokenizer> {
-  const isFolder = path.endsWith("/");
-  return tokenizerFor(model, await (isFolder ? readTokenizer(files, path.slice(0, -1), model.tokenizer) : openTokenizer(files, path)));
-}
+const tokenizerFrom = (files: ReturnType<typeof fetchFiles>, path: string, { manifest }: Bundle): Promise<Tokenizer> =>
+  path.endsWith("/") ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer) : openTokenizer(files, path);
 
 /** Loads the weights. The tokenizer that came with them, if one did. */
 async function load(files: ReturnType<typeof fetchFiles>, path: string, model: RunningModel): Promise<Tokenizer | undefined> {

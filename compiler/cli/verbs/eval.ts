@@ -1,5 +1,5 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
-import type { Corpus, Part } from "../../../runtime/batch-source.ts";
+import type { Corpus, DocumentCounts, Part } from "../../../runtime/batch-source.ts";
 import { openCorpus } from "../../../runtime/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/evaluate.ts";
@@ -16,6 +16,7 @@ import { withWeightsOption } from "../weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type PartName = (typeof parts)[number];
+const isPartName = (text: string): text is PartName => (parts as readonly string[]).includes(text);
 
 export const evalVerb: Verb = {
   name: "eval",
@@ -34,24 +35,29 @@ export const evalVerb: Verb = {
   },
   async run([dir], options, io) {
     const part = textOption(options, "part");
-    if (part !== undefined && !parts.includes(part as PartName)) throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
+    if (part !== undefined && !isPartName(part))
+      throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
     const run = await openRunAt(dir!, io);
     const isDocuments = run.record.settings.rows === "documents";
     if (isDocuments && options["stride"] !== undefined)
-      throw new SinterError("usage", "--stride means nothing where rows are documents", "Leave it out: every document is a row, and counts once.");
+      throw new SinterError("usage", "--stride means nothing where rows are documents",
+        "Leave it out: every document is a row, and counts once.");
     const { model: spec } = run.bundle.manifest, context = wholeOption(options, "context", 1, spec.sizes.context) ?? spec.train.context;
     const stride = wholeOption(options, "stride", 1, context) ?? context;
-    const { corpus, rows, chosen } = await textToEvaluate(run, textOption(options, "data"), part as PartName | undefined, isDocuments ? context : undefined, io);
+    const wanted = { data: textOption(options, "data"), part, row: isDocuments ? context : undefined };
+    const { corpus, rows, chosen } = await textToEvaluate(run, wanted, io);
     const { model, step } = await loadRun(run, options, io, { variant: context === spec.train.context ? undefined : withWindows(spec, context) });
     try {
       const batches = rows.read(model.entry("evaluate"), { stride });
       const e = await evaluateBatches(model, batches, corpus.bytes, { breathe: nodeHost.breathe });
       const { documents } = rows;
       const facts = {
-        loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens, part: chosen, context, stride, step,
+        loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens,
+        part: chosen, context, stride, step,
         ...(documents && { documents: documents.count, cut_documents: documents.cut }),
       };
-      io.out(options["json"] ? `${JSON.stringify(facts)}\n` : lineOf(e, chosen, rows, { context, stride, step }));
+      const line = options["json"] ? JSON.stringify(facts) : lineOf(e, chosen, rows, { context, stride, step });
+      io.out(`${line}\n`);
       return exitCodes.ok;
     } finally {
       await model.close();
@@ -66,13 +72,16 @@ interface Windows {
 }
 
 function lineOf(e: Evaluation, chosen: PartName, { documents }: Part, { context, stride, step }: Windows): string {
-  const measures = [`loss ${e.loss.toFixed(4)}`, `perplexity ${e.perplexity.toFixed(3)}`, `${e.bitsPerByte.toFixed(4)} bits per byte`];
-  const rows = documents
-    ? `${thousands(documents.count)} documents${documents.cut > 0 ? `, of which ${thousands(documents.cut)} cut at ${context} tokens` : ""}`
+  const loss = `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}`;
+  const rows = documents ? documentsText(documents, context)
     : `windows of ${context}${stride < context ? ` every ${stride}` : ""}`;
-  const read = [`${thousands(e.tokens)} tokens`, chosen === "all" ? "all of the text" : `its ${chosen} part`, rows, `step ${step}`];
-  return `${measures.join("  ")}  (${read.join(", ")})\n`;
+  const part = chosen === "all" ? "all of the text" : `its ${chosen} part`;
+  const read = [`${thousands(e.tokens)} tokens`, part, rows, `step ${step}`];
+  return `${loss}  ${e.bitsPerByte.toFixed(4)} bits per byte  (${read.join(", ")})`;
 }
+
+const documentsText = ({ count, cut }: DocumentCounts, context: number): string =>
+  `${thousands(count)} documents${cut > 0 ? `, of which ${thousands(cut)} cut at ${context} tokens` : ""}`;
 
 /** The model, to be evaluated in windows of this context: as many tokens at once as before, at least one window. */
 function withWindows(spec: Model, context: number): Model {
@@ -86,8 +95,15 @@ interface Chosen {
   readonly chosen: PartName;
 }
 
-/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. `row`: tokens of a document's row. */
-async function textToEvaluate(run: Run, data: string | undefined, part: PartName | undefined, row: number | undefined, io: Io): Promise<Chosen> {
+interface Wanted {
+  readonly data: string | undefined;
+  readonly part: PartName | undefined;
+  /** Tokens of a document's row. */
+  readonly row: number | undefined;
+}
+
+/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. */
+async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)
     throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
   const text = data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
@@ -95,9 +111,12 @@ async function textToEvaluate(run: Run, data: string | undefined, part: PartName
   const train = { ...settings, context: row ?? settings.context };
   const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule: textRuleOf(run.record) });
   const { tokens, documents } = corpus.all, named = data ?? "the text";
-  if (documents?.count === 0) throw new SinterError("input", `${named} holds no document`, "Documents are lines, or what stands between <|endoftext|>.");
+  if (documents?.count === 0)
+    throw new SinterError("input", `${named} holds no document`,
+      "Documents are lines, or what stands between <|endoftext|>.");
   if (!documents && tokens < 2)
-    throw new SinterError("input", `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`, "At least two are needed: one to predict from, one to predict.");
+    throw new SinterError("input", `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`,
+      "At least two are needed: one to predict from, one to predict.");
   const own = (await sha256(text)) === run.record.data.sha256;
   const chosen = part ?? (own && settings.heldOut > 0 ? "held-out" : "all");
   if (chosen === "all") return { corpus, rows: corpus.all, chosen };
