@@ -141,16 +141,17 @@ async function findTokenizer(model: Model, text: string, folder: string | undefi
   if (name === "characters") return charactersWithin(text, sizes.vocab, rows);
   if (name === "bytes") return byteTokenizer({ ends: rows === "documents" });
   const named = folder === undefined ? undefined : pathFrom(io, folder);
-  const tokenizer = await (named === undefined ? besideSpec(name, dirname(pathFrom(io, spec))) : tokenizerAt(files, named, name, otherJson));
+  const tokenizer = await (named === undefined ? besideSpec(name, dirname(pathFrom(io, spec)), io) : tokenizerAt(files, named, name, otherJson));
   if (tokenizer.size > sizes.vocab)
     throw new SinterError("input", `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
       `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`);
   return tokenizer;
 }
 
-async function besideSpec(name: TokenizerName, beside: string): Promise<Tokenizer> {
+/** Files that nobody named: a flaw in one of those beside the tokenizer is said, and costs that one. */
+async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<Tokenizer> {
   for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
-    const found = await tokenizerIn(nodeFiles(), place, name, otherJson);
+    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, (line) => io.err(`note: ${line}\n`));
     if (found) return found;
   }
   throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
