@@ -13,7 +13,7 @@ import { byteLevelDecoder, preTokenizerJson } from "./gguf-pre.ts";
 import { endStandIn, escapeBytes, standIn } from "./gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf-write.ts";
 import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
-import { vocabularyOf, type BpeVocabulary } from "./vocabulary.ts";
+import { vocabularyOf, type BpeVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 const key = (rest: string): string => `tokenizer.ggml.${rest}`;
 
@@ -31,7 +31,7 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   const vocabulary = vocabularyOf(tokenizer), spare = vocab - tokenizer.size, within = <T>(all: readonly T[]): readonly T[] => all.slice(0, vocab);
   const unused = fill(spare, (i) => `[UNUSED_${i}]`), unusedKinds = fill(spare, () => pieceKinds.unused);
   const { pairs: roles, note: unsaid } = rolePairs(tokenizer);
-  const cut = spare < 0 ? `tokens of the tokenizer that the model has no rows for are left out: ${-spare}` : undefined, notes = [cut, unsaid].filter((line) => line !== undefined);
+  const cut = spare < 0 ? `tokens of the tokenizer that the model has no rows for are left out: ${-spare}` : undefined, notes = [cut, unsaid, lostNote(vocabulary)].filter((line) => line !== undefined);
   const said = notes.length === 0 ? {} : { note: notes.join("; ") };
   switch (vocabulary.kind) {
     case "bpe": {
@@ -69,6 +69,10 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
     case "none": return { out: [text(key("model"), "no_vocab")], note: `the file gets no tokenizer: ${vocabulary.why}` };
   }
 }
+
+const lostNote = (vocabulary: Vocabulary): string | undefined =>
+  vocabulary.kind === "bpe" && vocabulary.lost !== undefined
+    ? `a GGUF file can not say that text is put into the form ${vocabulary.lost} first: text in another form has other ids there` : undefined;
 
 /** Ids of the tokens that begin and end texts, turns and messages; GGUF has a place for one of each. */
 function rolePairs(tokenizer: Tokenizer): { readonly pairs: readonly PairToWrite[]; readonly note?: string } {

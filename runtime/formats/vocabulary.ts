@@ -26,6 +26,8 @@ export interface BpeVocabulary {
   readonly kind: "bpe";
   readonly pre: GgufPre;
   readonly names: readonly string[];
+  /** A normalizer that stands before it and is not said here. */
+  readonly lost?: string | undefined;
   /** Ids of tokens that are found in the text before anything else, and are not special. */
   readonly user: ReadonlySet<number>;
   /** "left right" */
@@ -112,13 +114,15 @@ function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
   return out;
 }
 
-type JsonRules = { readonly kind: "bytes" } | { readonly kind: "pieces"; readonly addsSpace: boolean };
+/** `lost`: a normalizer that the other formats can not say, and without which most texts have the same ids. */
+type JsonRules = { readonly kind: "bytes"; readonly lost?: string } | { readonly kind: "pieces"; readonly addsSpace: boolean };
 
 /** What other formats can say of a tokenizer.json; a text: what they can not. */
 function rulesOf(root: JsonPlace): JsonRules | string {
   const model = optionalText(field(field(root, "model"), "type")) ?? "BPE";
   if (model !== "BPE") return `its model (${model})`;
   const { types, prepends, space } = readNormalizers(root, { anyExpression: true }), pieces = readPreTokenizers(root, { anyExpression: true });
+  if (pieces.kind === "bytes" && types.length > 0 && types.every((type) => type === "NFC")) return { kind: "bytes", lost: "NFC" };
   const others = types.filter((type) => pieces.kind === "bytes" || (type !== "Prepend" && type !== "Replace"));
   if (others.length > 0) return `its normalizer (${others.join(", ")})`;
   if (pieces.kind === "bytes") return { kind: "bytes" };
@@ -148,7 +152,7 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
     const { pre_tokenizer: steps } = root as { readonly pre_tokenizer?: unknown }, pre = ggufPreOf(steps, model.ignore_merges === true);
     if (!pre) return { kind: "none", why: "GGUF has no name for its pre-tokenizer" };
     const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
-    return { kind: "bpe", pre, names, user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))), merges };
+    return { kind: "bpe", pre, names, lost: rules.lost, user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))), merges };
   }
   const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));

@@ -115,12 +115,13 @@ function withSpecialMap(config: JsonPlace | undefined, special: JsonPlace | unde
 function decoderTokens(place: JsonPlace): readonly AddedToken[] {
   if (!isObject(place.value)) throw badPlace(place, `is ${shown(place.value)}, not an object of ids and tokens`);
   return Object.keys(place.value).map((key): AddedToken => {
-    const token = field(place, key), id = whole({ value: /^\d{1,9}$/.test(key) ? Number(key) : key, path: `${place.path}[${shown(key)}]` }, MAX_TOKENS - 1);
+    const token = field(place, key), special = flag(field(token, "special"), false);
+    const id = whole({ value: /^\d{1,9}$/.test(key) ? Number(key) : key, path: `${place.path}[${shown(key)}]` }, MAX_TOKENS - 1);
     return {
-      id, name: text(field(token, "content")), special: flag(field(token, "special"), false),
-      left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
+      id, name: text(field(token, "content")), special, left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
+      singleWord: flag(field(token, "single_word"), false), normalized: flag(field(token, "normalized"), !special),
     };
-  }).sort((a, b) => a.id - b.id);
+  }).filter(({ name }) => name !== "").sort((a, b) => a.id - b.id);
 }
 
 /** { "<|extra|>": 32000 }: special where special_tokens_map.json names it. */
@@ -128,7 +129,7 @@ function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefi
   if (!listed) return [];
   const named = new Set(special === undefined ? [] : Object.values(special.value as object).flat().map((one: unknown) => isObject(one) ? one["content"] : one));
   const tokens = Object.keys(listed.value as object).filter((name) => name !== "" && field(listed, name).value !== undefined);
-  return tokens.map((name): AddedToken => ({ name, id: anyId(field(listed, name)), special: named.has(name) })).sort((a, b) => a.id - b.id);
+  return tokens.map((name): AddedToken => ({ name, id: anyId(field(listed, name)), special: named.has(name), normalized: !named.has(name) })).sort((a, b) => a.id - b.id);
 }
 
 function keepTemplates(contents: ReadonlyMap<string, Uint8Array>, files: Map<string, Uint8Array>, folder: string, hear: Hear | undefined): void {

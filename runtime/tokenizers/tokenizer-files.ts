@@ -2,18 +2,19 @@
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import type { AddedToken } from "./added-tokens.ts";
 import { configBytes, nothingBeside, openBeside, type Beside } from "./beside.ts";
-import { readBeside, readBounded, type Hear } from "./beside-files.ts";
+import { flawed, readBeside, readBounded, type Hear } from "./beside-files.ts";
 import { BYTES_FILE, byteTokenizer, parseBytes } from "./bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
 import { IDS_FILE, parseIds } from "./ids.ts";
-import { field, optionalText } from "./json-fields.ts";
+import { field, optionalText, parseJson } from "./json-fields.ts";
 import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
 import { MAX_TABLE_BYTES } from "./tiktoken.ts";
-import { JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
+import { addedIn, CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { withAddedTokens, withBeside } from "./with-beside.ts";
 
@@ -26,6 +27,7 @@ interface Reading {
   readonly name: TokenizerName;
   readonly beside: Beside;
   readonly other: OtherJson | undefined;
+  readonly hear: Hear | undefined;
 }
 
 interface FileSet {
@@ -66,18 +68,34 @@ const characters: FileSet = {
 const ids: FileSet = { needs: [IDS_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([size], { path }) => parseIds(size!, path) };
 const json: FileSet = {
   needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, beside: true,
-  async read([bytes], { path, beside, other }) {
+  async read([bytes], { path, beside, other, hear }) {
     const config = configBytes(beside);
-    const open = async (json: Uint8Array): Promise<Tokenizer> => {
+    const open = async (json: Uint8Array): Promise<{ readonly tokenizer: Tokenizer; readonly added: readonly AddedToken[] }> => {
       const reading = readTokenizerJson({ json, config, from: path });
-      if ("tokenizer" in reading) return reading.tokenizer;
+      if ("tokenizer" in reading) return reading;
       if (!other) throw unsupportedJson(path, reading.unsupported);
-      return other({ json, config, from: path }, reading.unsupported);
+      return { tokenizer: await other({ json, config, from: path }, reading.unsupported), added: addedIn(parseJson(json, path, MAX_JSON_BYTES)) };
     };
-    const tokenizer = await open(bytes!), lacking = beside.added.filter(({ id }) => id >= tokenizer.size || tokenizer.absent?.has(id));
-    return lacking.length === 0 ? tokenizer : open(withAddedTokens(bytes!, lacking, path));
+    const { tokenizer, added } = await open(bytes!), lacking = notIn(beside.added, added, tokenizer);
+    if (lacking.length === 0) return tokenizer;
+    try {
+      return (await open(withAddedTokens(bytes!, lacking, path))).tokenizer;
+    } catch (cause) {
+      flawed(CONFIG_FILE, cause, hear);
+      return tokenizer;
+    }
   },
 };
+
+/** Tokens that tokenizer.json does not list, or not as special ones, and at whose ids it has no others. */
+function notIn(wanted: readonly AddedToken[], listed: readonly AddedToken[], { size, absent, bytes }: Tokenizer): readonly AddedToken[] {
+  const byName = new Map(listed.map((token) => [token.name, token])), utf8 = new TextDecoder();
+  return wanted.filter(({ name, special, id }) => {
+    const found = byName.get(name);
+    if (found) return special && !found.special && found.id === id;
+    return id >= size || absent?.has(id) || utf8.decode(bytes(id)) === name;
+  });
+}
 
 const bytes: FileSet = {
   needs: [BYTES_FILE], mostBytes: MAX_TABLE_BYTES, beside: false,
@@ -106,7 +124,7 @@ async function readSet(files: Files, set: FileSet, paths: readonly string[], fol
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
   const beside = folder === undefined || !set.beside ? nothingBeside : openBeside(await readBeside(files, folder, hear), folder, hear);
-  const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other });
+  const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other, hear });
   if (tokenizer.note !== undefined) hear?.(tokenizer.note);
   return withBeside(tokenizer, beside, hear);
 }

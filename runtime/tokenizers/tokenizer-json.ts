@@ -34,19 +34,20 @@ export interface JsonFiles {
 
 export const configPath = (from: string): string => `${from.slice(0, from.lastIndexOf("/") + 1)}${CONFIG_FILE}`;
 
-export type JsonReading = { readonly tokenizer: Tokenizer } | { readonly unsupported: string };
+/** `added`: the file's added tokens. */
+export type JsonReading = { readonly tokenizer: Tokenizer; readonly added: readonly AddedToken[] } | { readonly unsupported: string };
 
 /** Throws SinterError that names the place in the file, where the file contradicts itself. */
 export function readTokenizerJson(files: JsonFiles, options: StepOptions = { anyExpression: false }): JsonReading {
   try {
-    return { tokenizer: tokenizerOf(files, options) };
+    return tokenizerOf(files, options);
   } catch (cause) {
     if (cause instanceof Unsupported) return { unsupported: cause.message };
     throw cause;
   }
 }
 
-function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): Tokenizer {
+function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): Extract<JsonReading, { tokenizer: Tokenizer }> {
   const root = parseJson(json, from, MAX_JSON_BYTES), strangers = checkKeys(root);
   const added = addedIn(root), model = readModel(root, added), normalizers = readNormalizers(root, options);
   checkAdded(added, root, model, normalizers);
@@ -60,7 +61,7 @@ function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): T
     ? byteLevel(common, pieces, model, readDecoder(root, undefined))
     : overCharacters(common, pieces.run, model, readDecoder(root, markOf(pieces, normalizers)));
   if (pieces.kind === "characters") checkStart(pieces, normalizers);
-  return note === undefined ? tokenizer : { ...tokenizer, note };
+  return { tokenizer: note === undefined ? tokenizer : { ...tokenizer, note }, added };
 }
 
 type Common = Pick<Parameters<typeof byteLevelTokenizer>[0], "name" | "added" | "normalize" | "beginOfText" | "endOfText" | "stops" | "files">;

@@ -62,12 +62,19 @@ function namesIn(place: JsonPlace): readonly string[] {
   return places.flatMap((one) => tokenName(one) ?? []);
 }
 
-/** A tokenizer.json with these among its added tokens. */
+interface JsonToken {
+  readonly content: string;
+  readonly special?: boolean;
+}
+
+/** A tokenizer.json with these among its added tokens; those that it has become special. */
 export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], from: string): Uint8Array {
-  const { value } = parseJson(json, from, MAX_JSON_BYTES), root = value as { readonly added_tokens?: readonly unknown[] | null };
-  const tokens = more.map(({ id, name, special, left = false, right = false }) =>
-    ({ id, content: name, single_word: false, lstrip: left, rstrip: right, normalized: false, special }));
-  return new TextEncoder().encode(JSON.stringify({ ...root, added_tokens: [...root.added_tokens ?? [], ...tokens] }));
+  const { value } = parseJson(json, from, MAX_JSON_BYTES), root = value as { readonly added_tokens?: readonly JsonToken[] | null };
+  const named = new Map(more.map((token) => [token.name, token])), listed = root.added_tokens ?? [], has = new Set(listed.map(({ content }) => content));
+  const tokens = more.filter(({ name }) => !has.has(name)).map(({ id, name, special, left = false, right = false, singleWord = false, normalized = false }) =>
+    ({ id, content: name, single_word: singleWord, lstrip: left, rstrip: right, normalized, special }));
+  const before = listed.map((token) => (named.has(token.content) ? { ...token, special: true } : token));
+  return new TextEncoder().encode(JSON.stringify({ ...root, added_tokens: [...before, ...tokens] }));
 }
 
 /**
@@ -77,13 +84,17 @@ export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], f
 export function withinRows(tokenizer: Tokenizer, rows: number): Tokenizer {
   if (tokenizer.size <= rows) return tokenizer;
   const inside = (id: number | undefined): number | undefined => (id !== undefined && id < rows ? id : undefined);
+  const checked = <Ids extends readonly number[]>(ids: Ids): Ids => {
+    const beyond = ids.find((id) => id >= rows);
+    if (beyond === undefined) return ids;
+    const name = JSON.stringify(new TextDecoder().decode(tokenizer.bytes(beyond)));
+    throw new SinterError("input", `the text has ${name}, token ${beyond}, and the model has rows for tokens 0 … ${rows - 1}`,
+      "Take it out of the text: the model has never seen this token.");
+  };
+  const { encodeInParts } = tokenizer;
   return {
     ...tokenizer, beginOfText: inside(tokenizer.beginOfText), endOfText: inside(tokenizer.endOfText), stops: new Set([...tokenizer.stops].filter((id) => id < rows)),
-    encode(text, options) {
-      const ids = tokenizer.encode(text, options), beyond = ids.find((id) => id >= rows);
-      if (beyond === undefined) return ids;
-      throw new SinterError("input", `the text has ${JSON.stringify(new TextDecoder().decode(tokenizer.bytes(beyond)))}, token ${beyond}, and the model has rows for tokens 0 … ${rows - 1}`,
-        "Take it out of the text: the model has never seen this token.");
-    },
+    encode: (text, options) => checked(tokenizer.encode(text, options)),
+    ...(encodeInParts && { encodeInParts: (text: string, take: (ids: readonly number[]) => void) => encodeInParts(text, (ids) => take(checked(ids))) }),
   };
 }

@@ -8,7 +8,7 @@ import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { byteTokenizerPairs } from "./counting-model.ts";
+import { byteTokenizerJson, byteTokenizerPairs } from "./counting-model.ts";
 import { memoryFiles } from "./memory-files.ts";
 
 const roles = [u32("tokenizer.ggml.bos_token_id", 1), u32("tokenizer.ggml.eos_token_id", 2)];
@@ -56,6 +56,19 @@ it("a file that names none gets GPT-2's, and that is said of models that are not
     return lines;
   };
   expect([await said("gpt2"), await said("llama")]).toEqual([[], ["its metadata does not name its pre-tokenizer: GPT-2's is taken (--tokenizer PATH names another)"]]);
+});
+
+it("a normalizer that GGUF can not say is said", () => {
+  const made = (normalizer: unknown): ReturnType<typeof tokenizerPairs> => {
+    const json = { ...byteTokenizerJson(), normalizer, pre_tokenizer: preTokenizerJson(ggufPreNamed("qwen2")!) };
+    const reading = readTokenizerJson({ json: new TextEncoder().encode(JSON.stringify(json)), from: "tokenizer.json" });
+    if (!("tokenizer" in reading)) throw new Error(reading.unsupported);
+    return tokenizerPairs(reading.tokenizer, reading.tokenizer.size);
+  };
+  const [nfc, lower] = [made({ type: "NFC" }), made({ type: "Lowercase" })];
+  expect(nfc.out).toContainEqual(text("tokenizer.ggml.pre", "qwen2"));
+  expect(nfc.note).toBe("a GGUF file can not say that text is put into the form NFC first: text in another form has other ids there");
+  expect([lower.out[0], lower.note]).toEqual([text("tokenizer.ggml.model", "no_vocab"), "the file gets no tokenizer: its normalizer (Lowercase)"]);
 });
 
 describe("where they cut", () => {

@@ -5,6 +5,7 @@ import { SinterError } from "../../runtime/errors.ts";
 import { GENERATION_FILE, type Hear } from "../../runtime/tokenizers/beside-files.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { spaceCleaner, withoutExtraSpaces } from "../../runtime/tokenizers/clean-spaces.ts";
+import { sentencePieceModel } from "../../runtime/formats/sentencepiece-write.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
@@ -56,13 +57,42 @@ describe("end tokens", () => {
 });
 
 describe("tokens behind the vocabulary", () => {
-  it("of tokenizer_config.json, with a gap before them", async () => {
-    const decoder = { "259": { content: "<|a|>", special: true }, "262": { content: "<|b|>", special: false, rstrip: true } };
+  const pieces = ["<unk>", "<s>", "</s>", "▁", "a", "b"], sentencepiece = sentencePieceModel({
+    pieces: pieces.map((piece, id) => ({ text: piece, score: -1, kind: id === 0 ? "unknown" : id < 3 ? "control" : "normal" })), addsSpace: true, beginOfText: 1, endOfText: 2,
+  });
+  const beside = (contents: Contents): Promise<Tokenizer> =>
+    openTokenizer(memoryFiles(Object.fromEntries(Object.entries({ "tokenizer.model": sentencepiece, ...contents }).map(([name, value]) => [`m/${name}`, asText(value)]))), "m");
+
+  it("of tokenizer_config.json behind a tokenizer.json", async () => {
+    const decoder = { "259": { content: "<|a|>", special: true }, "260": { content: "<|b|>", special: false, rstrip: true } };
     const { tokenizer, lines } = await heard({ "tokenizer_config.json": { added_tokens_decoder: decoder } });
-    expect([tokenizer.size, [...tokenizer.absent ?? []], lines]).toEqual([263, [260, 261], []]);
-    expect(tokenizer.encode("x<|a|><|b|> y", { special: true })).toEqual([byteId("x"), 259, 262, byteId("y")]);
+    expect([tokenizer.size, tokenizer.absent, lines]).toEqual([261, undefined, []]);
+    expect(tokenizer.encode("x<|a|><|b|> y", { special: true })).toEqual([byteId("x"), 259, 260, byteId("y")]);
     expect(tokenizer.encode("<|a|>")).not.toContain(259);
-    expect(decode(tokenizer, [259, 262])).toBe("<|a|><|b|>");
+    expect(decode(tokenizer, [259, 260])).toBe("<|a|><|b|>");
+  });
+
+  it("with a gap before them", async () => {
+    const { tokenizer, lines } = await heard({ "tokenizer_config.json": { added_tokens_decoder: { "262": { content: "<|b|>" } } } });
+    expect([tokenizer.size, [...tokenizer.absent ?? []], tokenizer.encode("<|b|>"), lines]).toEqual([263, [259, 260, 261], [262], []]);
+  });
+
+  it("a word of the vocabulary that it lists becomes a token of its own, and a plain one special", async () => {
+    const json = { ...byteTokenizerJson([{ id: 260, content: "<|p|>", special: false }]), model: { type: "BPE", vocab: { ...(byteTokenizerJson().model as { vocab: object }).vocab, "<|w|>": 259 }, merges: [] } };
+    const decoder = { "259": { content: "<|w|>", special: true }, "260": { content: "<|p|>", special: true } };
+    const plain = await heard({ "tokenizer.json": json }), { tokenizer, lines } = await heard({ "tokenizer.json": json, "tokenizer_config.json": { added_tokens_decoder: decoder } });
+    expect([plain.tokenizer.encode("<|w|><|p|>", { special: true }).length, [...plain.tokenizer.special.keys()]]).toEqual([6, ["<unk>", "<s>", "</s>"]]);
+    expect([tokenizer.encode("<|w|><|p|>", { special: true }), tokenizer.encode("<|p|>").includes(260), lines]).toEqual([[259, 260], false, []]);
+  });
+
+  it("behind a sentencepiece model, with a gap before them; legacy false puts no space behind them", async () => {
+    const added_tokens_decoder = { "6": { content: "<|a|>", special: true }, "9": { content: "ab", single_word: true } };
+    const older = await beside({ "tokenizer_config.json": { added_tokens_decoder } }), newer = await beside({ "tokenizer_config.json": { added_tokens_decoder, legacy: false } });
+    expect([older.size, [...older.absent ?? []], older.special.get("<|a|>")]).toEqual([10, [7, 8], 6]);
+    expect([older, newer].map((tokenizer) => tokenizer.encode("a<|a|>b", { special: true }))).toEqual([[3, 4, 6, 3, 5], [3, 4, 6, 5]]);
+    expect([older.encode("ab"), older.encode("aab")]).toEqual([[9], [3, 4, 4, 5]]);
+    const listed = await beside({ "added_tokens.json": { "<|a|>": 6, "<|b|>": 7 }, "special_tokens_map.json": { additional_special_tokens: ["<|a|>"], eos_token: "<|a|>" } });
+    expect([[...listed.special.keys()], listed.endOfText, listed.encode("<|b|>")]).toEqual([["<s>", "</s>", "<|a|>"], 6, [7]]);
   });
 
   it("what a file names and the tokenizer has otherwise is said", async () => {

@@ -18,7 +18,7 @@ export const tokenizerConfigKeys = {
   add_bos_token: read("whether bos_token begins every text", true),
   add_prefix_space: read("said where the tokenizer does otherwise", true),
   legacy: read("tokenizer.model: false puts a space before the text alone, not behind special tokens", false),
-  added_tokens_decoder: read("tokens behind the vocabulary, by id", { 300: { content: "<|more|>", special: true } }),
+  added_tokens_decoder: read("tokens behind the vocabulary, by id", { 259: { content: "<|more|>", special: true } }),
   additional_special_tokens: read("named where the tokenizer lacks them", ["<|lacking|>"]),
   extra_special_tokens: read("named where the tokenizer lacks them", ["<|lacking|>"]),
   chat_template: read("how a conversation is written", "{{ messages[0].content }}"),
@@ -64,7 +64,7 @@ export const specialTokensMapKeys = {
 } satisfies KeyTable;
 
 /** Every key is a token's name. */
-export const addedTokensKeys = { "*": read("a token behind the vocabulary", 300) } satisfies KeyTable;
+export const addedTokensKeys = { "*": read("a token behind the vocabulary", 259) } satisfies KeyTable;
 
 function isEmptyObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
