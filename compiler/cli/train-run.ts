@@ -17,6 +17,7 @@ import type { RunRecord } from "../../runtime/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { samplerDefaults } from "../../runtime/sampler.ts";
 import { train } from "../../runtime/train.ts";
+import { onFirstSignal } from "./stop-signals.ts";
 import type { TrainingText } from "./train-begin.ts";
 import type { Change } from "./train-changes.ts";
 import { Display } from "./train-display.ts";
@@ -140,11 +141,6 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** First signal: stop after this step, with a checkpoint, or in the middle of an evaluation. The second one ends the process as usual. */
 export function stopAtSignals(): Stop {
   const asked = new AbortController();
-  const release = (): void => SIGNALS.forEach((signal) => process.off(signal, now));
-  const now = (): void => {
-    release();
-    asked.abort();
-  };
-  SIGNALS.forEach((signal) => process.on(signal, now));
-  return { signal: asked.signal, now, release };
+  const now = (): void => asked.abort();
+  return { signal: asked.signal, now, release: onFirstSignal(SIGNALS, now) };
 }
