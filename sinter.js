@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The launcher. Sinter is TypeScript that Node runs by stripping its types, which needs Node 22.18 or later. Where this one is older,
-// the Node of `npm install` (development dependency "node") takes over; exit code and signals pass through, and so do descriptors that are named as
-// /dev/fd/N: what a shell makes of <(command).
+// the Node of `npm install` (development dependency "node") takes over; exit code and signals pass through, and so do
+// descriptors that are named as /dev/fd/N: what a shell makes of <(command).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import nodeModule from "node:module";
@@ -25,7 +25,10 @@ if (major > 22 || (major === 22 && minor >= 18)) {
   }
 }
 
-/** Runs the newer Node in our place. One of its descriptors is a pipe from us: it closes when we die, even by SIGKILL, and the child goes with us. */
+/**
+ * Runs the newer Node in our place. One of its descriptors is a pipe from us: it closes when we die, even by SIGKILL,
+ * and the child goes with us.
+ */
 function takeOver(node) {
   const stdio = ["inherit", "inherit", "inherit"];
   for (const argument of process.argv.slice(2)) {

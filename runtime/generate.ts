@@ -85,7 +85,8 @@ async function writeText(
   const { whenFull = "shift" } = o;
   const random = randomStream(o.seed, "sample");
   const stream = textStream(o.stop ?? [], tokenizer.cleansSpaces);
-  const hidden = o.special === false ? new Map([...tokenizer.special].map(([name, id]) => [id, name])) : undefined;
+  const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+  const hidden = o.special === false ? names : undefined;
   const all = [...prompt];
   const logprobs: TokenLogprob[] = [];
   let text = "";
@@ -106,7 +107,8 @@ async function writeText(
     if (ends(tokenizer, token)) { reason = "end of text"; break; }
     if (logprobOf) logprobs.push(logprobOf(token));
     all.push(token);
-    const mark = hidden?.get(token), bytes = mark === undefined ? tokenizer.bytes(token) : NOTHING;
+    const mark = hidden?.get(token);
+    const bytes = mark === undefined ? tokenizer.bytes(token) : NOTHING;
     const isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
     const { text: piece, stopped } = stream.push(isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes);
     show(piece);

@@ -160,4 +160,5 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
   return { manifest, files: contents };
 }
 
-export const readText = async (files: Files, path: string): Promise<string> => textOf(await files.read(path, MAX_TEXT_BYTES), path);
+export const readText = async (files: Files, path: string): Promise<string> =>
+  textOf(await files.read(path, MAX_TEXT_BYTES), path);

@@ -48,7 +48,9 @@ function penalize(scores: Float32Array, recent: readonly number[], penalty: numb
 function argmax(scores: Float32Array): number {
   let best = 0;
   for (let i = 0; i < scores.length; i++) {
-    if (!(scores[i]! < Infinity)) throw new SinterError("corrupt", `the logit of token ${i} is ${scores[i]}`, "A weight is not a number: is the checkpoint whole?");
+    if (!(scores[i]! < Infinity))
+      throw new SinterError("corrupt", `the logit of token ${i} is ${scores[i]}`,
+        "A weight is not a number: is the checkpoint whole?");
     if (scores[i]! > scores[best]!) best = i;
   }
   return best;

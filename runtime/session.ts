@@ -104,7 +104,8 @@ function createPast(model: RunningModel): Past {
       return tokens;
     },
     common(wanted) {
-      if (wanted.length === 0) throw new SinterError("input", "a model needs a token to start from", "The prompt is empty.");
+      if (wanted.length === 0)
+        throw new SinterError("input", "a model needs a token to start from", "The prompt is empty.");
       if (wanted.length > context)
         throw new SinterError("input", `${wanted.length} tokens do not fit into a context of ${context}`,
           "Shorten the text, or let the context shift (--when-full shift).");

@@ -35,7 +35,8 @@ export async function exportRun(files: Files, run: Run, form: OutgoingForm, type
   const checkpoint = await newest(files, run, io);
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
-    const made = await (form === "gguf" ? writeGguf(files, run, model, out, io) : wholeFolder(out, CONFIG_FILE, (temporary) => writeFolder(files, run, model, temporary, io)));
+    const toFolder = (into: string): Promise<Made> => writeFolder(files, run, model, into, io);
+    const made = await (form === "gguf" ? writeGguf(files, run, model, out, io) : wholeFolder(out, CONFIG_FILE, toFolder));
     return { ...made, numbers: model.numbers, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
   } finally {
     await checkpoint.close();

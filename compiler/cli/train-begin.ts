@@ -93,7 +93,9 @@ export async function reopen(folder: string, spec: CheckedSpec | undefined, aske
   const { model } = run.bundle.manifest, changes = changesAsked(run, asked, spec?.model.train);
   if (spec) noteOtherSpec(spec, run, changes, io);
   const given = textOption(options, "data");
-  const text = given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
+  const text = given === undefined
+    ? readDataAgain(run.record.data.path, io)
+    : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)
     throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
   return { run, data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)), changes };

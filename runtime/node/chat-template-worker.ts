@@ -1,4 +1,7 @@
-/** The thread of chat-template.ts: @huggingface/jinja on one template, with a bound on everything that a template can make grow. */
+/**
+ * The thread of chat-template.ts: @huggingface/jinja on one template, with a bound on everything that a
+ * template can make grow.
+ */
 import * as jinja from "@huggingface/jinja";
 import type { ChatMessage } from "../tokenizers/chat.ts";
 import { serveBounded } from "./serve-bounded.ts";
@@ -83,18 +86,24 @@ class BoundedInterpreter extends Interpreter {
     try {
       return super.evaluate(statement, env);
     } catch (cause) {
-      if (type === "Break" || type === "Continue") this.#leaving.set(cause as object, "");
-      else if (captures.includes(type) && this.#leaving.has(cause as object)) this.#leaving.set(cause as object, "");
+      const begins = type === "Break" || type === "Continue";
+      const isCaptured = captures.includes(type) && this.#leaving.has(cause as object);
+      if (begins || isCaptured) this.#leaving.set(cause as object, "");
       throw cause;
     }
   }
 
-  /** As the package's, but what was written before a `break` or `continue` is not lost: Jinja's loopcontrols leave it where it stands. */
+  /**
+   * As the package's, but what was written before a `break` or `continue` is not lost: Jinja's loopcontrols
+   * leave it where it stands.
+   */
   override evaluateBlock(statements: readonly unknown[], env: Scope): Value {
-    const made = super.evaluateBlock([], env), top = this.#loops.at(-1);
+    const made = super.evaluateBlock([], env);
+    const top = this.#loops.at(-1);
     const body = top && statements === top.loop.body ? top : undefined;
     let text = "";
-    if (top && (body || statements === top.loop.defaultBlock)) { // Jinja, too, runs `else` where no iteration came to its end
+    // Jinja, too, runs `else` where no iteration came to its end
+    if (top && (body || statements === top.loop.defaultBlock)) {
       text = top.left;
       top.left = "";
     }
@@ -108,14 +117,16 @@ class BoundedInterpreter extends Interpreter {
         else this.#leaving.set(cause as object, text + written);
         throw cause;
       }
-      if (text.length > this.#limits.characters) throw new Error(`it makes a text of more than ${this.#limits.characters} characters`);
+      const { characters } = this.#limits;
+      if (text.length > characters) throw new Error(`it makes a text of more than ${characters} characters`);
     }
     made.value = text;
     return made;
   }
 
   #text(statement: unknown, env: Scope): string {
-    const made = this.evaluate(statement, env), type = typeOf(made);
+    const made = this.evaluate(statement, env);
+    const type = typeOf(made);
     return type === "NullValue" || type === "UndefinedValue" ? "" : String(made);
   }
 

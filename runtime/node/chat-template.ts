@@ -3,8 +3,7 @@
  * that can be ended, with bounds on steps and sizes; what they write is a text that is then encoded.
  */
 import { SinterError } from "../errors.ts";
-import { guarded } from "../tokenizers/added-tokens.ts";
-import type { ChatFormat, ChatMessage } from "../tokenizers/chat.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
 import { templateOf, type FoundTemplate } from "../tokenizers/chat-templates.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -86,7 +85,7 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
   const filled = chatTemplate(template, options);
   const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
   const nameOf = (id: number | undefined): string => (id === undefined ? "" : names.get(id) ?? "");
-  const plain = (said: string): string => tokenizer.plain?.(said) ?? guarded(said, tokenizer.special);
+  const plain = (said: string): string => plainText(tokenizer, said);
   const render: ChatFormat["render"] = (messages, reply) => {
     const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
     return filled.render(safe, reply, nameOf(tokenizer.beginOfText), nameOf(tokenizer.endOfText));

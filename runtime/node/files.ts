@@ -41,16 +41,22 @@ const MOST_BYTES = 2 ** 29;
 
 /** A pipe without a writer must not be waited for; of what is no file nothing can be read from any place. */
 function openFile(raw: RawFs, path: string): { readonly fd: number; readonly bytes: number } {
-  const fd = raw.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0)); // Windows has no such flag
+  const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants; // Windows has no O_NONBLOCK
+  const fd = raw.openSync(path, O_RDONLY | O_NONBLOCK);
   const stat = raw.fstatSync(fd);
   if (stat.isFile()) return { fd, bytes: stat.size };
   raw.closeSync(fd);
-  const what = stat.isDirectory() ? "a folder" : stat.isFIFO() ? "a pipe" : stat.isSocket() ? "a socket" : "a device";
-  throw new SinterError("input", `cannot read ${path}: it is ${what}, not a file`, stat.isDirectory() ? "Name a file in it." : "Save what comes from it to a file first.");
+  const refuse = (what: string, hint = "Save what comes from it to a file first."): never => {
+    throw new SinterError("input", `cannot read ${path}: it is ${what}, not a file`, hint);
+  };
+  if (stat.isDirectory()) return refuse("a folder", "Name a file in it.");
+  return refuse(stat.isFIFO() ? "a pipe" : stat.isSocket() ? "a socket" : "a device");
 }
 
 /** `bytes`: its size, which some files of the system give as 0. */
-function readWhole(raw: RawFs, fd: number, path: string, bytes: number, most: number): Uint8Array<ArrayBuffer> {
+function readWhole(
+  raw: RawFs, fd: number, path: string, bytes: number, most: number,
+): Uint8Array<ArrayBuffer> {
   const refuse = (has: string): never => {
     throw new SinterError("input", `${path} has ${has} bytes; at most ${most} are read`, "Is it the right file?");
   };

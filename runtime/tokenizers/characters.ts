@@ -65,6 +65,7 @@ export function parseCharacters(text: string, from: string): readonly string[] {
 function unknown(text: string, at: number, code: number): SinterError {
   const hex = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
   const where = text.includes("\n") ? `line ${text.slice(0, at).split("\n").length}` : "the text";
-  return new SinterError("input", `${where} has ${JSON.stringify(String.fromCodePoint(code))} (${hex}), which is not in the vocabulary of the training text`,
+  const shown = JSON.stringify(String.fromCodePoint(code));
+  return new SinterError("input", `${where} has ${shown} (${hex}), which is not in the vocabulary of the training text`,
     "Take the character out, or train with a text that has it, or with `tokenizer bytes`.");
 }

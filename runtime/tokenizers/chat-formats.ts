@@ -8,7 +8,7 @@
  */
 import { SinterError } from "../errors.ts";
 import { guarded } from "./added-tokens.ts";
-import type { ChatFormat, ChatMessage } from "./chat.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 interface BuiltInFormat {
@@ -37,10 +37,12 @@ export const chatFormats = {
       const headOf = (role: string): number[] => [header!, ...tokenizer.encode(role), headerEnd!, ...tokenizer.encode("\n\n")];
       return [begin!, ...messages.flatMap(({ role, content }) => [...headOf(role), ...tokenizer.encode(content.trim()), endOfTurn!]), ...(reply ? headOf("assistant") : [])];
     },
-    render({ special }, messages, reply) {
-      const [begin, header, headerEnd, endOfTurn] = this.marks, plain = (text: string): string => guarded(text, special);
+    render(tokenizer, messages, reply) {
+      const [begin, header, headerEnd, endOfTurn] = this.marks;
+      const plain = (text: string): string => plainText(tokenizer, text);
       const headOf = (role: string): string => `${header}${plain(role)}${headerEnd}\n\n`;
-      return begin + messages.map(({ role, content }) => headOf(role) + plain(content.trim()) + endOfTurn).join("") + (reply ? headOf("assistant") : "");
+      const turns = messages.map(({ role, content }) => headOf(role) + plain(content.trim()) + endOfTurn);
+      return begin + turns.join("") + (reply ? headOf("assistant") : "");
     },
   },
   chatml: {
@@ -48,13 +50,14 @@ export const chatFormats = {
     template: "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
       + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     encode(tokenizer, messages, reply) {
-      const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true }), { beginOfText: begin } = tokenizer;
+      const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true });
+      const { beginOfText: begin } = tokenizer;
       return begin === undefined || begin === ids[0] ? ids : [begin, ...ids];
     },
     render(tokenizer, messages, reply) {
-      const plain = (text: string): string => tokenizer.plain?.(text) ?? guarded(text, tokenizer.special);
-      const turns = messages.map(({ role, content }) => `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`).join("");
-      return turns + (reply ? "<|im_start|>assistant\n" : "");
+      const plain = (text: string): string => plainText(tokenizer, text);
+      const turnOf = ({ role, content }: ChatMessage): string => `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`;
+      return messages.map(turnOf).join("") + (reply ? "<|im_start|>assistant\n" : "");
     },
   },
   llama2: {
@@ -62,11 +65,16 @@ export const chatFormats = {
     template: "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}"
       + "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and assistant take turns') }}{% endif %}"
       + "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.first else '') + message['content']) | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}",
-    encode: (tokenizer, messages, reply) => llama2(tokenizer, messages, reply).flatMap(({ text, ends }) => [
-      ...idList(tokenizer.beginOfText), ...tokenizer.encode(text, { special: true }), ...(ends ? idList(tokenizer.endOfText) : [])]),
+    encode(tokenizer, messages, reply) {
+      const begin = idList(tokenizer.beginOfText);
+      const end = idList(tokenizer.endOfText);
+      return llama2(tokenizer, messages, reply)
+        .flatMap(({ text, ends }) => [...begin, ...tokenizer.encode(text, { special: true }), ...(ends ? end : [])]);
+    },
     render(tokenizer, messages, reply) {
-      const nameOf = (id: number | undefined): string => [...tokenizer.special].find(([, other]) => other === id)?.[0] ?? "";
-      return llama2(tokenizer, messages, reply).map(({ text, ends }) => nameOf(tokenizer.beginOfText) + text + (ends ? nameOf(tokenizer.endOfText) : "")).join("");
+      const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+      const [begin = "", end = ""] = [tokenizer.beginOfText, tokenizer.endOfText].map((id) => names.get(id ?? -1));
+      return llama2(tokenizer, messages, reply).map(({ text, ends }) => begin + text + (ends ? end : "")).join("");
     },
   },
 } as const satisfies Record<string, BuiltInFormat>;
@@ -76,19 +84,33 @@ export const chatFormatNames = Object.keys(chatFormats) as readonly ChatFormatNa
 
 const idList = (id: number | undefined): readonly number[] => (id === undefined ? [] : [id]);
 
-/** What the system is told is part of the first question; every question and its answer begin and end like a text of their own. */
-function llama2(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): readonly { readonly text: string; readonly ends: boolean }[] {
-  const [first, ...rest] = messages, told = first?.role === "system";
-  const turns = told ? rest : messages, system = told ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : "";
+interface Llama2Turn {
+  readonly text: string;
+  /** The answer is there. */
+  readonly ends: boolean;
+}
+
+/**
+ * What the system is told is part of the first question; every question and its answer begin and end like a text of
+ * their own.
+ */
+function llama2(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): readonly Llama2Turn[] {
+  const [first, ...rest] = messages;
+  const told = first?.role === "system";
+  const turns = told ? rest : messages;
+  const system = told ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : "";
   const refuse = (why: string): never => {
-    throw new SinterError("input", `Llama 2's chat format: ${why}`, "User and assistant take turns in it, after what the system is told.");
+    throw new SinterError("input", `Llama 2's chat format: ${why}`,
+      "User and assistant take turns in it, after what the system is told.");
   };
   if (turns.length === 0 || (reply && turns.length % 2 === 0)) refuse("there is no question");
   return turns.flatMap(({ role, content }, i) => {
     if (role !== (i % 2 === 0 ? "user" : "assistant")) refuse(`message ${i + 1} is of the ${role}`);
     if (i % 2 === 1) return [];
-    const question = `[INST] ${((i === 0 ? system : "") + content).trim()} [/INST]`, answer = turns[i + 1];
-    return [{ text: guardedMarks(answer ? `${question} ${answer.content.trim()} ` : question, tokenizer), ends: answer !== undefined }];
+    const question = `[INST] ${((i === 0 ? system : "") + content).trim()} [/INST]`;
+    const answer = turns[i + 1];
+    const text = answer ? `${question} ${answer.content.trim()} ` : question;
+    return [{ text: guardedMarks(text, tokenizer), ends: answer !== undefined }];
   });
 }
 
@@ -112,7 +134,9 @@ export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFor
     for (const { role, content } of messages)
       for (const mark of forbidden)
         if (content.includes(mark) || role.includes(mark))
-          throw new SinterError("input", `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`, "Leave it out.");
+          throw new SinterError("input",
+            `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`,
+            "Leave it out.");
   };
   return {
     async encode(messages, reply) {

@@ -7,8 +7,8 @@
  */
 import { concat } from "../bytes.ts";
 import { SinterError } from "../errors.ts";
-import { guarded, unguarded } from "./added-tokens.ts";
-import type { ChatFormat, ChatMessage } from "./chat.ts";
+import { unguarded } from "./added-tokens.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
 import { tokenDecoder, type Tokenizer } from "./tokenizer.ts";
 
 /** What a model was asked. */
@@ -49,12 +49,12 @@ export function behindAnswer(
 ): readonly number[] | undefined {
   if (!text.startsWith(prompt.text)) return undefined;
   const rest = text.slice(prompt.text.length);
-  const answer = guarded(content, tokenizer.special);
+  const answer = plainText(tokenizer, content);
   // white space before it is the answer's own, if it has drawn any
   const at = answer === "" ? 0 : rest.length - rest.trimStart().length;
   if (!rest.startsWith(answer, at)) return undefined;
   const { count, left } = withinSaid(tokenizer, drawn, said);
-  const behind = encodeBehind(tokenizer, guarded(left, tokenizer.special) + rest.slice(at + answer.length));
+  const behind = encodeBehind(tokenizer, plainText(tokenizer, left) + rest.slice(at + answer.length));
   return behind && [...prompt.ids, ...drawn.slice(0, count), ...behind];
 }
 

@@ -14,21 +14,31 @@ export interface ChatFormat {
    * whatever it looks like: no message can end its turn.
    */
   encode(messages: readonly ChatMessage[], reply: boolean): Promise<readonly number[]>;
-  /** The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and what messages say is guarded. */
+  /**
+   * The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and what messages
+   * say is plain (`plainText`).
+   */
   render(messages: readonly ChatMessage[], reply: boolean): Promise<string>;
   /** Texts that end an answer, where the format has no token for it. */
   readonly stops?: readonly string[];
   close(): void;
 }
 
+/** What a message says, to stand in a text that is encoded with special tokens: it becomes none. */
+export const plainText = (tokenizer: Tokenizer, text: string): string =>
+  tokenizer.plain?.(text) ?? guarded(text, tokenizer.special);
+
 /** For a model that knows no format: who speaks, a colon, what they say. */
 export function plainChat(tokenizer: Tokenizer): ChatFormat {
   const name = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1), begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
-  const write = (messages: readonly ChatMessage[], reply: boolean): string =>
-    messages.map(({ role, content }) => `${name(role)}: ${content.trim()}\n`).join("") + (reply ? "Assistant:" : "");
+  type Write = (messages: readonly ChatMessage[], reply: boolean, shown?: (said: string) => string) => string;
+  const write: Write = (messages, reply, shown = (said) => said) => {
+    const turns = messages.map(({ role, content }) => `${shown(name(role))}: ${shown(content.trim())}\n`);
+    return turns.join("") + (reply ? "Assistant:" : "");
+  };
   return {
     encode: async (messages, reply) => [...begin, ...tokenizer.encode(write(messages, reply))],
-    render: async (messages, reply) => guarded(write(messages, reply), tokenizer.special),
+    render: async (messages, reply) => write(messages, reply, (said) => plainText(tokenizer, said)),
     stops: ["\nUser:", "\nSystem:"],
     close: () => {},
   };

@@ -1,10 +1,9 @@
 /**
- * Training of a byte-level BPE (Sennrich et al. 2016, algorithm 1): the pair of neighbours that is counted most becomes a token, again
- * and again. Of equal counts the pair wins whose bytes are greater, the left token's first.
- *
- * Each different piece is kept once, with its count. A merge visits only the pieces that hold the pair, and corrects the counts of the
- * pairs around it; a heap knows the largest count. Old pairs can only become rarer, so an entry of the heap that promises too much is put
- * back with what is true.
+ * Training of a byte-level BPE (Sennrich et al. 2016, algorithm 1): the pair of neighbours that is counted
+ * most becomes a token, again and again. Of equal counts the pair wins whose bytes are greater, the left
+ * token's first.  Each different piece is kept once, with its count. A merge visits only the pieces that hold
+ * the pair, and corrects the counts of the pairs around it; a heap knows the largest count. Old pairs can
+ * only become rarer, so an entry of the heap that promises too much is put back with what is true.
  */
 import { concat } from "../bytes.ts";
 import { SinterError } from "../errors.ts";
@@ -30,7 +29,10 @@ export interface TrainedBpe {
   readonly merges: readonly (readonly [left: number, right: number])[];
 }
 
-/** A text without spaces would make tokens of any length, which no file of a tokenizer may have (tokenizer-json.ts). */
+/**
+ * A text without spaces would make tokens of any length, which no file of a tokenizer may have
+ * (tokenizer-json.ts).
+ */
 const MOST_TOKEN_BYTES = 1024;
 
 /** `counts`: pieces and how often they come. May end with fewer tokens, when nothing is left to merge. */
@@ -73,7 +75,10 @@ export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, 
   return { special, tokens, merges };
 }
 
-/** In the order of GPT-2's names of them: ids of bytes are the same as in its vocabulary, but for what stands before. */
+/**
+ * In the order of GPT-2's names of them: ids of bytes are the same as in its vocabulary, but for what stands
+ * before.
+ */
 const bytesInOrder: readonly number[] = byteCharacters.map((character, byte) => ({ code: character.charCodeAt(0), byte })).sort((a, b) => a.code - b.code).map(({ byte }) => byte);
 
 interface Words {

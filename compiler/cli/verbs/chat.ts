@@ -8,7 +8,9 @@ import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { chatCommands, commandsText, converse } from "../conversation.ts";
 import { causeOf } from "../files.ts";
 import { textOption, type Options } from "../run-options.ts";
-import { samplingOf, speedLine, useRun, withRunOptions, withSamplerOptions, type UsedRun } from "../use-run.ts";
+import {
+  samplingOf, speedLine, useRun, withRunOptions, withSamplerOptions, type UsedRun,
+} from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const chatVerb: Verb = {
@@ -20,13 +22,15 @@ export const chatVerb: Verb = {
     withRunOptions(withSamplerOptions(command))
       .option("--json", "one JSON line for each answer")
       .addHelpText("after", `
-Messages come from standard input, one a line; a line ends at a line break and nowhere else. Commands: ${Object.keys(chatCommands).map((name) => `/${name}`).join(", ")}.
-A message that can not be taken is answered by the reason on standard error, and the conversation goes on as it was; the exit code is 0 when
-anything was answered, and 1 when messages came and none was. A conversation that outgrows the context goes on without its oldest questions
-and answers, and says so.
-What is shown leaves out special tokens; the model sees its answers as it has drawn them. The format of the conversation is the tokenizer's: the template
-that came with it, else Llama 3's or ChatML where the vocabulary has their marks. Llama 2's takes --chat-format llama2; its vocabulary does
-not say so. A model without a format sees "User: …" and "Assistant: …", as with --chat-format plain.
+Messages come from standard input, one a line; a line ends at a line break and nowhere else. Commands:
+${Object.keys(chatCommands).map((name) => `/${name}`).join(", ")}. A message that can not be taken is answered by the
+reason on standard error, and the conversation goes on as it was; the exit code is 0 when anything was answered, and 1
+when messages came and none was. A conversation that outgrows the context goes on without its oldest questions and
+answers, and says so.
+What is shown leaves out special tokens; the model sees its answers as it has drawn them. The format of the
+conversation is the tokenizer's: the template that came with it, else Llama 3's or ChatML where the vocabulary has
+their marks. Llama 2's takes --chat-format llama2; its vocabulary does not say so. A model without a format sees
+"User: …" and "Assistant: …", as with --chat-format plain.
 
 examples:
   sinter chat runs/llama
@@ -60,7 +64,8 @@ function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
 }
 
 async function talk(used: UsedRun, format: ChatFormat, options: Options, io: Io): Promise<number> {
-  const json = options["json"] === true, sampling = samplingOf(used.run.bundle.manifest.model.sample, options);
+  const json = options["json"] === true;
+  const sampling = samplingOf(used.run.bundle.manifest.model.sample, options);
   if (io.tty) io.err(commandsText());
   const { served } = await converse(standardInput(), {
     used, format, sampling, system: textOption(options, "system"),
@@ -75,8 +80,8 @@ async function talk(used: UsedRun, format: ChatFormat, options: Options, io: Io)
 }
 
 const asJson = (made: Generated, content: string): object => ({
-  role: "assistant", content, tokens: made.tokens.length, prompt_tokens: made.promptTokens, cached_tokens: made.cachedTokens, reason: made.reason,
-  first_token_ms: made.prefillMs, tokens_per_second: decodeRate(made),
+  role: "assistant", content, tokens: made.tokens.length, prompt_tokens: made.promptTokens,
+  cached_tokens: made.cachedTokens, reason: made.reason, first_token_ms: made.prefillMs, tokens_per_second: decodeRate(made),
 });
 
 async function* standardInput(): AsyncGenerator<Uint8Array> {

@@ -106,7 +106,9 @@ interface Wanted {
 async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)
     throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
-  const text = data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
+  const text = data === undefined
+    ? readDataAgain(run.record.data.path, io)
+    : readData(dataPath(data, io), io);
   const { settings } = run.record, { vocab } = run.bundle.manifest.model.sizes;
   const train = { ...settings, context: row ?? settings.context };
   const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule: textRuleOf(run.record) });

@@ -37,7 +37,8 @@ export const exportVerb: Verb = {
     const given = textOption(options, "out")!, out = pathFrom(io, given);
     if (options["force"] !== true && await files.exists(out)) throw new SinterError("input", `${given} is there already`, "Choose another name, or replace it: --force");
     if (existsSync(out) && statSync(out).isDirectory() !== (form === "hf"))
-      throw new SinterError("input", `${given} is ${form === "hf" ? "a file" : "a folder"}, and a ${title} is none`, "Choose another name.");
+      throw new SinterError("input", `${given} is ${form === "hf" ? "a file" : "a folder"}, and a ${title} is none`,
+        "Choose another name.");
     const run = await openRunAt(dir!, io);
     const made = await exportRun(files, run, form, dtype === undefined ? "kept" : types[dtype]!, out, io), numbers = made.numbers.toLowerCase();
     io.out(options["json"] ? `${JSON.stringify({ to, path: given, ...made, dtype: numbers, numbers: undefined })}\n`

@@ -44,7 +44,9 @@ export const importVerb: Verb = {
     const target = targetOption(options) ?? await bestTarget(nodeHost), context = wholeOption(options, "context", 1);
     const dtype = dtypeOption(options);
     const force = options["force"] === true && await holdsRun(files, folder);
-    if (!force && await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR. Or replace it: --force");
+    if (!force && await holdsRun(files, folder))
+      throw new SinterError("input", `${folder} holds a run already`,
+        "Name another folder: -o DIR. Or replace it: --force");
     const opened = await openPublished(files, source);
     try {
       const published = { ...opened, architecture: { ...opened.architecture, context: shorter(opened.architecture, context) } };

@@ -16,7 +16,8 @@ export const initVerb: Verb = {
   },
   async run(args, options, io) {
     const given = args[0] ?? "model.sinter", path = given.endsWith(".sinter") ? given : `${given}.sinter`;
-    createText(path, io.cwd, starter(modelName(basename(path, ".sinter"))), { force: options["force"] === true });
+    const text = starter(modelName(basename(path, ".sinter")));
+    createText(path, io.cwd, text, { force: options["force"] === true });
     io.out(`wrote ${path}\ntry:   sinter check ${path}\nthen:  sinter train ${path}\n`);
     return exitCodes.ok;
   },

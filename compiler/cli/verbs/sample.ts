@@ -4,7 +4,7 @@ import { decodeRate, generate, promptTokens, type Generated, type GenerateOption
 import { createSession } from "../../../runtime/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
-import { openOutput, type Output } from "../files.ts";
+import { openOutput } from "../files.ts";
 import { LiveLine } from "../live-line.ts";
 import { readPrompts, type Prompt } from "../prompts.ts";
 import { textOption, wholeOption, type Options } from "../run-options.ts";
@@ -24,24 +24,32 @@ export const sampleVerb: Verb = {
       .option("--when-full <what>", "when the context is full: shift (its newer half goes on) or stop", "shift")
       .option("-o, --out <file>", "with --prompts: write the answers there, all of them or none")
       .option("--force", "with --out: replace what is there")
-      .option("--special", "show special tokens by their names (default: they are left out of the text, as in chat)")
+      .option("--special", "show special tokens by their names (default: left out of the text, as in chat)")
       .option("--json", "one JSON object at the end")
-      .addHelpText("after", '\nThe prompts are all looked at before the first is answered. Of a file of prompts: a byte order mark and empty lines are none;\na lone surrogate in a .jsonl string is U+FFFD. Ctrl-C ends with exit code 5, after what there is.\n\nexamples:\n  sinter sample runs/shakespeare -p "ROMEO:" -n 300\n  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5\n  sinter sample runs/shakespeare --weights q8_0\n  sinter sample runs/shakespeare --prompts questions.txt -o answers.jsonl');
+      .addHelpText("after", `
+The prompts are all looked at before the first is answered. Of a file of prompts: a byte order mark and empty
+lines are none; a lone surrogate in a .jsonl string is U+FFFD. Ctrl-C ends with exit code 5, after what there is.
+
+examples:
+  sinter sample runs/shakespeare -p "ROMEO:" -n 300
+  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5
+  sinter sample runs/shakespeare --weights q8_0
+  sinter sample runs/shakespeare --prompts questions.txt -o answers.jsonl`);
   },
   async run([dir], options, io) {
-    const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS), whenFull = whenFullOption(options, "shift"), file = textOption(options, "prompts");
-    if (file !== undefined && textOption(options, "prompt") !== "") throw new SinterError("usage", "--prompt and --prompts exclude each other");
-    if (logprobs !== undefined && options["json"] !== true && file === undefined) throw new SinterError("usage", "--logprobs goes with --json or --prompts");
-    const out = textOption(options, "out"), force = options["force"] === true;
-    if (out !== undefined && file === undefined) throw new SinterError("usage", "--out goes with --prompts");
-    const prompts = file === undefined ? undefined : readPrompts(file, io);
-    const used = await useRun(dir!, options, io), interrupted = untilInterrupted();
+    const asked = whatIsAsked(options, io);
+    const used = await useRun(dir!, options, io);
+    const interrupted = untilInterrupted();
     try {
-      const settings = { ...samplingOf(used.run.bundle.manifest.model.sample, options), logprobs, whenFull, special: options["special"] === true, session: createSession(used.model), signal: interrupted.signal };
-      const asked = prompts ?? [{ prompt: textOption(options, "prompt")!, from: undefined }];
-      const ids = asked.map((one) => checkedTokens(one, settings, used)); // all that can be wrong, before anything is printed
-      if (prompts) await withOutput(out === undefined ? undefined : openOutput(out, io.cwd, { force }), (output) => answerAll(prompts, ids, settings, used, output, io));
-      else await answerOne(asked[0]!.prompt, settings, used, options, io);
+      const settings: Settings = {
+        ...samplingOf(used.run.bundle.manifest.model.sample, options), logprobs: asked.logprobs,
+        whenFull: asked.whenFull, special: options["special"] === true, session: createSession(used.model),
+        signal: interrupted.signal,
+      };
+      // all that can be wrong, before anything is printed
+      const ids = asked.prompts.map((one) => checkedTokens(one, settings, used));
+      if (asked.many) await answerMany(asked.prompts, ids, settings, used, options, io);
+      else await answerOne(asked.prompts[0]!.prompt, settings, used, options, io);
       return interrupted.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
     } finally {
       interrupted.done();
@@ -50,17 +58,41 @@ export const sampleVerb: Verb = {
   },
 };
 
+interface Asked {
+  readonly prompts: readonly Prompt[];
+  /** They came from a file. */
+  readonly many: boolean;
+  readonly logprobs: number | undefined;
+  readonly whenFull: "shift" | "stop";
+}
+
+function whatIsAsked(options: Options, io: Io): Asked {
+  const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS);
+  const whenFull = whenFullOption(options, "shift");
+  const file = textOption(options, "prompts");
+  const prompt = textOption(options, "prompt")!;
+  if (file !== undefined && prompt !== "") throw new SinterError("usage", "--prompt and --prompts exclude each other");
+  if (logprobs !== undefined && options["json"] !== true && file === undefined)
+    throw new SinterError("usage", "--logprobs goes with --json or --prompts");
+  if (textOption(options, "out") !== undefined && file === undefined)
+    throw new SinterError("usage", "--out goes with --prompts");
+  const prompts = file === undefined ? [{ prompt, from: undefined }] : readPrompts(file, io);
+  return { prompts, many: file !== undefined, logprobs, whenFull };
+}
+
 type Settings = Omit<GenerateOptions, "prompt">;
 
 /** Its tokens; says which prompt of a file it is that can not be taken. */
-function checkedTokens({ prompt, from }: Prompt, { whenFull }: Settings, { model, run }: UsedRun): readonly number[] {
-  const where = from === undefined ? "" : `${from}: `, { context } = model.manifest.model.sizes;
+function checkedTokens({ prompt, from }: Prompt, { whenFull }: Settings, used: UsedRun): readonly number[] {
+  const { context } = used.model.manifest.model.sizes;
   try {
-    const ids = promptTokens(run.tokenizer, prompt);
+    const ids = promptTokens(used.run.tokenizer, prompt);
     if (whenFull === "shift" || ids.length <= context) return ids;
-    throw new SinterError("input", `the prompt has ${ids.length} tokens, the context ${context}`, "Shorten it, or let its end alone be read: --when-full shift.");
+    throw new SinterError("input", `the prompt has ${ids.length} tokens, the context ${context}`,
+      "Shorten it, or let its end alone be read: --when-full shift.");
   } catch (error) {
-    throw error instanceof SinterError && where !== "" ? new SinterError(error.kind, where + error.message, error.hint) : error;
+    if (from === undefined || !(error instanceof SinterError)) throw error;
+    throw new SinterError(error.kind, `${from}: ${error.message}`, error.hint);
   }
 }
 
@@ -74,22 +106,37 @@ async function answerOne(prompt: string, settings: Settings, used: UsedRun, opti
   if (io.tty) io.err(`${speedLine(made)}\n`);
 }
 
-async function withOutput(output: Output | undefined, work: (output: Output | undefined) => Promise<void>): Promise<void> {
+type Ids = readonly (readonly number[])[];
+
+async function answerMany(
+  prompts: readonly Prompt[], ids: Ids, settings: Settings, used: UsedRun, options: Options, io: Io,
+): Promise<void> {
+  const out = textOption(options, "out");
+  if (out === undefined) return answerAll(prompts, ids, settings, used, io.out, io);
+  const output = openOutput(out, io.cwd, { force: options["force"] === true });
   try {
-    await work(output);
+    await answerAll(prompts, ids, settings, used, output.write, io);
+    if (!settings.signal?.aborted) return output.done();
+    io.err(`interrupted: what there is stands in ${output.keepPart()}\n`);
   } catch (error) {
-    output?.abandon();
+    output.abandon();
     throw error;
   }
 }
 
-/** One after the other, those with the longest common beginning side by side: it is run once. Answers come in the order of the prompts. */
+/**
+ * One after the other, those with the longest common beginning side by side: it is run once. Answers come in the order
+ * of the prompts.
+ */
 async function answerAll(
-  prompts: readonly Prompt[], ids: readonly (readonly number[])[], settings: Settings, used: UsedRun, output: Output | undefined, io: Io,
+  prompts: readonly Prompt[], ids: Ids, settings: Settings, used: UsedRun, print: Io["out"], io: Io,
 ): Promise<void> {
-  const { model, run } = used, lines: string[] = [], print = output ? output.write : io.out;
-  const order = prompts.map(({ prompt }, i) => ({ i, prompt, ids: ids[i]! })).sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
-  let written = 0, tokens = 0;
+  const { model, run } = used;
+  const lines: string[] = [];
+  const order = prompts.map(({ prompt }, i) => ({ i, prompt, ids: ids[i]! }));
+  order.sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
+  let written = 0;
+  let tokens = 0;
   const began = performance.now();
   const live = new LiveLine(io, (text) => io.err(text));
   for (const [done, { i, prompt }] of order.entries()) {
@@ -103,9 +150,7 @@ async function answerAll(
     live.show(() => `${done + 1} of ${prompts.length} prompts, ${rateText(rate)}`);
   }
   live.end();
-  for (; written < lines.length; written++) if (lines[written] !== undefined) print(`${lines[written]}\n`); // interrupted: what there is
-  if (output && settings.signal?.aborted) io.err(`interrupted: what there is stands in ${output.keepPart()}\n`);
-  else output?.done();
+  for (const line of lines.slice(written)) if (line !== undefined) print(`${line}\n`); // interrupted: what there is
 }
 
 function byTokens(a: readonly number[], b: readonly number[]): number {

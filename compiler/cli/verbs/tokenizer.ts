@@ -1,4 +1,6 @@
-/** `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text. */
+/**
+ * `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text.
+ */
 import { existsSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
@@ -21,7 +23,10 @@ import type { Io, Verb } from "../verb.ts";
 
 const PART = 1 << 22; // characters between two lines of progress
 const MOST_VOCAB = 2 ** 20;
-/** Bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and with --json their names too. */
+/**
+ * Bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and with
+ * --json their names too.
+ */
 const MOST_INPUT = 2 ** 25;
 const MOST_JSON_INPUT = 2 ** 24;
 /** Ids that are printed at once: a text of all of them may be longer than a string can be. */
@@ -78,7 +83,8 @@ function train(paths: readonly string[], options: Options, io: Io): void {
       pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
   const force = options["force"] === true;
   if (!force && existsSync(pathFrom(io, out))) // before the work
-    throw new SinterError("input", `cannot write ${out}: it exists already`, "choose another name, or replace it: --force; nothing was overwritten");
+    throw new SinterError("input", `cannot write ${out}: it exists already`,
+      "choose another name, or replace it: --force; nothing was overwritten");
   const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
   let bytes = 0;
   for (const path of paths.length === 0 ? ["-"] : paths) {
@@ -135,7 +141,8 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
     ids.unshift(tokenizer.beginOfText);
   }
   if (!options["json"]) {
-    for (let at = 0; at < ids.length; at += SHOWN) io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
+    for (let at = 0; at < ids.length; at += SHOWN)
+      io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
     return io.out("\n");
   }
   io.out(`${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`);
@@ -143,7 +150,8 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
 
 async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(options, io);
-  const words = (fromStandardInput(input) ? readText("-", io, MOST_INPUT) : input.join(" ")).split(/[\s,[\]]+/).filter((word) => word !== "");
+  const text = fromStandardInput(input) ? readText("-", io, MOST_INPUT) : input.join(" ");
+  const words = text.split(/[\s,[\]]+/).filter((word) => word !== "");
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
     if (!(id < tokenizer.size))
@@ -151,8 +159,9 @@ async function decodeIds(input: readonly string[], options: Options, io: Io): Pr
         `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`);
     return id;
   });
-  const text = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
-  io.out(options["json"] ? `${JSON.stringify({ text, count: ids.length })}\n` : io.tty ? `${text}\n` : text);
+  const decoded = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
+  if (options["json"]) return io.out(`${JSON.stringify({ text: decoded, count: ids.length })}\n`);
+  io.out(io.tty ? `${decoded}\n` : decoded);
 }
 
 const fromStandardInput = (input: readonly string[]): boolean => input.length === 0 || (input.length === 1 && input[0] === "-");

@@ -71,8 +71,10 @@ examples:
     const asked = { ...checkOptions(options).set, ...set };
     const checked = specPath === undefined ? undefined : readModel(specPath, options, set, io);
     const folder = pathFrom(io, out ?? `runs/${checked!.model.name}`);
-    if (force && from === folder) throw new SinterError("usage", "--from and --out are one folder, and --force would remove it before it is read");
-    const replaced = force && await holdsRun(files, folder), known = !replaced && await holdsRun(files, folder);
+    if (force && from === folder)
+      throw new SinterError("usage", "--from and --out are one folder, and --force would remove it before it is read");
+    const replaced = force && await holdsRun(files, folder);
+    const known = !replaced && await holdsRun(files, folder);
     if (known && !resume) throw new SinterError("input", `${folder} holds a run already`, GO_ON);
     if (!known && !checked) throw new SinterError("input", `${folder} holds no run to go on with`, "Begin one: sinter train SPEC --out DIR");
 
