@@ -1,4 +1,7 @@
-/** Settings of the sampler that a model was published with (generation_config.json) → the `sample` section of its spec. */
+/**
+ * Settings of the sampler that a model was published with (generation_config.json) → the `sample` section of
+ * its spec.
+ */
 import { generationKeys } from "../../runtime/formats/keys/generation-config.ts";
 import { isHarmless, knownKey, shownValue } from "../../runtime/formats/keys/known-keys.ts";
 import { GENERATION_FILE } from "../../runtime/tokenizers/beside-files.ts";
@@ -14,28 +17,39 @@ export interface PublishedSampling {
 
 /** Their word → ours, and what the library does where nothing is said and it draws. */
 const words = {
-  temperature: { ours: "temperature", usual: 1 }, top_k: { ours: "top_k", usual: 50 }, top_p: { ours: "top_p", usual: 1 },
+  temperature: { ours: "temperature", usual: 1 }, top_k: { ours: "top_k", usual: 50 },
+  top_p: { ours: "top_p", usual: 1 },
   min_p: { ours: "min_p", usual: 0 }, repetition_penalty: { ours: "repeat_penalty", usual: 1 },
 } as const satisfies Record<string, { readonly ours: keyof typeof sampleFields; readonly usual: number }>;
 const theirs = Object.keys(words) as (keyof typeof words)[];
 
 /**
- * `do_sample` true: as published, and the library's defaults for what is left out. False: the likeliest token. Not said: what is given
+ * `do_sample` true: as published, and the library's defaults for what is left out. False: the likeliest
+ * token. Not said: what is given
  * counts, the rest is Sinter's.
  */
 export function publishedSampling(tokenizer: Tokenizer): PublishedSampling {
   const bytes = tokenizer.files.get(GENERATION_FILE);
   if (!bytes) return { settings: {}, notes: [] };
-  const config = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<Record<string, unknown>>; // openBeside has checked it
-  const notes = refusals(config), draws = config["do_sample"];
-  if (draws === false) return { settings: { temperature: 0 }, notes: [...notes, `${GENERATION_FILE} says do_sample false: temperature 0 is the spec's`] };
+  // openBeside has checked it.
+  const config = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<Record<string, unknown>>;
+  const notes = refusals(config);
+  const draws = config["do_sample"];
+  if (draws === false)
+    return {
+      settings: { temperature: 0 },
+      notes: [...notes, `${GENERATION_FILE} says do_sample false: temperature 0 is the spec's`],
+    };
   const settings: Record<string, number> = {};
   for (const word of theirs) {
-    const { ours, usual } = words[word], value = config[word] ?? (draws === true ? usual : undefined);
+    const { ours, usual } = words[word];
+    const value = config[word] ?? (draws === true ? usual : undefined);
     if (typeof value !== "number") continue;
     const why = outside(ours, value);
     if (why === undefined) settings[ours] = value;
-    else notes.push(`${GENERATION_FILE}: ${word} is ${value}, ${why}: left out (--help of sinter sample has the settings)`);
+    else
+      notes.push(`${GENERATION_FILE}: ${word} is ${value}, ${why}: left out `
+        + "(--help of sinter sample has the settings)");
   }
   const said = Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(", ");
   return { settings, notes: said === "" ? notes : [...notes, `samples as ${GENERATION_FILE} says: ${said}`] };
@@ -51,6 +65,8 @@ function outside(name: keyof typeof sampleFields, value: number): string | undef
 function refusals(config: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(config).flatMap(([key, value]) => {
     const known = knownKey(generationKeys, key);
-    return known?.effect === "refused" && !isHarmless(known, value) ? [`${GENERATION_FILE}: ${key} is ${shownValue(value)}: ${known.why}, which is not done here. ${known.help}`] : [];
+    if (known?.effect !== "refused" || isHarmless(known, value)) return [];
+    const what = `${key} is ${shownValue(value)}: ${known.why}`;
+    return [`${GENERATION_FILE}: ${what}, which is not done here. ${known.help}`];
   });
 }

@@ -1,6 +1,8 @@
 /**
- * The tokenizer of a published model: what was named, files beside the weights, or what the weights' file holds; else ids as they are.
- * A flaw in it, or in a file beside it, costs its own use at the most, and is said in one line with the way out; what was named by the
+ * The tokenizer of a published model: what was named, files beside the weights, or what the weights' file
+ * holds; else ids as they are.
+ * A flaw in it, or in a file beside it, costs its own use at the most, and is said in one line with the way
+ * out; what was named by the
  * user has to be whole.
  */
 import { basename, dirname } from "node:path";
@@ -15,11 +17,15 @@ import type { Published } from "../../runtime/formats/published.ts";
 import { templateFlaw } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { configBytes, openBeside } from "../../runtime/tokenizers/beside.ts";
-import { GENERATION_FILE, readBeside, readBounded, type Hear } from "../../runtime/tokenizers/beside-files.ts";
+import {
+  GENERATION_FILE, readBeside, readBounded, type Hear,
+} from "../../runtime/tokenizers/beside-files.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
-import { addedIn, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
+import {
+  addedIn, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson,
+} from "../../runtime/tokenizers/tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { tokenizers } from "../2-check/settings.ts";
@@ -31,41 +37,60 @@ export interface FoundTokenizer {
   readonly notes: readonly string[];
 }
 
-export async function findPublishedTokenizer(files: Files, published: Published, path: string, given: string | undefined): Promise<FoundTokenizer> {
-  const { vocab } = published.architecture, { file } = published;
+export async function findPublishedTokenizer(
+  files: Files, published: Published, path: string, given: string | undefined,
+): Promise<FoundTokenizer> {
+  const { vocab } = published.architecture;
+  const { file } = published;
   let notes: string[] = [];
   const hear: Hear = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
-  const found = given !== undefined ? await openTokenizer(files, given, otherJson, Object.assign((line: string) => hear(line), { strict: true }))
+  const strict: Hear = Object.assign((line: string) => hear(line), { strict: true });
+  const found = given !== undefined ? await openTokenizer(files, given, otherJson, strict)
     : file.format === "gguf" ? await inGguf(file as GgufFile, hear)
     : await besideWeights(files, folder, file.format === "llama2.c", hear);
   const beyond = found && rowless(found, vocab);
   if (given !== undefined && beyond === "another")
-    throw new SinterError("input", `the tokenizer in ${given} has ${found!.size} tokens, the model's vocabulary ${vocab}`, "It belongs to another model.");
-  if (beyond === "another") notes = [noTokenizer(`the one in ${file.format === "gguf" ? basename(path) : folder} has ${found!.size} tokens, the model ${vocab}`)];
+    throw new SinterError("input",
+      `the tokenizer in ${given} has ${found!.size} tokens, the model's vocabulary ${vocab}`,
+      "It belongs to another model.");
+  const where = file.format === "gguf" ? basename(path) : folder;
+  if (beyond === "another")
+    notes = [noTokenizer(`the one in ${where} has ${found!.size} tokens, the model ${vocab}`)];
   else if (beyond !== undefined) hear(beyond);
-  const tokenizer = found && beyond !== "another" ? named(found) : await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
-  const whole = file.format === "safetensors" ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
-  const template = templateOf(whole.files), flaw = template && await templateFlaw(template);
-  if (flaw !== undefined) hear(`${flaw.replace(/\s+/g, " ")}: kept, and of no use (sinter chat --chat-format NAME names another format)`);
+  const usable = found && beyond !== "another" ? named(found) : undefined;
+  const tokenizer = usable ?? await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
+  const configured = file.format === "safetensors";
+  const whole = configured ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
+  const template = templateOf(whole.files);
+  const flaw = template && await templateFlaw(template);
+  if (flaw !== undefined)
+    hear(`${flaw.replace(/\s+/g, " ")}: kept, and of no use `
+      + "(sinter chat --chat-format NAME names another format)");
   return { tokenizer: withinRows(whole, vocab), notes };
 }
 
-/** A spec's `gpt2` is GPT-2's own vocabulary: a smaller one in files of these names is written as a tokenizer.json. */
+/**
+ * A spec's `gpt2` is GPT-2's own vocabulary: a smaller one in files of these names is written as a
+ * tokenizer.json.
+ */
 function named(tokenizer: Tokenizer): Tokenizer {
   if (tokenizer.name !== "gpt2" || tokenizer.size >= tokenizers.gpt2.vocab) return tokenizer;
-  const { out: files } = tokenizerFolderFiles(tokenizer), beside = openBeside(files, "");
-  const reading = readTokenizerJson({ json: files.get(JSON_FILE)!, config: configBytes(beside), from: JSON_FILE });
+  const { out: files } = tokenizerFolderFiles(tokenizer);
+  const beside = openBeside(files, "");
+  const json = files.get(JSON_FILE)!;
+  const reading = readTokenizerJson({ json, config: configBytes(beside), from: JSON_FILE });
   if ("tokenizer" in reading) return withBeside(reading.tokenizer, beside);
   throw new Error(reading.unsupported); // we wrote it
 }
 
-const noTokenizer = (why: string): string => `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)`;
+const noTokenizer = (why: string): string =>
+  `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)`;
 
 /** What the user hears instead of an error. */
 const reasonOf = (cause: unknown): string => {
-  if (cause instanceof SinterError && (cause.kind === "input" || cause.kind === "corrupt")) return cause.message;
-  throw cause;
+  if (!(cause instanceof SinterError) || (cause.kind !== "input" && cause.kind !== "corrupt")) throw cause;
+  return cause.message;
 };
 
 async function inGguf(file: GgufFile, hear: Hear): Promise<Tokenizer | undefined> {
@@ -79,60 +104,83 @@ async function inGguf(file: GgufFile, hear: Hear): Promise<Tokenizer | undefined
   return undefined;
 }
 
-async function besideWeights(files: Files, folder: string, llama2c: boolean, hear: Hear): Promise<Tokenizer | undefined> {
+async function besideWeights(
+  files: Files, folder: string, llama2c: boolean, hear: Hear,
+): Promise<Tokenizer | undefined> {
   const flaws: string[] = [];
   for (const name of namesInFolders) {
     if (!(await files.exists(`${folder}/${name}`))) continue;
     const said: string[] = [];
     try {
-      const tokenizer = await openTokenizer(files, `${folder}/${name}`, otherJson, (line) => void said.push(line));
-      for (const flaw of flaws) hear(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
+      const tokenizer = await openTokenizer(files, `${folder}/${name}`, otherJson, (line) =>
+        void said.push(line));
+      for (const flaw of flaws)
+        hear(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
       said.forEach(hear);
       return tokenizer;
     } catch (cause) {
       flaws.push(reasonOf(cause));
     }
   }
-  const own = llama2c ? (await files.list(folder)).filter((name) => /^tok\d+\.bin$/.test(name)) : []; // tok512.bin
-  if (flaws.length === 0 && own.length === 1) return tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece");
+  const own = llama2c ? (await files.list(folder)).filter((name) =>
+    /^tok\d+\.bin$/.test(name)) : []; // tok512.bin
+  if (flaws.length === 0 && own.length === 1)
+    return tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece");
   hear(noTokenizer(flaws.length > 0 ? flaws.join("; ") : `there is none in ${folder}`));
   return undefined;
 }
 
 /** Ids alone; generation_config.json says which of them end a text. */
 async function idsBeside(files: Files, vocab: number, folder: string | undefined): Promise<Tokenizer> {
-  const ids = idTokenizer(vocab), ignore = (): void => {};
+  const ids = idTokenizer(vocab);
+  const ignore = (): void => {};
   if (folder === undefined) return ids;
-  const contents = new Map([...await readBeside(files, folder, ignore)].filter(([name]) => name === GENERATION_FILE));
+  const contents = new Map([...await readBeside(files, folder, ignore)].filter(([name]) =>
+    name === GENERATION_FILE));
   return withBeside(ids, openBeside(contents, folder, ignore));
 }
 
-/** config.json names end tokens, too: where no generation_config.json does, the library makes one of it, and so do we. */
-async function withConfigEnds(files: Files, tokenizer: Tokenizer, folder: string, hear: Hear): Promise<Tokenizer> {
-  const path = `${folder}/${MODEL_CONFIG}`, config = parseJson(await readBounded(files, path, MAX_CONFIG_BYTES), path, MAX_CONFIG_BYTES);
+/**
+ * config.json names end tokens, too: where no generation_config.json does, the library makes one of it, and
+ * so do we.
+ */
+async function withConfigEnds(
+  files: Files, tokenizer: Tokenizer, folder: string, hear: Hear,
+): Promise<Tokenizer> {
+  const path = `${folder}/${MODEL_CONFIG}`;
+  const config = parseJson(await readBounded(files, path, MAX_CONFIG_BYTES), path, MAX_CONFIG_BYTES);
   const [begin, end] = ["bos_token_id", "eos_token_id"].map((key) => field(config, key).value);
   if (tokenizer.files.has(GENERATION_FILE) || end === undefined) return tokenizer;
-  const made = new TextEncoder().encode(`${JSON.stringify({ _from_model_config: true, bos_token_id: begin ?? null, eos_token_id: end })}\n`);
-  const beside = openBeside(new Map([[GENERATION_FILE, made]]), `${path}, as ${GENERATION_FILE}`, hear), news = beside.ends.some((id) => !tokenizer.stops.has(id));
+  const generation = { _from_model_config: true, bos_token_id: begin ?? null, eos_token_id: end };
+  const made = new TextEncoder().encode(`${JSON.stringify(generation)}\n`);
+  const beside = openBeside(new Map([[GENERATION_FILE, made]]), `${path}, as ${GENERATION_FILE}`, hear);
+  const news = beside.ends.some((id) => !tokenizer.stops.has(id));
   return news ? withBeside(tokenizer, { ...beside, config: undefined }) : tokenizer;
 }
 
 /**
- * Tokens that the model has no rows for, in a line; "another": ordinary ones are among them, not added ones alone, so that the tokenizer is
+ * Tokens that the model has no rows for, in a line; "another": ordinary ones are among them, not added ones
+ * alone, so that the tokenizer is
  * another model's. undefined: every token has a row.
  */
 function rowless(tokenizer: Tokenizer, rows: number): string | undefined {
   if (tokenizer.size <= rows) return undefined;
-  const added = addedIds(tokenizer), utf8 = new TextDecoder();
-  const beyond = Array.from({ length: tokenizer.size - rows }, (_, i) => rows + i).filter((id) => !tokenizer.absent?.has(id));
+  const added = addedIds(tokenizer);
+  const utf8 = new TextDecoder();
+  const beyond = Array.from({ length: tokenizer.size - rows }, (_, i) => rows + i).filter((id) =>
+    !tokenizer.absent?.has(id));
   if (!beyond.every((id) => added.has(id))) return "another";
-  const named = beyond.slice(0, 4).map((id) => `${JSON.stringify(utf8.decode(tokenizer.bytes(id)))} (${id})`).join(", ");
+  const named = beyond.slice(0, 4).map((id) =>
+    `${JSON.stringify(utf8.decode(tokenizer.bytes(id)))} (${id})`).join(", ");
   const [has, it] = beyond.length === 1 ? ["1 token", "it is"] : [`${beyond.length} tokens`, "they are"];
-  return `the model has no rows for ${has} of its tokenizer, ${named}${beyond.length > 4 ? ", …" : ""}: ${it} never drawn, and can not be fed`;
+  const more = beyond.length > 4 ? ", …" : "";
+  return `the model has no rows for ${has} of its tokenizer, ${named}${more}: `
+    + `${it} never drawn, and can not be fed`;
 }
 
 function addedIds(tokenizer: Tokenizer): ReadonlySet<number> {
-  const json = tokenizer.files.get(JSON_FILE), inJson = json ? addedIn(parseJson(json, JSON_FILE, MAX_JSON_BYTES)) : [];
+  const json = tokenizer.files.get(JSON_FILE);
+  const inJson = json ? addedIn(parseJson(json, JSON_FILE, MAX_JSON_BYTES)) : [];
   const beside = openBeside(tokenizer.files, "").added;
   return new Set([...tokenizer.special.values(), ...[...inJson, ...beside].map(({ id }) => id)]);
 }

@@ -1,11 +1,20 @@
-/** What the files beside a tokenizer (beside-files.ts) say, checked key by key, and a tokenizer that heeds it. */
+/**
+ * What the files beside a tokenizer (beside-files.ts) say, checked key by key, and a tokenizer that heeds it.
+ */
 import { ignoredKeysNote, refuseKeys, unknownKeys, type KeyTable } from "../formats/keys/known-keys.ts";
 import { generationKeys } from "../formats/keys/generation-config.ts";
-import { addedTokensKeys, specialTokensMapKeys, tokenizerConfigKeys } from "../formats/keys/tokenizer-config.ts";
+import {
+  addedTokensKeys, specialTokensMapKeys, tokenizerConfigKeys,
+} from "../formats/keys/tokenizer-config.ts";
 import type { AddedToken } from "./added-tokens.ts";
-import { ADDED_FILE, besideFiles, flawed, GENERATION_FILE, SPECIAL_MAP_FILE, TEMPLATE_FILE, templateNameOf, type Hear } from "./beside-files.ts";
+import {
+  ADDED_FILE, besideFiles, flawed, GENERATION_FILE, SPECIAL_MAP_FILE, TEMPLATE_FILE, templateNameOf, type
+  Hear,
+} from "./beside-files.ts";
 import { namedTemplates, utf8Text } from "./chat-templates.ts";
-import { badPlace, field, flag, isObject, list, parseJson, shown, text, whole, type JsonPlace } from "./json-fields.ts";
+import {
+  badPlace, field, flag, isObject, list, parseJson, shown, text, whole, type JsonPlace,
+} from "./json-fields.ts";
 import { tokenName } from "./special-roles.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
 import { CONFIG_FILE } from "./tokenizer-json.ts";
@@ -22,7 +31,9 @@ export interface Beside {
   readonly ends: readonly number[];
 }
 
-export const nothingBeside: Beside = { files: new Map(), config: undefined, generation: undefined, added: [], ends: [] };
+export const nothingBeside: Beside = {
+  files: new Map(), config: undefined, generation: undefined, added: [], ends: [],
+};
 
 /** Throws SinterError "corrupt" where a value has not this shape. */
 type Shape = (place: JsonPlace) => unknown;
@@ -48,12 +59,16 @@ type Shapes = Readonly<Record<string, Shape>> | Shape;
 
 const roleShapes = { bos_token: tokenName, eos_token: tokenName, additional_special_tokens: names } as const;
 const configShapes: Readonly<Record<string, Shape>> = {
-  ...roleShapes, add_bos_token: boolean, add_prefix_space: boolean, legacy: boolean, clean_up_tokenization_spaces: boolean,
-  extra_special_tokens: names, chat_template: templates, added_tokens_decoder: decoderTokens, tokenizer_class: text,
+  ...roleShapes, add_bos_token: boolean, add_prefix_space: boolean, legacy: boolean,
+  clean_up_tokenization_spaces: boolean, extra_special_tokens: names, chat_template: templates,
+  added_tokens_decoder: decoderTokens, tokenizer_class: text,
 };
 const generationShapes: Readonly<Record<string, Shape>> = {
-  eos_token_id: idsIn, do_sample: boolean, temperature: number, top_k: number, top_p: number, min_p: number, repetition_penalty: number,
+  eos_token_id: idsIn, do_sample: boolean, temperature: number, top_k: number, top_p: number, min_p: number,
+  repetition_penalty: number,
 };
+
+const utf8 = new TextEncoder();
 
 /** `folder`: for messages. Throws where a key is refused that makes the tokenizer another one. */
 export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: string, hear?: Hear): Beside {
@@ -62,8 +77,9 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
     const bytes = contents.get(file);
     if (!bytes) return undefined;
     try {
-      const found = parseJson(bytes, `${folder}/${file}`, besideFiles[file]!.mostBytes), kept = withoutFlaws(found, shapes, file, hear);
-      files.set(file, kept === found ? bytes : new TextEncoder().encode(`${JSON.stringify(kept.value, null, 1)}\n`));
+      const found = parseJson(bytes, `${folder}/${file}`, besideFiles[file]!.mostBytes);
+      const kept = withoutFlaws(found, shapes, file, hear);
+      files.set(file, kept === found ? bytes : utf8.encode(`${JSON.stringify(kept.value, null, 1)}\n`));
       const note = ignoredKeysNote(file, unknownKeys(table, Object.keys(kept.value as object)));
       if (note !== undefined) hear?.(note);
       return kept;
@@ -82,16 +98,21 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
   keepTemplates(contents, files, folder, hear);
   if (hear) sayTemplates(files, own, hear);
   const ends = generation && field(generation, "eos_token_id");
-  return { files, config: withSpecialMap(own, special), generation, added, ends: ends?.value === undefined ? [] : idsIn(ends) };
+  return {
+    files, config: withSpecialMap(own, special), generation, added,
+    ends: ends?.value === undefined ? [] : idsIn(ends),
+  };
 }
 
 /** Keys whose values have another shape are left out, each with a line. */
 function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear | undefined): JsonPlace {
   if (!isObject(root.value)) throw badPlace(root, `is ${shown(root.value)}, not an object`);
   const bad = new Set<string>();
-  const keys = Object.keys(root.value).filter((key) => typeof shapes === "function" || Object.hasOwn(shapes, key));
+  const keys = Object.keys(root.value).filter((key) =>
+    typeof shapes === "function" || Object.hasOwn(shapes, key));
   for (const key of keys) {
-    const shape = typeof shapes === "function" ? shapes : shapes[key]!, place = field(root, key);
+    const shape = typeof shapes === "function" ? shapes : shapes[key]!;
+    const place = field(root, key);
     if (place.value === undefined) continue;
     try {
       shape(place);
@@ -104,22 +125,33 @@ function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear 
   return bad.size === 0 ? root : { value: Object.fromEntries(kept), path: root.path };
 }
 
-/** Where tokenizer_config.json lists its added tokens it is complete; before it did, the map's roles counted. */
-function withSpecialMap(config: JsonPlace | undefined, special: JsonPlace | undefined): JsonPlace | undefined {
+/**
+ * Where tokenizer_config.json lists its added tokens it is complete; before it did, the map's roles counted.
+ */
+function withSpecialMap(
+  config: JsonPlace | undefined, special: JsonPlace | undefined,
+): JsonPlace | undefined {
   if (!special || (config && field(config, "added_tokens_decoder").value !== undefined)) return config;
-  const roles = Object.keys(roleShapes).flatMap((key) => (field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const]));
-  return { value: { ...(config?.value as object | undefined), ...Object.fromEntries(roles) }, path: config?.path ?? special.path };
+  const roles = Object.keys(roleShapes).flatMap((key) =>
+    (field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const]));
+  const value = { ...(config?.value as object | undefined), ...Object.fromEntries(roles) };
+  return { value, path: config?.path ?? special.path };
 }
 
 /** { "32000": { content, special, … } } */
 function decoderTokens(place: JsonPlace): readonly AddedToken[] {
-  if (!isObject(place.value)) throw badPlace(place, `is ${shown(place.value)}, not an object of ids and tokens`);
+  if (!isObject(place.value))
+    throw badPlace(place, `is ${shown(place.value)}, not an object of ids and tokens`);
   return Object.keys(place.value).map((key): AddedToken => {
-    const token = field(place, key), special = flag(field(token, "special"), false);
-    const id = whole({ value: /^\d{1,9}$/.test(key) ? Number(key) : key, path: `${place.path}[${shown(key)}]` }, MAX_TOKENS - 1);
+    const token = field(place, key);
+    const special = flag(field(token, "special"), false);
+    const value = /^\d{1,9}$/.test(key) ? Number(key) : key;
+    const id = anyId({ value, path: `${place.path}[${shown(key)}]` });
     return {
-      id, name: text(field(token, "content")), special, left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
-      singleWord: flag(field(token, "single_word"), false), normalized: flag(field(token, "normalized"), !special),
+      id, name: text(field(token, "content")), special,
+      left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
+      singleWord: flag(field(token, "single_word"), false),
+      normalized: flag(field(token, "normalized"), !special),
     };
   }).filter(({ name }) => name !== "").sort((a, b) => a.id - b.id);
 }
@@ -127,12 +159,20 @@ function decoderTokens(place: JsonPlace): readonly AddedToken[] {
 /** { "<|extra|>": 32000 }: special where special_tokens_map.json names it. */
 function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefined): readonly AddedToken[] {
   if (!listed) return [];
-  const named = new Set(special === undefined ? [] : Object.values(special.value as object).flat().map((one: unknown) => isObject(one) ? one["content"] : one));
-  const tokens = Object.keys(listed.value as object).filter((name) => name !== "" && field(listed, name).value !== undefined);
-  return tokens.map((name): AddedToken => ({ name, id: anyId(field(listed, name)), special: named.has(name), normalized: !named.has(name) })).sort((a, b) => a.id - b.id);
+  const values: readonly unknown[] = special ? Object.values(special.value as object).flat() : [];
+  const named = new Set(values.map((one) => (isObject(one) ? one["content"] : one)));
+  const tokens = Object.keys(listed.value as object).filter((name) =>
+    name !== "" && field(listed, name).value !== undefined);
+  return tokens.map((name): AddedToken => {
+    const isSpecial = named.has(name);
+    return { name, id: anyId(field(listed, name)), special: isSpecial, normalized: !isSpecial };
+  }).sort((a, b) => a.id - b.id);
 }
 
-function keepTemplates(contents: ReadonlyMap<string, Uint8Array>, files: Map<string, Uint8Array>, folder: string, hear: Hear | undefined): void {
+function keepTemplates(
+  contents: ReadonlyMap<string, Uint8Array>, files: Map<string, Uint8Array>, folder: string,
+  hear: Hear | undefined,
+): void {
   for (const [file, bytes] of contents) {
     if (file !== TEMPLATE_FILE && templateNameOf(file) === undefined) continue;
     try {
@@ -144,16 +184,24 @@ function keepTemplates(contents: ReadonlyMap<string, Uint8Array>, files: Map<str
   }
 }
 
-function sayTemplates(files: ReadonlyMap<string, Uint8Array>, config: JsonPlace | undefined, hear: Hear): void {
-  const named = [...namedTemplates(files, config).keys()], several = config && Array.isArray(field(config, "chat_template").value);
+function sayTemplates(
+  files: ReadonlyMap<string, Uint8Array>, config: JsonPlace | undefined, hear: Hear,
+): void {
+  const named = [...namedTemplates(files, config).keys()];
+  const several = config && Array.isArray(field(config, "chat_template").value);
   if (named.length === 0) return;
-  const has = files.has(TEMPLATE_FILE) || (several && list(field(config, "chat_template"), 64).some((one) => field(one, "name").value === "default"))
+  const has = files.has(TEMPLATE_FILE) || (several && list(field(config, "chat_template"), 64).some((one) =>
+    field(one, "name").value === "default"))
     || (config && typeof field(config, "chat_template").value === "string");
   const others = named.map((name) => JSON.stringify(name)).join(", ");
   hear(has ? `of its chat templates the one called "default" is used, not ${others}`
-    : `no chat template is called "default": ${others} ${named.length === 1 ? "is" : "are"} kept, and not used (sinter chat --chat-format NAME names a format)`);
+    : `no chat template is called "default": ${others} ${named.length === 1 ? "is" : "are"} kept, `
+      + "and not used (sinter chat --chat-format NAME names a format)");
 }
 
 /** For tokenizer.json's readers, which know tokenizer_config.json by its bytes. */
-export const configBytes = ({ config, files }: Beside): Uint8Array | undefined =>
-  config === undefined ? undefined : files.has(CONFIG_FILE) && !files.has(SPECIAL_MAP_FILE) ? files.get(CONFIG_FILE) : new TextEncoder().encode(JSON.stringify(config.value));
+export function configBytes({ config, files }: Beside): Uint8Array | undefined {
+  if (config === undefined) return undefined;
+  const own = files.has(SPECIAL_MAP_FILE) ? undefined : files.get(CONFIG_FILE);
+  return own ?? utf8.encode(JSON.stringify(config.value));
+}

@@ -1,17 +1,25 @@
 /**
- * Decoded text without the spaces that a vocabulary of words puts before its punctuation: what `clean_up_tokenization_spaces` of
- * tokenizer_config.json asks for (huggingface.co/docs/transformers, PreTrainedTokenizerBase.clean_up_tokenization). Absent means no,
- * as in the library since 4.45; before that it was said to be yes, and files that relied on it say so themselves.
+ * Decoded text without the spaces that a vocabulary of words puts before its punctuation: what
+ * `clean_up_tokenization_spaces` of
+ * tokenizer_config.json asks for (huggingface.co/docs/transformers,
+ * PreTrainedTokenizerBase.clean_up_tokenization). Absent means no,
+ * as in the library since 4.45; before that it was said to be yes, and files that relied on it say so
+ * themselves.
  */
 
 /** In this order, each over the whole text. */
 const rules: readonly (readonly [string, string])[] = [
-  [" .", "."], [" ?", "?"], [" !", "!"], [" ,", ","], [" ' ", "'"], [" n't", "n't"], [" 'm", "'m"], [" 's", "'s"], [" 've", "'ve"], [" 're", "'re"],
+  [" .", "."], [" ?", "?"], [" !", "!"], [" ,", ","], [" ' ", "'"],
+  [" n't", "n't"], [" 'm", "'m"], [" 's", "'s"], [" 've", "'ve"], [" 're", "'re"],
 ];
 
-export const withoutExtraSpaces = (text: string): string => rules.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text);
+export const withoutExtraSpaces = (text: string): string => rules.reduce((cleaned, [from, to]) =>
+  cleaned.replaceAll(from, to), text);
 
-/** A rule begins with a space and has at most so many characters: behind so many others no rule reaches from one part into the next. */
+/**
+ * A rule begins with a space and has at most so many characters: behind so many others no rule reaches from
+ * one part into the next.
+ */
 const REACH = 3;
 
 export interface SpaceCleaner {
@@ -26,7 +34,8 @@ export function spaceCleaner(): SpaceCleaner {
   return {
     push(text) {
       held += text;
-      const cut = safeCut(held), out = withoutExtraSpaces(held.slice(0, cut));
+      const cut = safeCut(held);
+      const out = withoutExtraSpaces(held.slice(0, cut));
       held = held.slice(cut);
       return out;
     },

@@ -1,5 +1,6 @@
 /**
- * Keys of tokenizer_config.json, special_tokens_map.json and added_tokens.json (huggingface.co/docs/transformers,
+ * Keys of tokenizer_config.json, special_tokens_map.json and added_tokens.json
+ * (huggingface.co/docs/transformers,
  * PreTrainedTokenizerBase and the tokenizers of Llama, GPT-2, Qwen 2).
  */
 import { none, read, refused, type KeyTable } from "./known-keys.ts";
