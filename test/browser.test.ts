@@ -48,7 +48,7 @@ beforeAll(async () => {
   }
   const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 4 });
   trained = await steps(model);
-  await saveCheckpoint(nodeFiles(), join(folder, "tiny-run"), model, { step: 5, tokens: 1, batches: randomStream(1, "batches").state(), identity: {} }, 1);
+  await saveCheckpoint(nodeFiles(), join(folder, "tiny-run"), model, { step: 5, tokens: 5 * model.entry("train").batch * model.entry("train").context, batches: randomStream(1, "batches").state(), identity: {} }, 1);
   texts = [];
   for (const prompt of PROMPTS) texts.push((await generate(model, byteTokenizer(), { ...samplerDefaults, ...bundle.manifest.model.sample, ...options, prompt })).text);
   await model.close();
