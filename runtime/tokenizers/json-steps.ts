@@ -1,5 +1,5 @@
 /** Components of a tokenizer.json (normalizer, pre_tokenizer): what all of them are read with. */
-import { field, list, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
+import { badPlace, field, list, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
 import { isPlain, translated } from "./expressions.ts";
 import { matchesOf, occurrencesOf, type Pattern } from "./splits.ts";
 
@@ -18,7 +18,19 @@ export function stepsOf(place: JsonPlace, name: string, depth = 0): readonly Jso
   if (place.value === undefined) return [];
   if (typeOf(place) !== "Sequence") return [place];
   if (depth === MOST_DEPTH) throw new Unsupported("sequences of sequences of sequences");
-  return list(field(place, name), MOST_STEPS).flatMap((step) => stepsOf(step, name, depth + 1));
+  const steps = list(field(place, name), MOST_STEPS).flatMap((step) => stepsOf(step, name, depth + 1));
+  if (steps.length > MOST_STEPS) throw badPlace(place, `has ${steps.length} steps in all; at most ${MOST_STEPS} are read`);
+  return steps;
+}
+
+const MOST_CONTENT = 256;
+
+/** What is put into a text, again and again: a long one would make a short text as long as memory. */
+export function contentOf(place: JsonPlace): string {
+  const content = text(place);
+  if (content.length > MOST_CONTENT)
+    throw badPlace(place, `has ${content.length} characters; at most ${MOST_CONTENT} are read`);
+  return content;
 }
 
 /** `{ String: … }` or `{ Regex: … }`. `what`: who asks, for messages. */

@@ -2,8 +2,9 @@
  * Normalizers of tokenizer.json files: what happens to a text before it is cut. As huggingface/tokenizers has them;
  * @huggingface/tokenizers of npm is another program, and differs.
  */
+import { SinterError } from "../errors.ts";
 import { field, flag, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
-import { patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
+import { contentOf, patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import type { Normalizer } from "./added-tokens.ts";
 import { newerThan } from "./newer-unicode.ts";
 
@@ -19,11 +20,11 @@ const normalizers: Readonly<Record<string, ReadNormalizer>> = {
   StripAccents: () => without(`(?![${newerThan("marks")}])\\p{M}|[\u1cf2\u1cf3]`),
   Strip: (place) => strip(flag(field(place, "strip_left"), true), flag(field(place, "strip_right"), true)),
   Prepend(place) {
-    const before = text(field(place, "prepend"));
+    const before = contentOf(field(place, "prepend"));
     return (t) => (t === "" ? t : before + t);
   },
   Replace(place, options) {
-    const pattern = patternOf(field(place, "pattern"), "normalizer Replace", options), content = text(field(place, "content"));
+    const pattern = patternOf(field(place, "pattern"), "normalizer Replace", options), content = contentOf(field(place, "content"));
     return (t) => {
       const parts: string[] = [];
       let done = 0;
@@ -80,7 +81,18 @@ function bert(place: JsonPlace): Normalizer {
   return inOrder(steps);
 }
 
-const inOrder = (steps: readonly Normalizer[]): Normalizer => (t) => steps.reduce((done, step) => step(done), t);
+/** A text may grow by its normalizer: "ﷺ" has 18 letters. More than this is not meant for texts. */
+const MOST_GROWTH = 64, SMALL = 1 << 16;
+
+const inOrder = (steps: readonly Normalizer[]): Normalizer => (t) => steps.reduce((before, step) => {
+  const done = step(before);
+  if (done.length > SMALL + MOST_GROWTH * t.length) throw tooLong(t.length, done.length);
+  return done;
+}, t);
+
+const tooLong = (characters: number, made: number): SinterError =>
+  new SinterError("input", `the normalizer makes ${made} characters of a text of ${characters}`,
+    "Such a file is made to fill memory; use one from a source that you trust.");
 
 export interface ReadNormalizers {
   /** Undefined: there is none. */

@@ -78,6 +78,8 @@ describe("tokenizer.json", () => {
     ["a type that is a number", good({ type: 7 }), /model\.type is 7/],
     ["a flag that is a number", good({ ignore_merges: 1 }), /model\.ignore_merges is 1/],
     ["a post-processor with an unknown token", good({}, { post_processor: { type: "TemplateProcessing", single: [{ SpecialToken: { id: "<q>" } }] } }), /names "<q>"/],
+    ["a normalizer of 5000 characters", good({}, { normalizer: { type: "Prepend", prepend: "x".repeat(5000) } }), /normalizer\.prepend has 5000 characters/],
+    ["sequences with 256 steps", good({}, { normalizer: { type: "Sequence", normalizers: Array.from({ length: 16 }, () => ({ type: "Sequence", normalizers: Array.from({ length: 16 }, () => ({ type: "NFC" })) })) } }), /normalizer has 256 steps in all/],
     ["not UTF-8", "\u0000", /is no JSON/],
   ] as const)("%s", (_, value, says) => {
     const error = refusal(readers["tokenizer.json"], text(value));
@@ -89,6 +91,13 @@ describe("tokenizer.json", () => {
   it("a hostile expression is not run: it is not in the table", () => {
     const json = good({}, { pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" }, { type: "ByteLevel", add_prefix_space: false, use_regex: false }] } });
     expect(readers["tokenizer.json"](text(json))).toEqual({ unsupported: `pre_tokenizer's split at "(a+)+$"` }); // in no thread that can be ended
+  });
+
+  it("a text that its normalizer makes too long is refused, not a crash", () => {
+    const grows = { type: "Sequence", normalizers: Array.from({ length: 4 }, () => ({ type: "Replace", pattern: { String: "a" }, content: "a".repeat(200) })) };
+    const reading = readers["tokenizer.json"](text(good({}, { normalizer: grows })));
+    if (!("tokenizer" in reading)) throw new Error("not read");
+    expect(() => reading.tokenizer.encode("a".repeat(10))).toThrow(/the normalizer makes 400000 characters of a text of 10/);
   });
 
   it("names of added tokens are no expressions", () => {

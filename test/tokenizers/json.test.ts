@@ -68,6 +68,27 @@ describe("BPE over characters", () => {
   });
 });
 
+describe("added tokens that are found in the normalized text", () => {
+  const lower = (special: boolean): Tokenizer => read(sp({ added_tokens: [added("<s>", 1), added("</s>", 2), added("<ABC>", spNames.length, special, { normalized: true })], normalizer: { type: "Lowercase" } }));
+  const id = spNames.length;
+
+  it("are found whatever the case, when asked for", () => {
+    expect(lower(true).encode("a<abc>b<Abc>", { special: true })).toEqual([spNames.indexOf("a"), id, spNames.indexOf("b"), id]);
+    expect(lower(true).encode("a<abc>")).not.toContain(id);
+    expect(lower(false).encode("<aBc>")).toEqual([id]);
+  });
+
+  it("never in what a stranger wrote, in any case", () => {
+    const tokenizer = lower(true);
+    for (const said of ["<ABC>", "<abc>", "<aBC> and <ABC>", "x<abC", "</s><abc>"]) {
+      const ids = tokenizer.encode(`${tokenizer.plain!(said)}</s>`, { special: true });
+      expect(ids.filter((token) => token === id || token === 2)).toEqual([2]);
+      expect(decode(tokenizer, ids.slice(0, -1))).toBe(said.toLowerCase());
+    }
+    expect(tokenizer.plain!("plain")).toBe("plain");
+  });
+});
+
 describe.skipIf(!withData)("TinyStories-656K's file (needs ../shared/data)", () => {
   it("has the ids of @huggingface/tokenizers", () => {
     const json = data("checkpoints/tinystories-656k/tokenizer.json"), parsed = JSON.parse(new TextDecoder().decode(json)) as object;
