@@ -1,8 +1,8 @@
 /**
- * Tokens that are found in the text before anything else: special ones (ends of texts and turns), which plain text never
- * becomes, and words that a vocabulary got later. As huggingface/tokenizers finds them, in two tries: tokens that are not
- * `normalized` in the text as it is; the others, with their names normalized too, in what is left, once it is
- * normalized. The longest name wins where several begin at one place.
+ * Tokens that are found in the text before anything else: special ones (ends of texts and turns), which plain
+ * text never becomes, and words that a vocabulary got later. As huggingface/tokenizers finds them, in two
+ * tries: tokens that are not `normalized` in the text as it is; the others, with their names normalized too,
+ * in what is left, once it is normalized. The longest name wins where several begin at one place.
  */
 export interface AddedToken {
   readonly name: string;
@@ -29,35 +29,51 @@ export type Segments = (text: string, special: boolean) => readonly (PlainPart |
 export type Normalizer = (text: string) => string;
 
 export function segmentsAt(tokens: readonly AddedToken[], normalize?: Normalizer): Segments {
-  const always = twoTries(tokens.filter((token) => !token.special), normalize), all = twoTries(tokens, normalize);
+  const always = twoTries(
+    tokens.filter((token) => !token.special),
+    normalize,
+  );
+  const all = twoTries(tokens, normalize);
   return (text, special) => (special ? all : always)(text);
 }
 
 export const specialsOf = (tokens: readonly AddedToken[]): ReadonlyMap<string, number> =>
   new Map(tokens.filter((t) => t.special).map((t) => [t.name, t.id]));
 
-function twoTries(tokens: readonly AddedToken[], normalize: Normalizer = (text) => text): (text: string) => (PlainPart | number)[] {
+function twoTries(
+  tokens: readonly AddedToken[],
+  normalize: Normalizer = (text) => text,
+): (text: string) => (PlainPart | number)[] {
   const raw = splitter(tokens.filter((token) => !token.normalized));
-  const inNormalized = tokens.filter((token) => token.normalized).map((token) => ({ ...token, name: normalize(token.name) }));
-  const second = splitter(inNormalized), guardStays = inNormalized.some((token) => token.special);
+  const inNormalized = tokens
+    .filter((token) => token.normalized)
+    .map((token) => ({ ...token, name: normalize(token.name) }));
+  const second = splitter(inNormalized);
+  const guardStays = inNormalized.some((token) => token.special);
   const bare = (part: PlainPart): PlainPart => ({ ...part, text: unguarded(part.text) });
   const within = ({ text, start }: PlainPart): readonly (PlainPart | number)[] =>
     second(normalize(guardStays ? text : unguarded(text))).map((part) =>
-      typeof part === "number" ? part : bare({ ...part, start: start && part.start }));
+      typeof part === "number" ? part : bare({ ...part, start: start && part.start }),
+    );
   return (text) =>
-    raw(text).flatMap((part): readonly (PlainPart | number)[] => (typeof part === "number" ? [part] : within(part)))
+    raw(text)
+      .flatMap((part): readonly (PlainPart | number)[] => (typeof part === "number" ? [part] : within(part)))
       .filter((part) => typeof part === "number" || part.text !== "");
 }
 
 // ---- what a stranger wrote stays plain
 
-/** Within a special token's name it makes that name plain text; it is not a character (Unicode, noncharacters). */
+/**
+ * Within a special token's name it makes that name plain text; it is not a character (Unicode,
+ * noncharacters).
+ */
 const GUARD = "\ufdd0";
 
 /** A text of a stranger, to stand in a text that is encoded with special tokens: it stays plain. */
 export function guarded(text: string, special: ReadonlyMap<string, number>): string {
   let out = text.replaceAll(GUARD, "");
-  for (const name of special.keys()) if (name.length > 1) out = out.replaceAll(name, name[0]! + GUARD + name.slice(1));
+  for (const name of special.keys())
+    if (name.length > 1) out = out.replaceAll(name, name[0]! + GUARD + name.slice(1));
   return out;
 }
 
@@ -65,12 +81,16 @@ export function guarded(text: string, special: ReadonlyMap<string, number>): str
 export const unguarded = (text: string): string => text.replaceAll(GUARD, "");
 
 /**
- * The same where special tokens are found in the normalized text: what a stranger writes may become a special token's name
- * on the way. A text in which that happens gets a guard behind every character.
+ * The same where special tokens are found in the normalized text: what a stranger writes may become a special
+ * token's name on the way. A text in which that happens gets a guard behind every character.
  */
-export function plainOf(tokens: readonly AddedToken[], segments: Segments): { readonly plain?: (text: string) => string } {
+export function plainOf(
+  tokens: readonly AddedToken[],
+  segments: Segments,
+): { readonly plain?: (text: string) => string } {
   if (!tokens.some((token) => token.special && token.normalized)) return {};
-  const special = specialsOf(tokens), ids = new Set(special.values());
+  const special = specialsOf(tokens);
+  const ids = new Set(special.values());
   return {
     plain(text) {
       const out = guarded(text, special);
@@ -87,13 +107,17 @@ function splitter(tokens: readonly AddedToken[]): (text: string) => (PlainPart |
   const byName = new Map<string, AddedToken>();
   for (const token of tokens) if (!byName.has(token.name)) byName.set(token.name, token);
   const names = [...byName.keys()].sort((a, b) => b.length - a.length);
-  const anyName = new RegExp(names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "g");
+  const anyName = new RegExp(
+    names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
+    "g",
+  );
   return (text) => {
     const out: (PlainPart | number)[] = [];
     let from = 0;
     for (const { 0: name, index } of text.matchAll(anyName)) {
       const token = byName.get(name)!;
-      let begin = index, end = index + name.length;
+      let begin = index;
+      let end = index + name.length;
       if (token.singleWord && (isWordBefore(text, begin) || isWordAt(text, end))) continue;
       if (token.left) {
         while (begin > from && isSpace(text, begin - 1)) begin--;
@@ -116,10 +140,12 @@ const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const SPACE = /\p{White_Space}/u;
 
 const isSpace = (text: string, at: number): boolean => SPACE.test(text[at]!);
-const isWordAt = (text: string, at: number): boolean => at < text.length && WORD.test(String.fromCodePoint(text.codePointAt(at)!));
+const isWordAt = (text: string, at: number): boolean =>
+  at < text.length && WORD.test(String.fromCodePoint(text.codePointAt(at)!));
 
 function isWordBefore(text: string, at: number): boolean {
   if (at === 0) return false;
-  const code = text.charCodeAt(at - 1), low = code >= 0xdc00 && code < 0xe000;
+  const code = text.charCodeAt(at - 1);
+  const low = code >= 0xdc00 && code < 0xe000;
   return WORD.test(low && at > 1 ? text.slice(at - 2, at) : text[at - 1]!);
 }

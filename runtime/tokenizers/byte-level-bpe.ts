@@ -18,7 +18,7 @@ export interface ByteLevelParts {
   readonly tokens: readonly (Uint8Array | undefined)[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
-  /** Added tokens that the merges make, too (their bytes are those of the vocabulary's name): a word that was added later. */
+  /** Added tokens that the merges make, too, and their bytes by the vocabulary: words that were added later. */
   readonly alsoMerged?: ReadonlyMap<number, Uint8Array>;
   /** Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is one piece. */
   readonly pieces: readonly CutName[];
@@ -44,8 +44,8 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
     ? ({ text, start }, out, spill) => cut(text, start, (piece) => encodeText(piece, out, spill))
     : ({ text }, out, spill) => encodeText(addsSpace && !text.startsWith(" ") ? ` ${text}` : text, out, spill);
   return {
-    name: parts.name, size: tokens.length, absent: absentIn(tokens), ...encodersOf(segments, encodePart), bytes: bytesFrom(tokens),
-    special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
+    name: parts.name, size: tokens.length, absent: absentIn(tokens), bytes: bytesFrom(tokens),
+    ...encodersOf(segments, encodePart), special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
     stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
     ...plainOf(added, segments),
   };
@@ -53,7 +53,8 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
 
 function byteEncoder({ name, tokens, merges, added, unknown, ...parts }: ByteLevelParts): PieceEncoder {
   const addedIds = new Set(added.map((token) => token.id));
-  const merged = Array.from(tokens, (bytes, id) => parts.alsoMerged?.get(id) ?? (addedIds.has(id) ? undefined : bytes));
+  const merged = Array.from(tokens, (bytes, id) =>
+    parts.alsoMerged?.get(id) ?? (addedIds.has(id) ? undefined : bytes));
   const byteIds = singleBytes(merged), wholePiece = parts.wholePieces ? wholePieces(merged) : undefined;
   let buffer = new Uint8Array(1024);
   const toBytes = (text: string, from: number, to: number): number => {

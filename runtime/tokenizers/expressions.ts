@@ -1,40 +1,54 @@
 /**
- * Regular expressions of tokenizer.json files, which are written for Oniguruma (its Ruby syntax), as JavaScript's. Only
- * what means the same in both is taken; the rest is named. `\s` is \p{White_Space}, `\d` \p{Nd}, `\w` letters, marks,
- * digits and connecting punctuation. What is kept of a match (`?+`, `++`, `*+`, `(?>…)`) is a lookahead and its group.
+ * Regular expressions of tokenizer.json files, which are written for Oniguruma (its Ruby syntax), as
+ * JavaScript's. Only what means the same in both is taken; the rest is named. `\s` is \p{White_Space}, `\d`
+ * \p{Nd}, `\w` letters, marks, digits and connecting punctuation. What is kept of a match (`?+`, `++`, `*+`,
+ * `(?>…)`) is a lookahead and its group.
  */
 export type Translation = { readonly expression: RegExp } | { readonly unsupported: string };
 
-const MOST_CHARACTERS = 4096, MOST_DEPTH = 32;
+const MOST_CHARACTERS = 4096;
+const MOST_DEPTH = 32;
 
 export function translated(source: string): Translation {
   if (source.length > MOST_CHARACTERS) return { unsupported: `an expression of ${source.length} characters` };
   try {
-    const reader = new Reader(source), { js, least } = reader.alternatives(0, false);
+    const reader = new Reader(source);
+    const { js, least } = reader.alternatives(0, false);
     if (!reader.atEnd) return { unsupported: "a bracket too many" };
     if (least === 0) return { unsupported: "an expression that is content with nothing" };
     return { expression: new RegExp(js, "gu") };
   } catch (cause) {
-    return { unsupported: cause instanceof Untranslatable || cause instanceof SyntaxError ? cause.message : String(cause) };
+    return {
+      unsupported:
+        cause instanceof Untranslatable || cause instanceof SyntaxError ? cause.message : String(cause),
+    };
   }
 }
 
 /** One character or class, once or in runs: no text can make it search for long. */
-export const isPlain = (source: string): boolean =>
-  /^(?:[^\\^$.|?*+()[\]{}]|\\[sSdDwWnrt]|\\[pP]\{\^?\w+\}|\[\^?(?:[^\\[\]&^-]|\\[sdwnrt]|\\p\{\w+\})+\])\+?$/u.test(source);
+export const isPlain = (source: string): boolean => plain.test(source);
+const oneSign = String.raw`[^\\^$.|?*+()[\]{}]|\\[sSdDwWnrt]|\\[pP]\{\^?\w+\}`;
+const oneClass = String.raw`\[\^?(?:[^\\[\]&^-]|\\[sdwnrt]|\\p\{\w+\})+\]`;
+const plain = new RegExp(`^(?:${oneSign}|${oneClass})\\+?$`, "u");
 
 class Untranslatable extends Error {}
 
 /** `least`: characters that it takes at least. */
-interface Part { readonly js: string; readonly least: number }
+interface Part {
+  readonly js: string;
+  readonly least: number;
+}
 
-const SPACE = String.raw`\p{White_Space}`, WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}`;
+const SPACE = String.raw`\p{White_Space}`;
+const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}`;
 /** Escapes of classes: what stands in brackets. Outside of them \w takes some numbers, too, in Oniguruma. */
 const classes: Readonly<Record<string, string>> = { s: SPACE, d: String.raw`\p{Nd}`, w: WORD };
 const alone: Readonly<Record<string, string>> = { ...classes, w: `${WORD}²³¹¼-¾` };
 const control: Readonly<Record<string, string>> = { n: "\\n", r: "\\r", t: "\\t", f: "\\f", v: "\\v" };
 const categories = /^(?:L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo])$/;
-const scripts = /^(?:Han|Latin|Greek|Cyrillic|Hiragana|Katakana|Hangul|Arabic|Hebrew|Thai|Devanagari|Bengali|Tamil|Telugu)$/;
+const scripts = new RegExp(
+  `^(?:${"Han Latin Greek Cyrillic Hiragana Katakana Hangul Arabic Hebrew Thai".replaceAll(" ", "|")})$`,
+);
 /** Letters that fold to several characters, or several to one (ß, ﬁ, …), where they stand together. */
 const foldsTogether = /ss|f[fil]|st/i;
 
@@ -70,7 +84,8 @@ class Reader {
   }
 
   #sequence(depth: number, folded: boolean): Part {
-    let js = "", least = 0;
+    let js = "";
+    let least = 0;
     const from = this.#at;
     while (!this.atEnd && this.#next !== "|" && this.#next !== ")") {
       const part = this.#quantified(depth, folded);
@@ -90,7 +105,10 @@ class Reader {
       if (counted === undefined) return part;
       if (n > 0) throw new Untranslatable("a repetition of a repetition");
       if (counted.keeps && groups !== this.#groups) throw new Untranslatable("what is kept in what is kept");
-      part = { js: this.#kept(`(?:${part.js})${counted.js}`, counted.keeps), least: part.least * counted.least };
+      part = {
+        js: this.#kept(`(?:${part.js})${counted.js}`, counted.keeps),
+        least: part.least * counted.least,
+      };
     }
   }
 
@@ -98,13 +116,17 @@ class Reader {
     const sign = this.#next;
     if (sign === "*" || sign === "+" || sign === "?") {
       this.#at++;
-      const keeps = this.#takes("+"), lazy = !keeps && this.#takes("?");
+      const keeps = this.#takes("+");
+      const lazy = !keeps && this.#takes("?");
       return { js: sign + (lazy ? "?" : ""), least: sign === "+" ? 1 : 0, keeps };
     }
-    const found = sign === "{" && /^\{(\d{0,4})(?:(,)(\d{0,4}))?\}/.exec(this.#source.slice(this.#at, this.#at + 12).join(""));
+    const found =
+      sign === "{" &&
+      /^\{(\d{0,4})(?:(,)(\d{0,4}))?\}/.exec(this.#source.slice(this.#at, this.#at + 12).join(""));
     if (!found || (found[1] === "" && !found[3])) return undefined;
     this.#at += found[0].length;
-    if (this.#next === "+" || this.#next === "?") throw new Untranslatable("a counted repetition with + or ?");
+    if (this.#next === "+" || this.#next === "?")
+      throw new Untranslatable("a counted repetition with + or ?");
     const least = Number(found[1] || "0");
     return { js: `{${least}${found[2] ?? ""}${found[3] ?? ""}}`, least, keeps: false };
   }
@@ -117,25 +139,37 @@ class Reader {
   #atom(depth: number, folded: boolean): Part {
     const sign = this.#source[this.#at++]!;
     switch (sign) {
-      case "(": return this.#group(depth, folded);
-      case "[": return { js: this.#class(folded), least: 1 };
-      case "\\": return this.#escape();
-      case ".": return { js: "[^\\n]", least: 1 };
-      case "$": return { js: "(?=\\n|(?![^]))", least: 0 };
-      case "^": case "*": case "+": case "?": throw new Untranslatable(`${sign} where it stands`);
-      default: return { js: folded ? `[${bothCases(sign)}]` : literal(sign), least: 1 };
+      case "(":
+        return this.#group(depth, folded);
+      case "[":
+        return { js: this.#class(folded), least: 1 };
+      case "\\":
+        return this.#escape();
+      case ".":
+        return { js: "[^\\n]", least: 1 };
+      case "$":
+        return { js: "(?=\\n|(?![^]))", least: 0 };
+      case "^":
+      case "*":
+      case "+":
+      case "?":
+        throw new Untranslatable(`${sign} where it stands`);
+      default:
+        return { js: folded ? `[${bothCases(sign)}]` : literal(sign), least: 1 };
     }
   }
 
   #group(depth: number, folded: boolean): Part {
     const look = ["?=", "?!", "?<=", "?<!"].find((start) => this.#takes(start));
-    const keeps = look === undefined && this.#takes("?>"), fold = !keeps && look === undefined && this.#takes("?i:");
+    const keeps = look === undefined && this.#takes("?>");
+    const fold = !keeps && look === undefined && this.#takes("?i:");
     const groups = this.#groups;
     if (look === undefined && !keeps && !fold && !this.#takes("?:") && this.#next === "?")
       throw new Untranslatable(`a group (${this.#source.slice(this.#at, this.#at + 3).join("")}`);
     const inner = this.alternatives(depth + 1, folded || fold);
     if (!this.#takes(")")) throw new Untranslatable("a group without its end");
-    if (look?.startsWith("?<") && (groups !== this.#groups)) throw new Untranslatable("what is kept in a look behind");
+    if (look?.startsWith("?<") && groups !== this.#groups)
+      throw new Untranslatable("what is kept in a look behind");
     if (look !== undefined) return { js: `(${look}${inner.js})`, least: 0 };
     // the groups within were numbered before this one
     if (keeps && groups !== this.#groups) throw new Untranslatable("what is kept in what is kept");
@@ -144,7 +178,8 @@ class Reader {
 
   #escape(): Part {
     const sign = this.#source[this.#at++] ?? "";
-    const known = alone[sign], negated = alone[sign.toLowerCase()];
+    const known = alone[sign];
+    const negated = alone[sign.toLowerCase()];
     if (known !== undefined) return { js: `[${known}]`, least: 1 };
     if (negated !== undefined) return { js: `[^${negated}]`, least: 1 };
     if (sign === "p" || sign === "P") return { js: this.#property(sign === "P"), least: 1 };
@@ -155,7 +190,12 @@ class Reader {
   #character(sign: string): string {
     if (control[sign] !== undefined) return control[sign];
     const rest = this.#source.slice(this.#at, this.#at + 10).join("");
-    const code = sign === "u" ? /^([0-9A-Fa-f]{4})/.exec(rest) : sign === "x" ? /^\{([0-9A-Fa-f]{1,6})\}|^([0-7][0-9A-Fa-f])/.exec(rest) : null;
+    const code =
+      sign === "u"
+        ? /^([0-9A-Fa-f]{4})/.exec(rest)
+        : sign === "x"
+          ? /^\{([0-9A-Fa-f]{1,6})\}|^([0-7][0-9A-Fa-f])/.exec(rest)
+          : null;
     if (code) {
       this.#at += code[0].length;
       return `\\u{${code[1] ?? code[2]!}}`;
@@ -173,11 +213,13 @@ class Reader {
   }
 
   #class(folded: boolean): string {
-    let js = this.#takes("^") ? "^" : "", first = true;
+    let js = this.#takes("^") ? "^" : "";
+    let first = true;
     for (; this.#next !== "]" || first; first = false) {
       const sign = this.#source[this.#at++];
       if (sign === undefined) throw new Untranslatable("a class without its end");
-      if (sign === "[" || (sign === "&" && this.#next === "&")) throw new Untranslatable("a class within a class");
+      if (sign === "[" || (sign === "&" && this.#next === "&"))
+        throw new Untranslatable("a class within a class");
       if (first && sign === "]") throw new Untranslatable("an empty class");
       if (sign === "\\") js += this.#escapeInClass(folded);
       else if (sign === "-") js += js !== "" && js !== "^" && this.#next !== "]" ? "-" : "\\-";
@@ -209,7 +251,8 @@ const literal = (sign: string): string => (/[\\^$.*+?()[\]{}|/-]/.test(sign) ? `
 /** Unicode folds ſ to s, and the sign for kelvin to k. */
 function bothCases(sign: string): string {
   if (sign > "\x7f") throw new Untranslatable("letters of either case beyond ASCII");
-  const lower = sign.toLowerCase(), upper = sign.toUpperCase();
+  const lower = sign.toLowerCase();
+  const upper = sign.toUpperCase();
   const more = lower === "s" ? "\u017f" : lower === "k" ? "\u212a" : "";
   return lower === upper ? literal(sign) : lower + upper + more;
 }

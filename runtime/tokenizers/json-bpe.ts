@@ -1,6 +1,7 @@
 /**
- * BPE over characters as tokenizer.json files have it (huggingface/tokenizers, models/bpe): symbols are characters; one
- * that is no token becomes the tokens of its bytes (byte_fallback), else the unknown token; then neighbours merge.
+ * BPE over characters as tokenizer.json files have it (huggingface/tokenizers, models/bpe): symbols are
+ * characters; one that is no token becomes the tokens of its bytes (byte_fallback), else the unknown token;
+ * then neighbours merge.
  */
 import { SinterError } from "../errors.ts";
 import type { PairTable } from "./pair-table.ts";
@@ -29,8 +30,14 @@ export interface JsonBpeParts {
 /** Encodes one piece of a pre-tokenizer. */
 export function jsonBpe(parts: JsonBpeParts): PieceEncoder {
   const { ids, texts, wholePieces } = parts;
-  const nextPiece = parts.mergesOthers ? (text: string) => text.length : unjoined(texts, (character) => ids.has(character));
-  const encode = pieceEncoder({ nextPiece, merges: parts.merges, symbols: (text, from, to, out) => symbolsOf(text, from, to, out, parts) });
+  const nextPiece = parts.mergesOthers
+    ? (text: string) => text.length
+    : unjoined(texts, (character) => ids.has(character));
+  const encode = pieceEncoder({
+    nextPiece,
+    merges: parts.merges,
+    symbols: (text, from, to, out) => symbolsOf(text, from, to, out, parts),
+  });
   return (piece, out, spill) => {
     const whole = wholePieces ? ids.get(piece) : undefined;
     if (whole === undefined) encode(piece, out, spill);
@@ -40,10 +47,19 @@ export function jsonBpe(parts: JsonBpeParts): PieceEncoder {
 
 const utf8 = new TextEncoder();
 
-function symbolsOf(text: string, from: number, to: number, out: Int32Array, { ids, byteIds, fused, ...parts }: JsonBpeParts): number {
-  let n = 0, waiting = false; // an unknown token, until it is certain that the next one is not part of it
+function symbolsOf(
+  text: string,
+  from: number,
+  to: number,
+  out: Int32Array,
+  { ids, byteIds, fused, ...parts }: JsonBpeParts,
+): number {
+  let n = 0;
+  let waiting = false; // an unknown token, until it is certain that the next one is not part of it
   for (let i = from; i < to; i++) {
-    const code = text.codePointAt(i)!, character = String.fromCodePoint(code), id = ids.get(character);
+    const code = text.codePointAt(i)!;
+    const character = String.fromCodePoint(code);
+    const id = ids.get(character);
     if (code > 0xffff) i++;
     if (id !== undefined) {
       if (waiting) out[n++] = parts.unknownId!;
@@ -70,7 +86,11 @@ export function idsOfBytes(text: string, byteIds: Int32Array): readonly number[]
   return ids.includes(-1) ? undefined : ids;
 }
 
-export const noToken = (character: string, unknown: string | undefined): SinterError =>
-  new SinterError("input",
-    `the json tokenizer has no token for ${JSON.stringify(character)}, and ${unknown === undefined ? "none" : `lacks ${JSON.stringify(unknown)},`} for what is unknown`,
-    "Take the character out of the text.");
+export function noToken(character: string, unknown: string | undefined): SinterError {
+  const none = unknown === undefined ? "none" : `lacks ${JSON.stringify(unknown)},`;
+  return new SinterError(
+    "input",
+    `the json tokenizer has no token for ${JSON.stringify(character)}, and ${none} for what is unknown`,
+    "Take the character out of the text.",
+  );
+}

@@ -7,9 +7,12 @@ import { matchesOf, occurrencesOf, type Pattern } from "./splits.ts";
 export class Unsupported extends Error {}
 
 /** Whether expressions of the file may be run: only where a thread runs them that can be ended. */
-export interface StepOptions { readonly anyExpression: boolean }
+export interface StepOptions {
+  readonly anyExpression: boolean;
+}
 
-const MOST_STEPS = 16, MOST_DEPTH = 4;
+const MOST_STEPS = 16;
+const MOST_DEPTH = 4;
 
 export const typeOf = (place: JsonPlace): string => text(field(place, "type"));
 
@@ -19,7 +22,8 @@ export function stepsOf(place: JsonPlace, name: string, depth = 0): readonly Jso
   if (typeOf(place) !== "Sequence") return [place];
   if (depth === MOST_DEPTH) throw new Unsupported("sequences of sequences of sequences");
   const steps = list(field(place, name), MOST_STEPS).flatMap((step) => stepsOf(step, name, depth + 1));
-  if (steps.length > MOST_STEPS) throw badPlace(place, `has ${steps.length} steps in all; at most ${MOST_STEPS} are read`);
+  if (steps.length > MOST_STEPS)
+    throw badPlace(place, `has ${steps.length} steps in all; at most ${MOST_STEPS} are read`);
   return steps;
 }
 
@@ -35,7 +39,8 @@ export function contentOf(place: JsonPlace): string {
 
 /** `{ String: … }` or `{ Regex: … }`. `what`: who asks, for messages. */
 export function patternOf(place: JsonPlace, what: string, { anyExpression }: StepOptions): Pattern {
-  const plain = optionalText(field(place, "String")), source = optionalText(field(place, "Regex"));
+  const plain = optionalText(field(place, "String"));
+  const source = optionalText(field(place, "Regex"));
   if (plain !== undefined && plain !== "") return occurrencesOf(plain);
   if (source === undefined) throw new Unsupported(`${what} at ${shown(plain ?? place.value)}`);
   const found = translated(source);

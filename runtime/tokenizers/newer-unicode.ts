@@ -1,7 +1,7 @@
 /**
- * huggingface/tokenizers (0.23) knows some properties of characters from tables of older Unicode versions. Here is what
- * JavaScript's newer tables have beyond them, found by asking that library about every code point: code points and ranges
- * in hexadecimal.
+ * huggingface/tokenizers (0.23) knows some properties of characters from tables of older Unicode versions.
+ * Here is what JavaScript's newer tables have beyond them, found by asking that library about every code
+ * point: code points and ranges in hexadecimal.
  */
 const newer = {
   /** Punctuation. */
@@ -53,4 +53,13 @@ const newer = {
 
 /** For a class of a regular expression with the flag u. */
 export const newerThan = (name: keyof typeof newer): string =>
-  newer[name].trim().split(/\s+/).map((range) => range.split("-").map((code) => `\\u{${code}}`).join("-")).join("");
+  newer[name]
+    .trim()
+    .split(/\s+/)
+    .map((range) =>
+      range
+        .split("-")
+        .map((code) => `\\u{${code}}`)
+        .join("-"),
+    )
+    .join("");

@@ -1,6 +1,6 @@
 /**
- * Normalizers of tokenizer.json files: what happens to a text before it is cut. As huggingface/tokenizers has them;
- * @huggingface/tokenizers of npm is another program, and differs.
+ * Normalizers of tokenizer.json files: what happens to a text before it is cut. As huggingface/tokenizers has
+ * them; @huggingface/tokenizers of npm is another program, and differs.
  */
 import { SinterError } from "../errors.ts";
 import { field, flag, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
@@ -24,7 +24,8 @@ const normalizers: Readonly<Record<string, ReadNormalizer>> = {
     return (t) => (t === "" ? t : before + t);
   },
   Replace(place, options) {
-    const pattern = patternOf(field(place, "pattern"), "normalizer Replace", options), content = contentOf(field(place, "content"));
+    const pattern = patternOf(field(place, "pattern"), "normalizer Replace", options);
+    const content = contentOf(field(place, "content"));
     return (t) => {
       const parts: string[] = [];
       let done = 0;
@@ -40,8 +41,15 @@ const normalizers: Readonly<Record<string, ReadNormalizer>> = {
 
 /** A normal form, which leaves these characters as they are. */
 function form(name: "NFD" | "NFKC" | "NFKD", newer: string): Normalizer {
-  const any = new RegExp(`[${newer}]`, "u"), between = new RegExp(`([${newer}])`, "u");
-  return (t) => (any.test(t) ? t.split(between).map((part, i) => (i % 2 === 1 ? part : part.normalize(name))).join("") : t.normalize(name));
+  const any = new RegExp(`[${newer}]`, "u");
+  const between = new RegExp(`([${newer}])`, "u");
+  return (t) =>
+    any.test(t)
+      ? t
+          .split(between)
+          .map((part, i) => (i % 2 === 1 ? part : part.normalize(name)))
+          .join("")
+      : t.normalize(name);
 }
 
 const canonical = form("NFD", newerThan("canonical"));
@@ -56,7 +64,8 @@ const lowercase = (t: string): string => t.replaceAll("Σ", "σ").toLowerCase();
 
 function strip(left: boolean, right: boolean): Normalizer {
   return (t) => {
-    let from = 0, to = t.length;
+    let from = 0;
+    let to = t.length;
     if (left) while (from < to && WHITE.test(t[from]!)) from++;
     if (right) while (to > from && WHITE.test(t[to - 1]!)) to--;
     return t.slice(from, to);
@@ -65,11 +74,16 @@ function strip(left: boolean, right: boolean): Normalizer {
 
 const WHITE = /\p{White_Space}/u;
 /** Ideographs that BERT takes as words (its tokenization.py). */
-const IDEOGRAPH = /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
+const IDEOGRAPH = new RegExp(
+  String.raw`[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}` +
+    String.raw`\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]`,
+  "gu",
+);
 
 /** `strip_accents` null: where it lowers the case. */
 function bert(place: JsonPlace): Normalizer {
-  const lower = flag(field(place, "lowercase"), true), accents = flag(field(place, "strip_accents"), lower);
+  const lower = flag(field(place, "lowercase"), true);
+  const accents = flag(field(place, "strip_accents"), lower);
   const steps: Normalizer[] = [];
   if (flag(field(place, "clean_text"), true)) {
     const clean = without(`[\\0\ufffd]|(?![\\t\\n\\r${newerThan("format")}])[\\p{Cc}\\p{Cf}\\p{Co}]`);
@@ -82,17 +96,24 @@ function bert(place: JsonPlace): Normalizer {
 }
 
 /** A text may grow by its normalizer: "ﷺ" has 18 letters. More than this is not meant for texts. */
-const MOST_GROWTH = 64, SMALL = 1 << 16;
+const MOST_GROWTH = 64;
+const SMALL = 1 << 16;
 
-const inOrder = (steps: readonly Normalizer[]): Normalizer => (t) => steps.reduce((before, step) => {
-  const done = step(before);
-  if (done.length > SMALL + MOST_GROWTH * t.length) throw tooLong(t.length, done.length);
-  return done;
-}, t);
+const inOrder =
+  (steps: readonly Normalizer[]): Normalizer =>
+  (t) =>
+    steps.reduce((before, step) => {
+      const done = step(before);
+      if (done.length > SMALL + MOST_GROWTH * t.length) throw tooLong(t.length, done.length);
+      return done;
+    }, t);
 
 const tooLong = (characters: number, made: number): SinterError =>
-  new SinterError("input", `the normalizer makes ${made} characters of a text of ${characters}`,
-    "Such a file is made to fill memory; use one from a source that you trust.");
+  new SinterError(
+    "input",
+    `the normalizer makes ${made} characters of a text of ${characters}`,
+    "Such a file is made to fill memory; use one from a source that you trust.",
+  );
 
 export interface ReadNormalizers {
   /** Undefined: there is none. */
@@ -110,16 +131,23 @@ const keepsStart = new Set(["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Prepend"
 
 /** Throws Unsupported. */
 export function readNormalizers(root: JsonPlace, options: StepOptions): ReadNormalizers {
-  const steps = stepsOf(field(root, "normalizer"), "normalizers"), types = steps.map(typeOf);
+  const steps = stepsOf(field(root, "normalizer"), "normalizers");
+  const types = steps.map(typeOf);
   const run = steps.map((step, i) => {
-    const type = types[i]!, make = Object.hasOwn(normalizers, type) ? normalizers[type] : undefined;
+    const type = types[i]!;
+    const make = Object.hasOwn(normalizers, type) ? normalizers[type] : undefined;
     if (!make) throw new Unsupported(`normalizer ${shown(type)}`);
     return make(step, options);
   });
   const prepend = steps.find((step) => typeOf(step) === "Prepend");
-  const spaces = steps.filter((step) => typeOf(step) === "Replace" && optionalText(field(field(step, "pattern"), "String")) === " ");
+  const spaces = steps.filter(
+    (step) => typeOf(step) === "Replace" && optionalText(field(field(step, "pattern"), "String")) === " ",
+  );
   return {
-    normalize: run.length === 0 ? undefined : inOrder(run), types, movesStart: types.some((type) => !keepsStart.has(type)),
-    prepends: prepend && text(field(prepend, "prepend")), space: spaces.length === 0 ? " " : text(field(spaces[0]!, "content")),
+    normalize: run.length === 0 ? undefined : inOrder(run),
+    types,
+    movesStart: types.some((type) => !keepsStart.has(type)),
+    prepends: prepend && text(field(prepend, "prepend")),
+    space: spaces.length === 0 ? " " : text(field(spaces[0]!, "content")),
   };
 }

@@ -1,4 +1,7 @@
-/** The way of a text through a BPE tokenizer: pieces, the symbols of each, merges; with a memory for pieces that come again. */
+/**
+ * The way of a text through a BPE tokenizer: pieces, the symbols of each, merges; with a memory for pieces
+ * that come again.
+ */
 import { merge } from "./bpe.ts";
 import type { PairTable } from "./pair-table.ts";
 import { MOST_UNITS, PieceCache } from "./piece-cache.ts";
@@ -8,7 +11,10 @@ import type { Tokenizer } from "./tokenizer.ts";
 
 export interface PieceSteps {
   readonly nextPiece: NextPiece;
-  /** First symbols of text[from … to): bytes, or characters. Into `out`, with room for 3 a UTF-16 unit; returns how many. */
+  /**
+   * First symbols of text[from … to): bytes, or characters. Into `out`, with room for 3 a UTF-16 unit;
+   * returns how many.
+   */
   symbols(text: string, from: number, to: number, out: Int32Array): number;
   readonly merges: PairTable;
   /** A piece that is one token as it stands; −1: it is not. */
@@ -28,7 +34,10 @@ export const spilt = (out: number[], spill: Spill | undefined): void => {
 };
 
 /** `encode` of a tokenizer that finds its added tokens first. */
-export function encodersOf(segments: Segments, encodePart: (part: PlainPart, out: number[], spill?: Spill) => void): Pick<Tokenizer, "encode" | "encodeInParts"> {
+export function encodersOf(
+  segments: Segments,
+  encodePart: (part: PlainPart, out: number[], spill?: Spill) => void,
+): Pick<Tokenizer, "encode" | "encodeInParts"> {
   const all = (text: string, special: boolean, out: number[], spill?: Spill): void => {
     for (const part of segments(text.toWellFormed(), special))
       if (typeof part === "number") out.push(part);

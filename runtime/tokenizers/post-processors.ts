@@ -1,4 +1,7 @@
-/** Post-processors of tokenizer.json files: what stands before a text. What they put behind it, a text that goes on has not. */
+/**
+ * Post-processors of tokenizer.json files: what stands before a text. What they put behind it, a text that
+ * goes on has not.
+ */
 import { badPlace, field, list, shown, text, whole, type JsonPlace } from "./json-fields.ts";
 import { stepsOf, typeOf, Unsupported } from "./json-steps.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
@@ -16,11 +19,13 @@ const postProcessors: Readonly<Record<string, (place: JsonPlace, ids: Ids) => re
 /** The token that the post-processor puts before a text. Throws Unsupported where it is more than one. */
 export function firstSpecial(root: JsonPlace, ids: Ids): number | undefined {
   const before = stepsOf(field(root, "post_processor"), "processors").flatMap((step) => {
-    const type = typeOf(step), find = Object.hasOwn(postProcessors, type) ? postProcessors[type] : undefined;
+    const type = typeOf(step);
+    const find = Object.hasOwn(postProcessors, type) ? postProcessors[type] : undefined;
     if (!find) throw new Unsupported(`post_processor ${shown(type)}`);
     return find(step, ids);
   });
-  if (before.length > 1) throw new Unsupported(`a post_processor that puts ${before.length} tokens before a text`);
+  if (before.length > 1)
+    throw new Unsupported(`a post_processor that puts ${before.length} tokens before a text`);
   return before[0];
 }
 
@@ -33,14 +38,23 @@ function pairOf(place: JsonPlace): number {
 }
 
 function template(place: JsonPlace, ids: Ids): readonly number[] {
-  const before: number[] = [], single = list(field(place, "single"), 16);
+  const before: number[] = [];
+  const single = list(field(place, "single"), 16);
   for (const step of single) {
     if (field(step, "Sequence").value !== undefined) return before;
-    const name = text(field(field(step, "SpecialToken"), "id")), id = ids.get(name);
+    const name = text(field(field(step, "SpecialToken"), "id"));
+    const id = ids.get(name);
     if (id === undefined) throw badPlace(step, `names ${shown(name)}, which is not in the vocabulary`);
-    const given = field(place, "special_tokens").value === undefined ? undefined : field(field(place, "special_tokens"), name);
-    const listed = given?.value === undefined ? [id] : list(field(given, "ids"), 16).map((one) => whole(one, MAX_TOKENS - 1));
-    if (listed.length !== 1 || listed[0] !== id) throw new Unsupported(`a post_processor's ${shown(name)} with the ids ${listed.join(", ")}`);
+    const given =
+      field(place, "special_tokens").value === undefined
+        ? undefined
+        : field(field(place, "special_tokens"), name);
+    const listed =
+      given?.value === undefined
+        ? [id]
+        : list(field(given, "ids"), 16).map((one) => whole(one, MAX_TOKENS - 1));
+    if (listed.length !== 1 || listed[0] !== id)
+      throw new Unsupported(`a post_processor's ${shown(name)} with the ids ${listed.join(", ")}`);
     before.push(id);
   }
   return before;

@@ -1,5 +1,6 @@
 /**
- * Cutting a text at the matches of a pattern, with what becomes of a match (huggingface/tokenizers, SplitDelimiterBehavior):
+ * Cutting a text at the matches of a pattern, with what becomes of a match (huggingface/tokenizers,
+ * SplitDelimiterBehavior):
  *
  *   the-final--countdown at "-"
  *   Removed             the | final | countdown
@@ -8,7 +9,13 @@
  *   MergedWithNext      the | -final | - | -countdown
  *   Contiguous          the | - | final | -- | countdown
  */
-export const behaviors = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
+export const behaviors = [
+  "Removed",
+  "Isolated",
+  "MergedWithPrevious",
+  "MergedWithNext",
+  "Contiguous",
+] as const;
 export type Behavior = (typeof behaviors)[number];
 
 /** Calls `at` for each match, in order; matches are not empty, and do not overlap. */
@@ -16,7 +23,11 @@ export type Pattern = (text: string, at: (from: number, to: number) => void) => 
 type Give = (from: number, to: number) => void;
 
 /** `invert`: what lies between matches counts as match, and the other way round. */
-export function cutAt(pattern: Pattern, behavior: Behavior, invert: boolean): (text: string, give: Give) => void {
+export function cutAt(
+  pattern: Pattern,
+  behavior: Behavior,
+  invert: boolean,
+): (text: string, give: Give) => void {
   return (text, give) => {
     const steps = byBehavior[behavior](give);
     let done = 0;
@@ -51,9 +62,13 @@ const byBehavior: Readonly<Record<Behavior, (give: Give) => Steps>> = {
   Contiguous: (give) => joined(give, (before, match) => before === match),
 };
 
-/** A stretch joins the one before it where `joins` says so; not more than one each, but for runs of one kind. */
+/**
+ * A stretch joins the one before it where `joins` says so; not more than one each, but for runs of one kind.
+ */
 function joined(give: Give, joins: (before: boolean, match: boolean) => boolean): Steps {
-  let start = -1, end = -1, before = false;
+  let start = -1;
+  let end = -1;
+  let before = false;
   return {
     take(from, to, match) {
       if (start >= 0 && !joins(before, match)) give(start, end);
@@ -70,10 +85,16 @@ function joined(give: Give, joins: (before: boolean, match: boolean) => boolean)
 // ---- patterns
 
 /** `expression`: with the flags g and u. */
-export const matchesOf = (expression: RegExp): Pattern => (text, at) => {
-  for (const { 0: found, index } of text.matchAll(expression)) if (found !== "") at(index, index + found.length);
-};
+export const matchesOf =
+  (expression: RegExp): Pattern =>
+  (text, at) => {
+    for (const { 0: found, index } of text.matchAll(expression))
+      if (found !== "") at(index, index + found.length);
+  };
 
-export const occurrencesOf = (part: string): Pattern => (text, at) => {
-  for (let from = text.indexOf(part); from >= 0; from = text.indexOf(part, from + part.length)) at(from, from + part.length);
-};
+export const occurrencesOf =
+  (part: string): Pattern =>
+  (text, at) => {
+    for (let from = text.indexOf(part); from >= 0; from = text.indexOf(part, from + part.length))
+      at(from, from + part.length);
+  };

@@ -1,7 +1,8 @@
 /**
- * tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as sentencepiece does it, WordPiece,
- * WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the tables beside this file. Ids are those of
- * that library, or the file is refused by name (test/tokenizers/sweep.test.ts).
+ * tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as sentencepiece does
+ * it, WordPiece, WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the tables
+ * beside this file. Ids are those of that library, or the file is refused by name
+ * (test/tokenizers/sweep.test.ts).
  */
 import { SinterError } from "../errors.ts";
 import { ignoredKeysNote } from "../formats/keys/known-keys.ts";
@@ -10,7 +11,18 @@ import { plainOf, segmentsAt, specialsOf, type AddedToken } from "./added-tokens
 import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { bytesOfName } from "./byte-level.ts";
 import { readDecoder, type Decoding } from "./decoders.ts";
-import { badPlace, field, flag, list, optionalText, parseJson, shown, text, whole, type JsonPlace } from "./json-fields.ts";
+import {
+  badPlace,
+  field,
+  flag,
+  list,
+  optionalText,
+  parseJson,
+  shown,
+  text,
+  whole,
+  type JsonPlace,
+} from "./json-fields.ts";
 import { readModel, type JsonModel } from "./json-models.ts";
 import { Unsupported, typeOf, type StepOptions } from "./json-steps.ts";
 import { readNormalizers, type ReadNormalizers } from "./normalizers.ts";
@@ -21,7 +33,8 @@ import { specialRoles } from "./special-roles.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
 import { absentIn, bytesFrom, type Tokenizer } from "./tokenizer.ts";
 
-export const JSON_FILE = "tokenizer.json", CONFIG_FILE = "tokenizer_config.json";
+export const JSON_FILE = "tokenizer.json";
+export const CONFIG_FILE = "tokenizer_config.json";
 export const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 export interface JsonFiles {
@@ -32,13 +45,21 @@ export interface JsonFiles {
   readonly from: string;
 }
 
-export const configPath = (from: string): string => `${from.slice(0, from.lastIndexOf("/") + 1)}${CONFIG_FILE}`;
+export const configPath = (from: string): string =>
+  `${from.slice(0, from.lastIndexOf("/") + 1)}${CONFIG_FILE}`;
 
-/** `added`: the file's added tokens. */
-export type JsonReading = { readonly tokenizer: Tokenizer; readonly added: readonly AddedToken[] } | { readonly unsupported: string };
+interface JsonRead {
+  readonly tokenizer: Tokenizer;
+  /** The file's added tokens. */
+  readonly added: readonly AddedToken[];
+}
+export type JsonReading = JsonRead | { readonly unsupported: string };
 
 /** Throws SinterError that names the place in the file, where the file contradicts itself. */
-export function readTokenizerJson(files: JsonFiles, options: StepOptions = { anyExpression: false }): JsonReading {
+export function readTokenizerJson(
+  files: JsonFiles,
+  options: StepOptions = { anyExpression: false },
+): JsonReading {
   try {
     return tokenizerOf(files, options);
   } catch (cause) {
@@ -47,46 +68,77 @@ export function readTokenizerJson(files: JsonFiles, options: StepOptions = { any
   }
 }
 
-function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): Extract<JsonReading, { tokenizer: Tokenizer }> {
-  const root = parseJson(json, from, MAX_JSON_BYTES), strangers = checkKeys(root);
-  const added = addedIn(root), model = readModel(root, added), normalizers = readNormalizers(root, options);
+function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): JsonRead {
+  const root = parseJson(json, from, MAX_JSON_BYTES);
+  const strangers = checkKeys(root);
+  const added = addedIn(root);
+  const model = readModel(root, added);
+  const normalizers = readNormalizers(root, options);
   checkAdded(added, root, model, normalizers);
   const configured = config && parseJson(config, configPath(from), MAX_JSON_BYTES);
   const common: Common = {
-    ...specialRoles(added, firstSpecial(root, model.ids), configured), name: "json", added, normalize: normalizers.normalize,
+    ...specialRoles(added, firstSpecial(root, model.ids), configured),
+    name: "json",
+    added,
+    normalize: normalizers.normalize,
     files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]),
   };
-  const pieces = readPreTokenizers(root, options), note = ignoredKeysNote(JSON_FILE, strangers);
-  const tokenizer = pieces.kind === "bytes" && model.bpe
-    ? byteLevel(common, pieces, model, readDecoder(root, undefined))
-    : overCharacters(common, pieces.run, model, readDecoder(root, markOf(pieces, normalizers)));
+  const pieces = readPreTokenizers(root, options);
+  const note = ignoredKeysNote(JSON_FILE, strangers);
+  if (pieces.kind === "bytes" && !model.bpe) throw new Unsupported("a byte-level pre_tokenizer with a model other than BPE");
+  const tokenizer =
+    pieces.kind === "bytes" && model.bpe
+      ? byteLevel(common, pieces, model, readDecoder(root, undefined))
+      : overCharacters(common, pieces.run, model, readDecoder(root, markOf(pieces, normalizers)));
   if (pieces.kind === "characters") checkStart(pieces, normalizers);
   return { tokenizer: note === undefined ? tokenizer : { ...tokenizer, note }, added };
 }
 
-type Common = Pick<Parameters<typeof byteLevelTokenizer>[0], "name" | "added" | "normalize" | "beginOfText" | "endOfText" | "stops" | "files">;
+type Common = Pick<
+  Parameters<typeof byteLevelTokenizer>[0],
+  "name" | "added" | "normalize" | "beginOfText" | "endOfText" | "stops" | "files"
+>;
 type BytePieces = Extract<ReturnType<typeof readPreTokenizers>, { kind: "bytes" }>;
 
 function byteLevel(common: Common, pieces: BytePieces, model: JsonModel, decoding: Decoding): Tokenizer {
-  const bpe = model.bpe!, utf8 = new TextEncoder(), added = new Map(common.added.map((token) => [token.id, token]));
+  const bpe = model.bpe!;
+  const utf8 = new TextEncoder();
+  const added = new Map(common.added.map((token) => [token.id, token]));
   const tokens = model.names.map((name, id) =>
-    name === undefined ? undefined : (added.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name));
-  const alsoMerged = new Map(model.names.flatMap((name, id) => {
-    const bytes = name === undefined || !bpe.ids.has(name) || !added.has(id) ? undefined : bytesOfName(name);
-    return bytes ? [[id, bytes] as const] : [];
-  }));
+    name === undefined ? undefined : ((added.has(id) ? undefined : bytesOfName(name)) ?? utf8.encode(name)),
+  );
+  const alsoMerged = new Map(
+    model.names.flatMap((name, id) => {
+      const bytes =
+        name === undefined || !bpe.ids.has(name) || !added.has(id) ? undefined : bytesOfName(name);
+      return bytes ? [[id, bytes] as const] : [];
+    }),
+  );
   if (bpe.byteIds && tokens.filter((bytes) => bytes?.length === 1).length < 256)
     throw new Unsupported("model.byte_fallback in a byte-level vocabulary that lacks bytes");
   const unknown = bpe.unknownId === undefined ? undefined : { id: bpe.unknownId, fused: bpe.fused };
   if (decoding.dropsSpace) throw new Unsupported("a byte-level pre_tokenizer with another decoder");
   return byteLevelTokenizer({
-    ...common, tokens, alsoMerged, merges: bpe.merges, pieces: pieces.cuts ?? [], cut: pieces.cuts ? undefined : pieces.run,
-    addsSpace: pieces.addsSpace, wholePieces: bpe.wholePieces, unknown,
+    ...common,
+    tokens,
+    alsoMerged,
+    merges: bpe.merges,
+    pieces: pieces.cuts ?? [],
+    cut: pieces.cuts ? undefined : pieces.run,
+    addsSpace: pieces.addsSpace,
+    wholePieces: bpe.wholePieces,
+    unknown,
   });
 }
 
-function overCharacters(common: Common, cut: PreTokenizer | undefined, model: JsonModel, decoding: Decoding): Tokenizer {
-  const { added, endOfText, beginOfText, files, name } = common, utf8 = new TextEncoder();
+function overCharacters(
+  common: Common,
+  cut: PreTokenizer | undefined,
+  model: JsonModel,
+  decoding: Decoding,
+): Tokenizer {
+  const { added, endOfText, beginOfText, files, name } = common;
+  const utf8 = new TextEncoder();
   const special = new Set(added.filter((token) => token.special).map((token) => token.id));
   const segments = segmentsAt(added, common.normalize);
   const encoders = encodersOf(segments, ({ text: part, start }, out, spill) => {
@@ -94,17 +146,32 @@ function overCharacters(common: Common, cut: PreTokenizer | undefined, model: Js
     else model.encode(part, out, spill);
   });
   const bytes = model.names.map((token, id) =>
-    token === undefined ? undefined : special.has(id) || id === model.unknownId ? utf8.encode(token) : decoding.bytes(token));
+    token === undefined
+      ? undefined
+      : special.has(id) || id === model.unknownId
+        ? utf8.encode(token)
+        : decoding.bytes(token),
+  );
   return {
-    name, size: bytes.length, absent: absentIn(bytes), ...encoders, bytes: bytesFrom(bytes), special: specialsOf(added), beginOfText, endOfText,
-    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(common.stops ?? [])]), addsSpace: decoding.dropsSpace, files,
+    name,
+    size: bytes.length,
+    absent: absentIn(bytes),
+    ...encoders,
+    bytes: bytesFrom(bytes),
+    special: specialsOf(added),
+    beginOfText,
+    endOfText,
+    stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(common.stops ?? [])]),
+    addsSpace: decoding.dropsSpace,
+    files,
     ...plainOf(added, segments),
   };
 }
 
 /** What stands for a space in the names of tokens. */
 function markOf(pieces: CharacterPieces | BytePieces, { space }: ReadNormalizers): string | undefined {
-  const metaspace = pieces.kind === "bytes" ? undefined : pieces.steps.find((step) => typeOf(step) === "Metaspace");
+  const metaspace =
+    pieces.kind === "bytes" ? undefined : pieces.steps.find((step) => typeOf(step) === "Metaspace");
   return metaspace ? text(field(metaspace, "replacement")) : space === " " ? undefined : space;
 }
 
@@ -119,24 +186,36 @@ export function addedIn(root: JsonPlace): readonly AddedToken[] {
   const tokens = list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => {
     const special = flag(field(token, "special"), false);
     return {
-      name: text(field(token, "content")), id: whole(field(token, "id"), MAX_TOKENS - 1), special,
-      left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
-      singleWord: flag(field(token, "single_word"), false), normalized: flag(field(token, "normalized"), !special),
+      name: text(field(token, "content")),
+      id: whole(field(token, "id"), MAX_TOKENS - 1),
+      special,
+      left: flag(field(token, "lstrip"), false),
+      right: flag(field(token, "rstrip"), false),
+      singleWord: flag(field(token, "single_word"), false),
+      normalized: flag(field(token, "normalized"), !special),
     };
   });
   return tokens.filter((token) => token.name !== "");
 }
 
 /** What huggingface/tokenizers makes of added tokens has to be what the file says, and to be found at all. */
-function checkAdded(added: readonly AddedToken[], root: JsonPlace, model: JsonModel, { normalize }: ReadNormalizers): void {
+function checkAdded(
+  added: readonly AddedToken[],
+  root: JsonPlace,
+  model: JsonModel,
+  { normalize }: ReadNormalizers,
+): void {
   const seen = new Map<string, AddedToken>();
   let highest = -1;
   for (const [i, token] of added.entries()) {
-    const before = seen.get(token.name), next = Math.max(highest + 1, model.count);
+    const before = seen.get(token.name);
+    const next = Math.max(highest + 1, model.count);
     if (before && JSON.stringify(before) !== JSON.stringify(token))
       throw new Unsupported(`added_tokens: ${shown(token.name)} twice, in two ways`);
     if (!before && !model.ids.has(token.name) && token.id !== next)
-      throw new Unsupported(`added_tokens: ${shown(token.name)} with id ${token.id} (huggingface/tokenizers gives it ${next})`);
+      throw new Unsupported(
+        `added_tokens: ${shown(token.name)} with id ${token.id} (huggingface/tokenizers gives it ${next})`,
+      );
     if (token.normalized && normalize?.(token.name) === "")
       throw new Unsupported(`added_tokens: ${shown(token.name)}, of which the normalizer leaves nothing`);
     highest = Math.max(highest, token.id);
@@ -147,8 +226,11 @@ function checkAdded(added: readonly AddedToken[], root: JsonPlace, model: JsonMo
 
 /** For callers without another reader. */
 export const unsupportedJson = (from: string, what: string): SinterError =>
-  new SinterError("input", `${from}: ${what} is not read here`,
-    "Files with other expressions are read in Node, by the reader otherJson of sinter/runtime/node.");
+  new SinterError(
+    "input",
+    `${from}: ${what} is not read here`,
+    "Files with other expressions are read in Node, by the reader otherJson of sinter/runtime/node.",
+  );
 
 /** `chat_template`: the template, or several with names, of which `default` is meant. */
 export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {

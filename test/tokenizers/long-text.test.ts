@@ -10,7 +10,10 @@ import { data, dataText, published, withData } from "./data.ts";
 
 const LONG = (1 << 20) + 1;
 
-function inParts(tokenizer: Tokenizer, text: string): { readonly ids: readonly number[]; readonly lists: number } {
+function inParts(
+  tokenizer: Tokenizer,
+  text: string,
+): { readonly ids: readonly number[]; readonly lists: number } {
   const ids: number[] = [];
   let lists = 0;
   tokenizer.encodeInParts!(text, (part) => {
@@ -28,19 +31,27 @@ const firstDifference = (a: readonly number[], b: readonly number[]): number => 
 
 function tinyStories(): Tokenizer {
   const folder = "checkpoints/tinystories-656k";
-  const reading = readTokenizerJson({ json: data(`${folder}/tokenizer.json`), config: data(`${folder}/tokenizer_config.json`), from: "tokenizer.json" });
+  const reading = readTokenizerJson({
+    json: data(`${folder}/tokenizer.json`),
+    config: data(`${folder}/tokenizer_config.json`),
+    from: "tokenizer.json",
+  });
   if (!("tokenizer" in reading)) throw new Error(reading.unsupported);
   return reading.tokenizer;
 }
 
 describe.skipIf(!withData)("texts of more than a mebi of characters (need ../shared/data)", () => {
   it("TinyStories-656K, whose tokens cross words: encode's ids, in lists and as training has them", () => {
-    const tokenizer = tinyStories(), text = dataText("corpora/tinystories.txt").replaceAll("<|endoftext|>", "").slice(0, 1_300_000);
+    const tokenizer = tinyStories();
+    const text = dataText("corpora/tinystories.txt").replaceAll("<|endoftext|>", "").slice(0, 1_300_000);
     expect(text.length).toBeGreaterThan(LONG);
-    const whole = tokenizer.encode(text), { ids, lists } = inParts(tokenizer, text);
+    const whole = tokenizer.encode(text);
+    const { ids, lists } = inParts(tokenizer, text);
     expect(firstDifference(ids, whole)).toBe(-1);
     expect(lists).toBeGreaterThan(1);
-    expect(firstDifference([...encodeText(text, tokenizer, 2048)], [tokenizer.beginOfText!, ...whole])).toBe(-1);
+    expect(firstDifference([...encodeText(text, tokenizer, 2048)], [tokenizer.beginOfText!, ...whole])).toBe(
+      -1,
+    );
   });
 
   it.each(["gpt2", "llama3", "llama2"] as const)("%s: encode's ids", (name) => {
@@ -52,15 +63,27 @@ describe.skipIf(!withData)("texts of more than a mebi of characters (need ../sha
 
   it("one with expressions of its own, in its thread", () => {
     const json = JSON.parse(dataText("checkpoints/tinystories-656k/tokenizer.json")) as object;
-    const split = { type: "Split", pattern: { Regex: "\\p{L}+[.!?]|\\n" }, behavior: "Isolated", invert: false };
-    const tokenizer = otherJson({ json: new TextEncoder().encode(JSON.stringify({ ...json, pre_tokenizer: split })), from: "tokenizer.json" });
-    const text = dataText("corpora/tinystories.txt").slice(0, 1_100_000), wanted = tokenizer.encode(text);
+    const split = {
+      type: "Split",
+      pattern: { Regex: "\\p{L}+[.!?]|\\n" },
+      behavior: "Isolated",
+      invert: false,
+    };
+    const tokenizer = otherJson({
+      json: new TextEncoder().encode(JSON.stringify({ ...json, pre_tokenizer: split })),
+      from: "tokenizer.json",
+    });
+    const text = dataText("corpora/tinystories.txt").slice(0, 1_100_000);
+    const wanted = tokenizer.encode(text);
     expect(firstDifference(inParts(tokenizer, text).ids, wanted)).toBe(-1);
     expect(wanted.length).toBeGreaterThan(200_000);
   });
 });
 
-it.each([["bytes", byteTokenizer()], ["characters", characterTokenizer(charactersOf("a🦙b"))]])("%s: no character is cut in two", (_, tokenizer) => {
+it.each([
+  ["bytes", byteTokenizer()],
+  ["characters", characterTokenizer(charactersOf("a🦙b"))],
+])("%s: no character is cut in two", (_, tokenizer) => {
   const text = `a${"🦙".repeat(LONG / 2)}b`; // a pair of units lies over every even place
   const { ids, lists } = inParts(tokenizer, text);
   expect(firstDifference(ids, tokenizer.encode(text))).toBe(-1);

@@ -1,6 +1,7 @@
 /**
- * The reader that users get, held against huggingface/tokenizers 0.23 (Rust): 48 variations of tokenizer.json × 58 odd texts.
- * Each pair gives the library's ids, or the file or the text is refused by name; other ids never.
+ * The reader that users get, held against huggingface/tokenizers 0.23 (Rust): 48 variations of tokenizer.json
+ * × 58 odd texts. Each pair gives the library's ids, or the file or the text is refused by name; other ids
+ * never.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -15,7 +16,9 @@ const SWEEP = new URL("../../../shared/cases/tokenizer-sweep/", import.meta.url)
 const withSweep = existsSync(SWEEP);
 const readJson = (name: string): unknown => JSON.parse(readFileSync(new URL(name, SWEEP), "utf8"));
 const texts = withSweep ? (readJson("texts.json") as readonly string[]) : [];
-const right = withSweep ? (readJson("right.json") as Readonly<Record<string, { readonly ids: readonly (readonly number[])[] }>>) : {};
+const right = withSweep
+  ? (readJson("right.json") as Readonly<Record<string, { readonly ids: readonly (readonly number[])[] }>>)
+  : {};
 
 /** What the library does, and is refused here: it says why. */
 const refusedFiles: Readonly<Record<string, RegExp>> = {
@@ -32,45 +35,57 @@ const threaded: readonly string[] = [];
 const folder = (name: string): string => new URL(`variations/${name}.json`, SWEEP).pathname;
 const open = (name: string): Promise<Tokenizer> => openTokenizer(nodeFiles(), folder(name), otherJson);
 
-describe.skipIf(!withSweep)("tokenizer.json as huggingface/tokenizers reads it (needs ../shared/cases)", () => {
-  it("is 48 files and 58 texts", () => expect([Object.keys(right).length, texts.length]).toEqual([48, 58]));
+describe.skipIf(!withSweep)(
+  "tokenizer.json as huggingface/tokenizers reads it (needs ../shared/cases)",
+  () => {
+    it("is 48 files and 58 texts", () => expect([Object.keys(right).length, texts.length]).toEqual([48, 58]));
 
-  it.each(Object.keys(right).filter((name) => !refusedFiles[name]))("%s", async (name) => {
-    const tokenizer = await open(name), refusals: string[] = [], different: unknown[] = [];
-    for (const [i, text] of texts.entries()) {
-      try {
-        const ids = tokenizer.encode(text, { special: true }), wanted = right[name]!.ids[i]!;
-        if (JSON.stringify(ids) !== JSON.stringify(wanted)) different.push({ text, ids, wanted });
-      } catch (error) {
-        expect(error).toBeInstanceOf(SinterError);
-        refusals.push((error as SinterError).message);
+    it.each(Object.keys(right).filter((name) => !refusedFiles[name]))("%s", async (name) => {
+      const tokenizer = await open(name);
+      const refusals: string[] = [];
+      const different: unknown[] = [];
+      for (const [i, text] of texts.entries()) {
+        try {
+          const ids = tokenizer.encode(text, { special: true });
+          const wanted = right[name]!.ids[i]!;
+          if (JSON.stringify(ids) !== JSON.stringify(wanted)) different.push({ text, ids, wanted });
+        } catch (error) {
+          expect(error).toBeInstanceOf(SinterError);
+          refusals.push((error as SinterError).message);
+        }
       }
-    }
-    expect(different).toEqual([]);
-    expect(refusals.length).toBe(refusedTexts[name]?.count ?? 0);
-    for (const said of refusals) expect(said).toMatch(refusedTexts[name]!.says);
-  });
-
-  it.each(Object.entries(refusedFiles))("%s is refused, and says why", async (name, says) => {
-    await expect(open(name)).rejects.toThrow(says);
-  });
-
-  it("all but these are read without a thread, in a page too", () => {
-    const others = Object.keys(right).filter((name) => !refusedFiles[name]).filter((name) => {
-      const json = new Uint8Array(readFileSync(folder(name)));
-      return !("tokenizer" in readTokenizerJson({ json, from: "tokenizer.json" }));
+      expect(different).toEqual([]);
+      expect(refusals.length).toBe(refusedTexts[name]?.count ?? 0);
+      for (const said of refusals) expect(said).toMatch(refusedTexts[name]!.says);
     });
-    expect(others).toEqual(threaded);
-  });
 
-  it("2700 pairs are equal, 26 texts and one file (58 pairs) are refused", () => {
-    const refused = Object.keys(refusedFiles).length * texts.length;
-    const refusedInFiles = Object.values(refusedTexts).reduce((sum, { count }) => sum + count, 0);
-    expect([48 * texts.length - refused - refusedInFiles, refusedInFiles, refused]).toEqual([2700, 26, 58]);
-  });
+    it.each(Object.entries(refusedFiles))("%s is refused, and says why", async (name, says) => {
+      await expect(open(name)).rejects.toThrow(says);
+    });
 
-  it.each(["b0", "b_invert", "b_removed", "b_punct", "b_string"])("%s: characters come back whole", async (name) => {
-    const tokenizer = await open(name);
-    for (const text of ["₣", "a₣b", "日本語", "👨‍👩‍👧"]) expect(decode(tokenizer, tokenizer.encode(text))).toBe(text);
-  });
-});
+    it("all but these are read without a thread, in a page too", () => {
+      const others = Object.keys(right)
+        .filter((name) => !refusedFiles[name])
+        .filter((name) => {
+          const json = new Uint8Array(readFileSync(folder(name)));
+          return !("tokenizer" in readTokenizerJson({ json, from: "tokenizer.json" }));
+        });
+      expect(others).toEqual(threaded);
+    });
+
+    it("2700 pairs are equal, 26 texts and one file (58 pairs) are refused", () => {
+      const refused = Object.keys(refusedFiles).length * texts.length;
+      const refusedInFiles = Object.values(refusedTexts).reduce((sum, { count }) => sum + count, 0);
+      expect([48 * texts.length - refused - refusedInFiles, refusedInFiles, refused]).toEqual([2700, 26, 58]);
+    });
+
+    it.each(["b0", "b_invert", "b_removed", "b_punct", "b_string"])(
+      "%s: characters come back whole",
+      async (name) => {
+        const tokenizer = await open(name);
+        for (const text of ["₣", "a₣b", "日本語", "👨‍👩‍👧"])
+          expect(decode(tokenizer, tokenizer.encode(text))).toBe(text);
+      },
+    );
+  },
+);
