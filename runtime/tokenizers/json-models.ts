@@ -25,8 +25,8 @@ export interface JsonModel {
   /** Id → name, added tokens too; undefined at a gap. */
   readonly names: readonly (string | undefined)[];
   readonly ids: ReadonlyMap<string, number>;
-  /** Entries of the model's own vocabulary. */
-  readonly count: number;
+  /** The model's own vocabulary, without added tokens. */
+  readonly own: ReadonlyMap<string, number>;
   readonly unknownId: number | undefined;
   /** Encodes a piece over characters. */
   readonly encode: PieceEncoder;
@@ -94,7 +94,7 @@ export function readModel(root: JsonPlace, added: readonly AddedToken[]): JsonMo
   const ids = new Map(names.flatMap((name, id) => (name === undefined ? [] : [[name, id] as const])));
   const special = new Set(added.filter((token) => token.special).map((token) => token.name));
   const plain = new Map([...vocabulary].filter(([name]) => !special.has(name)));
-  return { names, ids, count: vocabulary.size, ...make({ model, vocabulary, plain }) };
+  return { names, ids, own: vocabulary, ...make({ model, vocabulary, plain }) };
 }
 
 // ---- vocabularies

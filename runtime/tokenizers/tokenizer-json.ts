@@ -12,7 +12,6 @@ import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { bytesOfName } from "./byte-level.ts";
 import { readDecoder, type Decoding } from "./decoders.ts";
 import {
-  badPlace,
   field,
   flag,
   list,
@@ -74,7 +73,7 @@ function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): J
   const added = addedIn(root);
   const model = readModel(root, added);
   const normalizers = readNormalizers(root, options);
-  checkAdded(added, root, model, normalizers);
+  const elsewhere = checkAdded(added, model, normalizers);
   const configured = config && parseJson(config, configPath(from), MAX_JSON_BYTES);
   const common: Common = {
     ...specialRoles(added, firstSpecial(root, model.ids), configured),
@@ -84,14 +83,15 @@ function tokenizerOf({ json, config, from }: JsonFiles, options: StepOptions): J
     files: new Map([[JSON_FILE, json], ...(config ? [[CONFIG_FILE, config] as const] : [])]),
   };
   const pieces = readPreTokenizers(root, options);
-  const note = ignoredKeysNote(JSON_FILE, strangers);
-  if (pieces.kind === "bytes" && !model.bpe) throw new Unsupported("a byte-level pre_tokenizer with a model other than BPE");
+  const notes = [ignoredKeysNote(JSON_FILE, strangers), elsewhere].filter((line) => line !== undefined);
+  if (pieces.kind === "bytes" && !model.bpe)
+    throw new Unsupported("a byte-level pre_tokenizer with a model other than BPE");
   const tokenizer =
     pieces.kind === "bytes" && model.bpe
       ? byteLevel(common, pieces, model, readDecoder(root, undefined))
       : overCharacters(common, pieces.run, model, readDecoder(root, markOf(pieces, normalizers)));
   if (pieces.kind === "characters") checkStart(pieces, normalizers);
-  return { tokenizer: note === undefined ? tokenizer : { ...tokenizer, note }, added };
+  return { tokenizer: notes.length === 0 ? tokenizer : { ...tokenizer, note: notes.join("; ") }, added };
 }
 
 type Common = Pick<
@@ -198,30 +198,34 @@ export function addedIn(root: JsonPlace): readonly AddedToken[] {
   return tokens.filter((token) => token.name !== "");
 }
 
-/** What huggingface/tokenizers makes of added tokens has to be what the file says, and to be found at all. */
+/**
+ * Added tokens have to be found at all. Returns one line where huggingface/tokenizers gives one another id
+ * than the file does, which says where the model has its row: it counts up from the vocabulary's size, over
+ * gaps or not.
+ */
 function checkAdded(
   added: readonly AddedToken[],
-  root: JsonPlace,
   model: JsonModel,
   { normalize }: ReadNormalizers,
-): void {
+): string | undefined {
   const seen = new Map<string, AddedToken>();
+  const elsewhere: string[] = [];
   let highest = -1;
-  for (const [i, token] of added.entries()) {
+  for (const token of added) {
     const before = seen.get(token.name);
-    const next = Math.max(highest + 1, model.count);
+    const next = Math.max(highest + 1, model.own.size);
     if (before && JSON.stringify(before) !== JSON.stringify(token))
       throw new Unsupported(`added_tokens: ${shown(token.name)} twice, in two ways`);
-    if (!before && !model.ids.has(token.name) && token.id !== next)
-      throw new Unsupported(
-        `added_tokens: ${shown(token.name)} with id ${token.id} (huggingface/tokenizers gives it ${next})`,
-      );
     if (token.normalized && normalize?.(token.name) === "")
       throw new Unsupported(`added_tokens: ${shown(token.name)}, of which the normalizer leaves nothing`);
+    if (!before && !model.own.has(token.name) && token.id !== next)
+      elsewhere.push(`${shown(token.name)} (${token.id})`);
     highest = Math.max(highest, token.id);
     seen.set(token.name, token);
-    if (i >= MAX_TOKENS) throw badPlace(field(root, "added_tokens"), "goes on");
   }
+  const more = elsewhere.length > 1 ? ` and ${elsewhere.length - 1} more` : "";
+  const what = `${JSON_FILE} says other ids of added tokens than huggingface/tokenizers would give them, and they count`;
+  return elsewhere.length === 0 ? undefined : `${what}: ${elsewhere[0]}${more}`;
 }
 
 /** For callers without another reader. */

@@ -98,6 +98,12 @@ describe.skipIf(!withData)("TinyStories-656K's file (needs ../shared/data)", () 
   });
 });
 
+it("an added token behind a gap has the id that the file says, and it is said that the library would give it another", () => {
+  const tokenizer = read(sp({ added_tokens: [added("<unk>", 0), added("<s>", 1), added("<far>", 400), added("<farther>", 402)] }));
+  expect(tokenizer.encode("<far>", { special: true })).toEqual([400]);
+  expect(tokenizer.note).toBe('tokenizer.json says other ids of added tokens than huggingface/tokenizers would give them, and they count: "<far>" (400) and 1 more');
+});
+
 describe("ids with gaps, as some published vocabularies have them", () => {
   const json = { pre_tokenizer: { type: "ByteLevel", add_prefix_space: false }, model: { type: "BPE", vocab: { a: 0, b: 2, ab: 5, c: 3 }, merges: ["a b"] } };
 
@@ -183,6 +189,17 @@ describe("other models", () => {
     expect(decode(tokenizer, [5, 6])).toBe("ab a");
     expect(tokenizer.endOfText).toBe(1);
   });
+});
+
+it.each([
+  ["a byte-level pre_tokenizer with a model other than BPE", { ...wordPiece, pre_tokenizer: { type: "ByteLevel", add_prefix_space: false } }],
+  ['normalizer "Precompiled"', { ...unigram, normalizer: { type: "Precompiled", precompiled_charsmap: "" } }],
+  ["model Unigram with the key", { ...unigram, model: { ...unigram.model, more: 1 } }],
+  ['post_processor "Other"', sp({ post_processor: { type: "Other" } })],
+  ["a post_processor that puts 2 tokens before a text", sp({ post_processor: { type: "TemplateProcessing", single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }] } })],
+])("%s is refused by name", (what, json) => {
+  const found = reading(json);
+  expect("unsupported" in found && found.unsupported).toContain(what);
 });
 
 describe("expressions that are not in the table", () => {
