@@ -4,7 +4,9 @@
  */
 export type Check = (value: unknown, field: string) => string | undefined;
 
+/** Of a list or an object only what it is: it may be as deep as its file is long. */
 const shown = (value: unknown): string => {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? `a list of ${value.length}` : "an object";
   const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 };

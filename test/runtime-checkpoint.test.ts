@@ -85,6 +85,21 @@ describe("a checkpoint", () => {
     }
   });
 
+  it("of step 0, taken after a newer one was damaged, begins without the newer one's moments", async () => {
+    const model = fakeModel(1);
+    await saveCheckpoint(files, folder, model, { ...state(0), tokens: 0 }, 3);
+    const trained = fakeModel(2);
+    for (const kind of ["moment1", "moment2"] as const) for (const tensor of trained.of(kind)) tensor.fill(0, () => 7);
+    await saveCheckpoint(files, folder, trained, state(2), 3);
+    const bytes = readFileSync(path(2));
+    bytes[bytes.length - 1]! ^= 1; // in the last moment: all before it have been read by then
+    writeFileSync(path(2), bytes);
+    const other = fakeModel(9);
+    expect(await loadNewest(files, folder, other, "all")).toMatchObject({ state: { step: 0 }, skipped: [expect.stringContaining("damaged")] });
+    expect(bitsOf(other)).toBe(bitsOf(model));
+    for (const kind of ["moment1", "moment2"] as const) for (const tensor of other.of(kind)) expect(tensor.dense(0).every((value) => value === 0)).toBe(true);
+  });
+
   it("corrupt when none is whole; none when there is none", async () => {
     expect(await loadNewest(files, folder, fakeModel(), "all")).toBeUndefined();
     writeFileSync(path(1), "nonsense");

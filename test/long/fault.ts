@@ -1,6 +1,7 @@
 /**
  * Loaded before the program (`node --import`): a file system that dies. The N-th operation that changes something under the folder is cut before it
- * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or counts only.
+ * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or from it on no byte more is taken, as on a
+ * full disk. Or they are counted only.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -10,12 +11,14 @@ export interface Fault {
   readonly under: string;
   /** From 1; 0: none. */
   readonly at: number;
-  readonly how: "before" | "half" | "after";
+  readonly how: "before" | "half" | "after" | "full";
   /** A file that gets a line: which operation it was, or how many there were. */
   readonly tell: string;
 }
 
 type Anything = (...args: unknown[]) => unknown;
+/** What needs room. */
+const taking = new Set<string>(["writeSync", "writeFileSync", "appendFileSync"]);
 const changing = ["openSync", "writeSync", "writeFileSync", "appendFileSync", "fsyncSync", "renameSync", "linkSync", "rmSync", "mkdirSync"] as const;
 
 const fault = JSON.parse(process.env["SINTER_FAULT"] ?? "null") as Fault | null;
@@ -36,6 +39,7 @@ function install({ under, at, how, tell }: Fault): void {
       const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : isUnder(String(first));
       const changes = counted && !(name === "openSync" && second === "r"); // a folder, or a file to read
       if (changes) count++;
+      if (changes && how === "full" && at > 0 && count >= at && taking.has(name)) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
       const now = changes && count === at;
       if (now && how === "before") kill(name, first);
       if (now && how === "half") {
@@ -44,7 +48,7 @@ function install({ under, at, how, tell }: Fault): void {
       }
       const result = real[name](...args);
       if (name === "openSync" && counted) ours.add(result);
-      if (now) kill(name, first);
+      if (now && how === "after") kill(name, first);
       return result;
     };
   /** Of what has a middle; anything else is cut before. */
