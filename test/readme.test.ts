@@ -7,6 +7,7 @@ import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitMeanings } from "../runtime/errors.ts";
+import { campaigns } from "./long/campaigns.ts";
 import { runPatiently } from "./patient.ts";
 import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from "./readme-blocks.ts";
 
@@ -33,6 +34,10 @@ test("README has no command outside of a block that is run", () => {
 test("README's exit codes are those of the program", () => {
   const rows = exitMeanings.map(({ code, means }) => `| ${code} | ${means.replaceAll("|", "\\|")} |`);
   expect(documents.find((d) => d.name === "README.md")!.text).toContain(`|--:|---|\n${rows.join("\n")}\n\n`);
+});
+
+test("README names every long campaign", () => {
+  for (const { name } of campaigns) expect(documents.find((d) => d.name === "README.md")!.text).toContain(`| \`${name}\` |`);
 });
 
 describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, blocks }) => {

@@ -10,6 +10,7 @@ const SHARED = join(root, "../shared/data");
 const inputs: readonly { readonly name: string; readonly from: string; readonly bytes?: number }[] = [
   { name: "shakespeare.txt", from: "corpora/tinyshakespeare.txt" },
   { name: "model.gguf", from: "checkpoints/stories260K/stories260K.gguf" },
+  { name: "names.txt", from: "corpora/names.txt" },
   { name: "stories.txt", from: "corpora/tinystories.txt", bytes: 300_000 },
 ];
 
