@@ -19,6 +19,7 @@ import { canonical } from "../../runtime/schema.ts";
 import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
+import { brief } from "../../runtime/tokenizers/beside-files.ts";
 import { filesNeeded, readTokenizer, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
@@ -153,7 +154,8 @@ async function findTokenizer(model: Model, text: string, folder: string | undefi
 /** Files that nobody named: a flaw in one of those beside the tokenizer is said, and costs that one. */
 async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<Tokenizer> {
   for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
-    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, (line) => io.err(`note: ${line}\n`));
+    const hear = brief((line) => io.err(`note: ${line}\n`));
+    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, hear);
     if (found) return found;
   }
   throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,

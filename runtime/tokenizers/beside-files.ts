@@ -28,7 +28,13 @@ export interface Hear {
   (line: string): void;
   /** What the user named has to be whole: flaws are thrown, other lines are heard. */
   readonly strict?: boolean;
+  /** Hears what is wrong, not what there is besides. */
+  readonly brief?: boolean;
 }
+
+/** For whoever uses a tokenizer, and does not bring it in. */
+export const brief = (hear: (line: string) => void): Hear =>
+  Object.assign((line: string) => hear(line), { brief: true });
 
 interface BesideFile {
   /** Longer ones are not read. */

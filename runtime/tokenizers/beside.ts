@@ -81,7 +81,7 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
       const kept = withoutFlaws(found, shapes, file, hear);
       files.set(file, kept === found ? bytes : utf8.encode(`${JSON.stringify(kept.value, null, 1)}\n`));
       const note = ignoredKeysNote(file, unknownKeys(table, Object.keys(kept.value as object)));
-      if (note !== undefined) hear?.(note);
+      if (note !== undefined && !hear?.brief) hear?.(note);
       return kept;
     } catch (cause) {
       flawed(file, cause, hear);
@@ -96,7 +96,7 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
   const added = own && field(own, "added_tokens_decoder").value !== undefined
     ? decoderTokens(field(own, "added_tokens_decoder")) : listedTokens(listed, special);
   keepTemplates(contents, files, folder, hear);
-  if (hear) sayTemplates(files, own, hear);
+  if (hear && !hear.brief) sayTemplates(files, own, hear);
   const ends = generation && field(generation, "eos_token_id");
   return {
     files, config: withSpecialMap(own, special), generation, added,

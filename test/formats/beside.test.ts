@@ -164,6 +164,12 @@ describe("a flaw beside good weights", () => {
     expect((await sample(at("no-merges-run"), "100")).tokens.slice(0, 2)).toEqual([101, 102]);
   });
 
+  it("sinter tokenizer says what is wrong, and not what there is besides", async () => {
+    const source = writeFolder(at("said"), up(262), { ...BESIDE, "generation_config.json": "{", "tokenizer_config.json": { ...CONFIG, new_key: 1 } });
+    const { out, err } = await run("tokenizer", "encode", "-t", source, "ab");
+    expect([out, err]).toEqual([`${byteId("a")} ${byteId("b")}\n`, expect.stringMatching(/^note: .*generation_config\.json is no JSON: .*\n$/)]);
+  });
+
   it("generation_config.json counts for ids, too", async () => {
     const source = writeFolder(at("ids"), up(262), { "generation_config.json": { eos_token_id: [7, 12] } });
     await imported(source, at("ids-run"));

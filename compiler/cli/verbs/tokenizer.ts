@@ -10,6 +10,7 @@ import { MAX_TEXT_BYTES } from "../../../runtime/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
 import { partEnd, pieceCounter } from "../../../runtime/tokenizers/count-pieces.ts";
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/pieces.ts";
+import { brief } from "../../../runtime/tokenizers/beside-files.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
@@ -171,5 +172,6 @@ async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
   if (path === undefined)
     throw new SinterError("usage", "which tokenizer?",
       "for example --tokenizer tokenizer.json, or the folder of a run");
-  return path === "bytes" ? byteTokenizer() : openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, (line) => io.err(`note: ${line}\n`));
+  if (path === "bytes") return byteTokenizer();
+  return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, brief((line) => io.err(`note: ${line}\n`)));
 }
