@@ -97,4 +97,4 @@ test("a run of before goes on, is used, and is begun from; its checkpoints load 
   expect(Math.max(...weight)).not.toBe(1);
   await first.close();
   expect(await sinter("eval", "old", "--json", ...flags)).toMatchObject({ code: 0 });
-}, 60_000);
+});

@@ -20,7 +20,7 @@ const copy = (): string => join(at, "copy");
 beforeAll(async () => {
   at = mkdtempSync(join(tmpdir(), "sinter-integrity-"));
   ({ whole, half } = await smallRun(join(at, "run")));
-}, 120_000);
+});
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 beforeEach(() => {
   rmSync(copy(), { recursive: true, force: true });
@@ -83,7 +83,7 @@ describe("a file that is not the one that the run began with", () => {
     expect(findings).toEqual([]);
     expect(tried).toBeGreaterThan(300);
     for (const kind of ["run.json", "manifest", "wasm", "spec", "tokenizer"]) expect(tally[kind], kind).toMatchObject({ "as without it": 0 });
-  }, 900_000);
+  });
 });
 
 describe("run.json", () => {
@@ -148,7 +148,7 @@ describe("a run of an earlier release", () => {
       expect(record()).toMatchObject({ version: 2 });
       expect(await evaluate()).toMatchObject({ code: 0, err: "" });
     }
-  }, 240_000);
+  });
 
   it("has a manifest that is checked", async () => {
     makeOldRecord(copy());

@@ -21,7 +21,7 @@ let half: string;
 beforeAll(async () => {
   at = mkdtempSync(join(tmpdir(), "sinter-stops-"));
   ({ half } = await smallRun(join(at, "run")));
-}, 120_000);
+});
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 
 interface Ended { readonly code: number | null; readonly signal: string | null; readonly out: string; readonly err: string }
@@ -56,7 +56,7 @@ describe("a signal", () => {
       expect(long.out).toContain('"end":"interrupted"');
       expect(existsSync(join(folder, "lock"))).toBe(false);
       expect(checkpoints(folder).length).toBeGreaterThan(3);
-    }, 120_000);
+    });
 });
 
 /** So much held-out text that the evaluation at the end takes long. */
@@ -85,7 +85,7 @@ describe("the evaluation at the end", () => {
     expect([5, null]).toContain(ended.code); // the second one may find it ended already
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     expect((await inside(["eval", "long", "--workers", "1", "--data", "run/text.txt"], at)).code).toBe(0);
-  }, 300_000);
+  });
 
   const batch = { tokens: new Int32Array(16), targets: new Int32Array(16) };
   const host = { cores: 1, enableWide: () => false, compile: () => { throw new Error("none"); }, startPool: () => Promise.reject(new Error("none")), breathe: async () => {} };
@@ -125,5 +125,5 @@ describe("a full disk", () => {
       expect(readFileSync(join(folder, checkpointName(STEPS))).equals(whole)).toBe(true);
     }
     expect(full).toBeGreaterThan(0);
-  }, 240_000);
+  });
 });

@@ -34,7 +34,7 @@ beforeAll(async () => {
   put("m.sinter", SPEC);
   put("text.txt", "User: abcdefghij Assistant: klmno\n".repeat(40));
   expect(await run("train", "m.sinter", "--data", "text.txt", "--out", "run", "--workers", "1", "--target", "simd")).toMatchObject({ code: 0 });
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("sample prints nothing before all is looked at", () => {
@@ -89,5 +89,5 @@ describe("chat from a pipe that stays open", () => {
     const answers = out.trim().split("\n").map((line) => (JSON.parse(line) as { content: string }).content);
     expect([code, answers[0]]).toEqual([0, answers[1]]);
     expect(err).toMatch(/line 2 of the input: the text has "ñ"[\s\S]*line 3 of the input: there is no command \/nothing/);
-  }, 120_000);
+  });
 });
