@@ -48,6 +48,7 @@ const verbs: Readonly<Record<string, () => Promise<Said>>> = {
   },
   export: () => sinter("export", "copy", "--to", "gguf", "-o", "out.gguf", "--force"),
   inspect: () => sinter("inspect", "copy"),
+  tokenizer: () => sinter("tokenizer", "encode", "-t", "copy", "The"),
   resume,
   from: () => sinter("train", "--from", "copy", "--data", "run/text.txt", "--out", "begun", "--force", "--steps", "1", "--target", "simd", "--workers", "1"),
 };

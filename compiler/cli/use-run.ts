@@ -9,7 +9,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { rateText, timeText } from "../../runtime/report/amounts.ts";
-import { openRun, type Run } from "../../runtime/run-folder.ts";
+import { holdsRun, openRun, type Run } from "../../runtime/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sampler.ts";
 import type { Command } from "commander";
 import type { Model, SampleSettings } from "../2-check/model.ts";
@@ -47,6 +47,11 @@ export async function openRunAt(dir: string, io: Io): Promise<Run> {
   const run = await openRun(nodeFiles(), pathFrom(io, dir), otherJson);
   for (const note of run.notes) io.err(`note: ${note}\n`);
   return run;
+}
+
+/** A path that may be a run's folder, for verbs that look into one file of it: what is damaged in it is said. */
+export async function checkIfRun(path: string, io: Io): Promise<void> {
+  if (await holdsRun(nodeFiles(), pathFrom(io, path))) await openRunAt(path, io);
 }
 
 /** To make text with: a small model runs on one worker unless the user says otherwise. */

@@ -3,10 +3,9 @@ import { exitCodes } from "../../../runtime/errors.ts";
 import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { holdsRun } from "../../../runtime/run-folder.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { pathFrom } from "../run-options.ts";
-import { openRunAt } from "../use-run.ts";
+import { checkIfRun } from "../use-run.ts";
 import type { Verb } from "../verb.ts";
 
 export const inspectVerb: Verb = {
@@ -20,9 +19,8 @@ export const inspectVerb: Verb = {
       .addHelpText("after", "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect model.safetensors --json");
   },
   async run([path], options, io) {
-    const files = nodeFiles(), at = pathFrom(io, path!);
-    if (await holdsRun(files, at)) await openRunAt(path!, io); // what is damaged in it is said
-    const found = await inspect(files, at);
+    await checkIfRun(path!, io);
+    const found = await inspect(nodeFiles(), pathFrom(io, path!));
     io.out(options["json"] ? `${JSON.stringify(asJson(found), null, 1)}\n` : table(found, options["all"] === true, io.columns));
     return exitCodes.ok;
   },

@@ -20,6 +20,7 @@ import { createText } from "../files.ts";
 import { readText } from "../input.ts";
 import { LiveLine } from "../live-line.ts";
 import { pathFrom, textOption, wholeOption, type Options } from "../run-options.ts";
+import { checkIfRun } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const PART = 1 << 22; // characters between two lines of progress
@@ -173,5 +174,6 @@ async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
     throw new SinterError("usage", "which tokenizer?",
       "for example --tokenizer tokenizer.json, or the folder of a run");
   if (path === "bytes") return byteTokenizer();
+  await checkIfRun(path, io);
   return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, brief((line) => io.err(`note: ${line}\n`)));
 }
