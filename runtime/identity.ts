@@ -1,5 +1,6 @@
 /**
- * What must be the same for a checkpoint to belong to a run. It says the run's id (run-record.ts); those of earlier releases do not, and are known by model,
+ * What must be the same for a checkpoint to belong to a run. It says the run's id (run-record.ts); those of
+ * earlier releases do not, and are known by model,
  * text and tokenizer.
  */
 import type { Accept } from "./checkpoint.ts";
@@ -11,9 +12,13 @@ import type { TrainState } from "./train-state.ts";
 export type Identity = TrainState["identity"];
 
 /** `wasm`: hash of the code that trains; where the code is another, bits may differ. */
-export async function identityOf({ record, tokenizer }: Pick<Run, "record" | "tokenizer">, wasm: string): Promise<Identity> {
+export async function identityOf(
+  { record, tokenizer }: Pick<Run, "record" | "tokenizer">, wasm: string,
+): Promise<Identity> {
   const { id, model, data } = record;
-  return { run: id, model, data: data.sha256, wasm, tokenizer: await sha256(concat([...tokenizer.files.values()])) };
+  return {
+    run: id, model, data: data.sha256, wasm, tokenizer: await sha256(concat([...tokenizer.files.values()])),
+  };
 }
 
 /** `keys`: what is compared where a checkpoint does not name its run. */

@@ -1,7 +1,7 @@
 /**
  * A run is a folder that needs nothing else:
  *
- *   run.json                 what is trained on what, from which seed, and the hashes of the files below (run-record.ts); written last
+ *   run.json                 what is trained on what, and hashes of the rest (run-record.ts); written last
  *   spec.sinter              the spec's text, to read
  *   bundle/                  manifest.json and the wasm modules: a later release of the compiler changes nothing for this run
  *   tokenizer/               its files, when it has any
@@ -9,7 +9,8 @@
  *   log.jsonl, report.html   what happened
  *   lock                     while a trainer is at work
  *
- * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its hash, and reads them from there.
+ * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its
+ * hash, and reads them from there.
  */
 import type { Model } from "../compiler/2-check/model.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
@@ -42,12 +43,15 @@ export interface Run {
   readonly notes: readonly string[];
 }
 
-export const holdsRun = (files: Files, folder: string): Promise<boolean> => files.exists(`${folder}/${RUN_FILE}`);
+export const holdsRun = (files: Files, folder: string): Promise<boolean> =>
+  files.exists(`${folder}/${RUN_FILE}`);
 
 type Contents = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 
 /** Everything that a run begins with, by path in its folder, in the order in which it is written. */
-export function contentsOf(bundle: Bundle, tokenizer: Tokenizer, specText: string): ReadonlyMap<string, Uint8Array> {
+export function contentsOf(
+  bundle: Bundle, tokenizer: Tokenizer, specText: string,
+): ReadonlyMap<string, Uint8Array> {
   const within = (folder: string, contents: ReadonlyMap<string, Uint8Array>) =>
     [...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes] as const);
   const spec = new TextEncoder().encode(specText);
@@ -55,7 +59,9 @@ export function contentsOf(bundle: Bundle, tokenizer: Tokenizer, specText: strin
 }
 
 /** `run.record` is of `contents`. */
-export async function beginRun(files: Files, { folder, record }: Pick<Run, "folder" | "record">, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+export async function beginRun(
+  files: Files, { folder, record }: Pick<Run, "folder" | "record">, contents: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
   for (const [path, bytes] of contents) {
     const at = path.lastIndexOf("/"), into = at < 0 ? folder : `${folder}/${path.slice(0, at)}`;
     await files.makeFolder(into);
@@ -67,28 +73,45 @@ export async function beginRun(files: Files, { folder, record }: Pick<Run, "fold
 export const writeRecord = async (files: Files, folder: string, record: RunRecord): Promise<void> =>
   writeText(files, folder, RUN_FILE, await recordText(record));
 
-/** `other`: a reader for those tokenizer.json files that the runtime does not read itself. Throws `corrupt` where a file is not as it was. */
+/**
+ * `other`: a reader for those tokenizer.json files that the runtime does not read itself. Throws `corrupt`
+ * where a file is not as it was.
+ */
 export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
-    throw new SinterError("input", `there is no folder ${folder}`, "Train one first: sinter train SPEC --out DIR; or bring a published model: sinter import PATH -o DIR");
+    throw new SinterError(
+      "input", `there is no folder ${folder}`,
+      "Train one first: sinter train SPEC --out DIR; or bring a published model: sinter import PATH -o DIR",
+    );
   if (!(await holdsRun(files, folder)))
-    throw new SinterError("input", `${folder} holds no run: it has no ${RUN_FILE}`, "Name the folder that was given to sinter train as --out.");
+    throw new SinterError(
+      "input", `${folder} holds no run: it has no ${RUN_FILE}`,
+      "Name the folder that was given to sinter train as --out.",
+    );
   const path = `${folder}/${RUN_FILE}`;
   const read = await parseRecord(await files.read(path, MOST_RECORD_BYTES), path);
-  const contents = read.version === 1 ? await unchecked(files, folder, read.manifest) : await checked(files, folder, read.record.files);
+  const contents = read.version === 1
+    ? await unchecked(files, folder, read.manifest)
+    : await checked(files, folder, read.record.files);
   const record = read.version === 1 ? await newRecord(read.record, contents) : read.record;
   const held = heldFiles(new Map([...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes])));
   const bundle = await readBundle(held, `${folder}/${BUNDLE}`);
   const { model } = bundle.manifest;
-  const tokenizer = tokenizerFor(model, await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other));
+  const tokenizer = tokenizerFor(
+    model, await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other),
+  );
   return { folder, record, bundle, tokenizer, notes: notesOn(read, path) };
 }
 
 const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
-  version === 1 ? [`${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so damage in them is not seen`] : [];
+  version === 1
+    ? [`${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so `
+      + "damage in them is not seen"]
+    : [];
 
 /**
- * The tokenizer as the model sees it: without tokens that it has no rows for, and with a beginning of every text where
+ * The tokenizer as the model sees it: without tokens that it has no rows for, and with a beginning of every
+ * text where
  * its rows are documents. Throws SinterError where these have no end.
  */
 export function tokenizerFor(model: Pick<Model, "train" | "tokenizer" | "sizes">, tokenizer: Tokenizer): Tokenizer {
@@ -110,7 +133,7 @@ async function checked(files: Files, folder: string, hashes: RunRecord["files"])
     const path = `${folder}/${name}`, fail = (why: string): never => {
       throw new SinterError("corrupt", `${path} is not the one that the run began with: ${why}`, RESTORE);
     };
-    if (name.split("/").some((part) => part === ".." || part === "" || part === ".")) fail("its name leads elsewhere");
+    if (name.split("/").some((part) => ["", ".", ".."].includes(part))) fail("its name leads elsewhere");
     if (!(await files.exists(path))) fail("it is missing");
     const found = await readExactly(files, path, bytes) ?? fail(`it has not ${bytes} bytes`);
     if ((await sha256(found)) !== hash) fail("its hash differs");
@@ -120,7 +143,9 @@ async function checked(files: Files, folder: string, hashes: RunRecord["files"])
 }
 
 /** Undefined: it is longer or shorter. Nothing is read then. */
-async function readExactly(files: Files, path: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function readExactly(
+  files: Files, path: string, bytes: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = await files.open(path);
   try {
     return file.bytes === bytes ? await file.read(0, bytes) : undefined;
@@ -129,11 +154,14 @@ async function readExactly(files: Files, path: string, bytes: number): Promise<U
   }
 }
 
-/** Of a record without hashes: what there is. The manifest has one, and has those of the modules (bundle.ts). */
+/**
+ * Of a record without hashes: what there is. The manifest has one, and has those of the modules (bundle.ts).
+ */
 async function unchecked(files: Files, folder: string, manifestHash: string): Promise<Contents> {
   const bundle = await readBundle(files, `${folder}/${BUNDLE}`, manifestHash);
   const names = [...bundle.files.keys(), "manifest.json"].map((name) => `${BUNDLE}/${name}`);
-  if (await files.exists(`${folder}/${TOKENIZER}`)) names.push(...(await files.list(`${folder}/${TOKENIZER}`)).filter((name) => !name.endsWith(TEMPORARY)).map((name) => `${TOKENIZER}/${name}`));
+  const kept = `${folder}/${TOKENIZER}`, inTokenizer = await files.exists(kept) ? await files.list(kept) : [];
+  for (const name of inTokenizer) if (!name.endsWith(TEMPORARY)) names.push(`${TOKENIZER}/${name}`);
   if (await files.exists(`${folder}/${SPEC_FILE}`)) names.push(SPEC_FILE);
   const contents = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const name of names) contents.set(name, await files.read(`${folder}/${name}`));
@@ -148,13 +176,17 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
   const path = `${folder}/manifest.json`;
   const bytes = await files.read(path);
   if (hash !== undefined && (await sha256(bytes)) !== hash)
-    throw new SinterError("corrupt", `${path} is not the one that the run began with: its hash differs`, RESTORE);
+    throw new SinterError(
+      "corrupt", `${path} is not the one that the run began with: its hash differs`, RESTORE,
+    );
   const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
   for (const module of Object.values(manifest.modules).flatMap(codeParts))
     for (const { file } of Object.values(module.wasm)) {
       if (!/^[\w.-]+\.wasm$/.test(file))
-        throw new SinterError("corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`);
+        throw new SinterError(
+          "corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`,
+        );
       if (!contents.has(file)) contents.set(file, await files.read(`${folder}/${file}`));
     }
   return { manifest, files: contents };

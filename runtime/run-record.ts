@@ -1,10 +1,12 @@
 /**
- * run.json: what is trained on what, from which seed, and the hashes of all files that the run began with; then a hash of itself.
+ * run.json: what is trained on what, from which seed, and the hashes of all files that the run began with;
+ * then a hash of itself.
  *
  *   version 2   as described here
  *   version 1   no hashes but the manifest's: what else is damaged cannot be seen
  *
- * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of keys mean nothing.
+ * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of
+ * keys mean nothing.
  */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 import type { Target } from "../compiler/op.ts";
@@ -16,6 +18,8 @@ import { sha256 } from "./sha256.ts";
 
 export const RUN_VERSION = 2;
 const RESTORE = "Restore it from a copy, or train again into another folder.";
+const READ_VERSIONS = `this release reads versions 1 and ${RUN_VERSION}`;
+const BY_FLAGS = "settings change by flags: sinter train --resume --set NAME=VALUE";
 
 export interface FileHash {
   readonly bytes: number;
@@ -32,17 +36,27 @@ export interface SettingChange {
 
 export interface RunRecord {
   readonly model: string;
-  /** Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text. */
+  /**
+   * Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text.
+   */
   readonly data: { readonly path?: string | undefined; readonly sha256: string };
   readonly settings: TrainSettings;
-  /** How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the field. */
+  /**
+   * How the learning rate follows from the settings (schedule.ts). Undefined: the record is older than the
+   * field.
+   */
   readonly scheduleRule?: ScheduleRule | undefined;
-  /** Which tokens stand around a text's documents (documents.ts). Undefined: the record is older than the field. */
+  /**
+   * Which tokens stand around a text's documents (documents.ts). Undefined: the record is older than the
+   * field.
+   */
   readonly textRule?: TextRule | undefined;
   /** The target that it began on; undefined: not begun yet. Its bundle has code for one target only. */
   readonly target?: Target | undefined;
   readonly compiler: string;
-  /** A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it. */
+  /**
+   * A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it.
+   */
   readonly imported?: { readonly from: string; readonly form: string } | undefined;
   /** The run whose weights it began with: its id, and the step that they are of. */
   readonly from?: { readonly id: string; readonly step: number } | undefined;
@@ -71,7 +85,9 @@ export const settingChecks = {
   lr: s.realAbove(0, 10),
   minLr: s.real(0, 10),
   warmup: s.whole(0, MANY),
-  schedule: s.oneOf(...Object.keys({ cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<TrainSettings["schedule"], 1>)),
+  schedule: s.oneOf(...Object.keys(
+    { cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<TrainSettings["schedule"], 1>,
+  )),
   beta1: s.real(0, 0.999999),
   beta2: s.real(0, 0.999999),
   eps: s.realAbove(0, 1),
@@ -99,7 +115,10 @@ const common = {
   imported: s.optional(s.object({ from: path, form: plain })),
 };
 /** Of an imported model the hash is empty: no text belongs to it. */
-const data = s.object({ path: s.optional(path), sha256: s.text(/^([0-9a-f]{64})?$/, "a SHA-256 in hexadecimal") });
+const data = s.object({
+  path: s.optional(path),
+  sha256: s.text(/^([0-9a-f]{64})?$/, "a SHA-256 in hexadecimal"),
+});
 
 const checks = {
   1: s.object({ version: s.oneOf(1), ...common, data, manifest: s.sha256Text }),
@@ -126,14 +145,15 @@ export async function parseRecord(bytes: Uint8Array, from: string): Promise<Read
   const value = parseJson(bytes) ?? fail("it is no JSON object: damaged");
   const { version } = value;
   if (typeof version === "number" && Number.isSafeInteger(version) && version > RUN_VERSION)
-    throw new SinterError("corrupt", `${from} has version ${version}; this release reads versions 1 and ${RUN_VERSION}`,
+    throw new SinterError("corrupt", `${from} has version ${version}; ${READ_VERSIONS}`,
       "Use the release that wrote it, or a newer one; or restore the file from a copy.");
-  if (version !== 1 && version !== 2) return fail(`version is ${JSON.stringify(version)}; this release reads versions 1 and ${RUN_VERSION}`);
+  if (version !== 1 && version !== 2)
+    return fail(`version is ${JSON.stringify(version)}; ${READ_VERSIONS}`);
   const wrong = checks[version](value, "");
   if (wrong !== undefined) fail(wrong);
   const { sha256: said, ...rest } = value;
   if (version === 2 && (await hashOf(rest)) !== said)
-    fail("its hash differs: it was changed, or is damaged (settings change by flags: sinter train --resume --set NAME=VALUE)");
+    fail(`its hash differs: it was changed, or is damaged (${BY_FLAGS})`);
   const { version: _, manifest, ...record } = rest;
   if (version === 1) return { version, record: record as unknown as RunRecord, manifest: manifest as string };
   return { version, record: record as unknown as RunRecord };
@@ -142,7 +162,9 @@ export async function parseRecord(bytes: Uint8Array, from: string): Promise<Read
 /** Undefined: it is no object of JSON in UTF-8. */
 function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    const value: unknown = JSON.parse(new TextDecoder(
+      "utf-8", { fatal: true, ignoreBOM: true },
+    ).decode(bytes));
     return s.isObject(value) ? value : undefined;
   } catch {
     return undefined;
@@ -158,15 +180,19 @@ export async function recordText(record: RunRecord): Promise<string> {
 const hashOf = (value: unknown): Promise<string> => sha256(s.canonical(value));
 
 /**
- * Hashes of the files that a run begins with; and an id from all that decides its numbers: how long it goes and how often it looks around do not, so
+ * Hashes of the files that a run begins with; and an id from all that decides its numbers: how long it goes
+ * and how often it looks around do not, so
  * code and tokenizer count, the manifest and the spec, which say that too, do not.
  */
-export async function newRecord(facts: Omit<RunRecord, "id" | "files">, contents: ReadonlyMap<string, Uint8Array>): Promise<RunRecord> {
+export async function newRecord(
+  facts: Omit<RunRecord, "id" | "files">, contents: ReadonlyMap<string, Uint8Array>,
+): Promise<RunRecord> {
   const hashes: Record<string, FileHash> = {};
   for (const [name, bytes] of contents) hashes[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
   const { model, data: { sha256: text }, settings, scheduleRule, textRule, imported, from } = facts;
   const { steps: _, evalEvery: __, sampleEvery: ___, saveEvery: ____, ...deciding } = settings;
-  const files = Object.fromEntries(Object.entries(hashes).filter(([name]) => /\.wasm$|^tokenizer\//.test(name)));
+  const deciders = Object.entries(hashes).filter(([name]) => /\.wasm$|^tokenizer\//.test(name));
+  const files = Object.fromEntries(deciders);
   const id = await hashOf({ model, text, settings: deciding, scheduleRule, textRule, imported, from, files });
   return { ...facts, id, files: hashes };
 }

@@ -1,27 +1,40 @@
 /**
- * What a value from a file has to be, field by field. A check says why a value is not that, and names the field; undefined: it is.
- * For records that this program wrote itself: a field that is not in the table is refused like one that is missing.
+ * What a value from a file has to be, field by field. A check says why a value is not that, and names the
+ * field; undefined: it is.
+ * For records that this program wrote itself: a field that is not in the table is refused like one that is
+ * missing.
  */
 export type Check = (value: unknown, field: string) => string | undefined;
 
 /** Of a list or an object only what it is: it may be as deep as its file is long. */
 const shown = (value: unknown): string => {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? `a list of ${value.length}` : "an object";
+  if (typeof value === "object" && value !== null)
+    return Array.isArray(value) ? `a list of ${value.length}` : "an object";
   const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 };
 const unless = (right: boolean, value: unknown, field: string, wanted: string): string | undefined =>
-  right ? undefined : value === undefined ? `${field} is missing` : `${field} is ${shown(value)}, not ${wanted}`;
+  right ? undefined
+    : value === undefined ? `${field} is missing`
+    : `${field} is ${shown(value)}, not ${wanted}`;
 
 export const whole = (min: number, max: number): Check => (value, field) =>
-  unless(Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max, value, field, `a whole number from ${min} to ${max}`);
+  unless(
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max, value, field,
+    `a whole number from ${min} to ${max}`,
+  );
 
 export const real = (min: number, max: number): Check => (value, field) =>
-  unless(typeof value === "number" && value >= min && value <= max, value, field, `a number from ${min} to ${max}`);
+  unless(
+    typeof value === "number" && value >= min && value <= max, value, field, `a number from ${min} to ${max}`,
+  );
 
 /** Without `min` itself. */
 export const realAbove = (min: number, max: number): Check => (value, field) =>
-  unless(typeof value === "number" && value > min && value <= max, value, field, `a number above ${min}, at most ${max}`);
+  unless(
+    typeof value === "number" && value > min && value <= max, value, field,
+    `a number above ${min}, at most ${max}`,
+  );
 
 export const text = (pattern: RegExp = /^/, wanted = "a text"): Check => (value, field) =>
   unless(typeof value === "string" && pattern.test(value), value, field, wanted);
@@ -31,7 +44,8 @@ export const oneOf = (...values: readonly unknown[]): Check => (value, field) =>
 
 export const sha256Text = text(/^[0-9a-f]{64}$/, "a SHA-256 in hexadecimal");
 
-export const optional = (check: Check): Check => (value, field) => (value === undefined ? undefined : check(value, field));
+export const optional = (check: Check): Check => (value, field) =>
+  (value === undefined ? undefined : check(value, field));
 
 export const list = (check: Check, length?: number): Check => (value, field) => {
   if (!Array.isArray(value) || (length !== undefined && value.length !== length))
@@ -55,7 +69,8 @@ export const object = (fields: Readonly<Record<string, Check>>): Check => (value
   return first(Object.entries(fields).map(([key, check]) => check(own(key), inside(key))));
 };
 
-const first = (wrongs: readonly (string | undefined)[]): string | undefined => wrongs.find((wrong) => wrong !== undefined);
+const first = (wrongs: readonly (string | undefined)[]): string | undefined =>
+  wrongs.find((wrong) => wrong !== undefined);
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

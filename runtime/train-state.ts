@@ -1,5 +1,6 @@
 /**
- * What a checkpoint says of the run besides its tensors, and whether it can be: a state with a right hash may come from anywhere. Every field has a
+ * What a checkpoint says of the run besides its tensors, and whether it can be: a state with a right hash may
+ * come from anywhere. Every field has a
  * type and a range, and they have to go together.
  */
 import type { Kept } from "./kept.ts";
@@ -54,15 +55,20 @@ export function wrongState(json: string, path: string): WrongState | undefined {
   }
   const { version } = s.isObject(state) ? state : {};
   if (typeof version === "number" && version > STATE_VERSION)
-    return { why: `version ${version}; this release reads versions 1 and ${STATE_VERSION}`, hint: "Use the release that wrote it, or a newer one." };
+    return {
+      why: `version ${version}; this release reads versions 1 and ${STATE_VERSION}`,
+      hint: "Use the release that wrote it, or a newer one.",
+    };
   const wrong = stateCheck(state, "") ?? together(state as StoredState, path);
   return wrong === undefined ? undefined : { why: `its training state can not be: ${wrong}` };
 }
 
 function together({ step, tokens, batches }: StoredState, path: string): string | undefined {
   const named = STEP_IN_NAME.exec(path)?.[1];
-  if (named !== undefined && Number(named) !== step) return `step is ${step}, and the file is named after step ${Number(named)}`;
-  if (step === 0 ? tokens !== 0 : tokens < step) return `tokens is ${tokens}, after ${step} step${step === 1 ? "" : "s"}`;
+  if (named !== undefined && Number(named) !== step)
+    return `step is ${step}, and the file is named after step ${Number(named)}`;
+  if (step === 0 ? tokens !== 0 : tokens < step)
+    return `tokens is ${tokens}, after ${step} step${step === 1 ? "" : "s"}`;
   if (batches.every((word) => word === 0)) return "batches is [0, 0, 0, 0], where no stream gets to";
   return undefined;
 }

@@ -1,4 +1,7 @@
-/** One trainer per folder, whatever comes together: many that start at once over stale locks, locks of other processes, machines and starts. */
+/**
+ * One trainer per folder, whatever comes together: many that start at once over stale locks, locks of other
+ * processes, machines and starts.
+ */
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -13,7 +16,10 @@ beforeAll(() => void (at = mkdtempSync(join(tmpdir(), "sinter-lock-"))));
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 
 const LOCK = new URL("../runtime/node/lock.ts", import.meta.url).href;
-/** Takes the lock again and again; leaves a dead owner's behind now and then; "held" is made by one holder at a time, or that is said. */
+/**
+ * Takes the lock again and again; leaves a dead owner's behind now and then; "held" is made by one holder at
+ * a time, or that is said.
+ */
 const program = (folder: string, rounds: number): string => `
   import fs from "node:fs";
   import { lockFolder } from ${JSON.stringify(LOCK)};
@@ -35,7 +41,9 @@ const program = (folder: string, rounds: number): string => `
     }
     for (let until = performance.now() + 2 * Math.random(); performance.now() < until;);
     fs.rmSync(held);
-    if (Math.random() < 0.5) fs.writeFileSync(folder + "/lock", JSON.stringify({ pid: 999999999, nonce: String(Math.random()) }));
+    if (Math.random() < 0.5) fs.writeFileSync(
+      folder + "/lock", JSON.stringify({ pid: 999999999, nonce: String(Math.random()) }),
+    );
     else release();
   }
   console.log("got", got);
@@ -57,7 +65,9 @@ describe("many trainers that start at once, over locks of dead ones", () => {
 
 describe("a lock", () => {
   const lock = (): string => join(at, "lock");
-  const leave = (owner: object | string): void => writeFileSync(lock(), typeof owner === "string" ? owner : JSON.stringify(owner));
+  const leave = (owner: object | string): void => writeFileSync(
+    lock(), typeof owner === "string" ? owner : JSON.stringify(owner),
+  );
   afterEach(() => rmSync(lock(), { force: true }));
 
   it("of another machine is not taken over: nobody here can tell, and the way out is said", () => {
@@ -100,7 +110,8 @@ describe("from the command line", () => {
       rmSync(folder, { recursive: true, force: true });
       cpSync(half, folder, { recursive: true });
       const ends = await Promise.all([0, 1, 2].map(() => sinter(resumeArgs("twice"), { cwd: at })));
-      for (const { code, err } of ends) expect(code === 0 || (code === 1 && /in use by another trainer|other trainers are starting/.test(err)), `${code} ${err}`).toBe(true);
+      for (const { code, err } of ends)
+        expect(code === 0 || (code === 1 && /in use by another trainer|other trainers are starting/.test(err)), `${code} ${err}`).toBe(true);
       expect(ends.some(({ code }) => code === 0)).toBe(true);
       expect(readFileSync(join(folder, checkpointName(STEPS))).equals(readFileSync(join(whole, checkpointName(STEPS))))).toBe(true);
       expect(readdirSync(folder).filter((name) => name.startsWith("lock") || name.endsWith(".tmp"))).toEqual([]);
@@ -112,7 +123,10 @@ describe("from the command line", () => {
     release();
     cpSync(join(at, "run", "half"), folder, { recursive: true });
     const held = lockFolder(folder); // as an import does
-    for (const args of [resumeArgs("importing"), ["train", "run/small.sinter", "--data", "run/text.txt", "--out", "importing", "--force"]])
+    for (const args of [
+      resumeArgs("importing"),
+      ["train", "run/small.sinter", "--data", "run/text.txt", "--out", "importing", "--force"],
+    ])
       expect(await sinter(args, { cwd: at })).toMatchObject({ code: 1, err: expect.stringMatching(/in use by another trainer/) as unknown });
     held();
   });

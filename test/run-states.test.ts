@@ -7,7 +7,9 @@ import { wrongState } from "../runtime/train-state.ts";
 import { hostiles, tryStates, type StateTrial } from "./long/states.ts";
 
 const good = {
-  version: 2, step: 6, tokens: 96, batches: [1, 2, 3, 4], identity: { model: "m", data: "d", wasm: "w", tokenizer: "t" }, sha256: { x: "0".repeat(64) },
+  version: 2, step: 6, tokens: 96, batches: [1, 2, 3, 4], identity: {
+    model: "m", data: "d", wasm: "w", tokenizer: "t",
+  }, sha256: { x: "0".repeat(64) },
 };
 /** Those that only the run, or a tensor, can tell. */
 const byTheRun = /^identity\.(model|data|run): |^identity: \{\}|^sha256: \{\}|^kept: \{/;
@@ -31,7 +33,9 @@ describe("from the command line, the older checkpoint is taken, and named what i
 
   it("a choice of them, and all that only the run can tell", async () => {
     const list = hostiles.filter(({ name }, i) => byTheRun.test(name) || i % 9 === 0), trials: StateTrial[] = [];
-    await tryStates(join(folder, "run"), list, new AbortController().signal, (trial) => void trials.push(trial));
+    await tryStates(
+      join(folder, "run"), list, new AbortController().signal, (trial) => void trials.push(trial),
+    );
     expect(trials.flatMap(({ findings }) => findings)).toEqual([]);
     expect(trials).toHaveLength(list.length);
   });

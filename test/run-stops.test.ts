@@ -1,4 +1,7 @@
-/** How a training run is stopped: signals save, an evaluation can be stopped, a full disk leaves the last checkpoint; none ends with exit code 0. */
+/**
+ * How a training run is stopped: signals save, an evaluation can be stopped, a full disk leaves the last
+ * checkpoint; none ends with exit code 0.
+ */
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +31,10 @@ interface Ended { readonly code: number | null; readonly signal: string | null; 
 
 /** `said` looks at all that has been said, and may send a signal. */
 function sinter(args: readonly string[], said: (text: string, kill: (signal: NodeJS.Signals) => void) => void, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", FAULT, SINTER, ...args], { cwd: at, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const child = spawn(
+    process.execPath, ["--import", FAULT, SINTER, ...args],
+    { cwd: at, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
+  );
   let out = "", err = "";
   child.stdout.on("data", (chunk: Buffer) => said((out += chunk.toString()), (signal) => child.kill(signal)));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
@@ -65,7 +71,10 @@ const LONG = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(2
 describe("the evaluation at the end", () => {
   it("says how far it is, can be stopped, and is made by the next start; the second signal ends it at once", async () => {
     writeFileSync(join(at, "long.txt"), LONG);
-    const begin = ["train", "run/small.sinter", "--data", "long.txt", "--out", "long", "--target", "simd", "--workers", "1", "--steps", "2"];
+    const begin = [
+      "train", "run/small.sinter", "--data", "long.txt", "--out", "long", "--target", "simd", "--workers",
+      "1", "--steps", "2",
+    ];
     let sent = false;
     const stopped = await sinter(begin, (text, kill) => {
       if (sent || !/evaluating/.test(text)) return;
@@ -88,30 +97,47 @@ describe("the evaluation at the end", () => {
   });
 
   const batch = { tokens: new Int32Array(16), targets: new Int32Array(16) };
-  const host = { cores: 1, enableWide: () => false, compile: () => { throw new Error("none"); }, startPool: () => Promise.reject(new Error("none")), breathe: async () => {} };
+  const host = {
+    cores: 1, enableWide: () => false, compile: () => { throw new Error("none"); },
+    startPool: () => Promise.reject(new Error("none")), breathe: async () => {},
+  };
   const run = async (stopAt: "evaluating" | "never") => {
     const stop = new AbortController(), events: TrainEvent[] = [], saves: number[] = [];
     let seen = 0;
     const end = await train(fakeModel(3), {
-      settings, tokenizer: byteTokenizer(), host, signal: stop.signal, sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 3 },
+      settings, tokenizer: byteTokenizer(), host, signal: stop.signal, sample: {
+        settings: samplerDefaults, prompt: "\u0001", tokens: 3,
+      },
       data: { next: () => batch, evaluate: () => [batch, batch, batch], bytes: () => 1, identity: "x" },
       evaluating: () => { seen++; if (stopAt === "evaluating") stop.abort(); },
-      save: async ({ step }) => { saves.push(step); return "file"; }, report: (event) => void events.push(event),
+      save: async ({ step }) => { saves.push(step); return "file"; }, report: (event) =>
+        void events.push(event),
     });
-    return { end, seen, saves, kinds: events.filter(({ step, kind }) => step === settings.steps && kind !== "step").map(({ kind }) => kind) };
+    return {
+      end, seen, saves,
+      kinds: events.filter(({ step, kind }) => step === settings.steps && kind !== "step").map(({ kind }) => kind),
+    };
   };
   it("stops after a batch; nothing but the evaluation and the sample is missing", async () => {
-    expect(await run("never")).toEqual({ end: "done", seen: 3, saves: [5, 10, 15, 20], kinds: ["save", "eval", "sample"] });
-    expect(await run("evaluating")).toEqual({ end: "interrupted", seen: 1, saves: [5, 10, 15, 20], kinds: ["save"] });
+    expect(await run("never")).toEqual({
+      end: "done", seen: 3, saves: [5, 10, 15, 20], kinds: ["save", "eval", "sample"],
+    });
+    expect(await run("evaluating")).toEqual({
+      end: "interrupted", seen: 1, saves: [5, 10, 15, 20], kinds: ["save"],
+    });
   });
   it("rejects at the signal", async () => {
-    await expect(evaluateBatches(fakeModel(), [batch], () => 1, { signal: AbortSignal.abort() })).rejects.toMatchObject({ kind: "interrupted" });
+    await expect(evaluateBatches(
+      fakeModel(), [batch], () => 1, { signal: AbortSignal.abort() },
+    )).rejects.toMatchObject({ kind: "interrupted" });
   });
 });
 
 describe("a full disk", () => {
   it("leaves the last checkpoint, says which, and ends with 1; with room it goes on to the same bytes", async () => {
-    const whole = readFileSync(join(at, "run", "whole", checkpointName(STEPS))), random = randomStream(1, "full");
+    const whole = readFileSync(join(
+      at, "run", "whole", checkpointName(STEPS),
+    )), random = randomStream(1, "full");
     let full = 0;
     for (let i = 0; i < 6; i++) {
       const folder = fresh("full"), tell = join(at, `full-${i}.jsonl`);

@@ -1,4 +1,7 @@
-/** What a machine is measured to be does not depend on how busy it is: a run that begins again must begin on the same target. */
+/**
+ * What a machine is measured to be does not depend on how busy it is: a run that begins again must begin on
+ * the same target.
+ */
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeHost } from "../runtime/node/host.ts";
 import { probe } from "../runtime/probe.ts";
@@ -11,7 +14,8 @@ describe("the probe on a busy machine", () => {
     const quiet = (await probe("simd", 40, nodeHost))!.gflops;
     let late = 0, reads = 0;
     performance.now = () => {
-      if (reads++ < 40) late += 30; // the first twenty runs each take 30 ms more: longer than the whole measurement
+      // the first twenty runs each take 30 ms more: longer than the whole measurement
+      if (reads++ < 40) late += 30;
       return now() + late;
     };
     const busy = (await probe("simd", 12, nodeHost))!.gflops;

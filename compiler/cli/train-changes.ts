@@ -1,7 +1,9 @@
 /**
- * Settings that are said when a run goes on (`--steps`, `--set NAME=VALUE`). Some may change from one part of a run to the next, the others are what the
+ * Settings that are said when a run goes on (`--steps`, `--set NAME=VALUE`). Some may change from one part of
+ * a run to the next, the others are what the
  * run is. What changes is printed and recorded (run-record.ts); what may not is refused with the reason.
  */
+import type { NumberField } from "../2-check/fields.ts";
 import type { TrainSettings } from "../2-check/model.ts";
 import { otherNames, sizeFields, trainFields } from "../2-check/settings.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -14,15 +16,19 @@ export type Change = Omit<SettingChange, "step">;
 
 /** THE table: true, it may change; or why not. */
 const changing: Readonly<Record<Name, true | string>> = {
-  steps: true, lr: true, min_lr: true, warmup: true, schedule: true, eval_every: true, sample_every: true, save_every: true,
+  steps: true, lr: true, min_lr: true, warmup: true, schedule: true,
+  eval_every: true, sample_every: true, save_every: true,
   batch: "it decides which tokens a step sees, and the code is made for it",
   context: "it decides which tokens a step sees, and the code is made for it",
   accumulate: "it decides which tokens a step sees",
   seed: "the weights and the order of the data were drawn from it",
   rows: "it decides which tokens a step sees",
   held_out: "what is held out would have been learnt from already",
-  beta1: "the optimizer's moments were made with it", beta2: "the optimizer's moments were made with it", eps: "the run's code is made for it",
-  decay: "the run's code is made for it", clip: "the run's code is made for it",
+  beta1: "the optimizer's moments were made with it",
+  beta2: "the optimizer's moments were made with it",
+  eps: "the run's code is made for it",
+  decay: "the run's code is made for it",
+  clip: "the run's code is made for it",
 };
 const SIZE_REASON = "the weights have it";
 
@@ -30,17 +36,24 @@ const mayChange = (Object.keys(changing) as Name[]).filter((name) => changing[na
 const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 const fieldOf = (name: Name): keyof TrainSettings => camel(name) as keyof TrainSettings;
 
-/** `asked`: setting → text, from flags and --set. `spec`: the settings as a spec on the command line has them, with those in it. */
-export function changesAsked({ record, bundle }: Run, asked: Readonly<Record<string, string>>, spec: TrainSettings | undefined): readonly Change[] {
-  const { sizes } = bundle.manifest.model;
+/**
+ * `asked`: setting → text, from flags and --set. `spec`: the settings as a spec on the command line has them,
+ * with those in it.
+ */
+export function changesAsked(
+  { record, bundle }: Run, asked: Readonly<Record<string, string>>, spec: TrainSettings | undefined,
+): readonly Change[] {
+  const sizes = bundle.manifest.model.sizes as unknown as Readonly<Record<string, unknown>>;
   return Object.entries(asked).flatMap(([given, text]): readonly Change[] => {
     const name = given.replace(/^train\./, "");
     if (!Object.hasOwn(trainFields, name)) {
-      const size = Object.hasOwn(sizeFields, name) ? (sizes as unknown as Record<string, unknown>)[camel(name)] : undefined;
-      if (spec !== undefined || (size !== undefined && size === numberIn(text))) return []; // a spec that has become another model is said elsewhere
+      const size = Object.hasOwn(sizeFields, name) ? sizes[camel(name)] : undefined;
+      // a spec that has become another model is said elsewhere
+      if (spec !== undefined || (size !== undefined && size === numberIn(text))) return [];
       throw size === undefined ? unknown(given, text) : kept(name, text, size, SIZE_REASON);
     }
-    const field = fieldOf(name as Name), from = record.settings[field] ?? "text", to = spec?.[field] ?? valueOf(name as Name, text);
+    const field = fieldOf(name as Name);
+    const from = record.settings[field] ?? "text", to = spec?.[field] ?? valueOf(name as Name, text);
     if (from === to) return [];
     const why = changing[name as Name];
     if (why !== true) throw kept(name, text, from, why);
@@ -49,29 +62,42 @@ export function changesAsked({ record, bundle }: Run, asked: Readonly<Record<str
 }
 
 const kept = (name: string, text: string, has: unknown, why: string): SinterError =>
-  new SinterError("input", `${name} is ${String(has)} in this run, and cannot become ${text}: ${why}`, `These may change: ${mayChange.join(", ")}. Or begin another run: --out DIR.`);
+  new SinterError(
+    "input", `${name} is ${String(has)} in this run, and cannot become ${text}: ${why}`,
+    `These may change: ${mayChange.join(", ")}. Or begin another run: --out DIR.`,
+  );
 
 function unknown(given: string, text: string): SinterError {
-  const name = given.replace(/^\w+\./, ""), other = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
+  const name = given.replace(/^\w+\./, "");
+  const other = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
   const near = other ?? nearest(name, mayChange);
-  return new SinterError("usage", `--set ${given}=${text}: a run that goes on has no setting ${given}`, `${near ? `Did you mean ${near}? ` : ""}These may change: ${mayChange.join(", ")}.`);
+  return new SinterError(
+    "usage", `--set ${given}=${text}: a run that goes on has no setting ${given}`,
+    `${near ? `Did you mean ${near}? ` : ""}These may change: ${mayChange.join(", ")}.`,
+  );
 }
 
-const numberIn = (text: string): number => (/^[-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?$/i.test(text.trim()) ? Number(text.replaceAll("_", "")) : NaN);
+const numberIn = (text: string): number =>
+  (/^[-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?$/i.test(text.trim()) ? Number(text.replaceAll("_", "")) : NaN);
 
 function valueOf(name: Name, text: string): number | string {
   const field = trainFields[name];
   if (field.kind === "word") {
     const word = field.words.find((w) => w === text.trim());
-    if (word === undefined) throw new SinterError("usage", `${name} is one of ${field.words.join(", ")}, not \`${text}\``);
+    if (word === undefined) throw new SinterError(
+      "usage", `${name} is one of ${field.words.join(", ")}, not \`${text}\``,
+    );
     return word;
   }
   const value = numberIn(text), { kind, min, max } = field;
   const right = kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value);
   if (!right || value < min || value > max || (field.above && value === min))
-    throw new SinterError("usage", `${name} takes a ${kind === "whole" ? "whole number" : "number"} ${field.above ? "above" : "from"} ${min} to ${max}, not \`${text}\``);
+    throw new SinterError("usage", `${name} takes ${rangeOf(field)}, not \`${text}\``);
   return value;
 }
+
+const rangeOf = ({ kind, min, max, above }: NumberField): string =>
+  `a ${kind === "whole" ? "whole number" : "number"} ${above ? "above" : "from"} ${min} to ${max}`;
 
 /** "lr 0.003 → 0.001, steps 100 → 200". */
 export const changesText = (changes: readonly Change[]): string =>
@@ -79,6 +105,10 @@ export const changesText = (changes: readonly Change[]): string =>
 
 const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** What a spec on the command line says otherwise than the run does, of what may change: "lr 0.001, not 0.003". */
+/**
+ * What a spec on the command line says otherwise than the run does, of what may change: "lr 0.001, not
+ * 0.003".
+ */
 export const otherwise = (spec: TrainSettings, has: TrainSettings): readonly string[] =>
-  mayChange.filter((name) => spec[fieldOf(name)] !== has[fieldOf(name)]).map((name) => `${name} ${spec[fieldOf(name)]}, not ${has[fieldOf(name)]}`);
+  mayChange.filter((name) => spec[fieldOf(name)] !== has[fieldOf(name)])
+    .map((name) => `${name} ${spec[fieldOf(name)]}, not ${has[fieldOf(name)]}`);

@@ -1,4 +1,7 @@
-/** A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the data from its start. */
+/**
+ * A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the
+ * data from its start.
+ */
 import { checkpointFile, openNewest } from "../../runtime/checkpoint.ts";
 import { writeCheckpoint, type OpenCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
 import { SinterError } from "../../runtime/errors.ts";
@@ -21,7 +24,10 @@ interface Parameter {
 export function checkSameParameters(source: Run, run: Run): void {
   const have = new Map(parametersOf(source).map(({ name, shape }) => [name, shape]));
   const refuse = (why: string): never => {
-    throw new SinterError("input", `${source.folder} does not fit ${run.record.model}: ${why}`, `Its own spec does: ${source.folder}/spec.sinter`);
+    throw new SinterError(
+      "input", `${source.folder} does not fit ${run.record.model}: ${why}`,
+      `Its own spec does: ${source.folder}/spec.sinter`,
+    );
   };
   for (const { name, shape } of parametersOf(run)) {
     const there = nameIn(have, name);
@@ -35,7 +41,9 @@ export function checkSameParameters(source: Run, run: Run): void {
 function parametersOf({ bundle }: Run): Parameter[] {
   const { train, infer } = bundle.manifest.modules, tensors: readonly TensorPlace[] = (train ?? infer)!.tensors;
   return tensors.filter((t) => t.storage === "parameter")
-    .flatMap((place) => Array.from({ length: place.slices }, (_, slice) => ({ name: checkpointName(place, slice), shape: place.shape })));
+    .flatMap((place) => Array.from(
+      { length: place.slices }, (_, slice) => ({ name: checkpointName(place, slice), shape: place.shape }),
+    ));
 }
 
 /** Whose weights a run begins with, and its newest checkpoint. To be closed. */
@@ -47,7 +55,9 @@ export interface Source {
 export async function openSource(files: Files, dir: string, io: Io): Promise<Source> {
   const source = await openRunAt(dir, io);
   const found = await openNewest(files, source.folder, toUse(source));
-  if (!found) throw new SinterError("input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+  if (!found) throw new SinterError(
+    "input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR",
+  );
   for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
   return { run: source, checkpoint: found.checkpoint };
 }
@@ -62,6 +72,8 @@ export async function takeWeights(files: Files, { checkpoint }: Source, run: Run
       yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
     },
   }));
-  const state = { step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity };
+  const state = {
+    step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity,
+  };
   await writeCheckpoint(files, folder, checkpointFile(0), items, state);
 }

@@ -1,4 +1,7 @@
-/** A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in files. */
+/**
+ * A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in
+ * files.
+ */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../runtime/model.ts";
 import { batchSource } from "../../runtime/batch-source.ts";
@@ -33,21 +36,31 @@ export interface GoOnOptions {
 
 const PROBE_MS = 40;
 const SAMPLE_TOKENS = 200;
+const OTHER_KERNELS = "note: the checkpoint was made by other kernels; from here on the numbers may differ "
+  + "in their last bits\n";
 
-export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io): Promise<"done" | "interrupted"> {
+export async function goOn(
+  run: Run, data: TrainingText, o: GoOnOptions, io: Io,
+): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
   const { bundle, tokenizer, folder } = run, { sample } = bundle.manifest.model;
   const stop = stopAtSignals();
   let model: RunningModel | undefined;
   try {
-    model = await createModel(bundle, "train", { host: nodeHost, workers: o.workers, target: run.record.target, seed: run.record.settings.seed });
+    model = await createModel(
+      bundle, "train",
+      { host: nodeHost, workers: o.workers, target: run.record.target, seed: run.record.settings.seed },
+    );
     const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
     const loaded = await loadNewest(files, folder, model, { what: "all", accept: toGoOnWith(identity) });
     for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
     if (loaded && loaded.state.identity["wasm"] !== identity["wasm"])
-      io.err("note: the checkpoint was made by other kernels; from here on the numbers may differ in their last bits\n");
-    const step = loaded?.state.step ?? 0, record = changed({ ...run.record, target: model.target }, o.changes, step);
-    await writeRecord(files, folder, record); // from here on it keeps the target, whose bits it is made of, and the settings
+      io.err(OTHER_KERNELS);
+    const step = loaded?.state.step ?? 0, record = changed(
+      { ...run.record, target: model.target }, o.changes, step,
+    );
+    // from here on it keeps the target, whose bits it is made of, and the settings
+    await writeRecord(files, folder, record);
     const { settings } = record, going = { ...run, record };
     const log = await openLog(files, folder, step);
     const show = new Display(io, o.json, await course(model, settings.steps));
@@ -64,11 +77,14 @@ export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io)
     };
     const training = model, source = batchSource(data.parts, data.corpus, record.data.sha256);
     const end = await orLastReport(failed, train(training, {
-      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data: source, tokenizer, host: nodeHost, from: loaded?.state,
+      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data: source, tokenizer,
+      host: nodeHost, from: loaded?.state,
       signal: stop.signal,
       sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
       async save(progress) {
-        const file = await savedOr(files, folder, saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep));
+        const file = await savedOr(
+          files, folder, saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep),
+        );
         await report();
         return file;
       },
@@ -90,8 +106,13 @@ export async function goOn(run: Run, data: TrainingText, o: GoOnOptions, io: Io)
 /** The record with the settings as they are from this step on, and what they were before. */
 function changed(record: RunRecord, changes: readonly Change[], step: number): RunRecord {
   if (changes.length === 0) return record;
-  const settings = { ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])) };
-  return { ...record, settings, changes: [...(record.changes ?? []), ...changes.map((change) => ({ step, ...change }))] };
+  const settings = {
+    ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])),
+  };
+  return {
+    ...record, settings,
+    changes: [...(record.changes ?? []), ...changes.map((change) => ({ step, ...change }))],
+  };
 }
 
 /** A checkpoint that could not be written: which one there is. */
@@ -138,7 +159,10 @@ export interface Stop {
 /** SIGHUP: the terminal has gone. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** First signal: stop after this step, with a checkpoint, or in the middle of an evaluation. The second one ends the process as usual. */
+/**
+ * First signal: stop after this step, with a checkpoint, or in the middle of an evaluation. The second one
+ * ends the process as usual.
+ */
 export function stopAtSignals(): Stop {
   const asked = new AbortController();
   const now = (): void => asked.abort();

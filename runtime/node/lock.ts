@@ -1,8 +1,11 @@
 /**
- * One trainer per folder. The lock is a file that names its process, when that began, and on which machine; it appears with its text in it, or not at all.
+ * One trainer per folder. The lock is a file that names its process, when that began, and on which machine;
+ * it appears with its text in it, or not at all.
  *
- * A lock whose process is gone is taken over. Only one of several may do that, or one of them would take away the lock that another has just got: so the
- * right to take away this very text is itself a lock, `lock.after-HASH`. Whoever dies with it leaves a right to be taken over in the same way.
+ * A lock whose process is gone is taken over. Only one of several may do that, or one of them would take away
+ * the lock that another has just got: so the
+ * right to take away this very text is itself a lock, `lock.after-HASH`. Whoever dies with it leaves a right
+ * to be taken over in the same way.
  */
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -16,9 +19,14 @@ const ATTEMPTS = 50, LOOK_MS = 10;
 
 interface Owner {
   readonly pid: number;
-  /** Start of the process in clock ticks since boot (Linux): tells it from a later one with the same number. */
+  /**
+   * Start of the process in clock ticks since boot (Linux): tells it from a later one with the same number.
+   */
   readonly began?: string | undefined;
-  /** The machine, and its last start: process numbers mean something there only. Absent in locks of earlier releases. */
+  /**
+   * The machine, and its last start: process numbers mean something there only. Absent in locks of earlier
+   * releases.
+   */
   readonly host?: string | undefined;
   readonly boot?: string | undefined;
   /** Tells two locks of one process apart. */
@@ -28,7 +36,10 @@ interface Owner {
 /** Throws SinterError when another trainer holds the folder. Returns what lets go. */
 export function lockFolder(folder: string): () => void {
   const path = `${folder}/${LOCK}`;
-  const mine: Owner = { pid: process.pid, began: began(process.pid), host: hostname(), boot: boot(), nonce: randomBytes(8).toString("hex") };
+  const mine: Owner = {
+    pid: process.pid, began: began(process.pid), host: hostname(), boot: boot(),
+    nonce: randomBytes(8).toString("hex"),
+  };
   const text = JSON.stringify(mine);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (claim(path, text)) return () => letGo(path, text);
@@ -38,13 +49,19 @@ export function lockFolder(folder: string): () => void {
     if (owner && alive(owner)) throw busy(folder, owner);
     if (!takeAway(path, held, text)) pause(LOOK_MS); // another is at it
   }
-  throw new SinterError("input", `cannot lock ${folder}: other trainers are starting in it too`, "Use another --out.");
+  throw new SinterError(
+    "input", `cannot lock ${folder}: other trainers are starting in it too`, "Use another --out.",
+  );
 }
 
 function busy(folder: string, { pid, host }: Owner): SinterError {
   const elsewhere = host !== undefined && host !== hostname();
-  return new SinterError("input", `${folder} is in use by another trainer (process ${pid}${elsewhere ? ` on ${host}` : ""})`,
-    elsewhere ? `Wait for it to end, or use another --out. If it is certain that it runs no more, remove ${folder}/${LOCK}.` : "Wait for it to end, or use another --out.");
+  const who = `process ${pid}${elsewhere ? ` on ${host}` : ""}`;
+  const hint = "Wait for it to end, or use another --out.";
+  const wayOut = ` If it is certain that it runs no more, remove ${folder}/${LOCK}.`;
+  return new SinterError(
+    "input", `${folder} is in use by another trainer (${who})`, elsewhere ? hint + wayOut : hint,
+  );
 }
 
 /** A link to a file that is already written. False: the name is taken. */
@@ -60,7 +77,8 @@ function claim(path: string, text: string): boolean {
     return true;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "EEXIST" || code === "ENOENT") return false; // taken; or swept away by the holder, with other temporary files
+    // taken; or swept away by the holder, with other temporary files
+    if (code === "EEXIST" || code === "ENOENT") return false;
     throw fileError("lock", path, cause);
   } finally {
     fs.rmSync(written, { force: true });
@@ -80,7 +98,8 @@ function takeAway(path: string, seen: string, text: string): boolean {
     return takeAway(right, held, text);
   }
   try {
-    if (readOr(path) === seen) fs.rmSync(path, { force: true }); // nobody else may take this text away, and its owner is gone
+    // nobody else may take this text away, and its owner is gone
+    if (readOr(path) === seen) fs.rmSync(path, { force: true });
     return true;
   } finally {
     letGo(right, text);

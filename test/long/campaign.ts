@@ -1,4 +1,7 @@
-/** A campaign: trials that take minutes, or hours, and are not part of `npm test`. What each is called and covers: campaigns.ts. */
+/**
+ * A campaign: trials that take minutes, or hours, and are not part of `npm test`. What each is called and
+ * covers: campaigns.ts.
+ */
 export interface Campaign {
   readonly name: string;
   readonly covers: string;
@@ -18,7 +21,10 @@ export interface Course {
 }
 
 export interface Outcome {
-  /** Lines of the table: what was tried, and how often. All starts together, where it goes on from an earlier one. */
+  /**
+   * Lines of the table: what was tried, and how often. All starts together, where it goes on from an earlier
+   * one.
+   */
   readonly counts: readonly (readonly [what: string, count: number | string])[];
   /** What must not be, in a line each, with the folder that holds the evidence. None: all is well. */
   readonly findings: readonly string[];

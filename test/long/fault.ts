@@ -1,6 +1,8 @@
 /**
- * Loaded before the program (`node --import`): a file system that dies. The N-th operation that changes something under the folder is cut before it
- * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or from it on no byte more is taken, as on a
+ * Loaded before the program (`node --import`): a file system that dies. The N-th operation that changes
+ * something under the folder is cut before it
+ * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or
+ * from it on no byte more is taken, as on a
  * full disk. Or they are counted only.
  */
 import fs from "node:fs";
@@ -19,7 +21,10 @@ export interface Fault {
 type Anything = (...args: unknown[]) => unknown;
 /** What needs room. */
 const taking = new Set<string>(["writeSync", "writeFileSync", "appendFileSync"]);
-const changing = ["openSync", "writeSync", "writeFileSync", "appendFileSync", "fsyncSync", "renameSync", "linkSync", "rmSync", "mkdirSync"] as const;
+const changing = [
+  "openSync", "writeSync", "writeFileSync", "appendFileSync", "fsyncSync", "renameSync", "linkSync", "rmSync",
+  "mkdirSync",
+] as const;
 
 const fault = JSON.parse(process.env["SINTER_FAULT"] ?? "null") as Fault | null;
 if (fault) install(fault);
@@ -39,7 +44,9 @@ function install({ under, at, how, tell }: Fault): void {
       const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : isUnder(String(first));
       const changes = counted && !(name === "openSync" && second === "r"); // a folder, or a file to read
       if (changes) count++;
-      if (changes && how === "full" && at > 0 && count >= at && taking.has(name)) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+      if (changes && how === "full" && at > 0 && count >= at && taking.has(name)) throw Object.assign(
+        new Error("ENOSPC: no space left on device"), { code: "ENOSPC" },
+      );
       const now = changes && count === at;
       if (now && how === "before") kill(name, first);
       if (now && how === "half") {
@@ -54,7 +61,9 @@ function install({ under, at, how, tell }: Fault): void {
   /** Of what has a middle; anything else is cut before. */
   const half = (name: (typeof changing)[number], args: readonly unknown[]): void => {
     if (name === "writeSync") {
-      const [fd, bytes, offset, length, position] = args as [number, Uint8Array, number, number, number | null];
+      const [fd, bytes, offset, length, position] = args as [
+        number, Uint8Array, number, number, number | null,
+      ];
       real.writeSync(fd, bytes, offset, length >> 1, position);
     } else if (name === "writeFileSync" || name === "appendFileSync") {
       const [path, text] = args as [string, string];

@@ -1,6 +1,8 @@
 /**
- * One bit of one file of a run is another: what do eval, sample and resume make of it? They may refuse, or take an older checkpoint and say so, or do
- * what they would have done. Another result without a word is a finding; so is "a bug of ours" (exit code 70).
+ * One bit of one file of a run is another: what do eval, sample and resume make of it? They may refuse, or
+ * take an older checkpoint and say so, or do
+ * what they would have done. Another result without a word is a finding; so is "a bug of ours" (exit code
+ * 70).
  */
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +11,10 @@ import type { Campaign, Outcome } from "./campaign.ts";
 import { inside, type Said } from "./inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";
 
-/** Kinds of files, and how many flips each gets in the campaign. Checkpoints: one half of the flips in the header. */
+/**
+ * Kinds of files, and how many flips each gets in the campaign. Checkpoints: one half of the flips in the
+ * header.
+ */
 const kinds = [
   { kind: "run.json", files: /^run\.json$/, flips: 500 },
   { kind: "manifest", files: /^bundle\/manifest\.json$/, flips: 400 },
@@ -25,7 +30,9 @@ const verbs = ["eval", "sample", "resume"] as const;
 type Verb = (typeof verbs)[number];
 
 /** What became of a flip. */
-const verdicts = ["as without it", "refused", "older checkpoint, said", "WRONG, SILENTLY", "EXIT 70"] as const;
+const verdicts = [
+  "as without it", "refused", "older checkpoint, said", "WRONG, SILENTLY", "EXIT 70",
+] as const;
 type Verdict = (typeof verdicts)[number];
 
 export type Tally = Record<string, Record<Verdict, number>>;
@@ -53,16 +60,21 @@ export async function flipAll(at: string, share: number, signal: AbortSignal, sa
     const paths = allFiles(half).filter((path) => files.test(path));
     const counts = (tally[kind] = Object.fromEntries(verdicts.map((v) => [v, 0])) as Record<Verdict, number>);
     for (let i = 0; i < Math.ceil(flips * share) && !signal.aborted; i++) {
-      const path = paths[i % paths.length]!, { bytes, place } = flipped(readFileSync(join(half, path)), path, random);
+      const path = paths[i % paths.length]!, { bytes, place } = flipped(
+        readFileSync(join(half, path)), path, random,
+      );
       for (const verb of verbs) {
         rmSync(folder, { recursive: true, force: true });
         cpSync(half, folder, { recursive: true });
         writeFileSync(join(folder, path), bytes);
         const said = await inside(args[verb](name), at);
-        const verdict = judge(verb, said, right, () => readFileSync(join(folder, checkpointName(STEPS))).equals(last));
+        const verdict = judge(
+          verb, said, right, () => readFileSync(join(folder, checkpointName(STEPS))).equals(last),
+        );
         counts[verdict]++;
         tried++;
-        if (verdict === "WRONG, SILENTLY" || verdict === "EXIT 70") findings.push(`${verdict}: ${verb}, ${path}, ${place}: ${said.err.trim() || said.out.trim().slice(-200)}`);
+        if (verdict === "WRONG, SILENTLY" || verdict === "EXIT 70")
+          findings.push(`${verdict}: ${verb}, ${path}, ${place}: ${said.err.trim() || said.out.trim().slice(-200)}`);
       }
     }
     say(`${kind}: ${JSON.stringify(counts)}`);
@@ -92,7 +104,8 @@ function judge(verb: Verb, { code, out, err }: Said, right: Right, sameEnd: () =
   if (code === 70) return "EXIT 70";
   if (code !== 0) return "refused";
   const skipped = err.includes("skipped a checkpoint");
-  if (verb === "resume") return !sameEnd() ? "WRONG, SILENTLY" : skipped ? "older checkpoint, said" : "as without it";
+  if (verb === "resume")
+    return !sameEnd() ? "WRONG, SILENTLY" : skipped ? "older checkpoint, said" : "as without it";
   if (out === right[verb][0]) return "as without it";
   return skipped && right[verb].includes(out) ? "older checkpoint, said" : "WRONG, SILENTLY";
 }

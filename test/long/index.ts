@@ -1,7 +1,9 @@
 /**
- * `npm run test:long [-- NAME … | --list] [--out DIR] [--minutes N] [--busy N]`: the campaigns of campaigns.ts, or those that are named.
+ * `npm run test:long [-- NAME … | --list] [--out DIR] [--minutes N] [--busy N]`: the campaigns of
+ * campaigns.ts, or those that are named.
  * --busy: beside so many busy programs for each core.
- * Prints a table at the end. Exit code 0: no finding; 1: findings, whose evidence lies in --out; 2: wrong usage.
+ * Prints a table at the end. Exit code 0: no finding; 1: findings, whose evidence lies in --out; 2: wrong
+ * usage.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -17,7 +19,10 @@ type Ran = Outcome & Pick<Campaign, "name"> & { readonly minutes: number };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { list: { type: "boolean" }, out: { type: "string", default: OUT }, minutes: { type: "string" }, busy: { type: "string", default: "0" }, help: { type: "boolean" } },
+  options: {
+    list: { type: "boolean" }, out: { type: "string", default: OUT }, minutes: { type: "string" },
+    busy: { type: "string", default: "0" }, help: { type: "boolean" },
+  },
 });
 process.exitCode = await main();
 
@@ -28,12 +33,16 @@ async function main(): Promise<number> {
     return 0;
   }
   const unknown = positionals.find((name) => !campaigns.some((c) => c.name === name));
-  if (unknown !== undefined) return say(`there is no campaign ${unknown}: ${campaigns.map((c) => c.name).join(", ")}\n${USAGE}`, 2);
+  if (unknown !== undefined) return say(
+    `there is no campaign ${unknown}: ${campaigns.map((c) => c.name).join(", ")}\n${USAGE}`, 2,
+  );
   const limit = values.minutes === undefined ? Infinity : Number(values.minutes);
   if (!(limit > 0)) return say(`--minutes takes a number above 0\n${USAGE}`, 2);
 
   const busy = Number(values.busy);
-  if (!Number.isInteger(busy) || busy < 0 || busy > 16) return say(`--busy takes a whole number from 0 to 16\n${USAGE}`, 2);
+  if (!Number.isInteger(busy) || busy < 0 || busy > 16) return say(
+    `--busy takes a whole number from 0 to 16\n${USAGE}`, 2,
+  );
 
   const quiet = keepBusy(busy);
   const stop = new AbortController();
@@ -52,7 +61,9 @@ async function runOne(campaign: Campaign, limit: number, stop: AbortSignal): Pro
   mkdirSync(out, { recursive: true });
   const limits = Number.isFinite(limit) ? [stop, AbortSignal.timeout(limit * 60_000)] : [stop];
   console.log(`${name}: ${campaign.covers} (evidence: ${out})`);
-  const outcome = await campaign.run({ out, say: (line) => console.log(`  ${line}`), signal: AbortSignal.any(limits) }).catch(broken);
+  const outcome = await campaign.run({
+    out, say: (line) => console.log(`  ${line}`), signal: AbortSignal.any(limits),
+  }).catch(broken);
   return { name, minutes: (performance.now() - began) / 60_000, ...outcome };
 }
 

@@ -1,8 +1,10 @@
 /**
  * A run that is killed, and resumed, and killed again, ends with the bytes of one that was left alone.
  *
- * Every trial begins from nothing or from a run that has just begun, on 1 or 2 workers by turns. Each of its starts but the last is killed: at
- * a file operation (before it, in its middle, after it: fault.ts), or at a random time. The last one runs to its end. Lanes run side by side and
+ * Every trial begins from nothing or from a run that has just begun, on 1 or 2 workers by turns. Each of its
+ * starts but the last is killed: at
+ * a file operation (before it, in its middle, after it: fault.ts), or at a random time. The last one runs to
+ * its end. Lanes run side by side and
  * are each other's load. What differs stays in the evidence folder, with every start and how it ended.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -94,19 +96,29 @@ async function prepare(course: Course, tally: Tally): Promise<Ground> {
   writeFileSync(join(out, "tiny.sinter"), SPEC);
   writeFileSync(join(out, "text.txt"), TEXT);
   for (const path of [whole, tell, join(out, "begun")]) rmSync(path, { recursive: true, force: true });
-  const end = await sinter(begin("whole", 1), { cwd: out, fault: { under: whole, at: 0, how: "before", tell } });
+  const end = await sinter(
+    begin("whole", 1), { cwd: out, fault: { under: whole, at: 0, how: "before", tell } },
+  );
   if (end.code !== 0) throw new Error(`the run that is left alone ended with ${end.code}: ${end.err}`);
   const { count } = JSON.parse(readFileSync(tell, "utf8").trim()) as { count: number };
   mkdirSync(join(out, "begun"));
-  for (const part of ["run.json", "spec.sinter", "bundle", "tokenizer"]) cpSync(join(whole, part), join(out, "begun", part), { recursive: true });
+  for (const part of ["run.json", "spec.sinter", "bundle", "tokenizer"]) cpSync(
+    join(whole, part), join(out, "begun", part), { recursive: true },
+  );
   course.say(`a run has ${count} file operations and takes ${(end.ms / 1000).toFixed(1)} s`);
   return { course, tally, reference: readFileSync(join(whole, LAST)), operations: count, ms: end.ms };
 }
 
 const begin = (name: string, workers: number): string[] =>
-  ["train", "tiny.sinter", "--data", "text.txt", "--resume", "--out", name, "--workers", `${workers}`, "--keep", "2", "--json"];
+  [
+    "train", "tiny.sinter", "--data", "text.txt", "--resume", "--out", name, "--workers", `${workers}`,
+    "--keep", "2", "--json",
+  ];
 const resume = (name: string, workers: number): string[] =>
-  ["train", "--resume", "--data", "text.txt", "--out", name, "--workers", `${workers}`, "--keep", "2", "--json"];
+  [
+    "train", "--resume", "--data", "text.txt", "--out", name, "--workers", `${workers}`, "--keep", "2",
+    "--json",
+  ];
 
 async function trial(ground: Ground, number: number): Promise<void> {
   const { course: { out, signal }, tally } = ground, random = randomStream(SEED, `kills ${number}`);
@@ -117,15 +129,22 @@ async function trial(ground: Ground, number: number): Promise<void> {
   let left = 1 + random.below(MOST_KILLS);
   for (let start = 0; ; start++) {
     if (signal.aborted) return rmSync(folder, { recursive: true, force: true });
-    const workers = 1 + ((number + start) % 2), plan = left-- > 0 ? planOf(ground, random, folder, fromNothing && start === 0) : {};
+    const workers = 1 + ((number + start) % 2), plan = left-- > 0 ? planOf(
+      ground, random, folder, fromNothing && start === 0,
+    ) : {};
     const end = await sinter(args(name, workers), { cwd: out, ...plan });
     tally.starts++;
     history.push({ workers, ...plan, load: loadavg()[0], ...end });
     if (end.signal === "SIGKILL") count(tally, plan);
-    else if (end.code !== 0) return finding(ground, folder, history, `a start ended with exit code ${end.code}: ${end.err.trim().split("\n").at(-2)}`);
+    else if (end.code !== 0) return finding(
+      ground, folder, history,
+      `a start ended with exit code ${end.code}: ${end.err.trim().split("\n").at(-2)}`,
+    );
     else if (existsSync(join(folder, LAST)) && left < 0) break;
   }
-  if (!readFileSync(join(folder, LAST)).equals(ground.reference)) return finding(ground, folder, history, "other final weights");
+  if (!readFileSync(join(folder, LAST)).equals(ground.reference)) return finding(
+    ground, folder, history, "other final weights",
+  );
   tally.same++;
   rmSync(folder, { recursive: true, force: true });
   rmSync(`${folder}.jsonl`, { force: true });
@@ -133,7 +152,10 @@ async function trial(ground: Ground, number: number): Promise<void> {
 
 type Plan = { readonly fault?: Fault; readonly killAfter?: number };
 
-/** At an operation, six times of ten; else at a time. Early ones more often: they cost less, and every operation of a checkpoint comes early, too. */
+/**
+ * At an operation, six times of ten; else at a time. Early ones more often: they cost less, and every
+ * operation of a checkpoint comes early, too.
+ */
 function planOf({ operations, ms }: Ground, random: Random, folder: string, whole: boolean): Plan {
   const share = (whole ? 1 : 0.7) * random.unit() ** 2; // what was done already is not done again
   if (random.below(10) < 6) {

@@ -1,4 +1,7 @@
-/** A run that trains in half a second, stopped between two checkpoints of its five: for campaigns and tests that damage copies of it. */
+/**
+ * A run that trains in half a second, stopped between two checkpoints of its five: for campaigns and tests
+ * that damage copies of it.
+ */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inside } from "./inside.ts";
@@ -27,7 +30,13 @@ export async function smallRun(at: string): Promise<{ readonly whole: string; re
   mkdirSync(at, { recursive: true });
   writeFileSync(join(at, "small.sinter"), SPEC);
   writeFileSync(join(at, "text.txt"), TEXT);
-  const made = await inside(["train", "small.sinter", "--data", "text.txt", "--out", "whole", "--target", "simd", "--workers", "1", "--keep", "9"], at);
+  const made = await inside(
+    [
+      "train", "small.sinter", "--data", "text.txt", "--out", "whole", "--target", "simd", "--workers", "1",
+      "--keep", "9",
+    ],
+    at,
+  );
   if (made.code !== 0) throw new Error(`the small run ended with ${made.code}: ${made.err}`);
   const whole = join(at, "whole"), half = join(at, "half");
   cpSync(whole, half, { recursive: true });
@@ -36,4 +45,6 @@ export async function smallRun(at: string): Promise<{ readonly whole: string; re
 }
 
 /** Goes on to the end, on one worker. */
-export const resumeArgs = (name: string): string[] => ["train", "--resume", "--out", name, "--workers", "1", "--keep", "9", "--json"];
+export const resumeArgs = (name: string): string[] => [
+  "train", "--resume", "--out", name, "--workers", "1", "--keep", "9", "--json",
+];

@@ -1,5 +1,6 @@
 /**
- * Checkpoints whose state has a right hash and cannot be: from a fault elsewhere, or from somebody. Each is refused with the field's name, and the next
+ * Checkpoints whose state has a right hash and cannot be: from a fault elsewhere, or from somebody. Each is
+ * refused with the field's name, and the next
  * older whole checkpoint is taken; where there is none, exit code 3.
  */
 import { createHash } from "node:crypto";
@@ -21,9 +22,15 @@ export interface Hostile {
 }
 
 const set = (field: string, value: unknown, names = new RegExp(`\\b${field}\\b`)): Hostile =>
-  ({ name: `${field}: ${JSON.stringify(value) ?? "missing"}`, make: (state) => ({ ...state, [field]: value }), names });
+  ({
+    name: `${field}: ${JSON.stringify(value) ?? "missing"}`, make: (state) => ({ ...state, [field]: value }),
+    names,
+  });
 const identity = (key: string, value: unknown, names: RegExp): Hostile =>
-  ({ name: `identity.${key}: ${JSON.stringify(value) ?? "missing"}`, make: (state) => ({ ...state, identity: { ...(state["identity"] as State), [key]: value } }), names });
+  ({
+    name: `identity.${key}: ${JSON.stringify(value) ?? "missing"}`,
+    make: (state) => ({ ...state, identity: { ...(state["identity"] as State), [key]: value } }), names,
+  });
 
 export const hostiles: readonly Hostile[] = [
   set("step", "x"), set("step", 1e308), set("step", -1), set("step", 1.5), set("step", null), set("step", undefined), set("step", 5), set("step", 0),
@@ -42,15 +49,19 @@ export const hostiles: readonly Hostile[] = [
   { name: "a list", make: () => [], names: /state/ },
   { name: "a number", make: () => 6, names: /state/ },
   { name: "not JSON", make: () => "{", names: /no JSON/ },
-  { name: "NaN, which JSON has not", make: (state) => JSON.stringify(state).replace(/"tokens":\d+/, '"tokens":NaN'), names: /no JSON/ },
-  { name: "__proto__", make: (state) => JSON.stringify(state).replace("{", '{"__proto__":{"step":6},'), names: /__proto__/ },
+  { name: "NaN, which JSON has not", make: (state) =>
+    JSON.stringify(state).replace(/"tokens":\d+/, '"tokens":NaN'), names: /no JSON/ },
+  { name: "__proto__", make: (state) =>
+    JSON.stringify(state).replace("{", '{"__proto__":{"step":6},'), names: /__proto__/ },
 ];
 
 /** The checkpoint's file with another state. A text is taken as it is. */
 export function withState(path: string, hostile: Hostile): void {
   const bytes = readFileSync(path), { metadata, tensors } = readSafetensors(bytes, path);
   const made = hostile.make(JSON.parse(metadata.get("sinter")!) as State), json = typeof made === "string" ? made : JSON.stringify(made);
-  const header = writeHeader([...tensors.values()], { sinter: json, sinter_sha256: createHash("sha256").update(json).digest("hex") });
+  const header = writeHeader(
+    [...tensors.values()], { sinter: json, sinter_sha256: createHash("sha256").update(json).digest("hex") },
+  );
   writeFileSync(path, Buffer.concat([header, bytes.subarray(8 + bytes.readUInt32LE(0))]));
 }
 
@@ -59,7 +70,9 @@ export interface StateTrial {
   readonly findings: readonly string[];
 }
 
-/** Each state × eval, sample, resume with older checkpoints beside it, and eval alone. Calls back after each. */
+/**
+ * Each state × eval, sample, resume with older checkpoints beside it, and eval alone. Calls back after each.
+ */
 export async function tryStates(at: string, list: readonly Hostile[], signal: AbortSignal, after: (trial: StateTrial) => void): Promise<void> {
   const { whole, half } = await smallRun(at), name = "hostile", folder = join(at, name), newest = checkpointName(6);
   const last = readFileSync(join(whole, checkpointName(STEPS)));
@@ -69,7 +82,9 @@ export async function tryStates(at: string, list: readonly Hostile[], signal: Ab
   };
   fresh();
   rmSync(join(folder, newest));
-  const evalArgs = ["eval", name, "--workers", "1", "--json"], sampleArgs = ["sample", name, "-p", "The", "--seed", "5", "--workers", "1"];
+  const evalArgs = ["eval", name, "--workers", "1", "--json"], sampleArgs = [
+    "sample", name, "-p", "The", "--seed", "5", "--workers", "1",
+  ];
   const older = { eval: (await inside(evalArgs, at)).out, sample: (await inside(sampleArgs, at)).out };
   for (const hostile of list) {
     if (signal.aborted) return;
@@ -89,7 +104,8 @@ export async function tryStates(at: string, list: readonly Hostile[], signal: Ab
     for (const step of [2, 4]) rmSync(join(folder, checkpointName(step)));
     withState(join(folder, newest), hostile);
     const alone = await inside(resumeArgs(name), at);
-    if (alone.code !== 3 || !hostile.names.test(alone.err)) findings.push(`${hostile.name}: alone, resume ended with ${alone.code}: ${alone.err.trim()}`);
+    if (alone.code !== 3 || !hostile.names.test(alone.err))
+      findings.push(`${hostile.name}: alone, resume ended with ${alone.code}: ${alone.err.trim()}`);
     after({ hostile: hostile.name, findings });
   }
 }
@@ -102,5 +118,11 @@ export const states: Campaign["run"] = async ({ out, say, signal }) => {
     findings.push(...trial.findings);
     for (const finding of trial.findings) say(`FINDING ${finding}`);
   });
-  return { counts: [["hostile states", hostiles.length], ["tried, each × eval, sample, resume, and resume without another", tried]], findings, complete: tried === hostiles.length };
+  return {
+    counts: [
+      ["hostile states", hostiles.length],
+      ["tried, each × eval, sample, resume, and resume without another", tried],
+    ],
+    findings, complete: tried === hostiles.length,
+  };
 };
