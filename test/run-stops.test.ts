@@ -13,6 +13,8 @@ import { samplerDefaults } from "../runtime/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train.ts";
 import { inside } from "./long/inside.ts";
+import { Display } from "../compiler/cli/train-display.ts";
+import type { Course } from "../runtime/report/progress.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./long/small-run.ts";
 import { fakeModel, settings } from "./runtime-fake.ts";
 
@@ -65,11 +67,12 @@ describe("a signal", () => {
     });
 });
 
+const LAST_STEP = /^step 2\b/m;
 /** So much held-out text that the evaluation at the end takes long. */
 const LONG = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(240_000);
 
 describe("the evaluation at the end", () => {
-  it("says how far it is, can be stopped, and is made by the next start; the second signal ends it at once", async () => {
+  it("can be stopped, and is made by the next start; the second signal ends it at once", async () => {
     writeFileSync(join(at, "long.txt"), LONG);
     const begin = [
       "train", "run/small.sinter", "--data", "long.txt", "--out", "long", "--target", "simd", "--workers",
@@ -77,23 +80,43 @@ describe("the evaluation at the end", () => {
     ];
     let sent = false;
     const stopped = await sinter(begin, (text, kill) => {
-      if (sent || !/evaluating/.test(text)) return;
+      if (sent || !LAST_STEP.test(text)) return; // what follows takes seconds
       sent = true;
       kill("SIGINT");
     });
     expect(stopped).toMatchObject({ code: 5, signal: null, err: "" });
-    expect(stopped.out).toMatch(/evaluating the held-out part: [\d,]+ of 1,320,000 tokens\n/);
     expect(stopped.out).toMatch(/all 2 steps are made, and saved; the evaluation at the end was stopped\. It is made by: sinter train --resume --out \S+long\n$/);
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     let times = 0;
     const ended = await sinter(["train", "--resume", "--out", "long", "--workers", "1"], (text, kill) => {
-      if (!/evaluating/.test(text) || times++ > 0) return;
+      if (!/going on after step 2/.test(text) || times++ > 0) return;
       kill("SIGTERM");
       kill("SIGTERM");
     });
     expect([5, null]).toContain(ended.code); // the second one may find it ended already
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     expect((await inside(["eval", "long", "--workers", "1", "--data", "run/text.txt"], at)).code).toBe(0);
+  });
+
+  it.each([false, true])("says how far it is, every two seconds, or in the line that lives (terminal: %s)", (tty) => {
+    const said: string[] = [], clock = performance.now;
+    const io = { out: (text: string) => void said.push(text), err: () => {}, tty, columns: 120, cwd: at };
+    const display = new Display(io, false, {} as Course);
+    let now = 0;
+    performance.now = () => now;
+    try {
+      for (now = 10_000; now < 14_500; now += 500) display.evaluating(now / 10, 2000);
+    } finally {
+      performance.now = clock;
+    }
+    const seen = said.flatMap(
+      (text) => /evaluating the held-out part: [\d,]+ of 2, 000 tokens/.exec(text)?.[0].slice(30) ?? [],
+    );
+    const all = [
+      1000, 1050, 1100, 1150, 1200, 1250, 1300, 1350, 1400,
+    ].map((n) => `${n.toLocaleString("en")} of 2,000 tokens`);
+    expect(seen).toEqual(tty ? all : [all[0], all[4], all[8]]);
+    if (tty) expect(said.at(-1)).toContain("Ctrl-C stops it; the weights are saved");
   });
 
   const batch = { tokens: new Int32Array(16), targets: new Int32Array(16) };
