@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// The launcher. Sinter is TypeScript that Node runs by stripping its types, which needs Node 22.18 or later. Where this one is older,
-// the Node of `npm install` (development dependency "node") takes over; exit code and signals pass through, and so do
-// descriptors that are named as /dev/fd/N: what a shell makes of <(command).
+// The launcher. Sinter is TypeScript that Node runs by stripping its types, which needs Node 22.18 or later.
+// Where this one is older, the Node of `npm install` (development dependency "node") takes over; exit code
+// and signals pass through, and so do descriptors that are named as /dev/fd/N: what a shell makes of
+// <(command).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import nodeModule from "node:module";
@@ -11,23 +12,30 @@ const main = new URL("./compiler/cli/main.ts", import.meta.url);
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (major > 22 || (major === 22 && minor >= 18)) {
-  nodeModule.enableCompileCache(fileURLToPath(new URL("./.cache/node", import.meta.url))); // stripped and compiled once: starts three times as fast
+  // stripped and compiled once: starts three times as fast
+  nodeModule.enableCompileCache(fileURLToPath(new URL("./.cache/node", import.meta.url)));
   const { launch } = await import(main.href);
   await launch();
 } else {
-  const node = ["./node_modules/.bin/node", "./node_modules/node/bin/node", "./node_modules/node/bin/node.exe"]
+  const node = [
+    "./node_modules/.bin/node",
+    "./node_modules/node/bin/node",
+    "./node_modules/node/bin/node.exe",
+  ]
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path));
   if (node) takeOver(node);
   else {
-    console.error(`error: sinter needs Node 22.18 or later, and this is ${process.versions.node}\nhelp: run \`npm install\` in ${fileURLToPath(new URL(".", import.meta.url))}: it brings a newer Node with it`);
+    console.error(
+      `error: sinter needs Node 22.18 or later, and this is ${process.versions.node}\nhelp: run \`npm install\` in ${fileURLToPath(new URL(".", import.meta.url))}: it brings a newer Node with it`,
+    );
     process.exitCode = 2;
   }
 }
 
 /**
- * Runs the newer Node in our place. One of its descriptors is a pipe from us: it closes when we die, even by SIGKILL,
- * and the child goes with us.
+ * Runs the newer Node in our place. One of its descriptors is a pipe from us: it closes when we die, even by
+ * SIGKILL, and the child goes with us.
  */
 function takeOver(node) {
   const stdio = ["inherit", "inherit", "inherit"];
@@ -43,9 +51,12 @@ function takeOver(node) {
     env: { ...process.env, SINTER_LIFELINE: `${lifeline}` },
   });
   const onTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
-  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
+    process.on(signal, () => child.kill(signal));
   // Ctrl-C on a terminal reaches the child by itself; a second one would mean "at once"
-  process.on("SIGINT", () => { if (!onTerminal) child.kill("SIGINT"); });
+  process.on("SIGINT", () => {
+    if (!onTerminal) child.kill("SIGINT");
+  });
   child.on("error", (error) => {
     console.error(`error: cannot run ${node}: ${error.message}`);
     process.exit(2);

@@ -1,6 +1,7 @@
 /**
- * Tests compile and run WebAssembly, on two cores as a rule: one process per file and core, V8 flags per process. The time limit is there to
- * find what hangs, not what is slow: no test takes a minute on a quiet machine, and with many busy programs beside it ten times as long.
+ * Tests compile and run WebAssembly, on two cores as a rule: one process per file and core, V8 flags per
+ * process. The time limit is there to find what hangs, not what is slow: no test takes a minute on a quiet
+ * machine, and with many busy programs beside it ten times as long.
  */
 import { defineConfig } from "vitest/config";
 import { CountReporter } from "./test/reporter.ts";
@@ -14,6 +15,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: PATIENCE_MS,
     hookTimeout: PATIENCE_MS,
-    reporters: process.stdout.isTTY ? ["default", new CountReporter()] : [["default", { summary: false }], new CountReporter()],
+    reporters: process.stdout.isTTY
+      ? ["default", new CountReporter()]
+      : [["default", { summary: false }], new CountReporter()],
   },
 });

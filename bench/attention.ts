@@ -1,6 +1,7 @@
 /**
- * Attention, forward, backward and cached: GFLOP/s (only pairs below the diagonal count), share of the register tile's own rate
- * in the same run, and for decoding GB/s of cache read. Every kernel is compared with its reference before it is timed.
+ * Attention, forward, backward and cached: GFLOP/s (only pairs below the diagonal count), share of the
+ * register tile's own rate in the same run, and for decoding GB/s of cache read. Every kernel is compared
+ * with its reference before it is timed.
  *
  *   npm run study -- attention [wide|relaxed|simd] [word of the op's name]
  */
@@ -24,19 +25,52 @@ interface Row {
 
 const attrsOf = (heads: number, kv_heads: number, head_dim: number) => ({ heads, kv_heads, head_dim });
 const whole = (batch: number, context: number, heads: number, head_dim: number, causal = true): Case => ({
-  d: { R: batch * context, Q: 3 * heads * head_dim, O: heads * head_dim, H: heads }, attrs: { ...attrsOf(heads, heads, head_dim), context, causal }, with: ["lse"],
+  d: { R: batch * context, Q: 3 * heads * head_dim, O: heads * head_dim, H: heads },
+  attrs: { ...attrsOf(heads, heads, head_dim), context, causal },
+  with: ["lse"],
 });
 const cached = (rows: number, positions: number, heads: number, kv: number, head_dim: number): Case => {
-  const { keys: [N, G, D, L], values: [, , E] } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
-  return { d: { R: rows, Q: (heads + 2 * kv) * head_dim, O: heads * head_dim, G: G!, N: N!, D: D!, L: L!, E: E!, P: 2 }, attrs: attrsOf(heads, kv, head_dim) };
+  const {
+    keys: [N, G, D, L],
+    values: [, , E],
+  } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
+  return {
+    d: {
+      R: rows,
+      Q: (heads + 2 * kv) * head_dim,
+      O: heads * head_dim,
+      G: G!,
+      N: N!,
+      D: D!,
+      L: L!,
+      E: E!,
+      P: 2,
+    },
+    attrs: attrsOf(heads, kv, head_dim),
+  };
 };
 
 function forwardAndBackward(name: string, c: Case): Row[] {
-  const inputs = inputsFor(attention, c), { out, lse } = referenceOutputs(attention, c, inputs);
-  const backward = { ...inputsFor(attention_backward, c), ...inputs, out: out!.map(Math.fround), lse: lse!.map(Math.fround) };
-  return [{ name, opName: "attention", op: attention, c, inputs }, { name, opName: "attention_backward", op: attention_backward, c, inputs: backward }];
+  const inputs = inputsFor(attention, c);
+  const { out, lse } = referenceOutputs(attention, c, inputs);
+  const backward = {
+    ...inputsFor(attention_backward, c),
+    ...inputs,
+    out: out!.map(Math.fround),
+    lse: lse!.map(Math.fround),
+  };
+  return [
+    { name, opName: "attention", op: attention, c, inputs },
+    { name, opName: "attention_backward", op: attention_backward, c, inputs: backward },
+  ];
 }
-const over = (name: string, c: Case): Row => ({ name, opName: "attention_cached", op: attention_cached, c, inputs: inputsFor(attention_cached, c) });
+const over = (name: string, c: Case): Row => ({
+  name,
+  opName: "attention_cached",
+  op: attention_cached,
+  c,
+  inputs: inputsFor(attention_cached, c),
+});
 
 const rows = (): Row[] => [
   ...forwardAndBackward("S: batch 12, T 64, 4 heads of 32", whole(12, 64, 4, 32)),
@@ -55,12 +89,14 @@ const milliseconds = (bench: Bench, times: number): number => {
 };
 
 /**
- * Median of `samples`, once the optimizing compiler has done its work: the best of six windows in a row is no news any more.
- * Samples of about 1 ms: shorter than a time slice, so that most of them are undisturbed on a busy machine.
+ * Median of `samples`, once the optimizing compiler has done its work: the best of six windows in a row is no
+ * news any more. Samples of about 1 ms: shorter than a time slice, so that most of them are undisturbed on a
+ * busy machine.
  */
 function median(bench: Bench, samples = 61): number {
   const windows: number[] = [];
-  const settled = (): boolean => windows.length >= 12 && Math.min(...windows.slice(-6)) > 0.9 * Math.min(...windows.slice(0, -6));
+  const settled = (): boolean =>
+    windows.length >= 12 && Math.min(...windows.slice(-6)) > 0.9 * Math.min(...windows.slice(0, -6));
   while (!settled() && windows.length < 60) {
     const start = performance.now();
     let runs = 0;
@@ -68,15 +104,27 @@ function median(bench: Bench, samples = 61): number {
     windows.push((performance.now() - start) / runs);
   }
   const times = Math.max(1, Math.round(1 / milliseconds(bench, 1)));
-  return Array.from({ length: samples }, () => milliseconds(bench, times)).sort((a, b) => a - b)[samples >> 1]!;
+  return Array.from({ length: samples }, () => milliseconds(bench, times)).sort((a, b) => a - b)[
+    samples >> 1
+  ]!;
 }
 
 /** The register tile alone, on operands in L1: what no product can exceed. */
 async function peak(target: Target): Promise<number> {
-  const { MR, NR } = registerTile(target), K = 128, calls = 1000;
+  const { MR, NR } = registerTile(target);
+  const K = 128;
+  const calls = 1000;
   const op = defineOp("a[M,K] b[K,N] -> c[M,N]", {
-    doc: "c = a · b, again and again", kind: "contract", flops: () => 2 * MR * NR * K * calls, reference() {}, tasks: () => 1, cases: [],
-    emit: (w, at) => w.line(`for (let i = 0; i < ${calls}; i++) ${callTile(w, { mr: MR, nr: NR, aRow: K * 4, aStep: 4, bStep: 64, cRow: 64, mode: "set" }, at.a, at.b, at.c, `${K}`)}`),
+    doc: "c = a · b, again and again",
+    kind: "contract",
+    flops: () => 2 * MR * NR * K * calls,
+    reference() {},
+    tasks: () => 1,
+    cases: [],
+    emit: (w, at) =>
+      w.line(
+        `for (let i = 0; i < ${calls}; i++) ${callTile(w, { mr: MR, nr: NR, aRow: K * 4, aStep: 4, bStep: 64, cRow: 64, mode: "set" }, at.a, at.b, at.c, `${K}`)}`,
+      ),
   });
   const c = { d: { M: MR, K, N: 16 } };
   const bench = await kernelBench("peak", op, c, target);
@@ -86,12 +134,20 @@ async function peak(target: Target): Promise<number> {
 
 /** GB/s of summing 64 MB: what reading a cache cannot exceed. */
 async function readRate(target: Target): Promise<number> {
-  const bytes = 2 ** 26, sums = [0, 1, 2, 3, 4, 5, 6, 7];
+  const bytes = 2 ** 26;
+  const sums = [0, 1, 2, 3, 4, 5, 6, 7];
   const op = defineOp("a[M,N] -> c[L]", {
-    doc: "c = sums of a", kind: "row", flops: () => 0, reference() {}, tasks: () => 1, cases: [],
+    doc: "c = sums of a",
+    kind: "row",
+    flops: () => 0,
+    reference() {},
+    tasks: () => 1,
+    cases: [],
     emit(w, at) {
       w.line(`let ${sums.map((i) => `s${i} = ZERO`).join(", ")};`);
-      w.block(`for (let p = ${at.a}; p < ${at.a} + ${bytes}; p += 128)`, () => sums.forEach((i) => w.line(`s${i} = f32x4.add(s${i}, v128.load(p, ${i * 16}));`)));
+      w.block(`for (let p = ${at.a}; p < ${at.a} + ${bytes}; p += 128)`, () =>
+        sums.forEach((i) => w.line(`s${i} = f32x4.add(s${i}, v128.load(p, ${i * 16}));`)),
+      );
       sums.forEach((i) => w.line(`v128.store(${at.c}, s${i}, ${i * 16});`));
     },
   });
@@ -102,22 +158,36 @@ async function readRate(target: Target): Promise<number> {
 
 function check(row: Row, bench: Bench): void {
   const { keys, values } = row.inputs;
-  const want = referenceOutputs(row.op, row.c, row.inputs, false, { ...(keys && { keys_out: keys }), ...(values && { values_out: values }) }), got = bench.run(row.inputs);
+  const want = referenceOutputs(row.op, row.c, row.inputs, false, {
+    ...(keys && { keys_out: keys }),
+    ...(values && { values_out: values }),
+  });
+  const got = bench.run(row.inputs);
   for (const [name, w] of Object.entries(want))
     for (let i = 0; i < w.length; i++)
-      if (!(Math.abs(got[name]![i]! - w[i]!) <= 1e-5 + 1e-4 * Math.abs(w[i]!))) throw new Error(`${row.opName} ${row.name}: ${name}[${i}] is ${got[name]![i]}, not ${w[i]}`);
+      if (!(Math.abs(got[name]![i]! - w[i]!) <= 1e-5 + 1e-4 * Math.abs(w[i]!)))
+        throw new Error(`${row.opName} ${row.name}: ${name}[${i}] is ${got[name]![i]}, not ${w[i]}`);
 }
 
 const [onlyTarget, word = ""] = process.argv.slice(2);
 const chosen = rows().filter((r) => r.opName.includes(word) || r.name.includes(word));
 for (const target of targets.filter((t) => onlyTarget === undefined || t === onlyTarget)) {
-  const limit = await peak(target), reading = await readRate(target);
-  console.log(`${target}: register tile alone ${limit.toFixed(1)} GFLOP/s, reading memory ${reading.toFixed(1)} GB/s`);
+  const limit = await peak(target);
+  const reading = await readRate(target);
+  console.log(
+    `${target}: register tile alone ${limit.toFixed(1)} GFLOP/s, reading memory ${reading.toFixed(1)} GB/s`,
+  );
   for (const row of chosen) {
     const bench = await kernelBench(row.opName, row.op, row.c, target);
     check(row, bench);
-    const ms = median(bench), rate = row.op.flops(row.c.d, { ...row.op.attrs, ...row.c.attrs }) / ms / 1e6;
-    const read = row.opName === "attention_cached" && row.c.d["R"] === 1 ? `  ${(((row.inputs["keys"]!.length + row.inputs["values"]!.length) * 4) / ms / 1e6).toFixed(1)} GB/s` : "";
-    console.log(`  ${row.opName.padEnd(19)} ${row.name.padEnd(42)} ${ms.toFixed(3).padStart(8)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / limit).toFixed(0).padStart(3)} %  ${bench.wasmBytes} B${read}`);
+    const ms = median(bench);
+    const rate = row.op.flops(row.c.d, { ...row.op.attrs, ...row.c.attrs }) / ms / 1e6;
+    const read =
+      row.opName === "attention_cached" && row.c.d["R"] === 1
+        ? `  ${(((row.inputs["keys"]!.length + row.inputs["values"]!.length) * 4) / ms / 1e6).toFixed(1)} GB/s`
+        : "";
+    console.log(
+      `  ${row.opName.padEnd(19)} ${row.name.padEnd(42)} ${ms.toFixed(3).padStart(8)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / limit).toFixed(0).padStart(3)} %  ${bench.wasmBytes} B${read}`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 /**
- * GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one (decode), each the likeliest so far. Through the
- * real runtime and its `infer` module; random weights: the arithmetic does not depend on them.
+ * GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one (decode),
+ * each the likeliest so far. Through the real runtime and its `infer` module; random weights: the arithmetic
+ * does not depend on them.
  */
 import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
 import type { Target } from "../compiler/op.ts";
@@ -12,7 +13,8 @@ import { nodeHost } from "../runtime/node/host.ts";
 import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { benchModel } from "./bench-models.ts";
 
-export const PROMPT = 128, DECODED = 64;
+export const PROMPT = 128;
+export const DECODED = 64;
 /** Only when asked for: the module needs 1 GiB. */
 export const inferSize = "gpt2";
 export const phases = ["prefill", "decode"] as const;
@@ -44,45 +46,76 @@ export interface InferOptions {
 }
 
 export async function* benchInference(o: InferOptions, size = inferSize): AsyncGenerator<InferRow> {
-  const source = benchModel(size), bundle = await compileModel(source, { targets: o.targets, modules: ["infer"] }), bytes = bytesPerToken(source);
-  for (const target of o.targets) for (const workers of o.workers) {
-    joinPairs(target);
-    const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
-    try {
-      const times = await measure(model, o.ms), { flops } = model.entry("prefill");
-      for (const phase of o.phases) {
-        const sorted = times[phase].sort((a, b) => a - b), ms = sorted[sorted.length >> 1]!, tokens = phase === "prefill" ? PROMPT : 1;
-        const rate = (phase === "prefill" ? flops : bytes) / ms / 1e6, limit = phase === "prefill" ? o.limits.fma[target]![workers]! : o.limits.read[workers]!;
-        yield { phase, size, target, workers, tokensPerSecond: (1000 * tokens) / ms, best: (1000 * tokens) / sorted[0]!, ms, rate, ofLimit: rate / limit, runs: sorted.length };
+  const source = benchModel(size);
+  const bundle = await compileModel(source, { targets: o.targets, modules: ["infer"] });
+  const bytes = bytesPerToken(source);
+  for (const target of o.targets)
+    for (const workers of o.workers) {
+      joinPairs(target);
+      const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
+      try {
+        const times = await measure(model, o.ms);
+        const { flops } = model.entry("prefill");
+        for (const phase of o.phases) {
+          const sorted = times[phase].sort((a, b) => a - b);
+          const ms = sorted[sorted.length >> 1]!;
+          const tokens = phase === "prefill" ? PROMPT : 1;
+          const rate = (phase === "prefill" ? flops : bytes) / ms / 1e6;
+          const limit = phase === "prefill" ? o.limits.fma[target]![workers]! : o.limits.read[workers]!;
+          yield {
+            phase,
+            size,
+            target,
+            workers,
+            tokensPerSecond: (1000 * tokens) / ms,
+            best: (1000 * tokens) / sorted[0]!,
+            ms,
+            rate,
+            ofLimit: rate / limit,
+            runs: sorted.length,
+          };
+        }
+      } finally {
+        await model.close();
       }
-    } finally {
-      await model.close();
     }
-  }
 }
 
-/** Bytes of parameters that one token's run reads: all but the tables of which it takes a row; of experts those that it goes to. */
+/**
+ * Bytes of parameters that one token's run reads: all but the tables of which it takes a row; of experts
+ * those that it goes to.
+ */
 export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
-  const plan = planModule(model, "infer", { ...options, targets: ["simd"] }), decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
+  const plan = planModule(model, "infer", { ...options, targets: ["simd"] });
+  const decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
   const read = new Map<string, number>(); // parameter → the share of it that is read
   for (const { node, spec } of decode.sections.flatMap((s) => s.calls)) {
     if (node.op.startsWith("embed")) continue;
     for (const [argument, { value }] of Object.entries(node.ins)) {
       if (decode.graph.values.get(value)!.storage !== "parameter") continue;
-      const { S, E } = spec.d, share = node.op.startsWith("grouped_") && argument === "b" ? matricesRead({ S: S!, E: E! }) / E! : 1;
+      const { S, E } = spec.d;
+      const share =
+        node.op.startsWith("grouped_") && argument === "b" ? matricesRead({ S: S!, E: E! }) / E! : 1;
       read.set(value, Math.max(share, read.get(value) ?? 0));
     }
   }
-  return [...read].reduce((sum, [name, share]) => sum + share * decode.graph.values.get(name)!.slices * plan.placement.persistent.get(name)!.stride, 0);
+  return [...read].reduce(
+    (sum, [name, share]) =>
+      sum + share * decode.graph.values.get(name)!.slices * plan.placement.persistent.get(name)!.stride,
+    0,
+  );
 }
 
 /** Milliseconds of whole prompts and of single tokens, after one round that does not count. */
 async function measure(model: RunningModel, ms: number): Promise<Record<Phase, number[]>> {
-  const { vocab } = model.manifest.model.sizes, prompt = promptTokens(vocab), times: Record<Phase, number[]> = { prefill: [], decode: [] };
+  const { vocab } = model.manifest.model.sizes;
+  const prompt = promptTokens(vocab);
+  const times: Record<Phase, number[]> = { prefill: [], decode: [] };
   let until = Infinity;
   for (let round = 0; round < 3 || performance.now() < until; round++) {
     if (round === 1) until = performance.now() + ms;
-    let began = performance.now(), logits = await model.feed(prompt, 0);
+    let began = performance.now();
+    let logits = await model.feed(prompt, 0);
     if (round > 0) times.prefill.push(performance.now() - began);
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
     for (let i = 0; i < DECODED; i++) {

@@ -1,11 +1,17 @@
-/** The models of bench-sizes.sinter, which the peers' programs describe too, and the one of mixture.sinter, which they do not. */
+/**
+ * The models of bench-sizes.sinter, which the peers' programs describe too, and the one of mixture.sinter,
+ * which they do not.
+ */
 import { readFileSync } from "node:fs";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 
-const modelsOf = (file: string): readonly Model[] => checkSource(readFileSync(new URL(file, import.meta.url), "utf8")).models;
+const modelsOf = (file: string): readonly Model[] =>
+  checkSource(readFileSync(new URL(file, import.meta.url), "utf8")).models;
 const sizes = modelsOf("bench-sizes.sinter");
-const models: ReadonlyMap<string, Model> = new Map([...sizes, ...modelsOf("mixture.sinter")].map((m) => [m.name, m]));
+const models: ReadonlyMap<string, Model> = new Map(
+  [...sizes, ...modelsOf("mixture.sinter")].map((m) => [m.name, m]),
+);
 
 export const sizeNames: readonly string[] = sizes.map((m) => m.name);
 export const mixtureSize = "mixture";

@@ -1,9 +1,10 @@
 /**
- * Every operation × its cases × targets × numbers of workers, optimised code from the first call, on the runtime's own pool. A kernel is
- * compared with its f64 reference before it is timed: nothing wrong has a speed.
+ * Every operation × its cases × targets × numbers of workers, optimised code from the first call, on the
+ * runtime's own pool. A kernel is compared with its f64 reference before it is timed: nothing wrong has a
+ * speed.
  *
- * Share of the limit = the time that the measured bandwidth and multiply-add rate of as many workers allow ÷ the time taken. Tensors that
- * stay in a cache can be read faster than memory: above 100 % then.
+ * Share of the limit = the time that the measured bandwidth and multiply-add rate of as many workers allow ÷
+ * the time taken. Tensors that stay in a cache can be read faster than memory: above 100 % then.
  */
 import { Bench } from "tinybench";
 import { checker } from "../compiler/cli/measure/check.ts";
@@ -56,27 +57,45 @@ const LEAST_SAMPLE_MS = { alone: 0.3, several: 6 };
 export async function* benchOps(o: OpBenchOptions): AsyncGenerator<OpRow> {
   const cases = opCases(o.all).filter((c) => o.wanted(c.title));
   for (const name of new Set(cases.map((c) => c.name))) {
-    const own = cases.filter((c) => c.name === name), together = own.filter((c) => largest(c) < ALONE_ELEMENTS);
-    for (let at = 0; at < together.length; at += TOGETHER) yield* benchTogether(together.slice(at, at + TOGETHER), o);
+    const own = cases.filter((c) => c.name === name);
+    const together = own.filter((c) => largest(c) < ALONE_ELEMENTS);
+    for (let at = 0; at < together.length; at += TOGETHER)
+      yield* benchTogether(together.slice(at, at + TOGETHER), o);
     for (const c of own.filter((c) => !together.includes(c))) yield* benchTogether([c], o);
   }
 }
 
 async function* benchTogether(cases: readonly OpCase[], o: OpBenchOptions): AsyncGenerator<OpRow> {
-  const modules = new Map<Target, KernelModule>(), most = Math.max(...o.workers);
+  const modules = new Map<Target, KernelModule>();
+  const most = Math.max(...o.workers);
   try {
     o.working(cases[0]!.title);
     for (const target of o.targets)
-      modules.set(target, await kernelModule(cases.map(({ name, op, c }) => kernelSpec(name, op, c.d, c.attrs ?? {}, c.with ?? [], target)), target, most));
+      modules.set(
+        target,
+        await kernelModule(
+          cases.map(({ name, op, c }) => kernelSpec(name, op, c.d, c.attrs ?? {}, c.with ?? [], target)),
+          target,
+          most,
+        ),
+      );
     for (const [i, each] of cases.entries()) {
       o.working(each.title);
-      const inputs = inputsFor(each.op, each.c), wrong = checker(each.op, each.c, inputs);
-      for (const [target, module] of modules) for (const workers of o.workers) {
-        module.load(i, inputs);
-        const said = wrong(await module.run(i, workers));
-        if (said) throw new Error(`${each.title} ${target} on ${workers} workers: ${said}: not timed`);
-        yield { op: each.name, sizes: sizesOf(each), target, workers, ...rates(each, target, workers, o.limits, await time(module, i, workers, o.ms)) };
-      }
+      const inputs = inputsFor(each.op, each.c);
+      const wrong = checker(each.op, each.c, inputs);
+      for (const [target, module] of modules)
+        for (const workers of o.workers) {
+          module.load(i, inputs);
+          const said = wrong(await module.run(i, workers));
+          if (said) throw new Error(`${each.title} ${target} on ${workers} workers: ${said}: not timed`);
+          yield {
+            op: each.name,
+            sizes: sizesOf(each),
+            target,
+            workers,
+            ...rates(each, target, workers, o.limits, await time(module, i, workers, o.ms)),
+          };
+        }
     }
   } finally {
     for (const module of modules.values()) await module.close();
@@ -90,21 +109,40 @@ interface Timing {
 
 async function time(module: KernelModule, kernel: number, workers: number, ms: number): Promise<Timing> {
   await module.repeat(kernel, workers, 2);
-  const least = workers > 1 ? LEAST_SAMPLE_MS.several : LEAST_SAMPLE_MS.alone, once = (await module.repeat(kernel, workers, 2)) / 2;
+  const least = workers > 1 ? LEAST_SAMPLE_MS.several : LEAST_SAMPLE_MS.alone;
+  const once = (await module.repeat(kernel, workers, 2)) / 2;
   const calls = Math.max(1, Math.ceil(least / Math.max(once, 1e-4)));
-  const bench = new Bench({ time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1 }).add("kernel", async () => void (await module.repeat(kernel, workers, calls)));
+  const bench = new Bench({ time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1 }).add(
+    "kernel",
+    async () => void (await module.repeat(kernel, workers, calls)),
+  );
   await bench.run();
   const { result } = bench.tasks[0]!;
   if (!("latency" in result)) throw new Error(`the bench did not run: ${result.state}`);
   return { ms: result.latency.p50 / calls, bestMs: result.latency.min / calls };
 }
 
-function rates(each: OpCase, target: Target, workers: number, limits: Limits, { ms, bestMs }: Timing): Omit<OpRow, "op" | "sizes" | "target" | "workers"> {
-  const bytes = bytesOf(each), flops = flopsOf(each), product = productOf(each);
-  const atMemory = bytes / limits.read[workers]! / 1e6, atArithmetic = flops / limits.fma[target]![workers]! / 1e6; // ms
+function rates(
+  each: OpCase,
+  target: Target,
+  workers: number,
+  limits: Limits,
+  { ms, bestMs }: Timing,
+): Omit<OpRow, "op" | "sizes" | "target" | "workers"> {
+  const bytes = bytesOf(each);
+  const flops = flopsOf(each);
+  const product = productOf(each);
+  const atMemory = bytes / limits.read[workers]! / 1e6;
+  const atArithmetic = flops / limits.fma[target]![workers]! / 1e6; // ms
   return {
-    ms, bestMs, flops, bytes, gflops: flops / ms / 1e6, gbs: bytes / ms / 1e6,
-    bound: atArithmetic > atMemory ? "arithmetic" : "memory", ofLimit: Math.max(atMemory, atArithmetic) / ms,
+    ms,
+    bestMs,
+    flops,
+    bytes,
+    gflops: flops / ms / 1e6,
+    gbs: bytes / ms / 1e6,
+    bound: atArithmetic > atMemory ? "arithmetic" : "memory",
+    ofLimit: Math.max(atMemory, atArithmetic) / ms,
     ...(product && { product }),
   };
 }

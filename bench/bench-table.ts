@@ -11,42 +11,69 @@ const times = (ratio: number | undefined): string => (ratio === undefined ? "" :
 const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
 
 /** Widths: positive = to the left, negative = to the right. */
-const columns = (widths: readonly number[]) => (...cells: readonly string[]): string =>
-  cells.map((cell, i) => (widths[i]! > 0 ? cell.padEnd(widths[i]!) : cell.padStart(-widths[i]!))).join("  ").trimEnd();
+const columns =
+  (widths: readonly number[]) =>
+  (...cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => (widths[i]! > 0 ? cell.padEnd(widths[i]!) : cell.padStart(-widths[i]!)))
+      .join("  ")
+      .trimEnd();
 
 export const workersText = (n: number): string => `${n} worker${n === 1 ? "" : "s"}`;
 
 export function limitLines({ read, fma }: Limits): string[] {
-  const by = (rates: Readonly<Record<number, number>>, unit: string): string => Object.entries(rates).map(([n, rate]) => `${workersText(Number(n))} ${rate.toFixed(1)}`).join(", ") + ` ${unit}`;
-  const lines = Object.entries(fma).map(([target, rates]) => `multiply-add, ${target.padEnd(7)}  ${by(rates, "GFLOP/s")}`);
-  return [`limits    read memory            ${by(read, "GB/s")}`, ...lines.map((line) => `          ${line}`)];
+  const by = (rates: Readonly<Record<number, number>>, unit: string): string =>
+    Object.entries(rates)
+      .map(([n, rate]) => `${workersText(Number(n))} ${rate.toFixed(1)}`)
+      .join(", ") + ` ${unit}`;
+  const lines = Object.entries(fma).map(
+    ([target, rates]) => `multiply-add, ${target.padEnd(7)}  ${by(rates, "GFLOP/s")}`,
+  );
+  return [
+    `limits    read memory            ${by(read, "GB/s")}`,
+    ...lines.map((line) => `          ${line}`),
+  ];
 }
 
 export const busyLine = (load: number, cores: number): string =>
   `note      other programs keep this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures are low, those of several threads most`;
 
-export const peerStateLine = ({ name, about, missing }: PeerState): string => (about === undefined ? `no peer   ${name}: ${missing}` : `peer      ${name}: ${about}`);
+export const peerStateLine = ({ name, about, missing }: PeerState): string =>
+  about === undefined ? `no peer   ${name}: ${missing}` : `peer      ${name}: ${about}`;
 
 // operations: a line per case and target, columns per number of workers
 
-const opColumns = (workers: readonly number[]) => columns([9, ...workers.flatMap(() => [-9, -13, -5, -6]), -6]);
+const opColumns = (workers: readonly number[]) =>
+  columns([9, ...workers.flatMap(() => [-9, -13, -5, -6]), -6]);
 
 export function opHead(workers: readonly number[], peer: string | undefined): string {
-  return opColumns(workers)("", ...workers.flatMap((n) => [workersText(n), "rate", "limit", peer ? "torch" : ""]), workers.length > 1 ? "gain" : "");
+  return opColumns(workers)(
+    "",
+    ...workers.flatMap((n) => [workersText(n), "rate", "limit", peer ? "torch" : ""]),
+    workers.length > 1 ? "gain" : "",
+  );
 }
 
 /** One case on one target: rows by number of workers. `ratio`: to PyTorch. */
 export function opLine(rows: readonly OpRow[], ratio: (row: OpRow) => number | undefined): string {
   const cells = rows.flatMap((row) => [
-    timeText(row.ms), row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`, percent(row.ofLimit), times(ratio(row)).replace("× ", "×"),
+    timeText(row.ms),
+    row.bound === "arithmetic" ? `${amount(row.gflops)} GFLOP/s` : `${amount(row.gbs)} GB/s`,
+    percent(row.ofLimit),
+    times(ratio(row)).replace("× ", "×"),
   ]);
-  return opColumns(rows.map((r) => r.workers))(`  ${rows[0]!.target}`, ...cells, rows.length > 1 ? `×${(rows[0]!.ms / rows.at(-1)!.ms).toFixed(2)}` : "");
+  return opColumns(rows.map((r) => r.workers))(
+    `  ${rows[0]!.target}`,
+    ...cells,
+    rows.length > 1 ? `×${(rows[0]!.ms / rows.at(-1)!.ms).toFixed(2)}` : "",
+  );
 }
 
 // speed over size
 
 const sizeColumns = (sizes: readonly number[]) => columns([34, ...sizes.map(() => -7)]);
-export const sizeHead = (sizes: readonly number[]): string => sizeColumns(sizes)("[n,n] · [n,n], GFLOP/s        n =", ...sizes.map(String));
+export const sizeHead = (sizes: readonly number[]): string =>
+  sizeColumns(sizes)("[n,n] · [n,n], GFLOP/s        n =", ...sizes.map(String));
 export const sizeRow = (sizes: readonly number[], name: string, rates: ReadonlyMap<number, number>): string =>
   sizeColumns(sizes)(name, ...sizes.map((n) => (rates.has(n) ? amount(rates.get(n)!) : "–")));
 
@@ -54,16 +81,37 @@ export const sizeRow = (sizes: readonly number[], name: string, rates: ReadonlyM
 
 const rateColumns = columns([30, -7, -13, -15, -15, -7]);
 export const trainHead = (): string => rateColumns("", "workers", "median", "best", "arithmetic", "limit");
-export const inferHead = (phase: InferRow["phase"]): string => rateColumns("", "workers", "median", "best", phase === "prefill" ? "arithmetic" : "weights", "limit");
+export const inferHead = (phase: InferRow["phase"]): string =>
+  rateColumns("", "workers", "median", "best", phase === "prefill" ? "arithmetic" : "weights", "limit");
 
-export const peerRateLine = (row: PeerRow): string => rateColumns(row.peer, `${row.threads}`, rateText(row.median), rateText(row.best), "", "");
+export const peerRateLine = (row: PeerRow): string =>
+  rateColumns(row.peer, `${row.threads}`, rateText(row.median), rateText(row.best), "", "");
 export const trainLine = (row: TrainRow): string =>
-  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, rateText(row.tokensPerSecond), rateText(row.best), `${amount(row.gflops)} GFLOP/s`, percent(row.mfu));
+  rateColumns(
+    `Sinter, ${row.target}`,
+    `${row.workers}`,
+    rateText(row.tokensPerSecond),
+    rateText(row.best),
+    `${amount(row.gflops)} GFLOP/s`,
+    percent(row.mfu),
+  );
 export const inferLine = (row: InferRow): string =>
-  rateColumns(`Sinter, ${row.target}`, `${row.workers}`, rateText(row.tokensPerSecond), rateText(row.best), `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`, percent(row.ofLimit));
+  rateColumns(
+    `Sinter, ${row.target}`,
+    `${row.workers}`,
+    rateText(row.tokensPerSecond),
+    rateText(row.best),
+    `${amount(row.rate)} ${row.phase === "prefill" ? "GFLOP/s" : "GB/s"}`,
+    percent(row.ofLimit),
+  );
 
-/** "  × 1.65 PyTorch, × 3.20 PyTorch, malloc as it is": under a line of ours. Undefined: no peer on as many threads. */
+/**
+ * " × 1.65 PyTorch, × 3.20 PyTorch, malloc as it is": under a line of ours. Undefined: no peer on as many
+ * threads.
+ */
 export function ratioLine(ours: number, workers: number, peers: readonly PeerRow[]): string | undefined {
   const same = peers.filter((p) => p.threads === workers);
-  return same.length === 0 ? undefined : `    ${same.map((p) => `${times(ours / p.median)} ${p.peer}`).join(",  ")}`;
+  return same.length === 0
+    ? undefined
+    : `    ${same.map((p) => `${times(ours / p.median)} ${p.peer}`).join(",  ")}`;
 }

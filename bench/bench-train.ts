@@ -1,4 +1,7 @@
-/** Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by size, target and workers. */
+/**
+ * Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by
+ * size, target and workers.
+ */
 import { compileModel } from "../compiler/compile.ts";
 import type { Target } from "../compiler/op.ts";
 import type { Bundle } from "../runtime/bundle.ts";
@@ -31,21 +34,32 @@ export interface TrainBenchOptions {
 
 export async function* benchTraining(size: string, o: TrainBenchOptions): AsyncGenerator<TrainRow> {
   const bundle = await compileModel(benchModel(size), { targets: o.targets, modules: ["train"] });
-  for (const target of o.targets) for (const workers of o.workers) yield { size, target, workers, ...(await measure(bundle, target, workers, o)) };
+  for (const target of o.targets)
+    for (const workers of o.workers)
+      yield { size, target, workers, ...(await measure(bundle, target, workers, o)) };
 }
 
 type Measured = Omit<TrainRow, "size" | "target" | "workers">;
 
-async function measure(bundle: Bundle, target: Target, workers: number, { ms, limits }: TrainBenchOptions): Promise<Measured> {
+async function measure(
+  bundle: Bundle,
+  target: Target,
+  workers: number,
+  { ms, limits }: TrainBenchOptions,
+): Promise<Measured> {
   joinPairs(target); // also off: `relaxed` is to be measured with 128 bits
   const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
   try {
     const { flops, batch, context } = model.entry("train");
     const times = await stepTimes(model, batchesFor(model), ms);
-    const median = times.sort((a, b) => a - b)[times.length >> 1]!, tokens = batch * context;
+    const median = times.sort((a, b) => a - b)[times.length >> 1]!;
+    const tokens = batch * context;
     return {
-      tokensPerSecond: (1000 * tokens) / median, best: (1000 * tokens) / times[0]!, steps: times.length,
-      gflops: flops / median / 1e6, mfu: flops / median / 1e6 / limits.fma[target]![workers]!,
+      tokensPerSecond: (1000 * tokens) / median,
+      best: (1000 * tokens) / times[0]!,
+      steps: times.length,
+      gflops: flops / median / 1e6,
+      mfu: flops / median / 1e6 / limits.fma[target]![workers]!,
     };
   } finally {
     await model.close();
@@ -54,18 +68,25 @@ async function measure(bundle: Bundle, target: Target, workers: number, { ms, li
 
 /** Random tokens: the arithmetic does not depend on them. */
 function batchesFor(model: RunningModel): Batch[] {
-  const { batch, context } = model.entry("train"), { vocab } = model.manifest.model.sizes, next = noise(7);
-  const ids = (): Int32Array => Int32Array.from({ length: batch * context }, () => Math.floor((next() + 1) * 0.49999 * vocab));
+  const { batch, context } = model.entry("train");
+  const { vocab } = model.manifest.model.sizes;
+  const next = noise(7);
+  const ids = (): Int32Array =>
+    Int32Array.from({ length: batch * context }, () => Math.floor((next() + 1) * 0.49999 * vocab));
   return Array.from({ length: 8 }, () => ({ tokens: ids(), targets: ids() }));
 }
 
-/** Milliseconds of each step after the first two, for at least `ms` and five steps. Throws when a loss is not a number. */
+/**
+ * Milliseconds of each step after the first two, for at least `ms` and five steps. Throws when a loss is not
+ * a number.
+ */
 async function stepTimes(model: RunningModel, batches: readonly Batch[], ms: number): Promise<number[]> {
   const times: number[] = [];
   for (let step = 1, until = performance.now() + ms; times.length < 5 || performance.now() < until; step++) {
     const began = performance.now();
     const { loss, norm } = await model.trainStep([batches[step % batches.length]!], { lr: 1e-3, step });
-    if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw new Error(`step ${step}: loss ${loss}, norm ${norm}: not timed`);
+    if (!Number.isFinite(loss) || !Number.isFinite(norm))
+      throw new Error(`step ${step}: loss ${loss}, norm ${norm}: not timed`);
     if (step > 2) times.push(performance.now() - began);
     else until = performance.now() + ms;
   }

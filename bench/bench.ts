@@ -1,7 +1,7 @@
 /**
- * `sinter bench`: limits of this machine, operations against their references and limits, whole training steps, prefill and decode, and
- * other libraries beside them. What is measured has a name ("matmul 256×768×3072", "train S", "decode gpt2"); a filter keeps the names
- * that contain it.
+ * `sinter bench`: limits of this machine, operations against their references and limits, whole training
+ * steps, prefill and decode, and other libraries beside them. What is measured has a name ("matmul
+ * 256×768×3072", "train S", "decode gpt2"); a filter keeps the names that contain it.
  */
 import { mixtureSize } from "./bench-models.ts";
 import { cpus, loadavg } from "node:os";
@@ -32,11 +32,24 @@ export interface BenchOptions {
 
 const MOST_WORKERS = 8;
 export const benchDefaults: BenchOptions = {
-  filters: [], targets: allTargets, workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])], peers: allPeers, all: false, profile: false, quick: false, ms: 300,
+  filters: [],
+  targets: allTargets,
+  workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])],
+  peers: allPeers,
+  all: false,
+  profile: false,
+  quick: false,
+  ms: 300,
 };
 
 export interface BenchReport extends Measured {
-  readonly host: { readonly cpu: string; readonly cores: number; readonly node: string; readonly v8: string; readonly load: number };
+  readonly host: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly node: string;
+    readonly v8: string;
+    readonly load: number;
+  };
   /** ISO 8601. */
   readonly date: string;
   readonly limits: Limits;
@@ -56,7 +69,11 @@ export function wantedBy(filters: readonly string[], title: string): boolean {
 }
 
 /** What is measured: wanted by a filter, and where it has to be quick one of each kind. */
-export function chosenNames({ filters, all, quick }: Pick<BenchOptions, "filters" | "all" | "quick">): string[] {
+export function chosenNames({
+  filters,
+  all,
+  quick,
+}: Pick<BenchOptions, "filters" | "all" | "quick">): string[] {
   const names = benchNames(all).filter((title) => wantedBy(filters, title));
   return quick ? quickTitles(names) : names;
 }
@@ -64,13 +81,17 @@ export function chosenNames({ filters, all, quick }: Pick<BenchOptions, "filters
 const STOPPED = Symbol("stopped");
 
 /**
- * Runs what was asked for; `print` gets the table's lines as they come, `show` what is worked on. After `signal` the report has what was
- * measured until then.
+ * Runs what was asked for; `print` gets the table's lines as they come, `show` what is worked on. After
+ * `signal` the report has what was measured until then.
  */
 export async function runBench(
-  o: BenchOptions, print: (text: string) => void, signal?: AbortSignal, show: (text: string) => void = () => {},
+  o: BenchOptions,
+  print: (text: string) => void,
+  signal?: AbortSignal,
+  show: (text: string) => void = () => {},
 ): Promise<BenchReport> {
-  const line = (text: string): void => { // between any two figures there is a line
+  const line = (text: string): void => {
+    // between any two figures there is a line
     if (signal?.aborted) throw STOPPED;
     print(text);
   };
@@ -91,14 +112,24 @@ export async function runBench(
     line(planLine(parts, rows));
     const standing = new Standing(parts);
     const working = (title: string): void => show(standing.at(title));
-    for (const section of sections) await section.run({ ...o, limits, peers, wanted, line, working }, measured);
+    for (const section of sections)
+      await section.run({ ...o, limits, peers, wanted, line, working }, measured);
   } catch (cause) {
-    if (cause !== STOPPED && !signal?.aborted) throw cause; // Ctrl-C ends the peers' processes too, and what they say then is no news
+    // Ctrl-C ends the peers' processes too, and what they say then is no news
+    if (cause !== STOPPED && !signal?.aborted) throw cause;
   } finally {
     await peers.closeAll();
   }
   const { node, v8 } = process.versions;
-  return { host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load }, date: new Date().toISOString(), limits, peers: peers.states(), interrupted: signal?.aborted ?? false, ...measured };
+  return {
+    host: { cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, node, v8, load },
+    date: new Date().toISOString(),
+    limits,
+    peers: peers.states(),
+    interrupted: signal?.aborted ?? false,
+    ...measured,
+  };
 }
 
-const workOf = (title: string): "train" | "infer" | "sgemm" => (title.startsWith("train ") ? "train" : /^(prefill|decode) /.test(title) ? "infer" : "sgemm");
+const workOf = (title: string): "train" | "infer" | "sgemm" =>
+  title.startsWith("train ") ? "train" : /^(prefill|decode) /.test(title) ? "infer" : "sgemm";

@@ -1,5 +1,6 @@
 /**
- * Runs a program in a page of Chromium and hands back what it returns. For tests and benches: one browser, one page, one answer.
+ * Runs a program in a page of Chromium and hands back what it returns. For tests and benches: one browser,
+ * one page, one answer.
  *
  *   const found = await inChromium({ folder, program: "export default async () => crossOriginIsolated" });
  */
@@ -10,13 +11,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPageServer } from "../runtime/node/page-server.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) => existsSync(path));
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+  existsSync(path),
+);
 
 /** Why there is none here; undefined: there is one. */
-export const chromiumMissing = (): string | undefined => (CHROMIUM === undefined ? "no Chromium here: apt-get install chromium" : undefined);
+export const chromiumMissing = (): string | undefined =>
+  CHROMIUM === undefined ? "no Chromium here: apt-get install chromium" : undefined;
 
 export interface PageRun {
-  /** JavaScript whose default export is called: what it resolves to is the answer, as JSON. `say(text)` sends a line. */
+  /**
+   * JavaScript whose default export is called: what it resolves to is the answer, as JSON. `say(text)` sends
+   * a line.
+   */
   readonly program: string;
   /** What the page may fetch, at /. */
   readonly folder: string;
@@ -30,9 +37,20 @@ export interface PageRun {
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-dev-shm-usage",
-  "--remote-debugging-pipe"]; // it ends when the pipe does: no browser outlives us
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-background-timer-throttling",
+  "--disable-renderer-backgrounding",
+  "--disable-dev-shm-usage",
+  "--remote-debugging-pipe",
+]; // it ends when the pipe does: no browser outlives us
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Sinter</title><script type="module">
 const post = (path, value) => fetch(path, { method: "POST", body: JSON.stringify(value) });
@@ -45,33 +63,72 @@ try {
 </script>`;
 
 /** Throws when the program throws, the browser ends, or the time is over. */
-export async function inChromium({ program, folder, isolated, ranges, v8, limitMs = 900_000, say = () => {}, handle }: PageRun): Promise<unknown> {
-  const { promise: answer, resolve } = Promise.withResolvers<{ readonly value?: unknown; readonly error?: string }>();
-  const took = (request: IncomingMessage, response: ServerResponse, take: (value: unknown) => void): boolean => {
+export async function inChromium({
+  program,
+  folder,
+  isolated,
+  ranges,
+  v8,
+  limitMs = 900_000,
+  say = () => {},
+  handle,
+}: PageRun): Promise<unknown> {
+  const { promise: answer, resolve } = Promise.withResolvers<{
+    readonly value?: unknown;
+    readonly error?: string;
+  }>();
+  const took = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    take: (value: unknown) => void,
+  ): boolean => {
     const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk)).on("end", () => {
-      response.end();
-      take(JSON.parse(Buffer.concat(chunks).toString()));
-    });
+    request
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("end", () => {
+        response.end();
+        take(JSON.parse(Buffer.concat(chunks).toString()));
+      });
     return true;
   };
   const { url, server } = await startPageServer({
-    folder, port: 0, ...(isolated !== undefined && { isolated }), ...(ranges !== undefined && { ranges }),
+    folder,
+    port: 0,
+    ...(isolated !== undefined && { isolated }),
+    ...(ranges !== undefined && { ranges }),
     handle(request, response) {
       switch (request.url) {
-        case "/": response.writeHead(200, { "content-type": "text/html" }).end(PAGE); return true;
-        case "/program.js": response.writeHead(200, { "content-type": "text/javascript" }).end(program); return true;
-        case "/answer": return took(request, response, (value) => resolve(value as { error?: string }));
-        case "/say": return took(request, response, (value) => say(String(value)));
-        default: return handle?.(request, response) ?? false;
+        case "/":
+          response.writeHead(200, { "content-type": "text/html" }).end(PAGE);
+          return true;
+        case "/program.js":
+          response.writeHead(200, { "content-type": "text/javascript" }).end(program);
+          return true;
+        case "/answer":
+          return took(request, response, (value) => resolve(value as { error?: string }));
+        case "/say":
+          return took(request, response, (value) => say(String(value)));
+        default:
+          return handle?.(request, response) ?? false;
       }
     },
   });
   const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
-  const browser = spawn(CHROMIUM!, [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true });
-  const gone = new Promise<never>((_, reject) => browser.once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`))).once("error", reject));
+  const browser = spawn(
+    CHROMIUM!,
+    [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url],
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
+  );
+  const gone = new Promise<never>((_, reject) =>
+    browser
+      .once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`)))
+      .once("error", reject),
+  );
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)));
+  const late = new Promise<never>(
+    (_, reject) =>
+      (timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)),
+  );
   for (const promise of [gone, late]) promise.catch(() => {});
   try {
     const { value, error } = await Promise.race([answer, gone, late]);

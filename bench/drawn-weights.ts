@@ -1,7 +1,8 @@
 /**
- * A model's weights, drawn: a checkpoint that nobody has to keep. Each matrix has a standard deviation of 1 / √in, so that every part adds about as
- * much to the residual stream as it gets; embeddings a small one. A tied output then says other tokens than the last one, which it would not if
- * the token's own embedding were most of the stream.
+ * A model's weights, drawn: a checkpoint that nobody has to keep. Each matrix has a standard deviation of 1 /
+ * √in, so that every part adds about as much to the residual stream as it gets; embeddings a small one. A
+ * tied output then says other tokens than the last one, which it would not if the token's own embedding were
+ * most of the stream.
  */
 import type { WeightSource } from "../runtime/formats/outgoing.ts";
 import { normalQuantile } from "../runtime/init.ts";
@@ -10,15 +11,20 @@ import { randomStream } from "../runtime/random.ts";
 /** Of embeddings; logits of a tied output have √width times this. */
 const EMBEDDING_STD = 0.05;
 
-/** Numbers depend on seed and tensor name: a stretch of one list of normal numbers, from a place of the name's own. Vectors are ones (norms) and zeros (biases). */
+/**
+ * Numbers depend on seed and tensor name: a stretch of one list of normal numbers, from a place of the name's
+ * own. Vectors are ones (norms) and zeros (biases).
+ */
 export function drawnWeights(seed: number): WeightSource {
-  const { word } = randomStream(seed, "normal"), normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 2 ** 32));
+  const { word } = randomStream(seed, "normal");
+  const normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 2 ** 32));
   return {
     tensors: { has: () => true }, // everything that is asked for
     async read(name, shape) {
       const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
       if (shape.length === 1) return out.fill(name.endsWith(".bias") ? 0 : 1);
-      const std = /embedding/.test(name) ? EMBEDDING_STD : 1 / Math.sqrt(shape[0]!), start = randomStream(seed, name).word() % normal.length;
+      const std = /embedding/.test(name) ? EMBEDDING_STD : 1 / Math.sqrt(shape[0]!);
+      const start = randomStream(seed, name).word() % normal.length;
       for (let i = 0, at = start; i < out.length; i++) {
         out[i] = std * normal[at]!;
         if (++at === normal.length) at = 0;

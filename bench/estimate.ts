@@ -1,6 +1,6 @@
 /**
- * About how long a bench takes, before it begins and while it runs. The parts were timed on two quiet cores (2026-11-27); while it runs, the
- * time that the finished ones took corrects what is left.
+ * About how long a bench takes, before it begins and while it runs. The parts were timed on two quiet cores
+ * (2026-11-27); while it runs, the time that the finished ones took corrects what is left.
  */
 import { leastTraffic } from "../compiler/op.ts";
 import { attrsOf, opCases, type OpCase } from "./op-cases.ts";
@@ -19,7 +19,10 @@ export interface Asked {
   wanted(title: string): boolean;
 }
 
-/** Numbers are drawn and the reference computed: seconds per byte that the operation touches; quantised rows are taken apart for it. */
+/**
+ * Numbers are drawn and the reference computed: seconds per byte that the operation touches; quantised rows
+ * are taken apart for it.
+ */
 const PER_BYTE = 1.8e-8;
 const PER_QUANTISED_BYTE = 2e-7;
 const PER_CASE = 0.15;

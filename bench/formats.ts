@@ -1,10 +1,13 @@
 /**
- * npm run study -- formats [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0] [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
+ * npm run study -- formats [--run DIR --data FILE]… [--model SPEC:NAME]… [--formats f32,bf16,q8_0,q4_0]
+ * [--mix q4_0,table=q8_0,output=q8_0]… [--workers 2] [--ms 1500]
  *
- * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean loss; and, token by token as in
- * sampling, how far the distribution is from f32's: mean KL divergence in nats, largest difference of a logit, how often the likeliest token is
- * another. Of models (numbers at hand instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
- * weights that a token reads as a share of what this machine's memory gives as many workers, read between the tokens.
+ * What weights in fewer bits cost and bring. Of runs (a trained or imported model, and a text): the mean
+ * loss; and, token by token as in sampling, how far the distribution is from f32's: mean KL divergence in
+ * nats, largest difference of a logit, how often the likeliest token is another. Of models (numbers at hand
+ * instead of trained ones; speed does not depend on them): memory, prefill, tokens per second, and the
+ * weights that a token reads as a share of what this machine's memory gives as many workers, read between the
+ * tokens.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -27,85 +30,158 @@ import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts
 
 const { values: o } = parseArgs({
   options: {
-    run: { type: "string", multiple: true, default: [] }, data: { type: "string", multiple: true, default: [] }, model: { type: "string", multiple: true, default: [] },
-    formats: { type: "string", default: weightFormats.join() }, mix: { type: "string", multiple: true, default: [] }, workers: { type: "string", default: "2" }, ms: { type: "string", default: "1500" },
+    run: { type: "string", multiple: true, default: [] },
+    data: { type: "string", multiple: true, default: [] },
+    model: { type: "string", multiple: true, default: [] },
+    formats: { type: "string", default: weightFormats.join() },
+    mix: { type: "string", multiple: true, default: [] },
+    workers: { type: "string", default: "2" },
+    ms: { type: "string", default: "1500" },
   },
 });
-const formats = [...o.formats.split(","), ...o.mix], workers = Number(o.workers), TARGET = "wide", formatsOf = (text: string) => weightsOption({ weights: text })!;
+const formats = [...o.formats.split(","), ...o.mix];
+const workers = Number(o.workers);
+const TARGET = "wide";
+const formatsOf = (text: string) => weightsOption({ weights: text })!;
 formats.forEach(formatsOf); // a name that is none, before anything is measured
 joinPairs(TARGET);
 const width = Math.max(8, ...formats.map((f) => f.length + 1));
-const row = (...cells: readonly string[]): void => console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(13))).join(""));
+const row = (...cells: readonly string[]): void =>
+  console.log(cells.map((cell, i) => (i === 0 ? cell.padEnd(width) : cell.padStart(13))).join(""));
 
 /** Tokens that are fed one by one. */
 const POSITIONS = 256;
 const ROUND_MS = 100;
 
 for (const [i, folder] of o.run.entries()) {
-  const files = nodeFiles(), run = await openRun(files, folder, otherJson), { vocab, context } = run.bundle.manifest.model.sizes;
-  const tokens = encodeText(readFileSync(o.data[i] ?? o.data[0]!, "utf8"), run.tokenizer, vocab, textRuleOf(run.record)), exact: Float32Array[] = [];
-  console.log(`\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`);
+  const files = nodeFiles();
+  const run = await openRun(files, folder, otherJson);
+  const { vocab, context } = run.bundle.manifest.model.sizes;
+  const tokens = encodeText(
+    readFileSync(o.data[i] ?? o.data[0]!, "utf8"),
+    run.tokenizer,
+    vocab,
+    textRuleOf(run.record),
+  );
+  const exact: Float32Array[] = [];
+  console.log(
+    `\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`,
+  );
   row("", "loss", "KL, nats", "logit off by", "other choice");
   for (const weights of new Set(["f32", ...formats])) {
-    const model = await createModel(await bundleWithWeights(run.bundle, formatsOf(weights), TARGET), "infer", { host: nodeHost, workers: 1, target: TARGET });
-    if (!(await loadNewest(files, run.folder, model, "weights"))) throw new Error(`${folder} has no checkpoint`);
+    const model = await createModel(
+      await bundleWithWeights(run.bundle, formatsOf(weights), TARGET),
+      "infer",
+      { host: nodeHost, workers: 1, target: TARGET },
+    );
+    if (!(await loadNewest(files, run.folder, model, "weights")))
+      throw new Error(`${folder} has no checkpoint`);
     const { loss } = await evaluateText(model, tokens, run.tokenizer);
     const logits = await oneByOne(model, [...tokens.subarray(0, POSITIONS)], context);
     if (weights === "f32") exact.push(...logits);
     const far = logits.map((found, at) => distance(exact[at]!, found));
-    row(weights, loss.toFixed(4), (far.reduce((sum, d) => sum + d.kl, 0) / far.length).toExponential(1), Math.max(...far.map((d) => d.most)).toFixed(3),
-      `${((100 * far.filter((d) => d.other).length) / far.length).toFixed(1)} %`);
+    row(
+      weights,
+      loss.toFixed(4),
+      (far.reduce((sum, d) => sum + d.kl, 0) / far.length).toExponential(1),
+      Math.max(...far.map((d) => d.most)).toFixed(3),
+      `${((100 * far.filter((d) => d.other).length) / far.length).toFixed(1)} %`,
+    );
     await model.close();
   }
 }
 
-async function oneByOne(model: RunningModel, tokens: readonly number[], context: number): Promise<Float32Array[]> {
+async function oneByOne(
+  model: RunningModel,
+  tokens: readonly number[],
+  context: number,
+): Promise<Float32Array[]> {
   const out: Float32Array[] = [];
   for (const [i, token] of tokens.entries()) out.push((await model.feed([token], i % context)).slice());
   return out;
 }
 
-function distance(exact: Float32Array, found: Float32Array): { readonly kl: number; readonly most: number; readonly other: boolean } {
+function distance(
+  exact: Float32Array,
+  found: Float32Array,
+): { readonly kl: number; readonly most: number; readonly other: boolean } {
   const [p, q] = [exact, found].map((logits) => {
-    const top = Math.max(...logits), total = Math.log(logits.reduce((sum, v) => sum + Math.exp(v - top), 0));
+    const top = Math.max(...logits);
+    const total = Math.log(logits.reduce((sum, v) => sum + Math.exp(v - top), 0));
     return Float64Array.from(logits, (v) => v - top - total);
   }) as [Float64Array, Float64Array];
   const kl = p.reduce((sum, v, i) => sum + Math.exp(v) * (v - q[i]!), 0);
-  return { kl, most: exact.reduce((most, v, i) => Math.max(most, Math.abs(v - found[i]!)), 0), other: likeliest(exact) !== likeliest(found) };
+  return {
+    kl,
+    most: exact.reduce((most, v, i) => Math.max(most, Math.abs(v - found[i]!)), 0),
+    other: likeliest(exact) !== likeliest(found),
+  };
 }
 
 const models = o.model.map((text) => {
-  const at = text.lastIndexOf(":"), name = text.slice(at + 1), found = checkSource(readFileSync(text.slice(0, at), "utf8")).models.find((m) => m.name === name);
+  const at = text.lastIndexOf(":");
+  const name = text.slice(at + 1);
+  const found = checkSource(readFileSync(text.slice(0, at), "utf8")).models.find((m) => m.name === name);
   if (!found) throw new Error(`no model ${name} in ${text.slice(0, at)}`);
-  return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } }; // the cache is not what is measured
+  // the cache is not what is measured
+  return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } };
 });
 for (const source of models) {
-  const limits = await measureLimits([TARGET], [1, workers]), fma = limits.fma[TARGET]![workers]!, meter = await readMeter(workers);
-  console.log(`\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`);
+  const limits = await measureLimits([TARGET], [1, workers]);
+  const fma = limits.fma[TARGET]![workers]!;
+  const meter = await readMeter(workers);
+  console.log(
+    `\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`,
+  );
   row("", "MiB", "MiB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
   for (const weights of formats) {
-    const compiled = await compileModel(source, { targets: [TARGET], modules: ["infer"], weights: formatsOf(weights) });
+    const compiled = await compileModel(source, {
+      targets: [TARGET],
+      modules: ["infer"],
+      weights: formatsOf(weights),
+    });
     const model = await createModel(compiled, "infer", { host: nodeHost, workers, target: TARGET });
     fillTensors(model.of("parameter"));
     const prompt = promptTokens(source.sizes.vocab);
-    let ms = Infinity, logits = new Float32Array(0);
+    let ms = Infinity;
+    let logits = new Float32Array(0);
     for (let round = 0; round < 3; round++) {
       const began = performance.now();
       logits = (await model.feed(prompt, 0)) as typeof logits;
       if (round > 0) ms = Math.min(ms, performance.now() - began);
     }
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-    const bytes = bytesPerToken(source, { weights: formatsOf(weights) }), { tokenMs, readLimit, share } = await decodeSpeed(model, logits, bytes, meter);
-    row(weights, (model.module.memoryBytes / 2 ** 20).toFixed(0), (bytes / 2 ** 20).toFixed(0), ((1000 * PROMPT) / ms).toFixed(0), percent(model.entry("prefill").flops / ms / 1e6 / fma),
-      (1000 / tokenMs).toFixed(1), (bytes / tokenMs / 1e6).toFixed(1), readLimit.toFixed(1), percent(share));
+    const bytes = bytesPerToken(source, { weights: formatsOf(weights) });
+    const { tokenMs, readLimit, share } = await decodeSpeed(model, logits, bytes, meter);
+    row(
+      weights,
+      (model.module.memoryBytes / 2 ** 20).toFixed(0),
+      (bytes / 2 ** 20).toFixed(0),
+      ((1000 * PROMPT) / ms).toFixed(0),
+      percent(model.entry("prefill").flops / ms / 1e6 / fma),
+      (1000 / tokenMs).toFixed(1),
+      (bytes / tokenMs / 1e6).toFixed(1),
+      readLimit.toFixed(1),
+      percent(share),
+    );
     await model.close();
   }
   await meter.close();
 }
 
-/** Tokens one by one in rounds of a tenth of a second, between two readings of the memory's limit: medians, and the median round's share of it. */
-async function decodeSpeed(model: RunningModel, logits: Float32Array, bytes: number, meter: ReadMeter): Promise<{ readonly tokenMs: number; readonly readLimit: number; readonly share: number }> {
-  const all: number[] = [], limits: number[] = [await meter.rate()], shares: number[] = [];
+/**
+ * Tokens one by one in rounds of a tenth of a second, between two readings of the memory's limit: medians,
+ * and the median round's share of it.
+ */
+async function decodeSpeed(
+  model: RunningModel,
+  logits: Float32Array,
+  bytes: number,
+  meter: ReadMeter,
+): Promise<{ readonly tokenMs: number; readonly readLimit: number; readonly share: number }> {
+  const all: number[] = [];
+  const limits: number[] = [await meter.rate()];
+  const shares: number[] = [];
   let at = 0;
   const token = async (): Promise<number> => {
     const began = performance.now();
@@ -116,7 +192,8 @@ async function decodeSpeed(model: RunningModel, logits: Float32Array, bytes: num
   for (const until = performance.now() + Number(o.ms); shares.length < 3 || performance.now() < until;) {
     const times: number[] = [];
     for (let i = 0; i < 2; i++) await token(); // wakes the threads
-    for (const end = performance.now() + ROUND_MS; times.length < 3 || performance.now() < end;) times.push(await token());
+    for (const end = performance.now() + ROUND_MS; times.length < 3 || performance.now() < end;)
+      times.push(await token());
     limits.push(await meter.rate());
     all.push(...times);
     shares.push(bytes / median(times) / 1e6 / ((limits.at(-1)! + limits.at(-2)!) / 2));

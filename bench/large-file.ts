@@ -1,9 +1,11 @@
 /**
- * npm run study -- large-file SPEC [--model NAME] [--set context=2048]… [--to gguf|hf] [--dtype Q4_0] [--shards 2] -o PATH
+ * npm run study -- large-file SPEC [--model NAME] [--set context=2048]… [--to gguf|hf] [--dtype Q4_0]
+ * [--shards 2] -o PATH
  *
- * A published file (GGUF) or folder (Hugging Face, in shards) of any size with weights drawn at random, to see how large models are imported, loaded
- * and used: /usr/bin/time -v sinter import …, sinter sample …. Rows are drawn and encoded once for each width and laid one after the other, so that a file
- * takes as long as the disk; the tokenizer is ids.
+ * A published file (GGUF) or folder (Hugging Face, in shards) of any size with weights drawn at random, to
+ * see how large models are imported, loaded and used: /usr/bin/time -v sinter import …, sinter sample …. Rows
+ * are drawn and encoded once for each width and laid one after the other, so that a file takes as long as the
+ * disk; the tokenizer is ids.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -28,39 +30,79 @@ import { sizeText } from "../runtime/report/amounts.ts";
 import { writeHeader, type SafeDType } from "../runtime/safetensors.ts";
 import { idTokenizer } from "../runtime/tokenizers/ids.ts";
 
-const { values: o, positionals: [spec] } = parseArgs({
+const {
+  values: o,
+  positionals: [spec],
+} = parseArgs({
   allowPositionals: true,
   options: {
-    model: { type: "string" }, set: { type: "string", multiple: true, default: [] }, to: { type: "string", default: "gguf" }, dtype: { type: "string", default: "Q4_0" },
-    shards: { type: "string", default: "1" }, out: { type: "string", short: "o" },
+    model: { type: "string" },
+    set: { type: "string", multiple: true, default: [] },
+    to: { type: "string", default: "gguf" },
+    dtype: { type: "string", default: "Q4_0" },
+    shards: { type: "string", default: "1" },
+    out: { type: "string", short: "o" },
   },
 });
-if (!spec || o.out === undefined || (o.to !== "gguf" && o.to !== "hf") || !Object.hasOwn(numberFormats, o.dtype)) throw new Error("npm run study -- large-file SPEC [--model NAME] [--to gguf|hf] [--dtype Q4_0] -o PATH");
-const type = o.dtype as FloatFormat, out = o.out, files = nodeFiles(), shards = Number(o.shards);
-const { models, diagnostics } = checkSource(readFileSync(spec, "utf8"), { set: Object.fromEntries(o.set.map((pair) => pair.split("=") as [string, string])), ...(o.model !== undefined && { model: o.model }) });
+if (
+  !spec ||
+  o.out === undefined ||
+  (o.to !== "gguf" && o.to !== "hf") ||
+  !Object.hasOwn(numberFormats, o.dtype)
+)
+  throw new Error("npm run study -- large-file SPEC [--model NAME] [--to gguf|hf] [--dtype Q4_0] -o PATH");
+const type = o.dtype as FloatFormat;
+const out = o.out;
+const files = nodeFiles();
+const shards = Number(o.shards);
+const { models, diagnostics } = checkSource(readFileSync(spec, "utf8"), {
+  set: Object.fromEntries(o.set.map((pair) => pair.split("=") as [string, string])),
+  ...(o.model !== undefined && { model: o.model }),
+});
 const [model] = models;
 if (!model) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
 
 /** What `outgoing` asks of a checkpoint when it is asked for no numbers: every tensor is there. */
 const nothing = { tensors: { has: () => true } } as unknown as OpenCheckpoint;
-const { architecture, type: published, tensors } = outgoing(recognise(model), nothing, o.to, type), tokenizer = idTokenizer(architecture.vocab);
+const { architecture, type: published, tensors } = outgoing(recognise(model), nothing, o.to, type);
+const tokenizer = idTokenizer(architecture.vocab);
 
-const ROWS = 61, STD = 0.02, { word } = randomStream(1, "large file"), pool = Float32Array.from({ length: 1_000_003 }, () => STD * normalQuantile((word() + 0.5) / 4294967296));
+const ROWS = 61;
+const STD = 0.02;
+const { word } = randomStream(1, "large file");
+const pool = Float32Array.from(
+  { length: 1_000_003 },
+  () => STD * normalQuantile((word() + 0.5) / 4294967296),
+);
 const drawn = new Map<string, Uint8Array>();
 /** Encoded rows of this width, one after the other. */
 function rowsOf(width: number, format: FloatFormat): Uint8Array {
-  const known = drawn.get(`${width} ${format}`), { block, bytes, encode } = numberFormats[format], rowBytes = (width / block) * bytes, made = known ?? new Uint8Array(ROWS * rowBytes);
-  if (!known) for (let r = 0; r < ROWS; r++) encode(Float32Array.from({ length: width }, (_, k) => pool[(r * 7919 + k) % pool.length]!), made.subarray(r * rowBytes, (r + 1) * rowBytes));
+  const known = drawn.get(`${width} ${format}`);
+  const { block, bytes, encode } = numberFormats[format];
+  const rowBytes = (width / block) * bytes;
+  const made = known ?? new Uint8Array(ROWS * rowBytes);
+  if (!known)
+    for (let r = 0; r < ROWS; r++)
+      encode(
+        Float32Array.from({ length: width }, (_, k) => pool[(r * 7919 + k) % pool.length]!),
+        made.subarray(r * rowBytes, (r + 1) * rowBytes),
+      );
   drawn.set(`${width} ${format}`, made);
   return made;
 }
 
 async function writeTensor(file: WritableFile, tensor: OutgoingTensor): Promise<void> {
-  const { shape, type: format } = tensor, total = tensorBytes(tensor);
-  if (shape.length === 1) return file.write(new Uint8Array(new Float32Array(shape[0]!).fill(1).buffer)); // weights of norms
-  const rows = rowsOf(shape.at(-1)!, format), first = (tensors.indexOf(tensor) % ROWS) * (rows.length / ROWS); // no two tensors alike
-  for (let at = 0; at < total; ) {
-    const piece = at === 0 ? rows.subarray(first, Math.min(rows.length, first + total)) : rows.subarray(0, Math.min(rows.length, total - at));
+  const { shape, type: format } = tensor;
+  const total = tensorBytes(tensor);
+  // weights of norms
+  if (shape.length === 1) return file.write(new Uint8Array(new Float32Array(shape[0]!).fill(1).buffer));
+  const rows = rowsOf(shape.at(-1)!, format);
+  const first = (tensors.indexOf(tensor) % ROWS) * (rows.length / ROWS); // no two tensors alike
+  for (let at = 0; at < total;) {
+    const piece =
+      at === 0
+        ? rows.subarray(first, Math.min(rows.length, first + total))
+        : rows.subarray(0, Math.min(rows.length, total - at));
     await file.write(piece);
     at += piece.length;
   }
@@ -69,7 +111,14 @@ async function writeTensor(file: WritableFile, tensor: OutgoingTensor): Promise<
 const began = performance.now();
 let bytes = 0;
 if (o.to === "gguf") {
-  const file = await files.create(out), header = ggufHeader([...ggufPairs(architecture, published, fileTypes[type]!), ...tokenizerPairs(tokenizer, architecture.vocab).out], tensors);
+  const file = await files.create(out);
+  const header = ggufHeader(
+    [
+      ...ggufPairs(architecture, published, fileTypes[type]!),
+      ...tokenizerPairs(tokenizer, architecture.vocab).out,
+    ],
+    tensors,
+  );
   await file.write(header);
   bytes = header.length;
   for (const tensor of tensors) {
@@ -80,10 +129,22 @@ if (o.to === "gguf") {
   await file.close();
 } else {
   mkdirSync(out, { recursive: true });
-  const places: Record<string, string> = {}, each = Math.ceil(tensors.length / shards), names = Array.from({ length: shards }, (_, i) => `model-0000${i + 1}-of-0000${shards}.safetensors`);
+  const places: Record<string, string> = {};
+  const each = Math.ceil(tensors.length / shards);
+  const names = Array.from({ length: shards }, (_, i) => `model-0000${i + 1}-of-0000${shards}.safetensors`);
   for (const [i, name] of names.entries()) {
-    const part = tensors.slice(i * each, (i + 1) * each), file = await files.create(join(out, name));
-    await file.write(writeHeader(part.map(({ name: tensor, type: format, shape }) => ({ name: tensor, dtype: format as SafeDType, shape })), { format: "pt" }));
+    const part = tensors.slice(i * each, (i + 1) * each);
+    const file = await files.create(join(out, name));
+    await file.write(
+      writeHeader(
+        part.map(({ name: tensor, type: format, shape }) => ({
+          name: tensor,
+          dtype: format as SafeDType,
+          shape,
+        })),
+        { format: "pt" },
+      ),
+    );
     for (const tensor of part) {
       await writeTensor(file, tensor);
       places[tensor.name] = name;
@@ -94,7 +155,9 @@ if (o.to === "gguf") {
   await write(CONFIG_FILE, configOf(architecture, published, type, { bos: undefined, eos: undefined }));
   await write(INDEX_FILE, { metadata: { total_size: bytes }, weight_map: places });
 }
-console.log(`${out}: ${model.name}, ${tensors.length} tensors, ${sizeText(bytes)} in ${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`);
+console.log(
+  `${out}: ${model.name}, ${tensors.length} tensors, ${sizeText(bytes)} in ${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`,
+);
 
 async function write(name: string, value: unknown): Promise<void> {
   const file = await files.create(join(out, name));

@@ -1,8 +1,10 @@
 /**
- * npm run study -- large SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide] [--weights q4_0] [--memory-limit BYTES]
+ * npm run study -- large SPEC [--model NAME] [--set width=256]… [--tokens 48] [--workers 2] [--target wide]
+ * [--weights q4_0] [--memory-limit BYTES]
  *
- * A model that takes several memories: weights drawn tensor by tensor, then a prompt of 128 tokens and tokens one by one. Says what the parts
- * are, how long each step took, tok/s, and GB/s of weights beside the limit of this machine's memory.
+ * A model that takes several memories: weights drawn tensor by tensor, then a prompt of 128 tokens and tokens
+ * one by one. Says what the parts are, how long each step took, tok/s, and GB/s of weights beside the limit
+ * of this machine's memory.
  */
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
@@ -21,22 +23,38 @@ import { normalQuantile } from "../runtime/init.ts";
 import { sizeText, thousands } from "../runtime/report/amounts.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
 
-const { values: o, positionals: [path] } = parseArgs({
+const {
+  values: o,
+  positionals: [path],
+} = parseArgs({
   allowPositionals: true,
   options: {
-    model: { type: "string" }, set: { type: "string", multiple: true }, tokens: { type: "string", default: "48" }, workers: { type: "string", default: "2" },
-    target: { type: "string", default: "wide" }, "memory-limit": { type: "string" },
+    model: { type: "string" },
+    set: { type: "string", multiple: true },
+    tokens: { type: "string", default: "48" },
+    workers: { type: "string", default: "2" },
+    target: { type: "string", default: "wide" },
+    "memory-limit": { type: "string" },
     weights: { type: "string", default: "f32" },
   },
 });
-const workers = Number(o.workers), target = o.target as Target, began = performance.now();
-const say = (text: string): void => console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+const workers = Number(o.workers);
+const target = o.target as Target;
+const began = performance.now();
+const say = (text: string): void =>
+  console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 
-/** Normal numbers drawn once, laid over every tensor from another place: a tensor costs what its pages cost. */
+/**
+ * Normal numbers drawn once, laid over every tensor from another place: a tensor costs what its pages cost.
+ */
 function draw(model: RunningModel): void {
-  const { word } = randomStream(1, "large"), normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 4294967296));
-  const scaled = new Map<number, Float32Array>(), parameters = model.of("parameter"), slices = parameters.reduce((n, t) => n + t.place.slices, 0);
-  let done = 0, shown = performance.now();
+  const { word } = randomStream(1, "large");
+  const normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 4294967296));
+  const scaled = new Map<number, Float32Array>();
+  const parameters = model.of("parameter");
+  const slices = parameters.reduce((n, t) => n + t.place.slices, 0);
+  let done = 0;
+  let shown = performance.now();
   for (const { elements, place, write, padded } of parameters) {
     const { init, slices: count, quantised, rowFloats } = place;
     const values = quantised ? normal : new Float32Array(elements);
@@ -46,7 +64,12 @@ function draw(model: RunningModel): void {
       else {
         const pool = scaled.get(init!.std) ?? normal.map((x) => x * init!.std);
         scaled.set(init!.std, pool);
-        for (let at = 0, from = (done * 7919) % pool.length; at < elements; at += pool.length - from, from = 0) values.set(pool.subarray(from, from + elements - at), at);
+        for (
+          let at = 0, from = (done * 7919) % pool.length;
+          at < elements;
+          at += pool.length - from, from = 0
+        )
+          values.set(pool.subarray(from, from + elements - at), at);
       }
       if (!quantised) write(values, slice);
       done++;
@@ -58,11 +81,21 @@ function draw(model: RunningModel): void {
 }
 
 /** Rows in fewer bits, as they lie in memory: to encode each of billions of numbers would take minutes. */
-function encoded({ quantised, shape, rowFloats, init }: TensorPlace, normal: Float32Array, from: number): Int32Array[] {
-  const K = shape[quantised!.transposed ? 0 : 1]!, encode = rowWriter(quantised!.format, K), std = init!.kind === "normal" ? init!.std : 0;
+function encoded(
+  { quantised, shape, rowFloats, init }: TensorPlace,
+  normal: Float32Array,
+  from: number,
+): Int32Array[] {
+  const K = shape[quantised!.transposed ? 0 : 1]!;
+  const encode = rowWriter(quantised!.format, K);
+  const std = init!.kind === "normal" ? init!.std : 0;
   return Array.from({ length: 61 }, (_, n) => {
-    const row = new Int32Array(rowFloats), start = (from * 61 + n) * 7919;
-    encode(Float32Array.from({ length: K }, (_, k) => std * normal[(start + k) % normal.length]!), wordsOf(row));
+    const row = new Int32Array(rowFloats);
+    const start = (from * 61 + n) * 7919;
+    encode(
+      Float32Array.from({ length: K }, (_, k) => std * normal[(start + k) % normal.length]!),
+      wordsOf(row),
+    );
     return row;
   });
 }
@@ -72,26 +105,45 @@ function layRows(data: Int32Array, rows: readonly Int32Array[], ld: number): voi
 }
 
 const set = Object.fromEntries((o.set ?? []).map((pair) => pair.split("=") as [string, string]));
-const { models, diagnostics } = checkSource(readFileSync(path!, "utf8"), { set, ...(o.model !== undefined && { model: o.model }) });
+const { models, diagnostics } = checkSource(readFileSync(path!, "utf8"), {
+  set,
+  ...(o.model !== undefined && { model: o.model }),
+});
 const source = models[0];
 if (!source) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
-const weights = o.weights as WeightFormat, options = { targets: [target], modules: ["infer"], weights, ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }) } as const;
+const weights = o.weights as WeightFormat;
+const options = {
+  targets: [target],
+  modules: ["infer"],
+  weights,
+  ...(o["memory-limit"] !== undefined && { memoryLimit: Number(o["memory-limit"]) }),
+} as const;
 joinPairs(target);
 const compiled = await compileModel(source, options);
-say(`${source.name}: ${thousands(compiled.manifest.parameters)} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`);
-const limits = await measureLimits([target], [1, workers]), readLimit = limits.read[workers]!, fmaLimit = limits.fma[target]![workers]!;
-say(`limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`);
+say(
+  `${source.name}: ${thousands(compiled.manifest.parameters)} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`,
+);
+const limits = await measureLimits([target], [1, workers]);
+const readLimit = limits.read[workers]!;
+const fmaLimit = limits.fma[target]![workers]!;
+say(
+  `limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`,
+);
 
 const model = await createModel(compiled, "infer", { host: nodeHost, workers, target });
 draw(model);
 say("weights drawn");
-const tokens = Number(o.tokens), decodeMs: number[] = [], ids: number[] = [];
+const tokens = Number(o.tokens);
+const decodeMs: number[] = [];
+const ids: number[] = [];
 for (const round of ["first", "second"]) {
   const from = performance.now();
   let logits = await model.feed(promptTokens(source.sizes.vocab), 0);
   const prefillMs = performance.now() - from;
   if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-  say(`${round} prompt of ${PROMPT} tokens: ${prefillMs.toFixed(0)} ms, ${((1000 * PROMPT) / prefillMs).toFixed(1)} tok/s, ${(model.entry("prefill").flops / prefillMs / 1e6 / fmaLimit * 100).toFixed(0)} % of the multiply-add limit`);
+  say(
+    `${round} prompt of ${PROMPT} tokens: ${prefillMs.toFixed(0)} ms, ${((1000 * PROMPT) / prefillMs).toFixed(1)} tok/s, ${((model.entry("prefill").flops / prefillMs / 1e6 / fmaLimit) * 100).toFixed(0)} % of the multiply-add limit`,
+  );
   if (round === "first") continue;
   for (let i = 0; i < tokens; i++) {
     ids.push(likeliest(logits));
@@ -100,9 +152,14 @@ for (const round of ["first", "second"]) {
     decodeMs.push(performance.now() - start);
   }
 }
-const sorted = decodeMs.toSorted((a, b) => a - b), ms = sorted[sorted.length >> 1]!, bytes = bytesPerToken(source, options), rate = bytes / ms / 1e6;
-say(`${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
-  `${sizeText(bytes)} of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`);
+const sorted = decodeMs.toSorted((a, b) => a - b);
+const ms = sorted[sorted.length >> 1]!;
+const bytes = bytesPerToken(source, options);
+const rate = bytes / ms / 1e6;
+say(
+  `${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
+    `${sizeText(bytes)} of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`,
+);
 const after = (await measureLimits([target], [1, workers])).read[workers]!;
 say(`the read limit is ${after.toFixed(1)} GB/s now: ${((100 * rate) / after).toFixed(0)} %`);
 say(`ids ${ids.slice(0, 16).join(" ")} …`);

@@ -1,11 +1,14 @@
 /**
- * npm run study -- llama-cpp [--gguf FILE]… [--model NAME --formats bf16,q8_0,q4_0] [--tokenizer DIR] [--tokens 64] [--threads 2] [--context 512] [--time] [--as-it-comes] [--keep DIR]
+ * npm run study -- llama-cpp [--gguf FILE]… [--model NAME --formats bf16,q8_0,q4_0] [--tokenizer DIR]
+ * [--tokens 64] [--threads 2] [--context 512] [--time] [--as-it-comes] [--keep DIR]
  *
- * Sinter beside llama.cpp (node-llama-cpp) on the same GGUF file. Without --time: llama.cpp writes greedily after each prompt, Sinter computes the
- * logits of the same prefixes, and it is said where they part, by how much the reference preferred its token there, and how far logits are apart
- * (agreement.ts). With --time: both read a prompt of 128 tokens and then go on one by one, by turns in the same run.
+ * Sinter beside llama.cpp (node-llama-cpp) on the same GGUF file. Without --time: llama.cpp writes greedily
+ * after each prompt, Sinter computes the logits of the same prefixes, and it is said where they part, by how
+ * much the reference preferred its token there, and how far logits are apart (agreement.ts). With --time:
+ * both read a prompt of 128 tokens and then go on one by one, by turns in the same run.
  *
- * --model: of specs/llama3.sinter, with drawn weights (drawn-weights.ts) and Llama 3's tokenizer. llama.cpp keeps keys and values in f32, without
+ * --model: of specs/llama3.sinter, with drawn weights (drawn-weights.ts) and Llama 3's tokenizer. llama.cpp
+ * keeps keys and values in f32, without
  * fused attention, unless --as-it-comes.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -38,14 +41,28 @@ import { drawnWeights } from "./drawn-weights.ts";
 
 const { values: o } = parseArgs({
   options: {
-    gguf: { type: "string", multiple: true, default: [] }, model: { type: "string" }, formats: { type: "string", default: "bf16,q8_0,q4_0" }, tokenizer: { type: "string", default: "../shared/data/tokenizers/llama3" },
-    tokens: { type: "string", default: "64" }, threads: { type: "string", default: "2" }, context: { type: "string", default: "512" }, time: { type: "boolean", default: false },
-    "as-it-comes": { type: "boolean", default: false }, keep: { type: "string" },
+    gguf: { type: "string", multiple: true, default: [] },
+    model: { type: "string" },
+    formats: { type: "string", default: "bf16,q8_0,q4_0" },
+    tokenizer: { type: "string", default: "../shared/data/tokenizers/llama3" },
+    tokens: { type: "string", default: "64" },
+    threads: { type: "string", default: "2" },
+    context: { type: "string", default: "512" },
+    time: { type: "boolean", default: false },
+    "as-it-comes": { type: "boolean", default: false },
+    keep: { type: "string" },
   },
 });
-const tokens = Number(o.tokens), threads = Number(o.threads), context = Number(o.context), exact = !o["as-it-comes"], TARGET = "wide", files = nodeFiles();
-const scratch = o.keep ?? mkdtempSync(join(tmpdir(), "sinter-llama-cpp-")), began = performance.now();
-const say = (text: string): void => console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+const tokens = Number(o.tokens);
+const threads = Number(o.threads);
+const context = Number(o.context);
+const exact = !o["as-it-comes"];
+const TARGET = "wide";
+const files = nodeFiles();
+const scratch = o.keep ?? mkdtempSync(join(tmpdir(), "sinter-llama-cpp-"));
+const began = performance.now();
+const say = (text: string): void =>
+  console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 const prompts = ["Once upon a time, there was a little", "The history of the city begins", "def add(a, b):"];
 const RUNS = 3;
 
@@ -53,9 +70,19 @@ const RUNS = 3;
 async function drawn(name: string, format: string): Promise<string> {
   const path = join(scratch, `${name}-${format}.gguf`);
   if (existsSync(path)) return path;
-  const { models } = checkSource(readFileSync(fileURLToPath(new URL("../specs/llama3.sinter", import.meta.url)), "utf8"), { model: name, set: { context: o.context } });
-  const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat), tokenizer = await openTokenizer(files, o.tokenizer);
-  await writeGguf(files, { tokenizer }, model, path, { out: () => {}, err: () => {}, tty: false, columns: 100, cwd: process.cwd() });
+  const { models } = checkSource(
+    readFileSync(fileURLToPath(new URL("../specs/llama3.sinter", import.meta.url)), "utf8"),
+    { model: name, set: { context: o.context } },
+  );
+  const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat);
+  const tokenizer = await openTokenizer(files, o.tokenizer);
+  await writeGguf(files, { tokenizer }, model, path, {
+    out: () => {},
+    err: () => {},
+    tty: false,
+    columns: 100,
+    cwd: process.cwd(),
+  });
   say(`${path} written`);
   return path;
 }
@@ -64,12 +91,25 @@ async function drawn(name: string, format: string): Promise<string> {
 const weightsOf = (type: number): string => ({ 2: "q4_0", 7: "q8_0", 32: "bf16" })[type] ?? "f32";
 
 async function opened(path: string) {
-  const published = await openPublished(files, path), { file, architecture, index, options } = published;
-  const found = await tokenizerOfGguf(file as GgufFile), weights = weightsOf(Number(file.metadata.get("general.file_type")));
-  const parameters = [...index].reduce((sum, [name, { elements }]) => sum + (options.naming.ignored.test(name) ? 0 : elements), 0);
-  const spec = specOf({ ...architecture, context: Math.min(context, architecture.context) }, { source: path, tokenizer: "tokenizer" in found ? found.tokenizer.name : "ids", parameters });
-  const model = checkSource(spec).models[0]!, modules = { targets: [TARGET], modules: ["infer"], weights: weightsOption({ weights })! } as const;
-  const running = await createModel(await compileModel(model, modules), "infer", { host: nodeHost, workers: threads, target: TARGET });
+  const published = await openPublished(files, path);
+  const { file, architecture, index, options } = published;
+  const found = await tokenizerOfGguf(file as GgufFile);
+  const weights = weightsOf(Number(file.metadata.get("general.file_type")));
+  const parameters = [...index].reduce(
+    (sum, [name, { elements }]) => sum + (options.naming.ignored.test(name) ? 0 : elements),
+    0,
+  );
+  const spec = specOf(
+    { ...architecture, context: Math.min(context, architecture.context) },
+    { source: path, tokenizer: "tokenizer" in found ? found.tokenizer.name : "ids", parameters },
+  );
+  const model = checkSource(spec).models[0]!;
+  const modules = { targets: [TARGET], modules: ["infer"], weights: weightsOption({ weights })! } as const;
+  const running = await createModel(await compileModel(model, modules), "infer", {
+    host: nodeHost,
+    workers: threads,
+    target: TARGET,
+  });
   await loadPublished(running, published);
   await file.close();
   return { running, weights, model, tokenizer: "tokenizer" in found ? found.tokenizer : undefined };
@@ -79,13 +119,24 @@ async function compare(path: string): Promise<void> {
   const { running, tokenizer, weights } = await opened(path);
   say(`${path}: loaded, weights in ${weights}`);
   for (const text of prompts) {
-    const prompt = tokenizer ? [...(tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText]), ...tokenizer.encode(text)] : [1, 2, 3];
+    const prompt = tokenizer
+      ? [...(tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText]), ...tokenizer.encode(text)]
+      : [1, 2, 3];
     const theirs = llamaCppGreedy(path, prompt, tokens, join(scratch, "logits"), { exact, threads, context });
-    const whole = await logitsOf(running, prompt, theirs.ids, true), single = await logitsOf(running, prompt, theirs.ids, false);
-    for (const [how, rows] of [["prompt at once ", whole], ["token by token ", single]] as const) {
-      const a = agreement(theirs.logits, rows), [first] = a.apart;
-      const where = first ? `; first apart at ${first.at}, margin ${first.margin.toFixed(4)}, noise there ${first.noise.toFixed(4)}` : "";
-      say(`  ${how} ${a.equal} of ${a.positions} tokens equal${where}; noise ${a.noise.toExponential(1)}, in the middle ${a.medianNoise.toExponential(1)}, of a spread of ${a.spread.toFixed(2)}`);
+    const whole = await logitsOf(running, prompt, theirs.ids, true);
+    const single = await logitsOf(running, prompt, theirs.ids, false);
+    for (const [how, rows] of [
+      ["prompt at once ", whole],
+      ["token by token ", single],
+    ] as const) {
+      const a = agreement(theirs.logits, rows);
+      const [first] = a.apart;
+      const where = first
+        ? `; first apart at ${first.at}, margin ${first.margin.toFixed(4)}, noise there ${first.noise.toFixed(4)}`
+        : "";
+      say(
+        `  ${how} ${a.equal} of ${a.positions} tokens equal${where}; noise ${a.noise.toExponential(1)}, in the middle ${a.medianNoise.toExponential(1)}, of a spread of ${a.spread.toFixed(2)}`,
+      );
     }
     say(`  "${text}" → ${JSON.stringify(theirs.text.slice(0, 60))}`);
   }
@@ -93,33 +144,61 @@ async function compare(path: string): Promise<void> {
 }
 
 /** Logits after the prompt and after each of `ids` but the last. */
-async function logitsOf(model: RunningModel, prompt: readonly number[], ids: readonly number[], atOnce: boolean): Promise<Float32Array[]> {
+async function logitsOf(
+  model: RunningModel,
+  prompt: readonly number[],
+  ids: readonly number[],
+  atOnce: boolean,
+): Promise<Float32Array[]> {
   let logits = atOnce ? await model.feed(prompt, 0) : new Float32Array(0);
   if (!atOnce) for (const [i, id] of prompt.entries()) logits = (await model.feed([id], i)) as typeof logits;
   const rows = [logits.slice()];
-  for (const [i, id] of ids.slice(0, -1).entries()) rows.push((await model.feed([id], prompt.length + i)).slice());
+  for (const [i, id] of ids.slice(0, -1).entries())
+    rows.push((await model.feed([id], prompt.length + i)).slice());
   return rows;
 }
 
 async function time(path: string): Promise<void> {
-  const limits = await measureLimits([TARGET], [threads]), { running, weights, model } = await opened(path), prompt = promptTokens(model.sizes.vocab), ours = { prefill: [] as number[], decode: [] as number[] };
-  const [theirs] = askLlamaCpp<typeof ours>(path, [{ do: "time", prompt, count: tokens, runs: RUNS }], { exact: false, threads, context });
+  const limits = await measureLimits([TARGET], [threads]);
+  const { running, weights, model } = await opened(path);
+  const prompt = promptTokens(model.sizes.vocab);
+  const ours = { prefill: [] as number[], decode: [] as number[] };
+  const [theirs] = askLlamaCpp<typeof ours>(path, [{ do: "time", prompt, count: tokens, runs: RUNS }], {
+    exact: false,
+    threads,
+    context,
+  });
   for (let run = 0; run <= RUNS; run++) {
-    let from = performance.now(), logits = await running.feed(prompt, 0);
+    let from = performance.now();
+    let logits = await running.feed(prompt, 0);
     if (run > 0) ours.prefill.push((1000 * PROMPT) / (performance.now() - from));
     from = performance.now();
     for (let i = 0; i < tokens; i++) logits = await running.feed([likeliest(logits)], PROMPT + i);
     if (run > 0) ours.decode.push((1000 * tokens) / (performance.now() - from));
   }
   await running.close();
-  const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!, bytes = bytesPerToken(model, { weights: weightsOption({ weights })! });
-  const rate = (what: "prefill" | "decode"): string => `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} (${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;
-  say(`${path}: ${rate("prefill")}; ${rate("decode")}; ${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read limit of ${limits.read[threads]!.toFixed(0)} GB/s`);
+  const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!;
+  const bytes = bytesPerToken(model, { weights: weightsOption({ weights })! });
+  const rate = (what: "prefill" | "decode"): string =>
+    `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} (${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;
+  say(
+    `${path}: ${rate("prefill")}; ${rate("decode")}; ${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read limit of ${limits.read[threads]!.toFixed(0)} GB/s`,
+  );
 }
 
 joinPairs(TARGET);
 try {
-  const paths = [...o.gguf, ...(o.model === undefined ? [] : await o.formats.split(",").reduce(async (before, format) => [...await before, await drawn(o.model!, format)], Promise.resolve<string[]>([])))];
+  const paths = [
+    ...o.gguf,
+    ...(o.model === undefined
+      ? []
+      : await o.formats
+          .split(",")
+          .reduce(
+            async (before, format) => [...(await before), await drawn(o.model!, format)],
+            Promise.resolve<string[]>([]),
+          )),
+  ];
   for (const path of paths) await (o.time ? time : compare)(path);
 } finally {
   if (o.keep === undefined) rmSync(scratch, { recursive: true });

@@ -1,4 +1,7 @@
-/** Which cases of which operations are timed: those of the op files that are large enough, and sizes that only a bench can bear. */
+/**
+ * Which cases of which operations are timed: those of the op files that are large enough, and sizes that only
+ * a bench can bear.
+ */
 import { leastTraffic, shapeOf, type Attrs, type Case, type Op } from "../compiler/op.ts";
 import { ops, type OpName } from "../compiler/ops/index.ts";
 import { elements } from "../compiler/cli/measure/numbers.ts";
@@ -14,9 +17,20 @@ export interface OpCase {
 const product = (M: number, K: number, N: number): Case => ({ d: { M, K, N } });
 const cubes = [32, 64, 128, 256, 512, 1024].map((n) => product(n, n, n));
 
-/** Speed over size; GPT-2's output layer, forward and backward in a block of 128 rows, and its products for one token. */
+/**
+ * Speed over size; GPT-2's output layer, forward and backward in a block of 128 rows, and its products for
+ * one token.
+ */
 const benchOnly: Partial<Record<OpName, readonly Case[]>> = {
-  matmul: [...cubes, product(128, 50257, 768), ...[[768, 2304], [768, 3072], [3072, 768]].map(([K, N]) => product(1, K!, N!))],
+  matmul: [
+    ...cubes,
+    product(128, 50257, 768),
+    ...[
+      [768, 2304],
+      [768, 3072],
+      [3072, 768],
+    ].map(([K, N]) => product(1, K!, N!)),
+  ],
   matmul_nt: [product(128, 768, 50257), product(256, 768, 50257), product(1, 768, 50257)],
   matmul_tn: [product(50257, 128, 768)],
 };
@@ -26,9 +40,11 @@ const LEAST_ELEMENTS = 30_000;
 export const attrsOf = (op: Op, c: Case): Attrs => ({ ...op.attrs, ...c.attrs });
 const present = (op: Op, c: Case) => op.tensors.filter((t) => !t.optional || c.with?.includes(t.name));
 /** Elements of the largest tensor. */
-export const largest = ({ op, c }: OpCase): number => Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
+export const largest = ({ op, c }: OpCase): number =>
+  Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
 /** What must move at least. */
-export const bytesOf = ({ op, c }: OpCase): number => leastTraffic(op, c.d, attrsOf(op, c), (name) => present(op, c).some((t) => t.name === name));
+export const bytesOf = ({ op, c }: OpCase): number =>
+  leastTraffic(op, c.d, attrsOf(op, c), (name) => present(op, c).some((t) => t.name === name));
 export const flopsOf = ({ op, c }: OpCase): number => op.flops(c.d, attrsOf(op, c));
 
 /** "256×768×3072 bias gelu": dimensions in the signature's order, then what else makes this case. */
@@ -41,22 +57,31 @@ export function sizesOf({ op, c }: Pick<OpCase, "op" | "c">): string {
 /** `all`: small cases too; they are the tests', and time mostly the call. */
 export const opCases = (all: boolean): OpCase[] =>
   (Object.entries(ops) as [OpName, Op][]).flatMap(([name, op]) =>
-    [...op.cases.filter((c) => all || largest({ name, op, c, title: "" }) >= LEAST_ELEMENTS), ...(benchOnly[name] ?? [])]
-      .map((c) => ({ name, op, c, title: `${name} ${sizesOf({ op, c })}` })));
+    [
+      ...op.cases.filter((c) => all || largest({ name, op, c, title: "" }) >= LEAST_ELEMENTS),
+      ...(benchOnly[name] ?? []),
+    ].map((c) => ({ name, op, c, title: `${name} ${sizesOf({ op, c })}` })),
+  );
 
 const forms: Partial<Record<OpName, string>> = { matmul: "", matmul_nt: "nt:", matmul_tn: "tn:" };
 
 /** "nt:256x768x3072" where the case is a product alone, which other libraries have too. */
 export function productOf({ name, c }: OpCase): string | undefined {
-  const form = forms[name], { M, K, N } = c.d;
-  return form === undefined || c.with?.length || Object.keys(c.attrs ?? {}).length ? undefined : `${form}${M}x${K}x${N}`;
+  const form = forms[name];
+  const { M, K, N } = c.d;
+  return form === undefined || c.with?.length || Object.keys(c.attrs ?? {}).length
+    ? undefined
+    : `${form}${M}x${K}x${N}`;
 }
 
 /** Enough work that the call does not count, little enough that drawing the numbers does not. */
 const QUICK_FLOPS = 1e9;
 const QUICK_ELEMENTS = 2e6;
 
-/** Of each operation the case with most work that takes a moment, or its smallest; of what else has a name the first of its kind. */
+/**
+ * Of each operation the case with most work that takes a moment, or its smallest; of what else has a name the
+ * first of its kind.
+ */
 export function quickTitles(titles: readonly string[]): string[] {
   const cases = new Map(opCases(true).map((c) => [c.title, c]));
   const kinds = Map.groupBy(titles, (title) => title.split(" ")[0]!);
@@ -64,6 +89,8 @@ export function quickTitles(titles: readonly string[]): string[] {
     const rows = group.flatMap((title) => cases.get(title) ?? []);
     const easy = rows.filter((c) => flopsOf(c) <= QUICK_FLOPS && largest(c) <= QUICK_ELEMENTS);
     if (easy.length > 0) return easy.reduce((most, c) => (flopsOf(c) > flopsOf(most) ? c : most)).title;
-    return rows.length === 0 ? group[0]! : rows.reduce((least, c) => (largest(c) < largest(least) ? c : least)).title;
+    return rows.length === 0
+      ? group[0]!
+      : rows.reduce((least, c) => (largest(c) < largest(least) ? c : least)).title;
   });
 }

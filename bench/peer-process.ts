@@ -1,4 +1,7 @@
-/** A peer in a process of its own, so that its threads and its memory do not disturb ours: lines of JSON to it, lines back (bench/peers/serve.ts). */
+/**
+ * A peer in a process of its own, so that its threads and its memory do not disturb ours: lines of JSON to
+ * it, lines back (bench/peers/serve.ts).
+ */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Rate, Request } from "./peers/serve.ts";
@@ -23,7 +26,8 @@ const LAST_WORDS = 2000;
 
 /** Rejects when the program cannot be started or says that it cannot work. */
 export async function startPeer(command: string, args: readonly string[]): Promise<PeerProcess> {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] }), lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let words = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (words = (words + text).slice(-LAST_WORDS)));
   child.stdin.on("error", () => undefined); // an ended child is found at the next line
@@ -45,7 +49,8 @@ export async function startPeer(command: string, args: readonly string[]): Promi
   try {
     const { about } = await next();
     return {
-      about: about ?? "", close,
+      about: about ?? "",
+      close,
       async ask(request) {
         child.stdin.write(`${JSON.stringify(request)}\n`);
         return (await next()).rates ?? [];

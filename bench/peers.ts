@@ -1,4 +1,7 @@
-/** THE table of peers: what other libraries do with the same work, in the same run, each in a process of its own. */
+/**
+ * THE table of peers: what other libraries do with the same work, in the same run, each in a process of its
+ * own.
+ */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -24,16 +27,73 @@ export interface Peer {
 const file = (name: string): string => fileURLToPath(new URL(`peers/${name}`, import.meta.url));
 const pythons = ["python3", "/usr/bin/python3"];
 const node = (...args: string[]): readonly (readonly string[])[] => [[process.execPath, ...args]];
-const python = (...args: string[]): readonly (readonly string[])[] => pythons.map((p) => [p, file("pytorch.py"), "serve", ...args]);
-const NPM = "npm ci --prefix bench/peers", TORCH = "apt-get install python3-torch libopenblas0-openmp", ANY = 8;
+const python = (...args: string[]): readonly (readonly string[])[] =>
+  pythons.map((p) => [p, file("pytorch.py"), "serve", ...args]);
+const NPM = "npm ci --prefix bench/peers";
+const TORCH = "apt-get install python3-torch libopenblas0-openmp";
+const ANY = 8;
 
 export const peers: readonly Peer[] = [
-  { name: "PyTorch", short: "PyTorch", can: ["sgemm", "train"], products: "all", mostThreads: ANY, native: true, install: TORCH, commands: python() },
-  { name: "PyTorch, malloc as it is", short: "plain", can: ["train"], products: "none", mostThreads: ANY, native: true, install: TORCH, commands: python("--plain") },
-  { name: "onnxruntime-node", short: "ort-node", can: ["sgemm", "infer"], products: "some", mostThreads: ANY, native: true, install: NPM, commands: node(file("onnxruntime.ts"), "node") },
-  { name: "onnxruntime-web", short: "ort-web", can: ["sgemm", "infer"], products: "some", mostThreads: ANY, native: false, install: NPM, commands: node(file("onnxruntime.ts"), "web") },
-  { name: "tfjs", short: "tfjs", can: ["sgemm"], products: "some", mostThreads: 1, native: false, install: NPM, commands: node(file("tfjs.ts")) },
-  { name: "jax-js", short: "jax-js", can: ["sgemm"], products: "some", mostThreads: 1, native: false, install: NPM, commands: node(file("jax-js.ts")) },
+  {
+    name: "PyTorch",
+    short: "PyTorch",
+    can: ["sgemm", "train"],
+    products: "all",
+    mostThreads: ANY,
+    native: true,
+    install: TORCH,
+    commands: python(),
+  },
+  {
+    name: "PyTorch, malloc as it is",
+    short: "plain",
+    can: ["train"],
+    products: "none",
+    mostThreads: ANY,
+    native: true,
+    install: TORCH,
+    commands: python("--plain"),
+  },
+  {
+    name: "onnxruntime-node",
+    short: "ort-node",
+    can: ["sgemm", "infer"],
+    products: "some",
+    mostThreads: ANY,
+    native: true,
+    install: NPM,
+    commands: node(file("onnxruntime.ts"), "node"),
+  },
+  {
+    name: "onnxruntime-web",
+    short: "ort-web",
+    can: ["sgemm", "infer"],
+    products: "some",
+    mostThreads: ANY,
+    native: false,
+    install: NPM,
+    commands: node(file("onnxruntime.ts"), "web"),
+  },
+  {
+    name: "tfjs",
+    short: "tfjs",
+    can: ["sgemm"],
+    products: "some",
+    mostThreads: 1,
+    native: false,
+    install: NPM,
+    commands: node(file("tfjs.ts")),
+  },
+  {
+    name: "jax-js",
+    short: "jax-js",
+    can: ["sgemm"],
+    products: "some",
+    mostThreads: 1,
+    native: false,
+    install: NPM,
+    commands: node(file("jax-js.ts")),
+  },
 ];
 
 export interface PeerRow {
@@ -86,17 +146,36 @@ export class Peers {
   }
 
   here(what: Work): Peer[] {
-    return [...this.#states].filter(([peer, state]) => state.about !== undefined && peer.can.includes(what)).map(([peer]) => peer);
+    return [...this.#states]
+      .filter(([peer, state]) => state.about !== undefined && peer.can.includes(what))
+      .map(([peer]) => peer);
   }
 
-  /** Rows of one request; none when it fails, after a line that says why. The process stays until `closeAll`. */
-  async ask(peer: Peer, what: Work, which: string, name: string, threads: number, ms: number): Promise<PeerRow[]> {
+  /**
+   * Rows of one request; none when it fails, after a line that says why. The process stays until `closeAll`.
+   */
+  async ask(
+    peer: Peer,
+    what: Work,
+    which: string,
+    name: string,
+    threads: number,
+    ms: number,
+  ): Promise<PeerRow[]> {
     const key = `${peer.name}/${threads}`;
     try {
       const process = this.#open.get(key) ?? (await start(peer));
       this.#open.set(key, process);
       const rates = await process.ask({ what, which, threads, seconds: ms / 1000 });
-      return rates.map((r: Rate) => ({ peer: peer.name, what: r.what ?? what, which: name, threads, median: r.median, best: r.best, runs: r.runs }));
+      return rates.map((r: Rate) => ({
+        peer: peer.name,
+        what: r.what ?? what,
+        which: name,
+        threads,
+        median: r.median,
+        best: r.best,
+        runs: r.runs,
+      }));
     } catch (error) {
       this.#say(`note      ${peer.name}, ${what} ${name} on ${threads}: ${reason(error)}`);
       return [];

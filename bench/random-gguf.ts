@@ -1,6 +1,7 @@
 /**
- * A GGUF file of a spec's model with weights drawn at random: for measuring, where what the weights say does not matter. Drawn tensor by tensor as a new model's
- * would be; nothing is kept in f32 but the tensor at hand.
+ * A GGUF file of a spec's model with weights drawn at random: for measuring, where what the weights say does
+ * not matter. Drawn tensor by tensor as a new model's would be; nothing is kept in f32 but the tensor at
+ * hand.
  */
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, type CompileOptions } from "../compiler/compile.ts";
@@ -22,9 +23,21 @@ import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 const POOL = 1_000_003;
 
 /** Bytes written. `options`: as the model will be compiled; targets and formats make no difference here. */
-export async function writeRandomGguf(files: Files, path: string, model: Model, tokenizer: Tokenizer, type: FloatFormat, options: CompileOptions = { targets: ["simd"] }): Promise<number> {
-  const { architecture, type: published, tensors } = outgoing(recognise(model), await drawn(model, options), "gguf", type);
-  const { out: pairs } = tokenizerPairs(tokenizer, architecture.vocab), file = await files.create(path);
+export async function writeRandomGguf(
+  files: Files,
+  path: string,
+  model: Model,
+  tokenizer: Tokenizer,
+  type: FloatFormat,
+  options: CompileOptions = { targets: ["simd"] },
+): Promise<number> {
+  const {
+    architecture,
+    type: published,
+    tensors,
+  } = outgoing(recognise(model), await drawn(model, options), "gguf", type);
+  const { out: pairs } = tokenizerPairs(tokenizer, architecture.vocab);
+  const file = await files.create(path);
   const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[type]!), ...pairs], tensors);
   let bytes = header.length;
   await file.write(header);
@@ -40,20 +53,32 @@ export async function writeRandomGguf(files: Files, path: string, model: Model, 
 
 /** Looks like a checkpoint. Normal numbers are drawn once and laid over every tensor from another place. */
 async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpoint> {
-  const { manifest } = await compileModel(model, { ...options, modules: ["infer"], weights: "f32" }), { word } = randomStream(1, "random gguf");
+  const { manifest } = await compileModel(model, { ...options, modules: ["infer"], weights: "f32" });
+  const { word } = randomStream(1, "random gguf");
   const pool = Float32Array.from({ length: POOL }, () => normalQuantile((word() + 0.5) / 4294967296));
   const places = manifest.modules.infer!.tensors.filter((t) => t.storage === "parameter");
-  const inits = new Map(places.flatMap((t) => Array.from({ length: t.slices }, (_, slice) => [checkpointName(t, slice), t.init] as const)));
+  const inits = new Map(
+    places.flatMap((t) =>
+      Array.from({ length: t.slices }, (_, slice) => [checkpointName(t, slice), t.init] as const),
+    ),
+  );
   let from = 0;
   return {
-    path: model.name, state: { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} }, close: async () => {},
-    keptAs: () => plainly, rows: () => Promise.reject(new Error("plain tensors are read whole")),
-    tensors: new Map([...inits.keys()].map((name) => [name, { name, dtype: "F32", shape: [], begin: 0, end: 0 }])),
+    path: model.name,
+    state: { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} },
+    close: async () => {},
+    keptAs: () => plainly,
+    rows: () => Promise.reject(new Error("plain tensors are read whole")),
+    tensors: new Map(
+      [...inits.keys()].map((name) => [name, { name, dtype: "F32", shape: [], begin: 0, end: 0 }]),
+    ),
     async read(name, shape) {
-      const init = inits.get(name)!, out = new Float32Array(shape.reduce((a, b) => a * b, 1));
+      const init = inits.get(name)!;
+      const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
       if (init?.kind === "constant") return out.fill(init.value);
       from = (from + 7919) % POOL;
-      for (let i = 0, at = from; i < out.length; i++, at = at + 1 === POOL ? 0 : at + 1) out[i] = pool[at]! * init!.std;
+      for (let i = 0, at = from; i < out.length; i++, at = at + 1 === POOL ? 0 : at + 1)
+        out[i] = pool[at]! * init!.std;
       return out;
     },
   };

@@ -1,14 +1,42 @@
-/** What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its rows to the report. */
+/**
+ * What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its
+ * rows to the report.
+ */
 import type { Target } from "../compiler/op.ts";
-import { benchInference, DECODED, inferSize, phases, PROMPT, type InferRow, type Phase } from "./bench-infer.ts";
+import {
+  benchInference,
+  DECODED,
+  inferSize,
+  phases,
+  PROMPT,
+  type InferRow,
+  type Phase,
+} from "./bench-infer.ts";
 import { benchModel, mixtureSize, sizeLine, sizeNames } from "./bench-models.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
-import { inferHead, inferLine, opHead, opLine, peerRateLine, ratioLine, sizeHead, sizeRow, trainHead, trainLine, workersText } from "./bench-table.ts";
+import {
+  inferHead,
+  inferLine,
+  opHead,
+  opLine,
+  peerRateLine,
+  ratioLine,
+  sizeHead,
+  sizeRow,
+  trainHead,
+  trainLine,
+  workersText,
+} from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
 import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { withOnnxFolder } from "./onnx-folder.ts";
 import { opCases, productOf } from "./op-cases.ts";
-import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../compiler/cli/measure/profile.ts";
+import {
+  profileLines,
+  profileModel,
+  type Profile,
+  type ProfiledEntry,
+} from "../compiler/cli/measure/profile.ts";
 import type { Peer, PeerRow, Peers, Work } from "./peers.ts";
 
 export interface Run {
@@ -52,21 +80,36 @@ const SOME_PRODUCTS = ["256x768x3072"];
 export const trainTitle = (size: string): string => `train ${size}`;
 export const inferTitle = (phase: Phase, size = inferSize): string => `${phase} ${size}`;
 /** Gigabytes and minutes: only when a filter names them. */
-export const isHeavy = (title: string): boolean => title.endsWith(" gpt2") || title.endsWith(` ${mixtureSize}`);
+export const isHeavy = (title: string): boolean =>
+  title.endsWith(" gpt2") || title.endsWith(` ${mixtureSize}`);
 
 export const sections: readonly Section[] = [
   { titles: (all) => opCases(all).map((c) => c.title), run: operations },
   { titles: () => sizeNames.map(trainTitle), run: trainings },
   { titles: () => phases.map((phase) => inferTitle(phase)), run: inference },
-  { titles: () => [trainTitle(mixtureSize), ...phases.map((phase) => inferTitle(phase, mixtureSize))], run: mixture },
+  {
+    titles: () => [trainTitle(mixtureSize), ...phases.map((phase) => inferTitle(phase, mixtureSize))],
+    run: mixture,
+  },
 ];
 
-const ratiosOf = (ours: number, rows: readonly PeerRow[]): Record<string, number> => Object.fromEntries(rows.map((r) => [r.peer, ours / r.median]));
+const ratiosOf = (ours: number, rows: readonly PeerRow[]): Record<string, number> =>
+  Object.fromEntries(rows.map((r) => [r.peer, ours / r.median]));
 
 /** Each peer of these on each number of threads that it makes use of. */
-async function askAll(o: Run, asked: readonly Peer[], what: Work, which: string, name: string, ms: number, into: PeerRow[]): Promise<PeerRow[]> {
+async function askAll(
+  o: Run,
+  asked: readonly Peer[],
+  what: Work,
+  which: string,
+  name: string,
+  ms: number,
+  into: PeerRow[],
+): Promise<PeerRow[]> {
   const rows: PeerRow[] = [];
-  for (const peer of asked) for (const threads of o.workers.filter((n) => n <= peer.mostThreads)) rows.push(...(await o.peers.ask(peer, what, which, name, threads, ms)));
+  for (const peer of asked)
+    for (const threads of o.workers.filter((n) => n <= peer.mostThreads))
+      rows.push(...(await o.peers.ask(peer, what, which, name, threads, ms)));
   into.push(...rows);
   return rows;
 }
@@ -79,14 +122,28 @@ const cube = (product: string | undefined): number | undefined => {
 async function operations(o: Run, into: Measured): Promise<void> {
   const cases = opCases(o.all).filter((c) => o.wanted(c.title));
   if (cases.length === 0) return;
-  const here = o.peers.here("sgemm"), torch = here.find((p) => p.products === "all"), answers = new Map<string, PeerRow[]>();
+  const here = o.peers.here("sgemm");
+  const torch = here.find((p) => p.products === "all");
+  const answers = new Map<string, PeerRow[]>();
   for (const product of new Set(cases.map(productOf).filter((p) => p !== undefined))) {
     const everyone = cube(product) !== undefined || SOME_PRODUCTS.includes(product);
     if (here.length > 0) o.working(cases.find((c) => productOf(c) === product)!.title);
-    answers.set(product, await askAll(o, here.filter((p) => p.products === "all" || everyone), "sgemm", product, product, o.ms, into.peerRows));
+    answers.set(
+      product,
+      await askAll(
+        o,
+        here.filter((p) => p.products === "all" || everyone),
+        "sgemm",
+        product,
+        product,
+        o.ms,
+        into.peerRows,
+      ),
+    );
   }
   await o.peers.closeAll();
-  const beside = (row: OpRow): PeerRow[] => (answers.get(row.product ?? "") ?? []).filter((p) => p.threads === row.workers);
+  const beside = (row: OpRow): PeerRow[] =>
+    (answers.get(row.product ?? "") ?? []).filter((p) => p.threads === row.workers);
   o.line("");
   o.line(opHead(o.workers, torch?.short));
   const group: OpRow[] = [];
@@ -102,18 +159,29 @@ async function operations(o: Run, into: Measured): Promise<void> {
 }
 
 function speedOverSize(o: Run, { ops, peerRows }: Measured): void {
-  const cubes = ops.filter((r) => r.op === "matmul" && cube(r.product) !== undefined), sizes = [...new Set(cubes.map((r) => cube(r.product)!))];
+  const cubes = ops.filter((r) => r.op === "matmul" && cube(r.product) !== undefined);
+  const sizes = [...new Set(cubes.map((r) => cube(r.product)!))];
   if (sizes.length < 2) return;
   o.line("");
   o.line(sizeHead(sizes));
-  for (const target of o.targets) for (const workers of o.workers) {
-    const rates = cubes.filter((r) => r.target === target && r.workers === workers).map((r) => [cube(r.product)!, r.gflops] as const);
-    o.line(sizeRow(sizes, `Sinter, ${target}, ${workersText(workers)}`, new Map(rates)));
-  }
-  for (const peer of new Set(peerRows.map((p) => p.peer))) for (const threads of o.workers) {
-    const rates = peerRows.filter((p) => p.peer === peer && p.threads === threads && p.what === "sgemm" && cube(p.which) !== undefined).map((p) => [cube(p.which)!, p.median] as const);
-    if (rates.length > 0) o.line(sizeRow(sizes, `${peer}, ${threads} thread${threads === 1 ? "" : "s"}`, new Map(rates)));
-  }
+  for (const target of o.targets)
+    for (const workers of o.workers) {
+      const rates = cubes
+        .filter((r) => r.target === target && r.workers === workers)
+        .map((r) => [cube(r.product)!, r.gflops] as const);
+      o.line(sizeRow(sizes, `Sinter, ${target}, ${workersText(workers)}`, new Map(rates)));
+    }
+  for (const peer of new Set(peerRows.map((p) => p.peer)))
+    for (const threads of o.workers) {
+      const rates = peerRows
+        .filter(
+          (p) =>
+            p.peer === peer && p.threads === threads && p.what === "sgemm" && cube(p.which) !== undefined,
+        )
+        .map((p) => [cube(p.which)!, p.median] as const);
+      if (rates.length > 0)
+        o.line(sizeRow(sizes, `${peer}, ${threads} thread${threads === 1 ? "" : "s"}`, new Map(rates)));
+    }
 }
 
 async function trainings(o: Run, into: Measured): Promise<void> {
@@ -126,7 +194,13 @@ async function trainings(o: Run, into: Measured): Promise<void> {
     for (const row of peers) o.line(peerRateLine(row));
     o.working(trainTitle(size));
     for await (const row of benchTraining(size, { ...o, ms: LONG * o.ms })) {
-      into.training.push({ ...row, ratios: ratiosOf(row.tokensPerSecond, peers.filter((p) => p.threads === row.workers)) });
+      into.training.push({
+        ...row,
+        ratios: ratiosOf(
+          row.tokensPerSecond,
+          peers.filter((p) => p.threads === row.workers),
+        ),
+      });
       o.line(trainLine(row));
       const ratios = ratioLine(row.tokensPerSecond, row.workers, peers);
       if (ratios) o.line(ratios);
@@ -137,7 +211,8 @@ async function trainings(o: Run, into: Measured): Promise<void> {
 
 /** A mixture of experts, which no peer here has. The bytes of a token are those of the experts it goes to. */
 async function mixture(o: Run, into: Measured): Promise<void> {
-  const size = mixtureSize, chosen = phases.filter((phase) => o.wanted(inferTitle(phase, size)));
+  const size = mixtureSize;
+  const chosen = phases.filter((phase) => o.wanted(inferTitle(phase, size)));
   if (o.wanted(trainTitle(size))) {
     ["", `${trainTitle(size)}: ${sizeLine(size)}`, trainHead()].forEach(o.line);
     o.working(trainTitle(size));
@@ -164,20 +239,24 @@ async function mixture(o: Run, into: Measured): Promise<void> {
 /** One table for each target and number of workers. */
 async function profiles(o: Run, entry: ProfiledEntry, size: string, into: Measured): Promise<void> {
   if (!o.profile) return;
-  for (const target of o.targets) for (const workers of o.workers) {
-    const profile = await profileModel(benchModel(size), { ...o, entry, target, workers, ms: LONG * o.ms });
-    into.profiles.push(profile);
-    o.line("");
-    profileLines(profile).forEach(o.line);
-  }
+  for (const target of o.targets)
+    for (const workers of o.workers) {
+      const profile = await profileModel(benchModel(size), { ...o, entry, target, workers, ms: LONG * o.ms });
+      into.profiles.push(profile);
+      o.line("");
+      profileLines(profile).forEach(o.line);
+    }
 }
 
 async function inference(o: Run, into: Measured): Promise<void> {
   const chosen = phases.filter((phase) => o.wanted(inferTitle(phase)));
   if (chosen.length === 0) return;
-  const asked = o.peers.here("infer"), all: PeerRow[] = [];
+  const asked = o.peers.here("infer");
+  const all: PeerRow[] = [];
   if (asked.length > 0) {
-    await withOnnxFolder(inferSize, async (folder) => all.push(...(await askAll(o, asked, "infer", folder, inferSize, LONG * o.ms, into.peerRows))));
+    await withOnnxFolder(inferSize, async (folder) =>
+      all.push(...(await askAll(o, asked, "infer", folder, inferSize, LONG * o.ms, into.peerRows))),
+    );
     await o.peers.closeAll();
   }
   const rows: InferRow[] = [];
@@ -186,11 +265,21 @@ async function inference(o: Run, into: Measured): Promise<void> {
   for (const phase of chosen) {
     const peers = all.filter((p) => p.what === phase);
     o.line("");
-    o.line(phase === "prefill" ? `${inferTitle(phase)}: a prompt of ${PROMPT} tokens at once` : `${inferTitle(phase)}: ${DECODED} tokens one by one, after those ${PROMPT}`);
+    o.line(
+      phase === "prefill"
+        ? `${inferTitle(phase)}: a prompt of ${PROMPT} tokens at once`
+        : `${inferTitle(phase)}: ${DECODED} tokens one by one, after those ${PROMPT}`,
+    );
     o.line(inferHead(phase));
     for (const row of peers) o.line(peerRateLine(row));
     for (const row of rows.filter((r) => r.phase === phase)) {
-      into.inference.push({ ...row, ratios: ratiosOf(row.tokensPerSecond, peers.filter((p) => p.threads === row.workers)) });
+      into.inference.push({
+        ...row,
+        ratios: ratiosOf(
+          row.tokensPerSecond,
+          peers.filter((p) => p.threads === row.workers),
+        ),
+      });
       o.line(inferLine(row));
       const ratios = ratioLine(row.tokensPerSecond, row.workers, peers);
       if (ratios) o.line(ratios);

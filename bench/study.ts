@@ -2,10 +2,12 @@
  * npm run study                       lists the studies
  * npm run study -- NAME [options]     runs one
  *
- * Measurements that stand behind figures of README and EXPERIMENTS.md. npm runs them under the Node that the project brings along.
+ * Measurements that stand behind figures of README and EXPERIMENTS.md. npm runs them under the Node that the
+ * project brings along.
  */
 const studies = {
-  formats: "tokens per second of models in f32, bf16, q8_0, q4_0, or their losses: --model SPEC:NAME, --run DIR --data FILE",
+  formats:
+    "tokens per second of models in f32, bf16, q8_0, q4_0, or their losses: --model SPEC:NAME, --run DIR --data FILE",
   cache: "keys and values in q8_0 against f32: --model SPEC:NAME:WEIGHTS, --run DIR --data FILE",
   large: "a model that takes several memories: SPEC --model NAME --weights q4_0",
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
@@ -33,7 +35,10 @@ else if (!isStudy(name)) {
     await import(`./${name}.ts`);
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
-    const hint = error instanceof Error && "hint" in error && typeof error.hint === "string" ? `\nhelp: ${error.hint}` : "";
+    const hint =
+      error instanceof Error && "hint" in error && typeof error.hint === "string"
+        ? `\nhelp: ${error.hint}`
+        : "";
     console.error(process.env["SINTER_DEBUG"] ? error : `error: ${said}${hint}`);
     process.exitCode = 1;
   }

@@ -1,6 +1,7 @@
 /**
- * The nonlinearities of an mlp: value and slope in f64 (references, gradient checks), and as an expression on one v128,
- * so that a matmul's epilogue applies them while the tile is still in registers. The functions are 8-emit/vector-math.ts's.
+ * The nonlinearities of an mlp: value and slope in f64 (references, gradient checks), and as an expression on
+ * one v128, so that a matmul's epilogue applies them while the tile is still in registers. The functions are
+ * 8-emit/vector-math.ts's.
  */
 import type { Activation } from "./2-check/model.ts";
 
@@ -18,7 +19,8 @@ export interface ActivationRow {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** u(x) of the tanh form, and du/dx. */
-const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI), CUBIC = 0.044715;
+const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
 const tanhArgument = (x: number): number => SQRT_2_OVER_PI * (x + CUBIC * x ** 3);
 const tanhArgumentSlope = (x: number): number => SQRT_2_OVER_PI * (1 + 3 * CUBIC * x ** 2);
 
@@ -40,7 +42,7 @@ export const activations = {
   gelu: {
     doc: "out = x · Φ(x),  Φ(x) = ½(1 + erf(x/√2))   (Hendrycks & Gimpel 2016)",
     value: (x) => x * normalCdf(x),
-    slope: (x) => normalCdf(x) + (x * Math.exp(-x * x / 2)) / Math.sqrt(2 * Math.PI),
+    slope: (x) => normalCdf(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
     emitValue: (v) => `gelu4(${v})`,
     emitSlope: (v) => `gelu_slope4(${v})`,
   },
@@ -65,18 +67,25 @@ export const activations = {
 
 /** Φ(x) in f64, without cancellation in the lower tail. */
 export const normalCdf = (x: number): number => 0.5 * erfc(-x / Math.SQRT2);
-export const erf = (x: number): number => (Math.abs(x) < SERIES_END ? erfSeries(x) : x > 0 ? 1 - erfc(x) : erfc(-x) - 1);
+export const erf = (x: number): number =>
+  Math.abs(x) < SERIES_END ? erfSeries(x) : x > 0 ? 1 - erfc(x) : erfc(-x) - 1;
 
 const SERIES_END = 2.5;
 
-/** erf(x) = 2/√π · e^−x² · Σ 2ⁿ x^(2n+1) / (2n+1)!!   (Abramowitz & Stegun 7.1.6): no term cancels another. */
+/**
+ * erf(x) = 2/√π · e^−x² · Σ 2ⁿ x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 7.1.6): no term cancels another.
+ */
 function erfSeries(x: number): number {
-  let term = x, sum = x;
+  let term = x;
+  let sum = x;
   for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-/** erfc(x): for large x the continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + …))), A&S 7.1.14, from its far end. */
+/**
+ * erfc(x): for large x the continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + …))), A&S 7.1.14, from its far
+ * end.
+ */
 function erfc(x: number): number {
   if (x < SERIES_END) return 1 - erf(x);
   let fraction = x;

@@ -1,5 +1,6 @@
 /**
- * The compiler's table of contents: checked model → plan → bundle. (Text → checked model: 1-parse and 2-check, `checkSource`.)
+ * The compiler's table of contents: checked model → plan → bundle. (Text → checked model: 1-parse and
+ * 2-check, `checkSource`.)
  *
  *   3-graph   one node per step of the mathematics        5-fuse    fewer, larger nodes
  *   4-grad    + backward and update (entry train)          6-tile    kernels with sizes, tiles, tasks
@@ -48,15 +49,23 @@ export interface CompileOptions {
   readonly verify?: boolean;
   /** Tiles measured to be better than the operations' own: from `chooseTiles`. */
   readonly tiles?: ChosenTiles | undefined;
-  /** Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into parts: 3-graph/cut.ts. */
+  /**
+   * Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into
+   * parts: 3-graph/cut.ts.
+   */
   readonly memoryLimit?: number | undefined;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
-  /** Weights, and caches of keys, of at least so many bytes are read in stretches when decoding: see 5-fuse/split.ts. Tests make it small. */
+  /**
+   * Weights, and caches of keys, of at least so many bytes are read in stretches when decoding: see
+   * 5-fuse/split.ts. Tests make it small.
+   */
   readonly splitBytes?: number;
   /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
   readonly weights?: Weights | undefined;
-  /** How the module `infer` keeps keys and values of earlier positions: ops/attention/cache.ts. Default: f32. */
+  /**
+   * How the module `infer` keeps keys and values of earlier positions: ops/attention/cache.ts. Default: f32.
+   */
   readonly cache?: CacheFormat | undefined;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
@@ -74,7 +83,11 @@ export interface PartPlan {
 /** A module as one memory of any size would hold it. */
 export interface ModulePlan extends PartPlan {
   /** Absent: one memory holds it. */
-  readonly over?: { readonly limit: number; readonly parts?: readonly PartPlan[]; readonly tooLarge?: { readonly what: TooLarge; readonly plan: PartPlan } };
+  readonly over?: {
+    readonly limit: number;
+    readonly parts?: readonly PartPlan[];
+    readonly tooLarge?: { readonly what: TooLarge; readonly plan: PartPlan };
+  };
 }
 
 /** What no memory holds: all of a training module, or a piece that is not cut further. */
@@ -104,73 +117,164 @@ interface Kept {
 }
 
 /** Training needs f32; what is sampled in between is computed with the same. */
-const keptAs = (name: ModuleName, { weights = "f32", cache = "f32" }: CompileOptions): Kept => (name === "infer" ? { weights, cache } : { weights: "f32", cache: "f32" });
+const keptAs = (name: ModuleName, { weights = "f32", cache = "f32" }: CompileOptions): Kept =>
+  name === "infer" ? { weights, cache } : { weights: "f32", cache: "f32" };
 
-function graphPasses(job: Job, { weights, cache }: Kept, options: CompileOptions, record: (event: FusionEvent) => void): readonly Pass<Graph>[] {
-  const training: readonly Pass<Graph>[] = [{ name: "differentiate", why: "backward and forward are fused by the same rules, so it comes first", run: differentiate }];
-  const saving: readonly Pass<Graph>[] = [{ name: "save", why: "after fusion: what was fused away need not outlive its layer", run: saveForBackward }];
-  const update: readonly Pass<Graph>[] = [{ name: "optimize", why: "one pass over all parameters, once all gradients have their names", run: addOptimizer }];
-  const splitting: readonly Pass<Graph>[] = [{ name: "split", why: "after fusion: the second half takes over what was fused into the product", run: (g) => splitFewRows(g, options.splitBytes) }];
-  const quantising: readonly Pass<Graph>[] = [{ name: "quantise", why: "after fusion: whatever became one product reads one matrix", run: (g) => quantiseWeights(g, weights) }];
-  const caching: readonly Pass<Graph>[] = [{ name: "cache", why: "one operation for another, whatever stands around it", run: (g) => quantiseCache(g, cache) }];
+function graphPasses(
+  job: Job,
+  { weights, cache }: Kept,
+  options: CompileOptions,
+  record: (event: FusionEvent) => void,
+): readonly Pass<Graph>[] {
+  const training: readonly Pass<Graph>[] = [
+    {
+      name: "differentiate",
+      why: "backward and forward are fused by the same rules, so it comes first",
+      run: differentiate,
+    },
+  ];
+  const saving: readonly Pass<Graph>[] = [
+    {
+      name: "save",
+      why: "after fusion: what was fused away need not outlive its layer",
+      run: saveForBackward,
+    },
+  ];
+  const update: readonly Pass<Graph>[] = [
+    {
+      name: "optimize",
+      why: "one pass over all parameters, once all gradients have their names",
+      run: addOptimizer,
+    },
+  ];
+  const splitting: readonly Pass<Graph>[] = [
+    {
+      name: "split",
+      why: "after fusion: the second half takes over what was fused into the product",
+      run: (g) => splitFewRows(g, options.splitBytes),
+    },
+  ];
+  const quantising: readonly Pass<Graph>[] = [
+    {
+      name: "quantise",
+      why: "after fusion: whatever became one product reads one matrix",
+      run: (g) => quantiseWeights(g, weights),
+    },
+  ];
+  const caching: readonly Pass<Graph>[] = [
+    {
+      name: "cache",
+      why: "one operation for another, whatever stands around it",
+      run: (g) => quantiseCache(g, cache),
+    },
+  ];
   const isTrain = job.entry === "train";
   return [
     ...(isTrain ? training : []),
     { name: "fuse", why: "one trip through memory instead of several", run: (g) => fuse(g, record) },
     ...(isTrain ? saving : []),
-    { name: "blocks", why: "logits of all rows would be the largest tensor by far", run: (g) => blockHead(g, options.logitBytes) },
+    {
+      name: "blocks",
+      why: "logits of all rows would be the largest tensor by far",
+      run: (g) => blockHead(g, options.logitBytes),
+    },
     ...(isTrain ? update : []),
     ...(weights === "f32" ? [] : quantising),
     ...(cache === "f32" ? [] : caching),
     ...(isTrain ? [] : splitting),
-    { name: "carries", why: "last: a copy is needed only where fusion left no room for sharing", run: settleCarries },
+    {
+      name: "carries",
+      why: "last: a copy is needed only where fusion left no room for sharing",
+      run: settleCarries,
+    },
   ];
 }
 
-/** Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and `compile` share it. */
+/**
+ * Everything but the code: what runs, in what order, where everything lies. Fast; `check`, `explain` and
+ * `compile` share it.
+ */
 export function planModule(model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan {
-  const whole = planPart(model, name, [wholeModel(model)], options, name), limit = options.memoryLimit ?? MEMORY_LIMIT;
+  const whole = planPart(model, name, [wholeModel(model)], options, name);
+  const limit = options.memoryLimit ?? MEMORY_LIMIT;
   if (whole.placement.bytes <= limit) return whole;
   if (name === "train") return { ...whole, over: { limit, tooLarge: { what: "training", plan: whole } } };
   const quiet: CompileOptions = { ...options, dump() {}, verify: false };
   const cut = cutModel(model, limit, (part) => planPart(model, name, part, quiet, name).placement.bytes);
-  if ("tooLarge" in cut) return { ...whole, over: { limit, tooLarge: { what: cut.tooLarge, plan: planPart(model, name, cut.part, quiet, name) } } };
+  if ("tooLarge" in cut)
+    return {
+      ...whole,
+      over: { limit, tooLarge: { what: cut.tooLarge, plan: planPart(model, name, cut.part, quiet, name) } },
+    };
   const parts = cut.parts.map((part, i) => planPart(model, name, part, options, `${name}/part${i}`));
-  for (const { part, placement } of parts) if (placement.bytes > limit) throw new Error(`${partText(model, part)} has ${placement.bytes} bytes, more than ${limit}`);
+  for (const { part, placement } of parts)
+    if (placement.bytes > limit)
+      throw new Error(`${partText(model, part)} has ${placement.bytes} bytes, more than ${limit}`);
   return { ...whole, over: { limit, parts } };
 }
 
 /** One memory's programs. `folder`: of its dumps. */
-function planPart(model: Model, name: ModuleName, part: Part, options: CompileOptions, folder: string): PartPlan {
+function planPart(
+  model: Model,
+  name: ModuleName,
+  part: Part,
+  options: CompileOptions,
+  folder: string,
+): PartPlan {
   const kept = keptAs(name, options);
   const fusions = new Map<string, FusionEvent[]>();
-  const graphs = part.flatMap((stretch, i) => jobsOf(model, name).map((job) => {
-    const entry = entryName(job.entry, i), events: FusionEvent[] = [];
-    fusions.set(entry, events);
-    return runPasses(buildGraph(model, job, stretch, entry), graphPasses(job, kept, options, (e) => events.push(e)), printGraph, {
-      dump: (file, text) => options.dump?.(`${folder}/${entry}/${file}`, text),
-      ...(options.verify && { verify: verifyGraph }),
-    });
-  }));
-  const programs = new Map((options.targets ?? allTargets).map((target) => [target, graphs.map((g) => tileGraph(g, target, options.tiles))] as const));
+  const graphs = part.flatMap((stretch, i) =>
+    jobsOf(model, name).map((job) => {
+      const entry = entryName(job.entry, i);
+      const events: FusionEvent[] = [];
+      fusions.set(entry, events);
+      return runPasses(
+        buildGraph(model, job, stretch, entry),
+        graphPasses(job, kept, options, (e) => events.push(e)),
+        printGraph,
+        {
+          dump: (file, text) => options.dump?.(`${folder}/${entry}/${file}`, text),
+          ...(options.verify && { verify: verifyGraph }),
+        },
+      );
+    }),
+  );
+  const programs = new Map(
+    (options.targets ?? allTargets).map(
+      (target) => [target, graphs.map((g) => tileGraph(g, target, options.tiles))] as const,
+    ),
+  );
   const placement = placeModule(programs, options.profile);
-  for (const [target, list] of programs) options.dump?.(`${folder}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
-  for (const [entry, { placed }] of placement.arenas) options.dump?.(`${folder}/${entry}/arena.txt`, printArena(placed));
+  for (const [target, list] of programs)
+    options.dump?.(`${folder}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
+  for (const [entry, { placed }] of placement.arenas)
+    options.dump?.(`${folder}/${entry}/arena.txt`, printArena(placed));
   return { name, part, programs, placement, fusions };
 }
 
 export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
   const plans = (options.modules ?? ["train", "infer"]).map((name) => planModule(model, name, options));
-  for (const { name, placement, over } of plans) if (over && !over.parts) throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);
+  for (const { name, placement, over } of plans)
+    if (over && !over.parts)
+      throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);
   const emit = (plan: PartPlan, folder: string): BuiltModule => ({
     ...plan,
-    sources: new Map([...plan.programs].map(([target, programs]) => {
-      const source = emitModule(target, programs, plan.placement);
-      options.dump?.(`${folder}/kernels.${target}.ts`, source);
-      return [target, source] as const;
-    })),
+    sources: new Map(
+      [...plan.programs].map(([target, programs]) => {
+        const source = emitModule(target, programs, plan.placement);
+        options.dump?.(`${folder}/kernels.${target}.ts`, source);
+        return [target, source] as const;
+      }),
+    ),
   });
   const built = plans.map((plan): BuiltModule =>
-    plan.over?.parts ? { ...plan, sources: new Map(), parts: plan.over.parts.map((part, i) => emit(part, `${plan.name}/part${i}`)) } : emit(plan, plan.name));
+    plan.over?.parts
+      ? {
+          ...plan,
+          sources: new Map(),
+          parts: plan.over.parts.map((part, i) => emit(part, `${plan.name}/part${i}`)),
+        }
+      : emit(plan, plan.name),
+  );
   return { ...(await bundleFiles(model, built)), plans };
 }

@@ -1,6 +1,6 @@
 /**
- * The first 4 KiB of a module's memory: how the runtime and the kernels talk. Offsets in bytes; all i32 or f32.
- * The manifest carries this table, so the runtime has no second copy of it.
+ * The first 4 KiB of a module's memory: how the runtime and the kernels talk. Offsets in bytes; all i32 or
+ * f32. The manifest carries this table, so the runtime has no second copy of it.
  */
 export const control = {
   /** Workers that take part in every entry (i32). Set once, before the first entry. */
@@ -10,22 +10,34 @@ export const control = {
   round: 128,
   /** Non-zero: leave the entry at the next barrier (a worker died, or the host gave up). i32. */
   abort: 192,
-  /** Job number: the host raises it to start an entry; workers wait on it. Then which entry (index in the manifest). i32. */
+  /**
+   * Job number: the host raises it to start an entry; workers wait on it. Then which entry (index in the
+   * manifest). i32.
+   */
   job: 256,
   entry: 260,
   /** Workers that have finished the job (i32). The last one sets it back to 0 and tells the host. */
   done: 264,
-  /** Gradients of this micro-batch are added to those that are there (i32 0/1); and an update follows (i32 0/1). */
+  /**
+   * Gradients of this micro-batch are added to those that are there (i32 0/1); and an update follows (i32
+   * 0/1).
+   */
   accumulate: 320,
   update: 324,
   /** Inference: position of the first row in the context, and how many rows of the chunk are real (i32). */
   start: 328,
   rows: 332,
-  /** Which task comes next, one i32 for each kernel between two barriers: see 8-emit/kernel.ts. A barrier sets them back to 0. */
+  /**
+   * Which task comes next, one i32 for each kernel between two barriers: see 8-emit/kernel.ts. A barrier sets
+   * them back to 0.
+   */
   turns: 512,
   /** Step-wise numbers of the optimizer, f32 each: see `hyper`. */
   hyper: 384,
-  /** 256 bytes per worker: a horizontal sum ends here, because stores of adjacent pairs are what `wide` can join. */
+  /**
+   * 256 bytes per worker: a horizontal sum ends here, because stores of adjacent pairs are what `wide` can
+   * join.
+   */
   spill: 1024,
   /** Up to 1024 bytes of the module's own static data: the constants of 8-emit/vector-math.ts. */
   constants: 3072,

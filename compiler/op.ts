@@ -1,11 +1,12 @@
 /**
- * What an operation is. One operation = one file in `ops/`: signature, equation, f64 reference, gradient, cost,
- * emitter, cases. The signature string is shape rule, argument types and documentation at once:
+ * What an operation is. One operation = one file in `ops/`: signature, equation, f64 reference, gradient,
+ * cost, emitter, cases. The signature string is shape rule, argument types and documentation at once:
  *
  *   "x[R,C] w[C]? tokens[R]:i32 -> out[R,C] mean[R]?"      ? = may be absent;  :i32 = integers (else f32)
  *
- * Layout of every tensor in memory: row-major, the last dimension padded with zeros to a multiple of 16 floats (64 bytes):
- * see `rowFloats`. Kernels therefore never need scalar tails; they must keep the padding zero. References see dense arrays.
+ * Layout of every tensor in memory: row-major, the last dimension padded with zeros to a multiple of 16
+ * floats (64 bytes): see `rowFloats`. Kernels therefore never need scalar tails; they must keep the padding
+ * zero. References see dense arrays.
  */
 import type { Writer } from "./writer.ts";
 
@@ -20,7 +21,10 @@ export type Target = (typeof targets)[number];
 export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
 
-/** Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by place, and all others. */
+/**
+ * Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by
+ * place, and all others.
+ */
 export interface WeightMix {
   readonly others: WeightFormat;
   /** The token embedding, also where it is the output's matrix. */
@@ -47,11 +51,22 @@ export const weightPlace = (tensor: string): "table" | "output" | undefined =>
 export const cacheFormats = ["f32", "q8_0"] as const;
 export type CacheFormat = (typeof cacheFormats)[number];
 
-type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}` ? A | Split<B, Sep> : S;
-type Names<S extends string> = Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
-type Letters<S extends string> = Split<S, " "> extends infer T ? (T extends `${string}[${infer D}]${string}` ? Split<D, ","> : never) : never;
+type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}`
+  ? A | Split<B, Sep>
+  : S;
+type Names<S extends string> =
+  Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
+type Letters<S extends string> =
+  Split<S, " "> extends infer T
+    ? T extends `${string}[${infer D}]${string}`
+      ? Split<D, ",">
+      : never
+    : never;
 
-/** What a kernel knows when it is emitted or costed: which optional tensors are there, its attributes, target and tile sizes. */
+/**
+ * What a kernel knows when it is emitted or costed: which optional tensors are there, its attributes, target
+ * and tile sizes.
+ */
 export interface Kernel<N extends string = string> {
   readonly attrs: Attrs;
   readonly target: Target;
@@ -61,8 +76,9 @@ export interface Kernel<N extends string = string> {
 }
 
 /**
- * One node of a gradient, written with the forward's tensor names: "x" is the forward's x, "d_x" its cotangent.
- * `ins`/`outs`: argument of `op` → name. An output "d_p" that already has a cotangent is added to it.
+ * One node of a gradient, written with the forward's tensor names: "x" is the forward's x, "d_x" its
+ * cotangent. `ins`/`outs`: argument of `op` → name. An output "d_p" that already has a cotangent is added to
+ * it.
  */
 export interface GradNode {
   readonly op: string;
@@ -82,18 +98,27 @@ export interface Case<D extends string = string> {
 interface Body<N extends string, D extends string> {
   /** The equation, with its paper. Heads the generated kernel; `explain` prints it. */
   readonly doc: string;
-  /** What a neighbour may be fused with: "map" works element by element, "row" needs a whole row, "contract" sums a dimension away, "gather" reads at indices. */
+  /**
+   * What a neighbour may be fused with: "map" works element by element, "row" needs a whole row, "contract"
+   * sums a dimension away, "gather" reads at indices.
+   */
   readonly kind: "map" | "row" | "contract" | "gather" | "optimizer";
   /** Defaults of attributes; an op accepts no others. */
   readonly attrs?: Attrs;
   flops(d: Record<D, number>, attrs: Attrs): number;
   /** Bytes that must move at least. Default: every tensor once. */
   bytes?(d: Record<D, number>, attrs: Attrs): number;
-  /** Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional tensors are undefined. */
+  /**
+   * Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional
+   * tensors are undefined.
+   */
   reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: Attrs, accumulate: boolean): void;
   /** Gradient nodes, given which optional tensors the forward node has. Absent: not differentiable. */
   backward?(has: (tensor: N) => boolean, attrs: Attrs): readonly GradNode[];
-  /** Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites, true adds. */
+  /**
+   * Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites,
+   * true adds.
+   */
   readonly accumulates?: readonly N[];
   /** Output → input (or inputs) whose buffer it may share, element by element (in place). */
   readonly inPlace?: Partial<Record<N, N | readonly N[]>>;
@@ -103,22 +128,29 @@ interface Body<N extends string, D extends string> {
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */
   tiles?(d: Record<D, number>, attrs: Attrs, target: Target): Dims;
-  /** Independent units of work. A worker runs [first, last) of them; no output element may depend on how they are divided. */
+  /**
+   * Independent units of work. A worker runs [first, last) of them; no output element may depend on how they
+   * are divided.
+   */
   tasks(d: Record<D, number>, k: Kernel<N>): number;
   /**
-   * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to whoever is free first, so that a worker
-   * that was held up does not hold up the others. Absent: all of them evenly. No bit depends on it.
+   * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to
+   * whoever is free first, so that a worker that was held up does not hold up the others. Absent: all of them
+   * evenly. No bit depends on it.
    */
   turns?(d: Record<D, number>, k: Kernel<N>): Turns;
   /** Bytes of scratch per worker. */
   scratch?(d: Record<D, number>, k: Kernel<N>): number;
   /**
-   * The kernel's body in AssemblyScript: does tasks `first` … `last`-1 (both i32 locals). `at.x` is the name of the usize local that
-   * holds x's byte address. `scratch` is a usize local when scratch() > 0, `accumulate` a bool local when the op accumulates.
-   * The prelude (8-emit/prelude.ts) is in scope.
+   * The kernel's body in AssemblyScript: does tasks `first` … `last`-1 (both i32 locals). `at.x` is the name
+   * of the usize local that holds x's byte address. `scratch` is a usize local when scratch() > 0,
+   * `accumulate` a bool local when the op accumulates. The prelude (8-emit/prelude.ts) is in scope.
    */
   emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N>): void;
-  /** Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i` = the element's index. */
+  /**
+   * Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i`
+   * = the element's index.
+   */
   sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: Attrs): number;
   /** Sizes that the test checks and the bench times: one list for both. */
   readonly cases: readonly Case<D>[];
@@ -152,11 +184,20 @@ function parseSignature(signature: string): TensorSlot[] {
   const [ins, outs] = signature.split(/ ?-> /); // an op may have no inputs
   if (outs === undefined) throw new Error(`signature without "->": ${signature}`);
   const slots = (text: string, output: boolean): TensorSlot[] =>
-    text.split(" ").filter(Boolean).map((term) => {
-      const m = /^(\w+)\[([\w,]+)\](\?)?(?::(f32|i32))?$/.exec(term);
-      if (!m) throw new Error(`signature term "${term}" in "${signature}"`);
-      return { name: m[1]!, letters: m[2]!.split(","), optional: m[3] === "?", dtype: (m[4] ?? "f32") as DType, output };
-    });
+    text
+      .split(" ")
+      .filter(Boolean)
+      .map((term) => {
+        const m = /^(\w+)\[([\w,]+)\](\?)?(?::(f32|i32))?$/.exec(term);
+        if (!m) throw new Error(`signature term "${term}" in "${signature}"`);
+        return {
+          name: m[1]!,
+          letters: m[2]!.split(","),
+          optional: m[3] === "?",
+          dtype: (m[4] ?? "f32") as DType,
+          output,
+        };
+      });
   return [...slots(ins!, false), ...slots(outs, true)];
 }
 
@@ -173,17 +214,25 @@ export function tensorBytes(shape: readonly number[]): number {
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
 export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
-  op.bytes?.(d, attrs) ?? op.tensors.filter((t) => has(t.name)).reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
+  op.bytes?.(d, attrs) ??
+  op.tensors
+    .filter((t) => has(t.name))
+    .reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
 
-/** Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that is a bug of ours. */
+/**
+ * Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that
+ * is a bug of ours.
+ */
 export function unify(op: Op, shapes: Readonly<Record<string, readonly number[] | undefined>>): Dims {
   const d: Record<string, number> = {};
   for (const slot of op.tensors) {
     const shape = shapes[slot.name];
     if (!shape) continue;
-    if (shape.length !== slot.letters.length) throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
+    if (shape.length !== slot.letters.length)
+      throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
     for (const [i, letter] of slot.letters.entries()) {
-      if (d[letter] !== undefined && d[letter] !== shape[i]) throw new Error(`${slot.name}: ${letter} is ${d[letter]} and ${shape[i]} in ${op.signature}`);
+      if (d[letter] !== undefined && d[letter] !== shape[i])
+        throw new Error(`${slot.name}: ${letter} is ${d[letter]} and ${shape[i]} in ${op.signature}`);
       d[letter] = shape[i]!;
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Where batches come from. The trainer knows no more of its data than this: a text's windows or documents here, and
- * whatever else can be told in rows of tokens and targets, a target of −1 being one that is not counted.
+ * Where batches come from. The trainer knows no more of its data than this: a text's windows or documents
+ * here, and whatever else can be told in rows of tokens and targets, a target of −1 being one that is not
+ * counted.
  */
 import { type WindowOptions } from "./data.ts";
 import type { Batch } from "./model.ts";
@@ -54,5 +55,9 @@ export interface Parts {
 }
 
 /** `identity`: the text's hash. */
-export const batchSource = ({ train, heldOut }: Parts, corpus: Corpus, identity: string): BatchSource =>
-  ({ next: train.draw, evaluate: heldOut.read, bytes: corpus.bytes, identity });
+export const batchSource = ({ train, heldOut }: Parts, corpus: Corpus, identity: string): BatchSource => ({
+  next: train.draw,
+  evaluate: heldOut.read,
+  bytes: corpus.bytes,
+  identity,
+});

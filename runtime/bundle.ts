@@ -30,32 +30,59 @@ export function parseManifest(text: string, from: string): Manifest {
   }
   const manifest = value as Manifest;
   if (manifest?.version !== MANIFEST_VERSION)
-    throw new SinterError("corrupt", `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`, RECOMPILE);
-  if (!manifest.modules?.train && !manifest.modules?.infer) throw new SinterError("corrupt", `${from} names no module`);
+    throw new SinterError(
+      "corrupt",
+      `${from} has version ${manifest?.version}; this runtime reads version ${MANIFEST_VERSION}`,
+      RECOMPILE,
+    );
+  if (!manifest.modules?.train && !manifest.modules?.infer)
+    throw new SinterError("corrupt", `${from} names no module`);
   checkParts(manifest, from);
   for (const module of Object.values(manifest.modules)) checkRows(module, from);
   return manifest;
 }
 
-/** Bundles that do not say how they keep their cache are older than the order of words in a row (compiler/ops/quantised/layout.ts). */
+/**
+ * Bundles that do not say how they keep their cache are older than the order of words in a row
+ * (compiler/ops/quantised/layout.ts).
+ */
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
-  const old = cache === undefined && tensors.find(({ quantised }) => quantised && quantised.format !== "bf16");
-  if (old) throw new SinterError("corrupt", `${from} is of an earlier release: rows of ${old.name} lie in another order there`, RECOMPILE);
+  const old =
+    cache === undefined && tensors.find(({ quantised }) => quantised && quantised.format !== "bf16");
+  if (old)
+    throw new SinterError(
+      "corrupt",
+      `${from} is of an earlier release: rows of ${old.name} lie in another order there`,
+      RECOMPILE,
+    );
 }
 
 export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
   const module = bundle.manifest.modules[name];
-  if (!module) throw new SinterError("input", `the bundle of ${bundle.manifest.model.name} has no "${name}" module`, "Compile the spec again without leaving it out.");
+  if (!module)
+    throw new SinterError(
+      "input",
+      `the bundle of ${bundle.manifest.model.name} has no "${name}" module`,
+      "Compile the spec again without leaving it out.",
+    );
   return module;
 }
 
 /** The module's bytes, checked against the manifest, its memory import declared shared or not. */
-export async function wasmBytes(bundle: Bundle, wasm: WasmFile, shared: boolean): Promise<Uint8Array<ArrayBuffer>> {
+export async function wasmBytes(
+  bundle: Bundle,
+  wasm: WasmFile,
+  shared: boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
   const stored = bundle.files.get(wasm.file);
   if (!stored) throw new SinterError("corrupt", `the bundle lacks ${wasm.file}`, RECOMPILE);
   const found = await sha256(stored);
   if (found !== wasm.sha256)
-    throw new SinterError("corrupt", `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, not ${wasm.sha256.slice(0, 12)}…`, RECOMPILE);
+    throw new SinterError(
+      "corrupt",
+      `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, not ${wasm.sha256.slice(0, 12)}…`,
+      RECOMPILE,
+    );
   const bytes = new Uint8Array(stored);
   bytes[wasm.memoryFlagOffset] = shared ? 3 : 1; // limits flags of the import: 1 = has a maximum, 2 = shared
   return bytes;
@@ -65,7 +92,10 @@ export function createMemory(module: ModuleManifest, shared: boolean): WebAssemb
   try {
     return new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
   } catch (cause) {
-    throw new SinterError("memory", `cannot get ${sizeText(module.memoryBytes)} in one piece: ${(cause as Error).message}`,
-      "Use a smaller batch, context or model: sinter check SPEC prints what each needs.");
+    throw new SinterError(
+      "memory",
+      `cannot get ${sizeText(module.memoryBytes)} in one piece: ${(cause as Error).message}`,
+      "Use a smaller batch, context or model: sinter check SPEC prints what each needs.",
+    );
   }
 }

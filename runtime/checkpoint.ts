@@ -1,10 +1,16 @@
 /**
- * Checkpoints of a model: step-000250.safetensors holds the weights, the optimizer's moments, and everything else that the next step depends on.
- * A resumed run computes the same bits as one that was never interrupted. What is in a file: checkpoint-file.ts.
+ * Checkpoints of a model: step-000250.safetensors holds the weights, the optimizer's moments, and everything
+ * else that the next step depends on. A resumed run computes the same bits as one that was never interrupted.
+ * What is in a file: checkpoint-file.ts.
  *
  * A file counts when all of it verifies; no pointer to the "latest" is kept or trusted.
  */
-import { openCheckpoint, writeCheckpoint, type OpenCheckpoint, type TensorToSave } from "./checkpoint-file.ts";
+import {
+  openCheckpoint,
+  writeCheckpoint,
+  type OpenCheckpoint,
+  type TensorToSave,
+} from "./checkpoint-file.ts";
 import { SinterError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import type { RunningModel } from "./model.ts";
@@ -25,25 +31,53 @@ const CHECKPOINT = /^step-(\d{6,})\.safetensors$/;
 /** Everything in a model that a checkpoint holds, in the manifest's order. */
 function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
   const storages = withMoments ? (["parameter", "moment1", "moment2"] as const) : (["parameter"] as const);
-  return storages.flatMap((storage) => model.of(storage).flatMap((tensor) => {
-    const named = storage === "parameter" ? tensor.place : { ...tensor.place, name: tensor.place.of ?? tensor.place.name };
-    const prefix = storage === "parameter" ? "" : `${storage}.`;
-    return Array.from({ length: tensor.place.slices }, (_, slice) => ({ name: prefix + checkpointName(named, slice), tensor, slice }));
-  }));
+  return storages.flatMap((storage) =>
+    model.of(storage).flatMap((tensor) => {
+      const named =
+        storage === "parameter"
+          ? tensor.place
+          : { ...tensor.place, name: tensor.place.of ?? tensor.place.name };
+      const prefix = storage === "parameter" ? "" : `${storage}.`;
+      return Array.from({ length: tensor.place.slices }, (_, slice) => ({
+        name: prefix + checkpointName(named, slice),
+        tensor,
+        slice,
+      }));
+    }),
+  );
 }
 
-/** Writes a checkpoint, then removes all but the newest `keep`. Returns the file's name. Refuses a model that has a NaN or Inf. */
-export async function saveCheckpoint(files: Files, folder: string, model: RunningModel, state: TrainState, keep: number): Promise<string> {
-  const items = itemsOf(model, true).map(({ name, tensor, slice }): TensorToSave => ({ name, shape: tensor.place.shape, bytes: () => [bytesOf(tensor.dense(slice))] })), name = checkpointFile(state.step);
+/**
+ * Writes a checkpoint, then removes all but the newest `keep`. Returns the file's name. Refuses a model that
+ * has a NaN or Inf.
+ */
+export async function saveCheckpoint(
+  files: Files,
+  folder: string,
+  model: RunningModel,
+  state: TrainState,
+  keep: number,
+): Promise<string> {
+  const items = itemsOf(model, true).map(({ name, tensor, slice }): TensorToSave => ({
+    name,
+    shape: tensor.place.shape,
+    bytes: () => [bytesOf(tensor.dense(slice))],
+  }));
+  const name = checkpointFile(state.step);
   await model.inTurn(() => writeCheckpoint(files, folder, name, items, state));
-  for (const { file } of (await listCheckpoints(files, folder)).slice(keep)) await files.remove(`${folder}/${file}`);
+  for (const { file } of (await listCheckpoints(files, folder)).slice(keep))
+    await files.remove(`${folder}/${file}`);
   return name;
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBufferLike> => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBufferLike> =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Newest first. */
-export async function listCheckpoints(files: Files, folder: string): Promise<readonly { readonly file: string; readonly step: number }[]> {
+export async function listCheckpoints(
+  files: Files,
+  folder: string,
+): Promise<readonly { readonly file: string; readonly step: number }[]> {
   const found = (await files.list(folder)).flatMap((file) => {
     const match = CHECKPOINT.exec(file);
     return match ? [{ file, step: Number(match[1]) }] : [];
@@ -52,13 +86,17 @@ export async function listCheckpoints(files: Files, folder: string): Promise<rea
 }
 
 /**
- * A folder without a record, in which a run is to begin: the weights of one that did not get there (step 0) go; of a run that has lost its record
- * nothing is touched, unless by `force`.
+ * A folder without a record, in which a run is to begin: the weights of one that did not get there (step 0)
+ * go; of a run that has lost its record nothing is touched, unless by `force`.
  */
 export async function clearUnfinished(files: Files, folder: string, force: boolean): Promise<void> {
   for (const { file, step } of await listCheckpoints(files, folder)) {
     if (step > 0 && !force)
-      throw new SinterError("input", `${folder} holds a checkpoint of step ${step}, and no run.json that says what of`, "Restore run.json from a copy, use another folder, or --force to remove it.");
+      throw new SinterError(
+        "input",
+        `${folder} holds a checkpoint of step ${step}, and no run.json that says what of`,
+        "Restore run.json from a copy, use another folder, or --force to remove it.",
+      );
     await files.remove(`${folder}/${file}`);
   }
 }
@@ -82,16 +120,32 @@ export interface LoadOptions {
 /** Why a checkpoint of this state is not one to go on with; undefined: it is. */
 export type Accept = (state: TrainState) => string | undefined;
 
-/** Loads the newest checkpoint that verifies. Undefined: there is none. Throws `corrupt` when there are some and none verifies. */
-export async function loadNewest(files: Files, folder: string, model: RunningModel, options: LoadOptions | LoadOptions["what"]): Promise<Loaded | undefined> {
+/**
+ * Loads the newest checkpoint that verifies. Undefined: there is none. Throws `corrupt` when there are some
+ * and none verifies.
+ */
+export async function loadNewest(
+  files: Files,
+  folder: string,
+  model: RunningModel,
+  options: LoadOptions | LoadOptions["what"],
+): Promise<Loaded | undefined> {
   const found = await newest(files, folder, async (path) => loadCheckpoint(files, path, model, options));
   return found && { file: found.file, state: found.what, skipped: found.skipped };
 }
 
-/** The newest one that opens, to read from without a model. Undefined: there is none. Throws `corrupt` when there are some and none opens. */
-export async function openNewest(files: Files, folder: string, accept?: Accept): Promise<{ readonly checkpoint: OpenCheckpoint; readonly skipped: readonly string[] } | undefined> {
+/**
+ * The newest one that opens, to read from without a model. Undefined: there is none. Throws `corrupt` when
+ * there are some and none opens.
+ */
+export async function openNewest(
+  files: Files,
+  folder: string,
+  accept?: Accept,
+): Promise<{ readonly checkpoint: OpenCheckpoint; readonly skipped: readonly string[] } | undefined> {
   const found = await newest(files, folder, async (path) => {
-    const opened = await openCheckpoint(files, path), why = accept?.(opened.state);
+    const opened = await openCheckpoint(files, path);
+    const why = accept?.(opened.state);
     if (why === undefined) return opened;
     await opened.close();
     throw refused(path, why);
@@ -99,7 +153,8 @@ export async function openNewest(files: Files, folder: string, accept?: Accept):
   return found && { checkpoint: found.what, skipped: found.skipped };
 }
 
-const refused = (path: string, why: string): SinterError => new SinterError("corrupt", `${path}: ${why}`, "Is it a checkpoint of this run?");
+const refused = (path: string, why: string): SinterError =>
+  new SinterError("corrupt", `${path}: ${why}`, "Is it a checkpoint of this run?");
 
 interface Newest<T> {
   readonly file: string;
@@ -108,7 +163,11 @@ interface Newest<T> {
 }
 
 /** `use` throws SinterError where a file is of no use: the next older one is tried. */
-async function newest<T>(files: Files, folder: string, use: (path: string) => Promise<T>): Promise<Newest<T> | undefined> {
+async function newest<T>(
+  files: Files,
+  folder: string,
+  use: (path: string) => Promise<T>,
+): Promise<Newest<T> | undefined> {
   const skipped: string[] = [];
   for (const { file } of await listCheckpoints(files, folder)) {
     try {
@@ -119,19 +178,33 @@ async function newest<T>(files: Files, folder: string, use: (path: string) => Pr
     }
   }
   if (skipped.length === 0) return undefined;
-  throw new SinterError("corrupt", `no checkpoint in ${folder} can be used: ${skipped.join("; ")}`, "Restore one from a copy, or train again into another folder.");
+  throw new SinterError(
+    "corrupt",
+    `no checkpoint in ${folder} can be used: ${skipped.join("; ")}`,
+    "Restore one from a copy, or train again into another folder.",
+  );
 }
 
 /** Reads one file into the model, tensor by tensor, each checked against its hash. */
-export async function loadCheckpoint(files: Files, path: string, model: RunningModel, options: LoadOptions | LoadOptions["what"]): Promise<TrainState> {
-  const { what, total, read, accept }: LoadOptions = typeof options === "string" ? { what: options } : options;
+export async function loadCheckpoint(
+  files: Files,
+  path: string,
+  model: RunningModel,
+  options: LoadOptions | LoadOptions["what"],
+): Promise<TrainState> {
+  const { what, total, read, accept }: LoadOptions =
+    typeof options === "string" ? { what: options } : options;
   const opened = await openCheckpoint(files, path);
   try {
     const why = accept?.(opened.state);
     if (why !== undefined) throw refused(path, why);
-    const moments = what === "all" && opened.state.step > 0, items = itemsOf(model, moments);
-    if (what === "all" && !moments) clearMoments(model); // a newer file that turned out damaged may have set some
-    total?.(items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(nameIn(opened.tensors, name))), 0));
+    const moments = what === "all" && opened.state.step > 0;
+    const items = itemsOf(model, moments);
+    // a newer file that turned out damaged may have set some
+    if (what === "all" && !moments) clearMoments(model);
+    total?.(
+      items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(nameIn(opened.tensors, name))), 0),
+    );
     await model.inTurn(async () => {
       model.weightsChanged();
       for (const { name, tensor, slice } of items) {
@@ -148,7 +221,8 @@ export async function loadCheckpoint(files: Files, path: string, model: RunningM
   }
 }
 
-const bytesIn = (tensor: { readonly begin: number; readonly end: number } | undefined): number => (tensor ? tensor.end - tensor.begin : 0);
+const bytesIn = (tensor: { readonly begin: number; readonly end: number } | undefined): number =>
+  tensor ? tensor.end - tensor.begin : 0;
 
 function clearMoments(model: RunningModel): void {
   for (const tensor of [...model.of("moment1"), ...model.of("moment2")])

@@ -1,6 +1,7 @@
 /**
- * Which of a bundle's targets runs here: `wide` where the engine joins pairs of operations and the result is right, else
- * `relaxed` where fused multiply-add is there, else `simd`. A target that the user names is taken, or refused with the reason.
+ * Which of a bundle's targets runs here: `wide` where the engine joins pairs of operations and the result is
+ * right, else `relaxed` where fused multiply-add is there, else `simd`. A target that the user names is
+ * taken, or refused with the reason.
  */
 import type { ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import type { Target } from "../compiler/op.ts";
@@ -11,9 +12,15 @@ import { probe, probeBytes } from "./probe.ts";
 import type { Placed } from "./parts.ts";
 import { fillParameters, selfCheck } from "./self-check.ts";
 
-/** `wide` needs twice as many registers as a machine without 256-bit vectors has: there it must be clearly faster to be chosen. */
+/**
+ * `wide` needs twice as many registers as a machine without 256-bit vectors has: there it must be clearly
+ * faster to be chosen.
+ */
 const WIDE_PAYS = 1.25;
-/** 256-bit vectors give 2, and no such vectors 1 at most: between these something has disturbed the measurement, and it is made again. */
+/**
+ * 256-bit vectors give 2, and no such vectors 1 at most: between these something has disturbed the
+ * measurement, and it is made again.
+ */
 const DOUBTFUL = { from: 1.05, to: 1.7 } as const;
 const MOST_PROBES = 8;
 const PROBE_MS = 12;
@@ -35,7 +42,11 @@ export interface ChoiceOptions {
 }
 
 /** `parts`: a module in its memory, or its parts; they run on the same target. */
-export async function chooseTarget(bundle: Bundle, parts: readonly Placed[], { shared, host, wanted, drawn }: ChoiceOptions): Promise<Chosen> {
+export async function chooseTarget(
+  bundle: Bundle,
+  parts: readonly Placed[],
+  { shared, host, wanted, drawn }: ChoiceOptions,
+): Promise<Chosen> {
   const module = parts[0]!.manifest;
   const compile = async (target: Target): Promise<WebAssembly.Module[]> => {
     if (target === "wide") host.enableWide();
@@ -49,7 +60,8 @@ export async function chooseTarget(bundle: Bundle, parts: readonly Placed[], { s
   const wideWrong = async (candidates: readonly WebAssembly.Module[]): Promise<string | undefined> => {
     for (const [i, candidate] of candidates.entries()) {
       if (candidates.indexOf(candidate) < i) continue; // code that has been checked
-      const { manifest, memory } = parts[i]!, unjoined = host.compile(marked(await wasmBytes(bundle, manifest.wasm.wide!, shared)), false);
+      const { manifest, memory } = parts[i]!;
+      const unjoined = host.compile(marked(await wasmBytes(bundle, manifest.wasm.wide!, shared)), false);
       if (!drawn) fillParameters(manifest, memory);
       const wrong = selfCheck(bundle.manifest, manifest, memory, candidate, unjoined);
       if (wrong) return wrong;
@@ -73,10 +85,17 @@ export async function chooseTarget(bundle: Bundle, parts: readonly Placed[], { s
     if (!wrong) return { target, modules: candidates, notes };
     notes.push(`${target}: computes wrong here (${wrong})`);
   }
-  throw new SinterError("input", `no target of this bundle runs on this engine: ${notes.join("; ") || "it carries none"}`, "Compile with --target simd.");
+  throw new SinterError(
+    "input",
+    `no target of this bundle runs on this engine: ${notes.join("; ") || "it carries none"}`,
+    "Compile with --target simd.",
+  );
 }
 
-/** An empty custom section: other bytes with the same meaning, for an engine that would take the code it has already made of these. */
+/**
+ * An empty custom section: other bytes with the same meaning, for an engine that would take the code it has
+ * already made of these.
+ */
 function marked(wasm: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(wasm.length + 3);
   out.set(wasm);
@@ -104,12 +123,23 @@ async function whyNot(target: Target, host: Host, choice = true): Promise<string
     relaxed = Math.max(relaxed, (await probe("relaxed", PROBE_MS, host))!.gflops);
     if (wide < DOUBTFUL.from * relaxed || wide > DOUBTFUL.to * relaxed) break;
   }
-  if (choice && wide < WIDE_PAYS * relaxed) return `no faster here (${wide.toFixed(0)} against ${relaxed.toFixed(0)} GFLOP/s)`;
+  if (choice && wide < WIDE_PAYS * relaxed)
+    return `no faster here (${wide.toFixed(0)} against ${relaxed.toFixed(0)} GFLOP/s)`;
   return undefined;
 }
 
 function refuse(module: ModuleManifest, target: Target): void {
   const carried = targetOrder.filter((t) => module.wasm[t]);
-  if (!carried.includes(target)) throw new SinterError("input", `the bundle does not carry target ${target}`, `It carries ${carried.join(", ")}.`);
-  if (!WebAssembly.validate(probeBytes(target))) throw new SinterError("input", `this engine cannot run target ${target}`, "Use --target simd, or a newer Node.");
+  if (!carried.includes(target))
+    throw new SinterError(
+      "input",
+      `the bundle does not carry target ${target}`,
+      `It carries ${carried.join(", ")}.`,
+    );
+  if (!WebAssembly.validate(probeBytes(target)))
+    throw new SinterError(
+      "input",
+      `this engine cannot run target ${target}`,
+      "Use --target simd, or a newer Node.",
+    );
 }

@@ -1,6 +1,7 @@
 /**
- * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from the
- * end, is read whole, in windows that do not overlap. A window of T tokens predicts the T that begin one later.
+ * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from
+ * the end, is read whole, in windows that do not overlap. A window of T tokens predicts the T that begin one
+ * later.
  */
 import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "./errors.ts";
@@ -13,7 +14,9 @@ export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 /** Tokens that are gathered before they are packed. */
 const PART = 1 << 16;
 
-/** The text's tokens. Throws SinterError on a character that the tokenizer lacks, an id that the model lacks. */
+/**
+ * The text's tokens. Throws SinterError on a character that the tokenizer lacks, an id that the model lacks.
+ */
 export function encodeText(text: string, tokenizer: Tokenizer, vocab: number, rule = TEXT_RULE): Tokens {
   const list = tokenList(tokenizer, vocab);
   for (const document of documentsIn(text, tokenizer, rule)) {
@@ -46,8 +49,11 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
   const add = (ids: readonly number[]): void => {
     const high = ids.find((id) => id >= vocab);
     if (high !== undefined)
-      throw new SinterError("input", `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
-        `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`);
+      throw new SinterError(
+        "input",
+        `the text needs token ${high}, but the model's vocabulary ends at ${vocab - 1}`,
+        `The ${tokenizer.name} tokenizer has ${tokenizer.size} tokens: set vocab to ${tokenizer.size}.`,
+      );
     for (const id of ids) waiting.push(id);
     length += ids.length;
     if (waiting.length >= PART) flush();
@@ -58,7 +64,9 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
       if (tokenizer.encodeInParts) tokenizer.encodeInParts(text, add);
       else add(tokenizer.encode(text));
     },
-    get length() { return length; },
+    get length() {
+      return length;
+    },
     all() {
       flush();
       const tokens = emptyTokens(length);
@@ -77,7 +85,10 @@ export interface Split {
   readonly heldOut: Tokens;
 }
 
-/** The first (1 − share) of the tokens, rounded down, are for training: as nanoGPT splits. Both parts must hold a window. */
+/**
+ * The first (1 − share) of the tokens, rounded down, are for training: as nanoGPT splits. Both parts must
+ * hold a window.
+ */
 export function split(tokens: Tokens, share: number, context: number): Split {
   const cut = share === 0 ? tokens.length : Math.floor(tokens.length * (1 - share));
   const parts = { train: tokens.subarray(0, cut), heldOut: tokens.subarray(cut) };
@@ -87,10 +98,16 @@ export function split(tokens: Tokens, share: number, context: number): Split {
 }
 
 const tooShort = (all: number, part: number, context: number): SinterError =>
-  new SinterError("input", `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`,
-    "Use a longer text, or a smaller context: --set context=N");
+  new SinterError(
+    "input",
+    `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`,
+    "Use a longer text, or a smaller context: --set context=N",
+  );
 
-/** B windows at random places, as nanoGPT draws them. (Windows without repetition within an epoch learnt no better: bench/EXPERIMENTS.md.) */
+/**
+ * B windows at random places, as nanoGPT draws them. (Windows without repetition within an epoch learnt no
+ * better: bench/EXPERIMENTS.md.)
+ */
 export function randomBatch(tokens: Tokens, batch: number, context: number, random: Random): Batch {
   const out = emptyBatch(batch, context);
   for (let b = 0; b < batch; b++) {
@@ -105,21 +122,34 @@ export interface WindowOptions {
   /** At most so many batches, their windows spread evenly over the text. */
   readonly most?: number;
   /**
-   * Tokens from the start of a window to that of the next, 1 … context. Below the context, windows overlap: what two of them hold is a target
-   * in the first only, and every target but the first window's is predicted from context − stride tokens at least.
+   * Tokens from the start of a window to that of the next, 1 … context. Below the context, windows overlap:
+   * what two of them hold is a target in the first only, and every target but the first window's is predicted
+   * from context − stride tokens at least.
    */
   readonly stride?: number;
 }
 
-/** Every token but the first as a target once, in windows [B, T] one after the other; what is missing in the last batch is not counted. */
-export function* windows(tokens: Tokens, batch: number, context: number, { most = Infinity, stride = context }: WindowOptions = {}): Generator<Batch> {
-  const targets = tokens.length - 1, overlap = context - stride;
+/**
+ * Every token but the first as a target once, in windows [B, T] one after the other; what is missing in the
+ * last batch is not counted.
+ */
+export function* windows(
+  tokens: Tokens,
+  batch: number,
+  context: number,
+  { most = Infinity, stride = context }: WindowOptions = {},
+): Generator<Batch> {
+  const targets = tokens.length - 1;
+  const overlap = context - stride;
   const count = targets < 1 ? 0 : 1 + Math.ceil(Math.max(0, targets - context) / stride);
-  const every = Math.max(1, count / (most * batch)), taken = count === 0 ? 0 : Math.floor((count - 1) / every) + 1;
+  const every = Math.max(1, count / (most * batch));
+  const taken = count === 0 ? 0 : Math.floor((count - 1) / every) + 1;
   for (let first = 0; first < taken; first += batch) {
     const out = emptyBatch(batch, context);
     for (let b = 0; b < batch && first + b < taken; b++) {
-      const window = Math.floor((first + b) * every), at = window * stride, known = window === 0 ? 0 : overlap;
+      const window = Math.floor((first + b) * every);
+      const at = window * stride;
+      const known = window === 0 ? 0 : overlap;
       const end = Math.min(at + context, targets);
       out.tokens.set(tokens.subarray(at, end), b * context);
       out.targets.set(tokens.subarray(at + known + 1, end + 1), b * context + known);
@@ -128,5 +158,7 @@ export function* windows(tokens: Tokens, batch: number, context: number, { most 
   }
 }
 
-export const emptyBatch = (batch: number, context: number): Batch =>
-  ({ tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context).fill(-1) });
+export const emptyBatch = (batch: number, context: number): Batch => ({
+  tokens: new Int32Array(batch * context),
+  targets: new Int32Array(batch * context).fill(-1),
+});

@@ -5,8 +5,9 @@
  *   tokens    begin  a    d    a    0    0
  *   targets   a      d    a    end  −1   −1
  *
- * A document that does not fit is cut: its row ends with the last target that fits, which is not the end. Training
- * draws documents with repetition; held out are documents spread evenly over the file, which may be sorted.
+ * A document that does not fit is cut: its row ends with the last target that fits, which is not the end.
+ * Training draws documents with repetition; held out are documents spread evenly over the file, which may be
+ * sorted.
  */
 import type { BatchShape, Corpus, DocumentCounts, Part } from "./batch-source.ts";
 import { emptyBatch, tokenList, type Tokens } from "./data.ts";
@@ -48,9 +49,11 @@ export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number
 const isHeldOut = (i: number, share: number): boolean => Math.floor((i + 1) * share) > Math.floor(i * share);
 
 const tooFew = (count: number, share: number): SinterError =>
-  new SinterError("input",
+  new SinterError(
+    "input",
     `the text has ${count} document${count === 1 ? "" : "s"}, too few to hold out ${share} of them`,
-    "Documents are lines, or what stands between <|endoftext|>. Use more, or --set train.held_out=0");
+    "Documents are lines, or what stands between <|endoftext|>. Use more, or --set train.held_out=0",
+  );
 
 function encodeDocuments(texts: readonly string[], tokenizer: Tokenizer, vocab: number): Documents {
   const { beginOfText: begin, endOfText: end } = tokenizer;
@@ -67,20 +70,24 @@ function encodeDocuments(texts: readonly string[], tokenizer: Tokenizer, vocab: 
 
 function documentPart(documents: Documents, which: Uint32Array, rowContext: number): Part {
   const lengthOf = (i: number): number => documents.starts[i + 1]! - documents.starts[i]!;
-  let tokens = 0, cut = 0;
+  let tokens = 0;
+  let cut = 0;
   for (const i of which) {
     tokens += lengthOf(i);
     if (lengthOf(i) >= rowContext) cut++;
   }
   const counts: DocumentCounts = { count: which.length, cut };
   return {
-    tokens, documents: counts,
+    tokens,
+    documents: counts,
     draw: (random, shape) => rows(documents, shape, (_) => which[random.below(which.length)]!),
-    * read(shape, { most = Infinity } = {}) {
+    *read(shape, { most = Infinity } = {}) {
       const every = Math.max(1, which.length / (most * shape.batch));
       const taken = which.length === 0 ? 0 : Math.floor((which.length - 1) / every) + 1;
-      const chosen = (row: number): number | undefined => (row < taken ? which[Math.floor(row * every)] : undefined);
-      for (let first = 0; first < taken; first += shape.batch) yield rows(documents, shape, (b) => chosen(first + b));
+      const chosen = (row: number): number | undefined =>
+        row < taken ? which[Math.floor(row * every)] : undefined;
+      for (let first = 0; first < taken; first += shape.batch)
+        yield rows(documents, shape, (b) => chosen(first + b));
     },
   };
 }

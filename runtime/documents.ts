@@ -1,13 +1,14 @@
 /**
- * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many (TinyStories',
- * OpenWebText's) has <|endoftext|> between them; where every document is a row of its own, a text without one has
- * a document a line.
+ * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many
+ * (TinyStories', OpenWebText's) has <|endoftext|> between them; where every document is a row of its own, a
+ * text without one has a document a line.
  */
 import { END_OF_TEXT, type Tokenizer } from "./tokenizers/tokenizer.ts";
 
 /**
- * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids when it
- * goes on. 1: where the vocabulary has a token that begins texts, none ended them, so a model never learnt to end.
+ * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids
+ * when it goes on. 1: where the vocabulary has a token that begins texts, none ended them, so a model never
+ * learnt to end.
  * 2: as described here.
  */
 export const textRules = [1, 2] as const;
@@ -53,13 +54,16 @@ export interface DocumentTexts {
 /** Every document by itself, without white space around it; empty ones are none. */
 export function documentTexts(text: string): DocumentTexts {
   const separator = text.includes(END_OF_TEXT) ? END_OF_TEXT : "\n";
-  const texts = text.split(separator).map((piece) => piece.trim()).filter((piece) => piece !== "");
+  const texts = text
+    .split(separator)
+    .map((piece) => piece.trim())
+    .filter((piece) => piece !== "");
   return { texts, separator };
 }
 
 /**
- * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it where
- * the vocabulary has none to begin with. undefined: no token ends a text.
+ * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it
+ * where the vocabulary has none to begin with. undefined: no token ends a text.
  */
 export function documentTokenizer(tokenizer: Tokenizer): Tokenizer | undefined {
   const { beginOfText, endOfText } = tokenizer;

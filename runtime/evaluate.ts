@@ -21,9 +21,14 @@ export interface EvaluateOptions extends WindowOptions {
   readonly progress?: ((tokens: number) => void) | undefined;
 }
 
-/** Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary. */
+/**
+ * Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary.
+ */
 export function evaluateText(
-  model: RunningModel, tokens: Tokens, tokenizer: Tokenizer, options: EvaluateOptions = {},
+  model: RunningModel,
+  tokens: Tokens,
+  tokenizer: Tokenizer,
+  options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { batch, context } = model.entry("evaluate");
   const batches = windows(tokens, batch, context, options);
@@ -31,17 +36,22 @@ export function evaluateText(
 }
 
 /**
- * `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss. Rejects with "interrupted" at the signal,
- * unless all is done by then.
+ * `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss.
+ * Rejects with "interrupted" at the signal, unless all is done by then.
  */
 export async function evaluateBatches(
-  model: RunningModel, batches: Iterable<Batch>, bytes: (target: number) => number,
+  model: RunningModel,
+  batches: Iterable<Batch>,
+  bytes: (target: number) => number,
   { breathe, signal, progress }: Pick<EvaluateOptions, "breathe" | "signal" | "progress"> = {},
 ): Promise<Evaluation> {
   const bytesOf = new Map<number, number>(); // a tokenizer makes an array of them each time
-  let sum = 0, tokens = 0, total = 0;
+  let sum = 0;
+  let tokens = 0;
+  let total = 0;
   for (const batch of batches) {
-    if (signal?.aborted) throw new SinterError("interrupted", `the evaluation was stopped after ${tokens} tokens`);
+    if (signal?.aborted)
+      throw new SinterError("interrupted", `the evaluation was stopped after ${tokens} tokens`);
     const result = await model.evaluate(batch);
     sum += result.sum;
     tokens += result.count;

@@ -1,6 +1,7 @@
 /**
- * All that the runtime asks of a file system. Tests hand in one whose calls fail on demand; `node/files.ts` is the real one.
- * Paths are joined with "/". Every method rejects with a SinterError that names the path, the cause, and what to do.
+ * All that the runtime asks of a file system. Tests hand in one whose calls fail on demand; `node/files.ts`
+ * is the real one. Paths are joined with "/". Every method rejects with a SinterError that names the path,
+ * the cause, and what to do.
  */
 import type { Digester } from "./piece-hash.ts";
 
@@ -46,11 +47,18 @@ export interface WritableFile {
 export const TEMPORARY = ".tmp";
 
 /**
- * Complete or absent: the file gets its name only when every byte of it is on the disk. `fill` writes it. After a failure the
- * temporary file is removed, if that is possible, and what had the name before is untouched.
+ * Complete or absent: the file gets its name only when every byte of it is on the disk. `fill` writes it.
+ * After a failure the temporary file is removed, if that is possible, and what had the name before is
+ * untouched.
  */
-export async function writeAtomically(files: Files, folder: string, name: string, fill: (file: WritableFile) => Promise<void>): Promise<void> {
-  const path = `${folder}/${name}`, temporary = path + TEMPORARY;
+export async function writeAtomically(
+  files: Files,
+  folder: string,
+  name: string,
+  fill: (file: WritableFile) => Promise<void>,
+): Promise<void> {
+  const path = `${folder}/${name}`;
+  const temporary = path + TEMPORARY;
   const file = await files.create(temporary);
   let open = true;
   try {
@@ -71,9 +79,14 @@ export const writeText = (files: Files, folder: string, name: string, text: stri
   writeAtomically(files, folder, name, (file) => file.write(new TextEncoder().encode(text)));
 
 /** Each complete or absent. A name may begin with that of a folder, which is made: "templates/one.jinja". */
-export async function writeAll(files: Files, folder: string, contents: ReadonlyMap<string, Uint8Array>): Promise<void> {
+export async function writeAll(
+  files: Files,
+  folder: string,
+  contents: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
   for (const [name, bytes] of contents) {
-    const at = name.lastIndexOf("/"), within = at < 0 ? folder : `${folder}/${name.slice(0, at)}`;
+    const at = name.lastIndexOf("/");
+    const within = at < 0 ? folder : `${folder}/${name.slice(0, at)}`;
     if (at >= 0) await files.makeFolder(within);
     await writeAtomically(files, within, name.slice(at + 1), (file) => file.write(bytes));
   }
@@ -81,5 +94,6 @@ export async function writeAll(files: Files, folder: string, contents: ReadonlyM
 
 /** Removes what an interrupted write left. */
 export async function sweepTemporaries(files: Files, folder: string): Promise<void> {
-  for (const name of await files.list(folder)) if (name.endsWith(TEMPORARY)) await files.remove(`${folder}/${name}`);
+  for (const name of await files.list(folder))
+    if (name.endsWith(TEMPORARY)) await files.remove(`${folder}/${name}`);
 }

@@ -1,6 +1,7 @@
 /**
- * Text from a model: the prompt in chunks, then token by token, with keys and values of earlier positions in the cache.
- * When the context is full, its newer half is fed again from position 0 and becomes the past; or that is the end (`whenFull`).
+ * Text from a model: the prompt in chunks, then token by token, with keys and values of earlier positions in
+ * the cache. When the context is full, its newer half is fed again from position 0 and becomes the past; or
+ * that is the end (`whenFull`).
  */
 import { SinterError } from "./errors.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
@@ -23,7 +24,10 @@ export interface GenerateOptions extends SamplerSettings {
   readonly special?: boolean | undefined;
   /** With each token its log-probability, and so many of the likeliest. */
   readonly logprobs?: number | undefined;
-  /** What happens when the context is full. Default: shift. A prompt that does not fit: its end is taken (shift), or an error (stop). */
+  /**
+   * What happens when the context is full. Default: shift. A prompt that does not fit: its end is taken
+   * (shift), or an error (stop).
+   */
   readonly whenFull?: "shift" | "stop" | undefined;
   /** Where earlier texts' keys and values may be found. Default: a new one. */
   readonly session?: Session | undefined;
@@ -46,19 +50,30 @@ export interface Generated {
 }
 
 /** Tokens a second after the first; undefined when there are too few to tell. */
-export const decodeRate = ({ tokens, decodeMs }: Generated): number | undefined => (tokens.length < 2 ? undefined : ((tokens.length - 1) * 1000) / decodeMs);
+export const decodeRate = ({ tokens, decodeMs }: Generated): number | undefined =>
+  tokens.length < 2 ? undefined : ((tokens.length - 1) * 1000) / decodeMs;
 
 /**
- * `onText` gets each piece of new text as soon as it is certain. The text has the model to itself: others wait for its end, and it waits for
- * the ends of those that came before. The signal ends it at any time, also while it waits.
+ * `onText` gets each piece of new text as soon as it is certain. The text has the model to itself: others
+ * wait for its end, and it waits for the ends of those that came before. The signal ends it at any time, also
+ * while it waits.
  */
 export async function generate(
-  model: RunningModel, tokenizer: Tokenizer, o: GenerateOptions, onText: (text: string) => void = () => {},
+  model: RunningModel,
+  tokenizer: Tokenizer,
+  o: GenerateOptions,
+  onText: (text: string) => void = () => {},
 ): Promise<Generated> {
   const session = o.session ?? createSession(model);
-  if (session.model !== model) throw new SinterError("bug", "a session of another model", "Make one for this model: createSession(model)");
+  if (session.model !== model)
+    throw new SinterError(
+      "bug",
+      "a session of another model",
+      "Make one for this model: createSession(model)",
+    );
   const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
-  const write = (lane: Lane): Promise<Generated> => writeText(session.within(lane), session, tokenizer, prompt, o, onText);
+  const write = (lane: Lane): Promise<Generated> =>
+    writeText(session.within(lane), session, tokenizer, prompt, o, onText);
   return (await unlessAborted(model.inTurn(write, o.signal), o.signal)) ?? nothing(prompt, o);
 }
 
@@ -74,12 +89,23 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 
 /** Given up before the first token. */
 const nothing = (prompt: readonly number[], { logprobs }: GenerateOptions): Generated => ({
-  text: "", tokens: [], promptTokens: prompt.length, cachedTokens: 0, reason: "aborted", prefillMs: 0, decodeMs: 0,
+  text: "",
+  tokens: [],
+  promptTokens: prompt.length,
+  cachedTokens: 0,
+  reason: "aborted",
+  prefillMs: 0,
+  decodeMs: 0,
   ...(logprobs !== undefined && { logprobs: [] }),
 });
 
 async function writeText(
-  calls: SessionCalls, session: Session, tokenizer: Tokenizer, prompt: readonly number[], o: GenerateOptions, onText: (text: string) => void,
+  calls: SessionCalls,
+  session: Session,
+  tokenizer: Tokenizer,
+  prompt: readonly number[],
+  o: GenerateOptions,
+  onText: (text: string) => void,
 ): Promise<Generated> {
   const { context, vocab } = session.model.manifest.model.sizes;
   const { whenFull = "shift" } = o;
@@ -97,47 +123,72 @@ async function writeText(
   };
 
   const began = performance.now();
-  const first = o.tokens > 0 ? await calls.feed(whenFull === "shift" ? prompt.slice(-context) : prompt, o.signal) : undefined;
+  const first =
+    o.tokens > 0
+      ? await calls.feed(whenFull === "shift" ? prompt.slice(-context) : prompt, o.signal)
+      : undefined;
   let logits = first?.logits;
   const prefilled = performance.now();
   while (logits && all.length - prompt.length < o.tokens) {
-    if (o.signal?.aborted) { reason = "aborted"; break; }
+    if (o.signal?.aborted) {
+      reason = "aborted";
+      break;
+    }
     const logprobOf = o.logprobs === undefined ? undefined : logprobReader(logits, o.logprobs);
     const token = sampleToken(logits, o, all, random, Math.min(tokenizer.size, vocab), tokenizer.absent);
-    if (ends(tokenizer, token)) { reason = "end of text"; break; }
+    if (ends(tokenizer, token)) {
+      reason = "end of text";
+      break;
+    }
     if (logprobOf) logprobs.push(logprobOf(token));
     all.push(token);
     const mark = hidden?.get(token);
     const bytes = mark === undefined ? tokenizer.bytes(token) : NOTHING;
     const isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
-    const { text: piece, stopped } = stream.push(isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes);
+    const { text: piece, stopped } = stream.push(
+      isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes,
+    );
     show(piece);
-    if (stopped || (mark !== undefined && o.stop?.includes(mark))) { reason = "stop"; break; }
+    if (stopped || (mark !== undefined && o.stop?.includes(mark))) {
+      reason = "stop";
+      break;
+    }
     if (all.length - prompt.length === o.tokens) break;
     const full = session.cached.length === context;
-    if (full && whenFull === "stop") { reason = "context"; break; }
+    if (full && whenFull === "stop") {
+      reason = "context";
+      break;
+    }
     if (!full) {
       logits = await calls.next(token);
       continue;
     }
-    logits = (await unlessAborted(calls.feed(all.slice(-Math.max(1, context >> 1)), o.signal), o.signal))?.logits;
+    logits = (await unlessAborted(calls.feed(all.slice(-Math.max(1, context >> 1)), o.signal), o.signal))
+      ?.logits;
     if (!logits) reason = "aborted";
   }
   show(stream.end());
   return {
-    text, tokens: all.slice(prompt.length), promptTokens: prompt.length, cachedTokens: first?.reused ?? 0, reason,
-    prefillMs: prefilled - began, decodeMs: performance.now() - prefilled, ...(o.logprobs !== undefined && { logprobs }),
+    text,
+    tokens: all.slice(prompt.length),
+    promptTokens: prompt.length,
+    cachedTokens: first?.reused ?? 0,
+    reason,
+    prefillMs: prefilled - began,
+    decodeMs: performance.now() - prefilled,
+    ...(o.logprobs !== undefined && { logprobs }),
   };
 }
 
-const ends = (tokenizer: Tokenizer, token: number): boolean => token === tokenizer.endOfText || token === tokenizer.beginOfText || tokenizer.stops.has(token);
+const ends = (tokenizer: Tokenizer, token: number): boolean =>
+  token === tokenizer.endOfText || token === tokenizer.beginOfText || tokenizer.stops.has(token);
 
 const SPACE = 0x20;
 const NOTHING = new Uint8Array(0);
 
 /**
- * The token that begins every text, where the vocabulary has one. A model needs a token to start from: otherwise it is, of an empty
- * prompt, <|endoftext|>, else a line break, else token 0.
+ * The token that begins every text, where the vocabulary has one. A model needs a token to start from:
+ * otherwise it is, of an empty prompt, <|endoftext|>, else a line break, else token 0.
  */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
   const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];

@@ -1,6 +1,6 @@
 /**
- * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything else in this
- * folder is the same in both.
+ * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything
+ * else in this folder is the same in both.
  */
 import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import { SinterError } from "./errors.ts";
@@ -8,7 +8,10 @@ import { SinterError } from "./errors.ts";
 /** Runs a module's entries. */
 export interface Pool {
   readonly workers: number;
-  /** Runs one entry (of a part: its number) to its end. Rejects with a SinterError when a worker dies or traps; the pool is of no use afterwards. */
+  /**
+   * Runs one entry (of a part: its number) to its end. Rejects with a SinterError when a worker dies or
+   * traps; the pool is of no use afterwards.
+   */
   run(entry: EntryPlace, part?: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -29,11 +32,14 @@ export interface PoolPlan extends PoolPart {
 
 export interface Host {
   readonly cores: number;
-  /** Asks the engine to join pairs of 128-bit operations. Called before a `wide` module is compiled. False: it cannot be asked. */
+  /**
+   * Asks the engine to join pairs of 128-bit operations. Called before a `wide` module is compiled. False: it
+   * cannot be asked.
+   */
   enableWide(): boolean;
   /**
-   * Compiles with the optimising compiler at once, where the host can ask for it: no slow first steps, and what is checked is what
-   * runs. `joined: false`: with no operations joined, whatever was asked before.
+   * Compiles with the optimising compiler at once, where the host can ask for it: no slow first steps, and
+   * what is checked is what runs. `joined: false`: with no operations joined, whatever was asked before.
    */
   compile(bytes: Uint8Array<ArrayBuffer>, joined?: false): WebAssembly.Module;
   /** Starts the workers; resolves when each has its instance. */
@@ -53,7 +59,11 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
 }
 
 /** A pool of one: the calling thread. */
-export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Memory, others: readonly Pick<PoolPart, "module" | "memory">[] = []): Pool {
+export function callingThread(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  others: readonly Pick<PoolPart, "module" | "memory">[] = [],
+): Pool {
   const instances = [{ module, memory }, ...others].map((part) => instantiate(part.module, part.memory));
   return {
     workers: 1,
@@ -69,5 +79,8 @@ export function callingThread(module: WebAssembly.Module, memory: WebAssembly.Me
 }
 
 export const trapped = (entry: string, worker: number, cause: string): SinterError =>
-  new SinterError("bug", `worker ${worker} stopped in "${entry}": ${cause}`,
-    "This is a fault of Sinter's compiler or runtime; the last checkpoint is unharmed.");
+  new SinterError(
+    "bug",
+    `worker ${worker} stopped in "${entry}": ${cause}`,
+    "This is a fault of Sinter's compiler or runtime; the last checkpoint is unharmed.",
+  );

@@ -13,23 +13,30 @@ export type Identity = TrainState["identity"];
 
 /** `wasm`: hash of the code that trains; where the code is another, bits may differ. */
 export async function identityOf(
-  { record, tokenizer }: Pick<Run, "record" | "tokenizer">, wasm: string,
+  { record, tokenizer }: Pick<Run, "record" | "tokenizer">,
+  wasm: string,
 ): Promise<Identity> {
   const { id, model, data } = record;
   return {
-    run: id, model, data: data.sha256, wasm, tokenizer: await sha256(concat([...tokenizer.files.values()])),
+    run: id,
+    model,
+    data: data.sha256,
+    wasm,
+    tokenizer: await sha256(concat([...tokenizer.files.values()])),
   };
 }
 
 /** `keys`: what is compared where a checkpoint does not name its run. */
-const belongs = (identity: Identity, keys: readonly string[]): Accept => ({ identity: found }) => {
-  const compared = Object.hasOwn(found, "run") ? ["run", ...keys] : keys;
-  for (const key of compared) {
-    if (!Object.hasOwn(found, key)) return `its training state can not be: identity.${key} is missing`;
-    if (found[key] !== identity[key]) return `it is of another run: its ${key} differs`;
-  }
-  return undefined;
-};
+const belongs =
+  (identity: Identity, keys: readonly string[]): Accept =>
+  ({ identity: found }) => {
+    const compared = Object.hasOwn(found, "run") ? ["run", ...keys] : keys;
+    for (const key of compared) {
+      if (!Object.hasOwn(found, key)) return `its training state can not be: identity.${key} is missing`;
+      if (found[key] !== identity[key]) return `it is of another run: its ${key} differs`;
+    }
+    return undefined;
+  };
 
 /** To train on from: the tokenizer too must be the one that the run began with. */
 export const toGoOnWith = (identity: Identity): Accept => belongs(identity, ["model", "data", "tokenizer"]);

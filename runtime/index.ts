@@ -1,4 +1,7 @@
-/** `sinter/runtime`: what a program needs to run or train a bundle. In Node, `sinter/runtime/node` brings the host and the file system. */
+/**
+ * `sinter/runtime`: what a program needs to run or train a bundle. In Node, `sinter/runtime/node` brings the
+ * host and the file system.
+ */
 export type { Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 export type { Bundle, ModuleName } from "./bundle.ts";
 export { parseManifest } from "./bundle.ts";
@@ -13,7 +16,13 @@ export { sampleToken, samplerDefaults, type SamplerSettings } from "./sampler.ts
 export { evaluateText } from "./evaluate.ts";
 export { openRun, readBundle } from "./run-folder.ts";
 export { loadNewest } from "./checkpoint.ts";
-export { decode, tokenDecoder, type EncodeOptions, type TokenDecoder, type Tokenizer } from "./tokenizers/tokenizer.ts";
+export {
+  decode,
+  tokenDecoder,
+  type EncodeOptions,
+  type TokenDecoder,
+  type Tokenizer,
+} from "./tokenizers/tokenizer.ts";
 export { openTokenizer } from "./tokenizers/tokenizer-files.ts";
 export type { ChatFormat, ChatMessage } from "./tokenizers/chat.ts";
 export { builtInChat, chatFormatNames, type ChatFormatName } from "./tokenizers/chat-formats.ts";

@@ -1,6 +1,7 @@
 /**
- * Initial parameters. Every slice of every tensor has its own random stream, named after the tensor as checkpoints name it,
- * and draws one number per element in row-major order: so neither layout nor padding nor the order of tensors matters.
+ * Initial parameters. Every slice of every tensor has its own random stream, named after the tensor as
+ * checkpoints name it, and draws one number per element in row-major order: so neither layout nor padding nor
+ * the order of tensors matters.
  */
 import { randomStream } from "./random.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
@@ -18,20 +19,26 @@ export function initParameters(parameters: readonly Tensor[], seed: number): voi
 }
 
 /**
- * Inverse of the normal distribution's cumulative function, 1e-7 relative: one number in, one out, so that a stream's length is
- * known. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", 1988, PPND7.
+ * Inverse of the normal distribution's cumulative function, 1e-7 relative: one number in, one out, so that a
+ * stream's length is known. Wichura, "Algorithm AS 241: the percentage points of the normal distribution",
+ * 1988, PPND7.
  */
 export function normalQuantile(p: number): number {
   const q = p - 0.5;
   if (Math.abs(q) <= 0.425) {
     const r = 0.180625 - q * q;
-    return (q * (((59.10937472 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179)) /
-      (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1);
+    return (
+      (q * (((59.10937472 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179)) /
+      (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1)
+    );
   }
   const r = Math.sqrt(-Math.log(q < 0 ? p : 1 - p));
   const s = r <= 5 ? r - 1.6 : r - 5;
-  const tail = r <= 5
-    ? (((0.17023821103 * s + 1.3067284816) * s + 2.75681539) * s + 1.4234372777) / ((0.12021132975 * s + 0.7370016425) * s + 1)
-    : (((0.017337203997 * s + 0.42868294337) * s + 3.081226386) * s + 6.657905115) / ((0.012258202635 * s + 0.24197894225) * s + 1);
+  const tail =
+    r <= 5
+      ? (((0.17023821103 * s + 1.3067284816) * s + 2.75681539) * s + 1.4234372777) /
+        ((0.12021132975 * s + 0.7370016425) * s + 1)
+      : (((0.017337203997 * s + 0.42868294337) * s + 3.081226386) * s + 6.657905115) /
+        ((0.012258202635 * s + 0.24197894225) * s + 1);
   return q < 0 ? -tail : tail;
 }

@@ -1,16 +1,21 @@
 /**
- * A lane: where the keys and values of one text are, and the way to add to them. A model has one, whose bytes all texts share: so
- * whoever is about to run tokens asks first whose tokens are in it. More lanes would be a dimension of the caches; a session would
- * then keep one for itself, and lose nothing to others.
+ * A lane: where the keys and values of one text are, and the way to add to them. A model has one, whose bytes
+ * all texts share: so whoever is about to run tokens asks first whose tokens are in it. More lanes would be a
+ * dimension of the caches; a session would then keep one for itself, and lose nothing to others.
  */
 import { SinterError } from "./errors.ts";
 
 export interface Lane {
   /** Most tokens that one `run` takes. */
   readonly chunk: number;
-  /** Whose tokens are in it: of a session, itself. Undefined: nobody can go on from what is there. Set by who runs tokens. */
+  /**
+   * Whose tokens are in it: of a session, itself. Undefined: nobody can go on from what is there. Set by who
+   * runs tokens.
+   */
   holder: object | undefined;
-  /** Runs 1 … `chunk` tokens at positions `start` …; keys and values of earlier positions are in the cache. */
+  /**
+   * Runs 1 … `chunk` tokens at positions `start` …; keys and values of earlier positions are in the cache.
+   */
   run(tokens: readonly number[], start: number): Promise<void>;
   /** Logits [vocab] after the last token that was run. */
   readLogits(into: Float32Array): void;
@@ -58,22 +63,35 @@ export function createLane({ chunk, sizes, run, logits, breathe }: LaneParts): L
   return lane;
 }
 
-function checkTokens(tokens: readonly number[], start: number, chunk: number, { context, vocab }: LaneParts["sizes"]): void {
+function checkTokens(
+  tokens: readonly number[],
+  start: number,
+  chunk: number,
+  { context, vocab }: LaneParts["sizes"],
+): void {
   if (tokens.length === 0 || tokens.length > chunk || start < 0 || start + tokens.length > context)
     throw new SinterError("bug", `${tokens.length} tokens at position ${start} of a context of ${context}`);
   for (const token of tokens)
     if (!(Number.isInteger(token) && token >= 0 && token < vocab))
-      throw new SinterError("input", `token ${token} is outside of the model's vocabulary of ${vocab}`, "Ids are whole numbers from 0 on.");
+      throw new SinterError(
+        "input",
+        `token ${token} is outside of the model's vocabulary of ${vocab}`,
+        "Ids are whole numbers from 0 on.",
+      );
 }
 
 /**
- * Tokens by position: for callers who keep account of what is in the cache themselves. Throws rather than to go on from what a
- * session has left there, or older weights.
+ * Tokens by position: for callers who keep account of what is in the cache themselves. Throws rather than to
+ * go on from what a session has left there, or older weights.
  */
 export async function feedByPosition(lane: Lane, tokens: readonly number[], start: number): Promise<void> {
   if (start > 0 && lane.holder !== BY_POSITION && lane.holder !== FRESH)
-    throw new SinterError("bug", `the cache does not hold what was fed by position before position ${start}: a session has used it, or the weights have changed`,
-      "Feed from position 0, or use a session (createSession): it brings its tokens back.");
+    throw new SinterError(
+      "bug",
+      `the cache does not hold what was fed by position before position ${start}: a session has used it, or the weights have changed`,
+      "Feed from position 0, or use a session (createSession): it brings its tokens back.",
+    );
   lane.holder = BY_POSITION;
-  for (let at = 0; at < tokens.length; at += lane.chunk) await lane.run(tokens.slice(at, at + lane.chunk), start + at);
+  for (let at = 0; at < tokens.length; at += lane.chunk)
+    await lane.run(tokens.slice(at, at + lane.chunk), start + at);
 }

@@ -25,14 +25,16 @@ export interface LineLimits {
   readonly endless: number;
 }
 
-const LINE_END = 10, RETURN = 13;
+const LINE_END = 10;
+const RETURN = 13;
 
 /**
  * Lines of bytes as they come, whatever pieces they come in; a byte order mark before the first is dropped.
  * Throws SinterError "input" when a line has no end.
  */
 export async function* lineStream(
-  chunks: AsyncIterable<Uint8Array>, limits: LineLimits,
+  chunks: AsyncIterable<Uint8Array>,
+  limits: LineLimits,
 ): AsyncGenerator<ReadLine> {
   let pieces: Uint8Array[] = [];
   let bytes = 0;
@@ -40,8 +42,11 @@ export async function* lineStream(
   const add = (piece: Uint8Array): void => {
     bytes += piece.length;
     if (bytes > limits.endless)
-      throw new SinterError("input", `line ${number} has no end: ${limits.endless} bytes came`,
-        "A line ends with a line break.");
+      throw new SinterError(
+        "input",
+        `line ${number} has no end: ${limits.endless} bytes came`,
+        "A line ends with a line break.",
+      );
     if (bytes <= limits.most) pieces.push(piece);
     else pieces = [];
   };

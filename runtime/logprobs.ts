@@ -1,4 +1,7 @@
-/** Log-probabilities of tokens: the softmax of the logits as the model gives them, before any penalty, cut or temperature. */
+/**
+ * Log-probabilities of tokens: the softmax of the logits as the model gives them, before any penalty, cut or
+ * temperature.
+ */
 
 export interface TokenLogprob {
   readonly id: number;
@@ -10,15 +13,21 @@ export interface TokenLogprob {
 
 /** ln Σ exp(logits), in f64. */
 export function logSumExp(logits: Float32Array): number {
-  let max = -Infinity, sum = 0;
+  let max = -Infinity;
+  let sum = 0;
   for (const v of logits) if (v > max) max = v;
   for (const v of logits) sum += Math.exp(v - max);
   return max + Math.log(sum);
 }
 
-/** To be made before the logits are sampled from, which overwrites them. `top`: so many of the likeliest go with each token. */
+/**
+ * To be made before the logits are sampled from, which overwrites them. `top`: so many of the likeliest go
+ * with each token.
+ */
 export function logprobReader(logits: Float32Array, top: number): (id: number) => TokenLogprob {
-  const total = logSumExp(logits), best = likeliest(logits, top).map((id) => ({ id, logprob: logits[id]! - total })), kept = logits.slice();
+  const total = logSumExp(logits);
+  const best = likeliest(logits, top).map((id) => ({ id, logprob: logits[id]! - total }));
+  const kept = logits.slice();
   return (id) => ({ id, logprob: kept[id]! - total, top: best });
 }
 

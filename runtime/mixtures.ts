@@ -1,6 +1,7 @@
 /**
- * What a training step says of its mixtures of experts: how a batch's choices were divided among the experts of each layer, and the
- * load-balancing loss that was added to the objective (Fedus et al. 2021). Experts have no capacity: no token is dropped.
+ * What a training step says of its mixtures of experts: how a batch's choices were divided among the experts
+ * of each layer, and the load-balancing loss that was added to the objective (Fedus et al. 2021). Experts
+ * have no capacity: no token is dropped.
  */
 import type { MixturePlace } from "../compiler/9-bundle/manifest.ts";
 import type { Tensor } from "./tensors.ts";
@@ -10,7 +11,10 @@ export interface MixtureLoad {
   readonly name: string;
   /** [layer][expert]: share of the step's choices; a layer's add up to 1. */
   readonly shares: readonly (readonly number[])[];
-  /** Load-balancing loss of all layers, in nats per counted target, as the objective has it. Undefined: it has none. */
+  /**
+   * Load-balancing loss of all layers, in nats per counted target, as the objective has it. Undefined: it has
+   * none.
+   */
   readonly balance: number | undefined;
 }
 
@@ -26,7 +30,9 @@ export class MixtureCounts {
     this.#place = place;
     this.#starts = tensor(place.starts);
     this.#balance = place.balance === undefined ? undefined : tensor(place.balance);
-    this.#choices = Array.from({ length: this.#starts.place.slices }, () => Array.from({ length: this.#starts.columns - 1 }, () => 0));
+    this.#choices = Array.from({ length: this.#starts.place.slices }, () =>
+      Array.from({ length: this.#starts.columns - 1 }, () => 0),
+    );
   }
 
   /** After a micro-batch. */

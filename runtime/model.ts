@@ -1,6 +1,6 @@
 /**
- * A compiled model, ready to run: its memory, its tensors by name, its entries as functions. Nothing here knows the model's
- * structure; all of it is in the manifest.
+ * A compiled model, ready to run: its memory, its tensors by name, its entries as functions. Nothing here
+ * knows the model's structure; all of it is in the manifest.
  *
  *   trainStep   B·T tokens and targets, several times with accumulation → loss, gradient norm; one optimizer update
  *   evaluate    B·T tokens and targets → sum of cross-entropies
@@ -54,25 +54,39 @@ export interface RunningModel {
   /** Trained tensors, gradients and moments, in the manifest's order. */
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
   entry(name: string): EntryPlace;
-  /** One optimizer update from these micro-batches. `step` counts from 1. A `signal` counts while the call waits; so in all calls. */
+  /**
+   * One optimizer update from these micro-batches. `step` counts from 1. A `signal` counts while the call
+   * waits; so in all calls.
+   */
   trainStep(micro: readonly Batch[], options: StepOptions): Promise<StepResult>;
   /** Sum of cross-entropies over the counted targets, and their number. */
   evaluate(batch: Batch, signal?: AbortSignal): Promise<{ readonly sum: number; readonly count: number }>;
-  /** Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T], whoever asked for it. A view: the next one overwrites it. */
+  /**
+   * Cross-entropy of each position of the last `evaluate` or `trainStep` [B·T], whoever asked for it. A view:
+   * the next one overwrites it.
+   */
   tokenLosses(): Float32Array;
   /**
-   * Runs tokens at positions start …; keys and values of earlier positions are in the cache, as the last call of `feed` has left them: throws when
-   * sessions or other weights came between. Logits [vocab] after the last one: the next `feed` overwrites them.
+   * Runs tokens at positions start …; keys and values of earlier positions are in the cache, as the last call
+   * of `feed` has left them: throws when sessions or other weights came between. Logits [vocab] after the
+   * last one: the next `feed` overwrites them.
    */
   feed(tokens: readonly number[], start: number, signal?: AbortSignal): Promise<Float32Array>;
   /**
-   * For work of several calls: it has the model to itself from its first to its last. It uses the lane; to wait for a call of the model within it would be to
-   * wait for ever. Rejects with the signal's reason when it comes before the work begins.
+   * For work of several calls: it has the model to itself from its first to its last. It uses the lane; to
+   * wait for a call of the model within it would be to wait for ever. Rejects with the signal's reason when
+   * it comes before the work begins.
    */
   inTurn<T>(work: (lane: Lane) => Promise<T>, signal?: AbortSignal): Promise<T>;
-  /** To be called by whoever has written into parameters: what is in the cache was made by older ones. `trainStep` and loaders do. */
+  /**
+   * To be called by whoever has written into parameters: what is in the cache was made by older ones.
+   * `trainStep` and loaders do.
+   */
   weightsChanged(): void;
-  /** A module compiled to be profiled: times since the start or the last `clear`, per site and worker. Undefined: it was not. */
+  /**
+   * A module compiled to be profiled: times since the start or the last `clear`, per site and worker.
+   * Undefined: it was not.
+   */
   profile(clear?: "clear"): readonly SiteTimes[] | undefined;
   /** Calls that wait or run end with an error. */
   close(): Promise<void>;
@@ -83,57 +97,112 @@ export interface ModelOptions {
   /** Default: all cores, as far as the module goes. */
   readonly workers?: number | undefined;
   readonly target?: Target | undefined;
-  /** Parameters are drawn from this seed. Without one they hold nothing of use: for parameters that will be loaded. */
+  /**
+   * Parameters are drawn from this seed. Without one they hold nothing of use: for parameters that will be
+   * loaded.
+   */
   readonly seed?: number | undefined;
 }
 
-export async function createModel(bundle: Bundle, name: ModuleName, options: ModelOptions): Promise<RunningModel> {
+export async function createModel(
+  bundle: Bundle,
+  name: ModuleName,
+  options: ModelOptions,
+): Promise<RunningModel> {
   const module = moduleOf(bundle, name);
   const workers = workersFor(module, options);
   const shared = workers > 1;
-  const parts = codeParts(module).map((part): Placed => ({ manifest: part, memory: createMemory(part, shared) }));
+  const parts = codeParts(module).map((part): Placed => ({
+    manifest: part,
+    memory: createMemory(part, shared),
+  }));
   const tensors = tensorsOf(module, parts);
-  const of: RunningModel["of"] = (storage) => [...tensors.values()].filter((t) => t.place.storage === storage);
+  const of: RunningModel["of"] = (storage) =>
+    [...tensors.values()].filter((t) => t.place.storage === storage);
   if (options.seed !== undefined) initParameters(of("parameter"), options.seed);
-  const chosen = await chooseTarget(bundle, parts, { shared, host: options.host, wanted: options.target, drawn: options.seed !== undefined });
-  const { manifest } = bundle, { control } = manifest;
+  const chosen = await chooseTarget(bundle, parts, {
+    shared,
+    host: options.host,
+    wanted: options.target,
+    drawn: options.seed !== undefined,
+  });
+  const { manifest } = bundle;
+  const { control } = manifest;
   for (const { memory } of parts) new Int32Array(memory.buffer)[control.workers / 4] = workers;
   const [first, ...others] = parts.map((part, i) => ({ ...part, module: chosen.modules[i]! }));
-  const pool = shared ? await options.host.startPool({ ...first!, others, control, workers }) : callingThread(first!.module, first!.memory, others);
-  return { manifest, module, target: chosen.target, workers, notes: chosen.notes, tensors, of, ...jobs(manifest, module, parts, tensors, pool, options.host),
-    profile: (clear) => profileOf(parts, workers, clear !== undefined) };
+  const pool = shared
+    ? await options.host.startPool({ ...first!, others, control, workers })
+    : callingThread(first!.module, first!.memory, others);
+  return {
+    manifest,
+    module,
+    target: chosen.target,
+    workers,
+    notes: chosen.notes,
+    tensors,
+    of,
+    ...jobs(manifest, module, parts, tensors, pool, options.host),
+    profile: (clear) => profileOf(parts, workers, clear !== undefined),
+  };
 }
 
 /** Arithmetic of a token below which waking a second worker takes longer than its help. */
 const WORTH_SHARING = 2e7;
 
 /** A model that makes text on one worker as fast as on several. */
-export const isSmall = ({ modules: { infer, train } }: Manifest): boolean => ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
+export const isSmall = ({ modules: { infer, train } }: Manifest): boolean =>
+  ((infer ?? train)?.entries.find((e) => e.name === "decode")?.flops ?? 0) < WORTH_SHARING;
 
 function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): number {
   if (workers !== undefined && workers > module.maxWorkers)
-    throw new SinterError("input", `${workers} workers, but this module was compiled for at most ${module.maxWorkers}`);
+    throw new SinterError(
+      "input",
+      `${workers} workers, but this module was compiled for at most ${module.maxWorkers}`,
+    );
   const wanted = workers ?? Math.min(host.cores, module.maxWorkers);
   if (wanted > 1 && !threadsSupported()) {
-    if (workers !== undefined) throw new SinterError("input", "this host has no shared memory, so there can be one worker only", "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.");
+    if (workers !== undefined)
+      throw new SinterError(
+        "input",
+        "this host has no shared memory, so there can be one worker only",
+        "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.",
+      );
     return 1;
   }
   return wanted;
 }
 
 /** Of all parts, each with its number in the section's name. */
-function profileOf(parts: readonly Placed[], workers: number, clear: boolean): readonly SiteTimes[] | undefined {
+function profileOf(
+  parts: readonly Placed[],
+  workers: number,
+  clear: boolean,
+): readonly SiteTimes[] | undefined {
   const times = parts.map(({ manifest, memory }) => readProfile(manifest, memory, workers, clear));
   if (times.length === 1 || times.includes(undefined)) return times[0];
-  return times.flatMap((list, part) => list!.map((site) => ({ ...site, section: `part ${part}: ${site.section}` })));
+  return times.flatMap((list, part) =>
+    list!.map((site) => ({ ...site, section: `part ${part}: ${site.section}` })),
+  );
 }
 
-function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed[], tensors: ReadonlyMap<string, Tensor>, pool: Pool, host: Host) {
-  const { control, hyper, model: { train: settings, sizes } } = manifest;
+function jobs(
+  manifest: Manifest,
+  module: ModuleManifest,
+  parts: readonly Placed[],
+  tensors: ReadonlyMap<string, Tensor>,
+  pool: Pool,
+  host: Host,
+) {
+  const {
+    control,
+    hyper,
+    model: { train: settings, sizes },
+  } = manifest;
   const words = parts.map(({ memory }) => new Int32Array(memory.buffer));
   const set = (field: number, value: number): void => words.forEach((i32) => (i32[field / 4] = value));
   const chained = chain(parts, pool);
-  const run = (e: EntryPlace, rows = e.batch * e.context): Promise<void> => (module.parts ? chained(e, rows) : pool.run(e));
+  const run = (e: EntryPlace, rows = e.batch * e.context): Promise<void> =>
+    module.parts ? chained(e, rows) : pool.run(e);
   const tensor = (name: string): Tensor => {
     const found = tensors.get(name);
     if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
@@ -151,7 +220,17 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
   const setHyper = (lr: number, step: number, counted: number): void => {
     const values = tensor("hyper").padded();
     const { beta1, beta2, eps, decay, clip } = settings;
-    const all = { lr, beta1, beta2, eps, decay, clip, correction1: 1 / (1 - beta1 ** step), correction2: 1 / (1 - beta2 ** step), scale: 1 / counted };
+    const all = {
+      lr,
+      beta1,
+      beta2,
+      eps,
+      decay,
+      clip,
+      correction1: 1 / (1 - beta1 ** step),
+      correction2: 1 / (1 - beta2 ** step),
+      scale: 1 / counted,
+    };
     for (const [key, at] of Object.entries(hyper)) values[at] = all[key as keyof typeof all];
   };
 
@@ -169,7 +248,8 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
       for (const mixture of mixtures ?? []) mixture.add();
     }
     return {
-      loss: tensor("loss").padded()[0]! / counted, norm: tensor("norm").padded()[0]!,
+      loss: tensor("loss").padded()[0]! / counted,
+      norm: tensor("norm").padded()[0]!,
       ...(mixtures && { mixtures: mixtures.map((mixture) => mixture.load(counted)) }),
     };
   };
@@ -181,16 +261,20 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
     return { sum: sum!, count: count! };
   };
   const lane = createLane({
-    chunk: module.entries.find((e) => e.name === "prefill")?.context ?? 1, sizes, breathe: host.breathe,
+    chunk: module.entries.find((e) => e.name === "prefill")?.context ?? 1,
+    sizes,
+    breathe: host.breathe,
     logits: () => tensor("logits").padded() as Float32Array,
     run(tokens, start) {
-      tensor("tokens").padded().set(tokens); // bundles of before may say less of its length than its bytes have room for
+      // bundles of before may say less of its length than its bytes have room for
+      tensor("tokens").padded().set(tokens);
       set(control.start, start);
       set(control.rows, tokens.length);
       return run(entry(tokens.length === 1 ? "decode" : "prefill"), tokens.length);
     },
   });
-  const logits = new Float32Array(sizes.vocab); // one for all calls: a new one each time costs page faults for hundreds of KiB
+  // one for all calls: a new one each time costs page faults for hundreds of KiB
+  const logits = new Float32Array(sizes.vocab);
   const feed = async (tokens: readonly number[], start: number): Promise<Float32Array> => {
     await feedByPosition(lane, tokens, start);
     lane.readLogits(logits);
@@ -206,7 +290,13 @@ function jobs(manifest: Manifest, module: ModuleManifest, parts: readonly Placed
     weightsChanged: () => void (lane.holder = undefined),
     tokenLosses: () => tensor("token_losses").padded() as Float32Array,
     close() {
-      turns.close(new SinterError("input", `${manifest.model.name} was closed before this call had ended`, "Open it again."));
+      turns.close(
+        new SinterError(
+          "input",
+          `${manifest.model.name} was closed before this call had ended`,
+          "Open it again.",
+        ),
+      );
       return pool.close();
     },
   } satisfies Partial<RunningModel>;

@@ -3,15 +3,22 @@ import { SinterError } from "./errors.ts";
 import type { RunningModel, StepResult } from "./model.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
-/** Throws when loss or gradient norm is NaN or infinite. The update was not made: the module leaves it out itself. */
+/**
+ * Throws when loss or gradient norm is NaN or infinite. The update was not made: the module leaves it out
+ * itself.
+ */
 export function guardAgainstNaN(model: RunningModel, step: number, { loss, norm }: StepResult): void {
   if (Number.isFinite(loss) && Number.isFinite(norm)) return;
   const what = Number.isFinite(loss) ? `the gradient norm is ${norm}` : `the loss is ${loss}`;
-  const where = firstNotFinite(model.of("parameter"), "")
-    ?? firstNotFinite(model.of("gradient"), "the gradient of ")
-    ?? "none in parameters and gradients, so it arose between them";
-  throw new SinterError("input", `step ${step}: ${what}; the first value that is not a number: ${where}`,
-    "Train with a smaller learning rate (--set lr=…), a longer warm-up, or clipping (--set clip=1). The last checkpoint is unharmed.");
+  const where =
+    firstNotFinite(model.of("parameter"), "") ??
+    firstNotFinite(model.of("gradient"), "the gradient of ") ??
+    "none in parameters and gradients, so it arose between them";
+  throw new SinterError(
+    "input",
+    `step ${step}: ${what}; the first value that is not a number: ${where}`,
+    "Train with a smaller learning rate (--set lr=…), a longer warm-up, or clipping (--set clip=1). The last checkpoint is unharmed.",
+  );
 }
 
 function firstNotFinite(tensors: readonly Tensor[], prefix: string): string | undefined {

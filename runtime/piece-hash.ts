@@ -1,6 +1,7 @@
 /**
- * SHA-256 of a long stream, piece by piece: of up to 4 MiB it is the plain hash; of more, the hash of the pieces' hashes one after the other.
- * So WebCrypto, which takes whole texts only, needs no more than a piece in memory. Where the host hashes as bytes come (Node), nothing is copied.
+ * SHA-256 of a long stream, piece by piece: of up to 4 MiB it is the plain hash; of more, the hash of the
+ * pieces' hashes one after the other. So WebCrypto, which takes whole texts only, needs no more than a piece
+ * in memory. Where the host hashes as bytes come (Node), nothing is copied.
  */
 import { concat } from "./bytes.ts";
 import { hexadecimal, sha256Bytes } from "./sha256.ts";
@@ -29,7 +30,7 @@ export function pieceHash(start: (() => Digester) | undefined, piece = HASH_PIEC
     filled = 0;
   };
   const take = async (bytes: Uint8Array): Promise<void> => {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (filled === piece) await finish();
       const n = Math.min(bytes.length - at, piece - filled);
       current.add(bytes.subarray(at, at + n));

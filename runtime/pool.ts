@@ -1,10 +1,11 @@
 /**
- * A pool of threads on one shared memory, whatever the host calls a thread. `control.job` is raised; every worker runs the same entry, with
- * barriers inside the module; the last to finish speaks for all. When one dies or traps, `control.abort` makes the others leave their barrier by a
- * trap, and the run is rejected: no run stays open.
+ * A pool of threads on one shared memory, whatever the host calls a thread. `control.job` is raised; every
+ * worker runs the same entry, with barriers inside the module; the last to finish speaks for all. When one
+ * dies or traps, `control.abort` makes the others leave their barrier by a trap, and the run is rejected: no
+ * run stays open.
  *
- * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`own`), where it may sleep: then nobody has to be
- * waked between two entries.
+ * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`own`), where
+ * it may sleep: then nobody has to be waked between two entries.
  */
 import type { EntryPlace } from "../compiler/9-bundle/manifest.ts";
 import { SinterError } from "./errors.ts";
@@ -18,13 +19,18 @@ export interface WorkerPlan {
   readonly entries: readonly ({ readonly part: number; readonly name: string } | undefined)[];
   readonly worker: number;
   readonly workers: number;
-  /** The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message. */
+  /**
+   * The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message.
+   */
   readonly own: boolean;
   /** `control.job` when the thread was made. */
   readonly job: number;
 }
 
-export type WorkerReport = { readonly kind: "ready" } | { readonly kind: "done" } | { readonly kind: "failed"; readonly cause: string };
+export type WorkerReport =
+  | { readonly kind: "ready" }
+  | { readonly kind: "done" }
+  | { readonly kind: "failed"; readonly cause: string };
 
 /** A thread that runs `serve` (pool-thread.ts). */
 export interface Thread {
@@ -62,7 +68,8 @@ export async function startPool(plan: PoolPlan, startThread: StartThread, own = 
   const { control, memory, workers } = plan;
   const i32 = new Int32Array(memory.buffer);
   const parts: readonly PoolPart[] = [plan, ...(plan.others ?? [])];
-  const entries: { part: number; name: string }[] = [], firstEntry: number[] = [];
+  const entries: { part: number; name: string }[] = [];
+  const firstEntry: number[] = [];
   for (const [part, { manifest }] of parts.entries()) {
     firstEntry[part] = entries.length;
     for (const { index, name } of manifest.entries) entries[firstEntry[part] + index] = { part, name };
@@ -96,20 +103,23 @@ export async function startPool(plan: PoolPlan, startThread: StartThread, own = 
   };
   const start = (worker: number): Thread => {
     const shared = parts.map(({ module, memory: of }) => ({ module, memory: of }));
-    return startThread({ parts: shared, control, entries, worker, workers, own, job: Atomics.load(i32, control.job / 4) }, {
-      report(report) {
-        if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
-        if (round && --round.waiting === 0) {
-          const finished = round;
-          round = undefined;
-          for (const thread of threads) thread.busy(false);
-          finished.resolve();
-        }
+    return startThread(
+      { parts: shared, control, entries, worker, workers, own, job: Atomics.load(i32, control.job / 4) },
+      {
+        report(report) {
+          if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
+          if (round && --round.waiting === 0) {
+            const finished = round;
+            round = undefined;
+            for (const thread of threads) thread.busy(false);
+            finished.resolve();
+          }
+        },
+        died(cause) {
+          if (!closing) fail(trapped(round?.what ?? "idle", worker, cause));
+        },
       },
-      died(cause) {
-        if (!closing) fail(trapped(round?.what ?? "idle", worker, cause));
-      },
-    });
+    );
   };
   const refusal = (what: string): SinterError | undefined => {
     if (failure) return failure;
@@ -117,13 +127,15 @@ export async function startPool(plan: PoolPlan, startThread: StartThread, own = 
     if (round) return new SinterError("bug", `"${what}" was asked while "${round.what}" runs`);
     return undefined;
   };
-  const newRound = (what: string, waiting: number): Promise<void> => new Promise((resolve, reject) => (round = { what, waiting, resolve, reject }));
+  const newRound = (what: string, waiting: number): Promise<void> =>
+    new Promise((resolve, reject) => (round = { what, waiting, resolve, reject }));
 
   /** The calling thread's share, then the wait for the others' end. Rejects when one has given up. */
   const take = async (what: string, part: number): Promise<void> => {
     try {
       instances[part]![what]!(0);
-      const others = workers - 1, done = control.done / 4;
+      const others = workers - 1;
+      const done = control.done / 4;
       for (let spin = 0; spin < SPINS && Atomics.load(i32, done) < others; spin++);
       for (let seen = Atomics.load(i32, done); seen < others; seen = Atomics.load(i32, done)) {
         if (Atomics.load(i32, control.abort / 4) !== 0) throw new Error("another worker gave up");
@@ -132,13 +144,15 @@ export async function startPool(plan: PoolPlan, startThread: StartThread, own = 
       Atomics.store(i32, done, 0);
       round = undefined;
     } catch (cause) {
-      await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS)); // whoever trapped first says why, and `fail` has it
+      // whoever trapped first says why, and `fail` has it
+      await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
       fail(trapped(what, 0, String(cause)));
     }
   };
 
   for (const part of parts) Atomics.store(new Int32Array(part.memory.buffer), control.workers / 4, workers);
-  const first = own ? 1 : 0, ready = newRound("start", workers - first);
+  const first = own ? 1 : 0;
+  const ready = newRound("start", workers - first);
   const threads: readonly Thread[] = Array.from({ length: workers - first }, (_, i) => start(first + i));
   await ready;
   return {

@@ -11,12 +11,23 @@ export interface SiteTimes extends ProfileSite {
 const FIELDS = 3;
 
 /** Undefined when the module keeps no times. */
-export function readProfile({ profile }: ModuleManifest, memory: WebAssembly.Memory, workers: number, clear: boolean): SiteTimes[] | undefined {
+export function readProfile(
+  { profile }: ModuleManifest,
+  memory: WebAssembly.Memory,
+  workers: number,
+  clear: boolean,
+): SiteTimes[] | undefined {
   if (!profile) return undefined;
   const counts = profile.sites.length * FIELDS;
-  const tables = Array.from({ length: workers }, (_, w) => new Float64Array(memory.buffer, profile.offset + w * profile.bytesPerWorker, counts));
+  const tables = Array.from(
+    { length: workers },
+    (_, w) => new Float64Array(memory.buffer, profile.offset + w * profile.bytesPerWorker, counts),
+  );
   const times = profile.sites.map((site, i): SiteTimes => ({
-    ...site, busy: tables.map((t) => t[i * FIELDS]!), waiting: tables.map((t) => t[i * FIELDS + 1]!), calls: tables[0]![i * FIELDS + 2]!,
+    ...site,
+    busy: tables.map((t) => t[i * FIELDS]!),
+    waiting: tables.map((t) => t[i * FIELDS + 1]!),
+    calls: tables[0]![i * FIELDS + 2]!,
   }));
   if (clear) for (const table of tables) table.fill(0);
   return times;

@@ -1,7 +1,7 @@
 /**
- * Random streams: xoshiro128** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021), one per purpose.
- * A stream is named: (seed, "init/wte") and (seed, "batches") do not depend on each other, nor on the order in which they are
- * made. Its state is four words, so a checkpoint can hold it.
+ * Random streams: xoshiro128** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021),
+ * one per purpose. A stream is named: (seed, "init/wte") and (seed, "batches") do not depend on each other,
+ * nor on the order in which they are made. Its state is four words, so a checkpoint can hold it.
  */
 export type RandomState = readonly [number, number, number, number];
 
@@ -38,10 +38,18 @@ export function randomFrom(state: RandomState): Random {
     return result;
   };
   const unit = (): number => ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992;
-  return { word, unit, below: (n) => Math.floor(unit() * n), state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0] };
+  return {
+    word,
+    unit,
+    below: (n) => Math.floor(unit() * n),
+    state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
+  };
 }
 
-/** FNV-1a over the UTF-16 units, then the finalizer of MurmurHash3: every bit of the text reaches every bit of the word. */
+/**
+ * FNV-1a over the UTF-16 units, then the finalizer of MurmurHash3: every bit of the text reaches every bit of
+ * the word.
+ */
 function mixedHash(text: string, basis: number): number {
   let h = basis;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);

@@ -1,7 +1,8 @@
 /**
- * Names of tensors that earlier releases wrote otherwise. A layer whose only rmsnorm stood beside `qk_norm: rmsnorm()` called it
- * `rmsnorm_1`, because that word was counted as a part; it is `rmsnorm` now. Runs keep the names of their own bundle; who reads
- * one's weights into another's model finds them here, in either direction.
+ * Names of tensors that earlier releases wrote otherwise. A layer whose only rmsnorm stood beside `qk_norm:
+ * rmsnorm()` called it `rmsnorm_1`, because that word was counted as a part; it is `rmsnorm` now. Runs keep
+ * the names of their own bundle; who reads one's weights into another's model finds them here, in either
+ * direction.
  */
 const NORM = /(^|\.)rmsnorm(_1)?\./;
 
@@ -12,5 +13,6 @@ export function nameIn(names: { has(name: string): boolean }, wanted: string): s
   const [whole, before, first] = found as unknown as readonly [string, string, string | undefined];
   const otherwise = (part: string): string => wanted.replace(whole, `${before}${part}.`);
   const other = otherwise(first ? "rmsnorm" : "rmsnorm_1");
-  return names.has(other) && !names.has(otherwise("rmsnorm_2")) ? other : wanted; // the first of several is another tensor
+  // the first of several is another tensor
+  return names.has(other) && !names.has(otherwise("rmsnorm_2")) ? other : wanted;
 }

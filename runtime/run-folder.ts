@@ -50,7 +50,9 @@ type Contents = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 
 /** Everything that a run begins with, by path in its folder, in the order in which it is written. */
 export function contentsOf(
-  bundle: Bundle, tokenizer: Tokenizer, specText: string,
+  bundle: Bundle,
+  tokenizer: Tokenizer,
+  specText: string,
 ): ReadonlyMap<string, Uint8Array> {
   const within = (folder: string, contents: ReadonlyMap<string, Uint8Array>) =>
     [...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes] as const);
@@ -60,10 +62,13 @@ export function contentsOf(
 
 /** `run.record` is of `contents`. */
 export async function beginRun(
-  files: Files, { folder, record }: Pick<Run, "folder" | "record">, contents: ReadonlyMap<string, Uint8Array>,
+  files: Files,
+  { folder, record }: Pick<Run, "folder" | "record">,
+  contents: ReadonlyMap<string, Uint8Array>,
 ): Promise<void> {
   for (const [path, bytes] of contents) {
-    const at = path.lastIndexOf("/"), into = at < 0 ? folder : `${folder}/${path.slice(0, at)}`;
+    const at = path.lastIndexOf("/");
+    const into = at < 0 ? folder : `${folder}/${path.slice(0, at)}`;
     await files.makeFolder(into);
     await writeAtomically(files, into, path.slice(at + 1), (file) => file.write(bytes));
   }
@@ -80,33 +85,39 @@ export const writeRecord = async (files: Files, folder: string, record: RunRecor
 export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
     throw new SinterError(
-      "input", `there is no folder ${folder}`,
+      "input",
+      `there is no folder ${folder}`,
       "Train one first: sinter train SPEC --out DIR; or bring a published model: sinter import PATH -o DIR",
     );
   if (!(await holdsRun(files, folder)))
     throw new SinterError(
-      "input", `${folder} holds no run: it has no ${RUN_FILE}`,
+      "input",
+      `${folder} holds no run: it has no ${RUN_FILE}`,
       "Name the folder that was given to sinter train as --out.",
     );
   const path = `${folder}/${RUN_FILE}`;
   const read = await parseRecord(await files.read(path, MOST_RECORD_BYTES), path);
-  const contents = read.version === 1
-    ? await unchecked(files, folder, read.manifest)
-    : await checked(files, folder, read.record.files);
+  const contents =
+    read.version === 1
+      ? await unchecked(files, folder, read.manifest)
+      : await checked(files, folder, read.record.files);
   const record = read.version === 1 ? await newRecord(read.record, contents) : read.record;
   const held = heldFiles(new Map([...contents].map(([name, bytes]) => [`${folder}/${name}`, bytes])));
   const bundle = await readBundle(held, `${folder}/${BUNDLE}`);
   const { model } = bundle.manifest;
   const tokenizer = tokenizerFor(
-    model, await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other),
+    model,
+    await readTokenizer(held, `${folder}/${TOKENIZER}`, model.tokenizer, other),
   );
   return { folder, record, bundle, tokenizer, notes: notesOn(read, path) };
 }
 
 const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
   version === 1
-    ? [`${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so `
-      + "damage in them is not seen"]
+    ? [
+        `${path} is of an earlier release: its settings, the tokenizer and spec.sinter carry no hashes, so ` +
+          "damage in them is not seen",
+      ]
     : [];
 
 /**
@@ -114,13 +125,18 @@ const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
  * text where
  * its rows are documents. Throws SinterError where these have no end.
  */
-export function tokenizerFor(model: Pick<Model, "train" | "tokenizer" | "sizes">, tokenizer: Tokenizer): Tokenizer {
+export function tokenizerFor(
+  model: Pick<Model, "train" | "tokenizer" | "sizes">,
+  tokenizer: Tokenizer,
+): Tokenizer {
   const inside = withinRows(tokenizer, model.sizes.vocab);
   const found = model.train.rows === "documents" ? documentTokenizer(inside) : inside;
   if (found) return found;
-  throw new SinterError("input",
+  throw new SinterError(
+    "input",
     `the ${model.tokenizer} tokenizer has no token that ends a text, and with \`rows documents\` every row ends with it`,
-    "Use a tokenizer that has one, or leave `rows documents` out.");
+    "Use a tokenizer that has one, or leave `rows documents` out.",
+  );
 }
 
 /** How the text of a run became tokens. */
@@ -130,12 +146,13 @@ export const textRuleOf = ({ textRule }: RunRecord): TextRule => textRule ?? OLD
 async function checked(files: Files, folder: string, hashes: RunRecord["files"]): Promise<Contents> {
   const contents = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const [name, { bytes, sha256: hash }] of Object.entries(hashes)) {
-    const path = `${folder}/${name}`, fail = (why: string): never => {
+    const path = `${folder}/${name}`;
+    const fail = (why: string): never => {
       throw new SinterError("corrupt", `${path} is not the one that the run began with: ${why}`, RESTORE);
     };
     if (name.split("/").some((part) => ["", ".", ".."].includes(part))) fail("its name leads elsewhere");
     if (!(await files.exists(path))) fail("it is missing");
-    const found = await readExactly(files, path, bytes) ?? fail(`it has not ${bytes} bytes`);
+    const found = (await readExactly(files, path, bytes)) ?? fail(`it has not ${bytes} bytes`);
     if ((await sha256(found)) !== hash) fail("its hash differs");
     contents.set(name, found);
   }
@@ -144,7 +161,9 @@ async function checked(files: Files, folder: string, hashes: RunRecord["files"])
 
 /** Undefined: it is longer or shorter. Nothing is read then. */
 async function readExactly(
-  files: Files, path: string, bytes: number,
+  files: Files,
+  path: string,
+  bytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = await files.open(path);
   try {
@@ -160,7 +179,8 @@ async function readExactly(
 async function unchecked(files: Files, folder: string, manifestHash: string): Promise<Contents> {
   const bundle = await readBundle(files, `${folder}/${BUNDLE}`, manifestHash);
   const names = [...bundle.files.keys(), "manifest.json"].map((name) => `${BUNDLE}/${name}`);
-  const kept = `${folder}/${TOKENIZER}`, inTokenizer = await files.exists(kept) ? await files.list(kept) : [];
+  const kept = `${folder}/${TOKENIZER}`;
+  const inTokenizer = (await files.exists(kept)) ? await files.list(kept) : [];
   for (const name of inTokenizer) if (!name.endsWith(TEMPORARY)) names.push(`${TOKENIZER}/${name}`);
   if (await files.exists(`${folder}/${SPEC_FILE}`)) names.push(SPEC_FILE);
   const contents = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -177,7 +197,9 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
   const bytes = await files.read(path);
   if (hash !== undefined && (await sha256(bytes)) !== hash)
     throw new SinterError(
-      "corrupt", `${path} is not the one that the run began with: its hash differs`, RESTORE,
+      "corrupt",
+      `${path} is not the one that the run began with: its hash differs`,
+      RESTORE,
     );
   const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
@@ -185,7 +207,8 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
     for (const { file } of Object.values(module.wasm)) {
       if (!/^[\w.-]+\.wasm$/.test(file))
         throw new SinterError(
-          "corrupt", `${path} names ${JSON.stringify(file)}, which is no plain file name`,
+          "corrupt",
+          `${path} names ${JSON.stringify(file)}, which is no plain file name`,
         );
       if (!contents.has(file)) contents.set(file, await files.read(`${folder}/${file}`));
     }

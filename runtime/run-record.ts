@@ -85,9 +85,12 @@ export const settingChecks = {
   lr: s.realAbove(0, 10),
   minLr: s.real(0, 10),
   warmup: s.whole(0, MANY),
-  schedule: s.oneOf(...Object.keys(
-    { cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<TrainSettings["schedule"], 1>,
-  )),
+  schedule: s.oneOf(
+    ...Object.keys({ cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<
+      TrainSettings["schedule"],
+      1
+    >),
+  ),
   beta1: s.real(0, 0.999999),
   beta2: s.real(0, 0.999999),
   eps: s.realAbove(0, 1),
@@ -123,12 +126,22 @@ const data = s.object({
 const checks = {
   1: s.object({ version: s.oneOf(1), ...common, data, manifest: s.sha256Text }),
   2: s.object({
-    version: s.oneOf(2), ...common, data, id: s.sha256Text,
+    version: s.oneOf(2),
+    ...common,
+    data,
+    id: s.sha256Text,
     from: s.optional(s.object({ id: s.sha256Text, step: s.whole(0, MANY) })),
     files: s.table(s.object({ bytes: s.whole(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
-    changes: s.optional(s.list(s.object({
-      step: s.whole(0, MANY), setting: s.oneOf(...Object.keys(settingChecks)), from: scalar, to: scalar,
-    }))),
+    changes: s.optional(
+      s.list(
+        s.object({
+          step: s.whole(0, MANY),
+          setting: s.oneOf(...Object.keys(settingChecks)),
+          from: scalar,
+          to: scalar,
+        }),
+      ),
+    ),
     sha256: s.sha256Text,
   }),
 } as const;
@@ -145,10 +158,12 @@ export async function parseRecord(bytes: Uint8Array, from: string): Promise<Read
   const value = parseJson(bytes) ?? fail("it is no JSON object: damaged");
   const { version } = value;
   if (typeof version === "number" && Number.isSafeInteger(version) && version > RUN_VERSION)
-    throw new SinterError("corrupt", `${from} has version ${version}; ${READ_VERSIONS}`,
-      "Use the release that wrote it, or a newer one; or restore the file from a copy.");
-  if (version !== 1 && version !== 2)
-    return fail(`version is ${JSON.stringify(version)}; ${READ_VERSIONS}`);
+    throw new SinterError(
+      "corrupt",
+      `${from} has version ${version}; ${READ_VERSIONS}`,
+      "Use the release that wrote it, or a newer one; or restore the file from a copy.",
+    );
+  if (version !== 1 && version !== 2) return fail(`version is ${JSON.stringify(version)}; ${READ_VERSIONS}`);
   const wrong = checks[version](value, "");
   if (wrong !== undefined) fail(wrong);
   const { sha256: said, ...rest } = value;
@@ -162,9 +177,9 @@ export async function parseRecord(bytes: Uint8Array, from: string): Promise<Read
 /** Undefined: it is no object of JSON in UTF-8. */
 function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(new TextDecoder(
-      "utf-8", { fatal: true, ignoreBOM: true },
-    ).decode(bytes));
+    const value: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes),
+    );
     return s.isObject(value) ? value : undefined;
   } catch {
     return undefined;
@@ -185,11 +200,20 @@ const hashOf = (value: unknown): Promise<string> => sha256(s.canonical(value));
  * code and tokenizer count, the manifest and the spec, which say that too, do not.
  */
 export async function newRecord(
-  facts: Omit<RunRecord, "id" | "files">, contents: ReadonlyMap<string, Uint8Array>,
+  facts: Omit<RunRecord, "id" | "files">,
+  contents: ReadonlyMap<string, Uint8Array>,
 ): Promise<RunRecord> {
   const hashes: Record<string, FileHash> = {};
   for (const [name, bytes] of contents) hashes[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
-  const { model, data: { sha256: text }, settings, scheduleRule, textRule, imported, from } = facts;
+  const {
+    model,
+    data: { sha256: text },
+    settings,
+    scheduleRule,
+    textRule,
+    imported,
+    from,
+  } = facts;
   const { steps: _, evalEvery: __, sampleEvery: ___, saveEvery: ____, ...deciding } = settings;
   const deciders = Object.entries(hashes).filter(([name]) => /\.wasm$|^tokenizer\//.test(name));
   const files = Object.fromEntries(deciders);

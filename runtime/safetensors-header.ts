@@ -1,7 +1,7 @@
 /**
- * The JSON of a safetensors header, and nothing more: objects of texts and whole numbers, in the one shape that the format
- * allows. JSON.parse would hide duplicate keys, give "__proto__" a meaning, and round 1e20; a reader of the format itself is shorter
- * than the checks around it.
+ * The JSON of a safetensors header, and nothing more: objects of texts and whole numbers, in the one shape
+ * that the format allows. JSON.parse would hide duplicate keys, give "__proto__" a meaning, and round 1e20; a
+ * reader of the format itself is shorter than the checks around it.
  */
 export interface HeaderEntry {
   readonly dtype: string;
@@ -31,7 +31,8 @@ export function parseHeader(bytes: Uint8Array, fail: (why: string) => never): He
   let seenMetadata = false;
   if (text[0] !== "{") at.fail("the header does not begin with {");
   at.object((name) => {
-    if (entries.has(name) || (name === METADATA && seenMetadata)) at.fail(`the key ${JSON.stringify(name.slice(0, 60))} stands there twice`);
+    if (entries.has(name) || (name === METADATA && seenMetadata))
+      at.fail(`the key ${JSON.stringify(name.slice(0, 60))} stands there twice`);
     if (name === METADATA) {
       seenMetadata = true;
       metadata = texts(at);
@@ -53,16 +54,20 @@ function texts(at: Cursor): ReadonlyMap<string, string> {
 }
 
 function entry(at: Cursor, name: string): HeaderEntry {
-  let dtype: string | undefined, shape: number[] | undefined, offsets: number[] | undefined;
+  let dtype: string | undefined;
+  let shape: number[] | undefined;
+  let offsets: number[] | undefined;
   const what = `tensor ${JSON.stringify(name.slice(0, 60))}`;
-  const once = <T>(before: T | undefined, key: string, read: () => T): T => (before === undefined ? read() : at.fail(`${what} has ${key} twice`));
+  const once = <T>(before: T | undefined, key: string, read: () => T): T =>
+    before === undefined ? read() : at.fail(`${what} has ${key} twice`);
   at.object((key) => {
     if (key === "dtype") dtype = once(dtype, key, at.text);
     else if (key === "shape") shape = once(shape, key, () => at.numbers(MAX_DIMENSIONS));
     else if (key === "data_offsets") offsets = once(offsets, key, () => at.numbers(2));
     else at.fail(`${what} has an unknown key ${JSON.stringify(key.slice(0, 60))}`);
   });
-  if (dtype === undefined || shape === undefined || offsets?.length !== 2) return at.fail(`${what} lacks dtype, shape or two data_offsets`);
+  if (dtype === undefined || shape === undefined || offsets?.length !== 2)
+    return at.fail(`${what} lacks dtype, shape or two data_offsets`);
   return { dtype, shape, offsets: offsets as unknown as [number, number] };
 }
 
@@ -80,7 +85,8 @@ function cursor(text: string, failAt: (index: number, why: string) => never) {
     return true;
   };
   const expect = (character: string): void => {
-    if (!eat(character)) fail(`${character} was expected, ${i < text.length ? JSON.stringify(text[i]) : "the header ends"}`);
+    if (!eat(character))
+      fail(`${character} was expected, ${i < text.length ? JSON.stringify(text[i]) : "the header ends"}`);
   };
   const readText = (): string => {
     skip();
@@ -88,7 +94,8 @@ function cursor(text: string, failAt: (index: number, why: string) => never) {
     let end = i + 1;
     while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1;
     try {
-      const value = JSON.parse(text.slice(i, end + 1)) as string; // also refuses control characters and bad escapes
+      // also refuses control characters and bad escapes
+      const value = JSON.parse(text.slice(i, end + 1)) as string;
       i = end + 1;
       return value;
     } catch {
@@ -100,7 +107,8 @@ function cursor(text: string, failAt: (index: number, why: string) => never) {
     const pattern = /(?:0|[1-9][0-9]*)(?![0-9.eE+-])/y;
     pattern.lastIndex = i;
     const [found] = pattern.exec(text) ?? [];
-    if (found === undefined || !Number.isSafeInteger(Number(found))) return fail("a whole number from 0 to 2^53 − 1 was expected");
+    if (found === undefined || !Number.isSafeInteger(Number(found)))
+      return fail("a whole number from 0 to 2^53 − 1 was expected");
     i += found.length;
     return Number(found);
   };
@@ -135,4 +143,5 @@ function cursor(text: string, failAt: (index: number, why: string) => never) {
   };
 }
 
-const byteLength = (text: string, index: number): number => new TextEncoder().encode(text.slice(0, index)).length;
+const byteLength = (text: string, index: number): number =>
+  new TextEncoder().encode(text.slice(0, index)).length;

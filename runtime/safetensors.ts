@@ -15,7 +15,21 @@ export type SafeDType = keyof typeof dtypeBytes;
 
 /** Bytes per element. The types that the format's own library knew in version 0.5. */
 export const dtypeBytes = {
-  BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, I16: 2, U16: 2, F16: 2, BF16: 2, I32: 4, U32: 4, F32: 4, F64: 8, I64: 8, U64: 8,
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
 } as const;
 
 /** As in the format's own library. */
@@ -37,15 +51,22 @@ export interface SafeFile {
 }
 
 const corrupt = (from: string, why: string): SinterError =>
-  new SinterError("corrupt", `${from}: ${why}`, "The file is damaged or was not written as safetensors; use another copy.");
+  new SinterError(
+    "corrupt",
+    `${from}: ${why}`,
+    "The file is damaged or was not written as safetensors; use another copy.",
+  );
 
 /** How many header bytes follow the first eight. `fileBytes` is the whole file's length. */
 export function headerBytes(first: Uint8Array, fileBytes: number, from: string): number {
-  if (fileBytes < 8 || first.length < 8) throw corrupt(from, `${fileBytes} bytes are too few: the length of the header takes 8`);
+  if (fileBytes < 8 || first.length < 8)
+    throw corrupt(from, `${fileBytes} bytes are too few: the length of the header takes 8`);
   const view = new DataView(first.buffer, first.byteOffset);
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
-  if (length > MAX_HEADER_BYTES) throw corrupt(from, `offset 0: a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed`);
-  if (8 + length > fileBytes) throw corrupt(from, `offset 0: a header of ${length} bytes in a file of ${fileBytes}`);
+  if (length > MAX_HEADER_BYTES)
+    throw corrupt(from, `offset 0: a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed`);
+  if (8 + length > fileBytes)
+    throw corrupt(from, `offset 0: a header of ${length} bytes in a file of ${fileBytes}`);
   if (length < 2) throw corrupt(from, `offset 0: a header of ${length} bytes is no JSON object`);
   return length;
 }
@@ -57,30 +78,47 @@ export function readHeader(header: Uint8Array, fileBytes: number, from: string):
   };
   const { metadata, entries } = parseHeader(header, fail);
   const dataStart = 8 + header.length;
-  const tensors = [...entries].map(([name, entry]) => checkEntry(name, entry, dataStart, fileBytes - dataStart, fail));
+  const tensors = [...entries].map(([name, entry]) =>
+    checkEntry(name, entry, dataStart, fileBytes - dataStart, fail),
+  );
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = dataStart;
   for (const t of tensors) {
     const how = t.begin > at ? "leaving a hole" : "inside another";
-    if (t.begin !== at) fail(`offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${how}; ${at} was expected`);
+    if (t.begin !== at)
+      fail(
+        `offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${how}; ${at} was expected`,
+      );
     at = t.end;
   }
   if (at !== fileBytes) fail(`offset ${at}: ${fileBytes - at} bytes after the last tensor`);
   return { metadata, tensors: new Map(tensors.map((t) => [t.name, t])) };
 }
 
-function checkEntry(name: string, entry: HeaderEntry, dataStart: number, dataBytes: number, fail: (why: string) => never): SafeTensor {
+function checkEntry(
+  name: string,
+  entry: HeaderEntry,
+  dataStart: number,
+  dataBytes: number,
+  fail: (why: string) => never,
+): SafeTensor {
   const what = `tensor ${show(name)}`;
-  const { dtype, shape, offsets: [begin, end] } = entry;
+  const {
+    dtype,
+    shape,
+    offsets: [begin, end],
+  } = entry;
   if (!Object.hasOwn(dtypeBytes, dtype)) return fail(`${what}: unknown dtype ${show(dtype)}`);
   if (begin > end) fail(`${what}: ends at ${end}, before it begins at ${begin}`);
   if (end > dataBytes) fail(`${what}: ends at byte ${end} of ${dataBytes} bytes of data`);
   let bytes: number = dtypeBytes[dtype as SafeDType];
   for (const n of shape) {
     bytes *= n;
-    if (!Number.isSafeInteger(bytes)) fail(`${what}: its shape [${shape}] has more elements than can be counted`);
+    if (!Number.isSafeInteger(bytes))
+      fail(`${what}: its shape [${shape}] has more elements than can be counted`);
   }
-  if (bytes !== end - begin) fail(`${what}: [${shape}] of ${dtype} takes ${bytes} bytes; it has ${end - begin}`);
+  if (bytes !== end - begin)
+    fail(`${what}: [${shape}] of ${dtype} takes ${bytes} bytes; it has ${end - begin}`);
   return { name, dtype: dtype as SafeDType, shape, begin: dataStart + begin, end: dataStart + end };
 }
 
@@ -96,8 +134,14 @@ export interface TensorToWrite {
   readonly shape: readonly number[];
 }
 
-/** The first bytes of a file: length and header, for tensors whose bytes follow in this order. Data begin at a multiple of 64. */
-export function writeHeader(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
+/**
+ * The first bytes of a file: length and header, for tensors whose bytes follow in this order. Data begin at a
+ * multiple of 64.
+ */
+export function writeHeader(
+  tensors: readonly TensorToWrite[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array<ArrayBuffer> {
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
   const names = new Set<string>();
   let at = 0;
@@ -109,7 +153,9 @@ export function writeHeader(tensors: readonly TensorToWrite[], metadata: Readonl
     at = end;
   }
   // By hand: an object would put names such as "7" first, and lose "__proto__".
-  const json = new TextEncoder().encode(`{${header.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`);
+  const json = new TextEncoder().encode(
+    `{${header.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(",")}}`,
+  );
   const out = new Uint8Array(Math.ceil((8 + json.length) / 64) * 64).fill(0x20);
   out.set(json, 8);
   const view = new DataView(out.buffer);
@@ -118,4 +164,5 @@ export function writeHeader(tensors: readonly TensorToWrite[], metadata: Readonl
   return out;
 }
 
-export const show = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+export const show = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);

@@ -1,6 +1,7 @@
 /**
- * Picks a token from logits. Order and defaults as in llama.cpp: repetition penalty, top-k, top-p, min-p, temperature last.
- * Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole, only what can be among the chosen.
+ * Picks a token from logits. Order and defaults as in llama.cpp: repetition penalty, top-k, top-p, min-p,
+ * temperature last. Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole, only what
+ * can be among the chosen.
  */
 import { SinterError } from "./errors.ts";
 import type { Random } from "./random.ts";
@@ -13,20 +14,35 @@ export interface SamplerSettings {
   readonly topP: number;
   /** Keep what is at least this share of the likeliest; 0 = all (Nguyen et al. 2024). */
   readonly minP: number;
-  /** Logits of recent tokens are divided by this when positive, multiplied when negative; 1 = off (Keskar et al. 2019). */
+  /**
+   * Logits of recent tokens are divided by this when positive, multiplied when negative; 1 = off (Keskar et
+   * al. 2019).
+   */
   readonly repeatPenalty: number;
   /** How many tokens count as recent. */
   readonly repeatLast: number;
 }
 
-export const samplerDefaults: SamplerSettings = { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, repeatPenalty: 1, repeatLast: 64 };
+export const samplerDefaults: SamplerSettings = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repeatPenalty: 1,
+  repeatLast: 64,
+};
 
 /**
- * `logits` [V] is overwritten. `recent`: tokens so far, the newest last. `size`: ids from here on are never taken, nor are those of
- * `absent`.
+ * `logits` [V] is overwritten. `recent`: tokens so far, the newest last. `size`: ids from here on are never
+ * taken, nor are those of `absent`.
  */
 export function sampleToken(
-  logits: Float32Array, s: SamplerSettings, recent: readonly number[], random: Random, size = logits.length, absent?: ReadonlySet<number>,
+  logits: Float32Array,
+  s: SamplerSettings,
+  recent: readonly number[],
+  random: Random,
+  size = logits.length,
+  absent?: ReadonlySet<number>,
 ): number {
   const scores = logits.subarray(0, size);
   for (const id of absent ?? []) if (id < scores.length) scores[id] = -Infinity;
@@ -49,18 +65,28 @@ function argmax(scores: Float32Array): number {
   let best = 0;
   for (let i = 0; i < scores.length; i++) {
     if (!(scores[i]! < Infinity))
-      throw new SinterError("corrupt", `the logit of token ${i} is ${scores[i]}`,
-        "A weight is not a number: is the checkpoint whole?");
+      throw new SinterError(
+        "corrupt",
+        `the logit of token ${i} is ${scores[i]}`,
+        "A weight is not a number: is the checkpoint whole?",
+      );
     if (scores[i]! > scores[best]!) best = i;
   }
   return best;
 }
 
 /** Ids that survive top-k, top-p and min-p, falling in score. Undefined: all of them. */
-function candidates(scores: Float32Array, best: number, { topK, topP, minP }: SamplerSettings): Int32Array | undefined {
+function candidates(
+  scores: Float32Array,
+  best: number,
+  { topK, topP, minP }: SamplerSettings,
+): Int32Array | undefined {
   const max = scores[best]!;
   let kept = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
-  if (topP < 1) kept = kept ? nucleus(scores, kept, max, topP, expSum(scores, kept, max)) : nucleusOfAll(scores, max, topP);
+  if (topP < 1)
+    kept = kept
+      ? nucleus(scores, kept, max, topP, expSum(scores, kept, max))
+      : nucleusOfAll(scores, max, topP);
   if (minP > 0) {
     const least = max + Math.log(minP);
     kept = (kept ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
@@ -69,12 +95,19 @@ function candidates(scores: Float32Array, best: number, { topK, topP, minP }: Sa
 }
 
 /** The lower id first among equals. */
-const falling = (scores: Float32Array) => (a: number, b: number): number => scores[b]! - scores[a]! || a - b;
+const falling =
+  (scores: Float32Array) =>
+  (a: number, b: number): number =>
+    scores[b]! - scores[a]! || a - b;
 
-/** The k largest, falling. A heap of k holds the largest so far, its least on top: most of the vocabulary is one comparison. */
+/**
+ * The k largest, falling. A heap of k holds the largest so far, its least on top: most of the vocabulary is
+ * one comparison.
+ */
 function largest(scores: Float32Array, k: number): Int32Array {
   const heap = Int32Array.from({ length: k }, (_, id) => id);
-  const above = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a]! === scores[b]! && a > b);
+  const above = (a: number, b: number): boolean =>
+    scores[a]! < scores[b]! || (scores[a]! === scores[b]! && a > b);
   const sink = (id: number, from: number): void => {
     let at = from;
     for (;;) {
@@ -97,9 +130,16 @@ function largest(scores: Float32Array, k: number): Int32Array {
 }
 
 /** The shortest beginning of `sorted` that holds the share p of `total`; at least one. */
-function nucleus(scores: Float32Array, sorted: Int32Array, max: number, p: number, total: number): Int32Array {
+function nucleus(
+  scores: Float32Array,
+  sorted: Int32Array,
+  max: number,
+  p: number,
+  total: number,
+): Int32Array {
   let n = 0;
-  for (let reached = 0; n < sorted.length && reached < p * total; n++) reached += Math.exp(scores[sorted[n]!]! - max);
+  for (let reached = 0; n < sorted.length && reached < p * total; n++)
+    reached += Math.exp(scores[sorted[n]!]! - max);
   return sorted.subarray(0, Math.max(1, n));
 }
 
@@ -109,7 +149,8 @@ function nucleusOfAll(scores: Float32Array, max: number, p: number): Int32Array 
   const total = expSum(scores, all, max);
   for (let depth = 4; ; depth *= 2) {
     const near = all.filter((id) => scores[id]! >= max - depth);
-    if (near.length === all.length || expSum(scores, near, max) >= p * total) return nucleus(scores, near.sort(falling(scores)), max, p, total);
+    if (near.length === all.length || expSum(scores, near, max) >= p * total)
+      return nucleus(scores, near.sort(falling(scores)), max, p, total);
   }
 }
 
@@ -120,7 +161,13 @@ function expSum(scores: Float32Array, ids: Int32Array, max: number): number {
 }
 
 /** Softmax at the temperature, then the id where the cumulative probability passes u. */
-function draw(scores: Float32Array, kept: Int32Array | undefined, max: number, temperature: number, u: number): number {
+function draw(
+  scores: Float32Array,
+  kept: Int32Array | undefined,
+  max: number,
+  temperature: number,
+  u: number,
+): number {
   const n = kept?.length ?? scores.length;
   const at = (i: number): number => kept?.[i] ?? i;
   const weights = new Float64Array(n);

@@ -1,7 +1,8 @@
 /**
- * Is the joined code right on this engine? `wide` rests on an experimental pass of V8, so it is used only after this: the same
- * entry runs twice on the same memory, once as compiled with the pass and once as compiled without, and what both leave must be
- * the same. Operations and their order are the same, so it is not a matter of rounding.
+ * Is the joined code right on this engine? `wide` rests on an experimental pass of V8, so it is used only
+ * after this: the same entry runs twice on the same memory, once as compiled with the pass and once as
+ * compiled without, and what both leave must be the same. Operations and their order are the same, so it is
+ * not a matter of rounding.
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { instantiate } from "./host.ts";
@@ -13,31 +14,59 @@ const FLOPS = 5e10;
 /** Relative to the largest element of a tensor. */
 const TOLERANCE = 1e-6;
 
-/** The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at least a decode step. In a part, also what it does at the end of the model. */
+/**
+ * The costliest entry that fits, with everything it covers: "train" sees forward and backward. Always at
+ * least a decode step. In a part, also what it does at the end of the model.
+ */
 function entriesToCheck(module: ModuleManifest): EntryPlace[] {
   const best = (ending: string): EntryPlace | undefined => {
-    const wanted = ["train", "evaluate", "prefill", "decode"].map((name) => module.entries.find((e) => e.name === name + ending)).filter((e) => e !== undefined);
+    const wanted = ["train", "evaluate", "prefill", "decode"]
+      .map((name) => module.entries.find((e) => e.name === name + ending))
+      .filter((e) => e !== undefined);
     return wanted.find((e) => e.flops <= FLOPS) ?? wanted.at(-1);
   };
   return [best(""), best("_output")].filter((e) => e !== undefined);
 }
 
-/** Undefined: it agrees. Otherwise what differs. Leaves parameters as they are; gradients, caches and outputs are overwritten. */
+/**
+ * Undefined: it agrees. Otherwise what differs. Leaves parameters as they are; gradients, caches and outputs
+ * are overwritten.
+ */
 export function selfCheck(
-  manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module,
+  manifest: Manifest,
+  module: ModuleManifest,
+  memory: WebAssembly.Memory,
+  candidate: WebAssembly.Module,
+  reference: WebAssembly.Module,
 ): string | undefined {
-  return entriesToCheck(module).map((entry) => checkEntry(entry, manifest, module, memory, candidate, reference)).find((wrong) => wrong !== undefined);
+  return entriesToCheck(module)
+    .map((entry) => checkEntry(entry, manifest, module, memory, candidate, reference))
+    .find((wrong) => wrong !== undefined);
 }
 
 function checkEntry(
-  entry: EntryPlace, manifest: Manifest, module: ModuleManifest, memory: WebAssembly.Memory, candidate: WebAssembly.Module, reference: WebAssembly.Module,
+  entry: EntryPlace,
+  manifest: Manifest,
+  module: ModuleManifest,
+  memory: WebAssembly.Memory,
+  candidate: WebAssembly.Module,
+  reference: WebAssembly.Module,
 ): string | undefined {
   const i32 = new Int32Array(memory.buffer);
   const c = manifest.control;
-  const looked = module.tensors.filter((t) => (entry.name === "train" ? t.storage === "gradient" : entry.outputs.includes(t.name)));
+  const looked = module.tensors.filter((t) =>
+    entry.name === "train" ? t.storage === "gradient" : entry.outputs.includes(t.name),
+  );
   for (const t of module.tensors) if (t.storage === "input") fillInput(memory, t, manifest);
   const run = (compiled: WebAssembly.Module): Float64Array[] => {
-    for (const [at, value] of [[c.workers, 1], [c.start, 0], [c.rows, entry.context], [c.accumulate, 0], [c.update, 0]] as const) i32[at / 4] = value;
+    for (const [at, value] of [
+      [c.workers, 1],
+      [c.start, 0],
+      [c.rows, entry.context],
+      [c.accumulate, 0],
+      [c.update, 0],
+    ] as const)
+      i32[at / 4] = value;
     instantiate(compiled, memory)[entry.name]!(0);
     return looked.map((t) => allSlices(memory, t));
   };
@@ -59,33 +88,51 @@ function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Man
   else tensor.fill(0, () => (i++ * 7919 + place.name.length) % manifest.model.sizes.vocab);
 }
 
-/** Numbers for parameters that nobody has drawn yet: quickly, because a drawn one costs more than a loaded one. */
+/**
+ * Numbers for parameters that nobody has drawn yet: quickly, because a drawn one costs more than a loaded
+ * one.
+ */
 export const fillParameters = (module: ModuleManifest, memory: WebAssembly.Memory): void =>
-  fillTensors(module.tensors.filter((place) => place.storage === "parameter").map((place) => tensorIn(memory.buffer, place)));
+  fillTensors(
+    module.tensors
+      .filter((place) => place.storage === "parameter")
+      .map((place) => tensorIn(memory.buffer, place)),
+  );
 
 /** The same, of tensors at hand: benches, whose speed does not depend on what they multiply. */
 export function fillTensors(parameters: readonly Tensor[]): void {
   const block = Float32Array.from({ length: FILL_FLOATS }, (_, i) => ((i * 7919) % 4093) / 40930 - 0.05);
   for (const tensor of parameters) {
-    const { place, columns } = tensor, ld = place.rowFloats, rows = place.quantised && quantisedRows(place, block);
+    const { place, columns } = tensor;
+    const ld = place.rowFloats;
+    const rows = place.quantised && quantisedRows(place, block);
     for (let slice = 0; slice < place.slices; slice++) {
       const data = tensor.padded(slice);
       if (rows) {
         for (let at = 0; at < data.length; at += ld) data.set(rows[(at / ld) % rows.length]!, at);
         continue;
       }
-      if (ld === columns) for (let at = 0; at < data.length; at += FILL_FLOATS) data.set(block.subarray(0, data.length - at), at);
-      else for (let row = 0; row < tensor.rows; row++) for (let at = 0; at < columns; at += FILL_FLOATS) data.set(block.subarray(0, columns - at), row * ld + at); // padding stays zero
+      if (ld === columns)
+        for (let at = 0; at < data.length; at += FILL_FLOATS)
+          data.set(block.subarray(0, data.length - at), at);
+      else
+        for (let row = 0; row < tensor.rows; row++)
+          for (let at = 0; at < columns; at += FILL_FLOATS)
+            data.set(block.subarray(0, columns - at), row * ld + at); // padding stays zero
     }
   }
 }
 
 /** A few rows as they lie in memory: encoding each row would take longer than loading. */
 function quantisedRows({ quantised, shape, rowFloats }: TensorPlace, block: Float32Array): Int32Array[] {
-  const K = shape.at(quantised!.transposed ? -2 : -1)!, write = rowWriter(quantised!.format, K);
+  const K = shape.at(quantised!.transposed ? -2 : -1)!;
+  const write = rowWriter(quantised!.format, K);
   return [0, 1, 2, 3, 4, 5, 6].map((n) => {
     const row = new Int32Array(rowFloats);
-    write(Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!), wordsOf(row));
+    write(
+      Float32Array.from({ length: K }, (_, k) => block[(k + 31 * n) % FILL_FLOATS]!),
+      wordsOf(row),
+    );
     return row;
   });
 }
@@ -101,7 +148,8 @@ function allSlices(memory: WebAssembly.Memory, place: TensorPlace): Float64Array
 
 /** Largest difference, relative to the largest expected element. NaN when either has one. */
 function distance(a: Float64Array, b: Float64Array): number {
-  let difference = 0, largest = 0;
+  let difference = 0;
+  let largest = 0;
   for (let i = 0; i < a.length; i++) {
     const d = Math.abs(a[i]! - b[i]!);
     if (Number.isNaN(d)) return NaN;

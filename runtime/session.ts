@@ -1,8 +1,8 @@
 /**
- * A session: one text after another on a model, where a new text costs only what it does not have in common with the last one. Keys and
- * values are in the model's cache (lane.ts), which others use too. A session that has lost it brings its tokens back as they came: the
- * same chunks, then singly, because a chunk's kernels round otherwise than a single token's. So a text has the same bits whoever else
- * uses the model.
+ * A session: one text after another on a model, where a new text costs only what it does not have in common
+ * with the last one. Keys and values are in the model's cache (lane.ts), which others use too. A session that
+ * has lost it brings its tokens back as they came: the same chunks, then singly, because a chunk's kernels
+ * round otherwise than a single token's. So a text has the same bits whoever else uses the model.
  */
 import { SinterError } from "./errors.ts";
 import type { Lane } from "./lane.ts";
@@ -21,14 +21,20 @@ export interface SessionCalls {
   next(token: number, signal?: AbortSignal): Promise<Float32Array>;
 }
 
-/** Each call waits until the model is free; the signal's reason is thrown when it comes while it waits, or between chunks. */
+/**
+ * Each call waits until the model is free; the signal's reason is thrown when it comes while it waits, or
+ * between chunks.
+ */
 export interface Session {
   readonly model: RunningModel;
   /** Tokens that the session stands on: what comes next is behind them. */
   readonly cached: readonly number[];
   /** Logits after `tokens`. Throws SinterError "input" when they do not fit into the context. */
   feed(tokens: readonly number[], signal?: AbortSignal): Promise<Fed>;
-  /** One more token behind those that are cached: its logits, in the same array as those of `feed`. There must be room. */
+  /**
+   * One more token behind those that are cached: its logits, in the same array as those of `feed`. There must
+   * be room.
+   */
   next(token: number, signal?: AbortSignal): Promise<Float32Array>;
   /** Begins anew: nothing of what was is used again. */
   forget(): void;
@@ -39,13 +45,15 @@ export function createSession(model: RunningModel): Session {
   const past = createPast(model);
   let logits: Float32Array | undefined;
   const read = (lane: Lane): Float32Array => {
-    logits ??= new Float32Array(model.manifest.model.sizes.vocab); // one for all calls: a new one each time costs page faults
+    // one for all calls: a new one each time costs page faults
+    logits ??= new Float32Array(model.manifest.model.sizes.vocab);
     lane.readLogits(logits);
     return logits;
   };
   const within = (lane: Lane): SessionCalls => ({
     async feed(tokens, signal) {
-      const common = past.common(tokens), reused = lane.holder === past ? common : 0;
+      const common = past.common(tokens);
+      const reused = lane.holder === past ? common : 0;
       past.goBack(common);
       if (lane.holder !== past) await past.bringBack(lane, signal);
       await past.extend(lane, tokens, signal);
@@ -69,7 +77,10 @@ export function createSession(model: RunningModel): Session {
   };
 }
 
-/** Tokens that were run at once: positions `start` … `until` of them still count, but all of them made the bits. */
+/**
+ * Tokens that were run at once: positions `start` … `until` of them still count, but all of them made the
+ * bits.
+ */
 interface Chunk {
   readonly start: number;
   readonly tokens: readonly number[];
@@ -91,12 +102,16 @@ interface Past {
 }
 
 function createPast(model: RunningModel): Past {
-  const { context } = model.manifest.model.sizes, bands = model.module.cache?.bands ?? [];
+  const { context } = model.manifest.model.sizes;
+  const bands = model.module.cache?.bands ?? [];
   let tokens: number[] = [];
   const chunks: Chunk[] = [];
   /** Positions that were run since the last beginning: a band's ring has kept the last ones of these. */
   let written = 0;
-  /** Of the first `count` tokens, can the next one see all that it has to? A band's rows may have been needed for later ones. */
+  /**
+   * Of the first `count` tokens, can the next one see all that it has to? A band's rows may have been needed
+   * for later ones.
+   */
   const kept = (count: number): boolean =>
     bands.every(({ window, rows }) => Math.max(0, written - rows) <= Math.max(0, count - window + 1));
   const past: Past = {
@@ -107,8 +122,11 @@ function createPast(model: RunningModel): Past {
       if (wanted.length === 0)
         throw new SinterError("input", "a model needs a token to start from", "The prompt is empty.");
       if (wanted.length > context)
-        throw new SinterError("input", `${wanted.length} tokens do not fit into a context of ${context}`,
-          "Shorten the text, or let the context shift (--when-full shift).");
+        throw new SinterError(
+          "input",
+          `${wanted.length} tokens do not fit into a context of ${context}`,
+          "Shorten the text, or let the context shift (--when-full shift).",
+        );
       const count = Math.min(commonLength(tokens, wanted), wanted.length - 1);
       return kept(count) ? count : 0;
     },

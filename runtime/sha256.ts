@@ -3,10 +3,12 @@ export async function sha256(bytes: Uint8Array<ArrayBufferLike> | string): Promi
   return hexadecimal(await sha256Bytes(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes));
 }
 
-export const sha256Bytes = async (bytes: Uint8Array<ArrayBufferLike>): Promise<Uint8Array> => new Uint8Array(await crypto.subtle.digest("SHA-256", ownBuffer(bytes)));
+export const sha256Bytes = async (bytes: Uint8Array<ArrayBufferLike>): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", ownBuffer(bytes)));
 
 /** Lower-case. */
-export const hexadecimal = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const hexadecimal = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** WebCrypto refuses views of shared memory. */
 const ownBuffer = (bytes: Uint8Array<ArrayBufferLike>): Uint8Array<ArrayBuffer> =>

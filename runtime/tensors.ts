@@ -1,6 +1,7 @@
 /**
- * A module's tensors, as typed views of its memory. In memory the last dimension is padded with zeros to whole cache lines
- * (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do f32 and weights in fewer bits (quantise.ts).
+ * A module's tensors, as typed views of its memory. In memory the last dimension is padded with zeros to
+ * whole cache lines (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do
+ * f32 and weights in fewer bits (quantise.ts).
  */
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { readRow, rowWriter, wordsOf, type Words } from "./quantise.ts";
@@ -30,7 +31,8 @@ export function checkpointName(place: TensorPlace, slice: number): string {
   return dot < 0 ? `${place.name}.${slice}` : `${place.name.slice(0, dot)}.${slice}${place.name.slice(dot)}`;
 }
 
-export const tensorIn = (buffer: ArrayBufferLike, place: TensorPlace): Tensor => (place.quantised ? quantisedIn(buffer, place, place.quantised) : plainIn(buffer, place));
+export const tensorIn = (buffer: ArrayBufferLike, place: TensorPlace): Tensor =>
+  place.quantised ? quantisedIn(buffer, place, place.quantised) : plainIn(buffer, place);
 
 function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
   const columns = place.shape.at(-1) ?? 1;
@@ -39,7 +41,9 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
   const padded = (slice = 0): Numbers => {
     if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
     const at = place.offset + slice * place.stride;
-    return place.dtype === "i32" ? new Int32Array(buffer, at, rows * ld) : new Float32Array(buffer, at, rows * ld);
+    return place.dtype === "i32"
+      ? new Int32Array(buffer, at, rows * ld)
+      : new Float32Array(buffer, at, rows * ld);
   };
   const dense = (slice = 0): Numbers => {
     const data = padded(slice);
@@ -49,7 +53,8 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
     return out;
   };
   const write = (values: ArrayLike<number>, slice = 0): void => {
-    if (values.length > rows * columns) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}]`);
+    if (values.length > rows * columns)
+      throw new Error(`${values.length} numbers for ${place.name} [${place.shape}]`);
     const data = padded(slice);
     if (ld === columns || rows === 1) return data.set(values);
     for (let i = 0; i < values.length; i++) data[Math.floor(i / columns) * ld + (i % columns)] = values[i]!;
@@ -65,31 +70,47 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
 const TOGETHER = 16;
 
 /**
- * f32 outside, rows of words in memory; of a tensor [experts, in, out] a matrix after the other. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because a scale
- * belongs to 32 numbers.
+ * f32 outside, rows of words in memory; of a tensor [experts, in, out] a matrix after the other. `padded`
+ * gives the words; `dense` decodes them; `write` needs a whole slice, because a scale belongs to 32 numbers.
  */
-function quantisedIn(buffer: ArrayBufferLike, place: TensorPlace, { format, transposed }: NonNullable<TensorPlace["quantised"]>): Tensor {
-  const [height, columns] = place.shape.slice(-2) as [number, number], [stored, K] = transposed ? [columns, height] : [height, columns];
-  const matrices = place.shape.slice(0, -2).reduce((a, b) => a * b, 1), each = height * columns, elements = matrices * each;
-  const ld = place.rowFloats, writeRow = rowWriter(format, K);
+function quantisedIn(
+  buffer: ArrayBufferLike,
+  place: TensorPlace,
+  { format, transposed }: NonNullable<TensorPlace["quantised"]>,
+): Tensor {
+  const [height, columns] = place.shape.slice(-2) as [number, number];
+  const [stored, K] = transposed ? [columns, height] : [height, columns];
+  const matrices = place.shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  const each = height * columns;
+  const elements = matrices * each;
+  const ld = place.rowFloats;
+  const writeRow = rowWriter(format, K);
   const wordsAt = (slice: number): Words => wordsOf(padded(slice) as Int32Array);
   const writeMatrix = (values: ArrayLike<number>, from: number, to: Words, top: number): void => {
     const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
     for (let first = 0; first < stored; first += TOGETHER) {
       const count = Math.min(TOGETHER, stored - first);
-      if (transposed) for (let k = 0; k < K; k++) for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
-      else for (let i = 0; i < count; i++) for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
+      if (transposed)
+        for (let k = 0; k < K; k++)
+          for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
+      else
+        for (let i = 0; i < count; i++)
+          for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
       for (let i = 0; i < count; i++) writeRow(row[i]!, to, (top + first + i) * ld);
     }
   };
   const write = (values: ArrayLike<number>, slice = 0): void => {
     const to = wordsAt(slice);
-    if (values.length !== elements) throw new Error(`${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`);
+    if (values.length !== elements)
+      throw new Error(
+        `${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`,
+      );
     for (let m = 0; m < matrices; m++) writeMatrix(values, m * each, to, m * stored);
   };
   const fill = (slice: number, next: () => number): void => {
     const to = wordsAt(slice);
-    if (transposed) { // drawn row by row, kept column by column
+    if (transposed) {
+      // drawn row by row, kept column by column
       const matrix = new Float32Array(each);
       for (let m = 0; m < matrices; m++) {
         for (let i = 0; i < each; i++) matrix[i] = next();
@@ -108,10 +129,13 @@ function quantisedIn(buffer: ArrayBufferLike, place: TensorPlace, { format, tran
     return new Int32Array(buffer, place.offset + slice * place.stride, matrices * stored * place.rowFloats);
   };
   const dense = (slice = 0): Numbers => {
-    const from = wordsAt(slice), out = new Float32Array(elements), row = new Float32Array(K);
+    const from = wordsAt(slice);
+    const out = new Float32Array(elements);
+    const row = new Float32Array(K);
     for (let r = 0; r < matrices * stored; r++) {
       readRow(format, from, r * ld, row);
-      const m = Math.floor(r / stored), column = r % stored;
+      const m = Math.floor(r / stored);
+      const column = r % stored;
       if (transposed) for (let k = 0; k < K; k++) out[m * each + k * columns + column] = row[k]!;
       else out.set(row, r * K);
     }

@@ -100,8 +100,10 @@ function byZeros(sample: Uint8Array): TextKind | undefined {
   for (let i = 0; i < sample.length; i++) if (sample[i] === 0) zeros[i & 1]!++;
   const pairs = sample.length >> 1;
   const [even, odd] = zeros as [number, number];
-  const utf16 = (encoding: string): TextKind =>
-    ({ what: "UTF-16 text without its mark", advice: convert(encoding) });
+  const utf16 = (encoding: string): TextKind => ({
+    what: "UTF-16 text without its mark",
+    advice: convert(encoding),
+  });
   if (pairs >= 2 && odd > 0.4 * pairs && even < 0.05 * pairs) return utf16("utf-16le");
   if (pairs >= 2 && even > 0.4 * pairs && odd < 0.05 * pairs) return utf16("utf-16be");
   if (even + odd <= 0.1 * sample.length) return undefined;

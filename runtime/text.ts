@@ -25,8 +25,11 @@ export function textOf(bytes: Uint8Array, from: string, { keepMark = false }: Te
     if (known) throw notText(from, known);
     const bad = firstBadByte(bytes);
     const { what, advice } = olderEncoding(bytes, bad);
-    throw new SinterError("input",
-      `${from} is not UTF-8 text: byte ${bad} does not belong there; it is ${what}`, advice);
+    throw new SinterError(
+      "input",
+      `${from} is not UTF-8 text: byte ${bad} does not belong there; it is ${what}`,
+      advice,
+    );
   }
 }
 

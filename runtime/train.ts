@@ -1,5 +1,6 @@
 /**
- * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the wall are the caller's.
+ * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the
+ * wall are the caller's.
  */
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 import type { BatchSource } from "./batch-source.ts";
@@ -44,7 +45,12 @@ export type TrainEvent =
   | StepEvent
   | ExpertsEvent
   /** `whole`: over all of the held-out part, not only windows spread over it. */
-  | ({ readonly kind: "eval"; readonly step: number; readonly whole: boolean; readonly ms: number } & Evaluation)
+  | ({
+      readonly kind: "eval";
+      readonly step: number;
+      readonly whole: boolean;
+      readonly ms: number;
+    } & Evaluation)
   | { readonly kind: "sample"; readonly step: number; readonly prompt: string; readonly text: string }
   | { readonly kind: "save"; readonly step: number; readonly file: string; readonly ms: number };
 
@@ -57,7 +63,10 @@ export interface Progress {
 
 export interface TrainOptions {
   readonly settings: TrainSettings;
-  /** How the learning rate follows from them. Default: the newest rule; a run goes on with the one that it began under. */
+  /**
+   * How the learning rate follows from them. Default: the newest rule; a run goes on with the one that it
+   * began under.
+   */
   readonly scheduleRule?: ScheduleRule | undefined;
   readonly data: BatchSource;
   readonly tokenizer: Tokenizer;
@@ -84,14 +93,15 @@ const EVAL_BATCHES = 20;
 const SAMPLE_DOCUMENTS = 10;
 
 /**
- * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. "interrupted" too when only the evaluation at the end was
- * stopped: to go on from that checkpoint makes it again.
+ * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. "interrupted" too when
+ * only the evaluation at the end was stopped: to go on from that checkpoint makes it again.
  */
 export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
   const { settings: s, host } = o;
   const shape = model.entry("train");
   const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
-  let step = o.from?.step ?? 0, tokens = o.from?.tokens ?? 0;
+  let step = o.from?.step ?? 0;
+  let tokens = o.from?.tokens ?? 0;
   let saved = step;
 
   const stopped = (): boolean => o.signal?.aborted === true;
@@ -108,7 +118,9 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     const began = performance.now();
     const batches = o.data.evaluate(model.entry("evaluate"), { most: whole ? Infinity : EVAL_BATCHES });
     const result = await evaluateBatches(model, batches, o.data.bytes, {
-      breathe: host.breathe, signal: o.signal, progress: whole ? o.evaluating : undefined,
+      breathe: host.breathe,
+      signal: o.signal,
+      progress: whole ? o.evaluating : undefined,
     }).catch(unlessStopped);
     if (!result || result.tokens === 0) return; // stopped, or nothing is held out
     o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
@@ -119,22 +131,36 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     let left = most; // of documents, as many as have room
     for (let i = 0; i < (s.rows === "documents" ? SAMPLE_DOCUMENTS : 1) && left > 0; i++) {
       const seed = s.seed + step + i * s.steps;
-      const made = await generate(model, o.tokenizer, { ...samplerDefaults, ...settings, prompt, tokens: left, seed, signal: o.signal });
+      const made = await generate(model, o.tokenizer, {
+        ...samplerDefaults,
+        ...settings,
+        prompt,
+        tokens: left,
+        seed,
+        signal: o.signal,
+      });
       texts.push(made.text);
       left -= made.tokens.length + 1;
       if (made.reason === "aborted") break;
     }
     if (!stopped()) o.report({ kind: "sample", step, prompt, text: texts.join("\n") });
   };
-  const since = new Map<string, { steps: number; sums: number[][] }>(); // shares of the experts, not yet reported
+  // shares of the experts, not yet reported
+  const since = new Map<string, { steps: number; sums: number[][] }>();
   const reportLoads = (loads: readonly MixtureLoad[]): void => {
     for (const { name, shares } of loads) {
-      const before = since.get(name), steps = (before?.steps ?? 0) + 1;
+      const before = since.get(name);
+      const steps = (before?.steps ?? 0) + 1;
       const sums = shares.map((layer, l) => layer.map((share, e) => share + (before?.sums[l]![e] ?? 0)));
       since.set(name, { steps, sums });
       if (step % Math.ceil(s.steps / LOAD_REPORTS) !== 0 && step < s.steps) continue;
       since.delete(name);
-      o.report({ kind: "experts", step, name, shares: sums.map((layer) => layer.map((sum) => Number((sum / steps).toFixed(4)))) });
+      o.report({
+        kind: "experts",
+        step,
+        name,
+        shares: sums.map((layer) => layer.map((sum) => Number((sum / steps).toFixed(4)))),
+      });
     }
   };
   const due = (every: number): boolean => every > 0 && step % every === 0 && step < s.steps;
@@ -152,8 +178,15 @@ export async function train(model: RunningModel, o: TrainOptions): Promise<"done
     const ms = performance.now() - began;
     const balance = mixtures && balanceOf(mixtures);
     o.report({
-      kind: "step", step, ...result, lr, ms, tokens, tokensPerSecond: (counted * 1000) / ms,
-      ...(balance !== undefined && { balance }), ...(mixtures && { overload: overload(mixtures) }),
+      kind: "step",
+      step,
+      ...result,
+      lr,
+      ms,
+      tokens,
+      tokensPerSecond: (counted * 1000) / ms,
+      ...(balance !== undefined && { balance }),
+      ...(mixtures && { overload: overload(mixtures) }),
     });
     if (mixtures) reportLoads(mixtures);
     if (due(s.evalEvery)) await evaluate(false);

@@ -1,9 +1,12 @@
 /**
- * Turns: calls that need something to themselves get it one after the other, in the order in which they came. A call that waits can be
- * given up; one that fails, or that is given up, holds nobody else up.
+ * Turns: calls that need something to themselves get it one after the other, in the order in which they came.
+ * A call that waits can be given up; one that fails, or that is given up, holds nobody else up.
  */
 export interface Turns {
-  /** Runs `work` when all calls before it have ended. Rejects with the signal's reason when it comes before that. */
+  /**
+   * Runs `work` when all calls before it have ended. Rejects with the signal's reason when it comes before
+   * that.
+   */
   take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** The call that runs, those that wait and all that come later reject with this error. */
   close(error: Error): void;
@@ -36,7 +39,8 @@ export function createTurns(): Turns {
           begin() {
             signal?.removeEventListener("abort", giveUp);
             const begun = (async () => work())(); // what it throws at once is its own failure too
-            void begun.then(resolve, reject).then(advance); // the caller hears of the end before the next call begins
+            // the caller hears of the end before the next call begins
+            void begun.then(resolve, reject).then(advance);
           },
           refuse(reason) {
             signal?.removeEventListener("abort", giveUp);

@@ -1,4 +1,7 @@
-/** generated/tiny is what the compiler makes of specs/tiny.sinter today, byte for byte. UPDATE=1 renews it: read the diff. */
+/**
+ * generated/tiny is what the compiler makes of specs/tiny.sinter today, byte for byte. UPDATE=1 renews it:
+ * read the diff.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
@@ -22,7 +25,10 @@ test("generated/tiny is fresh", async () => {
   }
   expect(readdirSync(folder).sort()).toEqual([...files.keys()].sort());
   for (const [name, contents] of files)
-    expect(Buffer.from(contents).equals(readFileSync(new URL(name, folder))), `${name} has changed: UPDATE=1 npx vitest run test/generated.test.ts`).toBe(true);
+    expect(
+      Buffer.from(contents).equals(readFileSync(new URL(name, folder))),
+      `${name} has changed: UPDATE=1 npx vitest run test/generated.test.ts`,
+    ).toBe(true);
 });
 
 test("same spec, same bytes, whatever was compiled before", async () => {
@@ -30,18 +36,34 @@ test("same spec, same bytes, whatever was compiled before", async () => {
   const other = checkSource(source, { set: { width: "48", heads: "3", layers: "5" } }).models[0]!;
   await compileModel(other, { targets: ["simd"] });
   const second = await compileTiny();
-  expect([...second].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")])).toEqual([...first].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]));
+  expect([...second].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")])).toEqual(
+    [...first].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]),
+  );
 });
 
 test("imports and exports are a fixed list, and no name of the spec's is in the source", async () => {
-  const spec = source.replace("model tiny", "model zebra-crossing").replace("x += attention(layernorm(x), bias: true)", "giraffe = layernorm(x)\n x += attention(giraffe, bias: true)");
+  const spec = source
+    .replace("model tiny", "model zebra-crossing")
+    .replace(
+      "x += attention(layernorm(x), bias: true)",
+      "giraffe = layernorm(x)\n x += attention(giraffe, bias: true)",
+    );
   const { models, diagnostics } = checkSource(spec);
   expect(diagnostics).toEqual([]);
   const { files } = await compileModel(models[0]!, { targets: ["wide"] });
-  for (const [module, entries] of [["train", ["decode", "evaluate", "prefill", "train"]], ["infer", ["decode", "evaluate", "prefill"]]] as const) {
+  for (const [module, entries] of [
+    ["train", ["decode", "evaluate", "prefill", "train"]],
+    ["infer", ["decode", "evaluate", "prefill"]],
+  ] as const) {
     const wasm = new WebAssembly.Module(files.get(`${module}.wide.wasm`)! as BufferSource);
-    expect(WebAssembly.Module.imports(wasm).map((i) => `${i.module}.${i.name} ${i.kind}`)).toEqual(["env.memory memory"]);
-    expect(WebAssembly.Module.exports(wasm).map((e) => e.name).sort()).toEqual(expect.arrayContaining([...entries]));
+    expect(WebAssembly.Module.imports(wasm).map((i) => `${i.module}.${i.name} ${i.kind}`)).toEqual([
+      "env.memory memory",
+    ]);
+    expect(
+      WebAssembly.Module.exports(wasm)
+        .map((e) => e.name)
+        .sort(),
+    ).toEqual(expect.arrayContaining([...entries]));
     const text = new TextDecoder().decode(files.get(`${module}.wide.kernels.ts`)!);
     expect(text).not.toMatch(/zebra|giraffe/);
   }

@@ -9,5 +9,7 @@ export function golden(path: string, actual: string): void {
     writeFileSync(path, actual);
     return;
   }
-  expect(actual, `${path} changed. If you meant it: UPDATE=1`).toBe(existsSync(path) ? readFileSync(path, "utf8") : undefined);
+  expect(actual, `${path} changed. If you meant it: UPDATE=1`).toBe(
+    existsSync(path) ? readFileSync(path, "utf8") : undefined,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches time it.
- * Canary bands stand around every tensor; `run` fails when a kernel writes into one.
+ * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches
+ * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
 import { kernelSpec, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
 import { elements, joinPairs } from "../compiler/cli/measure/numbers.ts";
@@ -8,9 +8,25 @@ import { emitKernel, kernelArguments } from "../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
-import { rowFloats, shapeOf, tensorBytes, type Case, type Op, type Target, type TensorSlot } from "../compiler/op.ts";
+import {
+  rowFloats,
+  shapeOf,
+  tensorBytes,
+  type Case,
+  type Op,
+  type Target,
+  type TensorSlot,
+} from "../compiler/op.ts";
 
-export { difference, elements, inputsFor, joinPairs, noise, referenceOutputs, type Difference } from "../compiler/cli/measure/numbers.ts";
+export {
+  difference,
+  elements,
+  inputsFor,
+  joinPairs,
+  noise,
+  referenceOutputs,
+  type Difference,
+} from "../compiler/cli/measure/numbers.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;
@@ -19,34 +35,59 @@ export interface Bench {
   readonly spec: KernelSpec;
   readonly source: string;
   readonly wasmBytes: number;
-  /** Feeds dense tensors (padding is added), runs once as `workers` workers one after the other, returns dense outputs. */
-  run(inputs: Record<string, Float64Array>, options?: { accumulate?: boolean; workers?: number }): Record<string, Float64Array>;
+  /**
+   * Feeds dense tensors (padding is added), runs once as `workers` workers one after the other, returns dense
+   * outputs.
+   */
+  run(
+    inputs: Record<string, Float64Array>,
+    options?: { accumulate?: boolean; workers?: number },
+  ): Record<string, Float64Array>;
   /** Runs again on what is in memory, `times` times, as one worker. For timing. */
   repeat(times: number): void;
 }
 
-export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> => (await kernelBenches(opName, op, [c], target))[0]!;
+export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> =>
+  (await kernelBenches(opName, op, [c], target))[0]!;
 
 /** One module with a kernel for each case: one run of asc instead of many. Every bench has its own memory. */
-export async function kernelBenches(opName: string, op: Op, cases: readonly Case[], target: Target, compile = (wasm: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(wasm)): Promise<Bench[]> {
+export async function kernelBenches(
+  opName: string,
+  op: Op,
+  cases: readonly Case[],
+  target: Target,
+  compile = (wasm: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(wasm),
+): Promise<Bench[]> {
   const placed = cases.map((c) => layOut(opName, op, c, target));
-  const scratchBytes = Math.max(...placed.map((p) => p.scratchBytes)), pages = Math.max(...placed.map((p) => Math.ceil((p.scratches + scratchBytes * MAX_WORKERS) / 65536)));
+  const scratchBytes = Math.max(...placed.map((p) => p.scratchBytes));
+  const pages = Math.max(...placed.map((p) => Math.ceil((p.scratches + scratchBytes * MAX_WORKERS) / 65536)));
   const helpers = new Map<string, string>();
   const kernels = placed.map(({ spec, slots, at, scratches }, i) => {
-    const name = `${opName}_${i}`, text = emitKernel(name, spec, helpers);
+    const name = `${opName}_${i}`;
+    const text = emitKernel(name, spec, helpers);
     const call = (accumulate: string, worker: string): string =>
       `${name}(${kernelArguments(spec, { tensors: slots.map((t) => `${at[t.name]}`), scratches: `${scratches}`, accumulate, turn: `${control.turns}`, worker })})`;
     return `${text}export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }
 export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`;
   });
-  const source = [prelude(target), `const SCRATCH_BYTES: usize = ${scratchBytes};\n`, ...helpers.values(), ...kernels].join("\n");
+  const source = [
+    prelude(target),
+    `const SCRATCH_BYTES: usize = ${scratchBytes};\n`,
+    ...helpers.values(),
+    ...kernels,
+  ].join("\n");
   const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
   const module = compile(withSharedMemory(wasm, memoryFlagOffset, false));
   return placed.map((p, i) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const instance = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
     const exports = instance.exports as unknown as Record<string, (a: number, b: number) => void>;
-    return bench(opName, op, p, memory, { run: exports[`run${i}`]!, repeat: exports[`repeat${i}`]!, source, wasmBytes: wasm.length });
+    return bench(opName, op, p, memory, {
+      run: exports[`run${i}`]!,
+      repeat: exports[`repeat${i}`]!,
+      source,
+      wasmBytes: wasm.length,
+    });
   });
 }
 
@@ -67,7 +108,10 @@ function layOut(opName: string, op: Op, c: Case, target: Target): Placed {
   const at: Record<string, number> = {};
   for (const t of slots) {
     const shared = op.mutates?.[t.name];
-    if (shared !== undefined) { at[t.name] = at[shared]!; continue; }
+    if (shared !== undefined) {
+      at[t.name] = at[shared]!;
+      continue;
+    }
     at[t.name] = top + BAND;
     top += BAND * 2 + tensorBytes(shapeOf(t, c.d));
   }
@@ -81,12 +125,31 @@ interface Compiled {
   repeat(times: number, unused: number): void;
 }
 
-function bench(opName: string, op: Op, { c, spec, slots, at }: Placed, memory: WebAssembly.Memory, compiled: Compiled): Bench {
-  const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
+function bench(
+  opName: string,
+  op: Op,
+  { c, spec, slots, at }: Placed,
+  memory: WebAssembly.Memory,
+  compiled: Compiled,
+): Bench {
+  const f32 = new Float32Array(memory.buffer);
+  const i32 = new Int32Array(memory.buffer);
   const view = (name: string) => {
-    const t = slots.find((s) => s.name === name)!, shape = shapeOf(t, c.d), columns = shape.at(-1)!, ld = rowFloats(columns);
-    const from = at[name]! / 4, count = elements(shape);
-    return { count, columns, ld, from, floats: tensorBytes(shape) / 4, numbers: t.dtype === "i32" ? i32 : f32, index: (i: number) => from + Math.floor(i / columns) * ld + (i % columns) };
+    const t = slots.find((s) => s.name === name)!;
+    const shape = shapeOf(t, c.d);
+    const columns = shape.at(-1)!;
+    const ld = rowFloats(columns);
+    const from = at[name]! / 4;
+    const count = elements(shape);
+    return {
+      count,
+      columns,
+      ld,
+      from,
+      floats: tensorBytes(shape) / 4,
+      numbers: t.dtype === "i32" ? i32 : f32,
+      index: (i: number) => from + Math.floor(i / columns) * ld + (i % columns),
+    };
   };
   const place = (name: string, values: Float64Array | undefined, accumulate: boolean): void => {
     const { from, floats, numbers, index } = view(name);
@@ -99,14 +162,22 @@ function bench(opName: string, op: Op, { c, spec, slots, at }: Placed, memory: W
   const read = (name: string): Float64Array => {
     const { from, floats, columns, ld, numbers, count, index } = view(name);
     for (let i = 1; i <= BAND / 4; i++)
-      if (i32[from - i] !== CANARY || i32[from + floats + i - 1] !== CANARY) throw new Error(`${opName} wrote outside ${name}`);
-    for (let i = 0; i < floats; i++) if (i % ld >= columns && numbers[from + i] !== 0) throw new Error(`${opName} left ${numbers[from + i]} in the padding of ${name}, column ${i % ld} of ${columns}`);
+      if (i32[from - i] !== CANARY || i32[from + floats + i - 1] !== CANARY)
+        throw new Error(`${opName} wrote outside ${name}`);
+    for (let i = 0; i < floats; i++)
+      if (i % ld >= columns && numbers[from + i] !== 0)
+        throw new Error(
+          `${opName} left ${numbers[from + i]} in the padding of ${name}, column ${i % ld} of ${columns}`,
+        );
     return Float64Array.from({ length: count }, (_, i) => numbers[index(i)]!);
   };
   return {
-    spec, source: compiled.source, wasmBytes: compiled.wasmBytes,
+    spec,
+    source: compiled.source,
+    wasmBytes: compiled.wasmBytes,
     run(inputs, { accumulate = false, workers = 1 } = {}) {
-      for (const t of slots) if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name], accumulate);
+      for (const t of slots)
+        if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name], accumulate);
       i32[control.workers / 4] = workers;
       i32[control.turns / 4] = 0;
       joinPairs(spec.target);

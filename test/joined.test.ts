@@ -1,4 +1,7 @@
-/** `wide` as it really runs: V8 joins pairs of 128-bit operations in optimized code only, and what test/ops.test.ts calls once is not optimized yet. */
+/**
+ * `wide` as it really runs: V8 joins pairs of 128-bit operations in optimized code only, and what
+ * test/ops.test.ts calls once is not optimized yet.
+ */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,16 +9,36 @@ import type { Op } from "../compiler/op.ts";
 import { ops } from "../compiler/ops/index.ts";
 import { optimizingOnly } from "./join-trace.ts";
 
-const MOST_FLOPS = 1e6, PARTS = 4, LONG = 120_000;
+const MOST_FLOPS = 1e6;
+const PARTS = 4;
+const LONG = 120_000;
 
 const names = (Object.entries(ops) as [string, Op][])
-  .filter(([, op]) => op.cases.some((c) => op.flops(c.d, { ...op.attrs, ...c.attrs }) < MOST_FLOPS)).map(([name]) => name);
+  .filter(([, op]) => op.cases.some((c) => op.flops(c.d, { ...op.attrs, ...c.attrs }) < MOST_FLOPS))
+  .map(([name]) => name);
 
-test.each(Array.from({ length: PARTS }, (_, part) => names.filter((_, i) => i % PARTS === part)))("operations equal their references once V8 has joined pairs: %s …", (...part) => {
-  const text = execFileSync(process.execPath, ["--disable-warning=ExperimentalWarning", ...optimizingOnly, join(import.meta.dirname, "joined-kernels.ts"), `${MOST_FLOPS}`, ...part], { encoding: "utf8" });
-  const found = JSON.parse(text) as Readonly<Record<string, readonly { readonly d: object; readonly worst: number }[]>>;
-  for (const name of part) {
-    expect(found[name]!.length, name).toBeGreaterThan(0);
-    for (const { d, worst } of found[name]!) expect(worst, `${name} ${JSON.stringify(d)}`).toBeLessThanOrEqual(1);
-  }
-}, LONG);
+test.each(Array.from({ length: PARTS }, (_, part) => names.filter((_, i) => i % PARTS === part)))(
+  "operations equal their references once V8 has joined pairs: %s …",
+  (...part) => {
+    const text = execFileSync(
+      process.execPath,
+      [
+        "--disable-warning=ExperimentalWarning",
+        ...optimizingOnly,
+        join(import.meta.dirname, "joined-kernels.ts"),
+        `${MOST_FLOPS}`,
+        ...part,
+      ],
+      { encoding: "utf8" },
+    );
+    const found = JSON.parse(text) as Readonly<
+      Record<string, readonly { readonly d: object; readonly worst: number }[]>
+    >;
+    for (const name of part) {
+      expect(found[name]!.length, name).toBeGreaterThan(0);
+      for (const { d, worst } of found[name]!)
+        expect(worst, `${name} ${JSON.stringify(d)}`).toBeLessThanOrEqual(1);
+    }
+  },
+  LONG,
+);

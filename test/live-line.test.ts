@@ -1,4 +1,7 @@
-/** The live line against a terminal that wraps what stands on it when it becomes narrower, as tmux and most others do. */
+/**
+ * The live line against a terminal that wraps what stands on it when it becomes narrower, as tmux and most
+ * others do.
+ */
 import { describe, expect, test } from "vitest";
 import { LiveLine } from "../compiler/cli/live-line.ts";
 import { Display } from "../compiler/cli/train-display.ts";
@@ -21,8 +24,13 @@ class Terminal {
   io(): Io {
     const terminal = this;
     return {
-      out: (text) => this.write(text), err: (text) => this.write(text), tty: true, cwd: "/",
-      get columns() { return terminal.columns; },
+      out: (text) => this.write(text),
+      err: (text) => this.write(text),
+      tty: true,
+      cwd: "/",
+      get columns() {
+        return terminal.columns;
+      },
       onResize: (changed) => {
         this.#listeners.add(changed);
         return () => void this.#listeners.delete(changed);
@@ -42,7 +50,8 @@ class Terminal {
   write(text: string): void {
     for (const [part] of text.matchAll(/\u001b\[J|[\s\S]/gu)) {
       if (part === "\u001b[J") this.#erase();
-      else if (part === "\r") this.#at -= this.#at % this.columns; // the first column of the row, not of the line
+      // the first column of the row, not of the line
+      else if (part === "\r") this.#at -= this.#at % this.columns;
       else if (part === "\n") this.#nextLine();
       else this.#put(part);
     }
@@ -69,7 +78,12 @@ class Terminal {
     return this.#lines.flatMap((line) => {
       const characters = [...line];
       const count = Math.max(1, Math.ceil(characters.length / this.columns));
-      return Array.from({ length: count }, (_, i) => characters.slice(i * this.columns, (i + 1) * this.columns).join("").trimEnd());
+      return Array.from({ length: count }, (_, i) =>
+        characters
+          .slice(i * this.columns, (i + 1) * this.columns)
+          .join("")
+          .trimEnd(),
+      );
     });
   }
 }
@@ -86,7 +100,12 @@ describe("the live line", () => {
       terminal.resize(columns);
       const rows = terminal.rows();
       expect(rows[0]).toBe("above");
-      expect(rows.slice(1), `${columns}`).toEqual([`${columns} `.repeat(100).slice(0, columns - 1).trimEnd()]);
+      expect(rows.slice(1), `${columns}`).toEqual([
+        `${columns} `
+          .repeat(100)
+          .slice(0, columns - 1)
+          .trimEnd(),
+      ]);
     }
     live.end();
     terminal.write("below\n");
@@ -106,7 +125,16 @@ describe("the live line", () => {
     const terminal = new Terminal(120);
     const display = new Display(terminal.io(), false, new Course(400, 1e6, 1e11));
     const step = (n: number): StepEvent =>
-      ({ kind: "step", step: n, loss: 4 / n, lr: 1e-3, norm: 0.7, ms: 12, tokensPerSecond: 64_000, tokens: 768 * n }) as StepEvent;
+      ({
+        kind: "step",
+        step: n,
+        loss: 4 / n,
+        lr: 1e-3,
+        norm: 0.7,
+        ms: 12,
+        tokensPerSecond: 64_000,
+        tokens: 768 * n,
+      }) as StepEvent;
     display.event(step(1));
     expect(terminal.rows()[0]).toMatch(/1\/400 {2}loss 4\.0000 {2}lr 1\.0e-3 {2}norm 0\.70 {2}64,000 tok\/s/);
     for (const columns of widths) {

@@ -1,4 +1,7 @@
-/** The helper that waits for progress: what prints or writes may take as long as it likes, what does nothing is ended. */
+/**
+ * The helper that waits for progress: what prints or writes may take as long as it likes, what does nothing
+ * is ended.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,31 +12,58 @@ const cwd = mkdtempSync(join(tmpdir(), "sinter-patient-"));
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
 test("output, exit code and standard input", async () => {
-  expect(await runPatiently("cat; echo there >&2; exit 3", { cwd, stdin: "here\n" })).toEqual({ exit: 3, output: "here\nthere\n", stalled: false });
+  expect(await runPatiently("cat; echo there >&2; exit 3", { cwd, stdin: "here\n" })).toEqual({
+    exit: 3,
+    output: "here\nthere\n",
+    stalled: false,
+  });
   expect(await runPatiently("false | cat; echo unreached", { cwd })).toMatchObject({ exit: 1, output: "" });
 });
 
 test("a command that does nothing is ended with all that it started", async () => {
-  expect(await runPatiently("sleep 1000 & sleep 1000", { cwd, quietMs: 1500 })).toEqual({ exit: 137, output: "", stalled: true });
+  expect(await runPatiently("sleep 1000 & sleep 1000", { cwd, quietMs: 1500 })).toEqual({
+    exit: 137,
+    output: "",
+    stalled: true,
+  });
 });
 
 test("one that prints, or writes into its folder, is not", async () => {
   const quietMs = 5000;
-  expect(await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i; done", { cwd, quietMs })).toMatchObject({ exit: 0, stalled: false });
-  expect(await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i >> file; done", { cwd, quietMs })).toMatchObject({ exit: 0, stalled: false });
+  expect(
+    await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i; done", { cwd, quietMs }),
+  ).toMatchObject({ exit: 0, stalled: false });
+  expect(
+    await runPatiently("for i in 1 2 3 4 5 6 7 8; do sleep 0.8; echo $i >> file; done", { cwd, quietMs }),
+  ).toMatchObject({ exit: 0, stalled: false });
 });
 
 test("it can be stopped by what it prints", async () => {
-  const outcome = await runPatiently("trap 'echo stopped; exit 5' INT; echo ready; while true; do sleep 0.1; done", {
-    cwd, onOutput: (text, stop) => { if (text.endsWith("ready\n")) stop(); },
-  });
+  const outcome = await runPatiently(
+    "trap 'echo stopped; exit 5' INT; echo ready; while true; do sleep 0.1; done",
+    {
+      cwd,
+      onOutput: (text, stop) => {
+        if (text.endsWith("ready\n")) stop();
+      },
+    },
+  );
   expect(outcome).toMatchObject({ exit: 5, output: "ready\nstopped\n" });
 });
 
 test("no test has a limit of its own in seconds: a busy machine takes ten times as long", () => {
   const folder = new URL("./", import.meta.url);
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".test.ts"));
-  const found = files.flatMap((file) => readFileSync(new URL(file, folder), "utf8").split("\n")
-    .flatMap((line, i) => (/^\s*\}, \d[\d_]*_000\);$|[`"], \{ timeout: [1-9]/.test(line) ? [`${file}:${i + 1}  ${line.trim()}`] : [])));
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".test.ts"),
+  );
+  const found = files.flatMap((file) =>
+    readFileSync(new URL(file, folder), "utf8")
+      .split("\n")
+      .flatMap((line, i) =>
+        /^\s*\}, \d[\d_]*_000\);$|[`"], \{ timeout: [1-9]/.test(line)
+          ? [`${file}:${i + 1}  ${line.trim()}`]
+          : [],
+      ),
+  );
   expect(found).toEqual([]);
 });

@@ -1,6 +1,7 @@
 /**
- * Runs a command and waits as long as it gets on: it has failed when nothing was printed and no file of its folder changed for a long time.
- * How long it takes in all is no matter, so that a busy machine, which takes ten times as long, is no failure.
+ * Runs a command and waits as long as it gets on: it has failed when nothing was printed and no file of its
+ * folder changed for a long time. How long it takes in all is no matter, so that a busy machine, which takes
+ * ten times as long, is no failure.
  */
 import { spawn } from "node:child_process";
 import { lstatSync, readdirSync } from "node:fs";
@@ -30,7 +31,12 @@ export interface Outcome {
 /** `command` is bash's; the first part of it that fails ends it. */
 export function runPatiently(command: string, o: PatientOptions): Promise<Outcome> {
   const { cwd, env = process.env, stdin, onOutput, quietMs = QUIET_MS } = o;
-  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", command], { cwd, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", command], {
+    cwd,
+    env,
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
   const signal = (name: NodeJS.Signals): void => {
     try {
       process.kill(-child.pid!, name); // bash and what it has started
@@ -50,14 +56,17 @@ export function runPatiently(command: string, o: PatientOptions): Promise<Outcom
   child.stderr.on("data", heard);
   child.stdin.on("error", () => undefined); // it does not read what it is given
   child.stdin.end(stdin ?? "");
-  const watch = setInterval(() => {
-    const now = `${output.length} ${filesOf(cwd)}`;
-    if (now !== state) moved = performance.now();
-    state = now;
-    if (performance.now() - moved < quietMs) return;
-    stalled = true;
-    signal("SIGKILL");
-  }, Math.min(LOOK_MS, quietMs));
+  const watch = setInterval(
+    () => {
+      const now = `${output.length} ${filesOf(cwd)}`;
+      if (now !== state) moved = performance.now();
+      state = now;
+      if (performance.now() - moved < quietMs) return;
+      stalled = true;
+      signal("SIGKILL");
+    },
+    Math.min(LOOK_MS, quietMs),
+  );
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, ended) => {
@@ -68,8 +77,8 @@ export function runPatiently(command: string, o: PatientOptions): Promise<Outcom
 }
 
 /**
- * The least of several times of the same thing, in milliseconds; ends at the first below `limitMs`. A pause of the machine is not slowness:
- * what is slow is slow again.
+ * The least of several times of the same thing, in milliseconds; ends at the first below `limitMs`. A pause
+ * of the machine is not slowness: what is slow is slow again.
  */
 export async function leastMs(limitMs: number, work: () => Promise<void>, tries = 8): Promise<number> {
   let least = Infinity;
@@ -84,12 +93,15 @@ export async function leastMs(limitMs: number, work: () => Promise<void>, tries 
 /** Names, sizes and times of the files of a folder; what lies behind links is not looked at. */
 function filesOf(folder: string): string {
   try {
-    return readdirSync(folder, { withFileTypes: true }).filter((e) => !e.isSymbolicLink()).map((e) => {
-      const path = join(folder, e.name);
-      if (e.isDirectory()) return filesOf(path);
-      const { size, mtimeMs } = lstatSync(path);
-      return `${path} ${size} ${mtimeMs}`;
-    }).join("\n");
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((e) => !e.isSymbolicLink())
+      .map((e) => {
+        const path = join(folder, e.name);
+        if (e.isDirectory()) return filesOf(path);
+        const { size, mtimeMs } = lstatSync(path);
+        return `${path} ${size} ${mtimeMs}`;
+      })
+      .join("\n");
   } catch {
     return ""; // something went away while we looked: the next look sees it
   }

@@ -1,5 +1,6 @@
 /**
- * Commands of documents, as tests run them. A block of shell stands between ```sh and ```; a comment before it may say how it is run:
+ * Commands of documents, as tests run them. A block of shell stands between ```sh and ```; a comment before
+ * it may say how it is run:
  *
  *     <!-- test -->                      in `npm test`, and in the tour (`npm run test:long -- tour`)
  *     <!-- test exit 1 -->               the same, and it is meant to fail with this code
@@ -27,11 +28,12 @@ export interface CodeBlock {
 
 const fence = /(?:<!-- (.*?) -->\s*\n)?```sh\n([\s\S]*?)\n```/g;
 
-export const codeBlocks = (text: string): CodeBlock[] => [...text.matchAll(fence)].map((m) => ({
-  line: text.slice(0, m.index).split("\n").length,
-  command: m[2]!.replaceAll(/^npm ci\s*&&\s*/gm, ""),
-  ...howToRun(m[1] ?? ""),
-}));
+export const codeBlocks = (text: string): CodeBlock[] =>
+  [...text.matchAll(fence)].map((m) => ({
+    line: text.slice(0, m.index).split("\n").length,
+    command: m[2]!.replaceAll(/^npm ci\s*&&\s*/gm, ""),
+    ...howToRun(m[1] ?? ""),
+  }));
 
 function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
   const exit = Number(/^test exit (\d+)$/.exec(mark)?.[1] ?? 0);
@@ -39,7 +41,8 @@ function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
   if (/^test( exit \d+)?$/.test(mark)) return { when: "quick", exit, stdin };
   if (mark === "tour server") return { when: "server", exit, stdin };
   if (mark.startsWith("not in the tour: ")) return { when: "never", exit, stdin };
-  if (mark !== "" && !mark.startsWith("tour stdin: ")) throw new Error(`a block of shell is marked <!-- ${mark} -->, which means nothing`);
+  if (mark !== "" && !mark.startsWith("tour stdin: "))
+    throw new Error(`a block of shell is marked <!-- ${mark} -->, which means nothing`);
   return { when: "tour", exit, stdin };
 }
 
@@ -47,7 +50,10 @@ function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
 export const strayCommands = (text: string): string[] =>
   text.split("\n").filter((line) => /^ {4}(?:npx|npm|node|sinter) /.test(line));
 
-/** The checkout by links; what tests and builds write is left out, and specs/ is a copy, because files are written beside specs. */
+/**
+ * The checkout by links; what tests and builds write is left out, and specs/ is a copy, because files are
+ * written beside specs.
+ */
 export function likeness(): string {
   const folder = mkdtempSync(join(tmpdir(), "sinter-readme-"));
   for (const name of readdirSync(root)) {
@@ -58,9 +64,14 @@ export function likeness(): string {
   return folder;
 }
 
-/** As a reader's shell has it: without the Node that npm puts first for its scripts, so that `node` is the one of the machine. */
+/**
+ * As a reader's shell has it: without the Node that npm puts first for its scripts, so that `node` is the one
+ * of the machine.
+ */
 export function readersEnvironment(): NodeJS.ProcessEnv {
-  const path = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
+  const path = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .filter((folder) => !folder.includes("node_modules"));
   const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITEST|TEST$)/.test(name));
   return { ...Object.fromEntries(own), PATH: path.join(delimiter), NO_COLOR: "1" };
 }

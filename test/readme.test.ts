@@ -1,7 +1,8 @@
 /**
- * Documents tell the truth: their commands are run, in a folder that looks like the checkout, so that what they write does not stay. Blocks of
- * one document run in order and see each other's files. How blocks are marked: readme-blocks.ts. Here those that take seconds; all of README:
- * `npm run test:long -- tour`. `npm test` would run this test again, and is left out.
+ * Documents tell the truth: their commands are run, in a folder that looks like the checkout, so that what
+ * they write does not stay. Blocks of one document run in order and see each other's files. How blocks are
+ * marked: readme-blocks.ts. Here those that take seconds; all of README: `npm run test:long -- tour`. `npm
+ * test` would run this test again, and is left out.
  */
 import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,16 +14,27 @@ import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from ".
 
 test("blocks are found with what is said of them, npm ci is left out", () => {
   const block = (mark: string, command: string): string => `${mark}\`\`\`sh\n${command}\n\`\`\`\n`;
-  const text = `a\n${block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x")}${block("", "not here")}${block("<!-- test -->\n\n", "one\ntwo")}`
-    + `${block("<!-- tour stdin: a\\nb -->\n", "cat")}${block("<!-- tour server -->\n", "serve")}${block("<!-- not in the tour: long -->\n", "no")}`;
-  expect(codeBlocks(text).map(({ line, command, exit, when, stdin }) => [line, command, exit, when, stdin])).toEqual([
-    [2, "npx sinter check x", 1, "quick", ""], [6, "not here", 0, "tour", ""], [9, "one\ntwo", 0, "quick", ""],
-    [15, "cat", 0, "tour", "a\nb"], [19, "serve", 0, "server", ""], [23, "no", 0, "never", ""],
+  const text =
+    `a\n${block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x")}${block("", "not here")}${block("<!-- test -->\n\n", "one\ntwo")}` +
+    `${block("<!-- tour stdin: a\\nb -->\n", "cat")}${block("<!-- tour server -->\n", "serve")}${block("<!-- not in the tour: long -->\n", "no")}`;
+  expect(
+    codeBlocks(text).map(({ line, command, exit, when, stdin }) => [line, command, exit, when, stdin]),
+  ).toEqual([
+    [2, "npx sinter check x", 1, "quick", ""],
+    [6, "not here", 0, "tour", ""],
+    [9, "one\ntwo", 0, "quick", ""],
+    [15, "cat", 0, "tour", "a\nb"],
+    [19, "serve", 0, "server", ""],
+    [23, "no", 0, "never", ""],
   ]);
   expect(() => codeBlocks("<!-- tset -->\n```sh\nx\n```\n")).toThrow(/means nothing/);
 });
 
-const documents = globSync(["*.md", "{compiler,runtime,bench,specs,generated}/**/*.md"], { cwd: root, exclude: (name) => name === "node_modules" }).sort()
+const documents = globSync(["*.md", "{compiler,runtime,bench,specs,generated}/**/*.md"], {
+  cwd: root,
+  exclude: (name) => name === "node_modules",
+})
+  .sort()
   .map((name) => ({ name, text: readFileSync(join(root, name), "utf8") }))
   .map(({ name, text }) => ({ name, text, blocks: codeBlocks(text).filter((b) => b.when === "quick") }));
 
@@ -37,18 +49,24 @@ test("README's exit codes are those of the program", () => {
 });
 
 test("README names every long campaign", () => {
-  for (const { name } of campaigns) expect(documents.find((d) => d.name === "README.md")!.text).toContain(`| \`${name}\` |`);
+  for (const { name } of campaigns)
+    expect(documents.find((d) => d.name === "README.md")!.text).toContain(`| \`${name}\` |`);
 });
 
 describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, blocks }) => {
   let folder = "";
-  beforeAll(() => { folder = likeness(); });
+  beforeAll(() => {
+    folder = likeness();
+  });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  test("its commands do what it says", { timeout: 0 }, async () => { // runPatiently ends what does not get on
+  test("its commands do what it says", { timeout: 0 }, async () => {
+    // runPatiently ends what does not get on
     for (const { line, command, exit, stdin } of blocks) {
       const outcome = await runPatiently(command, { cwd: folder, env: readersEnvironment(), stdin });
       const stalled = outcome.stalled ? "\nit did not get on and was ended" : "";
-      expect(outcome.exit, `${name}:${line}  ${command}\n${outcome.output.slice(-2000)}${stalled}`).toBe(exit);
+      expect(outcome.exit, `${name}:${line}  ${command}\n${outcome.output.slice(-2000)}${stalled}`).toBe(
+        exit,
+      );
     }
   });
 });

@@ -1,4 +1,7 @@
-/** The last line of a test run: "N passed, N failed, N skipped". A file that does not load, and an error outside of any test, count as failed. */
+/**
+ * The last line of a test run: "N passed, N failed, N skipped". A file that does not load, and an error
+ * outside of any test, count as failed.
+ */
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
 
 export class CountReporter implements Reporter {

@@ -51,10 +51,21 @@ const program = (folder: string, rounds: number): string => `
 
 describe("many trainers that start at once, over locks of dead ones", () => {
   it("never two of them hold the folder, and none is kept out for ever", async () => {
-    const folder = join(at, "race"), rounds = 150;
+    const folder = join(at, "race");
+    const rounds = 150;
     cpSync(mkdtempSync(join(at, "empty-")), folder, { recursive: true });
-    const said = await Promise.all([1, 2, 3, 4].map(() => new Promise<string>((resolve, reject) =>
-      execFile(process.execPath, ["--input-type=module", "-e", program(folder, rounds)], (error, stdout) => (error ? reject(error) : resolve(stdout))))));
+    const said = await Promise.all(
+      [1, 2, 3, 4].map(
+        () =>
+          new Promise<string>((resolve, reject) =>
+            execFile(
+              process.execPath,
+              ["--input-type=module", "-e", program(folder, rounds)],
+              (error, stdout) => (error ? reject(error) : resolve(stdout)),
+            ),
+          ),
+      ),
+    );
     const lines = said.join("").trim().split("\n");
     expect(lines.filter((line) => !line.startsWith("got "))).toEqual([]);
     expect(lines.reduce((sum, line) => sum + Number(line.slice(4)), 0)).toBeGreaterThan(rounds / 2);
@@ -65,9 +76,8 @@ describe("many trainers that start at once, over locks of dead ones", () => {
 
 describe("a lock", () => {
   const lock = (): string => join(at, "lock");
-  const leave = (owner: object | string): void => writeFileSync(
-    lock(), typeof owner === "string" ? owner : JSON.stringify(owner),
-  );
+  const leave = (owner: object | string): void =>
+    writeFileSync(lock(), typeof owner === "string" ? owner : JSON.stringify(owner));
   afterEach(() => rmSync(lock(), { force: true }));
 
   it("of another machine is not taken over: nobody here can tell, and the way out is said", () => {
@@ -95,7 +105,8 @@ describe("a lock", () => {
     expect(readdirSync(at).filter((name) => name.startsWith("lock"))).toEqual([]);
   });
   it("that is no longer ours is not let go", () => {
-    const release = lockFolder(at), other = JSON.stringify({ pid: process.ppid, nonce: "x" });
+    const release = lockFolder(at);
+    const other = JSON.stringify({ pid: process.ppid, nonce: "x" });
     leave(other);
     release();
     expect(readFileSync(lock(), "utf8")).toBe(other);
@@ -111,15 +122,25 @@ describe("from the command line", () => {
       cpSync(half, folder, { recursive: true });
       const ends = await Promise.all([0, 1, 2].map(() => sinter(resumeArgs("twice"), { cwd: at })));
       for (const { code, err } of ends)
-        expect(code === 0 || (code === 1 && /in use by another trainer|other trainers are starting/.test(err)), `${code} ${err}`).toBe(true);
+        expect(
+          code === 0 || (code === 1 && /in use by another trainer|other trainers are starting/.test(err)),
+          `${code} ${err}`,
+        ).toBe(true);
       expect(ends.some(({ code }) => code === 0)).toBe(true);
-      expect(readFileSync(join(folder, checkpointName(STEPS))).equals(readFileSync(join(whole, checkpointName(STEPS))))).toBe(true);
-      expect(readdirSync(folder).filter((name) => name.startsWith("lock") || name.endsWith(".tmp"))).toEqual([]);
+      expect(
+        readFileSync(join(folder, checkpointName(STEPS))).equals(
+          readFileSync(join(whole, checkpointName(STEPS))),
+        ),
+      ).toBe(true);
+      expect(readdirSync(folder).filter((name) => name.startsWith("lock") || name.endsWith(".tmp"))).toEqual(
+        [],
+      );
     }
   });
 
   it("a folder that something else is being made in is refused", async () => {
-    const folder = join(at, "importing"), release = lockFolder(mkdtempSync(join(at, "importing-")));
+    const folder = join(at, "importing");
+    const release = lockFolder(mkdtempSync(join(at, "importing-")));
     release();
     cpSync(join(at, "run", "half"), folder, { recursive: true });
     const held = lockFolder(folder); // as an import does
@@ -127,7 +148,10 @@ describe("from the command line", () => {
       resumeArgs("importing"),
       ["train", "run/small.sinter", "--data", "run/text.txt", "--out", "importing", "--force"],
     ])
-      expect(await sinter(args, { cwd: at })).toMatchObject({ code: 1, err: expect.stringMatching(/in use by another trainer/) as unknown });
+      expect(await sinter(args, { cwd: at })).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/in use by another trainer/) as unknown,
+      });
     held();
   });
 });

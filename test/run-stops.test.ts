@@ -29,15 +29,26 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 
-interface Ended { readonly code: number | null; readonly signal: string | null; readonly out: string; readonly err: string }
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly out: string;
+  readonly err: string;
+}
 
 /** `said` looks at all that has been said, and may send a signal. */
-function sinter(args: readonly string[], said: (text: string, kill: (signal: NodeJS.Signals) => void) => void, env: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const child = spawn(
-    process.execPath, ["--import", FAULT, SINTER, ...args],
-    { cwd: at, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } },
-  );
-  let out = "", err = "";
+function sinter(
+  args: readonly string[],
+  said: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, ["--import", FAULT, SINTER, ...args], {
+    cwd: at,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  let out = "";
+  let err = "";
   child.stdout.on("data", (chunk: Buffer) => said((out += chunk.toString()), (signal) => child.kill(signal)));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, out, err })));
@@ -48,7 +59,8 @@ const fresh = (name: string): string => {
   cpSync(half, folder, { recursive: true });
   return folder;
 };
-const checkpoints = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith("step-"));
+const checkpoints = (folder: string): string[] =>
+  readdirSync(folder).filter((name) => name.startsWith("step-"));
 
 describe("a signal", () => {
   for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"] as const)
@@ -75,8 +87,18 @@ describe("the evaluation at the end", () => {
   it("can be stopped, and is made by the next start; the second signal ends it at once", async () => {
     writeFileSync(join(at, "long.txt"), LONG);
     const begin = [
-      "train", "run/small.sinter", "--data", "long.txt", "--out", "long", "--target", "simd", "--workers",
-      "1", "--steps", "2",
+      "train",
+      "run/small.sinter",
+      "--data",
+      "long.txt",
+      "--out",
+      "long",
+      "--target",
+      "simd",
+      "--workers",
+      "1",
+      "--steps",
+      "2",
     ];
     let sent = false;
     const stopped = await sinter(begin, (text, kill) => {
@@ -85,7 +107,9 @@ describe("the evaluation at the end", () => {
       kill("SIGINT");
     });
     expect(stopped).toMatchObject({ code: 5, signal: null, err: "" });
-    expect(stopped.out).toMatch(/all 2 steps are made, and saved; the evaluation at the end was stopped\. It is made by: sinter train --resume --out \S+long\n$/);
+    expect(stopped.out).toMatch(
+      /all 2 steps are made, and saved; the evaluation at the end was stopped\. It is made by: sinter train --resume --out \S+long\n$/,
+    );
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     let times = 0;
     const ended = await sinter(["train", "--resume", "--out", "long", "--workers", "1"], (text, kill) => {
@@ -98,72 +122,105 @@ describe("the evaluation at the end", () => {
     expect((await inside(["eval", "long", "--workers", "1", "--data", "run/text.txt"], at)).code).toBe(0);
   });
 
-  it.each([false, true])("says how far it is, every two seconds, or in the line that lives (terminal: %s)", (tty) => {
-    const said: string[] = [], clock = performance.now;
-    const io = { out: (text: string) => void said.push(text), err: () => {}, tty, columns: 120, cwd: at };
-    const display = new Display(io, false, {} as Course);
-    let now = 0;
-    performance.now = () => now;
-    try {
-      for (now = 10_000; now < 14_500; now += 500) display.evaluating(now / 10, 2000);
-    } finally {
-      performance.now = clock;
-    }
-    const seen = said.flatMap(
-      (text) => /evaluating the held-out part: [\d,]+ of 2, 000 tokens/.exec(text)?.[0].slice(30) ?? [],
-    );
-    const all = [
-      1000, 1050, 1100, 1150, 1200, 1250, 1300, 1350, 1400,
-    ].map((n) => `${n.toLocaleString("en")} of 2,000 tokens`);
-    expect(seen).toEqual(tty ? all : [all[0], all[4], all[8]]);
-    if (tty) expect(said.at(-1)).toContain("Ctrl-C stops it; the weights are saved");
-  });
+  it.each([false, true])(
+    "says how far it is, every two seconds, or in the line that lives (terminal: %s)",
+    (tty) => {
+      const said: string[] = [];
+      const clock = performance.now;
+      const io = { out: (text: string) => void said.push(text), err: () => {}, tty, columns: 120, cwd: at };
+      const display = new Display(io, false, {} as Course);
+      let now = 0;
+      performance.now = () => now;
+      try {
+        for (now = 10_000; now < 14_500; now += 500) display.evaluating(now / 10, 2000);
+      } finally {
+        performance.now = clock;
+      }
+      const seen = said.flatMap(
+        (text) => /evaluating the held-out part: [\d,]+ of 2, 000 tokens/.exec(text)?.[0].slice(30) ?? [],
+      );
+      const all = [1000, 1050, 1100, 1150, 1200, 1250, 1300, 1350, 1400].map(
+        (n) => `${n.toLocaleString("en")} of 2,000 tokens`,
+      );
+      expect(seen).toEqual(tty ? all : [all[0], all[4], all[8]]);
+      if (tty) expect(said.at(-1)).toContain("Ctrl-C stops it; the weights are saved");
+    },
+  );
 
   const batch = { tokens: new Int32Array(16), targets: new Int32Array(16) };
   const host = {
-    cores: 1, enableWide: () => false, compile: () => { throw new Error("none"); },
-    startPool: () => Promise.reject(new Error("none")), breathe: async () => {},
+    cores: 1,
+    enableWide: () => false,
+    compile: () => {
+      throw new Error("none");
+    },
+    startPool: () => Promise.reject(new Error("none")),
+    breathe: async () => {},
   };
   const run = async (stopAt: "evaluating" | "never") => {
-    const stop = new AbortController(), events: TrainEvent[] = [], saves: number[] = [];
+    const stop = new AbortController();
+    const events: TrainEvent[] = [];
+    const saves: number[] = [];
     let seen = 0;
     const end = await train(fakeModel(3), {
-      settings, tokenizer: byteTokenizer(), host, signal: stop.signal, sample: {
-        settings: samplerDefaults, prompt: "\u0001", tokens: 3,
+      settings,
+      tokenizer: byteTokenizer(),
+      host,
+      signal: stop.signal,
+      sample: {
+        settings: samplerDefaults,
+        prompt: "\u0001",
+        tokens: 3,
       },
       data: { next: () => batch, evaluate: () => [batch, batch, batch], bytes: () => 1, identity: "x" },
-      evaluating: () => { seen++; if (stopAt === "evaluating") stop.abort(); },
-      save: async ({ step }) => { saves.push(step); return "file"; }, report: (event) =>
-        void events.push(event),
+      evaluating: () => {
+        seen++;
+        if (stopAt === "evaluating") stop.abort();
+      },
+      save: async ({ step }) => {
+        saves.push(step);
+        return "file";
+      },
+      report: (event) => void events.push(event),
     });
     return {
-      end, seen, saves,
-      kinds: events.filter(({ step, kind }) => step === settings.steps && kind !== "step").map(({ kind }) => kind),
+      end,
+      seen,
+      saves,
+      kinds: events
+        .filter(({ step, kind }) => step === settings.steps && kind !== "step")
+        .map(({ kind }) => kind),
     };
   };
   it("stops after a batch; nothing but the evaluation and the sample is missing", async () => {
     expect(await run("never")).toEqual({
-      end: "done", seen: 3, saves: [5, 10, 15, 20], kinds: ["save", "eval", "sample"],
+      end: "done",
+      seen: 3,
+      saves: [5, 10, 15, 20],
+      kinds: ["save", "eval", "sample"],
     });
     expect(await run("evaluating")).toEqual({
-      end: "interrupted", seen: 1, saves: [5, 10, 15, 20], kinds: ["save"],
+      end: "interrupted",
+      seen: 1,
+      saves: [5, 10, 15, 20],
+      kinds: ["save"],
     });
   });
   it("rejects at the signal", async () => {
-    await expect(evaluateBatches(
-      fakeModel(), [batch], () => 1, { signal: AbortSignal.abort() },
-    )).rejects.toMatchObject({ kind: "interrupted" });
+    await expect(
+      evaluateBatches(fakeModel(), [batch], () => 1, { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ kind: "interrupted" });
   });
 });
 
 describe("a full disk", () => {
   it("leaves the last checkpoint, says which, and ends with 1; with room it goes on to the same bytes", async () => {
-    const whole = readFileSync(join(
-      at, "run", "whole", checkpointName(STEPS),
-    )), random = randomStream(1, "full");
+    const whole = readFileSync(join(at, "run", "whole", checkpointName(STEPS)));
+    const random = randomStream(1, "full");
     let full = 0;
     for (let i = 0; i < 6; i++) {
-      const folder = fresh("full"), tell = join(at, `full-${i}.jsonl`);
+      const folder = fresh("full");
+      const tell = join(at, `full-${i}.jsonl`);
       const fault = { under: folder, at: 2 + random.below(90), how: "full", tell };
       const end = await sinter(resumeArgs("full"), () => {}, { SINTER_FAULT: JSON.stringify(fault) });
       expect(end.code, `operation ${fault.at}: ${end.err}`).toBe(1);

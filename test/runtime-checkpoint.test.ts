@@ -1,4 +1,7 @@
-/** Checkpoints: exact, complete or absent, verified; and every call of the file system failing, once and for ever. */
+/**
+ * Checkpoints: exact, complete or absent, verified; and every call of the file system failing, once and for
+ * ever.
+ */
 import fs from "node:fs";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,10 +17,17 @@ import { readSafetensors } from "../runtime/safetensors.ts";
 import { bitsOf, fakeModel } from "./runtime-fake.ts";
 
 let folder: string;
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), "sinter-checkpoint-")); });
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sinter-checkpoint-"));
+});
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const state = (step: number): TrainState => ({ step, tokens: step * 16, batches: randomStream(1, "batches").state(), identity: { model: "fake" } });
+const state = (step: number): TrainState => ({
+  step,
+  tokens: step * 16,
+  batches: randomStream(1, "batches").state(),
+  identity: { model: "fake" },
+});
 const files = nodeFiles();
 const path = (step: number): string => join(folder, `step-${String(step).padStart(6, "0")}.safetensors`);
 
@@ -50,7 +60,9 @@ describe("a checkpoint", () => {
   it("is refused when a weight is not a number, and nothing is written", async () => {
     const model = fakeModel();
     model.of("parameter")[0]!.padded(1)[2] = NaN;
-    await expect(saveCheckpoint(files, folder, model, state(1), 3)).rejects.toThrow(/layers\.1\.mlp\.up\.weight/);
+    await expect(saveCheckpoint(files, folder, model, state(1), 3)).rejects.toThrow(
+      /layers\.1\.mlp\.up\.weight/,
+    );
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -75,13 +87,18 @@ describe("a checkpoint", () => {
 
   it("every single bit flip is noticed", async () => {
     await saveCheckpoint(files, folder, fakeModel(1), state(1), 3);
-    const bytes = readFileSync(path(1)), random = randomStream(1, "flips");
+    const bytes = readFileSync(path(1));
+    const random = randomStream(1, "flips");
     for (let i = 0; i < 300; i++) {
-      const bad = Buffer.from(bytes), at = random.below(bytes.length);
+      const bad = Buffer.from(bytes);
+      const at = random.below(bytes.length);
       bad[at]! ^= 1 << random.below(8);
       writeFileSync(path(1), bad);
-      const loaded = await loadCheckpoint(files, path(1), fakeModel(2), "all").catch((error: unknown) => error);
-      if (!(loaded instanceof SinterError)) expect(loaded, `byte ${at}`).toEqual(state(1)); // padding of the header, or JSON that means the same
+      const loaded = await loadCheckpoint(files, path(1), fakeModel(2), "all").catch(
+        (error: unknown) => error,
+      );
+      // padding of the header, or JSON that means the same
+      if (!(loaded instanceof SinterError)) expect(loaded, `byte ${at}`).toEqual(state(1));
     }
   });
 
@@ -89,26 +106,42 @@ describe("a checkpoint", () => {
     const model = fakeModel(1);
     await saveCheckpoint(files, folder, model, { ...state(0), tokens: 0 }, 3);
     const trained = fakeModel(2);
-    for (const kind of ["moment1", "moment2"] as const) for (const tensor of trained.of(kind)) tensor.fill(0, () => 7);
+    for (const kind of ["moment1", "moment2"] as const)
+      for (const tensor of trained.of(kind)) tensor.fill(0, () => 7);
     await saveCheckpoint(files, folder, trained, state(2), 3);
     const bytes = readFileSync(path(2));
     bytes[bytes.length - 1]! ^= 1; // in the last moment: all before it have been read by then
     writeFileSync(path(2), bytes);
     const other = fakeModel(9);
-    expect(await loadNewest(files, folder, other, "all")).toMatchObject({ state: { step: 0 }, skipped: [expect.stringContaining("damaged")] });
+    expect(await loadNewest(files, folder, other, "all")).toMatchObject({
+      state: { step: 0 },
+      skipped: [expect.stringContaining("damaged")],
+    });
     expect(bitsOf(other)).toBe(bitsOf(model));
-    for (const kind of ["moment1", "moment2"] as const) for (const tensor of other.of(kind)) expect(tensor.dense(0).every((value) => value === 0)).toBe(true);
+    for (const kind of ["moment1", "moment2"] as const)
+      for (const tensor of other.of(kind)) expect(tensor.dense(0).every((value) => value === 0)).toBe(true);
   });
 
   it("corrupt when none is whole; none when there is none", async () => {
     expect(await loadNewest(files, folder, fakeModel(), "all")).toBeUndefined();
     writeFileSync(path(1), "nonsense");
-    await expect(loadNewest(files, folder, fakeModel(), "all")).rejects.toMatchObject({ kind: "corrupt", message: expect.stringContaining(folder) });
+    await expect(loadNewest(files, folder, fakeModel(), "all")).rejects.toMatchObject({
+      kind: "corrupt",
+      message: expect.stringContaining(folder),
+    });
   });
 });
 
 describe("when the file system fails", () => {
-  const calls = ["openSync", "writeSync", "fsyncSync", "closeSync", "renameSync", "readdirSync", "rmSync"] as const;
+  const calls = [
+    "openSync",
+    "writeSync",
+    "fsyncSync",
+    "closeSync",
+    "renameSync",
+    "readdirSync",
+    "rmSync",
+  ] as const;
   const codes = ["ENOSPC", "EIO", "EACCES", "EMFILE"] as const;
 
   /** node:fs whose `call` fails at its n-th use, or from then on. */
@@ -116,7 +149,8 @@ describe("when the file system fails", () => {
     let used = 0;
     const broken = (...args: unknown[]): unknown => {
       used++;
-      if (used === nth || (forEver && used > nth)) throw Object.assign(new Error(`${code}: failed`), { code });
+      if (used === nth || (forEver && used > nth))
+        throw Object.assign(new Error(`${code}: failed`), { code });
       return (fs[call] as (...args: unknown[]) => unknown)(...args);
     };
     return { ...fs, [call]: broken } as RawFs;
@@ -131,12 +165,21 @@ describe("when the file system fails", () => {
             rmSync(folder, { recursive: true });
             fs.mkdirSync(folder);
             await saveCheckpoint(files, folder, model, state(1), 1);
-            const error = await saveCheckpoint(nodeFiles(failing(call, code, nth, forEver)), folder, fakeModel(2), state(2), 1).catch((e: unknown) => e);
+            const error = await saveCheckpoint(
+              nodeFiles(failing(call, code, nth, forEver)),
+              folder,
+              fakeModel(2),
+              state(2),
+              1,
+            ).catch((e: unknown) => e);
             const after = fakeModel(5);
             const loaded = await loadNewest(files, folder, after, "all");
             if (loaded?.state.step === 1) expect(bitsOf(after)).toBe(bitsOf(model));
             else expect(bitsOf(after)).toBe(bitsOf(fakeModel(2)));
-            if (!(error instanceof SinterError)) { expect(typeof error).toBe("string"); break; } // used fewer than n times
+            if (!(error instanceof SinterError)) {
+              expect(typeof error).toBe("string");
+              break;
+            } // used fewer than n times
             expect(error.message).toContain(folder);
             expect(error.message).toContain(code);
             expect(error.hint).toBeTruthy();
@@ -144,7 +187,11 @@ describe("when the file system fails", () => {
     });
 
   it("short writes are completed", async () => {
-    const short = { ...fs, writeSync: (fd: number, bytes: Uint8Array, at: number, length: number, position: number | null) => fs.writeSync(fd, bytes, at, Math.min(length, 100), position) } as unknown as RawFs;
+    const short = {
+      ...fs,
+      writeSync: (fd: number, bytes: Uint8Array, at: number, length: number, position: number | null) =>
+        fs.writeSync(fd, bytes, at, Math.min(length, 100), position),
+    } as unknown as RawFs;
     const model = fakeModel(1);
     await saveCheckpoint(nodeFiles(short), folder, model, state(1), 1);
     const other = fakeModel(2);
@@ -154,7 +201,9 @@ describe("when the file system fails", () => {
 
   it("a disk that takes nothing more is reported", async () => {
     const full = { ...fs, writeSync: () => 0 } as unknown as RawFs;
-    await expect(saveCheckpoint(nodeFiles(full), folder, fakeModel(), state(1), 1)).rejects.toThrow(/takes no more bytes/);
+    await expect(saveCheckpoint(nodeFiles(full), folder, fakeModel(), state(1), 1)).rejects.toThrow(
+      /takes no more bytes/,
+    );
     expect(await listCheckpoints(files, folder)).toEqual([]);
   });
 });

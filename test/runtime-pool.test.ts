@@ -1,4 +1,7 @@
-/** The worker pool on a hand-made module: barriers, traps, endless loops, threads that die. Every run ends, within two seconds of a failure. */
+/**
+ * The worker pool on a hand-made module: barriers, traps, endless loops, threads that die. Every run ends,
+ * within two seconds of a failure.
+ */
 import { execFile } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { control } from "../compiler/control.ts";
@@ -32,8 +35,15 @@ const names = ["count", "trap", "trapFirst", "spin"] as const;
 
 const TWO_SECONDS = 2000;
 
-/** Milliseconds until a failure is reported and the pool is closed: the least of several, each with a pool of its own. */
-async function reported(start: () => Promise<{ readonly pool: Pool }>, entry: EntryPlace, check: (pool: Pool, error: unknown) => Promise<void>): Promise<number> {
+/**
+ * Milliseconds until a failure is reported and the pool is closed: the least of several, each with a pool of
+ * its own.
+ */
+async function reported(
+  start: () => Promise<{ readonly pool: Pool }>,
+  entry: EntryPlace,
+  check: (pool: Pool, error: unknown) => Promise<void>,
+): Promise<number> {
   let beginning = 0;
   const least = await leastMs(TWO_SECONDS, async () => {
     const began = performance.now();
@@ -45,10 +55,23 @@ async function reported(start: () => Promise<{ readonly pool: Pool }>, entry: En
   });
   return least - beginning;
 }
-const entries = Object.fromEntries(names.map((name, index): [string, EntryPlace] => [name, { name, index, inputs: [], outputs: [], batch: 1, context: 1, flops: 0 }])) as Record<(typeof names)[number], EntryPlace>;
-const manifest: ModuleManifest = { memoryBytes: 65536, memoryPages: 1, maxWorkers: 8, tensors: [], entries: Object.values(entries), wasm: {} };
+const entries = Object.fromEntries(
+  names.map((name, index): [string, EntryPlace] => [
+    name,
+    { name, index, inputs: [], outputs: [], batch: 1, context: 1, flops: 0 },
+  ]),
+) as Record<(typeof names)[number], EntryPlace>;
+const manifest: ModuleManifest = {
+  memoryBytes: 65536,
+  memoryPages: 1,
+  maxWorkers: 8,
+  tensors: [],
+  entries: Object.values(entries),
+  wasm: {},
+};
 
-let shared: WebAssembly.Module, alone: WebAssembly.Module;
+let shared: WebAssembly.Module;
+let alone: WebAssembly.Module;
 beforeAll(async () => {
   const { wasm, memoryFlagOffset } = await assemble(source, "simd", 1);
   shared = new WebAssembly.Module(wasm);
@@ -57,7 +80,10 @@ beforeAll(async () => {
 
 async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  return { pool: await startPool({ module: shared, memory, manifest, control, workers }, own), i32: new Int32Array(memory.buffer) };
+  return {
+    pool: await startPool({ module: shared, memory, manifest, control, workers }, own),
+    i32: new Int32Array(memory.buffer),
+  };
 }
 
 describe("a pool whose worker 0 is the calling thread", () => {
@@ -73,13 +99,20 @@ describe("a pool whose worker 0 is the calling thread", () => {
     }
   });
 
-  for (const [name, worker] of [["trap", 1], ["trapFirst", 0]] as const)
+  for (const [name, worker] of [
+    ["trap", 1],
+    ["trapFirst", 0],
+  ] as const)
     it(`reports ${name} of worker ${worker} within two seconds, and every later run too`, async () => {
       const said = new RegExp(`worker ${worker} stopped in "${name}".*unreachable`);
-      const ms = await reported(() => pool(2, true), entries[name], async (p, error) => {
-        expect(error).toMatchObject({ kind: "bug", message: expect.stringMatching(said) as unknown });
-        await expect(p.run(entries.count)).rejects.toBe(error);
-      });
+      const ms = await reported(
+        () => pool(2, true),
+        entries[name],
+        async (p, error) => {
+          expect(error).toMatchObject({ kind: "bug", message: expect.stringMatching(said) as unknown });
+          await expect(p.run(entries.count)).rejects.toBe(error);
+        },
+      );
       expect(ms).toBeLessThan(TWO_SECONDS);
     });
 });
@@ -118,29 +151,43 @@ describe("a pool", () => {
 
   for (const name of ["trap", "trapFirst", "spin"] as const)
     it(`reports ${name} within two seconds, and every later run too`, async () => {
-      const ms = await reported(() => pool(2), entries[name], async (p, error) => {
-        expect(error).toBeInstanceOf(SinterError);
-        expect((error as SinterError).kind).toBe("bug");
-        expect((error as SinterError).message).toMatch(new RegExp(`worker \\d stopped in "${name}".*unreachable`));
-        await expect(p.run(entries.count)).rejects.toBe(error);
-      });
+      const ms = await reported(
+        () => pool(2),
+        entries[name],
+        async (p, error) => {
+          expect(error).toBeInstanceOf(SinterError);
+          expect((error as SinterError).kind).toBe("bug");
+          expect((error as SinterError).message).toMatch(
+            new RegExp(`worker \\d stopped in "${name}".*unreachable`),
+          );
+          await expect(p.run(entries.count)).rejects.toBe(error);
+        },
+      );
       expect(ms).toBeLessThan(TWO_SECONDS);
     });
 
   it("does not start when the module cannot be instantiated", async () => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 3, shared: true });
-    await expect(startPool({ module: shared, memory, manifest, control, workers: 2 })).rejects.toThrow(/worker \d stopped in "start"/);
+    await expect(startPool({ module: shared, memory, manifest, control, workers: 2 })).rejects.toThrow(
+      /worker \d stopped in "start"/,
+    );
   });
 });
 
 /**
- * A busy machine may take the calling thread off its core between raising a job and waking the sleepers. The threads, which spin for a while, see
- * the job, run it to its end and sleep again; the late waking then finds them asleep on a job that they have done.
+ * A busy machine may take the calling thread off its core between raising a job and waking the sleepers. The
+ * threads, which spin for a while, see the job, run it to its end and sleep again; the late waking then finds
+ * them asleep on a job that they have done.
  */
 describe("a waking that comes late", () => {
   const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
 
-  it.each([[1, false], [2, false], [3, false], [2, true]] as const)("runs no entry twice: %i workers, own thread %s", async (workers, own) => {
+  it.each([
+    [1, false],
+    [2, false],
+    [3, false],
+    [2, true],
+  ] as const)("runs no entry twice: %i workers, own thread %s", async (workers, own) => {
     const { pool: p, i32 } = await pool(workers, own);
     try {
       let woken = 0;
@@ -162,7 +209,8 @@ describe("one worker", () => {
   const plain = () => new WebAssembly.Memory({ initial: 1, maximum: 1 });
 
   it("is the calling thread, without shared memory", async () => {
-    const memory = plain(), i32 = new Int32Array(memory.buffer);
+    const memory = plain();
+    const i32 = new Int32Array(memory.buffer);
     i32[control.workers / 4] = 1;
     const p = callingThread(alone, memory);
     await p.run(entries.count);
@@ -187,12 +235,17 @@ function program(code: string): Promise<string> {
     const pool = await startPool({ module, memory, manifest: ${JSON.stringify(manifest)}, control: ${JSON.stringify(control)}, workers: 2 });
     ${code}`;
   return new Promise((resolve, reject) =>
-    execFile(process.execPath, ["--input-type=module", "-e", setup], { timeout: 300_000 }, (error, stdout) => (error?.killed ? reject(new Error("it did not end")) : error ? reject(error) : resolve(stdout))));
+    execFile(process.execPath, ["--input-type=module", "-e", setup], { timeout: 300_000 }, (error, stdout) =>
+      error?.killed ? reject(new Error("it did not end")) : error ? reject(error) : resolve(stdout),
+    ),
+  );
 }
 
 let kept: Uint8Array | undefined;
 const bytes = (): Uint8Array => kept!;
-beforeAll(async () => { kept = (await assemble(source, "simd", 1)).wasm; });
+beforeAll(async () => {
+  kept = (await assemble(source, "simd", 1)).wasm;
+});
 
 describe("the program ends", () => {
   it("when its work is done, though nobody closed the pool", async () => {

@@ -12,7 +12,8 @@ describe("the probe on a busy machine", () => {
 
   it("is not taken in by runs that were held up, however many come first", async () => {
     const quiet = (await probe("simd", 40, nodeHost))!.gflops;
-    let late = 0, reads = 0;
+    let late = 0;
+    let reads = 0;
     performance.now = () => {
       // the first twenty runs each take 30 ms more: longer than the whole measurement
       if (reads++ < 40) late += 30;

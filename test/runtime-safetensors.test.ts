@@ -1,4 +1,7 @@
-/** safetensors: what is written is read back; more than sixty bad files are refused, each with a reason; mutations never crash. */
+/**
+ * safetensors: what is written is read back; more than sixty bad files are refused, each with a reason;
+ * mutations never crash.
+ */
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../runtime/errors.ts";
 import { readSafetensors, writeHeader, type TensorToWrite } from "../runtime/safetensors.ts";
@@ -17,7 +20,8 @@ function file(header: string | Uint8Array, dataBytes = 0, length?: bigint): Uint
 
 const good = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}';
 const tensor = (rest: string): string => `{"a":{${rest}}}`;
-const two = (first: string, second: string): string => `{"a":{"dtype":"U8","shape":[4],"data_offsets":${first}},"b":{"dtype":"U8","shape":[4],"data_offsets":${second}}}`;
+const two = (first: string, second: string): string =>
+  `{"a":{"dtype":"U8","shape":[4],"data_offsets":${first}},"b":{"dtype":"U8","shape":[4],"data_offsets":${second}}}`;
 
 /** name → file, and what the message has to say. */
 const bad: Record<string, readonly [Uint8Array, RegExp]> = {
@@ -37,9 +41,9 @@ const bad: Record<string, readonly [Uint8Array, RegExp]> = {
   "a byte-order mark": [file("\ufeff{}"), /does not begin with/],
   "begins with a space": [file(` ${good}`, 8), /does not begin with/],
   "an array": [file("[]"), /does not begin with/],
-  "null": [file("null"), /does not begin with/],
+  null: [file("null"), /does not begin with/],
   "a text": [file('"a"'), /does not begin with/],
-  "unfinished": [file('{"a":'), /expected/],
+  unfinished: [file('{"a":'), /expected/],
   "no closing brace": [file(good.slice(0, -1), 8), /expected/],
   "trailing comma": [file('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},}', 8), /text in quotes/],
   "something after the object": [file(`${good}x`, 8), /something follows/],
@@ -60,45 +64,124 @@ const bad: Record<string, readonly [Uint8Array, RegExp]> = {
   "no offsets": [file(tensor('"dtype":"F32","shape":[2]'), 8), /lacks/],
   "one offset": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0]'), 8), /lacks/],
   "three offsets": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8,8]'), 8), /more than 2/],
-  "unknown key in a tensor": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1'), 8), /unknown key/],
-  "__proto__ in a tensor": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"__proto__":{}'), 8), /unknown key/],
-  "dtype twice": [file(tensor('"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]'), 8), /dtype twice/],
-  "shape twice": [file(tensor('"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]'), 8), /shape twice/],
-  "offsets twice": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"data_offsets":[0,8]'), 8), /data_offsets twice/],
-  "a tensor twice": [file('{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), /stands there twice/],
-  "a tensor twice, once escaped": [file('{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), /stands there twice/],
+  "unknown key in a tensor": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1'), 8),
+    /unknown key/,
+  ],
+  "__proto__ in a tensor": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"__proto__":{}'), 8),
+    /unknown key/,
+  ],
+  "dtype twice": [
+    file(tensor('"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]'), 8),
+    /dtype twice/,
+  ],
+  "shape twice": [
+    file(tensor('"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]'), 8),
+    /shape twice/,
+  ],
+  "offsets twice": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,8],"data_offsets":[0,8]'), 8),
+    /data_offsets twice/,
+  ],
+  "a tensor twice": [
+    file(
+      '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+    ),
+    /stands there twice/,
+  ],
+  "a tensor twice, once escaped": [
+    file(
+      '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+    ),
+    /stands there twice/,
+  ],
   "metadata twice": [file('{"__metadata__":{},"__metadata__":{}}'), /stands there twice/],
   "metadata key twice": [file('{"__metadata__":{"a":"1","a":"2"}}'), /metadata key "a"/],
   "metadata with a number": [file('{"__metadata__":{"a":1}}'), /text in quotes/],
   "metadata with an object": [file('{"__metadata__":{"a":{}}}'), /text in quotes/],
   "metadata is null": [file('{"__metadata__":null}'), /\{ was expected/],
-  "metadata is a tensor": [file('{"__metadata__":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), /text in quotes/],
+  "metadata is a tensor": [
+    file('{"__metadata__":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+    /text in quotes/,
+  ],
   "unknown dtype": [file(tensor('"dtype":"F31","shape":[2],"data_offsets":[0,8]'), 8), /unknown dtype "F31"/],
   "dtype in lower case": [file(tensor('"dtype":"f32","shape":[2],"data_offsets":[0,8]'), 8), /unknown dtype/],
-  "dtype constructor": [file(tensor('"dtype":"constructor","shape":[2],"data_offsets":[0,8]'), 8), /unknown dtype/],
-  "dtype __proto__": [file(tensor('"dtype":"__proto__","shape":[2],"data_offsets":[0,8]'), 8), /unknown dtype/],
+  "dtype constructor": [
+    file(tensor('"dtype":"constructor","shape":[2],"data_offsets":[0,8]'), 8),
+    /unknown dtype/,
+  ],
+  "dtype __proto__": [
+    file(tensor('"dtype":"__proto__","shape":[2],"data_offsets":[0,8]'), 8),
+    /unknown dtype/,
+  ],
   "dtype is a number": [file(tensor('"dtype":32,"shape":[2],"data_offsets":[0,8]'), 8), /text in quotes/],
   "negative dimension": [file(tensor('"dtype":"F32","shape":[-2],"data_offsets":[0,8]'), 8), /whole number/],
-  "fractional dimension": [file(tensor('"dtype":"F32","shape":[2.0],"data_offsets":[0,8]'), 8), /whole number/],
-  "dimension with an exponent": [file(tensor('"dtype":"F32","shape":[2e0],"data_offsets":[0,8]'), 8), /whole number/],
-  "dimension with a leading zero": [file(tensor('"dtype":"F32","shape":[02],"data_offsets":[0,8]'), 8), /whole number/],
-  "dimension 2^53": [file(tensor('"dtype":"U8","shape":[9007199254740992],"data_offsets":[0,8]'), 8), /whole number/],
-  "dimension is a text": [file(tensor('"dtype":"F32","shape":["2"],"data_offsets":[0,8]'), 8), /whole number/],
+  "fractional dimension": [
+    file(tensor('"dtype":"F32","shape":[2.0],"data_offsets":[0,8]'), 8),
+    /whole number/,
+  ],
+  "dimension with an exponent": [
+    file(tensor('"dtype":"F32","shape":[2e0],"data_offsets":[0,8]'), 8),
+    /whole number/,
+  ],
+  "dimension with a leading zero": [
+    file(tensor('"dtype":"F32","shape":[02],"data_offsets":[0,8]'), 8),
+    /whole number/,
+  ],
+  "dimension 2^53": [
+    file(tensor('"dtype":"U8","shape":[9007199254740992],"data_offsets":[0,8]'), 8),
+    /whole number/,
+  ],
+  "dimension is a text": [
+    file(tensor('"dtype":"F32","shape":["2"],"data_offsets":[0,8]'), 8),
+    /whole number/,
+  ],
   "dimension is null": [file(tensor('"dtype":"F32","shape":[null],"data_offsets":[0,8]'), 8), /whole number/],
   "shape is a number": [file(tensor('"dtype":"F32","shape":2,"data_offsets":[0,8]'), 8), /\[ was expected/],
   "nested shape": [file(tensor('"dtype":"F32","shape":[[2]],"data_offsets":[0,8]'), 8), /whole number/],
-  "33 dimensions": [file(tensor(`"dtype":"F32","shape":[${Array(33).fill(1)}],"data_offsets":[0,4]`), 4), /more than 32/],
-  "product overflows": [file(tensor('"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]'), 8), /more elements than can be counted/],
-  "product overflows, then zero": [file(tensor('"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]')), /more elements than can be counted/],
+  "33 dimensions": [
+    file(tensor(`"dtype":"F32","shape":[${Array(33).fill(1)}],"data_offsets":[0,4]`), 4),
+    /more than 32/,
+  ],
+  "product overflows": [
+    file(tensor('"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]'), 8),
+    /more elements than can be counted/,
+  ],
+  "product overflows, then zero": [
+    file(tensor('"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]')),
+    /more elements than can be counted/,
+  ],
   "negative offset": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[-8,0]'), 8), /whole number/],
   "offset 1e20": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,1e20]'), 8), /whole number/],
-  "offset of 21 digits": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,100000000000000000000]'), 8), /whole number/],
-  "ends before it begins": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[8,0]'), 8), /before it begins/],
-  "ends beyond the file": [file(tensor('"dtype":"F32","shape":[4],"data_offsets":[0,16]'), 8), /of 8 bytes of data/],
-  "fewer bytes than the shape": [file(tensor('"dtype":"F32","shape":[3],"data_offsets":[0,8]'), 8), /takes 12 bytes; it has 8/],
-  "more bytes than the shape": [file(tensor('"dtype":"F32","shape":[1],"data_offsets":[0,8]'), 8), /takes 4 bytes; it has 8/],
-  "an element's width ignored": [file(tensor('"dtype":"F16","shape":[2],"data_offsets":[0,8]'), 8), /takes 4 bytes; it has 8/],
-  "hole at the start": [file(tensor('"dtype":"F32","shape":[2],"data_offsets":[4,12]'), 12), /leaving a hole/],
+  "offset of 21 digits": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[0,100000000000000000000]'), 8),
+    /whole number/,
+  ],
+  "ends before it begins": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[8,0]'), 8),
+    /before it begins/,
+  ],
+  "ends beyond the file": [
+    file(tensor('"dtype":"F32","shape":[4],"data_offsets":[0,16]'), 8),
+    /of 8 bytes of data/,
+  ],
+  "fewer bytes than the shape": [
+    file(tensor('"dtype":"F32","shape":[3],"data_offsets":[0,8]'), 8),
+    /takes 12 bytes; it has 8/,
+  ],
+  "more bytes than the shape": [
+    file(tensor('"dtype":"F32","shape":[1],"data_offsets":[0,8]'), 8),
+    /takes 4 bytes; it has 8/,
+  ],
+  "an element's width ignored": [
+    file(tensor('"dtype":"F16","shape":[2],"data_offsets":[0,8]'), 8),
+    /takes 4 bytes; it has 8/,
+  ],
+  "hole at the start": [
+    file(tensor('"dtype":"F32","shape":[2],"data_offsets":[4,12]'), 12),
+    /leaving a hole/,
+  ],
   "hole between": [file(two("[0,4]", "[5,9]"), 9), /leaving a hole/],
   "overlap by one": [file(two("[0,4]", "[3,7]"), 7), /inside another/],
   "the same place": [file(two("[0,4]", "[0,4]"), 4), /inside another/],
@@ -132,8 +215,11 @@ function caught(work: () => unknown): unknown {
 
 describe("good files", () => {
   const tensors: readonly TensorToWrite[] = [
-    { name: "wte.weight", dtype: "F32", shape: [3, 5] }, { name: "7", dtype: "F16", shape: [2] }, { name: "__proto__", dtype: "U8", shape: [0, 4] },
-    { name: "scalar", dtype: "I64", shape: [] }, { name: 'quote " and \u2028', dtype: "BOOL", shape: [1] },
+    { name: "wte.weight", dtype: "F32", shape: [3, 5] },
+    { name: "7", dtype: "F16", shape: [2] },
+    { name: "__proto__", dtype: "U8", shape: [0, 4] },
+    { name: "scalar", dtype: "I64", shape: [] },
+    { name: 'quote " and \u2028', dtype: "BOOL", shape: [1] },
   ];
 
   it("come back as they were written", () => {
@@ -142,17 +228,31 @@ describe("good files", () => {
     bytes.set(header);
     expect(header.length % 64).toBe(0);
     const read = readSafetensors(bytes, "good");
-    expect([...read.metadata]).toEqual([["step", "3"], ["a b", "ü"]]);
-    expect([...read.tensors.values()].map(({ name, dtype, shape }) => ({ name, dtype, shape })).sort((a, b) => (a.name < b.name ? -1 : 1)))
-      .toEqual([...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)));
+    expect([...read.metadata]).toEqual([
+      ["step", "3"],
+      ["a b", "ü"],
+    ]);
+    expect(
+      [...read.tensors.values()]
+        .map(({ name, dtype, shape }) => ({ name, dtype, shape }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    ).toEqual([...tensors].sort((a, b) => (a.name < b.name ? -1 : 1)));
     expect(read.tensors.get("7")).toMatchObject({ begin: header.length + 60, end: header.length + 64 });
   });
 
   it("may be empty, unordered, or have spaces", () => {
     expect(readSafetensors(file("{}"), "x").tensors.size).toBe(0);
-    expect(readSafetensors(file('{ "a" : { "shape" : [ 2 ] , "data_offsets":[0,8],"dtype":"F32" } }   \n', 8), "x").tensors.size).toBe(1);
+    expect(
+      readSafetensors(file('{ "a" : { "shape" : [ 2 ] , "data_offsets":[0,8],"dtype":"F32" } }   \n', 8), "x")
+        .tensors.size,
+    ).toBe(1);
     expect([...readSafetensors(file(two("[4,8]", "[0,4]"), 8), "x").tensors.keys()]).toEqual(["b", "a"]);
-    expect(readSafetensors(file('{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1), "x").tensors.has("__proto__")).toBe(true);
+    expect(
+      readSafetensors(
+        file('{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
+        "x",
+      ).tensors.has("__proto__"),
+    ).toBe(true);
   });
 
   it("refuses to write a name twice", () => {
@@ -162,11 +262,33 @@ describe("good files", () => {
 
 describe("mutations", () => {
   it("of a good file are read or refused, never anything else", () => {
-    const header = writeHeader([{ name: "a", dtype: "F32", shape: [2, 3] }, { name: "layers.0.b", dtype: "BF16", shape: [4] }], { sinter: '{"step":1}' });
+    const header = writeHeader(
+      [
+        { name: "a", dtype: "F32", shape: [2, 3] },
+        { name: "layers.0.b", dtype: "BF16", shape: [4] },
+      ],
+      { sinter: '{"step":1}' },
+    );
     const whole = new Uint8Array(header.length + 32);
     whole.set(header);
     const random = randomStream(4, "mutations");
-    const pieces = ["{", "}", "[", "]", ",", ":", '"', "-1", "1e20", "0", "9007199254740993", "__proto__", "\\u0000", "é", "null"].map((p) => utf8.encode(p));
+    const pieces = [
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      '"',
+      "-1",
+      "1e20",
+      "0",
+      "9007199254740993",
+      "__proto__",
+      "\\u0000",
+      "é",
+      "null",
+    ].map((p) => utf8.encode(p));
     let refused = 0;
     const ROUNDS = 100_000;
     for (let i = 0; i < ROUNDS; i++) {

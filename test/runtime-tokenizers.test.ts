@@ -1,4 +1,6 @@
-/** Tokenizers: llama.cpp's own cases for GPT-2, hostile pieces, speed, characters, text that arrives in parts. */
+/**
+ * Tokenizers: llama.cpp's own cases for GPT-2, hostile pieces, speed, characters, text that arrives in parts.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
@@ -18,7 +20,9 @@ const data = (path: string): Uint8Array => new Uint8Array(readFileSync(new URL(p
 const withData = existsSync(DATA);
 
 describe.skipIf(!withData)("gpt2 (needs ../shared/data)", () => {
-  const gpt2 = withData ? gpt2Tokenizer(data("tokenizers/gpt2/encoder.json"), data("tokenizers/gpt2/vocab.bpe")) : byteTokenizer();
+  const gpt2 = withData
+    ? gpt2Tokenizer(data("tokenizers/gpt2/encoder.json"), data("tokenizers/gpt2/vocab.bpe"))
+    : byteTokenizer();
   const text = (path: string): string => new TextDecoder().decode(data(path));
 
   it("encodes llama.cpp's cases", () => {
@@ -59,7 +63,8 @@ describe.skipIf(!withData)("gpt2 (needs ../shared/data)", () => {
   });
 
   it("refuses files that are not GPT-2's", () => {
-    const bpe = data("tokenizers/gpt2/vocab.bpe"), json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+    const bpe = data("tokenizers/gpt2/vocab.bpe");
+    const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
     expect(() => gpt2Tokenizer(json([1]), bpe)).toThrow(/encoder.json/);
     expect(() => gpt2Tokenizer(json({ a: 0, b: 0 }), bpe)).toThrow(/id 0 is given twice/);
     expect(() => gpt2Tokenizer(json({ a: 7 }), bpe)).toThrow(/has id 7/);
@@ -68,12 +73,18 @@ describe.skipIf(!withData)("gpt2 (needs ../shared/data)", () => {
 });
 
 describe("byte-pair merges", () => {
-  interface Merge { readonly left: number; readonly right: number; readonly rank: number; readonly joined: number }
+  interface Merge {
+    readonly left: number;
+    readonly right: number;
+    readonly rank: number;
+    readonly joined: number;
+  }
 
   /** The definition: join the leftmost pair of the lowest rank, until there is none. */
   function slow(symbols: number[], merges: readonly Merge[]): number[] {
     for (;;) {
-      let best: Merge | undefined, at = -1;
+      let best: Merge | undefined;
+      let at = -1;
       for (let i = 0; i + 1 < symbols.length; i++) {
         const found = merges.find((m) => m.left === symbols[i] && m.right === symbols[i + 1]);
         if (found && (!best || found.rank < best.rank)) [best, at] = [found, i];
@@ -83,21 +94,30 @@ describe("byte-pair merges", () => {
     }
   }
 
-  it.each([40, 200])("equal the definition on random merges, also where several have one rank: up to %d symbols", (most) => {
-    let state = 7;
-    const below = (n: number): number => (state = (state * 48271) % 2147483647) % n;
-    for (let round = 0; round < 200; round++) {
-      const merges: Merge[] = [], table = new PairTable(12);
-      for (let i = 0; i < 12; i++) {
-        const merge = { left: below(4 + i), right: below(4 + i), rank: round % 2 ? i : i >> 1, joined: 4 + i };
-        if (merges.some((m) => m.left === merge.left && m.right === merge.right)) continue;
-        merges.push(merge);
-        table.add(merge.left, merge.right, merge.rank, merge.joined);
+  it.each([40, 200])(
+    "equal the definition on random merges, also where several have one rank: up to %d symbols",
+    (most) => {
+      let state = 7;
+      const below = (n: number): number => (state = (state * 48271) % 2147483647) % n;
+      for (let round = 0; round < 200; round++) {
+        const merges: Merge[] = [];
+        const table = new PairTable(12);
+        for (let i = 0; i < 12; i++) {
+          const merge = {
+            left: below(4 + i),
+            right: below(4 + i),
+            rank: round % 2 ? i : i >> 1,
+            joined: 4 + i,
+          };
+          if (merges.some((m) => m.left === merge.left && m.right === merge.right)) continue;
+          merges.push(merge);
+          table.add(merge.left, merge.right, merge.rank, merge.joined);
+        }
+        const symbols = Array.from({ length: below(most) }, () => below(4));
+        expect(mergePairs(symbols, table)).toEqual(slow([...symbols], merges));
       }
-      const symbols = Array.from({ length: below(most) }, () => below(4));
-      expect(mergePairs(symbols, table)).toEqual(slow([...symbols], merges));
-    }
-  });
+    },
+  );
 });
 
 describe("characters", () => {
@@ -105,7 +125,10 @@ describe("characters", () => {
     const text = "héllo 🦙 a\nb";
     const tokenizer = characterTokenizer(charactersOf(text));
     expect(decode(tokenizer, tokenizer.encode(text))).toBe(text);
-    const again = parseCharacters(new TextDecoder().decode(tokenizer.files.get("characters.json")), "characters.json");
+    const again = parseCharacters(
+      new TextDecoder().decode(tokenizer.files.get("characters.json")),
+      "characters.json",
+    );
     expect(again).toEqual(charactersOf(text));
     expect(again.at(-1)).toBe("🦙");
   });
@@ -116,7 +139,8 @@ describe("characters", () => {
   });
 
   it("refuse a bad file", () => {
-    for (const bad of ["{", "[]", '["ab"]', "[1]", '["a","a"]']) expect(() => parseCharacters(bad, "characters.json")).toThrow(/characters.json/);
+    for (const bad of ["{", "[]", '["ab"]', "[1]", '["a","a"]'])
+      expect(() => parseCharacters(bad, "characters.json")).toThrow(/characters.json/);
   });
 });
 

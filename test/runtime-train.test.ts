@@ -1,4 +1,6 @@
-/** The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels. */
+/**
+ * The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels.
+ */
 import { describe, expect, it } from "vitest";
 import { batchSource } from "../runtime/batch-source.ts";
 import { textCorpus } from "../runtime/corpus.ts";
@@ -13,7 +15,13 @@ import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characte
 import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train.ts";
 import { bitsOf, fakeModel, settings } from "./runtime-fake.ts";
 
-const host: Host = { cores: 1, enableWide: () => false, compile: (bytes) => new WebAssembly.Module(bytes), startPool: () => Promise.reject(new Error("no pool")), breathe: async () => {} };
+const host: Host = {
+  cores: 1,
+  enableWide: () => false,
+  compile: (bytes) => new WebAssembly.Module(bytes),
+  startPool: () => Promise.reject(new Error("no pool")),
+  breathe: async () => {},
+};
 const tokens = Uint16Array.from({ length: 400 }, (_, i) => (i * 7) % 16);
 
 describe("data", () => {
@@ -28,7 +36,11 @@ describe("data", () => {
     let batches = 0;
     for (const { tokens: x, targets } of windows(tokens.subarray(0, 61), 2, 8)) {
       batches++;
-      for (const [i, t] of targets.entries()) if (t >= 0) { seen.push(t); expect((x[i]! + 7) % 16).toBe(t); }
+      for (const [i, t] of targets.entries())
+        if (t >= 0) {
+          seen.push(t);
+          expect((x[i]! + 7) % 16).toBe(t);
+        }
     }
     expect(seen).toEqual([...tokens.subarray(1, 61)]);
     expect(batches).toBe(4);
@@ -36,17 +48,21 @@ describe("data", () => {
     expect([...windows(tokens.subarray(0, 1), 2, 8)]).toHaveLength(0);
   });
 
-  it.each([1, 3, 5, 8])("windows that begin every %i tokens: each token a target once, from the 8 − stride before it at least", (stride) => {
-    const text = Uint16Array.from({ length: 45 }, (_, i) => i), seen: number[] = [];
-    for (const { tokens: x, targets } of windows(text, 2, 8, { stride }))
-      for (const [i, t] of targets.entries()) {
-        if (t < 0) continue;
-        expect(x[i]).toBe(t - 1);
-        expect(i % 8).toBeGreaterThanOrEqual(Math.min(t - 1, 8 - stride));
-        seen.push(t);
-      }
-    expect(seen).toEqual(Array.from({ length: 44 }, (_, i) => i + 1));
-  });
+  it.each([1, 3, 5, 8])(
+    "windows that begin every %i tokens: each token a target once, from the 8 − stride before it at least",
+    (stride) => {
+      const text = Uint16Array.from({ length: 45 }, (_, i) => i);
+      const seen: number[] = [];
+      for (const { tokens: x, targets } of windows(text, 2, 8, { stride }))
+        for (const [i, t] of targets.entries()) {
+          if (t < 0) continue;
+          expect(x[i]).toBe(t - 1);
+          expect(i % 8).toBeGreaterThanOrEqual(Math.min(t - 1, 8 - stride));
+          seen.push(t);
+        }
+      expect(seen).toEqual(Array.from({ length: 44 }, (_, i) => i + 1));
+    },
+  );
 
   it("an evaluation in between reads a spread of it", () => {
     expect([...windows(tokens, 2, 8, { most: 3 })]).toHaveLength(3);
@@ -54,7 +70,9 @@ describe("data", () => {
   });
 
   it("random windows are inside, the first and the last place are reached, and a saved stream goes on", () => {
-    const text = Uint16Array.from({ length: 12 }, (_, i) => i), random = randomStream(1, "w"), starts = new Set<number>();
+    const text = Uint16Array.from({ length: 12 }, (_, i) => i);
+    const random = randomStream(1, "w");
+    const starts = new Set<number>();
     for (let i = 0; i < 100; i++) {
       const again = randomFrom(JSON.parse(JSON.stringify(random.state())));
       const batch = randomBatch(text, 1, 8, random);
@@ -74,7 +92,8 @@ describe("data", () => {
   });
 
   it("bits per byte counts bytes, not tokens", async () => {
-    const text = "éa".repeat(30), tokenizer = characterTokenizer(charactersOf(text));
+    const text = "éa".repeat(30);
+    const tokenizer = characterTokenizer(charactersOf(text));
     const e = await evaluateText(fakeModel(), encodeText(text, tokenizer, 16), tokenizer);
     expect(e).toMatchObject({ loss: 2, tokens: 59 });
     expect(e.bitsPerByte).toBeCloseTo((2 * 59) / Math.LN2 / (30 * 1 + 29 * 2));
@@ -84,11 +103,21 @@ describe("data", () => {
 describe("training", () => {
   const corpus = textCorpus(tokens, byteTokenizer(), 8);
   const run = (over: Partial<TrainOptions> & { model?: ReturnType<typeof fakeModel> } = {}) => {
-    const events: TrainEvent[] = [], saves: Progress[] = [];
+    const events: TrainEvent[] = [];
+    const saves: Progress[] = [];
     const model = over.model ?? fakeModel(3);
     const options: TrainOptions = {
-      settings, data: batchSource(corpus.split(0.1), corpus, "text"), tokenizer: byteTokenizer(), host, sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
-      save: async (progress) => { saves.push(JSON.parse(JSON.stringify(progress)) as Progress); return "file"; }, report: (event) => void events.push(event), ...over,
+      settings,
+      data: batchSource(corpus.split(0.1), corpus, "text"),
+      tokenizer: byteTokenizer(),
+      host,
+      sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
+      save: async (progress) => {
+        saves.push(JSON.parse(JSON.stringify(progress)) as Progress);
+        return "file";
+      },
+      report: (event) => void events.push(event),
+      ...over,
     };
     return { model, events, saves, end: train(model, options) };
   };
@@ -112,7 +141,13 @@ describe("training", () => {
     for (const at of [1, 7, 19]) {
       const stop = new AbortController();
       const part = fakeModel(3);
-      const half = run({ model: part, signal: stop.signal, report: (e) => { if (e.kind === "step" && e.step === at) stop.abort(); } });
+      const half = run({
+        model: part,
+        signal: stop.signal,
+        report: (e) => {
+          if (e.kind === "step" && e.step === at) stop.abort();
+        },
+      });
       expect(await half.end).toBe("interrupted");
       const rest = run({ model: part, from: half.saves.at(-1)! });
       await rest.end;
@@ -122,7 +157,12 @@ describe("training", () => {
 
   it("stops after the step when asked, with a checkpoint", async () => {
     const stop = new AbortController();
-    const { end, saves, events } = run({ signal: stop.signal, report: (e) => { if (e.kind === "step" && e.step === 7) stop.abort(); } });
+    const { end, saves, events } = run({
+      signal: stop.signal,
+      report: (e) => {
+        if (e.kind === "step" && e.step === 7) stop.abort();
+      },
+    });
     expect(await end).toBe("interrupted");
     expect(saves.at(-1)!.step).toBe(7);
     expect(events).toEqual([]);
@@ -132,7 +172,9 @@ describe("training", () => {
     const { end, saves } = run({ model: fakeModel(3, { nanAt: 8 }) });
     const error = await end.catch((e: unknown) => e);
     expect(error).toBeInstanceOf(SinterError);
-    expect((error as SinterError).message).toMatch(/step 8: the loss is NaN.*gradient of layers\.1\.mlp\.up\.weight\[0,3\] = NaN/);
+    expect((error as SinterError).message).toMatch(
+      /step 8: the loss is NaN.*gradient of layers\.1\.mlp\.up\.weight\[0,3\] = NaN/,
+    );
     expect(saves.map((s) => s.step)).toEqual([5]);
   });
 

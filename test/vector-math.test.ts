@@ -1,4 +1,7 @@
-/** The error bounds that 8-emit/vector-math.ts states, measured over dense ranges on every target; edges; f64 side against published values. */
+/**
+ * The error bounds that 8-emit/vector-math.ts states, measured over dense ranges on every target; edges; f64
+ * side against published values.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
@@ -36,22 +39,32 @@ const bounds: Readonly<Record<string, Bound>> = {
   silu_slope4: { f: activations.silu.slope, from: -100, to: 100, bound: 5e-7, per: absolute },
 };
 
-const COUNT = 1 << 15, IN = 65536, OUT = IN + 4 * COUNT;
+const COUNT = 1 << 15;
+const IN = 65536;
+const OUT = IN + 4 * COUNT;
 type Map = (name: string, x: readonly number[]) => Float32Array;
 
 async function compile(target: Target): Promise<Map> {
-  const loops = Object.keys(bounds).map((name) => `export function run_${name}(bytes: usize): void {
+  const loops = Object.keys(bounds).map((name) =>
+    `export function run_${name}(bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 32) {
     const lo = ${name}(v128.load(${IN} + i)), hi = ${name}(v128.load(${IN} + i, 16));
     v128.store(${OUT} + i, lo);
     v128.store(${OUT} + i, hi, 16);
   }
 }
-export function ln_of(x: f64): f64 { return ln(x); }`.replace(name === "exp4" ? "" : /\nexport function ln_of.*/, ""));
+export function ln_of(x: f64): f64 { return ln(x); }`.replace(
+      name === "exp4" ? "" : /\nexport function ln_of.*/,
+      "",
+    ),
+  );
   const { wasm, memoryFlagOffset } = await assemble(prelude(target) + loops.join("\n"), target, 8);
   joinPairs(target);
   const memory = new WebAssembly.Memory({ initial: 8, maximum: 8 });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false)), { env: { memory, abort() {} } });
+  const instance = new WebAssembly.Instance(
+    new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false)),
+    { env: { memory, abort() {} } },
+  );
   const exports = instance.exports as unknown as Record<string, (n: number) => number>;
   lnOf = exports["ln_of"]!;
   return (name, x) => {
@@ -65,20 +78,29 @@ let lnOf: (x: number) => number;
 /** The whole range evenly, and its small numbers on a logarithmic scale. */
 function points({ from, to }: Bound): number[] {
   const even = Array.from({ length: COUNT / 2 }, (_, i) => from + ((to - from) * i) / (COUNT / 2 - 1));
-  const fine = Array.from({ length: COUNT / 2 }, (_, i) => (i % 2 ? -1 : 1) * 10 ** (-9 + (10 * i) / (COUNT / 2)));
+  const fine = Array.from(
+    { length: COUNT / 2 },
+    (_, i) => (i % 2 ? -1 : 1) * 10 ** (-9 + (10 * i) / (COUNT / 2)),
+  );
   return [...even, ...fine.filter((x) => x >= from && x <= to)].map(Math.fround);
 }
 
 describe.each(targets)("%s", (target) => {
   let map: Map;
-  beforeAll(async () => { map = await compile(target); }, 60_000);
+  beforeAll(async () => {
+    map = await compile(target);
+  }, 60_000);
 
   test.each(Object.entries(bounds))("%s stays within its bound", (name, b) => {
-    const x = points(b), y = map(name, x);
-    let worst = 0, at = 0;
+    const x = points(b);
+    const y = map(name, x);
+    let worst = 0;
+    let at = 0;
     for (const [i, v] of x.entries()) {
-      const want = b.f(v), d = Math.abs(y[i]! - want), error = d === 0 ? 0 : d / b.per(v, want);
-      if (!(error <= worst)) worst = error, at = v;
+      const want = b.f(v);
+      const d = Math.abs(y[i]! - want);
+      const error = d === 0 ? 0 : d / b.per(v, want);
+      if (!(error <= worst)) ((worst = error), (at = v));
     }
     expect(worst, `${name}(${at})`).toBeLessThanOrEqual(b.bound);
   });
@@ -86,21 +108,35 @@ describe.each(targets)("%s", (target) => {
   test("edges", () => {
     const edges = [0, -0, Infinity, -Infinity, NaN, -1e30, 1e30, 1e-45];
     const want: Record<string, readonly number[]> = {
-      exp4: [1, 1, NaN, 0, NaN, 0, NaN, 1], tanh4: [0, 0, 1, -1, NaN, -1, 1, 0], erf4: [0, 0, 1, -1, NaN, -1, 1, 0],
-      sigmoid4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5], relu4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0], gelu4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0],
-      gelu_tanh4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0], gelu_slope4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5], gelu_tanh_slope4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5],
+      exp4: [1, 1, NaN, 0, NaN, 0, NaN, 1],
+      tanh4: [0, 0, 1, -1, NaN, -1, 1, 0],
+      erf4: [0, 0, 1, -1, NaN, -1, 1, 0],
+      sigmoid4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5],
+      relu4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0],
+      gelu4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0],
+      gelu_tanh4: [0, 0, Infinity, 0, NaN, 0, 1e30, 0],
+      gelu_slope4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5],
+      gelu_tanh_slope4: [0.5, 0.5, 1, 0, NaN, 0, 1, 0.5],
     };
     for (const [name, row] of Object.entries(want)) {
       const y = map(name, edges);
       for (const [i, w] of row.entries()) {
-        if (name === "exp4" && Number.isNaN(w) && !Number.isNaN(edges[i]!)) expect(y[i], `exp4(${edges[i]})`).toBeGreaterThan(2e38); // and finite
+        if (name === "exp4" && Number.isNaN(w) && !Number.isNaN(edges[i]!))
+          expect(y[i], `exp4(${edges[i]})`).toBeGreaterThan(2e38); // and finite
         else if (Math.abs(w) === Infinity || Number.isNaN(w)) expect(y[i], `${name}(${edges[i]})`).toBe(w);
-        else expect(Math.abs(y[i]! - w) / Math.max(1, Math.abs(w)), `${name}(${edges[i]}) = ${y[i]}`).toBeLessThanOrEqual(2e-6);
-        if (!Number.isNaN(edges[i]!) && edges[i] !== Infinity) expect(Number.isFinite(y[i]), `${name}(${edges[i]})`).toBe(true);
+        else
+          expect(
+            Math.abs(y[i]! - w) / Math.max(1, Math.abs(w)),
+            `${name}(${edges[i]}) = ${y[i]}`,
+          ).toBeLessThanOrEqual(2e-6);
+        if (!Number.isNaN(edges[i]!) && edges[i] !== Infinity)
+          expect(Number.isFinite(y[i]), `${name}(${edges[i]})`).toBe(true);
       }
     }
-    for (const name of Object.keys(bounds)) expect(map(name, [0])[0], name).toBeCloseTo(bounds[name]!.f(0), 6);
-    for (const name of ["relu4", "relu2_4", "gelu4", "gelu_tanh4", "silu4", "tanh4"]) expect(map(name, [0])[0], `${name} keeps padding zero`).toBe(0);
+    for (const name of Object.keys(bounds))
+      expect(map(name, [0])[0], name).toBeCloseTo(bounds[name]!.f(0), 6);
+    for (const name of ["relu4", "relu2_4", "gelu4", "gelu_tanh4", "silu4", "tanh4"])
+      expect(map(name, [0])[0], `${name} keeps padding zero`).toBe(0);
   });
 
   test("ln, scalar", () => {
@@ -108,12 +144,30 @@ describe.each(targets)("%s", (target) => {
       const x = 10 ** (-30 + (60 * i) / 1999);
       expect(Math.abs(lnOf(x) - Math.log(x))).toBeLessThanOrEqual(1e-12 * Math.max(1, Math.abs(Math.log(x))));
     }
-    expect([lnOf(1), lnOf(0), lnOf(Infinity), lnOf(-1), lnOf(NaN)]).toEqual([0, -Infinity, Infinity, NaN, NaN]);
+    expect([lnOf(1), lnOf(0), lnOf(Infinity), lnOf(-1), lnOf(NaN)]).toEqual([
+      0,
+      -Infinity,
+      Infinity,
+      NaN,
+      NaN,
+    ]);
   });
 });
 
 test("erf and Φ in f64 equal the published tables", () => {
   // Abramowitz & Stegun, tables 7.1 and 26.1.
-  for (const [x, y] of [[0.5, 0.5204998778], [1, 0.8427007929], [1.5, 0.9661051465], [2, 0.995322265]] as const) expect(erf(x)).toBeCloseTo(y, 10);
-  for (const [x, y] of [[1, 0.841344746069], [2, 0.977249868052], [3, 0.998650101968], [-3, 0.001349898032]] as const) expect(normalCdf(x)).toBeCloseTo(y, 12);
+  for (const [x, y] of [
+    [0.5, 0.5204998778],
+    [1, 0.8427007929],
+    [1.5, 0.9661051465],
+    [2, 0.995322265],
+  ] as const)
+    expect(erf(x)).toBeCloseTo(y, 10);
+  for (const [x, y] of [
+    [1, 0.841344746069],
+    [2, 0.977249868052],
+    [3, 0.998650101968],
+    [-3, 0.001349898032],
+  ] as const)
+    expect(normalCdf(x)).toBeCloseTo(y, 12);
 });

@@ -1,6 +1,15 @@
 /** jax-js on its WebAssembly backend: products. */
 import { readFileSync } from "node:fs";
-import { checkProduct, durations, numbers, productOf, rate, serve, type Rate, type Request } from "./serve.ts";
+import {
+  checkProduct,
+  durations,
+  numbers,
+  productOf,
+  rate,
+  serve,
+  type Rate,
+  type Request,
+} from "./serve.ts";
 
 interface Array2 {
   /** Reading an array uses it up, unless it is referenced once more. */
@@ -26,16 +35,25 @@ async function load(): Promise<string> {
   const devices = await jax.init("wasm");
   if (!devices.includes("wasm")) throw new Error(`no WebAssembly backend here, only ${devices.join(", ")}`);
   jax.defaultDevice("wasm");
-  const { version } = JSON.parse(readFileSync(new URL("./node_modules/@jax-js/jax/package.json", import.meta.url), "utf8")) as { version: string };
+  const { version } = JSON.parse(
+    readFileSync(new URL("./node_modules/@jax-js/jax/package.json", import.meta.url), "utf8"),
+  ) as { version: string };
   return `jax-js ${version} (WebAssembly, threads as it chooses)`;
 }
 
 async function sgemm({ which, seconds }: Request): Promise<Rate[]> {
-  const p = productOf(which), values = [numbers(p.M * p.K, 1), numbers(p.K * p.N, 2)] as const;
-  const multiply = jax.jit((x, y) => jax.numpy.matmul(p.form === "tn" ? x.transpose() : x, p.form === "nt" ? y.transpose() : y));
-  const a = jax.numpy.array(values[0]).reshape(p.a), b = jax.numpy.array(values[1]).reshape(p.b);
+  const p = productOf(which);
+  const values = [numbers(p.M * p.K, 1), numbers(p.K * p.N, 2)] as const;
+  const multiply = jax.jit((x, y) =>
+    jax.numpy.matmul(p.form === "tn" ? x.transpose() : x, p.form === "nt" ? y.transpose() : y),
+  );
+  const a = jax.numpy.array(values[0]).reshape(p.a);
+  const b = jax.numpy.array(values[1]).reshape(p.b);
   checkProduct(p, ...values, await multiply(a.ref, b.ref).data());
-  const times = await durations(async () => (await multiply(a.ref, b.ref).blockUntilReady()).dispose(), seconds);
+  const times = await durations(
+    async () => (await multiply(a.ref, b.ref).blockUntilReady()).dispose(),
+    seconds,
+  );
   a.dispose();
   b.dispose();
   return [rate(p.gflop, times)];

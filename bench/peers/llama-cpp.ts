@@ -5,7 +5,8 @@
  *   { do: "greedy", prompt, count, logits }    → { ids, text }                the likeliest token each time; `logits`: file that gets [count, vocab] as f32
  *   { do: "time", prompt, count, runs }        → { prefill, decode }          tokens per second of each run: the prompt at once, then tokens one by one
  *
- * Requests are a JSON list; options are JSON, too. `exact`: keys and values in f32 and no fused attention; as it comes, they are f16.
+ * Requests are a JSON list; options are JSON, too. `exact`: keys and values in f32 and no fused attention; as
+ * it comes, they are f16.
  */
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";
@@ -19,14 +20,26 @@ export interface LlamaCppOptions {
 }
 export type LlamaCppRequest =
   | { readonly do: "tokenize"; readonly texts: readonly string[]; readonly special?: boolean }
-  | { readonly do: "greedy"; readonly prompt: readonly number[]; readonly count: number; readonly logits?: string }
-  | { readonly do: "time"; readonly prompt: readonly number[]; readonly count: number; readonly runs: number };
+  | {
+      readonly do: "greedy";
+      readonly prompt: readonly number[];
+      readonly count: number;
+      readonly logits?: string;
+    }
+  | {
+      readonly do: "time";
+      readonly prompt: readonly number[];
+      readonly count: number;
+      readonly runs: number;
+    };
 
 interface Next {
   readonly next: { readonly logits?: ReadonlyMap<number, number>; readonly token?: number };
 }
 interface Sequence {
-  controlledEvaluate(input: readonly (number | readonly [number, object])[]): Promise<readonly (Next | undefined)[]>;
+  controlledEvaluate(
+    input: readonly (number | readonly [number, object])[],
+  ): Promise<readonly (Next | undefined)[]>;
   evaluateWithoutGeneratingNewTokens(tokens: readonly number[]): Promise<void>;
   clearHistory(): Promise<void>;
 }
@@ -42,24 +55,52 @@ interface Peer {
 }
 
 const [path, options = "{}"] = process.argv.slice(2);
-const { exact = false, threads = 1, context = 512, vocabOnly = false } = JSON.parse(options) as LlamaCppOptions;
-const { getLlama } = await import("node-llama-cpp" as string) as Peer;
-const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error", maxThreads: threads });
+const {
+  exact = false,
+  threads = 1,
+  context = 512,
+  vocabOnly = false,
+} = JSON.parse(options) as LlamaCppOptions;
+const { getLlama } = (await import("node-llama-cpp" as string)) as Peer;
+const llama = await getLlama({
+  gpu: false,
+  build: "never",
+  skipDownload: true,
+  logLevel: "error",
+  maxThreads: threads,
+});
 const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: false, vocabOnly });
-const cache = exact ? { experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32", flashAttention: false } : {};
-const sequence = vocabOnly ? undefined : (await model.createContext({ contextSize: context, batchSize: context, sequences: 1, threads: { ideal: threads, min: threads }, ...cache })).getSequence();
+const cache = exact
+  ? { experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32", flashAttention: false }
+  : {};
+const sequence = vocabOnly
+  ? undefined
+  : (
+      await model.createContext({
+        contextSize: context,
+        batchSize: context,
+        sequences: 1,
+        threads: { ideal: threads, min: threads },
+        ...cache,
+      })
+    ).getSequence();
 
 /** Logits after the last of these tokens. */
 async function logitsAfter(tokens: readonly number[]): Promise<ReadonlyMap<number, number>> {
-  const out = await sequence!.controlledEvaluate([...tokens.slice(0, -1), [tokens.at(-1)!, { generateNext: { logits: true } }]]);
+  const out = await sequence!.controlledEvaluate([
+    ...tokens.slice(0, -1),
+    [tokens.at(-1)!, { generateNext: { logits: true } }],
+  ]);
   return out.at(-1)!.next.logits!;
 }
 
 async function greedy(prompt: readonly number[], count: number, file: string | undefined): Promise<unknown> {
   await sequence!.clearHistory();
-  const ids: number[] = [], to = file === undefined ? undefined : createWriteStream(file);
+  const ids: number[] = [];
+  const to = file === undefined ? undefined : createWriteStream(file);
   for (let next = prompt; ids.length < count; next = [ids.at(-1)!]) {
-    const logits = await logitsAfter(next), row = new Float32Array(logits.size);
+    const logits = await logitsAfter(next);
+    const row = new Float32Array(logits.size);
     for (const [id, value] of logits) row[id] = value;
     ids.push(row.indexOf(row.reduce((a, b) => Math.max(a, b), -Infinity)));
     if (to && !to.write(new Uint8Array(row.buffer))) await once(to, "drain");
@@ -70,14 +111,21 @@ async function greedy(prompt: readonly number[], count: number, file: string | u
 
 /** The next token is always given: choosing one is no part of the time. */
 async function time(prompt: readonly number[], count: number, runs: number): Promise<unknown> {
-  const prefill: number[] = [], decode: number[] = [];
+  const prefill: number[] = [];
+  const decode: number[] = [];
   for (let run = 0; run <= runs; run++) {
     await sequence!.clearHistory();
     let began = performance.now();
-    await sequence!.controlledEvaluate([...prompt.slice(0, -1), [prompt.at(-1)!, { generateNext: { token: true, options: { temperature: 0 } } }]]);
+    await sequence!.controlledEvaluate([
+      ...prompt.slice(0, -1),
+      [prompt.at(-1)!, { generateNext: { token: true, options: { temperature: 0 } } }],
+    ]);
     if (run > 0) prefill.push((1000 * prompt.length) / (performance.now() - began));
     began = performance.now();
-    for (let i = 0; i < count; i++) await sequence!.controlledEvaluate([[prompt[i % prompt.length]!, { generateNext: { token: true, options: { temperature: 0 } } }]]);
+    for (let i = 0; i < count; i++)
+      await sequence!.controlledEvaluate([
+        [prompt[i % prompt.length]!, { generateNext: { token: true, options: { temperature: 0 } } }],
+      ]);
     if (run > 0) decode.push((1000 * count) / (performance.now() - began));
   }
   return { prefill, decode };
@@ -86,8 +134,17 @@ async function time(prompt: readonly number[], count: number, runs: number): Pro
 const answers: unknown[] = [];
 for (const request of JSON.parse(await textOf(process.stdin)) as readonly LlamaCppRequest[])
   switch (request.do) {
-    case "tokenize": answers.push({ ids: request.texts.map((text) => [...model.tokenize(text, request.special === true, undefined)]) }); break;
-    case "greedy": answers.push(await greedy(request.prompt, request.count, request.logits)); break;
-    case "time": answers.push(await time(request.prompt, request.count, request.runs)); break;
+    case "tokenize":
+      answers.push({
+        ids: request.texts.map((text) => [...model.tokenize(text, request.special === true, undefined)]),
+      });
+      break;
+    case "greedy":
+      answers.push(await greedy(request.prompt, request.count, request.logits));
+      break;
+    case "time":
+      answers.push(await time(request.prompt, request.count, request.runs));
+      break;
   }
-process.stdout.write(`\n${JSON.stringify(answers)}\n`, () => process.exit(0)); // its threads would keep the process
+// its threads would keep the process
+process.stdout.write(`\n${JSON.stringify(answers)}\n`, () => process.exit(0));

@@ -1,12 +1,22 @@
 /**
- * ONNX Runtime, native (`node onnxruntime.ts node`) or as WebAssembly (`… web`): products, and GPT-2's prefill and decode from a folder with
- * model.onnx, weights.bin, expected.bin and facts.json, as bench/onnx-folder.ts writes it.
+ * ONNX Runtime, native (`node onnxruntime.ts node`) or as WebAssembly (`… web`): products, and GPT-2's
+ * prefill and decode from a folder with model.onnx, weights.bin, expected.bin and facts.json, as
+ * bench/onnx-folder.ts writes it.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FLOAT, model as onnxModel, node, value } from "./onnx.ts";
 import { pastNames, presentName } from "./onnx-gpt2.ts";
-import { checkProduct, durations, numbers, productOf, rate, serve, type Rate, type Request } from "./serve.ts";
+import {
+  checkProduct,
+  durations,
+  numbers,
+  productOf,
+  rate,
+  serve,
+  type Rate,
+  type Request,
+} from "./serve.ts";
 
 export interface Facts {
   readonly layers: number;
@@ -29,7 +39,11 @@ interface Session {
 }
 interface Ort {
   readonly InferenceSession: { create(model: string | Uint8Array, options: object): Promise<Session> };
-  readonly Tensor: new (type: "float32" | "int64", data: Float32Array | BigInt64Array, dims: readonly number[]) => OrtTensor;
+  readonly Tensor: new (
+    type: "float32" | "int64",
+    data: Float32Array | BigInt64Array,
+    dims: readonly number[],
+  ) => OrtTensor;
   readonly env: { readonly wasm: { numThreads?: number }; readonly versions: { readonly common: string } };
 }
 
@@ -45,13 +59,32 @@ async function load(): Promise<string> {
 /** WebAssembly's threads are chosen once per process: the caller starts one for each number. */
 function options(threads: number): object {
   if (kind === "web") ort.env.wasm.numThreads = threads;
-  return { intraOpNumThreads: threads, interOpNumThreads: 1, executionMode: "sequential", graphOptimizationLevel: "all", ...(kind === "web" && { executionProviders: ["wasm"] }) };
+  return {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    ...(kind === "web" && { executionProviders: ["wasm"] }),
+  };
 }
 
 async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {
-  const p = productOf(which), a = numbers(p.M * p.K, 1), b = numbers(p.K * p.N, 2);
-  const multiply = p.form === "nn" ? node("MatMul", ["a", "b"], ["out"]) : node("Gemm", ["a", "b"], ["out"], { transA: p.form === "tn" ? 1 : 0, transB: p.form === "nt" ? 1 : 0 });
-  const graph = onnxModel("product", 17, { nodes: [multiply], initializers: [], inputs: [value("a", FLOAT, p.a), value("b", FLOAT, p.b)], outputs: [value("out", FLOAT, [p.M, p.N])] });
+  const p = productOf(which);
+  const a = numbers(p.M * p.K, 1);
+  const b = numbers(p.K * p.N, 2);
+  const multiply =
+    p.form === "nn"
+      ? node("MatMul", ["a", "b"], ["out"])
+      : node("Gemm", ["a", "b"], ["out"], {
+          transA: p.form === "tn" ? 1 : 0,
+          transB: p.form === "nt" ? 1 : 0,
+        });
+  const graph = onnxModel("product", 17, {
+    nodes: [multiply],
+    initializers: [],
+    inputs: [value("a", FLOAT, p.a), value("b", FLOAT, p.b)],
+    outputs: [value("out", FLOAT, [p.M, p.N])],
+  });
   const session = await ort.InferenceSession.create(graph, options(threads));
   const feeds = { a: new ort.Tensor("float32", a, p.a), b: new ort.Tensor("float32", b, p.b) };
   checkProduct(p, a, b, (await session.run(feeds))["out"]!.data);
@@ -62,17 +95,32 @@ async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {
 
 async function infer({ which: folder, threads, seconds }: Request): Promise<Rate[]> {
   const facts = JSON.parse(readFileSync(join(folder, "facts.json"), "utf8")) as Facts;
-  const session = await openModel(folder, threads), past = pastNames(facts.layers);
-  const tokens = (ids: readonly number[]): OrtTensor => new ort.Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]);
-  const none = Object.fromEntries(past.map((key) => [key, new ort.Tensor("float32", new Float32Array(0), [1, facts.heads, 0, facts.headDim])]));
-  const step = async (ids: readonly number[], caches: Feeds): Promise<{ logits: Float32Array; caches: Feeds }> => {
+  const session = await openModel(folder, threads);
+  const past = pastNames(facts.layers);
+  const tokens = (ids: readonly number[]): OrtTensor =>
+    new ort.Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]);
+  const none = Object.fromEntries(
+    past.map((key) => [
+      key,
+      new ort.Tensor("float32", new Float32Array(0), [1, facts.heads, 0, facts.headDim]),
+    ]),
+  );
+  const step = async (
+    ids: readonly number[],
+    caches: Feeds,
+  ): Promise<{ logits: Float32Array; caches: Feeds }> => {
     const out = await session.run({ tokens: tokens(ids), ...caches });
-    return { logits: out["logits"]!.data, caches: Object.fromEntries(past.map((key) => [key, out[presentName(key)]!])) };
+    return {
+      logits: out["logits"]!.data,
+      caches: Object.fromEntries(past.map((key) => [key, out[presentName(key)]!])),
+    };
   };
   await checkLogits(folder, facts, none, step);
-  const prefill: number[] = [], decode: number[] = [];
-  for (let until = performance.now() + 1000 * seconds; performance.now() < until || prefill.length < 3; ) {
-    let began = performance.now(), state = await step(facts.prompt, none);
+  const prefill: number[] = [];
+  const decode: number[] = [];
+  for (let until = performance.now() + 1000 * seconds; performance.now() < until || prefill.length < 3;) {
+    let began = performance.now();
+    let state = await step(facts.prompt, none);
     prefill.push(performance.now() - began);
     for (let i = 0; i < 64; i++) {
       began = performance.now();
@@ -85,21 +133,35 @@ async function infer({ which: folder, threads, seconds }: Request): Promise<Rate
 }
 
 async function openModel(folder: string, threads: number): Promise<Session> {
-  const path = join(folder, "model.onnx"), weights = join(folder, "weights.bin");
+  const path = join(folder, "model.onnx");
+  const weights = join(folder, "weights.bin");
   if (kind === "node") return ort.InferenceSession.create(path, options(threads));
-  return ort.InferenceSession.create(readFileSync(path), { ...options(threads), externalData: [{ path: "weights.bin", data: readFileSync(weights) }] });
+  return ort.InferenceSession.create(readFileSync(path), {
+    ...options(threads),
+    externalData: [{ path: "weights.bin", data: readFileSync(weights) }],
+  });
 }
 
 /** Its logits after the prompt and after each following token are those of Sinter's own kernels. */
-async function checkLogits(folder: string, facts: Facts, none: Feeds, step: (ids: readonly number[], caches: Feeds) => Promise<{ logits: Float32Array; caches: Feeds }>): Promise<void> {
-  const file = readFileSync(join(folder, "expected.bin")), expected = new Float32Array(file.buffer, file.byteOffset, file.length / 4);
+async function checkLogits(
+  folder: string,
+  facts: Facts,
+  none: Feeds,
+  step: (ids: readonly number[], caches: Feeds) => Promise<{ logits: Float32Array; caches: Feeds }>,
+): Promise<void> {
+  const file = readFileSync(join(folder, "expected.bin"));
+  const expected = new Float32Array(file.buffer, file.byteOffset, file.length / 4);
   let caches = none;
   for (const [i, ids] of [facts.prompt, ...facts.next.map((token) => [token])].entries()) {
     const state = await step(ids, caches);
     caches = state.caches;
     for (let v = 0; v < facts.vocab; v++) {
-      const want = expected[i * facts.vocab + v]!, got = state.logits[v]!;
-      if (!(Math.abs(got - want) <= 1e-3)) throw new Error(`${i === 0 ? "after the prompt" : `after token ${i} of decoding`}, logit ${v} is ${got}, not ${want}: not timed`);
+      const want = expected[i * facts.vocab + v]!;
+      const got = state.logits[v]!;
+      if (!(Math.abs(got - want) <= 1e-3))
+        throw new Error(
+          `${i === 0 ? "after the prompt" : `after token ${i} of decoding`}, logit ${v} is ${got}, not ${want}: not timed`,
+        );
     }
   }
 }

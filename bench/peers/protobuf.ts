@@ -1,10 +1,12 @@
 /**
- * Writes the wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding): just what ONNX files need.
- * A message is a list of fields; field numbers are those of the .proto file.
+ * Writes the wire format of Protocol Buffers (protobuf.dev/programming-guides/encoding): just what ONNX files
+ * need. A message is a list of fields; field numbers are those of the .proto file.
  */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-const VARINT = 0, LENGTH = 2, FIXED32 = 5;
+const VARINT = 0;
+const LENGTH = 2;
+const FIXED32 = 5;
 
 /** Base 128, low groups first; negative numbers as 64-bit two's complement. */
 export function varint(value: number | bigint): number[] {
@@ -24,9 +26,12 @@ export function concat(parts: readonly (Bytes | readonly number[])[]): Bytes {
   return out;
 }
 
-export const int = (field: number, value: number | bigint): Bytes => concat([varint((field << 3) | VARINT), varint(value)]);
-export const bytes = (field: number, value: Bytes): Bytes => concat([varint((field << 3) | LENGTH), varint(value.length), value]);
-export const string = (field: number, value: string): Bytes => bytes(field, new TextEncoder().encode(value) as Bytes);
+export const int = (field: number, value: number | bigint): Bytes =>
+  concat([varint((field << 3) | VARINT), varint(value)]);
+export const bytes = (field: number, value: Bytes): Bytes =>
+  concat([varint((field << 3) | LENGTH), varint(value.length), value]);
+export const string = (field: number, value: string): Bytes =>
+  bytes(field, new TextEncoder().encode(value) as Bytes);
 export const message = (field: number, fields: readonly Bytes[]): Bytes => bytes(field, concat(fields));
 
 export function float(field: number, value: number): Bytes {

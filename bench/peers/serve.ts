@@ -1,6 +1,7 @@
 /**
- * The side of a peer in its own process: requests come as lines of JSON, answers go back the same way, in order; the first line says what the peer is.
- * bench/peer-process.ts is the other side. stdout belongs to the answers: what a library prints goes to stderr.
+ * The side of a peer in its own process: requests come as lines of JSON, answers go back the same way, in
+ * order; the first line says what the peer is. bench/peer-process.ts is the other side. stdout belongs to the
+ * answers: what a library prints goes to stderr.
  */
 import { createInterface } from "node:readline";
 
@@ -23,11 +24,16 @@ export interface Rate {
   readonly runs: number;
 }
 
-export async function serve(about: () => Promise<string>, answer: (request: Request) => Promise<readonly Rate[]>): Promise<void> {
+export async function serve(
+  about: () => Promise<string>,
+  answer: (request: Request) => Promise<readonly Rate[]>,
+): Promise<void> {
   const answers = process.stdout.write.bind(process.stdout) as (line: string) => boolean;
   console.log = console.info = console.debug = console.error;
   const say = (value: unknown): void => void answers(`${JSON.stringify(value)}\n`);
-  const said = (error: unknown): { error: string } => ({ error: error instanceof Error ? error.message : String(error) });
+  const said = (error: unknown): { error: string } => ({
+    error: error instanceof Error ? error.message : String(error),
+  });
   try {
     say({ about: await about() });
   } catch (error) {
@@ -48,7 +54,7 @@ export async function serve(about: () => Promise<string>, answer: (request: Requ
 export async function durations(run: (i: number) => Promise<unknown>, seconds: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < 2; i++) await run(i);
-  for (const until = performance.now() + 1000 * seconds; performance.now() < until || times.length < 5; ) {
+  for (const until = performance.now() + 1000 * seconds; performance.now() < until || times.length < 5;) {
     const began = performance.now();
     await run(2 + times.length);
     times.push(performance.now() - began);
@@ -58,8 +64,14 @@ export async function durations(run: (i: number) => Promise<unknown>, seconds: n
 
 /** `work` per run, in units per millisecond · 1000. */
 export function rate(work: number, times: readonly number[], what?: string): Rate {
-  const sorted = [...times].sort((a, b) => a - b), perSecond = (ms: number): number => (1000 * work) / ms;
-  return { ...(what !== undefined && { what }), median: perSecond(sorted[sorted.length >> 1]!), best: perSecond(sorted[0]!), runs: times.length };
+  const sorted = [...times].sort((a, b) => a - b);
+  const perSecond = (ms: number): number => (1000 * work) / ms;
+  return {
+    ...(what !== undefined && { what }),
+    median: perSecond(sorted[sorted.length >> 1]!),
+    best: perSecond(sorted[0]!),
+    runs: times.length,
+  };
 }
 
 export interface Product {
@@ -74,23 +86,45 @@ export interface Product {
 }
 
 export function productOf(which: string): Product {
-  const [form, sizes] = which.includes(":") ? (which.split(":") as ["nt" | "tn", string]) : (["nn", which] as const);
+  const [form, sizes] = which.includes(":")
+    ? (which.split(":") as ["nt" | "tn", string])
+    : (["nn", which] as const);
   const [M, K, N] = sizes.split("x").map(Number) as [number, number, number];
-  return { form, M, K, N, gflop: (2 * M * K * N) / 1e9, a: form === "tn" ? [K, M] : [M, K], b: form === "nt" ? [N, K] : [K, N] };
+  return {
+    form,
+    M,
+    K,
+    N,
+    gflop: (2 * M * K * N) / 1e9,
+    a: form === "tn" ? [K, M] : [M, K],
+    b: form === "nt" ? [N, K] : [K, N],
+  };
 }
 
 /** Deterministic noise in −1…1. */
 export function numbers(count: number, seed: number): Float32Array<ArrayBuffer> {
   let state = seed;
-  return Float32Array.from({ length: count }, () => (state = (state * 48271) % 2147483647) / 1073741823.5 - 1);
+  return Float32Array.from(
+    { length: count },
+    () => (state = (state * 48271) % 2147483647) / 1073741823.5 - 1,
+  );
 }
 
 /** Compares a few elements of a product with their sums in f64: nothing wrong has a speed. */
-export function checkProduct(p: Product, a: ArrayLike<number>, b: ArrayLike<number>, out: ArrayLike<number>): void {
+export function checkProduct(
+  p: Product,
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  out: ArrayLike<number>,
+): void {
   for (let sample = 0; sample < 20; sample++) {
-    const m = (sample * 7919) % p.M, n = (sample * 104729) % p.N;
+    const m = (sample * 7919) % p.M;
+    const n = (sample * 104729) % p.N;
     let sum = 0;
-    for (let k = 0; k < p.K; k++) sum += a[p.form === "tn" ? k * p.M + m : m * p.K + k]! * b[p.form === "nt" ? n * p.K + k : k * p.N + n]!;
-    if (!(Math.abs(out[m * p.N + n]! - sum) <= 1e-3 * Math.sqrt(p.K))) throw new Error(`out[${m},${n}] is ${out[m * p.N + n]}, should be ${sum}`);
+    for (let k = 0; k < p.K; k++)
+      sum +=
+        a[p.form === "tn" ? k * p.M + m : m * p.K + k]! * b[p.form === "nt" ? n * p.K + k : k * p.N + n]!;
+    if (!(Math.abs(out[m * p.N + n]! - sum) <= 1e-3 * Math.sqrt(p.K)))
+      throw new Error(`out[${m},${n}] is ${out[m * p.N + n]}, should be ${sum}`);
   }
 }

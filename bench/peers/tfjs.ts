@@ -1,10 +1,19 @@
 /**
- * TensorFlow.js on its WebAssembly backend: products. It does not train transformers: kernels that gradients need (for example that of
- * gather, UnsortedSegmentSum) are missing from the backend.
+ * TensorFlow.js on its WebAssembly backend: products. It does not train transformers: kernels that gradients
+ * need (for example that of gather, UnsortedSegmentSum) are missing from the backend.
  */
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { checkProduct, durations, numbers, productOf, rate, serve, type Rate, type Request } from "./serve.ts";
+import {
+  checkProduct,
+  durations,
+  numbers,
+  productOf,
+  rate,
+  serve,
+  type Rate,
+  type Request,
+} from "./serve.ts";
 
 interface Tensor {
   data(): Promise<Float32Array>;
@@ -23,13 +32,16 @@ interface WasmBackend {
 }
 
 const require = createRequire(import.meta.url);
-let tf: Tf, backend: WasmBackend;
+let tf: Tf;
+let backend: WasmBackend;
 let ready: Promise<boolean> | undefined;
 
 async function load(): Promise<string> {
   tf = require("@tensorflow/tfjs-core") as Tf;
   backend = require("@tensorflow/tfjs-backend-wasm") as WasmBackend;
-  backend.setWasmPaths(`${join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out")}/`);
+  backend.setWasmPaths(
+    `${join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "wasm-out")}/`,
+  );
   return `tfjs ${tf.version_core}, WebAssembly backend`;
 }
 
@@ -39,9 +51,12 @@ async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {
     ready = tf.setBackend("wasm");
   }
   if (!(await ready)) throw new Error("its WebAssembly backend does not start here");
-  const p = productOf(which), values = [numbers(p.M * p.K, 1), numbers(p.K * p.N, 2)] as const;
-  const a = tf.tensor2d(values[0], p.a), b = tf.tensor2d(values[1], p.b);
-  const multiply = (): Tensor => tf.matMul(a, b, p.form === "tn", p.form === "nt"); // done when it returns: threads meet inside
+  const p = productOf(which);
+  const values = [numbers(p.M * p.K, 1), numbers(p.K * p.N, 2)] as const;
+  const a = tf.tensor2d(values[0], p.a);
+  const b = tf.tensor2d(values[1], p.b);
+  // done when it returns: threads meet inside
+  const multiply = (): Tensor => tf.matMul(a, b, p.form === "tn", p.form === "nt");
   const first = multiply();
   checkProduct(p, ...values, await first.data());
   first.dispose();

@@ -18,13 +18,36 @@ export interface BarGroup {
   readonly limit?: { readonly value: number; readonly words: string };
 }
 
-const BAR = 17, GAP = 6, HEAD = 26, BETWEEN = 14;
+const BAR = 17;
+const GAP = 6;
+const HEAD = 26;
+const BETWEEN = 14;
 
 export function barChart(title: string, groups: readonly BarGroup[], width: number): string {
-  const bars = groups.flatMap((g) => g.bars), longest = (words: (b: Bar) => string): number => 6.4 * Math.max(...bars.map((b) => words(b).length));
-  const narrow = width < 600, nameWidth = narrow ? 0 : Math.max(150, Math.min(330, longest((b) => b.name))), rowHeight = BAR + GAP + (narrow ? 15 : 0);
-  const most = Math.max(...bars.map((b) => b.value), ...groups.map((g) => g.limit?.value ?? 0)), left = nameWidth + (narrow ? 0 : 8), right = 14 + Math.max(40, longest((b) => b.words));
-  const x = linear(0, most, left, width - right), marks: string[] = [], values: string[] = []; // values are written over the mark of the limit
+  const bars = groups.flatMap((g) => g.bars);
+  const longest = (words: (b: Bar) => string): number => 6.4 * Math.max(...bars.map((b) => words(b).length));
+  const narrow = width < 600;
+  const nameWidth = narrow
+    ? 0
+    : Math.max(
+        150,
+        Math.min(
+          330,
+          longest((b) => b.name),
+        ),
+      );
+  const rowHeight = BAR + GAP + (narrow ? 15 : 0);
+  const most = Math.max(...bars.map((b) => b.value), ...groups.map((g) => g.limit?.value ?? 0));
+  const left = nameWidth + (narrow ? 0 : 8);
+  const right =
+    14 +
+    Math.max(
+      40,
+      longest((b) => b.words),
+    );
+  const x = linear(0, most, left, width - right);
+  const marks: string[] = [];
+  const values: string[] = []; // values are written over the mark of the limit
   let y = 0;
   for (const group of groups) {
     if (group.name !== "") {
@@ -36,12 +59,17 @@ export function barChart(title: string, groups: readonly BarGroup[], width: numb
       if (narrow) {
         marks.push(text(0, y + 11, b.name, { kind: b.own ? "name own" : "name" }));
         y += 15;
-      } else marks.push(text(nameWidth, y + 13, b.name, { anchor: "end", kind: b.own ? "name own" : "name" }));
+      } else
+        marks.push(text(nameWidth, y + 13, b.name, { anchor: "end", kind: b.own ? "name own" : "name" }));
       marks.push(bar(left, y, x(b.value) - left, BAR, b.colour, `${b.name}: ${b.words}`));
       values.push(text(x(b.value) + 7, y + 13, b.words, { kind: b.own ? "value own" : "value" }));
       y += rowHeight - (narrow ? 15 : 0);
     }
-    if (group.limit) marks.push(line(x(group.limit.value), from - 3, x(group.limit.value), y - GAP + 3, "limit"), text(x(group.limit.value), from - 7, group.limit.words, { anchor: "end", kind: "roof-name" }));
+    if (group.limit)
+      marks.push(
+        line(x(group.limit.value), from - 3, x(group.limit.value), y - GAP + 3, "limit"),
+        text(x(group.limit.value), from - 7, group.limit.words, { anchor: "end", kind: "roof-name" }),
+      );
     y += BETWEEN;
   }
   const area: Pick<Area, "width" | "height"> = { width, height: y - BETWEEN + 4 };

@@ -1,12 +1,18 @@
-/** The frame of the page: styles, light and dark, and charts in two widths, so that their words are as large on a telephone. */
+/**
+ * The frame of the page: styles, light and dark, and charts in two widths, so that their words are as large
+ * on a telephone.
+ */
 import { escapeHtml } from "./svg.ts";
 
-const WIDE = 860, NARROW = 350;
+const WIDE = 860;
+const NARROW = 350;
 
 /** The chart twice; the page shows the one that fits. */
-export const responsive = (chart: (width: number) => string): string => `<div class="at-wide">${chart(WIDE)}</div><div class="at-narrow">${chart(NARROW)}</div>`;
+export const responsive = (chart: (width: number) => string): string =>
+  `<div class="at-wide">${chart(WIDE)}</div><div class="at-narrow">${chart(NARROW)}</div>`;
 
-export const card = (title: string, note: string, body: string): string => `<section><h2>${escapeHtml(title)}</h2>${note === "" ? "" : `<p class="note">${escapeHtml(note)}</p>`}${body}</section>`;
+export const card = (title: string, note: string, body: string): string =>
+  `<section><h2>${escapeHtml(title)}</h2>${note === "" ? "" : `<p class="note">${escapeHtml(note)}</p>`}${body}</section>`;
 
 export interface Fact {
   readonly name: string;
@@ -18,13 +24,18 @@ export const factCards = (facts: readonly Fact[]): string =>
 
 /** First cells are names, the others numbers. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = (row: readonly string[], tag: "td" | "th"): string => `<tr>${row.map((c) => `<${tag}>${escapeHtml(c)}</${tag}>`).join("")}</tr>`;
+  const cells = (row: readonly string[], tag: "td" | "th"): string =>
+    `<tr>${row.map((c) => `<${tag}>${escapeHtml(c)}</${tag}>`).join("")}</tr>`;
   return `<div class="scroll"><table><thead>${cells(head, "th")}</thead><tbody>${rows.map((r) => cells(r, "td")).join("")}</tbody></table></div>`;
 }
 
 const colours = (own: string): string => `--paper:${own.split(" ").join(";--")}`;
-const LIGHT = colours("#fbfaf8 ink:#1d2128 soft:#666d79 line:#e6e2da card:#ffffff wide:#1f5fd0 relaxed:#4f97e8 simd:#9cc4f0 torch:#d9622b torch-plain:#efa57f ort-node:#8a4fc4 ort-web:#c2559b tfjs:#b8860b jax:#23926a other:#7b8494");
-const DARK = colours("#14161a ink:#e8e6e1 soft:#9aa1ad line:#2b2f37 card:#1b1e24 wide:#7cabff relaxed:#4d84d6 simd:#365a92 torch:#ff935c torch-plain:#a85f3c ort-node:#c095f2 ort-web:#f08cc8 tfjs:#e6b94a jax:#5fd0a6 other:#8b93a1");
+const LIGHT = colours(
+  "#fbfaf8 ink:#1d2128 soft:#666d79 line:#e6e2da card:#ffffff wide:#1f5fd0 relaxed:#4f97e8 simd:#9cc4f0 torch:#d9622b torch-plain:#efa57f ort-node:#8a4fc4 ort-web:#c2559b tfjs:#b8860b jax:#23926a other:#7b8494",
+);
+const DARK = colours(
+  "#14161a ink:#e8e6e1 soft:#9aa1ad line:#2b2f37 card:#1b1e24 wide:#7cabff relaxed:#4d84d6 simd:#365a92 torch:#ff935c torch-plain:#a85f3c ort-node:#c095f2 ort-web:#f08cc8 tfjs:#e6b94a jax:#5fd0a6 other:#8b93a1",
+);
 
 export const page = (title: string, about: string, body: string): string => `<!doctype html>
 <html lang="en">

@@ -2,11 +2,20 @@
 import type { Target } from "../../compiler/op.ts";
 import { escapeHtml } from "./svg.ts";
 
-export const targetColour: Readonly<Record<Target, string>> = { wide: "wide", relaxed: "relaxed", simd: "simd" };
+export const targetColour: Readonly<Record<Target, string>> = {
+  wide: "wide",
+  relaxed: "relaxed",
+  simd: "simd",
+};
 export const targetName = (target: Target): string => `Sinter, ${target}`;
 
 const peerColours: Readonly<Record<string, string>> = {
-  PyTorch: "torch", "PyTorch, malloc as it is": "torch-plain", "onnxruntime-node": "ort-node", "onnxruntime-web": "ort-web", tfjs: "tfjs", "jax-js": "jax",
+  PyTorch: "torch",
+  "PyTorch, malloc as it is": "torch-plain",
+  "onnxruntime-node": "ort-node",
+  "onnxruntime-web": "ort-web",
+  tfjs: "tfjs",
+  "jax-js": "jax",
 };
 export const peerColour = (name: string): string => peerColours[name] ?? "other";
 

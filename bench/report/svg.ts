@@ -1,4 +1,7 @@
-/** Drawing: scales, axes, marks, as SVG text. Colours are the page's custom properties (page.ts); hovering a mark shows its numbers. */
+/**
+ * Drawing: scales, axes, marks, as SVG text. Colours are the page's custom properties (page.ts); hovering a
+ * mark shows its numbers.
+ */
 import { escapeHtml } from "../../runtime/report/escape.ts";
 
 export { escapeHtml };
@@ -15,7 +18,10 @@ export interface Area {
 
 export type Scale = (value: number) => number;
 
-export const linear = (from: number, to: number, start: number, end: number): Scale => (v) => start + ((v - from) / (to - from || 1)) * (end - start);
+export const linear =
+  (from: number, to: number, start: number, end: number): Scale =>
+  (v) =>
+    start + ((v - from) / (to - from || 1)) * (end - start);
 export const logarithmic = (from: number, to: number, start: number, end: number): Scale => {
   const inner = linear(Math.log2(from), Math.log2(to), start, end);
   return (v) => inner(Math.log2(v));
@@ -31,41 +37,88 @@ export const powers = (from: number, to: number, step = 1): number[] => {
 export const n = (value: number): string => `${Number(value.toFixed(1))}`;
 /** 0.125, 3.1, 42, 1,234. */
 export function short(value: number): string {
-  if (value >= 1000) return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ",");
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? `${Number(value.toFixed(1))}` : `${Number(value.toPrecision(2))}`;
+  if (value >= 1000)
+    return Math.round(value)
+      .toString()
+      .replace(/\B(?=(\d{3})+$)/g, ",");
+  return value >= 100
+    ? value.toFixed(0)
+    : value >= 10
+      ? `${Number(value.toFixed(1))}`
+      : `${Number(value.toPrecision(2))}`;
 }
 
 /** A name that fits: sizes after the fourth dimension and attributes are left to the tooltip. */
 export function caption(op: string, sizes: string): string {
-  const [dims = "", ...rest] = sizes.split(" "), parts = dims.split("×");
-  return `${op} ${parts.slice(0, 3).join("×")}${parts.length > 3 ? "…" : ""}${rest.filter((w) => !w.includes("=")).slice(0, 1).map((w) => ` ${w}`).join("")}`;
+  const [dims = "", ...rest] = sizes.split(" ");
+  const parts = dims.split("×");
+  return `${op} ${parts.slice(0, 3).join("×")}${parts.length > 3 ? "…" : ""}${rest
+    .filter((w) => !w.includes("="))
+    .slice(0, 1)
+    .map((w) => ` ${w}`)
+    .join("")}`;
 }
 
 type Anchor = "start" | "middle" | "end";
 
-export const text = (x: number, y: number, words: string, { anchor = "start", kind = "" }: { readonly anchor?: Anchor; readonly kind?: string } = {}): string =>
+export const text = (
+  x: number,
+  y: number,
+  words: string,
+  { anchor = "start", kind = "" }: { readonly anchor?: Anchor; readonly kind?: string } = {},
+): string =>
   `<text x="${n(x)}" y="${n(y)}"${anchor === "start" ? "" : ` text-anchor="${anchor}"`}${kind && ` class="${kind}"`}>${escapeHtml(words)}</text>`;
-export const line = (x1: number, y1: number, x2: number, y2: number, kind: string): string => `<line class="${kind}" x1="${n(x1)}" y1="${n(y1)}" x2="${n(x2)}" y2="${n(y2)}"/>`;
+export const line = (x1: number, y1: number, x2: number, y2: number, kind: string): string =>
+  `<line class="${kind}" x1="${n(x1)}" y1="${n(y1)}" x2="${n(x2)}" y2="${n(y2)}"/>`;
 export const path = (points: readonly (readonly [number, number])[], kind: string, colour: string): string =>
   `<path class="${kind}" style="stroke:var(--${colour})" d="${points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${n(x)} ${n(y)}`).join("")}"/>`;
 export const dot = (x: number, y: number, radius: number, colour: string, title: string): string =>
   `<circle cx="${n(x)}" cy="${n(y)}" r="${radius}" style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></circle>`;
-export const bar = (x: number, y: number, width: number, height: number, colour: string, title: string): string =>
+export const bar = (
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  colour: string,
+  title: string,
+): string =>
   `<rect x="${n(x)}" y="${n(y)}" width="${n(Math.max(width, 1))}" height="${n(height)}" rx="3" style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></rect>`;
 
 export const svg = (area: Pick<Area, "width" | "height">, title: string, marks: readonly string[]): string =>
   `<svg viewBox="0 0 ${area.width} ${n(area.height)}" role="img" aria-label="${escapeHtml(title)}">${marks.join("")}</svg>`;
 
 /** Grid lines and numbers at the left and below. */
-export function axes(a: Area, x: Scale, y: Scale, xTicks: readonly number[], yTicks: readonly number[], xName: string, yName: string): string {
-  const across = yTicks.map((v) => line(a.left, y(v), a.width - a.right, y(v), "grid") + text(a.left - 7, y(v) + 4, short(v), { anchor: "end" }));
-  const up = xTicks.map((v) => line(x(v), a.height - a.bottom, x(v), a.height - a.bottom + 4, "tick") + text(x(v), a.height - a.bottom + 17, v < 1 ? `1/${Math.round(1 / v)}` : short(v), { anchor: "middle" }));
-  return [...across, ...up, text(a.left - 7, a.top - 9, yName, { kind: "axis" }), text(a.width - a.right, a.height - 3, xName, { anchor: "end", kind: "axis" })].join("");
+export function axes(
+  a: Area,
+  x: Scale,
+  y: Scale,
+  xTicks: readonly number[],
+  yTicks: readonly number[],
+  xName: string,
+  yName: string,
+): string {
+  const across = yTicks.map(
+    (v) =>
+      line(a.left, y(v), a.width - a.right, y(v), "grid") +
+      text(a.left - 7, y(v) + 4, short(v), { anchor: "end" }),
+  );
+  const up = xTicks.map(
+    (v) =>
+      line(x(v), a.height - a.bottom, x(v), a.height - a.bottom + 4, "tick") +
+      text(x(v), a.height - a.bottom + 17, v < 1 ? `1/${Math.round(1 / v)}` : short(v), { anchor: "middle" }),
+  );
+  return [
+    ...across,
+    ...up,
+    text(a.left - 7, a.top - 9, yName, { kind: "axis" }),
+    text(a.width - a.right, a.height - 3, xName, { anchor: "end", kind: "axis" }),
+  ].join("");
 }
 
 /** Labels that do not run into one another: those that find no place are left out (hovering still tells). */
 export class Labels {
-  readonly #taken: { readonly x0: number; readonly x1: number; readonly y0: number; readonly y1: number }[] = [];
+  readonly #taken: { readonly x0: number; readonly x1: number; readonly y0: number; readonly y1: number }[] =
+    [];
   readonly #area: Area;
 
   constructor(area: Area) {
@@ -77,15 +130,43 @@ export class Labels {
   }
   /** `far`: with a thin line to the mark, when there is no room beside it. */
   beside(x: number, y: number, words: string, far: boolean): string {
-    const width = words.length * 6.7, { left, right } = { left: this.#area.left, right: this.#area.width - this.#area.right };
-    const places: readonly (readonly [number, number, Anchor])[] = [[8, 4, "start"], [-8, 4, "end"], [0, -9, "middle"], [0, 18, "middle"], [8, -7, "start"], [-8, -7, "end"], [8, 14, "start"], [-8, 14, "end"]];
-    const farther: typeof places = (far ? [34, 58, 82, 106, 130] : []).flatMap((d) => [[14, d, "start"], [-14, -d, "end"], [-14, d, "end"], [14, -d, "start"], [30, d * 0.6, "start"], [-30, d * 0.6, "end"]] as const);
+    const width = words.length * 6.7;
+    const { left, right } = { left: this.#area.left, right: this.#area.width - this.#area.right };
+    const places: readonly (readonly [number, number, Anchor])[] = [
+      [8, 4, "start"],
+      [-8, 4, "end"],
+      [0, -9, "middle"],
+      [0, 18, "middle"],
+      [8, -7, "start"],
+      [-8, -7, "end"],
+      [8, 14, "start"],
+      [-8, 14, "end"],
+    ];
+    const farther: typeof places = (far ? [34, 58, 82, 106, 130] : []).flatMap(
+      (d) =>
+        [
+          [14, d, "start"],
+          [-14, -d, "end"],
+          [-14, d, "end"],
+          [14, -d, "start"],
+          [30, d * 0.6, "start"],
+          [-30, d * 0.6, "end"],
+        ] as const,
+    );
     for (const [i, [dx, dy, anchor]] of [...places, ...farther].entries()) {
-      const x0 = x + dx - (anchor === "start" ? 0 : anchor === "end" ? width : width / 2), box = { x0, x1: x0 + width, y0: y + dy - 10, y1: y + dy + 3 };
-      if (box.x0 < left || box.x1 > right || box.y0 < this.#area.top || box.y1 > this.#area.height - this.#area.bottom) continue;
+      const x0 = x + dx - (anchor === "start" ? 0 : anchor === "end" ? width : width / 2);
+      const box = { x0, x1: x0 + width, y0: y + dy - 10, y1: y + dy + 3 };
+      if (
+        box.x0 < left ||
+        box.x1 > right ||
+        box.y0 < this.#area.top ||
+        box.y1 > this.#area.height - this.#area.bottom
+      )
+        continue;
       if (this.#taken.some((t) => t.x0 < box.x1 && box.x0 < t.x1 && t.y0 < box.y1 && box.y0 < t.y1)) continue;
       this.#taken.push(box);
-      const leader = i < places.length ? "" : line(x, y + 5 * Math.sign(dy), x + dx, y + dy - (dy > 0 ? 9 : -2), "leader");
+      const leader =
+        i < places.length ? "" : line(x, y + 5 * Math.sign(dy), x + dx, y + dy - (dy > 0 ? 9 : -2), "leader");
       return leader + text(x + dx, y + dy, words, { anchor, kind: "label" });
     }
     return "";

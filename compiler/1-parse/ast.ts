@@ -6,8 +6,8 @@
  *   item   = setting | let | embed | layer | output | tokenizer | section | expect
  *   value  = number | flag | word | call | sum | product | negative
  *
- * Sums and products are lists, not left-deep trees: a spec with a thousand terms is no deeper than one with two.
- * Where recovery from a syntax error left a hole, `value` is undefined or the node is missing.
+ * Sums and products are lists, not left-deep trees: a spec with a thousand terms is no deeper than one with
+ * two. Where recovery from a syntax error left a hole, `value` is undefined or the node is missing.
  */
 import type { Span } from "../diagnostics/span.ts";
 
@@ -27,11 +27,21 @@ export type Value =
   | { readonly kind: "negative"; readonly value: Value; readonly span: Span };
 
 /** The first term's sign is "+". */
-export interface Term { readonly sign: "+" | "-"; readonly value: Value }
+export interface Term {
+  readonly sign: "+" | "-";
+  readonly value: Value;
+}
 /** The first factor's sign is "*". */
-export interface Factor { readonly sign: "*" | "/" | "%"; readonly value: Value }
+export interface Factor {
+  readonly sign: "*" | "/" | "%";
+  readonly value: Value;
+}
 /** `name` is missing for the argument that is the part's input. */
-export interface Argument { readonly name?: Word; readonly value: Value; readonly span: Span }
+export interface Argument {
+  readonly name?: Word;
+  readonly value: Value;
+  readonly span: Span;
+}
 
 export interface Setting {
   readonly kind: "setting";
@@ -56,7 +66,12 @@ export type Item =
   | { readonly kind: "layer"; readonly assignments: readonly AssignmentNode[]; readonly span: Span }
   | { readonly kind: "output"; readonly value: Value; readonly span: Span }
   | { readonly kind: "tokenizer"; readonly name: Word; readonly span: Span }
-  | { readonly kind: "section"; readonly section: "train" | "sample"; readonly settings: readonly Setting[]; readonly span: Span }
+  | {
+      readonly kind: "section";
+      readonly section: "train" | "sample";
+      readonly settings: readonly Setting[];
+      readonly span: Span;
+    }
   | { readonly kind: "expect"; readonly fact: Word; readonly value: Value; readonly span: Span };
 
 export interface ModelNode {

@@ -1,4 +1,6 @@
-/** From the concrete tree that Chevrotain builds (with holes where it recovered) to the syntax tree of ast.ts. */
+/**
+ * From the concrete tree that Chevrotain builds (with holes where it recovered) to the syntax tree of ast.ts.
+ */
 import type { CstElement, CstNode, IToken } from "chevrotain";
 import { covering, type Span } from "../diagnostics/span.ts";
 import type { Reporter } from "../diagnostics/report.ts";
@@ -13,15 +15,19 @@ export interface Building {
 /** Terms of one sum or product. */
 export const MAX_TERMS = 64;
 
-// ---- access to a concrete node's children; a token that recovery invented has no place and counts as missing
+// ---- access to a concrete node's children; a token that recovery invented has no place and counts as
+// missing
 const isNode = (e: CstElement): e is CstNode => "children" in e;
 const nodes = (n: CstNode, key: string): CstNode[] => (n.children[key] ?? []).filter(isNode);
 const tokensOf = (n: CstNode, key: string): IToken[] =>
-  (n.children[key] ?? []).filter((e): e is IToken => !isNode(e) && !e.isInsertedInRecovery && e.startOffset >= 0);
+  (n.children[key] ?? []).filter(
+    (e): e is IToken => !isNode(e) && !e.isInsertedInRecovery && e.startOffset >= 0,
+  );
 const node = (n: CstNode, key: string): CstNode | undefined => nodes(n, key)[0];
 const token = (n: CstNode, key: string): IToken | undefined => tokensOf(n, key)[0];
 
-const tokenSpan = (b: Building, tok: IToken): Span => b.place(tok.startOffset, tok.startOffset + tok.image.length);
+const tokenSpan = (b: Building, tok: IToken): Span =>
+  b.place(tok.startOffset, tok.startOffset + tok.image.length);
 const word = (b: Building, tok: IToken): Word => ({ kind: "word", text: tok.image, span: tokenSpan(b, tok) });
 
 function nodeSpan(b: Building, n: CstNode): Span {
@@ -30,11 +36,25 @@ function nodeSpan(b: Building, n: CstNode): Span {
   return b.place(start, endOffset !== undefined && endOffset >= start ? endOffset + 1 : start);
 }
 
-export function buildModel(b: Building, n: CstNode, isBroken: (span: Span) => boolean): ModelNode | undefined {
-  const names = tokensOf(n, "name"), like = token(n, "like"), span = nodeSpan(b, n);
+export function buildModel(
+  b: Building,
+  n: CstNode,
+  isBroken: (span: Span) => boolean,
+): ModelNode | undefined {
+  const names = tokensOf(n, "name");
+  const like = token(n, "like");
+  const span = nodeSpan(b, n);
   if (!names[0]) return undefined;
-  const items = nodes(n, "item").map((i) => buildItem(b, i)).filter((i) => i !== undefined);
-  return { name: word(b, names[0]), ...(like ? { like: word(b, like) } : {}), items, span, broken: isBroken(span) };
+  const items = nodes(n, "item")
+    .map((i) => buildItem(b, i))
+    .filter((i) => i !== undefined);
+  return {
+    name: word(b, names[0]),
+    ...(like ? { like: word(b, like) } : {}),
+    items,
+    span,
+    broken: isBroken(span),
+  };
 }
 
 function buildItem(b: Building, item: CstNode): Item | undefined {
@@ -48,7 +68,8 @@ function buildItem(b: Building, item: CstNode): Item | undefined {
 const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | undefined>> = {
   setting: buildSetting,
   let(b, n) {
-    const name = token(n, "name"), value = buildValue(b, node(n, "value"));
+    const name = token(n, "name");
+    const value = buildValue(b, node(n, "value"));
     return name && value && { kind: "let", name: word(b, name), value, span: nodeSpan(b, n) };
   },
   embed(b, n) {
@@ -57,7 +78,9 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
   },
   layer: (b, n) => ({
     kind: "layer",
-    assignments: nodes(n, "assignment").map((a) => buildAssignment(b, a)).filter((a) => a !== undefined),
+    assignments: nodes(n, "assignment")
+      .map((a) => buildAssignment(b, a))
+      .filter((a) => a !== undefined),
     span: nodeSpan(b, n),
   }),
   output(b, n) {
@@ -69,36 +92,67 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
     return name && { kind: "tokenizer", name: word(b, name), span: nodeSpan(b, n) };
   },
   section(b, n) {
-    const settings = nodes(n, "setting").map((s) => buildSetting(b, s)).filter((s) => s !== undefined);
-    return { kind: "section", section: token(n, "section")?.tokenType === t.Train ? "train" : "sample", settings, span: nodeSpan(b, n) };
+    const settings = nodes(n, "setting")
+      .map((s) => buildSetting(b, s))
+      .filter((s) => s !== undefined);
+    return {
+      kind: "section",
+      section: token(n, "section")?.tokenType === t.Train ? "train" : "sample",
+      settings,
+      span: nodeSpan(b, n),
+    };
   },
   expect(b, n) {
-    const fact = token(n, "fact"), value = buildValue(b, node(n, "value"));
+    const fact = token(n, "fact");
+    const value = buildValue(b, node(n, "value"));
     return fact && value && { kind: "expect", fact: word(b, fact), value, span: nodeSpan(b, n) };
   },
 };
 
 function buildSetting(b: Building, n: CstNode): Setting | undefined {
-  const tok = token(n, "key"), valueNode = node(n, "value");
+  const tok = token(n, "key");
+  const valueNode = node(n, "value");
   if (!tok) return undefined;
-  const key = word(b, tok), value = buildValue(b, valueNode);
+  const key = word(b, tok);
+  const value = buildValue(b, valueNode);
   if (!valueNode && !n.recoveredNode) b.report("E0109", key.span, { key: key.text });
-  const pattern = tokensOf(n, "kind").map((kind) => word(b, kind)), end = pattern.at(-1)?.span ?? value?.span ?? key.span;
-  return { kind: "setting", key, value, ...(pattern.length > 0 ? { pattern } : {}), span: covering(key.span, end) };
+  const pattern = tokensOf(n, "kind").map((kind) => word(b, kind));
+  const end = pattern.at(-1)?.span ?? value?.span ?? key.span;
+  return {
+    kind: "setting",
+    key,
+    value,
+    ...(pattern.length > 0 ? { pattern } : {}),
+    span: covering(key.span, end),
+  };
 }
 
 function buildAssignment(b: Building, n: CstNode): AssignmentNode | undefined {
-  const target = token(n, "target"), value = buildValue(b, node(n, "value"));
-  return target && value && { target: word(b, target), sign: token(n, "sign")?.image === "+=" ? "+=" : "=", value, span: nodeSpan(b, n) };
+  const target = token(n, "target");
+  const value = buildValue(b, node(n, "value"));
+  return (
+    target &&
+    value && {
+      target: word(b, target),
+      sign: token(n, "sign")?.image === "+=" ? "+=" : "=",
+      value,
+      span: nodeSpan(b, n),
+    }
+  );
 }
 
 type Reader = (b: Building, n: CstNode | undefined) => Value | undefined;
 
 /** "a - b + c" and "a * b / c": operands and the signs between them, in the order of the text. */
 function chain(b: Building, n: CstNode, read: Reader): { signs: string[]; values: Value[] } | undefined {
-  const operands = nodes(n, "operand"), signs = tokensOf(n, "sign").map((s) => s.image);
+  const operands = nodes(n, "operand");
+  const signs = tokensOf(n, "sign").map((s) => s.image);
   if (operands.length > MAX_TERMS) {
-    b.report("E0111", nodeSpan(b, n), { what: "terms in one expression", count: operands.length, limit: MAX_TERMS });
+    b.report("E0111", nodeSpan(b, n), {
+      what: "terms in one expression",
+      count: operands.length,
+      limit: MAX_TERMS,
+    });
     return undefined;
   }
   const values = operands.map((o) => read(b, o));
@@ -109,7 +163,10 @@ export function buildValue(b: Building, n: CstNode | undefined): Value | undefin
   const parts = n && chain(b, n, buildProduct);
   if (!n || !parts) return undefined;
   if (parts.values.length === 1) return parts.values[0];
-  const terms: Term[] = parts.values.map((value, i) => ({ sign: i > 0 && parts.signs[i - 1] === "-" ? "-" : "+", value }));
+  const terms: Term[] = parts.values.map((value, i) => ({
+    sign: i > 0 && parts.signs[i - 1] === "-" ? "-" : "+",
+    value,
+  }));
   return { kind: "sum", terms, span: nodeSpan(b, n) };
 }
 
@@ -117,7 +174,10 @@ function buildProduct(b: Building, n: CstNode | undefined): Value | undefined {
   const parts = n && chain(b, n, buildFactor);
   if (!n || !parts) return undefined;
   if (parts.values.length === 1) return parts.values[0];
-  const factors: Factor[] = parts.values.map((value, i) => ({ sign: (parts.signs[i - 1] as Factor["sign"] | undefined) ?? "*", value }));
+  const factors: Factor[] = parts.values.map((value, i) => ({
+    sign: (parts.signs[i - 1] as Factor["sign"] | undefined) ?? "*",
+    value,
+  }));
   return { kind: "product", factors, span: nodeSpan(b, n) };
 }
 
@@ -128,7 +188,11 @@ function buildFactor(b: Building, n: CstNode | undefined): Value | undefined {
 }
 
 function buildPrimary(b: Building, n: CstNode): Value | undefined {
-  const number = token(n, "number"), flag = token(n, "flag"), name = token(n, "word"), call = node(n, "call"), group = node(n, "group");
+  const number = token(n, "number");
+  const flag = token(n, "flag");
+  const name = token(n, "word");
+  const call = node(n, "call");
+  const group = node(n, "group");
   if (number) return buildNumber(b, number);
   if (flag) return { kind: "flag", value: flag.image === "true", span: tokenSpan(b, flag) };
   if (name) return word(b, name);
@@ -137,11 +201,16 @@ function buildPrimary(b: Building, n: CstNode): Value | undefined {
 }
 
 function buildNumber(b: Building, tok: IToken): Value | undefined {
-  const value = Number(tok.image.replaceAll("_", "")), span = tokenSpan(b, tok);
-  const why = tok.tokenType === t.BadNumber ? whyBad(tok.image)
-    : !Number.isFinite(value) ? "it is larger than 1e308"
-    : Number.isInteger(value) && !Number.isSafeInteger(value) ? "whole numbers end at 9_007_199_254_740_991"
-    : undefined;
+  const value = Number(tok.image.replaceAll("_", ""));
+  const span = tokenSpan(b, tok);
+  const why =
+    tok.tokenType === t.BadNumber
+      ? whyBad(tok.image)
+      : !Number.isFinite(value)
+        ? "it is larger than 1e308"
+        : Number.isInteger(value) && !Number.isSafeInteger(value)
+          ? "whole numbers end at 9_007_199_254_740_991"
+          : undefined;
   if (why === undefined) return { kind: "number", value, span };
   b.report("E0106", span, { text: tok.image, why });
   return undefined;
@@ -159,9 +228,12 @@ function buildCall(b: Building, n: CstNode): Value | undefined {
   const callee = token(n, "callee");
   if (!callee) return undefined;
   const args = nodes(n, "argument").map((a): Argument | undefined => {
-    const name = token(a, "name"), value = buildValue(b, node(a, "value"));
+    const name = token(a, "name");
+    const value = buildValue(b, node(a, "value"));
     return value && { ...(name ? { name: word(b, name) } : {}), value, span: nodeSpan(b, a) };
   });
   // an argument that could not be read would only cause complaints about a missing one
-  return args.every((a) => a !== undefined) ? { kind: "call", callee: word(b, callee), args, span: nodeSpan(b, n) } : undefined;
+  return args.every((a) => a !== undefined)
+    ? { kind: "call", callee: word(b, callee), args, span: nodeSpan(b, n) }
+    : undefined;
 }

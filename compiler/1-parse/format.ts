@@ -1,6 +1,6 @@
 /**
- * `sinter fmt`: one canonical layout. Works on the tokens, so that nothing but white space can change; it keeps comments,
- * line breaks between settings, and single blank lines.
+ * `sinter fmt`: one canonical layout. Works on the tokens, so that nothing but white space can change; it
+ * keeps comments, line breaks between settings, and single blank lines.
  *
  *   model small {                              a block that stood on one line and fits stays on one line
  *     vocab 256   context 64                   settings of one line: three spaces between them
@@ -34,7 +34,8 @@ export function format(source: string): Formatted {
     for (const item of model.items) markItem(item, starts, keys);
   }
   const text = layOut({ stream, starts, keys, blocks: blocksAround(stream), oneLine: new Set() });
-  const before = images(stream), after = images(readStream(text));
+  const before = images(stream);
+  const after = images(readStream(text));
   if (before !== after) throw new Error("the formatter changed more than white space");
   return { text, diagnostics };
 }
@@ -83,14 +84,21 @@ function closing(stream: readonly IToken[], open: number): number {
 }
 
 function chooseOneLine(layout: Layout, open: number, from: number, indent: number): void {
-  const { stream, starts, oneLine } = layout, close = closing(stream, open), inside = stream.slice(open + 1, close);
+  const { stream, starts, oneLine } = layout;
+  const close = closing(stream, open);
+  const inside = stream.slice(open + 1, close);
   if (stream[open]!.startLine !== stream[close]!.startLine || inside.some(isComment)) return;
-  if (stream[from]!.tokenType === t.Layer && inside.filter((token) => starts.get(token.startOffset) === "assignment").length > 1) return;
+  if (
+    stream[from]!.tokenType === t.Layer &&
+    inside.filter((token) => starts.get(token.startOffset) === "assignment").length > 1
+  )
+    return;
   const inner = inside.flatMap((token, i) => (token.image === "{" ? [open + 1 + i] : []));
   for (const brace of inner) if (!oneLine.has(stream[brace]!.startOffset)) return;
   oneLine.add(stream[open]!.startOffset);
   let width = indent;
-  for (let i = from; i <= close; i++) width += (i === from ? 0 : between(layout, i).text.length) + stream[i]!.image.length;
+  for (let i = from; i <= close; i++)
+    width += (i === from ? 0 : between(layout, i).text.length) + stream[i]!.image.length;
   if (width > MAX_COLUMNS) oneLine.delete(stream[open]!.startOffset);
 }
 
@@ -113,17 +121,20 @@ function chooseOneLines(layout: Layout): void {
 
 type Gap = { readonly text: string; readonly lines: 0 | 1 | 2 };
 const gap = (text: string): Gap => ({ text, lines: 0 });
-const line: Gap = { text: "\n", lines: 1 }, blank: Gap = { text: "\n\n", lines: 2 };
+const line: Gap = { text: "\n", lines: 1 };
+const blank: Gap = { text: "\n\n", lines: 2 };
 
 /** The white space before token `i`; a line break's indentation is added by `layOut`. */
 function between({ stream, starts, keys, blocks, oneLine }: Layout, i: number): Gap {
-  const token = stream[i]!, before = stream[i - 1]!;
+  const token = stream[i]!;
+  const before = stream[i - 1]!;
   const breaks = token.startLine! - before.endLine!;
   const kept = breaks > 1 && before.image !== "{" && token.image !== "}" ? blank : line;
   const start = starts.get(token.startOffset);
   if (isComment(token)) return breaks === 0 ? gap("  ") : kept;
   if (start === "model") return kept;
-  const block = stream[blocks[i]!], single = block !== undefined && oneLine.has(block.startOffset);
+  const block = stream[blocks[i]!];
+  const single = block !== undefined && oneLine.has(block.startOffset);
   if (before.image === "{" || token.image === "}") {
     const isEmpty = before.image === "{" && token.image === "}" && breaks === 0;
     return single || isEmpty ? gap(" ") : isComment(before) ? line : kept;
@@ -164,25 +175,42 @@ const isSign = (token: IToken, before: IToken | undefined, keys: ReadonlySet<num
   token.image === "-" && (before === undefined || !endsValue(before) || keys.has(before.startOffset));
 
 /** No space: inside parentheses, before "," and ":", between a part and its "(", behind a sign. */
-function tight(before: IToken, token: IToken, earlier: IToken | undefined, keys: ReadonlySet<number>): boolean {
+function tight(
+  before: IToken,
+  token: IToken,
+  earlier: IToken | undefined,
+  keys: ReadonlySet<number>,
+): boolean {
   if (before.image === "(" || token.image === ")" || token.image === "," || token.image === ":") return true;
-  if (token.image === "(") return before.tokenType === t.Name && !keys.has(before.startOffset) || isSign(before, earlier, keys);
+  if (token.image === "(")
+    return (before.tokenType === t.Name && !keys.has(before.startOffset)) || isSign(before, earlier, keys);
   return isSign(before, earlier, keys);
 }
 
 function layOut(layout: Layout): string {
   const { stream, starts } = layout;
   chooseOneLines(layout);
-  let text = "", column = 0, depth = 0, parens = 0, previousModelTall = false, modelLine = 0;
+  let text = "";
+  let column = 0;
+  let depth = 0;
+  let parens = 0;
+  let previousModelTall = false;
+  let modelLine = 0;
   stream.forEach((token, i) => {
     const start = starts.get(token.startOffset);
     if (token.image === "}") depth--;
     let before = i === 0 ? gap("") : between(layout, i);
     // models of several lines stand apart
     const afterModel = depth === 0 && stream[i - 1]?.image === "}";
-    if (afterModel && before.lines === 1 && (previousModelTall || (start === "model" && isTall(layout, i)))) before = blank;
+    if (afterModel && before.lines === 1 && (previousModelTall || (start === "model" && isTall(layout, i))))
+      before = blank;
     // settings on one line: as many as fit
-    if (start === "setting" && before.text === "   " && column + before.text.length + itemWidth(layout, i) > MAX_COLUMNS) before = line;
+    if (
+      start === "setting" &&
+      before.text === "   " &&
+      column + before.text.length + itemWidth(layout, i) > MAX_COLUMNS
+    )
+      before = line;
     if (before.lines > 0) {
       const continues = start === undefined && token.image !== "}" && !(isComment(token) && parens === 0);
       const indent = " ".repeat(Math.max(0, depth) * 2 + (continues ? 4 : 0));
@@ -217,7 +245,14 @@ function isTall({ stream, oneLine }: Layout, i: number): boolean {
 function itemWidth(layout: Layout, i: number): number {
   const { stream, starts } = layout;
   let width = stream[i]!.image.length;
-  for (let k = i + 1; k < stream.length && !starts.has(stream[k]!.startOffset) && stream[k]!.image !== "}" && !isComment(stream[k]!); k++)
+  for (
+    let k = i + 1;
+    k < stream.length &&
+    !starts.has(stream[k]!.startOffset) &&
+    stream[k]!.image !== "}" &&
+    !isComment(stream[k]!);
+    k++
+  )
     width += between(layout, k).text.length + stream[k]!.image.length;
   return width;
 }

@@ -1,4 +1,7 @@
-/** The grammar as text, from the rules that the parser runs: `model = "model" model-name …`. For the language reference. */
+/**
+ * The grammar as text, from the rules that the parser runs: `model = "model" model-name …`. For the language
+ * reference.
+ */
 import type { ISerializedGast } from "chevrotain";
 import { grammarRules } from "./grammar.ts";
 
@@ -10,7 +13,13 @@ type Production = ISerializedGast & {
   readonly definition?: readonly Production[];
 };
 
-const names: Readonly<Record<string, string>> = { Name: "NAME", ModelName: "MODEL_NAME", Number: "NUMBER", BadNumber: "NUMBER", EOF: "END" };
+const names: Readonly<Record<string, string>> = {
+  Name: "NAME",
+  ModelName: "MODEL_NAME",
+  Number: "NUMBER",
+  BadNumber: "NUMBER",
+  EOF: "END",
+};
 
 /** Rules that only the command line starts from. */
 const hidden: readonly string[] = ["override"];
@@ -27,21 +36,32 @@ const sequence = (p: Production): string => (p.definition ?? []).map(show).join(
 function grouped(p: Production): string {
   const [only, ...more] = p.definition ?? [];
   const simple = more.length === 0 && only && (only.type === "Terminal" || only.type === "NonTerminal");
-  return simple ? show(only) : more.length === 0 && only?.type === "Alternation" ? show(only) : `( ${sequence(p)} )`;
+  return simple
+    ? show(only)
+    : more.length === 0 && only?.type === "Alternation"
+      ? show(only)
+      : `( ${sequence(p)} )`;
 }
 
 function show(p: Production): string {
   switch (p.type) {
-    case "Terminal": return names[p.name ?? ""] ?? (p.label ?? "").replaceAll("`", '"');
-    case "NonTerminal": return p.name ?? "";
-    case "Option": return `${grouped(p)}?`;
-    case "Repetition": return `${grouped(p)}*`;
-    case "RepetitionMandatory": return `${grouped(p)}+`;
-    case "RepetitionWithSeparator": return `( ${sequence(p)} ( ${show(p.separator!)} ${sequence(p)} )* )?`;
+    case "Terminal":
+      return names[p.name ?? ""] ?? (p.label ?? "").replaceAll("`", '"');
+    case "NonTerminal":
+      return p.name ?? "";
+    case "Option":
+      return `${grouped(p)}?`;
+    case "Repetition":
+      return `${grouped(p)}*`;
+    case "RepetitionMandatory":
+      return `${grouped(p)}+`;
+    case "RepetitionWithSeparator":
+      return `( ${sequence(p)} ( ${show(p.separator!)} ${sequence(p)} )* )?`;
     case "Alternation": {
       const alternatives = [...new Set((p.definition ?? []).map(show))];
       return `( ${alternatives.join(" | ")} )`;
     }
-    default: return sequence(p);
+    default:
+      return sequence(p);
   }
 }

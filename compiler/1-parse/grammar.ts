@@ -3,12 +3,19 @@
  * so that a forgotten value is noticed where it was forgotten.
  */
 import { CstParser, EOF, tokenLabel } from "chevrotain";
-import type { CstNode, IParserErrorMessageProvider, IRecognitionException, ISerializedGast, IToken, TokenType } from "chevrotain";
+import type {
+  CstNode,
+  IParserErrorMessageProvider,
+  IRecognitionException,
+  ISerializedGast,
+  IToken,
+  TokenType,
+} from "chevrotain";
 import * as t from "./tokens.ts";
 
 /**
- * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The message provider is asked
- * once for each, so it is where they are counted.
+ * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The
+ * message provider is asked once for each, so it is where they are counted.
  */
 export const MAX_SYNTAX_ERRORS = 100;
 class TooManyErrors extends Error {}
@@ -31,7 +38,12 @@ const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 
 class SpecParser extends CstParser {
   constructor() {
-    super(t.tokens, { nodeLocationTracking: "full", recoveryEnabled: true, maxLookahead: 2, errorMessageProvider });
+    super(t.tokens, {
+      nodeLocationTracking: "full",
+      recoveryEnabled: true,
+      maxLookahead: 2,
+      errorMessageProvider,
+    });
     this.performSelfAnalysis();
   }
 

@@ -1,4 +1,7 @@
-/** Text → syntax tree and diagnostics. Never throws, whatever the text: limits are checked before the parser recurses. */
+/**
+ * Text → syntax tree and diagnostics. Never throws, whatever the text: limits are checked before the parser
+ * recurses.
+ */
 import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
 import type { Source, Span } from "../diagnostics/span.ts";
@@ -56,7 +59,10 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
   let failed = false;
   const b: Building = {
     place: (start, end) => ({ start, end, of: source }),
-    report(code, span, facts, notes) { failed = true; report(code, span, facts, notes); },
+    report(code, span, facts, notes) {
+      failed = true;
+      report(code, span, facts, notes);
+    },
   };
   const tokens = repair(readTokens(source.text.slice(from), from, b), b.place, b.report);
   if (!tokens || failed) return undefined;
@@ -67,16 +73,23 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
 }
 
 /** "# …" is a comment in other languages: the whole of it is left out, with one complaint about its sign. */
-const wrongComments = (found: readonly IToken[]): Unread[] => found.map((c) => ({ offset: c.startOffset, length: 1 }));
+const wrongComments = (found: readonly IToken[]): Unread[] =>
+  found.map((c) => ({ offset: c.startOffset, length: 1 }));
 
 function readTokens(text: string, shift: number, b: Building): IToken[] {
   const { tokens, errors, groups } = lexer.tokenize(text);
   const unread = [...errors, ...wrongComments(groups["wrongComments"] ?? [])];
   reportLexing(unread, text, (start, end) => b.place(start + shift, end + shift), b.report);
   for (const token of tokens) {
-    if (shift > 0) { token.startOffset += shift; token.endOffset! += shift; }
+    if (shift > 0) {
+      token.startOffset += shift;
+      token.endOffset! += shift;
+    }
     if (token.image.length > MAX_NAME && (token.tokenType === Name || token.tokenType === ModelName))
-      b.report("E0108", b.place(token.startOffset, token.startOffset + token.image.length), { name: token.image, limit: MAX_NAME });
+      b.report("E0108", b.place(token.startOffset, token.startOffset + token.image.length), {
+        name: token.image,
+        limit: MAX_NAME,
+      });
   }
   return tokens;
 }

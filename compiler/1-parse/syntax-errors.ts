@@ -1,4 +1,7 @@
-/** From the lexer's and the parser's exceptions to diagnostics: what was expected, in the language's words, and what to write instead. */
+/**
+ * From the lexer's and the parser's exceptions to diagnostics: what was expected, in the language's words,
+ * and what to write instead.
+ */
 import { EOF, type IRecognitionException, type IToken, type TokenType } from "chevrotain";
 import { quoted } from "../diagnostics/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
@@ -9,16 +12,24 @@ type Place = (start: number, end: number) => Span;
 
 /** What stands for a character that people type or paste by mistake. */
 const lookalikes: Readonly<Record<string, string>> = {
-  "_": "names begin with a letter",
+  _: "names begin with a letter",
   "#": "comments begin with //",
   ";": "nothing ends a line: leave the `;` out",
   '"': "names and words are written without quotes",
   "'": "names and words are written without quotes",
-  "×": "multiply with `*`", "·": "multiply with `*`", "−": "subtract with `-`", "–": "subtract with `-`", "—": "subtract with `-`",
-  "[": "brackets are ( ) and { }", "]": "brackets are ( ) and { }",
+  "×": "multiply with `*`",
+  "·": "multiply with `*`",
+  "−": "subtract with `-`",
+  "–": "subtract with `-`",
+  "—": "subtract with `-`",
+  "[": "brackets are ( ) and { }",
+  "]": "brackets are ( ) and { }",
   "^": "powers are written out: `width * width`",
-  "<": "there are no comparisons", ">": "there are no comparisons",
-  "\u00a0": "this is a no-break space: use a plain one", "\u2028": "use a plain line end", "\u2029": "use a plain line end",
+  "<": "there are no comparisons",
+  ">": "there are no comparisons",
+  "\u00a0": "this is a no-break space: use a plain one",
+  "\u2028": "use a plain line end",
+  "\u2029": "use a plain line end",
 };
 
 /** Characters that are no token. */
@@ -29,7 +40,8 @@ export interface Unread {
 
 export function reportLexing(errors: readonly Unread[], text: string, place: Place, report: Reporter): void {
   for (const error of errors) {
-    const characters = text.slice(error.offset, error.offset + error.length), first = [...characters][0]!;
+    const characters = text.slice(error.offset, error.offset + error.length);
+    const first = [...characters][0]!;
     const code = first.codePointAt(0)!;
     report("E0101", place(error.offset, error.offset + error.length), {
       characters,
@@ -54,19 +66,32 @@ const expectedIn: Readonly<Record<string, string>> = {
 
 type Errors = readonly IRecognitionException[];
 
-export function reportParsing(errors: Errors, tokens: readonly IToken[], text: string, place: Place, report: Reporter): void {
+export function reportParsing(
+  errors: Errors,
+  tokens: readonly IToken[],
+  text: string,
+  place: Place,
+  report: Reporter,
+): void {
   if (errors.length === 0) return;
   const indexOf = new Map(tokens.map((token, i) => [token, i]));
   let lastOffset = -1;
   for (const error of errors) {
-    const { token } = error, before = tokens[(indexOf.get(token) ?? tokens.length) - 1];
-    const atEnd = token.tokenType === EOF || !(token.startOffset >= 0), rule = error.context.ruleStack.at(-1) ?? "file";
-    const start = atEnd ? endOf(text) : token.startOffset, end = atEnd ? start : (token.endOffset ?? start) + 1;
+    const { token } = error;
+    const before = tokens[(indexOf.get(token) ?? tokens.length) - 1];
+    const atEnd = token.tokenType === EOF || !(token.startOffset >= 0);
+    const rule = error.context.ruleStack.at(-1) ?? "file";
+    const start = atEnd ? endOf(text) : token.startOffset;
+    const end = atEnd ? start : (token.endOffset ?? start) + 1;
     // recovery stumbled twice over one token, or over a bracket that was added
     if (start === lastOffset || (!atEnd && end <= start)) continue;
     lastOffset = start;
     const found = atEnd ? "the end of the file" : nameOf(token);
-    report("E0102", place(start, end), { expected: expectedBy(error, rule), found, help: helpFor(rule, token, before) });
+    report("E0102", place(start, end), {
+      expected: expectedBy(error, rule),
+      found,
+      help: helpFor(rule, token, before),
+    });
   }
 }
 
@@ -88,14 +113,19 @@ const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 const naming: readonly string[] = ["let", "tokenizer", "expect"];
 
 function helpFor(rule: string, token: IToken, before: IToken | undefined): string | undefined {
-  const { image, tokenType: type } = token, name = before?.tokenType === t.Name ? before.image : undefined;
+  const { image, tokenType: type } = token;
+  const name = before?.tokenType === t.Name ? before.image : undefined;
   if (rule === "call") {
     const isOption = name !== undefined && (values.has(type) || image === "=");
-    return isOption ? `options are written with a colon: ${quoted(`${name}: ${image === "=" ? "…" : image}`)}` : undefined;
+    return isOption
+      ? `options are written with a colon: ${quoted(`${name}: ${image === "=" ? "…" : image}`)}`
+      : undefined;
   }
   if (image === ",") return "nothing separates settings and equations: leave the `,` out";
-  if (rule === "factor" && before && assigns.has(before.tokenType)) return "the equation before it has no value";
+  if (rule === "factor" && before && assigns.has(before.tokenType))
+    return "the equation before it has no value";
   if (rule === "file" && type === t.Name) return "everything in a spec stands in `model NAME { … }`";
-  if (naming.includes(rule) && t.keywordNames.includes(image)) return `${quoted(image)} is a word of the language and cannot be a name`;
+  if (naming.includes(rule) && t.keywordNames.includes(image))
+    return `${quoted(image)} is a word of the language and cannot be a name`;
   return undefined;
 }

@@ -1,17 +1,38 @@
-/** THE table of tokens. Order matters: of two patterns that match, the earlier wins, unless `longer_alt` says otherwise. */
+/**
+ * THE table of tokens. Order matters: of two patterns that match, the earlier wins, unless `longer_alt` says
+ * otherwise.
+ */
 import { createToken, Lexer, type IToken, type TokenType } from "chevrotain";
 
 export const Name = createToken({ name: "Name", label: "a name", pattern: /[A-Za-z][A-Za-z0-9_]*/ });
 
-const keyword = (word: string): TokenType => createToken({ name: word[0]!.toUpperCase() + word.slice(1), label: `\`${word}\``, pattern: new RegExp(word), longer_alt: Name });
-const sign = (name: string, text: string): TokenType => createToken({ name, label: `\`${text}\``, pattern: text });
+const keyword = (word: string): TokenType =>
+  createToken({
+    name: word[0]!.toUpperCase() + word.slice(1),
+    label: `\`${word}\``,
+    pattern: new RegExp(word),
+    longer_alt: Name,
+  });
+const sign = (name: string, text: string): TokenType =>
+  createToken({ name, label: `\`${text}\``, pattern: text });
 
-export const Model = keyword("model"), Like = keyword("like"), Let = keyword("let"), Embed = keyword("embed"), Layer = keyword("layer");
-export const Output = keyword("output"), Tokenizer = keyword("tokenizer"), Train = keyword("train"), Sample = keyword("sample");
-export const Alternate = keyword("alternate"), Expect = keyword("expect"), True = keyword("true"), False = keyword("false");
+export const Model = keyword("model");
+export const Like = keyword("like");
+export const Let = keyword("let");
+export const Embed = keyword("embed");
+export const Layer = keyword("layer");
+export const Output = keyword("output");
+export const Tokenizer = keyword("tokenizer");
+export const Train = keyword("train");
+export const Sample = keyword("sample");
+export const Alternate = keyword("alternate");
+export const Expect = keyword("expect");
+export const True = keyword("true");
+export const False = keyword("false");
 
 /**
- * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for after `model` and `like`.
+ * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for
+ * after `model` and `like`.
  */
 const MODEL_NAME = /(?!like\b)[A-Za-z][A-Za-z0-9_.-]*/y;
 export const ModelName = createToken({
@@ -29,22 +50,78 @@ export const ModelName = createToken({
 
 /** "12abc", "1.2.3", "1__0": one wrong number, not a number followed by something else. */
 export const BadNumber = createToken({ name: "BadNumber", label: "a number", pattern: /\d[A-Za-z0-9_.]*/ });
-export const Number = createToken({ name: "Number", label: "a number", pattern: /\d+(?:_\d+)*(?:\.\d+(?:_\d+)*)?(?:[eE][+-]?\d+)?/, longer_alt: BadNumber });
+export const Number = createToken({
+  name: "Number",
+  label: "a number",
+  pattern: /\d+(?:_\d+)*(?:\.\d+(?:_\d+)*)?(?:[eE][+-]?\d+)?/,
+  longer_alt: BadNumber,
+});
 
-export const PlusEquals = sign("PlusEquals", "+="), Equals = sign("Equals", "="), Plus = sign("Plus", "+"), Minus = sign("Minus", "-");
-export const Times = sign("Times", "*"), Divide = sign("Divide", "/"), Remainder = sign("Remainder", "%"), Colon = sign("Colon", ":"), Comma = sign("Comma", ",");
-export const OpenBrace = sign("OpenBrace", "{"), CloseBrace = sign("CloseBrace", "}"), OpenParen = sign("OpenParen", "("), CloseParen = sign("CloseParen", ")");
+export const PlusEquals = sign("PlusEquals", "+=");
+export const Equals = sign("Equals", "=");
+export const Plus = sign("Plus", "+");
+export const Minus = sign("Minus", "-");
+export const Times = sign("Times", "*");
+export const Divide = sign("Divide", "/");
+export const Remainder = sign("Remainder", "%");
+export const Colon = sign("Colon", ":");
+export const Comma = sign("Comma", ",");
+export const OpenBrace = sign("OpenBrace", "{");
+export const CloseBrace = sign("CloseBrace", "}");
+export const OpenParen = sign("OpenParen", "(");
+export const CloseParen = sign("CloseParen", ")");
 
-const Space = createToken({ name: "Space", pattern: /[ \t\r\n\uFEFF]+/, group: Lexer.SKIPPED, line_breaks: true });
+const Space = createToken({
+  name: "Space",
+  pattern: /[ \t\r\n\uFEFF]+/,
+  group: Lexer.SKIPPED,
+  line_breaks: true,
+});
 const Comment = createToken({ name: "Comment", pattern: /\/\/[^\n\r]*/, group: "comments" });
 const WrongComment = createToken({ name: "WrongComment", pattern: /#[^\n\r]*/, group: "wrongComments" });
 
-const keywords: readonly TokenType[] = [Model, Like, Let, Embed, Layer, Output, Tokenizer, Train, Sample, Alternate, Expect, True, False];
+const keywords: readonly TokenType[] = [
+  Model,
+  Like,
+  Let,
+  Embed,
+  Layer,
+  Output,
+  Tokenizer,
+  Train,
+  Sample,
+  Alternate,
+  Expect,
+  True,
+  False,
+];
 const signs: readonly TokenType[] = [
-  PlusEquals, Equals, Plus, Minus, Times, Divide, Remainder, Colon, Comma, OpenBrace, CloseBrace, OpenParen, CloseParen,
+  PlusEquals,
+  Equals,
+  Plus,
+  Minus,
+  Times,
+  Divide,
+  Remainder,
+  Colon,
+  Comma,
+  OpenBrace,
+  CloseBrace,
+  OpenParen,
+  CloseParen,
 ];
 
-export const tokens: TokenType[] = [Space, Comment, WrongComment, ModelName, ...keywords, Name, Number, BadNumber, ...signs];
+export const tokens: TokenType[] = [
+  Space,
+  Comment,
+  WrongComment,
+  ModelName,
+  ...keywords,
+  Name,
+  Number,
+  BadNumber,
+  ...signs,
+];
 export const keywordNames: readonly string[] = keywords.map((k) => k.name.toLowerCase());
 
 export const lexer = new Lexer(tokens, { positionTracking: "full", ensureOptimizations: false });

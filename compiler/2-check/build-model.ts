@@ -30,9 +30,14 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   for (const key of whole.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
   const sizes = tokenizer && checkSizes(whole, scope, { name: tokenizer, least: least! }, report);
   for (const section of ["embed", "layer", "output"] as const)
-    if (!whole[section] && !whole.broken) report("E0301", name.span, { section, model: name.text, example: examples[section] });
+    if (!whole[section] && !whole.broken)
+      report("E0301", name.span, { section, model: name.text, example: examples[section] });
   const pattern = checkPattern(whole, report);
-  const equationsReport: Reporter = sizes ? report : (code, ...rest) => { if (!sizeCodes.includes(code)) report(code, ...rest); };
+  const equationsReport: Reporter = sizes
+    ? report
+    : (code, ...rest) => {
+        if (!sizeCodes.includes(code)) report(code, ...rest);
+      };
   const embed = checkEmbed(whole, scope, sizes ?? standIns, equationsReport);
   const layer = checkLayer(whole, scope, sizes ?? standIns, equationsReport);
   const output = checkOutput(whole, scope, sizes ?? standIns, equationsReport);
@@ -42,7 +47,17 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
   if (tokenizer && train?.rows && endless.includes(tokenizer))
     report("E0224", whole.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
-  const model: Model = { name: name.text, sizes, ...(pattern.length > 0 ? { pattern } : {}), embed, layer, output, tokenizer, train, sample };
+  const model: Model = {
+    name: name.text,
+    sizes,
+    ...(pattern.length > 0 ? { pattern } : {}),
+    embed,
+    layer,
+    output,
+    tokenizer,
+    train,
+    sample,
+  };
   if (!Number.isSafeInteger(parameterCount(model))) {
     report("E0217", name.span, {});
     return undefined;
@@ -63,19 +78,36 @@ function checkTokenizer({ tokenizer, sizes }: Whole, report: Reporter): Tokenize
     const vocab = sizes.get("vocab")?.value;
     return vocab?.kind === "number" && vocab.value < tokenizers.bytes.vocab ? "characters" : "bytes";
   }
-  const { text: word, span } = tokenizer, words = Object.keys(tokenizers);
+  const { text: word, span } = tokenizer;
+  const words = Object.keys(tokenizers);
   if (Object.hasOwn(tokenizers, word)) return word as TokenizerName;
-  report("E0208", span, { key: "tokenizer", word, words, nearest: word === "chars" ? "characters" : nearest(word, words), help: undefined });
+  report("E0208", span, {
+    key: "tokenizer",
+    word,
+    words,
+    nearest: word === "chars" ? "characters" : nearest(word, words),
+    help: undefined,
+  });
   return undefined;
 }
 
 // ---- train and sample
 
-function checkTrain(bindings: ReadonlyMap<string, Binding>, outer: Scope, report: Reporter): TrainSettings | undefined {
-  const modelContext = outer.read("context"), known = typeof modelContext === "number" ? { model_context: modelContext } : {};
+function checkTrain(
+  bindings: ReadonlyMap<string, Binding>,
+  outer: Scope,
+  report: Reporter,
+): TrainSettings | undefined {
+  const modelContext = outer.read("context");
+  const known = typeof modelContext === "number" ? { model_context: modelContext } : {};
   const v = readAll(trainFields, makeScope(bindings, trainFields, known, report, outer));
   if (known.model_context !== undefined && v.context !== undefined && v.context > known.model_context)
-    report("E0216", bindings.get("context")!.value!.span, { train: v.context, context: known.model_context }, contextNote(outer));
+    report(
+      "E0216",
+      bindings.get("context")!.value!.span,
+      { train: v.context, context: known.model_context },
+      contextNote(outer),
+    );
   const { lr, min_lr: minLr } = v;
   if (lr !== undefined && minLr !== undefined && minLr > lr)
     report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
@@ -89,7 +121,11 @@ function contextNote(scope: Scope): Note[] {
   return span ? [{ text: "the model's context is set here", span }] : [];
 }
 
-function checkSample(bindings: ReadonlyMap<string, Binding>, outer: Scope, report: Reporter): SampleSettings | undefined {
+function checkSample(
+  bindings: ReadonlyMap<string, Binding>,
+  outer: Scope,
+  report: Reporter,
+): SampleSettings | undefined {
   const v = readAll(sampleFields, makeScope(bindings, sampleFields, {}, report, outer));
   return isComplete(sampleFields, v) ? camelCased(v) : undefined;
 }
@@ -100,8 +136,15 @@ const readAll = <F extends Fields>(fields: F, scope: Scope): Partial<ValuesOf<F>
 const isComplete = <F extends Fields>(fields: F, values: Partial<ValuesOf<F>>): values is ValuesOf<F> =>
   Object.keys(fields).every((key) => (values as Record<string, unknown>)[key] !== undefined);
 
-type CamelCase<S extends string> = S extends `${infer First}_${infer Rest}` ? `${First}${Capitalize<CamelCase<Rest>>}` : S;
+type CamelCase<S extends string> = S extends `${infer First}_${infer Rest}`
+  ? `${First}${Capitalize<CamelCase<Rest>>}`
+  : S;
 
 /** { min_lr } → { minLr }: a spec's words, and the model's. */
 const camelCased = <T extends object>(values: T): { [K in keyof T as CamelCase<K & string>]: T[K] } =>
-  Object.fromEntries(Object.entries(values).map(([key, value]) => [key.replace(/_(.)/g, (_, c: string) => c.toUpperCase()), value])) as never;
+  Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      key.replace(/_(.)/g, (_, c: string) => c.toUpperCase()),
+      value,
+    ]),
+  ) as never;

@@ -1,7 +1,14 @@
 /** Source → checked models, and everything that is wrong. Never throws, whatever the text. */
 import { parse } from "../1-parse/parse.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { diagnostic, hasErrors, tidy, type Diagnostic, type Note, type Reporter } from "../diagnostics/report.ts";
+import {
+  diagnostic,
+  hasErrors,
+  tidy,
+  type Diagnostic,
+  type Note,
+  type Reporter,
+} from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
@@ -35,21 +42,37 @@ export interface Checked {
 export function checkSource(source: string, { set = {}, model: wanted }: CheckOptions = {}): Checked {
   const { file, diagnostics: syntax } = parse(source);
   const found: Diagnostic[] = [...syntax];
-  const report: Reporter = (code, span, facts, notes) => void found.push(diagnostic(code, span, facts, notes));
-  const all = inherit(file.models, report), wrongItems = found.slice(syntax.length);
+  const report: Reporter = (code, span, facts, notes) =>
+    void found.push(diagnostic(code, span, facts, notes));
+  const all = inherit(file.models, report);
+  const wrongItems = found.slice(syntax.length);
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
-  reportUnknownModel(wanted, file.models.map((m) => m.name.text), report);
-  const lets = new Set(chosen.flatMap((m) => [...m.sizes.values()].filter((b) => b.kind === "let").map((b) => b.key.text)));
-  const before = found.length, overrides = readOverrides(set, lets, report), wrongSet = hasErrors(found.slice(before));
+  reportUnknownModel(
+    wanted,
+    file.models.map((m) => m.name.text),
+    report,
+  );
+  const lets = new Set(
+    chosen.flatMap((m) => [...m.sizes.values()].filter((b) => b.kind === "let").map((b) => b.key.text)),
+  );
+  const before = found.length;
+  const overrides = readOverrides(set, lets, report);
+  const wrongSet = hasErrors(found.slice(before));
 
   const isNoise = noiseFilter(syntax, source);
   const right: { model: Model; facts: ModelFacts }[] = [];
   for (const whole of chosen) {
     const own: Diagnostic[] = [];
-    const checked = checkModel(whole, overrides, (code, span, facts, notes = []) =>
-      void own.push(diagnostic(code, span, facts, [...notes, ...whoseNote(whole, span)])));
+    const checked = checkModel(
+      whole,
+      overrides,
+      (code, span, facts, notes = []) =>
+        void own.push(diagnostic(code, span, facts, [...notes, ...whoseNote(whole, span)])),
+    );
     for (const d of own) if (!whole.broken || !isNoise(d)) found.push(d);
-    const hasWrongItem = wrongItems.some((d) => d.severity === "error" && whole.line.some((m) => isWithin(d.span, m.span)));
+    const hasWrongItem = wrongItems.some(
+      (d) => d.severity === "error" && whole.line.some((m) => isWithin(d.span, m.span)),
+    );
     if (checked && !wrongSet && !whole.broken && !hasErrors(own) && !hasWrongItem) right.push(checked);
   }
   // a mistake outside of every model: the file is not what it was meant to be
@@ -63,7 +86,8 @@ function reportUnknownModel(wanted: string | undefined, models: readonly string[
   report("E0503", span, { name: wanted, models, nearest: nearest(wanted, models) });
 }
 
-const isWithin = (inner: Span, outer: Span): boolean => inner.of === outer.of && inner.start >= outer.start && inner.end <= outer.end;
+const isWithin = (inner: Span, outer: Span): boolean =>
+  inner.of === outer.of && inner.start >= outer.start && inner.end <= outer.end;
 
 /** A complaint about an inherited line needs the name of the model that it is about. */
 function whoseNote({ node }: Whole, span: Span): Note[] {
@@ -71,22 +95,53 @@ function whoseNote({ node }: Whole, span: Span): Note[] {
   return [{ text: `in model \`${node.name.text}\`, which inherits it`, span: node.name.span }];
 }
 
-const missingCodes: readonly string[] = ["E0201", "E0301", "E0305", "E0210", "E0401", "E0402", "W0315", "E0330"];
+const missingCodes: readonly string[] = [
+  "E0201",
+  "E0301",
+  "E0305",
+  "E0210",
+  "E0401",
+  "E0402",
+  "W0315",
+  "E0330",
+];
 
-/** Where the parser skipped something: complaints about what is missing, and about lines that could not be read. */
+/**
+ * Where the parser skipped something: complaints about what is missing, and about lines that could not be
+ * read.
+ */
 function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnostic) => boolean {
   if (syntax.length === 0) return () => false;
   const lineStart = (at: number): number => source.lastIndexOf("\n", at - 1);
   const unread = new Set(syntax.map((s) => lineStart(s.span.start)));
-  return (d) => missingCodes.includes(d.code) || (d.span.of === undefined && unread.has(lineStart(d.span.start)));
+  return (d) =>
+    missingCodes.includes(d.code) || (d.span.of === undefined && unread.has(lineStart(d.span.start)));
 }
 
-function checkModel(inherited: Whole, overrides: readonly Override[], report: Reporter): { model: Model; facts: ModelFacts } | undefined {
-  const whole = withOverrides(inherited, overrides), doubts: (() => void)[] = [];
-  const model = buildModel(whole, report, (code, span, facts, notes) => void doubts.push(() => report(code, span, facts, notes)));
+function checkModel(
+  inherited: Whole,
+  overrides: readonly Override[],
+  report: Reporter,
+): { model: Model; facts: ModelFacts } | undefined {
+  const whole = withOverrides(inherited, overrides);
+  const doubts: (() => void)[] = [];
+  const model = buildModel(
+    whole,
+    report,
+    (code, span, facts, notes) => void doubts.push(() => report(code, span, facts, notes)),
+  );
   if (!model) return undefined;
-  const expects = checkExpects(whole, model, overrides.some((o) => o.section === "model"), report);
+  const expects = checkExpects(
+    whole,
+    model,
+    overrides.some((o) => o.section === "model"),
+    report,
+  );
   // an expected count that holds settles a doubt; one that fails says more than it
-  if (!expects.some((e) => e.fact === "parameters" && e.result !== "skipped")) for (const tell of doubts) tell();
-  return { model, facts: { name: model.name, parameters: parameterCount(model), parts: parameterRows(model), expects } };
+  if (!expects.some((e) => e.fact === "parameters" && e.result !== "skipped"))
+    for (const tell of doubts) tell();
+  return {
+    model,
+    facts: { name: model.name, parameters: parameterCount(model), parts: parameterRows(model), expects },
+  };
 }

@@ -1,4 +1,7 @@
-/** `embed`, `layer` and `output` as wholes: the equations in order, the names of parts, what is used and what is not. */
+/**
+ * `embed`, `layer` and `output` as wholes: the equations in order, the names of parts, what is used and what
+ * is not.
+ */
 import type { Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
@@ -60,10 +63,14 @@ function checkTerms(value: Value, report: Reporter): boolean {
 /** Names in sums and in what parts are given. */
 function wordsIn(value: Value): readonly Word[] {
   switch (value.kind) {
-    case "word": return [value];
-    case "sum": return value.terms.flatMap((term) => wordsIn(term.value));
-    case "call": return value.args.filter((a) => !a.name).flatMap((a) => wordsIn(a.value));
-    default: return [];
+    case "word":
+      return [value];
+    case "sum":
+      return value.terms.flatMap((term) => wordsIn(term.value));
+    case "call":
+      return value.args.filter((a) => !a.name).flatMap((a) => wordsIn(a.value));
+    default:
+      return [];
   }
 }
 
@@ -78,17 +85,26 @@ function namesIn(e: Expression): readonly string[] | undefined {
 
 type Placed = Assignment & { readonly span: Span };
 
-export function checkLayer(model: Whole, scope: Scope, sizes: Sizes, report: Reporter): Assignment[] | undefined {
+export function checkLayer(
+  model: Whole,
+  scope: Scope,
+  sizes: Sizes,
+  report: Reporter,
+): Assignment[] | undefined {
   const { layer } = model;
   if (!layer) return undefined;
-  const values = layer.assignments.map((a) => a.value), last = layer.assignments.findLast((a) => a.target.text === "x");
+  const values = layer.assignments.map((a) => a.value);
+  const last = layer.assignments.findLast((a) => a.target.text === "x");
   if (tooManyParts(values, layer.span, report)) return undefined;
-  const at = contextOf("layer", values, scope, sizes, report), assignments: Placed[] = [];
+  const at = contextOf("layer", values, scope, sizes, report);
+  const assignments: Placed[] = [];
   let right = true;
   for (const { target, sign, value } of layer.assignments) {
-    const name = target.text, taken = takenName(name) ?? (scope.bindings.has(name) ? "a let" : undefined);
+    const name = target.text;
+    const taken = takenName(name) ?? (scope.bindings.has(name) ? "a let" : undefined);
     if (taken) report("E0218", target.span, { name, what: taken, help: "choose another name" });
-    const added = checkValue(at, value), tensor = sign === "+=" ? addTensors(at, checkValue(at, target), added, value.span) : added;
+    const added = checkValue(at, value);
+    const tensor = sign === "+=" ? addTensors(at, checkValue(at, target), added, value.span) : added;
     at.values.set(name, tensor.columns);
     if (tensor.expression) assignments.push({ name, value: tensor.expression, span: target.span });
     right &&= tensor.expression !== undefined && !taken;
@@ -97,15 +113,26 @@ export function checkLayer(model: Whole, scope: Scope, sizes: Sizes, report: Rep
     right = false;
     if (!model.broken) report("E0308", span, { why, help });
   };
-  const keyword = { ...layer.span, end: layer.span.start + "layer".length }, columns = at.values.get("x");
+  const keyword = { ...layer.span, end: layer.span.start + "layer".length };
+  const columns = at.values.get("x");
   if (!last) refuse(keyword, "the layer never sets x", "end with `x += …` or `x = …`");
-  else if (right && isUnchanged(assignments)) refuse(keyword, "the layer hands on x as it came", "let it do something: `x += mlp(layernorm(x))`");
+  else if (right && isUnchanged(assignments))
+    refuse(keyword, "the layer hands on x as it came", "let it do something: `x += mlp(layernorm(x))`");
   else if (columns !== undefined && columns !== sizes.width)
-    refuse(last.target.span, `the layer ends with an x of width ${columns}, not ${sizes.width}`, "bring it back with `linear(…, out: width)`");
+    refuse(
+      last.target.span,
+      `the layer ends with an x of width ${columns}, not ${sizes.width}`,
+      "bring it back with `linear(…, out: width)`",
+    );
   return right ? dropUnused(assignments, report) : undefined;
 }
 
-export function checkOutput(model: Whole, scope: Scope, sizes: Sizes, report: Reporter): Expression | undefined {
+export function checkOutput(
+  model: Whole,
+  scope: Scope,
+  sizes: Sizes,
+  report: Reporter,
+): Expression | undefined {
   if (!model.output) return undefined;
   const { value, span } = model.output;
   if (tooManyParts([value], span, report)) return undefined;
@@ -113,8 +140,12 @@ export function checkOutput(model: Whole, scope: Scope, sizes: Sizes, report: Re
   const isCall = value.kind === "call";
   if (isCall && value.callee.text === "linear") {
     if (columns === undefined || columns === sizes.vocab) return expression;
-    report("E0309", value.span, { found: `this one has ${columns} columns, and the vocabulary has ${sizes.vocab}`, help: "leave `out` away" });
-  } else if (!isCall || isPart(value.callee.text)) { // unknown parts are told already
+    report("E0309", value.span, {
+      found: `this one has ${columns} columns, and the vocabulary has ${sizes.vocab}`,
+      help: "leave `out` away",
+    });
+  } else if (!isCall || isPart(value.callee.text)) {
+    // unknown parts are told already
     const shown = isCall ? `${value.callee.text}(…)` : value.kind === "word" ? value.text : "…";
     report("E0309", value.span, { found: `not in ${describe(value)}`, help: `write \`linear(${shown})\`` });
   }
@@ -123,13 +154,23 @@ export function checkOutput(model: Whole, scope: Scope, sizes: Sizes, report: Re
 
 // ---- names of parts
 
-function contextOf(section: Section, written: readonly Value[], scope: Scope, sizes: Sizes, report: Reporter): Context {
+function contextOf(
+  section: Section,
+  written: readonly Value[],
+  scope: Scope,
+  sizes: Sizes,
+  report: Reporter,
+): Context {
   return { section, scope, sizes, report, values: new Map([["x", sizes.width]]), nameOf: partNamer(written) };
 }
 
-/** "attention" where a section has one of a kind; "layernorm_1", "layernorm_2" where it has more: as they are computed, inner before outer. */
+/**
+ * "attention" where a section has one of a kind; "layernorm_1", "layernorm_2" where it has more: as they are
+ * computed, inner before outer.
+ */
 function partNamer(written: readonly Value[]): (kind: PartKind) => string {
-  const total = countParts(written), next = new Map<string, number>();
+  const total = countParts(written);
+  const next = new Map<string, number>();
   return (kind) => {
     const n = (next.get(kind) ?? 0) + 1;
     next.set(kind, n);
@@ -137,13 +178,29 @@ function partNamer(written: readonly Value[]): (kind: PartKind) => string {
   };
 }
 
-/** Calls by the word that they begin with. `all`: also those that are a setting's value (`qk_norm: rmsnorm()`), which are no parts. */
-function countParts(values: readonly Value[], all = false, found = new Map<string, number>()): Map<string, number> {
+/**
+ * Calls by the word that they begin with. `all`: also those that are a setting's value (`qk_norm:
+ * rmsnorm()`), which are no parts.
+ */
+function countParts(
+  values: readonly Value[],
+  all = false,
+  found = new Map<string, number>(),
+): Map<string, number> {
   for (const value of values) {
-    if (value.kind === "sum") countParts(value.terms.map((t) => t.value), all, found);
+    if (value.kind === "sum")
+      countParts(
+        value.terms.map((t) => t.value),
+        all,
+        found,
+      );
     if (value.kind !== "call") continue;
     found.set(value.callee.text, (found.get(value.callee.text) ?? 0) + 1);
-    countParts(value.args.filter((a) => all || !a.name).map((a) => a.value), all, found);
+    countParts(
+      value.args.filter((a) => all || !a.name).map((a) => a.value),
+      all,
+      found,
+    );
   }
   return found;
 }
@@ -168,7 +225,8 @@ function isUnchanged(assignments: readonly Assignment[]): boolean {
 
 /** From the last equation upward: what nothing below reads is not built. */
 function dropUnused(assignments: readonly Placed[], report: Reporter): Assignment[] {
-  const needed = new Set(["x"]), kept: Assignment[] = [];
+  const needed = new Set(["x"]);
+  const kept: Assignment[] = [];
   for (const { name, value, span } of assignments.toReversed()) {
     if (!needed.delete(name)) {
       report("W0315", span, { name });
@@ -182,8 +240,12 @@ function dropUnused(assignments: readonly Placed[], report: Reporter): Assignmen
 
 function readNames(expression: Expression, into: Set<string>): void {
   switch (expression.kind) {
-    case "value": into.add(expression.name); break;
-    case "apply": readNames(expression.input, into); break;
+    case "value":
+      into.add(expression.name);
+      break;
+    case "apply":
+      readNames(expression.input, into);
+      break;
     case "add":
       readNames(expression.left, into);
       readNames(expression.right, into);

@@ -27,7 +27,8 @@ export function checkExpects(whole: Whole, model: Model, resized: boolean, repor
       report("E0403", span, { fact, facts: factNames, nearest: nearest(fact, factNames) });
       return [];
     }
-    const expected = readNumber(fact, value, scope, report), found = facts[fact].of(model);
+    const expected = readNumber(fact, value, scope, report);
+    const found = facts[fact].of(model);
     if (expected === undefined) return [];
     const result = found === expected ? "holds" : resized ? "skipped" : "fails";
     if (result === "fails" && fact === "parameters") {
@@ -39,15 +40,24 @@ export function checkExpects(whole: Whole, model: Model, resized: boolean, repor
 }
 
 /** Builds the model again with other settings, in silence. */
-const retryOf = (whole: Whole): Retry => (settings) => {
-  const { span } = whole.node.name, sizes = new Map<string, Binding>(whole.sizes);
-  for (const [text, value] of Object.entries(settings))
-    sizes.set(text, { kind: "setting", key: { kind: "word", text, span }, value: { kind: "number", value, span } });
-  let wrong = false;
-  const silent: Reporter = (code) => { wrong ||= severityOf(code) === "error"; };
-  const model = buildModel({ ...whole, sizes }, silent, silent);
-  return wrong ? undefined : model;
-};
+const retryOf =
+  (whole: Whole): Retry =>
+  (settings) => {
+    const { span } = whole.node.name;
+    const sizes = new Map<string, Binding>(whole.sizes);
+    for (const [text, value] of Object.entries(settings))
+      sizes.set(text, {
+        kind: "setting",
+        key: { kind: "word", text, span },
+        value: { kind: "number", value, span },
+      });
+    let wrong = false;
+    const silent: Reporter = (code) => {
+      wrong ||= severityOf(code) === "error";
+    };
+    const model = buildModel({ ...whole, sizes }, silent, silent);
+    return wrong ? undefined : model;
+  };
 
 /** What each part contributes. */
 function countTable(model: Model): string {

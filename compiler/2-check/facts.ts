@@ -9,7 +9,10 @@ export interface Fact {
 
 export const facts = {
   parameters: { doc: "All trained numbers; a tied output counts once.", of: parameterCount },
-  active_parameters: { doc: "Those that one token uses: of `experts`, as many as it is sent to.", of: activeParameters },
+  active_parameters: {
+    doc: "Those that one token uses: of `experts`, as many as it is sent to.",
+    of: activeParameters,
+  },
   vocab: { doc: "The setting.", of: ({ sizes }) => sizes.vocab },
   context: { doc: "The setting.", of: ({ sizes }) => sizes.context },
   width: { doc: "The setting.", of: ({ sizes }) => sizes.width },

@@ -1,9 +1,12 @@
 /**
- * What a setting or an option takes. The tables in settings.ts and parts.ts are made of these; the checker, the language reference and
- * the messages all read the same rows.
+ * What a setting or an option takes. The tables in settings.ts and parts.ts are made of these; the checker,
+ * the language reference and the messages all read the same rows.
  */
 
-/** Numbers that a default may depend on, by the names of the settings. A default over a number that is missing is itself missing. */
+/**
+ * Numbers that a default may depend on, by the names of the settings. A default over a number that is missing
+ * is itself missing.
+ */
 export type Known = Readonly<Record<string, number | undefined>>;
 
 interface FieldBase<T> {
@@ -33,7 +36,10 @@ export interface WordField<W extends string = string> extends FieldBase<W> {
 export type Field = NumberField | FlagField | WordField;
 export type Fields = Readonly<Record<string, Field>>;
 
-/** Several numbers under one name, for options of parts: `rope: rope(theta: 500000)`. Absent where it is not given. */
+/**
+ * Several numbers under one name, for options of parts: `rope: rope(theta: 500000)`. Absent where it is not
+ * given.
+ */
 export interface GroupField<F extends Fields = Fields> {
   readonly kind: "group";
   readonly doc: string;
@@ -48,24 +54,66 @@ export type Options = Readonly<Record<string, Option>>;
 
 /** The checked values of a table of fields. */
 export type ValuesOf<F extends Options> = { -readonly [K in keyof F]: ValueOf<F[K]> };
-type ValueOf<T extends Option> =
-  T extends NumberField ? number : T extends FlagField ? boolean : T extends WordField<infer W> ? W : T extends GroupField<infer F> ? ValuesOf<F> | undefined : never;
+type ValueOf<T extends Option> = T extends NumberField
+  ? number
+  : T extends FlagField
+    ? boolean
+    : T extends WordField<infer W>
+      ? W
+      : T extends GroupField<infer F>
+        ? ValuesOf<F> | undefined
+        : never;
 
 type Default<T> = T | readonly [shown: string, initial: (known: Known) => T];
 
 /** `given` is a constant, or its words and the rule; undefined = must be given. */
-function defaults<T extends number | boolean | string>(given: Default<T> | undefined): { initial?: (known: Known) => T; shown?: string } {
+function defaults<T extends number | boolean | string>(
+  given: Default<T> | undefined,
+): { initial?: (known: Known) => T; shown?: string } {
   if (given === undefined) return {};
   if (typeof given === "object") return { shown: given[0], initial: given[1] };
   return { shown: `${given}`, initial: () => given };
 }
 
-export const whole = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ kind: "whole", doc, min, max, ...defaults(given) });
-export const real = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ kind: "real", doc, min, max, ...defaults(given) });
-/** A real number greater than `min`. */
-export const realAbove = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({ ...real(doc, min, max, given), above: true });
-export const flag = (doc: string, given?: Default<boolean>): FlagField => ({ kind: "flag", doc, ...defaults(given) });
-export const word = <W extends string>(doc: string, words: readonly W[], given?: Default<W>, later?: Readonly<Record<string, string>>): WordField<W> => ({
-  kind: "word", doc, words, ...defaults<W>(given), ...(later ? { later } : {}),
+export const whole = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
+  kind: "whole",
+  doc,
+  min,
+  max,
+  ...defaults(given),
 });
-export const group = <const F extends Fields>(doc: string, callee: string, fields: F, example: string): GroupField<F> => ({ kind: "group", doc, callee, fields, example });
+export const real = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
+  kind: "real",
+  doc,
+  min,
+  max,
+  ...defaults(given),
+});
+/** A real number greater than `min`. */
+export const realAbove = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
+  ...real(doc, min, max, given),
+  above: true,
+});
+export const flag = (doc: string, given?: Default<boolean>): FlagField => ({
+  kind: "flag",
+  doc,
+  ...defaults(given),
+});
+export const word = <W extends string>(
+  doc: string,
+  words: readonly W[],
+  given?: Default<W>,
+  later?: Readonly<Record<string, string>>,
+): WordField<W> => ({
+  kind: "word",
+  doc,
+  words,
+  ...defaults<W>(given),
+  ...(later ? { later } : {}),
+});
+export const group = <const F extends Fields>(
+  doc: string,
+  callee: string,
+  fields: F,
+  example: string,
+): GroupField<F> => ({ kind: "group", doc, callee, fields, example });

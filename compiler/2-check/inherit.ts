@@ -8,7 +8,14 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { isPart } from "./parts.ts";
 import type { Binding } from "./scope.ts";
-import { laterSettings, otherNames, sampleFields, sectionFields, sizeFields, trainFields } from "./settings.ts";
+import {
+  laterSettings,
+  otherNames,
+  sampleFields,
+  sectionFields,
+  sizeFields,
+  trainFields,
+} from "./settings.ts";
 
 type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
 
@@ -42,7 +49,10 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
   const byName = new Map<string, ModelNode>();
   for (const model of models) {
     const first = byName.get(model.name.text);
-    if (first) report("E0332", model.name.span, { name: model.name.text }, [{ text: "the first is here", span: first.name.span }]);
+    if (first)
+      report("E0332", model.name.span, { name: model.name.text }, [
+        { text: "the first is here", span: first.name.span },
+      ]);
     else byName.set(model.name.text, model);
   }
   const said = new Map(models.map((m) => [m, readItems(m, report)]));
@@ -56,25 +66,43 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
 }
 
 /** The model, its parent, its parent's parent … */
-function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, report: Reporter): ModelNode[] | undefined {
-  const line = [node], seen = new Set([node.name.text]);
-  for (let at = node; at.like; ) {
+function ancestry(
+  node: ModelNode,
+  byName: ReadonlyMap<string, ModelNode>,
+  report: Reporter,
+): ModelNode[] | undefined {
+  const line = [node];
+  const seen = new Set([node.name.text]);
+  for (let at = node; at.like;) {
     const parent = byName.get(at.like.text);
     if (!parent) {
       const others = [...byName.keys()].filter((n) => n !== at.name.text);
-      report("E0330", at.like.span, { name: at.like.text, nearest: nearest(at.like.text, others), models: others });
+      report("E0330", at.like.span, {
+        name: at.like.text,
+        nearest: nearest(at.like.text, others),
+        models: others,
+      });
       return undefined;
     }
     if (seen.has(parent.name.text)) {
       const start = line.findIndex((m) => m.name.text === parent.name.text);
       // every model of the circle finds it: tell it once, at the first of them in the text
-      const circle = line.slice(start), first = circle.reduce((a, b) => (a.span.start < b.span.start ? a : b));
-      const turned = [...circle.slice(circle.indexOf(first)), ...circle.slice(0, circle.indexOf(first)), first];
+      const circle = line.slice(start);
+      const first = circle.reduce((a, b) => (a.span.start < b.span.start ? a : b));
+      const turned = [
+        ...circle.slice(circle.indexOf(first)),
+        ...circle.slice(0, circle.indexOf(first)),
+        first,
+      ];
       report("E0331", first.like!.span, { chain: turned.map((m) => m.name.text) });
       return undefined;
     }
     if (line.length >= MAX_ANCESTORS) {
-      report("E0111", at.like.span, { what: "models that are like one another in a row", count: line.length + 1, limit: MAX_ANCESTORS });
+      report("E0111", at.like.span, {
+        what: "models that are like one another in a row",
+        count: line.length + 1,
+        limit: MAX_ANCESTORS,
+      });
       return undefined;
     }
     seen.add(parent.name.text);
@@ -85,14 +113,16 @@ function ancestry(node: ModelNode, byName: ReadonlyMap<string, ModelNode>, repor
 }
 
 const merge = (older: Said, younger: Said): Said => ({
-  ...older, ...younger,
+  ...older,
+  ...younger,
   sizes: new Map([...older.sizes, ...younger.sizes]),
   train: new Map([...older.train, ...younger.train]),
   sample: new Map([...older.sample, ...younger.sample]),
 });
 
 function readItems(model: ModelNode, report: Reporter): Said & { readonly expects: ItemOf<"expect">[] } {
-  const sizes = new Map<string, Binding>(), sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
+  const sizes = new Map<string, Binding>();
+  const sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
   const once = new Map<string, Span>();
   const first = (what: string, span: Span): boolean => {
     const before = once.get(what);
@@ -100,10 +130,22 @@ function readItems(model: ModelNode, report: Reporter): Said & { readonly expect
     else once.set(what, span);
     return !before;
   };
-  const bind = (into: Map<string, Binding>, kind: Binding["kind"], key: Word, value: Value | undefined, what = key.text): void => {
+  const bind = (
+    into: Map<string, Binding>,
+    kind: Binding["kind"],
+    key: Word,
+    value: Value | undefined,
+    what = key.text,
+  ): void => {
     if (first(what, key.span)) into.set(key.text, { kind, key, value });
   };
-  const single: { embed?: ItemOf<"embed">; layer?: ItemOf<"layer">; output?: ItemOf<"output">; tokenizer?: Word; pattern?: readonly Word[] } = {};
+  const single: {
+    embed?: ItemOf<"embed">;
+    layer?: ItemOf<"layer">;
+    output?: ItemOf<"output">;
+    tokenizer?: Word;
+    pattern?: readonly Word[];
+  } = {};
   const expects: ItemOf<"expect">[] = [];
   for (const item of model.items) {
     switch (item.kind) {
@@ -118,13 +160,24 @@ function readItems(model: ModelNode, report: Reporter): Said & { readonly expect
         if (!first(item.section, keywordSpan(item))) break;
         for (const s of item.settings) if (s.pattern) patternBelongs(s, report);
         for (const s of item.settings)
-          if (knownIn(item.section, s, report)) bind(sections[item.section], "setting", s.key, s.value, `${item.section} ${s.key.text}`);
+          if (knownIn(item.section, s, report))
+            bind(sections[item.section], "setting", s.key, s.value, `${item.section} ${s.key.text}`);
         break;
-      case "embed": if (first("embed", keywordSpan(item))) single.embed = item; break;
-      case "layer": if (first("layer", keywordSpan(item))) single.layer = item; break;
-      case "output": if (first("output", keywordSpan(item))) single.output = item; break;
-      case "tokenizer": if (first("tokenizer", keywordSpan(item))) single.tokenizer = item.name; break;
-      case "expect": if (first(`expect ${item.fact.text}`, item.fact.span)) expects.push(item); break;
+      case "embed":
+        if (first("embed", keywordSpan(item))) single.embed = item;
+        break;
+      case "layer":
+        if (first("layer", keywordSpan(item))) single.layer = item;
+        break;
+      case "output":
+        if (first("output", keywordSpan(item))) single.output = item;
+        break;
+      case "tokenizer":
+        if (first("tokenizer", keywordSpan(item))) single.tokenizer = item.name;
+        break;
+      case "expect":
+        if (first(`expect ${item.fact.text}`, item.fact.span)) expects.push(item);
+        break;
     }
   }
   return { sizes, ...sections, ...single, expects };
@@ -144,32 +197,63 @@ function patternBelongs({ key, pattern }: Setting, report: Reporter): boolean {
 // ---- names that are settings, and help for those that are not
 
 /** Our word for another tool's. */
-const ourWord = (name: string): string | undefined => (Object.hasOwn(otherNames, name) ? otherNames[name] : undefined);
-const modelWords: readonly string[] = [...Object.keys(sizeFields), "tokenizer", "embed", "layer", "output", "train", "sample", "expect"];
+const ourWord = (name: string): string | undefined =>
+  Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
+const modelWords: readonly string[] = [
+  ...Object.keys(sizeFields),
+  "tokenizer",
+  "embed",
+  "layer",
+  "output",
+  "train",
+  "sample",
+  "expect",
+];
 
 function knownSize({ key, value }: Setting, report: Reporter): boolean {
-  const name = key.text, ours = ourWord(name) ?? name;
+  const name = key.text;
+  const ours = ourWord(name) ?? name;
   if (Object.hasOwn(sizeFields, name)) return true;
   if (!value) return false; // reported already: a stray word
-  const section = Object.hasOwn(trainFields, ours) ? "train" : Object.hasOwn(sampleFields, ours) ? "sample" : undefined;
-  const help = Object.hasOwn(sizeFields, ours) ? undefined
-    : section ? `it belongs in \`${section} { ${ours} … }\``
-    : isPart(name) ? "parts belong in `layer { x += … }`" : undefined;
+  const section = Object.hasOwn(trainFields, ours)
+    ? "train"
+    : Object.hasOwn(sampleFields, ours)
+      ? "sample"
+      : undefined;
+  const help = Object.hasOwn(sizeFields, ours)
+    ? undefined
+    : section
+      ? `it belongs in \`${section} { ${ours} … }\``
+      : isPart(name)
+        ? "parts belong in `layer { x += … }`"
+        : undefined;
   refuseName(key, "a model", ours === name ? nearest(name, modelWords) : ours, help, report);
   return false;
 }
 
 function knownIn(section: "train" | "sample", { key }: Setting, report: Reporter): boolean {
-  const name = key.text, fields = sectionFields[section], elsewhere = section === "train" ? "sample" : "train";
+  const name = key.text;
+  const fields = sectionFields[section];
+  const elsewhere = section === "train" ? "sample" : "train";
   if (Object.hasOwn(fields, name)) return true;
-  const help = Object.hasOwn(sizeFields, name) ? "it belongs in the model itself"
-    : Object.hasOwn(sectionFields[elsewhere], name) ? `it belongs in \`${elsewhere}\`` : undefined;
+  const help = Object.hasOwn(sizeFields, name)
+    ? "it belongs in the model itself"
+    : Object.hasOwn(sectionFields[elsewhere], name)
+      ? `it belongs in \`${elsewhere}\``
+      : undefined;
   refuseName(key, `\`${section}\``, ourWord(name) ?? nearest(name, Object.keys(fields)), help, report);
   return false;
 }
 
-function refuseName({ text: key, span }: Word, where: string, near: string | undefined, help: string | undefined, report: Reporter): void {
-  if (Object.hasOwn(laterSettings, key)) report("E0220", span, { what: `\`${key}\``, instead: laterSettings[key] });
+function refuseName(
+  { text: key, span }: Word,
+  where: string,
+  near: string | undefined,
+  help: string | undefined,
+  report: Reporter,
+): void {
+  if (Object.hasOwn(laterSettings, key))
+    report("E0220", span, { what: `\`${key}\``, instead: laterSettings[key] });
   else report("E0202", span, { key, where, nearest: near, help });
 }
 

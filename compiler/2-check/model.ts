@@ -1,7 +1,7 @@
 /**
- * The checked model: what a spec means, in plain numbers. Everything after this stage may rely on it:
- * sizes are positive safe integers, heads divide, names are unique, every expression is well-typed.
- * No text of the spec survives here except `name` (letters, digits, "-", "." and "_" only) and the values' names.
+ * The checked model: what a spec means, in plain numbers. Everything after this stage may rely on it: sizes
+ * are positive safe integers, heads divide, names are unique, every expression is well-typed. No text of the
+ * spec survives here except `name` (letters, digits, "-", "." and "_" only) and the values' names.
  */
 
 export interface Sizes {
@@ -16,7 +16,10 @@ export interface Sizes {
 
 export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
 
-/** Llama 3.1's stretching of long wavelengths; in its configuration factor, low_freq_factor, high_freq_factor, original_max_position_embeddings. */
+/**
+ * Llama 3.1's stretching of long wavelengths; in its configuration factor, low_freq_factor, high_freq_factor,
+ * original_max_position_embeddings.
+ */
 export interface RopeScaling {
   readonly factor: number;
   readonly low: number;
@@ -33,29 +36,90 @@ export interface Rope {
   readonly scaling?: RopeScaling;
 }
 
-/** A block with parameters. `name` is unique within its section and is the stem of its parameters' names: "attention", "layernorm_2". */
+/**
+ * A block with parameters. `name` is unique within its section and is the stem of its parameters' names:
+ * "attention", "layernorm_2".
+ */
 export type Part =
-  | { readonly part: "layernorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
-  | { readonly part: "rmsnorm"; readonly name: string; readonly width: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean }
-  | { readonly part: "attention"; readonly name: string; readonly width: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number; readonly bias: boolean; readonly causal: boolean;
+  | {
+      readonly part: "layernorm";
+      readonly name: string;
+      readonly width: number;
+      readonly eps: number;
+      readonly weight: boolean;
+      readonly bias: boolean;
+    }
+  | {
+      readonly part: "rmsnorm";
+      readonly name: string;
+      readonly width: number;
+      readonly eps: number;
+      readonly weight: boolean;
+      readonly bias: boolean;
+    }
+  | {
+      readonly part: "attention";
+      readonly name: string;
+      readonly width: number;
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+      readonly bias: boolean;
+      readonly causal: boolean;
       /** Bias of the projection back to the width, where it differs from `bias`. */
       readonly outBias?: boolean;
       readonly rope?: Rope;
       /** RMSNorm of every head's queries and keys, before rope. */
       readonly qkNorm?: { readonly eps: number };
-      /** Positions that a query sees, itself included: in the banded layers of a pattern, or without a pattern in all. */
-      readonly window?: number }
-  | { readonly part: "mlp"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
+      /**
+       * Positions that a query sees, itself included: in the banded layers of a pattern, or without a pattern
+       * in all.
+       */
+      readonly window?: number;
+    }
+  | {
+      readonly part: "mlp";
+      readonly name: string;
+      readonly width: number;
+      readonly hidden: number;
+      readonly activation: Activation;
+      readonly bias: boolean;
+    }
   /** activation(x·gate) ∘ (x·up), then down. */
-  | { readonly part: "swiglu" | "geglu"; readonly name: string; readonly width: number; readonly hidden: number; readonly activation: Activation; readonly bias: boolean }
+  | {
+      readonly part: "swiglu" | "geglu";
+      readonly name: string;
+      readonly width: number;
+      readonly hidden: number;
+      readonly activation: Activation;
+      readonly bias: boolean;
+    }
   /**
-   * A mixture: the router sends every row to `top` of `count` experts, each a gated linear unit (or, without `gated`, two maps as in mlp).
-   * `renormalise`: the chosen experts' weights add up to 1. `balance`: weight of the load-balancing loss in the objective.
+   * A mixture: the router sends every row to `top` of `count` experts, each a gated linear unit (or, without
+   * `gated`, two maps as in mlp). `renormalise`: the chosen experts' weights add up to 1. `balance`: weight
+   * of the load-balancing loss in the objective.
    */
-  | { readonly part: "experts"; readonly name: string; readonly width: number; readonly count: number; readonly top: number; readonly hidden: number;
-      readonly activation: Activation; readonly gated: boolean; readonly renormalise: boolean; readonly balance: number }
+  | {
+      readonly part: "experts";
+      readonly name: string;
+      readonly width: number;
+      readonly count: number;
+      readonly top: number;
+      readonly hidden: number;
+      readonly activation: Activation;
+      readonly gated: boolean;
+      readonly renormalise: boolean;
+      readonly balance: number;
+    }
   /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
-  | { readonly part: "linear"; readonly name: string; readonly width: number; readonly out: number; readonly bias: boolean; readonly tied: boolean };
+  | {
+      readonly part: "linear";
+      readonly name: string;
+      readonly width: number;
+      readonly out: number;
+      readonly bias: boolean;
+      readonly tied: boolean;
+    };
 
 export type PartKind = Part["part"];
 export type Norm = Extract<Part, { readonly part: "layernorm" | "rmsnorm" }>;
@@ -80,7 +144,15 @@ export interface Embed {
   readonly norm?: Norm;
 }
 
-export type TokenizerName = "bytes" | "characters" | "gpt2" | "llama2" | "llama3" | "sentencepiece" | "json" | "ids";
+export type TokenizerName =
+  | "bytes"
+  | "characters"
+  | "gpt2"
+  | "llama2"
+  | "llama3"
+  | "sentencepiece"
+  | "json"
+  | "ids";
 
 export interface TrainSettings {
   readonly batch: number;
@@ -121,7 +193,10 @@ export interface SampleSettings {
   readonly seed: number;
 }
 
-/** Kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and locally banded sparse attention"). */
+/**
+ * Kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and locally
+ * banded sparse attention").
+ */
 export const layerKinds = ["dense", "banded"] as const;
 export type LayerKind = (typeof layerKinds)[number];
 

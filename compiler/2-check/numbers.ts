@@ -1,4 +1,7 @@
-/** Arithmetic over settings and lets; one value read as a field wants it. Wrong values are reported once, and undefined from then on. */
+/**
+ * Arithmetic over settings and lets; one value read as a field wants it. Wrong values are reported once, and
+ * undefined from then on.
+ */
 import type { Value, Word } from "../1-parse/ast.ts";
 import { quoted } from "../diagnostics/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -13,16 +16,30 @@ export interface Numbers {
 
 export type Plain = number | boolean | string;
 
-export function readField(key: string, field: Field, value: Value, numbers: Numbers, report: Reporter): Plain | undefined {
+export function readField(
+  key: string,
+  field: Field,
+  value: Value,
+  numbers: Numbers,
+  report: Reporter,
+): Plain | undefined {
   switch (field.kind) {
-    case "flag": return readFlag(key, value, report);
-    case "word": return readWord(key, field, value, report);
+    case "flag":
+      return readFlag(key, value, report);
+    case "word":
+      return readWord(key, field, value, report);
     case "whole":
     case "real": {
       const n = readNumber(key, value, numbers, report);
       if (n === undefined) return undefined;
       if (n < field.min || n > field.max || (field.above && n === field.min)) {
-        report("E0204", value.span, { key, value: n, min: field.min, max: field.max, ...(field.above ? { above: true } : {}) });
+        report("E0204", value.span, {
+          key,
+          value: n,
+          min: field.min,
+          max: field.max,
+          ...(field.above ? { above: true } : {}),
+        });
         return undefined;
       }
       if (field.kind === "whole" && !Number.isSafeInteger(n)) {
@@ -42,17 +59,33 @@ function readFlag(key: string, value: Value, report: Reporter): boolean | undefi
 
 function readWord(key: string, field: WordField, value: Value, report: Reporter): string | undefined {
   if (value.kind !== "word") {
-    report("E0207", value.span, { key, wanted: "a word", found: describe(value), help: `use one of ${field.words.join(", ")}` });
+    report("E0207", value.span, {
+      key,
+      wanted: "a word",
+      found: describe(value),
+      help: `use one of ${field.words.join(", ")}`,
+    });
     return undefined;
   }
   if (field.words.includes(value.text)) return value.text;
   const later = field.later && Object.hasOwn(field.later, value.text) ? field.later[value.text] : undefined;
-  report("E0208", value.span, { key, word: value.text, words: field.words, nearest: nearest(value.text, field.words), help: later });
+  report("E0208", value.span, {
+    key,
+    word: value.text,
+    words: field.words,
+    nearest: nearest(value.text, field.words),
+    help: later,
+  });
   return undefined;
 }
 
 /** A number for `key`, of any size. */
-export function readNumber(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
+export function readNumber(
+  key: string,
+  value: Value,
+  numbers: Numbers,
+  report: Reporter,
+): number | undefined {
   const n = evaluate(key, value, numbers, report);
   if (n === undefined) return undefined;
   if (Number.isFinite(n)) return n === 0 ? 0 : n; // −0 is 0
@@ -63,8 +96,10 @@ export function readNumber(key: string, value: Value, numbers: Numbers, report: 
 function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter): number | undefined {
   const inner = (v: Value): number | undefined => evaluate(key, v, numbers, report);
   switch (value.kind) {
-    case "number": return value.value;
-    case "word": return numbers.number(value);
+    case "number":
+      return value.value;
+    case "word":
+      return numbers.number(value);
     case "negative": {
       const n = inner(value.value);
       return n === undefined ? undefined : -n;
@@ -84,7 +119,9 @@ function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter)
         if (product === undefined || n === undefined) product = undefined;
         else if (f.sign === "*") product *= n;
         else if (n === 0) {
-          report("E0211", f.value.span, { what: f.sign === "/" ? "division by zero" : "remainder of a division by zero" });
+          report("E0211", f.value.span, {
+            what: f.sign === "/" ? "division by zero" : "remainder of a division by zero",
+          });
           product = undefined;
         } else product = f.sign === "/" ? product / n : product % n;
       }
@@ -101,12 +138,17 @@ function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter)
 
 export function describe(value: Value): string {
   switch (value.kind) {
-    case "number": return `the number ${value.value}`;
-    case "flag": return `\`${value.value}\``;
-    case "word": return quoted(value.text);
-    case "call": return quoted(`${value.callee.text}(…)`);
+    case "number":
+      return `the number ${value.value}`;
+    case "flag":
+      return `\`${value.value}\``;
+    case "word":
+      return quoted(value.text);
+    case "call":
+      return quoted(`${value.callee.text}(…)`);
     case "sum":
     case "product":
-    case "negative": return "arithmetic";
+    case "negative":
+      return "arithmetic";
   }
 }

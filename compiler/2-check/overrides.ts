@@ -15,7 +15,11 @@ export interface Override {
 }
 
 /** `lets`: names that any of the checked models defines. */
-export function readOverrides(set: Readonly<Record<string, string>>, lets: ReadonlySet<string>, report: Reporter): Override[] {
+export function readOverrides(
+  set: Readonly<Record<string, string>>,
+  lets: ReadonlySet<string>,
+  report: Reporter,
+): Override[] {
   return Object.entries(set).flatMap(([path, valueText]) => {
     const source: Source = { name: "--set", text: `${path}=${valueText}` };
     const keySpan = { start: 0, end: path.length, of: source };
@@ -33,29 +37,44 @@ export function readOverrides(set: Readonly<Record<string, string>>, lets: Reado
     }
     const value = parseOverride(source, path.length + 1, report);
     const key: Word = { kind: "word", text: target.name, span: keySpan };
-    return value ? [{ ...target, binding: { kind: target.isLet ? "let" : "setting", key, value } as const }] : [];
+    return value
+      ? [{ ...target, binding: { kind: target.isLet ? "let" : "setting", key, value } as const }]
+      : [];
   });
 }
 
 const sections = ["train", "sample"] as const;
-const paths: readonly string[] = sections.flatMap((section) => Object.keys(sectionFields[section]).map((name) => `${section}.${name}`));
+const paths: readonly string[] = sections.flatMap((section) =>
+  Object.keys(sectionFields[section]).map((name) => `${section}.${name}`),
+);
 
-function targetOf(path: string, lets: ReadonlySet<string>): { section: Override["section"]; name: string; isLet: boolean } | undefined {
+function targetOf(
+  path: string,
+  lets: ReadonlySet<string>,
+): { section: Override["section"]; name: string; isLet: boolean } | undefined {
   const section = sections.find((s) => path.startsWith(`${s}.`));
-  if (section) return paths.includes(path) ? { section, name: path.slice(section.length + 1), isLet: false } : undefined;
+  if (section)
+    return paths.includes(path) ? { section, name: path.slice(section.length + 1), isLet: false } : undefined;
   if (path === "tokenizer") return { section: "tokenizer", name: path, isLet: false };
-  if (Object.hasOwn(sizeFields, path) || lets.has(path)) return { section: "model", name: path, isLet: lets.has(path) };
-  const inTrain = Object.hasOwn(trainFields, path), inSample = Object.hasOwn(sampleFields, path);
-  return inTrain !== inSample ? { section: inTrain ? "train" : "sample", name: path, isLet: false } : undefined;
+  if (Object.hasOwn(sizeFields, path) || lets.has(path))
+    return { section: "model", name: path, isLet: lets.has(path) };
+  const inTrain = Object.hasOwn(trainFields, path);
+  const inSample = Object.hasOwn(sampleFields, path);
+  return inTrain !== inSample
+    ? { section: inTrain ? "train" : "sample", name: path, isLet: false }
+    : undefined;
 }
 
 /** The model with the overrides on top. A let of another model is left alone. */
 export function withOverrides(model: Whole, overrides: readonly Override[]): Whole {
-  const sizes = new Map(model.sizes), train = new Map(model.train), sample = new Map(model.sample);
+  const sizes = new Map(model.sizes);
+  const train = new Map(model.train);
+  const sample = new Map(model.sample);
   let tokenizer = model.tokenizer;
   for (const { section, name, binding } of overrides) {
-    if (section === "tokenizer") { if (binding.value?.kind === "word") tokenizer = binding.value; }
-    else if (section !== "model") (section === "train" ? train : sample).set(name, binding);
+    if (section === "tokenizer") {
+      if (binding.value?.kind === "word") tokenizer = binding.value;
+    } else if (section !== "model") (section === "train" ? train : sample).set(name, binding);
     else if (binding.kind === "setting" || sizes.has(name)) sizes.set(name, binding);
   }
   return { ...model, sizes, train, sample, ...(tokenizer ? { tokenizer } : {}) };

@@ -1,5 +1,18 @@
-/** THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked part. To add a part: a row here, a variant in model.ts. */
-import { flag, group, real, realAbove, whole, word, type Fields, type Options, type ValuesOf } from "./fields.ts";
+/**
+ * THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked
+ * part. To add a part: a row here, a variant in model.ts.
+ */
+import {
+  flag,
+  group,
+  real,
+  realAbove,
+  whole,
+  word,
+  type Fields,
+  type Options,
+  type ValuesOf,
+} from "./fields.ts";
 import type { Activation, Part, PartKind, Rope } from "./model.ts";
 
 export interface PartSpec {
@@ -18,7 +31,12 @@ export interface PartSpec {
 }
 
 /** undefined: a group that is not given. */
-export type OptionValue = number | boolean | string | Readonly<Record<string, number | boolean | string>> | undefined;
+export type OptionValue =
+  | number
+  | boolean
+  | string
+  | Readonly<Record<string, number | boolean | string>>
+  | undefined;
 
 export type Section = "embed" | "layer" | "output";
 export interface PartPlace {
@@ -27,52 +45,93 @@ export interface PartPlace {
   readonly width: number;
 }
 
-function definePart<F extends Options>(spec: Omit<PartSpec, "options" | "build" | "outWidth" | "later"> & {
-  readonly options: F;
-  readonly later?: Readonly<Record<string, string>>;
-  build(values: ValuesOf<F>, at: PartPlace): Part;
-}): PartSpec {
-  return { later: {}, outWidth: (part) => (part.part === "linear" ? part.out : part.width), ...spec, build: (values, at) => spec.build(values as ValuesOf<F>, at) };
+function definePart<F extends Options>(
+  spec: Omit<PartSpec, "options" | "build" | "outWidth" | "later"> & {
+    readonly options: F;
+    readonly later?: Readonly<Record<string, string>>;
+    build(values: ValuesOf<F>, at: PartPlace): Part;
+  },
+): PartSpec {
+  return {
+    later: {},
+    outWidth: (part) => (part.part === "linear" ? part.out : part.width),
+    ...spec,
+    build: (values, at) => spec.build(values as ValuesOf<F>, at),
+  };
 }
 
 const BIG = 16_777_216;
-const everywhere: readonly Section[] = ["layer", "output"], norms: readonly Section[] = ["embed", ...everywhere];
+const everywhere: readonly Section[] = ["layer", "output"];
+const norms: readonly Section[] = ["embed", ...everywhere];
 const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
 
 const ropeFields = {
   theta: realAbove("Wavelengths reach from 2π to 2π · theta positions.", 1, 1e12, 10_000),
   linear: real("Positions are divided by this (Chen et al. 2023); 1: they are not.", 1, 1e6, 1),
-  factor: real("Llama 3.1's scaling: long wavelengths are stretched by this; 1: none. Needs `original`.", 1, 1e6, 1),
+  factor: real(
+    "Llama 3.1's scaling: long wavelengths are stretched by this; 1: none. Needs `original`.",
+    1,
+    1e6,
+    1,
+  ),
   low: realAbove("Wavelengths above original / low are stretched in full.", 0, 1e6, 1),
-  high: realAbove("Wavelengths below original / high stay as they are; between the two it is interpolated.", 0, 1e6, 4),
+  high: realAbove(
+    "Wavelengths below original / high stay as they are; between the two it is interpolated.",
+    0,
+    1e6,
+    4,
+  ),
   original: whole("The context before scaling.", 1, BIG, ["none", () => 1]),
 } satisfies Fields;
 
 const ropeOf = (given: ValuesOf<typeof ropeFields> | undefined): { rope?: Rope } => {
   if (!given) return {};
   const { theta, linear, ...scaling } = given;
-  return { rope: { theta, ...(linear === 1 ? {} : { linear }), ...(scaling.factor === 1 ? {} : { scaling }) } };
+  return {
+    rope: { theta, ...(linear === 1 ? {} : { linear }), ...(scaling.factor === 1 ? {} : { scaling }) },
+  };
 };
 
-/** ⅔ of 4 · width, so that three matrices have as many parameters as an mlp's two, rounded up to a cache line of floats. */
+/**
+ * ⅔ of 4 · width, so that three matrices have as many parameters as an mlp's two, rounded up to a cache line
+ * of floats.
+ */
 const gatedHidden = (width: number): number => Math.ceil((8 * width) / 3 / 16) * 16;
 
-const gatedPart = <K extends "swiglu" | "geglu">(part: K, doc: string, words: readonly Activation[], activation: Activation): PartSpec =>
+const gatedPart = <K extends "swiglu" | "geglu">(
+  part: K,
+  doc: string,
+  words: readonly Activation[],
+  activation: Activation,
+): PartSpec =>
   definePart({
     doc,
     equation: "(activation(x G + b) ∘ (x U + b)) D + b",
     source: "Shazeer 2020",
     sections: everywhere,
     options: {
-      hidden: whole("Width between the maps.", 1, BIG, ["8/3 * width, rounded up to a multiple of 16", ({ input_width }) => gatedHidden(input_width!)]),
+      hidden: whole("Width between the maps.", 1, BIG, [
+        "8/3 * width, rounded up to a multiple of 16",
+        ({ input_width }) => gatedHidden(input_width!),
+      ]),
       activation: word("What the gate goes through.", words, activation),
       bias: flag("Biases in all three maps.", false),
     },
     later: { dropout: "leave it out" },
-    build: ({ hidden, activation: chosen, bias }, { name, width }) => ({ part, name, width, hidden, activation: chosen, bias }),
+    build: ({ hidden, activation: chosen, bias }, { name, width }) => ({
+      part,
+      name,
+      width,
+      hidden,
+      activation: chosen,
+      bias,
+    }),
   });
 
-/** Defaults see the settings by name, options that were given as `<option>_here`, the input's width as `input_width`, and `linear_out`. */
+/**
+ * Defaults see the settings by name, options that were given as `<option>_here`, the input's width as
+ * `input_width`, and `linear_out`.
+ */
 export const parts = {
   layernorm: definePart({
     doc: "Brings every row to mean 0 and variance 1.",
@@ -84,7 +143,14 @@ export const parts = {
       weight: flag("A trained factor per column.", true),
       bias: flag("A trained term per column.", true),
     },
-    build: ({ eps, weight, bias }, { name, width }) => ({ part: "layernorm", name, width, eps, weight, bias }),
+    build: ({ eps, weight, bias }, { name, width }) => ({
+      part: "layernorm",
+      name,
+      width,
+      eps,
+      weight,
+      bias,
+    }),
   }),
   rmsnorm: definePart({
     doc: "Brings every row to a mean square of 1.",
@@ -105,23 +171,62 @@ export const parts = {
     sections: ["layer"],
     options: {
       heads: whole("Heads.", 1, 65_536, ["heads", ({ heads }) => heads!]),
-      kv_heads: whole("Heads of keys and values.", 1, 65_536, ["kv_heads; heads where that is given here", ({ heads_here, kv_heads }) => heads_here ?? kv_heads!]),
+      kv_heads: whole("Heads of keys and values.", 1, 65_536, [
+        "kv_heads; heads where that is given here",
+        ({ heads_here, kv_heads }) => heads_here ?? kv_heads!,
+      ]),
       head_dim: whole("Width of a head.", 1, 65_536, [
         "head_dim; width / heads where that is given here",
-        ({ heads_here, input_width, head_dim }) => (heads_here !== undefined ? input_width! / heads_here : head_dim!),
+        ({ heads_here, input_width, head_dim }) =>
+          heads_here !== undefined ? input_width! / heads_here : head_dim!,
       ]),
-      bias: flag("Biases of the projections to queries, keys and values, and of the one back to the width.", false),
-      out_bias: flag("The bias of the projection back to the width alone.", ["bias", ({ bias_here }) => Boolean(bias_here)]),
+      bias: flag(
+        "Biases of the projections to queries, keys and values, and of the one back to the width.",
+        false,
+      ),
+      out_bias: flag("The bias of the projection back to the width alone.", [
+        "bias",
+        ({ bias_here }) => Boolean(bias_here),
+      ]),
       causal: flag("Only earlier tokens and itself are seen.", true),
-      qk_norm: group("Queries and keys are normalised per head, before rope, each with a trained factor per column of a head (Henry et al. 2020).", "rmsnorm", { eps: realAbove("Added to the mean square.", 0, 1, 1e-6) }, "qk_norm: rmsnorm()"),
-      window: whole("Positions that a query sees, itself included; with a pattern of layers: in the `banded` ones.", 1, BIG, ["band", ({ band }) => band ?? 0]),
-      rope: group("Queries and keys are turned by their positions (Su et al. 2021), in pairs of neighbouring columns.", "rope", ropeFields, "rope: rope(theta: 10000)"),
+      qk_norm: group(
+        "Queries and keys are normalised per head, before rope, each with a trained factor per column of a head (Henry et al. 2020).",
+        "rmsnorm",
+        { eps: realAbove("Added to the mean square.", 0, 1, 1e-6) },
+        "qk_norm: rmsnorm()",
+      ),
+      window: whole(
+        "Positions that a query sees, itself included; with a pattern of layers: in the `banded` ones.",
+        1,
+        BIG,
+        ["band", ({ band }) => band ?? 0],
+      ),
+      rope: group(
+        "Queries and keys are turned by their positions (Su et al. 2021), in pairs of neighbouring columns.",
+        "rope",
+        ropeFields,
+        "rope: rope(theta: 10000)",
+      ),
     },
     later: {
       dropout: "leave it out",
     },
-    build: ({ heads, kv_heads, head_dim, bias, out_bias, causal, window, rope, qk_norm }, { name, width }) => ({
-      part: "attention", name, width, heads, kvHeads: kv_heads, headDim: head_dim, bias, causal, ...(out_bias !== bias ? { outBias: out_bias } : {}), ...ropeOf(rope), ...(qk_norm ? { qkNorm: qk_norm } : {}), ...(window > 0 ? { window } : {}),
+    build: (
+      { heads, kv_heads, head_dim, bias, out_bias, causal, window, rope, qk_norm },
+      { name, width },
+    ) => ({
+      part: "attention",
+      name,
+      width,
+      heads,
+      kvHeads: kv_heads,
+      headDim: head_dim,
+      bias,
+      causal,
+      ...(out_bias !== bias ? { outBias: out_bias } : {}),
+      ...ropeOf(rope),
+      ...(qk_norm ? { qkNorm: qk_norm } : {}),
+      ...(window > 0 ? { window } : {}),
     }),
   }),
   mlp: definePart({
@@ -130,28 +235,63 @@ export const parts = {
     source: "Vaswani et al. 2017",
     sections: everywhere,
     options: {
-      hidden: whole("Width between the two maps.", 1, BIG, ["4 * width", ({ input_width }) => 4 * input_width!]),
-      activation: word("gelu is the exact one (erf), gelu_tanh its approximation (Hendrycks & Gimpel 2016), relu2 the square of relu (So et al. 2021).", activations, "gelu_tanh", { swish: "it is called `silu` here" }),
+      hidden: whole("Width between the two maps.", 1, BIG, [
+        "4 * width",
+        ({ input_width }) => 4 * input_width!,
+      ]),
+      activation: word(
+        "gelu is the exact one (erf), gelu_tanh its approximation (Hendrycks & Gimpel 2016), relu2 the square of relu (So et al. 2021).",
+        activations,
+        "gelu_tanh",
+        { swish: "it is called `silu` here" },
+      ),
       bias: flag("Biases in both maps.", false),
     },
     later: { dropout: "leave it out" },
-    build: ({ hidden, activation, bias }, { name, width }) => ({ part: "mlp", name, width, hidden, activation, bias }),
+    build: ({ hidden, activation, bias }, { name, width }) => ({
+      part: "mlp",
+      name,
+      width,
+      hidden,
+      activation,
+      bias,
+    }),
   }),
-  swiglu: gatedPart("swiglu", "A gate and its content side by side, multiplied; the gate goes through silu.", ["silu"], "silu"),
+  swiglu: gatedPart(
+    "swiglu",
+    "A gate and its content side by side, multiplied; the gate goes through silu.",
+    ["silu"],
+    "silu",
+  ),
   geglu: gatedPart("geglu", "As swiglu, with gelu.", ["gelu", "gelu_tanh"], "gelu_tanh"),
   experts: definePart({
     doc: "A mixture of experts: a router sends every token to the best few of many blocks, which are mixed with the router's weights.",
-    equation: "Σ w[e] · expert[e](x) over the `top` largest of x R;  w = softmax of these (or of all);  expert(x) = (activation(x G) ∘ (x U)) D",
+    equation:
+      "Σ w[e] · expert[e](x) over the `top` largest of x R;  w = softmax of these (or of all);  expert(x) = (activation(x G) ∘ (x U)) D",
     source: "Shazeer et al. 2017; load balancing: Fedus et al. 2021; renormalised weights: Jiang et al. 2024",
     sections: everywhere,
     options: {
       count: whole("Experts.", 1, 4096, 8),
-      top: whole("Experts per token.", 1, 4096, ["2, at most count", ({ count_here }) => Math.min(2, count_here ?? 8)]),
-      hidden: whole("Width inside of an expert.", 1, BIG, ["8/3 * width, rounded up to a multiple of 16; 4 * width without gates", ({ input_width, gated_here }) => (gated_here === 0 ? 4 * input_width! : gatedHidden(input_width!))]),
+      top: whole("Experts per token.", 1, 4096, [
+        "2, at most count",
+        ({ count_here }) => Math.min(2, count_here ?? 8),
+      ]),
+      hidden: whole("Width inside of an expert.", 1, BIG, [
+        "8/3 * width, rounded up to a multiple of 16; 4 * width without gates",
+        ({ input_width, gated_here }) => (gated_here === 0 ? 4 * input_width! : gatedHidden(input_width!)),
+      ]),
       gated: flag("Gated linear units, as in swiglu; false: two maps, as in mlp.", true),
       activation: word("What the gate, or the inner width, goes through.", activations, "silu"),
-      renormalise: flag("The weights of a token's experts add up to 1; false: they are its probabilities among all experts.", ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1]),
-      balance: real("Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training; over the tokens that count.", 0, 10, 0.01),
+      renormalise: flag(
+        "The weights of a token's experts add up to 1; false: they are its probabilities among all experts.",
+        ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1],
+      ),
+      balance: real(
+        "Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training; over the tokens that count.",
+        0,
+        10,
+        0.01,
+      ),
     },
     later: { dropout: "leave it out", bias: "leave it out: experts have no biases" },
     build: (values, { name, width }) => ({ part: "experts", name, width, ...values }),
@@ -162,7 +302,10 @@ export const parts = {
     source: "tied: Press & Wolf 2017",
     sections: everywhere,
     options: {
-      out: whole("Width of the result.", 1, BIG, ["width; vocab for the outermost of the output", ({ linear_out }) => linear_out!]),
+      out: whole("Width of the result.", 1, BIG, [
+        "width; vocab for the outermost of the output",
+        ({ linear_out }) => linear_out!,
+      ]),
       bias: flag("A bias.", false),
       tied: flag("The token embedding is the weight; only for the outermost linear of the output.", false),
     },

@@ -1,6 +1,6 @@
 /**
- * Settings and lets of one model, or of one of its sections, by name. Each is computed when it is first asked for, so their order
- * in the text means nothing; one that needs itself is reported.
+ * Settings and lets of one model, or of one of its sections, by name. Each is computed when it is first asked
+ * for, so their order in the text means nothing; one that needs itself is reported.
  */
 import type { Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -27,8 +27,15 @@ export interface Scope extends Numbers {
 const MAX_DEPTH = 64;
 
 /** `extra`: numbers that defaults may use besides the fields. `outer`: names here mean its numbers first. */
-export function makeScope(bindings: ReadonlyMap<string, Binding>, fields: Fields, extra: Known, report: Reporter, outer?: Scope): Scope {
-  const memo = new Map<string, Plain | undefined>(), path: string[] = [];
+export function makeScope(
+  bindings: ReadonlyMap<string, Binding>,
+  fields: Fields,
+  extra: Known,
+  report: Reporter,
+  outer?: Scope,
+): Scope {
+  const memo = new Map<string, Plain | undefined>();
+  const path: string[] = [];
   const fieldOf = (key: string): Field | undefined => (Object.hasOwn(fields, key) ? fields[key] : undefined);
 
   const read = (key: string): Plain | undefined => {
@@ -36,8 +43,14 @@ export function makeScope(bindings: ReadonlyMap<string, Binding>, fields: Fields
     const binding = bindings.get(key);
     if (path.includes(key) || path.length >= MAX_DEPTH) {
       const at = binding ?? bindings.get(path.at(-1)!);
-      if (at && path.includes(key)) report("E0209", at.key.span, { key, chain: [...path.slice(path.indexOf(key)), key] });
-      else if (at) report("E0111", at.key.span, { what: "definitions that use each other", count: path.length + 1, limit: MAX_DEPTH });
+      if (at && path.includes(key))
+        report("E0209", at.key.span, { key, chain: [...path.slice(path.indexOf(key)), key] });
+      else if (at)
+        report("E0111", at.key.span, {
+          what: "definitions that use each other",
+          count: path.length + 1,
+          limit: MAX_DEPTH,
+        });
       for (const name of path) memo.set(name, undefined); // one complaint for the whole circle
       return undefined;
     }
@@ -64,13 +77,23 @@ export function makeScope(bindings: ReadonlyMap<string, Binding>, fields: Fields
   const scope: Scope = {
     bindings,
     read,
-    names: [...new Set([...Object.keys(fields).filter((k) => isNumeric(fields[k]!)), ...bindings.keys(), ...(outer?.names ?? [])])],
+    names: [
+      ...new Set([
+        ...Object.keys(fields).filter((k) => isNumeric(fields[k]!)),
+        ...bindings.keys(),
+        ...(outer?.names ?? []),
+      ]),
+    ],
     number(name) {
       if (outer?.names.includes(name.text)) return outer.number(name);
       const field = fieldOf(name.text);
       if (bindings.has(name.text) || (field && isNumeric(field))) return asNumber(read(name.text));
       const other = Object.hasOwn(otherNames, name.text) ? otherNames[name.text] : undefined;
-      report("E0210", name.span, { name: name.text, nearest: other ?? nearest(name.text, scope.names), help: undefined });
+      report("E0210", name.span, {
+        name: name.text,
+        nearest: other ?? nearest(name.text, scope.names),
+        help: undefined,
+      });
       return undefined;
     },
   };
@@ -78,8 +101,15 @@ export function makeScope(bindings: ReadonlyMap<string, Binding>, fields: Fields
 }
 
 const isNumeric = (field: Field): boolean => field.kind === "whole" || field.kind === "real";
-const asNumber = (value: Plain | undefined): number | undefined => (typeof value === "number" ? value : undefined);
+const asNumber = (value: Plain | undefined): number | undefined =>
+  typeof value === "number" ? value : undefined;
 
-/** Defaults take their numbers by name: `({ width, heads }) => width / heads`. Only those that it asks for are computed. */
+/**
+ * Defaults take their numbers by name: `({ width, heads }) => width / heads`. Only those that it asks for are
+ * computed.
+ */
 export const knownFrom = (lookup: (name: string) => number | undefined): Known =>
-  new Proxy<Record<string, number | undefined>>({}, { get: (_, name) => (typeof name === "string" ? lookup(name) : undefined) });
+  new Proxy<Record<string, number | undefined>>(
+    {},
+    { get: (_, name) => (typeof name === "string" ? lookup(name) : undefined) },
+  );

@@ -10,7 +10,12 @@ import { sizeFields, tokenizers } from "./settings.ts";
 
 type SizeKey = keyof typeof sizeFields;
 const keys = Object.keys(sizeFields) as readonly SizeKey[];
-const examples: Readonly<Partial<Record<SizeKey, string>>> = { context: "256", width: "128", layers: "4", heads: "4" };
+const examples: Readonly<Partial<Record<SizeKey, string>>> = {
+  context: "256",
+  width: "128",
+  layers: "4",
+  heads: "4",
+};
 
 /** Kinds of a pattern; a long one is a mistake, and goes into generated code. */
 const MAX_PATTERN = 64;
@@ -19,15 +24,30 @@ const MAX_PATTERN = 64;
 export function checkPattern({ pattern = [] }: Whole, report: Reporter): readonly LayerKind[] | undefined {
   const isKind = (text: string): text is LayerKind => (layerKinds as readonly string[]).includes(text);
   for (const { text: word, span } of pattern)
-    if (!isKind(word)) report("E0208", span, { key: "a layer", word, words: layerKinds, nearest: nearest(word, layerKinds), help: undefined });
-  if (pattern.length > MAX_PATTERN) report("E0111", pattern[0]!.span, { what: "kinds of layers", count: pattern.length, limit: MAX_PATTERN });
+    if (!isKind(word))
+      report("E0208", span, {
+        key: "a layer",
+        word,
+        words: layerKinds,
+        nearest: nearest(word, layerKinds),
+        help: undefined,
+      });
+  if (pattern.length > MAX_PATTERN)
+    report("E0111", pattern[0]!.span, { what: "kinds of layers", count: pattern.length, limit: MAX_PATTERN });
   const kinds = pattern.map((p) => p.text);
   return kinds.every(isKind) && kinds.length <= MAX_PATTERN ? kinds : undefined;
 }
 
 /** A band without banded layers, and banded layers without a band. */
-export function checkBand(model: Whole, scope: Scope, pattern: readonly LayerKind[], layer: readonly Assignment[], report: Reporter): void {
-  const windows = layerParts({ layer }).flatMap((p) => (p.part === "attention" ? [p.window] : [])), given = scope.bindings.get("band");
+export function checkBand(
+  model: Whole,
+  scope: Scope,
+  pattern: readonly LayerKind[],
+  layer: readonly Assignment[],
+  report: Reporter,
+): void {
+  const windows = layerParts({ layer }).flatMap((p) => (p.part === "attention" ? [p.window] : []));
+  const given = scope.bindings.get("band");
   const banded = model.pattern?.find((p) => p.text === "banded");
   if (banded && windows.includes(undefined)) report("E0221", banded.span, {});
   if (given && pattern.length > 0 && !banded) report("W0222", given.key.span, {});
@@ -40,47 +60,76 @@ interface ChosenTokenizer {
 }
 
 export function checkSizes(
-  model: Whole, scope: Scope, tokenizer: ChosenTokenizer, report: Reporter,
+  model: Whole,
+  scope: Scope,
+  tokenizer: ChosenTokenizer,
+  report: Reporter,
 ): Sizes | undefined {
   if (!model.broken) reportMissing(model, scope, tokenizer.name, report);
-  const s = Object.fromEntries(keys.map((key) => [key, scope.read(key)])) as Readonly<Record<SizeKey, number | undefined>>;
+  const s = Object.fromEntries(keys.map((key) => [key, scope.read(key)])) as Readonly<
+    Record<SizeKey, number | undefined>
+  >;
   checkHeads(s, model, scope, report);
   checkVocab(s.vocab, model, scope, tokenizer, report);
   const { vocab, context, width, layers, heads, kv_heads: kvHeads, head_dim: headDim } = s;
-  if (vocab === undefined || context === undefined || width === undefined || layers === undefined) return undefined;
+  if (vocab === undefined || context === undefined || width === undefined || layers === undefined)
+    return undefined;
   if (heads === undefined || kvHeads === undefined || headDim === undefined) return undefined;
   return { vocab, context, width, layers, heads, kvHeads, headDim };
 }
 
-function reportMissing({ node: { name } }: Whole, scope: Scope, tokenizer: TokenizerName, report: Reporter): void {
-  const needed = (key: SizeKey): boolean => (key === "vocab" ? !tokenizers[tokenizer].fixed : !sizeFields[key].initial);
+function reportMissing(
+  { node: { name } }: Whole,
+  scope: Scope,
+  tokenizer: TokenizerName,
+  report: Reporter,
+): void {
+  const needed = (key: SizeKey): boolean =>
+    key === "vocab" ? !tokenizers[tokenizer].fixed : !sizeFields[key].initial;
   for (const key of keys.filter((k) => needed(k) && !scope.bindings.has(k))) {
-    const help = key === "vocab"
-      ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`vocab 65\``
-      : `add for example \`${key} ${examples[key]}\``;
+    const help =
+      key === "vocab"
+        ? `\`tokenizer ${tokenizer}\` needs it: ${tokenizers[tokenizer].counted}, for example \`vocab 65\``
+        : `add for example \`${key} ${examples[key]}\``;
     report("E0201", name.span, { key, model: name.text, help });
   }
 }
 
 /** Where a size is set; the model's name where it is not. */
-const spanOf = (key: SizeKey, model: Whole, scope: Scope): Span => scope.bindings.get(key)?.value?.span ?? model.node.name.span;
+const spanOf = (key: SizeKey, model: Whole, scope: Scope): Span =>
+  scope.bindings.get(key)?.value?.span ?? model.node.name.span;
 
-function checkHeads(s: Readonly<Record<SizeKey, number | undefined>>, model: Whole, scope: Scope, report: Reporter): void {
+function checkHeads(
+  s: Readonly<Record<SizeKey, number | undefined>>,
+  model: Whole,
+  scope: Scope,
+  report: Reporter,
+): void {
   const { width, heads, kv_heads: kvHeads } = s;
   const at = (key: SizeKey): Span => spanOf(key, model, scope);
   const setHere = (...others: readonly SizeKey[]): Note[] =>
-    others.filter((key) => scope.bindings.has(key)).map((key) => ({ text: `${key} is set here`, span: at(key) }));
+    others
+      .filter((key) => scope.bindings.has(key))
+      .map((key) => ({ text: `${key} is set here`, span: at(key) }));
   if (heads === undefined) return;
   if (width !== undefined && width % heads !== 0 && !scope.bindings.has("head_dim")) {
-    const widthIsYounger = generation(at("width"), model) > generation(at("heads"), model); // the younger of the two is the one to look at
-    report("E0203", at(widthIsYounger ? "width" : "heads"), { width, heads }, setHere(widthIsYounger ? "heads" : "width"));
+    // the younger of the two is the one to look at
+    const widthIsYounger = generation(at("width"), model) > generation(at("heads"), model);
+    report(
+      "E0203",
+      at(widthIsYounger ? "width" : "heads"),
+      { width, heads },
+      setHere(widthIsYounger ? "heads" : "width"),
+    );
   }
-  if (kvHeads !== undefined && heads % kvHeads !== 0) report("E0212", at("kv_heads"), { heads, kvHeads }, setHere("heads"));
+  if (kvHeads !== undefined && heads % kvHeads !== 0)
+    report("E0212", at("kv_heads"), { heads, kvHeads }, setHere("heads"));
 }
 
 /**
- * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a slip
- * (GPT-3's 5140), more a misprint of heads: `doubt` is told, which an `expect parameters` that holds settles.
+ * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a
+ * slip (GPT-3's 5140), more a misprint of heads: `doubt` is told, which an `expect parameters` that holds
+ * settles.
  */
 export function doubtHeads(model: Whole, sizes: Sizes, scope: Scope, doubt: Reporter): void {
   const { width, heads, headDim } = sizes;
@@ -99,7 +148,11 @@ function generation(span: Span, { node }: Whole): number {
 }
 
 function checkVocab(
-  vocab: number | undefined, model: Whole, scope: Scope, { name: tokenizer, least }: ChosenTokenizer, report: Reporter,
+  vocab: number | undefined,
+  model: Whole,
+  scope: Scope,
+  { name: tokenizer, least }: ChosenTokenizer,
+  report: Reporter,
 ): void {
   if (vocab === undefined || vocab >= least) return;
   const rows = least > tokenizers[tokenizer].vocab ? model.train.get("rows")?.value?.span : undefined;

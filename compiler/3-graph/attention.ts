@@ -1,10 +1,25 @@
-/** Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each layer sees. */
+/**
+ * Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each
+ * layer sees.
+ */
 import type { Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
 import type { Attrs } from "../op.ts";
 import { cacheShapes, ringRows } from "../ops/attention/cache.ts";
 import { ceilTo, PANEL } from "../ops/attention/sizes.ts";
-import { activation, declare, emit, initialStd, isExtending, isTraining, layersOf, parameter, place, prefillRows, type Builder } from "./builder.ts";
+import {
+  activation,
+  declare,
+  emit,
+  initialStd,
+  isExtending,
+  isTraining,
+  layersOf,
+  parameter,
+  place,
+  prefillRows,
+  type Builder,
+} from "./builder.ts";
 import { all, each, whole, type Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
@@ -19,11 +34,18 @@ export function layerTables(b: Builder): void {
   layerWindows(b);
 }
 
-/** One table of this call's positions for each kind of rope in the layer (usually one): all layers read it. */
+/**
+ * One table of this call's positions for each kind of rope in the layer (usually one): all layers read it.
+ */
 function ropeTables(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
-    const table = declare(b, ropeTableName(p.rope, p.headDim), ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim], "activation");
+    const table = declare(
+      b,
+      ropeTableName(p.rope, p.headDim),
+      ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim],
+      "activation",
+    );
     emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, ropeAttrsOf(p.rope));
   }
 }
@@ -38,7 +60,17 @@ function layerWindows(b: Builder): void {
       emit(b, "windows", {}, { windows: all(ringsName(p)) }, { pattern: rows.join("_") });
     }
     declare(b, windowsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
-    emit(b, "windows", {}, { windows: all(windowsName(p)) }, { pattern: b.model.pattern!.map((_, i) => (kindOf(b.model, b.stretch.from + i) === "banded" ? p.window : 0)).join("_") });
+    emit(
+      b,
+      "windows",
+      {},
+      { windows: all(windowsName(p)) },
+      {
+        pattern: b.model
+          .pattern!.map((_, i) => (kindOf(b.model, b.stretch.from + i) === "banded" ? p.window : 0))
+          .join("_"),
+      },
+    );
   }
 }
 
@@ -47,9 +79,14 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
   return window === undefined || !kinds.has("banded") ? "none" : kinds.size === 1 ? "all layers" : "by layer";
 }
 
-/** Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the context: ops/attention/cache.ts. */
+/**
+ * Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the
+ * context: ops/attention/cache.ts.
+ */
 function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
-  const { context } = model.sizes, { pattern } = model, dense = ceilTo(context, PANEL);
+  const { context } = model.sizes;
+  const { pattern } = model;
+  const dense = ceilTo(context, PANEL);
   const ring = window === undefined ? context : ringRows(window, prefillRows(model), context);
   if (ring >= context) return [context];
   const kinds = new Set(pattern ?? ["banded"]);
@@ -68,7 +105,11 @@ export const cacheBands = (model: Model): readonly { readonly window: number; re
 /** Of the stretch's layers, how many see everything: for the count of FLOPs. */
 function denseShare(b: Builder): number {
   const layers = layersOf(b);
-  return Array.from({ length: layers }, (_, i) => kindOf(b.model, b.stretch.from + i)).filter((kind) => kind === "dense").length / layers;
+  return (
+    Array.from({ length: layers }, (_, i) => kindOf(b.model, b.stretch.from + i)).filter(
+      (kind) => kind === "dense",
+    ).length / layers
+  );
 }
 
 /** Where layers alternate. */
@@ -79,35 +120,75 @@ const ropeTableName = ({ theta, linear: divisor, scaling }: Rope, headDim: numbe
   return ["rope", headDim, theta, ...(divisor === undefined ? [] : ["linear", divisor]), ...llama3].join("_");
 };
 
-const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Attrs =>
-  ({ theta, ...(divisor === undefined ? {} : { linear: divisor }), ...scaling });
+const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Attrs => ({
+  theta,
+  ...(divisor === undefined ? {} : { linear: divisor }),
+  ...scaling,
+});
 
 export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
-  const inner = p.heads * p.headDim, kv = p.kvHeads * p.headDim, name = partName(b, p);
-  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b)), normed = p.qkNorm ? headNorm(b, p, p.qkNorm.eps, straight) : straight;
+  const inner = p.heads * p.headDim;
+  const kv = p.kvHeads * p.headDim;
+  const name = partName(b, p);
+  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b));
+  const normed = p.qkNorm ? headNorm(b, p, p.qkNorm.eps, straight) : straight;
   const qkv = p.rope ? turned(b, p, p.rope, normed) : normed;
   const mixed = activation(b, `${name}.mixed`, [rows, inner]);
-  const kind = windowKind(b, p), window = kind === "by layer" ? each(windowsName(p)) : undefined;
+  const kind = windowKind(b, p);
+  const window = kind === "by layer" ? each(windowsName(p)) : undefined;
   const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
   if (isExtending(b)) {
-    const { context } = b.model.sizes, kept = cacheRows(b.model, p, b.stretch.from), most = Math.max(...kept), uneven = kept.length > 1;
-    const shapes = kept.map((n) => cacheShapes(n, p.kvHeads, p.headDim)), largest = shapes[kept.indexOf(most)]!;
-    const [keys, values] = (["keys", "values"] as const).map((kind) => declare(b, `${name}.${kind}`, largest[kind], "cache", uneven ? { sliceShapes: shapes.map((s) => s[kind]) } : {})) as [Ref, Ref];
+    const { context } = b.model.sizes;
+    const kept = cacheRows(b.model, p, b.stretch.from);
+    const most = Math.max(...kept);
+    const uneven = kept.length > 1;
+    const shapes = kept.map((n) => cacheShapes(n, p.kvHeads, p.headDim));
+    const largest = shapes[kept.indexOf(most)]!;
+    const [keys, values] = (["keys", "values"] as const).map((kind) =>
+      declare(
+        b,
+        `${name}.${kind}`,
+        largest[kind],
+        "cache",
+        uneven ? { sliceShapes: shapes.map((s) => s[kind]) } : {},
+      ),
+    ) as [Ref, Ref];
     const ring = uneven ? each(ringsName(p)) : undefined;
-    emit(b, "attention_cached", { qkv, keys, values, place: place(b), window, ring }, { out: mixed, keys_out: keys, values_out: values }, { ...sizes, ...((uneven || most < context) && { context }) });
+    emit(
+      b,
+      "attention_cached",
+      { qkv, keys, values, place: place(b), window, ring },
+      { out: mixed, keys_out: keys, values_out: values },
+      { ...sizes, ...((uneven || most < context) && { context }) },
+    );
   } else {
     const context = (b.job as { context: number }).context;
     const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
     emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
-  return linear(b, `${name}.out`, mixed, rows, inner, p.width, p.outBias ?? p.bias, residualStd(b), `${name}.projected`);
+  return linear(
+    b,
+    `${name}.out`,
+    mixed,
+    rows,
+    inner,
+    p.width,
+    p.outBias ?? p.bias,
+    residualStd(b),
+    `${name}.projected`,
+  );
 }
 
 /** q and k of all heads, normalised; v as it was. */
 function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
-  const name = partName(b, p), shape = b.values.get(x.value)!.shape, out = activation(b, `${name}.normed`, shape), rstd = activation(b, `${name}.rstd`, [shape[0]!, p.heads + p.kvHeads]);
-  const [wq, wk] = ["q_norm", "k_norm"].map((which) => parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }));
+  const name = partName(b, p);
+  const shape = b.values.get(x.value)!.shape;
+  const out = activation(b, `${name}.normed`, shape);
+  const rstd = activation(b, `${name}.rstd`, [shape[0]!, p.heads + p.kvHeads]);
+  const [wq, wk] = ["q_norm", "k_norm"].map((which) =>
+    parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }),
+  );
   emit(b, "head_norm", { x, wq, wk }, { out, rstd }, { heads: p.heads, eps });
   return out;
 }
@@ -115,6 +196,12 @@ function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
 /** q and k of all heads, turned by their positions; v as it was. */
 function turned(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
   const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
-  emit(b, "rope", { x, table: whole(ropeTableName(rope, p.headDim)) }, { out }, { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false });
+  emit(
+    b,
+    "rope",
+    { x, table: whole(ropeTableName(rope, p.headDim)) },
+    { out },
+    { heads: p.heads + p.kvHeads, head_dim: p.headDim, inverse: false },
+  );
   return out;
 }

@@ -4,13 +4,27 @@
  *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum
  *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
  *
- * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it does not begin with the embedding,
- * and leave as `x_out` where it does not end with the output (cut.ts).
+ * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it
+ * does not begin with the embedding, and leave as `x_out` where it does not end with the output (cut.ts).
  */
 import type { Assignment, Expression, Model } from "../2-check/model.ts";
 import { HYPER_FLOATS } from "../control.ts";
 import { layerTables } from "./attention.ts";
-import { activation, declare, emit, initialStd, input, isExtending, isTraining, layersOf, parameter, place, section, type Builder, type Job } from "./builder.ts";
+import {
+  activation,
+  declare,
+  emit,
+  initialStd,
+  input,
+  isExtending,
+  isTraining,
+  layersOf,
+  parameter,
+  place,
+  section,
+  type Builder,
+  type Job,
+} from "./builder.ts";
 import { whole, type Graph, type Ref, type Section } from "./ir.ts";
 import { tokenTable } from "./linear.ts";
 import { normOf, part } from "./parts.ts";
@@ -19,10 +33,22 @@ import { wholeModel, type Stretch } from "./stretch.ts";
 export type { Job } from "./builder.ts";
 
 /** `entry`: the graph's name, where a module has several stretches with the same job. */
-export function buildGraph(model: Model, job: Job, stretch: Stretch = wholeModel(model), entry: string = job.entry): Graph {
+export function buildGraph(
+  model: Model,
+  job: Job,
+  stretch: Stretch = wholeModel(model),
+  entry: string = job.entry,
+): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
   const b: Builder = {
-    model, job, stretch, rows, values: new Map(), nodes: [], layered: false, stem: "output",
+    model,
+    job,
+    stretch,
+    rows,
+    values: new Map(),
+    nodes: [],
+    layered: false,
+    stem: "output",
   };
   const sections = [
     stretch.embed ? embedSection(b) : enterSection(b),
@@ -34,8 +60,11 @@ export function buildGraph(model: Model, job: Job, stretch: Stretch = wholeModel
 
 function embedSection(b: Builder): Section {
   const { context, width } = b.model.sizes;
-  const tokens = input(b, "tokens", [b.rows], "i32"), table = tokenTable(b);
-  const positions = b.model.embed.position ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) }) : undefined;
+  const tokens = input(b, "tokens", [b.rows], "i32");
+  const table = tokenTable(b);
+  const positions = b.model.embed.position
+    ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) })
+    : undefined;
   const { norm } = b.model.embed;
   const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
@@ -50,9 +79,13 @@ function embedSection(b: Builder): Section {
   return section(b, "embed", 1);
 }
 
-/** Rows of the stretch before: a copy, because the layers' x is overwritten from layer to layer. Without layers they are read where they are. */
+/**
+ * Rows of the stretch before: a copy, because the layers' x is overwritten from layer to layer. Without
+ * layers they are read where they are.
+ */
 function enterSection(b: Builder): Section {
-  const shape = [b.rows, b.model.sizes.width], x = input(b, "x_in", shape, "f32");
+  const shape = [b.rows, b.model.sizes.width];
+  const x = input(b, "x_in", shape, "f32");
   layerTables(b);
   if (layersOf(b) > 0) emit(b, "copy", { x }, { out: activation(b, "x", shape) });
   return section(b, "enter", 1);
@@ -95,7 +128,8 @@ function outputSection(b: Builder): Section {
   }
   const targets = input(b, "targets", [b.rows], "i32");
   if (isTraining(b)) input(b, "hyper", [HYPER_FLOATS], "f32");
-  if (b.values.get(logits.value)!.shape[1] !== vocab) throw new Error("the output is not [rows, vocab]: the checker refuses it");
+  if (b.values.get(logits.value)!.shape[1] !== vocab)
+    throw new Error("the output is not [rows, vocab]: the checker refuses it");
   const losses = declare(b, "token_losses", [b.rows], "output");
   emit(b, "cross_entropy", { logits, targets }, { losses });
   emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
@@ -104,13 +138,16 @@ function outputSection(b: Builder): Section {
 
 function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>): Ref {
   switch (e.kind) {
-    case "value": return scope.get(e.name)!;
+    case "value":
+      return scope.get(e.name)!;
     case "add": {
-      const left = expression(b, e.left, scope), right = expression(b, e.right, scope);
+      const left = expression(b, e.left, scope);
+      const right = expression(b, e.right, scope);
       const out = activation(b, "sum", b.values.get(left.value)!.shape);
       emit(b, "add", { a: left, b: right }, { out });
       return out;
     }
-    case "apply": return part(b, e.part, expression(b, e.input, scope));
+    case "apply":
+      return part(b, e.part, expression(b, e.input, scope));
   }
 }

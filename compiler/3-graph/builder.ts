@@ -2,7 +2,17 @@
 import type { Model } from "../2-check/model.ts";
 import type { Attrs, Op } from "../op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, whole, type Carry, type Init, type Node, type Ref, type Section, type Storage, type Value } from "./ir.ts";
+import {
+  each,
+  whole,
+  type Carry,
+  type Init,
+  type Node,
+  type Ref,
+  type Section,
+  type Storage,
+  type Value,
+} from "./ir.ts";
 import type { Stretch } from "./stretch.ts";
 
 export type Job =
@@ -10,12 +20,15 @@ export type Job =
   | { readonly entry: "prefill" | "decode"; readonly rows: number };
 
 /**
- * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual projections divided by
- * √(residual blocks in the model). Narrower models get 0.02 · √(768 / width), the same scale per sum of `width` terms: at width 128
- * that is worth 0.15 of loss after 2000 steps (bench/EXPERIMENTS.md).
+ * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual
+ * projections divided by √(residual blocks in the model). Narrower models get 0.02 · √(768 / width), the same
+ * scale per sum of `width` terms: at width 128 that is worth 0.15 of loss after 2000 steps
+ * (bench/EXPERIMENTS.md).
  */
-const STD = 0.02, STD_WIDTH = 768;
-export const initialStd = (b: Builder): number => STD * Math.sqrt(Math.max(1, STD_WIDTH / b.model.sizes.width));
+const STD = 0.02;
+const STD_WIDTH = 768;
+export const initialStd = (b: Builder): number =>
+  STD * Math.sqrt(Math.max(1, STD_WIDTH / b.model.sizes.width));
 
 export interface Builder {
   readonly model: Model;
@@ -34,13 +47,20 @@ export interface Builder {
 export const layersOf = ({ stretch }: Builder): number => stretch.to - stretch.from;
 
 /** Tokens that one call of `prefill` takes. */
-export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): number => Math.min(PREFILL_ROWS, context);
+export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): number =>
+  Math.min(PREFILL_ROWS, context);
 const PREFILL_ROWS = 128;
 
 export const isTraining = (b: Builder): boolean => b.job.entry === "train";
 export const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
 
-export function declare(b: Builder, name: string, shape: readonly number[], storage: Storage, more: Partial<Value> = {}): Ref {
+export function declare(
+  b: Builder,
+  name: string,
+  shape: readonly number[],
+  storage: Storage,
+  more: Partial<Value> = {},
+): Ref {
   const layered = b.layered && (storage === "parameter" || storage === "cache" || storage === "output");
   const slices = layered ? layersOf(b) : 1;
   b.values.set(name, { name, shape, dtype: "f32", storage, slices, ...(layered && { layered }), ...more });
@@ -66,10 +86,23 @@ export function parameter(b: Builder, name: string, shape: readonly number[], in
   return declare(b, shownName(b, name), shape, "parameter", { init, decay: shape.length >= 2 });
 }
 
-export function emit(b: Builder, op: OpName, ins: Record<string, Ref | undefined>, outs: Record<string, Ref | undefined>, attrs: Attrs = {}): void {
-  const present = (refs: Record<string, Ref | undefined>) => Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
+export function emit(
+  b: Builder,
+  op: OpName,
+  ins: Record<string, Ref | undefined>,
+  outs: Record<string, Ref | undefined>,
+  attrs: Attrs = {},
+): void {
+  const present = (refs: Record<string, Ref | undefined>) =>
+    Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
   const { accumulates }: Op = ops[op];
-  b.nodes.push({ op, ins: present(ins), outs: present(outs), attrs, ...(accumulates?.length && { accumulate: "flag" as const }) });
+  b.nodes.push({
+    op,
+    ins: present(ins),
+    outs: present(outs),
+    attrs,
+    ...(accumulates?.length && { accumulate: "flag" as const }),
+  });
 }
 
 export function section(b: Builder, name: string, times: number, carries: readonly Carry[] = []): Section {
@@ -78,4 +111,5 @@ export function section(b: Builder, name: string, times: number, carries: readon
   return { name, times, order: "up", carries, nodes };
 }
 
-export const place = (b: Builder): Ref => input(b, "place", [2], "i32"); // [start, rows]: lives in the control block
+// [start, rows]: lives in the control block
+export const place = (b: Builder): Ref => input(b, "place", [2], "i32");

@@ -1,34 +1,73 @@
-/** A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the load-balancing loss. */
+/**
+ * A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the
+ * load-balancing loss.
+ */
 import type { Part } from "../2-check/model.ts";
-import { activation, declare, emit, initialStd, input, isTraining, parameter, shownName, type Builder } from "./builder.ts";
+import {
+  activation,
+  declare,
+  emit,
+  initialStd,
+  input,
+  isTraining,
+  parameter,
+  shownName,
+  type Builder,
+} from "./builder.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
-/** A mixture of experts: rows are sorted by expert, so that every expert's product is one of neighbouring rows. */
+/**
+ * A mixture of experts: rows are sorted by expert, so that every expert's product is one of neighbouring
+ * rows.
+ */
 export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Ref, rows: number): Ref {
-  const name = partName(b, p), S = rows * p.top, E = p.count;
-  const indices = (stem: string, shape: readonly number[]): Ref => declare(b, `${name}.${stem}`, shape, "activation", { dtype: "i32" });
+  const name = partName(b, p);
+  const S = rows * p.top;
+  const E = p.count;
+  const indices = (stem: string, shape: readonly number[]): Ref =>
+    declare(b, `${name}.${stem}`, shape, "activation", { dtype: "i32" });
   const logits = linear(b, `${name}.router`, x, rows, p.width, E, false, initialStd(b));
-  const weights = activation(b, `${name}.weights`, [rows, p.top]), choice = indices("choice", [rows, p.top]);
-  const slots = indices("slots", [rows, p.top]), sources = indices("sources", [S]);
-  const shown = (stem: string): string => shownName(b, `${name}.${stem}`); // an output: who trains wants to see the load
-  const starts = isTraining(b) ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" }) : indices("starts", [E + 1]);
+  const weights = activation(b, `${name}.weights`, [rows, p.top]);
+  const choice = indices("choice", [rows, p.top]);
+  const slots = indices("slots", [rows, p.top]);
+  const sources = indices("sources", [S]);
+  // an output: who trains wants to see the load
+  const shown = (stem: string): string => shownName(b, `${name}.${stem}`);
+  const starts = isTraining(b)
+    ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" })
+    : indices("starts", [E + 1]);
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
     const targets = input(b, "targets", [rows], "i32");
-    emit(b, "balance", { logits, choice, targets }, { loss: declare(b, shown("balance"), [1], "output") }, { factor: p.balance });
+    emit(
+      b,
+      "balance",
+      { logits, choice, targets },
+      { loss: declare(b, shown("balance"), [1], "output") },
+      { factor: p.balance },
+    );
   }
   const grouped = (inner: string, a: Ref, K: number, N: number, std: number): Ref => {
-    const out = activation(b, `${name}.${inner}.out`, [S, N]), weight = parameter(b, `${name}.${inner}.weight`, [E, K, N], { kind: "normal", std });
+    const out = activation(b, `${name}.${inner}.out`, [S, N]);
+    const weight = parameter(b, `${name}.${inner}.weight`, [E, K, N], { kind: "normal", std });
     emit(b, "grouped_matmul", { a, b: weight, starts }, { out });
     return out;
   };
-  const sorted = activation(b, `${name}.sorted`, [S, p.width]), bent = activation(b, `${name}.bent`, [S, p.hidden]), out = activation(b, `${name}.out`, [rows, p.width]);
+  const sorted = activation(b, `${name}.sorted`, [S, p.width]);
+  const bent = activation(b, `${name}.bent`, [S, p.hidden]);
+  const out = activation(b, `${name}.out`, [rows, p.width]);
   emit(b, "to_slots", { x, sources, slots }, { out: sorted });
-  const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined, up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
+  const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined;
+  const up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
   if (gate) emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
   else emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
-  emit(b, "from_slots", { y: grouped("down", bent, p.hidden, p.width, residualStd(b)), weights, slots, sources }, { out });
+  emit(
+    b,
+    "from_slots",
+    { y: grouped("down", bent, p.hidden, p.width, residualStd(b)), weights, slots, sources },
+    { out },
+  );
   return out;
 }

@@ -7,8 +7,8 @@
  *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
  *   value    = name, shape, dtype, storage, slices      slices > 1: one tensor per layer (or block of rows), contiguous
  *
- * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which layer's tensor is meant.
- * Code size therefore does not grow with the number of layers.
+ * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which
+ * layer's tensor is meant. Code size therefore does not grow with the number of layers.
  */
 import { tensorBytes, type Attrs, type DType, type WeightFormat } from "../op.ts";
 import type { OpName } from "../ops/index.ts";
@@ -29,7 +29,9 @@ export type Storage =
   /** Read by the runtime after an entry. */
   | "output";
 
-export type Init = { readonly kind: "normal"; readonly std: number } | { readonly kind: "constant"; readonly value: number };
+export type Init =
+  | { readonly kind: "normal"; readonly std: number }
+  | { readonly kind: "constant"; readonly value: number };
 
 export interface Value {
   readonly name: string;
@@ -37,11 +39,17 @@ export interface Value {
   readonly dtype: DType;
   readonly storage: Storage;
   readonly slices: number;
-  /** Slices of other sizes than `shape`, which is the largest of them: those of one round, over and over. Their addresses: `sliceBytes`. */
+  /**
+   * Slices of other sizes than `shape`, which is the largest of them: those of one round, over and over.
+   * Their addresses: `sliceBytes`.
+   */
   readonly sliceShapes?: readonly (readonly number[])[];
   /** One per layer, also in a model of one layer: checkpoints put the layer's number into its name. */
   readonly layered?: boolean;
-  /** A region: these values one after the other in memory, seen as one [bytes/64, 16] tensor (the optimizer's view of all parameters). */
+  /**
+   * A region: these values one after the other in memory, seen as one [bytes/64, 16] tensor (the optimizer's
+   * view of all parameters).
+   */
   readonly members?: readonly string[];
   /** Gradients and moments: the parameter's name. */
   readonly of?: string;
@@ -60,8 +68,13 @@ export interface Quantised {
   readonly transposed: boolean;
 }
 
-/** `at`: slice number = step · iteration + base. `all`: every slice as one tensor, the first dimension multiplied. */
-export type Slice = { readonly kind: "at"; readonly step: 0 | 1; readonly base: number } | { readonly kind: "all" };
+/**
+ * `at`: slice number = step · iteration + base. `all`: every slice as one tensor, the first dimension
+ * multiplied.
+ */
+export type Slice =
+  | { readonly kind: "at"; readonly step: 0 | 1; readonly base: number }
+  | { readonly kind: "all" };
 export interface Ref {
   readonly value: string;
   readonly slice: Slice;
@@ -73,8 +86,9 @@ export interface Node {
   readonly outs: Readonly<Record<string, Ref>>;
   readonly attrs: Attrs;
   /**
-   * Ops that accumulate: "flag" = add when this is not the step's first micro-batch; "always" = an earlier node of this run has written here;
-   * "iterations" = like "flag" in the section's first iteration, "always" in the others.
+   * Ops that accumulate: "flag" = add when this is not the step's first micro-batch; "always" = an earlier
+   * node of this run has written here; "iterations" = like "flag" in the section's first iteration, "always"
+   * in the others.
    */
   readonly accumulate?: "flag" | "always" | "iterations";
 }
@@ -103,12 +117,21 @@ export interface Graph {
 }
 
 export const whole = (value: string): Ref => ({ value, slice: { kind: "at", step: 0, base: 0 } });
-export const each = (value: string, offset = 0): Ref => ({ value, slice: { kind: "at", step: 1, base: offset } });
-export const sliceOf = (value: string, index: number): Ref => ({ value, slice: { kind: "at", step: 0, base: index } });
+export const each = (value: string, offset = 0): Ref => ({
+  value,
+  slice: { kind: "at", step: 1, base: offset },
+});
+export const sliceOf = (value: string, index: number): Ref => ({
+  value,
+  slice: { kind: "at", step: 0, base: index },
+});
 export const all = (value: string): Ref => ({ value, slice: { kind: "all" } });
 
 /** Shape that a node sees through a ref. */
-export function refShape(graph: { readonly values: ReadonlyMap<string, Value> }, ref: Ref): readonly number[] {
+export function refShape(
+  graph: { readonly values: ReadonlyMap<string, Value> },
+  ref: Ref,
+): readonly number[] {
   const value = graph.values.get(ref.value);
   if (!value) throw new Error(`no value ${ref.value}`);
   if (ref.slice.kind === "at") return value.shape;
@@ -117,12 +140,14 @@ export function refShape(graph: { readonly values: ReadonlyMap<string, Value> },
 }
 
 /** Bytes of one slice after the other, of a round. */
-export const sliceBytes = ({ shape, sliceShapes }: Value): readonly number[] => (sliceShapes ?? [shape]).map(tensorBytes);
+export const sliceBytes = ({ shape, sliceShapes }: Value): readonly number[] =>
+  (sliceShapes ?? [shape]).map(tensorBytes);
 
 export const sameRef = (a: Ref, b: Ref): boolean => printRef(a) === printRef(b);
 
 export function printRef({ value, slice }: Ref): string {
   if (slice.kind === "all") return `${value}[:]`;
-  if (slice.step === 1) return `${value}[i${slice.base > 0 ? `+${slice.base}` : slice.base < 0 ? slice.base : ""}]`;
+  if (slice.step === 1)
+    return `${value}[i${slice.base > 0 ? `+${slice.base}` : slice.base < 0 ? slice.base : ""}]`;
   return slice.base === 0 ? value : `${value}[${slice.base}]`;
 }

@@ -6,35 +6,63 @@ import { whole, type Ref } from "./ir.ts";
 /** Stem of a part's parameters: "attention.qkv" in the layer ("layers." comes before it), "output.linear". */
 export const partName = (b: Builder, p: Part, inner?: string): string =>
   [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
-export const outputName = (b: Builder, p: { readonly out: number }): string | undefined => (!b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined);
+export const outputName = (b: Builder, p: { readonly out: number }): string | undefined =>
+  !b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined;
 
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
 /** initialStd / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
 export function residualStd(b: Builder): number {
   const count = (e: Expression): number =>
-    e.kind === "value" ? 0 : e.kind === "add" ? count(e.left) + count(e.right) : (residualParts.includes(e.part.part) ? 1 : 0) + count(e.input);
+    e.kind === "value"
+      ? 0
+      : e.kind === "add"
+        ? count(e.left) + count(e.right)
+        : (residualParts.includes(e.part.part) ? 1 : 0) + count(e.input);
   const blocks = b.model.layer.reduce((sum, a) => sum + count(a.value), 0);
   return initialStd(b) / Math.sqrt(Math.max(1, blocks * b.model.sizes.layers));
 }
 
-export function linear(b: Builder, name: string, x: Ref, rows: number, K: number, N: number, bias: boolean, std: number, outName = `${name}.out`): Ref {
+export function linear(
+  b: Builder,
+  name: string,
+  x: Ref,
+  rows: number,
+  K: number,
+  N: number,
+  bias: boolean,
+  std: number,
+  outName = `${name}.out`,
+): Ref {
   const w = parameter(b, `${name}.weight`, [K, N], { kind: "normal", std });
   return withBias(b, name, bias, N, rows, outName, (out) => emit(b, "matmul", { a: x, b: w }, { out }));
 }
 
 /** Where the output is tied, embedding and output of one memory share it. */
 export function tokenTable(b: Builder): Ref {
-  const { vocab, width } = b.model.sizes, name = "token_embedding.weight";
-  return b.values.has(name) ? whole(name) : parameter(b, name, [vocab, width], { kind: "normal", std: initialStd(b) });
+  const { vocab, width } = b.model.sizes;
+  const name = "token_embedding.weight";
+  return b.values.has(name)
+    ? whole(name)
+    : parameter(b, name, [vocab, width], { kind: "normal", std: initialStd(b) });
 }
 
 /** logits = x · tableᵀ (+ bias): the token embedding is the output's weight (Press & Wolf 2017). */
 export function tiedLinear(b: Builder, p: Extract<Part, { part: "linear" }>, x: Ref, rows: number): Ref {
-  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) => emit(b, "matmul_nt", { a: x, b: tokenTable(b) }, { out }));
+  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) =>
+    emit(b, "matmul_nt", { a: x, b: tokenTable(b) }, { out }),
+  );
 }
 
-function withBias(b: Builder, name: string, bias: boolean, N: number, rows: number, outName: string, product: (out: Ref) => void): Ref {
+function withBias(
+  b: Builder,
+  name: string,
+  bias: boolean,
+  N: number,
+  rows: number,
+  outName: string,
+  product: (out: Ref) => void,
+): Ref {
   if (!bias) {
     const out = activation(b, outName, [rows, N]);
     product(out);
@@ -43,6 +71,11 @@ function withBias(b: Builder, name: string, bias: boolean, N: number, rows: numb
   const unbiased = activation(b, `${outName}.unbiased`, [rows, N]);
   product(unbiased);
   const out = activation(b, outName, [rows, N]);
-  emit(b, "bias", { x: unbiased, bias: parameter(b, `${name}.bias`, [N], { kind: "constant", value: 0 }) }, { out });
+  emit(
+    b,
+    "bias",
+    { x: unbiased, bias: parameter(b, `${name}.bias`, [N], { kind: "constant", value: 0 }) },
+    { out },
+  );
   return out;
 }

@@ -10,8 +10,10 @@ export function part(b: Builder, p: Part, x: Ref): Ref {
   const rows = b.values.get(x.value)!.shape[0]!;
   switch (p.part) {
     case "layernorm":
-    case "rmsnorm": return normOf(b, p, x);
-    case "attention": return attention(b, p, x, rows);
+    case "rmsnorm":
+      return normOf(b, p, x);
+    case "attention":
+      return attention(b, p, x, rows);
     case "mlp": {
       const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
       const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
@@ -20,14 +22,20 @@ export function part(b: Builder, p: Part, x: Ref): Ref {
     }
     case "swiglu":
     case "geglu": {
-      const map = (inner: string): Ref => linear(b, partName(b, p, inner), x, rows, p.width, p.hidden, p.bias, initialStd(b));
-      const gate = map("gate"), up = map("up"), bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
+      const map = (inner: string): Ref =>
+        linear(b, partName(b, p, inner), x, rows, p.width, p.hidden, p.bias, initialStd(b));
+      const gate = map("gate");
+      const up = map("up");
+      const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
       emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
       return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
-    case "experts": return experts(b, p, x, rows);
+    case "experts":
+      return experts(b, p, x, rows);
     case "linear":
-      return p.tied ? tiedLinear(b, p, x, rows) : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
+      return p.tied
+        ? tiedLinear(b, p, x, rows)
+        : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
   }
 }
 

@@ -1,8 +1,13 @@
-/** Which piece of the model a graph computes. The whole model is one stretch; one that several memories hold is cut into several (cut.ts). */
+/**
+ * Which piece of the model a graph computes. The whole model is one stretch; one that several memories hold
+ * is cut into several (cut.ts).
+ */
 import type { Model } from "../2-check/model.ts";
 
 export interface Stretch {
-  /** Begins with the embedding of tokens; otherwise with the rows [R, width] that the stretch before has left. */
+  /**
+   * Begins with the embedding of tokens; otherwise with the rows [R, width] that the stretch before has left.
+   */
   readonly embed: boolean;
   /** Layers from … to-1. */
   readonly from: number;
@@ -11,4 +16,9 @@ export interface Stretch {
   readonly output: boolean;
 }
 
-export const wholeModel = (model: Pick<Model, "sizes">): Stretch => ({ embed: true, from: 0, to: model.sizes.layers, output: true });
+export const wholeModel = (model: Pick<Model, "sizes">): Stretch => ({
+  embed: true,
+  from: 0,
+  to: model.sizes.layers,
+  output: true,
+});

@@ -1,12 +1,23 @@
 /**
  * Reverse-mode differentiation, graph → graph (Griewank & Walther 2008; sections as in a scan's transpose).
- * Walks the sections backward; each node's op says which nodes compute its cotangents (`Op.backward`). A section that runs
- * × times up gets a partner that runs × times down; the cotangent of what the layers hand on is its carry.
- * Cotangents of one value from several uses are added; gradients of parameters are accumulated in place.
+ * Walks the sections backward; each node's op says which nodes compute its cotangents (`Op.backward`). A
+ * section that runs × times up gets a partner that runs × times down; the cotangent of what the layers hand
+ * on is its carry. Cotangents of one value from several uses are added; gradients of parameters are
+ * accumulated in place.
  */
 import type { GradNode, Op } from "../op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, sliceOf, whole, type Carry, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
+import {
+  each,
+  sliceOf,
+  whole,
+  type Carry,
+  type Graph,
+  type Node,
+  type Ref,
+  type Section,
+  type Value,
+} from "../3-graph/ir.ts";
 
 interface Tape {
   readonly values: Map<string, Value>;
@@ -20,7 +31,11 @@ interface Tape {
 export function differentiate(graph: Graph): Graph {
   const tape: Tape = { values: new Map(graph.values), cotangents: new Map(), written: new Set(), nodes: [] };
   const backward = graph.sections.toReversed().map((section) => transpose(tape, section));
-  return { ...graph, values: tape.values, sections: [...graph.sections, ...backward.filter((s) => s.nodes.length > 0)] };
+  return {
+    ...graph,
+    values: tape.values,
+    sections: [...graph.sections, ...backward.filter((s) => s.nodes.length > 0)],
+  };
 }
 
 /** The partner of one section. */
@@ -39,7 +54,13 @@ function transpose(tape: Tape, section: Section): Section {
     tape.cotangents.set(from, cotangent); // after the last iteration, the carry holds what left it
     return [{ from: cotangent.value, to: leaving.value }];
   });
-  return { name: `${section.name}_backward`, times: section.times, order: section.order === "up" ? "down" : "up", carries, nodes: tape.nodes };
+  return {
+    name: `${section.name}_backward`,
+    times: section.times,
+    order: section.order === "up" ? "down" : "up",
+    carries,
+    nodes: tape.nodes,
+  };
 }
 
 function transposeNode(tape: Tape, node: Node): void {
@@ -50,15 +71,22 @@ function transposeNode(tape: Tape, node: Node): void {
   for (const template of templates) applyTemplate(tape, node, tensors, template);
 }
 
-function applyTemplate(tape: Tape, node: Node, tensors: Readonly<Record<string, Ref>>, template: GradNode): void {
+function applyTemplate(
+  tape: Tape,
+  node: Node,
+  tensors: Readonly<Record<string, Ref>>,
+  template: GradNode,
+): void {
   const ins: Record<string, Ref> = {};
   for (const [arg, name] of Object.entries(template.ins)) {
     const ref = resolve(tape, tensors, name);
     if (ref) ins[arg] = ref;
     else if (name.startsWith("d_")) return; // nothing downstream depends on this output
-    else if (!ops[template.op as OpName].tensors.find((t) => t.name === arg)!.optional) throw new Error(`${node.op}'s gradient asks for ${name}`);
+    else if (!ops[template.op as OpName].tensors.find((t) => t.name === arg)!.optional)
+      throw new Error(`${node.op}'s gradient asks for ${name}`);
   }
-  if (template.op === "copy") return addCotangent(tape, tensors[template.outs["out"]!.slice(2)]!, ins["x"]!); // the same value: no node
+  // the same value: no node
+  if (template.op === "copy") return addCotangent(tape, tensors[template.outs["out"]!.slice(2)]!, ins["x"]!);
   const op: Op = ops[template.op as OpName];
   const outs: Record<string, Ref> = {};
   const later: [Ref, Ref][] = [];
@@ -80,13 +108,20 @@ function applyTemplate(tape: Tape, node: Node, tensors: Readonly<Record<string, 
     } else throw new Error(`${node.op}: a cotangent for ${value.storage} ${value.name}`);
   }
   if (Object.keys(outs).length === 0) return;
-  tape.nodes.push({ op: template.op as OpName, ins, outs, attrs: template.attrs ?? {}, ...((op.accumulates?.length ?? 0) > 0 && { accumulate: accumulate ?? "flag" }) });
+  tape.nodes.push({
+    op: template.op as OpName,
+    ins,
+    outs,
+    attrs: template.attrs ?? {},
+    ...((op.accumulates?.length ?? 0) > 0 && { accumulate: accumulate ?? "flag" }),
+  });
   for (const [forward, cotangent] of later) addCotangent(tape, forward, cotangent);
 }
 
 function resolve(tape: Tape, tensors: Readonly<Record<string, Ref>>, name: string): Ref | undefined {
   if (tensors[name]) return tensors[name];
-  if (name.startsWith("d_")) return tensors[name.slice(2)] && tape.cotangents.get(tensors[name.slice(2)]!.value);
+  if (name.startsWith("d_"))
+    return tensors[name.slice(2)] && tape.cotangents.get(tensors[name.slice(2)]!.value);
   return tape.values.has(name) ? whole(name) : undefined; // hyper
 }
 
@@ -104,7 +139,8 @@ function addCotangent(tape: Tape, forward: Ref, cotangent: Ref): void {
 function gradientOf(tape: Tape, parameter: Value): string {
   const name = `${parameter.name}.grad`;
   const { init: _, decay: __, ...shape } = parameter;
-  if (!tape.values.has(name)) tape.values.set(name, { ...shape, name, storage: "gradient", of: parameter.name });
+  if (!tape.values.has(name))
+    tape.values.set(name, { ...shape, name, storage: "gradient", of: parameter.name });
   return name;
 }
 
@@ -121,11 +157,19 @@ function fresh(tape: Tape, stem: string): string {
  *   after   x[0] → layer × 12: x[i] … → x[i+1] …      layer_backward reads x[i], mlp.up[i]
  */
 export function saveForBackward(graph: Graph): Graph {
-  const forward = graph.sections.findIndex((s) => s.name === "layer"), backward = graph.sections.findIndex((s) => s.name === "layer_backward");
+  const forward = graph.sections.findIndex((s) => s.name === "layer");
+  const backward = graph.sections.findIndex((s) => s.name === "layer_backward");
   if (forward < 0 || backward < 0) return graph;
-  const section = graph.sections[forward]!, { times } = section;
-  const read = new Set(graph.sections[backward]!.nodes.flatMap((n) => Object.values(n.ins).map((r) => r.value)));
-  const made = new Set(section.nodes.flatMap((n) => Object.values(n.outs).map((r) => r.value)).filter((v) => graph.values.get(v)!.storage === "activation"));
+  const section = graph.sections[forward]!;
+  const { times } = section;
+  const read = new Set(
+    graph.sections[backward]!.nodes.flatMap((n) => Object.values(n.ins).map((r) => r.value)),
+  );
+  const made = new Set(
+    section.nodes
+      .flatMap((n) => Object.values(n.outs).map((r) => r.value))
+      .filter((v) => graph.values.get(v)!.storage === "activation"),
+  );
   const stacked = section.carries.filter((c) => read.has(c.from) || read.has(c.to));
   const values = new Map(graph.values);
   for (const name of made) if (read.has(name)) values.set(name, { ...values.get(name)!, slices: times });
@@ -138,10 +182,12 @@ export function saveForBackward(graph: Graph): Graph {
   const rewrite = (ref: Ref, index: number): Ref => {
     const inside = index === forward || index === backward;
     const carry = stacked.find((c) => c.from === ref.value || c.to === ref.value);
-    if (carry) return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : sliceOf(carry.from, outside(index));
+    if (carry)
+      return inside ? each(carry.from, ref.value === carry.to ? 1 : 0) : sliceOf(carry.from, outside(index));
     return inside && made.has(ref.value) && read.has(ref.value) ? each(ref.value) : ref;
   };
-  const refs = (named: Readonly<Record<string, Ref>>, index: number) => Object.fromEntries(Object.entries(named).map(([arg, ref]) => [arg, rewrite(ref, index)]));
+  const refs = (named: Readonly<Record<string, Ref>>, index: number) =>
+    Object.fromEntries(Object.entries(named).map(([arg, ref]) => [arg, rewrite(ref, index)]));
   const sections = graph.sections.map((s, index) => ({
     ...s,
     carries: index === forward ? s.carries.filter((c) => !stacked.includes(c)) : s.carries,

@@ -1,7 +1,8 @@
 /**
- * The update: global norm of all gradients, then AdamW with clipping in one pass over all parameters (Loshchilov & Hutter 2019).
- * Parameters stand in memory one after the other, matrices (with weight decay) before vectors (without), and gradients and
- * moments in the same order; so each of them is one region, and the update two kernels however many tensors there are.
+ * The update: global norm of all gradients, then AdamW with clipping in one pass over all parameters
+ * (Loshchilov & Hutter 2019). Parameters stand in memory one after the other, matrices (with weight decay)
+ * before vectors (without), and gradients and moments in the same order; so each of them is one region, and
+ * the update two kernels however many tensors there are.
  */
 import { tensorBytes } from "../op.ts";
 import { GRAD_NORM_CHUNK } from "../ops/grad-norm.ts";
@@ -23,24 +24,60 @@ export function addOptimizer(graph: Graph): Graph {
   }
   const region = (name: string, storage: keyof typeof suffix | "parameter", of: readonly Value[]): string => {
     const lines = of.reduce((sum, p) => sum + (p.slices * tensorBytes(p.shape)) / LINE, 0);
-    values.set(name, { name, shape: [lines, 16], dtype: "f32", storage, slices: 1, members: of.map((p) => (storage === "parameter" ? p.name : `${p.name}.${suffix[storage]}`)) });
+    values.set(name, {
+      name,
+      shape: [lines, 16],
+      dtype: "f32",
+      storage,
+      slices: 1,
+      members: of.map((p) => (storage === "parameter" ? p.name : `${p.name}.${suffix[storage]}`)),
+    });
     return name;
   };
-  const gradients = region("gradients", "gradient", ordered), lines = values.get(gradients)!.shape[0]!;
-  values.set("norm_partial", { name: "norm_partial", shape: [Math.ceil(lines / GRAD_NORM_CHUNK)], dtype: "f32", storage: "activation", slices: 1 });
+  const gradients = region("gradients", "gradient", ordered);
+  const lines = values.get(gradients)!.shape[0]!;
+  values.set("norm_partial", {
+    name: "norm_partial",
+    shape: [Math.ceil(lines / GRAD_NORM_CHUNK)],
+    dtype: "f32",
+    storage: "activation",
+    slices: 1,
+  });
   values.set("norm", { name: "norm", shape: [1], dtype: "f32", storage: "output", slices: 1 });
   const nodes: Node[] = [
     { op: "grad_norm", ins: { g: whole(gradients) }, outs: { partial: whole("norm_partial") }, attrs: {} },
-    { op: "grad_norm_total", ins: { partial: whole("norm_partial") }, outs: { norm: whole("norm") }, attrs: {} },
+    {
+      op: "grad_norm_total",
+      ins: { partial: whole("norm_partial") },
+      outs: { norm: whole("norm") },
+      attrs: {},
+    },
   ];
-  for (const [kind, decay] of [["matrices", true], ["vectors", false]] as const) {
+  for (const [kind, decay] of [
+    ["matrices", true],
+    ["vectors", false],
+  ] as const) {
     const members = ordered.filter((p) => p.decay === decay);
     if (members.length === 0) continue;
-    const p = whole(region(`parameters.${kind}`, "parameter", members)), g = whole(region(`gradients.${kind}`, "gradient", members));
-    const m = whole(region(`moments1.${kind}`, "moment1", members)), v = whole(region(`moments2.${kind}`, "moment2", members));
-    nodes.push({ op: "adamw", ins: { p, g, m, v, hyper: whole("hyper"), norm: whole("norm") }, outs: { p_out: p, m_out: m, v_out: v }, attrs: { decay } });
+    const p = whole(region(`parameters.${kind}`, "parameter", members));
+    const g = whole(region(`gradients.${kind}`, "gradient", members));
+    const m = whole(region(`moments1.${kind}`, "moment1", members));
+    const v = whole(region(`moments2.${kind}`, "moment2", members));
+    nodes.push({
+      op: "adamw",
+      ins: { p, g, m, v, hyper: whole("hyper"), norm: whole("norm") },
+      outs: { p_out: p, m_out: m, v_out: v },
+      attrs: { decay },
+    });
   }
-  return { ...graph, values, sections: [...graph.sections, { name: "update", times: 1, order: "up", carries: [], nodes, onUpdate: true }] };
+  return {
+    ...graph,
+    values,
+    sections: [
+      ...graph.sections,
+      { name: "update", times: 1, order: "up", carries: [], nodes, onUpdate: true },
+    ],
+  };
 }
 
 const suffix = { gradient: "grad", moment1: "moment1", moment2: "moment2" } as const;

@@ -4,12 +4,16 @@
  *   before  output: … logits = h · Wᵀ;  d_logits;  d_h = d_logits · W;  dW = d_logitsᵀ · h; …
  *   after   output: …   head × 4: logits = h[i] · Wᵀ; d_logits; d_h[i] = …; dW += …   output_rest: …
  *
- * Rows of a block are a multiple of 16, so that per-row vectors (targets, losses) stay contiguous over the blocks.
+ * Rows of a block are a multiple of 16, so that per-row vectors (targets, losses) stay contiguous over the
+ * blocks.
  */
 import { tensorBytes } from "../op.ts";
 import { all, each, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
 
-/** Logits of one block: large enough that the weight's gradient is not read and written too often, small beside the weights. */
+/**
+ * Logits of one block: large enough that the weight's gradient is not read and written too often, small
+ * beside the weights.
+ */
 export const BLOCK_BYTES = 32 * 1024 * 1024;
 const ROW_MULTIPLE = 16;
 
@@ -18,35 +22,62 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const section = graph.sections[index];
   const logits = graph.values.get("logits");
   if (!section || !logits || logits.storage !== "activation") return graph;
-  const rows = logits.shape[0]!, blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
+  const rows = logits.shape[0]!;
+  const blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
   if (blockRows === rows) return graph;
 
-  const wide = new Set([...graph.values.values()].filter((v) => v.storage === "activation" && `${v.shape}` === `${logits.shape}`).map((v) => v.name));
-  const inHead = (n: Node): boolean => [...Object.values(n.ins), ...Object.values(n.outs)].some((r) => wide.has(r.value));
-  const from = section.nodes.findIndex(inHead), to = section.nodes.findLastIndex(inHead);
+  const wide = new Set(
+    [...graph.values.values()]
+      .filter((v) => v.storage === "activation" && `${v.shape}` === `${logits.shape}`)
+      .map((v) => v.name),
+  );
+  const inHead = (n: Node): boolean =>
+    [...Object.values(n.ins), ...Object.values(n.outs)].some((r) => wide.has(r.value));
+  const from = section.nodes.findIndex(inHead);
+  const to = section.nodes.findLastIndex(inHead);
   const head = section.nodes.slice(from, to + 1).filter(inHead);
-  const moved = section.nodes.slice(from, to + 1).filter((n) => !inHead(n)); // loss_sum: reads all rows, so it comes after
-  const isRowed = (v: Value): boolean => v.shape[0] === rows && v.storage !== "parameter" && v.storage !== "gradient";
-  const sliced = new Set(head.flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)]).map((r) => r.value).filter((v) => isRowed(graph.values.get(v)!) && !wide.has(v)));
+  // loss_sum: reads all rows, so it comes after
+  const moved = section.nodes.slice(from, to + 1).filter((n) => !inHead(n));
+  const isRowed = (v: Value): boolean =>
+    v.shape[0] === rows && v.storage !== "parameter" && v.storage !== "gradient";
+  const sliced = new Set(
+    head
+      .flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)])
+      .map((r) => r.value)
+      .filter((v) => isRowed(graph.values.get(v)!) && !wide.has(v)),
+  );
 
   const values = new Map(graph.values);
   for (const name of [...wide, ...sliced]) {
     const v = values.get(name)!;
     if (v.slices !== 1) return graph; // a saved stack feeds the head directly: leave it whole
-    values.set(name, { ...v, shape: [blockRows, ...v.shape.slice(1)], slices: wide.has(name) ? 1 : rows / blockRows });
+    values.set(name, {
+      ...v,
+      shape: [blockRows, ...v.shape.slice(1)],
+      slices: wide.has(name) ? 1 : rows / blockRows,
+    });
   }
   const rewrite = (nodes: readonly Node[], ref: (r: Ref) => Ref): Node[] =>
     nodes.map((n) => ({ ...n, ins: mapRefs(n.ins, ref), outs: mapRefs(n.outs, ref) }));
   const outside = (r: Ref): Ref => (sliced.has(r.value) ? all(r.value) : r);
   const inside = (r: Ref): Ref => (sliced.has(r.value) ? each(r.value) : r);
   const headSection: Section = {
-    name: "head", times: rows / blockRows, order: "up", carries: [],
-    nodes: rewrite(head, inside).map((n) => (n.accumulate === "flag" ? { ...n, accumulate: "iterations" } : n)),
+    name: "head",
+    times: rows / blockRows,
+    order: "up",
+    carries: [],
+    nodes: rewrite(head, inside).map((n) =>
+      n.accumulate === "flag" ? { ...n, accumulate: "iterations" } : n,
+    ),
   };
   const sections = graph.sections.flatMap((s, i): Section[] => {
     if (i !== index) return [{ ...s, nodes: rewrite(s.nodes, outside) }];
     const before = { ...s, nodes: rewrite(s.nodes.slice(0, from), outside) };
-    const after = { ...s, name: "output_rest", nodes: rewrite([...moved, ...s.nodes.slice(to + 1)], outside) };
+    const after = {
+      ...s,
+      name: "output_rest",
+      nodes: rewrite([...moved, ...s.nodes.slice(to + 1)], outside),
+    };
     return [before, headSection, after].filter((part) => part.nodes.length > 0);
   });
   return { ...graph, values, sections };
@@ -63,4 +94,5 @@ function rowsPerBlock(rows: number, rowBytes: number, blockBytes: number): numbe
   return best;
 }
 
-const mapRefs = (refs: Readonly<Record<string, Ref>>, f: (r: Ref) => Ref): Record<string, Ref> => Object.fromEntries(Object.entries(refs).map(([k, r]) => [k, f(r)]));
+const mapRefs = (refs: Readonly<Record<string, Ref>>, f: (r: Ref) => Ref): Record<string, Ref> =>
+  Object.fromEntries(Object.entries(refs).map(([k, r]) => [k, f(r)]));

@@ -1,6 +1,7 @@
 /**
- * A carry costs nothing when its two values can share one buffer: the old one is read for the last time before (or, in place,
- * while) the new one is written. Where that is not so, a copy at the end of the iteration makes it so.
+ * A carry costs nothing when its two values can share one buffer: the old one is read for the last time
+ * before (or, in place, while) the new one is written. Where that is not so, a copy at the end of the
+ * iteration makes it so.
  */
 import { ops } from "../ops/index.ts";
 import type { Op } from "../op.ts";
@@ -9,7 +10,12 @@ import { whole, type Graph, type Node } from "../3-graph/ir.ts";
 export function settleCarries(graph: Graph): Graph {
   const sections = graph.sections.map((s) => {
     const blocked = s.carries.filter(({ from, to }) => !canShare(s.nodes, from, to));
-    const copies = blocked.map(({ from, to }): Node => ({ op: "copy", ins: { x: whole(to) }, outs: { out: whole(from) }, attrs: {} }));
+    const copies = blocked.map(({ from, to }): Node => ({
+      op: "copy",
+      ins: { x: whole(to) },
+      outs: { out: whole(from) },
+      attrs: {},
+    }));
     return { ...s, carries: s.carries.filter((c) => !blocked.includes(c)), nodes: [...s.nodes, ...copies] };
   });
   return { ...graph, sections };
@@ -21,7 +27,10 @@ function canShare(nodes: readonly Node[], from: string, to: string): boolean {
   return lastRead < written || (lastRead === written && worksInPlace(nodes[written]!, from, to));
 }
 
-/** True when the node may write `to` over `from`: an element-by-element op, and `from` is no other argument of it. */
+/**
+ * True when the node may write `to` over `from`: an element-by-element op, and `from` is no other argument of
+ * it.
+ */
 export function worksInPlace(node: Node, from: string, to: string): boolean {
   const op: Op = ops[node.op];
   const out = Object.keys(node.outs).find((o) => node.outs[o]!.value === to)!;

@@ -1,4 +1,7 @@
-/** Applies the fusion rules until none fits, section by section, and keeps a record of what was joined and what was not. */
+/**
+ * Applies the fusion rules until none fits, section by section, and keeps a record of what was joined and
+ * what was not.
+ */
 import type { Graph, Node, Section } from "../3-graph/ir.ts";
 import { printRef, sameRef } from "../3-graph/ir.ts";
 import { rules, twins, type Rule } from "./rules.ts";
@@ -18,12 +21,15 @@ export function fuse(graph: Graph, record: (event: FusionEvent) => void = () => 
   return dropUnused(current);
 }
 
-/** Sections that run once, one after the other, are one: the loss and its gradient stand side by side then. */
+/**
+ * Sections that run once, one after the other, are one: the loss and its gradient stand side by side then.
+ */
 function joinNeighbours(graph: Graph): Graph {
   const sections: Section[] = [];
   for (const s of graph.sections) {
     const before = sections.at(-1);
-    if (before && before.name === "output" && s.name === "output_backward") sections[sections.length - 1] = { ...before, nodes: [...before.nodes, ...s.nodes] };
+    if (before && before.name === "output" && s.name === "output_backward")
+      sections[sections.length - 1] = { ...before, nodes: [...before.nodes, ...s.nodes] };
     else sections.push(s);
   }
   return { ...graph, sections };
@@ -44,24 +50,45 @@ function fuseSection(graph: Graph, section: Section, record: (event: FusionEvent
       if (second.op !== rule.second) continue;
       for (const read of rule.reads) {
         const ref = second.ins[read]!;
-        const from = section.nodes.findIndex((n) => rule.first.includes(n.op) && n.outs[rule.out] && sameRef(n.outs[rule.out]!, ref));
+        const from = section.nodes.findIndex(
+          (n) => rule.first.includes(n.op) && n.outs[rule.out] && sameRef(n.outs[rule.out]!, ref),
+        );
         const fused = from >= 0 && from < at ? tryRule(graph, section, rule, from, at, read) : null;
         if (!fused) continue;
-        record({ section: section.name, rule: rule.name, why: rule.why, what: `${section.nodes[from]!.op} + ${second.op} → ${printRef(Object.values(fused.outs)[0]!)}` });
-        return { ...section, nodes: section.nodes.flatMap((n, i) => (i === from ? [] : i === at ? [fused] : [n])) };
+        record({
+          section: section.name,
+          rule: rule.name,
+          why: rule.why,
+          what: `${section.nodes[from]!.op} + ${second.op} → ${printRef(Object.values(fused.outs)[0]!)}`,
+        });
+        return {
+          ...section,
+          nodes: section.nodes.flatMap((n, i) => (i === from ? [] : i === at ? [fused] : [n])),
+        };
       }
     }
   return null;
 }
 
-function tryRule(graph: Graph, section: Section, rule: Rule, from: number, at: number, read: string): Node | null {
-  const first = section.nodes[from]!, second = section.nodes[at]!, between = first.outs[rule.out]!;
+function tryRule(
+  graph: Graph,
+  section: Section,
+  rule: Rule,
+  from: number,
+  at: number,
+  read: string,
+): Node | null {
+  const first = section.nodes[from]!;
+  const second = section.nodes[at]!;
+  const between = first.outs[rule.out]!;
   const value = graph.values.get(between.value)!;
   const others = readers(graph, between.value) - 1;
   if (others > 0 && !rule.keep) return null;
   if (value.storage !== "activation" || isCarried(graph, value.name)) return null;
   // `first` moves down to `second`: nobody in between may need what it writes
-  for (const node of section.nodes.slice(from + 1, at)) if (Object.values(node.ins).some((r) => Object.values(first.outs).some((o) => o.value === r.value))) return null;
+  for (const node of section.nodes.slice(from + 1, at))
+    if (Object.values(node.ins).some((r) => Object.values(first.outs).some((o) => o.value === r.value)))
+      return null;
   const fused = rule.join(first, second, read);
   return fused && others > 0 ? { ...fused, outs: { ...fused.outs, [rule.keep!]: between } } : fused;
 }
@@ -69,22 +96,51 @@ function tryRule(graph: Graph, section: Section, rule: Rule, from: number, at: n
 function fuseTwins(section: Section, record: (event: FusionEvent) => void): Section | null {
   for (const rule of twins) {
     const second = section.nodes.find((n) => n.op === rule.second);
-    const first = second && section.nodes.find((n) => n.op === rule.first && sameRef(n.ins[rule.shared]!, second.ins[rule.shared]!));
+    const first =
+      second &&
+      section.nodes.find(
+        (n) => n.op === rule.first && sameRef(n.ins[rule.shared]!, second.ins[rule.shared]!),
+      );
     if (!first || !second) continue;
-    const fused: Node = { op: rule.fused, ins: { ...first.ins, ...second.ins }, outs: { ...first.outs, ...second.outs }, attrs: {} };
-    record({ section: section.name, rule: rule.name, why: rule.why, what: `${rule.first} + ${rule.second} → ${Object.keys(fused.outs).join(", ")}` });
-    return { ...section, nodes: section.nodes.flatMap((n) => (n === first ? [fused] : n === second ? [] : [n])) };
+    const fused: Node = {
+      op: rule.fused,
+      ins: { ...first.ins, ...second.ins },
+      outs: { ...first.outs, ...second.outs },
+      attrs: {},
+    };
+    record({
+      section: section.name,
+      rule: rule.name,
+      why: rule.why,
+      what: `${rule.first} + ${rule.second} → ${Object.keys(fused.outs).join(", ")}`,
+    });
+    return {
+      ...section,
+      nodes: section.nodes.flatMap((n) => (n === first ? [fused] : n === second ? [] : [n])),
+    };
   }
   return null;
 }
 
 const readers = (graph: Graph, value: string): number =>
-  graph.sections.reduce((sum, s) => sum + s.nodes.reduce((k, n) => k + Object.values(n.ins).filter((r) => r.value === value).length, 0), 0);
+  graph.sections.reduce(
+    (sum, s) =>
+      sum + s.nodes.reduce((k, n) => k + Object.values(n.ins).filter((r) => r.value === value).length, 0),
+    0,
+  );
 
-const isCarried = (graph: Graph, value: string): boolean => graph.sections.some((s) => s.carries.some((c) => c.from === value || c.to === value));
+const isCarried = (graph: Graph, value: string): boolean =>
+  graph.sections.some((s) => s.carries.some((c) => c.from === value || c.to === value));
 
 /** Values that no node touches any more need no memory. */
 function dropUnused(graph: Graph): Graph {
-  const used = new Set(graph.sections.flatMap((s) => s.nodes.flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)].map((r) => r.value))));
-  return { ...graph, values: new Map([...graph.values].filter(([name, v]) => v.storage !== "activation" || used.has(name))) };
+  const used = new Set(
+    graph.sections.flatMap((s) =>
+      s.nodes.flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)].map((r) => r.value)),
+    ),
+  );
+  return {
+    ...graph,
+    values: new Map([...graph.values].filter(([name, v]) => v.storage !== "activation" || used.has(name))),
+  };
 }

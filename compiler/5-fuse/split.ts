@@ -1,6 +1,7 @@
 /**
- * What decoding reads is read in stretches: an op of a few rows over a large operand becomes two nodes, one over S parts of it and one that adds the
- * parts' results. See ops/matmul_split.ts and ops/attention_split.ts.
+ * What decoding reads is read in stretches: an op of a few rows over a large operand becomes two nodes, one
+ * over S parts of it and one that adds the parts' results. See ops/matmul_split.ts and
+ * ops/attention_split.ts.
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
  *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)
@@ -24,19 +25,41 @@ export function splitFewRows(graph: Graph, leastBytes = LEAST_BYTES): Graph {
     return whole(name);
   };
   const product = (node: Node): readonly Node[] => {
-    const { a, b, ...rest } = node.ins, [M] = refShape(graph, a!), [K, N] = refShape(graph, b!);
+    const { a, b, ...rest } = node.ins;
+    const [M] = refShape(graph, a!);
+    const [K, N] = refShape(graph, b!);
     if (!usesFewRows("nn", M!) || K! * N! * 4 < leastBytes || N! * 4 > LONGEST_ROW_BYTES) return [node];
     const sums = partial(`${node.outs["out"]!.value}.sums`, [PARTS, M!, N!]);
-    return [{ op: "matmul_split", ins: { a: a!, b: b! }, outs: { sums }, attrs: {} }, { ...node, op: "matmul_sum", ins: { sums, ...rest } }];
+    return [
+      { op: "matmul_split", ins: { a: a!, b: b! }, outs: { sums }, attrs: {} },
+      { ...node, op: "matmul_sum", ins: { sums, ...rest } },
+    ];
   };
   const attention = (node: Node): readonly Node[] => {
-    const { out, ...caches } = node.outs, [R] = refShape(graph, node.ins["qkv"]!), keys = refShape(graph, node.ins["keys"]!), [, , E] = refShape(graph, node.ins["values"]!);
+    const { out, ...caches } = node.outs;
+    const [R] = refShape(graph, node.ins["qkv"]!);
+    const keys = refShape(graph, node.ins["keys"]!);
+    const [, , E] = refShape(graph, node.ins["values"]!);
     if (R !== 1 || tensorBytes(keys) < leastBytes) return [node];
-    const heads = node.attrs["heads"] as number, name = out!.value;
-    const parts = { mixed: partial(`${name}.parts`, [PARTS, heads, E!]), top: partial(`${name}.top`, [PARTS, heads]), sums: partial(`${name}.sums`, [PARTS, heads]) };
-    return [{ ...node, op: "attention_split", outs: { ...parts, ...caches } }, { op: "attention_merge", ins: parts, outs: { out: out! }, attrs: { head_dim: node.attrs["head_dim"]! } }];
+    const heads = node.attrs["heads"] as number;
+    const name = out!.value;
+    const parts = {
+      mixed: partial(`${name}.parts`, [PARTS, heads, E!]),
+      top: partial(`${name}.top`, [PARTS, heads]),
+      sums: partial(`${name}.sums`, [PARTS, heads]),
+    };
+    return [
+      { ...node, op: "attention_split", outs: { ...parts, ...caches } },
+      {
+        op: "attention_merge",
+        ins: parts,
+        outs: { out: out! },
+        attrs: { head_dim: node.attrs["head_dim"]! },
+      },
+    ];
   };
-  const split = (node: Node): readonly Node[] => (node.op === "matmul" ? product(node) : node.op === "attention_cached" ? attention(node) : [node]);
+  const split = (node: Node): readonly Node[] =>
+    node.op === "matmul" ? product(node) : node.op === "attention_cached" ? attention(node) : [node];
   const sections = graph.sections.map((s) => ({ ...s, nodes: s.nodes.flatMap(split) }));
   return { ...graph, values, sections };
 }

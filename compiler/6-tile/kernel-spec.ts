@@ -1,4 +1,7 @@
-/** What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part, target and tiles. */
+/**
+ * What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part,
+ * target and tiles.
+ */
 import { targets, type Attrs, type Dims, type Kernel, type Op, type Target, type Turns } from "../op.ts";
 
 /** Everything that a kernel's code depends on. Two nodes with the same text of this share one kernel. */
@@ -13,15 +16,28 @@ export interface KernelSpec {
   readonly tiles: Dims;
 }
 
-export function kernelSpec(opName: string, op: Op, d: Dims, attrs: Attrs, present: readonly string[], target: Target): KernelSpec {
-  for (const key of Object.keys(attrs)) if (op.attrs?.[key] === undefined) throw new Error(`${opName} has no attribute ${key}`);
+export function kernelSpec(
+  opName: string,
+  op: Op,
+  d: Dims,
+  attrs: Attrs,
+  present: readonly string[],
+  target: Target,
+): KernelSpec {
+  for (const key of Object.keys(attrs))
+    if (op.attrs?.[key] === undefined) throw new Error(`${opName} has no attribute ${key}`);
   if (!targets.includes(target)) throw new Error(`no target ${target}`);
   const all = { ...op.attrs, ...attrs };
   const tensors = op.tensors.filter((t) => !t.optional || present.includes(t.name)).map((t) => t.name);
   return { opName, op, d, attrs: all, tensors, target, tiles: op.tiles?.(d, all, target) ?? {} };
 }
 
-export const facts = (s: KernelSpec): Kernel => ({ attrs: s.attrs, target: s.target, tiles: s.tiles, has: (t) => s.tensors.includes(t) });
+export const facts = (s: KernelSpec): Kernel => ({
+  attrs: s.attrs,
+  target: s.target,
+  tiles: s.tiles,
+  has: (t) => s.tensors.includes(t),
+});
 
 export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, facts(s));
 export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, facts(s)) ?? 0;
@@ -32,7 +48,9 @@ export function turnsOf(s: KernelSpec): Turns | undefined {
   return turns && turns.fixed < tasksOf(s) ? turns : undefined;
 }
 
-/** Identity of the code for one target: same key, same kernel. Sizes and attributes in the signature's order. */
+/**
+ * Identity of the code for one target: same key, same kernel. Sizes and attributes in the signature's order.
+ */
 export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.d, s.attrs, s.tensors]);
 
 /** Parameters after the addresses. */
@@ -42,6 +60,8 @@ export const needsScratch = (s: KernelSpec): boolean => scratchOf(s) > 0;
 /** matmul_768x128x512_bias_gelu: the op, its sizes, what was fused into it. */
 export function kernelName({ opName, d, attrs, op, tensors }: KernelSpec): string {
   const extras = op.tensors.filter((t) => t.optional && tensors.includes(t.name)).map((t) => t.name);
-  const words = Object.entries(attrs).flatMap(([k, v]) => (typeof v === "string" && v !== op.attrs?.[k] ? [v] : []));
+  const words = Object.entries(attrs).flatMap(([k, v]) =>
+    typeof v === "string" && v !== op.attrs?.[k] ? [v] : [],
+  );
   return [opName, Object.values(d).join("x"), ...extras, ...words].join("_");
 }

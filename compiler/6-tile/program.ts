@@ -1,4 +1,7 @@
-/** Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in memory yet. */
+/**
+ * Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in
+ * memory yet.
+ */
 import { leastTraffic, unify, type Op, type Target } from "../op.ts";
 import { ops } from "../ops/index.ts";
 import { printNode } from "../3-graph/print.ts";
@@ -26,11 +29,17 @@ export function tileGraph(graph: Graph, target: Target, chosen?: ChosenTiles): P
   const call = (node: Node): Call => {
     const op: Op = ops[node.op];
     const tensors = { ...node.ins, ...node.outs };
-    const shapes = Object.fromEntries(Object.entries(tensors).map(([name, ref]) => [name, refShape(graph, ref)]));
+    const shapes = Object.fromEntries(
+      Object.entries(tensors).map(([name, ref]) => [name, refShape(graph, ref)]),
+    );
     const spec = kernelSpec(node.op, op, unify(op, shapes), node.attrs, Object.keys(tensors), target);
     return { node, spec: { ...spec, tiles: chosenFor(chosen, spec) ?? spec.tiles } };
   };
-  return { target, graph, sections: graph.sections.map(({ nodes, ...s }) => ({ ...s, calls: nodes.map(call) })) };
+  return {
+    target,
+    graph,
+    sections: graph.sections.map(({ nodes, ...s }) => ({ ...s, calls: nodes.map(call) })),
+  };
 }
 
 /** Arithmetic of one run of the entry, in floating-point operations. */
@@ -40,15 +49,28 @@ export const programFlops = (p: Program): number =>
 export const callFlops = ({ spec }: Call): number => spec.op.flops(spec.d, spec.attrs);
 
 /** Bytes that one call must move at least. */
-export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number => leastTraffic(op, d, attrs, (t) => tensors.includes(t));
+export const callBytes = ({ spec: { op, d, attrs, tensors } }: Call): number =>
+  leastTraffic(op, d, attrs, (t) => tensors.includes(t));
 
 /** Scratch per worker that the whole program needs: kernels run one after the other, so the largest. */
-export const programScratch = (p: Program): number => Math.max(0, ...p.sections.flatMap((s) => s.calls.map((c) => scratchOf(c.spec))));
+export const programScratch = (p: Program): number =>
+  Math.max(0, ...p.sections.flatMap((s) => s.calls.map((c) => scratchOf(c.spec))));
 
 export function printProgram(p: Program): string {
   const row = ({ node, spec }: Call): string => {
-    const pairs = (o: Readonly<Record<string, unknown>>) => Object.entries(o).map(([k, v]) => `${k}=${v}`).join(" ");
+    const pairs = (o: Readonly<Record<string, unknown>>) =>
+      Object.entries(o)
+        .map(([k, v]) => `${k}=${v}`)
+        .join(" ");
     return `  ${printNode(node)}\n      ${pairs(spec.d)}${Object.keys(spec.tiles).length ? `   tiles ${pairs(facts(spec).tiles)}` : ""}   tasks ${tasksOf(spec)}   scratch ${scratchOf(spec)} B`;
   };
-  return [`program ${p.graph.entry} for ${p.target}`, ...p.sections.flatMap((s) => [`section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}`, ...s.calls.map(row)])].join("\n") + "\n";
+  return (
+    [
+      `program ${p.graph.entry} for ${p.target}`,
+      ...p.sections.flatMap((s) => [
+        `section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}`,
+        ...s.calls.map(row),
+      ]),
+    ].join("\n") + "\n"
+  );
 }

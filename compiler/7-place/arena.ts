@@ -19,30 +19,49 @@ const overlap = (a: Buffer, b: Buffer): boolean => a.first <= b.last && b.first 
 
 export function planArena(buffers: readonly Buffer[]): Placed[] {
   const placed: Placed[] = [];
-  for (const b of [...buffers].sort((p, q) => q.bytes - p.bytes || p.first - q.first || (p.name < q.name ? -1 : 1))) {
+  for (const b of [...buffers].sort(
+    (p, q) => q.bytes - p.bytes || p.first - q.first || (p.name < q.name ? -1 : 1),
+  )) {
     const busy = placed.filter((p) => overlap(p, b)).sort((p, q) => p.offset - q.offset);
     let offset = 0;
-    for (const p of busy) if (offset + b.bytes > p.offset) offset = Math.max(offset, alignUp(p.offset + p.bytes));
+    for (const p of busy)
+      if (offset + b.bytes > p.offset) offset = Math.max(offset, alignUp(p.offset + p.bytes));
     placed.push({ ...b, offset });
   }
   return placed;
 }
 
-export const arenaBytes = (placed: readonly Placed[]): number => placed.reduce((end, p) => Math.max(end, p.offset + p.bytes), 0);
+export const arenaBytes = (placed: readonly Placed[]): number =>
+  placed.reduce((end, p) => Math.max(end, p.offset + p.bytes), 0);
 
 /** What no plan can go below: the bytes that are alive at the busiest step. */
 export function lowerBound(buffers: readonly Buffer[]): number {
   const steps = buffers.reduce((last, b) => Math.max(last, b.last), 0) + 1;
-  return Math.max(0, ...Array.from({ length: steps }, (_, i) => buffers.filter((b) => b.first <= i && i <= b.last).reduce((sum, b) => sum + b.bytes, 0)));
+  return Math.max(
+    0,
+    ...Array.from({ length: steps }, (_, i) =>
+      buffers.filter((b) => b.first <= i && i <= b.last).reduce((sum, b) => sum + b.bytes, 0),
+    ),
+  );
 }
 
 /** One row per buffer, one column per step: ▇ while it is alive. Read it to see what could share memory. */
 export function printArena(placed: readonly Placed[]): string {
   const steps = placed.reduce((last, p) => Math.max(last, p.last), 0) + 1;
   const sum = placed.reduce((s, p) => s + p.bytes, 0);
-  const rows = [...placed].sort((a, b) => a.offset - b.offset || a.first - b.first).map((p) => {
-    const life = Array.from({ length: steps }, (_, i) => (i >= p.first && i <= p.last ? "▇" : "·")).join("");
-    return `${String(p.offset).padStart(12)} ${String(p.bytes).padStart(12)}  ${life}  ${p.name}`;
-  });
-  return [`      offset        bytes  step 0…${steps - 1}`, ...rows, `arena ${arenaBytes(placed)} bytes; lower bound ${lowerBound(placed)}; without reuse ${sum}`].join("\n") + "\n";
+  const rows = [...placed]
+    .sort((a, b) => a.offset - b.offset || a.first - b.first)
+    .map((p) => {
+      const life = Array.from({ length: steps }, (_, i) => (i >= p.first && i <= p.last ? "▇" : "·")).join(
+        "",
+      );
+      return `${String(p.offset).padStart(12)} ${String(p.bytes).padStart(12)}  ${life}  ${p.name}`;
+    });
+  return (
+    [
+      `      offset        bytes  step 0…${steps - 1}`,
+      ...rows,
+      `arena ${arenaBytes(placed)} bytes; lower bound ${lowerBound(placed)}; without reuse ${sum}`,
+    ].join("\n") + "\n"
+  );
 }

@@ -1,6 +1,7 @@
 /**
- * Where must the workers wait for each other? Between two calls of which one writes bytes that the other reads or writes.
- * Everything else runs on: a weight's gradient and an input's gradient need no barrier between them.
+ * Where must the workers wait for each other? Between two calls of which one writes bytes that the other
+ * reads or writes. Everything else runs on: a weight's gradient and an input's gradient need no barrier
+ * between them.
  */
 import { refShape, type Graph, type Ref } from "../3-graph/ir.ts";
 import { tensorBytes } from "../op.ts";
@@ -15,14 +16,24 @@ interface Span {
 /** Address of slice 0 of a value, and bytes from slice to slice. */
 export type AddressOf = (value: string) => { readonly offset: number; readonly stride: number };
 
-/** For each section, for each call: must the workers meet before it? And at the end of an iteration of a loop, always (`loop`). */
-export function barriersBefore(graph: Graph, sections: readonly ProgramSection[], addressOf: AddressOf): boolean[][] {
-  let reads: Span[] = [], writes: Span[] = [];
-  const spans = (refs: readonly Ref[], loops: boolean): Span[] => refs.map((ref) => spanOf(graph, ref, loops, addressOf));
+/**
+ * For each section, for each call: must the workers meet before it? And at the end of an iteration of a loop,
+ * always (`loop`).
+ */
+export function barriersBefore(
+  graph: Graph,
+  sections: readonly ProgramSection[],
+  addressOf: AddressOf,
+): boolean[][] {
+  let reads: Span[] = [];
+  let writes: Span[] = [];
+  const spans = (refs: readonly Ref[], loops: boolean): Span[] =>
+    refs.map((ref) => spanOf(graph, ref, loops, addressOf));
   return sections.map((section) => {
     const loops = section.times > 1;
     const flags = section.calls.map(({ node }: Call) => {
-      const r = spans(Object.values(node.ins), loops), w = spans(Object.values(node.outs), loops);
+      const r = spans(Object.values(node.ins), loops);
+      const w = spans(Object.values(node.outs), loops);
       const wait = touches(r, writes) || touches(w, writes) || touches(w, reads);
       if (wait) [reads, writes] = [[], []];
       reads.push(...r);
@@ -35,10 +46,13 @@ export function barriersBefore(graph: Graph, sections: readonly ProgramSection[]
 }
 
 function spanOf(graph: Graph, ref: Ref, loops: boolean, addressOf: AddressOf): Span {
-  const { offset, stride } = addressOf(ref.value), value = graph.values.get(ref.value)!;
-  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1)) return { from: offset, to: offset + valueBytes(value) };
+  const { offset, stride } = addressOf(ref.value);
+  const value = graph.values.get(ref.value)!;
+  if (ref.slice.kind === "all" || (loops && ref.slice.step === 1))
+    return { from: offset, to: offset + valueBytes(value) };
   const from = offset + stride * ref.slice.base;
   return { from, to: from + tensorBytes(refShape(graph, ref)) };
 }
 
-const touches = (a: readonly Span[], b: readonly Span[]): boolean => a.some((p) => b.some((q) => p.from < q.to && q.from < p.to));
+const touches = (a: readonly Span[], b: readonly Span[]): boolean =>
+  a.some((p) => b.some((q) => p.from < q.to && q.from < p.to));

@@ -1,7 +1,8 @@
 /**
- * When does each activation hold something? Steps are the calls of the program in order, a loop's body counted once.
- * A value that lives in one iteration of one section has just its own steps; one that crosses an iteration or a section lives
- * through the whole of every loop that touches it. Values that may share a buffer in place become one buffer.
+ * When does each activation hold something? Steps are the calls of the program in order, a loop's body
+ * counted once. A value that lives in one iteration of one section has just its own steps; one that crosses
+ * an iteration or a section lives through the whole of every loop that touches it. Values that may share a
+ * buffer in place become one buffer.
  */
 import { worksInPlace } from "../5-fuse/carries.ts";
 import type { Program } from "../6-tile/program.ts";
@@ -43,14 +44,28 @@ export function lifetimes(program: Program): Lifetimes {
   const spans = new Map<string, { first: number; last: number; bytes: number }>();
   const extend = (name: string, first: number, last: number, bytes: number): void => {
     const before = spans.get(name);
-    spans.set(name, before ? { first: Math.min(before.first, first), last: Math.max(before.last, last), bytes: Math.max(before.bytes, bytes) } : { first, last, bytes });
+    spans.set(
+      name,
+      before
+        ? {
+            first: Math.min(before.first, first),
+            last: Math.max(before.last, last),
+            bytes: Math.max(before.bytes, bytes),
+          }
+        : { first, last, bytes },
+    );
   };
   const bufferOf = new Map<string, string>();
   for (const [name, all] of touches) {
     const value = program.graph.values.get(name)!;
     if (value.storage !== "activation") continue;
     bufferOf.set(name, root(name));
-    const local = value.slices === 1 && all.every((t) => t.section === all[0]!.section) && all[0]!.write && root(name) === name && ![...carried.values()].includes(name);
+    const local =
+      value.slices === 1 &&
+      all.every((t) => t.section === all[0]!.section) &&
+      all[0]!.write &&
+      root(name) === name &&
+      ![...carried.values()].includes(name);
     for (const t of all) {
       const { first, last, times } = bounds[t.section]!;
       if (local || times === 1) extend(root(name), t.step, t.step, valueBytes(value));
@@ -67,20 +82,32 @@ function touch(touches: Map<string, Touch[]>, name: string, t: Touch): void {
   else touches.set(name, [t]);
 }
 
-/** The gradient takes the logits' place, a sum its summand's: where the op allows it and the input dies there. */
-function shareInPlace(program: Program, spans: Map<string, { first: number; last: number; bytes: number }>, bufferOf: Map<string, string>, touches: ReadonlyMap<string, readonly Touch[]>): void {
+/**
+ * The gradient takes the logits' place, a sum its summand's: where the op allows it and the input dies there.
+ */
+function shareInPlace(
+  program: Program,
+  spans: Map<string, { first: number; last: number; bytes: number }>,
+  bufferOf: Map<string, string>,
+  touches: ReadonlyMap<string, readonly Touch[]>,
+): void {
   let step = 0;
   for (const s of program.sections) {
     for (const { node } of s.calls) {
       for (const out of Object.values(node.outs))
         for (const arg of Object.values(node.ins)) {
-          const into = bufferOf.get(arg.value), of = bufferOf.get(out.value);
+          const into = bufferOf.get(arg.value);
+          const of = bufferOf.get(out.value);
           if (!into || !of || into === of) continue;
-          const a = spans.get(into)!, b = spans.get(of)!;
+          const a = spans.get(into)!;
+          const b = spans.get(of)!;
           const dies = a.last === step && b.first === step && a.bytes === b.bytes;
           const history = touches.get(arg.value)!;
-          const simple = [arg, out].every((r) => program.graph.values.get(r.value)!.slices === 1) && history.at(-1)!.step === step
-            && (s.times === 1 || (history[0]!.write && history.every((t) => t.section === history.at(-1)!.section)));
+          const simple =
+            [arg, out].every((r) => program.graph.values.get(r.value)!.slices === 1) &&
+            history.at(-1)!.step === step &&
+            (s.times === 1 ||
+              (history[0]!.write && history.every((t) => t.section === history.at(-1)!.section)));
           if (!dies || !simple || !worksInPlace(node, arg.value, out.value)) continue;
           spans.set(into, { ...a, last: b.last });
           spans.delete(of);

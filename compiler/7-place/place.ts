@@ -1,7 +1,8 @@
 /**
  * A byte address for everything, before anything runs. One module's memory, from bottom to top:
  *
- *   control block | inputs, outputs | parameters (matrices, then vectors) | gradients | moments | caches | scratch per worker | arena
+ *   control block | inputs, outputs | parameters (matrices, then vectors) | gradients | moments | caches |
+ *   scratch per worker | arena
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */
@@ -28,7 +29,10 @@ export interface Region {
 }
 
 export interface Placement {
-  /** Everything but activations, by name; a value that several entries use stands here once, in its largest form. */
+  /**
+   * Everything but activations, by name; a value that several entries use stands here once, in its largest
+   * form.
+   */
   readonly persistent: ReadonlyMap<string, Place>;
   /** Per entry: address of each activation. */
   readonly activations: ReadonlyMap<string, ReadonlyMap<string, number>>;
@@ -40,7 +44,10 @@ export interface Placement {
   readonly pages: number;
 }
 
-/** Where a profiled module keeps its times: per worker, per site (= call in an entry's text), PROFILE_SITE_BYTES. */
+/**
+ * Where a profiled module keeps its times: per worker, per site (= call in an entry's text),
+ * PROFILE_SITE_BYTES.
+ */
 export interface ProfilePlace {
   readonly offset: number;
   readonly bytesPerWorker: number;
@@ -51,37 +58,61 @@ export interface ProfilePlace {
 /** f64: milliseconds in the kernel, milliseconds at the barrier after it, calls. */
 export const PROFILE_SITE_BYTES = 24;
 
-const persistentOrder: readonly Exclude<Storage, "activation">[] = ["input", "output", "parameter", "gradient", "moment1", "moment2", "cache"];
+const persistentOrder: readonly Exclude<Storage, "activation">[] = [
+  "input",
+  "output",
+  "parameter",
+  "gradient",
+  "moment1",
+  "moment2",
+  "cache",
+];
 /** Inputs that are fields of the control block. */
 const inControl: Readonly<Record<string, number>> = { place: control.start, hyper: control.hyper };
 
 /** `programs`: every entry of the module, for every target (offsets are the same for all targets). */
 export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, profile = false): Placement {
-  const all = [...programs.values()].flat(), one = [...programs.values()][0]!;
-  const persistent = new Map<string, Place>(), regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
+  const all = [...programs.values()].flat();
+  const one = [...programs.values()][0]!;
+  const persistent = new Map<string, Place>();
+  const regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
   let top = CONTROL_BYTES;
   for (const storage of persistentOrder) {
     const start = top;
-    for (const value of largest(one.map((p) => p.graph), storage)) {
+    for (const value of largest(
+      one.map((p) => p.graph),
+      storage,
+    )) {
       const fixed = inControl[value.name];
       persistent.set(value.name, { value, offset: fixed ?? top, stride: tensorBytes(value.shape) });
       if (fixed === undefined) top += alignUp(valueBytes(value));
     }
     if (top > start) regions.push({ name: regionNames[storage], bytes: top - start });
   }
-  placeRegions(one.map((p) => p.graph), persistent);
+  placeRegions(
+    one.map((p) => p.graph),
+    persistent,
+  );
   const bytesPerWorker = alignUp(Math.max(0, ...all.map(programScratch)));
   const scratch = { offset: top, bytesPerWorker };
   top += bytesPerWorker * MAX_WORKERS;
-  if (bytesPerWorker > 0) regions.push({ name: `scratch (${MAX_WORKERS} workers)`, bytes: bytesPerWorker * MAX_WORKERS });
-  const arenas = new Map(one.map((p) => {
-    const lives = lifetimes(p);
-    return [p.graph.entry, { placed: planArena(lives.buffers), lifetimes: lives }] as const;
-  }));
-  const activations = new Map([...arenas].map(([entry, { placed, lifetimes }]) => {
-    const offsets = new Map(placed.map((b) => [b.name, top + b.offset]));
-    return [entry, new Map([...lifetimes.bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!]))] as const;
-  }));
+  if (bytesPerWorker > 0)
+    regions.push({ name: `scratch (${MAX_WORKERS} workers)`, bytes: bytesPerWorker * MAX_WORKERS });
+  const arenas = new Map(
+    one.map((p) => {
+      const lives = lifetimes(p);
+      return [p.graph.entry, { placed: planArena(lives.buffers), lifetimes: lives }] as const;
+    }),
+  );
+  const activations = new Map(
+    [...arenas].map(([entry, { placed, lifetimes }]) => {
+      const offsets = new Map(placed.map((b) => [b.name, top + b.offset]));
+      return [
+        entry,
+        new Map([...lifetimes.bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!])),
+      ] as const;
+    }),
+  );
   const arena = Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed)));
   regions.push({ name: "activations", bytes: arena });
   top += arena;
@@ -90,7 +121,16 @@ export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, p
     regions.push({ name: `profile (${MAX_WORKERS} workers)`, bytes: times.bytesPerWorker * MAX_WORKERS });
     top += times.bytesPerWorker * MAX_WORKERS;
   }
-  return { persistent, activations, arenas, scratch, ...(times && { profile: times }), regions, bytes: top, pages: Math.ceil(top / PAGE_BYTES) };
+  return {
+    persistent,
+    activations,
+    arenas,
+    scratch,
+    ...(times && { profile: times }),
+    regions,
+    bytes: top,
+    pages: Math.ceil(top / PAGE_BYTES),
+  };
 }
 
 function placeProfile(programs: readonly Program[], offset: number): ProfilePlace {
@@ -100,18 +140,35 @@ function placeProfile(programs: readonly Program[], offset: number): ProfilePlac
   return { offset, bytesPerWorker: alignUp(sites * PROFILE_SITE_BYTES), firstSites };
 }
 
-/** What no plan of this entry can go below: weights, gradients and moments without padding, and the activations that its busiest step needs. */
+/**
+ * What no plan of this entry can go below: weights, gradients and moments without padding, and the
+ * activations that its busiest step needs.
+ */
 export function leastBytes(p: Placement, entry: string): number {
-  const kept = [...p.persistent.values()].filter(({ value }) => value.of !== undefined || value.storage === "parameter").filter(({ value }) => !value.members);
-  const state = kept.reduce((sum, { value }) => sum + 4 * value.slices * value.shape.reduce((a, b) => a * b, 1), 0);
+  const kept = [...p.persistent.values()]
+    .filter(({ value }) => value.of !== undefined || value.storage === "parameter")
+    .filter(({ value }) => !value.members);
+  const state = kept.reduce(
+    (sum, { value }) => sum + 4 * value.slices * value.shape.reduce((a, b) => a * b, 1),
+    0,
+  );
   return state + lowerBound(p.arenas.get(entry)?.lifetimes.buffers ?? []);
 }
 
 const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {
-  input: "inputs", output: "outputs", parameter: "parameters", gradient: "gradients", moment1: "first moments", moment2: "second moments", cache: "key-value cache",
+  input: "inputs",
+  output: "outputs",
+  parameter: "parameters",
+  gradient: "gradients",
+  moment1: "first moments",
+  moment2: "second moments",
+  cache: "key-value cache",
 };
 
-/** Values of one storage over all entries; of inputs that differ in length, the longest. Matrices come before vectors: see 4-grad/optimize.ts. */
+/**
+ * Values of one storage over all entries; of inputs that differ in length, the longest. Matrices come before
+ * vectors: see 4-grad/optimize.ts.
+ */
 function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   const found = new Map<string, Value>();
   for (const graph of graphs)
@@ -124,7 +181,10 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   return [...[...found.values()].filter((v) => v.decay), ...[...found.values()].filter((v) => !v.decay)];
 }
 
-/** Rows are padded, so lengths that differ may have the same bytes: 120 and 128 tokens. The runtime writes as many as the value says. */
+/**
+ * Rows are padded, so lengths that differ may have the same bytes: 120 and 128 tokens. The runtime writes as
+ * many as the value says.
+ */
 function isLarger(a: Value, b: Value): boolean {
   const more = valueBytes(a) - valueBytes(b);
   return more > 0 || (more === 0 && elements(a) > elements(b));
@@ -132,7 +192,8 @@ function isLarger(a: Value, b: Value): boolean {
 const elements = ({ shape, slices }: Value): number => shape.reduce((n, d) => n * d, slices);
 
 /** Keys and values of all layers. */
-export const cacheBytes = (p: Placement): number => p.regions.find((r) => r.name === regionNames.cache)?.bytes ?? 0;
+export const cacheBytes = (p: Placement): number =>
+  p.regions.find((r) => r.name === regionNames.cache)?.bytes ?? 0;
 
 /** Views of several neighbours as one tensor. */
 function placeRegions(graphs: readonly Graph[], persistent: Map<string, Place>): void {
@@ -144,7 +205,10 @@ function placeRegions(graphs: readonly Graph[], persistent: Map<string, Place>):
       if (p.offset !== next) throw new Error(`${p.value.name} is not where ${value.name} expects it`);
       next += valueBytes(p.value);
     }
-    if (next - places[0]!.offset !== tensorBytes(value.shape)) throw new Error(`${value.name} is [${value.shape}], its members have ${next - places[0]!.offset} bytes`);
+    if (next - places[0]!.offset !== tensorBytes(value.shape))
+      throw new Error(
+        `${value.name} is [${value.shape}], its members have ${next - places[0]!.offset} bytes`,
+      );
     persistent.set(value.name, { value, offset: places[0]!.offset, stride: tensorBytes(value.shape) });
   }
 }

@@ -1,4 +1,6 @@
-/** Between two barriers every kernel that hands out tasks by turns has a count of its own, in `control.turns`. */
+/**
+ * Between two barriers every kernel that hands out tasks by turns has a count of its own, in `control.turns`.
+ */
 import { control, MAX_TURNS } from "../control.ts";
 
 export class Phase {

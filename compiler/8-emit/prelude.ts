@@ -1,12 +1,15 @@
 /**
- * What every generated module starts with: the few functions that kernels are written in.
- * `wide` is not another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
+ * What every generated module starts with: the few functions that kernels are written in. `wide` is not
+ * another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../op.ts";
 import { control, MAX_TURNS, SPILL_BYTES } from "../control.ts";
 import { vectorMath } from "./vector-math.ts";
 
-/** Spins before sleeping, some 200 µs: a worker that sleeps is waked too late for the next kernel (bench/EXPERIMENTS.md). */
+/**
+ * Spins before sleeping, some 200 µs: a worker that sleeps is waked too late for the next kernel
+ * (bench/EXPERIMENTS.md).
+ */
 const SPINS = 400_000;
 
 export function prelude(target: Target): string {

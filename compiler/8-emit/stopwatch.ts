@@ -1,6 +1,7 @@
 /**
- * A profiled module times itself: after every kernel and every barrier a worker reads the host's clock and adds the difference to
- * its own corner of memory. No other worker writes there, so nothing is shared and nothing waits.
+ * A profiled module times itself: after every kernel and every barrier a worker reads the host's clock and
+ * adds the difference to its own corner of memory. No other worker writes there, so nothing is shared and
+ * nothing waits.
  */
 import { PROFILE_SITE_BYTES, type ProfilePlace } from "../7-place/place.ts";
 import type { Writer } from "../writer.ts";
@@ -31,7 +32,8 @@ export class Stopwatch {
 
 export function profileFunctions(place: ProfilePlace | undefined): string[] {
   if (!place) return [];
-  return [`// @ts-ignore: decorator
+  return [
+    `// @ts-ignore: decorator
 @external("env", "now") declare function now(): f64;
 
 /** Adds the milliseconds since \`clock\` at this site; gives the time. */
@@ -46,5 +48,6 @@ function waited(site: i32, worker: i32, clock: f64): f64 {
   store<f64>(at, load<f64>(at, 8) + time - clock, 8);
   return time;
 }
-`];
+`,
+  ];
 }

@@ -1,15 +1,20 @@
 /**
- * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that other kernels inline.
- * Purely lanewise, and built from operations that V8 joins (SPEED.md), so that a pair of calls on a pair of registers is one
- * call on 256 bits. No table look-ups, few constants, short chains: they stand inside matmul epilogues.
+ * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that other kernels
+ * inline. Purely lanewise, and built from operations that V8 joins (SPEED.md), so that a pair of calls on a
+ * pair of registers is one call on 256 bits. No table look-ups, few constants, short chains: they stand
+ * inside matmul epilogues.
  *
- * Constants are loads from a table in memory: V8 builds a v128.const anew from two 64-bit immediates wherever it is used, which
- * made these functions three times slower than the arithmetic in them (2.6 against 8.7 ns for gelu of 8 floats).
+ * Constants are loads from a table in memory: V8 builds a v128.const anew from two 64-bit immediates wherever
+ * it is used, which made these functions three times slower than the arithmetic in them (2.6 against 8.7 ns
+ * for gelu of 8 floats).
  *
  * Error bounds are what test/vector-math.test.ts measures on all targets. NaN gives NaN everywhere.
  */
 
-/** An odd function f(x) ≈ x · P(x²) / Q(x²) on |x| ≤ limit, Q(0) = 1. Minimax coefficients (Lawson's algorithm on a linearised fit). */
+/**
+ * An odd function f(x) ≈ x · P(x²) / Q(x²) on |x| ≤ limit, Q(0) = 1. Minimax coefficients (Lawson's algorithm
+ * on a linearised fit).
+ */
 interface OddRational {
   readonly name: string;
   readonly doc: string;
@@ -19,7 +24,10 @@ interface OddRational {
   readonly q: readonly number[];
 }
 
-/** Every constant once. As an immediate offset of a constant address: V8 then knows two loads of it to be one, and joins their users. */
+/**
+ * Every constant once. As an immediate offset of a constant address: V8 then knows two loads of it to be one,
+ * and joins their users.
+ */
 const constants: number[] = [];
 function k(value: number): string {
   const known = constants.indexOf(value);
@@ -59,14 +67,19 @@ const rationals: readonly OddRational[] = [
     name: "half_gelu_tanh_slope4",
     doc: "½ tanh u + ½xu′ / cosh² u,  u = √(2/π)(x + 0.044715x³)",
     limit: 5.4,
-    p: [0.79788518, -4.75497991e-2, 1.32994847e-2, -2.67330441e-4, 2.88742576e-5, -5.10481506e-8, 1.05333942e-9],
+    p: [
+      0.79788518, -4.75497991e-2, 1.32994847e-2, -2.67330441e-4, 2.88742576e-5, -5.10481506e-8, 1.05333942e-9,
+    ],
     q: [0.275394678, 3.21916007e-2, 1.80132338e-3, 1.15915936e-4, 4.75022216e-6],
   },
 ];
 
 /** p = coefficients[0] + coefficients[1]·s + …, highest first (Horner). */
 const horner = (name: string, coefficients: readonly number[]): string =>
-  coefficients.toReversed().map((c, i) => (i === 0 ? `  let ${name} = ${k(c)};` : `  ${name} = madd(${name}, s, ${k(c)});`)).join("\n");
+  coefficients
+    .toReversed()
+    .map((c, i) => (i === 0 ? `  let ${name} = ${k(c)};` : `  ${name} = madd(${name}, s, ${k(c)});`))
+    .join("\n");
 
 const rational = ({ name, doc, limit, p, q }: OddRational): string => `/** ${doc},  |x| ≤ ${limit} */
 // @ts-ignore: decorator
@@ -90,7 +103,7 @@ const exp = fn(
   `const c = f32x4.pmax(f32x4.pmin(x, ${k(88.376)}), ${k(-87.336)});`,
   `const t = madd(c, ${k(1.44269504)}, ${k(12582912)}); // + 1.5·2²³: the low bits of t are n = round(x / ln2)`,
   `const n = f32x4.sub(t, ${k(12582912)});`,
-  `const r = nmadd(n, ${k(-2.12194440e-4)}, nmadd(n, ${k(0.693359375)}, c));`,
+  `const r = nmadd(n, ${k(-2.1219444e-4)}, nmadd(n, ${k(0.693359375)}, c));`,
   `let q = ${k(8.31252e-3)};`,
   `q = madd(q, r, ${k(4.189016e-2)});`,
   `q = madd(q, r, ${k(0.16667115)});`,
@@ -101,29 +114,70 @@ const exp = fn(
 
 const clampTo = (name: string): string => `f32x4.pmin(lo, ${k(limitOf(name))})`;
 const lowTo = (name: string): string => `const lo = f32x4.pmax(x, ${k(-limitOf(name))});`;
-/** x · (½ + f(x)): gelu's two forms. Far to the left x is clamped as well, so that an error in f is not multiplied by a large x. */
-const gated = (name: string): readonly string[] => [lowTo(name), `return f32x4.mul(lo, f32x4.add(${name}(${clampTo(name)}), ${k(0.5)}));`];
-const slopeOf = (name: string): readonly string[] => [lowTo(name), `return f32x4.add(${name}(${clampTo(name)}), ${k(0.5)});`];
+/**
+ * x · (½ + f(x)): gelu's two forms. Far to the left x is clamped as well, so that an error in f is not
+ * multiplied by a large x.
+ */
+const gated = (name: string): readonly string[] => [
+  lowTo(name),
+  `return f32x4.mul(lo, f32x4.add(${name}(${clampTo(name)}), ${k(0.5)}));`,
+];
+const slopeOf = (name: string): readonly string[] => [
+  lowTo(name),
+  `return f32x4.add(${name}(${clampTo(name)}), ${k(0.5)});`,
+];
 
 const functions = [
   exp,
   ...rationals.map(rational),
-  fn("tanh x. Relative error ≤ 5e-7.", "tanh4(x: v128): v128", lowTo("tanh_core4"), `return tanh_core4(${clampTo("tanh_core4")});`),
-  fn("erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7.", "erf4(z: v128): v128",
-    `const x = f32x4.mul(z, ${k(1.41421356)});`, lowTo("half_cdf4"), `const h = half_cdf4(${clampTo("half_cdf4")});`, "return f32x4.add(h, h);"),
-  fn("σ(x) = 1 / (1 + e^−x). Relative error ≤ 5e-7 on −87…∞.", "sigmoid4(x: v128): v128", `return f32x4.div(${k(1)}, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`),
+  fn(
+    "tanh x. Relative error ≤ 5e-7.",
+    "tanh4(x: v128): v128",
+    lowTo("tanh_core4"),
+    `return tanh_core4(${clampTo("tanh_core4")});`,
+  ),
+  fn(
+    "erf x = 2Φ(x√2) − 1. Relative error ≤ 5e-7.",
+    "erf4(z: v128): v128",
+    `const x = f32x4.mul(z, ${k(1.41421356)});`,
+    lowTo("half_cdf4"),
+    `const h = half_cdf4(${clampTo("half_cdf4")});`,
+    "return f32x4.add(h, h);",
+  ),
+  fn(
+    "σ(x) = 1 / (1 + e^−x). Relative error ≤ 5e-7 on −87…∞.",
+    "sigmoid4(x: v128): v128",
+    `return f32x4.div(${k(1)}, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`,
+  ),
   fn("max(x, 0)", "relu4(x: v128): v128", "return f32x4.pmax(x, ZERO);"),
   fn("1 where x > 0", "relu_slope4(x: v128): v128", `return v128.and(${k(1)}, f32x4.gt(x, ZERO));`),
   fn("max(x, 0)²", "relu2_4(x: v128): v128", "const y = f32x4.pmax(x, ZERO);", "return f32x4.mul(y, y);"),
-  fn("2 max(x, 0)", "relu2_slope4(x: v128): v128", "const y = f32x4.pmax(x, ZERO);", "return f32x4.add(y, y);"),
+  fn(
+    "2 max(x, 0)",
+    "relu2_slope4(x: v128): v128",
+    "const y = f32x4.pmax(x, ZERO);",
+    "return f32x4.add(y, y);",
+  ),
   fn("x · Φ(x). Error ≤ 4e-7 · max(|x|, 1).", "gelu4(x: v128): v128", ...gated("half_cdf4")),
-  fn("d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7.", "gelu_slope4(x: v128): v128", ...slopeOf("half_gelu_slope4")),
+  fn(
+    "d gelu / dx = Φ(x) + xφ(x). Error ≤ 5e-7.",
+    "gelu_slope4(x: v128): v128",
+    ...slopeOf("half_gelu_slope4"),
+  ),
   fn("½x · (1 + tanh u). Error ≤ 4e-7 · max(|x|, 1).", "gelu_tanh4(x: v128): v128", ...gated("half_gate4")),
   fn("Its slope. Error ≤ 5e-7.", "gelu_tanh_slope4(x: v128): v128", ...slopeOf("half_gelu_tanh_slope4")),
-  fn("x · σ(x). Relative error ≤ 5e-7 on −87…∞.", "silu4(x: v128): v128", `return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`),
-  fn("d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7.", "silu_slope4(x: v128): v128",
-    "const e = exp4(f32x4.neg(x));", `const s = f32x4.div(${k(1)}, f32x4.add(e, ${k(1)})); // σ(−x) = e·s without cancellation`,
-    `return f32x4.mul(s, madd(x, f32x4.mul(e, s), ${k(1)}));`),
+  fn(
+    "x · σ(x). Relative error ≤ 5e-7 on −87…∞.",
+    "silu4(x: v128): v128",
+    `return f32x4.div(x, f32x4.add(exp4(f32x4.neg(x)), ${k(1)}));`,
+  ),
+  fn(
+    "d silu / dx = σ(x) · (1 + x·σ(−x)). Error ≤ 5e-7.",
+    "silu_slope4(x: v128): v128",
+    "const e = exp4(f32x4.neg(x));",
+    `const s = f32x4.div(${k(1)}, f32x4.add(e, ${k(1)})); // σ(−x) = e·s without cancellation`,
+    `return f32x4.mul(s, madd(x, f32x4.mul(e, s), ${k(1)}));`,
+  ),
 ].join("");
 
 /** Scalar and in f64: one per row, at the end of a softmax. No library's table in static memory. */
@@ -139,7 +193,10 @@ function ln(x: f64): f64 {
 }
 `;
 
-/** Where sums and maxima start: eight lanes each. Loads of a pair are joined wherever they stand, constants only within one block of code. */
+/**
+ * Where sums and maxima start: eight lanes each. Loads of a pair are joined wherever they stand, constants
+ * only within one block of code.
+ */
 const starts = `const ZEROS = memory.data<f32>([${Array(8).fill(0).join(", ")}]);
 const LOWEST = memory.data<f32>([${Array(8).fill("-f32.MAX_VALUE").join(", ")}]);
 `;

@@ -1,6 +1,7 @@
 /**
- * AssemblyScript text → wasm bytes, in process. The memory is imported; `shared` is a flag byte of its import, whose offset is
- * returned: the loader flips it, so that one binary serves both one worker (no SharedArrayBuffer) and several.
+ * AssemblyScript text → wasm bytes, in process. The memory is imported; `shared` is a flag byte of its
+ * import, whose offset is returned: the loader flips it, so that one binary serves both one worker (no
+ * SharedArrayBuffer) and several.
  */
 import { control } from "../control.ts";
 import type { Target } from "../op.ts";
@@ -14,18 +15,36 @@ export interface Assembled {
 }
 
 /**
- * asc translates without optimising; these passes of binaryen's do what the kernels need (V8 does the rest): constants and
- * addresses folded, locals merged, dead code gone. Common subexpressions: both halves of a pair then use one load of each constant,
- * and one address; V8 joins no pair of loads around one that may trap. asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
+ * asc translates without optimising; these passes of binaryen's do what the kernels need (V8 does the rest):
+ * constants and addresses folded, locals merged, dead code gone. Common subexpressions: both halves of a pair
+ * then use one load of each constant, and one address; V8 joins no pair of loads around one that may trap.
+ * asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
  */
 const PASSES = [
-  "remove-unused-brs", "remove-unused-names", "merge-blocks", // @inline functions are labelled blocks: V8 joins no pairs across them
-  "precompute", "optimize-instructions", "local-cse", "simplify-locals", "vacuum", "coalesce-locals", "reorder-locals", "vacuum",
-  "remove-unused-brs", "duplicate-function-elimination", "remove-unused-module-elements",
+  "remove-unused-brs",
+  "remove-unused-names",
+  "merge-blocks", // @inline functions are labelled blocks: V8 joins no pairs across them
+  "precompute",
+  "optimize-instructions",
+  "local-cse",
+  "simplify-locals",
+  "vacuum",
+  "coalesce-locals",
+  "reorder-locals",
+  "vacuum",
+  "remove-unused-brs",
+  "duplicate-function-elimination",
+  "remove-unused-module-elements",
 ];
 
-export async function assemble(source: string, target: Target, pages: number, withText = false): Promise<Assembled> {
-  const { default: binaryen } = await import("assemblyscript/binaryen"); // a second of start-up: not for those who only check or plan
+export async function assemble(
+  source: string,
+  target: Target,
+  pages: number,
+  withText = false,
+): Promise<Assembled> {
+  // a second of start-up: not for those who only check or plan
+  const { default: binaryen } = await import("assemblyscript/binaryen");
   const translated = await translate(source, target, pages);
   const module = binaryen.readBinary(translated);
   try {
@@ -44,18 +63,39 @@ async function translate(source: string, target: Target, pages: number): Promise
   const { default: asc } = await import("assemblyscript/asc");
   let binary: Uint8Array | undefined;
   const features = ["simd", "threads", ...(target === "simd" ? [] : ["relaxed-simd"])].join(",");
-  const args = ["kernels.ts", "-O0", "--runtime", "stub", "--noAssert", "--importMemory", "--sharedMemory", "--enable", features,
-    "--initialMemory", `${pages}`, "--maximumMemory", `${pages}`, "--memoryBase", `${control.constants}`, "-o", "kernels.wasm"];
+  const args = [
+    "kernels.ts",
+    "-O0",
+    "--runtime",
+    "stub",
+    "--noAssert",
+    "--importMemory",
+    "--sharedMemory",
+    "--enable",
+    features,
+    "--initialMemory",
+    `${pages}`,
+    "--maximumMemory",
+    `${pages}`,
+    "--memoryBase",
+    `${control.constants}`,
+    "-o",
+    "kernels.wasm",
+  ];
   const { error, stderr } = await asc.main(args, {
     readFile: (name) => (name === "kernels.ts" ? source : null),
     writeFile: (name, contents) => void (name === "kernels.wasm" && (binary = contents as Uint8Array)),
     listFiles: () => [],
   });
-  if (error || !binary) throw new Error(`generated AssemblyScript does not compile: ${error?.message}\n${String(stderr)}`);
+  if (error || !binary)
+    throw new Error(`generated AssemblyScript does not compile: ${error?.message}\n${String(stderr)}`);
   return binary;
 }
 
-/** Finds the limits flags of the first imported memory (WebAssembly core specification, section 5.5.5: import section, id 2). */
+/**
+ * Finds the limits flags of the first imported memory (WebAssembly core specification, section 5.5.5: import
+ * section, id 2).
+ */
 export function memoryFlagOffset(wasm: Uint8Array): number {
   let at = 8; // past magic and version
   const leb = (): number => {
@@ -71,7 +111,9 @@ export function memoryFlagOffset(wasm: Uint8Array): number {
     at += length;
   };
   while (at < wasm.length) {
-    const id = wasm[at++]!, size = leb(), end = at + size;
+    const id = wasm[at++]!;
+    const size = leb();
+    const end = at + size;
     if (id === 2) {
       for (let left = leb(); left > 0; left--) {
         skipName(); // module
@@ -89,7 +131,11 @@ export function memoryFlagOffset(wasm: Uint8Array): number {
 }
 
 /** The same bytes with the import declared shared or not. */
-export function withSharedMemory(wasm: Uint8Array<ArrayBuffer>, flagOffset: number, shared: boolean): Uint8Array<ArrayBuffer> {
+export function withSharedMemory(
+  wasm: Uint8Array<ArrayBuffer>,
+  flagOffset: number,
+  shared: boolean,
+): Uint8Array<ArrayBuffer> {
   const copy = wasm.slice();
   copy[flagOffset] = shared ? 3 : 1;
   return copy;

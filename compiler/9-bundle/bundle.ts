@@ -19,38 +19,75 @@ import { cacheBytes, type Place, type Placement } from "../7-place/place.ts";
 import { assemble } from "./assemble.ts";
 import type { BuiltModule } from "./built-module.ts";
 import { indexDts, indexJs } from "./index-files.ts";
-import { MANIFEST_VERSION, type EntryPlace, type Manifest, type MixturePlace, type ModuleManifest, type PartManifest, type ProfileSite, type TensorPlace, type WasmFile } from "./manifest.ts";
+import {
+  MANIFEST_VERSION,
+  type EntryPlace,
+  type Manifest,
+  type MixturePlace,
+  type ModuleManifest,
+  type PartManifest,
+  type ProfileSite,
+  type TensorPlace,
+  type WasmFile,
+} from "./manifest.ts";
 import { report } from "./report.ts";
 import { COMPILER_VERSION } from "../version.ts";
 
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
-export async function bundleFiles(model: Model, modules: readonly BuiltModule[]): Promise<{ manifest: Manifest; files: Map<string, Uint8Array<ArrayBuffer>> }> {
+export async function bundleFiles(
+  model: Model,
+  modules: readonly BuiltModule[],
+): Promise<{ manifest: Manifest; files: Map<string, Uint8Array<ArrayBuffer>> }> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const manifests: { train?: ModuleManifest; infer?: ModuleManifest } = {};
   const made = new Map<string, WasmFile>(); // by target and source: parts of equal structure share their code
   const build = async (module: BuiltModule, stem: string): Promise<Partial<Record<Target, WasmFile>>> => {
     const wasm: Partial<Record<Target, WasmFile>> = {};
-    for (const [target, source] of module.sources) wasm[target] = made.get(target + source) ?? await assembled(target, source, module.placement.pages, stem);
+    for (const [target, source] of module.sources)
+      wasm[target] =
+        made.get(target + source) ?? (await assembled(target, source, module.placement.pages, stem));
     return wasm;
   };
-  const assembled = async (target: Target, source: string, pages: number, stem: string): Promise<WasmFile> => {
-    const built = await assemble(source, target, pages), file = `${stem}.${target}.wasm`;
+  const assembled = async (
+    target: Target,
+    source: string,
+    pages: number,
+    stem: string,
+  ): Promise<WasmFile> => {
+    const built = await assemble(source, target, pages);
+    const file = `${stem}.${target}.wasm`;
     files.set(file, built.wasm);
     files.set(`${stem}.${target}.kernels.ts`, encode(source));
-    const row: WasmFile = { file, bytes: built.wasm.length, sha256: await sha256(built.wasm), memoryFlagOffset: built.memoryFlagOffset };
+    const row: WasmFile = {
+      file,
+      bytes: built.wasm.length,
+      sha256: await sha256(built.wasm),
+      memoryFlagOffset: built.memoryFlagOffset,
+    };
     made.set(target + source, row);
     return row;
   };
   for (const module of modules) {
     const parts: PartManifest[] = [];
     for (const [i, part] of (module.parts ?? []).entries())
-      parts.push({ holds: partText(model, part.part), ...moduleManifest(part, await build(part, `${module.name}.${i}`), model) });
+      parts.push({
+        holds: partText(model, part.part),
+        ...moduleManifest(part, await build(part, `${module.name}.${i}`), model),
+      });
     const whole = moduleManifest(module, await build(module, module.name), model);
     manifests[module.name] = module.parts ? withParts(whole, parts, module.parts) : whole;
   }
   const parameters = countParameters(modules[0]!.placement);
-  const manifest: Manifest = { version: MANIFEST_VERSION, compiler: COMPILER_VERSION, model, parameters, control, hyper, modules: manifests };
+  const manifest: Manifest = {
+    version: MANIFEST_VERSION,
+    compiler: COMPILER_VERSION,
+    model,
+    parameters,
+    control,
+    hyper,
+    modules: manifests,
+  };
   files.set("manifest.json", encode(JSON.stringify(manifest, null, 1) + "\n"));
   files.set("report.txt", encode(report(manifest, modules)));
   files.set("index.js", encode(indexJs(manifest)));
@@ -59,42 +96,73 @@ export async function bundleFiles(model: Model, modules: readonly BuiltModule[])
 }
 
 export const countParameters = (placement: Placement): number =>
-  [...placement.persistent.values()].filter((p) => p.value.storage === "parameter" && !p.value.members)
-    .reduce((sum, { value }) => sum + value.slices * (value.quantised?.shape ?? value.shape).reduce((a, b) => a * b, 1), 0);
+  [...placement.persistent.values()]
+    .filter((p) => p.value.storage === "parameter" && !p.value.members)
+    .reduce(
+      (sum, { value }) =>
+        sum + value.slices * (value.quantised?.shape ?? value.shape).reduce((a, b) => a * b, 1),
+      0,
+    );
 
-function moduleManifest(module: BuiltModule, wasm: Partial<Record<Target, WasmFile>>, model: Model): ModuleManifest {
-  const { placement } = module, programs = [...module.programs.values()][0]!;
-  const quantised = [...placement.persistent.values()].some(({ value }) => value.storage === "cache" && value.dtype === "i32");
+function moduleManifest(
+  module: BuiltModule,
+  wasm: Partial<Record<Target, WasmFile>>,
+  model: Model,
+): ModuleManifest {
+  const { placement } = module;
+  const programs = [...module.programs.values()][0]!;
+  const quantised = [...placement.persistent.values()].some(
+    ({ value }) => value.storage === "cache" && value.dtype === "i32",
+  );
   return {
     memoryBytes: placement.bytes,
     memoryPages: placement.pages,
     cache: { format: quantised ? "q8_0" : "f32", bytes: cacheBytes(placement), bands: cacheBands(model) },
     maxWorkers: MAX_WORKERS,
-    tensors: [...placement.persistent.values()].filter((p) => !p.value.members && p.value.storage !== "cache").map((place) => tensorPlace(place, module.part[0]!.from)),
+    tensors: [...placement.persistent.values()]
+      .filter((p) => !p.value.members && p.value.storage !== "cache")
+      .map((place) => tensorPlace(place, module.part[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
-      const kept = (storage: string) => [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
-      const { entry } = p.graph, mixtures = mixturesOf(p), sequences = /^(train|evaluate)/.test(entry);
+      const kept = (storage: string) =>
+        [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
+      const { entry } = p.graph;
+      const mixtures = mixturesOf(p);
+      const sequences = /^(train|evaluate)/.test(entry);
       return {
-        name: entry, index, inputs: kept("input"), outputs: kept("output"),
+        name: entry,
+        index,
+        inputs: kept("input"),
+        outputs: kept("output"),
         batch: sequences ? model.train.batch : 1,
         context: sequences ? model.train.context : rowsOf(p),
-        flops: programFlops(p), ...(mixtures.length > 0 && { mixtures }),
+        flops: programFlops(p),
+        ...(mixtures.length > 0 && { mixtures }),
       };
     }),
     wasm,
-    ...(placement.profile && { profile: { offset: placement.profile.offset, bytesPerWorker: placement.profile.bytesPerWorker, sites: profileSites(programs) } }),
+    ...(placement.profile && {
+      profile: {
+        offset: placement.profile.offset,
+        bytesPerWorker: placement.profile.bytesPerWorker,
+        sites: profileSites(programs),
+      },
+    }),
   };
 }
 
 /** Mixtures whose load is an output. */
 function mixturesOf({ graph }: Program): MixturePlace[] {
   const nodes = graph.sections.flatMap((s) => s.nodes);
-  return nodes.filter((n) => n.op === "dispatch").flatMap((n): MixturePlace[] => {
-    const starts = n.outs["starts"]!.value, choice = n.ins["choice"]!.value;
-    const balance = nodes.find((other) => other.op === "balance" && other.ins["choice"]!.value === choice)?.outs["loss"]!.value;
-    if (graph.values.get(starts)!.storage !== "output") return [];
-    return [{ name: starts.replace(/\.starts$/, ""), starts, ...(balance !== undefined && { balance }) }];
-  });
+  return nodes
+    .filter((n) => n.op === "dispatch")
+    .flatMap((n): MixturePlace[] => {
+      const starts = n.outs["starts"]!.value;
+      const choice = n.ins["choice"]!.value;
+      const balance = nodes.find((other) => other.op === "balance" && other.ins["choice"]!.value === choice)
+        ?.outs["loss"]!.value;
+      if (graph.values.get(starts)!.storage !== "output") return [];
+      return [{ name: starts.replace(/\.starts$/, ""), starts, ...(balance !== undefined && { balance }) }];
+    });
 }
 
 /** Tokens that go in, or rows of the part before. */
@@ -103,31 +171,67 @@ function rowsOf({ graph: { values } }: Program): number {
   return shape[0]! * slices;
 }
 
-/** What the parts are together. `whole` was planned as if one memory held it: names, shapes and costs are right, addresses are not. */
-function withParts(whole: ModuleManifest, parts: readonly PartManifest[], built: readonly BuiltModule[]): ModuleManifest {
-  const order = runOrder(built.map((p) => p.part)), sum = (of: (part: PartManifest) => number): number => parts.reduce((total, part) => total + of(part), 0);
+/**
+ * What the parts are together. `whole` was planned as if one memory held it: names, shapes and costs are
+ * right, addresses are not.
+ */
+function withParts(
+  whole: ModuleManifest,
+  parts: readonly PartManifest[],
+  built: readonly BuiltModule[],
+): ModuleManifest {
+  const order = runOrder(built.map((p) => p.part));
+  const sum = (of: (part: PartManifest) => number): number =>
+    parts.reduce((total, part) => total + of(part), 0);
   return {
-    ...whole, memoryBytes: sum((p) => p.memoryBytes), memoryPages: sum((p) => p.memoryPages), tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
-    entries: whole.entries.map((e) => ({ ...e, runs: order.map(({ part, stretch }) => ({ part, entry: entryName(e.name, stretch) })) })),
+    ...whole,
+    memoryBytes: sum((p) => p.memoryBytes),
+    memoryPages: sum((p) => p.memoryPages),
+    tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
+    entries: whole.entries.map((e) => ({
+      ...e,
+      runs: order.map(({ part, stretch }) => ({ part, entry: entryName(e.name, stretch) })),
+    })),
     parts,
   };
 }
 
 const profileSites = (programs: readonly Program[]): ProfileSite[] =>
-  programs.flatMap((p) => p.sections.flatMap((s) => s.calls.map((call) => ({
-    entry: p.graph.entry, section: s.name, kernel: kernelName(call.spec), times: s.times, flops: callFlops(call), bytes: callBytes(call),
-  }))));
+  programs.flatMap((p) =>
+    p.sections.flatMap((s) =>
+      s.calls.map((call) => ({
+        entry: p.graph.entry,
+        section: s.name,
+        kernel: kernelName(call.spec),
+        times: s.times,
+        flops: callFlops(call),
+        bytes: callBytes(call),
+      })),
+    ),
+  );
 
 function tensorPlace({ value, offset, stride }: Place, firstLayer: number): TensorPlace {
   const layered = value.layered === true;
   const blocks = layered ? 1 : value.slices; // blocks of rows are contiguous: to the outside one tensor
-  const [first, ...rest] = value.quantised?.shape ?? value.shape, words = rowFloats(value.shape.at(-1)! * (rest.length === 0 ? blocks : 1));
+  const [first, ...rest] = value.quantised?.shape ?? value.shape;
+  const words = rowFloats(value.shape.at(-1)! * (rest.length === 0 ? blocks : 1));
   return {
-    name: value.name, storage: value.storage as TensorPlace["storage"], dtype: value.dtype,
-    shape: [first! * blocks, ...rest], slices: layered ? value.slices : 1, layered, rowFloats: words, offset, stride: stride * blocks,
+    name: value.name,
+    storage: value.storage as TensorPlace["storage"],
+    dtype: value.dtype,
+    shape: [first! * blocks, ...rest],
+    slices: layered ? value.slices : 1,
+    layered,
+    rowFloats: words,
+    offset,
+    stride: stride * blocks,
     ...(layered && firstLayer > 0 && { firstLayer }),
-    ...(value.of && { of: value.of }), ...(value.init && { init: value.init }), ...(value.decay !== undefined && { decay: value.decay }),
-    ...(value.quantised && { quantised: { format: value.quantised.format, transposed: value.quantised.transposed } }),
+    ...(value.of && { of: value.of }),
+    ...(value.init && { init: value.init }),
+    ...(value.decay !== undefined && { decay: value.decay }),
+    ...(value.quantised && {
+      quantised: { format: value.quantised.format, transposed: value.quantised.transposed },
+    }),
   };
 }
 

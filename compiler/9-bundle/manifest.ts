@@ -1,6 +1,7 @@
 /**
- * manifest.json: all that the runtime knows of a compiled model. Nothing else crosses from compiler to runtime.
- * A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate, prefill, decode: no gradients, no moments).
+ * manifest.json: all that the runtime knows of a compiled model. Nothing else crosses from compiler to
+ * runtime. A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate,
+ * prefill, decode: no gradients, no moments).
  */
 import type { Model } from "../2-check/model.ts";
 import type { control, hyper } from "../control.ts";
@@ -10,7 +11,10 @@ import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
 export const MANIFEST_VERSION = 1;
 
 export interface TensorPlace {
-  /** What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight". */
+  /**
+   * What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all
+   * layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight".
+   */
   readonly name: string;
   readonly storage: Exclude<Storage, "activation" | "cache">;
   readonly dtype: DType;
@@ -18,11 +22,17 @@ export interface TensorPlace {
   readonly shape: readonly number[];
   /** One tensor per layer when > 1 (or `layered`). */
   readonly slices: number;
-  /** True for a tensor of the layer section, also in a model of one layer: its checkpoint name carries the layer's number. */
+  /**
+   * True for a tensor of the layer section, also in a model of one layer: its checkpoint name carries the
+   * layer's number.
+   */
   readonly layered: boolean;
   /** Floats from one row (last dimension) to the next; the rest is zero padding. */
   readonly rowFloats: number;
-  /** Byte address of slice 0, and bytes from slice to slice. -1 in a module with parts: the parts have addresses. */
+  /**
+   * Byte address of slice 0, and bytes from slice to slice. -1 in a module with parts: the parts have
+   * addresses.
+   */
   readonly offset: number;
   readonly stride: number;
   /** In a part: the layer that slice 0 belongs to. */
@@ -31,7 +41,10 @@ export interface TensorPlace {
   readonly of?: string;
   readonly init?: Init;
   readonly decay?: boolean;
-  /** Kept in fewer bits, as rows of words (i32): compiler/ops/quantised/layout.ts. `transposed`: a row is a column of `shape`. */
+  /**
+   * Kept in fewer bits, as rows of words (i32): compiler/ops/quantised/layout.ts. `transposed`: a row is a
+   * column of `shape`.
+   */
   readonly quantised?: Pick<Quantised, "format" | "transposed">;
 }
 
@@ -50,14 +63,20 @@ export interface EntryPlace {
   readonly flops: number;
   /** Entry `train` of a model with experts: what it says of each mixture, one slice per layer. */
   readonly mixtures?: readonly MixturePlace[];
-  /** In a module with parts, which has no export of this name: entries of parts, in this order. Rows [batch · context, width] go from `x_out` to the next's `x_in`. */
+  /**
+   * In a module with parts, which has no export of this name: entries of parts, in this order. Rows [batch ·
+   * context, width] go from `x_out` to the next's `x_in`.
+   */
   readonly runs?: readonly { readonly part: number; readonly entry: string }[];
 }
 
 export interface MixturePlace {
   /** As its parameters are called: "layers.experts". */
   readonly name: string;
-  /** Output i32 [experts + 1]: of a batch's choices, sorted by expert, where each expert's begin, and their number. */
+  /**
+   * Output i32 [experts + 1]: of a batch's choices, sorted by expert, where each expert's begin, and their
+   * number.
+   */
   readonly starts: string;
   /** Output f32 [1]: its load-balancing loss, summed over the batch's rows. Absent: it has none. */
   readonly balance?: string;
@@ -94,7 +113,10 @@ export interface CacheManifest {
   readonly format: CacheFormat;
   /** Of all layers; of a part: of its own. */
   readonly bytes: number;
-  /** Bands of which less than the context is kept: a ring of so many rows. The last `window` positions before the next are needed. */
+  /**
+   * Bands of which less than the context is kept: a ring of so many rows. The last `window` positions before
+   * the next are needed.
+   */
   readonly bands: readonly { readonly window: number; readonly rows: number }[];
 }
 
@@ -110,8 +132,9 @@ export interface ModuleManifest {
   /** Only in a module compiled to be profiled. */
   readonly profile?: ProfileManifest;
   /**
-   * Only in a module that one memory does not hold: each part is a module with its own memory. The module itself then says what they are together: bytes of all
-   * memories, every tensor with all its slices, every entry; it has no code of its own (`wasm` is empty). Parts of equal structure name the same files.
+   * Only in a module that one memory does not hold: each part is a module with its own memory. The module
+   * itself then says what they are together: bytes of all memories, every tensor with all its slices, every
+   * entry; it has no code of its own (`wasm` is empty). Parts of equal structure name the same files.
    */
   readonly parts?: readonly PartManifest[];
 }
@@ -132,15 +155,20 @@ export interface Manifest {
 }
 
 /** Modules that have code: each module of a bundle, or its parts. */
-export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] => Object.values(modules).flatMap((m): readonly ModuleManifest[] => m.parts ?? [m]);
+export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] =>
+  Object.values(modules).flatMap((m): readonly ModuleManifest[] => m.parts ?? [m]);
 
 /**
- * Names of input and output tensors, fixed for all models. In parts of a module also x_in and x_out, f32 [rows, width].
+ * Names of input and output tensors, fixed for all models. In parts of a module also x_in and x_out, f32
+ * [rows, width].
  *
- * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32 [2]: sum of the counted targets'
- *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm, before clipping; not finite = no update was made);
+ * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32
+ * [2]: sum of the counted targets'
+ *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm,
+ *   before clipping; not finite = no update was made);
  *   and of mixtures of experts what `mixtures` names.
- * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real row.
+ * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real
+ * row.
  * decode:  the same with a chunk of 1.
  */
 export const tensorNames = ["tokens", "targets", "hyper", "loss", "token_losses", "norm", "logits"] as const;

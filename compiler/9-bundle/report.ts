@@ -8,26 +8,51 @@ export function report(manifest: Manifest, modules: readonly BuiltModule[]): str
   const { sizes } = manifest.model;
   const head = [
     `${thousands(manifest.parameters)} parameters`,
-    Object.entries(sizes).map(([k, v]) => `${k} ${v}`).join("  "),
+    Object.entries(sizes)
+      .map(([k, v]) => `${k} ${v}`)
+      .join("  "),
   ];
   const reports = modules.flatMap((m) => {
     const built = manifest.modules[m.name]!;
     if (!built.parts) return ["", ...moduleReport(m.name, built, m)];
     const title = `module ${m.name}: ${sizeText(built.memoryBytes)} in ${built.parts.length} parts, each with its memory; between two of them only rows of ${sizes.width} numbers cross`;
-    return ["", title, ...built.parts.flatMap((part, i) => ["", ...moduleReport(`${m.name} part ${i} (${part.holds})`, part, m.parts![i]!)])];
+    return [
+      "",
+      title,
+      ...built.parts.flatMap((part, i) => [
+        "",
+        ...moduleReport(`${m.name} part ${i} (${part.holds})`, part, m.parts![i]!),
+      ]),
+    ];
   });
   return [...head, ...reports].join("\n") + "\n";
 }
 
 function moduleReport(name: string, built: ModuleManifest, module: BuiltModule): string[] {
   const { placement } = module;
-  const rows = placement.regions.map((r) => `  ${r.name.padEnd(22)} ${String(r.bytes).padStart(14)}  ${sizeText(r.bytes).padStart(14)}`);
+  const rows = placement.regions.map(
+    (r) => `  ${r.name.padEnd(22)} ${String(r.bytes).padStart(14)}  ${sizeText(r.bytes).padStart(14)}`,
+  );
   return [
-    `module ${name}: ${placement.pages} pages, ${sizeText(placement.bytes)}`, ...rows,
-    ...Object.entries(built.wasm).map(([target, w]) => `  ${target.padEnd(22)} ${String(w.bytes).padStart(14)}  bytes of wasm`),
-    ...built.entries.map((e) => `  entry ${e.name.padEnd(16)} ${e.batch} × ${e.context} tokens, ${(e.flops / 1e6).toFixed(1)} MFLOP`),
-    ...[...module.fusions].flatMap(([entry, events]) => [`  fusions of ${entry}`, ...events.map((e) => `    ${e.section}: ${e.what} (${e.rule})`)]),
+    `module ${name}: ${placement.pages} pages, ${sizeText(placement.bytes)}`,
+    ...rows,
+    ...Object.entries(built.wasm).map(
+      ([target, w]) => `  ${target.padEnd(22)} ${String(w.bytes).padStart(14)}  bytes of wasm`,
+    ),
+    ...built.entries.map(
+      (e) =>
+        `  entry ${e.name.padEnd(16)} ${e.batch} × ${e.context} tokens, ${(e.flops / 1e6).toFixed(1)} MFLOP`,
+    ),
+    ...[...module.fusions].flatMap(([entry, events]) => [
+      `  fusions of ${entry}`,
+      ...events.map((e) => `    ${e.section}: ${e.what} (${e.rule})`),
+    ]),
     ...[...placement.arenas].flatMap(([entry, { placed, lifetimes }]) => [
-      `  arena of ${entry}: ${arenaBytes(placed)} bytes, lower bound ${lowerBound(lifetimes.buffers)}`, ...printArena(placed).trimEnd().split("\n").map((l) => `    ${l}`)]),
+      `  arena of ${entry}: ${arenaBytes(placed)} bytes, lower bound ${lowerBound(lifetimes.buffers)}`,
+      ...printArena(placed)
+        .trimEnd()
+        .split("\n")
+        .map((l) => `    ${l}`),
+    ]),
   ];
 }

@@ -46,7 +46,9 @@ interface State {
 
 /** Until the input ends, or a command ends it. `served`: nothing was asked, or something was answered. */
 export async function converse(
-  input: AsyncIterable<Uint8Array>, o: ConverseOptions, io: Io,
+  input: AsyncIterable<Uint8Array>,
+  o: ConverseOptions,
+  io: Io,
 ): Promise<{ readonly served: boolean }> {
   const start: State = { messages: o.system === undefined ? [] : [{ role: "system", content: o.system }] };
   const answer = answerer(o, createSession(o.used.model));
@@ -110,15 +112,20 @@ interface Asking {
 
 /** The prompt, or why the message is not taken. */
 async function promptFor(
-  content: string, before: State, o: ConverseOptions, io: Io,
+  content: string,
+  before: State,
+  o: ConverseOptions,
+  io: Io,
 ): Promise<Asking | SinterError> {
   try {
     o.used.run.tokenizer.encode(content); // what is wrong is said of the message, not of the conversation
     const messages = [...before.messages, { role: "user", content }];
     const { leftOut, ...asking } = await fitting(messages, before.turn, o);
     if (leftOut > 0)
-      io.err("note: the conversation is longer than the context: "
-        + `its first ${leftOut} messages are left out from here on\n`);
+      io.err(
+        "note: the conversation is longer than the context: " +
+          `its first ${leftOut} messages are left out from here on\n`,
+      );
     return asking;
   } catch (error) {
     if (error instanceof SinterError && (error.kind === "input" || error.kind === "corrupt")) return error;
@@ -132,7 +139,9 @@ async function promptFor(
  * system is told stays.
  */
 async function fitting(
-  messages: readonly ChatMessage[], turn: Turn | undefined, { used, format }: ConverseOptions,
+  messages: readonly ChatMessage[],
+  turn: Turn | undefined,
+  { used, format }: ConverseOptions,
 ): Promise<Asking & { readonly leftOut: number }> {
   const { tokenizer } = used.run;
   const { context } = used.model.manifest.model.sizes;
@@ -144,23 +153,36 @@ async function fitting(
     prompt = await nextPrompt(format, tokenizer, kept);
   }
   if (prompt.ids.length < context) return { messages: kept, prompt, leftOut: messages.length - kept.length };
-  throw new SinterError("input",
+  throw new SinterError(
+    "input",
     `the message makes a prompt of ${prompt.ids.length} tokens, and the context has ${context}`,
-    "Say it in fewer words.");
+    "Say it in fewer words.",
+  );
 }
 
 function answerer(
-  { used, format, sampling, onText, answered }: ConverseOptions, session: Session,
+  { used, format, sampling, onText, answered }: ConverseOptions,
+  session: Session,
 ): (asking: Asking) => Promise<State> {
   const { run, model } = used;
   const stop = [...sampling.stop, ...(format.stops ?? [])];
   return async ({ messages, prompt }) => {
     const interrupted = untilInterrupted();
     try {
-      const made = await generate(model, run.tokenizer, {
-        ...sampling, prompt: prompt.ids, stop, special: false, whenFull: "stop", session,
-        signal: interrupted.signal,
-      }, onText);
+      const made = await generate(
+        model,
+        run.tokenizer,
+        {
+          ...sampling,
+          prompt: prompt.ids,
+          stop,
+          special: false,
+          whenFull: "stop",
+          session,
+          signal: interrupted.signal,
+        },
+        onText,
+      );
       const content = made.text.trim();
       answered(made, content);
       const turn = { prompt, drawn: made.tokens, said: made.text, content };

@@ -22,7 +22,10 @@ export function readData(path: string | undefined, io: Io): string {
 /** Of a run that goes on, or is evaluated on its own text. `path`: what its record says. */
 export function readDataAgain(path: string | undefined, io: Io): string {
   if (path !== undefined && isStandardInput(path))
-    throw new SinterError("input", "the text of this run came from standard input, which is not kept",
-      "Give the same text again: --data FILE, or --data - and the text through a pipe.");
+    throw new SinterError(
+      "input",
+      "the text of this run came from standard input, which is not kept",
+      "Give the same text again: --data FILE, or --data - and the text through a pipe.",
+    );
   return readData(path, io);
 }

@@ -3,14 +3,27 @@ import { basename, dirname } from "node:path";
 import type { OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
 import { openNewest } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
-import { TEMPORARY, writeAll, writeAtomically, writeText, type Files, type WritableFile } from "../../runtime/files.ts";
+import {
+  TEMPORARY,
+  writeAll,
+  writeAtomically,
+  writeText,
+  type Files,
+  type WritableFile,
+} from "../../runtime/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
 import { CONFIG_FILE } from "../../runtime/formats/huggingface-common.ts";
 import { configOf } from "../../runtime/formats/huggingface-out.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
-import { encoded, outgoing, type Outgoing, type OutgoingForm, type OutgoingType } from "../../runtime/formats/outgoing.ts";
+import {
+  encoded,
+  outgoing,
+  type Outgoing,
+  type OutgoingForm,
+  type OutgoingType,
+} from "../../runtime/formats/outgoing.ts";
 import { toUse } from "../../runtime/identity.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
@@ -31,13 +44,28 @@ export interface Exported {
   readonly notes: readonly string[];
 }
 
-export async function exportRun(files: Files, run: Run, form: OutgoingForm, type: OutgoingType, out: string, io: Io): Promise<Exported> {
+export async function exportRun(
+  files: Files,
+  run: Run,
+  form: OutgoingForm,
+  type: OutgoingType,
+  out: string,
+  io: Io,
+): Promise<Exported> {
   const checkpoint = await newest(files, run, io);
   try {
     const model = outgoing(recognise(run.bundle.manifest.model), checkpoint, form, type);
     const toFolder = (into: string): Promise<Made> => writeFolder(files, run, model, into, io);
-    const made = await (form === "gguf" ? writeGguf(files, run, model, out, io) : wholeFolder(out, CONFIG_FILE, toFolder));
-    return { ...made, numbers: model.numbers, tensors: model.tensors.length, step: checkpoint.state.step, notes: [...model.notes, ...made.notes] };
+    const made = await (form === "gguf"
+      ? writeGguf(files, run, model, out, io)
+      : wholeFolder(out, CONFIG_FILE, toFolder));
+    return {
+      ...made,
+      numbers: model.numbers,
+      tensors: model.tensors.length,
+      step: checkpoint.state.step,
+      notes: [...model.notes, ...made.notes],
+    };
   } finally {
     await checkpoint.close();
   }
@@ -45,14 +73,25 @@ export async function exportRun(files: Files, run: Run, form: OutgoingForm, type
 
 async function newest(files: Files, run: Run, io: Io): Promise<OpenCheckpoint> {
   const found = await openNewest(files, run.folder, toUse(run));
-  if (!found) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+  if (!found)
+    throw new SinterError(
+      "input",
+      `${run.folder} has no checkpoint yet`,
+      "Train it first: sinter train --resume --out DIR",
+    );
   for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
   return found.checkpoint;
 }
 
 type Made = { readonly bytes: number; readonly notes: readonly string[] };
 
-export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenizer">, { architecture, type: published, numbers, tensors }: Outgoing, out: string, io: Io): Promise<Made> {
+export async function writeGguf(
+  files: Files,
+  { tokenizer }: Pick<Run, "tokenizer">,
+  { architecture, type: published, numbers, tensors }: Outgoing,
+  out: string,
+  io: Io,
+): Promise<Made> {
   const { out: pairs, note } = tokenizerPairs(tokenizer, architecture.vocab);
   const header = ggufHeader([...ggufPairs(architecture, published, fileTypes[numbers]!), ...pairs], tensors);
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t) + paddingAfter(tensorBytes(t)), 0);
@@ -64,14 +103,29 @@ export async function writeGguf(files: Files, { tokenizer }: Pick<Run, "tokenize
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
-async function writeFolder(files: Files, { tokenizer }: Run, { architecture, type: published, numbers, tensors }: Outgoing, out: string, io: Io): Promise<Made> {
+async function writeFolder(
+  files: Files,
+  { tokenizer }: Run,
+  { architecture, type: published, numbers, tensors }: Outgoing,
+  out: string,
+  io: Io,
+): Promise<Made> {
   const { out: tokenizerFiles, note } = tokenizerFolderFiles(tokenizer);
-  const header = writeHeader(tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })), { format: "pt" });
+  const header = writeHeader(
+    tensors.map(({ name, type, shape }) => ({ name, dtype: type as SafeDType, shape })),
+    { format: "pt" },
+  );
   const data = tensors.reduce((sum, t) => sum + tensorBytes(t), 0);
   await files.makeFolder(out);
   await writeAll(files, out, tokenizerFiles);
-  const ends = endsOf(tokenizer), ids = { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: ends.length > 1 ? ends : ends[0] };
-  await writeText(files, out, CONFIG_FILE, `${JSON.stringify(configOf(architecture, published, numbers, ids), null, 2)}\n`);
+  const ends = endsOf(tokenizer);
+  const ids = { bos: tokenizer.beginOfText ?? tokenizer.endOfText, eos: ends.length > 1 ? ends : ends[0] };
+  await writeText(
+    files,
+    out,
+    CONFIG_FILE,
+    `${JSON.stringify(configOf(architecture, published, numbers, ids), null, 2)}\n`,
+  );
   await writeAtomically(files, out, SINGLE_FILE, async (file) => {
     await file.write(header);
     await writeTensors(file, tensors, data, io, async () => {});
@@ -79,11 +133,19 @@ async function writeFolder(files: Files, { tokenizer }: Run, { architecture, typ
   return { bytes: header.length + data, notes: note === undefined ? [] : [note] };
 }
 
-async function writeTensors(file: WritableFile, tensors: Outgoing["tensors"], data: number, io: Io, after: (bytes: number) => Promise<void>): Promise<void> {
+async function writeTensors(
+  file: WritableFile,
+  tensors: Outgoing["tensors"],
+  data: number,
+  io: Io,
+  after: (bytes: number) => Promise<void>,
+): Promise<void> {
   const progress = byteProgress(io, "weights", data);
   try {
     for (const tensor of tensors) {
-      for (const bytes of tensor.stored ? [await tensor.stored()] : encoded(await tensor.values(), tensor.type)) {
+      for (const bytes of tensor.stored
+        ? [await tensor.stored()]
+        : encoded(await tensor.values(), tensor.type)) {
         await file.write(bytes);
         progress.add(bytes.length);
       }

@@ -9,13 +9,21 @@ import { basename, dirname, join, resolve } from "node:path";
 import { SinterError } from "../../runtime/errors.ts";
 
 const causes: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file", EACCES: "permission denied", EPERM: "permission denied",
-  EISDIR: "it is a folder", ENOTDIR: "a part of the path is not a folder", EEXIST: "it exists already",
-  ENOSPC: "the disk is full", EFBIG: "files may not grow that large here",
-  EROFS: "the file system is read-only", EMFILE: "too many open files",
-  ENAMETOOLONG: "the name is too long", EIO: "the disk reports an error",
+  ENOENT: "there is no such file",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of the path is not a folder",
+  EEXIST: "it exists already",
+  ENOSPC: "the disk is full",
+  EFBIG: "files may not grow that large here",
+  EROFS: "the file system is read-only",
+  EMFILE: "too many open files",
+  ENAMETOOLONG: "the name is too long",
+  EIO: "the disk reports an error",
   ELOOP: "links in a circle",
-  ENXIO: "it is a socket", EDQUOT: "the disk quota is used up",
+  ENXIO: "it is a socket",
+  EDQUOT: "the disk quota is used up",
 };
 
 /** The reason in words, for any error of the file system. */
@@ -86,8 +94,11 @@ function cannotWrite(path: string, error: unknown): SinterError {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof SinterError) return error;
   const cause = code === "ENOENT" ? "there is no such folder" : causeOf(error);
-  return new SinterError("input", `cannot write ${path}: ${cause}`,
-    code === "EEXIST" ? "choose another name, or replace it: --force; nothing was overwritten" : undefined);
+  return new SinterError(
+    "input",
+    `cannot write ${path}: ${cause}`,
+    code === "EEXIST" ? "choose another name, or replace it: --force; nothing was overwritten" : undefined,
+  );
 }
 
 function writeWhole(target: string, contents: string | Uint8Array, place: Place): void {
@@ -138,16 +149,17 @@ function beginWhole(path: string, place: Place): Writing {
   };
   return {
     write: (bytes) => orAbandon(() => writeAll(file, bytes)),
-    done: (name = target) => orAbandon(() => {
-      fs.fsyncSync(file);
-      fs.closeSync(file);
-      open = false;
-      if (place === "new" && name === target) nameOnce(temporary, name);
-      else fs.renameSync(temporary, name);
-      syncFolder(dirname(name));
-      release();
-      return name;
-    }),
+    done: (name = target) =>
+      orAbandon(() => {
+        fs.fsyncSync(file);
+        fs.closeSync(file);
+        open = false;
+        if (place === "new" && name === target) nameOnce(temporary, name);
+        else fs.renameSync(temporary, name);
+        syncFolder(dirname(name));
+        release();
+        return name;
+      }),
     abandon,
   };
 }
@@ -158,7 +170,7 @@ export const temporaryBeside = (target: string): string =>
   join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`);
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     try {
       at += fs.writeSync(file, bytes, at);
     } catch (error) {
@@ -208,7 +220,8 @@ const temporaries = new Set<string>();
  * of it in their own time. Returns what ends the watch.
  */
 export function removedOnSignal(temporary: string): () => void {
-  if (temporaries.size === 0) // first in the row: it sees who else hears
+  if (temporaries.size === 0)
+    // first in the row: it sees who else hears
     for (const signal of signals) process.prependListener(signal, endedBy);
   temporaries.add(temporary);
   return () => {

@@ -63,42 +63,80 @@ export interface Imported {
   readonly notes: readonly string[];
 }
 
-/** Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing. */
-export async function importRun(published: Published, { files, folder, tokenizer, sample, target, memoryLimit, dtype, tiles, force, io }: ImportOptions): Promise<Imported> {
+/**
+ * Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing.
+ */
+export async function importRun(
+  published: Published,
+  { files, folder, tokenizer, sample, target, memoryLimit, dtype, tiles, force, io }: ImportOptions,
+): Promise<Imported> {
   const spec = specText(published, tokenizer, sample);
   const model = checked(spec);
   const { stems } = recognise(model);
-  const links = fittedLinks(published, stems), { index } = published;
+  const links = fittedLinks(published, stems);
+  const { index } = published;
   checkReadable(links, index, published.file.path);
-  const kept = new Map(links.map((link) => [link, keptFor(link, index, dtype && askedFor(link, index, dtype))]));
-  const weights = weightsHeld([...kept].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])));
+  const kept = new Map(
+    links.map((link) => [link, keptFor(link, index, dtype && askedFor(link, index, dtype))]),
+  );
+  const weights = weightsHeld(
+    [...kept].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
+  );
   const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
   planAll(model, ["infer"], options);
   const { manifest, files: bundleFiles } = await compileModel(model, options);
-  const tensors = tensorsToSave(published, links, kept, manifest), bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.kept!), 0);
+  const tensors = tensorsToSave(published, links, kept, manifest);
+  const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.kept!), 0);
   const wasThere = await files.exists(folder);
   await files.makeFolder(folder);
-  const unlock = lockFolder(folder), interrupted = untilInterrupted();
+  const unlock = lockFolder(folder);
+  const interrupted = untilInterrupted();
   const progress = byteProgress(io, "weights", bytes);
   try {
     if (force) await removeRun(files, folder);
-    if (await holdsRun(files, folder)) throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
+    if (await holdsRun(files, folder))
+      throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
     const contents = contentsOf({ manifest, files: bundleFiles }, tokenizer, spec);
-    const record = await newRecord({
-      model: model.name, data: { sha256: "" }, settings: model.train, compiler: COMPILER_VERSION,
-      imported: { from: basename(published.file.path), form: published.title },
-    }, contents);
-    const identity = await identityOf({ record, tokenizer }, codeOf(manifest.modules).map((m) => m.wasm[target]!.sha256).join());
+    const record = await newRecord(
+      {
+        model: model.name,
+        data: { sha256: "" },
+        settings: model.train,
+        compiler: COMPILER_VERSION,
+        imported: { from: basename(published.file.path), form: published.title },
+      },
+      contents,
+    );
+    const identity = await identityOf(
+      { record, tokenizer },
+      codeOf(manifest.modules)
+        .map((m) => m.wasm[target]!.sha256)
+        .join(),
+    );
     await clearUnfinished(files, folder, force === true);
-    const state = { step: 0, tokens: 0, batches: randomStream(model.train.seed, "batches").state(), identity };
+    const state = {
+      step: 0,
+      tokens: 0,
+      batches: randomStream(model.train.seed, "batches").state(),
+      identity,
+    };
     await writeCheckpoint(files, folder, checkpointFile(0), tensors, state, {
       written(n) {
         progress.add(n);
         return interrupted.check(n);
       },
     });
-    await beginRun(files, { folder, record }, contents); // the record comes last: without it the folder is none
-    return { model, spec, parameters: manifest.parameters, tensors: index.size, bytes, weights, notes: notesOf(links, index, kept) };
+    // the record comes last: without it the folder is none
+    await beginRun(files, { folder, record }, contents);
+    return {
+      model,
+      spec,
+      parameters: manifest.parameters,
+      tensors: index.size,
+      bytes,
+      weights,
+      notes: notesOf(links, index, kept),
+    };
   } catch (cause) {
     if (!wasThere) rmSync(folder, { recursive: true, force: true });
     else if (!(await holdsRun(files, folder))) rmSync(`${folder}/${checkpointFile(0)}`, { force: true });
@@ -116,13 +154,15 @@ const LOOK_BYTES = 16 << 20;
 /** Ctrl-C, SIGTERM and SIGHUP: heard at the next piece, so that what was begun is taken away. */
 function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let heard: string | undefined, since = 0;
+  let heard: string | undefined;
+  let since = 0;
   const hear = (signal: string): void => void (heard = signal);
   for (const signal of signals) process.on(signal, hear);
   const look = async (): Promise<void> => {
     since = 0;
     await nodeHost.breathe();
-    if (heard !== undefined) throw new SinterError("interrupted", `interrupted by ${heard}; nothing was imported`);
+    if (heard !== undefined)
+      throw new SinterError("interrupted", `interrupted by ${heard}; nothing was imported`);
   };
   return {
     check: (bytes) => ((since += bytes) < LOOK_BYTES ? undefined : look()),
@@ -132,26 +172,43 @@ function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(
   };
 }
 
-/** q4_0 leaves the token table and the output in q8_0, unless they are Q4_0 already or something else was asked for: a third of the loss is theirs. */
+/**
+ * q4_0 leaves the token table and the output in q8_0, unless they are Q4_0 already or something else was
+ * asked for: a third of the loss is theirs.
+ */
 function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixed<FloatFormat>): FloatFormat {
-  const { others } = mixed, place = weightPlace(name), asked = place && mixed[place];
+  const { others } = mixed;
+  const place = weightPlace(name);
+  const asked = place && mixed[place];
   if (asked || others !== "Q4_0" || !place) return asked ?? others;
   return pieces.every((p) => index.get(p.name)!.type === "Q4_0") ? "Q4_0" : "Q8_0";
 }
 
 /** What the weights have lost or gained on the way, in a line each. */
 function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, Kept>): string[] {
-  const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(([from, to]) => `${from} is kept as ${[...to].join(" and ")}`);
+  const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(
+    ([from, to]) => `${from} is kept as ${[...to].join(" and ")}`,
+  );
   const halves = [...kept.values()].some(({ type }) => type === "F16");
-  return [...changed, ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : [])];
+  return [
+    ...changed,
+    ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : []),
+  ];
 }
 
 function specText(
-  { architecture, options, index, title, file }: Published, tokenizer: Tokenizer, sample: ImportOptions["sample"],
+  { architecture, options, index, title, file }: Published,
+  tokenizer: Tokenizer,
+  sample: ImportOptions["sample"],
 ): string {
   let parameters = 0;
   for (const [name, { elements }] of index) if (!options.naming.ignored.test(name)) parameters += elements;
-  return specOf(architecture, { source: `${basename(file.path)}, ${title}`, tokenizer: tokenizer.name, parameters, sample });
+  return specOf(architecture, {
+    source: `${basename(file.path)}, ${title}`,
+    tokenizer: tokenizer.name,
+    parameters,
+    sample,
+  });
 }
 
 /** A spec of our own making has errors when the published sizes do not go together. */
@@ -159,20 +216,42 @@ function checked(spec: string): Model {
   const { models, diagnostics } = checkSource(spec);
   const [model] = models;
   if (model && !hasErrors(diagnostics)) return model;
-  throw new SinterError("input", `the configuration makes a spec that has errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
-    "Does the configuration belong to the weights?");
+  throw new SinterError(
+    "input",
+    `the configuration makes a spec that has errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
+    "Does the configuration belong to the weights?",
+  );
 }
 
-/** In the manifest's order. The compiler's tensors and the links are two accounts of one model: they have to agree. */
-function tensorsToSave({ index }: Published, links: readonly Link[], kept: ReadonlyMap<Link, Kept>, manifest: Manifest): TensorToSave[] {
+/**
+ * In the manifest's order. The compiler's tensors and the links are two accounts of one model: they have to
+ * agree.
+ */
+function tensorsToSave(
+  { index }: Published,
+  links: readonly Link[],
+  kept: ReadonlyMap<Link, Kept>,
+  manifest: Manifest,
+): TensorToSave[] {
   const byName = new Map(links.map((link) => [link.name, link]));
   const places = manifest.modules.infer!.tensors.filter((t) => t.storage === "parameter");
-  return places.flatMap((place) => Array.from({ length: place.slices }, (_, slice): TensorToSave => {
-    const name = checkpointName(place, slice), link = byName.get(name);
-    byName.delete(name);
-    if (!link || !sameShape(link.shape, place.shape)) throw new Error(`${name} [${place.shape}] is linked to ${link ? `[${link.shape}]` : "nothing"}`);
-    return { name, shape: place.shape, kept: kept.get(link)!, bytes: () => keptRows(link, index, kept.get(link)!) };
-  })).concat(byName.size === 0 ? [] : fail([...byName.keys()]));
+  return places
+    .flatMap((place) =>
+      Array.from({ length: place.slices }, (_, slice): TensorToSave => {
+        const name = checkpointName(place, slice);
+        const link = byName.get(name);
+        byName.delete(name);
+        if (!link || !sameShape(link.shape, place.shape))
+          throw new Error(`${name} [${place.shape}] is linked to ${link ? `[${link.shape}]` : "nothing"}`);
+        return {
+          name,
+          shape: place.shape,
+          kept: kept.get(link)!,
+          bytes: () => keptRows(link, index, kept.get(link)!),
+        };
+      }),
+    )
+    .concat(byName.size === 0 ? [] : fail([...byName.keys()]));
 }
 
 const fail = (names: readonly string[]): never => {

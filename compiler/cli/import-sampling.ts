@@ -17,9 +17,11 @@ export interface PublishedSampling {
 
 /** Their word → ours, and what the library does where nothing is said and it draws. */
 const words = {
-  temperature: { ours: "temperature", usual: 1 }, top_k: { ours: "top_k", usual: 50 },
+  temperature: { ours: "temperature", usual: 1 },
+  top_k: { ours: "top_k", usual: 50 },
   top_p: { ours: "top_p", usual: 1 },
-  min_p: { ours: "min_p", usual: 0 }, repetition_penalty: { ours: "repeat_penalty", usual: 1 },
+  min_p: { ours: "min_p", usual: 0 },
+  repetition_penalty: { ours: "repeat_penalty", usual: 1 },
 } as const satisfies Record<string, { readonly ours: keyof typeof sampleFields; readonly usual: number }>;
 const theirs = Object.keys(words) as (keyof typeof words)[];
 
@@ -48,10 +50,14 @@ export function publishedSampling(tokenizer: Tokenizer): PublishedSampling {
     const why = outside(ours, value);
     if (why === undefined) settings[ours] = value;
     else
-      notes.push(`${GENERATION_FILE}: ${word} is ${value}, ${why}: left out `
-        + "(--help of sinter sample has the settings)");
+      notes.push(
+        `${GENERATION_FILE}: ${word} is ${value}, ${why}: left out ` +
+          "(--help of sinter sample has the settings)",
+      );
   }
-  const said = Object.entries(settings).map(([name, value]) => `${name} ${value}`).join(", ");
+  const said = Object.entries(settings)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
   return { settings, notes: said === "" ? notes : [...notes, `samples as ${GENERATION_FILE} says: ${said}`] };
 }
 

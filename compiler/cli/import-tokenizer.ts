@@ -18,13 +18,19 @@ import { templateFlaw } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { configBytes, openBeside } from "../../runtime/tokenizers/beside.ts";
 import {
-  GENERATION_FILE, readBeside, readBounded, type Hear,
+  GENERATION_FILE,
+  readBeside,
+  readBounded,
+  type Hear,
 } from "../../runtime/tokenizers/beside-files.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
 import {
-  addedIn, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson,
+  addedIn,
+  JSON_FILE,
+  MAX_JSON_BYTES,
+  readTokenizerJson,
 } from "../../runtime/tokenizers/tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
@@ -38,7 +44,10 @@ export interface FoundTokenizer {
 }
 
 export async function findPublishedTokenizer(
-  files: Files, published: Published, path: string, given: string | undefined,
+  files: Files,
+  published: Published,
+  path: string,
+  given: string | undefined,
 ): Promise<FoundTokenizer> {
   const { vocab } = published.architecture;
   const { file } = published;
@@ -46,27 +55,34 @@ export async function findPublishedTokenizer(
   const hear: Hear = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
   const strict: Hear = Object.assign((line: string) => hear(line), { strict: true });
-  const found = given !== undefined ? await openTokenizer(files, given, otherJson, strict)
-    : file.format === "gguf" ? await inGguf(file as GgufFile, hear)
-    : await besideWeights(files, folder, file.format === "llama2.c", hear);
+  const found =
+    given !== undefined
+      ? await openTokenizer(files, given, otherJson, strict)
+      : file.format === "gguf"
+        ? await inGguf(file as GgufFile, hear)
+        : await besideWeights(files, folder, file.format === "llama2.c", hear);
   const beyond = found && rowless(found, vocab);
   if (given !== undefined && beyond === "another")
-    throw new SinterError("input",
+    throw new SinterError(
+      "input",
       `the tokenizer in ${given} has ${found!.size} tokens, the model's vocabulary ${vocab}`,
-      "It belongs to another model.");
+      "It belongs to another model.",
+    );
   const where = file.format === "gguf" ? basename(path) : folder;
   if (beyond === "another")
     notes = [noTokenizer(`the one in ${where} has ${found!.size} tokens, the model ${vocab}`)];
   else if (beyond !== undefined) hear(beyond);
   const usable = found && beyond !== "another" ? named(found) : undefined;
-  const tokenizer = usable ?? await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder);
+  const tokenizer = usable ?? (await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder));
   const configured = file.format === "safetensors";
   const whole = configured ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
   const template = templateOf(whole.files);
-  const flaw = template && await templateFlaw(template);
+  const flaw = template && (await templateFlaw(template));
   if (flaw !== undefined)
-    hear(`${flaw.replace(/\s+/g, " ")}: kept, and of no use `
-      + "(sinter chat --chat-format NAME names another format)");
+    hear(
+      `${flaw.replace(/\s+/g, " ")}: kept, and of no use ` +
+        "(sinter chat --chat-format NAME names another format)",
+    );
   return { tokenizer: withinRows(whole, vocab), notes };
 }
 
@@ -105,15 +121,22 @@ async function inGguf(file: GgufFile, hear: Hear): Promise<Tokenizer | undefined
 }
 
 async function besideWeights(
-  files: Files, folder: string, llama2c: boolean, hear: Hear,
+  files: Files,
+  folder: string,
+  llama2c: boolean,
+  hear: Hear,
 ): Promise<Tokenizer | undefined> {
   const flaws: string[] = [];
   for (const name of namesInFolders) {
     if (!(await files.exists(`${folder}/${name}`))) continue;
     const said: string[] = [];
     try {
-      const tokenizer = await openTokenizer(files, `${folder}/${name}`, otherJson, (line) =>
-        void said.push(line));
+      const tokenizer = await openTokenizer(
+        files,
+        `${folder}/${name}`,
+        otherJson,
+        (line) => void said.push(line),
+      );
       for (const flaw of flaws)
         hear(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
       said.forEach(hear);
@@ -122,8 +145,8 @@ async function besideWeights(
       flaws.push(reasonOf(cause));
     }
   }
-  const own = llama2c ? (await files.list(folder)).filter((name) =>
-    /^tok\d+\.bin$/.test(name)) : []; // tok512.bin
+  // tok512.bin
+  const own = llama2c ? (await files.list(folder)).filter((name) => /^tok\d+\.bin$/.test(name)) : [];
   if (flaws.length === 0 && own.length === 1)
     return tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece");
   hear(noTokenizer(flaws.length > 0 ? flaws.join("; ") : `there is none in ${folder}`));
@@ -135,8 +158,9 @@ async function idsBeside(files: Files, vocab: number, folder: string | undefined
   const ids = idTokenizer(vocab);
   const ignore = (): void => {};
   if (folder === undefined) return ids;
-  const contents = new Map([...await readBeside(files, folder, ignore)].filter(([name]) =>
-    name === GENERATION_FILE));
+  const contents = new Map(
+    [...(await readBeside(files, folder, ignore))].filter(([name]) => name === GENERATION_FILE),
+  );
   return withBeside(ids, openBeside(contents, folder, ignore));
 }
 
@@ -145,7 +169,10 @@ async function idsBeside(files: Files, vocab: number, folder: string | undefined
  * so do we.
  */
 async function withConfigEnds(
-  files: Files, tokenizer: Tokenizer, folder: string, hear: Hear,
+  files: Files,
+  tokenizer: Tokenizer,
+  folder: string,
+  hear: Hear,
 ): Promise<Tokenizer> {
   const path = `${folder}/${MODEL_CONFIG}`;
   const config = parseJson(await readBounded(files, path, MAX_CONFIG_BYTES), path, MAX_CONFIG_BYTES);
@@ -167,15 +194,20 @@ function rowless(tokenizer: Tokenizer, rows: number): string | undefined {
   if (tokenizer.size <= rows) return undefined;
   const added = addedIds(tokenizer);
   const utf8 = new TextDecoder();
-  const beyond = Array.from({ length: tokenizer.size - rows }, (_, i) => rows + i).filter((id) =>
-    !tokenizer.absent?.has(id));
+  const beyond = Array.from({ length: tokenizer.size - rows }, (_, i) => rows + i).filter(
+    (id) => !tokenizer.absent?.has(id),
+  );
   if (!beyond.every((id) => added.has(id))) return "another";
-  const named = beyond.slice(0, 4).map((id) =>
-    `${JSON.stringify(utf8.decode(tokenizer.bytes(id)))} (${id})`).join(", ");
+  const named = beyond
+    .slice(0, 4)
+    .map((id) => `${JSON.stringify(utf8.decode(tokenizer.bytes(id)))} (${id})`)
+    .join(", ");
   const [has, it] = beyond.length === 1 ? ["1 token", "it is"] : [`${beyond.length} tokens`, "they are"];
   const more = beyond.length > 4 ? ", …" : "";
-  return `the model has no rows for ${has} of its tokenizer, ${named}${more}: `
-    + `${it} never drawn, and can not be fed`;
+  return (
+    `the model has no rows for ${has} of its tokenizer, ${named}${more}: ` +
+    `${it} never drawn, and can not be fed`
+  );
 }
 
 function addedIds(tokenizer: Tokenizer): ReadonlySet<number> {

@@ -40,7 +40,10 @@ export const isStandardInput = (path: string): boolean => path === "-";
  * cause.
  */
 export function readText(
-  path: string, io: Pick<Io, "cwd" | "err">, limit: number, o: ReadOptions = {},
+  path: string,
+  io: Pick<Io, "cwd" | "err">,
+  limit: number,
+  o: ReadOptions = {},
 ): string {
   let bytes: Buffer;
   try {
@@ -75,8 +78,11 @@ function readInput(path: string, cwd: string, bounds: Bounds): Buffer {
 
 function tooLong(path: string, limit: number, size?: number): SinterError {
   const has = size === undefined ? "goes on" : `has ${size} bytes,`;
-  return new SinterError("input", `${nameOf(path)} ${has} beyond the ${limit} bytes that are read`,
-    "Is it the right one? Otherwise give a part of it: head -c.");
+  return new SinterError(
+    "input",
+    `${nameOf(path)} ${has} beyond the ${limit} bytes that are read`,
+    "Is it the right one? Otherwise give a part of it: head -c.",
+  );
 }
 
 interface Input {
@@ -116,7 +122,7 @@ function readAtMost(input: Input, path: string, isDevice: boolean, { limit, wait
   const waiting = waitFor(input, path, wait, say);
   const pieces: Buffer[] = [];
   let { unmet } = input;
-  for (let length = 0; ; ) {
+  for (let length = 0; ;) {
     const piece = Buffer.allocUnsafe(PIECE);
     const read = readPiece(input.descriptor, piece);
     if (read === 0 && !unmet) return Buffer.concat(pieces);
@@ -163,8 +169,11 @@ const endlessDevice = (path: string): SinterError =>
 
 function nothingComes(path: string, unmet: boolean, ms: number): SinterError {
   const why = unmet ? "no program writes into this pipe" : "its writer is silent";
-  return new SinterError("input", `nothing came from ${nameOf(path)} in ${ms / 1000} s: ${why}`,
-    "Start the program that writes first, or name a file.");
+  return new SinterError(
+    "input",
+    `nothing came from ${nameOf(path)} in ${ms / 1000} s: ${why}`,
+    "Start the program that writes first, or name a file.",
+  );
 }
 
 /** Bytes read, 0 at the end; undefined: nothing is there yet. */

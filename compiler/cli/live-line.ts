@@ -1,9 +1,10 @@
 /**
- * The one line that lives at the bottom of a terminal. It is as wide as the terminal is now, and is drawn again when that changes.
+ * The one line that lives at the bottom of a terminal. It is as wide as the terminal is now, and is drawn
+ * again when that changes.
  *
- * After drawing, the cursor goes back to the line's first column. A terminal that wraps a line when it becomes narrower keeps the cursor on
- * the character where it was, so that "erase from here to the end of the screen" takes away all rows that the line has become, and nothing
- * above them.
+ * After drawing, the cursor goes back to the line's first column. A terminal that wraps a line when it
+ * becomes narrower keeps the cursor on the character where it was, so that "erase from here to the end of the
+ * screen" takes away all rows that the line has become, and nothing above them.
  */
 import type { Io } from "./verb.ts";
 
@@ -51,4 +52,5 @@ export class LiveLine {
 }
 
 /** One column stays free: a full line makes some terminals begin the next one. */
-const fitted = (text: string, columns: number): string => [...text].slice(0, Math.max(0, columns - 1)).join("");
+const fitted = (text: string, columns: number): string =>
+  [...text].slice(0, Math.max(0, columns - 1)).join("");

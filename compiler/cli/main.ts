@@ -1,6 +1,6 @@
 /**
- * From the command line to a verb and an exit code. Everything that a person can cause ends in one message and a hint; a stack trace
- * is shown only under SINTER_DEBUG.
+ * From the command line to a verb and an exit code. Everything that a person can cause ends in one message
+ * and a hint; a stack trace is shown only under SINTER_DEBUG.
  */
 import { Command, CommanderError } from "commander";
 import { Socket } from "node:net";
@@ -21,9 +21,12 @@ export async function launch(): Promise<void> {
   const err: Io["err"] = (text) => void (process.stderr.destroyed || process.stderr.write(text));
   const output = standardOutput(process.stdout, err);
   const io: Io = {
-    out: output.write, err,
+    out: output.write,
+    err,
     tty: process.stdout.isTTY === true && !process.env["NO_COLOR"],
-    get columns() { return process.stdout.columns || 100; }, // Node follows SIGWINCH; a terminal without a size says 0
+    get columns() {
+      return process.stdout.columns || 100;
+    }, // Node follows SIGWINCH; a terminal without a size says 0
     onResize(changed) {
       process.stdout.on("resize", changed);
       return () => void process.stdout.off("resize", changed);
@@ -58,7 +61,10 @@ function watchLifeline(): void {
   if (descriptor === undefined || !/^\d{1,3}$/.test(descriptor) || Number(descriptor) < 3) return;
   try {
     const pipe = new Socket({ fd: Number(descriptor), readable: true, writable: false });
-    pipe.on("close", () => process.kill(process.pid, "SIGKILL")).on("error", () => undefined).resume();
+    pipe
+      .on("close", () => process.kill(process.pid, "SIGKILL"))
+      .on("error", () => undefined)
+      .resume();
     pipe.unref();
   } catch {
     // the descriptor is something else: started by hand with the variable set
@@ -75,14 +81,21 @@ export async function main(argv: readonly string[], io: Io, { debug = false } = 
       return exitCodes[error.kind];
     }
     const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    io.err(`error: this is a bug of ours: ${said}\nhelp: please report it with what you ran; SINTER_DEBUG=1 shows where it happened\n`);
+    io.err(
+      `error: this is a bug of ours: ${said}\nhelp: please report it with what you ran; SINTER_DEBUG=1 shows where it happened\n`,
+    );
     return exitCodes.bug;
   }
 }
 
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const [first, ...rest] = argv;
-  if (first === undefined || first === "help" && rest.length === 0 || first === "--help" || first === "-h") {
+  if (
+    first === undefined ||
+    (first === "help" && rest.length === 0) ||
+    first === "--help" ||
+    first === "-h"
+  ) {
     (first === undefined ? io.err : io.out)(reflow(overview(), io.columns));
     return first === undefined ? exitCodes.usage : exitCodes.ok;
   }
@@ -97,19 +110,34 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   const [name, args] = first === "help" ? [rest[0]!, ["--help"]] : [first, rest];
   const row = verbs.find((v) => v.name === name);
   if (!row) {
-    const near = nearest(name, verbs.map((v) => v.name));
+    const near = nearest(
+      name,
+      verbs.map((v) => v.name),
+    );
     const what = name.startsWith("-") ? "option" : "verb";
-    throw new SinterError("usage", `there is no ${what} ${quoted(name)}`, near ? `did you mean \`sinter ${near}\`?` : "`sinter --help` lists the verbs");
+    throw new SinterError(
+      "usage",
+      `there is no ${what} ${quoted(name)}`,
+      near ? `did you mean \`sinter ${near}\`?` : "`sinter --help` lists the verbs",
+    );
   }
   return runVerb(row, args, io);
 }
 
 async function runVerb(row: VerbRow, args: readonly string[], io: Io): Promise<number> {
   const verb = await row.load();
-  const command = new Command(row.name).exitOverride().helpOption("-h, --help", "show this help").allowExcessArguments(false);
+  const command = new Command(row.name)
+    .exitOverride()
+    .helpOption("-h, --help", "show this help")
+    .allowExcessArguments(false);
   verb.configure(command);
   command.description(command.description() || verb.summary).action(() => undefined);
-  command.configureOutput({ writeOut: (text) => io.out(reflow(text, io.columns)), writeErr: io.err, outputError: () => undefined, getOutHelpWidth: () => io.columns });
+  command.configureOutput({
+    writeOut: (text) => io.out(reflow(text, io.columns)),
+    writeErr: io.err,
+    outputError: () => undefined,
+    getOutHelpWidth: () => io.columns,
+  });
   command.configureHelp({ commandUsage: (c) => `sinter ${c.name()} ${c.usage()}` });
   try {
     await command.parseAsync([...args], { from: "user" });
@@ -135,7 +163,9 @@ export function overview(): string {
   const width = Math.max(...verbs.map((v) => v.name.length));
   const lines = groups.flatMap((group) => {
     const rows = verbs.filter((v) => v.group === group);
-    return rows.length === 0 ? [] : [`  ${group}`, ...rows.map((v) => `    ${v.name.padEnd(width)}  ${v.summary}`), ""];
+    return rows.length === 0
+      ? []
+      : [`  ${group}`, ...rows.map((v) => `    ${v.name.padEnd(width)}  ${v.summary}`), ""];
   });
   return [
     "sinter: compiles transformer specs to WebAssembly, trains and samples them",

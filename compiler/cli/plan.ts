@@ -1,5 +1,11 @@
 /** Does a model fit into a module's memory? Asked before anything is compiled; the answer is exact. */
-import { planModule, type CompileOptions, type ModuleName, type ModulePlan, type PartPlan } from "../compile.ts";
+import {
+  planModule,
+  type CompileOptions,
+  type ModuleName,
+  type ModulePlan,
+  type PartPlan,
+} from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
 import { partText } from "../3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
@@ -15,26 +21,37 @@ export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undef
 export function bytesText(model: Model, { placement, over }: ModulePlan): string {
   const plain = (bytes: number): string => `${thousands(bytes)} bytes`;
   if (!over) return `${plain(placement.bytes)} (${sizeText(placement.bytes)})`;
-  if (!over.parts) return `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
+  if (!over.parts)
+    return `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
   return `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts (${partsText(model, over.parts)})`;
 }
 
 /** What stands in the way of a cut. */
 const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
-  (!tooLarge || tooLarge.what === "training" ? "" : `, and ${pieces[tooLarge.what]} alone needs ${sizeText(tooLarge.plan.placement.bytes)}`);
+  !tooLarge || tooLarge.what === "training"
+    ? ""
+    : `, and ${pieces[tooLarge.what]} alone needs ${sizeText(tooLarge.plan.placement.bytes)}`;
 
-/** "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size together. */
+/**
+ * "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size
+ * together.
+ */
 function partsText(model: Model, parts: readonly PartPlan[]): string {
   const groups: PartPlan[][] = [];
   for (const part of parts) {
-    const last = groups.at(-1), inside = (p: PartPlan): boolean => p.part.every((s) => !s.embed && !s.output);
-    if (last && inside(last[0]!) && inside(part) && last[0]!.placement.bytes === part.placement.bytes) last.push(part);
+    const last = groups.at(-1);
+    const inside = (p: PartPlan): boolean => p.part.every((s) => !s.embed && !s.output);
+    if (last && inside(last[0]!) && inside(part) && last[0]!.placement.bytes === part.placement.bytes)
+      last.push(part);
     else groups.push([part]);
   }
-  return groups.map((group) => {
-    const [{ part, placement }] = group as [PartPlan], to = group.at(-1)!.part[0]!.to;
-    return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
-  }).join("; ");
+  return groups
+    .map((group) => {
+      const [{ part, placement }] = group as [PartPlan];
+      const to = group.at(-1)!.part[0]!.to;
+      return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
+    })
+    .join("; ");
 }
 
 /** All memories together. */
@@ -46,19 +63,44 @@ const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" :
 /** Throws a SinterError of kind "memory" that names the largest regions. */
 export function refuseTooLarge(model: Model, plan: ModulePlan): void {
   if (!plan.over?.tooLarge) return;
-  const { limit, tooLarge: { what, plan: { placement } } } = plan.over;
-  const largest = [...placement.regions].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((r) => `${r.name} ${sizeText(r.bytes)}`);
-  const end = limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4 GiB" : `one memory may have ${sizeText(limit)}`;
-  const [needs, hint] = what === "training"
-    ? [`the module \`${plan.name}\` needs`, "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC."]
-    : [`the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`, `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`];
-  throw new SinterError("memory", `${model.name}: ${needs} ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`, hint);
+  const {
+    limit,
+    tooLarge: {
+      what,
+      plan: { placement },
+    },
+  } = plan.over;
+  const largest = [...placement.regions]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 3)
+    .map((r) => `${r.name} ${sizeText(r.bytes)}`);
+  const end =
+    limit === MEMORY_LIMIT ? "a WebAssembly memory ends at 4 GiB" : `one memory may have ${sizeText(limit)}`;
+  const [needs, hint] =
+    what === "training"
+      ? [
+          `the module \`${plan.name}\` needs`,
+          "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC.",
+        ]
+      : [
+          `the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`,
+          `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
+        ];
+  throw new SinterError(
+    "memory",
+    `${model.name}: ${needs} ${sizeText(placement.bytes)}, ${end} (${largest.join(", ")})`,
+    hint,
+  );
 }
 
 const pieces = { layer: "one layer", embedding: "the embedding", output: "the output" } as const;
 
 /** Plans every module asked for, and refuses the first that does not fit. */
-export function planAll(model: Model, modules: readonly ModuleName[], options: CompileOptions = {}): ModulePlan[] {
+export function planAll(
+  model: Model,
+  modules: readonly ModuleName[],
+  options: CompileOptions = {},
+): ModulePlan[] {
   return modules.map((name) => {
     const plan = planModule(model, name, options);
     refuseTooLarge(model, plan);
@@ -68,14 +110,23 @@ export function planAll(model: Model, modules: readonly ModuleName[], options: C
 
 /** "memory: train 43,646,976 bytes (41.6 MiB), infer …" */
 export function memoryLine(model: Model, options: CompileOptions = {}): string {
-  const plans = moduleNames.map((name) => planModule(model, name, options)), train = plans[0]!.placement, least = leastBytes(train, "train"), cached = cacheBytes(plans[1]!.placement);
+  const plans = moduleNames.map((name) => planModule(model, name, options));
+  const train = plans[0]!.placement;
+  const least = leastBytes(train, "train");
+  const cached = cacheBytes(plans[1]!.placement);
   return [
     `  memory: ${plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`).join(", ")}`,
-    ...(cached > 0 ? [`  of infer, keys and values of ${thousands(model.sizes.context)} positions: ${thousands(cached)} bytes (${sizeText(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`] : []),
+    ...(cached > 0
+      ? [
+          `  of infer, keys and values of ${thousands(model.sizes.context)} positions: ${thousands(cached)} bytes (${sizeText(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`,
+        ]
+      : []),
     `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
   ].join("\n");
 }
 
 /** Bytes of each module, in all its memories, for `check --json`. */
 export const planBytes = (model: Model, options: CompileOptions = {}): Record<ModuleName, number> =>
-  Object.fromEntries(moduleNames.map((name) => [name, memoryBytes(planModule(model, name, options))])) as Record<ModuleName, number>;
+  Object.fromEntries(
+    moduleNames.map((name) => [name, memoryBytes(planModule(model, name, options))]),
+  ) as Record<ModuleName, number>;

@@ -1,9 +1,14 @@
-/** Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes a second. */
+/**
+ * Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes
+ * a second.
+ */
 import { duration, sizeText } from "../../runtime/report/amounts.ts";
 import { LiveLine } from "./live-line.ts";
 import type { Io } from "./verb.ts";
 
-const QUICK_MS = 1000, LIVE_MS = 100, PLAIN_MS = 5000;
+const QUICK_MS = 1000;
+const LIVE_MS = 100;
+const PLAIN_MS = 5000;
 
 export interface ByteProgress {
   add(bytes: number): void;
@@ -22,7 +27,8 @@ export function byteProgress(io: Io, what: string, total: number): ByteProgress 
       const now = performance.now();
       if (now < next) return;
       next = now + (io.tty ? LIVE_MS : PLAIN_MS);
-      const seconds = (now - began) / 1000, left = done === 0 ? 0 : (seconds * (total - done)) / done;
+      const seconds = (now - began) / 1000;
+      const left = done === 0 ? 0 : (seconds * (total - done)) / done;
       const line = `${what}: ${sizeText(done)} of ${sizeText(total)}, ${sizeText(done / seconds)}/s, ${duration(left)} left`;
       if (io.tty) live.show(() => line);
       else io.err(`${line}\n`);

@@ -1,4 +1,7 @@
-/** The language reference, compiler/LANGUAGE.md, from the tables that implement the language. A test keeps the file fresh: UPDATE=1 writes it. */
+/**
+ * The language reference, compiler/LANGUAGE.md, from the tables that implement the language. A test keeps the
+ * file fresh: UPDATE=1 writes it.
+ */
 import { grammarText } from "../1-parse/grammar-text.ts";
 import { MAX_TERMS } from "../1-parse/build.ts";
 import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../1-parse/parse.ts";
@@ -31,7 +34,9 @@ export function reference(): string {
     "A value is a number (`768`, `50_257`, `0.1`, `1e-3`), arithmetic with `+ - * / %` and parentheses over numbers, settings and lets, `true` or `false`, or a word.",
     "`let NAME = VALUE` names a number of your own. Order means nothing: settings and lets may use those that stand below them.",
     "",
-    "Comments begin with `//`. Words with a fixed meaning, which cannot be names: " + keywordNames.map((k) => `\`${k}\``).join(", ") + ".",
+    "Comments begin with `//`. Words with a fixed meaning, which cannot be names: " +
+      keywordNames.map((k) => `\`${k}\``).join(", ") +
+      ".",
     "",
     "## Several models",
     "",
@@ -55,7 +60,14 @@ export function reference(): string {
     "`tokenizer NAME`. Without it: `bytes`, or `characters` where vocab is a number below 256. A spec names no files: they are looked for beside it,",
     "in a folder `tokenizer` or of the tokenizer's name there, or where `--tokenizer PATH` says; a run keeps a copy.",
     "",
-    ...table(["name", "vocab", "meaning"], Object.entries(tokenizers).map(([name, t]) => [`\`${name}\``, t.fixed ? `at least ${t.vocab}` : "must be given", t.doc])),
+    ...table(
+      ["name", "vocab", "meaning"],
+      Object.entries(tokenizers).map(([name, t]) => [
+        `\`${name}\``,
+        t.fixed ? `at least ${t.vocab}` : "must be given",
+        t.doc,
+      ]),
+    ),
     "",
     "## train { … }",
     "",
@@ -79,7 +91,10 @@ export function reference(): string {
     "",
     "`expect FACT VALUE` states what should follow from the spec, for example a published parameter count; the compiler checks it.",
     "",
-    ...table(["fact", "meaning"], Object.entries(facts).map(([name, fact]) => [`\`${name}\``, fact.doc])),
+    ...table(
+      ["fact", "meaning"],
+      Object.entries(facts).map(([name, fact]) => [`\`${name}\``, fact.doc]),
+    ),
     "",
     "## From the command line",
     "",
@@ -90,7 +105,10 @@ export function reference(): string {
     "",
     "`sinter explain CODE` tells the rest. Codes with W are warnings.",
     "",
-    ...table(["code", "meaning"], codes.map((c) => [c, messages[c].title])),
+    ...table(
+      ["code", "meaning"],
+      codes.map((c) => [c, messages[c].title]),
+    ),
     "",
     "## Grammar",
     "",
@@ -106,29 +124,59 @@ export function reference(): string {
 const code = (text: string): string[] => ["```", ...text.split("\n"), "```"];
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((c) => c.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)];
 }
 
 const fieldTable = (fields: Options): string[] =>
-  table(["name", "value", "default", "meaning"], Object.entries(fields).map(([name, field]) => [`\`${name}\``, valuesOf(field), defaultOf(field), field.doc]));
+  table(
+    ["name", "value", "default", "meaning"],
+    Object.entries(fields).map(([name, field]) => [
+      `\`${name}\``,
+      valuesOf(field),
+      defaultOf(field),
+      field.doc,
+    ]),
+  );
 
-const defaultOf = (field: Option): string => (field.kind === "group" ? "none" : field.initial ? (field.shown ?? "") : "must be given");
+const defaultOf = (field: Option): string =>
+  field.kind === "group" ? "none" : field.initial ? (field.shown ?? "") : "must be given";
 
 function valuesOf(field: Option): string {
   const shown = (n: number): string => (n >= 10_000 ? thousands(n) : `${n}`);
   switch (field.kind) {
-    case "flag": return "true, false";
-    case "group": return `\`${field.callee}(…)\``;
-    case "word": return field.words.map((w) => `\`${w}\``).join(", ");
-    case "whole": return `whole, ${shown(field.min)} … ${shown(field.max)}`;
-    case "real": return field.above ? `above ${shown(field.min)}, up to ${shown(field.max)}` : `${shown(field.min)} … ${shown(field.max)}`;
+    case "flag":
+      return "true, false";
+    case "group":
+      return `\`${field.callee}(…)\``;
+    case "word":
+      return field.words.map((w) => `\`${w}\``).join(", ");
+    case "whole":
+      return `whole, ${shown(field.min)} … ${shown(field.max)}`;
+    case "real":
+      return field.above
+        ? `above ${shown(field.min)}, up to ${shown(field.max)}`
+        : `${shown(field.min)} … ${shown(field.max)}`;
   }
 }
 
 function partSection(name: string, part: PartSpec): string[] {
   const where = part.sections.length > 1 ? "" : ` Only in \`${part.sections[0]}\`.`;
-  return ["", `### ${name}(x)`, "", `${part.doc}${where} (${part.source})`, "", `    ${part.equation}`, "", ...fieldTable(part.options), ...Object.values(part.options).flatMap(groupSection)];
+  return [
+    "",
+    `### ${name}(x)`,
+    "",
+    `${part.doc}${where} (${part.source})`,
+    "",
+    `    ${part.equation}`,
+    "",
+    ...fieldTable(part.options),
+    ...Object.values(part.options).flatMap(groupSection),
+  ];
 }
 
-const groupSection = (field: Option): string[] => (field.kind === "group" ? ["", `\`${field.callee}(…)\`, as in \`${field.example}\`:`, "", ...fieldTable(field.fields)] : []);
+const groupSection = (field: Option): string[] =>
+  field.kind === "group"
+    ? ["", `\`${field.callee}(…)\`, as in \`${field.example}\`:`, "", ...fieldTable(field.fields)]
+    : [];

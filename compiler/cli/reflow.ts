@@ -1,4 +1,6 @@
-/** Paragraphs of a help text in the terminal's width. What is indented, tables and examples, stays as it is. */
+/**
+ * Paragraphs of a help text in the terminal's width. What is indented, tables and examples, stays as it is.
+ */
 export function reflow(text: string, columns: number): string {
   const out: string[] = [];
   let paragraph: string[] = [];

@@ -45,7 +45,8 @@ const digits = (n: number): string => thousands(n).replaceAll(",", "_");
 const option = (condition: boolean, text: string): string => (condition ? `, ${text}` : "");
 
 /** The parts' own. */
-const EPS = 1e-5, QK_EPS = 1e-6;
+const EPS = 1e-5;
+const QK_EPS = 1e-6;
 const short = (eps: number): string => (eps < 1e-4 ? eps.toExponential() : `${eps}`);
 
 function norm({ family, eps, bias }: Architecture): string {
@@ -56,21 +57,35 @@ function norm({ family, eps, bias }: Architecture): string {
 function attentionOptions({ rope, bias, qkNorm }: Architecture): string {
   const turned = rope ? `rope: rope(${ropeOptions(rope)})` : "";
   const normed = `qk_norm: rmsnorm(${qkNorm?.eps === QK_EPS ? "" : `eps: ${short(qkNorm?.eps ?? 0)}`})`;
-  return option(rope !== undefined, turned) + option(qkNorm !== undefined, normed) + option(bias.qkv, "bias: true") + option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`);
+  return (
+    option(rope !== undefined, turned) +
+    option(qkNorm !== undefined, normed) +
+    option(bias.qkv, "bias: true") +
+    option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`)
+  );
 }
 
 function ropeOptions({ theta, linear = 1, scaling }: Rope): string {
-  const llama3 = scaling && `factor: ${scaling.factor}, low: ${scaling.low}, high: ${scaling.high}, original: ${scaling.original}`;
+  const llama3 =
+    scaling &&
+    `factor: ${scaling.factor}, low: ${scaling.low}, high: ${scaling.high}, original: ${scaling.original}`;
   return `theta: ${theta}${option(linear !== 1, `linear: ${linear}`)}${llama3 ? `, ${llama3}` : ""}`;
 }
 
-/** The weights of a token's experts add up to 1 in all published mixtures that are read; the language's default for one expert is another. */
+/**
+ * The weights of a token's experts add up to 1 in all published mixtures that are read; the language's
+ * default for one expert is another.
+ */
 const expertOptions = ({ count, top, balance }: Experts): string =>
   `count: ${count}, top: ${top}${option(top === 1, "renormalise: true")}${option(balance !== undefined, `balance: ${balance}`)}`;
 
 function feedForward(a: Architecture): string {
-  const hidden = a.hidden === 4 * a.width ? "4 * width" : `${a.hidden}`, biases = option(a.bias.ffn, "bias: true");
+  const hidden = a.hidden === 4 * a.width ? "4 * width" : `${a.hidden}`;
+  const biases = option(a.bias.ffn, "bias: true");
   if (a.family === "gpt2") return `mlp(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
-  if (a.experts) return `experts(${norm(a)}, ${expertOptions(a.experts)}, hidden: ${a.hidden}${option(a.activation !== "silu", `activation: ${a.activation}`)})`;
-  return a.activation === "silu" ? `swiglu(${norm(a)}, hidden: ${hidden}${biases})` : `geglu(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
+  if (a.experts)
+    return `experts(${norm(a)}, ${expertOptions(a.experts)}, hidden: ${a.hidden}${option(a.activation !== "silu", `activation: ${a.activation}`)})`;
+  return a.activation === "silu"
+    ? `swiglu(${norm(a)}, hidden: ${hidden}${biases})`
+    : `geglu(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
 }

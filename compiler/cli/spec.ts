@@ -1,4 +1,7 @@
-/** What every verb over a spec shares: the options `--model` and `--set`, reading, checking, and the choice of one model. */
+/**
+ * What every verb over a spec shares: the options `--model` and `--set`, reading, checking, and the choice of
+ * one model.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
@@ -24,7 +27,12 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): CheckO
   const set: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const pair of (options["set"] ?? []) as readonly string[]) {
     const at = pair.indexOf("=");
-    if (at <= 0) throw new SinterError("usage", `--set needs NAME=VALUE, not \`${pair}\``, "for example --set width=256");
+    if (at <= 0)
+      throw new SinterError(
+        "usage",
+        `--set needs NAME=VALUE, not \`${pair}\``,
+        "for example --set width=256",
+      );
     set[pair.slice(0, at).trim()] = pair.slice(at + 1);
   }
   return { set, ...(typeof options["model"] === "string" ? { model: options["model"] } : {}) };
@@ -35,20 +43,34 @@ export function readSpec(path: string, io: Io): string {
 }
 
 /** Diagnostics go to `io.err`. */
-export function checkSpec(path: string, options: CheckOptions, io: Io): Checked & { readonly source: string } {
-  const source = readSpec(path, io), checked = checkSource(source, options);
+export function checkSpec(
+  path: string,
+  options: CheckOptions,
+  io: Io,
+): Checked & { readonly source: string } {
+  const source = readSpec(path, io);
+  const checked = checkSource(source, options);
   const columns = Math.max(40, Math.min(io.columns - 8, 120));
-  if (checked.diagnostics.length > 0) io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns }));
+  if (checked.diagnostics.length > 0)
+    io.err(renderAll(checked.diagnostics, { name: path, text: source }, { colour: io.tty, columns }));
   return { ...checked, source };
 }
 
-/** One model, for verbs that work on one: `--model`, or the first of the file. Throws when the spec has errors; they are on `io.err` then. */
-export function oneModel(path: string, options: CheckOptions, io: Io): { readonly model: Model; readonly facts: ModelFacts; readonly source: string } {
+/**
+ * One model, for verbs that work on one: `--model`, or the first of the file. Throws when the spec has
+ * errors; they are on `io.err` then.
+ */
+export function oneModel(
+  path: string,
+  options: CheckOptions,
+  io: Io,
+): { readonly model: Model; readonly facts: ModelFacts; readonly source: string } {
   const { models, facts, diagnostics, source } = checkSpec(path, options, io);
   if (hasErrors(diagnostics)) throw new SinterError("input", `${path} has errors`);
   const model = models[0];
   if (!model) throw new SinterError("input", `${path} holds no model`);
-  if (models.length > 1) io.err(`model ${model.name}, the first of ${models.length} (--model chooses another)\n`);
+  if (models.length > 1)
+    io.err(`model ${model.name}, the first of ${models.length} (--model chooses another)\n`);
   return { model, facts: facts[0]!, source };
 }
 
@@ -56,15 +78,22 @@ export function oneModel(path: string, options: CheckOptions, io: Io): { readonl
 function missingHint(path: string, cwd: string): string | undefined {
   if (path === "-") return undefined;
   const wanted = basename(path, ".sinter");
-  const found = [dirname(resolve(cwd, path)), join(cwd, "specs")].flatMap((folder) => (existsSync(folder) ? specsIn(folder) : []));
-  const near = nearest(wanted, found.map((file) => basename(file, ".sinter")));
+  const found = [dirname(resolve(cwd, path)), join(cwd, "specs")].flatMap((folder) =>
+    existsSync(folder) ? specsIn(folder) : [],
+  );
+  const near = nearest(
+    wanted,
+    found.map((file) => basename(file, ".sinter")),
+  );
   const file = found.find((f) => basename(f, ".sinter") === near);
   return file ? `did you mean ${relative(cwd, file)}?` : "`sinter init FILE` writes a spec to start from";
 }
 
 function specsIn(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((name) => name.endsWith(".sinter")).map((name) => join(folder, name));
+    return readdirSync(folder)
+      .filter((name) => name.endsWith(".sinter"))
+      .map((name) => join(folder, name));
   } catch {
     return [];
   }

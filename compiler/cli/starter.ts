@@ -1,5 +1,7 @@
 /** What `sinter init` writes. */
-export const starter = (name: string): string => `// ${name}: a small language model over bytes. Check it, train it, sample from it:
+export const starter = (
+  name: string,
+): string => `// ${name}: a small language model over bytes. Check it, train it, sample from it:
 //   sinter check FILE     sinter train FILE --data TEXT --out runs/${name}     sinter sample runs/${name} -p "Once"
 
 model ${name} {

@@ -1,6 +1,7 @@
 /**
- * The first signal asks a verb to stop; a second one ends the process as usual. One press of Ctrl-C can arrive several times: the terminal
- * sends it to everybody, and npx, or the launcher under an older Node, hand on what they got. So what comes within a moment is the same one.
+ * The first signal asks a verb to stop; a second one ends the process as usual. One press of Ctrl-C can
+ * arrive several times: the terminal sends it to everybody, and npx, or the launcher under an older Node,
+ * hand on what they got. So what comes within a moment is the same one.
  */
 const SAME_MS = 500;
 

@@ -20,7 +20,12 @@ import { sha256 } from "../../runtime/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
 import { brief } from "../../runtime/tokenizers/beside-files.ts";
-import { filesNeeded, readTokenizer, tokenizerAt, tokenizerIn } from "../../runtime/tokenizers/tokenizer-files.ts";
+import {
+  filesNeeded,
+  readTokenizer,
+  tokenizerAt,
+  tokenizerIn,
+} from "../../runtime/tokenizers/tokenizer-files.ts";
 import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./train-changes.ts";
@@ -55,15 +60,29 @@ export interface Reopened extends Opened {
   readonly changes: readonly Change[];
 }
 
-/** Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: whose weights it begins from. */
-export async function prepare(folder: string, { path, model, source: specText }: CheckedSpec, options: Options, io: Io, source?: Source): Promise<Prepared> {
+/**
+ * Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: whose
+ * weights it begins from.
+ */
+export async function prepare(
+  folder: string,
+  { path, model, source: specText }: CheckedSpec,
+  options: Options,
+  io: Io,
+  source?: Source,
+): Promise<Prepared> {
   const given = textOption(options, "data");
-  const dataFrom = given === undefined ? undefined : dataPath(given, io), text = readData(dataFrom, io);
-  const tokenizer = tokenizerFor(model, await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source?.run));
+  const dataFrom = given === undefined ? undefined : dataPath(given, io);
+  const text = readData(dataFrom, io);
+  const tokenizer = tokenizerFor(
+    model,
+    await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source?.run),
+  );
   const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
   const wanted = targetOption(options);
-  const target = wanted ?? await bestTarget(nodeHost);
-  const { tilesFor } = await import("./tune/tune-file.ts"), tiles = tilesFor(path, options, io);
+  const target = wanted ?? (await bestTarget(nodeHost));
+  const { tilesFor } = await import("./tune/tune-file.ts");
+  const tiles = tilesFor(path, options, io);
   const began = performance.now();
   const { compileModel } = await import("../compile.ts"); // a run that goes on needs no compiler
   const { planAll } = await import("./plan.ts");
@@ -71,51 +90,95 @@ export async function prepare(folder: string, { path, model, source: specText }:
   // The training module samples too; pages that only training touches cost nothing then.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (!options["json"]) io.out(`${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`);
-  const bundle = { manifest, files }, contents = contentsOf(bundle, tokenizer, specText);
-  const record = await newRecord({
-    model: model.name, data: { path: dataFrom, sha256: await sha256(text) }, settings: model.train,
-    scheduleRule: SCHEDULE_RULE, textRule: TEXT_RULE,
-    target: wanted, compiler: COMPILER_VERSION, from: source && { id: source.run.record.id, step: source.checkpoint.state.step },
-  }, contents);
+  if (!options["json"])
+    io.out(
+      `${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`,
+    );
+  const bundle = { manifest, files };
+  const contents = contentsOf(bundle, tokenizer, specText);
+  const record = await newRecord(
+    {
+      model: model.name,
+      data: { path: dataFrom, sha256: await sha256(text) },
+      settings: model.train,
+      scheduleRule: SCHEDULE_RULE,
+      textRule: TEXT_RULE,
+      target: wanted,
+      compiler: COMPILER_VERSION,
+      from: source && { id: source.run.record.id, step: source.checkpoint.state.step },
+    },
+    contents,
+  );
   const run = { folder, record, bundle, tokenizer, notes: [] };
   if (source) checkSameParameters(source.run, run);
   return { run, data, contents };
 }
 
 /**
- * The run goes on as it began: its own bundle, tokenizer and text. `spec`: what the command line's spec says now; `asked`: settings that are said
- * on the command line, which may change.
+ * The run goes on as it began: its own bundle, tokenizer and text. `spec`: what the command line's spec says
+ * now; `asked`: settings that are said on the command line, which may change.
  */
-export async function reopen(folder: string, spec: CheckedSpec | undefined, asked: Readonly<Record<string, string>>, options: Options, io: Io): Promise<Reopened> {
+export async function reopen(
+  folder: string,
+  spec: CheckedSpec | undefined,
+  asked: Readonly<Record<string, string>>,
+  options: Options,
+  io: Io,
+): Promise<Reopened> {
   const run = await openRunAt(folder, io);
   if (run.record.imported)
-    throw new SinterError("input", `${folder} holds an imported model, not a run to go on with`, `Begin a run from its weights: sinter train --from ${folder} --out DIR`);
-  const { model } = run.bundle.manifest, changes = changesAsked(run, asked, spec?.model.train);
+    throw new SinterError(
+      "input",
+      `${folder} holds an imported model, not a run to go on with`,
+      `Begin a run from its weights: sinter train --from ${folder} --out DIR`,
+    );
+  const { model } = run.bundle.manifest;
+  const changes = changesAsked(run, asked, spec?.model.train);
   if (spec) noteOtherSpec(spec, run, changes, io);
   const given = textOption(options, "data");
-  const text = given === undefined
-    ? readDataAgain(run.record.data.path, io)
-    : readData(dataPath(given, io), io);
+  const text =
+    given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)
-    throw new SinterError("input", "the text is not the one that this run began with", "Give the same text with --data, or begin another run with --out DIR.");
-  return { run, data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)), changes };
+    throw new SinterError(
+      "input",
+      "the text is not the one that this run began with",
+      "Give the same text with --data, or begin another run with --out DIR.",
+    );
+  return {
+    run,
+    data: cutIn(text, run.tokenizer, model.sizes.vocab, run.record.settings, textRuleOf(run.record)),
+    changes,
+  };
 }
 
-function cutIn(text: string, tokenizer: Tokenizer, vocab: number, train: TrainSettings, rule: TextRule): TrainingText {
+function cutIn(
+  text: string,
+  tokenizer: Tokenizer,
+  vocab: number,
+  train: TrainSettings,
+  rule: TextRule,
+): TrainingText {
   const corpus = openCorpus(text, { tokenizer, vocab, train, rule });
   return { corpus, parts: corpus.split(train.heldOut) };
 }
 
 /** A spec that has changed since the run began changes nothing; what it says otherwise is said. */
-function noteOtherSpec({ path, model, source }: CheckedSpec, { folder, record, bundle }: Run, changes: readonly Change[], io: Io): void {
+function noteOtherSpec(
+  { path, model, source }: CheckedSpec,
+  { folder, record, bundle }: Run,
+  changes: readonly Change[],
+  io: Io,
+): void {
   if (!sameModel(model, bundle.manifest.model))
-    return io.err(`note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`);
+    return io.err(
+      `note: spec or --set have changed since this run began; it goes on with ${folder}/spec.sinter\n`,
+    );
   const before = textAt(`${folder}/spec.sinter`);
   if (before === undefined || before === source) return;
   const has = { ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])) };
   const said = otherwise(model.train, has);
-  if (said.length > 0) io.err(`note: ${path} says ${said.join("; ")}: the run goes on as it was; --set NAME=VALUE changes it\n`);
+  if (said.length > 0)
+    io.err(`note: ${path} says ${said.join("; ")}: the run goes on as it was; --set NAME=VALUE changes it\n`);
 }
 
 /** Undefined: it cannot be read. */
@@ -127,27 +190,63 @@ function textAt(path: string): string | undefined {
   }
 }
 
-/** But for what may change between one part of a run and the next, and for the names of parts (runtime/renamed.ts). */
+/**
+ * But for what may change between one part of a run and the next, and for the names of parts
+ * (runtime/renamed.ts).
+ */
 function sameModel(a: Model, b: Model): boolean {
-  const free = { steps: 0, warmup: 0, evalEvery: 0, sampleEvery: 0, saveEvery: 0, lr: 0, minLr: 0, schedule: "" };
-  const unnamed = (_: string, value: unknown): unknown => (isObject(value) && "part" in value ? { ...value, name: "" } : value);
-  const fixed = (m: Model): string => canonical(JSON.parse(JSON.stringify({ ...m, train: { ...m.train, ...free } }, unnamed)));
+  const free = {
+    steps: 0,
+    warmup: 0,
+    evalEvery: 0,
+    sampleEvery: 0,
+    saveEvery: 0,
+    lr: 0,
+    minLr: 0,
+    schedule: "",
+  };
+  const unnamed = (_: string, value: unknown): unknown =>
+    isObject(value) && "part" in value ? { ...value, name: "" } : value;
+  const fixed = (m: Model): string =>
+    canonical(JSON.parse(JSON.stringify({ ...m, train: { ...m.train, ...free } }, unnamed)));
   return fixed(a) === fixed(b);
 }
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /** `source`: a run whose weights are taken, and its tokenizer where no other is named. */
-async function findTokenizer(model: Model, text: string, folder: string | undefined, spec: string, io: Io, source?: Run): Promise<Tokenizer> {
-  const { tokenizer: name, sizes, train: { rows } } = model;
+async function findTokenizer(
+  model: Model,
+  text: string,
+  folder: string | undefined,
+  spec: string,
+  io: Io,
+  source?: Run,
+): Promise<Tokenizer> {
+  const {
+    tokenizer: name,
+    sizes,
+    train: { rows },
+  } = model;
   const files = nodeFiles();
-  if (source && folder === undefined) return readTokenizer(files, `${source.folder}/tokenizer`, source.bundle.manifest.model.tokenizer, otherJson);
+  if (source && folder === undefined)
+    return readTokenizer(
+      files,
+      `${source.folder}/tokenizer`,
+      source.bundle.manifest.model.tokenizer,
+      otherJson,
+    );
   if (name === "characters") return charactersWithin(text, sizes.vocab, rows);
   if (name === "bytes") return byteTokenizer({ ends: rows === "documents" });
   const named = folder === undefined ? undefined : pathFrom(io, folder);
-  const tokenizer = await (named === undefined ? besideSpec(name, dirname(pathFrom(io, spec)), io) : tokenizerAt(files, named, name, otherJson));
+  const tokenizer = await (named === undefined
+    ? besideSpec(name, dirname(pathFrom(io, spec)), io)
+    : tokenizerAt(files, named, name, otherJson));
   if (tokenizer.size > sizes.vocab)
-    throw new SinterError("input", `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
-      `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`);
+    throw new SinterError(
+      "input",
+      `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
+      `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`,
+    );
   return tokenizer;
 }
 
@@ -158,8 +257,11 @@ async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<
     const found = await tokenizerIn(nodeFiles(), place, name, otherJson, hear);
     if (found) return found;
   }
-  throw new SinterError("input", `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
-    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer bytes` in the spec.");
+  throw new SinterError(
+    "input",
+    `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
+    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer bytes` in the spec.",
+  );
 }
 
 /** Where rows are documents: of the characters in them, and one token more, which begins and ends each. */
@@ -168,9 +270,11 @@ function charactersWithin(text: string, vocab: number, rows: TrainSettings["rows
   const characters = charactersOf(ends ? documentTexts(text).texts.join("") : text);
   const size = characters.length + (ends ? 1 : 0);
   if (size > vocab)
-    throw new SinterError("input",
+    throw new SinterError(
+      "input",
       `the text has ${characters.length} different characters` +
         `${ends ? ", and a document's end is a token too" : ""}; the model's vocabulary is ${vocab}`,
-      `Set vocab ${size}, for example with --set vocab=${size}; or give a text that has fewer: --data FILE`);
+      `Set vocab ${size}, for example with --set vocab=${size}; or give a text that has fewer: --data FILE`,
+    );
   return characterTokenizer(ends ? [...characters, END_OF_TEXT] : characters);
 }

@@ -16,8 +16,14 @@ export type Change = Omit<SettingChange, "step">;
 
 /** THE table: true, it may change; or why not. */
 const changing: Readonly<Record<Name, true | string>> = {
-  steps: true, lr: true, min_lr: true, warmup: true, schedule: true,
-  eval_every: true, sample_every: true, save_every: true,
+  steps: true,
+  lr: true,
+  min_lr: true,
+  warmup: true,
+  schedule: true,
+  eval_every: true,
+  sample_every: true,
+  save_every: true,
   batch: "it decides which tokens a step sees, and the code is made for it",
   context: "it decides which tokens a step sees, and the code is made for it",
   accumulate: "it decides which tokens a step sees",
@@ -41,7 +47,9 @@ const fieldOf = (name: Name): keyof TrainSettings => camel(name) as keyof TrainS
  * with those in it.
  */
 export function changesAsked(
-  { record, bundle }: Run, asked: Readonly<Record<string, string>>, spec: TrainSettings | undefined,
+  { record, bundle }: Run,
+  asked: Readonly<Record<string, string>>,
+  spec: TrainSettings | undefined,
 ): readonly Change[] {
   const sizes = bundle.manifest.model.sizes as unknown as Readonly<Record<string, unknown>>;
   return Object.entries(asked).flatMap(([given, text]): readonly Change[] => {
@@ -53,7 +61,8 @@ export function changesAsked(
       throw size === undefined ? unknown(given, text) : kept(name, text, size, SIZE_REASON);
     }
     const field = fieldOf(name as Name);
-    const from = record.settings[field] ?? "text", to = spec?.[field] ?? valueOf(name as Name, text);
+    const from = record.settings[field] ?? "text";
+    const to = spec?.[field] ?? valueOf(name as Name, text);
     if (from === to) return [];
     const why = changing[name as Name];
     if (why !== true) throw kept(name, text, from, why);
@@ -63,7 +72,8 @@ export function changesAsked(
 
 const kept = (name: string, text: string, has: unknown, why: string): SinterError =>
   new SinterError(
-    "input", `${name} is ${String(has)} in this run, and cannot become ${text}: ${why}`,
+    "input",
+    `${name} is ${String(has)} in this run, and cannot become ${text}: ${why}`,
     `These may change: ${mayChange.join(", ")}. Or begin another run: --out DIR.`,
   );
 
@@ -72,24 +82,25 @@ function unknown(given: string, text: string): SinterError {
   const other = Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
   const near = other ?? nearest(name, mayChange);
   return new SinterError(
-    "usage", `--set ${given}=${text}: a run that goes on has no setting ${given}`,
+    "usage",
+    `--set ${given}=${text}: a run that goes on has no setting ${given}`,
     `${near ? `Did you mean ${near}? ` : ""}These may change: ${mayChange.join(", ")}.`,
   );
 }
 
 const numberIn = (text: string): number =>
-  (/^[-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?$/i.test(text.trim()) ? Number(text.replaceAll("_", "")) : NaN);
+  /^[-+]?[\d_]*\.?[\d_]+(?:e[-+]?\d+)?$/i.test(text.trim()) ? Number(text.replaceAll("_", "")) : NaN;
 
 function valueOf(name: Name, text: string): number | string {
   const field = trainFields[name];
   if (field.kind === "word") {
     const word = field.words.find((w) => w === text.trim());
-    if (word === undefined) throw new SinterError(
-      "usage", `${name} is one of ${field.words.join(", ")}, not \`${text}\``,
-    );
+    if (word === undefined)
+      throw new SinterError("usage", `${name} is one of ${field.words.join(", ")}, not \`${text}\``);
     return word;
   }
-  const value = numberIn(text), { kind, min, max } = field;
+  const value = numberIn(text);
+  const { kind, min, max } = field;
   const right = kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value);
   if (!right || value < min || value > max || (field.above && value === min))
     throw new SinterError("usage", `${name} takes ${rangeOf(field)}, not \`${text}\``);
@@ -110,5 +121,6 @@ const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_$
  * 0.003".
  */
 export const otherwise = (spec: TrainSettings, has: TrainSettings): readonly string[] =>
-  mayChange.filter((name) => spec[fieldOf(name)] !== has[fieldOf(name)])
+  mayChange
+    .filter((name) => spec[fieldOf(name)] !== has[fieldOf(name)])
     .map((name) => `${name} ${spec[fieldOf(name)]}, not ${has[fieldOf(name)]}`);

@@ -1,4 +1,7 @@
-/** What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with --json every event. */
+/**
+ * What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with
+ * --json every event.
+ */
 import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 import { Course, liveLine, plainLine, type Standing } from "../../runtime/report/progress.ts";
 import type { Run } from "../../runtime/run-folder.ts";
@@ -9,7 +12,8 @@ import { LiveLine } from "./live-line.ts";
 import { changesText, type Change } from "./train-changes.ts";
 import type { Io } from "./verb.ts";
 
-const PLAIN_MS = 2000, LIVE_MS = 80;
+const PLAIN_MS = 2000;
+const LIVE_MS = 80;
 
 export class Display {
   readonly #io: Io;
@@ -28,12 +32,34 @@ export class Display {
     this.#live = new LiveLine(io, (text) => io.out(text));
   }
 
-  start({ record, bundle, tokenizer }: Run, model: RunningModel, { train, heldOut }: Parts, from: number | undefined): void {
-    const { settings: s } = record, { target, workers, module } = model;
+  start(
+    { record, bundle, tokenizer }: Run,
+    model: RunningModel,
+    { train, heldOut }: Parts,
+    from: number | undefined,
+  ): void {
+    const { settings: s } = record;
+    const { target, workers, module } = model;
     this.#steps = s.steps;
     this.#step = from ?? 0;
-    const facts = { model: record.model, parameters: bundle.manifest.parameters, target, workers, step: from ?? 0, steps: s.steps };
-    if (this.#json) return this.#line(JSON.stringify({ kind: "start", ...facts, tokens: train.tokens, heldOut: heldOut.tokens, ...documentFacts(train, heldOut) }));
+    const facts = {
+      model: record.model,
+      parameters: bundle.manifest.parameters,
+      target,
+      workers,
+      step: from ?? 0,
+      steps: s.steps,
+    };
+    if (this.#json)
+      return this.#line(
+        JSON.stringify({
+          kind: "start",
+          ...facts,
+          tokens: train.tokens,
+          heldOut: heldOut.tokens,
+          ...documentFacts(train, heldOut),
+        }),
+      );
     const known = `${amountOf(train, tokenizer.name)} to learn from, ${amountOf(heldOut)} held out`;
     this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
     const cut = (train.documents?.cut ?? 0) + (heldOut.documents?.cut ?? 0);
@@ -45,12 +71,17 @@ export class Display {
   /** Settings that are others from here on. */
   changed(step: number, changes: readonly Change[]): void {
     if (changes.length === 0) return;
-    this.#line(this.#json ? JSON.stringify({ kind: "settings", step, changes }) : `settings after step ${step}: ${changesText(changes)}`);
+    this.#line(
+      this.#json
+        ? JSON.stringify({ kind: "settings", step, changes })
+        : `settings after step ${step}: ${changesText(changes)}`,
+    );
   }
 
   /** Of the evaluation at the end: a line that lives, or one every two seconds. */
   evaluating(tokens: number, of: number): void {
-    const text = `evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`, now = performance.now();
+    const text = `evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`;
+    const now = performance.now();
     if (this.#json || now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS)) return;
     this.#shown = now;
     if (this.#io.tty) this.#live.show(() => `${text} (Ctrl-C stops it; the weights are saved)`);
@@ -70,14 +101,18 @@ export class Display {
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#live.end();
     const goOn = `sinter train --resume --out ${folder}`;
-    this.#line(end === "interrupted"
-      ? this.#step < this.#steps ? `stopped after step ${this.#step}, saved; go on with: ${goOn}`
-        : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is made by: ${goOn}`
-      : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
+    this.#line(
+      end === "interrupted"
+        ? this.#step < this.#steps
+          ? `stopped after step ${this.#step}, saved; go on with: ${goOn}`
+          : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is made by: ${goOn}`
+        : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`,
+    );
   }
 
   #progress(standing: Standing): void {
-    const now = performance.now(), last = standing.last.step === standing.steps;
+    const now = performance.now();
+    const last = standing.last.step === standing.steps;
     if (this.#last === undefined && !this.#io.tty) this.#shown = -Infinity;
     this.#last = standing;
     if (now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS) && !last) return;
@@ -103,12 +138,28 @@ export class Display {
   }
 }
 
-function evaluationLine({ step, loss, perplexity, bitsPerByte, whole }: TrainEvent & { readonly kind: "eval" }): string {
-  const parts = [`step ${step}`, `validation ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`, `${bitsPerByte.toFixed(3)} bits per byte`];
+function evaluationLine({
+  step,
+  loss,
+  perplexity,
+  bitsPerByte,
+  whole,
+}: TrainEvent & { readonly kind: "eval" }): string {
+  const parts = [
+    `step ${step}`,
+    `validation ${loss.toFixed(4)}`,
+    `perplexity ${perplexity.toFixed(2)}`,
+    `${bitsPerByte.toFixed(3)} bits per byte`,
+  ];
   return [...parts, ...(whole ? ["(all of the held-out part)"] : [])].join("  ");
 }
 
-const indent = (text: string): string => text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");
+const indent = (text: string): string =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => `    ${line}`)
+    .join("\n");
 
 /** "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)". */
 function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
@@ -123,4 +174,4 @@ const cutLine = (cut: number, context: number): string =>
   "the end is not learnt from them";
 
 const documentFacts = ({ documents: a }: Part, { documents: b }: Part): object =>
-  (a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {});
+  a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {};

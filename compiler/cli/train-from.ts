@@ -25,7 +25,8 @@ export function checkSameParameters(source: Run, run: Run): void {
   const have = new Map(parametersOf(source).map(({ name, shape }) => [name, shape]));
   const refuse = (why: string): never => {
     throw new SinterError(
-      "input", `${source.folder} does not fit ${run.record.model}: ${why}`,
+      "input",
+      `${source.folder} does not fit ${run.record.model}: ${why}`,
       `Its own spec does: ${source.folder}/spec.sinter`,
     );
   };
@@ -39,11 +40,16 @@ export function checkSameParameters(source: Run, run: Run): void {
 }
 
 function parametersOf({ bundle }: Run): Parameter[] {
-  const { train, infer } = bundle.manifest.modules, tensors: readonly TensorPlace[] = (train ?? infer)!.tensors;
-  return tensors.filter((t) => t.storage === "parameter")
-    .flatMap((place) => Array.from(
-      { length: place.slices }, (_, slice) => ({ name: checkpointName(place, slice), shape: place.shape }),
-    ));
+  const { train, infer } = bundle.manifest.modules;
+  const tensors: readonly TensorPlace[] = (train ?? infer)!.tensors;
+  return tensors
+    .filter((t) => t.storage === "parameter")
+    .flatMap((place) =>
+      Array.from({ length: place.slices }, (_, slice) => ({
+        name: checkpointName(place, slice),
+        shape: place.shape,
+      })),
+    );
 }
 
 /** Whose weights a run begins with, and its newest checkpoint. To be closed. */
@@ -55,9 +61,12 @@ export interface Source {
 export async function openSource(files: Files, dir: string, io: Io): Promise<Source> {
   const source = await openRunAt(dir, io);
   const found = await openNewest(files, source.folder, toUse(source));
-  if (!found) throw new SinterError(
-    "input", `${source.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR",
-  );
+  if (!found)
+    throw new SinterError(
+      "input",
+      `${source.folder} has no checkpoint yet`,
+      "Train it first: sinter train --resume --out DIR",
+    );
   for (const why of found.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
   return { run: source, checkpoint: found.checkpoint };
 }
@@ -67,13 +76,18 @@ export async function takeWeights(files: Files, { checkpoint }: Source, run: Run
   const [wasm] = Object.values(bundle.manifest.modules.train!.wasm);
   const identity = await identityOf(run, wasm!.sha256);
   const items = parametersOf(run).map(({ name, shape }): TensorToSave => ({
-    name, shape,
-    async *bytes() { // plain f32, whatever it is kept as there
+    name,
+    shape,
+    async *bytes() {
+      // plain f32, whatever it is kept as there
       yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
     },
   }));
   const state = {
-    step: 0, tokens: 0, batches: randomStream(record.settings.seed, "batches").state(), identity,
+    step: 0,
+    tokens: 0,
+    batches: randomStream(record.settings.seed, "batches").state(),
+    identity,
   };
   await writeCheckpoint(files, folder, checkpointFile(0), items, state);
 }

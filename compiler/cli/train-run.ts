@@ -36,32 +36,38 @@ export interface GoOnOptions {
 
 const PROBE_MS = 40;
 const SAMPLE_TOKENS = 200;
-const OTHER_KERNELS = "note: the checkpoint was made by other kernels; from here on the numbers may differ "
-  + "in their last bits\n";
+const OTHER_KERNELS =
+  "note: the checkpoint was made by other kernels; from here on the numbers may differ " +
+  "in their last bits\n";
 
 export async function goOn(
-  run: Run, data: TrainingText, o: GoOnOptions, io: Io,
+  run: Run,
+  data: TrainingText,
+  o: GoOnOptions,
+  io: Io,
 ): Promise<"done" | "interrupted"> {
   const files = nodeFiles();
-  const { bundle, tokenizer, folder } = run, { sample } = bundle.manifest.model;
+  const { bundle, tokenizer, folder } = run;
+  const { sample } = bundle.manifest.model;
   const stop = stopAtSignals();
   let model: RunningModel | undefined;
   try {
-    model = await createModel(
-      bundle, "train",
-      { host: nodeHost, workers: o.workers, target: run.record.target, seed: run.record.settings.seed },
-    );
+    model = await createModel(bundle, "train", {
+      host: nodeHost,
+      workers: o.workers,
+      target: run.record.target,
+      seed: run.record.settings.seed,
+    });
     const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
     const loaded = await loadNewest(files, folder, model, { what: "all", accept: toGoOnWith(identity) });
     for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
-    if (loaded && loaded.state.identity["wasm"] !== identity["wasm"])
-      io.err(OTHER_KERNELS);
-    const step = loaded?.state.step ?? 0, record = changed(
-      { ...run.record, target: model.target }, o.changes, step,
-    );
+    if (loaded && loaded.state.identity["wasm"] !== identity["wasm"]) io.err(OTHER_KERNELS);
+    const step = loaded?.state.step ?? 0;
+    const record = changed({ ...run.record, target: model.target }, o.changes, step);
     // from here on it keeps the target, whose bits it is made of, and the settings
     await writeRecord(files, folder, record);
-    const { settings } = record, going = { ...run, record };
+    const { settings } = record;
+    const going = { ...run, record };
     const log = await openLog(files, folder, step);
     const show = new Display(io, o.json, await course(model, settings.steps));
     show.start(going, model, data.parts, loaded?.state.step);
@@ -75,25 +81,35 @@ export async function goOn(
       show.close();
       return report();
     };
-    const training = model, source = batchSource(data.parts, data.corpus, record.data.sha256);
-    const end = await orLastReport(failed, train(training, {
-      settings, scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE, data: source, tokenizer,
-      host: nodeHost, from: loaded?.state,
-      signal: stop.signal,
-      sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
-      async save(progress) {
-        const file = await savedOr(
-          files, folder, saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep),
-        );
-        await report();
-        return file;
-      },
-      report(event) {
-        log.add(event);
-        show.event(event);
-      },
-      evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
-    }));
+    const training = model;
+    const source = batchSource(data.parts, data.corpus, record.data.sha256);
+    const end = await orLastReport(
+      failed,
+      train(training, {
+        settings,
+        scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
+        data: source,
+        tokenizer,
+        host: nodeHost,
+        from: loaded?.state,
+        signal: stop.signal,
+        sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
+        async save(progress) {
+          const file = await savedOr(
+            files,
+            folder,
+            saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep),
+          );
+          await report();
+          return file;
+        },
+        report(event) {
+          log.add(event);
+          show.event(event);
+        },
+        evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
+      }),
+    );
     await report();
     show.end(end, folder);
     return end;
@@ -107,10 +123,12 @@ export async function goOn(
 function changed(record: RunRecord, changes: readonly Change[], step: number): RunRecord {
   if (changes.length === 0) return record;
   const settings = {
-    ...record.settings, ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])),
+    ...record.settings,
+    ...Object.fromEntries(changes.map(({ setting, to }) => [setting, to])),
   };
   return {
-    ...record, settings,
+    ...record,
+    settings,
     changes: [...(record.changes ?? []), ...changes.map((change) => ({ step, ...change }))],
   };
 }
@@ -144,8 +162,12 @@ async function course(model: RunningModel, steps: number): Promise<Course> {
 }
 
 const factsOf = ({ record, bundle }: Run, model: RunningModel) => ({
-  model: record.model, parameters: bundle.manifest.parameters, target: model.target, workers: model.workers,
-  data: record.data.path === undefined ? "built-in text" : basename(record.data.path), steps: record.settings.steps,
+  model: record.model,
+  parameters: bundle.manifest.parameters,
+  target: model.target,
+  workers: model.workers,
+  data: record.data.path === undefined ? "built-in text" : basename(record.data.path),
+  steps: record.settings.steps,
 });
 
 export interface Stop {

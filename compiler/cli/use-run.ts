@@ -1,4 +1,7 @@
-/** What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler settings, Ctrl-C. */
+/**
+ * What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler
+ * settings, Ctrl-C.
+ */
 import { loadNewest, type Loaded } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/errors.ts";
 import type { Files } from "../../runtime/files.ts";
@@ -17,7 +20,13 @@ import { byteProgress, type ByteProgress } from "./progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import { onFirstSignal } from "./stop-signals.ts";
 import type { Io } from "./verb.ts";
-import { bundleWithWeights, cacheOption, weightsOption, withCacheOption, withWeightsOption } from "./weights.ts";
+import {
+  bundleWithWeights,
+  cacheOption,
+  weightsOption,
+  withCacheOption,
+  withWeightsOption,
+} from "./weights.ts";
 
 export const withRunOptions = (command: Command): Command =>
   withCacheOption(withWeightsOption(command))
@@ -32,7 +41,11 @@ export const withSamplerOptions = (command: Command): Command =>
     .option("--top-p <p>", "keep the likeliest tokens that have probability p together; 1: all")
     .option("--min-p <p>", "keep tokens at least p times as likely as the likeliest; 0: all")
     .option("--repeat-penalty <r>", "divides the logits of the last 64 tokens; 1: off")
-    .option("--stop <text>", "end before this text (may be repeated)", (value: string, before: readonly string[] = []) => [...before, value])
+    .option(
+      "--stop <text>",
+      "end before this text (may be repeated)",
+      (value: string, before: readonly string[] = []) => [...before, value],
+    )
     .option("--seed <n>", "same seed, same text (default: the spec's)");
 
 export interface UsedRun {
@@ -49,7 +62,9 @@ export async function openRunAt(dir: string, io: Io): Promise<Run> {
   return run;
 }
 
-/** A path that may be a run's folder, for verbs that look into one file of it: what is damaged in it is said. */
+/**
+ * A path that may be a run's folder, for verbs that look into one file of it: what is damaged in it is said.
+ */
 export async function checkIfRun(path: string, io: Io): Promise<void> {
   if (await holdsRun(nodeFiles(), pathFrom(io, path))) await openRunAt(path, io);
 }
@@ -60,13 +75,38 @@ export async function useRun(dir: string, options: Options, io: Io): Promise<Use
   return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
 }
 
-/** The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say; undefined: all cores. */
-export async function loadRun(run: Run, options: Options, io: Io, { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {}): Promise<UsedRun> {
-  const files = nodeFiles(), target = targetOption(options), bundle = await bundleWithWeights(run.bundle, weightsOption(options), target, variant, cacheOption(options));
-  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: wholeOption(options, "workers", 1, 8) ?? workers, target });
+/**
+ * The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say;
+ * undefined: all cores.
+ */
+export async function loadRun(
+  run: Run,
+  options: Options,
+  io: Io,
+  { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
+): Promise<UsedRun> {
+  const files = nodeFiles();
+  const target = targetOption(options);
+  const bundle = await bundleWithWeights(
+    run.bundle,
+    weightsOption(options),
+    target,
+    variant,
+    cacheOption(options),
+  );
+  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
+    host: nodeHost,
+    workers: wholeOption(options, "workers", 1, 8) ?? workers,
+    target,
+  });
   try {
     const loaded = await loadShown(files, run, model, io);
-    if (!loaded) throw new SinterError("input", `${run.folder} has no checkpoint yet`, "Train it first: sinter train --resume --out DIR");
+    if (!loaded)
+      throw new SinterError(
+        "input",
+        `${run.folder} has no checkpoint yet`,
+        "Train it first: sinter train --resume --out DIR",
+      );
     for (const why of loaded.skipped) io.err(`warning: skipped a checkpoint: ${why}\n`);
     return { run, model, step: loaded.state.step };
   } catch (cause) {
@@ -80,7 +120,8 @@ async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): P
   let progress: ByteProgress | undefined;
   try {
     return await loadNewest(files, run.folder, model, {
-      what: "weights", accept: toUse(run),
+      what: "weights",
+      accept: toUse(run),
       total: (bytes) => (progress = byteProgress(io, "loading", bytes)),
       read: (bytes) => progress?.add(bytes),
     });
@@ -89,7 +130,11 @@ async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): P
   }
 }
 
-export type Sampling = SamplerSettings & { readonly tokens: number; readonly seed: number; readonly stop: readonly string[] };
+export type Sampling = SamplerSettings & {
+  readonly tokens: number;
+  readonly seed: number;
+  readonly stop: readonly string[];
+};
 
 /** The spec's `sample` section, and what the command line says otherwise. */
 export function samplingOf(spec: SampleSettings, options: Options): Sampling {
@@ -109,15 +154,20 @@ export function samplingOf(spec: SampleSettings, options: Options): Sampling {
 
 const whenFulls = ["shift", "stop"] as const;
 
-export function whenFullOption(options: Options, standard: (typeof whenFulls)[number]): (typeof whenFulls)[number] {
-  const text = textOption(options, "when-full") ?? standard, found = whenFulls.find((w) => w === text);
+export function whenFullOption(
+  options: Options,
+  standard: (typeof whenFulls)[number],
+): (typeof whenFulls)[number] {
+  const text = textOption(options, "when-full") ?? standard;
+  const found = whenFulls.find((w) => w === text);
   if (!found) throw new SinterError("usage", `--when-full takes ${whenFulls.join(" or ")}, not \`${text}\``);
   return found;
 }
 
 /** Ctrl-C ends what is being generated; a second one the program. */
 export function untilInterrupted(): { readonly signal: AbortSignal; done(): void } {
-  const stop = new AbortController(), heard = (): void => stop.abort();
+  const stop = new AbortController();
+  const heard = (): void => stop.abort();
   return { signal: stop.signal, done: onFirstSignal(["SIGINT"], heard) };
 }
 

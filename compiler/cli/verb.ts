@@ -1,4 +1,7 @@
-/** A verb of the command line. One verb, one file in `verbs/`, one row in `verbs/index.ts`; help, completions and docs are made from the table. */
+/**
+ * A verb of the command line. One verb, one file in `verbs/`, one row in `verbs/index.ts`; help, completions
+ * and docs are made from the table.
+ */
 import type { Command } from "commander";
 
 /** The outside world, as the verbs see it; tests hand in their own. */

@@ -1,6 +1,7 @@
 /**
- * How a model's matrices are kept in memory: `--weights` (and keys and values: `--cache`), what a checkpoint holds, what a bundle was compiled for. A run's module holds them as its
- * checkpoint does; for anything else one is compiled in memory.
+ * How a model's matrices are kept in memory: `--weights` (and keys and values: `--cache`), what a checkpoint
+ * holds, what a bundle was compiled for. A run's module holds them as its checkpoint does; for anything else
+ * one is compiled in memory.
  */
 import type { Command } from "commander";
 import { bestTarget } from "../../runtime/choose-target.ts";
@@ -13,12 +14,22 @@ import type { ModuleManifest } from "../9-bundle/manifest.ts";
 import { compileModel } from "../compile.ts";
 import type { Model } from "../2-check/model.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { cacheFormats, weightFormats, type CacheFormat, type Target, type WeightFormat, type Weights } from "../op.ts";
+import {
+  cacheFormats,
+  weightFormats,
+  type CacheFormat,
+  type Target,
+  type WeightFormat,
+  type Weights,
+} from "../op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 
 export const withWeightsOption = (command: Command): Command =>
-  command.option("--weights <format>", `how matrices are kept in memory: ${weightFormats.join(", ")}; less memory and more tokens a second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0`);
+  command.option(
+    "--weights <format>",
+    `how matrices are kept in memory: ${weightFormats.join(", ")}; less memory and more tokens a second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0`,
+  );
 
 const places = ["table", "output"] as const;
 
@@ -30,28 +41,55 @@ export interface Mixed<Format> {
 }
 
 /** Reads `--FLAG`. Throws `usage` for a format that is not in `formats`, or a place that there is not. */
-export function mixedFormats<const Format extends string>(flag: string, text: string, formats: readonly Format[]): Mixed<Format> {
+export function mixedFormats<const Format extends string>(
+  flag: string,
+  text: string,
+  formats: readonly Format[],
+): Mixed<Format> {
   const named = (name: string): Format => {
-    const found = formats.find((format) => format === name), near = nearest(name, formats);
-    if (!found) throw new SinterError("usage", `--${flag}: there is no format \`${name}\``, `formats: ${formats.join(", ")}${near ? `; did you mean ${near}?` : ""}`);
+    const found = formats.find((format) => format === name);
+    const near = nearest(name, formats);
+    if (!found)
+      throw new SinterError(
+        "usage",
+        `--${flag}: there is no format \`${name}\``,
+        `formats: ${formats.join(", ")}${near ? `; did you mean ${near}?` : ""}`,
+      );
     return found;
   };
-  const [others, ...rest] = text.split(","), mix: { -readonly [K in keyof Mixed<Format>]: Mixed<Format>[K] } = { others: named(others!) };
+  const [others, ...rest] = text.split(",");
+  const mix: { -readonly [K in keyof Mixed<Format>]: Mixed<Format>[K] } = { others: named(others!) };
   for (const part of rest) {
-    const [key, value] = part.split("="), place = places.find((p) => p === key);
-    if (!place || value === undefined) throw new SinterError("usage", `--${flag}: \`${part}\` is no part of a mix`, `for example --${flag} q4_0,${places.map((p) => `${p}=q8_0`).join()}`);
+    const [key, value] = part.split("=");
+    const place = places.find((p) => p === key);
+    if (!place || value === undefined)
+      throw new SinterError(
+        "usage",
+        `--${flag}: \`${part}\` is no part of a mix`,
+        `for example --${flag} q4_0,${places.map((p) => `${p}=q8_0`).join()}`,
+      );
     mix[place] = named(value);
   }
   return mix;
 }
 
 export const withCacheOption = (command: Command): Command =>
-  command.option("--cache <format>", `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the memory, faster far into a text`);
+  command.option(
+    "--cache <format>",
+    `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the memory, faster far into a text`,
+  );
 
 /** Undefined: it was not given. */
 export function cacheOption(options: Options): CacheFormat | undefined {
-  const text = options["cache"], found = cacheFormats.find((format) => format === text), near = nearest(String(text), cacheFormats);
-  if (text !== undefined && !found) throw new SinterError("usage", `there is no cache format \`${String(text)}\``, `formats: ${cacheFormats.join(", ")}${near ? `; did you mean ${near}?` : ""}`);
+  const text = options["cache"];
+  const found = cacheFormats.find((format) => format === text);
+  const near = nearest(String(text), cacheFormats);
+  if (text !== undefined && !found)
+    throw new SinterError(
+      "usage",
+      `there is no cache format \`${String(text)}\``,
+      `formats: ${cacheFormats.join(", ")}${near ? `; did you mean ${near}?` : ""}`,
+    );
   return found;
 }
 
@@ -63,10 +101,22 @@ export function weightsOption(options: Options): Weights | undefined {
   return mix.table || mix.output ? mix : mix.others;
 }
 
-/** What a tensor is in memory that a checkpoint keeps so. There are no F16 weights in memory: the rounding to bf16 is what `--weights f32` spares. */
-const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = { F32: "f32", F16: "bf16", BF16: "bf16", Q8_0: "q8_0", Q4_0: "q4_0" };
+/**
+ * What a tensor is in memory that a checkpoint keeps so. There are no F16 weights in memory: the rounding to
+ * bf16 is what `--weights f32` spares.
+ */
+const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = {
+  F32: "f32",
+  F16: "bf16",
+  BF16: "bf16",
+  Q8_0: "q8_0",
+  Q4_0: "q4_0",
+};
 
-/** Weights for a module that holds tensors as they are kept: by name as in checkpoints. Layers share their code, so the finest of them decides. */
+/**
+ * Weights for a module that holds tensors as they are kept: by name as in checkpoints. Layers share their
+ * code, so the finest of them decides.
+ */
 export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
   const types = new Map<string, FloatFormat[]>();
   for (const [name, type] of kept) {
@@ -78,12 +128,22 @@ export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFo
 
 /** Weights as a compiled module keeps them. */
 export const weightsOf = (module: ModuleManifest): Weights =>
-  asWeights(new Map(module.tensors.filter((t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== "position_embedding.weight").map((t) => [t.name, t.quantised?.format ?? "f32"])));
+  asWeights(
+    new Map(
+      module.tensors
+        .filter(
+          (t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== "position_embedding.weight",
+        )
+        .map((t) => [t.name, t.quantised?.format ?? "f32"]),
+    ),
+  );
 
 /** One format where all matrices have it. */
 function asWeights(formats: ReadonlyMap<string, WeightFormat>): Weights {
-  const all = [...formats.values()], count = (format: WeightFormat): number => all.filter((f) => f === format).length;
-  const others = weightFormats.toSorted((a, b) => count(b) - count(a))[0]!, tensors = [...formats].filter(([, format]) => format !== others);
+  const all = [...formats.values()];
+  const count = (format: WeightFormat): number => all.filter((f) => f === format).length;
+  const others = weightFormats.toSorted((a, b) => count(b) - count(a))[0]!;
+  const tensors = [...formats].filter(([, format]) => format !== others);
   return tensors.length === 0 ? others : { others, tensors: Object.fromEntries(tensors) };
 }
 
@@ -91,16 +151,38 @@ function asWeights(formats: ReadonlyMap<string, WeightFormat>): Weights {
 export function weightsText(weights: Weights): string {
   if (typeof weights === "string") return weights;
   const by = Map.groupBy(Object.entries(weights.tensors ?? {}), ([, format]) => format);
-  return [weights.others, ...[...by].map(([format, list]) => `${format} ${list.map(([name]) => name.replace(/^layers\.|\.weight$/g, "")).join(", ")}`)].join("; ");
+  return [
+    weights.others,
+    ...[...by].map(
+      ([format, list]) =>
+        `${format} ${list.map(([name]) => name.replace(/^layers\.|\.weight$/g, "")).join(", ")}`,
+    ),
+  ].join("; ");
 }
 
-/** The bundle's model, or a variant of it, with an `infer` module that keeps its weights and its cache so. Without any of it: the bundle itself. */
-export async function bundleWithWeights(bundle: Bundle, weights: Weights | undefined, target: Target | undefined, variant?: Model, cache?: CacheFormat): Promise<Bundle> {
+/**
+ * The bundle's model, or a variant of it, with an `infer` module that keeps its weights and its cache so.
+ * Without any of it: the bundle itself.
+ */
+export async function bundleWithWeights(
+  bundle: Bundle,
+  weights: Weights | undefined,
+  target: Target | undefined,
+  variant?: Model,
+  cache?: CacheFormat,
+): Promise<Bundle> {
   if (weights === undefined && variant === undefined && cache === undefined) return bundle;
-  const options = { targets: [target ?? await bestTarget(nodeHost)], modules: ["infer"], weights: weights ?? weightsIn(bundle), cache } as const, model = variant ?? bundle.manifest.model;
+  const options = {
+    targets: [target ?? (await bestTarget(nodeHost))],
+    modules: ["infer"],
+    weights: weights ?? weightsIn(bundle),
+    cache,
+  } as const;
+  const model = variant ?? bundle.manifest.model;
   planAll(model, options.modules, options);
   return compileModel(model, options);
 }
 
 /** A run that was trained has no module but `train`, whose weights are f32. */
-const weightsIn = ({ manifest: { modules } }: Bundle): Weights => (modules.infer ? weightsOf(modules.infer) : "f32");
+const weightsIn = ({ manifest: { modules } }: Bundle): Weights =>
+  modules.infer ? weightsOf(modules.infer) : "f32";

@@ -13,7 +13,9 @@ import { causeOf, removedOnSignal, syncFolder, temporaryBeside } from "./files.t
  * goes first and comes last, so that old and new are never taken for one. What else lies there stays.
  */
 export async function wholeFolder<T>(
-  folder: string, key: string, fill: (into: string) => T | Promise<T>,
+  folder: string,
+  key: string,
+  fill: (into: string) => T | Promise<T>,
 ): Promise<T> {
   const temporary = temporaryBeside(folder);
   const release = removedOnSignal(temporary);
@@ -46,7 +48,9 @@ function removeQuietly(folder: string): void {
 
 /** Paths of all files in a folder and its folders, from there. */
 const filesIn = (folder: string): readonly string[] =>
-  fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
 
 function syncAll(folder: string): void {

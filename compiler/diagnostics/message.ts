@@ -7,7 +7,10 @@ export interface Message<F> {
   readonly help?: (facts: F) => string | undefined;
   /** The long form: why the rule is there. Plain text, paragraphs separated by empty lines. */
   readonly explain: string;
-  /** Lines of a model that cause it; a test checks that they do. Models are whole when they begin with "model". */
+  /**
+   * Lines of a model that cause it; a test checks that they do. Models are whole when they begin with
+   * "model".
+   */
   readonly wrong?: string;
   /** The same, put right. */
   readonly right?: string;
@@ -22,15 +25,20 @@ export function either(words: readonly (string | number)[]): string {
 }
 
 /** 124_439_808, as a spec would write it. */
-export const grouped = (n: number): string => (Number.isInteger(n) ? `${n}`.replace(/\B(?=(\d{3})+(?!\d))/g, "_") : `${n}`);
+export const grouped = (n: number): string =>
+  Number.isInteger(n) ? `${n}`.replace(/\B(?=(\d{3})+(?!\d))/g, "_") : `${n}`;
 
 /** Text of the user inside a message: short, and nothing that a terminal would obey. */
 export function quoted(text: string, limit = 40): string {
-  const shown = [...text].slice(0, limit).map((c) => (isPrintable(c) ? c : `\\u{${c.codePointAt(0)!.toString(16)}}`)).join("");
+  const shown = [...text]
+    .slice(0, limit)
+    .map((c) => (isPrintable(c) ? c : `\\u{${c.codePointAt(0)!.toString(16)}}`))
+    .join("");
   return `\`${shown}${[...text].length > limit ? "…" : ""}\``;
 }
 
 /** Not a control, format (bidirectional overrides!), surrogate, private-use or line-separating character. */
 export const isPrintable = (character: string): boolean => !/[\p{C}\u2028\u2029]/u.test(character);
 
-export const near = (candidate: string | undefined): string | undefined => (candidate === undefined ? undefined : `did you mean \`${candidate}\`?`);
+export const near = (candidate: string | undefined): string | undefined =>
+  candidate === undefined ? undefined : `did you mean \`${candidate}\`?`;

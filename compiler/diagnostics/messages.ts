@@ -1,7 +1,8 @@
 /**
- * THE table of messages: every code that a spec can cause, its words, its help, and the long form for `sinter explain CODE`.
- * E01xx syntax · E02xx settings · E03xx equations and models · E04xx expectations · E05xx command line. W…: a warning.
- * To add one: a row here, a sample in test/language/samples/ (UPDATE=1 writes the expected rendering).
+ * THE table of messages: every code that a spec can cause, its words, its help, and the long form for `sinter
+ * explain CODE`. E01xx syntax · E02xx settings · E03xx equations and models · E04xx expectations · E05xx
+ * command line. W…: a warning. To add one: a row here, a sample in test/language/samples/ (UPDATE=1 writes
+ * the expected rendering).
  */
 import { equations } from "./messages/equations.ts";
 import { expectations } from "./messages/expectations.ts";
@@ -15,5 +16,7 @@ export type Code = keyof typeof messages;
 /** What a code's words are made from. */
 export type Facts<C extends Code> = (typeof messages)[C] extends Message<infer F> ? F : never;
 
-export const codes = Object.keys(messages).sort((a, b) => a.slice(1).localeCompare(b.slice(1))) as readonly Code[];
+export const codes = Object.keys(messages).sort((a, b) =>
+  a.slice(1).localeCompare(b.slice(1)),
+) as readonly Code[];
 export const isCode = (text: string): text is Code => Object.hasOwn(messages, text);

@@ -23,26 +23,42 @@ export interface RenderOptions {
 }
 
 type Paint = (text: string) => string;
-const paint = (on: boolean, code: string): Paint => (on ? (text) => `\u001b[${code}m${text}\u001b[0m` : (text) => text);
+const paint = (on: boolean, code: string): Paint =>
+  on ? (text) => `\u001b[${code}m${text}\u001b[0m` : (text) => text;
 
 /** All diagnostics, a blank line between them, and a closing line that counts. */
-export function renderAll(diagnostics: readonly Diagnostic[], source: Source, options: RenderOptions = {}): string {
+export function renderAll(
+  diagnostics: readonly Diagnostic[],
+  source: Source,
+  options: RenderOptions = {},
+): string {
   const { limit = 50 } = options;
   const shown = diagnostics.slice(0, limit).map((d) => render(d, source, options));
-  const errors = diagnostics.filter((d) => d.severity === "error").length, warnings = diagnostics.length - errors;
+  const errors = diagnostics.filter((d) => d.severity === "error").length;
+  const warnings = diagnostics.length - errors;
   const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
-  const counted = [...(errors ? [count(errors, "error")] : []), ...(warnings ? [count(warnings, "warning")] : [])].join(", ");
+  const counted = [
+    ...(errors ? [count(errors, "error")] : []),
+    ...(warnings ? [count(warnings, "warning")] : []),
+  ].join(", ");
   const explained = diagnostics[0] ? ` (\`sinter explain ${diagnostics[0].code}\` tells more)` : "";
   if (diagnostics.length > limit) shown.push(`… and ${diagnostics.length - limit} more`);
   return diagnostics.length === 0 ? "" : `${[...shown, `${counted}${explained}`].join("\n\n")}\n`;
 }
 
 export function render(d: Diagnostic, source: Source, options: RenderOptions = {}): string {
-  const colour = options.colour ?? false, columns = options.columns ?? 100;
-  const strong = paint(colour, "1"), dim = paint(colour, "34"), other = paint(colour, "1;36");
+  const colour = options.colour ?? false;
+  const columns = options.columns ?? 100;
+  const strong = paint(colour, "1");
+  const dim = paint(colour, "34");
+  const other = paint(colour, "1;36");
   const mark = paint(colour, d.severity === "error" ? "1;31" : "1;33");
   const arrow = (span: Span): string => `  ${dim("-->")} ${locationOf(span, source)}`;
-  const lines = [`${mark(`${d.severity}[${d.code}]`)}${strong(`: ${d.text}`)}`, arrow(d.span), ...excerpt(d.span, source, columns, dim, mark)];
+  const lines = [
+    `${mark(`${d.severity}[${d.code}]`)}${strong(`: ${d.text}`)}`,
+    arrow(d.span),
+    ...excerpt(d.span, source, columns, dim, mark),
+  ];
   for (const note of d.notes) {
     lines.push(`${other("note")}: ${note.text}`);
     if (!note.span) continue;
@@ -59,21 +75,35 @@ function locationOf(span: Span, source: Source): string {
   return `${name}:${line}:${column}`;
 }
 
-/** The source line and the underline; long lines are cut to a window around the place, other characters than text are shown as "·". */
+/**
+ * The source line and the underline; long lines are cut to a window around the place, other characters than
+ * text are shown as "·".
+ */
 function excerpt(span: Span, source: Source, columns: number, dim: Paint, mark: Paint): string[] {
-  const { text } = span.of ?? source, { line, text: whole, lineStart } = positionOf(text, span.start);
-  const at = Math.min(span.start - lineStart, whole.length), until = Math.max(at, Math.min(span.end - lineStart, whole.length));
-  const before = shown(whole.slice(Math.max(0, at - 2 * columns), at)), marked = shown(whole.slice(at, Math.min(until, at + 2 * columns)));
+  const { text } = span.of ?? source;
+  const { line, text: whole, lineStart } = positionOf(text, span.start);
+  const at = Math.min(span.start - lineStart, whole.length);
+  const until = Math.max(at, Math.min(span.end - lineStart, whole.length));
+  const before = shown(whole.slice(Math.max(0, at - 2 * columns), at));
+  const marked = shown(whole.slice(at, Math.min(until, at + 2 * columns)));
   const after = shown(whole.slice(until, until + 2 * columns));
   const characters = [...before, ...marked, ...after];
   const tooLong = characters.length > columns || at > 2 * columns;
-  const from = tooLong ? Math.max(0, Math.min(before.length - Math.floor(columns / 3), characters.length - columns)) : 0;
+  const from = tooLong
+    ? Math.max(0, Math.min(before.length - Math.floor(columns / 3), characters.length - columns))
+    : 0;
   const window = characters.slice(from, from + columns);
   if (from > 0 || at > 2 * columns) window[0] = "…";
-  if (from + columns < characters.length || until + 2 * columns < whole.length) window[window.length - 1] = "…";
-  const indent = before.length - from, underline = Math.max(1, Math.min(marked.length, columns - indent));
-  const margin = `${line}`, gap = " ".repeat(margin.length);
-  return [`${dim(`${margin} |`)} ${window.join("")}`.trimEnd(), `${dim(`${gap} |`)} ${" ".repeat(indent)}${mark("^".repeat(underline))}`];
+  if (from + columns < characters.length || until + 2 * columns < whole.length)
+    window[window.length - 1] = "…";
+  const indent = before.length - from;
+  const underline = Math.max(1, Math.min(marked.length, columns - indent));
+  const margin = `${line}`;
+  const gap = " ".repeat(margin.length);
+  return [
+    `${dim(`${margin} |`)} ${window.join("")}`.trimEnd(),
+    `${dim(`${gap} |`)} ${" ".repeat(indent)}${mark("^".repeat(underline))}`,
+  ];
 }
 
 const shown = (text: string): string[] => [...text].map((c) => (c === "\t" ? " " : isPrintable(c) ? c : "·"));

@@ -1,4 +1,7 @@
-/** A diagnostic is a value: what a user got wrong, where, and what to write instead. `messages.ts` holds the words. */
+/**
+ * A diagnostic is a value: what a user got wrong, where, and what to write instead. `messages.ts` holds the
+ * words.
+ */
 import { messages, type Code, type Facts } from "./messages.ts";
 import type { Span } from "./span.ts";
 
@@ -17,12 +20,28 @@ export interface Diagnostic {
 }
 
 /** Codes of warnings begin with W: a model that has only warnings is used. */
-export const severityOf = (code: string): Diagnostic["severity"] => (code.startsWith("W") ? "warning" : "error");
+export const severityOf = (code: string): Diagnostic["severity"] =>
+  code.startsWith("W") ? "warning" : "error";
 
-export function diagnostic<C extends Code>(code: C, span: Span, facts: Facts<C>, notes: readonly Note[] = []): Diagnostic {
-  const { text, help } = messages[code] as unknown as { text: (facts: Facts<C>) => string; help?: (facts: Facts<C>) => string | undefined };
+export function diagnostic<C extends Code>(
+  code: C,
+  span: Span,
+  facts: Facts<C>,
+  notes: readonly Note[] = [],
+): Diagnostic {
+  const { text, help } = messages[code] as unknown as {
+    text: (facts: Facts<C>) => string;
+    help?: (facts: Facts<C>) => string | undefined;
+  };
   const helpText = help?.(facts);
-  return { code, severity: severityOf(code), span, text: text(facts), notes, ...(helpText === undefined ? {} : { help: helpText }) };
+  return {
+    code,
+    severity: severityOf(code),
+    span,
+    text: text(facts),
+    notes,
+    ...(helpText === undefined ? {} : { help: helpText }),
+  };
 }
 
 /** Gathers diagnostics; every stage gets one and goes on after an error. */
@@ -30,9 +49,13 @@ export interface Reporter {
   <C extends Code>(code: C, span: Span, facts: Facts<C>, notes?: readonly Note[]): void;
 }
 
-export const hasErrors = (diagnostics: readonly Diagnostic[]): boolean => diagnostics.some((d) => d.severity === "error");
+export const hasErrors = (diagnostics: readonly Diagnostic[]): boolean =>
+  diagnostics.some((d) => d.severity === "error");
 
-/** One complaint per place and code (models that inherit a mistake repeat it), in the order of the text; the command line's come last. */
+/**
+ * One complaint per place and code (models that inherit a mistake repeat it), in the order of the text; the
+ * command line's come last.
+ */
 export function tidy(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const seen = new Set<string>();
   return diagnostics
@@ -40,5 +63,8 @@ export function tidy(diagnostics: readonly Diagnostic[]): Diagnostic[] {
       const key = `${d.code} ${d.span.start} ${d.span.of?.text ?? ""}`;
       return !seen.has(key) && seen.add(key);
     })
-    .sort((a, b) => (a.span.of ? 1 : 0) - (b.span.of ? 1 : 0) || a.span.start - b.span.start || a.span.end - b.span.end);
+    .sort(
+      (a, b) =>
+        (a.span.of ? 1 : 0) - (b.span.of ? 1 : 0) || a.span.start - b.span.start || a.span.end - b.span.end,
+    );
 }

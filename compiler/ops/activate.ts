@@ -1,4 +1,7 @@
-/** The nonlinearity of an mlp, alone. Fusion moves it into the matmul before or after it; see activations.ts for the equations. */
+/**
+ * The nonlinearity of an mlp, alone. Fusion moves it into the matmul before or after it; see activations.ts
+ * for the equations.
+ */
 import { activations } from "../activations.ts";
 import type { Activation } from "../2-check/model.ts";
 import { defineOp, type Attrs } from "../op.ts";
@@ -19,7 +22,9 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
   reference({ x, out }, _d, attrs) {
     for (let i = 0; i < out.length; i++) out[i] = rowOf(attrs).value(x[i]!);
   },
-  backward: (_has, attrs) => [{ op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs }],
+  backward: (_has, attrs) => [
+    { op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs },
+  ],
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs }) {
     eachPair(w, C, [at.x], at.out, (load) => rowOf(attrs).emitValue(load(at.x)));
@@ -44,7 +49,13 @@ export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   },
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs }) {
-    eachPair(w, C, [at.x, at.d_out], at.d_x, (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`);
+    eachPair(
+      w,
+      C,
+      [at.x, at.d_out],
+      at.d_x,
+      (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`,
+    );
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [

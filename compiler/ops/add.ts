@@ -18,5 +18,11 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   emit(w, at, { C }) {
     eachPair(w, C, [at.a, at.b], at.out, (load) => `f32x4.add(${load(at.a)}, ${load(at.b)})`);
   },
-  cases: [{ d: { R: 8, C: 64 } }, { d: { R: 5, C: 40 } }, { d: { R: 1, C: 1 } }, { d: { R: 7, C: 61 } }, { d: { R: 768, C: 512 } }],
+  cases: [
+    { d: { R: 8, C: 64 } },
+    { d: { R: 5, C: 40 } },
+    { d: { R: 1, C: 1 } },
+    { d: { R: 7, C: 61 } },
+    { d: { R: 768, C: 512 } },
+  ],
 });

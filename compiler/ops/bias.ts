@@ -17,9 +17,16 @@ export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
   tasks: ({ R }) => R,
   emit(w, at, { N }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, N, () =>
-      writeRow(w, N, ["x_r", at.bias], "out_r", (v) => `f32x4.add(${v.load("x_r")}, ${v.load(at.bias)})`));
+      writeRow(w, N, ["x_r", at.bias], "out_r", (v) => `f32x4.add(${v.load("x_r")}, ${v.load(at.bias)})`),
+    );
   },
-  cases: [{ d: { R: 5, N: 61 } }, { d: { R: 3, N: 48 } }, { d: { R: 1, N: 1 } }, { d: { R: 4, N: 17 } }, { d: { R: 2048, N: 384 } }],
+  cases: [
+    { d: { R: 5, N: 61 } },
+    { d: { R: 3, N: 48 } },
+    { d: { R: 1, N: 1 } },
+    { d: { R: 4, N: 17 } },
+    { d: { R: 2048, N: 384 } },
+  ],
 });
 
 export const bias_backward = defineOp("d_out[R,N] -> d_bias[N]", {
@@ -38,5 +45,11 @@ export const bias_backward = defineOp("d_out[R,N] -> d_bias[N]", {
   emit(w, at, { R, N }) {
     columnSums(w, { R, C: N }, [at.d_out], () => [], { [at.d_bias]: (_k, load) => load(at.d_out) });
   },
-  cases: [{ d: { R: 5, N: 61 } }, { d: { R: 8, N: 48 } }, { d: { R: 1, N: 1 } }, { d: { R: 3, N: 17 } }, { d: { R: 2048, N: 1536 } }],
+  cases: [
+    { d: { R: 5, N: 61 } },
+    { d: { R: 8, N: 48 } },
+    { d: { R: 1, N: 1 } },
+    { d: { R: 3, N: 17 } },
+    { d: { R: 2048, N: 1536 } },
+  ],
 });

@@ -1,5 +1,6 @@
 /**
- * Softmax and cross-entropy, and their gradient. The row's largest logit is subtracted first, so that no exponential overflows.
+ * Softmax and cross-entropy, and their gradient. The row's largest logit is subtracted first, so that no
+ * exponential overflows.
  *
  *   loss[r] = ln Σ_v e^(logits[r,v] − m) − (logits[r,t] − m)       m = max_v logits[r,v],  t = targets[r]
  *   d_logits[r,v] = (softmax(logits[r,:])[v] − [v = t]) · hyper.scale
@@ -10,7 +11,17 @@
 import { hyper as hyperIndex } from "../control.ts";
 import { defineOp, type Attrs } from "../op.ts";
 import type { Writer } from "../writer.ts";
-import { accumulators, eachRow, maxOf, padVector, readRow, rowBytes, sumOf, writeRow, type Vector } from "./rows.ts";
+import {
+  accumulators,
+  eachRow,
+  maxOf,
+  padVector,
+  readRow,
+  rowBytes,
+  sumOf,
+  writeRow,
+  type Vector,
+} from "./rows.ts";
 
 interface Places {
   readonly logits: string;
@@ -31,7 +42,9 @@ function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonl
       w.line("continue;");
     });
     accumulators(w, "m", "LOWEST");
-    readRow(w, V, ["x_r"], (v) => w.line(`m${v.j} = f32x4.pmax(m${v.j}, ${v.keep(v.load("x_r"), "f32x4.splat(-f32.MAX_VALUE)")});`));
+    readRow(w, V, ["x_r"], (v) =>
+      w.line(`m${v.j} = f32x4.pmax(m${v.j}, ${v.keep(v.load("x_r"), "f32x4.splat(-f32.MAX_VALUE)")});`),
+    );
     w.line(`const most = ${maxOf("m")}, most4 = f32x4.splat(most);`);
     if (losses) w.line("const wanted = load<f32>(x_r + (<usize>target << 2)) - most;");
     accumulators(w, "s");
@@ -50,26 +63,45 @@ function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonl
   if (losses) padVector(w, losses, R);
 }
 
-type Tensors = Readonly<Partial<Record<"losses" | "d_logits" | "hyper", Float64Array>> & Record<"logits" | "targets", Float64Array>>;
+type Tensors = Readonly<
+  Partial<Record<"losses" | "d_logits" | "hyper", Float64Array>> & Record<"logits" | "targets", Float64Array>
+>;
 
 function reference(t: Tensors, { R, V }: { readonly R: number; readonly V: number }): void {
   for (let r = 0; r < R; r++) {
-    const row = t.logits.slice(r * V, (r + 1) * V), target = t.targets[r]!, counted = target >= 0;
-    const most = row.reduce((a, v) => Math.max(a, v), -Infinity), sum = row.reduce((a, v) => a + Math.exp(v - most), 0);
+    const row = t.logits.slice(r * V, (r + 1) * V);
+    const target = t.targets[r]!;
+    const counted = target >= 0;
+    const most = row.reduce((a, v) => Math.max(a, v), -Infinity);
+    const sum = row.reduce((a, v) => a + Math.exp(v - most), 0);
     if (t.losses) t.losses[r] = counted ? Math.log(sum) + most - row[target]! : 0;
-    if (t.d_logits) for (let v = 0; v < V; v++) t.d_logits[r * V + v] = counted ? (Math.exp(row[v]! - most) / sum - (v === target ? 1 : 0)) * t.hyper![hyperIndex.scale]! : 0;
+    if (t.d_logits)
+      for (let v = 0; v < V; v++)
+        t.d_logits[r * V + v] = counted
+          ? (Math.exp(row[v]! - most) / sum - (v === target ? 1 : 0)) * t.hyper![hyperIndex.scale]!
+          : 0;
   }
 }
 
 /** One target in seven is not counted; logits spread over −90…100; scale as in training. */
 function sample(tensor: string, { V }: { readonly V: number }, noise: () => number, i: number): number {
   if (tensor === "targets") return i % 7 === 3 ? -1 : Math.min(V - 1, Math.floor(((noise() + 1) / 2) * V));
-  if (tensor === "logits") return i % 3 === 0 ? 95 + 5 * noise() : i % 3 === 1 ? 90 + 10 * noise() : 8 * noise();
+  if (tensor === "logits")
+    return i % 3 === 0 ? 95 + 5 * noise() : i % 3 === 1 ? 90 + 10 * noise() : 8 * noise();
   return 0.25;
 }
 
-const awkward = [{ R: 5, V: 61 }, { R: 8, V: 64 }, { R: 3, V: 1 }, { R: 17, V: 17 }, { R: 4, V: 15 }];
-const real = [{ R: 768, V: 65 }, { R: 64, V: 50257 }];
+const awkward = [
+  { R: 5, V: 61 },
+  { R: 8, V: 64 },
+  { R: 3, V: 1 },
+  { R: 17, V: 17 },
+  { R: 4, V: 15 },
+];
+const real = [
+  { R: 768, V: 65 },
+  { R: 64, V: 50257 },
+];
 const rowAttrs: Attrs = {};
 
 export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R]", {
@@ -78,7 +110,13 @@ export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R]",
   attrs: rowAttrs,
   flops: ({ R, V }) => 16 * R * V,
   reference: (t, d) => reference(t, d),
-  backward: () => [{ op: "cross_entropy_backward", ins: { logits: "logits", targets: "targets", hyper: "hyper" }, outs: { d_logits: "d_logits" } }],
+  backward: () => [
+    {
+      op: "cross_entropy_backward",
+      ins: { logits: "logits", targets: "targets", hyper: "hyper" },
+      outs: { d_logits: "d_logits" },
+    },
+  ],
   tasks: ({ R }) => R,
   emit: (w, at, d) => emitRows(w, at, d),
   sample,

@@ -1,6 +1,7 @@
 /**
- * Rows sorted by expert. Every choice (r, k) of the router gets a slot; the slots of one expert are neighbours, in the order of the rows, so
- * that its product is one of contiguous rows. S = R · K slots, F = E + 1.
+ * Rows sorted by expert. Every choice (r, k) of the router gets a slot; the slots of one expert are
+ * neighbours, in the order of the rows, so that its product is one of contiguous rows. S = R · K slots, F = E
+ * + 1.
  *
  *   slots[r,k] = slot of the choice        sources[s] = r · K + k of the slot        starts[e] … starts[e+1] − 1 = slots of expert e
  */
@@ -26,12 +27,17 @@ export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i
   tasks: () => 1, // a few thousand steps
   scratch: ({ F }) => 4 * F,
   emit(w, at, { R, K, S, F }) {
-    const bytes = rowBytes(K), E = F - 1;
+    const bytes = rowBytes(K);
+    const E = F - 1;
     const eachChoice = (body: () => void): void =>
-      w.block(`for (let r = 0; r < ${R}; r++)`, () => w.block(`for (let k = 0; k < ${K}; k++)`, () => {
-        w.line(`const place = <usize>r * ${bytes} + (<usize>k << 2), e = <usize>load<i32>(${at.choice} + place) << 2;`);
-        body();
-      }));
+      w.block(`for (let r = 0; r < ${R}; r++)`, () =>
+        w.block(`for (let k = 0; k < ${K}; k++)`, () => {
+          w.line(
+            `const place = <usize>r * ${bytes} + (<usize>k << 2), e = <usize>load<i32>(${at.choice} + place) << 2;`,
+          );
+          body();
+        }),
+      );
     w.line("if (first == last) return;");
     w.line(`memory.fill(scratch, 0, ${4 * E}); // how many, then the next slot of each expert`);
     eachChoice(() => w.line("store<i32>(scratch + e, load<i32>(scratch + e) + 1);"));
@@ -54,5 +60,10 @@ export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i
     if (rowBytes(S) > 4 * S) w.line(`memory.fill(${at.sources} + ${4 * S}, 0, ${rowBytes(S) - 4 * S});`);
   },
   sample: (_tensor, { F }, _noise, i) => (i * i + (i >> 2)) % (F - 1),
-  cases: [{ d: { R: 7, K: 2, S: 14, F: 6 } }, { d: { R: 17, K: 1, S: 17, F: 9 } }, { d: { R: 5, K: 3, S: 15, F: 4 } }, { d: { R: 768, K: 2, S: 1536, F: 9 } }],
+  cases: [
+    { d: { R: 7, K: 2, S: 14, F: 6 } },
+    { d: { R: 17, K: 1, S: 17, F: 9 } },
+    { d: { R: 5, K: 3, S: 15, F: 4 } },
+    { d: { R: 768, K: 2, S: 1536, F: 9 } },
+  ],
 });

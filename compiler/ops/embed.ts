@@ -3,13 +3,15 @@
  *
  *   out[r,:] = table[tokens[r],:] + positions[p(r),:]      p(r) = r mod T, or place.start + r while text is being extended
  *
- * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`: tokens in a sequence of this batch.
- * place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out zero.
+ * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`: tokens in a
+ * sequence of this batch. place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out
+ * zero.
  */
 import { defineOp } from "../op.ts";
 import { affine, columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "./rows.ts";
 
-const token = (d: Readonly<Record<"V", number>>, noise: number): number => Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
+const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
+  Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
 
 export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]?:i32 -> out[R,C]", {
   doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:]",
@@ -18,30 +20,59 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
   flops: ({ R, C }) => R * C,
   bytes: ({ R, C }) => 12 * R * C,
   reference({ tokens, table, positions, place, out }, { R, C }, attrs) {
-    const start = place?.[0] ?? 0, rows = place?.[1] ?? R, context = place ? Infinity : (attrs["context"] as number);
+    const start = place?.[0] ?? 0;
+    const rows = place?.[1] ?? R;
+    const context = place ? Infinity : (attrs["context"] as number);
     for (let r = 0; r < R; r++)
-      for (let c = 0; c < C; c++) out[r * C + c] = r < rows ? table[tokens[r]! * C + c]! + (positions?.[(start + (r % context)) * C + c] ?? 0) : 0;
+      for (let c = 0; c < C; c++)
+        out[r * C + c] =
+          r < rows ? table[tokens[r]! * C + c]! + (positions?.[(start + (r % context)) * C + c] ?? 0) : 0;
   },
-  backward: (has, attrs) => has("place") ? [] : [
-    { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
-    ...(has("positions") ? [{ op: "embed_dpositions", ins: { d_out: "d_out" }, outs: { d_positions: "d_positions" }, attrs }] : []),
-  ],
+  backward: (has, attrs) =>
+    has("place")
+      ? []
+      : [
+          { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
+          ...(has("positions")
+            ? [
+                {
+                  op: "embed_dpositions",
+                  ins: { d_out: "d_out" },
+                  outs: { d_positions: "d_positions" },
+                  attrs,
+                },
+              ]
+            : []),
+        ],
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs, has }) {
     const bytes = rowBytes(C);
     if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
     eachRow(w, { out_r: at.out }, C, () => {
-      if (has("place")) w.block("if (r >= rows)", () => {
-        w.line(`memory.fill(out_r, 0, ${bytes});`);
-        w.line("continue;");
-      });
+      if (has("place"))
+        w.block("if (r >= rows)", () => {
+          w.line(`memory.fill(out_r, 0, ${bytes});`);
+          w.line("continue;");
+        });
       w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
-      if (has("positions")) w.line(`const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`);
+      if (has("positions"))
+        w.line(
+          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`,
+        );
       const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
-      writeRow(w, C, rows, "out_r", (v) => affine(v.load("table_r"), undefined, has("positions") ? v.load("position_r") : undefined));
+      writeRow(w, C, rows, "out_r", (v) =>
+        affine(v.load("table_r"), undefined, has("positions") ? v.load("position_r") : undefined),
+      );
     });
   },
-  sample: (tensor, d, noise, i) => (tensor === "tokens" ? token(d, noise()) : tensor !== "place" ? noise() : i === 0 ? d.X - d.R : Math.ceil(d.R / 2)),
+  sample: (tensor, d, noise, i) =>
+    tensor === "tokens"
+      ? token(d, noise())
+      : tensor !== "place"
+        ? noise()
+        : i === 0
+          ? d.X - d.R
+          : Math.ceil(d.R / 2),
   cases: [
     { d: { R: 12, V: 61, C: 40, X: 9, P: 2 }, attrs: { context: 6 }, with: ["positions"] },
     { d: { R: 7, V: 17, C: 61, X: 11, P: 2 }, with: ["positions", "place"] },
@@ -52,7 +83,9 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
   ],
 });
 
-/** A worker has columns, of every row of the table: the order of additions is the order of the rows of d_out. */
+/**
+ * A worker has columns, of every row of the table: the order of additions is the order of the rows of d_out.
+ */
 export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]", {
   doc: "d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v }",
   kind: "gather",
@@ -67,9 +100,13 @@ export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]",
   emit(w, at, { R, V, C }) {
     const bytes = rowBytes(C);
     w.line(`const from = <usize>first * ${LINE_BYTES}, to = <usize>last * ${LINE_BYTES}; // bytes in a row`);
-    w.line(`if (!accumulate) for (let v: usize = 0; v < ${V}; v++) memory.fill(${at.d_table} + v * ${bytes} + from, 0, to - from);`);
+    w.line(
+      `if (!accumulate) for (let v: usize = 0; v < ${V}; v++) memory.fill(${at.d_table} + v * ${bytes} + from, 0, to - from);`,
+    );
     w.block(`for (let r: usize = 0; r < ${R}; r++)`, () => {
-      w.line(`const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r = ${at.d_out} + r * ${bytes};`);
+      w.line(
+        `const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r = ${at.d_out} + r * ${bytes};`,
+      );
       w.block("for (let i = from; i < to; i += 32)", () => {
         w.line("const table_i = table_r + i, d_out_i = d_out_r + i;");
         w.line("const lo = f32x4.add(v128.load(table_i), v128.load(d_out_i));");
@@ -98,18 +135,29 @@ export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
   accumulates: ["d_positions"],
   reference({ d_out, d_positions }, { R, C }, attrs, accumulate) {
     if (!accumulate) d_positions.fill(0);
-    for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) d_positions[(r % (attrs["context"] as number)) * C + c]! += d_out[r * C + c]!;
+    for (let r = 0; r < R; r++)
+      for (let c = 0; c < C; c++)
+        d_positions[(r % (attrs["context"] as number)) * C + c]! += d_out[r * C + c]!;
   },
   tasks: (_d, { attrs }) => attrs["context"] as number,
   emit(w, at, { R, C, X }, { attrs }) {
-    const T = attrs["context"] as number, bytes = rowBytes(C);
+    const T = attrs["context"] as number;
+    const bytes = rowBytes(C);
     w.block("for (let t = <usize>first; t < <usize>last; t++)", () => {
       w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);
       w.line("// this position, and those that no sequence reaches");
-      w.line(`if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes});`);
+      w.line(
+        `if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes});`,
+      );
       w.block(`for (let r = t; r < ${R}; r += ${T})`, () => {
         w.line(`const d_out_r = ${at.d_out} + r * ${bytes};`);
-        writeRow(w, C, ["d_out_r"], "position_r", (v) => `f32x4.add(${v.load("position_r")}, ${v.load("d_out_r")})`);
+        writeRow(
+          w,
+          C,
+          ["d_out_r"],
+          "position_r",
+          (v) => `f32x4.add(${v.load("position_r")}, ${v.load("d_out_r")})`,
+        );
       });
     });
   },

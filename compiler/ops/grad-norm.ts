@@ -1,6 +1,7 @@
 /**
- * Global norm of all gradients (Pascanu, Mikolov & Bengio 2013), in two kernels: sums of squares of fixed chunks, then their total.
- * Chunks do not depend on the number of workers, nor does the sum. N lines of L = 16 floats: the region of all gradients.
+ * Global norm of all gradients (Pascanu, Mikolov & Bengio 2013), in two kernels: sums of squares of fixed
+ * chunks, then their total. Chunks do not depend on the number of workers, nor does the sum. N lines of L =
+ * 16 floats: the region of all gradients.
  */
 import { defineOp } from "../op.ts";
 import { accumulators, LINE_BYTES, padVector, sumOf } from "./rows.ts";
@@ -15,7 +16,10 @@ export const grad_norm = defineOp("g[N,L] -> partial[S]", {
   kind: "contract",
   flops: ({ N, L }) => 2 * N * L,
   reference({ g, partial }, { S, L }) {
-    for (let s = 0; s < S; s++) partial[s] = g.subarray(s * GRAD_NORM_CHUNK * L, (s + 1) * GRAD_NORM_CHUNK * L).reduce((sum, v) => sum + v * v, 0);
+    for (let s = 0; s < S; s++)
+      partial[s] = g
+        .subarray(s * GRAD_NORM_CHUNK * L, (s + 1) * GRAD_NORM_CHUNK * L)
+        .reduce((sum, v) => sum + v * v, 0);
   },
   tasks: ({ S }) => S,
   emit(w, at, { N, S }) {

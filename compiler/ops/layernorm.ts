@@ -7,12 +7,23 @@
  * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, affine, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
+import {
+  accumulators,
+  affine,
+  columnSums,
+  columnTasks,
+  eachRow,
+  padVector,
+  readRow,
+  sumOf,
+  writeRow,
+} from "./rows.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 
 /** n[r,c], from the statistics that the forward kept. */
-const normed = ({ x, mean, rstd }: Tensors, r: number, c: number, C: number): number => (x[r * C + c]! - mean[r]!) * rstd[r]!;
+const normed = ({ x, mean, rstd }: Tensors, r: number, c: number, C: number): number =>
+  (x[r * C + c]! - mean[r]!) * rstd[r]!;
 
 export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[R]?", {
   doc: "out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016)",
@@ -22,20 +33,29 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
   inPlace: { out: "x" },
   reference(t, { R, C }, attrs) {
     for (let r = 0; r < R; r++) {
-      const row = t.x.slice(r * C, (r + 1) * C), mean = row.reduce((a, v) => a + v, 0) / C;
+      const row = t.x.slice(r * C, (r + 1) * C);
+      const mean = row.reduce((a, v) => a + v, 0) / C;
       const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + (v - mean) ** 2, 0) / C + (attrs["eps"] as number));
-      for (let c = 0; c < C; c++) t.out[r * C + c] = (row[c]! - mean) * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
+      for (let c = 0; c < C; c++)
+        t.out[r * C + c] = (row[c]! - mean) * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
       if (t.mean) t.mean[r] = mean;
       if (t.rstd) t.rstd[r] = rstd;
     }
   },
   backward: (has) => [
-    { op: "layernorm_dx", ins: { x: "x", ...(has("w") && { w: "w" }), mean: "mean", rstd: "rstd", d_out: "d_out" }, outs: { d_x: "d_x" } },
+    {
+      op: "layernorm_dx",
+      ins: { x: "x", ...(has("w") && { w: "w" }), mean: "mean", rstd: "rstd", d_out: "d_out" },
+      outs: { d_x: "d_x" },
+    },
     ...(has("w") || has("b")
-      ? [{
-          op: "layernorm_dw", ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
-          outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
-        }]
+      ? [
+          {
+            op: "layernorm_dw",
+            ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
+            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
+          },
+        ]
       : []),
   ],
   tasks: ({ R }) => R,
@@ -49,7 +69,9 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
         w.line(`const d${v.j} = ${v.keep(`f32x4.sub(${v.load("x_r")}, mean4)`)};`);
         w.line(`q${v.j} = madd(d${v.j}, d${v.j}, q${v.j});`);
       });
-      w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
+      w.line(
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+      );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
         const n = `f32x4.mul(f32x4.sub(${v.load("x_r")}, mean4), rstd4)`;
         return v.keep(affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined));
@@ -72,7 +94,8 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
 });
 
 /** Statistics that a test may feed. */
-const statistic = (tensor: string, noise: () => number): number => (tensor === "rstd" ? 1.25 + 0.75 * noise() : tensor === "mean" ? 0.1 * noise() : noise());
+const statistic = (tensor: string, noise: () => number): number =>
+  tensor === "rstd" ? 1.25 + 0.75 * noise() : tensor === "mean" ? 0.1 * noise() : noise();
 
 export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
   doc: "d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd",
@@ -82,31 +105,45 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
   reference(t, { R, C }) {
     for (let r = 0; r < R; r++) {
       const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1);
-      let sum = 0, dot = 0;
-      for (let c = 0; c < C; c++) sum += g(c), dot += g(c) * normed(t, r, c, C);
-      for (let c = 0; c < C; c++) t.d_x[r * C + c] = t.rstd[r]! * (g(c) - sum / C - (normed(t, r, c, C) * dot) / C) + (t.add?.[r * C + c] ?? 0);
+      let sum = 0;
+      let dot = 0;
+      for (let c = 0; c < C; c++) ((sum += g(c)), (dot += g(c) * normed(t, r, c, C)));
+      for (let c = 0; c < C; c++)
+        t.d_x[r * C + c] =
+          t.rstd[r]! * (g(c) - sum / C - (normed(t, r, c, C) * dot) / C) + (t.add?.[r * C + c] ?? 0);
     }
   },
   tasks: ({ R }) => R,
   emit(w, at, { C }, { has }) {
-    eachRow(w, { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x }, C, () => {
-      w.line(`const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
-      const g = (load: (row: string) => string): string => (has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r"));
-      const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
-      accumulators(w, "sum");
-      accumulators(w, "dot");
-      readRow(w, C, ["x_r", ...gRows], (v) => { // in the padding g = 0
-        w.line(`const g${v.j} = ${g(v.load)};`);
-        w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
-        w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);
-      });
-      w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
-      w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
-      writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
-        const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
-        return v.keep(affine(d, "rstd4", has("add") ? v.load("add_r") : undefined));
-      });
-    });
+    eachRow(
+      w,
+      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
+      C,
+      () => {
+        w.line(
+          `const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`,
+        );
+        const g = (load: (row: string) => string): string =>
+          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
+        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
+        accumulators(w, "sum");
+        accumulators(w, "dot");
+        readRow(w, C, ["x_r", ...gRows], (v) => {
+          // in the padding g = 0
+          w.line(`const g${v.j} = ${g(v.load)};`);
+          w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
+          w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);
+        });
+        w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
+        w.line(
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+        );
+        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
+          const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
+          return v.keep(affine(d, "rstd4", has("add") ? v.load("add_r") : undefined));
+        });
+      },
+    );
   },
   sample: (tensor, _d, noise) => statistic(tensor, noise),
   cases: [
@@ -126,8 +163,10 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {
     for (let c = 0; c < C; c++) {
-      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0, b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++) w += t.d_out[r * C + c]! * normed(t, r, c, C), b += t.d_out[r * C + c]!;
+      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
+      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
+      for (let r = 0; r < R; r++)
+        ((w += t.d_out[r * C + c]! * normed(t, r, c, C)), (b += t.d_out[r * C + c]!));
       if (t.d_w) t.d_w[c] = w;
       if (t.d_b) t.d_b[c] = b;
     }
@@ -135,12 +174,24 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
   tasks: ({ C }) => columnTasks(C),
   emit(w, at, { R, C }, { has }) {
     type Load = (tensor: string) => string;
-    columnSums(w, { R, C }, has("d_w") ? [at.x, at.d_out] : [at.d_out],
-      (k) => (has("d_w") ? ["mean", "rstd"].map((s) => `const ${s}${k} = v128.load32_splat(${at[s as "mean"]} + (r << 2), ${4 * k});`) : []),
+    columnSums(
+      w,
+      { R, C },
+      has("d_w") ? [at.x, at.d_out] : [at.d_out],
+      (k) =>
+        has("d_w")
+          ? ["mean", "rstd"].map(
+              (s) => `const ${s}${k} = v128.load32_splat(${at[s as "mean"]} + (r << 2), ${4 * k});`,
+            )
+          : [],
       {
-        ...(has("d_w") && { [at.d_w]: (k: number, load: Load) => `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))` }),
+        ...(has("d_w") && {
+          [at.d_w]: (k: number, load: Load) =>
+            `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))`,
+        }),
         ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
-      });
+      },
+    );
   },
   sample: (tensor, _d, noise) => statistic(tensor, noise),
   cases: [

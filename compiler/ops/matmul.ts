@@ -1,4 +1,7 @@
-/** Matrix product with an epilogue: linear layers forward, and the cotangent of x through weights stored [out,in]. See gemm/. */
+/**
+ * Matrix product with an epilogue: linear layers forward, and the cotangent of x through weights stored
+ * [out,in]. See gemm/.
+ */
 import { defineOp } from "../op.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
@@ -9,7 +12,14 @@ export const matmul = defineOp("a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? -> o
   attrs: matmulAttrs,
   flops: matmulFlops,
   inPlace: { out: "add" },
-  reference: (t, d, attrs) => matmulReference(t, d, attrs, (m, k) => t.a[m * d.K + k]!, (k, n) => t.b[k * d.N + n]!),
+  reference: (t, d, attrs) =>
+    matmulReference(
+      t,
+      d,
+      attrs,
+      (m, k) => t.a[m * d.K + k]!,
+      (k, n) => t.b[k * d.N + n]!,
+    ),
   backward: () => [
     { op: "matmul_nt", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[K,N]ᵀ
     { op: "matmul_tn", ins: { a: "a", b: "d_out" }, outs: { out: "d_b" } }, // [M,K]ᵀ·[M,N]

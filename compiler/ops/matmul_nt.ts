@@ -1,4 +1,7 @@
-/** Matrix product with b transposed and an epilogue: tied output layers, and the cotangent of x through weights stored [in,out]. See gemm/. */
+/**
+ * Matrix product with b transposed and an epilogue: tied output layers, and the cotangent of x through
+ * weights stored [in,out]. See gemm/.
+ */
 import { defineOp } from "../op.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
@@ -9,7 +12,14 @@ export const matmul_nt = defineOp("a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? -
   attrs: matmulAttrs,
   flops: matmulFlops,
   inPlace: { out: "add" },
-  reference: (t, d, attrs) => matmulReference(t, d, attrs, (m, k) => t.a[m * d.K + k]!, (k, n) => t.b[n * d.K + k]!),
+  reference: (t, d, attrs) =>
+    matmulReference(
+      t,
+      d,
+      attrs,
+      (m, k) => t.a[m * d.K + k]!,
+      (k, n) => t.b[n * d.K + k]!,
+    ),
   backward: () => [
     { op: "matmul", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[N,K]
     { op: "matmul_tn", ins: { a: "d_out", b: "a" }, outs: { out: "d_b" } }, // [M,N]ᵀ·[M,K]

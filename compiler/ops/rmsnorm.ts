@@ -5,7 +5,17 @@
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
 import { defineOp, type Case } from "../op.ts";
-import { accumulators, affine, columnSums, columnTasks, eachRow, padVector, readRow, sumOf, writeRow } from "./rows.ts";
+import {
+  accumulators,
+  affine,
+  columnSums,
+  columnTasks,
+  eachRow,
+  padVector,
+  readRow,
+  sumOf,
+  writeRow,
+} from "./rows.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
@@ -22,9 +32,19 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
     }
   },
   backward: (has) => [
-    { op: "rmsnorm_dx", ins: { x: "x", ...(has("w") && { w: "w" }), rstd: "rstd", d_out: "d_out" }, outs: { d_x: "d_x" } },
+    {
+      op: "rmsnorm_dx",
+      ins: { x: "x", ...(has("w") && { w: "w" }), rstd: "rstd", d_out: "d_out" },
+      outs: { d_x: "d_x" },
+    },
     ...(has("w") || has("b")
-      ? [{ op: "rmsnorm_dw", ins: { x: "x", rstd: "rstd", d_out: "d_out" }, outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) } }]
+      ? [
+          {
+            op: "rmsnorm_dw",
+            ins: { x: "x", rstd: "rstd", d_out: "d_out" },
+            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
+          },
+        ]
       : []),
   ],
   tasks: ({ R }) => R,
@@ -35,8 +55,11 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
         w.line(`const x${v.j} = ${v.load("x_r")};`);
         w.line(`q${v.j} = madd(x${v.j}, x${v.j}, q${v.j});`);
       });
-      w.line(`const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`);
-      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => { // w, b and x are zero in the padding
+      w.line(
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+      );
+      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
+        // w, b and x are zero in the padding
         const n = `f32x4.mul(${v.load("x_r")}, rstd4)`;
         return affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined);
       });
@@ -62,26 +85,38 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
   inPlace: { d_x: ["d_out", "add", "x"] },
   reference(t, { R, C }) {
     for (let r = 0; r < R; r++) {
-      const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1), n = (c: number) => t.x[r * C + c]! * t.rstd[r]!;
+      const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1);
+      const n = (c: number) => t.x[r * C + c]! * t.rstd[r]!;
       let dot = 0;
       for (let c = 0; c < C; c++) dot += g(c) * n(c);
-      for (let c = 0; c < C; c++) t.d_x[r * C + c] = t.rstd[r]! * (g(c) - (n(c) * dot) / C) + (t.add?.[r * C + c] ?? 0);
+      for (let c = 0; c < C; c++)
+        t.d_x[r * C + c] = t.rstd[r]! * (g(c) - (n(c) * dot) / C) + (t.add?.[r * C + c] ?? 0);
     }
   },
   tasks: ({ R }) => R,
   emit(w, at, { C }, { has }) {
-    eachRow(w, { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x }, C, () => {
-      w.line(`const rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
-      const g = (load: (row: string) => string): string => (has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r"));
-      const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
-      accumulators(w, "dot");
-      readRow(w, C, ["x_r", ...gRows], (v) => w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`));
-      w.line(`const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`);
-      writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
-        const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
-        return affine(d, "rstd4", has("add") ? v.load("add_r") : undefined);
-      });
-    });
+    eachRow(
+      w,
+      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
+      C,
+      () => {
+        w.line(`const rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
+        const g = (load: (row: string) => string): string =>
+          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
+        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
+        accumulators(w, "dot");
+        readRow(w, C, ["x_r", ...gRows], (v) =>
+          w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`),
+        );
+        w.line(
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+        );
+        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
+          const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
+          return affine(d, "rstd4", has("add") ? v.load("add_r") : undefined);
+        });
+      },
+    );
   },
   sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
   cases: [
@@ -101,8 +136,10 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {
     for (let c = 0; c < C; c++) {
-      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0, b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++) w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!, b += t.d_out[r * C + c]!;
+      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
+      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
+      for (let r = 0; r < R; r++)
+        ((w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!), (b += t.d_out[r * C + c]!));
       if (t.d_w) t.d_w[c] = w;
       if (t.d_b) t.d_b[c] = b;
     }
@@ -110,12 +147,19 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
   tasks: ({ C }) => columnTasks(C),
   emit(w, at, { R, C }, { has }) {
     type Load = (tensor: string) => string;
-    columnSums(w, { R, C }, has("d_w") ? [at.x, at.d_out] : [at.d_out],
+    columnSums(
+      w,
+      { R, C },
+      has("d_w") ? [at.x, at.d_out] : [at.d_out],
       (k) => (has("d_w") ? [`const rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
       {
-        ...(has("d_w") && { [at.d_w]: (k: number, load: Load) => `f32x4.mul(${load(at.d_out)}, f32x4.mul(${load(at.x)}, rstd${k}))` }),
+        ...(has("d_w") && {
+          [at.d_w]: (k: number, load: Load) =>
+            `f32x4.mul(${load(at.d_out)}, f32x4.mul(${load(at.x)}, rstd${k}))`,
+        }),
         ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
-      });
+      },
+    );
   },
   sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
   cases: [

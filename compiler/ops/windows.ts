@@ -1,6 +1,6 @@
 /**
- * How far each layer's attention sees, for patterns of layers (`layers 12 alternate dense, banded`: Brown et al. 2020, 2.1). The layers share
- * their code; the layer's window is data, one row for each.
+ * How far each layer's attention sees, for patterns of layers (`layers 12 alternate dense, banded`: Brown et
+ * al. 2020, 2.1). The layers share their code; the layer's window is data, one row for each.
  */
 import { defineOp } from "../op.ts";
 import { rowBytes } from "./rows.ts";
@@ -22,11 +22,19 @@ export const windows = defineOp("-> windows[N,O]:i32", {
   },
   tasks: () => 1,
   emit(w, at, { N, O }, { attrs }) {
-    const pattern = windowsOf(attrs["pattern"] as string), bytes = rowBytes(O);
+    const pattern = windowsOf(attrs["pattern"] as string);
+    const bytes = rowBytes(O);
     w.line("if (first == last) return;");
     w.line(`memory.fill(${at.windows}, 0, ${N * bytes});`);
     for (const [i, window] of pattern.entries())
-      if (i < N) w.line(`for (let n: usize = ${i}; n < ${N}; n += ${pattern.length}) store<i32>(${at.windows} + n * ${bytes}, ${window});`);
+      if (i < N)
+        w.line(
+          `for (let n: usize = ${i}; n < ${N}; n += ${pattern.length}) store<i32>(${at.windows} + n * ${bytes}, ${window});`,
+        );
   },
-  cases: [{ d: { N: 5, O: 1 }, attrs: { pattern: "0_128" } }, { d: { N: 12, O: 1 }, attrs: { pattern: "7_0_3" } }, { d: { N: 1, O: 1 }, attrs: { pattern: "9_0" } }],
+  cases: [
+    { d: { N: 5, O: 1 }, attrs: { pattern: "0_128" } },
+    { d: { N: 12, O: 1 }, attrs: { pattern: "7_0_3" } },
+    { d: { N: 1, O: 1 }, attrs: { pattern: "9_0" } },
+  ],
 });

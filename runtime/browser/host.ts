@@ -1,7 +1,8 @@
 /**
- * A page, or a worker of a page, as a host. Several workers need a shared memory, which a page has when it is cross-origin isolated; one needs nothing.
- * V8 cannot be asked from here to join pairs of operations: `wide` runs in a browser that was started with --js-flags=--wasm-revectorize (so called in
- * Chromium 156; before, and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
+ * A page, or a worker of a page, as a host. Several workers need a shared memory, which a page has when it is
+ * cross-origin isolated; one needs nothing. V8 cannot be asked from here to join pairs of operations: `wide`
+ * runs in a browser that was started with --js-flags=--wasm-revectorize (so called in Chromium 156; before,
+ * and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
  */
 import { SinterError } from "../errors.ts";
 import type { Host, Pool, PoolPlan } from "../host.ts";
@@ -19,18 +20,23 @@ export const browserHost: Host = {
   enableWide: () => false,
   compile: (bytes) => new WebAssembly.Module(bytes),
   startPool: (plan: PoolPlan): Promise<Pool> => start(plan, startThread, inWorker()),
-  breathe: () => new Promise((resolve) => {
-    waiting.push(resolve);
-    port1.postMessage(undefined);
-  }),
+  breathe: () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      port1.postMessage(undefined);
+    }),
 };
 
 /** A message to ourselves: timers would wait 4 ms. */
-const { port1, port2 } = new MessageChannel(), waiting: (() => void)[] = [];
+const { port1, port2 } = new MessageChannel();
+const waiting: (() => void)[] = [];
 port2.onmessage = () => waiting.shift()?.();
 
 const startThread: StartThread = (plan, { report, died }) => {
-  const thread = new Worker(new URL("./pool-worker.ts", import.meta.url), { type: "module", name: `sinter worker ${plan.worker}` });
+  const thread = new Worker(new URL("./pool-worker.ts", import.meta.url), {
+    type: "module",
+    name: `sinter worker ${plan.worker}`,
+  });
   let ended: () => void = () => {};
   const end = new Promise<void>((resolve) => (ended = resolve));
   thread.onmessage = ({ data }: MessageEvent<WorkerReport | "ended">) => {
@@ -49,10 +55,20 @@ const startThread: StartThread = (plan, { report, died }) => {
   };
 };
 
-export const ISOLATION = "Serve the page with these headers: Cross-Origin-Opener-Policy: same-origin, and Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
+export const ISOLATION =
+  "Serve the page with these headers: Cross-Origin-Opener-Policy: same-origin, and Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
 
-/** Throws `input` where nothing can run: WebAssembly without SIMD, or a page that is neither https nor localhost. */
+/**
+ * Throws `input` where nothing can run: WebAssembly without SIMD, or a page that is neither https nor
+ * localhost.
+ */
 export function checkPage(): void {
-  if (typeof WebAssembly !== "object") throw new SinterError("input", "this browser has no WebAssembly", "Use a browser of 2021 or later.");
-  if (!globalThis.crypto?.subtle) throw new SinterError("input", "this page cannot check what it loads: it has no WebCrypto", "Serve it over https, or from localhost.");
+  if (typeof WebAssembly !== "object")
+    throw new SinterError("input", "this browser has no WebAssembly", "Use a browser of 2021 or later.");
+  if (!globalThis.crypto?.subtle)
+    throw new SinterError(
+      "input",
+      "this page cannot check what it loads: it has no WebCrypto",
+      "Serve it over https, or from localhost.",
+    );
 }

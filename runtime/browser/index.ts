@@ -1,4 +1,7 @@
-/** `sinter/runtime/browser`: threads and files of a page for `sinter/runtime`, and a model that a page can use without being held up by it. */
+/**
+ * `sinter/runtime/browser`: threads and files of a page for `sinter/runtime`, and a model that a page can use
+ * without being held up by it.
+ */
 export { openModel, type Opening, type PageModel, type TextStream } from "./page-model.ts";
 export type { ModelFacts, OpenOptions, PageGenerateOptions } from "./messages.ts";
 export { browserHost } from "./host.ts";

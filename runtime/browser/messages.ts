@@ -6,9 +6,15 @@ import type { Generated, GenerateOptions } from "../generate.ts";
 export interface OpenOptions {
   /** Address of a bundle's folder: what `sinter compile` or a run has. Relative to the page. */
   readonly bundle: string;
-  /** Address of the weights: a GGUF file, a safetensors file with config.json beside it, or a checkpoint of a run. */
+  /**
+   * Address of the weights: a GGUF file, a safetensors file with config.json beside it, or a checkpoint of a
+   * run.
+   */
   readonly weights: string;
-  /** Address of a tokenizer's folder, which ends in "/", or file. Default: what the GGUF file holds; else the folder tokenizer/ beside the bundle's, as in a run. */
+  /**
+   * Address of a tokenizer's folder, which ends in "/", or file. Default: what the GGUF file holds; else the
+   * folder tokenizer/ beside the bundle's, as in a run.
+   */
   readonly tokenizer?: string | undefined;
   /** Threads. Default: one for a small model or where the page is not isolated, else one for each core. */
   readonly workers?: number | undefined;
@@ -32,7 +38,12 @@ export interface ModelFacts {
 
 export type ToModel =
   | { readonly kind: "open"; readonly options: OpenOptions }
-  | { readonly kind: "generate"; readonly id: number; readonly prompt: string | readonly number[]; readonly options: PageGenerateOptions }
+  | {
+      readonly kind: "generate";
+      readonly id: number;
+      readonly prompt: string | readonly number[];
+      readonly options: PageGenerateOptions;
+    }
   | { readonly kind: "stop"; readonly id: number }
   | { readonly kind: "close" };
 
@@ -53,6 +64,9 @@ export interface PlainError {
 }
 
 export const plainError = (error: unknown): PlainError =>
-  error instanceof SinterError ? { kind: error.kind, message: error.message, hint: error.hint } : { kind: "bug", message: String((error as Error)?.stack ?? error), hint: undefined };
+  error instanceof SinterError
+    ? { kind: error.kind, message: error.message, hint: error.hint }
+    : { kind: "bug", message: String((error as Error)?.stack ?? error), hint: undefined };
 
-export const sinterError = ({ kind, message, hint }: PlainError): SinterError => new SinterError(kind, message, hint);
+export const sinterError = ({ kind, message, hint }: PlainError): SinterError =>
+  new SinterError(kind, message, hint);

@@ -1,6 +1,7 @@
 /**
- * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that the page stays free. Texts wait for
- * each other at the model (turns.ts). Between two tokens, every few milliseconds, it listens (lane.ts): whoever does not want more text says so.
+ * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that
+ * the page stays free. Texts wait for each other at the model (turns.ts). Between two tokens, every few
+ * milliseconds, it listens (lane.ts): whoever does not want more text says so.
  */
 import { loadCheckpoint } from "../checkpoint.ts";
 import { SinterError } from "../errors.ts";
@@ -30,8 +31,12 @@ interface Opened {
   readonly session: Session;
 }
 
-/** Bytes that have come in between two reports; milliseconds between two looks at what the page says while weights come in. */
-const REPORT_BYTES = 1 << 20, LISTEN_MS = 8;
+/**
+ * Bytes that have come in between two reports; milliseconds between two looks at what the page says while
+ * weights come in.
+ */
+const REPORT_BYTES = 1 << 20;
+const LISTEN_MS = 8;
 let listened = performance.now();
 
 /** Lets messages in, when it is time. */
@@ -43,7 +48,8 @@ async function listen(): Promise<void> {
 
 async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOptions): Promise<Opened> {
   checkPage();
-  let reported = 0, bytes = 0;
+  let reported = 0;
+  let bytes = 0;
   const files = fetchFiles(self.location.href, {
     onProgress(path, loaded, total) {
       if (path !== weights) return;
@@ -53,15 +59,24 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
       say({ kind: "progress", loaded, total });
     },
   });
-  const bundle = await readBundle(files, at.replace(/\/$/, "")), name = bundle.manifest.modules.infer ? "infer" : "train";
+  const bundle = await readBundle(files, at.replace(/\/$/, ""));
+  const name = bundle.manifest.modules.infer ? "infer" : "train";
   if (workers !== undefined && workers > 1 && !threadsSupported())
-    throw new SinterError("input", `${workers} workers need shared memory, and this page has none: it is not cross-origin isolated`, ISOLATION);
-  const model = await createModel(bundle, name, { host: browserHost, workers: workers ?? (isSmall(bundle.manifest) ? 1 : undefined), target });
+    throw new SinterError(
+      "input",
+      `${workers} workers need shared memory, and this page has none: it is not cross-origin isolated`,
+      ISOLATION,
+    );
+  const model = await createModel(bundle, name, {
+    host: browserHost,
+    workers: workers ?? (isSmall(bundle.manifest) ? 1 : undefined),
+    target,
+  });
   try {
     const found = await load(files, weights, model);
     say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
     const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
-    const read = (tokenizer === undefined ? found : undefined) ?? await tokenizerFrom(files, own, bundle);
+    const read = (tokenizer === undefined ? found : undefined) ?? (await tokenizerFrom(files, own, bundle));
     return { model, session: createSession(model), tokenizer: tokenizerFor(bundle.manifest.model, read) };
   } catch (cause) {
     await model.close();
@@ -69,18 +84,30 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
   }
 }
 
-const tokenizerFrom = (files: ReturnType<typeof fetchFiles>, path: string, { manifest }: Bundle): Promise<Tokenizer> =>
-  path.endsWith("/") ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer) : openTokenizer(files, path);
+const tokenizerFrom = (
+  files: ReturnType<typeof fetchFiles>,
+  path: string,
+  { manifest }: Bundle,
+): Promise<Tokenizer> =>
+  path.endsWith("/")
+    ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer)
+    : openTokenizer(files, path);
 
 /** Loads the weights. The tokenizer that came with them, if one did. */
-async function load(files: ReturnType<typeof fetchFiles>, path: string, model: RunningModel): Promise<Tokenizer | undefined> {
-  if ((await kindOf(files, path)) === "safetensors" && await isCheckpoint(files, path)) {
+async function load(
+  files: ReturnType<typeof fetchFiles>,
+  path: string,
+  model: RunningModel,
+): Promise<Tokenizer | undefined> {
+  if ((await kindOf(files, path)) === "safetensors" && (await isCheckpoint(files, path))) {
     await loadCheckpoint(files, path, model, "weights");
     return undefined;
   }
-  const published = await openPublished(files, path), { file } = published;
+  const published = await openPublished(files, path);
+  const { file } = published;
   try {
-    const found = file.format === "gguf" ? await tokenizerOfGguf(file as GgufFile) : undefined; // stands before the weights
+    // stands before the weights
+    const found = file.format === "gguf" ? await tokenizerOfGguf(file as GgufFile) : undefined;
     await loadPublished(model, published, listen);
     return found && "tokenizer" in found ? found.tokenizer : undefined;
   } finally {
@@ -126,14 +153,34 @@ async function close(): Promise<void> {
 addEventListener("message", ({ data }: MessageEvent<ToModel>) => {
   switch (data.kind) {
     case "open":
-      return void open(data.options).then((made) => {
-        opened = made;
-        const { manifest, module, target, workers, notes } = made.model, { name, sizes } = manifest.model;
-        const alone = data.options.workers === undefined && !threadsSupported() ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`] : [];
-        say({ kind: "open", facts: { name, parameters: manifest.parameters, context: sizes.context, vocab: sizes.vocab, target, workers, notes: [...notes, ...alone], memoryBytes: module.memoryBytes } });
-      }).catch((error: unknown) => say({ kind: "failed", error: plainError(error) }));
-    case "generate": return void answer(data);
-    case "stop": return texts.get(data.id)?.abort();
+      return void open(data.options)
+        .then((made) => {
+          opened = made;
+          const { manifest, module, target, workers, notes } = made.model;
+          const { name, sizes } = manifest.model;
+          const alone =
+            data.options.workers === undefined && !threadsSupported()
+              ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`]
+              : [];
+          say({
+            kind: "open",
+            facts: {
+              name,
+              parameters: manifest.parameters,
+              context: sizes.context,
+              vocab: sizes.vocab,
+              target,
+              workers,
+              notes: [...notes, ...alone],
+              memoryBytes: module.memoryBytes,
+            },
+          });
+        })
+        .catch((error: unknown) => say({ kind: "failed", error: plainError(error) }));
+    case "generate":
+      return void answer(data);
+    case "stop":
+      return texts.get(data.id)?.abort();
     case "close":
       closing = true;
       for (const stop of texts.values()) stop.abort();

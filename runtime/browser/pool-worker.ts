@@ -2,7 +2,11 @@
 import { serve } from "../pool-thread.ts";
 import type { WorkerPlan } from "../pool.ts";
 
-addEventListener("message", ({ data }: MessageEvent<WorkerPlan>) => {
-  serve(data, (message) => postMessage(message));
-  postMessage("ended");
-}, { once: true });
+addEventListener(
+  "message",
+  ({ data }: MessageEvent<WorkerPlan>) => {
+    serve(data, (message) => postMessage(message));
+    postMessage("ended");
+  },
+  { once: true },
+);

@@ -1,4 +1,7 @@
-/** Reads a file from front to back through a window, little-endian. Every length is checked against the file before it is used. */
+/**
+ * Reads a file from front to back through a window, little-endian. Every length is checked against the file
+ * before it is used.
+ */
 import type { ReadableFile } from "../files.ts";
 import { corruptFile } from "./weights.ts";
 
@@ -29,7 +32,8 @@ export class Cursor {
 
   /** Index in the window of the next `bytes`, which are behind the cursor then. `what` is for the message. */
   async #need(bytes: number, what: string): Promise<number> {
-    if (bytes > this.left) this.fail(`the file ends in ${what}: ${bytes} bytes are needed, ${this.left} are left`);
+    if (bytes > this.left)
+      this.fail(`the file ends in ${what}: ${bytes} bytes are needed, ${this.left} are left`);
     if (this.at < this.#start || this.at + bytes > this.#start + this.#window.length) {
       this.#start = this.at;
       this.#window = await this.#file.read(this.at, Math.min(Math.max(WINDOW, bytes), this.left));
@@ -75,8 +79,10 @@ export class Cursor {
 
   /** A u64 that has to be at most `most`. */
   async count(what: string, most: number): Promise<number> {
-    const at = this.at, value = await this.u64(what);
-    if (value > BigInt(Math.floor(most))) this.fail(`${what} is ${value}; at most ${Math.floor(most)} is possible here`, at);
+    const at = this.at;
+    const value = await this.u64(what);
+    if (value > BigInt(Math.floor(most)))
+      this.fail(`${what} is ${value}; at most ${Math.floor(most)} is possible here`, at);
     return Number(value);
   }
 
@@ -89,7 +95,8 @@ export class Cursor {
 
   /** UTF-8 of `length` bytes. */
   async text(length: number, most: number, what: string): Promise<string> {
-    const at = this.at, bytes = await this.bytes(length, most, what);
+    const at = this.at;
+    const bytes = await this.bytes(length, most, what);
     try {
       return utf8.decode(bytes);
     } catch {
@@ -98,7 +105,8 @@ export class Cursor {
   }
 
   skip(bytes: number, what: string): void {
-    if (bytes > this.left) this.fail(`the file ends in ${what}: ${bytes} bytes are needed, ${this.left} are left`);
+    if (bytes > this.left)
+      this.fail(`the file ends in ${what}: ${bytes} bytes are needed, ${this.left} are left`);
     this.at += bytes;
   }
 }

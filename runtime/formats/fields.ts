@@ -80,14 +80,19 @@ export class Fields<K extends string> {
     const other = more.find((key) => shownValue(this.#raw(key)) !== shownValue(this.#raw(first)));
     if (other === undefined) return first;
     const [a, b] = [first, other].map((key) => `${this.#inside}${key} is ${shownValue(this.#raw(key as K))}`);
-    throw new SinterError("input", `${this.path}: ${a}, and ${b}: the two are one setting`,
-      "Leave out the one that is not meant.");
+    throw new SinterError(
+      "input",
+      `${this.path}: ${a}, and ${b}: the two are one setting`,
+      "Leave out the one that is not meant.",
+    );
   }
 
   wrong(key: K, what: string): never {
-    throw corruptFile(this.path,
+    throw corruptFile(
+      this.path,
       `${this.#inside}${key} is ${shownValue(this.#raw(key))}; ${what} was expected`,
-      "Use the config.json that was published with the weights.");
+      "Use the config.json that was published with the weights.",
+    );
   }
 
   #raw(key: K): Json | undefined {

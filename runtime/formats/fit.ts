@@ -1,4 +1,7 @@
-/** Published tensors against the links of a model: what is missing, what has another shape, what is left over, which heads are doubled. */
+/**
+ * Published tensors against the links of a model: what is missing, what has another shape, what is left over,
+ * which heads are doubled.
+ */
 import { SinterError } from "../errors.ts";
 import type { Link, Piece } from "./links.ts";
 import type { Naming } from "./naming.ts";
@@ -10,9 +13,11 @@ export type TensorIndex = ReadonlyMap<string, StoredTensor>;
 export function indexTensors(file: WeightFile, naming: Naming): TensorIndex {
   const out = new Map<string, StoredTensor>();
   for (const [full, tensor] of file.tensors) {
-    const prefix = naming.prefixes.find((p) => full.startsWith(p)) ?? "", name = full.slice(prefix.length);
+    const prefix = naming.prefixes.find((p) => full.startsWith(p)) ?? "";
+    const name = full.slice(prefix.length);
     const other = out.get(name);
-    if (other) throw corruptFile(file.path, `tensors ${quoted(other.name)} and ${quoted(full)} are one and the same`);
+    if (other)
+      throw corruptFile(file.path, `tensors ${quoted(other.name)} and ${quoted(full)} are one and the same`);
     out.set(name, tensor);
   }
   return out;
@@ -29,24 +34,31 @@ export function checkFit(links: readonly Link[], index: TensorIndex, naming: Nam
       wanted.add(name);
       const found = index.get(name);
       if (!found) problems.push(`tensor ${quoted(name)} [${shape}] is missing`);
-      else if (!sameShape(found.shape, shape)) problems.push(`tensor ${quoted(found.name)} is [${found.shape}]; the model has [${shape}]`);
+      else if (!sameShape(found.shape, shape))
+        problems.push(`tensor ${quoted(found.name)} is [${found.shape}]; the model has [${shape}]`);
     }
   for (const [name, { name: full, shape }] of index)
-    if (!wanted.has(name) && !naming.ignored.test(name)) problems.push(`tensor ${quoted(full)} [${shape}] has no place in the model`);
+    if (!wanted.has(name) && !naming.ignored.test(name))
+      problems.push(`tensor ${quoted(full)} [${shape}] has no place in the model`);
   if (problems.length === 0) return;
   const more = problems.length > MOST_SHOWN ? `; and ${problems.length - MOST_SHOWN} more` : "";
-  throw new SinterError("input", `${path} does not fit the model: ${problems.slice(0, MOST_SHOWN).join("; ")}${more}`,
-    "Do the weights belong to the configuration beside them? `sinter inspect` lists them.");
+  throw new SinterError(
+    "input",
+    `${path} does not fit the model: ${problems.slice(0, MOST_SHOWN).join("; ")}${more}`,
+    "Do the weights belong to the configuration beside them? `sinter inspect` lists them.",
+  );
 }
 
-export const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((n, i) => n === b[i]);
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((n, i) => n === b[i]);
 
 /** Whether two tensors hold the same numbers. Reads them in pieces. */
 export async function equalTensors(a: StoredTensor, b: StoredTensor): Promise<boolean> {
   if (!sameShape(a.shape, b.shape)) return false;
   if (a.type === b.type && a.bytes === b.bytes) return equalBytes(a, b);
   for (let at = 0; at < a.elements; at += PIECE) {
-    const n = Math.min(PIECE, a.elements - at), [left, right] = [await a.floats(at, n), await b.floats(at, n)];
+    const n = Math.min(PIECE, a.elements - at);
+    const [left, right] = [await a.floats(at, n), await b.floats(at, n)];
     for (let i = 0; i < n; i++) if (!Object.is(left[i], right[i])) return false;
   }
   return true;

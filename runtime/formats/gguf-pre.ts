@@ -27,19 +27,57 @@ const rule = (name: PieceRuleName): PreStep => ({ rule: name });
  */
 export const ggufPres: readonly GgufPre[] = [
   {
-    names: ["gpt-2", "gpt2", "default", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat",
-      "a.x-4.0", "mellum", "modern-bert", "exaone4", "mpt", "olmo", "jais", "trillion", "granite-docling"],
+    names: [
+      "gpt-2",
+      "gpt2",
+      "default",
+      "phi-2",
+      "jina-es",
+      "jina-de",
+      "jina-v2-es",
+      "jina-v2-de",
+      "gigachat",
+      "a.x-4.0",
+      "mellum",
+      "modern-bert",
+      "exaone4",
+      "mpt",
+      "olmo",
+      "jais",
+      "trillion",
+      "granite-docling",
+    ],
     steps: ["gpt2"],
   },
   {
-    names: ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
-      "jina-v5-nano"],
-    steps: [rule("llama3")], wholePieces: true, addsBegin: true,
+    names: [
+      "llama-bpe",
+      "llama3",
+      "llama-v3",
+      "falcon3",
+      "falcon-h1",
+      "pixtral",
+      "midm-2.0",
+      "lfm2",
+      "jina-v5-nano",
+    ],
+    steps: [rule("llama3")],
+    wholePieces: true,
+    addsBegin: true,
   },
   { names: ["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], steps: [rule("llama3")] },
   {
-    names: ["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open",
-      "grok-2"],
+    names: [
+      "qwen2",
+      "deepseek-r1-qwen",
+      "kormo",
+      "f2llmv2",
+      "megrez",
+      "stablelm2",
+      "hunyuan",
+      "solar-open",
+      "grok-2",
+    ],
     steps: [rule("qwen2")],
   },
   {
@@ -53,16 +91,21 @@ export const ggufPres: readonly GgufPre[] = [
   { names: ["bailingmoe", "bailingmoe2", "llada-moe"], steps: [rule("bailing")] },
 ];
 
-export const ggufPreNamed = (name: unknown): GgufPre | undefined => ggufPres.find(({ names }) =>
-  (names as readonly unknown[]).includes(name));
+export const ggufPreNamed = (name: unknown): GgufPre | undefined =>
+  ggufPres.find(({ names }) => (names as readonly unknown[]).includes(name));
 
-const byteLevel = (use_regex: boolean): object =>
-  ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex });
+const byteLevel = (use_regex: boolean): object => ({
+  type: "ByteLevel",
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex,
+});
 export const byteLevelDecoder = byteLevel(true);
 
 /** `pre_tokenizer` of a tokenizer.json. */
 export function preTokenizerJson({ steps }: Pick<GgufPre, "steps">): object {
-  const own = steps.at(-1) === "gpt2", before = (own ? steps.slice(0, -1) : steps).map((step): object => {
+  const own = steps.at(-1) === "gpt2";
+  const before = (own ? steps.slice(0, -1) : steps).map((step): object => {
     if (step === "digit") return { type: "Digits", individual_digits: true };
     const { published } = pieceRules[step === "gpt2" ? step : step.rule];
     return { type: "Split", pattern: { Regex: published[0] }, behavior: "Isolated", invert: false };
@@ -84,8 +127,10 @@ interface JsonStep {
 /** The row whose steps these are; undefined: GGUF has no name for them that is known here. */
 export function ggufPreOf(preTokenizer: unknown, wholePieces: boolean): GgufPre | undefined {
   const wanted = signature(preTokenizer as JsonStep | undefined | null);
-  return ggufPres.find((pre) =>
-    (pre.wholePieces ?? false) === wholePieces && signature(preTokenizerJson(pre) as JsonStep) === wanted);
+  return ggufPres.find(
+    (pre) =>
+      (pre.wholePieces ?? false) === wholePieces && signature(preTokenizerJson(pre) as JsonStep) === wanted,
+  );
 }
 
 /** Equal for steps that do the same. */
@@ -93,15 +138,21 @@ function signature(step: JsonStep | undefined | null): string {
   if (!step) return "";
   switch (step.type) {
     case "Sequence":
-      return (step.pretokenizers ?? []).map(signature).filter((part) => part !== "").join(" then ");
-    case "ByteLevel": return step.use_regex === false ? "" : "gpt2";
-    case "Digits": return step.individual_digits === true ? "digit" : "digits";
+      return (step.pretokenizers ?? [])
+        .map(signature)
+        .filter((part) => part !== "")
+        .join(" then ");
+    case "ByteLevel":
+      return step.use_regex === false ? "" : "gpt2";
+    case "Digits":
+      return step.individual_digits === true ? "digit" : "digits";
     case "Split": {
       const expression = step.pattern?.Regex;
       const plain = step.behavior === "Isolated" && step.invert !== true;
       if (!plain || expression === undefined) return JSON.stringify(step);
       return ruleOf(expression) ?? JSON.stringify(expression);
     }
-    default: return JSON.stringify(step);
+    default:
+      return JSON.stringify(step);
   }
 }

@@ -4,7 +4,12 @@ import type { GgufFile } from "./gguf.ts";
 import type { Scalar } from "./gguf-header.ts";
 import { ggufTable, type GgufKey, type GgufType } from "./keys/gguf-model.ts";
 import {
-  ignoredKeysNote, knownKey, refuseKeys, shownValue, unknownKeys, type KeyTable,
+  ignoredKeysNote,
+  knownKey,
+  refuseKeys,
+  shownValue,
+  unknownKeys,
+  type KeyTable,
 } from "./keys/known-keys.ts";
 import { corruptFile, type MetadataValue } from "./weights.ts";
 
@@ -18,14 +23,19 @@ export class GgufValues {
     this.file = file;
     this.type = type;
     this.#table = ggufTable(type);
-    refuseKeys(this.#table, [...file.metadata].map(([key, value]) => [key, plain(value)] as const),
-      file.path);
+    refuseKeys(
+      this.#table,
+      [...file.metadata].map(([key, value]) => [key, plain(value)] as const),
+      file.path,
+    );
   }
 
   /** The line about keys that are in no table. */
   note(): string | undefined {
-    return ignoredKeysNote(this.file.path.slice(this.file.path.lastIndexOf("/") + 1),
-      unknownKeys(this.#table, this.file.metadata.keys()));
+    return ignoredKeysNote(
+      this.file.path.slice(this.file.path.lastIndexOf("/") + 1),
+      unknownKeys(this.#table, this.file.metadata.keys()),
+    );
   }
 
   name(key: GgufKey): string {
@@ -50,14 +60,17 @@ export class GgufValues {
   async ofLayers(key: GgufKey, layers: number, otherwise?: number): Promise<number> {
     const each = await this.list(key, layers);
     if (!each) return this.number(key, otherwise);
-    const numbers = each.map(plain), [first] = numbers;
+    const numbers = each.map(plain);
+    const [first] = numbers;
     if (numbers.length !== layers || typeof first !== "number")
       return this.wrong(key, `a number, or one for each of ${layers} layers`);
     const other = numbers.find((n) => n !== first);
     if (other !== undefined)
-      throw new SinterError("input",
+      throw new SinterError(
+        "input",
         `${this.file.path}: ${this.name(key)} is ${shownValue(first)} in one layer and ${shownValue(other)} in another`,
-        "Models whose layers are all alike are read.");
+        "Models whose layers are all alike are read.",
+      );
     return first;
   }
   /** Undefined: it is no list. */
@@ -66,13 +79,18 @@ export class GgufValues {
   }
 
   wrong(key: GgufKey, what: string): never {
-    throw corruptFile(this.file.path,
-      `the metadata pair ${this.name(key)} is ${shownValue(this.#raw(key))}; ${what} was expected`);
+    throw corruptFile(
+      this.file.path,
+      `the metadata pair ${this.name(key)} is ${shownValue(this.#raw(key))}; ${what} was expected`,
+    );
   }
   /** Throws `input`: its value can not be done here. */
   refuse(key: GgufKey, why: string, hint: string): never {
-    throw new SinterError("input",
-      `${this.file.path}: ${this.name(key)} is ${shownValue(this.#raw(key))}: ${why}`, hint);
+    throw new SinterError(
+      "input",
+      `${this.file.path}: ${this.name(key)} is ${shownValue(this.#raw(key))}: ${why}`,
+      hint,
+    );
   }
 
   #raw(key: GgufKey): MetadataValue | undefined {

@@ -5,7 +5,12 @@ import { readFormats, type ReadFormat } from "./weights.ts";
 
 export type PairToWrite =
   | { readonly key: string; readonly type: Exclude<ValueType, "array">; readonly value: Scalar }
-  | { readonly key: string; readonly type: "array"; readonly of: Exclude<ValueType, "array">; readonly values: readonly Scalar[] };
+  | {
+      readonly key: string;
+      readonly type: "array";
+      readonly of: Exclude<ValueType, "array">;
+      readonly values: readonly Scalar[];
+    };
 
 export interface GgufTensorToWrite {
   readonly name: string;
@@ -18,18 +23,28 @@ export const text = (key: string, value: string): PairToWrite => ({ key, type: "
 export const u32 = (key: string, value: number): PairToWrite => ({ key, type: "u32", value });
 export const f32 = (key: string, value: number): PairToWrite => ({ key, type: "f32", value });
 export const bool = (key: string, value: boolean): PairToWrite => ({ key, type: "bool", value });
-export const list = (key: string, of: "string" | "i32" | "f32" | "bool", values: readonly Scalar[]): PairToWrite => ({ key, type: "array", of, values });
+export const list = (
+  key: string,
+  of: "string" | "i32" | "f32" | "bool",
+  values: readonly Scalar[],
+): PairToWrite => ({ key, type: "array", of, values });
 
 export function tensorBytes({ type, shape }: Pick<GgufTensorToWrite, "type" | "shape">): number {
-  const { block, bytes } = readFormats[type], rows = shape.slice(0, -1).reduce((a, b) => a * b, 1), row = shape.at(-1) ?? 1;
+  const { block, bytes } = readFormats[type];
+  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const row = shape.at(-1) ?? 1;
   if (row % block !== 0) throw new Error(`rows of ${row} in blocks of ${block}`);
   return rows * (row / block) * bytes;
 }
 
 /** Zero bytes that follow `bytes` of data. */
-export const paddingAfter = (bytes: number): number => (DEFAULT_ALIGNMENT - (bytes % DEFAULT_ALIGNMENT)) % DEFAULT_ALIGNMENT;
+export const paddingAfter = (bytes: number): number =>
+  (DEFAULT_ALIGNMENT - (bytes % DEFAULT_ALIGNMENT)) % DEFAULT_ALIGNMENT;
 
-/** Everything before the first tensor's bytes. The tensors' bytes follow in this order, `paddingAfter` behind each. */
+/**
+ * Everything before the first tensor's bytes. The tensors' bytes follow in this order, `paddingAfter` behind
+ * each.
+ */
 export function ggufHeader(pairs: readonly PairToWrite[], tensors: readonly GgufTensorToWrite[]): Uint8Array {
   const out = new Writer();
   out.bytes(new TextEncoder().encode("GGUF"));
@@ -100,13 +115,24 @@ class Writer {
   value(type: Exclude<ValueType, "array">, value: Scalar): void {
     if (type === "string") return this.text(value as string);
     if (type === "u64" || type === "i64") return this.u64(BigInt.asUintN(64, BigInt(value)));
-    const { bytes } = valueTypes.find((t) => t.name === type)!, at = this.#room(bytes), number = Number(value);
+    const { bytes } = valueTypes.find((t) => t.name === type)!;
+    const at = this.#room(bytes);
+    const number = Number(value);
     switch (type) {
-      case "f32": return this.#view.setFloat32(at, number, true);
-      case "f64": return this.#view.setFloat64(at, number, true);
-      case "u32": case "i32": return this.#view.setUint32(at, number, true);
-      case "u16": case "i16": return this.#view.setUint16(at, number, true);
-      case "u8": case "i8": case "bool": return this.#view.setUint8(at, number);
+      case "f32":
+        return this.#view.setFloat32(at, number, true);
+      case "f64":
+        return this.#view.setFloat64(at, number, true);
+      case "u32":
+      case "i32":
+        return this.#view.setUint32(at, number, true);
+      case "u16":
+      case "i16":
+        return this.#view.setUint16(at, number, true);
+      case "u8":
+      case "i8":
+      case "bool":
+        return this.#view.setUint8(at, number);
     }
   }
 

@@ -3,11 +3,25 @@
  * format: gguf-header.ts.
  */
 import type { Files, ReadableFile } from "../files.ts";
-import { readArray, readGgufHeader, type GgufArray, type GgufHeader, type GgufValue, type Scalar } from "./gguf-header.ts";
+import {
+  readArray,
+  readGgufHeader,
+  type GgufArray,
+  type GgufHeader,
+  type GgufValue,
+  type Scalar,
+} from "./gguf-header.ts";
 import { checkPart, missingPart, splitOf, splitPaths, type Split } from "./gguf-split.ts";
 import {
-  corruptFile, encodedReader, floatReader, isReadFormat, quoted, unreadable, type MetadataValue,
-  type StoredTensor, type WeightFile,
+  corruptFile,
+  encodedReader,
+  floatReader,
+  isReadFormat,
+  quoted,
+  unreadable,
+  type MetadataValue,
+  type StoredTensor,
+  type WeightFile,
 } from "./weights.ts";
 
 export interface GgufFile extends WeightFile {
@@ -38,7 +52,8 @@ async function openSplit(files: Files, path: string, named: GgufFile, split: Spl
     for (const part of parts) await part.close();
   };
   try {
-    const paths = splitPaths(path, split), missing: string[] = [];
+    const paths = splitPaths(path, split);
+    const missing: string[] = [];
     for (const each of paths) if (each !== path && !(await files.exists(each))) missing.push(each);
     if (missing.length > 0) throw missingPart(path, split, missing);
     const inOrder: GgufFile[] = [];
@@ -62,14 +77,20 @@ function tensorsOfAll(parts: readonly GgufFile[], { tensors: said }: Split): Map
   for (const { path, tensors } of parts)
     for (const [name, tensor] of tensors) {
       if (all.has(name))
-        throw corruptFile(path, `tensor ${quoted(name)} is in ${all.get(name)!.file} already`,
-          "Fetch all files again, from one place.");
+        throw corruptFile(
+          path,
+          `tensor ${quoted(name)} is in ${all.get(name)!.file} already`,
+          "Fetch all files again, from one place.",
+        );
       all.set(name, tensor);
     }
   const [{ path }] = parts as [GgufFile];
   if (said !== undefined && said !== all.size)
-    throw corruptFile(path, `its files have ${all.size} tensors together; it says ${said}`,
-      "Fetch all files again, from one place.");
+    throw corruptFile(
+      path,
+      `its files have ${all.size} tensors together; it says ${said}`,
+      "Fetch all files again, from one place.",
+    );
   return all;
 }
 
@@ -80,7 +101,13 @@ async function openOne(files: Files, path: string): Promise<GgufFile> {
     const metadata = new Map<string, MetadataValue>();
     for (const [key, value] of header.pairs) metadata.set(key, await shown(file, path, key, value));
     return {
-      format: "gguf", path, version: `${header.version}`, header, metadata, tensors: tensorsOf(header, file, path), close: () => file.close(),
+      format: "gguf",
+      path,
+      version: `${header.version}`,
+      header,
+      metadata,
+      tensors: tensorsOf(header, file, path),
+      close: () => file.close(),
       async array(key, most) {
         const value = header.pairs.get(key);
         return value?.type === "array" ? readArray(file, path, value.array, key, most) : undefined;
@@ -92,17 +119,33 @@ async function openOne(files: Files, path: string): Promise<GgufFile> {
   }
 }
 
-async function shown(file: ReadableFile, path: string, key: string, value: GgufValue): Promise<MetadataValue> {
+async function shown(
+  file: ReadableFile,
+  path: string,
+  key: string,
+  value: GgufValue,
+): Promise<MetadataValue> {
   if (value.type !== "array") return value.value;
   const array: GgufArray = value.array;
   return array.count <= SHORT ? readArray(file, path, array, key) : { type: array.type, count: array.count };
 }
 
 const tensorsOf = (header: GgufHeader, file: ReadableFile, path: string): Map<string, StoredTensor> =>
-  new Map([...header.tensors.values()].map(({ name, type, shape, bytes, offset }) => [name, {
-    name, type: type.name, shape, elements: shape.reduce((a, b) => a * b, 1), bytes, offset, file: path,
-    fill: (at, into) => file.fill(offset + at, into),
-    ...(isReadFormat(type.name)
-      ? { floats: floatReader(file, offset, type.name), encoded: encodedReader(file, offset, type.name) }
-      : { floats: unreadable(path, name, type.name) }),
-  }]));
+  new Map(
+    [...header.tensors.values()].map(({ name, type, shape, bytes, offset }) => [
+      name,
+      {
+        name,
+        type: type.name,
+        shape,
+        elements: shape.reduce((a, b) => a * b, 1),
+        bytes,
+        offset,
+        file: path,
+        fill: (at, into) => file.fill(offset + at, into),
+        ...(isReadFormat(type.name)
+          ? { floats: floatReader(file, offset, type.name), encoded: encodedReader(file, offset, type.name) }
+          : { floats: unreadable(path, name, type.name) }),
+      },
+    ]),
+  );

@@ -5,11 +5,24 @@
 import type { LayerKind } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../errors.ts";
 import {
-  checkSize, checkSizes, layerKindsOf, modelName, patternOf, type Architecture, type Biases, type Experts,
+  checkSize,
+  checkSizes,
+  layerKindsOf,
+  modelName,
+  patternOf,
+  type Architecture,
+  type Biases,
+  type Experts,
 } from "./architecture.ts";
 import type { Fields } from "./fields.ts";
 import {
-  activationOf, CONFIG_FILE, headBias, notesOf, tiedOf, type Has, type ReadConfig,
+  activationOf,
+  CONFIG_FILE,
+  headBias,
+  notesOf,
+  tiedOf,
+  type Has,
+  type ReadConfig,
 } from "./huggingface-common.ts";
 import { ropeOfConfig, type FoundRope } from "./huggingface-rope.ts";
 import type { LlamaKey, LlamaType } from "./keys/config-json.ts";
@@ -38,64 +51,128 @@ interface Defaults {
  */
 const llamaDefaults: Readonly<Record<LlamaType, Defaults>> = {
   llama: {
-    vocab: 32000, width: 4096, hidden: 11008, layers: 32, heads: 32, kvHeads: undefined, headDim: undefined,
+    vocab: 32000,
+    width: 4096,
+    hidden: 11008,
+    layers: 32,
+    heads: 32,
+    kvHeads: undefined,
+    headDim: undefined,
     context: 2048,
-    eps: 1e-6, theta: 10000, window: undefined,
+    eps: 1e-6,
+    theta: 10000,
+    window: undefined,
   },
   mistral: {
-    vocab: 32000, width: 4096, hidden: 14336, layers: 32, heads: 32, kvHeads: 8, headDim: undefined,
+    vocab: 32000,
+    width: 4096,
+    hidden: 14336,
+    layers: 32,
+    heads: 32,
+    kvHeads: 8,
+    headDim: undefined,
     context: 131_072,
-    eps: 1e-6, theta: 10000, window: 4096,
+    eps: 1e-6,
+    theta: 10000,
+    window: 4096,
   },
   mixtral: {
-    vocab: 32000, width: 4096, hidden: 14336, layers: 32, heads: 32, kvHeads: 8, headDim: undefined,
+    vocab: 32000,
+    width: 4096,
+    hidden: 14336,
+    layers: 32,
+    heads: 32,
+    kvHeads: 8,
+    headDim: undefined,
     context: 131_072,
-    eps: 1e-5, theta: 1e6, window: undefined,
+    eps: 1e-5,
+    theta: 1e6,
+    window: undefined,
   },
   qwen2: {
-    vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: undefined,
+    vocab: 151_936,
+    width: 4096,
+    hidden: 22016,
+    layers: 32,
+    heads: 32,
+    kvHeads: 32,
+    headDim: undefined,
     context: 32768,
-    eps: 1e-6, theta: 10000, window: 4096,
+    eps: 1e-6,
+    theta: 10000,
+    window: 4096,
   },
   qwen3: {
-    vocab: 151_936, width: 4096, hidden: 22016, layers: 32, heads: 32, kvHeads: 32, headDim: 128,
+    vocab: 151_936,
+    width: 4096,
+    hidden: 22016,
+    layers: 32,
+    heads: 32,
+    kvHeads: 32,
+    headDim: 128,
     context: 32768,
-    eps: 1e-6, theta: 10000, window: 4096,
+    eps: 1e-6,
+    theta: 10000,
+    window: 4096,
   },
 };
 
 export function llama(type: LlamaType, read: Fields<LlamaKey>, folder: string, has: Has): ReadConfig {
-  const usual = llamaDefaults[type], { path } = read;
+  const usual = llamaDefaults[type];
+  const { path } = read;
   const width = read.number("hidden_size", usual.width);
   const heads = read.number("num_attention_heads", usual.heads);
-  const layers = read.number("num_hidden_layers", usual.layers), eps = read.number("rms_norm_eps", usual.eps);
+  const layers = read.number("num_hidden_layers", usual.layers);
+  const eps = read.number("rms_norm_eps", usual.eps);
   const { tied, note } = tiedOf(read.flag("tie_word_embeddings"), false, has, "embed_tokens.weight", path);
   checkSize("layers", layers, path, "num_hidden_layers"); // before there is a list of them
   const windowed = windows(type, read, layers);
   const { rope, unknown } = ropeOf(read, new Set(layerKindsOf({ ...windowed, layers })), usual.theta);
-  const architecture = checkSizes({
-    family: "llama", name: modelName(folder), vocab: read.number("vocab_size", usual.vocab),
-    context: read.number("max_position_embeddings", usual.context), width, layers, heads,
-    kvHeads: read.numberOrNull("num_key_value_heads", usual.kvHeads ?? heads, heads),
-    headDim: read.numberOrNull("head_dim", usual.headDim ?? width / heads, width / heads),
-    hidden: read.number("intermediate_size", usual.hidden),
-    activation: activationOf(read, "hidden_act", "silu"), eps, rope, tied,
-    bias: biasesOf(type, read, has), experts: type === "mixtral" ? experts(read, layers) : undefined,
-    qkNorm: type === "qwen3" ? { eps } : undefined, ...windowed,
-  }, path, {
-    vocab: "vocab_size", context: "max_position_embeddings", width: "hidden_size",
-    layers: "num_hidden_layers", heads: "num_attention_heads",
-    kvHeads: "num_key_value_heads", headDim: "head_dim", hidden: "intermediate_size",
-  });
+  const architecture = checkSizes(
+    {
+      family: "llama",
+      name: modelName(folder),
+      vocab: read.number("vocab_size", usual.vocab),
+      context: read.number("max_position_embeddings", usual.context),
+      width,
+      layers,
+      heads,
+      kvHeads: read.numberOrNull("num_key_value_heads", usual.kvHeads ?? heads, heads),
+      headDim: read.numberOrNull("head_dim", usual.headDim ?? width / heads, width / heads),
+      hidden: read.number("intermediate_size", usual.hidden),
+      activation: activationOf(read, "hidden_act", "silu"),
+      eps,
+      rope,
+      tied,
+      bias: biasesOf(type, read, has),
+      experts: type === "mixtral" ? experts(read, layers) : undefined,
+      qkNorm: type === "qwen3" ? { eps } : undefined,
+      ...windowed,
+    },
+    path,
+    {
+      vocab: "vocab_size",
+      context: "max_position_embeddings",
+      width: "hidden_size",
+      layers: "num_hidden_layers",
+      heads: "num_attention_heads",
+      kvHeads: "num_key_value_heads",
+      headDim: "head_dim",
+      hidden: "intermediate_size",
+    },
+  );
   const ignored = ignoredKeysNote(CONFIG_FILE, [...read.unknown(), ...unknown]);
   return { architecture, notes: notesOf(note, ignored) };
 }
 
 const ropeOf = (read: Fields<LlamaKey>, kinds: ReadonlySet<LayerKind>, usualTheta: number): FoundRope =>
   ropeOfConfig({
-    path: read.path, theta: read.numberOrNull("rope_theta", undefined, undefined),
+    path: read.path,
+    theta: read.numberOrNull("rope_theta", undefined, undefined),
     scaling: read.record("rope_scaling"),
-    parameters: read.record("rope_parameters"), kinds, usualTheta,
+    parameters: read.record("rope_parameters"),
+    kinds,
+    usualTheta,
   });
 
 /**
@@ -123,21 +200,27 @@ const saysBiases: Readonly<Record<LlamaType, SaysBiases>> = {
 function biasesOf(type: LlamaType, read: Fields<LlamaKey>, has: Has): Biases {
   const { attention, ffn, qkv } = saysBiases[type];
   const tensors = {
-    qkv: "layers.0.self_attn.q_proj.bias", attentionOut: "layers.0.self_attn.o_proj.bias",
+    qkv: "layers.0.self_attn.q_proj.bias",
+    attentionOut: "layers.0.self_attn.o_proj.bias",
     ffn: "layers.0.mlp.up_proj.bias",
   };
   const agree = (tensor: string, key: LlamaKey | undefined, may: boolean): boolean => {
-    const wanted = key === undefined ? undefined : read.flag(key) ?? false, found = has(tensor);
+    const wanted = key === undefined ? undefined : (read.flag(key) ?? false);
+    const found = has(tensor);
     if (wanted === undefined ? !found || may : wanted === found) return found;
     const says = key === undefined ? `models of type ${type} have none like it` : `${key} is ${wanted}`;
-    throw new SinterError("input",
+    throw new SinterError(
+      "input",
       `${read.path}: ${says}, and the weights have ${found ? "" : "no "}${tensor}`,
       key === undefined
         ? "Is model_type right? llama is read with biases."
-        : `Set "${key}": ${found} if the weights are right.`);
+        : `Set "${key}": ${found} if the weights are right.`,
+    );
   };
   return {
-    norm: false, head: headBias(type, read.path, has), qkv: agree(tensors.qkv, attention, qkv),
+    norm: false,
+    head: headBias(type, read.path, has),
+    qkv: agree(tensors.qkv, attention, qkv),
     attentionOut: agree(tensors.attentionOut, attention, false),
     ffn: agree(tensors.ffn, ffn, false),
   };
@@ -168,25 +251,27 @@ type Windows = Pick<Architecture, "window" | "pattern">;
  */
 function windows(type: LlamaType, read: Fields<LlamaKey>, layers: number): Windows {
   const named = kindsNamed(read, layers);
-  const window = type === "llama"
-    ? undefined
-    : read.numberOrNull("sliding_window", llamaDefaults[type].window, undefined);
+  const window =
+    type === "llama" ? undefined : read.numberOrNull("sliding_window", llamaDefaults[type].window, undefined);
   const switched = type === "qwen2" || type === "qwen3";
   const on = window !== undefined && (!switched || (read.flag("use_sliding_window") ?? false));
   const from = switched && on && !named ? read.number("max_window_layers", 28) : 0;
   if (!(Number.isInteger(from) && from >= 0)) read.wrong("max_window_layers", "a number of layers");
   const kinds = on
-    ? Array.from({ length: layers },
-      (_, i): LayerKind => (switched && named ? named[i]! : i >= from ? "banded" : "dense"))
+    ? Array.from({ length: layers }, (_, i): LayerKind =>
+        switched && named ? named[i]! : i >= from ? "banded" : "dense",
+      )
     : [];
   if (named?.some((kind, i) => kind !== (kinds[i] ?? "dense"))) {
     const kind = named.includes("banded") ? "sliding_attention" : "full_attention";
     const where = `${switched ? "use_sliding_window is true and " : ""}sliding_window is a number`;
-    throw new SinterError("input",
+    throw new SinterError(
+      "input",
       `${read.path}: layer_types names layers of kind ${kind}, and the rest of it says otherwise`,
       on
         ? `All layers of type ${type} have a window: set sliding_window to null if they have none.`
-        : `Layers have a window where ${where}.`);
+        : `Layers have a window where ${where}.`,
+    );
   }
   return kinds.includes("banded") ? { window, pattern: patternOf(kinds) } : {};
 }
@@ -200,7 +285,10 @@ function kindsNamed(read: Fields<LlamaKey>, layers: number): readonly LayerKind[
   return types.map((type) => {
     if (type === "full_attention") return "dense";
     if (type === "sliding_attention") return "banded";
-    throw new SinterError("input", `${read.path}: layer_types has a layer of kind ${shownValue(type)}`,
-      "These are read: full_attention, sliding_attention.");
+    throw new SinterError(
+      "input",
+      `${read.path}: layer_types has a layer of kind ${shownValue(type)}`,
+      "These are read: full_attention, sliding_attention.",
+    );
   });
 }

@@ -29,8 +29,10 @@ export interface FoundRope {
   readonly unknown: readonly string[];
 }
 
-const kindNames: Readonly<Record<LayerKind, string>> =
-  { dense: "full_attention", banded: "sliding_attention" };
+const kindNames: Readonly<Record<LayerKind, string>> = {
+  dense: "full_attention",
+  banded: "sliding_attention",
+};
 
 export function ropeOfConfig({ path, theta, scaling, parameters, kinds, usualTheta }: RopePlaces): FoundRope {
   const places = [
@@ -39,22 +41,32 @@ export function ropeOfConfig({ path, theta, scaling, parameters, kinds, usualThe
   ];
   const thetas = [theta, ...places.map((place) => place.numberOrNull("rope_theta", undefined, undefined))];
   const scalings = places.map((place) => scalingOf(place));
-  const [found = usualTheta] = agreed(thetas.filter((each) => each !== undefined), "rope_theta", path);
+  const [found = usualTheta] = agreed(
+    thetas.filter((each) => each !== undefined),
+    "rope_theta",
+    path,
+  );
   const [scaled = {}] = agreed(scalings, "rope's scaling", path);
   return { rope: { theta: found, ...scaled }, unknown: places.flatMap((place) => place.unknown()) };
 }
 
 /** One place; or one for each kind of layer that there is. */
 function partsOfParameters(
-  parameters: JsonRecord, kinds: ReadonlySet<LayerKind>, path: string,
+  parameters: JsonRecord,
+  kinds: ReadonlySet<LayerKind>,
+  path: string,
 ): Fields<RopeKey>[] {
   const byKind = [...parameters].some(([key, value]) => key.endsWith("_attention") && isRecord(value));
   if (!byKind) return [new Fields<RopeKey>(parameters, ropeKeys, path, "rope_parameters.")];
   return [...kinds].map((kind) => {
-    const name = kindNames[kind], own = parameters.get(name);
+    const name = kindNames[kind];
+    const own = parameters.get(name);
     if (!isRecord(own))
-      throw new SinterError("input", `${path}: rope_parameters has nothing for layers of kind ${name}`,
-        "Use the config.json that was published with the weights.");
+      throw new SinterError(
+        "input",
+        `${path}: rope_parameters has nothing for layers of kind ${name}`,
+        "Use the config.json that was published with the weights.",
+      );
     return new Fields<RopeKey>(own, ropeKeys, path, `rope_parameters.${name}.`);
   });
 }
@@ -63,9 +75,11 @@ function partsOfParameters(
 function agreed<T>(values: readonly T[], what: string, path: string): readonly T[] {
   const other = values.find((value) => JSON.stringify(value) !== JSON.stringify(values[0]));
   if (other === undefined) return values;
-  throw new SinterError("input",
+  throw new SinterError(
+    "input",
     `${path}: ${what} is ${shownValue(values[0])} in one place and ${shownValue(other)} in another`,
-    "rope_scaling, rope_parameters and each kind of layer in it have to say the same: leave out what is not meant.");
+    "rope_scaling, rope_parameters and each kind of layer in it have to say the same: leave out what is not meant.",
+  );
 }
 
 type Scaling = Omit<Rope, "theta">;
@@ -73,22 +87,28 @@ type Scaling = Omit<Rope, "theta">;
 function scalingOf(place: Fields<RopeKey>): Scaling {
   const type = place.text(place.has("rope_type") ? "rope_type" : "type") ?? "default";
   switch (type) {
-    case "default": return {};
+    case "default":
+      return {};
     case "linear": {
       const factor = place.number("factor");
       if (!(factor >= 1)) place.wrong("factor", "a number from 1 on");
       return factor === 1 ? {} : { linear: factor };
     }
-    case "llama3": return llama3Of(place);
-    default: throw new SinterError("input",
-      `${place.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
-      "These are read: default, linear, llama3.");
+    case "llama3":
+      return llama3Of(place);
+    default:
+      throw new SinterError(
+        "input",
+        `${place.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
+        "These are read: default, linear, llama3.",
+      );
   }
 }
 
 function llama3Of(place: Fields<RopeKey>): Scaling {
   const scaling = {
-    factor: place.number("factor"), low: place.number("low_freq_factor"),
+    factor: place.number("factor"),
+    low: place.number("low_freq_factor"),
     high: place.number("high_freq_factor"),
     original: place.number("original_max_position_embeddings"),
   };
@@ -105,7 +125,10 @@ export function ropeScalingOf({ linear, scaling }: Rope): Readonly<Record<string
   if (linear !== undefined) return { rope_type: "linear", factor: linear };
   if (!scaling) return null;
   return {
-    rope_type: "llama3", factor: scaling.factor, low_freq_factor: scaling.low, high_freq_factor: scaling.high,
+    rope_type: "llama3",
+    factor: scaling.factor,
+    low_freq_factor: scaling.low,
+    high_freq_factor: scaling.high,
     original_max_position_embeddings: scaling.original,
   };
 }

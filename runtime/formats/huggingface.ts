@@ -1,6 +1,6 @@
 /**
- * config.json of Hugging Face folders (huggingface.co/docs/transformers). What a configuration leaves out has its
- * class's default; what it says and Sinter can not do is refused, and what is not known is named:
+ * config.json of Hugging Face folders (huggingface.co/docs/transformers). What a configuration leaves out has
+ * its class's default; what it says and Sinter can not do is refused, and what is not known is named:
  * keys/config-json.ts.
  */
 import { SinterError } from "../errors.ts";
@@ -31,8 +31,11 @@ export function architectureOfConfig(config: Json, path: string, folder: string,
   if (isLlamaType(type))
     return llama(type, new Fields<LlamaKey>(config, llamaTypeKeys[type], path), folder, has);
   const why = others.find(([pattern]) => pattern.test(type))?.[1];
-  throw new SinterError("input", `${path}: model_type is ${shownValue(type)}`,
-    `${why ? `${why}. ` : ""}These are read: ${typesOf(huggingFaceClasses)}.`);
+  throw new SinterError(
+    "input",
+    `${path}: model_type is ${shownValue(type)}`,
+    `${why ? `${why}. ` : ""}These are read: ${typesOf(huggingFaceClasses)}.`,
+  );
 }
 
 /** It says which table the other keys are in. */
@@ -40,8 +43,14 @@ function typeOf(config: ReadonlyMap<string, Json>, path: string): string {
   const type = config.get("model_type");
   if (typeof type === "string") return type;
   if (type !== undefined)
-    throw corruptFile(path, `model_type is ${shownValue(type)}; a text was expected`,
-      "Use the config.json that was published with the weights.");
-  throw new SinterError("input", `${path} does not say model_type`,
-    `These are read: ${typesOf(huggingFaceClasses)}.`);
+    throw corruptFile(
+      path,
+      `model_type is ${shownValue(type)}; a text was expected`,
+      "Use the config.json that was published with the weights.",
+    );
+  throw new SinterError(
+    "input",
+    `${path} does not say model_type`,
+    `These are read: ${typesOf(huggingFaceClasses)}.`,
+  );
 }

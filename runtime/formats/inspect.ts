@@ -15,7 +15,15 @@ export interface Inspection {
   /** "GGUF 3", "safetensors", "llama2.c v1", "checkpoint of step 250". */
   readonly form: string;
   readonly metadata: readonly (readonly [string, MetadataValue])[];
-  readonly tensors: readonly { readonly name: string; readonly type: string; readonly shape: readonly number[]; readonly elements: number; readonly bytes: number; readonly offset: number; readonly file: string }[];
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly shape: readonly number[];
+    readonly elements: number;
+    readonly bytes: number;
+    readonly offset: number;
+    readonly file: string;
+  }[];
   /** Elements of all tensors; of a checkpoint, without the optimizer's moments. */
   readonly parameters: number;
   readonly bytes: number;
@@ -25,11 +33,28 @@ export async function inspect(files: Files, path: string): Promise<Inspection> {
   const file = await openAny(files, path);
   try {
     const checkpoint = file.metadata.has("sinter");
-    const tensors = [...file.tensors.values()].map(({ name, type, shape, elements, bytes, offset, file: of }) => ({ name, type, shape, elements, bytes, offset, file: of }));
+    const tensors = [...file.tensors.values()].map(
+      ({ name, type, shape, elements, bytes, offset, file: of }) => ({
+        name,
+        type,
+        shape,
+        elements,
+        bytes,
+        offset,
+        file: of,
+      }),
+    );
     return {
-      path: file.path, form: checkpoint ? await checkpointForm(files, file.path) : `${file.format === "gguf" ? "GGUF" : file.format}${file.version === "" ? "" : ` ${file.version}`}`,
-      metadata: [...file.metadata].filter(([key]) => !(checkpoint && key.startsWith("sinter"))), tensors,
-      parameters: tensors.filter((t) => !(checkpoint && /^moment\d\./.test(t.name))).reduce((sum, t) => sum + t.elements, 0), bytes: tensors.reduce((sum, t) => sum + t.bytes, 0),
+      path: file.path,
+      form: checkpoint
+        ? await checkpointForm(files, file.path)
+        : `${file.format === "gguf" ? "GGUF" : file.format}${file.version === "" ? "" : ` ${file.version}`}`,
+      metadata: [...file.metadata].filter(([key]) => !(checkpoint && key.startsWith("sinter"))),
+      tensors,
+      parameters: tensors
+        .filter((t) => !(checkpoint && /^moment\d\./.test(t.name)))
+        .reduce((sum, t) => sum + t.elements, 0),
+      bytes: tensors.reduce((sum, t) => sum + t.bytes, 0),
     };
   } finally {
     await file.close();
@@ -39,13 +64,21 @@ export async function inspect(files: Files, path: string): Promise<Inspection> {
 async function openAny(files: Files, path: string): Promise<WeightFile> {
   const kind = await kindOf(files, path);
   switch (kind) {
-    case "gguf": return openGguf(files, path);
-    case "llama2.c": return openLlama2c(files, path);
-    case "safetensors": return openSafetensors(files, path);
+    case "gguf":
+      return openGguf(files, path);
+    case "llama2.c":
+      return openLlama2c(files, path);
+    case "safetensors":
+      return openSafetensors(files, path);
     case "folder": {
       if (!(await holdsRun(files, path))) return openSafetensorsFolder(files, path);
       const [newest] = await listCheckpoints(files, path);
-      if (!newest) throw new SinterError("input", `${path} is a run without a checkpoint`, "Train it first: sinter train --resume --out DIR");
+      if (!newest)
+        throw new SinterError(
+          "input",
+          `${path} is a run without a checkpoint`,
+          "Train it first: sinter train --resume --out DIR",
+        );
       return openSafetensors(files, `${path}/${newest.file}`);
     }
   }

@@ -16,8 +16,11 @@ export function parseJson(bytes: Uint8Array, from: string): Json {
     const value = plain(JSON.parse(text) as unknown, from, 0);
     const twice = duplicateKey(text);
     if (twice !== undefined)
-      throw corruptFile(from, `the key ${quoted(twice)} stands there twice in one object`,
-        "Leave out the one that is not meant.");
+      throw corruptFile(
+        from,
+        `the key ${quoted(twice)} stands there twice in one object`,
+        "Leave out the one that is not meant.",
+      );
     return value;
   } catch (cause) {
     if (cause instanceof SyntaxError) throw corruptFile(from, cause.message);
@@ -47,7 +50,8 @@ function duplicateKey(text: string): string | undefined {
     if (token === "{" || token === "[") open.push(token === "{" ? new Set() : undefined);
     else if (token === "}" || token === "]") open.pop();
     else if (token !== "," && isKey) {
-      const key = JSON.parse(token) as string, keys = open.at(-1)!;
+      const key = JSON.parse(token) as string;
+      const keys = open.at(-1)!;
       if (keys.has(key)) return key;
       keys.add(key);
     }

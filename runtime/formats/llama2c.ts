@@ -1,14 +1,15 @@
 /**
- * llama2.c's .bin files (github.com/karpathy/llama2.c, export.py), little-endian. Sizes are 7 × i32: width, hidden, layers, heads,
- * heads of keys and values, vocabulary, context.
+ * llama2.c's .bin files (github.com/karpathy/llama2.c, export.py), little-endian. Sizes are 7 × i32: width,
+ * hidden, layers, heads, heads of keys and values, vocabulary, context.
  *
  *   legacy  sizes (vocabulary negative: the output has its own matrix), then f32: by kind, all layers of it together
  *   v1      "ak42" 1, sizes, shared u8, to 256 bytes; f32: norms first, then the matrices
  *   v2      "ak42" 2, sizes, shared u8, group i32, to 256 bytes; norms f32; every matrix of every layer: i8 of all elements, then f32
  *           scales, one for each `group` elements
  *
- * Tensors get Meta's names (…attention.wq …), as in the checkpoints that the format is made from. Queries and keys are in RoPE's
- * interleaved form. The header says all: the file's length has to be exactly what follows from it.
+ * Tensors get Meta's names (…attention.wq …), as in the checkpoints that the format is made from. Queries and
+ * keys are in RoPE's interleaved form. The header says all: the file's length has to be exactly what follows
+ * from it.
  */
 import type { Files, ReadableFile } from "../files.ts";
 import { numberFormats } from "./numbers.ts";
@@ -33,7 +34,15 @@ export interface Llama2cFile extends WeightFile {
 const MAGIC = 0x616b3432; // "ak42"
 const HEADER_BYTES = 256;
 /** No model of this family comes near; products of them stay exact. */
-const MOST = { width: 1 << 20, hidden: 1 << 24, layers: 4096, heads: 65_536, kvHeads: 65_536, vocab: 1 << 24, context: 1 << 24 } as const;
+const MOST = {
+  width: 1 << 20,
+  hidden: 1 << 24,
+  layers: 4096,
+  heads: 65_536,
+  kvHeads: 65_536,
+  vocab: 1 << 24,
+  context: 1 << 24,
+} as const;
 const sizeNames = Object.keys(MOST) as (keyof typeof MOST)[];
 
 interface Header {
@@ -51,8 +60,13 @@ export async function openLlama2c(files: Files, path: string): Promise<Llama2cFi
     const header = parseHeader(await file.read(0, Math.min(HEADER_BYTES, file.bytes)), path);
     const { version, sizes, group } = header;
     return {
-      format: "llama2.c", path, version: version === "v2" ? `v2, int8 in groups of ${group}` : version,
-      metadata: new Map(Object.entries(sizes)), tensors: tensorsOf(file, path, header), sizes, close: () => file.close(),
+      format: "llama2.c",
+      path,
+      version: version === "v2" ? `v2, int8 in groups of ${group}` : version,
+      metadata: new Map(Object.entries(sizes)),
+      tensors: tensorsOf(file, path, header),
+      sizes,
+      close: () => file.close(),
     };
   } catch (error) {
     await file.close();
@@ -64,15 +78,24 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = bytes.length >= 4 && view.getUint32(0, true) === MAGIC;
   const need = magic ? HEADER_BYTES : 28;
-  if (bytes.length < need) throw corruptFile(path, `${bytes.length} bytes are too few for a header of ${need}`);
+  if (bytes.length < need)
+    throw corruptFile(path, `${bytes.length} bytes are too few for a header of ${need}`);
   if (!magic) {
-    const values = readSizes(view, 0), { vocab } = values;
-    return { version: "legacy", sizes: check({ ...values, vocab: Math.abs(vocab), shared: vocab > 0 }, path, 0), group: 1, begin: 28 };
+    const values = readSizes(view, 0);
+    const { vocab } = values;
+    return {
+      version: "legacy",
+      sizes: check({ ...values, vocab: Math.abs(vocab), shared: vocab > 0 }, path, 0),
+      group: 1,
+      begin: 28,
+    };
   }
   const version = view.getInt32(4, true);
-  if (version !== 1 && version !== 2) throw corruptFile(path, `offset 4: version ${version}; versions 1 and 2 are read`);
+  if (version !== 1 && version !== 2)
+    throw corruptFile(path, `offset 4: version ${version}; versions 1 and 2 are read`);
   const shared = bytes[36]!;
-  if (shared > 1) throw corruptFile(path, `offset 36: the flag of a shared output is ${shared}; it has to be 0 or 1`);
+  if (shared > 1)
+    throw corruptFile(path, `offset 36: the flag of a shared output is ${shared}; it has to be 0 or 1`);
   const sizes = check({ ...readSizes(view, 8), shared: shared === 1 }, path, 8);
   const group = version === 2 ? view.getInt32(37, true) : 1;
   if (group < 1 || group > MOST.hidden) throw corruptFile(path, `offset 37: groups of ${group} elements`);
@@ -80,40 +103,94 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
 }
 
 function readSizes(view: DataView, at: number): Record<keyof typeof MOST, number> {
-  const [width, hidden, layers, heads, kvHeads, vocab, context] = sizeNames.map((_, i) => view.getInt32(at + 4 * i, true));
-  return { width: width!, hidden: hidden!, layers: layers!, heads: heads!, kvHeads: kvHeads!, vocab: vocab!, context: context! };
+  const [width, hidden, layers, heads, kvHeads, vocab, context] = sizeNames.map((_, i) =>
+    view.getInt32(at + 4 * i, true),
+  );
+  return {
+    width: width!,
+    hidden: hidden!,
+    layers: layers!,
+    heads: heads!,
+    kvHeads: kvHeads!,
+    vocab: vocab!,
+    context: context!,
+  };
 }
 
 function check(sizes: Llama2cSizes, path: string, at: number): Llama2cSizes {
   sizeNames.forEach((name, i) => {
-    if (sizes[name] < 1 || sizes[name] > MOST[name]) throw corruptFile(path, `offset ${at + 4 * i}: ${name} is ${sizes[name]}; 1 to ${MOST[name]} is possible`, "Is it a llama2.c model file?");
+    if (sizes[name] < 1 || sizes[name] > MOST[name])
+      throw corruptFile(
+        path,
+        `offset ${at + 4 * i}: ${name} is ${sizes[name]}; 1 to ${MOST[name]} is possible`,
+        "Is it a llama2.c model file?",
+      );
   });
   const { width, heads, kvHeads } = sizes;
-  if (width % heads !== 0 || (width / heads) % 2 !== 0) throw corruptFile(path, `offset ${at}: width ${width} does not divide into ${heads} heads of even width`);
-  if (heads % kvHeads !== 0) throw corruptFile(path, `offset ${at + 16}: ${heads} heads do not divide into ${kvHeads} of keys and values`);
+  if (width % heads !== 0 || (width / heads) % 2 !== 0)
+    throw corruptFile(path, `offset ${at}: width ${width} does not divide into ${heads} heads of even width`);
+  if (heads % kvHeads !== 0)
+    throw corruptFile(
+      path,
+      `offset ${at + 16}: ${heads} heads do not divide into ${kvHeads} of keys and values`,
+    );
   return sizes;
 }
 
 type Kind = { readonly name: string; readonly shape: readonly number[]; readonly layered: boolean };
 
 /** By their short names, as in llama2.c's code. */
-function kindsOf({ width, hidden, heads, kvHeads, vocab, context }: Llama2cSizes): Readonly<Record<string, Kind>> {
-  const kv = (width / heads) * kvHeads, half = width / heads / 2;
+function kindsOf({
+  width,
+  hidden,
+  heads,
+  kvHeads,
+  vocab,
+  context,
+}: Llama2cSizes): Readonly<Record<string, Kind>> {
+  const kv = (width / heads) * kvHeads;
+  const half = width / heads / 2;
   const one = (name: string, ...shape: number[]): Kind => ({ name, shape, layered: false });
-  const each = (name: string, ...shape: number[]): Kind => ({ name: `layers.{i}.${name}`, shape, layered: true });
+  const each = (name: string, ...shape: number[]): Kind => ({
+    name: `layers.{i}.${name}`,
+    shape,
+    layered: true,
+  });
   return {
-    embedding: one("tok_embeddings.weight", vocab, width), norm: one("norm.weight", width), output: one("output.weight", vocab, width),
-    real: one("freqs_cos", context, half), imaginary: one("freqs_sin", context, half),
-    attentionNorm: each("attention_norm.weight", width), ffnNorm: each("ffn_norm.weight", width),
-    wq: each("attention.wq.weight", width, width), wk: each("attention.wk.weight", kv, width), wv: each("attention.wv.weight", kv, width),
+    embedding: one("tok_embeddings.weight", vocab, width),
+    norm: one("norm.weight", width),
+    output: one("output.weight", vocab, width),
+    real: one("freqs_cos", context, half),
+    imaginary: one("freqs_sin", context, half),
+    attentionNorm: each("attention_norm.weight", width),
+    ffnNorm: each("ffn_norm.weight", width),
+    wq: each("attention.wq.weight", width, width),
+    wk: each("attention.wk.weight", kv, width),
+    wv: each("attention.wv.weight", kv, width),
     wo: each("attention.wo.weight", width, width),
-    w1: each("feed_forward.w1.weight", hidden, width), w2: each("feed_forward.w2.weight", width, hidden), w3: each("feed_forward.w3.weight", hidden, width),
+    w1: each("feed_forward.w1.weight", hidden, width),
+    w2: each("feed_forward.w2.weight", width, hidden),
+    w3: each("feed_forward.w3.weight", hidden, width),
   };
 }
 
 /** Order of the kinds in a file; the output's matrix, where there is one, comes last. */
 const order = {
-  legacy: ["embedding", "attentionNorm", "wq", "wk", "wv", "wo", "ffnNorm", "w1", "w2", "w3", "norm", "real", "imaginary"],
+  legacy: [
+    "embedding",
+    "attentionNorm",
+    "wq",
+    "wk",
+    "wv",
+    "wo",
+    "ffnNorm",
+    "w1",
+    "w2",
+    "w3",
+    "norm",
+    "real",
+    "imaginary",
+  ],
   v1: ["attentionNorm", "ffnNorm", "norm", "embedding", "wq", "wk", "wv", "wo", "w1", "w2", "w3"],
   v2: ["attentionNorm", "ffnNorm", "norm", "embedding", "wq", "wk", "wv", "wo", "w1", "w2", "w3"],
 } as const;
@@ -130,43 +207,70 @@ interface Planned extends Kind {
 function plan({ version, sizes, group, begin }: Header, path: string, fileBytes: number): readonly Planned[] {
   const kinds = kindsOf(sizes);
   const rows = [...order[version], ...(sizes.shared ? [] : ["output"])].map((key): Planned => {
-    const kind = kinds[key]!, what = `tensor ${kind.name} [${kind.shape}]`;
+    const kind = kinds[key]!;
+    const what = `tensor ${kind.name} [${kind.shape}]`;
     const elements = product(...kind.shape);
     if (elements === undefined) throw corruptFile(path, `${what} has more elements than can be counted`);
     const grouped = version === "v2" && kind.shape.length > 1;
-    if (grouped && elements % group !== 0) throw corruptFile(path, `${what} does not divide into groups of ${group}`);
+    if (grouped && elements % group !== 0)
+      throw corruptFile(path, `${what} does not divide into groups of ${group}`);
     return { ...kind, elements, bytes: grouped ? elements + (4 * elements) / group : 4 * elements, grouped };
   });
-  const end = rows.reduce((sum, { bytes, layered }) => sum + BigInt(bytes) * BigInt(layered ? sizes.layers : 1), BigInt(begin));
+  const end = rows.reduce(
+    (sum, { bytes, layered }) => sum + BigInt(bytes) * BigInt(layered ? sizes.layers : 1),
+    BigInt(begin),
+  );
   if (end === BigInt(fileBytes)) return rows;
   const s = sizes;
-  throw corruptFile(path, `offset 0: the header says width ${s.width}, hidden ${s.hidden}, ${s.layers} layers, ${s.heads} heads (${s.kvHeads} of keys and values), ` +
-    `vocabulary ${s.vocab}, context ${s.context}, which takes ${end} bytes; the file has ${fileBytes}`, "Is it a llama2.c model file, and whole?");
+  throw corruptFile(
+    path,
+    `offset 0: the header says width ${s.width}, hidden ${s.hidden}, ${s.layers} layers, ${s.heads} heads (${s.kvHeads} of keys and values), ` +
+      `vocabulary ${s.vocab}, context ${s.context}, which takes ${end} bytes; the file has ${fileBytes}`,
+    "Is it a llama2.c model file, and whole?",
+  );
 }
 
 function tensorsOf(file: ReadableFile, path: string, header: Header): Map<string, StoredTensor> {
-  const { group, sizes } = header, out = new Map<string, StoredTensor>();
+  const { group, sizes } = header;
+  const out = new Map<string, StoredTensor>();
   let offset = header.begin;
   for (const { name: pattern, shape, elements, bytes, grouped, layered } of plan(header, path, file.bytes))
     for (let layer = 0; layer < (layered ? sizes.layers : 1); layer++) {
       const name = pattern.replace("{i}", `${layer}`);
       const floats = grouped ? groupReader(file, offset, elements, group) : floatReader(file, offset, "F32");
       const begin = offset;
-      out.set(name, { name, type: grouped ? `I8 / ${group}` : "F32", shape, elements, bytes, offset, file: path, fill: (at, into) => file.fill(begin + at, into), floats });
+      out.set(name, {
+        name,
+        type: grouped ? `I8 / ${group}` : "F32",
+        shape,
+        elements,
+        bytes,
+        offset,
+        file: path,
+        fill: (at, into) => file.fill(begin + at, into),
+        floats,
+      });
       offset += bytes;
     }
   return out;
 }
 
 /** Elements from … of i8 [elements] followed by f32 scales [elements / group]. */
-function groupReader(file: ReadableFile, offset: number, elements: number, group: number): StoredTensor["floats"] {
+function groupReader(
+  file: ReadableFile,
+  offset: number,
+  elements: number,
+  group: number,
+): StoredTensor["floats"] {
   return async (from, count) => {
-    const first = Math.floor(from / group), last = Math.ceil((from + count) / group);
+    const first = Math.floor(from / group);
+    const last = Math.ceil((from + count) / group);
     const stored = await file.read(offset + from, count);
     const scales = new Float32Array(last - first);
     numberFormats.F32.decode(await file.read(offset + elements + 4 * first, 4 * (last - first)), scales);
     const out = new Float32Array(count);
-    for (let i = 0; i < count; i++) out[i] = ((stored[i]! << 24) >> 24) * scales[Math.floor((from + i) / group) - first]!;
+    for (let i = 0; i < count; i++)
+      out[i] = ((stored[i]! << 24) >> 24) * scales[Math.floor((from + i) / group) - first]!;
     return out;
   };
 }

@@ -1,4 +1,7 @@
-/** What a model's tensors are called, shaped and typed in the file it goes out to, and their numbers, gathered from a checkpoint. */
+/**
+ * What a model's tensors are called, shaped and typed in the file it goes out to, and their numbers, gathered
+ * from a checkpoint.
+ */
 import type { OpenCheckpoint } from "../checkpoint-file.ts";
 import type { Architecture } from "./architecture.ts";
 import { NO_SINK, sinksName } from "./gguf-config.ts";
@@ -11,7 +14,10 @@ import type { Recognised } from "./recognise.ts";
 import { PIECE } from "./weights.ts";
 
 export type OutgoingForm = "hf" | "gguf";
-/** One for all matrices; "kept": of each the one that the checkpoint keeps it in, and F32 where the form has no such. */
+/**
+ * One for all matrices; "kept": of each the one that the checkpoint keeps it in, and F32 where the form has
+ * no such.
+ */
 export type OutgoingType = FloatFormat | "kept";
 
 export interface OutgoingTensor {
@@ -34,64 +40,116 @@ export interface Outgoing {
 }
 
 /** A checkpoint, or whatever else knows the model's numbers by Sinter's names. */
-export interface WeightSource extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "keptAs" | "rows">> {
+export interface WeightSource
+  extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "keptAs" | "rows">> {
   readonly tensors: { has(name: string): boolean };
 }
 
 /** Throws `input` where the form has no place for something of the model. */
-export function outgoing({ architecture: own, stems }: Recognised, checkpoint: WeightSource, form: OutgoingForm, type: OutgoingType): Outgoing {
-  const published = form === "gguf" ? classOf(own, ggufClasses, "GGUF") : classOf(own, huggingFaceClasses, "Hugging Face"), { naming } = published;
-  const architecture = { ...own, bias: published.biases(own) }, gpt2 = own.family === "gpt2", notes: string[] = [];
+export function outgoing(
+  { architecture: own, stems }: Recognised,
+  checkpoint: WeightSource,
+  form: OutgoingForm,
+  type: OutgoingType,
+): Outgoing {
+  const published =
+    form === "gguf" ? classOf(own, ggufClasses, "GGUF") : classOf(own, huggingFaceClasses, "Hugging Face");
+  const { naming } = published;
+  const architecture = { ...own, bias: published.biases(own) };
+  const gpt2 = own.family === "gpt2";
+  const notes: string[] = [];
   const links = linksOf(architecture, stems, { naming, fused: gpt2, inOut: form === "hf" && gpt2 });
-  const prefix = form === "hf" ? gpt2 ? "transformer." : "model." : "";
+  const prefix = form === "hf" ? (gpt2 ? "transformer." : "model.") : "";
   const read = reader(checkpoint);
-  if (links.some(({ name }) => !checkpoint.tensors.has(name))) notes.push("biases that the model lacks are written as zeros");
+  if (links.some(({ name }) => !checkpoint.tensors.has(name)))
+    notes.push("biases that the model lacks are written as zeros");
   const fallen = new Set<string>();
   const keptType = (name: string): FloatFormat => {
-    const kept = checkpoint.tensors.has(name) ? checkpoint.keptAs?.(name).type ?? "F32" : "F32";
+    const kept = checkpoint.tensors.has(name) ? (checkpoint.keptAs?.(name).type ?? "F32") : "F32";
     return form === "hf" && numberFormats[kept].block > 1 ? "F32" : kept;
   };
-  const tensors = links.flatMap((link) => link.pieces.map((piece): OutgoingTensor => {
-    const wanted = type === "kept" ? keptType(link.name) : type, chosen = typeFor(piece, wanted);
-    if (chosen !== wanted && chosen === "F16") fallen.add(`${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are written as F16`);
-    return {
-      name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`, shape: piece.shape, type: chosen,
-      values: async () => scatter(link, piece, await read(link)),
-      ...storedAlike(link, piece, chosen, checkpoint),
-    };
-  }));
+  const tensors = links.flatMap((link) =>
+    link.pieces.map((piece): OutgoingTensor => {
+      const wanted = type === "kept" ? keptType(link.name) : type;
+      const chosen = typeFor(piece, wanted);
+      if (chosen !== wanted && chosen === "F16")
+        fallen.add(
+          `${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are written as F16`,
+        );
+      return {
+        name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`,
+        shape: piece.shape,
+        type: chosen,
+        values: async () => scatter(link, piece, await read(link)),
+        ...storedAlike(link, piece, chosen, checkpoint),
+      };
+    }),
+  );
   notes.push(...fallen);
   const { rope, headDim, layers, heads } = architecture;
   if (published.type === "granite_swa") {
-    notes.push("a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file");
-    for (let i = 0; i < layers; i++) tensors.push({ name: sinksName(i), shape: [heads], type: "F32", values: async () => new Float32Array(heads).fill(NO_SINK) });
+    notes.push(
+      "a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file",
+    );
+    for (let i = 0; i < layers; i++)
+      tensors.push({
+        name: sinksName(i),
+        shape: [heads],
+        type: "F32",
+        values: async () => new Float32Array(heads).fill(NO_SINK),
+      });
   }
   if (form === "gguf" && rope?.scaling) {
     const factors = ropeFactors(rope.theta, headDim, rope.scaling);
-    tensors.unshift({ name: ROPE_FACTORS, shape: [factors.length], type: "F32", values: async () => factors });
+    tensors.unshift({
+      name: ROPE_FACTORS,
+      shape: [factors.length],
+      type: "F32",
+      values: async () => factors,
+    });
   }
   return { architecture, type: published.type, numbers: mostOf(tensors), tensors, notes };
 }
 
 function mostOf(tensors: readonly OutgoingTensor[]): FloatFormat {
   const count = new Map<FloatFormat, number>();
-  for (const { type, shape } of tensors) count.set(type, (count.get(type) ?? 0) + shape.reduce((a, b) => a * b, 1));
+  for (const { type, shape } of tensors)
+    count.set(type, (count.get(type) ?? 0) + shape.reduce((a, b) => a * b, 1));
   return [...count].reduce((most, one) => (one[1] > most[1] ? one : most))[0];
 }
 
 /** Rows of the piece, when the checkpoint keeps them in this format and order. */
-function storedAlike(link: Link, piece: Piece, type: FloatFormat, { tensors, keptAs, rows }: WeightSource): Pick<OutgoingTensor, "stored"> {
+function storedAlike(
+  link: Link,
+  piece: Piece,
+  type: FloatFormat,
+  { tensors, keptAs, rows }: WeightSource,
+): Pick<OutgoingTensor, "stored"> {
   const { name, shape } = link;
   if (!keptAs || !rows || !tensors.has(name) || shape.length < 2 || piece.halves > 0) return {};
-  const kept = keptAs(name), { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, kept);
-  if (kept.type !== type || kept.turned !== piece.turned || columns % numberFormats[type].block !== 0 || (piece.matrices > 1 && piece.columns !== rowsEach)) return {};
-  const [begin, count] = piece.turned ? [piece.matrix * rowsEach + piece.from, piece.matrices * piece.columns] : [0, all];
+  const kept = keptAs(name);
+  const { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, kept);
+  if (
+    kept.type !== type ||
+    kept.turned !== piece.turned ||
+    columns % numberFormats[type].block !== 0 ||
+    (piece.matrices > 1 && piece.columns !== rowsEach)
+  )
+    return {};
+  const [begin, count] = piece.turned
+    ? [piece.matrix * rowsEach + piece.from, piece.matrices * piece.columns]
+    : [0, all];
   return {
     async stored() {
       const out = new Uint8Array(count * rowBytes);
       await rows(name, shape, (bytes, first, n) => {
-        const from = Math.max(first, begin), to = Math.min(first + n, begin + count);
-        if (from < to) out.set(bytes.subarray((from - first) * rowBytes, (to - first) * rowBytes), (from - begin) * rowBytes);
+        const from = Math.max(first, begin);
+        const to = Math.min(first + n, begin + count);
+        if (from < to)
+          out.set(
+            bytes.subarray((from - first) * rowBytes, (to - first) * rowBytes),
+            (from - begin) * rowBytes,
+          );
       });
       return out;
     },
@@ -104,12 +162,16 @@ function typeFor({ shape, exact }: Piece, type: FloatFormat): FloatFormat {
   return shape.at(-1)! % numberFormats[type].block === 0 ? type : "F16";
 }
 
-/** Sinter's tensors one after the other; the last one is kept, since several published ones may be made of it. */
+/**
+ * Sinter's tensors one after the other; the last one is kept, since several published ones may be made of it.
+ */
 function reader(checkpoint: WeightSource): (link: Link) => Promise<Float32Array> {
   let last: { name: string; values: Float32Array } | undefined;
   return async ({ name, shape }) => {
     if (last?.name === name) return last.values;
-    const values = checkpoint.tensors.has(name) ? await checkpoint.read(name, shape) : new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const values = checkpoint.tensors.has(name)
+      ? await checkpoint.read(name, shape)
+      : new Float32Array(shape.reduce((a, b) => a * b, 1));
     last = { name, values };
     return values;
   };
@@ -119,7 +181,8 @@ function reader(checkpoint: WeightSource): (link: Link) => Promise<Float32Array>
 export function* encoded(values: Float32Array, type: FloatFormat): Generator<Uint8Array> {
   const { block, bytes, encode } = numberFormats[type];
   for (let at = 0; at < values.length; at += PIECE) {
-    const part = values.subarray(at, Math.min(values.length, at + PIECE)), out = new Uint8Array((part.length / block) * bytes);
+    const part = values.subarray(at, Math.min(values.length, at + PIECE));
+    const out = new Uint8Array((part.length / block) * bytes);
     encode(part, out);
     yield out;
   }

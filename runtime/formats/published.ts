@@ -1,5 +1,6 @@
 /**
- * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's are made of them.
+ * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's
+ * are made of them.
  *
  *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Mixtral, Qwen 2 and 3
  *   FILE.safetensors          the same; config.json lies beside it
@@ -39,13 +40,15 @@ export type PublishedKind = "folder" | "safetensors" | "gguf" | "llama2.c";
 
 /** By its first bytes, not by its name. */
 export async function kindOf(files: Files, path: string): Promise<PublishedKind> {
-  if (!(await files.exists(path))) throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
+  if (!(await files.exists(path)))
+    throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
   if (await isFolder(files, path)) return "folder";
   const file = await files.open(path);
   try {
     const first = await file.read(0, Math.min(9, file.bytes));
     if (String.fromCharCode(...first.subarray(0, 4)) === "GGUF") return "gguf";
-    return first[8] === 0x7b && first[6] === 0 && first[7] === 0 ? "safetensors" : "llama2.c"; // length < 2^48, then "{"
+    // length < 2^48, then "{"
+    return first[8] === 0x7b && first[6] === 0 && first[7] === 0 ? "safetensors" : "llama2.c";
   } finally {
     await file.close();
   }
@@ -61,45 +64,104 @@ async function isFolder(files: Files, path: string): Promise<boolean> {
 }
 
 export async function openPublished(files: Files, path: string): Promise<Published> {
-  const kind = await kindOf(files, path), base = path.slice(path.lastIndexOf("/") + 1);
+  const kind = await kindOf(files, path);
+  const base = path.slice(path.lastIndexOf("/") + 1);
   switch (kind) {
-    case "folder": return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
-    case "safetensors": return fromHuggingFace(files, path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".", base, () => openSafetensors(files, path));
-    case "gguf": return closing(await openGguf(files, path), async (file) => {
-      const index = indexTensors(file, namings.gguf);
-      const { architecture, published, notes } = await architectureOfGguf(file, index);
-      return settleHeads(`GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`, architecture, file, index, published.naming, notes);
-    });
-    case "llama2.c": return closing(await openLlama2c(files, path), (file) => {
-      const { sizes: s } = file;
-      const architecture: Architecture = {
-        family: "llama", name: modelName(base), vocab: s.vocab, context: s.context, width: s.width, layers: s.layers, heads: s.heads, kvHeads: s.kvHeads, headDim: s.width / s.heads, hidden: s.hidden,
-        activation: "silu", eps: 1e-5, rope: { theta: 10000 }, tied: s.shared, bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
-      };
-      return settleHeads(`llama2.c ${file.version}`, architecture, file, indexTensors(file, namings.meta), namings.meta);
-    });
+    case "folder":
+      return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
+    case "safetensors":
+      return fromHuggingFace(
+        files,
+        path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".",
+        base,
+        () => openSafetensors(files, path),
+      );
+    case "gguf":
+      return closing(await openGguf(files, path), async (file) => {
+        const index = indexTensors(file, namings.gguf);
+        const { architecture, published, notes } = await architectureOfGguf(file, index);
+        return settleHeads(
+          `GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`,
+          architecture,
+          file,
+          index,
+          published.naming,
+          notes,
+        );
+      });
+    case "llama2.c":
+      return closing(await openLlama2c(files, path), (file) => {
+        const { sizes: s } = file;
+        const architecture: Architecture = {
+          family: "llama",
+          name: modelName(base),
+          vocab: s.vocab,
+          context: s.context,
+          width: s.width,
+          layers: s.layers,
+          heads: s.heads,
+          kvHeads: s.kvHeads,
+          headDim: s.width / s.heads,
+          hidden: s.hidden,
+          activation: "silu",
+          eps: 1e-5,
+          rope: { theta: 10000 },
+          tied: s.shared,
+          bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
+        };
+        return settleHeads(
+          `llama2.c ${file.version}`,
+          architecture,
+          file,
+          indexTensors(file, namings.meta),
+          namings.meta,
+        );
+      });
   }
 }
 
-async function fromHuggingFace(files: Files, folder: string, base: string, open: () => Promise<WeightFile>): Promise<Published> {
+async function fromHuggingFace(
+  files: Files,
+  folder: string,
+  base: string,
+  open: () => Promise<WeightFile>,
+): Promise<Published> {
   const path = `${folder}/${CONFIG_FILE}`;
-  if (!(await files.exists(path))) throw new SinterError("input", `${folder} has no ${CONFIG_FILE}`, "Weights in safetensors need the configuration that was published with them, in the same folder.");
+  if (!(await files.exists(path)))
+    throw new SinterError(
+      "input",
+      `${folder} has no ${CONFIG_FILE}`,
+      "Weights in safetensors need the configuration that was published with them, in the same folder.",
+    );
   const config = parseJson(await readLimited(files, path, MAX_CONFIG_BYTES), path);
   return closing(await open(), async (file) => {
     const [gpt2, llama] = [indexTensors(file, namings.gpt2), indexTensors(file, namings.llama)];
     refuseKeys(safetensorsKeys, file.metadata, file.path);
-    const { architecture, notes } =
-      architectureOfConfig(config, path, base, (name) => gpt2.has(name) || llama.has(name));
-    const unknown = ignoredKeysNote(`__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`,
-      unknownKeys(safetensorsKeys, file.metadata.keys()));
-    const naming = namings[architecture.family], title = isRecord(config) && config.get("model_type");
-    const form = architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title;
-    return settleHeads(form, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming,
-      [...notes, ...(unknown === undefined ? [] : [unknown])]);
+    const { architecture, notes } = architectureOfConfig(
+      config,
+      path,
+      base,
+      (name) => gpt2.has(name) || llama.has(name),
+    );
+    const unknown = ignoredKeysNote(
+      `__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`,
+      unknownKeys(safetensorsKeys, file.metadata.keys()),
+    );
+    const naming = namings[architecture.family];
+    const title = isRecord(config) && config.get("model_type");
+    const form =
+      architecture.family === "llama" && title !== "llama" ? `Hugging Face ${String(title)}` : naming.title;
+    return settleHeads(form, architecture, file, architecture.family === "gpt2" ? gpt2 : llama, naming, [
+      ...notes,
+      ...(unknown === undefined ? [] : [unknown]),
+    ]);
   });
 }
 
-async function closing<F extends WeightFile>(file: F, work: (file: F) => Published | Promise<Published>): Promise<Published> {
+async function closing<F extends WeightFile>(
+  file: F,
+  work: (file: F) => Published | Promise<Published>,
+): Promise<Published> {
   try {
     return await work(file);
   } catch (error) {
@@ -109,16 +171,23 @@ async function closing<F extends WeightFile>(file: F, work: (file: F) => Publish
 }
 
 /**
- * The output's matrix may be absent (it is the token embedding), or be there twice (checked to be equal), or stand under the output's
- * name only. Where it is another one, the configuration must not say that the two are tied.
+ * The output's matrix may be absent (it is the token embedding), or be there twice (checked to be equal), or
+ * stand under the output's name only. Where it is another one, the configuration must not say that the two
+ * are tied.
  */
 async function settleHeads(
-  title: string, found: Architecture, file: WeightFile, all: TensorIndex, naming: Naming,
+  title: string,
+  found: Architecture,
+  file: WeightFile,
+  all: TensorIndex,
+  naming: Naming,
   said: readonly string[] = [],
 ): Promise<Published> {
-  const index = new Map(all), notes = [...said];
+  const index = new Map(all);
+  const notes = [...said];
   const nameOf = (role: Role): string => publishedName(naming, role, "weight", 0)!;
-  const token = index.get(nameOf("token")), head = index.get(nameOf("head"));
+  const token = index.get(nameOf("token"));
+  const head = index.get(nameOf("head"));
   let { tied } = found;
   if (!token && head) {
     index.set(nameOf("token"), head);
@@ -131,16 +200,27 @@ async function settleHeads(
       index.delete(nameOf("head"));
       notes.push(`${head.name} equals ${token.name}`);
     } else if (tied)
-      throw new SinterError("input", `${file.path}: the output is said to be tied to the token embedding, but ${head.name} differs from ${token.name}`,
-        'Set "tie_word_embeddings": false in config.json if the output has a matrix of its own.');
+      throw new SinterError(
+        "input",
+        `${file.path}: the output is said to be tied to the token embedding, but ${head.name} differs from ${token.name}`,
+        'Set "tie_word_embeddings": false in config.json if the output has a matrix of its own.',
+      );
     tied = same;
   } else tied = true;
   const fused = index.has(publishedName(naming, "qkv", "weight", 0) ?? "");
-  return { title, architecture: { ...found, tied }, file, index, notes, options: { naming, fused, inOut: naming.matrices === "told apart" && isInOut(index, found) } };
+  return {
+    title,
+    architecture: { ...found, tied },
+    file,
+    index,
+    notes,
+    options: { naming, fused, inOut: naming.matrices === "told apart" && isInOut(index, found) },
+  };
 }
 
 /** [width, 3 · width] or [3 · width, width]: the first is Hugging Face's Conv1D. */
-const isInOut = (index: TensorIndex, { width }: Architecture): boolean => index.get("h.0.attn.c_attn.weight")?.shape[0] === width;
+const isInOut = (index: TensorIndex, { width }: Architecture): boolean =>
+  index.get("h.0.attn.c_attn.weight")?.shape[0] === width;
 
 /** Links to Sinter's tensors, each piece checked to be there in its shape, and nothing left over. */
 export function fittedLinks({ architecture, options, index, file }: Published, stems: Stems): Link[] {

@@ -1,10 +1,19 @@
-/** Weights in safetensors: one file, or several named by model.safetensors.index.json (huggingface.co/docs/safetensors). */
+/**
+ * Weights in safetensors: one file, or several named by model.safetensors.index.json
+ * (huggingface.co/docs/safetensors).
+ */
 import { SinterError } from "../errors.ts";
 import type { Files, ReadableFile } from "../files.ts";
 import { headerBytes, readHeader, type SafeFile } from "../safetensors.ts";
 import { parseJson, record, type Json } from "./json.ts";
 import {
-  corruptFile, floatReader, isReadFormat, quoted, unreadable, type Metadata, type StoredTensor,
+  corruptFile,
+  floatReader,
+  isReadFormat,
+  quoted,
+  unreadable,
+  type Metadata,
+  type StoredTensor,
   type WeightFile,
 } from "./weights.ts";
 
@@ -17,7 +26,14 @@ export async function openSafetensors(files: Files, path: string): Promise<Weigh
   const file = await files.open(path);
   try {
     const safe = await readSafeHeader(file, path);
-    return { format: "safetensors", path, version: "", metadata: safe.metadata, tensors: tensorsOf(safe, file, path), close: () => file.close() };
+    return {
+      format: "safetensors",
+      path,
+      version: "",
+      metadata: safe.metadata,
+      tensors: tensorsOf(safe, file, path),
+      close: () => file.close(),
+    };
   } catch (error) {
     await file.close();
     throw error;
@@ -30,11 +46,22 @@ export async function readSafeHeader(file: ReadableFile, path: string): Promise<
 }
 
 function tensorsOf(safe: SafeFile, file: ReadableFile, path: string): Map<string, StoredTensor> {
-  return new Map([...safe.tensors.values()].map(({ name, dtype, shape, begin, end }) => [name, {
-    name, type: dtype, shape, elements: shape.reduce((a, b) => a * b, 1), bytes: end - begin, offset: begin, file: path,
-    fill: (at, into) => file.fill(begin + at, into),
-    floats: isReadFormat(dtype) ? floatReader(file, begin, dtype) : unreadable(path, name, dtype),
-  }]));
+  return new Map(
+    [...safe.tensors.values()].map(({ name, dtype, shape, begin, end }) => [
+      name,
+      {
+        name,
+        type: dtype,
+        shape,
+        elements: shape.reduce((a, b) => a * b, 1),
+        bytes: end - begin,
+        offset: begin,
+        file: path,
+        fill: (at, into) => file.fill(begin + at, into),
+        floats: isReadFormat(dtype) ? floatReader(file, begin, dtype) : unreadable(path, name, dtype),
+      },
+    ]),
+  );
 }
 
 /** A folder's weights: the index where there is one, else the single file. */
@@ -45,8 +72,13 @@ export async function openSafetensorsFolder(files: Files, folder: string): Promi
   if (await files.exists(single)) return openSafetensors(files, single);
   const other = (await files.list(folder)).filter((name) => name.endsWith(".safetensors"));
   if (other.length === 1) return openSafetensors(files, `${folder}/${other[0]}`);
-  throw new SinterError("input", `${folder} has no ${SINGLE_FILE} and no ${INDEX_FILE}`,
-    other.length > 1 ? `It has ${other.length} .safetensors files, and no index says which tensors are in which.` : "Name a folder with config.json and weights, or a file.");
+  throw new SinterError(
+    "input",
+    `${folder} has no ${SINGLE_FILE} and no ${INDEX_FILE}`,
+    other.length > 1
+      ? `It has ${other.length} .safetensors files, and no index says which tensors are in which.`
+      : "Name a folder with config.json and weights, or a file.",
+  );
 }
 
 async function openShards(files: Files, folder: string, index: string): Promise<WeightFile> {
@@ -58,16 +90,27 @@ async function openShards(files: Files, folder: string, index: string): Promise<
   try {
     const tensors = new Map<string, StoredTensor>();
     for (const [name, shard] of places) {
-      const file = opened.get(shard) ?? await openSafetensors(files, `${folder}/${shard}`);
+      const file = opened.get(shard) ?? (await openSafetensors(files, `${folder}/${shard}`));
       opened.set(shard, file);
       const tensor = file.tensors.get(name);
-      if (!tensor) throw corruptFile(index, `tensor ${quoted(name)} is said to be in ${shard}, and is not`, "Fetch index and shards again, from one place.");
+      if (!tensor)
+        throw corruptFile(
+          index,
+          `tensor ${quoted(name)} is said to be in ${shard}, and is not`,
+          "Fetch index and shards again, from one place.",
+        );
       tensors.set(name, tensor);
     }
     for (const shard of opened.values())
       for (const name of shard.tensors.keys())
-        if (!places.has(name)) throw corruptFile(index, `tensor ${quoted(name)} of ${shard.path} is not in the index`, "Fetch index and shards again, from one place.");
-    const version = `${opened.size} shards`, metadata = metadataOf([...opened.values()]);
+        if (!places.has(name))
+          throw corruptFile(
+            index,
+            `tensor ${quoted(name)} of ${shard.path} is not in the index`,
+            "Fetch index and shards again, from one place.",
+          );
+    const version = `${opened.size} shards`;
+    const metadata = metadataOf([...opened.values()]);
     return { format: "safetensors", path: index, version, metadata, tensors, close };
   } catch (error) {
     await close();
@@ -90,7 +133,10 @@ function parseIndex(value: Json, index: string): ReadonlyMap<string, string> {
   const shards = new Set<string>();
   for (const [name, shard] of map) {
     if (typeof shard !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(shard))
-      throw corruptFile(index, `tensor ${quoted(name)} is said to be in ${quoted(String(shard))}, which is no plain name of a .safetensors file`);
+      throw corruptFile(
+        index,
+        `tensor ${quoted(name)} is said to be in ${quoted(String(shard))}, which is no plain name of a .safetensors file`,
+      );
     if (shards.add(shard).size > MAX_SHARDS) throw corruptFile(index, `more than ${MAX_SHARDS} shards`);
     out.set(name, shard);
   }
@@ -98,10 +144,15 @@ function parseIndex(value: Json, index: string): ReadonlyMap<string, string> {
 }
 
 /** A text file that has no reason to be longer than `limit` bytes. */
-export async function readLimited(files: Files, path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readLimited(
+  files: Files,
+  path: string,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const file = await files.open(path);
   try {
-    if (file.bytes > limit) throw corruptFile(path, `it has ${file.bytes} bytes; at most ${limit} are expected`);
+    if (file.bytes > limit)
+      throw corruptFile(path, `it has ${file.bytes} bytes; at most ${limit} are expected`);
     return await file.read(0, file.bytes);
   } finally {
     await file.close();

@@ -1,4 +1,7 @@
-/** Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by runtime/tokenizers/sentencepiece-file.ts. */
+/**
+ * Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by
+ * runtime/tokenizers/sentencepiece-file.ts.
+ */
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
 import { concat } from "../bytes.ts";
 
@@ -15,17 +18,47 @@ export interface SentencePieceFacts {
   readonly endOfText: number | undefined;
 }
 
-export const pieceKinds: Readonly<Record<PieceKind, number>> = { normal: 1, unknown: 2, control: 3, user: 4, unused: 5, byte: 6 };
+export const pieceKinds: Readonly<Record<PieceKind, number>> = {
+  normal: 1,
+  unknown: 2,
+  control: 3,
+  user: 4,
+  unused: 5,
+  byte: 6,
+};
 const MODEL_BPE = 2;
 
-export function sentencePieceModel({ pieces, addsSpace, beginOfText, endOfText }: SentencePieceFacts): Uint8Array {
+export function sentencePieceModel({
+  pieces,
+  addsSpace,
+  beginOfText,
+  endOfText,
+}: SentencePieceFacts): Uint8Array {
   const utf8 = new TextEncoder();
   const unknown = pieces.findIndex(({ kind }) => kind === "unknown");
   const fallback = pieces.some(({ kind }) => kind === "byte");
-  const rows = pieces.map(({ text, score, kind }) => field(1, [...block(1, utf8.encode(text)), ...float(2, score), ...(kind === "normal" ? [] : number(3, pieceKinds[kind]))]));
-  const trainer = [...number(3, MODEL_BPE), ...number(4, pieces.length), ...(fallback ? number(35, 1) : []), ...number(40, unknown < 0 ? NONE : unknown),
-    ...number(41, beginOfText ?? NONE), ...number(42, endOfText ?? NONE), ...number(43, NONE)];
-  const normalizer = [...block(1, utf8.encode("identity")), ...number(3, addsSpace ? 1 : 0), ...number(4, 0), ...number(5, 1)];
+  const rows = pieces.map(({ text, score, kind }) =>
+    field(1, [
+      ...block(1, utf8.encode(text)),
+      ...float(2, score),
+      ...(kind === "normal" ? [] : number(3, pieceKinds[kind])),
+    ]),
+  );
+  const trainer = [
+    ...number(3, MODEL_BPE),
+    ...number(4, pieces.length),
+    ...(fallback ? number(35, 1) : []),
+    ...number(40, unknown < 0 ? NONE : unknown),
+    ...number(41, beginOfText ?? NONE),
+    ...number(42, endOfText ?? NONE),
+    ...number(43, NONE),
+  ];
+  const normalizer = [
+    ...block(1, utf8.encode("identity")),
+    ...number(3, addsSpace ? 1 : 0),
+    ...number(4, 0),
+    ...number(5, 1),
+  ];
   return concat([...rows, field(2, trainer), field(3, normalizer)]);
 }
 
@@ -41,6 +74,14 @@ function varint(value: number): number[] {
 }
 
 const number = (id: number, value: number): number[] => [...varint(id << 3), ...varint(value)];
-const block = (id: number, bytes: Uint8Array): number[] => [...varint((id << 3) | 2), ...varint(bytes.length), ...bytes];
-const float = (id: number, value: number): number[] => [...varint((id << 3) | 5), ...new Uint8Array(new Float32Array([value]).buffer)];
-const field = (id: number, bytes: readonly number[]): Uint8Array => Uint8Array.from([...varint((id << 3) | 2), ...varint(bytes.length), ...bytes]);
+const block = (id: number, bytes: Uint8Array): number[] => [
+  ...varint((id << 3) | 2),
+  ...varint(bytes.length),
+  ...bytes,
+];
+const float = (id: number, value: number): number[] => [
+  ...varint((id << 3) | 5),
+  ...new Uint8Array(new Float32Array([value]).buffer),
+];
+const field = (id: number, bytes: readonly number[]): Uint8Array =>
+  Uint8Array.from([...varint((id << 3) | 2), ...varint(bytes.length), ...bytes]);

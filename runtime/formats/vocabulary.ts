@@ -40,28 +40,49 @@ export interface PieceVocabulary {
   readonly addsSpace: boolean;
 }
 
-export type Vocabulary = BpeVocabulary | PieceVocabulary | { readonly kind: "singles" } | { readonly kind: "none"; readonly why: string };
+export type Vocabulary =
+  | BpeVocabulary
+  | PieceVocabulary
+  | { readonly kind: "singles" }
+  | { readonly kind: "none"; readonly why: string };
 
 export function vocabularyOf(tokenizer: Tokenizer): Vocabulary {
   switch (tokenizer.name satisfies TokenizerName) {
-    case "bytes": case "characters": case "ids": return { kind: "singles" };
-    case "gpt2": return gpt2(tokenizer);
+    case "bytes":
+    case "characters":
+    case "ids":
+      return { kind: "singles" };
+    case "gpt2":
+      return gpt2(tokenizer);
     case "llama3": {
       const names = namesOf(tokenizer);
-      return { kind: "bpe", pre: ggufPreNamed("llama-bpe")!, names, user: new Set(), merges: mergesOf(tokenizer, names) };
+      return {
+        kind: "bpe",
+        pre: ggufPreNamed("llama-bpe")!,
+        names,
+        user: new Set(),
+        merges: mergesOf(tokenizer, names),
+      };
     }
-    case "llama2": case "sentencepiece": {
+    case "llama2":
+    case "sentencepiece": {
       const file = tokenizer.files.get(SENTENCEPIECE_FILE);
       const pieces = file ? fromModel(file) : fromTable(tokenizer.files.get(LLAMA2C_FILE)!);
-      const more = behindOf(tokenizer, pieces.length).map(({ name, kind }): VocabularyPiece => ({ text: name, score: 0, kind }));
+      const more = behindOf(tokenizer, pieces.length).map(({ name, kind }): VocabularyPiece => ({
+        text: name,
+        score: 0,
+        kind,
+      }));
       return { kind: "pieces", pieces: [...pieces, ...more], addsSpace: tokenizer.addsSpace };
     }
-    case "json": return fromJson(tokenizer);
+    case "json":
+      return fromJson(tokenizer);
   }
 }
 
 const utf8 = new TextDecoder();
-const specialIds = (tokenizer: Tokenizer): ReadonlyMap<number, string> => new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+const specialIds = (tokenizer: Tokenizer): ReadonlyMap<number, string> =>
+  new Map([...tokenizer.special].map(([name, id]) => [id, name]));
 
 /** By what each token stands for. */
 function namesOf(tokenizer: Tokenizer): string[] {
@@ -75,9 +96,18 @@ function gpt2(tokenizer: Tokenizer): Vocabulary {
   const [encoder, merges] = GPT2_FILES.map((name) => utf8.decode(tokenizer.files.get(name)));
   const names: string[] = [];
   for (const [name, id] of Object.entries(JSON.parse(encoder!) as Record<string, number>)) names[id] = name;
-  const more = behindOf(tokenizer, names.length), user = new Set(more.flatMap(({ id, kind }) => (kind === "user" ? [id] : [])));
-  const lines = merges!.split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
-  return { kind: "bpe", pre: ggufPreNamed("gpt-2")!, names: [...names, ...more.map(({ name }) => name)], user, merges: lines };
+  const more = behindOf(tokenizer, names.length);
+  const user = new Set(more.flatMap(({ id, kind }) => (kind === "user" ? [id] : [])));
+  const lines = merges!
+    .split(/\r?\n/)
+    .filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
+  return {
+    kind: "bpe",
+    pre: ggufPreNamed("gpt-2")!,
+    names: [...names, ...more.map(({ name }) => name)],
+    user,
+    merges: lines,
+  };
 }
 
 interface Behind {
@@ -92,56 +122,82 @@ function behindOf(tokenizer: Tokenizer, size: number): readonly Behind[] {
   return Array.from({ length: Math.max(0, tokenizer.size - size) }, (_, i): Behind => {
     const id = size + i;
     if (tokenizer.absent?.has(id)) return { id, name: absentName(id), kind: "unused" };
-    return { id, name: special.get(id) ?? utf8.decode(tokenizer.bytes(id)), kind: special.has(id) ? "control" : "user" };
+    return {
+      id,
+      name: special.get(id) ?? utf8.decode(tokenizer.bytes(id)),
+      kind: special.has(id) ? "control" : "user",
+    };
   });
 }
 
 /**
- * Ranks without merges (Llama 3): neighbours join when what they make is a token, so every cut of a token into two tokens is a merge of its
- * rank. Published files have all of them, too, in this order.
+ * Ranks without merges (Llama 3): neighbours join when what they make is a token, so every cut of a token
+ * into two tokens is a merge of its rank. Published files have all of them, too, in this order.
  */
 function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
-  const special = specialIds(tokenizer), ids = new Map<string, number>(), out: string[] = [];
-  names.forEach((name, id) => { if (!special.has(id)) ids.set(name, id); });
+  const special = specialIds(tokenizer);
+  const ids = new Map<string, number>();
+  const out: string[] = [];
+  names.forEach((name, id) => {
+    if (!special.has(id)) ids.set(name, id);
+  });
   for (const name of ids.keys()) {
     const cuts: { left: number; right: number; text: string }[] = [];
     for (let at = 1; at < name.length; at++) {
-      const left = ids.get(name.slice(0, at)), right = left === undefined ? undefined : ids.get(name.slice(at));
-      if (left !== undefined && right !== undefined) cuts.push({ left, right, text: `${name.slice(0, at)} ${name.slice(at)}` });
+      const left = ids.get(name.slice(0, at));
+      const right = left === undefined ? undefined : ids.get(name.slice(at));
+      if (left !== undefined && right !== undefined)
+        cuts.push({ left, right, text: `${name.slice(0, at)} ${name.slice(at)}` });
     }
     for (const { text } of cuts.sort((a, b) => a.left - b.left || a.right - b.right)) out.push(text);
   }
   return out;
 }
 
-/** `lost`: a normalizer that the other formats can not say, and without which most texts have the same ids. */
-type JsonRules = { readonly kind: "bytes"; readonly lost?: string } | { readonly kind: "pieces"; readonly addsSpace: boolean };
+/**
+ * `lost`: a normalizer that the other formats can not say, and without which most texts have the same ids.
+ */
+type JsonRules =
+  | { readonly kind: "bytes"; readonly lost?: string }
+  | { readonly kind: "pieces"; readonly addsSpace: boolean };
 
 /** What other formats can say of a tokenizer.json; a text: what they can not. */
 function rulesOf(root: JsonPlace): JsonRules | string {
   const model = optionalText(field(field(root, "model"), "type")) ?? "BPE";
   if (model !== "BPE") return `its model (${model})`;
-  const { types, prepends, space } = readNormalizers(root, { anyExpression: true }), pieces = readPreTokenizers(root, { anyExpression: true });
-  if (pieces.kind === "bytes" && types.length > 0 && types.every((type) => type === "NFC")) return { kind: "bytes", lost: "NFC" };
-  const others = types.filter((type) => pieces.kind === "bytes" || (type !== "Prepend" && type !== "Replace"));
+  const { types, prepends, space } = readNormalizers(root, { anyExpression: true });
+  const pieces = readPreTokenizers(root, { anyExpression: true });
+  if (pieces.kind === "bytes" && types.length > 0 && types.every((type) => type === "NFC"))
+    return { kind: "bytes", lost: "NFC" };
+  const others = types.filter(
+    (type) => pieces.kind === "bytes" || (type !== "Prepend" && type !== "Replace"),
+  );
   if (others.length > 0) return `its normalizer (${others.join(", ")})`;
   if (pieces.kind === "bytes") return { kind: "bytes" };
   const [metaspace, ...more] = pieces.steps;
-  if (metaspace === undefined) return space === MARK ? { kind: "pieces", addsSpace: prepends !== undefined } : "BPE over characters without ▁ for spaces";
-  if (more.length > 0 || types.length > 0 || typeOf(metaspace) !== "Metaspace") return `its pre-tokenizer (${pieces.steps.map(typeOf).join(", ")})`;
+  if (metaspace === undefined)
+    return space === MARK
+      ? { kind: "pieces", addsSpace: prepends !== undefined }
+      : "BPE over characters without ▁ for spaces";
+  if (more.length > 0 || types.length > 0 || typeOf(metaspace) !== "Metaspace")
+    return `its pre-tokenizer (${pieces.steps.map(typeOf).join(", ")})`;
   return { kind: "pieces", addsSpace: schemeOf(metaspace) !== "never" };
 }
 
 interface JsonFile {
   readonly model: {
-    readonly vocab: Record<string, number>; readonly merges: readonly (string | readonly string[])[];
-    readonly byte_fallback?: boolean; readonly ignore_merges?: boolean; readonly unk_token?: string;
+    readonly vocab: Record<string, number>;
+    readonly merges: readonly (string | readonly string[])[];
+    readonly byte_fallback?: boolean;
+    readonly ignore_merges?: boolean;
+    readonly unk_token?: string;
   };
   readonly added_tokens?: readonly { id: number; content: string; special: boolean }[];
 }
 
 function fromJson(tokenizer: Tokenizer): Vocabulary {
-  const root: unknown = JSON.parse(utf8.decode(tokenizer.files.get(JSON_FILE))), rules = rulesOf({ value: root, path: JSON_FILE });
+  const root: unknown = JSON.parse(utf8.decode(tokenizer.files.get(JSON_FILE)));
+  const rules = rulesOf({ value: root, path: JSON_FILE });
   if (typeof rules === "string") return { kind: "none", why: rules };
   const { model, added_tokens: added = [] } = root as JsonFile; // readTokenizerJson has checked all of this
   const names: string[] = [];
@@ -149,19 +205,33 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   for (const { id, content } of added) names[id] = content;
   for (const id of tokenizer.absent ?? []) names[id] = absentName(id);
   if (rules.kind === "bytes") {
-    const { pre_tokenizer: steps } = root as { readonly pre_tokenizer?: unknown }, pre = ggufPreOf(steps, model.ignore_merges === true);
+    const { pre_tokenizer: steps } = root as { readonly pre_tokenizer?: unknown };
+    const pre = ggufPreOf(steps, model.ignore_merges === true);
     if (!pre) return { kind: "none", why: "GGUF has no name for its pre-tokenizer" };
     const merges = model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")));
-    return { kind: "bpe", pre, names, lost: rules.lost, user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))), merges };
+    return {
+      kind: "bpe",
+      pre,
+      names,
+      lost: rules.lost,
+      user: new Set(added.flatMap(({ id, special }) => (special ? [] : [id]))),
+      merges,
+    };
   }
-  const rank = new Map(model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]));
+  const rank = new Map(
+    model.merges.map((merge, i) => [typeof merge === "string" ? merge.replace(" ", "") : merge.join(""), i]),
+  );
   const kinds = new Map(added.map(({ id, special }) => [id, special ? "control" : "user"] as const));
   const kindOf = (text: string, id: number): VocabularyPiece["kind"] => {
     if (tokenizer.absent?.has(id)) return "unused";
     if (text === model.unk_token) return "unknown";
     return kinds.get(id) ?? (model.byte_fallback && /^<0x[0-9A-Fa-f]{2}>$/.test(text) ? "byte" : "normal");
   };
-  const pieces = names.map((text, id): VocabularyPiece => ({ text, score: -(rank.get(text) ?? 0), kind: kindOf(text, id) }));
+  const pieces = names.map((text, id): VocabularyPiece => ({
+    text,
+    score: -(rank.get(text) ?? 0),
+    kind: kindOf(text, id),
+  }));
   return { kind: "pieces", pieces, addsSpace: rules.addsSpace };
 }
 
@@ -170,22 +240,37 @@ const absentName = (id: number): string => `[ABSENT_${id}]`;
 
 /** tokenizer.model. sentencePieceFile has checked it. */
 function fromModel(file: Uint8Array): VocabularyPiece[] {
-  const kinds = new Map(Object.entries(pieceKinds).map(([kind, number]) => [number, kind as VocabularyPiece["kind"]]));
+  const kinds = new Map(
+    Object.entries(pieceKinds).map(([kind, number]) => [number, kind as VocabularyPiece["kind"]]),
+  );
   return [...wireFields(file, SENTENCEPIECE_FILE)].flatMap(({ field, value }) => {
     if (field !== 1 || typeof value === "number") return [];
     const read = new Map([...wireFields(value, SENTENCEPIECE_FILE)].map((f) => [f.field, f.value]));
-    return [{ text: utf8.decode(read.get(1) as Uint8Array), score: Number(read.get(2) ?? 0), kind: kinds.get(Number(read.get(3) ?? 1)) ?? "normal" }];
+    return [
+      {
+        text: utf8.decode(read.get(1) as Uint8Array),
+        score: Number(read.get(2) ?? 0),
+        kind: kinds.get(Number(read.get(3) ?? 1)) ?? "normal",
+      },
+    ];
   });
 }
 
 /** llama2.c's tokenizer.bin. llama2cFile has checked it. */
 function fromTable(file: Uint8Array): VocabularyPiece[] {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength), named = ["<unk>", "<s>", "</s>"];
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const named = ["<unk>", "<s>", "</s>"];
   const pieces: VocabularyPiece[] = [];
-  for (let at = 4; at < file.length; ) {
-    const id = pieces.length, length = view.getUint32(at + 4, true), text = utf8.decode(file.subarray(at + 8, at + 8 + length));
+  for (let at = 4; at < file.length;) {
+    const id = pieces.length;
+    const length = view.getUint32(at + 4, true);
+    const text = utf8.decode(file.subarray(at + 8, at + 8 + length));
     const kind = id === 0 ? "unknown" : id < 3 ? "control" : id < 259 ? "byte" : "normal";
-    pieces.push({ text: named[id] ?? (kind === "byte" ? text : text.replaceAll(" ", MARK)), score: view.getFloat32(at, true), kind });
+    pieces.push({
+      text: named[id] ?? (kind === "byte" ? text : text.replaceAll(" ", MARK)),
+      score: view.getFloat32(at, true),
+      kind,
+    });
     at += 8 + length;
   }
   return pieces;

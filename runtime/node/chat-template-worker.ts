@@ -29,8 +29,12 @@ export interface TemplateLimits {
 export type TemplateAnswer = { readonly text: string } | { readonly refused: string };
 
 /** What is used of the package, whose own types do not resolve under this module system. */
-interface Value { value: unknown }
-interface Scope { set(name: string, value: unknown): unknown }
+interface Value {
+  value: unknown;
+}
+interface Scope {
+  set(name: string, value: unknown): unknown;
+}
 interface Jinja {
   readonly Environment: new () => Scope;
   readonly Interpreter: new (env: Scope) => {
@@ -40,12 +44,18 @@ interface Jinja {
     evaluateFor(loop: Loop, env: Scope): Value;
   };
   parse(tokens: object): object;
-  tokenize(template: string, options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean }): object;
+  tokenize(
+    template: string,
+    options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean },
+  ): object;
 }
 const { Environment, Interpreter, parse, tokenize } = jinja as unknown as Jinja;
 
 /** {% for … %} body {% else %} defaultBlock {% endfor %} */
-interface Loop { readonly body: readonly unknown[]; readonly defaultBlock: readonly unknown[] }
+interface Loop {
+  readonly body: readonly unknown[];
+  readonly defaultBlock: readonly unknown[];
+}
 /** A loop at work. */
 interface Turning {
   readonly loop: Loop;
@@ -73,7 +83,8 @@ class BoundedInterpreter extends Interpreter {
   override evaluate(statement: unknown, env: Scope): Value {
     const { characters, entries, steps } = this.#limits;
     if (++this.#steps > steps) throw new Error(`it takes more than ${steps} steps`);
-    const made = this.#evaluated(statement, env), { value } = made;
+    const made = this.#evaluated(statement, env);
+    const { value } = made;
     if (typeof value === "string" && value.length > characters)
       throw new Error(`it makes a text of more than ${characters} characters`);
     const size = Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
@@ -143,14 +154,32 @@ class BoundedInterpreter extends Interpreter {
   }
 }
 
-function render({ template, messages, reply, beginOfText, endOfText, limits }: TemplateQuestion): TemplateAnswer {
+function render({
+  template,
+  messages,
+  reply,
+  beginOfText,
+  endOfText,
+  limits,
+}: TemplateQuestion): TemplateAnswer {
   const env = new Environment();
   const globals = {
-    true: true, false: false, none: null, True: true, False: false, None: null,
-    raise_exception: (why: unknown) => { throw new Refusal(String(why)); },
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
+    raise_exception: (why: unknown) => {
+      throw new Refusal(String(why));
+    },
     range: (...numbers: unknown[]) => boundedRange(numbers, limits.entries),
     strftime_now: (format: unknown) => strftime(new Date(), String(format)),
-    messages: messages.map(({ role, content }) => ({ role, content })), add_generation_prompt: reply, bos_token: beginOfText, eos_token: endOfText, tools: null,
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    add_generation_prompt: reply,
+    bos_token: beginOfText,
+    eos_token: endOfText,
+    tools: null,
   };
   for (const [name, value] of Object.entries(globals)) env.set(name, value);
   try {
@@ -165,7 +194,8 @@ function render({ template, messages, reply, beginOfText, endOfText, limits }: T
 /** Python's: range(stop), range(start, stop), range(start, stop, step). */
 function boundedRange(numbers: readonly unknown[], most: number): number[] {
   const whole = numbers.filter((n) => typeof n === "number").map(Math.trunc);
-  const [start, stop, step] = whole.length === 1 ? [0, whole[0]!, 1] : [whole[0] ?? 0, whole[1] ?? 0, whole[2] ?? 1];
+  const [start, stop, step] =
+    whole.length === 1 ? [0, whole[0]!, 1] : [whole[0] ?? 0, whole[1] ?? 0, whole[2] ?? 1];
   if (step === 0) throw new Error("range() with a step of 0");
   const length = Math.max(0, Math.ceil((stop - start) / step));
   if (!(length <= most)) throw new Error(`range() of ${length} numbers; at most ${most} are possible`);

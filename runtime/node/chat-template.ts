@@ -1,6 +1,7 @@
 /**
- * Chat templates: programs in Jinja that come with a model (chat_template.jinja, tokenizer_config.json, GGUF). They are code of strangers, and run in a thread
- * that can be ended, with bounds on steps and sizes; what they write is a text that is then encoded.
+ * Chat templates: programs in Jinja that come with a model (chat_template.jinja, tokenizer_config.json,
+ * GGUF). They are code of strangers, and run in a thread that can be ended, with bounds on steps and sizes;
+ * what they write is a text that is then encoded.
  */
 import { SinterError } from "../errors.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
@@ -12,7 +13,8 @@ import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-te
 
 const MAX_TEMPLATE = 2 ** 18; // characters; published ones have up to 20,000
 const LIMITS: TemplateLimits = { characters: 2 ** 22, entries: 10_000, steps: 300_000 };
-const MEGABYTES = 256, MILLISECONDS = 10_000;
+const MEGABYTES = 256;
+const MILLISECONDS = 10_000;
 
 export interface TemplateOptions {
   /** Where the template comes from, for messages. */
@@ -22,14 +24,25 @@ export interface TemplateOptions {
 }
 
 export interface ChatTemplate {
-  /** Throws SinterError: "input" when the template refuses the messages, "corrupt" when it fails or takes more than it may. */
-  render(messages: readonly ChatMessage[], reply: boolean, beginOfText: string, endOfText: string): Promise<string>;
+  /**
+   * Throws SinterError: "input" when the template refuses the messages, "corrupt" when it fails or takes more
+   * than it may.
+   */
+  render(
+    messages: readonly ChatMessage[],
+    reply: boolean,
+    beginOfText: string,
+    endOfText: string,
+  ): Promise<string>;
   close(): void;
 }
 
 const OTHER_FORMAT = "Write the conversation in another format: --chat-format NAME";
 
-/** Why a template can not write one plain question; undefined: it can, or says itself that it does not take it. */
+/**
+ * Why a template can not write one plain question; undefined: it can, or says itself that it does not take
+ * it.
+ */
 export async function templateFlaw({ template, from }: FoundTemplate): Promise<string | undefined> {
   let filled: ChatTemplate | undefined;
   try {
@@ -45,31 +58,47 @@ export async function templateFlaw({ template, from }: FoundTemplate): Promise<s
 }
 
 /** The thread starts with the first use, and anew after it was ended. */
-export function chatTemplate(template: string, { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {}): ChatTemplate {
+export function chatTemplate(
+  template: string,
+  { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {},
+): ChatTemplate {
   if (template.length > MAX_TEMPLATE)
-    throw new SinterError("corrupt",
-      `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`, OTHER_FORMAT);
+    throw new SinterError(
+      "corrupt",
+      `${from}: the chat template has ${template.length} characters; at most ${MAX_TEMPLATE} are read`,
+      OTHER_FORMAT,
+    );
   let worker: BoundedWorker<TemplateQuestion, TemplateAnswer> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const ask = async (question: TemplateQuestion): Promise<string> => {
-    worker ??= boundedWorker({ url: new URL("./chat-template-worker.ts", import.meta.url), from, megabytes: MEGABYTES });
+    worker ??= boundedWorker({
+      url: new URL("./chat-template-worker.ts", import.meta.url),
+      from,
+      megabytes: MEGABYTES,
+    });
     try {
       const answer = await worker.askLater(question, milliseconds);
       if ("refused" in answer)
-        throw new SinterError("input",
-          `the chat template does not take these messages: ${answer.refused.slice(0, 500)}`);
+        throw new SinterError(
+          "input",
+          `the chat template does not take these messages: ${answer.refused.slice(0, 500)}`,
+        );
       return answer.text;
     } catch (error) {
       if (!(error instanceof SinterError && error.kind === "input")) {
         worker?.close();
         worker = undefined;
       }
-      throw error instanceof SinterError && error.kind === "corrupt" ? new SinterError("corrupt", error.message, error.hint ?? OTHER_FORMAT) : error;
+      throw error instanceof SinterError && error.kind === "corrupt"
+        ? new SinterError("corrupt", error.message, error.hint ?? OTHER_FORMAT)
+        : error;
     }
   };
   return {
     render(messages, reply, beginOfText, endOfText) {
-      const mine = last.then(() => ask({ template, messages, reply, beginOfText, endOfText, limits: { ...LIMITS, ...limits } }));
+      const mine = last.then(() =>
+        ask({ template, messages, reply, beginOfText, endOfText, limits: { ...LIMITS, ...limits } }),
+      );
       last = mine.catch(() => undefined);
       return mine;
     },
@@ -81,10 +110,14 @@ export function chatTemplate(template: string, { from = "chat template", limits,
 }
 
 /** A conversation by a template. Names of special tokens in the messages stay plain text. */
-export function templateChat(tokenizer: Tokenizer, template: string, options: TemplateOptions = {}): ChatFormat {
+export function templateChat(
+  tokenizer: Tokenizer,
+  template: string,
+  options: TemplateOptions = {},
+): ChatFormat {
   const filled = chatTemplate(template, options);
   const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
-  const nameOf = (id: number | undefined): string => (id === undefined ? "" : names.get(id) ?? "");
+  const nameOf = (id: number | undefined): string => (id === undefined ? "" : (names.get(id) ?? ""));
   const plain = (said: string): string => plainText(tokenizer, said);
   const render: ChatFormat["render"] = (messages, reply) => {
     const safe = messages.map(({ role, content }) => ({ role: plain(role), content: plain(content) }));
@@ -97,9 +130,14 @@ export function templateChat(tokenizer: Tokenizer, template: string, options: Te
   };
 }
 
-/** The format that a tokenizer brings along, or else the one whose marks its vocabulary has; undefined: none is known. */
+/**
+ * The format that a tokenizer brings along, or else the one whose marks its vocabulary has; undefined: none
+ * is known.
+ */
 export function chatFormatOf(tokenizer: Tokenizer): ChatFormat | undefined {
-  const found = templateOf(tokenizer.files), named = formatByMarks(tokenizer);
-  if (found && tokenizer.name !== "llama3") return templateChat(tokenizer, found.template, { from: found.from });
+  const found = templateOf(tokenizer.files);
+  const named = formatByMarks(tokenizer);
+  if (found && tokenizer.name !== "llama3")
+    return templateChat(tokenizer, found.template, { from: found.from });
   return named && builtInChat(tokenizer, named);
 }

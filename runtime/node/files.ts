@@ -1,4 +1,7 @@
-/** The file system of Node, behind the runtime's interface. The raw calls are a table, so that a test can make each of them fail. */
+/**
+ * The file system of Node, behind the runtime's interface. The raw calls are a table, so that a test can make
+ * each of them fail.
+ */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { concat } from "../bytes.ts";
@@ -6,32 +9,69 @@ import { SinterError, type ExitKind } from "../errors.ts";
 import type { Files } from "../files.ts";
 
 /** What is used of node:fs. */
-export type RawFs = Pick<typeof fs,
-  | "existsSync" | "openSync" | "fstatSync" | "readSync" | "writeSync" | "fsyncSync" | "closeSync"
-  | "readdirSync" | "statfsSync" | "mkdirSync" | "renameSync" | "rmSync" | "appendFileSync">;
+export type RawFs = Pick<
+  typeof fs,
+  | "existsSync"
+  | "openSync"
+  | "fstatSync"
+  | "readSync"
+  | "writeSync"
+  | "fsyncSync"
+  | "closeSync"
+  | "readdirSync"
+  | "statfsSync"
+  | "mkdirSync"
+  | "renameSync"
+  | "rmSync"
+  | "appendFileSync"
+>;
 
-interface Advice { readonly kind: Exclude<ExitKind, "ok">; readonly means: string; readonly hint: string }
+interface Advice {
+  readonly kind: Exclude<ExitKind, "ok">;
+  readonly means: string;
+  readonly hint: string;
+}
 
 const advice: Readonly<Record<string, Advice>> = {
   ENOENT: { kind: "input", means: "there is no such file or folder", hint: "Check the path." },
   EISDIR: { kind: "input", means: "it is a folder", hint: "Name a file in it." },
   ENOTDIR: { kind: "input", means: "a part of the path is a file, not a folder", hint: "Check the path." },
   EEXIST: { kind: "input", means: "it is there already, and not a folder", hint: "Choose another name." },
-  EACCES: { kind: "input", means: "permission denied", hint: "Change its permissions, or use another place." },
+  EACCES: {
+    kind: "input",
+    means: "permission denied",
+    hint: "Change its permissions, or use another place.",
+  },
   EPERM: { kind: "input", means: "not permitted", hint: "Change its permissions, or use another place." },
   EROFS: { kind: "input", means: "the file system is read-only", hint: "Use another place." },
-  ENOSPC: { kind: "input", means: "no space is left on the disk", hint: "Free some space, then go on with --resume; what was saved before is unharmed." },
-  EDQUOT: { kind: "input", means: "the disk quota is used up", hint: "Free some space, then go on with --resume; what was saved before is unharmed." },
+  ENOSPC: {
+    kind: "input",
+    means: "no space is left on the disk",
+    hint: "Free some space, then go on with --resume; what was saved before is unharmed.",
+  },
+  EDQUOT: {
+    kind: "input",
+    means: "the disk quota is used up",
+    hint: "Free some space, then go on with --resume; what was saved before is unharmed.",
+  },
   EMFILE: { kind: "input", means: "too many files are open", hint: "Raise the limit: ulimit -n 4096" },
   ENFILE: { kind: "input", means: "too many files are open on this machine", hint: "Close other programs." },
-  EIO: { kind: "input", means: "the disk reports an error", hint: "Check the disk; what was saved before is unharmed." },
+  EIO: {
+    kind: "input",
+    means: "the disk reports an error",
+    hint: "Check the disk; what was saved before is unharmed.",
+  },
 };
 
 export function fileError(action: string, path: string, cause: unknown): SinterError {
   if (cause instanceof SinterError) return cause;
   const code = (cause as NodeJS.ErrnoException).code ?? "";
   const known = advice[code];
-  return new SinterError(known?.kind ?? "input", `cannot ${action} ${path}: ${known ? `${known.means} (${code})` : (cause as Error).message}`, known?.hint);
+  return new SinterError(
+    known?.kind ?? "input",
+    `cannot ${action} ${path}: ${known ? `${known.means} (${code})` : (cause as Error).message}`,
+    known?.hint,
+  );
 }
 
 const PIECE = 65536;
@@ -55,10 +95,18 @@ function openFile(raw: RawFs, path: string): { readonly fd: number; readonly byt
 
 /** `bytes`: its size, which some files of the system give as 0. */
 function readWhole(
-  raw: RawFs, fd: number, path: string, bytes: number, most: number,
+  raw: RawFs,
+  fd: number,
+  path: string,
+  bytes: number,
+  most: number,
 ): Uint8Array<ArrayBuffer> {
   const refuse = (has: string): never => {
-    throw new SinterError("input", `${path} has ${has} bytes; at most ${most} are read`, "Is it the right file?");
+    throw new SinterError(
+      "input",
+      `${path} has ${has} bytes; at most ${most} are read`,
+      "Is it the right file?",
+    );
   };
   if (bytes > most) refuse(`${bytes}`);
   const out = new Uint8Array(bytes);
@@ -84,16 +132,18 @@ export function nodeFiles(raw: RawFs = fs): Files {
   };
   return {
     exists: async (path) => raw.existsSync(path),
-    read: (path, most = MOST_BYTES) => attempt("read", path, () => {
-      const { fd, bytes } = openFile(raw, path);
-      try {
-        return readWhole(raw, fd, path, bytes, most);
-      } finally {
-        raw.closeSync(fd);
-      }
-    }),
+    read: (path, most = MOST_BYTES) =>
+      attempt("read", path, () => {
+        const { fd, bytes } = openFile(raw, path);
+        try {
+          return readWhole(raw, fd, path, bytes, most);
+        } finally {
+          raw.closeSync(fd);
+        }
+      }),
     list: (folder) => attempt("list", folder, () => raw.readdirSync(folder).sort()),
-    makeFolder: (folder) => attempt("create folder", folder, () => void raw.mkdirSync(folder, { recursive: true })),
+    makeFolder: (folder) =>
+      attempt("create folder", folder, () => void raw.mkdirSync(folder, { recursive: true })),
     append: (path, text) => attempt("write", path, () => raw.appendFileSync(path, text)),
     rename: (from, to) => attempt(`rename ${from} to`, to, () => raw.renameSync(from, to)),
     remove: (path) => attempt("remove", path, () => raw.rmSync(path, { force: true })),
@@ -106,23 +156,29 @@ export function nodeFiles(raw: RawFs = fs): Files {
       }
     },
     digester: () => createHash("sha256"),
-    syncFolder: (folder) => attempt("sync folder", folder, () => {
-      const fd = raw.openSync(folder, "r");
-      try {
-        raw.fsyncSync(fd);
-      } finally {
-        raw.closeSync(fd);
-      }
-    }),
+    syncFolder: (folder) =>
+      attempt("sync folder", folder, () => {
+        const fd = raw.openSync(folder, "r");
+        try {
+          raw.fsyncSync(fd);
+        } finally {
+          raw.closeSync(fd);
+        }
+      }),
     async open(path) {
       const { fd, bytes } = await attempt("open", path, () => openFile(raw, path));
-      const fill = (offset: number, into: Uint8Array): Promise<void> => attempt("read", path, () => {
-        for (let at = 0; at < into.length; ) {
-          const n = raw.readSync(fd, into, at, into.length - at, offset + at);
-          if (n === 0) throw new SinterError("corrupt", `${path} ends at byte ${offset + at}; ${offset + into.length} were expected`);
-          at += n;
-        }
-      });
+      const fill = (offset: number, into: Uint8Array): Promise<void> =>
+        attempt("read", path, () => {
+          for (let at = 0; at < into.length;) {
+            const n = raw.readSync(fd, into, at, into.length - at, offset + at);
+            if (n === 0)
+              throw new SinterError(
+                "corrupt",
+                `${path} ends at byte ${offset + at}; ${offset + into.length} were expected`,
+              );
+            at += n;
+          }
+        });
       return {
         bytes,
         async read(offset, length) {
@@ -136,13 +192,25 @@ export function nodeFiles(raw: RawFs = fs): Files {
     },
     async create(path) {
       const fd = await attempt("create", path, () => raw.openSync(path, "w"));
-      const put = (bytes: Uint8Array, offset?: number): Promise<void> => attempt("write", path, () => {
-        for (let at = 0; at < bytes.length; ) {
-          const n = raw.writeSync(fd, bytes, at, bytes.length - at, offset === undefined ? null : offset + at); // may write less than asked
-          if (n === 0) throw new SinterError("input", `cannot write ${path}: the disk takes no more bytes`, "Free some space.");
-          at += n;
-        }
-      });
+      const put = (bytes: Uint8Array, offset?: number): Promise<void> =>
+        attempt("write", path, () => {
+          for (let at = 0; at < bytes.length;) {
+            const n = raw.writeSync(
+              fd,
+              bytes,
+              at,
+              bytes.length - at,
+              offset === undefined ? null : offset + at,
+            ); // may write less than asked
+            if (n === 0)
+              throw new SinterError(
+                "input",
+                `cannot write ${path}: the disk takes no more bytes`,
+                "Free some space.",
+              );
+            at += n;
+          }
+        });
       return {
         write: (bytes) => put(bytes),
         overwrite: (offset, bytes) => put(bytes, offset),

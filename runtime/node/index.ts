@@ -1,4 +1,6 @@
-/** `sinter/runtime/node`: threads and files for `sinter/runtime`, and what it reads through other packages. */
+/**
+ * `sinter/runtime/node`: threads and files for `sinter/runtime`, and what it reads through other packages.
+ */
 export { nodeHost } from "./host.ts";
 export { nodeFiles } from "./files.ts";
 export { otherJson } from "./tokenizer-json.ts";

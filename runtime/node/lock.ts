@@ -15,7 +15,8 @@ import { fileError } from "./files.ts";
 
 const LOCK = "lock";
 /** Looks at a lock that is changing hands, and the time between two. */
-const ATTEMPTS = 50, LOOK_MS = 10;
+const ATTEMPTS = 50;
+const LOOK_MS = 10;
 
 interface Owner {
   readonly pid: number;
@@ -37,7 +38,10 @@ interface Owner {
 export function lockFolder(folder: string): () => void {
   const path = `${folder}/${LOCK}`;
   const mine: Owner = {
-    pid: process.pid, began: began(process.pid), host: hostname(), boot: boot(),
+    pid: process.pid,
+    began: began(process.pid),
+    host: hostname(),
+    boot: boot(),
     nonce: randomBytes(8).toString("hex"),
   };
   const text = JSON.stringify(mine);
@@ -50,7 +54,9 @@ export function lockFolder(folder: string): () => void {
     if (!takeAway(path, held, text)) pause(LOOK_MS); // another is at it
   }
   throw new SinterError(
-    "input", `cannot lock ${folder}: other trainers are starting in it too`, "Use another --out.",
+    "input",
+    `cannot lock ${folder}: other trainers are starting in it too`,
+    "Use another --out.",
   );
 }
 
@@ -60,7 +66,9 @@ function busy(folder: string, { pid, host }: Owner): SinterError {
   const hint = "Wait for it to end, or use another --out.";
   const wayOut = ` If it is certain that it runs no more, remove ${folder}/${LOCK}.`;
   return new SinterError(
-    "input", `${folder} is in use by another trainer (${who})`, elsewhere ? hint + wayOut : hint,
+    "input",
+    `${folder} is in use by another trainer (${who})`,
+    elsewhere ? hint + wayOut : hint,
   );
 }
 
@@ -93,7 +101,8 @@ const letGo = (path: string, text: string): void => {
 function takeAway(path: string, seen: string, text: string): boolean {
   const right = `${path}.after-${createHash("sha256").update(seen).digest("hex").slice(0, 16)}`;
   if (!claim(right, text)) {
-    const held = readOr(right), owner = held === undefined ? undefined : parse(held);
+    const held = readOr(right);
+    const owner = held === undefined ? undefined : parse(held);
     if (held === undefined || (owner && alive(owner))) return false;
     return takeAway(right, held, text);
   }

@@ -1,24 +1,45 @@
 /**
- * Serves a page that uses Sinter from this machine (`sinter page`): a folder's files (with ranges, so that weights can be streamed), the
- * browser's runtime as JavaScript under /sinter/, and the two headers that give a page shared memory. Where the folder has no index.html, the
- * example is the page.
+ * Serves a page that uses Sinter from this machine (`sinter page`): a folder's files (with ranges, so that
+ * weights can be streamed), the browser's runtime as JavaScript under /sinter/, and the two headers that give
+ * a page shared memory. Where the folder has no index.html, the example is the page.
  *
  * A browser does not read TypeScript: types are taken away (node:module), nothing is bundled.
  */
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { stripTypeScriptTypes } from "node:module";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const RUNTIME = fileURLToPath(new URL("..", import.meta.url)), PREFIX = "/sinter/", EXAMPLE = join(RUNTIME, "browser/example.html");
+const RUNTIME = fileURLToPath(new URL("..", import.meta.url));
+const PREFIX = "/sinter/";
+const EXAMPLE = join(RUNTIME, "browser/example.html");
 const mimeTypes: Readonly<Record<string, string>> = {
-  html: "text/html; charset=utf-8", js: "text/javascript", ts: "text/javascript", json: "application/json", css: "text/css", wasm: "application/wasm", txt: "text/plain; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript",
+  ts: "text/javascript",
+  json: "application/json",
+  css: "text/css",
+  wasm: "application/wasm",
+  txt: "text/plain; charset=utf-8",
 };
-const isolation = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp", "cross-origin-resource-policy": "same-origin" } as const;
+const isolation = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "same-origin",
+} as const;
 
 /** A TypeScript file as a browser takes it; imports of other such files end in .js. */
-export const asJavaScript = (typescript: string): string => stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
+export const asJavaScript = (typescript: string): string =>
+  stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
 
 /** What a page has no use for: Node's part, and reports, but for the words of amounts. */
 const notForPages = (path: string): boolean =>
@@ -27,13 +48,16 @@ const notForPages = (path: string): boolean =>
 /** The browser's runtime as JavaScript: paths without the prefix. */
 export const runtimeFiles = (): readonly string[] =>
   readdirSync(RUNTIME, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !notForPages(path)).map((path) => `${path.slice(0, -3)}.js`);
+    .filter((path) => path.endsWith(".ts") && !notForPages(path))
+    .map((path) => `${path.slice(0, -3)}.js`);
 
 const stripped = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
 
 /** As it is on the disk now. */
 function runtimeFile(path: string): string {
-  const file = join(RUNTIME, `${path.slice(0, -3)}.ts`), { mtimeMs } = statSync(file), known = stripped.get(path);
+  const file = join(RUNTIME, `${path.slice(0, -3)}.ts`);
+  const { mtimeMs } = statSync(file);
+  const known = stripped.get(path);
   if (known?.mtimeMs === mtimeMs) return known.text;
   const text = asJavaScript(readFileSync(file, "utf8"));
   stripped.set(path, { mtimeMs, text });
@@ -53,8 +77,15 @@ export interface PageServerOptions {
 }
 
 /** Listens on 127.0.0.1. */
-export async function startPageServer({ folder, port, isolated = true, ranges = true, handle }: PageServerOptions): Promise<{ readonly url: string; readonly server: Server }> {
-  const root = resolve(folder), runtime = new Set(runtimeFiles());
+export async function startPageServer({
+  folder,
+  port,
+  isolated = true,
+  ranges = true,
+  handle,
+}: PageServerOptions): Promise<{ readonly url: string; readonly server: Server }> {
+  const root = resolve(folder);
+  const runtime = new Set(runtimeFiles());
   const server = createServer((request, response) => {
     if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value);
     if (handle?.(request, response)) return;
@@ -63,7 +94,8 @@ export async function startPageServer({ folder, port, isolated = true, ranges = 
     if (path === undefined) return void response.writeHead(400).end();
     const own = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : "";
     if (request.method !== "GET" && request.method !== "HEAD") return void response.writeHead(405).end();
-    if (runtime.has(own)) return void response.writeHead(200, { "content-type": mimeTypes["js"] }).end(runtimeFile(own));
+    if (runtime.has(own))
+      return void response.writeHead(200, { "content-type": mimeTypes["js"] }).end(runtimeFile(own));
     const named = join(root, path.endsWith("/") ? `${path}index.html` : path);
     if (!named.startsWith(root + sep)) return void response.writeHead(404).end();
     const file = (path === "/" || path === "/example.html") && !existsSync(named) ? EXAMPLE : named;
@@ -75,7 +107,8 @@ export async function startPageServer({ folder, port, isolated = true, ranges = 
 }
 
 /** A page elsewhere whose name has come to mean this machine (DNS rebinding) sends its own name. */
-const isLocal = (host: string | undefined): boolean => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host ?? "");
+const isLocal = (host: string | undefined): boolean =>
+  /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host ?? "");
 
 /** Undefined: what was asked for is no path. */
 function pathOf(url: string): string | undefined {
@@ -88,16 +121,31 @@ function pathOf(url: string): string | undefined {
 }
 
 /** All of it, or from `range` on (RFC 9110 §14: "bytes=A-B", one of them). */
-function sendFile(file: string, range: string | undefined, ranges: boolean, headOnly: boolean, response: ServerResponse): void {
+function sendFile(
+  file: string,
+  range: string | undefined,
+  ranges: boolean,
+  headOnly: boolean,
+  response: ServerResponse,
+): void {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (!stat?.isFile()) return void response.writeHead(404).end();
-  const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? ""), from = asked ? Number(asked[1]) : 0, to = Math.min(asked?.[2] ? Number(asked[2]) : Infinity, stat.size - 1);
+  const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
+  const from = asked ? Number(asked[1]) : 0;
+  const to = Math.min(asked?.[2] ? Number(asked[2]) : Infinity, stat.size - 1);
   const head = {
     "content-type": mimeTypes[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream",
-    etag: `"${stat.size}-${stat.mtimeMs}"`, "cache-control": "no-cache", ...(ranges && { "accept-ranges": "bytes" }),
+    etag: `"${stat.size}-${stat.mtimeMs}"`,
+    "cache-control": "no-cache",
+    ...(ranges && { "accept-ranges": "bytes" }),
   };
-  if (asked && (from > to || from >= stat.size)) return void response.writeHead(416, { "content-range": `bytes */${stat.size}` }).end();
-  response.writeHead(asked ? 206 : 200, { ...head, "content-length": to - from + 1, ...(asked && { "content-range": `bytes ${from}-${to}/${stat.size}` }) });
+  if (asked && (from > to || from >= stat.size))
+    return void response.writeHead(416, { "content-range": `bytes */${stat.size}` }).end();
+  response.writeHead(asked ? 206 : 200, {
+    ...head,
+    "content-length": to - from + 1,
+    ...(asked && { "content-range": `bytes ${from}-${to}/${stat.size}` }),
+  });
   if (headOnly || stat.size === 0) return void response.end();
   const stream = createReadStream(file, { start: from, end: to, highWaterMark: 1 << 20 });
   stream.on("error", () => response.destroy());

@@ -1,4 +1,6 @@
-/** The pool's threads in Node: worker threads that report by message, so that the host's event loop goes on. */
+/**
+ * The pool's threads in Node: worker threads that report by message, so that the host's event loop goes on.
+ */
 import { Worker } from "node:worker_threads";
 import type { Pool, PoolPlan } from "../host.ts";
 import { startPool as start, type StartThread, type WorkerReport } from "../pool.ts";
@@ -9,7 +11,11 @@ const PATIENCE_MS = 1000; // for threads to end by themselves, before they are e
 export const startPool = (plan: PoolPlan, own = false): Promise<Pool> => start(plan, startThread, own);
 
 const startThread: StartThread = (workerData, { report, died }) => {
-  const thread = new Worker(new URL("./worker.ts", import.meta.url), { workerData, name: `sinter worker ${workerData.worker}`, execArgv: [] });
+  const thread = new Worker(new URL("./worker.ts", import.meta.url), {
+    workerData,
+    name: `sinter worker ${workerData.worker}`,
+    execArgv: [],
+  });
   thread.on("message", (message: WorkerReport) => report(message));
   thread.on("error", (cause) => died(String(cause)));
   thread.on("exit", (code) => died(`its thread ended with code ${code}`));

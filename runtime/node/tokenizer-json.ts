@@ -24,7 +24,8 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
     megabytes: MEGABYTES,
   });
   const opened = worker.ask({ ask: "open", json, config, from }, OPEN_MS) as
-    JsonOpened | { readonly unsupported: string };
+    | JsonOpened
+    | { readonly unsupported: string };
   if ("unsupported" in opened) {
     worker.close();
     throw unsupportedJson(from, opened.unsupported);

@@ -1,7 +1,8 @@
 /**
- * How amounts are written for people, each in one way everywhere: sizes in powers of 1024 (KiB, MiB, GiB, TiB), counts with commas, rates in
- * tokens per second, times in the unit that suits them. Bandwidths stay in GB/s (1e9 bytes), as the field measures them. Imports nothing, so
- * that compiler and runtime can both use it.
+ * How amounts are written for people, each in one way everywhere: sizes in powers of 1024 (KiB, MiB, GiB,
+ * TiB), counts with commas, rates in tokens per second, times in the unit that suits them. Bandwidths stay in
+ * GB/s (1e9 bytes), as the field measures them. Imports nothing, so that compiler and runtime can both use
+ * it.
  */
 const sizeUnits = ["KiB", "MiB", "GiB", "TiB", "PiB"] as const;
 
@@ -18,7 +19,10 @@ export function sizeText(bytes: number): string {
 }
 
 /** "12,345,678". */
-export const thousands = (n: number): string => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+export const thousands = (n: number): string =>
+  Math.round(n)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** "0.42 tok/s", "7.31 tok/s", "42.6 tok/s", "27,100 tok/s". */
 export const rateText = (tokensPerSecond: number): string => `${threeDigits(tokensPerSecond)} tok/s`;
@@ -39,4 +43,5 @@ export function duration(seconds: number): string {
   return `${thousands(Math.floor(s / 86_400))} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
-const threeDigits = (n: number): string => (n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : thousands(n));
+const threeDigits = (n: number): string =>
+  n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : thousands(n);

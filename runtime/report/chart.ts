@@ -1,6 +1,7 @@
 /**
- * A line chart. Curves are SVG, stretched to whatever width the page has; labels are text of the page, so that they have the same size on a
- * telephone as on a wide screen. Colours are the page's custom properties; hovering a dot shows its numbers.
+ * A line chart. Curves are SVG, stretched to whatever width the page has; labels are text of the page, so
+ * that they have the same size on a telephone as on a wide screen. Colours are the page's custom properties;
+ * hovering a dot shows its numbers.
  */
 export interface Curve {
   readonly name: string;
@@ -24,7 +25,11 @@ const SIZE = 1000;
 /** Pixels between two labels on the left. */
 const LABEL_PX = 45;
 
-export function chart(title: string, curves: readonly Curve[], { height, unit, fromZero = false }: ChartOptions): string {
+export function chart(
+  title: string,
+  curves: readonly Curve[],
+  { height, unit, fromZero = false }: ChartOptions,
+): string {
   const points = curves.flatMap((c) => c.points).filter(([, y]) => Number.isFinite(y));
   if (points.length === 0) return "";
   const xs = points.map(([x]) => x);
@@ -36,35 +41,50 @@ export function chart(title: string, curves: readonly Curve[], { height, unit, f
   const grid = yTicks.map((v) => `<path class="grid" d="M0 ${across(1 - y(v))}H${SIZE}"/>`);
   const left = yTicks.map((v) => `<span class="y" style="bottom:${percent(y(v))}">${label(v)}</span>`);
   const below = xTicks.map((v) => `<span class="x" style="left:${percent(x(v))}">${label(v)}</span>`);
-  const drawing = `<svg viewBox="0 0 ${SIZE} ${SIZE}" preserveAspectRatio="none" role="img" aria-label="${title}, ${unit}, by step">`
-    + `${grid.join("")}${curves.map((c) => drawn(c, x, y)).join("")}</svg>`;
-  return `<section class="chart"><h2><span class="title">${title}</span>${keys(curves)}</h2><p class="unit">${unit}</p>`
-    + `<div class="plot" style="height:${height}px">${drawing}${left.join("")}${below.join("")}</div><p class="steps">step</p></section>`;
+  const drawing =
+    `<svg viewBox="0 0 ${SIZE} ${SIZE}" preserveAspectRatio="none" role="img" aria-label="${title}, ${unit}, by step">` +
+    `${grid.join("")}${curves.map((c) => drawn(c, x, y)).join("")}</svg>`;
+  return (
+    `<section class="chart"><h2><span class="title">${title}</span>${keys(curves)}</h2><p class="unit">${unit}</p>` +
+    `<div class="plot" style="height:${height}px">${drawing}${left.join("")}${below.join("")}</div><p class="steps">step</p></section>`
+  );
 }
 
 type Scale = (value: number) => number;
 
 /** `low` … `high` to 0 … 1. */
-const scale = (low: number, high: number): Scale => (v) => (v - low) / (high - low || 1);
+const scale =
+  (low: number, high: number): Scale =>
+  (v) =>
+    (v - low) / (high - low || 1);
 const across = (share: number): string => (SIZE * share).toFixed(1);
 const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
 
 /** Marks are lines of no length with round ends: they stay round however the drawing is stretched. */
 function drawn({ points, tone, marks = "line" }: Curve, x: Scale, y: Scale): string {
-  const seen = points.filter(([, v]) => Number.isFinite(v)).map(([px, py]) => ({ px, py, at: `${across(x(px))} ${across(1 - y(py))}` }));
+  const seen = points
+    .filter(([, v]) => Number.isFinite(v))
+    .map(([px, py]) => ({ px, py, at: `${across(x(px))} ${across(1 - y(py))}` }));
   const line = `<path class="curve" stroke="var(--${tone})" d="${seen.map(({ at }, i) => `${i === 0 ? "M" : "L"}${at}`).join("")}"/>`;
   const mark = (kind: string, colour: string, at: string, words: string): string =>
     `<path class="${kind}" stroke="var(--${colour})" d="M${at}h0">${words}</path>`;
   const each = seen.map(({ px, py, at }) => {
     const words = `<title>step ${px}: ${py.toPrecision(5)}</title>`;
-    return marks === "rings" ? mark("ring", tone, at, words) + mark("hole", "card", at, words) : mark("dot", tone, at, words);
+    return marks === "rings"
+      ? mark("ring", tone, at, words) + mark("hole", "card", at, words)
+      : mark("dot", tone, at, words);
   });
   return `${marks === "rings" ? "" : line}${marks === "line" ? "" : each.join("")}`;
 }
 
 function keys(curves: readonly Curve[]): string {
   if (curves.length < 2) return "";
-  return curves.map(({ name, tone, marks = "line" }) => `<span class="key ${marks}" style="--tone:var(--${tone})"><i></i>${name}</span>`).join("");
+  return curves
+    .map(
+      ({ name, tone, marks = "line" }) =>
+        `<span class="key ${marks}" style="--tone:var(--${tone})"><i></i>${name}</span>`,
+    )
+    .join("");
 }
 
 /** Of a range, as a part of its numbers: below it, steps are lost in their rounding. */

@@ -1,4 +1,7 @@
-/** The load of experts as a table: a row for each layer, a cell for each expert, as dark as its share; hovering shows it. */
+/**
+ * The load of experts as a table: a row for each layer, a cell for each expert, as dark as its share;
+ * hovering shows it.
+ */
 import type { ExpertsEvent } from "../train.ts";
 import { escapeHtml } from "./escape.ts";
 
@@ -13,10 +16,15 @@ export function loadMap({ name, step, shares }: ExpertsEvent): string {
   const numbered = experts <= MOST_NUMBERED;
   const every = Math.ceil(experts / MOST_NUMBERED);
   const heads = Array.from({ length: experts }, (_, e) => `<th scope="col">${e % every === 0 ? e : ""}</th>`);
-  const rows = shares.map((layer, l) => `<tr><th scope="row">layer ${l}</th>${layer.map((share, e) => cell(share, experts, l, e, numbered)).join("")}</tr>`);
+  const rows = shares.map(
+    (layer, l) =>
+      `<tr><th scope="row">layer ${l}</th>${layer.map((share, e) => cell(share, experts, l, e, numbered)).join("")}</tr>`,
+  );
   const about = `per cent of a layer's choices by expert; even: ${(100 / experts).toFixed(1)}. No capacity, nothing is dropped`;
-  return `<section><h2>Load per expert of ${escapeHtml(name)} to step ${step}</h2><p class="unit">${about}</p>`
-    + `<div class="scroll"><table class="load"><tr><th></th>${heads.join("")}</tr>${rows.join("")}</table></div></section>`;
+  return (
+    `<section><h2>Load per expert of ${escapeHtml(name)} to step ${step}</h2><p class="unit">${about}</p>` +
+    `<div class="scroll"><table class="load"><tr><th></th>${heads.join("")}</tr>${rows.join("")}</table></div></section>`
+  );
 }
 
 function cell(share: number, experts: number, layer: number, expert: number, numbered: boolean): string {

@@ -1,4 +1,7 @@
-/** The report's look: light or dark as the reader has it, from a telephone's 360 pixels to a wide screen. No label is smaller than 11 pixels. */
+/**
+ * The report's look: light or dark as the reader has it, from a telephone's 360 pixels to a wide screen. No
+ * label is smaller than 11 pixels.
+ */
 export const pageStyle = `
   :root { color-scheme: light dark; --paper: #fbfaf8; --ink: #1d2128; --soft: #626974; --line: #e4e1da; --card: #ffffff;
     --first: #2f6fdd; --second: #c9531f; --third: #1f8a63; --faint: #2f6fdd38; }

@@ -1,4 +1,6 @@
-/** What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out. */
+/**
+ * What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out.
+ */
 import type { StepEvent, TrainEvent } from "../train.ts";
 import { duration, rateText } from "./amounts.ts";
 import { sparkline } from "./sparkline.ts";
@@ -43,9 +45,14 @@ export class Course {
     if (this.#recent.length > RECENT) this.#recent.shift();
     const ms = this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;
     const rate = (event.tokensPerSecond * event.ms) / ms;
-    const perStep = (performance.now() - this.#began) / (event.step - this.#first); // with evaluations, samples, checkpoints
+    // with evaluations, samples, checkpoints
+    const perStep = (performance.now() - this.#began) / (event.step - this.#first);
     return {
-      steps: this.#steps, last: event, valid: this.#valid, losses: this.#losses, tokensPerSecond: rate,
+      steps: this.#steps,
+      last: event,
+      valid: this.#valid,
+      losses: this.#losses,
+      tokensPerSecond: rate,
       mfu: this.#peak === undefined ? undefined : (rate * this.#flopsPerToken) / this.#peak,
       secondsLeft: ((this.#steps - event.step) * perStep) / 1000,
     };
@@ -76,7 +83,9 @@ export function liveLine(s: Standing, columns: number): string {
     fields = fields.filter((f) => f.rank !== least);
   }
   const room = Math.min(24, columns - textOf().length - 3);
-  return room >= 6 ? `${textOf()}  ${sparkline(s.losses, room)}` : textOf().slice(0, Math.max(0, columns - 1));
+  return room >= 6
+    ? `${textOf()}  ${sparkline(s.losses, room)}`
+    : textOf().slice(0, Math.max(0, columns - 1));
 }
 
 export function plainLine(s: Standing): string {
@@ -96,7 +105,9 @@ export function plainLine(s: Standing): string {
 
 /** Load-balancing loss, and how much more than an even share the most loaded expert had. */
 const expertWords = ({ balance, overload }: StepEvent): string[] => [
-  ...(balance === undefined ? [] : [`balance ${balance.toFixed(4)}`]), ...(overload === undefined ? [] : [`load ≤ ${overload.toFixed(2)}×`]),
+  ...(balance === undefined ? [] : [`balance ${balance.toFixed(4)}`]),
+  ...(overload === undefined ? [] : [`load ≤ ${overload.toFixed(2)}×`]),
 ];
 
-const bar = (share: number, width: number): string => "█".repeat(Math.round(share * width)).padEnd(width, "░");
+const bar = (share: number, width: number): string =>
+  "█".repeat(Math.round(share * width)).padEnd(width, "░");

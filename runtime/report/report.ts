@@ -24,28 +24,52 @@ const SMALL = 190;
 export function htmlReport(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const steps = events.filter((e) => e.kind === "step");
   const samples = events.filter((e) => e.kind === "sample");
-  const of = (name: string, tone: Curve["tone"], value: (e: StepEvent) => number): Curve =>
-    ({ name, tone, points: zip(shrink(steps.map((e) => e.step), POINTS), shrink(steps.map(value), POINTS)) });
+  const of = (name: string, tone: Curve["tone"], value: (e: StepEvent) => number): Curve => ({
+    name,
+    tone,
+    points: zip(
+      shrink(
+        steps.map((e) => e.step),
+        POINTS,
+      ),
+      shrink(steps.map(value), POINTS),
+    ),
+  });
   const rate = { height: SMALL, fromZero: true, unit: "tokens per second" };
-  return page(facts, [
-    numbersOf(facts, events),
-    chart("Loss", lossCurves(events, of), { height: 320, unit: "nats per token" }),
-    `<div class="pair">`,
-    chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], { height: SMALL, fromZero: true, unit: "of each update" }),
-    chart("Gradient norm", [of("gradient norm", "third", (e) => e.norm)], { height: SMALL, fromZero: true, unit: "before clipping" }),
-    `</div>`,
-    ...expertSections(events, of),
-    chart("Speed", [of("speed", "second", (e) => e.tokensPerSecond)], rate),
-    ...(samples.length === 0 ? [] : ["<h2>Samples</h2>", ...samples.slice(-6).reverse().map(sampleFigure)]),
-  ].join("\n"));
+  return page(
+    facts,
+    [
+      numbersOf(facts, events),
+      chart("Loss", lossCurves(events, of), { height: 320, unit: "nats per token" }),
+      `<div class="pair">`,
+      chart("Learning rate", [of("learning rate", "first", (e) => e.lr)], {
+        height: SMALL,
+        fromZero: true,
+        unit: "of each update",
+      }),
+      chart("Gradient norm", [of("gradient norm", "third", (e) => e.norm)], {
+        height: SMALL,
+        fromZero: true,
+        unit: "before clipping",
+      }),
+      `</div>`,
+      ...expertSections(events, of),
+      chart("Speed", [of("speed", "second", (e) => e.tokensPerSecond)], rate),
+      ...(samples.length === 0 ? [] : ["<h2>Samples</h2>", ...samples.slice(-6).reverse().map(sampleFigure)]),
+    ].join("\n"),
+  );
 }
 
 type CurveOf = (name: string, tone: Curve["tone"], value: (e: StepEvent) => number) => Curve;
 
-/** Evaluations over windows are a line; those over all of the held-out part are another measure, and stand apart. */
+/**
+ * Evaluations over windows are a line; those over all of the held-out part are another measure, and stand
+ * apart.
+ */
 function lossCurves(events: readonly TrainEvent[], of: CurveOf): Curve[] {
   const evals = events.filter((e) => e.kind === "eval");
-  const points = (whole: boolean): Curve["points"] => evals.filter((e) => e.whole === whole).map((e) => [e.step, e.loss] as const);
+  const points = (whole: boolean): Curve["points"] =>
+    evals.filter((e) => e.whole === whole).map((e) => [e.step, e.loss] as const);
   const faint = of("each step", "faint", (e) => e.loss);
   const curves: Curve[] = [
     faint,
@@ -62,7 +86,8 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
   const measured = events.filter((e) => e.kind === "eval").at(-1);
   const seconds = steps.reduce((sum, e) => sum + e.ms, 0) / 1000;
   const over = measured?.whole ? "over all of it" : "over windows";
-  const speed = last && rateText((last.tokens / Math.max(1, last.step)) * steps.length / seconds).split(" ");
+  const speed =
+    last && rateText(((last.tokens / Math.max(1, last.step)) * steps.length) / seconds).split(" ");
   const numbers: readonly (readonly [name: string, value: string | undefined, about: string])[] = [
     ["step", last && thousands(last.step), `of ${thousands(facts.steps)}`],
     ["training loss", latest(steps.map((e) => e.loss))?.toFixed(4), "smoothed"],
@@ -71,7 +96,10 @@ function numbersOf(facts: ReportFacts, events: readonly TrainEvent[]): string {
     ["speed", speed?.[0], speed?.[1] ?? ""],
     ["time", last && duration(seconds), "in steps"],
   ];
-  const cards = numbers.map(([name, value, about]) => `<div><dt>${name}</dt><dd>${value ?? "–"}<small>${value ? about : ""}</small></dd></div>`);
+  const cards = numbers.map(
+    ([name, value, about]) =>
+      `<div><dt>${name}</dt><dd>${value ?? "–"}<small>${value ? about : ""}</small></dd></div>`,
+  );
   return `<dl class="numbers">${cards.join("")}</dl>`;
 }
 
@@ -84,14 +112,21 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
   if (loads.size === 0) return [];
   return [
     `<div class="pair">`,
-    chart("Load-balancing loss", [of("load-balancing loss", "third", (e) => e.balance ?? NaN)], { height: SMALL, unit: "nats per token, in the objective" }),
-    chart("Most loaded expert", [of("most loaded expert", "second", (e) => e.overload ?? NaN)], { height: SMALL, unit: "1 = an even share" }),
+    chart("Load-balancing loss", [of("load-balancing loss", "third", (e) => e.balance ?? NaN)], {
+      height: SMALL,
+      unit: "nats per token, in the objective",
+    }),
+    chart("Most loaded expert", [of("most loaded expert", "second", (e) => e.overload ?? NaN)], {
+      height: SMALL,
+      unit: "1 = an even share",
+    }),
     `</div>`,
     ...[...loads.values()].map(loadMap),
   ];
 }
 
-const zip = (a: readonly number[], b: readonly number[]): (readonly [number, number])[] => a.map((x, i) => [x, b[i]!] as const);
+const zip = (a: readonly number[], b: readonly number[]): (readonly [number, number])[] =>
+  a.map((x, i) => [x, b[i]!] as const);
 
 const page = (facts: ReportFacts, body: string): string => `<!doctype html>
 <html lang="en">

@@ -2,13 +2,17 @@
 export type Points = readonly (readonly [x: number, y: number])[];
 
 /**
- * Mean of an exponential moving average and of the same from the end: what is smoothed lies neither behind nor before the points. Both are
- * without the bias of their start (Kingma & Ba 2015, §3), so that the first value is the first point's and not pulled towards 0.
+ * Mean of an exponential moving average and of the same from the end: what is smoothed lies neither behind
+ * nor before the points. Both are without the bias of their start (Kingma & Ba 2015, §3), so that the first
+ * value is the first point's and not pulled towards 0.
  */
 export function smooth(points: Points): Points {
   const finite = points.filter(([, y]) => Number.isFinite(y));
   const keep = Math.exp(-8 / Math.max(8, finite.length * 0.1));
-  const forwards = averages(finite.map(([, y]) => y), keep);
+  const forwards = averages(
+    finite.map(([, y]) => y),
+    keep,
+  );
   const backwards = averages(finite.map(([, y]) => y).reverse(), keep).reverse();
   return finite.map(([x], i) => [x, (weighed(forwards[i]!) + weighed(backwards[i]!)) / 2] as const);
 }

@@ -50,11 +50,13 @@ const CHAT_ANYWAY = "sinter chat --chat-format NAME names another format";
 export const besideFiles: Readonly<Record<string, BesideFile>> = {
   [CONFIG_FILE]: { mostBytes: MAX_JSON_BYTES, without: OTHER_FOLDER },
   [GENERATION_FILE]: {
-    mostBytes: 1 << 20, without: "a text ends where the tokenizer says; --stop TEXT ends it elsewhere",
+    mostBytes: 1 << 20,
+    without: "a text ends where the tokenizer says; --stop TEXT ends it elsewhere",
   },
   [SPECIAL_MAP_FILE]: { mostBytes: 1 << 20, without: OTHER_FOLDER },
   [ADDED_FILE]: {
-    mostBytes: 8 << 20, without: "its tokens are not known; --tokenizer PATH names another folder",
+    mostBytes: 8 << 20,
+    without: "its tokens are not known; --tokenizer PATH names another folder",
   },
   [TEMPLATE_FILE]: { mostBytes: 1 << 20, without: CHAT_ANYWAY },
 };
@@ -74,10 +76,12 @@ export function flawed(file: string, cause: unknown, hear: Hear | undefined): vo
 
 /** Those that are in the folder, by name, in the table's order. */
 export async function readBeside(
-  files: Files, folder: string, hear?: Hear,
+  files: Files,
+  folder: string,
+  hear?: Hear,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
-  for (const name of [...Object.keys(besideFiles), ...await templatesIn(files, folder)]) {
+  for (const name of [...Object.keys(besideFiles), ...(await templatesIn(files, folder))]) {
     const path = `${folder}/${name}`;
     if (!(await files.exists(path))) continue;
     try {
@@ -105,8 +109,10 @@ export async function readBounded(files: Files, path: string, most: number): Pro
   const file = await files.open(path);
   try {
     if (file.bytes > most)
-      throw new SinterError("corrupt",
-        `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`);
+      throw new SinterError(
+        "corrupt",
+        `${path} has ${file.bytes} bytes; no tokenizer's file of this kind has more than ${most}`,
+      );
     return await file.read(0, file.bytes);
   } finally {
     await file.close();

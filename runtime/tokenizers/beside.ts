@@ -4,16 +4,33 @@
 import { ignoredKeysNote, refuseKeys, unknownKeys, type KeyTable } from "../formats/keys/known-keys.ts";
 import { generationKeys } from "../formats/keys/generation-config.ts";
 import {
-  addedTokensKeys, specialTokensMapKeys, tokenizerConfigKeys,
+  addedTokensKeys,
+  specialTokensMapKeys,
+  tokenizerConfigKeys,
 } from "../formats/keys/tokenizer-config.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import {
-  ADDED_FILE, besideFiles, flawed, GENERATION_FILE, SPECIAL_MAP_FILE, TEMPLATE_FILE, templateNameOf, type
-  Hear,
+  ADDED_FILE,
+  besideFiles,
+  flawed,
+  GENERATION_FILE,
+  SPECIAL_MAP_FILE,
+  TEMPLATE_FILE,
+  templateNameOf,
+  type Hear,
 } from "./beside-files.ts";
 import { namedTemplates, utf8Text } from "./chat-templates.ts";
 import {
-  badPlace, field, flag, isObject, list, parseJson, shown, text, whole, type JsonPlace,
+  badPlace,
+  field,
+  flag,
+  isObject,
+  list,
+  parseJson,
+  shown,
+  text,
+  whole,
+  type JsonPlace,
 } from "./json-fields.ts";
 import { tokenName } from "./special-roles.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
@@ -32,7 +49,11 @@ export interface Beside {
 }
 
 export const nothingBeside: Beside = {
-  files: new Map(), config: undefined, generation: undefined, added: [], ends: [],
+  files: new Map(),
+  config: undefined,
+  generation: undefined,
+  added: [],
+  ends: [],
 };
 
 /** Throws SinterError "corrupt" where a value has not this shape. */
@@ -59,12 +80,23 @@ type Shapes = Readonly<Record<string, Shape>> | Shape;
 
 const roleShapes = { bos_token: tokenName, eos_token: tokenName, additional_special_tokens: names } as const;
 const configShapes: Readonly<Record<string, Shape>> = {
-  ...roleShapes, add_bos_token: boolean, add_prefix_space: boolean, legacy: boolean,
-  clean_up_tokenization_spaces: boolean, extra_special_tokens: names, chat_template: templates,
-  added_tokens_decoder: decoderTokens, tokenizer_class: text,
+  ...roleShapes,
+  add_bos_token: boolean,
+  add_prefix_space: boolean,
+  legacy: boolean,
+  clean_up_tokenization_spaces: boolean,
+  extra_special_tokens: names,
+  chat_template: templates,
+  added_tokens_decoder: decoderTokens,
+  tokenizer_class: text,
 };
 const generationShapes: Readonly<Record<string, Shape>> = {
-  eos_token_id: idsIn, do_sample: boolean, temperature: number, top_k: number, top_p: number, min_p: number,
+  eos_token_id: idsIn,
+  do_sample: boolean,
+  temperature: number,
+  top_k: number,
+  top_p: number,
+  min_p: number,
   repetition_penalty: number,
 };
 
@@ -93,13 +125,18 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
   const special = read(SPECIAL_MAP_FILE, roleShapes, specialTokensMapKeys);
   const listed = read(ADDED_FILE, anyId, addedTokensKeys);
   if (own) refuseKeys(tokenizerConfigKeys, Object.entries(own.value as object), own.path);
-  const added = own && field(own, "added_tokens_decoder").value !== undefined
-    ? decoderTokens(field(own, "added_tokens_decoder")) : listedTokens(listed, special);
+  const added =
+    own && field(own, "added_tokens_decoder").value !== undefined
+      ? decoderTokens(field(own, "added_tokens_decoder"))
+      : listedTokens(listed, special);
   keepTemplates(contents, files, folder, hear);
   if (hear && !hear.brief) sayTemplates(files, own, hear);
   const ends = generation && field(generation, "eos_token_id");
   return {
-    files, config: withSpecialMap(own, special), generation, added,
+    files,
+    config: withSpecialMap(own, special),
+    generation,
+    added,
     ends: ends?.value === undefined ? [] : idsIn(ends),
   };
 }
@@ -108,8 +145,9 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
 function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear | undefined): JsonPlace {
   if (!isObject(root.value)) throw badPlace(root, `is ${shown(root.value)}, not an object`);
   const bad = new Set<string>();
-  const keys = Object.keys(root.value).filter((key) =>
-    typeof shapes === "function" || Object.hasOwn(shapes, key));
+  const keys = Object.keys(root.value).filter(
+    (key) => typeof shapes === "function" || Object.hasOwn(shapes, key),
+  );
   for (const key of keys) {
     const shape = typeof shapes === "function" ? shapes : shapes[key]!;
     const place = field(root, key);
@@ -129,11 +167,13 @@ function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear 
  * Where tokenizer_config.json lists its added tokens it is complete; before it did, the map's roles counted.
  */
 function withSpecialMap(
-  config: JsonPlace | undefined, special: JsonPlace | undefined,
+  config: JsonPlace | undefined,
+  special: JsonPlace | undefined,
 ): JsonPlace | undefined {
   if (!special || (config && field(config, "added_tokens_decoder").value !== undefined)) return config;
   const roles = Object.keys(roleShapes).flatMap((key) =>
-    (field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const]));
+    field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const],
+  );
   const value = { ...(config?.value as object | undefined), ...Object.fromEntries(roles) };
   return { value, path: config?.path ?? special.path };
 }
@@ -142,18 +182,24 @@ function withSpecialMap(
 function decoderTokens(place: JsonPlace): readonly AddedToken[] {
   if (!isObject(place.value))
     throw badPlace(place, `is ${shown(place.value)}, not an object of ids and tokens`);
-  return Object.keys(place.value).map((key): AddedToken => {
-    const token = field(place, key);
-    const special = flag(field(token, "special"), false);
-    const value = /^\d{1,9}$/.test(key) ? Number(key) : key;
-    const id = anyId({ value, path: `${place.path}[${shown(key)}]` });
-    return {
-      id, name: text(field(token, "content")), special,
-      left: flag(field(token, "lstrip"), false), right: flag(field(token, "rstrip"), false),
-      singleWord: flag(field(token, "single_word"), false),
-      normalized: flag(field(token, "normalized"), !special),
-    };
-  }).filter(({ name }) => name !== "").sort((a, b) => a.id - b.id);
+  return Object.keys(place.value)
+    .map((key): AddedToken => {
+      const token = field(place, key);
+      const special = flag(field(token, "special"), false);
+      const value = /^\d{1,9}$/.test(key) ? Number(key) : key;
+      const id = anyId({ value, path: `${place.path}[${shown(key)}]` });
+      return {
+        id,
+        name: text(field(token, "content")),
+        special,
+        left: flag(field(token, "lstrip"), false),
+        right: flag(field(token, "rstrip"), false),
+        singleWord: flag(field(token, "single_word"), false),
+        normalized: flag(field(token, "normalized"), !special),
+      };
+    })
+    .filter(({ name }) => name !== "")
+    .sort((a, b) => a.id - b.id);
 }
 
 /** { "<|extra|>": 32000 }: special where special_tokens_map.json names it. */
@@ -161,16 +207,21 @@ function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefi
   if (!listed) return [];
   const values: readonly unknown[] = special ? Object.values(special.value as object).flat() : [];
   const named = new Set(values.map((one) => (isObject(one) ? one["content"] : one)));
-  const tokens = Object.keys(listed.value as object).filter((name) =>
-    name !== "" && field(listed, name).value !== undefined);
-  return tokens.map((name): AddedToken => {
-    const isSpecial = named.has(name);
-    return { name, id: anyId(field(listed, name)), special: isSpecial, normalized: !isSpecial };
-  }).sort((a, b) => a.id - b.id);
+  const tokens = Object.keys(listed.value as object).filter(
+    (name) => name !== "" && field(listed, name).value !== undefined,
+  );
+  return tokens
+    .map((name): AddedToken => {
+      const isSpecial = named.has(name);
+      return { name, id: anyId(field(listed, name)), special: isSpecial, normalized: !isSpecial };
+    })
+    .sort((a, b) => a.id - b.id);
 }
 
 function keepTemplates(
-  contents: ReadonlyMap<string, Uint8Array>, files: Map<string, Uint8Array>, folder: string,
+  contents: ReadonlyMap<string, Uint8Array>,
+  files: Map<string, Uint8Array>,
+  folder: string,
   hear: Hear | undefined,
 ): void {
   for (const [file, bytes] of contents) {
@@ -185,18 +236,25 @@ function keepTemplates(
 }
 
 function sayTemplates(
-  files: ReadonlyMap<string, Uint8Array>, config: JsonPlace | undefined, hear: Hear,
+  files: ReadonlyMap<string, Uint8Array>,
+  config: JsonPlace | undefined,
+  hear: Hear,
 ): void {
   const named = [...namedTemplates(files, config).keys()];
   const several = config && Array.isArray(field(config, "chat_template").value);
   if (named.length === 0) return;
-  const has = files.has(TEMPLATE_FILE) || (several && list(field(config, "chat_template"), 64).some((one) =>
-    field(one, "name").value === "default"))
-    || (config && typeof field(config, "chat_template").value === "string");
+  const has =
+    files.has(TEMPLATE_FILE) ||
+    (several &&
+      list(field(config, "chat_template"), 64).some((one) => field(one, "name").value === "default")) ||
+    (config && typeof field(config, "chat_template").value === "string");
   const others = named.map((name) => JSON.stringify(name)).join(", ");
-  hear(has ? `of its chat templates the one called "default" is used, not ${others}`
-    : `no chat template is called "default": ${others} ${named.length === 1 ? "is" : "are"} kept, `
-      + "and not used (sinter chat --chat-format NAME names a format)");
+  hear(
+    has
+      ? `of its chat templates the one called "default" is used, not ${others}`
+      : `no chat template is called "default": ${others} ${named.length === 1 ? "is" : "are"} kept, ` +
+          "and not used (sinter chat --chat-format NAME names a format)",
+  );
 }
 
 /** For tokenizer.json's readers, which know tokenizer_config.json by its bytes. */

@@ -1,14 +1,18 @@
 /**
- * Byte-pair encoding of one piece of text (Sennrich et al. 2016): as long as neighbours have a merge, the pair of lowest rank is
- * joined, the leftmost first among equals. The core of all tokenizers here: byte-level ones rank their merges in the order of a
- * list (GPT-2) or by the id of what they make (tiktoken), sentencepiece by score.
+ * Byte-pair encoding of one piece of text (Sennrich et al. 2016): as long as neighbours have a merge, the
+ * pair of lowest rank is joined, the leftmost first among equals. The core of all tokenizers here: byte-level
+ * ones rank their merges in the order of a list (GPT-2) or by the id of what they make (tiktoken),
+ * sentencepiece by score.
  */
 import type { PairTable } from "./pair-table.ts";
 
 /** Up to so many symbols a plain search for the least rank is faster than a heap. */
 const SHORT = 48;
 
-/** Joins in place the first `n` of `ids`; returns how many are left. n symbols cost at most n log n, also for hostile text. */
+/**
+ * Joins in place the first `n` of `ids`; returns how many are left. n symbols cost at most n log n, also for
+ * hostile text.
+ */
 export function merge(ids: Int32Array, n: number, merges: PairTable): number {
   return n <= SHORT ? mergeShort(ids, n, merges) : mergeLong(ids, n, merges);
 }
@@ -20,17 +24,23 @@ export function mergePairs(symbols: readonly number[], merges: PairTable): numbe
 }
 
 const NONE = 0x7fffffff;
-const ranks = new Int32Array(SHORT), places = new Int32Array(SHORT); // of the pair that begins here
+const ranks = new Int32Array(SHORT);
+const places = new Int32Array(SHORT); // of the pair that begins here
 
 function mergeShort(ids: Int32Array, n: number, merges: PairTable): number {
   const look = (i: number): void => {
-    const place = places[i] = merges.find(ids[i]!, ids[i + 1]!);
+    const place = (places[i] = merges.find(ids[i]!, ids[i + 1]!));
     ranks[i] = place < 0 ? NONE : merges.rankAt(place);
   };
   for (let i = 0; i + 1 < n; i++) look(i);
-  for (let left = n; left > 1; ) {
-    let best = NONE, at = 0;
-    for (let i = 0; i + 1 < left; i++) if (ranks[i]! < best) { best = ranks[i]!; at = i; }
+  for (let left = n; left > 1;) {
+    let best = NONE;
+    let at = 0;
+    for (let i = 0; i + 1 < left; i++)
+      if (ranks[i]! < best) {
+        best = ranks[i]!;
+        at = i;
+      }
     if (best === NONE) return left;
     ids[at] = merges.joinedAt(places[at]!);
     left--;
@@ -49,8 +59,8 @@ const POSITION = 2 ** 32;
 const GONE = -1;
 
 /**
- * Symbols form a linked list; a heap holds possible merges, ordered by (rank, position). A merge that has been overtaken is
- * recognised when it comes up: its pair is no longer there.
+ * Symbols form a linked list; a heap holds possible merges, ordered by (rank, position). A merge that has
+ * been overtaken is recognised when it comes up: its pair is no longer there.
  */
 function mergeLong(ids: Int32Array, n: number, merges: PairTable): number {
   const next = Int32Array.from({ length: n }, (_, i) => i + 1); // n: none
@@ -63,7 +73,8 @@ function mergeLong(ids: Int32Array, n: number, merges: PairTable): number {
   };
   for (let i = 0; i < n; i++) offer(i);
   for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
-    const left = top % POSITION, wanted = Math.floor(top / POSITION);
+    const left = top % POSITION;
+    const wanted = Math.floor(top / POSITION);
     const right = next[left]!;
     if (ids[left] === GONE || right >= n) continue;
     const place = merges.find(ids[left]!, ids[right]!);
@@ -99,7 +110,8 @@ class Heap {
 
   pop(): number | undefined {
     const items = this.#items;
-    const top = items[0], last = items.pop();
+    const top = items[0];
+    const last = items.pop();
     if (last === undefined || items.length === 0) return top;
     let at = 0;
     for (;;) {

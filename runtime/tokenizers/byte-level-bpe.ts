@@ -1,6 +1,6 @@
 /**
- * Byte-level BPE (Radford et al. 2019): symbols are the bytes of a piece, so no text is unknown. GPT-2, Llama 3 and most
- * tokenizer.json files differ in their tables alone.
+ * Byte-level BPE (Radford et al. 2019): symbols are the bytes of a piece, so no text is unknown. GPT-2, Llama
+ * 3 and most tokenizer.json files differ in their tables alone.
  */
 import { SinterError } from "../errors.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken, type Normalizer } from "./added-tokens.ts";
@@ -18,9 +18,14 @@ export interface ByteLevelParts {
   readonly tokens: readonly (Uint8Array | undefined)[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
-  /** Added tokens that the merges make, too, and their bytes by the vocabulary: words that were added later. */
+  /**
+   * Added tokens that the merges make, too, and their bytes by the vocabulary: words that were added later.
+   */
   readonly alsoMerged?: ReadonlyMap<number, Uint8Array>;
-  /** Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is one piece. */
+  /**
+   * Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is
+   * one piece.
+   */
   readonly pieces: readonly CutName[];
   /** Where no such rules say it: what cuts the text. */
   readonly cut?: PreTokenizer | undefined;
@@ -39,13 +44,23 @@ export interface ByteLevelParts {
 
 export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
   const { tokens, added, addsSpace = false, endOfText, cut } = parts;
-  const segments = segmentsAt(added, parts.normalize), encodeText = byteEncoder(parts);
+  const segments = segmentsAt(added, parts.normalize);
+  const encodeText = byteEncoder(parts);
   const encodePart: Parameters<typeof encodersOf>[1] = cut
     ? ({ text, start }, out, spill) => cut(text, start, (piece) => encodeText(piece, out, spill))
-    : ({ text }, out, spill) => encodeText(addsSpace && !text.startsWith(" ") ? ` ${text}` : text, out, spill);
+    : ({ text }, out, spill) =>
+        encodeText(addsSpace && !text.startsWith(" ") ? ` ${text}` : text, out, spill);
   return {
-    name: parts.name, size: tokens.length, absent: absentIn(tokens), bytes: bytesFrom(tokens),
-    ...encodersOf(segments, encodePart), special: specialsOf(added), beginOfText: parts.beginOfText, endOfText, addsSpace, files: parts.files,
+    name: parts.name,
+    size: tokens.length,
+    absent: absentIn(tokens),
+    bytes: bytesFrom(tokens),
+    ...encodersOf(segments, encodePart),
+    special: specialsOf(added),
+    beginOfText: parts.beginOfText,
+    endOfText,
+    addsSpace,
+    files: parts.files,
     stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
     ...plainOf(added, segments),
   };
@@ -53,9 +68,12 @@ export function byteLevelTokenizer(parts: ByteLevelParts): Tokenizer {
 
 function byteEncoder({ name, tokens, merges, added, unknown, ...parts }: ByteLevelParts): PieceEncoder {
   const addedIds = new Set(added.map((token) => token.id));
-  const merged = Array.from(tokens, (bytes, id) =>
-    parts.alsoMerged?.get(id) ?? (addedIds.has(id) ? undefined : bytes));
-  const byteIds = singleBytes(merged), wholePiece = parts.wholePieces ? wholePieces(merged) : undefined;
+  const merged = Array.from(
+    tokens,
+    (bytes, id) => parts.alsoMerged?.get(id) ?? (addedIds.has(id) ? undefined : bytes),
+  );
+  const byteIds = singleBytes(merged);
+  const wholePiece = parts.wholePieces ? wholePieces(merged) : undefined;
   let buffer = new Uint8Array(1024);
   const toBytes = (text: string, from: number, to: number): number => {
     if (buffer.length < 3 * (to - from)) buffer = new Uint8Array(3 * (to - from));
@@ -65,7 +83,8 @@ function byteEncoder({ name, tokens, merges, added, unknown, ...parts }: ByteLev
     nextPiece: parts.cut ? (text) => text.length : nextPiece(...parts.pieces),
     symbols(text, from, to, out) {
       const n = toBytes(text, from, to);
-      let symbols = 0, before = false;
+      let symbols = 0;
+      let before = false;
       for (let i = 0; i < n; i++) {
         const id = byteIds[buffer[i]!]!;
         if (id < 0 && !unknown) throw noByte(name, buffer[i]!, text.slice(from, to));
@@ -88,9 +107,11 @@ function singleBytes(tokens: ByteLevelParts["tokens"]): Int32Array {
 }
 
 const noByte = (name: string, byte: number, piece: string): SinterError =>
-  new SinterError("input",
+  new SinterError(
+    "input",
     `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ${JSON.stringify(piece.slice(0, 20))}`,
-    "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.");
+    "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.",
+  );
 
 type FindWhole = (bytes: Uint8Array, n: number) => number;
 
@@ -100,14 +121,16 @@ function wholePieces(tokens: ByteLevelParts["tokens"]): FindWhole {
 }
 
 /**
- * Merges of a vocabulary whose ids are ranks (tiktoken): neighbours join when what they make is a token, the one of the lowest id
- * first.
+ * Merges of a vocabulary whose ids are ranks (tiktoken): neighbours join when what they make is a token, the
+ * one of the lowest id first.
  */
 export function mergesByRank(tokens: readonly Uint8Array[]): PairTable {
-  const strings = new ByteStrings(tokens), merges = new PairTable(2 * tokens.length);
+  const strings = new ByteStrings(tokens);
+  const merges = new PairTable(2 * tokens.length);
   for (const [id, bytes] of tokens.entries())
     for (let cut = 1; cut < bytes.length; cut++) {
-      const left = strings.find(bytes, 0, cut), right = left < 0 ? -1 : strings.find(bytes, cut, bytes.length);
+      const left = strings.find(bytes, 0, cut);
+      const right = left < 0 ? -1 : strings.find(bytes, cut, bytes.length);
       if (right >= 0) merges.add(left, right, id, id);
     }
   return merges;

@@ -1,8 +1,10 @@
 /**
- * GPT-2's names of bytes. Its vocabulary files write every byte as one printable character: printable Latin-1 stands for itself,
- * the other 68 bytes are U+0100 … U+0143 in byte order (Radford et al. 2019, encoder.py's bytes_to_unicode).
+ * GPT-2's names of bytes. Its vocabulary files write every byte as one printable character: printable Latin-1
+ * stands for itself, the other 68 bytes are U+0100 … U+0143 in byte order (Radford et al. 2019, encoder.py's
+ * bytes_to_unicode).
  */
-const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+const printable = (byte: number): boolean =>
+  (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
 
 /** Byte → its character. */
 export const byteCharacters: readonly string[] = (() => {
@@ -10,7 +12,9 @@ export const byteCharacters: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 })();
 
-const byteOf: ReadonlyMap<string, number> = new Map(byteCharacters.map((character, byte) => [character, byte]));
+const byteOf: ReadonlyMap<string, number> = new Map(
+  byteCharacters.map((character, byte) => [character, byte]),
+);
 
 /** A token's name in the file → its bytes. Undefined: not written in this alphabet. */
 export function bytesOfName(name: string): Uint8Array | undefined {

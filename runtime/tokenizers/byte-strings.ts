@@ -1,6 +1,6 @@
 /**
- * Byte strings → ids, looked up by any part of a buffer without making strings of it. Open addressing; the hash is FNV-1a's with a random
- * multiplier, so that nobody can write tokens that all fall on one place.
+ * Byte strings → ids, looked up by any part of a buffer without making strings of it. Open addressing; the
+ * hash is FNV-1a's with a random multiplier, so that nobody can write tokens that all fall on one place.
  */
 export class ByteStrings {
   readonly #mask: number;
@@ -37,7 +37,12 @@ export class ByteStrings {
       hash ^= hash >>> 15;
     }
     let at = hash & this.#mask;
-    for (let id = this.#slots[at]!; id !== 0 && !equals(this.#strings[id - 1]!, bytes, from, to); id = this.#slots[at]!) at = (at + 1) & this.#mask;
+    for (
+      let id = this.#slots[at]!;
+      id !== 0 && !equals(this.#strings[id - 1]!, bytes, from, to);
+      id = this.#slots[at]!
+    )
+      at = (at + 1) & this.#mask;
     return at;
   }
 }

@@ -1,6 +1,13 @@
 /** One token per byte of UTF-8: 256 tokens, nothing to learn, nothing unknown. */
 import { SinterError } from "../errors.ts";
-import { bytesFrom, characterByCharacter, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
+import {
+  bytesFrom,
+  characterByCharacter,
+  END_OF_TEXT,
+  endsAt,
+  nothingSpecial,
+  type Tokenizer,
+} from "./tokenizer.ts";
 
 /** Of bytes that have an end; without one they need no file. */
 export const BYTES_FILE = "bytes.json";
@@ -14,8 +21,13 @@ export function byteTokenizer({ ends = false } = {}): Tokenizer {
   const file = encoder.encode(JSON.stringify({ [END_OF_TEXT]: BYTES }));
   const encode = (text: string): number[] => Array.from(encoder.encode(text));
   return {
-    name: "bytes", size: table.length, encode, encodeInParts: characterByCharacter(encode), bytes: bytesFrom(table),
-    ...(ends ? endsAt(BYTES) : nothingSpecial), files: new Map(ends ? [[BYTES_FILE, file]] : []),
+    name: "bytes",
+    size: table.length,
+    encode,
+    encodeInParts: characterByCharacter(encode),
+    bytes: bytesFrom(table),
+    ...(ends ? endsAt(BYTES) : nothingSpecial),
+    files: new Map(ends ? [[BYTES_FILE, file]] : []),
   };
 }
 

@@ -1,17 +1,33 @@
 /**
- * What pre-tokenizers ask of a character: letter, number, white space, line break, or none of these. Classes are Unicode's; a
- * table answers for the first plane. White space is \p{White_Space}: JavaScript's \s has U+FEFF too, and lacks U+0085.
+ * What pre-tokenizers ask of a character: letter, number, white space, line break, or none of these. Classes
+ * are Unicode's; a table answers for the first plane. White space is \p{White_Space}: JavaScript's \s has
+ * U+FEFF too, and lacks U+0085.
  */
-export const OTHER = 0, LETTER = 1, NUMBER = 2, SPACE = 3, BREAK = 4;
+export const OTHER = 0;
+export const LETTER = 1;
+export const NUMBER = 2;
+export const SPACE = 3;
+export const BREAK = 4;
 
-const letter = /^\p{L}$/u, number = /^\p{N}$/u, space = /^\p{White_Space}$/u;
+const letter = /^\p{L}$/u;
+const number = /^\p{N}$/u;
+const space = /^\p{White_Space}$/u;
 
 const classify = (character: string): number =>
-  character === "\r" || character === "\n" ? BREAK
-    : letter.test(character) ? LETTER : number.test(character) ? NUMBER : space.test(character) ? SPACE : OTHER;
+  character === "\r" || character === "\n"
+    ? BREAK
+    : letter.test(character)
+      ? LETTER
+      : number.test(character)
+        ? NUMBER
+        : space.test(character)
+          ? SPACE
+          : OTHER;
 
 const table = new Uint8Array(65536); // class + 1, once asked for; 0 before
-const HIGH = 0xd800, LOW = 0xdc00, END = 0xe000;
+const HIGH = 0xd800;
+const LOW = 0xdc00;
+const END = 0xe000;
 
 /** Class of the character at `at`, which is inside the text. */
 export function classAt(text: string, at: number): number {

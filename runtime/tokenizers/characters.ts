@@ -1,10 +1,18 @@
 /**
- * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's tokenizer
- * for Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in characters.json. Where rows
- * are documents, the last entry is <|endoftext|>, which begins and ends each of them.
+ * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's
+ * tokenizer for Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in
+ * characters.json. Where rows are documents, the last entry is <|endoftext|>, which begins and ends each of
+ * them.
  */
 import { SinterError } from "../errors.ts";
-import { bytesFrom, characterByCharacter, END_OF_TEXT, endsAt, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
+import {
+  bytesFrom,
+  characterByCharacter,
+  END_OF_TEXT,
+  endsAt,
+  nothingSpecial,
+  type Tokenizer,
+} from "./tokenizer.ts";
 
 export const CHARACTERS_FILE = "characters.json";
 
@@ -39,14 +47,23 @@ export function characterTokenizer(characters: readonly string[]): Tokenizer {
     return out;
   };
   return {
-    name: "characters", size: characters.length, encode, encodeInParts: characterByCharacter(encode), bytes: bytesFrom(table),
+    name: "characters",
+    size: characters.length,
+    encode,
+    encodeInParts: characterByCharacter(encode),
+    bytes: bytesFrom(table),
     ...(ends ? endsAt(last) : nothingSpecial),
     files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
   };
 }
 
 export function parseCharacters(text: string, from: string): readonly string[] {
-  const bad = (why: string): SinterError => new SinterError("corrupt", `${from}: ${why}`, "It is a JSON array of different single characters, as training writes it.");
+  const bad = (why: string): SinterError =>
+    new SinterError(
+      "corrupt",
+      `${from}: ${why}`,
+      "It is a JSON array of different single characters, as training writes it.",
+    );
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -66,6 +83,9 @@ function unknown(text: string, at: number, code: number): SinterError {
   const hex = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
   const where = text.includes("\n") ? `line ${text.slice(0, at).split("\n").length}` : "the text";
   const shown = JSON.stringify(String.fromCodePoint(code));
-  return new SinterError("input", `${where} has ${shown} (${hex}), which is not in the vocabulary of the training text`,
-    "Take the character out, or train with a text that has it, or with `tokenizer bytes`.");
+  return new SinterError(
+    "input",
+    `${where} has ${shown} (${hex}), which is not in the vocabulary of the training text`,
+    "Take the character out, or train with a text that has it, or with `tokenizer bytes`.",
+  );
 }

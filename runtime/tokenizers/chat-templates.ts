@@ -32,7 +32,8 @@ export function templateOf(files: ReadonlyMap<string, Uint8Array>): FoundTemplat
 
 /** Templates with names of their own, by name; "default" is not among them. */
 export function namedTemplates(
-  files: ReadonlyMap<string, Uint8Array>, config: JsonPlace | undefined,
+  files: ReadonlyMap<string, Uint8Array>,
+  config: JsonPlace | undefined,
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const several = config && field(config, "chat_template");

@@ -31,13 +31,19 @@ export interface Turn {
 
 /** The next prompt. `before`: the turn whose answer is the last but one of the messages. */
 export async function nextPrompt(
-  format: ChatFormat, tokenizer: Tokenizer, messages: readonly ChatMessage[], before?: Turn,
+  format: ChatFormat,
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  before?: Turn,
 ): Promise<Prompt> {
   const text = await format.render(messages, true);
-  const ids = (before && behindAnswer(tokenizer, text, before)) ?? await format.encode(messages, true);
+  const ids = (before && behindAnswer(tokenizer, text, before)) ?? (await format.encode(messages, true));
   if (ids.length > 0) return { text, ids };
-  throw new SinterError("input", "the chat template writes nothing for these messages",
-    "--chat-format names another format, plain one without marks.");
+  throw new SinterError(
+    "input",
+    "the chat template writes nothing for these messages",
+    "--chat-format names another format, plain one without marks.",
+  );
 }
 
 /**
@@ -45,7 +51,9 @@ export async function nextPrompt(
  * on in the middle of a text.
  */
 export function behindAnswer(
-  tokenizer: Tokenizer, text: string, { prompt, drawn, said, content }: Turn,
+  tokenizer: Tokenizer,
+  text: string,
+  { prompt, drawn, said, content }: Turn,
 ): readonly number[] | undefined {
   if (!text.startsWith(prompt.text)) return undefined;
   const rest = text.slice(prompt.text.length);
@@ -63,7 +71,9 @@ export function behindAnswer(
  * begun within a token.
  */
 function withinSaid(
-  tokenizer: Tokenizer, drawn: readonly number[], said: string,
+  tokenizer: Tokenizer,
+  drawn: readonly number[],
+  said: string,
 ): { readonly count: number; readonly left: string } {
   const whole = tokenDecoder(tokenizer, { special: false });
   if (whole.push(drawn) + whole.end() === said) return { count: drawn.length, left: "" };
@@ -103,7 +113,9 @@ function beforeMarks(text: string, { special }: Tokenizer): string {
 
 /** `ids`: what the tokenizer makes of `head`, with a space before it. */
 function withoutAddedSpace(
-  tokenizer: Tokenizer, head: string, ids: readonly number[],
+  tokenizer: Tokenizer,
+  head: string,
+  ids: readonly number[],
 ): readonly number[] | undefined {
   const plain = new TextEncoder().encode(head);
   const isSpace = (id: number | undefined): boolean =>

@@ -10,13 +10,13 @@ export interface ChatMessage {
 
 export interface ChatFormat {
   /**
-   * Ids of a conversation; `reply`: with the beginning of the assistant's answer behind it. What the messages say is plain text,
-   * whatever it looks like: no message can end its turn.
+   * Ids of a conversation; `reply`: with the beginning of the assistant's answer behind it. What the messages
+   * say is plain text, whatever it looks like: no message can end its turn.
    */
   encode(messages: readonly ChatMessage[], reply: boolean): Promise<readonly number[]>;
   /**
-   * The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and what messages
-   * say is plain (`plainText`).
+   * The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and
+   * what messages say is plain (`plainText`).
    */
   render(messages: readonly ChatMessage[], reply: boolean): Promise<string>;
   /** Texts that end an answer, where the format has no token for it. */
@@ -30,7 +30,8 @@ export const plainText = (tokenizer: Tokenizer, text: string): string =>
 
 /** For a model that knows no format: who speaks, a colon, what they say. */
 export function plainChat(tokenizer: Tokenizer): ChatFormat {
-  const name = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1), begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
+  const name = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1);
+  const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];
   type Write = (messages: readonly ChatMessage[], reply: boolean, shown?: (said: string) => string) => string;
   const write: Write = (messages, reply, shown = (said) => said) => {
     const turns = messages.map(({ role, content }) => `${shown(name(role))}: ${shown(content.trim())}\n`);

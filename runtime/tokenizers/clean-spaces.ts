@@ -9,12 +9,20 @@
 
 /** In this order, each over the whole text. */
 const rules: readonly (readonly [string, string])[] = [
-  [" .", "."], [" ?", "?"], [" !", "!"], [" ,", ","], [" ' ", "'"],
-  [" n't", "n't"], [" 'm", "'m"], [" 's", "'s"], [" 've", "'ve"], [" 're", "'re"],
+  [" .", "."],
+  [" ?", "?"],
+  [" !", "!"],
+  [" ,", ","],
+  [" ' ", "'"],
+  [" n't", "n't"],
+  [" 'm", "'m"],
+  [" 's", "'s"],
+  [" 've", "'ve"],
+  [" 're", "'re"],
 ];
 
-export const withoutExtraSpaces = (text: string): string => rules.reduce((cleaned, [from, to]) =>
-  cleaned.replaceAll(from, to), text);
+export const withoutExtraSpaces = (text: string): string =>
+  rules.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text);
 
 /**
  * A rule begins with a space and has at most so many characters: behind so many others no rule reaches from

@@ -29,13 +29,15 @@ export function pieceCounter(rule: PieceRuleName, special: readonly string[]): P
 }
 
 /**
- * Where a part of a long text may end that begins at `from`, about `length` characters further: before a space that follows something
- * else, where every pre-tokenizer here ends a piece. Without such a place near: between two characters.
+ * Where a part of a long text may end that begins at `from`, about `length` characters further: before a
+ * space that follows something else, where every pre-tokenizer here ends a piece. Without such a place near:
+ * between two characters.
  */
 export function partEnd(text: string, from: number, length: number): number {
   let end = from + length;
   if (end >= text.length) return text.length;
-  for (const least = end - (length >> 1); end > least; end--) if (text[end] === " " && /[^\s\u0085]/.test(text[end - 1]!)) return end;
+  for (const least = end - (length >> 1); end > least; end--)
+    if (text[end] === " " && /[^\s\u0085]/.test(text[end - 1]!)) return end;
   end = from + length;
   const low = text.charCodeAt(end);
   return low >= 0xdc00 && low < 0xe000 ? end - 1 : end;

@@ -1,6 +1,6 @@
 /**
- * GPT-2's tokenizer (Radford et al. 2019): 256 bytes, 50,000 merges, <|endoftext|>. Made from the two published files,
- * encoder.json (names → ids) and vocab.bpe (merges in rank order).
+ * GPT-2's tokenizer (Radford et al. 2019): 256 bytes, 50,000 merges, <|endoftext|>. Made from the two
+ * published files, encoder.json (names → ids) and vocab.bpe (merges in rank order).
  */
 import { SinterError } from "../errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
@@ -14,24 +14,43 @@ export const GPT2_FILES = ["encoder.json", "vocab.bpe"] as const;
 
 const END_OF_TEXT = "<|endoftext|>";
 
-/** Throws SinterError that names the file and the entry which is wrong. `added`: tokens that may stand behind the vocabulary. */
-export function gpt2Tokenizer(encoderJson: Uint8Array, vocabBpe: Uint8Array, added: readonly AddedToken[] = []): Tokenizer {
+/**
+ * Throws SinterError that names the file and the entry which is wrong. `added`: tokens that may stand behind
+ * the vocabulary.
+ */
+export function gpt2Tokenizer(
+  encoderJson: Uint8Array,
+  vocabBpe: Uint8Array,
+  added: readonly AddedToken[] = [],
+): Tokenizer {
   const ids = parseEncoder(encoderJson);
   const tokens: Uint8Array[] = [];
   const utf8 = new TextEncoder();
   for (const [name, id] of ids) tokens[id] = bytesOfName(name) ?? utf8.encode(name);
   for (const character of byteCharacters) idOf(ids, character); // all 256 are there
-  const end = ids.get(END_OF_TEXT), more = behind(added, tokens.length);
+  const end = ids.get(END_OF_TEXT);
+  const more = behind(added, tokens.length);
   return byteLevelTokenizer({
-    name: "gpt2", tokens: withMore(tokens, more), pieces: ["gpt2"], merges: parseMerges(vocabBpe, ids),
+    name: "gpt2",
+    tokens: withMore(tokens, more),
+    pieces: ["gpt2"],
+    merges: parseMerges(vocabBpe, ids),
     added: [...(end === undefined ? [] : [{ name: END_OF_TEXT, id: end, special: true }]), ...more],
-    beginOfText: undefined, endOfText: end, files: new Map([[GPT2_FILES[0], encoderJson], [GPT2_FILES[1], vocabBpe]]),
+    beginOfText: undefined,
+    endOfText: end,
+    files: new Map([
+      [GPT2_FILES[0], encoderJson],
+      [GPT2_FILES[1], vocabBpe],
+    ]),
   });
 }
 
 const bad = (file: string, why: string): SinterError =>
-  new SinterError("corrupt", `${file}: ${why}`,
-    "Use the encoder.json and vocab.bpe that were published with GPT-2.");
+  new SinterError(
+    "corrupt",
+    `${file}: ${why}`,
+    "Use the encoder.json and vocab.bpe that were published with GPT-2.",
+  );
 
 function idOf(ids: ReadonlyMap<string, number>, name: string): number {
   const id = ids.get(name);
@@ -53,15 +72,20 @@ function parseEncoder(bytes: Uint8Array): ReadonlyMap<string, number> {
   const seen = new Uint8Array(ids.size);
   for (const [name, id] of ids) {
     if (!Number.isInteger(id) || id < 0 || id >= ids.size)
-      throw bad("encoder.json",
-        `${JSON.stringify(name)} has id ${JSON.stringify(id)}; ids are 0 … ${ids.size - 1}`);
+      throw bad(
+        "encoder.json",
+        `${JSON.stringify(name)} has id ${JSON.stringify(id)}; ids are 0 … ${ids.size - 1}`,
+      );
     if (seen[id]!++) throw bad("encoder.json", `id ${id} is given twice`);
   }
   return ids;
 }
 
 function parseMerges(bytes: Uint8Array, ids: ReadonlyMap<string, number>): PairTable {
-  const lines = new TextDecoder().decode(bytes).split(/\r?\n/).filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
+  const lines = new TextDecoder()
+    .decode(bytes)
+    .split(/\r?\n/)
+    .filter((line, i) => line !== "" && !(i === 0 && line.startsWith("#version")));
   const pairs = new PairTable(lines.length);
   for (const [i, line] of lines.entries()) {
     const [left, right, more] = line.split(" ");

@@ -9,7 +9,8 @@ export interface JsonPlace {
 }
 
 const HINT = "Use the file as it was published, or make a new one with sinter tokenizer train.";
-export const badPlace = ({ path }: JsonPlace, why: string): SinterError => new SinterError("corrupt", `${path} ${why}`, HINT);
+export const badPlace = ({ path }: JsonPlace, why: string): SinterError =>
+  new SinterError("corrupt", `${path} ${why}`, HINT);
 
 /** `mostBytes`: longer files are refused before they are read as text. */
 export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): JsonPlace {
@@ -24,13 +25,17 @@ export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): J
   }
 }
 
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A field of an object; `value` is undefined where it is absent or null. */
 export function field(place: JsonPlace, name: string): JsonPlace {
   if (!isObject(place.value)) throw badPlace(place, `is ${shown(place.value)}, not an object`);
   const value = Object.hasOwn(place.value, name) ? place.value[name] : undefined;
-  return { value: value === null ? undefined : value, path: place.path.endsWith(".json") ? `${place.path}: ${name}` : `${place.path}.${name}` };
+  return {
+    value: value === null ? undefined : value,
+    path: place.path.endsWith(".json") ? `${place.path}: ${name}` : `${place.path}.${name}`,
+  };
 }
 
 /** Elements of a list; none where it is absent. */
@@ -47,7 +52,8 @@ export function text(place: JsonPlace): string {
   return place.value;
 }
 
-export const optionalText = (place: JsonPlace): string | undefined => (place.value === undefined ? undefined : text(place));
+export const optionalText = (place: JsonPlace): string | undefined =>
+  place.value === undefined ? undefined : text(place);
 
 export function flag(place: JsonPlace, otherwise: boolean): boolean {
   if (place.value === undefined) return otherwise;
@@ -62,10 +68,15 @@ export function whole(place: JsonPlace, most: number): number {
   return value;
 }
 
-/** A value in a message. Lists and objects are not written out: they may be large, or nested so deep that writing them fails. */
+/**
+ * A value in a message. Lists and objects are not written out: they may be large, or nested so deep that
+ * writing them fails.
+ */
 export const shown = (value: unknown): string => {
   if (value === undefined) return "missing";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (isObject(value)) return "an object";
-  return typeof value === "string" && value.length > 40 ? `${JSON.stringify(value.slice(0, 40))}…` : JSON.stringify(value);
+  return typeof value === "string" && value.length > 40
+    ? `${JSON.stringify(value.slice(0, 40))}…`
+    : JSON.stringify(value);
 };

@@ -1,4 +1,7 @@
-/** Binary heap of pairs by count, largest first; among equals the one that `before` prefers. A pair may stand in it several times. */
+/**
+ * Binary heap of pairs by count, largest first; among equals the one that `before` prefers. A pair may stand
+ * in it several times.
+ */
 export class PairHeap {
   readonly #pairs: number[] = [];
   readonly #counts: number[] = [];
@@ -29,7 +32,8 @@ export class PairHeap {
     if (n < 0) return -1;
     const top = this.#pairs[0]!;
     this.popped = this.#counts[0]!;
-    const pair = this.#pairs.pop()!, count = this.#counts.pop()!;
+    const pair = this.#pairs.pop()!;
+    const count = this.#counts.pop()!;
     if (n === 0) return top;
     let at = 0;
     for (let child = 1; child < n; child = at * 2 + 1) {

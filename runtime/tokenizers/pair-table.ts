@@ -1,6 +1,7 @@
 /**
- * Merges: (left id, right id) → rank, and the id of what they make. Open addressing in typed arrays, several times as fast as a Map of
- * numbers. The hash has a random multiplier, so that nobody can write a file whose pairs all fall on one place.
+ * Merges: (left id, right id) → rank, and the id of what they make. Open addressing in typed arrays, several
+ * times as fast as a Map of numbers. The hash has a random multiplier, so that nobody can write a file whose
+ * pairs all fall on one place.
  */
 export const MAX_MERGES = 2 ** 21 - 1; // ranks have to fit beside a position (bpe.ts)
 
@@ -57,7 +58,10 @@ export class PairTable {
   }
 
   #grow(): void {
-    const left = this.#left, right = this.#right, rank = this.#rank, joined = this.#joined;
+    const left = this.#left;
+    const right = this.#right;
+    const rank = this.#rank;
+    const joined = this.#joined;
     this.#empty(32 - this.#shift + 1);
     for (let i = 0; i < left.length; i++) {
       if (left[i] === EMPTY) continue;
@@ -70,9 +74,10 @@ export class PairTable {
   }
 
   #placeOf(left: number, right: number): number {
-    const mixed = Math.imul(left, this.#multiplier) + Math.imul(right, 0x9e3779b1) | 0;
+    const mixed = (Math.imul(left, this.#multiplier) + Math.imul(right, 0x9e3779b1)) | 0;
     let at = Math.imul(mixed ^ (mixed >>> 15), this.#multiplier) >>> this.#shift;
-    while (this.#left[at] !== EMPTY && (this.#left[at] !== left || this.#right[at] !== right)) at = (at + 1) & this.#mask;
+    while (this.#left[at] !== EMPTY && (this.#left[at] !== left || this.#right[at] !== right))
+      at = (at + 1) & this.#mask;
     return at;
   }
 }

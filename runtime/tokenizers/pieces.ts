@@ -1,7 +1,8 @@
 /**
- * Pre-tokenizers: they cut a text into pieces that merges never cross. Each is published as a regular expression; a file that names
- * one must name it letter by letter, for a regular expression from a file could keep a thread busy for ever. The two that most
- * models use are also written out as scanners, several times as fast; the tests hold them against their expressions.
+ * Pre-tokenizers: they cut a text into pieces that merges never cross. Each is published as a regular
+ * expression; a file that names one must name it letter by letter, for a regular expression from a file could
+ * keep a thread busy for ever. The two that most models use are also written out as scanners, several times
+ * as fast; the tests hold them against their expressions.
  */
 import { BREAK, classAt, LETTER, NUMBER, OTHER, SPACE, unitsAt } from "./character-classes.ts";
 
@@ -21,7 +22,8 @@ const CONTRACTION = String.raw`'(?:[sSſtTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])`; //
 const SPACE_RUN = String.raw`\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+`;
 const SIGNS = String.raw` ?[^\p{White_Space}\p{L}\p{N}]+`;
 const WORD = String.raw`[^\r\n\p{L}\p{N}]?\p{L}+`;
-const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
+const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
+const LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
 const CASED = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)(?:${CONTRACTION})?`;
 const rule = (...alternatives: readonly string[]): RegExp => new RegExp(alternatives.join("|"), "gu");
 
@@ -32,51 +34,123 @@ const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
 export const pieceRules = {
   gpt2: {
     doc: "GPT-2 (Radford et al. 2019)",
-    published: [String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`, String.raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`],
+    published: [
+      String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+      String.raw`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+    ],
     expression: rule("'s|'t|'re|'ve|'m|'ll|'d", String.raw` ?\p{L}+| ?\p{N}+`, SIGNS, SPACE_RUN),
     scan: scanGpt2,
   },
   llama3: {
     doc: "Llama 3: numbers in threes, line breaks with what stands before them",
-    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, WORD, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      WORD,
+      String.raw`\p{N}{1,3}`,
+      SIGNS + String.raw`[\r\n]*`,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
     scan: scanLlama3,
   },
   cl100k: {
     doc: "GPT-4 (tiktoken's cl100k_base)",
-    published: [String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, WORD, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]`, SPACE_RUN),
+    published: [
+      String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      WORD,
+      String.raw`\p{N}{1,3}`,
+      SIGNS + String.raw`[\r\n]*`,
+      String.raw`\p{White_Space}*[\r\n]`,
+      SPACE_RUN,
+    ),
   },
   qwen2: {
     doc: "Qwen 2 and 3: numbers digit by digit",
-    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      WORD,
+      String.raw`\p{N}`,
+      SIGNS + String.raw`[\r\n]*`,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
   },
   o200k: {
     doc: "GPT-4o (tiktoken's o200k_base): words also end where lower case turns upper",
-    published: [String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+${FOLDED}?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*${FOLDED}?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CASED, String.raw`\p{N}{1,3}`, SIGNS + String.raw`[\r\n/]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+${FOLDED}?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*${FOLDED}?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CASED,
+      String.raw`\p{N}{1,3}`,
+      SIGNS + String.raw`[\r\n/]*`,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
   },
   tekken: {
     doc: "Mistral's tekken: as o200k, but contractions are no part of words, and numbers go digit by digit",
-    published: [String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CASE_ONLY, String.raw`\p{N}`, SIGNS + String.raw`[\r\n/]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CASE_ONLY,
+      String.raw`\p{N}`,
+      SIGNS + String.raw`[\r\n/]*`,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
   },
   qwen35: {
     doc: "Qwen 3.5: as Qwen 2, and marks belong to the letters before them",
-    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, String.raw`[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+`, String.raw`\p{N}`,
-      String.raw` ?[^\p{White_Space}\p{L}\p{M}\p{N}]+[\r\n]*`, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      String.raw`[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+`,
+      String.raw`\p{N}`,
+      String.raw` ?[^\p{White_Space}\p{L}\p{M}\p{N}]+[\r\n]*`,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
   },
   seed: {
     doc: "Seed-Coder: as Qwen 2, but line breaks never belong to signs",
-    published: [String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS, String.raw`\p{White_Space}*[\r\n]+`, SPACE_RUN),
+    published: [
+      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      WORD,
+      String.raw`\p{N}`,
+      SIGNS,
+      String.raw`\p{White_Space}*[\r\n]+`,
+      SPACE_RUN,
+    ),
   },
   bailing: {
     doc: "Ling (BailingMoE): as GPT-4, and numbers digit by digit",
-    published: [String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`],
-    expression: rule(CONTRACTION, WORD, String.raw`\p{N}`, SIGNS + String.raw`[\r\n]*`, String.raw`\p{White_Space}*[\r\n]`, SPACE_RUN),
+    published: [
+      String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+    ],
+    expression: rule(
+      CONTRACTION,
+      WORD,
+      String.raw`\p{N}`,
+      SIGNS + String.raw`[\r\n]*`,
+      String.raw`\p{White_Space}*[\r\n]`,
+      SPACE_RUN,
+    ),
   },
 } as const satisfies Record<string, PieceRule>;
 
@@ -105,9 +179,14 @@ function cutBy(name: CutName): NextPiece {
   return known.scan ?? byExpression(known.expression);
 }
 
-/** `inner` sees each piece of `outer` as a text of its own. The pieces of a text are asked for one after the other. */
+/**
+ * `inner` sees each piece of `outer` as a text of its own. The pieces of a text are asked for one after the
+ * other.
+ */
 function within(outer: NextPiece, inner: NextPiece): NextPiece {
-  let piece = "", start = 0, end = -1;
+  let piece = "";
+  let start = 0;
+  let end = -1;
   return (text, from) => {
     if (from === 0 || from === end) {
       start = from;
@@ -130,7 +209,8 @@ export function byExpression(expression: RegExp): NextPiece {
 
 // ---- scanners
 
-const APOSTROPHE = 0x27, BLANK = 0x20;
+const APOSTROPHE = 0x27;
+const BLANK = 0x20;
 
 function scanGpt2(text: string, from: number): number {
   const code = text.charCodeAt(from);
@@ -144,7 +224,9 @@ function scanGpt2(text: string, from: number): number {
 }
 
 function scanLlama3(text: string, from: number): number {
-  const code = text.charCodeAt(from), kind = classAt(text, from), n = text.length;
+  const code = text.charCodeAt(from);
+  const kind = classAt(text, from);
+  const n = text.length;
   if (code === APOSTROPHE) {
     const end = contraction(text, from, folded);
     if (end > from) return end;
@@ -164,7 +246,8 @@ function scanLlama3(text: string, from: number): number {
 /** End of the run of one class; at most so many characters. */
 function runOf(kind: number, text: string, from: number, most = Infinity): number {
   let at = from;
-  for (let taken = 0; taken < most && at < text.length && classAt(text, at) === kind; taken++) at += unitsAt(text, at);
+  for (let taken = 0; taken < most && at < text.length && classAt(text, at) === kind; taken++)
+    at += unitsAt(text, at);
   return at;
 }
 

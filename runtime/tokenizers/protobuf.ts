@@ -1,4 +1,7 @@
-/** The wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as sentencepiece's model files use it. */
+/**
+ * The wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as sentencepiece's
+ * model files use it.
+ */
 import { SinterError } from "../errors.ts";
 
 export type WireValue = number | Uint8Array;
@@ -10,15 +13,24 @@ export interface WireField {
   readonly offset: number;
 }
 
-const VARINT = 0, BYTES8 = 1, LENGTH = 2, BYTES4 = 5;
+const VARINT = 0;
+const BYTES8 = 1;
+const LENGTH = 2;
+const BYTES4 = 5;
 
-/** Fields of one message, bounds checked. `start`: where the message begins in the file, for errors. Groups are refused: proto3 has none. */
+/**
+ * Fields of one message, bounds checked. `start`: where the message begins in the file, for errors. Groups
+ * are refused: proto3 has none.
+ */
 export function* wireFields(bytes: Uint8Array, from: string, start = 0): Generator<WireField> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   const bad = (why: string, where = at): SinterError =>
-    new SinterError("corrupt", `${from}: byte ${start + where}: ${why}`,
-      "It should be a sentencepiece model (tokenizer.model), as it was published.");
+    new SinterError(
+      "corrupt",
+      `${from}: byte ${start + where}: ${why}`,
+      "It should be a sentencepiece model (tokenizer.model), as it was published.",
+    );
   const varint = (): number => {
     let value = 0;
     for (let i = 0, factor = 1; i < 10; i++, factor *= 128) {
@@ -34,7 +46,10 @@ export function* wireFields(bytes: Uint8Array, from: string, start = 0): Generat
       throw bad(`a field of ${length} bytes, but ${bytes.length - at} are left`);
   };
   while (at < bytes.length) {
-    const offset = start + at, tag = varint(), field = Math.floor(tag / 8), kind = tag % 8;
+    const offset = start + at;
+    const tag = varint();
+    const field = Math.floor(tag / 8);
+    const kind = tag % 8;
     if (field === 0) throw bad("a field with number 0");
     if (kind === VARINT) yield { field, value: varint(), offset };
     else if (kind === LENGTH) {

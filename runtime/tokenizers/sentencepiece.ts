@@ -1,7 +1,8 @@
 /**
- * Sentencepiece's BPE (Kudo & Richardson 2018), as Llama 2 uses it: spaces are written ▁ (U+2581) and belong to the word behind them,
- * symbols are characters, neighbours join when what they make is a piece, the one of the highest score first. A character that no
- * piece stands for falls back to its UTF-8 bytes, or to the unknown token.
+ * Sentencepiece's BPE (Kudo & Richardson 2018), as Llama 2 uses it: spaces are written ▁ (U+2581) and belong
+ * to the word behind them, symbols are characters, neighbours join when what they make is a piece, the one of
+ * the highest score first. A character that no piece stands for falls back to its UTF-8 bytes, or to the
+ * unknown token.
  */
 import { SinterError } from "../errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
@@ -46,23 +47,48 @@ const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
 export function sentencePieceTokenizer(parts: SentencePieceParts): Tokenizer {
   const { pieces, addsSpace, endOfText } = parts;
   const ids = new Map<string, number>();
-  for (const [id, { text, kind }] of pieces.entries()) if (kind === "normal" || kind === "user") if (!ids.has(text)) ids.set(text, id);
+  for (const [id, { text, kind }] of pieces.entries())
+    if (kind === "normal" || kind === "user") if (!ids.has(text)) ids.set(text, id);
   const added = pieces.flatMap(({ text, kind }, id): AddedToken[] =>
-    kind === "control" || kind === "user" ? [{ name: kind === "user" ? text.replaceAll(MARK, " ") : text, id, special: kind === "control" }] : []);
-  const unknown = pieces.findIndex(({ kind }) => kind === "unknown"), more = behind(parts.added ?? [], pieces.length), all = [...added, ...more];
+    kind === "control" || kind === "user"
+      ? [{ name: kind === "user" ? text.replaceAll(MARK, " ") : text, id, special: kind === "control" }]
+      : [],
+  );
+  const unknown = pieces.findIndex(({ kind }) => kind === "unknown");
+  const more = behind(parts.added ?? [], pieces.length);
+  const all = [...added, ...more];
   const encodeText = sentencePieceEncoder(parts.name, pieces, ids, unknown < 0 ? undefined : unknown);
   const space = (start: boolean): string => (addsSpace && (start || !parts.spaceAtStartOnly) ? " " : "");
-  const encoders = encodersOf(segmentsAt(all), ({ text, start }, out, spill) => encodeText((space(start) + text).replaceAll(" ", MARK), out, spill));
-  const bytes = withMore(pieces.map(({ text, kind }) => bytesOf(text, kind)), more);
+  const encoders = encodersOf(segmentsAt(all), ({ text, start }, out, spill) =>
+    encodeText((space(start) + text).replaceAll(" ", MARK), out, spill),
+  );
+  const bytes = withMore(
+    pieces.map(({ text, kind }) => bytesOf(text, kind)),
+    more,
+  );
   return {
-    name: parts.name, size: bytes.length, absent: absentIn(bytes), ...encoders, bytes: bytesFrom(bytes), special: specialsOf(all), addsSpace,
-    beginOfText: parts.beginOfText, endOfText, files: parts.files,
+    name: parts.name,
+    size: bytes.length,
+    absent: absentIn(bytes),
+    ...encoders,
+    bytes: bytesFrom(bytes),
+    special: specialsOf(all),
+    addsSpace,
+    beginOfText: parts.beginOfText,
+    endOfText,
+    files: parts.files,
     stops: new Set([...(endOfText === undefined ? [] : [endOfText]), ...(parts.stops ?? [])]),
   };
 }
 
-function sentencePieceEncoder(name: string, pieces: readonly Piece[], ids: ReadonlyMap<string, number>, unknown: number | undefined): PieceEncoder {
-  const fallback: Fallback = { name, byteIds: byteIdsOf(pieces), unknown }, texts = [...ids.keys()];
+function sentencePieceEncoder(
+  name: string,
+  pieces: readonly Piece[],
+  ids: ReadonlyMap<string, number>,
+  unknown: number | undefined,
+): PieceEncoder {
+  const fallback: Fallback = { name, byteIds: byteIdsOf(pieces), unknown };
+  const texts = [...ids.keys()];
   return pieceEncoder({
     nextPiece: texts.some(crossesWords) ? unjoined(texts, (character) => ids.has(character)) : nextWord,
     merges: mergesByScore(pieces, ids),
@@ -85,7 +111,11 @@ function sentencePieceEncoder(name: string, pieces: readonly Piece[], ids: Reado
 export const unknownSymbol = (code: number): number => -2 - code;
 const one = new Uint8Array(4);
 
-interface Fallback { readonly name: string; readonly byteIds: Int32Array | undefined; readonly unknown: number | undefined }
+interface Fallback {
+  readonly name: string;
+  readonly byteIds: Int32Array | undefined;
+  readonly unknown: number | undefined;
+}
 
 /** Neighbours that are unknown become one unknown token. */
 function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, unknown }: Fallback): void {
@@ -102,8 +132,11 @@ function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, 
       const bytes = utf8Into(character, 0, character.length, one);
       for (let b = 0; b < bytes; b++) out.push(byteIds[one[b]!]!);
     } else if (unknown === undefined) {
-      throw new SinterError("input",
-        `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`, "Take the character out of the text.");
+      throw new SinterError(
+        "input",
+        `the ${name} tokenizer has no token for ${JSON.stringify(character)}, and none for what is unknown`,
+        "Take the character out of the text.",
+      );
     } else if (!before) out.push(unknown);
     before = !byteIds;
   }
@@ -129,11 +162,15 @@ const utf8 = new TextEncoder();
 /** What a piece adds to a text. */
 export function bytesOf(text: string, kind: PieceKind): Uint8Array {
   const byte = kind === "byte" ? BYTE.exec(text) : null;
-  return byte ? Uint8Array.of(Number.parseInt(byte[1]!, 16)) : utf8.encode(kind === "control" || kind === "unknown" ? text : text.replaceAll(MARK, " "));
+  return byte
+    ? Uint8Array.of(Number.parseInt(byte[1]!, 16))
+    : utf8.encode(kind === "control" || kind === "unknown" ? text : text.replaceAll(MARK, " "));
 }
 
 /** Byte → id, when the vocabulary has all 256. */
-export function byteIdsOf(pieces: readonly { readonly text: string; readonly kind?: PieceKind }[]): Int32Array | undefined {
+export function byteIdsOf(
+  pieces: readonly { readonly text: string; readonly kind?: PieceKind }[],
+): Int32Array | undefined {
   const ids = new Int32Array(256).fill(-1);
   for (const [id, { text, kind = "byte" }] of pieces.entries()) {
     const byte = kind === "byte" ? BYTE.exec(text) : null;
@@ -144,22 +181,28 @@ export function byteIdsOf(pieces: readonly { readonly text: string; readonly kin
 
 /** Every way to make a piece of two; the highest score has rank 0, equal scores have equal ranks. */
 function mergesByScore(pieces: readonly Piece[], ids: ReadonlyMap<string, number>): PairTable {
-  const order = [...ids.values()].filter((id) => pieces[id]!.kind === "normal").sort((a, b) => pieces[b]!.score - pieces[a]!.score);
-  const symbolOf = (text: string): number | undefined => ids.get(text) ?? (isCharacter(text) ? unknownSymbol(text.codePointAt(0)!) : undefined);
+  const order = [...ids.values()]
+    .filter((id) => pieces[id]!.kind === "normal")
+    .sort((a, b) => pieces[b]!.score - pieces[a]!.score);
+  const symbolOf = (text: string): number | undefined =>
+    ids.get(text) ?? (isCharacter(text) ? unknownSymbol(text.codePointAt(0)!) : undefined);
   const found: number[] = [];
-  let rank = -1, score = NaN;
+  let rank = -1;
+  let score = NaN;
   for (const id of order) {
     const piece = pieces[id]!;
     if (piece.score !== score) rank++;
     score = piece.score;
     for (let cut = 1; cut < piece.text.length; cut++) {
       if (isLow(piece.text, cut)) continue; // inside a pair of surrogates
-      const left = symbolOf(piece.text.slice(0, cut)), right = symbolOf(piece.text.slice(cut));
+      const left = symbolOf(piece.text.slice(0, cut));
+      const right = symbolOf(piece.text.slice(cut));
       if (left !== undefined && right !== undefined) found.push(left, right, rank, id);
     }
   }
   const merges = new PairTable(found.length / 4);
-  for (let i = 0; i < found.length; i += 4) merges.add(found[i]!, found[i + 1]!, found[i + 2]!, found[i + 3]!);
+  for (let i = 0; i < found.length; i += 4)
+    merges.add(found[i]!, found[i + 1]!, found[i + 2]!, found[i + 3]!);
   return merges;
 }
 

@@ -1,4 +1,7 @@
-/** Which special tokens begin a text, end it, end a turn: what tokenizer_config.json says, else what they are called. */
+/**
+ * Which special tokens begin a text, end it, end a turn: what tokenizer_config.json says, else what they are
+ * called.
+ */
 import type { AddedToken } from "./added-tokens.ts";
 import { field, isObject, text, type JsonPlace } from "./json-fields.ts";
 
@@ -15,7 +18,11 @@ export interface SpecialRoles {
 }
 
 /** `before`: what the post-processor puts before a text. `config`: tokenizer_config.json. */
-export function specialRoles(added: readonly AddedToken[], before: number | undefined, config: JsonPlace | undefined): SpecialRoles {
+export function specialRoles(
+  added: readonly AddedToken[],
+  before: number | undefined,
+  config: JsonPlace | undefined,
+): SpecialRoles {
   const ids = new Map(added.map((token) => [token.name, token.id]));
   const find = (names: readonly string[]): readonly number[] => names.flatMap((name) => ids.get(name) ?? []);
   const named = (role: string): number | undefined => {
@@ -24,17 +31,31 @@ export function specialRoles(added: readonly AddedToken[], before: number | unde
   };
   const end = named("eos_token");
   const endOfText = end ?? find(endsText)[0];
-  const stops = [...(endOfText === undefined ? [] : [endOfText]), ...find(endsTurn), ...find(endsMessage), ...find(endsText)];
-  return { beginOfText: beginningOf(config, before, () => named("bos_token")), endOfText, stops: [...new Set(stops)] };
+  const stops = [
+    ...(endOfText === undefined ? [] : [endOfText]),
+    ...find(endsTurn),
+    ...find(endsMessage),
+    ...find(endsText),
+  ];
+  return {
+    beginOfText: beginningOf(config, before, () => named("bos_token")),
+    endOfText,
+    stops: [...new Set(stops)],
+  };
 }
 
 /** Classes of tokenizers that make the post-processor anew from add_bos_token. */
 const makesAnew = /^(Llama|CodeLlama|Gemma|Cohere)Tokenizer(Fast)?$/;
 
 /** The token that begins every text. `before`: by the tokenizer's own files. */
-function beginningOf(config: JsonPlace | undefined, before: number | undefined, named: () => number | undefined): number | undefined {
+function beginningOf(
+  config: JsonPlace | undefined,
+  before: number | undefined,
+  named: () => number | undefined,
+): number | undefined {
   if (!config) return before;
-  const adds = field(config, "add_bos_token").value, { value: kind } = field(config, "tokenizer_class");
+  const adds = field(config, "add_bos_token").value;
+  const { value: kind } = field(config, "tokenizer_class");
   if (adds === false && typeof kind === "string" && makesAnew.test(kind)) return undefined;
   return before ?? (adds === true ? named() : undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Tokens → text, as they come. A token may end in the middle of a character: its bytes wait for the rest. And a stop string may
- * begin in one token and end in another: text that could be its beginning waits too.
+ * Tokens → text, as they come. A token may end in the middle of a character: its bytes wait for the rest. And
+ * a stop string may begin in one token and end in another: text that could be its beginning waits too.
  */
 import { spaceCleaner } from "./clean-spaces.ts";
 
@@ -14,7 +14,8 @@ export interface TextStream {
 /** `cleans`: without the spaces before punctuation (clean-spaces.ts). */
 export function textStream(stops: readonly string[], cleans = false): TextStream {
   const wanted = stops.filter((stop) => stop !== "");
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true }), cleaner = cleans ? spaceCleaner() : undefined;
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const cleaner = cleans ? spaceCleaner() : undefined;
   let held = "";
   let stopped = false;
   const clean = (text: string): string => cleaner?.push(text) ?? text;
@@ -50,6 +51,9 @@ function longestBeginning(text: string, strings: readonly string[]): number {
   let longest = 0;
   for (const s of strings)
     for (let n = Math.min(s.length - 1, text.length); n > longest; n--)
-      if (text.endsWith(s.slice(0, n))) { longest = n; break; }
+      if (text.endsWith(s.slice(0, n))) {
+        longest = n;
+        break;
+      }
   return longest;
 }

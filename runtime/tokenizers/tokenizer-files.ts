@@ -14,7 +14,15 @@ import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
 import { MAX_TABLE_BYTES } from "./tiktoken.ts";
-import { addedIn, CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES, readTokenizerJson, unsupportedJson, type JsonFiles } from "./tokenizer-json.ts";
+import {
+  addedIn,
+  CONFIG_FILE,
+  JSON_FILE,
+  MAX_JSON_BYTES,
+  readTokenizerJson,
+  unsupportedJson,
+  type JsonFiles,
+} from "./tokenizer-json.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { withAddedTokens, withBeside } from "./with-beside.ts";
 
@@ -43,14 +51,18 @@ interface FileSet {
 const GPT2_OLDER = ["vocab.json", "merges.txt"] as const;
 
 const gpt2Set = (needs: readonly string[]): FileSet => ({
-  needs, mostBytes: MAX_TABLE_BYTES, beside: true,
+  needs,
+  mostBytes: MAX_TABLE_BYTES,
+  beside: true,
   read([encoder, merges], { path, beside }) {
     onlyClass(/^GPT2Tokenizer(Fast)?$/, beside, path);
     return gpt2Tokenizer(encoder!, merges!, beside.added);
   },
 });
 const sentencePiece: FileSet = {
-  needs: [SENTENCEPIECE_FILE], mostBytes: MAX_TABLE_BYTES, beside: true,
+  needs: [SENTENCEPIECE_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: true,
   read([model], { path, name, beside }) {
     onlyClass(/^(Code)?LlamaTokenizer(Fast)?$/, beside, path);
     const legacy = beside.config && field(beside.config, "legacy").value;
@@ -58,25 +70,48 @@ const sentencePiece: FileSet = {
   },
 };
 const llama2c: FileSet = {
-  needs: [LLAMA2C_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([table], { path, name }) => llama2cFile(table!, name, path),
+  needs: [LLAMA2C_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: true,
+  read: ([table], { path, name }) => llama2cFile(table!, name, path),
 };
-const llama3: FileSet = { needs: [LLAMA3_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([ranks], { path }) => llama3Tokenizer(ranks!, path) };
+const llama3: FileSet = {
+  needs: [LLAMA3_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: true,
+  read: ([ranks], { path }) => llama3Tokenizer(ranks!, path),
+};
 const characters: FileSet = {
-  needs: [CHARACTERS_FILE], mostBytes: MAX_TABLE_BYTES, beside: false,
+  needs: [CHARACTERS_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: false,
   read: ([json], { path }) => characterTokenizer(parseCharacters(new TextDecoder().decode(json), path)),
 };
-const ids: FileSet = { needs: [IDS_FILE], mostBytes: MAX_TABLE_BYTES, beside: true, read: ([size], { path }) => parseIds(size!, path) };
+const ids: FileSet = {
+  needs: [IDS_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: true,
+  read: ([size], { path }) => parseIds(size!, path),
+};
 const json: FileSet = {
-  needs: [JSON_FILE], mostBytes: MAX_JSON_BYTES, beside: true,
+  needs: [JSON_FILE],
+  mostBytes: MAX_JSON_BYTES,
+  beside: true,
   async read([bytes], { path, beside, other, hear }) {
     const config = configBytes(beside);
-    const open = async (json: Uint8Array): Promise<{ readonly tokenizer: Tokenizer; readonly added: readonly AddedToken[] }> => {
+    const open = async (
+      json: Uint8Array,
+    ): Promise<{ readonly tokenizer: Tokenizer; readonly added: readonly AddedToken[] }> => {
       const reading = readTokenizerJson({ json, config, from: path });
       if ("tokenizer" in reading) return reading;
       if (!other) throw unsupportedJson(path, reading.unsupported);
-      return { tokenizer: await other({ json, config, from: path }, reading.unsupported), added: addedIn(parseJson(json, path, MAX_JSON_BYTES)) };
+      return {
+        tokenizer: await other({ json, config, from: path }, reading.unsupported),
+        added: addedIn(parseJson(json, path, MAX_JSON_BYTES)),
+      };
     };
-    const { tokenizer, added } = await open(bytes!), lacking = notIn(beside.added, added, tokenizer);
+    const { tokenizer, added } = await open(bytes!);
+    const lacking = notIn(beside.added, added, tokenizer);
     if (lacking.length === 0) return tokenizer;
     try {
       return (await open(withAddedTokens(bytes!, lacking, path))).tokenizer;
@@ -88,8 +123,13 @@ const json: FileSet = {
 };
 
 /** Tokens that tokenizer.json does not list, or not as special ones, and at whose ids it has no others. */
-function notIn(wanted: readonly AddedToken[], listed: readonly AddedToken[], { size, absent, bytes }: Tokenizer): readonly AddedToken[] {
-  const byName = new Map(listed.map((token) => [token.name, token])), utf8 = new TextDecoder();
+function notIn(
+  wanted: readonly AddedToken[],
+  listed: readonly AddedToken[],
+  { size, absent, bytes }: Tokenizer,
+): readonly AddedToken[] {
+  const byName = new Map(listed.map((token) => [token.name, token]));
+  const utf8 = new TextDecoder();
   return wanted.filter(({ name, special, id }) => {
     const found = byName.get(name);
     if (found) return special && !found.special && found.id === id;
@@ -98,32 +138,54 @@ function notIn(wanted: readonly AddedToken[], listed: readonly AddedToken[], { s
 }
 
 const bytes: FileSet = {
-  needs: [BYTES_FILE], mostBytes: MAX_TABLE_BYTES, beside: false,
+  needs: [BYTES_FILE],
+  mostBytes: MAX_TABLE_BYTES,
+  beside: false,
   read: ([end], { path }) => parseBytes(new TextDecoder().decode(end), path),
 };
 
 /** THE table of tokenizers' files. Of several sets the first that is there is read. */
 export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>> = {
-  bytes: [bytes], characters: [characters], gpt2: [gpt2Set(GPT2_FILES), gpt2Set(GPT2_OLDER)], llama2: [sentencePiece, llama2c], llama3: [llama3],
-  sentencepiece: [sentencePiece, llama2c], json: [json], ids: [ids],
+  bytes: [bytes],
+  characters: [characters],
+  gpt2: [gpt2Set(GPT2_FILES), gpt2Set(GPT2_OLDER)],
+  llama2: [sentencePiece, llama2c],
+  llama3: [llama3],
+  sentencepiece: [sentencePiece, llama2c],
+  json: [json],
+  ids: [ids],
 };
 
 /** "encoder.json and vocab.bpe, or …" */
-export const filesNeeded = (name: TokenizerName): string => tokenizerFiles[name].map(({ needs }) => needs.join(" and ")).join(", or ");
+export const filesNeeded = (name: TokenizerName): string =>
+  tokenizerFiles[name].map(({ needs }) => needs.join(" and ")).join(", or ");
 
 /** Files of these names are read as one class of tokenizers has them: another's would give other ids. */
 function onlyClass(known: RegExp, { config }: Beside, path: string): void {
   const found = config && optionalText(field(config, "tokenizer_class"));
   if (found === undefined || known.test(found) || found === "PreTrainedTokenizerFast") return;
-  throw new SinterError("input", `${path} belongs to a ${found}, which reads it in its own way`,
-    "A tokenizer.json says how: name its folder with --tokenizer PATH.");
+  throw new SinterError(
+    "input",
+    `${path} belongs to a ${found}, which reads it in its own way`,
+    "A tokenizer.json says how: name its folder with --tokenizer PATH.",
+  );
 }
 
 /** `folder`: where files beside these are looked for, if anywhere. */
-async function readSet(files: Files, set: FileSet, paths: readonly string[], folder: string | undefined, name: TokenizerName, { other, hear }: Ears): Promise<Tokenizer> {
+async function readSet(
+  files: Files,
+  set: FileSet,
+  paths: readonly string[],
+  folder: string | undefined,
+  name: TokenizerName,
+  { other, hear }: Ears,
+): Promise<Tokenizer> {
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
-  const beside = folder === undefined || !set.beside ? nothingBeside : openBeside(await readBeside(files, folder, hear), folder, hear);
+  const beside =
+    folder === undefined || !set.beside
+      ? nothingBeside
+      : openBeside(await readBeside(files, folder, hear), folder, hear);
   const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other, hear });
   if (tokenizer.note !== undefined) hear?.(tokenizer.note);
   return withBeside(tokenizer, beside, hear);
@@ -135,48 +197,99 @@ interface Ears {
 }
 
 /**
- * undefined: `folder` holds none of the sets of files that this tokenizer may have. `hear`: a flaw in a file beside these costs that file
- * alone, and is said there; without it, it is thrown.
+ * undefined: `folder` holds none of the sets of files that this tokenizer may have. `hear`: a flaw in a file
+ * beside these costs that file alone, and is said there; without it, it is thrown.
  */
-export async function tokenizerIn(files: Files, folder: string, name: TokenizerName, other?: OtherJson, hear?: Hear): Promise<Tokenizer | undefined> {
+export async function tokenizerIn(
+  files: Files,
+  folder: string,
+  name: TokenizerName,
+  other?: OtherJson,
+  hear?: Hear,
+): Promise<Tokenizer | undefined> {
   for (const set of tokenizerFiles[name])
     if (await files.exists(`${folder}/${set.needs[0]!}`))
-      return readSet(files, set, set.needs.map((file) => `${folder}/${file}`), folder, name, { other, hear });
+      return readSet(
+        files,
+        set,
+        set.needs.map((file) => `${folder}/${file}`),
+        folder,
+        name,
+        { other, hear },
+      );
   const isFile = folder.endsWith(`/${BYTES_FILE}`); // its name was given instead of the folder's
   return name === "bytes" && !isFile ? byteTokenizer() : undefined;
 }
 
 /** A tokenizer that was published or saved as files in `folder`. Bytes need none. */
-export async function readTokenizer(files: Files, folder: string, name: TokenizerName, other?: OtherJson): Promise<Tokenizer> {
+export async function readTokenizer(
+  files: Files,
+  folder: string,
+  name: TokenizerName,
+  other?: OtherJson,
+): Promise<Tokenizer> {
   const found = await tokenizerIn(files, folder, name, other);
   if (found) return found;
-  throw new SinterError("input",
-    `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${folder}`, "Name the folder that holds them: --tokenizer DIR");
+  throw new SinterError(
+    "input",
+    `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${folder}`,
+    "Name the folder that holds them: --tokenizer DIR",
+  );
 }
 
 /** A tokenizer of kind `name` from `path`: a folder with its files, or the file. */
-export async function tokenizerAt(files: Files, path: string, name: TokenizerName, other?: OtherJson, hear?: Hear): Promise<Tokenizer> {
+export async function tokenizerAt(
+  files: Files,
+  path: string,
+  name: TokenizerName,
+  other?: OtherJson,
+  hear?: Hear,
+): Promise<Tokenizer> {
   const found = await tokenizerIn(files, path, name, other, hear);
   if (found) return found;
   const [folder, file] = split(path);
   const sets = tokenizerFiles[name];
-  const set = sets.find(({ needs }) => needs.includes(file)) ?? sets.find(({ needs }) => needs.length === 1 && extension(needs[0]!) === extension(file));
+  const set =
+    sets.find(({ needs }) => needs.includes(file)) ??
+    sets.find(({ needs }) => needs.length === 1 && extension(needs[0]!) === extension(file));
   if (!set || !(await files.exists(path)))
-    throw new SinterError("input",
-      `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${path}`, "Name the folder that holds them, or the file.");
+    throw new SinterError(
+      "input",
+      `the ${name} tokenizer needs ${filesNeeded(name)}, and there is none in ${path}`,
+      "Name the folder that holds them, or the file.",
+    );
   const paths = set.needs.length > 1 ? set.needs.map((needed) => `${folder}/${needed}`) : [path];
   return readSet(files, set, paths, set.needs.includes(file) ? folder : undefined, name, { other, hear });
 }
 
-/** A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in `tokenizer/` (a run). */
-export async function openTokenizer(files: Files, path: string, other?: OtherJson, hear?: Hear): Promise<Tokenizer> {
+/**
+ * A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in
+ * `tokenizer/` (a run).
+ */
+export async function openTokenizer(
+  files: Files,
+  path: string,
+  other?: OtherJson,
+  hear?: Hear,
+): Promise<Tokenizer> {
   for (const folder of [path, `${path}/tokenizer`])
-    for (const file of namesInFolders) if (await files.exists(`${folder}/${file}`)) return openTokenizer(files, `${folder}/${file}`, other, hear);
+    for (const file of namesInFolders)
+      if (await files.exists(`${folder}/${file}`))
+        return openTokenizer(files, `${folder}/${file}`, other, hear);
   return tokenizerAt(files, path, await kindOf(files, path), other, hear);
 }
 
 /** Names that say what a folder holds; a tokenizer.json comes first, since it says most. */
-export const namesInFolders = [JSON_FILE, GPT2_FILES[0], GPT2_OLDER[0], SENTENCEPIECE_FILE, LLAMA2C_FILE, CHARACTERS_FILE, IDS_FILE, BYTES_FILE] as const;
+export const namesInFolders = [
+  JSON_FILE,
+  GPT2_FILES[0],
+  GPT2_OLDER[0],
+  SENTENCEPIECE_FILE,
+  LLAMA2C_FILE,
+  CHARACTERS_FILE,
+  IDS_FILE,
+  BYTES_FILE,
+] as const;
 
 /** By name, and where several kinds share one, by content. */
 async function kindOf(files: Files, path: string): Promise<TokenizerName> {
@@ -186,17 +299,24 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
   if (file === IDS_FILE) return "ids";
   if (file === BYTES_FILE) return "bytes";
   switch (extension(file)) {
-    case "json": return "json";
-    case "bin": return "sentencepiece";
+    case "json":
+      return "json";
+    case "bin":
+      return "sentencepiece";
     case "model": {
       const bytes = await readBounded(files, path, MAX_TABLE_BYTES);
-      return /^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(new TextDecoder().decode(bytes.subarray(0, 2048))) ? "llama3" : "sentencepiece";
+      return /^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(new TextDecoder().decode(bytes.subarray(0, 2048)))
+        ? "llama3"
+        : "sentencepiece";
     }
     default:
       if (!(await files.exists(path)))
         throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
-      throw new SinterError("input", `${path} is no file of a tokenizer`,
-        `Known are ${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`);
+      throw new SinterError(
+        "input",
+        `${path} is no file of a tokenizer`,
+        `Known are ${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`,
+      );
   }
 }
 

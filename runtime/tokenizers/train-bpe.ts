@@ -36,11 +36,16 @@ export interface TrainedBpe {
 const MOST_TOKEN_BYTES = 1024;
 
 /** `counts`: pieces and how often they come. May end with fewer tokens, when nothing is left to merge. */
-export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, atLeast, onProgress }: BpeTraining): TrainedBpe {
+export function trainBpe(
+  counts: ReadonlyMap<string, number>,
+  { vocab, special, atLeast, onProgress }: BpeTraining,
+): TrainedBpe {
   const first = special.length + 256;
   if (!(vocab >= first))
-    throw new SinterError("input",
-      `a vocabulary of ${vocab} is too small: ${special.length} special tokens and 256 bytes are ${first}`);
+    throw new SinterError(
+      "input",
+      `a vocabulary of ${vocab} is too small: ${special.length} special tokens and 256 bytes are ${first}`,
+    );
   if (new Set(special).size !== special.length || special.includes(""))
     throw new SinterError("input", "special tokens must be different texts, not empty");
   const tokens: Uint8Array[] = special.map(() => new Uint8Array(0));
@@ -57,7 +62,8 @@ export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, 
   while (tokens.length < vocab) {
     const best = pairs.most();
     if (best < 0 || pairs.count[best]! < atLeast) break;
-    const left = pairs.left[best]!, right = pairs.right[best]!;
+    const left = pairs.left[best]!;
+    const right = pairs.right[best]!;
     if (tokens[left]!.length + tokens[right]!.length > MOST_TOKEN_BYTES) continue;
     const key = keys[left]! + keys[right]!;
     let id = known.get(key); // another pair may have made the same bytes before
@@ -79,7 +85,10 @@ export function trainBpe(counts: ReadonlyMap<string, number>, { vocab, special, 
  * In the order of GPT-2's names of them: ids of bytes are the same as in its vocabulary, but for what stands
  * before.
  */
-const bytesInOrder: readonly number[] = byteCharacters.map((character, byte) => ({ code: character.charCodeAt(0), byte })).sort((a, b) => a.code - b.code).map(({ byte }) => byte);
+const bytesInOrder: readonly number[] = byteCharacters
+  .map((character, byte) => ({ code: character.charCodeAt(0), byte }))
+  .sort((a, b) => a.code - b.code)
+  .map(({ byte }) => byte);
 
 interface Words {
   /** Symbols of all words, one after the other. */
@@ -91,9 +100,11 @@ interface Words {
 }
 
 function wordsOf(counts: ReadonlyMap<string, number>, byteIds: Int32Array): Words {
-  const utf8 = new TextEncoder(), encoded = [...counts.keys()].map((piece) => utf8.encode(piece));
+  const utf8 = new TextEncoder();
+  const encoded = [...counts.keys()].map((piece) => utf8.encode(piece));
   const symbols = new Int32Array(encoded.reduce((sum, bytes) => sum + bytes.length, 0));
-  const start = new Int32Array(encoded.length), length = Int32Array.from(encoded, (bytes) => bytes.length);
+  const start = new Int32Array(encoded.length);
+  const length = Int32Array.from(encoded, (bytes) => bytes.length);
   let at = 0;
   for (const [w, bytes] of encoded.entries()) {
     start[w] = at;
@@ -121,7 +132,8 @@ class Pairs {
     this.#visited = new Int32Array(all.start.length);
     this.#heap = new PairHeap((a, b) => this.#greater(tokens, a, b));
     for (let w = 0; w < all.start.length; w++)
-      for (let i = all.start[w]!, end = i + all.length[w]! - 1; i < end; i++) this.#change(all.symbols[i]!, all.symbols[i + 1]!, w, all.count[w]!);
+      for (let i = all.start[w]!, end = i + all.length[w]! - 1; i < end; i++)
+        this.#change(all.symbols[i]!, all.symbols[i + 1]!, w, all.count[w]!);
     for (let pair = 0; pair < this.count.length; pair++) this.#heap.push(pair, this.count[pair]!);
   }
 
@@ -136,7 +148,9 @@ class Pairs {
 
   /** The pair becomes the symbol `id` in every word. */
   merge(pair: number, id: number): void {
-    const left = this.left[pair]!, right = this.right[pair]!, before = this.count.length;
+    const left = this.left[pair]!;
+    const right = this.right[pair]!;
+    const before = this.count.length;
     this.#merge++;
     const grown = new Set<number>();
     for (const w of this.#words[pair]!) {
@@ -146,16 +160,25 @@ class Pairs {
     }
     this.#words[pair] = [];
     for (const changed of grown) if (changed < before) this.#heap.push(changed, this.count[changed]!);
-    for (let made = before; made < this.count.length; made++) if (this.count[made]! > 0) this.#heap.push(made, this.count[made]!);
+    for (let made = before; made < this.count.length; made++)
+      if (this.count[made]! > 0) this.#heap.push(made, this.count[made]!);
   }
 
   /** a left right b → a id b: the pairs (a,left) (left,right) (right,b) lose, (a,id) (id,b) win. */
   #rewrite(w: number, left: number, right: number, id: number, grown: Set<number>): void {
-    const { symbols, start, length, count } = this.#all, from = start[w]!, n = length[w]!, times = count[w]!;
-    const joins = (i: number): boolean => i + 1 < n && symbols[from + i] === left && symbols[from + i + 1] === right;
-    let kept = 0, previous = -1, previousJoined = false, oldPrevious = -1;
-    for (let i = 0; i < n; ) {
-      const joined = joins(i), symbol = joined ? id : symbols[from + i]!;
+    const { symbols, start, length, count } = this.#all;
+    const from = start[w]!;
+    const n = length[w]!;
+    const times = count[w]!;
+    const joins = (i: number): boolean =>
+      i + 1 < n && symbols[from + i] === left && symbols[from + i + 1] === right;
+    let kept = 0;
+    let previous = -1;
+    let previousJoined = false;
+    let oldPrevious = -1;
+    for (let i = 0; i < n;) {
+      const joined = joins(i);
+      const symbol = joined ? id : symbols[from + i]!;
       if (i > 0 && (joined || previousJoined)) {
         this.#change(oldPrevious, symbols[from + i]!, w, -times);
         grown.add(this.#change(previous, symbol, w, times));

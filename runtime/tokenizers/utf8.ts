@@ -1,6 +1,12 @@
-/** UTF-8 of a part of a text, into a buffer that is used again: TextEncoder for pieces of a few characters costs more than they do. */
+/**
+ * UTF-8 of a part of a text, into a buffer that is used again: TextEncoder for pieces of a few characters
+ * costs more than they do.
+ */
 
-/** Bytes of text[from … to) into `out`, which has room for 3 per UTF-16 unit; returns how many. A lone surrogate becomes U+FFFD. */
+/**
+ * Bytes of text[from … to) into `out`, which has room for 3 per UTF-16 unit; returns how many. A lone
+ * surrogate becomes U+FFFD.
+ */
 export function utf8Into(text: string, from: number, to: number, out: Uint8Array): number {
   let n = 0;
   for (let i = from; i < to; i++) {

@@ -17,7 +17,9 @@ export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): T
   if (hear && config) sayDifferences(tokenizer, beside, config, hear);
   const own = [...tokenizer.files].filter(([name]) => !Object.hasOwn(besideFiles, name));
   return {
-    ...tokenizer, beginOfText: roles.beginOfText, endOfText: roles.endOfText ?? ends[0],
+    ...tokenizer,
+    beginOfText: roles.beginOfText,
+    endOfText: roles.endOfText ?? ends[0],
     stops: new Set([...roles.stops, ...ends]),
     cleansSpaces: config !== undefined && field(config, "clean_up_tokenization_spaces").value === true,
     files: new Map([...own, ...files]),
@@ -30,10 +32,12 @@ type Roles = Pick<Tokenizer, "beginOfText" | "endOfText" | "stops">;
 function rolesOf(tokenizer: Tokenizer, config: JsonPlace | undefined): Roles {
   const special = [...tokenizer.special].map(([name, id]): AddedToken => ({ name, id, special: true }));
   const { beginOfText, endOfText, stops } = specialRoles(special, tokenizer.beginOfText, config);
-  const begins = beginOfText === undefined ? undefined : idOf(tokenizer, config, "bos_token") ?? beginOfText;
+  const begins =
+    beginOfText === undefined ? undefined : (idOf(tokenizer, config, "bos_token") ?? beginOfText);
   const named = idOf(tokenizer, config, "eos_token");
   return {
-    beginOfText: begins, endOfText: named ?? tokenizer.endOfText ?? endOfText,
+    beginOfText: begins,
+    endOfText: named ?? tokenizer.endOfText ?? endOfText,
     stops: new Set([...tokenizer.stops, ...stops]),
   };
 }
@@ -50,14 +54,17 @@ function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPla
   const space = field(config, "add_prefix_space").value;
   const utf8 = new TextDecoder();
   if (typeof space === "boolean" && space !== tokenizer.addsSpace)
-    hear(`tokenizer_config.json says add_prefix_space ${space}, `
-      + `the tokenizer's own file ${!space}, which counts`);
+    hear(
+      `tokenizer_config.json says add_prefix_space ${space}, ` +
+        `the tokenizer's own file ${!space}, which counts`,
+    );
   const nameAt = (id: number): string | undefined =>
-    (id < tokenizer.size ? utf8.decode(tokenizer.bytes(id)) : undefined);
+    id < tokenizer.size ? utf8.decode(tokenizer.bytes(id)) : undefined;
   const other = added.filter(({ id, name }) => nameAt(id) !== name && tokenizer.special.get(name) !== id);
   const roles = ["bos_token", "eos_token"].flatMap((role) => tokenName(field(config, role)) ?? []);
   const listed = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) =>
-    namesIn(field(config, key)));
+    namesIn(field(config, key)),
+  );
   const known = (name: string): boolean =>
     tokenizer.special.has(name) || added.some((token) => token.name === name);
   const lacking = [...new Set([...roles, ...listed])].filter((name) => !known(name));
@@ -67,14 +74,17 @@ function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPla
   ];
   const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : "";
   if (missing.length > 0)
-    hear(`tokenizer_config.json names ${missing.slice(0, MOST_NAMED).join(", ")}${more}, `
-      + "which the tokenizer has not as special tokens: left out");
+    hear(
+      `tokenizer_config.json names ${missing.slice(0, MOST_NAMED).join(", ")}${more}, ` +
+        "which the tokenizer has not as special tokens: left out",
+    );
 }
 
 /** Of a list, or of an object by their uses. */
 function namesIn(place: JsonPlace): readonly string[] {
-  const places = isObject(place.value) ? Object.keys(place.value).map((key) =>
-    field(place, key)) : list(place, Infinity);
+  const places = isObject(place.value)
+    ? Object.keys(place.value).map((key) => field(place, key))
+    : list(place, Infinity);
   return places.flatMap((one) => tokenName(one) ?? []);
 }
 
@@ -90,10 +100,17 @@ export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], f
   const named = new Map(more.map((token) => [token.name, token]));
   const listed = root.added_tokens ?? [];
   const has = new Set(listed.map(({ content }) => content));
-  const tokens = more.filter(({ name }) => !has.has(name)).map((token) => ({
-    id: token.id, content: token.name, special: token.special, single_word: token.singleWord ?? false,
-    lstrip: token.left ?? false, rstrip: token.right ?? false, normalized: token.normalized ?? false,
-  }));
+  const tokens = more
+    .filter(({ name }) => !has.has(name))
+    .map((token) => ({
+      id: token.id,
+      content: token.name,
+      special: token.special,
+      single_word: token.singleWord ?? false,
+      lstrip: token.left ?? false,
+      rstrip: token.right ?? false,
+      normalized: token.normalized ?? false,
+    }));
   const before = listed.map((token) => (named.has(token.content) ? { ...token, special: true } : token));
   return new TextEncoder().encode(JSON.stringify({ ...root, added_tokens: [...before, ...tokens] }));
 }
@@ -106,18 +123,22 @@ export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], f
 export function withinRows(tokenizer: Tokenizer, rows: number): Tokenizer {
   if (tokenizer.size <= rows) return tokenizer;
   const inside = (id: number | undefined): number | undefined =>
-    (id !== undefined && id < rows ? id : undefined);
+    id !== undefined && id < rows ? id : undefined;
   const checked = <Ids extends readonly number[]>(ids: Ids): Ids => {
     const beyond = ids.find((id) => id >= rows);
     if (beyond === undefined) return ids;
     const name = JSON.stringify(new TextDecoder().decode(tokenizer.bytes(beyond)));
-    throw new SinterError("input",
+    throw new SinterError(
+      "input",
       `the text has ${name}, token ${beyond}, and the model has rows for tokens 0 … ${rows - 1}`,
-      "Take it out of the text: the model has never seen this token.");
+      "Take it out of the text: the model has never seen this token.",
+    );
   };
   const { encodeInParts } = tokenizer;
   return {
-    ...tokenizer, beginOfText: inside(tokenizer.beginOfText), endOfText: inside(tokenizer.endOfText),
+    ...tokenizer,
+    beginOfText: inside(tokenizer.beginOfText),
+    endOfText: inside(tokenizer.endOfText),
     stops: new Set([...tokenizer.stops].filter((id) => id < rows)),
     encode: (text, options) => checked(tokenizer.encode(text, options)),
     ...(encodeInParts && {

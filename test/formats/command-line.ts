@@ -10,8 +10,15 @@ export interface Said {
 }
 
 export async function run(...argv: readonly string[]): Promise<Said> {
-  let out = "", err = "";
-  const io: Io = { out: (text) => void (out += text), err: (text) => void (err += text), tty: false, columns: 120, cwd: process.cwd() };
+  let out = "";
+  let err = "";
+  const io: Io = {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    tty: false,
+    columns: 120,
+    cwd: process.cwd(),
+  };
   const code = await main(argv, io);
   return { code, out, err };
 }

@@ -1,4 +1,7 @@
-/** llama2.c's files: the three forms of one real model agree; headers with absurd numbers are refused before anything is allocated. */
+/**
+ * llama2.c's files: the three forms of one real model agree; headers with absurd numbers are refused before
+ * anything is allocated.
+ */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/errors.ts";
@@ -15,13 +18,26 @@ const join = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buf
 const sizes = [8, 12, 2, 4, 2, 16, 6];
 const layer = 8 + 8 * 8 + 4 * 8 + 4 * 8 + 8 * 8 + 8 + 3 * 8 * 12;
 const legacyFloats = 16 * 8 + 2 * layer + 8 + 2 * 6 * 1;
-const legacy = (header = sizes, floats = legacyFloats): Uint8Array => join(i32(...header), new Uint8Array(4 * floats));
+const legacy = (header = sizes, floats = legacyFloats): Uint8Array =>
+  join(i32(...header), new Uint8Array(4 * floats));
 
-interface Ak42 { readonly version?: number; readonly header?: readonly number[]; readonly shared?: number; readonly group?: number; readonly bytes?: number }
+interface Ak42 {
+  readonly version?: number;
+  readonly header?: readonly number[];
+  readonly shared?: number;
+  readonly group?: number;
+  readonly bytes?: number;
+}
 const v1Bytes = 4 * (16 * 8 + 2 * layer + 8);
 const matrices = 16 * 8 + 2 * (layer - 16);
 const v2Bytes = 4 * (5 * 8) + matrices + (4 * matrices) / 4;
-function ak42({ version = 1, header = sizes, shared = 1, group = 4, bytes = version === 1 ? v1Bytes : v2Bytes }: Ak42): Uint8Array {
+function ak42({
+  version = 1,
+  header = sizes,
+  shared = 1,
+  group = 4,
+  bytes = version === 1 ? v1Bytes : v2Bytes,
+}: Ak42): Uint8Array {
   const head = new Uint8Array(256);
   head.set(join(i32(0x616b3432, version, ...header), Uint8Array.of(shared), i32(group)));
   return join(head, new Uint8Array(bytes));
@@ -57,7 +73,10 @@ const bad: Record<string, readonly [Uint8Array, RegExp]> = {
   "vocab -2^31": [legacy(withSize(5, -(2 ** 31))), /vocab is 2147483648/],
   "context 0": [legacy(withSize(6, 0)), /context is 0/],
   "context 2^31 - 1": [legacy(withSize(6, big)), /context is 2147483647/],
-  "every size at its most": [legacy([1 << 20, 1 << 24, 4096, 4096, 1, 1 << 24, 1 << 24]), /takes \d+ bytes; the file has/],
+  "every size at its most": [
+    legacy([1 << 20, 1 << 24, 4096, 4096, 1, 1 << 24, 1 << 24]),
+    /takes \d+ bytes; the file has/,
+  ],
   "vocab larger than the file": [legacy(withSize(5, 17)), /takes \d+ bytes; the file has/],
   "output of its own, without it": [legacy(withSize(5, -16)), /takes \d+ bytes; the file has/],
   "one byte missing": [legacy().slice(0, -1), /takes \d+ bytes; the file has/],
@@ -70,7 +89,10 @@ describe("bad files", () => {
   for (const [name, [bytes, message]] of Object.entries(bad))
     it(name, async () => {
       const files = memoryFiles({ "bad.bin": bytes });
-      const error = await openLlama2c(files, "bad.bin").then(() => undefined, (e: unknown) => e);
+      const error = await openLlama2c(files, "bad.bin").then(
+        () => undefined,
+        (e: unknown) => e,
+      );
       expect(error).toBeInstanceOf(SinterError);
       expect((error as SinterError).kind).toBe("corrupt");
       expect((error as SinterError).message).toMatch(message);
@@ -79,36 +101,66 @@ describe("bad files", () => {
     });
   it("headers changed at random: an error, or a file whose tensors are read", async () => {
     for (const bytes of [legacy(), ak42({}), ak42({ version: 2 })])
-      await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.nat(bytes.length > 256 ? 60 : 28), fc.nat(255)), { minLength: 1, maxLength: 4 }), async (changes) => {
-        const changed = bytes.slice();
-        for (const [at, value] of changes) changed[at] = value;
-        try {
-          const read = await openLlama2c(memoryFiles({ "bad.bin": changed }), "bad.bin");
-          for (const t of read.tensors.values()) await allFloats(t);
-        } catch (error) {
-          if (!(error instanceof SinterError)) throw error;
-        }
-      }), { numRuns: 5000 });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.tuple(fc.nat(bytes.length > 256 ? 60 : 28), fc.nat(255)), {
+            minLength: 1,
+            maxLength: 4,
+          }),
+          async (changes) => {
+            const changed = bytes.slice();
+            for (const [at, value] of changes) changed[at] = value;
+            try {
+              const read = await openLlama2c(memoryFiles({ "bad.bin": changed }), "bad.bin");
+              for (const t of read.tensors.values()) await allFloats(t);
+            } catch (error) {
+              if (!(error instanceof SinterError)) throw error;
+            }
+          },
+        ),
+        { numRuns: 5000 },
+      );
   });
 });
 
 describe("good files", () => {
   it("small ones of every form", async () => {
-    for (const [bytes, version] of [[legacy(), "legacy"], [ak42({}), "v1"], [ak42({ version: 2 }), "v2, int8 in groups of 4"]] as const) {
+    for (const [bytes, version] of [
+      [legacy(), "legacy"],
+      [ak42({}), "v1"],
+      [ak42({ version: 2 }), "v2, int8 in groups of 4"],
+    ] as const) {
       const read = await openLlama2c(memoryFiles({ "good.bin": bytes }), "good.bin");
       expect(read.version).toBe(version);
-      expect(read.sizes).toEqual({ width: 8, hidden: 12, layers: 2, heads: 4, kvHeads: 2, vocab: 16, context: 6, shared: true });
+      expect(read.sizes).toEqual({
+        width: 8,
+        hidden: 12,
+        layers: 2,
+        heads: 4,
+        kvHeads: 2,
+        vocab: 16,
+        context: 6,
+        shared: true,
+      });
     }
-    const own = await openLlama2c(memoryFiles({ "good.bin": legacy(withSize(5, -16), legacyFloats + 16 * 8) }), "good.bin");
+    const own = await openLlama2c(
+      memoryFiles({ "good.bin": legacy(withSize(5, -16), legacyFloats + 16 * 8) }),
+      "good.bin",
+    );
     expect(own.sizes).toMatchObject({ vocab: 16, shared: false });
     expect(own.tensors.get("output.weight")!.shape).toEqual([16, 8]);
   });
   const folder = shared("checkpoints/stories260K");
   it.skipIf(!folder.there)(`the three forms of stories260K agree ${folder.why}`, async () => {
     const files = nodeFiles();
-    const [legacy, v1, v2] = await Promise.all(["stories260K.bin", "stories260K.v1.bin", "stories260K.q8-gs8.bin"].map((name) => openLlama2c(files, `${folder.path}/${name}`)));
+    const [legacy, v1, v2] = await Promise.all(
+      ["stories260K.bin", "stories260K.v1.bin", "stories260K.q8-gs8.bin"].map((name) =>
+        openLlama2c(files, `${folder.path}/${name}`),
+      ),
+    );
     for (const [name, tensor] of v1!.tensors) {
-      const values = await allFloats(tensor), rough = await allFloats(v2!.tensors.get(name)!);
+      const values = await allFloats(tensor);
+      const rough = await allFloats(v2!.tensors.get(name)!);
       expect(await allFloats(legacy!.tensors.get(name)!)).toEqual(values);
       const most = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
       rough.forEach((x, i) => expect(Math.abs(x - values[i]!)).toBeLessThanOrEqual(most / 127));

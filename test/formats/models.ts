@@ -13,10 +13,13 @@ const files = nodeFiles();
 
 /** All parameters of a run's newest checkpoint. */
 export async function parametersOf(folder: string): Promise<Map<string, Float32Array>> {
-  const [newest] = await listCheckpoints(files, folder), checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
-  const out = new Map<string, Float32Array>(), { infer, train } = (await openRun(files, folder)).bundle.manifest.modules;
+  const [newest] = await listCheckpoints(files, folder);
+  const checkpoint = await openCheckpoint(files, `${folder}/${newest!.file}`);
+  const out = new Map<string, Float32Array>();
+  const { infer, train } = (await openRun(files, folder)).bundle.manifest.modules;
   for (const place of (infer ?? train)!.tensors.filter((t) => t.storage === "parameter"))
-    for (let slice = 0; slice < place.slices; slice++) out.set(checkpointName(place, slice), await checkpoint.read(checkpointName(place, slice), place.shape));
+    for (let slice = 0; slice < place.slices; slice++)
+      out.set(checkpointName(place, slice), await checkpoint.read(checkpointName(place, slice), place.shape));
   await checkpoint.close();
   return out;
 }
@@ -26,9 +29,18 @@ export interface ModelUse {
   readonly target?: Target;
 }
 
-export async function withModel<T>(folder: string, work: (model: RunningModel) => Promise<T>, { weights, target }: ModelUse = {}): Promise<T> {
-  const opened = await openRun(files, folder), bundle = await bundleWithWeights(opened.bundle, weights, target);
-  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", { host: nodeHost, workers: 1, target });
+export async function withModel<T>(
+  folder: string,
+  work: (model: RunningModel) => Promise<T>,
+  { weights, target }: ModelUse = {},
+): Promise<T> {
+  const opened = await openRun(files, folder);
+  const bundle = await bundleWithWeights(opened.bundle, weights, target);
+  const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
+    host: nodeHost,
+    workers: 1,
+    target,
+  });
   try {
     await loadNewest(files, folder, model, "weights");
     return await work(model);
@@ -38,12 +50,20 @@ export async function withModel<T>(folder: string, work: (model: RunningModel) =
 }
 
 /** Logits after each of these tokens: every position fed alone. */
-export const logitsOf = (folder: string, ids: readonly number[], use: ModelUse = {}): Promise<Float32Array[]> =>
-  withModel(folder, async (model) => {
-    const out: Float32Array[] = [];
-    for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
-    return out;
-  }, use);
+export const logitsOf = (
+  folder: string,
+  ids: readonly number[],
+  use: ModelUse = {},
+): Promise<Float32Array[]> =>
+  withModel(
+    folder,
+    async (model) => {
+      const out: Float32Array[] = [];
+      for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
+      return out;
+    },
+    use,
+  );
 
 export const greedyOf = (folder: string, ids: readonly number[], count: number): Promise<number[]> =>
   withModel(folder, async (model) => {
@@ -56,4 +76,5 @@ export const greedyOf = (folder: string, ids: readonly number[], count: number):
     return out;
   });
 
-export const likeliest = (logits: Float32Array): number => logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity));
+export const likeliest = (logits: Float32Array): number =>
+  logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity));

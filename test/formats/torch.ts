@@ -2,7 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const python = "/usr/bin/python3", script = fileURLToPath(new URL("huggingface.py", import.meta.url));
+const python = "/usr/bin/python3";
+const script = fileURLToPath(new URL("huggingface.py", import.meta.url));
 
 export const torchHere = ((): boolean => {
   try {
@@ -16,4 +17,6 @@ export const withoutTorch = torchHere ? "" : `(skipped: ${python} has no torch)`
 
 /** [ids][vocab] */
 export const torchLogits = (folder: string, ids: readonly number[]): number[][] =>
-  JSON.parse(execFileSync(python, [script, folder, ids.join()], { encoding: "utf8", maxBuffer: 1 << 26 })) as number[][];
+  JSON.parse(
+    execFileSync(python, [script, folder, ids.join()], { encoding: "utf8", maxBuffer: 1 << 26 }),
+  ) as number[][];

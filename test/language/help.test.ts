@@ -1,18 +1,31 @@
-/** Help texts: every verb has one that fits the terminal and shows an example; the overview names them all. */
+/**
+ * Help texts: every verb has one that fits the terminal and shows an example; the overview names them all.
+ */
 import { describe, expect, test } from "vitest";
 import { main } from "../../compiler/cli/main.ts";
 import { reflow } from "../../compiler/cli/reflow.ts";
 import { verbs } from "../../compiler/cli/verbs/index.ts";
 import { exitCodes } from "../../runtime/errors.ts";
 
-async function said(columns: number, ...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
+async function said(
+  columns: number,
+  ...args: readonly string[]
+): Promise<{ readonly code: number; readonly out: string }> {
   let out = "";
-  const code = await main(args, { out: (text) => void (out += text), err: () => {}, tty: false, columns, cwd: "/" });
+  const code = await main(args, {
+    out: (text) => void (out += text),
+    err: () => {},
+    tty: false,
+    columns,
+    cwd: "/",
+  });
   return { code, out };
 }
 
 test("paragraphs take the width they get; examples stay as they are", () => {
-  expect(reflow("one two three\nfour five\n\n  an example that is longer than this\n", 12)).toBe("one two\nthree four\nfive\n\n  an example that is longer than this\n");
+  expect(reflow("one two three\nfour five\n\n  an example that is longer than this\n", 12)).toBe(
+    "one two\nthree four\nfive\n\n  an example that is longer than this\n",
+  );
   expect(reflow("averyveryverylongword and\n", 10)).toBe("averyveryverylongword\nand\n");
 });
 

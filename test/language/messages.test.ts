@@ -1,4 +1,7 @@
-/** The table of messages: its examples do what they say, and every code has a sample with its golden rendering. */
+/**
+ * The table of messages: its examples do what they say, and every code has a sample with its golden
+ * rendering.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { checkSource, type CheckOptions } from "../../compiler/2-check/check.ts";
@@ -11,12 +14,18 @@ const codesOf = (text: string): string[] => checkSource(text).diagnostics.map((d
 const examples = (code: Code): { wrong?: string; right?: string } => messages[code];
 
 describe("examples of `explain`", () => {
-  test.each(codes.filter((c) => examples(c).wrong !== undefined))("%s: the wrong example causes it", (code) => {
-    expect(codesOf(whole(examples(code).wrong!))).toContain(code);
-  });
-  test.each(codes.filter((c) => examples(c).right !== undefined))("%s: the right example is right", (code) => {
-    expect(codesOf(whole(examples(code).right!))).toEqual([]);
-  });
+  test.each(codes.filter((c) => examples(c).wrong !== undefined))(
+    "%s: the wrong example causes it",
+    (code) => {
+      expect(codesOf(whole(examples(code).wrong!))).toContain(code);
+    },
+  );
+  test.each(codes.filter((c) => examples(c).right !== undefined))(
+    "%s: the right example is right",
+    (code) => {
+      expect(codesOf(whole(examples(code).right!))).toEqual([]);
+    },
+  );
   test.each(codes.filter((c) => examples(c).right !== undefined))("%s: has a wrong example, too", (code) => {
     expect(examples(code).wrong).toBeDefined();
   });
@@ -38,7 +47,9 @@ const generated: Readonly<Record<string, string>> = {
 
 describe("samples", () => {
   const folder = `${root}/test/language/samples`;
-  const files = readdirSync(folder).filter((name) => name.endsWith(".sinter")).map((name) => name.slice(0, -".sinter".length));
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith(".sinter"))
+    .map((name) => name.slice(0, -".sinter".length));
   const names = [...files, ...Object.keys(generated)].sort();
 
   test("every code has one", () => {

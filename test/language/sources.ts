@@ -17,4 +17,5 @@ export const base = `model base {
 }
 `;
 
-export const whole = (fragment: string): string => (fragment.startsWith("model ") ? fragment : `${base}model m like base {\n${fragment}\n}\n`);
+export const whole = (fragment: string): string =>
+  fragment.startsWith("model ") ? fragment : `${base}model m like base {\n${fragment}\n}\n`;

@@ -1,4 +1,7 @@
-/** Every spec of the repository is right, in its canonical layout, checked fast, and counted as the graph counts it. */
+/**
+ * Every spec of the repository is right, in its canonical layout, checked fast, and counted as the graph
+ * counts it.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { format } from "../../compiler/1-parse/format.ts";
@@ -17,8 +20,12 @@ test.each(all)("$file is right and canonical", ({ text }) => {
 
 test.each(all)("$file: formula and graph agree on every parameter", ({ text }) => {
   for (const model of checkSource(text).models) {
-    const formula = parameterRows(model).flatMap((row) => row.tensors.map((t) => `${t.name} [${t.shape.join(",")}] × ${row.times}`));
-    const graph = [...buildGraph(model, { entry: "train", batch: 1, context: 8 }).values.values()].filter((v) => v.storage === "parameter").map((v) => `${v.name} [${v.shape.join(",")}] × ${v.slices}`);
+    const formula = parameterRows(model).flatMap((row) =>
+      row.tensors.map((t) => `${t.name} [${t.shape.join(",")}] × ${row.times}`),
+    );
+    const graph = [...buildGraph(model, { entry: "train", batch: 1, context: 8 }).values.values()]
+      .filter((v) => v.storage === "parameter")
+      .map((v) => `${v.name} [${v.shape.join(",")}] × ${v.slices}`);
     expect(formula.toSorted()).toEqual(graph.toSorted());
   }
 });

@@ -1,4 +1,6 @@
-/** THE table of campaigns: `npm run test:long -- NAME …` runs them, `npm run test:long -- --list` shows them. */
+/**
+ * THE table of campaigns: `npm run test:long -- NAME …` runs them, `npm run test:long -- --list` shows them.
+ */
 import type { Campaign } from "./campaign.ts";
 
 type Row = Omit<Campaign, "run"> & { load(): Promise<Campaign["run"]> };
@@ -6,7 +8,8 @@ type Row = Omit<Campaign, "run"> & { load(): Promise<Campaign["run"]> };
 export const campaigns: readonly Row[] = [
   {
     name: "kills",
-    covers: "SIGKILL before, in and after file operations, and at random times: a resumed run ends with the same bytes",
+    covers:
+      "SIGKILL before, in and after file operations, and at random times: a resumed run ends with the same bytes",
     minutes: 60,
     load: async () => (await import("./kills.ts")).kills,
   },
@@ -18,13 +21,15 @@ export const campaigns: readonly Row[] = [
   },
   {
     name: "flips",
-    covers: "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint with a line, or no difference",
+    covers:
+      "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint with a line, or no difference",
     minutes: 15,
     load: async () => (await import("./flips.ts")).flips,
   },
   {
     name: "states",
-    covers: "checkpoints whose state has a right hash and cannot be × eval, sample, resume: refused by the field's name, the older one taken",
+    covers:
+      "checkpoints whose state has a right hash and cannot be × eval, sample, resume: refused by the field's name, the older one taken",
     minutes: 3,
     load: async () => (await import("./states.ts")).states,
   },

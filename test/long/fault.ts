@@ -22,7 +22,14 @@ type Anything = (...args: unknown[]) => unknown;
 /** What needs room. */
 const taking = new Set<string>(["writeSync", "writeFileSync", "appendFileSync"]);
 const changing = [
-  "openSync", "writeSync", "writeFileSync", "appendFileSync", "fsyncSync", "renameSync", "linkSync", "rmSync",
+  "openSync",
+  "writeSync",
+  "writeFileSync",
+  "appendFileSync",
+  "fsyncSync",
+  "renameSync",
+  "linkSync",
+  "rmSync",
   "mkdirSync",
 ] as const;
 
@@ -31,7 +38,10 @@ if (fault) install(fault);
 
 function install({ under, at, how, tell }: Fault): void {
   const table = fs as unknown as Record<string, Anything>;
-  const real = Object.fromEntries(changing.map((name) => [name, table[name]!.bind(fs)])) as Record<(typeof changing)[number], Anything>;
+  const real = Object.fromEntries(changing.map((name) => [name, table[name]!.bind(fs)])) as Record<
+    (typeof changing)[number],
+    Anything
+  >;
   const ours = new Set<unknown>(); // descriptors of files under the folder
   let count = 0;
   const isUnder = (path: string): boolean => path === under || path.startsWith(`${under}/`);
@@ -41,12 +51,12 @@ function install({ under, at, how, tell }: Fault): void {
   };
   for (const name of changing)
     table[name] = (...args) => {
-      const [first, second] = args, counted = typeof first === "number" ? ours.has(first) : isUnder(String(first));
+      const [first, second] = args;
+      const counted = typeof first === "number" ? ours.has(first) : isUnder(String(first));
       const changes = counted && !(name === "openSync" && second === "r"); // a folder, or a file to read
       if (changes) count++;
-      if (changes && how === "full" && at > 0 && count >= at && taking.has(name)) throw Object.assign(
-        new Error("ENOSPC: no space left on device"), { code: "ENOSPC" },
-      );
+      if (changes && how === "full" && at > 0 && count >= at && taking.has(name))
+        throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
       const now = changes && count === at;
       if (now && how === "before") kill(name, first);
       if (now && how === "half") {
@@ -62,7 +72,11 @@ function install({ under, at, how, tell }: Fault): void {
   const half = (name: (typeof changing)[number], args: readonly unknown[]): void => {
     if (name === "writeSync") {
       const [fd, bytes, offset, length, position] = args as [
-        number, Uint8Array, number, number, number | null,
+        number,
+        Uint8Array,
+        number,
+        number,
+        number | null,
       ];
       real.writeSync(fd, bytes, offset, length >> 1, position);
     } else if (name === "writeFileSync" || name === "appendFileSync") {

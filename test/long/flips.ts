@@ -31,7 +31,11 @@ type Verb = (typeof verbs)[number];
 
 /** What became of a flip. */
 const verdicts = [
-  "as without it", "refused", "older checkpoint, said", "WRONG, SILENTLY", "EXIT 70",
+  "as without it",
+  "refused",
+  "older checkpoint, said",
+  "WRONG, SILENTLY",
+  "EXIT 70",
 ] as const;
 type Verdict = (typeof verdicts)[number];
 
@@ -50,31 +54,41 @@ const args: Readonly<Record<Verb, (name: string) => string[]>> = {
 };
 
 /** `share`: of the campaign's flips. `at`: a folder to work in. */
-export async function flipAll(at: string, share: number, signal: AbortSignal, say: (line: string) => void = () => {}): Promise<Flips> {
-  const { whole, half } = await smallRun(at), name = "flipped", folder = join(at, name);
+export async function flipAll(
+  at: string,
+  share: number,
+  signal: AbortSignal,
+  say: (line: string) => void = () => {},
+): Promise<Flips> {
+  const { whole, half } = await smallRun(at);
+  const name = "flipped";
+  const folder = join(at, name);
   const last = readFileSync(join(whole, checkpointName(STEPS)));
   const right = await rightAnswers(at, half);
-  const random = randomStream(7, "flips"), tally: Tally = {}, findings: string[] = [];
+  const random = randomStream(7, "flips");
+  const tally: Tally = {};
+  const findings: string[] = [];
   let tried = 0;
   for (const { kind, files, flips } of kinds) {
     const paths = allFiles(half).filter((path) => files.test(path));
     const counts = (tally[kind] = Object.fromEntries(verdicts.map((v) => [v, 0])) as Record<Verdict, number>);
     for (let i = 0; i < Math.ceil(flips * share) && !signal.aborted; i++) {
-      const path = paths[i % paths.length]!, { bytes, place } = flipped(
-        readFileSync(join(half, path)), path, random,
-      );
+      const path = paths[i % paths.length]!;
+      const { bytes, place } = flipped(readFileSync(join(half, path)), path, random);
       for (const verb of verbs) {
         rmSync(folder, { recursive: true, force: true });
         cpSync(half, folder, { recursive: true });
         writeFileSync(join(folder, path), bytes);
         const said = await inside(args[verb](name), at);
-        const verdict = judge(
-          verb, said, right, () => readFileSync(join(folder, checkpointName(STEPS))).equals(last),
+        const verdict = judge(verb, said, right, () =>
+          readFileSync(join(folder, checkpointName(STEPS))).equals(last),
         );
         counts[verdict]++;
         tried++;
         if (verdict === "WRONG, SILENTLY" || verdict === "EXIT 70")
-          findings.push(`${verdict}: ${verb}, ${path}, ${place}: ${said.err.trim() || said.out.trim().slice(-200)}`);
+          findings.push(
+            `${verdict}: ${verb}, ${path}, ${place}: ${said.err.trim() || said.out.trim().slice(-200)}`,
+          );
       }
     }
     say(`${kind}: ${JSON.stringify(counts)}`);
@@ -110,21 +124,29 @@ function judge(verb: Verb, { code, out, err }: Said, right: Right, sameEnd: () =
   return skipped && right[verb].includes(out) ? "older checkpoint, said" : "WRONG, SILENTLY";
 }
 
-function flipped(bytes: Buffer, path: string, random: Random): { readonly bytes: Buffer; readonly place: string } {
+function flipped(
+  bytes: Buffer,
+  path: string,
+  random: Random,
+): { readonly bytes: Buffer; readonly place: string } {
   const header = path.startsWith("step-") ? 8 + bytes.readUInt32LE(0) : bytes.length;
-  const at = random.below(random.below(2) === 0 ? header : bytes.length), bit = random.below(8);
+  const at = random.below(random.below(2) === 0 ? header : bytes.length);
+  const bit = random.below(8);
   bytes[at]! ^= 1 << bit;
   return { bytes, place: `byte ${at}, bit ${bit}` };
 }
 
 const allFiles = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
 
 export const flips: Campaign["run"] = async ({ out, say, signal }): Promise<Outcome> => {
   const { tally, tried, findings } = await flipAll(join(out, "run"), 1, signal, say);
-  const rows = Object.entries(tally).map(([kind, counts]) =>
-    [kind, verdicts.map((v) => `${v} ${counts[v]}`).join(", ")] as const);
+  const rows = Object.entries(tally).map(
+    ([kind, counts]) => [kind, verdicts.map((v) => `${v} ${counts[v]}`).join(", ")] as const,
+  );
   writeFileSync(join(out, "tally.json"), JSON.stringify({ tried, tally, findings }, null, 1));
   return { counts: [["flips × verbs", tried], ...rows], findings, complete: !signal.aborted };
 };

@@ -12,7 +12,8 @@ import type { Campaign, Outcome } from "./campaign.ts";
 import { keepBusy } from "./busy.ts";
 import { campaigns } from "./campaigns.ts";
 
-const USAGE = "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each] [--busy N, programs for each core beside it]";
+const USAGE =
+  "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each] [--busy N, programs for each core beside it]";
 const OUT = ".cache/long"; // ignored by git
 
 type Ran = Outcome & Pick<Campaign, "name"> & { readonly minutes: number };
@@ -20,8 +21,11 @@ type Ran = Outcome & Pick<Campaign, "name"> & { readonly minutes: number };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    list: { type: "boolean" }, out: { type: "string", default: OUT }, minutes: { type: "string" },
-    busy: { type: "string", default: "0" }, help: { type: "boolean" },
+    list: { type: "boolean" },
+    out: { type: "string", default: OUT },
+    minutes: { type: "string" },
+    busy: { type: "string", default: "0" },
+    help: { type: "boolean" },
   },
 });
 process.exitCode = await main();
@@ -29,20 +33,19 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   if (values.help === true) return say(USAGE, 0);
   if (values.list === true) {
-    for (const { name, covers, minutes } of campaigns) console.log(`${name.padEnd(8)} ${String(minutes).padStart(3)} min  ${covers}`);
+    for (const { name, covers, minutes } of campaigns)
+      console.log(`${name.padEnd(8)} ${String(minutes).padStart(3)} min  ${covers}`);
     return 0;
   }
   const unknown = positionals.find((name) => !campaigns.some((c) => c.name === name));
-  if (unknown !== undefined) return say(
-    `there is no campaign ${unknown}: ${campaigns.map((c) => c.name).join(", ")}\n${USAGE}`, 2,
-  );
+  if (unknown !== undefined)
+    return say(`there is no campaign ${unknown}: ${campaigns.map((c) => c.name).join(", ")}\n${USAGE}`, 2);
   const limit = values.minutes === undefined ? Infinity : Number(values.minutes);
   if (!(limit > 0)) return say(`--minutes takes a number above 0\n${USAGE}`, 2);
 
   const busy = Number(values.busy);
-  if (!Number.isInteger(busy) || busy < 0 || busy > 16) return say(
-    `--busy takes a whole number from 0 to 16\n${USAGE}`, 2,
-  );
+  if (!Number.isInteger(busy) || busy < 0 || busy > 16)
+    return say(`--busy takes a whole number from 0 to 16\n${USAGE}`, 2);
 
   const quiet = keepBusy(busy);
   const stop = new AbortController();
@@ -57,19 +60,25 @@ async function main(): Promise<number> {
 }
 
 async function runOne(campaign: Campaign, limit: number, stop: AbortSignal): Promise<Ran> {
-  const { name } = campaign, out = resolve(join(values.out, name)), began = performance.now();
+  const { name } = campaign;
+  const out = resolve(join(values.out, name));
+  const began = performance.now();
   mkdirSync(out, { recursive: true });
   const limits = Number.isFinite(limit) ? [stop, AbortSignal.timeout(limit * 60_000)] : [stop];
   console.log(`${name}: ${campaign.covers} (evidence: ${out})`);
-  const outcome = await campaign.run({
-    out, say: (line) => console.log(`  ${line}`), signal: AbortSignal.any(limits),
-  }).catch(broken);
+  const outcome = await campaign
+    .run({
+      out,
+      say: (line) => console.log(`  ${line}`),
+      signal: AbortSignal.any(limits),
+    })
+    .catch(broken);
   return { name, minutes: (performance.now() - began) / 60_000, ...outcome };
 }
 
 /** A campaign that cannot run has shown nothing: that is a finding. */
 function broken(cause: unknown): Outcome {
-  const said = cause instanceof Error ? cause.stack ?? cause.message : String(cause);
+  const said = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   return { counts: [], findings: [`the campaign itself failed: ${said}`], complete: false };
 }
 

@@ -11,8 +11,11 @@ export async function inside(args: readonly string[], cwd: string): Promise<Said
   let out = "";
   let err = "";
   const io = {
-    out: (text: string) => void (out += text), err: (text: string) => void (err += text), tty: false,
-    columns: 100, cwd,
+    out: (text: string) => void (out += text),
+    err: (text: string) => void (err += text),
+    tty: false,
+    columns: 100,
+    cwd,
   };
   const code = await main(args, io);
   return { code, out, err };

@@ -65,7 +65,10 @@ export const kills: Campaign["run"] = async (course) => {
       const number = tally.trials++;
       await trial(ground, number);
       writeTally(course.out, tally);
-      if (number % 10 === 9) course.say(`${tally.trials} runs, ${killsOf(tally)} kills, ${tally.findings.length} findings, load ${loadavg()[0]!.toFixed(1)}`);
+      if (number % 10 === 9)
+        course.say(
+          `${tally.trials} runs, ${killsOf(tally)} kills, ${tally.findings.length} findings, load ${loadavg()[0]!.toFixed(1)}`,
+        );
     }
   });
   await Promise.all(lanes);
@@ -75,13 +78,18 @@ export const kills: Campaign["run"] = async (course) => {
 const killsOf = ({ kills: byKind }: Tally): number => Object.values(byKind).reduce((a, b) => a + b, 0);
 
 function outcome(tally: Tally): Outcome {
-  const byOperation = Object.entries(tally.operations).sort(([, a], [, b]) => b - a).map(([name, n]) => `${name} ${n}`).join(", ");
+  const byOperation = Object.entries(tally.operations)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, n]) => `${name} ${n}`)
+    .join(", ");
   return {
     counts: [
       ["runs, killed and resumed to their end", tally.same + tally.findings.length],
       ["starts", tally.starts],
       ["kills", killsOf(tally)],
-      ...Object.entries(tally.kills).sort().map(([kind, n]) => [`  ${kind}`, n] as const),
+      ...Object.entries(tally.kills)
+        .sort()
+        .map(([kind, n]) => [`  ${kind}`, n] as const),
       ["  at operations", byOperation],
       ["final bytes equal", tally.same],
     ],
@@ -92,59 +100,86 @@ function outcome(tally: Tally): Outcome {
 
 /** The run that is left alone, and one that has just begun. */
 async function prepare(course: Course, tally: Tally): Promise<Ground> {
-  const { out } = course, whole = join(out, "whole"), tell = join(out, "whole.jsonl");
+  const { out } = course;
+  const whole = join(out, "whole");
+  const tell = join(out, "whole.jsonl");
   writeFileSync(join(out, "tiny.sinter"), SPEC);
   writeFileSync(join(out, "text.txt"), TEXT);
   for (const path of [whole, tell, join(out, "begun")]) rmSync(path, { recursive: true, force: true });
-  const end = await sinter(
-    begin("whole", 1), { cwd: out, fault: { under: whole, at: 0, how: "before", tell } },
-  );
+  const end = await sinter(begin("whole", 1), {
+    cwd: out,
+    fault: { under: whole, at: 0, how: "before", tell },
+  });
   if (end.code !== 0) throw new Error(`the run that is left alone ended with ${end.code}: ${end.err}`);
   const { count } = JSON.parse(readFileSync(tell, "utf8").trim()) as { count: number };
   mkdirSync(join(out, "begun"));
-  for (const part of ["run.json", "spec.sinter", "bundle", "tokenizer"]) cpSync(
-    join(whole, part), join(out, "begun", part), { recursive: true },
-  );
+  for (const part of ["run.json", "spec.sinter", "bundle", "tokenizer"])
+    cpSync(join(whole, part), join(out, "begun", part), { recursive: true });
   course.say(`a run has ${count} file operations and takes ${(end.ms / 1000).toFixed(1)} s`);
   return { course, tally, reference: readFileSync(join(whole, LAST)), operations: count, ms: end.ms };
 }
 
-const begin = (name: string, workers: number): string[] =>
-  [
-    "train", "tiny.sinter", "--data", "text.txt", "--resume", "--out", name, "--workers", `${workers}`,
-    "--keep", "2", "--json",
-  ];
-const resume = (name: string, workers: number): string[] =>
-  [
-    "train", "--resume", "--data", "text.txt", "--out", name, "--workers", `${workers}`, "--keep", "2",
-    "--json",
-  ];
+const begin = (name: string, workers: number): string[] => [
+  "train",
+  "tiny.sinter",
+  "--data",
+  "text.txt",
+  "--resume",
+  "--out",
+  name,
+  "--workers",
+  `${workers}`,
+  "--keep",
+  "2",
+  "--json",
+];
+const resume = (name: string, workers: number): string[] => [
+  "train",
+  "--resume",
+  "--data",
+  "text.txt",
+  "--out",
+  name,
+  "--workers",
+  `${workers}`,
+  "--keep",
+  "2",
+  "--json",
+];
 
 async function trial(ground: Ground, number: number): Promise<void> {
-  const { course: { out, signal }, tally } = ground, random = randomStream(SEED, `kills ${number}`);
-  const name = `run-${number}`, folder = join(out, name), history: unknown[] = [];
-  const fromNothing = random.below(4) === 0, args = fromNothing ? begin : resume;
+  const {
+    course: { out, signal },
+    tally,
+  } = ground;
+  const random = randomStream(SEED, `kills ${number}`);
+  const name = `run-${number}`;
+  const folder = join(out, name);
+  const history: unknown[] = [];
+  const fromNothing = random.below(4) === 0;
+  const args = fromNothing ? begin : resume;
   rmSync(folder, { recursive: true, force: true });
   if (!fromNothing) cpSync(join(out, "begun"), folder, { recursive: true });
   let left = 1 + random.below(MOST_KILLS);
   for (let start = 0; ; start++) {
     if (signal.aborted) return rmSync(folder, { recursive: true, force: true });
-    const workers = 1 + ((number + start) % 2), plan = left-- > 0 ? planOf(
-      ground, random, folder, fromNothing && start === 0,
-    ) : {};
+    const workers = 1 + ((number + start) % 2);
+    const plan = left-- > 0 ? planOf(ground, random, folder, fromNothing && start === 0) : {};
     const end = await sinter(args(name, workers), { cwd: out, ...plan });
     tally.starts++;
     history.push({ workers, ...plan, load: loadavg()[0], ...end });
     if (end.signal === "SIGKILL") count(tally, plan);
-    else if (end.code !== 0) return finding(
-      ground, folder, history,
-      `a start ended with exit code ${end.code}: ${end.err.trim().split("\n").at(-2)}`,
-    );
+    else if (end.code !== 0)
+      return finding(
+        ground,
+        folder,
+        history,
+        `a start ended with exit code ${end.code}: ${end.err.trim().split("\n").at(-2)}`,
+      );
     else if (existsSync(join(folder, LAST)) && left < 0) break;
   }
-  if (!readFileSync(join(folder, LAST)).equals(ground.reference)) return finding(
-    ground, folder, history, "other final weights",
-  );
+  if (!readFileSync(join(folder, LAST)).equals(ground.reference))
+    return finding(ground, folder, history, "other final weights");
   tally.same++;
   rmSync(folder, { recursive: true, force: true });
   rmSync(`${folder}.jsonl`, { force: true });
@@ -169,7 +204,9 @@ function count(tally: Tally, { fault }: Plan): void {
   const kind = fault ? `${fault.how === "half" ? "in" : fault.how} a file operation` : "at a random time";
   tally.kills[kind] = (tally.kills[kind] ?? 0) + 1;
   if (!fault) return;
-  const { name } = JSON.parse(readFileSync(fault.tell, "utf8").trim().split("\n").at(-1)!) as { name: string };
+  const { name } = JSON.parse(readFileSync(fault.tell, "utf8").trim().split("\n").at(-1)!) as {
+    name: string;
+  };
   tally.operations[name] = (tally.operations[name] ?? 0) + 1;
 }
 

@@ -24,17 +24,20 @@ export interface Start {
 export function sinter(args: readonly string[], { cwd, fault, killAfter }: Start): Promise<Ended> {
   const began = performance.now();
   const env = fault ? { ...process.env, SINTER_FAULT: JSON.stringify(fault) } : process.env;
-  const child = spawn(
-    process.execPath, [...(fault ? ["--import", FAULT] : []), SINTER, ...args],
-    { cwd, env, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const child = spawn(process.execPath, [...(fault ? ["--import", FAULT] : []), SINTER, ...args], {
+    cwd,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), killAfter);
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  return new Promise((resolve) => child.on("close", (code, signal) => {
-    clearTimeout(timer);
-    resolve({ code, signal, out, err, ms: performance.now() - began });
-  }));
+  return new Promise((resolve) =>
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, out, err, ms: performance.now() - began });
+    }),
+  );
 }

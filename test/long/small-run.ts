@@ -32,13 +32,24 @@ export async function smallRun(at: string): Promise<{ readonly whole: string; re
   writeFileSync(join(at, "text.txt"), TEXT);
   const made = await inside(
     [
-      "train", "small.sinter", "--data", "text.txt", "--out", "whole", "--target", "simd", "--workers", "1",
-      "--keep", "9",
+      "train",
+      "small.sinter",
+      "--data",
+      "text.txt",
+      "--out",
+      "whole",
+      "--target",
+      "simd",
+      "--workers",
+      "1",
+      "--keep",
+      "9",
     ],
     at,
   );
   if (made.code !== 0) throw new Error(`the small run ended with ${made.code}: ${made.err}`);
-  const whole = join(at, "whole"), half = join(at, "half");
+  const whole = join(at, "whole");
+  const half = join(at, "half");
   cpSync(whole, half, { recursive: true });
   for (const step of [8, 10]) rmSync(join(half, checkpointName(step)));
   return { whole, half };
@@ -46,5 +57,13 @@ export async function smallRun(at: string): Promise<{ readonly whole: string; re
 
 /** Goes on to the end, on one worker. */
 export const resumeArgs = (name: string): string[] => [
-  "train", "--resume", "--out", name, "--workers", "1", "--keep", "9", "--json",
+  "train",
+  "--resume",
+  "--out",
+  name,
+  "--workers",
+  "1",
+  "--keep",
+  "9",
+  "--json",
 ];

@@ -1,4 +1,7 @@
-/** README from top to bottom: every command in it, in order, in one folder, on real data. What a command prints is kept as evidence. */
+/**
+ * README from top to bottom: every command in it, in order, in one folder, on real data. What a command
+ * prints is kept as evidence.
+ */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runPatiently } from "../patient.ts";
@@ -16,17 +19,27 @@ const inputs: readonly { readonly name: string; readonly from: string; readonly 
 
 /** Returns the names of those that are not here. */
 function layOut(folder: string): string[] {
-  return inputs.filter(({ name, from, bytes }) => {
-    const source = join(SHARED, from);
-    if (!existsSync(source)) return true;
-    if (bytes === undefined) copyFileSync(source, join(folder, name));
-    else writeFileSync(join(folder, name), readFileSync(source).subarray(0, bytes).toString().replace(/\uFFFD+$/, ""));
-    return false;
-  }).map(({ name }) => name);
+  return inputs
+    .filter(({ name, from, bytes }) => {
+      const source = join(SHARED, from);
+      if (!existsSync(source)) return true;
+      if (bytes === undefined) copyFileSync(source, join(folder, name));
+      else
+        writeFileSync(
+          join(folder, name),
+          readFileSync(source)
+            .subarray(0, bytes)
+            .toString()
+            .replace(/\uFFFD+$/, ""),
+        );
+      return false;
+    })
+    .map(({ name }) => name);
 }
 
 /** What a command writes: those after it that name it need it. */
-const products = (command: string): string[] => [...command.matchAll(/(?:-o|--out|>) +(\S+)/g)].map((m) => m[1]!.split("/").slice(0, 2).join("/"));
+const products = (command: string): string[] =>
+  [...command.matchAll(/(?:-o|--out|>) +(\S+)/g)].map((m) => m[1]!.split("/").slice(0, 2).join("/"));
 
 interface Ran {
   readonly block: CodeBlock;
@@ -40,7 +53,9 @@ async function runBlock(block: CodeBlock, folder: string): Promise<Ran> {
   const began = performance.now();
   let stopped = false;
   const { exit, output, stalled } = await runPatiently(block.command, {
-    cwd: folder, env: readersEnvironment(), stdin: block.stdin,
+    cwd: folder,
+    env: readersEnvironment(),
+    stdin: block.stdin,
     onOutput: (text, stop) => {
       if (block.when !== "server" || stopped || !text.includes("Serving")) return;
       stopped = true;
@@ -50,7 +65,9 @@ async function runBlock(block: CodeBlock, folder: string): Promise<Ran> {
   return { block, exit, output, stalled, seconds: (performance.now() - began) / 1000 };
 }
 
-/** A server ends with 0 at Ctrl-C; npx says 130, because the shell that it puts between ends by the signal. */
+/**
+ * A server ends with 0 at Ctrl-C; npx says 130, because the shell that it puts between ends by the signal.
+ */
 const STOPPED = [0, 130];
 
 const firstLine = (command: string): string => command.split("\n")[0]!;
@@ -77,15 +94,26 @@ export async function tour({ out, say, signal }: Course): Promise<Outcome> {
       ran++;
       commands += block.command.split("\n").filter((line) => line.trim() !== "").length;
       const evidence = join(out, `line-${block.line}.txt`);
-      writeFileSync(evidence, `${block.command}\n\nexit ${done.exit} after ${done.seconds.toFixed(1)} s\n\n${done.output}`);
-      say(`${done.seconds.toFixed(1).padStart(7)} s  exit ${done.exit}  README.md:${block.line}  ${firstLine(block.command)}`);
+      writeFileSync(
+        evidence,
+        `${block.command}\n\nexit ${done.exit} after ${done.seconds.toFixed(1)} s\n\n${done.output}`,
+      );
+      say(
+        `${done.seconds.toFixed(1).padStart(7)} s  exit ${done.exit}  README.md:${block.line}  ${firstLine(block.command)}`,
+      );
       const right = block.when === "server" ? STOPPED : [block.exit];
       const why = done.stalled ? "it did not get on" : `exit ${done.exit} instead of ${right.join(" or ")}`;
-      if (done.stalled || !right.includes(done.exit)) findings.push(`README.md:${block.line}: ${why}: ${evidence}`);
+      if (done.stalled || !right.includes(done.exit))
+        findings.push(`README.md:${block.line}: ${why}: ${evidence}`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const counts = [["blocks of README", blocks.length], ["run", ran], ["commands in them", commands], ["skipped for want of data", skipped.length]] as const;
+  const counts = [
+    ["blocks of README", blocks.length],
+    ["run", ran],
+    ["commands in them", commands],
+    ["skipped for want of data", skipped.length],
+  ] as const;
   return { counts, findings, complete: ran + skipped.length === blocks.length };
 }

@@ -1,4 +1,7 @@
-/** Standard output that is closed or full, and exit codes: the same in help, in the table, and through the launcher under any Node. */
+/**
+ * Standard output that is closed or full, and exit codes: the same in help, in the table, and through the
+ * launcher under any Node.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +13,8 @@ import { exitCodes, exitMeanings } from "../../runtime/errors.ts";
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;
 const oldNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));
 const nodes = [process.execPath, ...(oldNode === undefined ? [] : [oldNode])];
-const SPEC = "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train { batch 4  context 16  steps 1000000  eval_every 0 }\n}\n";
+const SPEC =
+  "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train { batch 4  context 16  steps 1000000  eval_every 0 }\n}\n";
 
 let folder: string;
 beforeAll(() => {
@@ -21,9 +25,17 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** `$S …` in a shell; the exit code of the first program of a pipe. */
-function shell(script: string, node = process.execPath): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const child = spawn("bash", ["-c", `S() { "$NODE" "$SINTER" "$@"; }; ${script}; exit \${PIPESTATUS[0]}`], { cwd: folder, env: { ...process.env, NODE: node, SINTER }, stdio: ["ignore", "pipe", "pipe"] });
-  let out = "", err = "";
+function shell(
+  script: string,
+  node = process.execPath,
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const child = spawn("bash", ["-c", `S() { "$NODE" "$SINTER" "$@"; }; ${script}; exit \${PIPESTATUS[0]}`], {
+    cwd: folder,
+    env: { ...process.env, NODE: node, SINTER },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  let err = "";
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   return new Promise((done) => child.on("close", (code) => done({ code: code!, out, err })));
@@ -32,18 +44,31 @@ function shell(script: string, node = process.execPath): Promise<{ readonly code
 describe.each(nodes)("under %s", (node) => {
   it("output that nobody reads: other verbs stop without a word, with a code of their own", async () => {
     expect(await shell("S explain | true", node)).toEqual({ code: exitCodes.closed, out: "", err: "" });
-    expect(await shell("S check m.sinter --json | true", node)).toEqual({ code: exitCodes.closed, out: "", err: "" });
+    expect(await shell("S check m.sinter --json | true", node)).toEqual({
+      code: exitCodes.closed,
+      out: "",
+      err: "",
+    });
   });
   it("a training run saves, and exits 5", async () => {
     const out = `closed-${nodes.indexOf(node)}`;
-    const { code, err } = await shell(`S train m.sinter --data text.txt --out ${out} --workers 1 --target simd --json | head -3`, node);
+    const { code, err } = await shell(
+      `S train m.sinter --data text.txt --out ${out} --workers 1 --target simd --json | head -3`,
+      node,
+    );
     expect([code, err]).toEqual([5, "note: nobody reads the output any more: stopping, as at SIGTERM\n"]);
     expect(readdirSync(join(folder, out)).some((name) => /^step-\d+\.safetensors$/.test(name))).toBe(true);
   });
   it.skipIf(!existsSync("/dev/full"))("output that is full: said, and never exit code 0", async () => {
-    expect(await shell("S explain > /dev/full", node)).toMatchObject({ code: 1, err: "error: cannot write to standard output: the disk is full\n" });
+    expect(await shell("S explain > /dev/full", node)).toMatchObject({
+      code: 1,
+      err: "error: cannot write to standard output: the disk is full\n",
+    });
     const out = `full-${nodes.indexOf(node)}`;
-    const { code, err } = await shell(`S train m.sinter --data text.txt --out ${out} --workers 1 --target simd --json > /dev/full`, node);
+    const { code, err } = await shell(
+      `S train m.sinter --data text.txt --out ${out} --workers 1 --target simd --json > /dev/full`,
+      node,
+    );
     expect([code, err]).toEqual([5, "error: cannot write to standard output: the disk is full\n"]);
     expect(readdirSync(join(folder, out)).some((name) => /^step-\d+\.safetensors$/.test(name))).toBe(true);
   });
@@ -51,7 +76,12 @@ describe.each(nodes)("under %s", (node) => {
     expect(await shell("S check m.sinter 2>&1 >/dev/null | true", node)).toMatchObject({ code: 0 });
     expect(await shell("S check none.sinter 2>&1 >/dev/null | true", node)).toMatchObject({ code: 1 });
   });
-  test.each([["S --version", 0], ["S check none.sinter", 1], ["S chekc", 2], ["S inspect text.txt", 3]] as const)("%s: exit code %i", async (command, right) => {
+  test.each([
+    ["S --version", 0],
+    ["S check none.sinter", 1],
+    ["S chekc", 2],
+    ["S inspect text.txt", 3],
+  ] as const)("%s: exit code %i", async (command, right) => {
     expect((await shell(command, node)).code).toBe(right);
   });
 });

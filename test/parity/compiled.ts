@@ -1,4 +1,7 @@
-/** Spec text → manifest and one module's bytes, through the compiler's front door. Compiled once per spec, target and module. */
+/**
+ * Spec text → manifest and one module's bytes, through the compiler's front door. Compiled once per spec,
+ * target and module.
+ */
 import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
 import { compileModel, type ModuleName } from "../../compiler/compile.ts";
@@ -19,8 +22,18 @@ export function compileSpec(text: string, target: Target, module: ModuleName): P
 }
 
 async function compileNow(text: string, target: Target, module: ModuleName): Promise<CompiledModule> {
-  const { models: [model], diagnostics } = checkSource(text);
-  if (!model || diagnostics.length > 0) throw new Error(`the spec has errors:\n${renderAll(diagnostics, { name: "spec", text }, { colour: false })}`);
-  const { manifest, files } = await compileModel(model, { targets: [target], modules: [module], verify: true });
+  const {
+    models: [model],
+    diagnostics,
+  } = checkSource(text);
+  if (!model || diagnostics.length > 0)
+    throw new Error(
+      `the spec has errors:\n${renderAll(diagnostics, { name: "spec", text }, { colour: false })}`,
+    );
+  const { manifest, files } = await compileModel(model, {
+    targets: [target],
+    modules: [module],
+    verify: true,
+  });
   return { manifest, wasm: files.get(manifest.modules[module]!.wasm[target]!.file)! };
 }

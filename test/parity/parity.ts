@@ -1,5 +1,6 @@
 /**
- * One spec, compiled, against its PyTorch fixture. `measure` returns what differs; the test judges it. By hand:
+ * One spec, compiled, against its PyTorch fixture. `measure` returns what differs; the test judges it. By
+ * hand:
  *
  *   node test/parity/parity.ts gpt2 --target wide --workers 2        prints every deviation
  */
@@ -14,8 +15,25 @@ import { readFixture, type FixtureTensor } from "./safetensors.ts";
 import { checkpointName, openSession, type Session } from "./session.ts";
 
 export const specNames = [
-  "gpt2", "parallel", "post-norm", "rmsnorm-relu2", "untied", "odd-sizes", "nested", "llama", "llama-tied", "banded", "sliding", "qk-norm",
-  "embed-norm", "names", "narrow-heads", "wide-heads", "mixture", "mixture-mlp", "mixture-masked",
+  "gpt2",
+  "parallel",
+  "post-norm",
+  "rmsnorm-relu2",
+  "untied",
+  "odd-sizes",
+  "nested",
+  "llama",
+  "llama-tied",
+  "banded",
+  "sliding",
+  "qk-norm",
+  "embed-norm",
+  "names",
+  "narrow-heads",
+  "wide-heads",
+  "mixture",
+  "mixture-mlp",
+  "mixture-masked",
 ] as const;
 export type SpecName = (typeof specNames)[number];
 
@@ -38,14 +56,19 @@ export interface Measured {
   readonly rates: readonly number[];
   readonly wantedRates: readonly number[];
   readonly norm: Deviation;
-  /** Every byte of parameters after the last step, and of the first gradients: equal for any number of workers. */
+  /**
+   * Every byte of parameters after the last step, and of the first gradients: equal for any number of
+   * workers.
+   */
   readonly trained: ReadonlyMap<string, Float32Array>;
 }
 
-const fixtureOf = (name: string): Map<string, FixtureTensor> => readFixture(new URL(`fixtures/${name}.safetensors`, import.meta.url).pathname);
+const fixtureOf = (name: string): Map<string, FixtureTensor> =>
+  readFixture(new URL(`fixtures/${name}.safetensors`, import.meta.url).pathname);
 
 function deviation(name: string, got: ArrayLike<number>, want: ArrayLike<number>): Deviation {
-  let worst = 0, ofAllowance = 0;
+  let worst = 0;
+  let ofAllowance = 0;
   if (got.length !== want.length) throw new Error(`${name}: ${got.length} numbers instead of ${want.length}`);
   for (let i = 0; i < got.length; i++) {
     const d = Number.isNaN(got[i]!) ? Infinity : Math.abs(got[i]! - want[i]!);
@@ -57,17 +80,28 @@ function deviation(name: string, got: ArrayLike<number>, want: ArrayLike<number>
 
 /** Name in the checkpoint → tensor and slice in the module, of one kind of storage. */
 function named({ module: { tensors } }: Session, storage: "parameter" | "gradient") {
-  return tensors.filter((t) => t.storage === storage).flatMap((place) => {
-    const parameter = storage === "parameter" ? place : tensors.find((t) => t.name === place.of)!;
-    return Array.from({ length: place.slices }, (_, slice) => ({ name: checkpointName(parameter, slice), tensor: place.name, slice }));
-  });
+  return tensors
+    .filter((t) => t.storage === storage)
+    .flatMap((place) => {
+      const parameter = storage === "parameter" ? place : tensors.find((t) => t.name === place.of)!;
+      return Array.from({ length: place.slices }, (_, slice) => ({
+        name: checkpointName(parameter, slice),
+        tensor: place.name,
+        slice,
+      }));
+    });
 }
 
 const gradientDeviations = (session: Session, fixture: Map<string, FixtureTensor>): Deviation[] =>
-  named(session, "gradient").map(({ name, tensor, slice }) => deviation(name, session.read(tensor, slice), fixture.get(`gradient.${name}`)?.values ?? []));
+  named(session, "gradient").map(({ name, tensor, slice }) =>
+    deviation(name, session.read(tensor, slice), fixture.get(`gradient.${name}`)?.values ?? []),
+  );
 
 /** The fixture's parameters and batch, in place. */
-function load(session: Session, fixture: Map<string, FixtureTensor>): { readonly parameters: Measured["parameters"]; readonly counted: number } {
+function load(
+  session: Session,
+  fixture: Map<string, FixtureTensor>,
+): { readonly parameters: Measured["parameters"]; readonly counted: number } {
   const targetIds = fixture.get("targets")!.values;
   session.write("tokens", fixture.get("tokens")!.values);
   session.write("targets", targetIds);
@@ -75,7 +109,8 @@ function load(session: Session, fixture: Map<string, FixtureTensor>): { readonly
 }
 
 function loadParameters(session: Session, fixture: Map<string, FixtureTensor>): Measured["parameters"] {
-  const wanted = new Set([...fixture.keys()].filter((key) => fixture.has(`gradient.${key}`))), unexpected: string[] = [];
+  const wanted = new Set([...fixture.keys()].filter((key) => fixture.has(`gradient.${key}`)));
+  const unexpected: string[] = [];
   for (const { name, tensor, slice } of named(session, "parameter")) {
     if (wanted.delete(name)) session.write(tensor, fixture.get(name)!.values, slice);
     else unexpected.push(name);
@@ -84,7 +119,8 @@ function loadParameters(session: Session, fixture: Map<string, FixtureTensor>): 
 }
 
 function writeHyper(session: Session, manifest: Manifest, step: number, scale: number, lr = ADAMW.lr): void {
-  const values = new Float32Array(16), h = manifest.hyper;
+  const values = new Float32Array(16);
+  const h = manifest.hyper;
   for (const [key, value] of Object.entries({ ...ADAMW, lr })) values[h[key as keyof typeof ADAMW]] = value;
   values[h.correction1] = 1 / (1 - ADAMW.beta1 ** step);
   values[h.correction2] = 1 / (1 - ADAMW.beta2 ** step);
@@ -94,12 +130,17 @@ function writeHyper(session: Session, manifest: Manifest, step: number, scale: n
 
 /** Gradients of one batch, then ten AdamW steps on it. */
 export async function measure(name: SpecName, target: Target, workers: number): Promise<Measured> {
-  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "train");
+  const fixture = fixtureOf(name);
+  const { manifest, wasm } = await compileSpec(specText(name), target, "train");
   const session = await openSession(manifest, "train", target, wasm, workers);
   try {
-    const { parameters, counted } = load(session, fixture), trained = new Map<string, Float32Array>();
-    const wantedLosses = [...fixture.get("losses")!.values], wantedRates = [...(fixture.get("rates")?.values ?? [])];
-    const rates = wantedLosses.map((_, i) => (wantedRates.length > 0 ? learningRate(i + 1, manifest.model.train) : ADAMW.lr));
+    const { parameters, counted } = load(session, fixture);
+    const trained = new Map<string, Float32Array>();
+    const wantedLosses = [...fixture.get("losses")!.values];
+    const wantedRates = [...(fixture.get("rates")?.values ?? [])];
+    const rates = wantedLosses.map((_, i) =>
+      wantedRates.length > 0 ? learningRate(i + 1, manifest.model.train) : ADAMW.lr,
+    );
     const step = (count: number, update: 0 | 1): number => {
       writeHyper(session, manifest, count, 1 / counted, rates[count - 1]!);
       session.set("accumulate", 0);
@@ -110,11 +151,13 @@ export async function measure(name: SpecName, target: Target, workers: number): 
     };
     step(1, 0);
     const gradients = gradientDeviations(session, fixture);
-    for (const { name: of, tensor, slice } of named(session, "gradient")) trained.set(`gradient.${of}`, session.read(tensor, slice) as Float32Array);
+    for (const { name: of, tensor, slice } of named(session, "gradient"))
+      trained.set(`gradient.${of}`, session.read(tensor, slice) as Float32Array);
     const losses = [step(1, 1)];
     const norm = deviation("norm", session.read("norm"), fixture.get("norm")!.values);
     while (losses.length < wantedLosses.length) losses.push(step(losses.length + 1, 1));
-    for (const { name: of, tensor, slice } of named(session, "parameter")) trained.set(of, session.read(tensor, slice) as Float32Array);
+    for (const { name: of, tensor, slice } of named(session, "parameter"))
+      trained.set(of, session.read(tensor, slice) as Float32Array);
     return { parameters, gradients, losses, wantedLosses, rates, wantedRates, norm, trained };
   } finally {
     await session.close();
@@ -123,7 +166,8 @@ export async function measure(name: SpecName, target: Target, workers: number): 
 
 /** Twice the same batch at half the scale, the second added to the first: the same gradients. */
 export async function measureAccumulated(name: SpecName, target: Target): Promise<readonly Deviation[]> {
-  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "train");
+  const fixture = fixtureOf(name);
+  const { manifest, wasm } = await compileSpec(specText(name), target, "train");
   const session = await openSession(manifest, "train", target, wasm, 1);
   const { counted } = load(session, fixture);
   session.set("update", 0);
@@ -137,7 +181,8 @@ export async function measureAccumulated(name: SpecName, target: Target): Promis
 
 /** Mean loss of the batch by the entry that only evaluates. */
 export async function measureEvaluation(name: SpecName, target: Target): Promise<Deviation> {
-  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, "infer");
+  const fixture = fixtureOf(name);
+  const { manifest, wasm } = await compileSpec(specText(name), target, "infer");
   const session = await openSession(manifest, "infer", target, wasm, 1);
   load(session, fixture);
   session.call("evaluate");
@@ -146,16 +191,24 @@ export async function measureEvaluation(name: SpecName, target: Target): Promise
 }
 
 /** Logits of every position of every sequence: by a prefill that ends there, or by decoding up to there. */
-export async function measureLogits(name: SpecName, target: Target, entry: "prefill" | "decode", module: ModuleName): Promise<Deviation> {
-  const fixture = fixtureOf(name), { manifest, wasm } = await compileSpec(specText(name), target, module);
+export async function measureLogits(
+  name: SpecName,
+  target: Target,
+  entry: "prefill" | "decode",
+  module: ModuleName,
+): Promise<Deviation> {
+  const fixture = fixtureOf(name);
+  const { manifest, wasm } = await compileSpec(specText(name), target, module);
   const session = await openSession(manifest, module, target, wasm, 1);
   try {
     loadParameters(session, fixture);
-    const { context, vocab } = manifest.model.sizes, tokens = fixture.get("tokens")!.values;
+    const { context, vocab } = manifest.model.sizes;
+    const tokens = fixture.get("tokens")!.values;
     const chunk = session.module.entries.find((e) => e.name === entry)!.context;
     const got = new Float32Array(tokens.length * vocab);
     for (let row = 0; row < tokens.length; row++) {
-      const position = row % context, first = row - position;
+      const position = row % context;
+      const first = row - position;
       for (let start = entry === "decode" ? position : 0; start <= position; start += chunk) {
         const rows = Math.min(chunk, position + 1 - start);
         session.write("tokens", tokens.slice(first + start, first + start + rows));
@@ -171,20 +224,29 @@ export async function measureLogits(name: SpecName, target: Target, entry: "pref
   }
 }
 
-export const specText = (name: SpecName): string => readFileSync(new URL(`specs/${name}.sinter`, import.meta.url), "utf8");
+export const specText = (name: SpecName): string =>
+  readFileSync(new URL(`specs/${name}.sinter`, import.meta.url), "utf8");
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { target: { type: "string" }, workers: { type: "string" } } });
-  const target = targets.find((t) => t === values.target) ?? "simd", workers = Number(values.workers ?? 1);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { target: { type: "string" }, workers: { type: "string" } },
+  });
+  const target = targets.find((t) => t === values.target) ?? "simd";
+  const workers = Number(values.workers ?? 1);
   const show = (d: Deviation): void =>
-    console.log(`  ${d.ofAllowance <= 1 ? " " : "✗"} ${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`);
+    console.log(
+      `  ${d.ofAllowance <= 1 ? " " : "✗"} ${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`,
+    );
   for (const name of specNames.filter((n) => positionals.length === 0 || positionals.includes(n))) {
     console.log(`${name} ${target} ${workers}`);
     const { parameters, gradients, norm, losses, wantedLosses } = await measure(name, target, workers);
     if (parameters.missing.length + parameters.unexpected.length > 0) console.log("  parameters", parameters);
     [...gradients, norm].forEach(show);
-    for (const [i, loss] of losses.entries()) show(deviation(`loss ${i}: ${loss.toFixed(6)}`, [loss], [wantedLosses[i]!]));
-    for (const entry of ["prefill", "decode"] as const) show({ ...(await measureLogits(name, target, entry, "train")), name: `logits by ${entry}` });
+    for (const [i, loss] of losses.entries())
+      show(deviation(`loss ${i}: ${loss.toFixed(6)}`, [loss], [wantedLosses[i]!]));
+    for (const entry of ["prefill", "decode"] as const)
+      show({ ...(await measureLogits(name, target, entry, "train")), name: `logits by ${entry}` });
   }
 }
 if (import.meta.main) await main();

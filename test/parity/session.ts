@@ -1,6 +1,6 @@
 /**
- * A compiled module, run by hand: memory, instance, tensors by their places in the manifest, entries called directly.
- * The smallest loader that can train; it knows nothing of the runtime.
+ * A compiled module, run by hand: memory, instance, tensors by their places in the manifest, entries called
+ * directly. The smallest loader that can train; it knows nothing of the runtime.
  */
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
@@ -32,50 +32,79 @@ export const checkpointName = (place: TensorPlace, slice: number): string =>
 const elementsOf = ({ shape }: TensorPlace): number => shape.reduce((a, b) => a * b, 1);
 
 export async function openSession(
-  manifest: Manifest, which: ModuleName, target: Target, wasm: Uint8Array<ArrayBuffer>, workers: number,
+  manifest: Manifest,
+  which: ModuleName,
+  target: Target,
+  wasm: Uint8Array<ArrayBuffer>,
+  workers: number,
 ): Promise<Session> {
-  const module = manifest.modules[which], file = module?.wasm[target];
+  const module = manifest.modules[which];
+  const file = module?.wasm[target];
   if (!module || !file) throw new Error(`${manifest.model.name} was not compiled for ${which}, ${target}`);
   const shared = workers > 1;
   const memory = new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
   const compiled = new WebAssembly.Module(withSharedMemory(wasm, file.memoryFlagOffset, shared));
   const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
-  const f32 = new Float32Array(memory.buffer), i32 = new Int32Array(memory.buffer);
+  const f32 = new Float32Array(memory.buffer);
+  const i32 = new Int32Array(memory.buffer);
   i32[manifest.control.workers / 4] = workers;
-  const finished = new Int32Array(new SharedArrayBuffer(4)); // workers that have left the entry: some may still be in its last kernel
-  const others = await Promise.all(Array.from({ length: workers - 1 }, (_, i) => startWorker({ module: compiled, memory, finished, index: i + 1 })));
+  // workers that have left the entry: some may still be in its last kernel
+  const finished = new Int32Array(new SharedArrayBuffer(4));
+  const others = await Promise.all(
+    Array.from({ length: workers - 1 }, (_, i) =>
+      startWorker({ module: compiled, memory, finished, index: i + 1 }),
+    ),
+  );
 
   const placeOf = (name: string): TensorPlace => {
     const place = module.tensors.find((t) => t.name === name);
-    if (!place) throw new Error(`no tensor ${name}; there are ${module.tensors.map((t) => t.name).join(" ")}`);
+    if (!place)
+      throw new Error(`no tensor ${name}; there are ${module.tensors.map((t) => t.name).join(" ")}`);
     return place;
   };
   /** Calls `visit` with the index of each element in the dense tensor and in memory. */
   const walk = (place: TensorPlace, slice: number, visit: (dense: number, at: number) => void): void => {
-    const columns = place.shape.at(-1)!, elements = elementsOf(place), base = (place.offset + slice * place.stride) / 4;
-    for (let i = 0; i < elements; i++) visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
+    const columns = place.shape.at(-1)!;
+    const elements = elementsOf(place);
+    const base = (place.offset + slice * place.stride) / 4;
+    for (let i = 0; i < elements; i++)
+      visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
   };
   return {
     module,
     write(name, values, slice = 0) {
-      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = elementsOf(place);
-      if (values.length > elements) throw new Error(`${name}[${place.shape}] does not hold ${values.length} numbers`);
-      walk(place, slice, (dense, at) => { view[at] = values[dense] ?? 0; });
+      const place = placeOf(name);
+      const view = place.dtype === "i32" ? i32 : f32;
+      const elements = elementsOf(place);
+      if (values.length > elements)
+        throw new Error(`${name}[${place.shape}] does not hold ${values.length} numbers`);
+      walk(place, slice, (dense, at) => {
+        view[at] = values[dense] ?? 0;
+      });
     },
     read(name, slice = 0) {
-      const place = placeOf(name), view = place.dtype === "i32" ? i32 : f32, elements = elementsOf(place);
+      const place = placeOf(name);
+      const view = place.dtype === "i32" ? i32 : f32;
+      const elements = elementsOf(place);
       const dense = place.dtype === "i32" ? new Int32Array(elements) : new Float32Array(elements);
-      walk(place, slice, (i, at) => { dense[i] = view[at]!; });
+      walk(place, slice, (i, at) => {
+        dense[i] = view[at]!;
+      });
       return dense;
     },
-    set(field, value) { i32[manifest.control[field] / 4] = value; },
+    set(field, value) {
+      i32[manifest.control[field] / 4] = value;
+    },
     call(entry) {
       Atomics.store(finished, 0, 0);
       for (const worker of others) worker.postMessage(entry);
       (instance.exports[entry] as (worker: number) => void)(0);
-      for (let left = Atomics.load(finished, 0); left < others.length; left = Atomics.load(finished, 0)) Atomics.wait(finished, 0, left, 1000);
+      for (let left = Atomics.load(finished, 0); left < others.length; left = Atomics.load(finished, 0))
+        Atomics.wait(finished, 0, left, 1000);
     },
-    async close() { await Promise.all(others.map((worker) => worker.terminate())); },
+    async close() {
+      await Promise.all(others.map((worker) => worker.terminate()));
+    },
   };
 }
 
@@ -86,7 +115,9 @@ interface Start {
   readonly index: number;
 }
 
-/** Worker `index`: instantiates the same module on the same memory, then runs each entry whose name arrives. */
+/**
+ * Worker `index`: instantiates the same module on the same memory, then runs each entry whose name arrives.
+ */
 function startWorker(workerData: Start): Promise<Worker> {
   const code = `const { workerData: { module, memory, finished, index }, parentPort } = require("node:worker_threads");
     const { exports } = new WebAssembly.Instance(module, { env: { memory, abort() {} } });

@@ -18,30 +18,71 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "", err = "";
-  const io: Io = { out: (text) => { out += text; }, err: (text) => { err += text; }, tty: false, columns: 100, cwd: folder };
+  let out = "";
+  let err = "";
+  const io: Io = {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    tty: false,
+    columns: 100,
+    cwd: folder,
+  };
   return { code: await main(argv, io), out, err };
 }
 
 describe("sinter tokenizer", () => {
   it("trains, encodes and decodes", async () => {
-    const trained = await run("tokenizer", "train", "cats.txt", "--vocab", "280", "-o", "cats.json", "--json");
+    const trained = await run(
+      "tokenizer",
+      "train",
+      "cats.txt",
+      "--vocab",
+      "280",
+      "-o",
+      "cats.json",
+      "--json",
+    );
     expect(trained).toMatchObject({ code: 0, err: "" });
-    expect(JSON.parse(trained.out)).toMatchObject({ out: "cats.json", vocab: 280, merges: 23, bytes: TEXT.length });
+    expect(JSON.parse(trained.out)).toMatchObject({
+      out: "cats.json",
+      vocab: 280,
+      merges: 23,
+      bytes: TEXT.length,
+    });
     const encoded = await run("tokenizer", "encode", "-t", "cats.json", "the cat", "sat", "--json");
     const { tokens, pieces } = JSON.parse(encoded.out) as { tokens: number[]; pieces: string[] };
     expect(pieces.join("")).toBe("the cat sat");
-    expect(await run("tokenizer", "decode", "-t", "cats.json", ...tokens.map(String))).toEqual({ code: 0, out: "the cat sat", err: "" });
-    expect((await run("tokenizer", "encode", "-t", "cats.json", "a<|endoftext|>", "--allow-special")).out).toMatch(/ 0\n$/);
-    expect((await run("tokenizer", "decode", "-t", "cats.json", "[0, 65]", "--skip-special")).out.length).toBe(1);
+    expect(await run("tokenizer", "decode", "-t", "cats.json", ...tokens.map(String))).toEqual({
+      code: 0,
+      out: "the cat sat",
+      err: "",
+    });
+    expect(
+      (await run("tokenizer", "encode", "-t", "cats.json", "a<|endoftext|>", "--allow-special")).out,
+    ).toMatch(/ 0\n$/);
+    expect(
+      (await run("tokenizer", "decode", "-t", "cats.json", "[0, 65]", "--skip-special")).out.length,
+    ).toBe(1);
   });
 
   it("reads and writes standard streams", () => {
-    const sinter = (input: string, ...argv: string[]) => spawnSync(process.execPath, [`${root}sinter.js`, "tokenizer", ...argv], { input, cwd: folder, encoding: "utf8" });
+    const sinter = (input: string, ...argv: string[]) =>
+      spawnSync(process.execPath, [`${root}sinter.js`, "tokenizer", ...argv], {
+        input,
+        cwd: folder,
+        encoding: "utf8",
+      });
     const ids = sinter("héllo\n", "encode", "-t", "bytes");
     expect(ids).toMatchObject({ status: 0, stdout: "104 195 169 108 108 111 10\n" });
     expect(sinter(ids.stdout, "decode", "-t", "bytes")).toMatchObject({ status: 0, stdout: "héllo\n" });
-    expect(sinter("ab ab", "train", "--vocab", "260", "-o", "piped.json")).toMatchObject({ status: 0, stderr: "" });
+    expect(sinter("ab ab", "train", "--vocab", "260", "-o", "piped.json")).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
   });
 
   it.each([
@@ -68,19 +109,32 @@ describe("sinter tokenizer", () => {
   });
 
   it.skipIf(!withData)("knows published files by their content (needs ../shared/data)", async () => {
-    const first = async (path: string): Promise<string> => (await run("tokenizer", "encode", "-t", dataPath(path), "Hello world")).out;
+    const first = async (path: string): Promise<string> =>
+      (await run("tokenizer", "encode", "-t", dataPath(path), "Hello world")).out;
     expect(await first("tokenizers/gpt2")).toBe("15496 995\n");
     expect(await first("tokenizers/gpt2/encoder.json")).toBe("15496 995\n");
     expect(await first("tokenizers/llama3")).toBe("9906 1917\n");
     expect(await first("tokenizers/llama2/tokenizer.model")).toBe("15043 3186\n");
     expect(await first("tokenizers/llama2/tokenizer.bin")).toBe("15043 3186\n");
     expect(await first("checkpoints/stories260K/tok512.bin")).toMatch(/^346 /);
-    expect((await run("tokenizer", "encode", "-t", dataPath("checkpoints/tinystories-656k"), "Once upon a time", "--bos")).out).toBe("1 80 147 201 282 57\n");
+    expect(
+      (
+        await run(
+          "tokenizer",
+          "encode",
+          "-t",
+          dataPath("checkpoints/tinystories-656k"),
+          "Once upon a time",
+          "--bos",
+        )
+      ).out,
+    ).toBe("1 80 147 201 282 57\n");
   });
 });
 
 describe("a run with a tokenizer.json", () => {
-  const spec = "model cats { vocab 280 context 16 width 16 layers 1 heads 2 embed token + position layer { x += attention(layernorm(x)) x += mlp(layernorm(x), hidden: 32) } output linear(layernorm(x)) tokenizer json train { batch 2 steps 2 } }";
+  const spec =
+    "model cats { vocab 280 context 16 width 16 layers 1 heads 2 embed token + position layer { x += attention(layernorm(x)) x += mlp(layernorm(x), hidden: 32) } output linear(layernorm(x)) tokenizer json train { batch 2 steps 2 } }";
 
   it("keeps it, evaluates and samples with it", async () => {
     writeFileSync(join(folder, "cats.sinter"), spec);
@@ -88,18 +142,43 @@ describe("a run with a tokenizer.json", () => {
     const missing = await run("train", "cats.sinter", "--data", "cats.txt", "--out", "r0");
     expect(missing).toMatchObject({ code: 1 });
     expect(missing.err).toContain("tokenizer.json");
-    const trained = await run("train", "cats.sinter", "--data", "cats.txt", "--tokenizer", "run.json", "--out", "r", "--json");
+    const trained = await run(
+      "train",
+      "cats.sinter",
+      "--data",
+      "cats.txt",
+      "--tokenizer",
+      "run.json",
+      "--out",
+      "r",
+      "--json",
+    );
     expect(trained).toMatchObject({ code: 0, err: "" });
-    expect(readFileSync(join(folder, "r/tokenizer/tokenizer.json"), "utf8")).toBe(readFileSync(join(folder, "run.json"), "utf8"));
+    expect(readFileSync(join(folder, "r/tokenizer/tokenizer.json"), "utf8")).toBe(
+      readFileSync(join(folder, "run.json"), "utf8"),
+    );
     const sampled = await run("sample", "r", "-p", "the cat", "-n", "5", "--json");
     expect(sampled).toMatchObject({ code: 0, err: "" });
     expect(JSON.parse(sampled.out)).toMatchObject({ prompt: "the cat" });
     expect((await run("eval", "r", "--data", "cats.txt", "--json")).code).toBe(0);
-    expect((await run("tokenizer", "encode", "-t", "r", "the cat")).out).toBe((await run("tokenizer", "encode", "-t", "run.json", "the cat")).out);
+    expect((await run("tokenizer", "encode", "-t", "r", "the cat")).out).toBe(
+      (await run("tokenizer", "encode", "-t", "run.json", "the cat")).out,
+    );
   });
 
   it("refuses one with more tokens than the model has", async () => {
-    const small = await run("train", "cats.sinter", "--set", "vocab=270", "--data", "cats.txt", "--tokenizer", "run.json", "--out", "r2");
+    const small = await run(
+      "train",
+      "cats.sinter",
+      "--set",
+      "vocab=270",
+      "--data",
+      "cats.txt",
+      "--tokenizer",
+      "run.json",
+      "--out",
+      "r2",
+    );
     expect(small).toMatchObject({ code: 1 });
     expect(small.err).toMatch(/has 280 tokens, the model's vocabulary 270/);
   });

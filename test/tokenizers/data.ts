@@ -25,10 +25,19 @@ export const published = {
 };
 
 /** llama.cpp's encode cases: text and ids. */
-export function vectors(model: "gpt-2" | "llama-bpe" | "llama-spm"): readonly { readonly text: string; readonly ids: readonly number[] }[] {
+export function vectors(
+  model: "gpt-2" | "llama-bpe" | "llama-spm",
+): readonly { readonly text: string; readonly ids: readonly number[] }[] {
   const file = `vectors/llama.cpp/ggml-vocab-${model}.gguf`;
-  const texts = dataText(`${file}.inp`).split("\n__ggml_vocab_test__\n"), lines = dataText(`${file}.out`).split("\n");
-  return texts.map((text, i) => ({ text, ids: lines[i]!.trim().split(" ").filter((id) => id !== "").map(Number) }));
+  const texts = dataText(`${file}.inp`).split("\n__ggml_vocab_test__\n");
+  const lines = dataText(`${file}.out`).split("\n");
+  return texts.map((text, i) => ({
+    text,
+    ids: lines[i]!.trim()
+      .split(" ")
+      .filter((id) => id !== "")
+      .map(Number),
+  }));
 }
 
 /** Time that this thread has computed: other programs do not count. */

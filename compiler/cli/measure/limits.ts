@@ -1,5 +1,6 @@
 /**
- * What this machine can do at most, measured by the same means as the kernels: WebAssembly made by asc, on the runtime's own workers.
+ * What this machine can do at most, measured by the same means as the kernels: WebAssembly made by asc, on
+ * the runtime's own workers.
  *
  *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
  *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
@@ -9,11 +10,17 @@ import { measuredModule } from "./kernel-module.ts";
 import { CONTROL_BYTES } from "../../control.ts";
 import type { Target } from "../../op.ts";
 
-const READ_BYTES = 256 << 20, READ_FROM = 65536;
-/** Pairs of accumulators. 128 bits: 16 registers in all, two of them operands; 256 bits: the same pairs are half as many. */
+const READ_BYTES = 256 << 20;
+const READ_FROM = 65536;
+/**
+ * Pairs of accumulators. 128 bits: 16 registers in all, two of them operands; 256 bits: the same pairs are
+ * half as many.
+ */
 const PAIRS: Readonly<Record<Target, number>> = { simd: 6, relaxed: 6, wide: 12 };
 const FMA_ROUNDS = 1 << 21;
-const OPERANDS = CONTROL_BYTES, RESULTS = CONTROL_BYTES + 64, RESULT_BYTES = 1024;
+const OPERANDS = CONTROL_BYTES;
+const RESULTS = CONTROL_BYTES + 64;
+const RESULT_BYTES = 1024;
 
 /** By number of workers. */
 export type ByWorkers = Readonly<Record<number, number>>;
@@ -27,18 +34,33 @@ export interface Limits {
 
 /** Of every target and number of workers. `workers` has 1 in it. */
 export async function measureLimits(targets: readonly Target[], workers: readonly number[]): Promise<Limits> {
-  const most = Math.max(...workers), fma: Partial<Record<Target, ByWorkers>> = {};
+  const most = Math.max(...workers);
+  const fma: Partial<Record<Target, ByWorkers>> = {};
   for (const target of targets) {
     const flops = (n: number): number => 2 * 8 * PAIRS[target] * FMA_ROUNDS * n;
-    fma[target] = await measure({ source: multiplyAdds(target), target, bytes: READ_FROM, mostWorkers: most, entries: ["fma"] }, "fma", workers, flops);
+    fma[target] = await measure(
+      { source: multiplyAdds(target), target, bytes: READ_FROM, mostWorkers: most, entries: ["fma"] },
+      "fma",
+      workers,
+      flops,
+    );
   }
   const read = await measure(readPlan(most), "read", workers, () => READ_BYTES);
   return { read, fma };
 }
 
-const readPlan = (mostWorkers: number): Plan => ({ source: reading(), target: "wide", bytes: READ_FROM + READ_BYTES, mostWorkers, entries: ["read"] });
+const readPlan = (mostWorkers: number): Plan => ({
+  source: reading(),
+  target: "wide",
+  bytes: READ_FROM + READ_BYTES,
+  mostWorkers,
+  entries: ["read"],
+});
 
-/** The read limit again and again, between other measurements: what memory gives changes by a factor of two within minutes. */
+/**
+ * The read limit again and again, between other measurements: what memory gives changes by a factor of two
+ * within minutes.
+ */
 export interface ReadMeter {
   /** GB/s now: the best of three calls after one that wakes the threads. */
   rate(): Promise<number>;
@@ -65,7 +87,12 @@ function prepared<C>(memory: WebAssembly.Memory, call: C): { call: C } {
 }
 
 /** Work per nanosecond. */
-async function measure(plan: Plan, entry: string, workers: readonly number[], work: (workers: number) => number): Promise<ByWorkers> {
+async function measure(
+  plan: Plan,
+  entry: string,
+  workers: readonly number[],
+  work: (workers: number) => number,
+): Promise<ByWorkers> {
   const module = await measuredModule(plan, prepared);
   try {
     const rates: Record<number, number> = {};
@@ -93,7 +120,8 @@ export function read(worker: i32): void {
 }`;
 
 function multiplyAdds(target: Target): string {
-  const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i), halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
+  const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i);
+  const halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
   return `${prelude(target)}
 export function fma(worker: i32): void {
   const a = v128.load32_splat(${OPERANDS}), b = v128.load32_splat(${OPERANDS + 4}), to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
@@ -106,9 +134,12 @@ ${pairs.map((i) => `  v128.store(to, lo${i}, ${32 * i});\n  v128.store(to, hi${i
 }`;
 }
 
-/** Fewest milliseconds of one call, after a warm-up: a limit is what the machine does when nothing disturbs it. */
+/**
+ * Fewest milliseconds of one call, after a warm-up: a limit is what the machine does when nothing disturbs
+ * it.
+ */
 async function least(run: () => Promise<number>, samples = 25): Promise<number> {
-  for (const start = performance.now(); performance.now() - start < 100; ) await run();
+  for (const start = performance.now(); performance.now() - start < 100;) await run();
   let ms = Infinity;
   for (let i = 0; i < samples; i++) ms = Math.min(ms, await run());
   return ms;

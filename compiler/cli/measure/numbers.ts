@@ -1,4 +1,7 @@
-/** Numbers to feed a kernel, what its reference makes of them, and how far a kernel is from that. Tests, benches and `tune` share it. */
+/**
+ * Numbers to feed a kernel, what its reference makes of them, and how far a kernel is from that. Tests,
+ * benches and `tune` share it.
+ */
 import v8 from "node:v8";
 import { shapeOf, type Case, type Op, type Target } from "../../op.ts";
 
@@ -15,20 +18,36 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 /** Dense inputs of a case: noise, or what the op's `sample` says. */
 export function inputsFor(op: Op, c: Case, seed = 99): Record<string, Float64Array> {
   const slots = op.tensors.filter((t) => !t.output && (!t.optional || c.with?.includes(t.name)));
-  return Object.fromEntries(slots.map((t, i) => {
-    const next = noise(seed + i * 7919);
-    for (let warm = 0; warm < 8; warm++) next();
-    return [t.name, Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => {
-      const value = op.sample?.(t.name, c.d, next, i, c.attrs ?? {}) ?? next();
-      return t.dtype === "i32" ? value : Math.fround(value);
-    })];
-  }));
+  return Object.fromEntries(
+    slots.map((t, i) => {
+      const next = noise(seed + i * 7919);
+      for (let warm = 0; warm < 8; warm++) next();
+      return [
+        t.name,
+        Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => {
+          const value = op.sample?.(t.name, c.d, next, i, c.attrs ?? {}) ?? next();
+          return t.dtype === "i32" ? value : Math.fround(value);
+        }),
+      ];
+    }),
+  );
 }
 
-/** Runs the op's reference: dense f64 outputs. `initial` holds outputs' contents before (for accumulate and mutated tensors). */
-export function referenceOutputs(op: Op, c: Case, inputs: Tensors, accumulate = false, initial: Tensors = {}): Record<string, Float64Array> {
+/**
+ * Runs the op's reference: dense f64 outputs. `initial` holds outputs' contents before (for accumulate and
+ * mutated tensors).
+ */
+export function referenceOutputs(
+  op: Op,
+  c: Case,
+  inputs: Tensors,
+  accumulate = false,
+  initial: Tensors = {},
+): Record<string, Float64Array> {
   const outs = op.tensors.filter((t) => t.output && (!t.optional || c.with?.includes(t.name)));
-  const outputs = Object.fromEntries(outs.map((t) => [t.name, initial[t.name]?.slice() ?? new Float64Array(elements(shapeOf(t, c.d)))]));
+  const outputs = Object.fromEntries(
+    outs.map((t) => [t.name, initial[t.name]?.slice() ?? new Float64Array(elements(shapeOf(t, c.d)))]),
+  );
   op.reference({ ...inputs, ...outputs }, c.d, { ...op.attrs, ...c.attrs }, accumulate);
   return outputs;
 }
@@ -41,9 +60,12 @@ export interface Difference {
 }
 
 export function difference(actual: Float64Array, reference: Float64Array): Difference {
-  let worst = 0, error = 0, power = 0;
+  let worst = 0;
+  let error = 0;
+  let power = 0;
   for (const [i, want] of reference.entries()) {
-    const d = Math.abs(actual[i]! - want), share = d / (1e-5 + 1e-4 * Math.abs(want));
+    const d = Math.abs(actual[i]! - want);
+    const share = d / (1e-5 + 1e-4 * Math.abs(want));
     if (!(share <= worst)) worst = Number.isNaN(share) ? Infinity : share;
     error += d * d;
     power += want * want;
@@ -51,7 +73,12 @@ export function difference(actual: Float64Array, reference: Float64Array): Diffe
   return { worst, nmse: error === 0 ? 0 : error / power };
 }
 
-/** V8 joins 128-bit pairs for `wide` only, so that a timing of the other targets is one of 128 bits. Holds for what is compiled from now on. */
+/**
+ * V8 joins 128-bit pairs for `wide` only, so that a timing of the other targets is one of 128 bits. Holds for
+ * what is compiled from now on.
+ */
 export function joinPairs(target: Target): void {
-  v8.setFlagsFromString(target === "wide" ? "--experimental-wasm-revectorize" : "--no-experimental-wasm-revectorize");
+  v8.setFlagsFromString(
+    target === "wide" ? "--experimental-wasm-revectorize" : "--no-experimental-wasm-revectorize",
+  );
 }

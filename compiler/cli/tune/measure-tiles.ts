@@ -1,6 +1,7 @@
 /**
- * Which tiles are fastest for one kernel here? Every candidate computes right before it is timed; they take turns, so that a busy moment hits all
- * of them; the fastest of a candidate's samples counts. A choice has to win a second time, side by side with the default, and in most of the turns.
+ * Which tiles are fastest for one kernel here? Every candidate computes right before it is timed; they take
+ * turns, so that a busy moment hits all of them; the fastest of a candidate's samples counts. A choice has to
+ * win a second time, side by side with the default, and in most of the turns.
  */
 import type { Case, Dims } from "../../op.ts";
 import type { KernelSpec } from "../../6-tile/kernel-spec.ts";
@@ -20,44 +21,75 @@ export interface Tuned {
 /** Less is within what two measurements of the same thing differ by. */
 const LEAST_GAIN = 1.02;
 const LEAST_SAMPLE_MS = 2;
-const LEAST_TURNS = 3, LAST_TURNS = 7;
+const LEAST_TURNS = 3;
+const LAST_TURNS = 7;
 
-/** `ms`: time for this kernel's measurements; compiling comes on top. Throws when a candidate computes wrong: that is a bug of ours. */
+/**
+ * `ms`: time for this kernel's measurements; compiling comes on top. Throws when a candidate computes wrong:
+ * that is a bug of ours.
+ */
 export async function tuneKernel(spec: KernelSpec, workers: number, ms: number): Promise<Tuned> {
-  const c: Case = { d: spec.d, attrs: spec.attrs, with: spec.tensors.filter((t) => spec.op.tensors.find((slot) => slot.name === t)!.optional) };
-  const inputs = inputsFor(spec.op, c), wrong = checker(spec.op, c, inputs);
+  const c: Case = {
+    d: spec.d,
+    attrs: spec.attrs,
+    with: spec.tensors.filter((t) => spec.op.tensors.find((slot) => slot.name === t)!.optional),
+  };
+  const inputs = inputsFor(spec.op, c);
+  const wrong = checker(spec.op, c, inputs);
   const race = async (candidates: readonly Dims[], share: number, turns: number): Promise<number[][]> => {
     if (candidates.length === 1) return [[0]];
-    const module = await kernelModule(candidates.map((tiles) => ({ ...spec, tiles })), spec.target, workers);
+    const module = await kernelModule(
+      candidates.map((tiles) => ({ ...spec, tiles })),
+      spec.target,
+      workers,
+    );
     try {
       module.load(0, inputs); // all have the same tensors at the same places
       for (const [i, tiles] of candidates.entries()) {
         module.clear(i);
         const said = wrong(await module.run(i, workers));
-        if (said) throw new Error(`${spec.opName} ${JSON.stringify(spec.d)} with ${JSON.stringify(tiles)}: ${said}`);
+        if (said)
+          throw new Error(`${spec.opName} ${JSON.stringify(spec.d)} with ${JSON.stringify(tiles)}: ${said}`);
       }
       return await takeTurns(module, candidates.length, workers, ms * share, turns);
     } finally {
       await module.close();
     }
   };
-  const registers = firstRound(spec), best = registers[fastest(await race(registers, 0.35, LEAST_TURNS))]!;
-  const blocks = secondRound(spec, best), tiles = blocks[fastest(await race(blocks, 0.45, LEAST_TURNS))]!, tried = registers.length + blocks.length - 1;
+  const registers = firstRound(spec);
+  const best = registers[fastest(await race(registers, 0.35, LEAST_TURNS))]!;
+  const blocks = secondRound(spec, best);
+  const tiles = blocks[fastest(await race(blocks, 0.45, LEAST_TURNS))]!;
+  const tried = registers.length + blocks.length - 1;
   if (JSON.stringify(tiles) === JSON.stringify(spec.tiles)) return { tiles, ms: 0, ownMs: 0, tried };
   const [own, other] = (await race([spec.tiles, tiles], 0.2, LAST_TURNS)) as [number[], number[]];
-  const gain = Math.min(Math.min(...own) / Math.min(...other), median(own.map((ms, turn) => ms / other[turn]!))), ownMs = Math.min(...own);
-  return gain >= LEAST_GAIN ? { tiles, ms: ownMs / gain, ownMs, tried } : { tiles: spec.tiles, ms: ownMs, ownMs, tried };
+  const gain = Math.min(
+    Math.min(...own) / Math.min(...other),
+    median(own.map((ms, turn) => ms / other[turn]!)),
+  );
+  const ownMs = Math.min(...own);
+  return gain >= LEAST_GAIN
+    ? { tiles, ms: ownMs / gain, ownMs, tried }
+    : { tiles: spec.tiles, ms: ownMs, ownMs, tried };
 }
 
 /** Milliseconds of one call, per kernel and turn. All have the same tensors, which hold numbers. */
-async function takeTurns(module: KernelModule, kernels: number, workers: number, ms: number, turns: number): Promise<number[][]> {
-  const times = Array.from({ length: kernels }, () => [] as number[]), calls: number[] = [];
+async function takeTurns(
+  module: KernelModule,
+  kernels: number,
+  workers: number,
+  ms: number,
+  turns: number,
+): Promise<number[][]> {
+  const times = Array.from({ length: kernels }, () => [] as number[]);
+  const calls: number[] = [];
   for (let i = 0; i < kernels; i++) {
     const once = (await module.repeat(i, workers, 1), await module.repeat(i, workers, 1));
     calls.push(Math.max(1, Math.round(LEAST_SAMPLE_MS / Math.max(once, 1e-3))));
   }
   for (let turn = 0, until = performance.now() + ms; turn < turns || performance.now() < until; turn++)
-    for (let i = 0; i < kernels; i++) times[i]!.push((await module.repeat(i, workers, calls[i]!)) / calls[i]!);
+    for (let i = 0; i < kernels; i++)
+      times[i]!.push((await module.repeat(i, workers, calls[i]!)) / calls[i]!);
   return times;
 }
 

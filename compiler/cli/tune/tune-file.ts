@@ -1,6 +1,7 @@
 /**
- * sinter.tune.json, beside the specs: tiles that `sinter tune` has found better on one machine, by shape, so that specs share it. What comes from
- * the file is checked number by number (6-tile/tile-choices.ts) before the compiler sees it.
+ * sinter.tune.json, beside the specs: tiles that `sinter tune` has found better on one machine, by shape, so
+ * that specs share it. What comes from the file is checked number by number (6-tile/tile-choices.ts) before
+ * the compiler sees it.
  */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
@@ -17,7 +18,9 @@ import type { Options } from "../run-options.ts";
 import type { Io } from "../verb.ts";
 
 export const TUNE_FILE = "sinter.tune.json";
-const VERSION = 1, MOST_BYTES = 1 << 20, MOST_CHOICES = 4096;
+const VERSION = 1;
+const MOST_BYTES = 1 << 20;
+const MOST_CHOICES = 4096;
 
 export interface Machine {
   readonly cpu: string;
@@ -39,14 +42,21 @@ export interface TuneFile {
   readonly choices: readonly Choice[];
 }
 
-export const thisMachine = (): Machine => ({ cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores, v8: process.versions.v8, compiler: COMPILER_VERSION });
+export const thisMachine = (): Machine => ({
+  cpu: cpus()[0]?.model.trim() ?? "unknown",
+  cores: nodeHost.cores,
+  v8: process.versions.v8,
+  compiler: COMPILER_VERSION,
+});
 
 /** "AMD EPYC, 2 cores, V8 13.6.233.17, sinter 0.1.0". */
-export const machineText = (m: Machine): string => `${m.cpu}, ${m.cores} cores, V8 ${m.v8}, sinter ${m.compiler}`;
+export const machineText = (m: Machine): string =>
+  `${m.cpu}, ${m.cores} cores, V8 ${m.v8}, sinter ${m.compiler}`;
 export const sameMachine = (a: Machine, b: Machine): boolean => machineText(a) === machineText(b);
 
 /** Beside the spec; standard input has the folder of the command. */
-export const tunePath = (spec: string, io: Io): string => join(spec === "-" ? io.cwd : dirname(resolve(io.cwd, spec)), TUNE_FILE);
+export const tunePath = (spec: string, io: Io): string =>
+  join(spec === "-" ? io.cwd : dirname(resolve(io.cwd, spec)), TUNE_FILE);
 
 export const writeTuneText = (file: TuneFile): string => {
   const { choices, ...head } = file;
@@ -54,9 +64,16 @@ export const writeTuneText = (file: TuneFile): string => {
 };
 
 /** Reads and checks. Throws a SinterError of kind "corrupt" that names the entry. */
-export function readTuneFile(path: string, io: Io): { readonly file: TuneFile; readonly chosen: ChosenTiles } {
+export function readTuneFile(
+  path: string,
+  io: Io,
+): { readonly file: TuneFile; readonly chosen: ChosenTiles } {
   const wrong = (what: string): never => {
-    throw new SinterError("corrupt", `${path}: ${what}`, "`sinter tune SPEC --fresh` writes it anew; --no-tune leaves it out.");
+    throw new SinterError(
+      "corrupt",
+      `${path}: ${what}`,
+      "`sinter tune SPEC --fresh` writes it anew; --no-tune leaves it out.",
+    );
   };
   let value: unknown;
   try {
@@ -66,47 +83,91 @@ export function readTuneFile(path: string, io: Io): { readonly file: TuneFile; r
     return wrong(`it is not JSON: ${(cause as Error).message}`);
   }
   if (!isRecord(value)) return wrong("it does not hold an object");
-  if (value["version"] !== VERSION) return wrong(`it has version ${JSON.stringify(value["version"])}; this compiler reads ${VERSION}`);
-  const machine = value["machine"], list = value["choices"];
-  if (!isRecord(machine) || !["cpu", "v8", "compiler"].every((k) => typeof machine[k] === "string") || typeof machine["cores"] !== "number") return wrong("it does not say which machine it is of");
-  if (!Array.isArray(list) || list.length > MOST_CHOICES) return wrong(`"choices" is not a list of at most ${MOST_CHOICES}`);
+  if (value["version"] !== VERSION)
+    return wrong(`it has version ${JSON.stringify(value["version"])}; this compiler reads ${VERSION}`);
+  const machine = value["machine"];
+  const list = value["choices"];
+  if (
+    !isRecord(machine) ||
+    !["cpu", "v8", "compiler"].every((k) => typeof machine[k] === "string") ||
+    typeof machine["cores"] !== "number"
+  )
+    return wrong("it does not say which machine it is of");
+  if (!Array.isArray(list) || list.length > MOST_CHOICES)
+    return wrong(`"choices" is not a list of at most ${MOST_CHOICES}`);
   const choices = list.map((entry: unknown, i) => choiceOf(entry) ?? wrong(`choice ${i + 1} is not one`));
   const result = chooseTiles(choices);
-  if ("wrong" in result) return wrong(`choice ${result.at + 1} (${choices[result.at]!.op}, ${choices[result.at]!.target}): ${result.wrong}`);
-  return { file: { version: VERSION, machine: machine as unknown as Machine, choices }, chosen: result.chosen };
+  if ("wrong" in result)
+    return wrong(
+      `choice ${result.at + 1} (${choices[result.at]!.op}, ${choices[result.at]!.target}): ${result.wrong}`,
+    );
+  return {
+    file: { version: VERSION, machine: machine as unknown as Machine, choices },
+    chosen: result.chosen,
+  };
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-const allOf = (value: unknown, kinds: readonly string[]): boolean => isRecord(value) && Object.values(value).every((v) => kinds.includes(typeof v));
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const allOf = (value: unknown, kinds: readonly string[]): boolean =>
+  isRecord(value) && Object.values(value).every((v) => kinds.includes(typeof v));
 const milliseconds = (value: unknown): number => (typeof value === "number" && value > 0 ? value : 0);
 
 /** Kinds alone; sizes and tiles are looked at where the operations are known. */
 function choiceOf(entry: unknown): Choice | undefined {
   if (!isRecord(entry)) return undefined;
-  const { target, op, d, attrs, tensors, tiles, workers } = entry, found = targets.find((t) => t === target);
-  if (!found || typeof op !== "string" || !allOf(d, ["number"]) || !allOf(tiles, ["number"]) || !allOf(attrs, ["number", "string", "boolean"])) return undefined;
+  const { target, op, d, attrs, tensors, tiles, workers } = entry;
+  const found = targets.find((t) => t === target);
+  if (
+    !found ||
+    typeof op !== "string" ||
+    !allOf(d, ["number"]) ||
+    !allOf(tiles, ["number"]) ||
+    !allOf(attrs, ["number", "string", "boolean"])
+  )
+    return undefined;
   if (!Array.isArray(tensors) || !tensors.every((t): t is string => typeof t === "string")) return undefined;
-  return { target: found, op, d: d as Dims, attrs: attrs as Attrs, tensors, tiles: tiles as Dims, ms: milliseconds(entry["ms"]), ownMs: milliseconds(entry["ownMs"]), workers: milliseconds(workers) };
+  return {
+    target: found,
+    op,
+    d: d as Dims,
+    attrs: attrs as Attrs,
+    tensors,
+    tiles: tiles as Dims,
+    ms: milliseconds(entry["ms"]),
+    ownMs: milliseconds(entry["ownMs"]),
+    workers: milliseconds(workers),
+  };
 }
 
 export const withTuneOptions = (command: Command): Command =>
   command
-    .option("--tune <file>", `tiles from \`sinter tune\` (default: ${TUNE_FILE} beside the spec, when it is of this machine)`)
+    .option(
+      "--tune <file>",
+      `tiles from \`sinter tune\` (default: ${TUNE_FILE} beside the spec, when it is of this machine)`,
+    )
     .option("--no-tune", "the compiler's own tiles");
 
 /**
- * The tiles that a verb compiles with: `--tune FILE`, or the file beside the spec when it is of this machine, this engine and this compiler; none with
- * `--no-tune`. Says in one line what it took, or why not.
+ * The tiles that a verb compiles with: `--tune FILE`, or the file beside the spec when it is of this machine,
+ * this engine and this compiler; none with `--no-tune`. Says in one line what it took, or why not.
  */
 export function tilesFor(spec: string, options: Options, io: Io): ChosenTiles | undefined {
   const asked = options["tune"];
   if (asked === false) return undefined;
   const path = typeof asked === "string" ? resolve(io.cwd, asked) : tunePath(spec, io);
   if (asked === undefined && !existsSync(path)) return undefined;
-  const { file, chosen } = readTuneFile(path, io), same = sameMachine(file.machine, thisMachine());
+  const { file, chosen } = readTuneFile(path, io);
+  const same = sameMachine(file.machine, thisMachine());
   const shapes = `${chosen.size} shape${chosen.size === 1 ? "" : "s"}`;
   if (same) io.err(`tiles of ${path}: ${shapes}, measured on this machine\n`);
-  else if (asked !== undefined) io.err(`tiles of ${path}: ${shapes}, measured elsewhere (${machineText(file.machine)}): right here too, but perhaps not the fastest\n`);
-  else io.err(`note: ${path} is of another machine or version (${machineText(file.machine)}) and left out; \`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`);
+  else if (asked !== undefined)
+    io.err(
+      `tiles of ${path}: ${shapes}, measured elsewhere (${machineText(file.machine)}): right here too, but perhaps not the fastest\n`,
+    );
+  else
+    io.err(
+      `note: ${path} is of another machine or version (${machineText(file.machine)}) and left out; \`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`,
+    );
   return same || asked !== undefined ? chosen : undefined;
 }

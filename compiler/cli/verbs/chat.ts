@@ -1,15 +1,27 @@
-/** `sinter chat DIR`: a conversation. Every line of input is a message; the cache keeps what was said, so a turn costs its own tokens. */
+/**
+ * `sinter chat DIR`: a conversation. Every line of input is a message; the cache keeps what was said, so a
+ * turn costs its own tokens.
+ */
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/generate.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
-import { builtInChat, chatFormatNames, type ChatFormatName } from "../../../runtime/tokenizers/chat-formats.ts";
+import {
+  builtInChat,
+  chatFormatNames,
+  type ChatFormatName,
+} from "../../../runtime/tokenizers/chat-formats.ts";
 import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { chatCommands, commandsText, converse } from "../conversation.ts";
 import { causeOf } from "../files.ts";
 import { textOption, type Options } from "../run-options.ts";
 import {
-  samplingOf, speedLine, useRun, withRunOptions, withSamplerOptions, type UsedRun,
+  samplingOf,
+  speedLine,
+  useRun,
+  withRunOptions,
+  withSamplerOptions,
+  type UsedRun,
 } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
@@ -17,13 +29,22 @@ export const chatVerb: Verb = {
   name: "chat",
   summary: "a conversation with a trained model",
   configure(command) {
-    command.argument("<dir>", "folder of a run").option("--system <text>", "what the model is told before the conversation")
-      .option("--chat-format <name>", `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`);
+    command
+      .argument("<dir>", "folder of a run")
+      .option("--system <text>", "what the model is told before the conversation")
+      .option(
+        "--chat-format <name>",
+        `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`,
+      );
     withRunOptions(withSamplerOptions(command))
       .option("--json", "one JSON line for each answer")
-      .addHelpText("after", `
+      .addHelpText(
+        "after",
+        `
 Messages come from standard input, one a line; a line ends at a line break and nowhere else. Commands:
-${Object.keys(chatCommands).map((name) => `/${name}`).join(", ")}. A message that can not be taken is answered by the
+${Object.keys(chatCommands)
+  .map((name) => `/${name}`)
+  .join(", ")}. A message that can not be taken is answered by the
 reason on standard error, and the conversation goes on as it was; the exit code is 0 when anything was answered, and 1
 when messages came and none was. A conversation that outgrows the context goes on without its oldest questions and
 answers, and says so.
@@ -34,10 +55,12 @@ their marks. Llama 2's takes --chat-format llama2; its vocabulary does not say s
 
 examples:
   sinter chat runs/llama
-  echo "Who are you?" | sinter chat runs/llama --temp 0 --json`);
+  echo "Who are you?" | sinter chat runs/llama --temp 0 --json`,
+      );
   },
   async run([dir], options, io) {
-    const wanted = formatOption(options), used = await useRun(dir!, options, io);
+    const wanted = formatOption(options);
+    const used = await useRun(dir!, options, io);
     try {
       const format = formatFor(used.run.tokenizer, wanted, io);
       return await talk(used, format, options, io).finally(() => format.close());
@@ -50,8 +73,11 @@ examples:
 type Wanted = ChatFormatName | "plain" | undefined;
 
 function formatOption(options: Options): Wanted {
-  const text = textOption(options, "chat-format"), known = [...chatFormatNames, "plain"] as const, found = known.find((name) => name === text);
-  if (text !== undefined && !found) throw new SinterError("usage", `--chat-format takes ${known.join(", ")}, not \`${text}\``);
+  const text = textOption(options, "chat-format");
+  const known = [...chatFormatNames, "plain"] as const;
+  const found = known.find((name) => name === text);
+  if (text !== undefined && !found)
+    throw new SinterError("usage", `--chat-format takes ${known.join(", ")}, not \`${text}\``);
   return found;
 }
 
@@ -59,7 +85,10 @@ function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
   if (wanted === "plain") return plainChat(tokenizer);
   if (wanted !== undefined) return builtInChat(tokenizer, wanted);
   const known = chatFormatOf(tokenizer);
-  if (!known) io.err('note: this model brings no chat format along; it sees "User: …" and "Assistant: …" (--chat-format names another)\n');
+  if (!known)
+    io.err(
+      'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" (--chat-format names another)\n',
+    );
   return known ?? plainChat(tokenizer);
 }
 
@@ -67,21 +96,34 @@ async function talk(used: UsedRun, format: ChatFormat, options: Options, io: Io)
   const json = options["json"] === true;
   const sampling = samplingOf(used.run.bundle.manifest.model.sample, options);
   if (io.tty) io.err(commandsText());
-  const { served } = await converse(standardInput(), {
-    used, format, sampling, system: textOption(options, "system"),
-    ...(!json && { onText: io.out }),
-    answered(made, content) {
-      io.out(json ? `${JSON.stringify(asJson(made, content))}\n` : "\n");
-      if (made.reason === "context") io.err("the context is full: the answer ends here\n");
-      if (io.tty && !json) io.err(`${speedLine(made)}\n`);
+  const { served } = await converse(
+    standardInput(),
+    {
+      used,
+      format,
+      sampling,
+      system: textOption(options, "system"),
+      ...(!json && { onText: io.out }),
+      answered(made, content) {
+        io.out(json ? `${JSON.stringify(asJson(made, content))}\n` : "\n");
+        if (made.reason === "context") io.err("the context is full: the answer ends here\n");
+        if (io.tty && !json) io.err(`${speedLine(made)}\n`);
+      },
     },
-  }, io);
+    io,
+  );
   return served ? exitCodes.ok : exitCodes.input;
 }
 
 const asJson = (made: Generated, content: string): object => ({
-  role: "assistant", content, tokens: made.tokens.length, prompt_tokens: made.promptTokens,
-  cached_tokens: made.cachedTokens, reason: made.reason, first_token_ms: made.prefillMs, tokens_per_second: decodeRate(made),
+  role: "assistant",
+  content,
+  tokens: made.tokens.length,
+  prompt_tokens: made.promptTokens,
+  cached_tokens: made.cachedTokens,
+  reason: made.reason,
+  first_token_ms: made.prefillMs,
+  tokens_per_second: decodeRate(made),
 });
 
 async function* standardInput(): AsyncGenerator<Uint8Array> {

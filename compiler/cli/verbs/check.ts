@@ -20,41 +20,89 @@ export const checkVerb: Verb = {
   name: "check",
   summary: "check specs, count their parameters and bytes",
   configure(command) {
-    withCacheOption(withWeightsOption(withTuneOptions(withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))))))
+    withCacheOption(
+      withWeightsOption(
+        withTuneOptions(
+          withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))),
+        ),
+      ),
+    )
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0");
+      .addHelpText(
+        "after",
+        "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
+      );
   },
   async run(paths, options, io) {
-    const chosen = checkOptions(options), limit = { memoryLimit: memoryLimit(options), weights: weightsOption(options), cache: cacheOption(options) };
+    const chosen = checkOptions(options);
+    const limit = {
+      memoryLimit: memoryLimit(options),
+      weights: weightsOption(options),
+      cache: cacheOption(options),
+    };
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {
       if (options["json"]) {
-        const source = readSpec(path, io), checked = checkSource(source, chosen);
+        const source = readSpec(path, io);
+        const checked = checkSource(source, chosen);
         reports.push(jsonReport(path, source, checked, { ...limit, tiles: tilesFor(path, options, io) }));
         wrong ||= hasErrors(checked.diagnostics);
         continue;
       }
-      const checked = checkSpec(path, chosen, io), how = { ...limit, tiles: tilesFor(path, options, io) };
+      const checked = checkSpec(path, chosen, io);
+      const how = { ...limit, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
-      checked.models.forEach((model, i) => io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, how)}`));
+      checked.models.forEach((model, i) =>
+        io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, how)}`),
+      );
     }
     if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
     return wrong ? exitCodes.input : exitCodes.ok;
   },
 };
 
-
 /** The model in one line, its parts with their parameters, its expectations. */
-export function modelTable(model: Model, { parameters, parts, expects }: ModelFacts, io: Pick<Io, "tty">, options: CompileOptions = {}): string {
+export function modelTable(
+  model: Model,
+  { parameters, parts, expects }: ModelFacts,
+  io: Pick<Io, "tty">,
+  options: CompileOptions = {},
+): string {
   const strong = (text: string): string => (io.tty ? `\u001b[1m${text}\u001b[0m` : text);
   const active = activeParameters(model);
-  const rows = parts.map((p) => [`${p.section} ${p.name}`, p.total === 0 && p.name.startsWith("linear") ? "tied" : thousands(p.each), p.times > 1 ? `× ${p.times}` : "", thousands(p.total), `${((100 * p.total) / parameters).toFixed(1)} %`]);
-  const table = [["part", "each", "", "parameters", ""], ...rows, ["total", "", "", thousands(parameters), ""], ...(active < parameters ? [["used by one token", "", "", thousands(active), `${((100 * active) / parameters).toFixed(1)} %`]] : [])];
+  const rows = parts.map((p) => [
+    `${p.section} ${p.name}`,
+    p.total === 0 && p.name.startsWith("linear") ? "tied" : thousands(p.each),
+    p.times > 1 ? `× ${p.times}` : "",
+    thousands(p.total),
+    `${((100 * p.total) / parameters).toFixed(1)} %`,
+  ]);
+  const table = [
+    ["part", "each", "", "parameters", ""],
+    ...rows,
+    ["total", "", "", thousands(parameters), ""],
+    ...(active < parameters
+      ? [["used by one token", "", "", thousands(active), `${((100 * active) / parameters).toFixed(1)} %`]]
+      : []),
+  ];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) => `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd());
-  const facts = expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`);
-  return [strong(model.name), `  ${sizesLine(model)}`, "", ...lines, ...facts, memoryLine(model, options), ""].join("\n");
+  const lines = table.map((row) =>
+    `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd(),
+  );
+  const facts = expects.map(
+    (e) =>
+      `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`,
+  );
+  return [
+    strong(model.name),
+    `  ${sizesLine(model)}`,
+    "",
+    ...lines,
+    ...facts,
+    memoryLine(model, options),
+    "",
+  ].join("\n");
 }
 
 function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
@@ -62,13 +110,25 @@ function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
   return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}${pattern ? ` (${pattern.join(", ")})` : ""}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
 }
 
-function jsonReport(path: string, source: string, { models, facts, diagnostics }: Checked, limit: CompileOptions): unknown {
+function jsonReport(
+  path: string,
+  source: string,
+  { models, facts, diagnostics }: Checked,
+  limit: CompileOptions,
+): unknown {
   return {
     file: path,
     ok: !hasErrors(diagnostics),
     models: models.map((model, i) => {
       const { parameters, parts, expects } = facts[i]!;
-      return { ...model, parameters, activeParameters: activeParameters(model), parts, expects, memory: planBytes(model, limit) };
+      return {
+        ...model,
+        parameters,
+        activeParameters: activeParameters(model),
+        parts,
+        expects,
+        memory: planBytes(model, limit),
+      };
     }),
     diagnostics: diagnostics.map((d) => jsonDiagnostic(path, source, d)),
   };
@@ -76,8 +136,23 @@ function jsonReport(path: string, source: string, { models, facts, diagnostics }
 
 function jsonDiagnostic(path: string, source: string, d: Diagnostic): unknown {
   const place = ({ start, end, of }: Diagnostic["span"]): object => {
-    const text = of?.text ?? source, from = positionOf(text, start), to = positionOf(text, end);
-    return { file: of?.name ?? path, line: from.line, column: from.column, endLine: to.line, endColumn: to.column };
+    const text = of?.text ?? source;
+    const from = positionOf(text, start);
+    const to = positionOf(text, end);
+    return {
+      file: of?.name ?? path,
+      line: from.line,
+      column: from.column,
+      endLine: to.line,
+      endColumn: to.column,
+    };
   };
-  return { code: d.code, severity: d.severity, ...place(d.span), text: d.text, notes: d.notes.map((n) => ({ text: n.text, ...(n.span ? place(n.span) : {}) })), ...(d.help === undefined ? {} : { help: d.help }) };
+  return {
+    code: d.code,
+    severity: d.severity,
+    ...place(d.span),
+    text: d.text,
+    notes: d.notes.map((n) => ({ text: n.text, ...(n.span ? place(n.span) : {}) })),
+    ...(d.help === undefined ? {} : { help: d.help }),
+  };
 }

@@ -14,7 +14,12 @@ export const doctorVerb: Verb = {
   name: "doctor",
   summary: "what this machine can do",
   configure(command) {
-    command.option("--json", "machine-readable").addHelpText("after", "\nRates are of one register tile of a matrix product, on one core, right now: other programs slow it down.");
+    command
+      .option("--json", "machine-readable")
+      .addHelpText(
+        "after",
+        "\nRates are of one register tile of a matrix product, on one core, right now: other programs slow it down.",
+      );
   },
   async run(_, options, io) {
     const report = await examine();
@@ -49,18 +54,27 @@ async function examine(): Promise<Health> {
     gflops[target] = result.gflops;
     if (target === "wide") wideRight = wideAsked && result.right;
   }
-  const ratio = gflops.wide !== undefined && gflops.relaxed !== undefined ? gflops.wide / gflops.relaxed : undefined;
+  const ratio =
+    gflops.wide !== undefined && gflops.relaxed !== undefined ? gflops.wide / gflops.relaxed : undefined;
   const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);
   return {
-    node: process.versions.node, v8: process.versions.v8, cpu: cpus()[0]?.model.trim() ?? "unknown", cores: nodeHost.cores,
-    memory: { totalMiB: mib(totalmem()), freeMiB: mib(freemem()) }, threads: threadsSupported(),
-    simd: supported("simd"), relaxed: supported("relaxed"), wide: { right: wideRight, ratio }, gflops,
+    node: process.versions.node,
+    v8: process.versions.v8,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+    cores: nodeHost.cores,
+    memory: { totalMiB: mib(totalmem()), freeMiB: mib(freemem()) },
+    threads: threadsSupported(),
+    simd: supported("simd"),
+    relaxed: supported("relaxed"),
+    wide: { right: wideRight, ratio },
+    gflops,
     target: await bestTarget(nodeHost),
   };
 }
 
 function table(h: Health): string {
-  const rate = (target: Target): string => (h.gflops[target] === undefined ? "not here" : `${h.gflops[target].toFixed(0)} GFLOP/s on one core`);
+  const rate = (target: Target): string =>
+    h.gflops[target] === undefined ? "not here" : `${h.gflops[target].toFixed(0)} GFLOP/s on one core`;
   const rows: readonly (readonly [string, string])[] = [
     ["node", `${h.node} (V8 ${h.v8})`],
     ["processor", `${h.cpu}, ${h.cores} core${h.cores === 1 ? "" : "s"}`],

@@ -25,13 +25,25 @@ export const evalVerb: Verb = {
     withWeightsOption(command)
       .argument("<dir>", "folder of a run")
       .option("--data <file>", "UTF-8 text, - is standard input (default: the one that it was trained on)")
-      .option("--part <name>", "all, train or held-out (default: all of another text, the held-out part of its own)")
-      .option("--context <n>", "tokens of a window, at most the model's context (default: the context of training)")
-      .option("--stride <n>", "tokens from window to window (not where rows are documents); below the context, every token is predicted from context − stride before it at least (default: the context)")
+      .option(
+        "--part <name>",
+        "all, train or held-out (default: all of another text, the held-out part of its own)",
+      )
+      .option(
+        "--context <n>",
+        "tokens of a window, at most the model's context (default: the context of training)",
+      )
+      .option(
+        "--stride <n>",
+        "tokens from window to window (not where rows are documents); below the context, every token is predicted from context − stride before it at least (default: the context)",
+      )
       .option("--workers <n>", "threads (default: all cores)")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json\n  sinter eval runs/shakespeare --weights q8_0\n  sinter eval runs/gpt2 --data wikitext.txt --context 1024 --stride 512");
+      .addHelpText(
+        "after",
+        "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json\n  sinter eval runs/shakespeare --weights q8_0\n  sinter eval runs/gpt2 --data wikitext.txt --context 1024 --stride 512",
+      );
   },
   async run([dir], options, io) {
     const part = textOption(options, "part");
@@ -40,23 +52,37 @@ export const evalVerb: Verb = {
     const run = await openRunAt(dir!, io);
     const isDocuments = run.record.settings.rows === "documents";
     if (isDocuments && options["stride"] !== undefined)
-      throw new SinterError("usage", "--stride means nothing where rows are documents",
-        "Leave it out: every document is a row, and counts once.");
-    const { model: spec } = run.bundle.manifest, context = wholeOption(options, "context", 1, spec.sizes.context) ?? spec.train.context;
+      throw new SinterError(
+        "usage",
+        "--stride means nothing where rows are documents",
+        "Leave it out: every document is a row, and counts once.",
+      );
+    const { model: spec } = run.bundle.manifest;
+    const context = wholeOption(options, "context", 1, spec.sizes.context) ?? spec.train.context;
     const stride = wholeOption(options, "stride", 1, context) ?? context;
     const wanted = { data: textOption(options, "data"), part, row: isDocuments ? context : undefined };
     const { corpus, rows, chosen } = await textToEvaluate(run, wanted, io);
-    const { model, step } = await loadRun(run, options, io, { variant: context === spec.train.context ? undefined : withWindows(spec, context) });
+    const { model, step } = await loadRun(run, options, io, {
+      variant: context === spec.train.context ? undefined : withWindows(spec, context),
+    });
     try {
       const batches = rows.read(model.entry("evaluate"), { stride });
       const e = await evaluateBatches(model, batches, corpus.bytes, { breathe: nodeHost.breathe });
       const { documents } = rows;
       const facts = {
-        loss: e.loss, perplexity: e.perplexity, bits_per_byte: e.bitsPerByte, tokens: e.tokens,
-        part: chosen, context, stride, step,
+        loss: e.loss,
+        perplexity: e.perplexity,
+        bits_per_byte: e.bitsPerByte,
+        tokens: e.tokens,
+        part: chosen,
+        context,
+        stride,
+        step,
         ...(documents && { documents: documents.count, cut_documents: documents.cut }),
       };
-      const line = options["json"] ? JSON.stringify(facts) : lineOf(e, chosen, rows, { context, stride, step });
+      const line = options["json"]
+        ? JSON.stringify(facts)
+        : lineOf(e, chosen, rows, { context, stride, step });
       io.out(`${line}\n`);
       return exitCodes.ok;
     } finally {
@@ -71,9 +97,15 @@ interface Windows {
   readonly step: number;
 }
 
-function lineOf(e: Evaluation, chosen: PartName, { documents }: Part, { context, stride, step }: Windows): string {
+function lineOf(
+  e: Evaluation,
+  chosen: PartName,
+  { documents }: Part,
+  { context, stride, step }: Windows,
+): string {
   const loss = `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}`;
-  const rows = documents ? documentsText(documents, context)
+  const rows = documents
+    ? documentsText(documents, context)
     : `windows of ${context}${stride < context ? ` every ${stride}` : ""}`;
   const part = chosen === "all" ? "all of the text" : `its ${chosen} part`;
   const read = [`${thousands(e.tokens)} tokens`, part, rows, `step ${step}`];
@@ -83,9 +115,13 @@ function lineOf(e: Evaluation, chosen: PartName, { documents }: Part, { context,
 const documentsText = ({ count, cut }: DocumentCounts, context: number): string =>
   `${thousands(count)} documents${cut > 0 ? `, of which ${thousands(cut)} cut at ${context} tokens` : ""}`;
 
-/** The model, to be evaluated in windows of this context: as many tokens at once as before, at least one window. */
+/**
+ * The model, to be evaluated in windows of this context: as many tokens at once as before, at least one
+ * window.
+ */
 function withWindows(spec: Model, context: number): Model {
-  const { train } = spec, batch = Math.max(1, Math.floor((train.batch * train.context) / context));
+  const { train } = spec;
+  const batch = Math.max(1, Math.floor((train.batch * train.context) / context));
   return { ...spec, train: { ...train, batch, context } };
 }
 
@@ -102,23 +138,37 @@ interface Wanted {
   readonly row: number | undefined;
 }
 
-/** Of the text that a run was trained on, only the held-out part says something, so it is what one gets unasked. */
+/**
+ * Of the text that a run was trained on, only the held-out part says something, so it is what one gets
+ * unasked.
+ */
 async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)
-    throw new SinterError("usage", `${run.record.model} was imported, and no text belongs to it`, "Name one: --data FILE");
-  const text = data === undefined
-    ? readDataAgain(run.record.data.path, io)
-    : readData(dataPath(data, io), io);
-  const { settings } = run.record, { vocab } = run.bundle.manifest.model.sizes;
+    throw new SinterError(
+      "usage",
+      `${run.record.model} was imported, and no text belongs to it`,
+      "Name one: --data FILE",
+    );
+  const text =
+    data === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(data, io), io);
+  const { settings } = run.record;
+  const { vocab } = run.bundle.manifest.model.sizes;
   const train = { ...settings, context: row ?? settings.context };
   const corpus = openCorpus(text, { tokenizer: run.tokenizer, vocab, train, rule: textRuleOf(run.record) });
-  const { tokens, documents } = corpus.all, named = data ?? "the text";
+  const { tokens, documents } = corpus.all;
+  const named = data ?? "the text";
   if (documents?.count === 0)
-    throw new SinterError("input", `${named} holds no document`,
-      "Documents are lines, or what stands between <|endoftext|>.");
+    throw new SinterError(
+      "input",
+      `${named} holds no document`,
+      "Documents are lines, or what stands between <|endoftext|>.",
+    );
   if (!documents && tokens < 2)
-    throw new SinterError("input", `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`,
-      "At least two are needed: one to predict from, one to predict.");
+    throw new SinterError(
+      "input",
+      `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`,
+      "At least two are needed: one to predict from, one to predict.",
+    );
   const own = (await sha256(text)) === run.record.data.sha256;
   const chosen = part ?? (own && settings.heldOut > 0 ? "held-out" : "all");
   if (chosen === "all") return { corpus, rows: corpus.all, chosen };

@@ -1,4 +1,7 @@
-/** `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it, and why. */
+/**
+ * `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it,
+ * and why.
+ */
 import { planModule, type ModuleName } from "../../compile.ts";
 import { explainPlan, type Topic } from "../../explain.ts";
 import { codes, isCode, messages, type Code } from "../../diagnostics/messages.ts";
@@ -15,13 +18,29 @@ export const explainVerb: Verb = {
   name: "explain",
   summary: "explain a diagnostic's code, or what becomes of a spec",
   configure(command) {
-    withCacheOption(withWeightsOption(withMemoryOption(withTuneOptions(withSpecOptions(command.argument("[code or spec]", "a code such as E0203, or a spec file; without one, all codes are listed"))))))
+    withCacheOption(
+      withWeightsOption(
+        withMemoryOption(
+          withTuneOptions(
+            withSpecOptions(
+              command.argument(
+                "[code or spec]",
+                "a code such as E0203, or a spec file; without one, all codes are listed",
+              ),
+            ),
+          ),
+        ),
+      ),
+    )
       .option("--fusion", "which operations became one, by which rule, and why")
       .option("--tiles", "sizes, tiles and tasks of every kernel")
       .option("--arena", "which buffer lies where, and when it is alive")
       .option("--module <name>", "train or infer", "train")
       .option("--target <name>", "simd, relaxed or wide (of --tiles)", "wide")
-      .addHelpText("after", "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  sinter explain specs/gpt2.sinter --fusion --module infer");
+      .addHelpText(
+        "after",
+        "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  sinter explain specs/gpt2.sinter --fusion --module infer",
+      );
   },
   async run(args, options, io) {
     const [asked] = args;
@@ -36,7 +55,11 @@ export const explainVerb: Verb = {
     const code = /^[ew]?\d+$/i.test(asked) ? codeOf(asked) : undefined;
     if (code === undefined) {
       const near = nearest(asked.toUpperCase(), codes);
-      throw new SinterError("usage", `there is no code \`${asked}\``, near ? `did you mean ${near}?` : "`sinter explain` lists the codes");
+      throw new SinterError(
+        "usage",
+        `there is no code \`${asked}\``,
+        near ? `did you mean ${near}?` : "`sinter explain` lists the codes",
+      );
     }
     io.out(explainCode(code));
     return exitCodes.ok;
@@ -46,20 +69,44 @@ export const explainVerb: Verb = {
 function explainSpec(path: string, options: Options, io: Io): string {
   const { model } = oneModel(path, checkOptions(options), io);
   const name = options["module"] as ModuleName;
-  if (!moduleNames.includes(name)) throw new SinterError("usage", `there is no module \`${String(name)}\``, `modules: ${moduleNames.join(", ")}`);
-  const plan = planModule(model, name, { targets: [targetOption(options)!], tiles: tilesFor(path, options, io), memoryLimit: memoryLimit(options), weights: weightsOption(options), cache: cacheOption(options) });
-  const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => options[t] === true);
-  return (topics.length === 0 ? (["summary"] as const) : topics).map((topic) => explainPlan(model, plan, topic)).join("\n");
+  if (!moduleNames.includes(name))
+    throw new SinterError(
+      "usage",
+      `there is no module \`${String(name)}\``,
+      `modules: ${moduleNames.join(", ")}`,
+    );
+  const plan = planModule(model, name, {
+    targets: [targetOption(options)!],
+    tiles: tilesFor(path, options, io),
+    memoryLimit: memoryLimit(options),
+    weights: weightsOption(options),
+    cache: cacheOption(options),
+  });
+  const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter(
+    (t) => options[t] === true,
+  );
+  return (topics.length === 0 ? (["summary"] as const) : topics)
+    .map((topic) => explainPlan(model, plan, topic))
+    .join("\n");
 }
 
 /** "E0203", "e0203" and "203" are one code. */
 function codeOf(asked: string): Code | undefined {
-  const upper = asked.toUpperCase(), digits = asked.replace(/\D/g, "").padStart(4, "0");
+  const upper = asked.toUpperCase();
+  const digits = asked.replace(/\D/g, "").padStart(4, "0");
   return isCode(upper) ? upper : codes.find((c) => c.slice(1) === digits);
 }
 
 export function explainCode(code: Code): string {
-  const { title, explain, wrong, right } = messages[code] as { title: string; explain: string; wrong?: string; right?: string };
-  const block = (heading: string, text: string | undefined): string[] => (text === undefined ? [] : ["", `${heading}:`, ...text.split("\n").map((l) => `    ${l}`)]);
-  return [`${code}: ${title}`, "", explain, ...block("wrong", wrong), ...block("right", right), ""].join("\n");
+  const { title, explain, wrong, right } = messages[code] as {
+    title: string;
+    explain: string;
+    wrong?: string;
+    right?: string;
+  };
+  const block = (heading: string, text: string | undefined): string[] =>
+    text === undefined ? [] : ["", `${heading}:`, ...text.split("\n").map((l) => `    ${l}`)];
+  return [`${code}: ${title}`, "", explain, ...block("wrong", wrong), ...block("right", right), ""].join(
+    "\n",
+  );
 }

@@ -1,4 +1,7 @@
-/** `sinter fmt SPEC…`: canonical layout. Changes white space only; files are replaced as a whole or not at all. */
+/**
+ * `sinter fmt SPEC…`: canonical layout. Changes white space only; files are replaced as a whole or not at
+ * all.
+ */
 import { format } from "../../1-parse/format.ts";
 import { renderAll } from "../../diagnostics/render.ts";
 import { exitCodes } from "../../../runtime/errors.ts";
@@ -13,12 +16,16 @@ export const fmtVerb: Verb = {
     command
       .argument("<spec...>", "spec files; - is standard input, written to standard output")
       .option("--check", "change nothing; exit code 1 when a file is not in its canonical layout")
-      .addHelpText("after", "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - < model.sinter");
+      .addHelpText(
+        "after",
+        "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - < model.sinter",
+      );
   },
   async run(paths, options, io) {
     let wrong = false;
     for (const path of paths) {
-      const source = readSpec(path, io), { text, diagnostics } = format(source);
+      const source = readSpec(path, io);
+      const { text, diagnostics } = format(source);
       if (text === undefined) {
         io.err(renderAll(diagnostics, { name: path, text: source }, { colour: io.tty }));
         wrong = true;

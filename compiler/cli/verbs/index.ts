@@ -1,4 +1,7 @@
-/** THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts, then its row here. */
+/**
+ * THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts,
+ * then its row here.
+ */
 import { existsSync } from "node:fs";
 import { SinterError } from "../../../runtime/errors.ts";
 import type { Verb } from "../verb.ts";
@@ -16,27 +19,120 @@ export interface VerbRow {
 /** Of a verb whose programs are not part of the package. */
 async function inCheckout<T>(folder: string, load: () => Promise<T>): Promise<T> {
   if (existsSync(new URL(`../../../${folder}`, import.meta.url))) return load();
-  throw new SinterError("input", `sinter ${folder} needs the project's folder ${folder}/, which an installed package does not have`,
-    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where a spec's time goes: sinter profile SPEC");
+  throw new SinterError(
+    "input",
+    `sinter ${folder} needs the project's folder ${folder}/, which an installed package does not have`,
+    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where a spec's time goes: sinter profile SPEC",
+  );
 }
 
 export const verbs: readonly VerbRow[] = [
-  { name: "init", group: "specs", summary: "write a commented spec to start from", load: async () => (await import("./init.ts")).initVerb },
-  { name: "check", group: "specs", summary: "check specs, count their parameters and bytes", load: async () => (await import("./check.ts")).checkVerb },
-  { name: "fmt", group: "specs", summary: "bring specs into their canonical layout", load: async () => (await import("./fmt.ts")).fmtVerb },
-  { name: "explain", group: "specs", summary: "explain a diagnostic's code, or what becomes of a spec", load: async () => (await import("./explain.ts")).explainVerb },
-  { name: "compile", group: "specs", summary: "compile a spec to a bundle of wasm modules", load: async () => (await import("./compile.ts")).compileVerb },
-  { name: "tokenizer", group: "learning", summary: "train a tokenizer, encode and decode text", load: async () => (await import("./tokenizer.ts")).tokenizerVerb },
-  { name: "train", group: "learning", summary: "train a model on a text", load: async () => (await import("./train.ts")).trainVerb },
-  { name: "eval", group: "learning", summary: "the loss of a trained model over a text", load: async () => (await import("./eval.ts")).evalVerb },
-  { name: "sample", group: "using", summary: "text from a trained model", load: async () => (await import("./sample.ts")).sampleVerb },
-  { name: "chat", group: "using", summary: "a conversation with a trained model", load: async () => (await import("./chat.ts")).chatVerb },
-  { name: "page", group: "using", summary: "serve a page with a model of yours from this machine", load: async () => (await import("./page.ts")).pageVerb },
-  { name: "import", group: "other formats", summary: "a published model becomes a run folder", load: async () => (await import("./import.ts")).importVerb },
-  { name: "export", group: "other formats", summary: "a run's weights for other programs", load: async () => (await import("./export.ts")).exportVerb },
-  { name: "inspect", group: "other formats", summary: "what is in a file of weights", load: async () => (await import("./inspect.ts")).inspectVerb },
-  { name: "bench", group: "measuring", summary: "measure operations, training steps, prefill and decode", load: async () => (await inCheckout("bench", () => import("./bench.ts"))).benchVerb },
-  { name: "tune", group: "measuring", summary: "find the fastest tiles for a spec's shapes here", load: async () => (await import("./tune.ts")).tuneVerb },
-  { name: "profile", group: "measuring", summary: "where the time of a step goes, kernel by kernel", load: async () => (await import("./profile.ts")).profileVerb },
-  { name: "doctor", group: "measuring", summary: "what this machine can do", load: async () => (await import("./doctor.ts")).doctorVerb },
+  {
+    name: "init",
+    group: "specs",
+    summary: "write a commented spec to start from",
+    load: async () => (await import("./init.ts")).initVerb,
+  },
+  {
+    name: "check",
+    group: "specs",
+    summary: "check specs, count their parameters and bytes",
+    load: async () => (await import("./check.ts")).checkVerb,
+  },
+  {
+    name: "fmt",
+    group: "specs",
+    summary: "bring specs into their canonical layout",
+    load: async () => (await import("./fmt.ts")).fmtVerb,
+  },
+  {
+    name: "explain",
+    group: "specs",
+    summary: "explain a diagnostic's code, or what becomes of a spec",
+    load: async () => (await import("./explain.ts")).explainVerb,
+  },
+  {
+    name: "compile",
+    group: "specs",
+    summary: "compile a spec to a bundle of wasm modules",
+    load: async () => (await import("./compile.ts")).compileVerb,
+  },
+  {
+    name: "tokenizer",
+    group: "learning",
+    summary: "train a tokenizer, encode and decode text",
+    load: async () => (await import("./tokenizer.ts")).tokenizerVerb,
+  },
+  {
+    name: "train",
+    group: "learning",
+    summary: "train a model on a text",
+    load: async () => (await import("./train.ts")).trainVerb,
+  },
+  {
+    name: "eval",
+    group: "learning",
+    summary: "the loss of a trained model over a text",
+    load: async () => (await import("./eval.ts")).evalVerb,
+  },
+  {
+    name: "sample",
+    group: "using",
+    summary: "text from a trained model",
+    load: async () => (await import("./sample.ts")).sampleVerb,
+  },
+  {
+    name: "chat",
+    group: "using",
+    summary: "a conversation with a trained model",
+    load: async () => (await import("./chat.ts")).chatVerb,
+  },
+  {
+    name: "page",
+    group: "using",
+    summary: "serve a page with a model of yours from this machine",
+    load: async () => (await import("./page.ts")).pageVerb,
+  },
+  {
+    name: "import",
+    group: "other formats",
+    summary: "a published model becomes a run folder",
+    load: async () => (await import("./import.ts")).importVerb,
+  },
+  {
+    name: "export",
+    group: "other formats",
+    summary: "a run's weights for other programs",
+    load: async () => (await import("./export.ts")).exportVerb,
+  },
+  {
+    name: "inspect",
+    group: "other formats",
+    summary: "what is in a file of weights",
+    load: async () => (await import("./inspect.ts")).inspectVerb,
+  },
+  {
+    name: "bench",
+    group: "measuring",
+    summary: "measure operations, training steps, prefill and decode",
+    load: async () => (await inCheckout("bench", () => import("./bench.ts"))).benchVerb,
+  },
+  {
+    name: "tune",
+    group: "measuring",
+    summary: "find the fastest tiles for a spec's shapes here",
+    load: async () => (await import("./tune.ts")).tuneVerb,
+  },
+  {
+    name: "profile",
+    group: "measuring",
+    summary: "where the time of a step goes, kernel by kernel",
+    load: async () => (await import("./profile.ts")).profileVerb,
+  },
+  {
+    name: "doctor",
+    group: "measuring",
+    summary: "what this machine can do",
+    load: async () => (await import("./doctor.ts")).doctorVerb,
+  },
 ];

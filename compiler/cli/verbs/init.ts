@@ -15,7 +15,8 @@ export const initVerb: Verb = {
       .addHelpText("after", "\nexamples:\n  sinter init\n  sinter init specs/mine.sinter");
   },
   async run(args, options, io) {
-    const given = args[0] ?? "model.sinter", path = given.endsWith(".sinter") ? given : `${given}.sinter`;
+    const given = args[0] ?? "model.sinter";
+    const path = given.endsWith(".sinter") ? given : `${given}.sinter`;
     const text = starter(modelName(basename(path, ".sinter")));
     createText(path, io.cwd, text, { force: options["force"] === true });
     io.out(`wrote ${path}\ntry:   sinter check ${path}\nthen:  sinter train ${path}\n`);
@@ -25,6 +26,9 @@ export const initVerb: Verb = {
 
 /** The file's name as a model's name: letters, digits, "-", "." and "_". */
 function modelName(file: string): string {
-  const name = file.replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z]+/, "").slice(0, 40);
+  const name = file
+    .replace(/[^A-Za-z0-9_.-]+/g, "-")
+    .replace(/^[^A-Za-z]+/, "")
+    .slice(0, 40);
   return name === "" || name === "like" || name === "model" ? "tiny" : name;
 }

@@ -13,33 +13,69 @@ export const inspectVerb: Verb = {
   summary: "what is in a file of weights",
   configure(command) {
     command
-      .argument("<path>", "safetensors, GGUF, llama2.c .bin, a Hugging Face folder, a run folder, a checkpoint")
+      .argument(
+        "<path>",
+        "safetensors, GGUF, llama2.c .bin, a Hugging Face folder, a run folder, a checkpoint",
+      )
       .option("--all", "every layer's tensors, not one line for all layers that are alike")
       .option("--json", "machine-readable")
-      .addHelpText("after", "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect model.safetensors --json");
+      .addHelpText(
+        "after",
+        "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect model.safetensors --json",
+      );
   },
   async run([path], options, io) {
     await checkIfRun(path!, io);
     const found = await inspect(nodeFiles(), pathFrom(io, path!));
-    io.out(options["json"] ? `${JSON.stringify(asJson(found), null, 1)}\n` : table(found, options["all"] === true, io.columns));
+    io.out(
+      options["json"]
+        ? `${JSON.stringify(asJson(found), null, 1)}\n`
+        : table(found, options["all"] === true, io.columns),
+    );
     return exitCodes.ok;
   },
 };
 
 /** 64-bit numbers beyond 2^53 as texts. */
-const asJson = ({ metadata, ...rest }: Inspection): unknown => ({ ...rest, metadata: Object.fromEntries(metadata.map(([key, value]) => [key, plain(value)])) });
-const plain = (value: MetadataValue): unknown => (typeof value === "bigint" ? `${value}` : Array.isArray(value) ? value.map((v: MetadataValue) => plain(v)) : value);
+const asJson = ({ metadata, ...rest }: Inspection): unknown => ({
+  ...rest,
+  metadata: Object.fromEntries(metadata.map(([key, value]) => [key, plain(value)])),
+});
+const plain = (value: MetadataValue): unknown =>
+  typeof value === "bigint"
+    ? `${value}`
+    : Array.isArray(value)
+      ? value.map((v: MetadataValue) => plain(v))
+      : value;
 
-function table({ path, form, metadata, tensors, parameters, bytes }: Inspection, all: boolean, columns: number): string {
-  const lines = [`${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ${sizeText(bytes)}`, ""];
+function table(
+  { path, form, metadata, tensors, parameters, bytes }: Inspection,
+  all: boolean,
+  columns: number,
+): string {
+  const lines = [
+    `${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ${sizeText(bytes)}`,
+    "",
+  ];
   const keyWidth = Math.max(0, ...metadata.map(([key]) => Math.min(48, printable(key).length)));
-  for (const [key, value] of metadata) lines.push(`  ${cut(printable(key), 48).padEnd(keyWidth)}  ${cut(shown(value), Math.max(20, columns - keyWidth - 6))}`);
+  for (const [key, value] of metadata)
+    lines.push(
+      `  ${cut(printable(key), 48).padEnd(keyWidth)}  ${cut(shown(value), Math.max(20, columns - keyWidth - 6))}`,
+    );
   if (metadata.length > 0) lines.push("");
   const rows = all ? tensors.map((t) => ({ ...t, times: 1 })) : together(tensors);
-  const cells = rows.map(({ name, type, shape, bytes: size, times }) => [cut(printable(name), 60), type, `[${shape.join(", ")}]`, sizeText(size), times > 1 ? `× ${times}` : ""]);
+  const cells = rows.map(({ name, type, shape, bytes: size, times }) => [
+    cut(printable(name), 60),
+    type,
+    `[${shape.join(", ")}]`,
+    sizeText(size),
+    times > 1 ? `× ${times}` : "",
+  ]);
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...cells.map((row) => row[i]!.length)));
   for (const [name, type, shape, size, times] of cells)
-    lines.push(`  ${name!.padEnd(widths[0]!)}  ${type!.padEnd(widths[1]!)}  ${shape!.padEnd(widths[2]!)}  ${size!.padStart(widths[3]!)}  ${times}`.trimEnd());
+    lines.push(
+      `  ${name!.padEnd(widths[0]!)}  ${type!.padEnd(widths[1]!)}  ${shape!.padEnd(widths[2]!)}  ${size!.padStart(widths[3]!)}  ${times}`.trimEnd(),
+    );
   return `${lines.join("\n")}\n`;
 }
 
@@ -49,8 +85,15 @@ type Row = Inspection["tensors"][number] & { readonly times: number };
 function together(tensors: Inspection["tensors"]): Row[] {
   const rows = new Map<string, Row>();
   for (const tensor of tensors) {
-    const name = tensor.name.replace(/\.\d+\./, ".{i}."), key = `${name} ${tensor.type} ${tensor.shape.join()}`, before = rows.get(key);
-    rows.set(key, before ? { ...before, name, bytes: before.bytes + tensor.bytes, times: before.times + 1 } : { ...tensor, times: 1 });
+    const name = tensor.name.replace(/\.\d+\./, ".{i}.");
+    const key = `${name} ${tensor.type} ${tensor.shape.join()}`;
+    const before = rows.get(key);
+    rows.set(
+      key,
+      before
+        ? { ...before, name, bytes: before.bytes + tensor.bytes, times: before.times + 1 }
+        : { ...tensor, times: 1 },
+    );
   }
   return [...rows.values()];
 }
@@ -62,5 +105,7 @@ function shown(value: MetadataValue): string {
 }
 
 /** Text from a file must not steer the terminal. */
-const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === "\n" ? "⏎" : "�"));
-const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === "\n" ? "⏎" : "�"));
+const cut = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most - 1)}…` : text;

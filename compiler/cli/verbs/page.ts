@@ -1,4 +1,7 @@
-/** `sinter page [FOLDER]`: a page with a model of yours, served from this machine; or the runtime as JavaScript, for any other server. */
+/**
+ * `sinter page [FOLDER]`: a page with a model of yours, served from this machine; or the runtime as
+ * JavaScript, for any other server.
+ */
 import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { exitCodes, SinterError } from "../../../runtime/errors.ts";
@@ -16,11 +19,20 @@ export const pageVerb: Verb = {
   summary: "serve a page with a model of yours from this machine",
   configure(command) {
     command
-      .argument("[folder]", "what is served; its index.html, or else an example that wants bundle/ and model.gguf in it", ".")
+      .argument(
+        "[folder]",
+        "what is served; its index.html, or else an example that wants bundle/ and model.gguf in it",
+        ".",
+      )
       .option("--port <n>", "port of this machine, 0 for one that is free", "8080")
-      .option("--out <dir>", "serve nothing: write the runtime as JavaScript into this folder, for another server")
+      .option(
+        "--out <dir>",
+        "serve nothing: write the runtime as JavaScript into this folder, for another server",
+      )
       .option("--json", "one line for programs")
-      .addHelpText("after", `
+      .addHelpText(
+        "after",
+        `
 The runtime is at /sinter/, and answers carry the two headers that give a page threads. Only this machine reaches it.
 Ctrl-C ends it.
 
@@ -28,7 +40,8 @@ examples:
   sinter compile runs/imported/spec.sinter --module infer --target simd,relaxed -o site/bundle
   sinter export runs/imported --to gguf -o site/model.gguf
   sinter page site
-  sinter page --out site/sinter`);
+  sinter page --out site/sinter`,
+      );
   },
   async run([folder], options, io) {
     silenceTypeStripping();
@@ -37,7 +50,11 @@ examples:
     const port = wholeOption(options, "port", 0, MOST_PORT)!;
     const root = pathFrom(io, folder ?? ".");
     if (!existsSync(root) || !statSync(root).isDirectory())
-      throw new SinterError("input", `there is no folder ${root} to serve`, "Name the folder that has bundle/ and model.gguf: sinter page FOLDER");
+      throw new SinterError(
+        "input",
+        `there is no folder ${root} to serve`,
+        "Name the folder that has bundle/ and model.gguf: sinter page FOLDER",
+      );
     const { url, server } = await listen(root, port);
     io.out(options["json"] ? `${JSON.stringify({ url })}\n` : `Serving ${root} at ${url} (Ctrl-C ends it)\n`);
     await untilStopped();
@@ -50,7 +67,11 @@ examples:
 async function writeOut(out: string, json: boolean, io: Io): Promise<number> {
   const files = await wholeFolder(pathFrom(io, out), ENTRY, writeRuntime);
   const entry = `./${relative(io.cwd, pathFrom(io, out)) || "."}/${ENTRY}`;
-  io.out(json ? `${JSON.stringify({ files, entry })}\n` : `${files} files in ${out}: import { openModel } from "${entry}"\n`);
+  io.out(
+    json
+      ? `${JSON.stringify({ files, entry })}\n`
+      : `${files} files in ${out}: import { openModel } from "${entry}"\n`,
+  );
   return exitCodes.ok;
 }
 
@@ -59,8 +80,18 @@ async function listen(folder: string, port: number): ReturnType<typeof startPage
     return await startPageServer({ folder, port });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE") throw new SinterError("input", `port ${port} is taken`, "Choose another, --port 8081, or any that is free, --port 0");
-    if (code === "EACCES") throw new SinterError("input", `port ${port} is not ours to use`, "Choose one from 1024 on: --port 8080");
+    if (code === "EADDRINUSE")
+      throw new SinterError(
+        "input",
+        `port ${port} is taken`,
+        "Choose another, --port 8081, or any that is free, --port 0",
+      );
+    if (code === "EACCES")
+      throw new SinterError(
+        "input",
+        `port ${port} is not ours to use`,
+        "Choose one from 1024 on: --port 8080",
+      );
     throw cause;
   }
 }
@@ -70,4 +101,5 @@ function silenceTypeStripping(): void {
   process.removeAllListeners("warning");
 }
 
-const untilStopped = (): Promise<void> => new Promise((done) => void onFirstSignal(["SIGINT", "SIGTERM", "SIGHUP"], done));
+const untilStopped = (): Promise<void> =>
+  new Promise((done) => void onFirstSignal(["SIGINT", "SIGTERM", "SIGHUP"], done));

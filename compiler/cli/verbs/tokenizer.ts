@@ -42,33 +42,50 @@ export const tokenizerVerb: Verb = {
   configure(command) {
     command
       .argument("<action>", "train, encode or decode")
-      .argument("[input...]", "train: text files; encode: a text; decode: ids. Without it, or with -: standard input")
-      .option("-t, --tokenizer <path>",
-        "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`")
+      .argument(
+        "[input...]",
+        "train: text files; encode: a text; decode: ids. Without it, or with -: standard input",
+      )
+      .option(
+        "-t, --tokenizer <path>",
+        "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`",
+      )
       .option("-o, --out <file>", "train: file to write", "tokenizer.json")
       .option("--vocab <n>", "train: tokens in all, special ones and 256 bytes included", "4096")
-      .option("--special <text>", "train: a special token (may be repeated; default: <|endoftext|>)",
-        (value: string, before: readonly string[] = []) => [...before, value])
-      .option("--pattern <name>",
-        `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`, "gpt2")
+      .option(
+        "--special <text>",
+        "train: a special token (may be repeated; default: <|endoftext|>)",
+        (value: string, before: readonly string[] = []) => [...before, value],
+      )
+      .option(
+        "--pattern <name>",
+        `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`,
+        "gpt2",
+      )
       .option("--force", "train: replace the file where it is there")
       .option("--min-count <n>", "train: pairs that come less often are not joined", "2")
       .option("--allow-special", "encode: names of special tokens in the text become these tokens")
       .option("--bos", "encode: put the token first that begins a text")
       .option("--skip-special", "decode: leave special tokens out")
       .option("--json", "one JSON object, for programs")
-      .addHelpText("after", `
+      .addHelpText(
+        "after",
+        `
 examples:
   sinter tokenizer train shakespeare.txt --vocab 1024 -o tokenizer.json
   sinter tokenizer encode -t tokenizer.json "Hello world"
   sinter tokenizer encode -t gpt2/ --json < chapter.txt
   sinter tokenizer decode -t gpt2/ 15496 995
-then, in a spec: vocab 1024  tokenizer json`);
+then, in a spec: vocab 1024  tokenizer json`,
+      );
   },
   async run([action, ...input], options, io) {
     if (!Object.hasOwn(actions, action!))
-      throw new SinterError("usage", `there is no \`sinter tokenizer ${action}\``,
-        `use ${Object.keys(actions).join(", ")}`);
+      throw new SinterError(
+        "usage",
+        `there is no \`sinter tokenizer ${action}\``,
+        `use ${Object.keys(actions).join(", ")}`,
+      );
     await actions[action as keyof typeof actions](input, options, io);
     return exitCodes.ok;
   },
@@ -77,17 +94,28 @@ then, in a spec: vocab 1024  tokenizer json`);
 // ---- train
 
 function train(paths: readonly string[], options: Options, io: Io): void {
-  const vocab = wholeOption(options, "vocab", 257, MOST_VOCAB)!, atLeast = wholeOption(options, "min-count", 1)!;
-  const out = textOption(options, "out")!, special = (options["special"] as readonly string[] | undefined) ?? ["<|endoftext|>"];
+  const vocab = wholeOption(options, "vocab", 257, MOST_VOCAB)!;
+  const atLeast = wholeOption(options, "min-count", 1)!;
+  const out = textOption(options, "out")!;
+  const special = (options["special"] as readonly string[] | undefined) ?? ["<|endoftext|>"];
   const pattern = pieceRuleNames.find((name) => name === options["pattern"]);
   if (pattern === undefined)
-    throw new SinterError("usage", `there is no pattern \`${String(options["pattern"])}\``,
-      pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "));
+    throw new SinterError(
+      "usage",
+      `there is no pattern \`${String(options["pattern"])}\``,
+      pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "),
+    );
   const force = options["force"] === true;
-  if (!force && existsSync(pathFrom(io, out))) // before the work
-    throw new SinterError("input", `cannot write ${out}: it exists already`,
-      "choose another name, or replace it: --force; nothing was overwritten");
-  const began = performance.now(), counter = pieceCounter(pattern, special), progress = progressLine(io, options["json"] === true);
+  if (!force && existsSync(pathFrom(io, out)))
+    // before the work
+    throw new SinterError(
+      "input",
+      `cannot write ${out}: it exists already`,
+      "choose another name, or replace it: --force; nothing was overwritten",
+    );
+  const began = performance.now();
+  const counter = pieceCounter(pattern, special);
+  const progress = progressLine(io, options["json"] === true);
   let bytes = 0;
   for (const path of paths.length === 0 ? ["-"] : paths) {
     const text = readText(path, io, MAX_TEXT_BYTES);
@@ -99,18 +127,31 @@ function train(paths: readonly string[], options: Options, io: Io): void {
     }
   }
   if (bytes === 0)
-    throw new SinterError("input", "there is no text to learn from",
-      "Name text files: sinter tokenizer train FILE…");
-  const trained = trainBpe(counter.counts, { vocab, special, atLeast, onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`) });
+    throw new SinterError(
+      "input",
+      "there is no text to learn from",
+      "Name text files: sinter tokenizer train FILE…",
+    );
+  const trained = trainBpe(counter.counts, {
+    vocab,
+    special,
+    atLeast,
+    onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`),
+  });
   progress(undefined);
   const json = tokenizerJson(trained, pattern);
   createText(out, io.cwd, json, { force });
-  const tokens = tokensOf(counter.counts, json), seconds = (performance.now() - began) / 1000;
+  const tokens = tokensOf(counter.counts, json);
+  const seconds = (performance.now() - began) / 1000;
   const size = trained.tokens.length;
   if (options["json"])
-    return io.out(`${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`);
+    return io.out(
+      `${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`,
+    );
   const less = size < vocab ? ` (not ${thousands(vocab)}: no pair comes ${atLeast} times any more)` : "";
-  io.out(`${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`);
+  io.out(
+    `${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`,
+  );
 }
 
 /** Tokens of the text that was learnt from, by its pieces. */
@@ -138,8 +179,11 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
   const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
   if (options["bos"]) {
     if (tokenizer.beginOfText === undefined)
-      throw new SinterError("input", `the ${tokenizer.name} tokenizer has no token that begins a text`,
-        "Leave --bos out.");
+      throw new SinterError(
+        "input",
+        `the ${tokenizer.name} tokenizer has no token that begins a text`,
+        "Leave --bos out.",
+      );
     ids.unshift(tokenizer.beginOfText);
   }
   if (!options["json"]) {
@@ -147,7 +191,9 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
       io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
     return io.out("\n");
   }
-  io.out(`${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`);
+  io.out(
+    `${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`,
+  );
 }
 
 async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
@@ -157,8 +203,10 @@ async function decodeIds(input: readonly string[], options: Options, io: Io): Pr
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
     if (!(id < tokenizer.size))
-      throw new SinterError("input",
-        `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`);
+      throw new SinterError(
+        "input",
+        `number ${i + 1}, \`${word.slice(0, 20)}\`, is no token: ids are 0 … ${tokenizer.size - 1}`,
+      );
     return id;
   });
   const decoded = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
@@ -166,14 +214,23 @@ async function decodeIds(input: readonly string[], options: Options, io: Io): Pr
   io.out(io.tty ? `${decoded}\n` : decoded);
 }
 
-const fromStandardInput = (input: readonly string[]): boolean => input.length === 0 || (input.length === 1 && input[0] === "-");
+const fromStandardInput = (input: readonly string[]): boolean =>
+  input.length === 0 || (input.length === 1 && input[0] === "-");
 
 async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
   const path = textOption(options, "tokenizer");
   if (path === undefined)
-    throw new SinterError("usage", "which tokenizer?",
-      "for example --tokenizer tokenizer.json, or the folder of a run");
+    throw new SinterError(
+      "usage",
+      "which tokenizer?",
+      "for example --tokenizer tokenizer.json, or the folder of a run",
+    );
   if (path === "bytes") return byteTokenizer();
   await checkIfRun(path, io);
-  return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, brief((line) => io.err(`note: ${line}\n`)));
+  return openTokenizer(
+    nodeFiles(),
+    pathFrom(io, path),
+    otherJson,
+    brief((line) => io.err(`note: ${line}\n`)),
+  );
 }

@@ -1,4 +1,7 @@
-/** `sinter tune SPEC`: the fastest tiles for this spec's shapes on this machine, measured, and kept in a file that the compiler honours. */
+/**
+ * `sinter tune SPEC`: the fastest tiles for this spec's shapes on this machine, measured, and kept in a file
+ * that the compiler honours.
+ */
 import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
@@ -14,7 +17,14 @@ import { fits, moduleNames, refuseTooLarge } from "../plan.ts";
 import { realOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
 import { tuneKernel, type Tuned } from "../tune/measure-tiles.ts";
-import { readTuneFile, sameMachine, thisMachine, tunePath, writeTuneText, type Choice } from "../tune/tune-file.ts";
+import {
+  readTuneFile,
+  sameMachine,
+  thisMachine,
+  tunePath,
+  writeTuneText,
+  type Choice,
+} from "../tune/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const tuneVerb: Verb = {
@@ -22,36 +32,59 @@ export const tuneVerb: Verb = {
   summary: "find the fastest tiles for a spec's shapes here",
   configure(command) {
     withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))
-      .option("--target <names>", `${targets.join(", ")}, several with commas (default: what \`train\` uses here)`)
+      .option(
+        "--target <names>",
+        `${targets.join(", ")}, several with commas (default: what \`train\` uses here)`,
+      )
       .option("--module <name>", "train or infer (default: both, as far as they fit)")
       .option("--seconds <seconds>", "for measuring, all shapes together; compiling comes on top", "60")
       .option("--workers <n>", "default: all cores")
-      .option("-o, --out <file>", "default: sinter.tune.json beside the spec, which compile and train then honour")
+      .option(
+        "-o, --out <file>",
+        "default: sinter.tune.json beside the spec, which compile and train then honour",
+      )
       .option("--fresh", "forget what the file holds; otherwise other shapes stay in it")
       .option("--json", "machine-readable")
-      .addHelpText("after", `
+      .addHelpText(
+        "after",
+        `
 Every candidate is compared with the operation's reference before it is timed. Tiles never make a result wrong, but where they cut long sums (KC, KB)
 at other places the last bits differ: for the same bits, the same spec and the same file. Results do not depend on the number of workers either way.
 
 examples:
   sinter tune specs/nanogpt-cpu.sinter
-  sinter tune specs/gpt2.sinter --module infer --target wide --seconds 120`);
+  sinter tune specs/gpt2.sinter --module infer --target wide --seconds 120`,
+      );
   },
   async run([spec], options, io) {
-    const { model } = oneModel(spec!, checkOptions(options), io), seconds = realOption(options, "seconds", 0.01, 36_000)!;
-    const workers = wholeOption(options, "workers", 1, 8) ?? Math.min(nodeHost.cores, 8), chosen = await targetsOf(options);
-    const out = textOption(options, "out"), path = out === undefined ? tunePath(spec!, io) : resolve(io.cwd, out);
+    const { model } = oneModel(spec!, checkOptions(options), io);
+    const seconds = realOption(options, "seconds", 0.01, 36_000)!;
+    const workers = wholeOption(options, "workers", 1, 8) ?? Math.min(nodeHost.cores, 8);
+    const chosen = await targetsOf(options);
+    const out = textOption(options, "out");
+    const path = out === undefined ? tunePath(spec!, io) : resolve(io.cwd, out);
     const kept = options["fresh"] === true || !existsSync(path) ? [] : earlier(path, io);
     const plans = modulesOf(options).map((name) => planModule(model, name, { targets: chosen }));
     if (!plans.some(fits)) refuseTooLarge(model, plans.at(-1)!);
-    const shapes = shapesOf(plans.filter(fits)), say = (line: string): void => (options["json"] ? undefined : io.out(`${line}\n`));
-    if (loadavg()[0]! > nodeHost.cores / 2) io.err(`note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found may be chance\n`);
-    say(`${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = better than the compiler's own choice`);
+    const shapes = shapesOf(plans.filter(fits));
+    const say = (line: string): void => (options["json"] ? undefined : io.out(`${line}\n`));
+    if (loadavg()[0]! > nodeHost.cores / 2)
+      io.err(
+        `note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found may be chance\n`,
+      );
+    say(
+      `${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = better than the compiler's own choice`,
+    );
     const rows: Row[] = [];
-    const keep = (): number => { // after every shape: an interrupted run loses nothing
-      const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers)), measured = new Set(rows.map((r) => keyOf(r.spec)));
+    const keep = (): number => {
+      // after every shape: an interrupted run loses nothing
+      const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers));
+      const measured = new Set(rows.map((r) => keyOf(r.spec)));
       const others = kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
-      writeOutput(path, writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }));
+      writeOutput(
+        path,
+        writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }),
+      );
       return choices.length;
     };
     keep(); // a folder that cannot be written to is found before an hour of measuring
@@ -63,7 +96,8 @@ examples:
       keep();
       say(rowText(rows.at(-1)!, i + 1, shapes.length));
     }
-    if (options["json"]) io.out(`${JSON.stringify({ file: path, workers, shapes: rows.map(jsonRow) }, null, 2)}\n`);
+    if (options["json"])
+      io.out(`${JSON.stringify({ file: path, workers, shapes: rows.map(jsonRow) }, null, 2)}\n`);
     else io.out(summary(rows, keep(), path));
     return exitCodes.ok;
   },
@@ -78,25 +112,48 @@ interface Row extends Shape {
   readonly tuned: Tuned;
 }
 
-const keyOf = (s: Pick<KernelSpec, "target" | "opName" | "d" | "attrs" | "tensors">): string => JSON.stringify([s.target, s.opName, s.d, s.attrs, s.tensors]);
-const tilesText = (tiles: Dims): string => Object.entries(tiles).map(([name, value]) => `${name} ${value}`).join(" ");
-const jsonRow = ({ spec: s, calls, tuned }: Row) => ({ target: s.target, op: s.opName, d: s.d, own: s.tiles, calls: Object.fromEntries(calls), ...tuned });
-const choiceOf = ({ spec: s, tuned }: Row, workers: number): Choice =>
-  ({ target: s.target, op: s.opName, d: s.d, attrs: s.attrs, tensors: s.tensors, tiles: tuned.tiles, ms: tuned.ms, ownMs: tuned.ownMs, workers });
+const keyOf = (s: Pick<KernelSpec, "target" | "opName" | "d" | "attrs" | "tensors">): string =>
+  JSON.stringify([s.target, s.opName, s.d, s.attrs, s.tensors]);
+const tilesText = (tiles: Dims): string =>
+  Object.entries(tiles)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(" ");
+const jsonRow = ({ spec: s, calls, tuned }: Row) => ({
+  target: s.target,
+  op: s.opName,
+  d: s.d,
+  own: s.tiles,
+  calls: Object.fromEntries(calls),
+  ...tuned,
+});
+const choiceOf = ({ spec: s, tuned }: Row, workers: number): Choice => ({
+  target: s.target,
+  op: s.opName,
+  d: s.d,
+  attrs: s.attrs,
+  tensors: s.tensors,
+  tiles: tuned.tiles,
+  ms: tuned.ms,
+  ownMs: tuned.ownMs,
+  workers,
+});
 
 async function targetsOf(options: Options): Promise<readonly Target[]> {
   const text = textOption(options, "target");
   if (text === undefined) return [await bestTarget(nodeHost)];
   return text.split(",").map((name) => {
     const found = targets.find((t) => t === name.trim());
-    if (!found) throw new SinterError("usage", `there is no target \`${name}\``, `targets: ${targets.join(", ")}`);
+    if (!found)
+      throw new SinterError("usage", `there is no target \`${name}\``, `targets: ${targets.join(", ")}`);
     return found;
   });
 }
 
 function modulesOf(options: Options): readonly (typeof moduleNames)[number][] {
-  const text = textOption(options, "module"), found = moduleNames.find((m) => m === text);
-  if (text !== undefined && !found) throw new SinterError("usage", `there is no module \`${text}\``, `modules: ${moduleNames.join(", ")}`);
+  const text = textOption(options, "module");
+  const found = moduleNames.find((m) => m === text);
+  if (text !== undefined && !found)
+    throw new SinterError("usage", `there is no module \`${text}\``, `modules: ${moduleNames.join(", ")}`);
   return found ? [found] : moduleNames;
 }
 
@@ -114,22 +171,36 @@ const LEAST_SHARE = 0.002;
 /** Kernels with a choice, each once, the costliest first. */
 function shapesOf(plans: readonly ReturnType<typeof planModule>[]): Shape[] {
   const shapes = new Map<string, { spec: KernelSpec; calls: Map<string, number> }>();
-  for (const [target, programs] of plans.flatMap((p) => [...p.programs])) for (const program of programs) for (const section of program.sections) for (const { spec } of section.calls) {
-    if (!hasChoice(spec)) continue;
-    const key = `${target} ${kernelKey(spec)}`, shape = shapes.get(key) ?? { spec, calls: new Map<string, number>() }, { entry } = program.graph;
-    shapes.set(key, shape);
-    // evaluate, prefill and decode are in both modules: the same calls, counted once
-    if (plans.length === 1 || entry === "train" || plans.findIndex((p) => [...p.programs.values()].includes(programs)) === plans.length - 1) shape.calls.set(entry, (shape.calls.get(entry) ?? 0) + section.times);
-  }
-  const cost = ({ spec, calls }: Shape): number => spec.op.flops(spec.d, spec.attrs) * [...calls.values()].reduce((a, b) => a + b, 0);
-  const all = [...shapes.values()], total = all.reduce((sum, shape) => sum + cost(shape), 0);
+  for (const [target, programs] of plans.flatMap((p) => [...p.programs]))
+    for (const program of programs)
+      for (const section of program.sections)
+        for (const { spec } of section.calls) {
+          if (!hasChoice(spec)) continue;
+          const key = `${target} ${kernelKey(spec)}`;
+          const shape = shapes.get(key) ?? { spec, calls: new Map<string, number>() };
+          const { entry } = program.graph;
+          shapes.set(key, shape);
+          // evaluate, prefill and decode are in both modules: the same calls, counted once
+          if (
+            plans.length === 1 ||
+            entry === "train" ||
+            plans.findIndex((p) => [...p.programs.values()].includes(programs)) === plans.length - 1
+          )
+            shape.calls.set(entry, (shape.calls.get(entry) ?? 0) + section.times);
+        }
+  const cost = ({ spec, calls }: Shape): number =>
+    spec.op.flops(spec.d, spec.attrs) * [...calls.values()].reduce((a, b) => a + b, 0);
+  const all = [...shapes.values()];
+  const total = all.reduce((sum, shape) => sum + cost(shape), 0);
   return all.filter((shape) => cost(shape) >= LEAST_SHARE * total).sort((a, b) => cost(b) - cost(a));
 }
 
-const isBetter = ({ spec, tuned }: Row): boolean => tuned.ms < tuned.ownMs && JSON.stringify(tuned.tiles) !== JSON.stringify(spec.tiles);
+const isBetter = ({ spec, tuned }: Row): boolean =>
+  tuned.ms < tuned.ownMs && JSON.stringify(tuned.tiles) !== JSON.stringify(spec.tiles);
 
 function rowText(row: Row, at: number, of: number): string {
-  const { spec: s, tuned } = row, better = isBetter(row);
+  const { spec: s, tuned } = row;
+  const better = isBetter(row);
   const gain = better ? `× ${(tuned.ownMs / tuned.ms).toFixed(2)}` : "";
   return `${`${at}/${of}`.padStart(6)} ${better ? "*" : " "} ${s.target.padEnd(7)} ${kernelName(s).padEnd(38)} ${gain.padStart(6)}  ${tilesText(tuned.tiles)}`;
 }
@@ -137,9 +208,14 @@ function rowText(row: Row, at: number, of: number): string {
 /** What the choices save per run of each entry, for the kernels that were measured. */
 function summary(rows: readonly Row[], better: number, path: string): string {
   const entries = new Set(rows.flatMap((r) => [...r.calls.keys()]));
-  const saved = [...entries].map((entry) => {
-    const ms = rows.reduce((sum, { calls, tuned }) => sum + (calls.get(entry) ?? 0) * (tuned.ownMs - tuned.ms), 0);
-    return ms > 0 ? `${entry} ${ms.toFixed(ms < 1 ? 3 : 1)} ms` : undefined;
-  }).filter((text) => text !== undefined);
+  const saved = [...entries]
+    .map((entry) => {
+      const ms = rows.reduce(
+        (sum, { calls, tuned }) => sum + (calls.get(entry) ?? 0) * (tuned.ownMs - tuned.ms),
+        0,
+      );
+      return ms > 0 ? `${entry} ${ms.toFixed(ms < 1 ? 3 : 1)} ms` : undefined;
+    })
+    .filter((text) => text !== undefined);
   return `${better} of ${rows.length} shapes got other tiles${saved.length > 0 ? `; saved per call: ${saved.join(", ")}` : ""}\n${path}\n`;
 }

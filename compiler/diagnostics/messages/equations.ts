@@ -9,7 +9,8 @@ export const equations = {
     explain: `A model needs three pieces: how tokens become vectors (embed), what a layer does to them (layer), and how they become a prediction
 (output). A model that is "like" another takes over what it does not say itself.`,
     wrong: "model m { context 16 width 8 layers 1 heads 2 layer { x += mlp(x) } output linear(x) }",
-    right: "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
+    right:
+      "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
   }),
   E0302: message<{ part: string; parts: readonly string[]; nearest: string | undefined }>({
     title: "an unknown part",
@@ -29,8 +30,10 @@ export const equations = {
   }),
   E0304: message<{ part: string; inputs: number }>({
     title: "a part takes one input",
-    text: ({ part, inputs }) => (inputs === 0 ? `${part} has no input` : `${part} takes one input, not ${inputs}`),
-    help: ({ part, inputs }) => (inputs === 0 ? `write \`${part}(x)\`` : "options are written with their name: `bias: true`"),
+    text: ({ part, inputs }) =>
+      inputs === 0 ? `${part} has no input` : `${part} takes one input, not ${inputs}`,
+    help: ({ part, inputs }) =>
+      inputs === 0 ? `write \`${part}(x)\`` : "options are written with their name: `bias: true`",
     explain: `The first argument of a part, the one without a name, is what it works on. All others are options and have a name.`,
     wrong: "layer { x += mlp(x, 32) }",
     right: "layer { x += mlp(x, hidden: 32) }",
@@ -164,13 +167,21 @@ there is no mixture left to choose from, but it is allowed.`,
   E0330: message<{ name: string; nearest: string | undefined; models: readonly string[] }>({
     title: "an unknown model behind `like`",
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
-    help: ({ nearest, models }) => near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
+    help: ({ nearest, models }) =>
+      near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
     explain: `"model b like a { … }" takes all of a, and then what b says itself. Both stand in one file, in any order.`,
     wrong: "model b like a { layers 2 }",
   }),
   E0331: message<{ chain: readonly string[] }>({
     title: "models that are like each other in a circle",
-    text: ({ chain }) => chain.slice(0, 8).map((name, i) => (i === 0 ? quoted(name) : `${i > 1 ? ", which is like" : "is like"} ${quoted(name)}`)).join(" ").replaceAll(" ,", ","),
+    text: ({ chain }) =>
+      chain
+        .slice(0, 8)
+        .map((name, i) =>
+          i === 0 ? quoted(name) : `${i > 1 ? ", which is like" : "is like"} ${quoted(name)}`,
+        )
+        .join(" ")
+        .replaceAll(" ,", ","),
     help: () => "one of them has to be written out",
     explain: `"like" means: take the other one's settings and equations. In a circle there would be nothing to take.`,
     wrong: "model a like b { }\nmodel b like a { }",

@@ -45,7 +45,8 @@ With --set on a size or a let, the model is another one than the file describes,
   E0503: message<{ name: string; models: readonly string[]; nearest: string | undefined }>({
     title: "--model names a model that is not in the file",
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
-    help: ({ models, nearest }) => near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
+    help: ({ models, nearest }) =>
+      near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
     explain: `--model chooses one of several models of a file by its name.`,
   }),
 };

@@ -14,7 +14,8 @@ export function nearDivisors(n: number, d: number): number[] {
   return [...new Set([all.findLast((x) => x < d), all.find((x) => x > d)])].filter((x) => x !== undefined);
 }
 
-const stated = (value: number | string | boolean): string => (typeof value === "number" ? grouped(value) : `${value}`);
+const stated = (value: number | string | boolean): string =>
+  typeof value === "number" ? grouped(value) : `${value}`;
 
 export const settings = {
   E0201: message<{ key: string; model: string; help: string }>({
@@ -24,7 +25,8 @@ export const settings = {
     explain: `context, width, layers and heads have no sensible default: they are the model. vocab may be left out where the tokenizer decides
 it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's settings.`,
     wrong: "model m { width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
-    right: "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
+    right:
+      "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
   }),
   E0202: message<{ key: string; where: string; nearest: string | undefined; help: string | undefined }>({
     title: "an unknown setting",
@@ -38,7 +40,8 @@ it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's s
     title: "the width does not divide into the heads",
     text: ({ width, heads }) => `width ${width} does not divide into ${heads} heads`,
     help: ({ width, heads }) => {
-      const good = nearDivisors(width, heads), isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
+      const good = nearDivisors(width, heads);
+      const isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
       return `use ${either(good)} heads${isFar ? `, or width ${Math.max(1, Math.round(width / heads)) * heads}` : ""}`;
     },
     explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al. 2017, 3.2.2). Where a model's heads have
@@ -62,7 +65,10 @@ One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints wid
   E0205: message<{ key: string; value: number }>({
     title: "a whole number is needed",
     text: ({ key, value }) => `${key} must be a whole number, not ${grouped(value)}`,
-    help: ({ value }) => (Math.abs(value) < 2 ** 53 ? `use ${either([...new Set([Math.floor(value), Math.ceil(value)])].map(grouped))}` : undefined),
+    help: ({ value }) =>
+      Math.abs(value) < 2 ** 53
+        ? `use ${either([...new Set([Math.floor(value), Math.ceil(value)])].map(grouped))}`
+        : undefined,
     explain: `Sizes are counted. Division gives fractions here ("7 / 2" is 3.5); "%" is the remainder.`,
     wrong: "width 96.5",
     right: "width 96",
@@ -84,7 +90,13 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
     wrong: "width true",
     right: "width 8",
   }),
-  E0208: message<{ key: string; word: string; words: readonly string[]; nearest: string | undefined; help: string | undefined }>({
+  E0208: message<{
+    key: string;
+    word: string;
+    words: readonly string[];
+    nearest: string | undefined;
+    help: string | undefined;
+  }>({
     title: "not one of the words that it takes",
     text: ({ key, word }) => `${key} cannot be ${quoted(word)}`,
     help: ({ words, nearest, help }) => help ?? (nearest ? near(nearest) : `use ${either(words)}`),
@@ -94,7 +106,8 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
   }),
   E0209: message<{ key: string; chain: readonly string[] }>({
     title: "a number that depends on itself",
-    text: ({ key, chain }) => `${quoted(key)} depends on itself${chain.length > 2 ? `: ${chain.slice(0, 8).join(" → ")}` : ""}`,
+    text: ({ key, chain }) =>
+      `${quoted(key)} depends on itself${chain.length > 2 ? `: ${chain.slice(0, 8).join(" → ")}` : ""}`,
     help: () => "give one of them as a number",
     explain: `Settings and lets may use each other in any order, as long as there is a number at the end.`,
     wrong: "let a = b\nlet b = a\nwidth a",
@@ -118,14 +131,16 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
   E0212: message<{ heads: number; kvHeads: number }>({
     title: "the heads do not share keys and values evenly",
     text: ({ heads, kvHeads }) => `${heads} heads cannot share ${kvHeads} kv_heads evenly`,
-    help: ({ heads, kvHeads }) => `use ${either(nearDivisors(heads, kvHeads).filter((d) => d <= heads))} kv_heads`,
+    help: ({ heads, kvHeads }) =>
+      `use ${either(nearDivisors(heads, kvHeads).filter((d) => d <= heads))} kv_heads`,
     explain: `With grouped-query attention (Ainslie et al. 2023) every kv head serves the same number of heads: heads must be a multiple of kv_heads.`,
     wrong: "heads 8\nkv_heads 3",
     right: "heads 8\nkv_heads 4",
   }),
   W0213: message<{ width: number; heads: number; headDim: number }>({
     title: "heads × head_dim just misses the width",
-    text: ({ width, heads, headDim }) => `${heads} heads of ${headDim} make ${heads * headDim}, and the width is ${width}`,
+    text: ({ width, heads, headDim }) =>
+      `${heads} heads of ${headDim} make ${heads * headDim}, and the width is ${width}`,
     help: ({ heads, headDim }) =>
       `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that holds silences this`,
     explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as published models do
@@ -139,7 +154,8 @@ has the 12_853_386_240 parameters that its other numbers imply.`,
   }),
   W0214: message<{ width: number; heads: number; headDim: number }>({
     title: "heads × head_dim differs from the width",
-    text: ({ width, heads, headDim }) => `${heads} heads of ${headDim} make ${heads * headDim}, not the width ${width}`,
+    text: ({ width, heads, headDim }) =>
+      `${heads} heads of ${headDim} make ${heads * headDim}, not the width ${width}`,
     help: ({ width, headDim, heads }) =>
       `${width % headDim === 0 ? `if that is not meant, use ${width / headDim} heads` : width % heads === 0 ? `if that is not meant, use head_dim ${width / heads}` : "check the sizes"}; if it is, an \`expect parameters\` that holds silences this`,
     explain: `Some published models are like that. In others it is a misprint: the GPT-3 paper (Brown et al. 2020, table 2.1) gives its XL model
@@ -150,8 +166,10 @@ settles it, and the warning goes away.`,
   }),
   E0215: message<{ vocab: number; tokenizer: string; least: number }>({
     title: "the vocabulary is smaller than the tokenizer's",
-    text: ({ vocab, tokenizer, least }) => `vocab ${vocab} is smaller than the ${least} tokens of tokenizer ${tokenizer}`,
-    help: ({ least, vocab, tokenizer }) => `use vocab ${least}${tokenizer === "bytes" && vocab < 200 ? ", or `tokenizer characters`" : ""}`,
+    text: ({ vocab, tokenizer, least }) =>
+      `vocab ${vocab} is smaller than the ${least} tokens of tokenizer ${tokenizer}`,
+    help: ({ least, vocab, tokenizer }) =>
+      `use vocab ${least}${tokenizer === "bytes" && vocab < 200 ? ", or `tokenizer characters`" : ""}`,
     explain: `Every token needs its row in the embedding. A larger vocab is fine (nanoGPT pads 50257 to 50304): its last rows are never used.
 With "tokenizer characters" the vocab is the number of different characters in the data, which is checked when training starts.`,
     wrong: "vocab 100\ntokenizer bytes",
@@ -199,7 +217,8 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
   W0222: message<Record<string, never>>({
     title: "a band that no layer has",
     text: () => "no layer of the pattern is banded",
-    help: () => "write `banded` where you mean it, as in `layers 12 alternate dense, banded`, or leave the band out",
+    help: () =>
+      "write `banded` where you mean it, as in `layers 12 alternate dense, banded`, or leave the band out",
     explain: `"band" limits how far attention sees: in all layers, or, where layers alternate, in the banded ones.`,
     wrong: "layers 2 alternate dense\nband 8\nlayer { x += attention(x) }",
     right: "layers 2 alternate dense, banded\nband 8\nlayer { x += attention(x) }",
@@ -214,7 +233,8 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
   }),
   E0224: message<{ tokenizer: string }>({
     title: "documents without an end",
-    text: ({ tokenizer }) => `rows cannot be documents with \`tokenizer ${tokenizer}\`: it has no token that ends one`,
+    text: ({ tokenizer }) =>
+      `rows cannot be documents with \`tokenizer ${tokenizer}\`: it has no token that ends one`,
     help: () => "use another tokenizer, or leave `rows documents` out",
     explain: `With "rows documents" every row of a batch is one document, which the model learns to begin and to end. That takes a token of its own:
 bytes and characters get one more for it, gpt2's is <|endoftext|>, llama's is </s>.`,

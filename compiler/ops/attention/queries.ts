@@ -1,6 +1,7 @@
 /**
- * One head's queries against packed keys and values, block by block: what `attention` and `attention_cached` share.
- * How many queries and keys there are, and where the first query stands among the keys, may be numbers or names of i32 locals.
+ * One head's queries against packed keys and values, block by block: what `attention` and `attention_cached`
+ * share. How many queries and keys there are, and where the first query stands among the keys, may be numbers
+ * or names of i32 locals.
  */
 import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
@@ -22,27 +23,45 @@ export interface Queries {
   /** Position of the first query, and how many keys there are. */
   readonly start: string;
   readonly keys: string;
-  /** Addresses of K across [keys/16][D][16], with bytes from one to the next 16 keys, and of V in panels of 16 columns. */
+  /**
+   * Addresses of K across [keys/16][D][16], with bytes from one to the next 16 keys, and of V in panels of 16
+   * columns.
+   */
   readonly across: string;
   readonly acrossPanel: number;
   readonly panels: string;
   readonly panelBytes: Panels;
   /** The keys' rows are a ring: how many rows (i32, a multiple of 16) it has. */
   readonly ring: string | undefined;
-  /** Before the products of a block: makes `across` and `panels` hold keys `slot` … slot + keys − 1 of the cache (i32) from their first row on. */
+  /**
+   * Before the products of a block: makes `across` and `panels` hold keys `slot` … slot + keys − 1 of the
+   * cache (i32) from their first row on.
+   */
   readonly unpack?: (w: Writer, slot: string, keys: string) => void;
   /** Called after each block of queries: `shift` then holds lse of queries q … q + rows − 1. */
   readonly lse?: (w: Writer) => void;
 }
 
 /** Areas in scratch: their names are locals of the kernel. */
-export const queryAreas = (s: Sizes) => ({ mask: MASK_BYTES, scores: ceilTo(s.QB, 4) * s.KB * 4, ...statistics(s), mixed: s.QB * s.DP * 4 });
+export const queryAreas = (s: Sizes) => ({
+  mask: MASK_BYTES,
+  scores: ceilTo(s.QB, 4) * s.KB * 4,
+  ...statistics(s),
+  mixed: s.QB * s.DP * 4,
+});
 
 /**
- * Blocks of at most KB keys, `first` … `end` − 1 (i32): `first_key` is a block's first, a block ends where the ring does. `body` is told where in the
- * cache it stands, and how many keys it has at the most.
+ * Blocks of at most KB keys, `first` … `end` − 1 (i32): `first_key` is a block's first, a block ends where
+ * the ring does. `body` is told where in the cache it stands, and how many keys it has at the most.
  */
-export function eachKeyBlock(w: Writer, KB: number, first: string, end: string, ring: string | undefined, body: (slot: string, most: string) => void): void {
+export function eachKeyBlock(
+  w: Writer,
+  KB: number,
+  first: string,
+  end: string,
+  ring: string | undefined,
+  body: (slot: string, most: string) => void,
+): void {
   if (ring) w.line("let step = 0; // a block ends where the ring does");
   w.block(`for (let first_key = ${first}; first_key < ${end}; first_key += ${ring ? "step" : KB})`, () => {
     if (ring) w.line(`const slot = first_key % ${ring};`);
@@ -51,18 +70,40 @@ export function eachKeyBlock(w: Writer, KB: number, first: string, end: string, 
   });
 }
 
-/** `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block to block. */
+/**
+ * `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block
+ * to block.
+ */
 export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
-  const online = positions > s.KB || p.ring !== undefined, direct = !online && s.D % s.NR === 0, tail = p.most % s.MR;
+  const online = positions > s.KB || p.ring !== undefined;
+  const direct = !online && s.D % s.NR === 0;
+  const tail = p.most % s.MR;
   const keyBlock = (slot: string, ahead: string, keys: string): void => {
     p.unpack?.(w, slot, keys);
     const firstKey = p.unpack ? "0" : slot;
     const block = { rows: "rows", keys, ahead, tail, wholePanels: !inOneStretch(p.panelBytes) };
-    emitScores(w, s, { ...block, a: "q_rows", aRow: p.queryRow, b: p.across, bPanel: p.acrossPanel, c: "scores", firstKey });
+    emitScores(w, s, {
+      ...block,
+      a: "q_rows",
+      aRow: p.queryRow,
+      b: p.across,
+      bPanel: p.acrossPanel,
+      c: "scores",
+      firstKey,
+    });
     emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
     if (!online) emitEnds(w, "rows", p.lse !== undefined);
     const to = direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 };
-    emitFromKeys(w, s, { ...block, ...to, scores: "scores", b: p.panels, panels: p.panelBytes, firstKey, mode: online ? "fade" : "scaled", alpha: "alpha" });
+    emitFromKeys(w, s, {
+      ...block,
+      ...to,
+      scores: "scores",
+      b: p.panels,
+      panels: p.panelBytes,
+      firstKey,
+      mode: online ? "fade" : "scaled",
+      alpha: "alpha",
+    });
   };
   w.block(`for (let q = 0; q < ${p.count}; q += ${s.QB})`, () => {
     w.line(`const rows = min(${s.QB}, ${p.count} - q);`);
@@ -73,16 +114,26 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     if (online) {
       emitStart(w, s);
       w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-      eachKeyBlock(w, s.KB, firstBlock, s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys, p.ring, (slot, most) => {
-        w.line(`const ahead = ${position} - first_key, keys = min(${most}, ${p.keys} - first_key);`);
-        keyBlock(slot, "ahead", "keys");
-      });
+      eachKeyBlock(
+        w,
+        s.KB,
+        firstBlock,
+        s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys,
+        p.ring,
+        (slot, most) => {
+          w.line(`const ahead = ${position} - first_key, keys = min(${most}, ${p.keys} - first_key);`);
+          keyBlock(slot, "ahead", "keys");
+        },
+      );
       emitEnds(w, "rows", p.lse !== undefined);
     } else {
       w.line(`const ahead = ${position};`);
       keyBlock("0", "ahead", p.keys);
     }
-    if (!direct) w.line(`${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, rows${online ? ", alpha" : ""});`);
+    if (!direct)
+      w.line(
+        `${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, rows${online ? ", alpha" : ""});`,
+      );
     p.lse?.(w);
   });
 }

@@ -1,8 +1,9 @@
 /**
  * All numbers of one attention kernel, known at compile time, and where its operands stand.
  *
- * A row of qkv holds q of every head, then k, then v of every key/value head (grouped heads: Ainslie et al. 2023): query head h uses key/value
- * head ⌊h · kv_heads / heads⌋. Two packed forms feed the register tiles, both in panels of 16 floats (one cache line):
+ * A row of qkv holds q of every head, then k, then v of every key/value head (grouped heads: Ainslie et al.
+ * 2023): query head h uses key/value head ⌊h · kv_heads / heads⌋. Two packed forms feed the register tiles,
+ * both in panels of 16 floats (one cache line):
  *
  *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
@@ -17,7 +18,10 @@ export interface Sizes {
   /** Rows of one sequence, and sequences. */
   readonly T: number;
   readonly B: number;
-  /** Query heads, key/value heads, query heads per key/value head, columns of a head, the same padded to whole panels. */
+  /**
+   * Query heads, key/value heads, query heads per key/value head, columns of a head, the same padded to whole
+   * panels.
+   */
   readonly H: number;
   readonly G: number;
   readonly group: number;
@@ -31,42 +35,79 @@ export interface Sizes {
   /** A query sees the last WINDOW positions only: an i32 local of the kernel. */
   readonly windowed: boolean;
   readonly scale: number;
-  /** Register tile, and the block of queries × keys whose scores stand in scratch. QB is a multiple of MR, KB of 16, NR 8 or 16. */
+  /**
+   * Register tile, and the block of queries × keys whose scores stand in scratch. QB is a multiple of MR, KB
+   * of 16, NR 8 or 16.
+   */
   readonly MR: number;
   readonly NR: number;
   readonly QB: number;
   readonly KB: number;
 }
 
-/** window: positions that a query sees, itself included; 0: all. dense_share: of the layers where a tensor `window` says that all are seen. */
-export const attentionAttrs = { heads: 1, kv_heads: 1, head_dim: 1, context: 1, causal: true, window: 0, dense_share: 0 };
+/**
+ * window: positions that a query sees, itself included; 0: all. dense_share: of the layers where a tensor
+ * `window` says that all are seen.
+ */
+export const attentionAttrs = {
+  heads: 1,
+  kv_heads: 1,
+  head_dim: 1,
+  context: 1,
+  causal: true,
+  window: 0,
+  dense_share: 0,
+};
 
 export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
-  const H = attrs["heads"] as number, G = attrs["kv_heads"] as number, D = attrs["head_dim"] as number, R = d["R"]!;
-  if (H % G !== 0 || d["Q"] !== (H + 2 * G) * D || d["O"] !== H * D || R % T !== 0) throw new Error(`attention of ${JSON.stringify({ ...d, ...attrs })}`);
+  const H = attrs["heads"] as number;
+  const G = attrs["kv_heads"] as number;
+  const D = attrs["head_dim"] as number;
+  const R = d["R"]!;
+  if (H % G !== 0 || d["Q"] !== (H + 2 * G) * D || d["O"] !== H * D || R % T !== 0)
+    throw new Error(`attention of ${JSON.stringify({ ...d, ...attrs })}`);
   return {
-    T, B: R / T, H, G, group: H / G, D, DP: ceilTo(D, PANEL),
-    qkvRow: rowFloats(d["Q"]) * 4, outRow: rowFloats(d["O"]) * 4, lseRow: rowFloats(R) * 4,
-    causal: attrs["causal"] as boolean, windowed: attrs["window"] !== 0, scale: 1 / Math.sqrt(D),
-    MR: tiles["MR"]!, NR: tiles["NR"]!, QB: tiles["QB"]!, KB: tiles["KB"]!,
+    T,
+    B: R / T,
+    H,
+    G,
+    group: H / G,
+    D,
+    DP: ceilTo(D, PANEL),
+    qkvRow: rowFloats(d["Q"]) * 4,
+    outRow: rowFloats(d["O"]) * 4,
+    lseRow: rowFloats(R) * 4,
+    causal: attrs["causal"] as boolean,
+    windowed: attrs["window"] !== 0,
+    scale: 1 / Math.sqrt(D),
+    MR: tiles["MR"]!,
+    NR: tiles["NR"]!,
+    QB: tiles["QB"]!,
+    KB: tiles["KB"]!,
   };
 }
 
 /** 6×16 fills 12 of 16 256-bit registers, 4×8 fills 8 of 16 128-bit ones: see bench/EXPERIMENTS.md. */
-export const registerTile = (target: Target): { MR: number; NR: number } => (target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 });
+export const registerTile = (target: Target): { MR: number; NR: number } =>
+  target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 };
 
 /**
- * Blocks of `queries` × `keys` (multiples of 48 = 6 · 8 = 4 · 12 and of 16), no larger than the sequence needs.
- * When several key blocks are needed, a multiple of the query block: then no query block lies before a key block.
+ * Blocks of `queries` × `keys` (multiples of 48 = 6 · 8 = 4 · 12 and of 16), no larger than the sequence
+ * needs. When several key blocks are needed, a multiple of the query block: then no query block lies before a
+ * key block.
  */
 export function blocks(target: Target, rows: number, positions: number, queries: number, keys: number): Dims {
   const { MR, NR } = registerTile(target);
   return { MR, NR, QB: Math.min(queries, ceilTo(rows, MR)), KB: Math.min(keys, ceilTo(positions, PANEL)) };
 }
 
-/** Multiply-adds of one product over the pairs (query, key) that are really needed: causal attention counts half of the square. */
+/**
+ * Multiply-adds of one product over the pairs (query, key) that are really needed: causal attention counts
+ * half of the square.
+ */
 export function pairs(attrs: Attrs): number {
-  const { context: T, causal, window, dense_share } = attrs as typeof attentionAttrs, dense = causal ? (T * (T + 1)) / 2 : T * T;
+  const { context: T, causal, window, dense_share } = attrs as typeof attentionAttrs;
+  const dense = causal ? (T * (T + 1)) / 2 : T * T;
   if (window === 0 || window >= T) return dense;
   return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
 }
@@ -76,10 +117,13 @@ export const firstSeen = (position: number, attrs: Attrs, window: ArrayLike<numb
   attrs["window"] === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? (attrs["window"] as number)));
 
 /** The local WINDOW of a windowed kernel: a number, or what the layer's tensor says. */
-export const windowLocal = (attrs: Attrs, tensor: string | undefined): string => `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs["window"]};`;
+export const windowLocal = (attrs: Attrs, tensor: string | undefined): string =>
+  `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs["window"]};`;
 
 /** Scratch of a kernel: named areas, each on its own cache lines. */
-export function areas<N extends string>(bytes: Readonly<Record<N, number>>): { readonly offsets: readonly (readonly [N, number])[]; readonly total: number } {
+export function areas<N extends string>(
+  bytes: Readonly<Record<N, number>>,
+): { readonly offsets: readonly (readonly [N, number])[]; readonly total: number } {
   let total = 0;
   const offsets = (Object.keys(bytes) as N[]).map((name) => {
     const at = total;

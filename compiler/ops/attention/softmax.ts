@@ -1,6 +1,6 @@
 /**
- * Softmax of a block of scores [rows, keys], in place, with the running maximum and sum of the rows when there are several key blocks
- * (online softmax: Milakov & Gimelshein 2018; in blocks: Dao et al. 2022):
+ * Softmax of a block of scores [rows, keys], in place, with the running maximum and sum of the rows when
+ * there are several key blocks (online softmax: Milakov & Gimelshein 2018; in blocks: Dao et al. 2022):
  *
  *   m' = max(m, scale · max_k S)     α = e^(m − m')     P = e^(scale · S − m')     l' = α·l + Σ_k P
  *
@@ -9,7 +9,16 @@
 import type { Target } from "../../op.ts";
 import type { Writer } from "../../writer.ts";
 import { windowStart } from "./products.ts";
-import { HIDDEN, hideBeforeFunction, hideFunction, log4Function, maxOfRows, rowExpFunction, rowMaxFunction, sumOfRows } from "./rows.ts";
+import {
+  HIDDEN,
+  hideBeforeFunction,
+  hideFunction,
+  log4Function,
+  maxOfRows,
+  rowExpFunction,
+  rowMaxFunction,
+  sumOfRows,
+} from "./rows.ts";
 import { ceilTo, PANEL, type Sizes } from "./sizes.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
@@ -28,21 +37,38 @@ export interface Block {
   readonly wholePanels?: boolean;
 }
 
-/** `end`: how far row r's scores are used, in whole groups of eight: as far as the products of its tile read. */
-export function emitEndOfRow(w: Writer, s: Sizes, { keys, ahead, wholePanels = false }: Pick<Block, "keys" | "ahead" | "wholePanels">): void {
+/**
+ * `end`: how far row r's scores are used, in whole groups of eight: as far as the products of its tile read.
+ */
+export function emitEndOfRow(
+  w: Writer,
+  s: Sizes,
+  { keys, ahead, wholePanels = false }: Pick<Block, "keys" | "ahead" | "wholePanels">,
+): void {
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
   w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
-  if (s.windowed) w.line(`const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
+  if (s.windowed)
+    w.line(
+      `const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`,
+    );
 }
 
 /** Where row r's used scores begin, and how many there are. */
-export const usedRow = (s: Sizes, row: string): string => (s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`);
+export const usedRow = (s: Sizes, row: string): string =>
+  s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`;
 
 /** Scores between what row r may see and `end` will count as nothing. */
-export function emitHide(w: Writer, s: Sizes, { keys, ahead }: Pick<Block, "keys" | "ahead">, row: string): void {
+export function emitHide(
+  w: Writer,
+  s: Sizes,
+  { keys, ahead }: Pick<Block, "keys" | "ahead">,
+  row: string,
+): void {
   if (s.causal) w.line(`${hideFunction(w)}(${row}, min(${ahead} + r + 1, ${keys}), end, mask);`);
-  else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0) w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
-  if (s.windowed) w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
+  else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0)
+    w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
+  if (s.windowed)
+    w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
 }
 
 /** Online: the areas `shift` and `sum` hold earlier blocks' results. Otherwise this block is all there is. */
@@ -59,7 +85,9 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
     if (online) {
-      w.line(`const old = v128.load(shift + (r << 2)), now = ${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = exp4(f32x4.sub(old, now));`);
+      w.line(
+        `const old = v128.load(shift + (r << 2)), now = ${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = exp4(f32x4.sub(old, now));`,
+      );
       w.line(`v128.store(alpha + (r << 2), fade);`);
       w.line(`v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));`);
       w.line(`v128.store(shift + (r << 2), now);`);
@@ -67,11 +95,15 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   });
   w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
     emitEndOfRow(w, s, block);
-    w.line(`${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`);
+    w.line(
+      `${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`,
+    );
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
     const total = `${sumOfRows(w)}(partial + (r << 5))`;
-    w.line(`v128.store(sum + (r << 2), ${online ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`);
+    w.line(
+      `v128.store(sum + (r << 2), ${online ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`,
+    );
   });
 }
 
@@ -81,7 +113,8 @@ export function emitEnds(w: Writer, rows: string, lse: boolean): void {
   w.block(`for (let r: usize = 0; r < <usize>${rows}; r += 4)`, () => {
     w.line(`const l = v128.load(sum + (r << 2));`);
     w.line(`v128.store(alpha + (r << 2), f32x4.div(ONE, l));`);
-    if (lse) w.line(`v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), ${log4Function(w)}(l)));`);
+    if (lse)
+      w.line(`v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), ${log4Function(w)}(l)));`);
   });
 }
 

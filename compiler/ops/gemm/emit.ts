@@ -11,9 +11,12 @@ type Sizes = Record<"M" | "N" | "K", number>;
 
 export const emitter = (form: Form) => ({
   tiles: (d: Sizes, _attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, target),
-  tasks: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k))),
-  turns: (d: Sizes, k: Kernel<MatmulTensor>): Turns => (usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k))),
-  scratch: (d: Sizes, k: Kernel<MatmulTensor>): number => (usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k))),
+  tasks: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+    usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
+  turns: (d: Sizes, k: Kernel<MatmulTensor>): Turns =>
+    usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k)),
+  scratch: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+    usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k)),
   emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {
     if (usesFewRows(form, d.M)) emitFewRows(w, at, form, d, k);
     else emitGemm(w, at, planOf(form, d, k), k);
@@ -26,7 +29,13 @@ export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
 type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
 
 /** Σ_k â(m,k)·b̂(k,n), then the epilogue's equation; f64. */
-export const matmulReference = (t: Tensors, { M, N, K }: Sizes, attrs: Attrs, a: (m: number, k: number) => number, b: (k: number, n: number) => number): void =>
+export const matmulReference = (
+  t: Tensors,
+  { M, N, K }: Sizes,
+  attrs: Attrs,
+  a: (m: number, k: number) => number,
+  b: (k: number, n: number) => number,
+): void =>
   epilogueReference(t, M, N, attrs, (m, n) => {
     let v = 0;
     for (let k = 0; k < K; k++) v += a(m, k) * b(k, n);
@@ -34,16 +43,26 @@ export const matmulReference = (t: Tensors, { M, N, K }: Sizes, attrs: Attrs, a:
   });
 
 /** What becomes of each element [M,N] of a product; f64. */
-export function epilogueReference(t: Tensors, M: number, N: number, attrs: Attrs, product: (m: number, n: number) => number): void {
-  const { activation, derivative } = attrs as { activation: Activation | "none"; derivative: Activation | "none" };
-  for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) {
-    const at = m * N + n;
-    let v = product(m, n);
-    if (t.bias) v += t.bias[n]!;
-    if (t.pre) t.pre[at] = v;
-    if (activation !== "none") v = activations[activation].value(v);
-    if (derivative !== "none") v *= activations[derivative].slope(t.gate[at]!);
-    if (t.add) v += t.add[at]!;
-    t.out[at] = v;
-  }
+export function epilogueReference(
+  t: Tensors,
+  M: number,
+  N: number,
+  attrs: Attrs,
+  product: (m: number, n: number) => number,
+): void {
+  const { activation, derivative } = attrs as {
+    activation: Activation | "none";
+    derivative: Activation | "none";
+  };
+  for (let m = 0; m < M; m++)
+    for (let n = 0; n < N; n++) {
+      const at = m * N + n;
+      let v = product(m, n);
+      if (t.bias) v += t.bias[n]!;
+      if (t.pre) t.pre[at] = v;
+      if (activation !== "none") v = activations[activation].value(v);
+      if (derivative !== "none") v *= activations[derivative].slope(t.gate[at]!);
+      if (t.add) v += t.add[at]!;
+      t.out[at] = v;
+    }
 }

@@ -7,7 +7,10 @@ export type MatmulTensor = "a" | "b" | "bias" | "gate" | "add" | "out" | "pre";
 /** Bytes from one row to the next of a tensor with this many columns. */
 export const rowBytes = (columns: number): number => rowFloats(columns) * 4;
 
-/** Can the register tile finish its elements by itself? A sum is cheap, an activation is not. (tn has no epilogue at all.) */
+/**
+ * Can the register tile finish its elements by itself? A sum is cheap, an activation is not. (tn has no
+ * epilogue at all.)
+ */
 export function isLight(k: Kernel<MatmulTensor>): boolean {
   const { activation = "none", derivative = "none" } = k.attrs;
   return activation === "none" && derivative === "none" && !k.has("pre");
@@ -21,7 +24,10 @@ interface Blocks {
   readonly NR: number;
 }
 
-/** Best of those measured (bench/EXPERIMENTS.md): 12 256-bit accumulators for `wide`, 8 128-bit ones for the others. */
+/**
+ * Best of those measured (bench/EXPERIMENTS.md): 12 256-bit accumulators for `wide`, 8 128-bit ones for the
+ * others.
+ */
 const registerTiles: Record<Target, Blocks> = {
   simd: { MR: 4, NR: 8 },
   relaxed: { MR: 4, NR: 8 },
@@ -36,26 +42,49 @@ const KIB = 1024;
 const LONGEST_BLOCK = 4096;
 
 /**
- * Cache blocks, beside the register tile: KC steps of k, PB panels of b, RB tiles of rows at a time; PB · KC · NR floats of b and
- * RB · KC · MR of a stay in L2. Scratch: the packed panels, for tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
+ * Cache blocks, beside the register tile: KC steps of k, PB panels of b, RB tiles of rows at a time; PB · KC
+ * · NR floats of b and RB · KC · MR of a stay in L2. Scratch: the packed panels, for tn also the packed
+ * strips of a, and RB · PB tiles of sums if KC < K.
  */
-export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims => (usesFewRows(form, d.M) ? {} : blockTiles(form, d, target));
+export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims =>
+  usesFewRows(form, d.M) ? {} : blockTiles(form, d, target);
 
 /** For any number of rows. Blocks of K are multiples of `multiple`. */
-export function blockTiles(form: Form, { M, N, K }: Record<"M" | "N" | "K", number>, target: Target, multiple = 16): Dims {
-  const { MR, NR } = registerTiles[target], rowTiles = Math.ceil(M / MR), panels = rowFloats(N) / NR;
-  const blocks = (KC: number, PB: number, RB: number): Dims => ({ MR, NR, KC, PB: Math.max(1, Math.min(panels, Math.floor(PB))), RB: Math.min(rowTiles, Math.floor(RB)) });
-  const panelBytes = (KC: number): number => KC * NR * 4, stripBytes = (KC: number): number => KC * MR * 4;
+export function blockTiles(
+  form: Form,
+  { M, N, K }: Record<"M" | "N" | "K", number>,
+  target: Target,
+  multiple = 16,
+): Dims {
+  const { MR, NR } = registerTiles[target];
+  const rowTiles = Math.ceil(M / MR);
+  const panels = rowFloats(N) / NR;
+  const blocks = (KC: number, PB: number, RB: number): Dims => ({
+    MR,
+    NR,
+    KC,
+    PB: Math.max(1, Math.min(panels, Math.floor(PB))),
+    RB: Math.min(rowTiles, Math.floor(RB)),
+  });
+  const panelBytes = (KC: number): number => KC * NR * 4;
+  const stripBytes = (KC: number): number => KC * MR * 4;
   if (form === "tn") {
     const KC = Math.min(K, 512);
     return blocks(KC, PACKED_ROW_FLOATS / NR, (1024 * KIB) / stripBytes(KC));
   }
   if (K > LONGEST_BLOCK) {
-    const KC = evenBlocks(K, 256, multiple), PB = Math.min(panels, (768 * KIB) / panelBytes(KC)); // a, which is large, is read once per PB panels
+    const KC = evenBlocks(K, 256, multiple);
+    // a, which is large, is read once per PB panels
+    const PB = Math.min(panels, (768 * KIB) / panelBytes(KC));
     return blocks(KC, PB, (1024 * KIB) / (PB * MR * NR * 4));
   }
-  return blocks(K, Math.min(PACKED_ROW_FLOATS / NR, (512 * KIB) / panelBytes(K)), Math.max(8, (256 * KIB) / stripBytes(K)));
+  return blocks(
+    K,
+    Math.min(PACKED_ROW_FLOATS / NR, (512 * KIB) / panelBytes(K)),
+    Math.max(8, (256 * KIB) / stripBytes(K)),
+  );
 }
 
 /** Blocks of about `most` steps, as equal as multiples of 16 (the packing of nt) or more allow. */
-const evenBlocks = (K: number, most: number, multiple: number): number => Math.ceil(K / Math.ceil(K / most) / multiple) * multiple;
+const evenBlocks = (K: number, most: number, multiple: number): number =>
+  Math.ceil(K / Math.ceil(K / most) / multiple) * multiple;

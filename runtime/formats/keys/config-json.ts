@@ -16,28 +16,40 @@ const IDS = "ids of special tokens: the readers of tokenizers and of generation_
 const isEmpty = (value: unknown): boolean =>
   value instanceof Map
     ? value.size === 0
-    : Array.isArray(value) ? value.length === 0 : value === "" || value === false;
+    : Array.isArray(value)
+      ? value.length === 0
+      : value === "" || value === false;
 const isAllOnes = (value: unknown): boolean =>
   Array.isArray(value) && value.every((each) => each === 1 || each === true);
 /** A head that is no language model's. */
 const OTHER_HEAD = /For(?:Sequence|Token)Classification|ForQuestionAnswering|ForMultipleChoice|Reward/;
 const hasLanguageHead = (value: unknown): boolean =>
   Array.isArray(value) &&
-    (value.length === 0 || value.some((name) => typeof name === "string" && !OTHER_HEAD.test(name)));
+  (value.length === 0 || value.some((name) => typeof name === "string" && !OTHER_HEAD.test(name)));
 
 const packed = (another: Readonly<Record<string, unknown>>) =>
-  refused("its weights are packed, in a form that is not read here", isEmpty, another,
-    "Take the weights in bf16 or f16: sinter import --dtype q4_0 makes them small.");
+  refused(
+    "its weights are packed, in a form that is not read here",
+    isEmpty,
+    another,
+    "Take the weights in bf16 or f16: sinter import --dtype q4_0 makes them small.",
+  );
 const decoderOnly = (why: string) => refused(why, [false], true, "Decoders alone are read.");
 
 /** PretrainedConfig, which all classes have in common. */
 const common = {
   model_type: read("which class it is", "bloom"),
   vocab_size: read("vocab", 9),
-  tie_word_embeddings: read("whether the output's matrix is the token embedding; left out: as the class has it", "yes"),
-  architectures: refused("its output is no language model's", hasLanguageHead,
+  tie_word_embeddings: read(
+    "whether the output's matrix is the token embedding; left out: as the class has it",
+    "yes",
+  ),
+  architectures: refused(
+    "its output is no language model's",
+    hasLanguageHead,
     ["LlamaForSequenceClassification"],
-    "Take a model that predicts tokens (…ForCausalLM)."),
+    "Take a model that predicts tokens (…ForCausalLM).",
+  ),
   is_encoder_decoder: decoderOnly("it is an encoder and a decoder"),
   tie_encoder_decoder: decoderOnly("it is an encoder and a decoder"),
   add_cross_attention: decoderOnly("its layers look at an encoder"),
@@ -46,27 +58,96 @@ const common = {
   quantization: packed({ group_size: 64, bits: 4 }),
   compression_config: packed({ quant_method: "compressed-tensors" }),
 
-  ...noneOf(IDS, "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "unk_token_id",
-    "decoder_start_token_id"),
+  ...noneOf(
+    IDS,
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "sep_token_id",
+    "unk_token_id",
+    "decoder_start_token_id",
+  ),
   ...noneOf("the tokenizer's files say it", "tokenizer_class", "prefix"),
   ...noneOf("the weights say what they are kept in", "torch_dtype", "dtype"),
-  ...noneOf(COMPUTED, "use_cache", "chunk_size_feed_forward", "torchscript", "use_bfloat16",
-    "_attn_implementation*", "attn_implementation", "_flash_attn_2_enabled", "use_flash_attn"),
+  ...noneOf(
+    COMPUTED,
+    "use_cache",
+    "chunk_size_feed_forward",
+    "torchscript",
+    "use_bfloat16",
+    "_attn_implementation*",
+    "attn_implementation",
+    "_flash_attn_2_enabled",
+    "use_flash_attn",
+  ),
   ...noneOf("these classes are decoders, whatever it says", "is_decoder", "cross_attention_hidden_size"),
-  ...noneOf(TRAINING, "initializer_range", "attention_dropout", "hidden_dropout", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "gradient_checkpointing", "tf_legacy_loss"),
-  ...noneOf(RETURNS, "return_dict", "output_hidden_states", "output_attentions", "output_scores",
-    "return_dict_in_generate"),
-  ...noneOf(LABELS, "id2label", "label2id", "num_labels", "_num_labels", "problem_type", "finetuning_task",
-    "task_specific_params", "classifier_dropout"),
-  ...noneOf(ASIDE, "_name_or_path", "name_or_path", "_commit_hash", "transformers_version",
-    "transformers.js_config", "unsloth_*", "_from_model_config", "is_llama_config"),
+  ...noneOf(
+    TRAINING,
+    "initializer_range",
+    "attention_dropout",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "gradient_checkpointing",
+    "tf_legacy_loss",
+  ),
+  ...noneOf(
+    RETURNS,
+    "return_dict",
+    "output_hidden_states",
+    "output_attentions",
+    "output_scores",
+    "return_dict_in_generate",
+  ),
+  ...noneOf(
+    LABELS,
+    "id2label",
+    "label2id",
+    "num_labels",
+    "_num_labels",
+    "problem_type",
+    "finetuning_task",
+    "task_specific_params",
+    "classifier_dropout",
+  ),
+  ...noneOf(
+    ASIDE,
+    "_name_or_path",
+    "name_or_path",
+    "_commit_hash",
+    "transformers_version",
+    "transformers.js_config",
+    "unsloth_*",
+    "_from_model_config",
+    "is_llama_config",
+  ),
   ...noneOf("an older name, which the library does not look at", "max_sequence_length"),
-  ...noneOf(GENERATION, "max_length", "min_length", "do_sample", "early_stopping", "num_beams",
-    "num_beam_groups", "diversity_penalty", "temperature", "top_k", "top_p", "typical_p",
-    "repetition_penalty", "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size",
-    "bad_words_ids", "num_return_sequences", "forced_bos_token_id", "forced_eos_token_id",
-    "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens"),
+  ...noneOf(
+    GENERATION,
+    "max_length",
+    "min_length",
+    "do_sample",
+    "early_stopping",
+    "num_beams",
+    "num_beam_groups",
+    "diversity_penalty",
+    "temperature",
+    "top_k",
+    "top_p",
+    "typical_p",
+    "repetition_penalty",
+    "length_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "bad_words_ids",
+    "num_return_sequences",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "remove_invalid_values",
+    "exponential_decay_length_penalty",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+  ),
 } satisfies KeyTable;
 
 const QUERIES_SCALED = "its queries are scaled by a number of their own";
@@ -118,7 +199,8 @@ const foreign = {
 const OTHER_NAME = "by the library's other name";
 
 export const gpt2Keys = {
-  ...common, ...foreign,
+  ...common,
+  ...foreign,
   n_embd: read("width", 16),
   hidden_size: read(`width, ${OTHER_NAME}`, 16),
   n_layer: read("layers", 3),
@@ -132,10 +214,16 @@ export const gpt2Keys = {
   n_inner: read("hidden; null: 4 times the width", 40),
   activation_function: read("activation", "relu"),
   layer_norm_epsilon: read("eps", 0.01),
-  scale_attn_weights: refused("its attention's scores are not divided by the root of a head's width", [true],
-    false),
-  scale_attn_by_inverse_layer_idx: refused("its attention's scores are divided by the layer's number",
-    [false], true),
+  scale_attn_weights: refused(
+    "its attention's scores are not divided by the root of a head's width",
+    [true],
+    false,
+  ),
+  scale_attn_by_inverse_layer_idx: refused(
+    "its attention's scores are divided by the layer's number",
+    [false],
+    true,
+  ),
   reorder_and_upcast_attn: none("the same numbers: the order of two steps in mixed precision"),
   ...noneOf(TRAINING, "resid_pdrop", "embd_pdrop", "attn_pdrop"),
   ...noneOf(LABELS, "summary_*"),
@@ -143,7 +231,8 @@ export const gpt2Keys = {
 
 /** What Llama's relatives have in common. */
 const llamaFamily = {
-  ...common, ...foreign,
+  ...common,
+  ...foreign,
   hidden_size: read("width", 32),
   num_hidden_layers: read("layers", 3),
   num_attention_heads: read("heads", 2),
@@ -166,8 +255,10 @@ const switchedWindow = {
   max_window_layers: read("the first layer that has a window", 0),
 } satisfies KeyTable;
 const attentionBias = {
-  attention_bias: read("biases of queries, keys, values and of the way out: as in the weights, or refused",
-    true),
+  attention_bias: read(
+    "biases of queries, keys, values and of the way out: as in the weights, or refused",
+    true,
+  ),
 } satisfies KeyTable;
 const noExperts = {
   num_local_experts: refused("it has experts", [0], 8),
@@ -176,13 +267,16 @@ const noExperts = {
 
 export const llamaTypeKeys = {
   llama: {
-    ...llamaFamily, ...attentionBias, ...noExperts,
+    ...llamaFamily,
+    ...attentionBias,
+    ...noExperts,
     mlp_bias: read("biases of the feed-forward part: as in the weights, or refused", true),
     pretraining_tp: none("the same products, in slices"),
   },
   mistral: { ...llamaFamily, ...sliding, ...noExperts },
   mixtral: {
-    ...llamaFamily, ...sliding,
+    ...llamaFamily,
+    ...sliding,
     num_local_experts: read("experts", 3),
     num_experts: read(`experts, ${OTHER_NAME}`, 3),
     num_experts_per_tok: read("experts of a token", 1),
@@ -205,9 +299,19 @@ export const ropeKeys = {
   partial_rotary_factor: refused(PARTLY_TURNED, [1], 0.5),
   mrope_section: refused(SEVERAL_PARTS, isEmpty, [2, 1, 1]),
   mrope_interleaved: refused(SEVERAL_PARTS, [false], true),
-  ...noneOf("of scalings that are refused by their type (yarn, longrope); others do not look at it",
-    "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate", "short_factor",
-    "long_factor", "short_mscale", "long_mscale"),
+  ...noneOf(
+    "of scalings that are refused by their type (yarn, longrope); others do not look at it",
+    "attention_factor",
+    "beta_fast",
+    "beta_slow",
+    "mscale",
+    "mscale_all_dim",
+    "truncate",
+    "short_factor",
+    "long_factor",
+    "short_mscale",
+    "long_mscale",
+  ),
   ...noneOf(ASIDE, "finetuned"),
 } satisfies KeyTable;
 

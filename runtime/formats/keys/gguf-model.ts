@@ -13,18 +13,47 @@ const general = {
   "general.architecture": read("the architecture", "bloom"),
   "general.name": read("name", "Another"),
   "general.alignment": read("where tensors begin", 3),
-  "general.type": refused("it is no model of its own", ["model"], "adapter",
-    "Name the model that it belongs to."),
-  "general.quantization_version": refused("its blocks are of another version", [2], 1,
-    "Take a file that was quantised since June 2023."),
+  "general.type": refused(
+    "it is no model of its own",
+    ["model"],
+    "adapter",
+    "Name the model that it belongs to.",
+  ),
+  "general.quantization_version": refused(
+    "its blocks are of another version",
+    [2],
+    1,
+    "Take a file that was quantised since June 2023.",
+  ),
   ...noneOf("each tensor says what it is kept in", "general.file_type"),
-  ...noneOf(ASIDE, "general.author", "general.version", "general.organization", "general.finetune",
-    "general.basename", "general.description", "general.quantized_by", "general.size_label",
-    "general.license*", "general.url", "general.doi", "general.uuid", "general.repo_url", "general.source.*",
-    "general.base_model.*", "general.dataset.*", "general.tags", "general.languages", "general.datasets",
-    "quantize.*", "imatrix.*"),
-  ...noneOf("what its makers advise for sampling: say it with --temp, --top-k, --top-p",
-    "general.sampling.*"),
+  ...noneOf(
+    ASIDE,
+    "general.author",
+    "general.version",
+    "general.organization",
+    "general.finetune",
+    "general.basename",
+    "general.description",
+    "general.quantized_by",
+    "general.size_label",
+    "general.license*",
+    "general.url",
+    "general.doi",
+    "general.uuid",
+    "general.repo_url",
+    "general.source.*",
+    "general.base_model.*",
+    "general.dataset.*",
+    "general.tags",
+    "general.languages",
+    "general.datasets",
+    "quantize.*",
+    "imatrix.*",
+  ),
+  ...noneOf(
+    "what its makers advise for sampling: say it with --temp, --top-k, --top-p",
+    "general.sampling.*",
+  ),
   ...noneOf("the tokenizer's own reader takes them", "tokenizer.*"),
   "split.count": read("how many files it is in", 2),
   "split.no": read("which of them this is", 7),
@@ -53,12 +82,23 @@ const sizes = {
   "attention.scale": read("0, or 1 / √head_dim, or refused", 0.125),
   "attention.sliding_window": read("window; refused where the architecture has none", 3),
   ...noneOf("rows of token_embd.weight say it", "vocab_size"),
-  tensor_data_layout: refused("its tensors are laid out in another order",
-    ["reference", "Meta AI original pth"], "columns first"),
-  pooling_type: refused("it makes embeddings of texts, no texts", [0], 3,
-    "Take a model that predicts tokens."),
-  "attention.causal": refused("its attention looks ahead", [true], false,
-    "Take a model that predicts tokens."),
+  tensor_data_layout: refused(
+    "its tensors are laid out in another order",
+    ["reference", "Meta AI original pth"],
+    "columns first",
+  ),
+  pooling_type: refused(
+    "it makes embeddings of texts, no texts",
+    [0],
+    3,
+    "Take a model that predicts tokens.",
+  ),
+  "attention.causal": refused(
+    "its attention looks ahead",
+    [true],
+    false,
+    "Take a model that predicts tokens.",
+  ),
   use_parallel_residual: refused("its attention and feed-forward part stand side by side", [false], true),
   logit_scale: refused("its logits are scaled", [1], 0.25),
   residual_scale: refused("what its layers add is scaled", [0, 1], 0.5),
@@ -77,8 +117,11 @@ const sizes = {
   "attention.*_swa": refused("its heads are of several widths", [], 16),
   "attention.indexer.*": refused("its attention sees chosen positions", [0], 16),
   "attention.relative_buckets_count": refused("its positions are relative", [0], 32),
-  ...noneOf("of norms over groups, which these architectures have not", "attention.group_norm_epsilon",
-    "attention.group_norm_groups"),
+  ...noneOf(
+    "of norms over groups, which these architectures have not",
+    "attention.group_norm_epsilon",
+    "attention.group_norm_groups",
+  ),
   leading_dense_block_count: refused(LAYER_KINDS, [0], 1),
   interleave_moe_layer_step: refused(LAYER_KINDS, [0, 1], 2),
   moe_every_n_layers: refused(LAYER_KINDS, [0, 1], 2),
@@ -96,8 +139,11 @@ const sizes = {
   "classifier.*": refused("its output is no language model's", [], 4, "Take a model that predicts tokens."),
   activation_sparsity_scale: refused("its feed-forward part leaves values out", isZeros, 0.5),
   "swiglu_clamp_*": refused("its gates are clipped", isZeros, 7),
-  ...Object.fromEntries(["ssm", "kda", "wkv", "shortconv", "convnext", "posnet"].map((name) =>
-    [`${name}.*`, refused("its layers are no attention", [], 4)] as const)),
+  ...Object.fromEntries(
+    ["ssm", "kda", "wkv", "shortconv", "convnext", "posnet"].map(
+      (name) => [`${name}.*`, refused("its layers are no attention", [], 4)] as const,
+    ),
+  ),
   swin_norm: refused("its norms stand elsewhere", [false], true),
   expert_group_count: refused(OTHER_EXPERTS, [0, 1], 4),
   expert_group_used_count: refused(OTHER_EXPERTS, [0, 1], 2),
@@ -112,16 +158,19 @@ const sizes = {
   moe_latent_size: refused(OTHER_EXPERTS, [0], 16),
 } satisfies KeyTable;
 
-const RMS_EPS = "attention.layer_norm_rms_epsilon", LAYER_EPS = "attention.layer_norm_epsilon";
+const RMS_EPS = "attention.layer_norm_rms_epsilon";
+const LAYER_EPS = "attention.layer_norm_epsilon";
 
 const gpt2 = {
   ...sizes,
-  [LAYER_EPS]: read("eps", 0.25), [RMS_EPS]: none("its norms are no rmsnorms"),
+  [LAYER_EPS]: read("eps", 0.25),
+  [RMS_EPS]: none("its norms are no rmsnorms"),
 } satisfies KeyTable;
 
 const llamaFamily = {
   ...sizes,
-  [RMS_EPS]: read("eps", 0.25), [LAYER_EPS]: none("its norms are rmsnorms"),
+  [RMS_EPS]: read("eps", 0.25),
+  [LAYER_EPS]: none("its norms are rmsnorms"),
   expert_count: read("experts", 4),
   expert_used_count: read("experts of a token", 1),
   expert_feed_forward_length: read("the same as feed_forward_length, or refused", 20),
@@ -134,9 +183,13 @@ const llamaFamily = {
   "rope.scaling.alpha": refused("its rotary embedding's theta is scaled", [0, 1], 1000),
   "rope.scaling.yarn_ext_factor": refused("its rotary embedding is scaled by yarn", [-1, 0], 1),
   "rope.scaling.yarn_attn_factor": refused("its attention's scores are scaled with the positions", [1], 1.5),
-  ...noneOf("of yarn, which is refused by its type", "rope.scaling.yarn_beta_fast",
-    "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_log_multiplier",
-    "rope.scaling.original_context_length"),
+  ...noneOf(
+    "of yarn, which is refused by its type",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "rope.scaling.yarn_log_multiplier",
+    "rope.scaling.original_context_length",
+  ),
   ...noneOf(ASIDE, "rope.scaling.finetuned"),
   "rope.dimension_sections": refused("its positions have several parts", isZeros, [1, 1, 0, 0]),
   "rope.dimension_count_swa": refused(TURNED_BY_KIND, [], 2),
@@ -150,8 +203,10 @@ const graniteSwa = {
 
 /** Sinter's own, where a file has a rotary embedding. */
 const ownKeys = {
-  "sinter.rope.llama3": read("rope's factor, low, high and original, where they are no published model's",
-    [8, 1, 4, 16]),
+  "sinter.rope.llama3": read(
+    "rope's factor, low, high and original, where they are no published model's",
+    [8, 1, 4, 16],
+  ),
 } satisfies KeyTable;
 
 const otherPattern = {
@@ -160,7 +215,9 @@ const otherPattern = {
 
 export const ggufKeys = {
   general,
-  gpt2, llama: { ...llamaFamily, ...otherPattern }, qwen2: { ...llamaFamily, ...otherPattern },
+  gpt2,
+  llama: { ...llamaFamily, ...otherPattern },
+  qwen2: { ...llamaFamily, ...otherPattern },
   qwen3: { ...llamaFamily, ...otherPattern },
   granite_swa: graniteSwa,
 } satisfies Readonly<Record<string, KeyTable>>;
@@ -173,7 +230,8 @@ export const isGgufType = (type: unknown): type is GgufType =>
 
 /** Of a file of this architecture, keys as they stand in it. */
 export function ggufTable(type: GgufType): KeyTable {
-  const own = Object.entries<KeyTable[string]>(ggufKeys[type]).map(([key, known]) =>
-    [`${type}.${key}`, known] as const);
+  const own = Object.entries<KeyTable[string]>(ggufKeys[type]).map(
+    ([key, known]) => [`${type}.${key}`, known] as const,
+  );
   return { ...general, ...(type === "gpt2" ? {} : ownKeys), ...Object.fromEntries(own) };
 }

@@ -22,27 +22,58 @@ export const ggufTokenizerKeys = {
   "tokenizer.ggml.add_bos_token": read("whether bos_token begins every text", true),
   "tokenizer.ggml.add_space_prefix": read("sentencepiece: a space before the text", false),
   "tokenizer.chat_template": read("how a conversation is written", "{{ messages[0].content }}"),
-  "tokenizer.chat_template.*": read("a template with a name of its own; kept, and not used", "{{ messages[0].content }}"),
+  "tokenizer.chat_template.*": read(
+    "a template with a name of its own; kept, and not used",
+    "{{ messages[0].content }}",
+  ),
 
-  "tokenizer.ggml.remove_extra_whitespaces": refused("its normalizer removes spaces", [false], true, OTHER_TOKENIZER),
-  "tokenizer.ggml.precompiled_charsmap": refused("its normalizer has a table of its own", isEmpty, [1, 2], OTHER_TOKENIZER),
-  "tokenizer.ggml.escape_whitespaces": refused("it does not write spaces as ▁", [true], false, OTHER_TOKENIZER),
+  "tokenizer.ggml.remove_extra_whitespaces": refused(
+    "its normalizer removes spaces",
+    [false],
+    true,
+    OTHER_TOKENIZER,
+  ),
+  "tokenizer.ggml.precompiled_charsmap": refused(
+    "its normalizer has a table of its own",
+    isEmpty,
+    [1, 2],
+    OTHER_TOKENIZER,
+  ),
+  "tokenizer.ggml.escape_whitespaces": refused(
+    "it does not write spaces as ▁",
+    [true],
+    false,
+    OTHER_TOKENIZER,
+  ),
   "tokenizer.ggml.add_sep_token": refused("a token stands behind every text", [false], true, OTHER_TOKENIZER),
-  "tokenizer.ggml.normalizer.*": refused("its letters are changed before anything else", [false], true, OTHER_TOKENIZER),
+  "tokenizer.ggml.normalizer.*": refused(
+    "its letters are changed before anything else",
+    [false],
+    true,
+    OTHER_TOKENIZER,
+  ),
 
   "tokenizer.ggml.add_eos_token": none("a prompt goes on, and documents end in eos_token anyway"),
   "tokenizer.ggml.unknown_token_id": none("token_type says which is unknown"),
   "tokenizer.ggml.padding_token_id": none("nothing is padded with it"),
-  "tokenizer.ggml.seperator_token_id": none("for models that classify"), "tokenizer.ggml.separator_token_id": none("for models that classify"),
-  "tokenizer.ggml.cls_token_id": none("for models that classify"), "tokenizer.ggml.mask_token_id": none("for models that fill gaps"),
+  "tokenizer.ggml.seperator_token_id": none("for models that classify"),
+  "tokenizer.ggml.separator_token_id": none("for models that classify"),
+  "tokenizer.ggml.cls_token_id": none("for models that classify"),
+  "tokenizer.ggml.mask_token_id": none("for models that fill gaps"),
   "tokenizer.ggml.token_type_count": none("for models that classify"),
-  "tokenizer.ggml.prefix_token_id": none(MIDDLE), "tokenizer.ggml.suffix_token_id": none(MIDDLE), "tokenizer.ggml.middle_token_id": none(MIDDLE),
+  "tokenizer.ggml.prefix_token_id": none(MIDDLE),
+  "tokenizer.ggml.suffix_token_id": none(MIDDLE),
+  "tokenizer.ggml.middle_token_id": none(MIDDLE),
   "tokenizer.ggml.fim_*_token_id": none(MIDDLE),
   "tokenizer.ggml.added_tokens": none("they stand in tokens and token_type too"),
-  "tokenizer.huggingface.json": none("the tables beside it are read"), "tokenizer.rwkv.world": none("the tables beside it are read"),
+  "tokenizer.huggingface.json": none("the tables beside it are read"),
+  "tokenizer.rwkv.world": none("the tables beside it are read"),
   "tokenizer.chat_templates": none("names of the templates that follow"),
 } satisfies KeyTable;
 
 function isEmpty(value: unknown): boolean {
-  return (Array.isArray(value) && value.length === 0) || (typeof value === "object" && value !== null && (value as { count?: unknown }).count === 0);
+  return (
+    (Array.isArray(value) && value.length === 0) ||
+    (typeof value === "object" && value !== null && (value as { count?: unknown }).count === 0)
+  );
 }

@@ -40,8 +40,8 @@ export type KnownKey = ReadKey | RefusedKey | IdleKey;
 /** By key. A key may have one or more "*", each of which stands for any text: "summary_*". */
 export type KeyTable = Readonly<Record<string, KnownKey>>;
 /** Keys of a table that are read: what a reader may ask for. */
-export type ReadIn<T extends KeyTable> =
-  { [K in keyof T]: T[K] extends ReadKey ? K : never }[keyof T] & string;
+export type ReadIn<T extends KeyTable> = { [K in keyof T]: T[K] extends ReadKey ? K : never }[keyof T] &
+  string;
 
 export const read = (what: string, another: unknown): ReadKey => ({ effect: "read", what, another });
 export const none = (why: string): IdleKey => ({ effect: "none", why });
@@ -51,9 +51,11 @@ export const noneOf = <K extends string>(why: string, ...keys: readonly K[]): Re
 
 const OTHER_FILE = "Take weights that were made without it.";
 export const refused = (
-  why: string, harmless: RefusedKey["harmless"], another: unknown, help = OTHER_FILE,
-): RefusedKey =>
-  ({ effect: "refused", why, help, harmless, another });
+  why: string,
+  harmless: RefusedKey["harmless"],
+  another: unknown,
+  help = OTHER_FILE,
+): RefusedKey => ({ effect: "refused", why, help, harmless, another });
 
 export function knownKey(table: KeyTable, key: string): KnownKey | undefined {
   if (Object.hasOwn(table, key)) return table[key];
@@ -62,7 +64,9 @@ export function knownKey(table: KeyTable, key: string): KnownKey | undefined {
 
 /** "a.*.b" and "a.x.b": the parts between the stars, in this order. */
 function matches(pattern: string, key: string): boolean {
-  const parts = pattern.split("*"), first = parts[0]!, last = parts.at(-1)!;
+  const parts = pattern.split("*");
+  const first = parts[0]!;
+  const last = parts.at(-1)!;
   if (!key.startsWith(first) || key.length < first.length + last.length || !key.endsWith(last)) return false;
   let at = first.length;
   for (const part of parts.slice(1, -1)) {
@@ -89,35 +93,41 @@ export function refuseKeys(table: KeyTable, pairs: Iterable<readonly [string, un
   for (const [key, value] of pairs) {
     const known = knownKey(table, key);
     if (known?.effect !== "refused" || isHarmless(known, value)) continue;
-    throw new SinterError("input", `${path}: ${shownKey(key)} is ${shownValue(value)}: ${known.why}`,
-      known.help);
+    throw new SinterError(
+      "input",
+      `${path}: ${shownKey(key)} is ${shownValue(value)}: ${known.why}`,
+      known.help,
+    );
   }
 }
 
-const MOST_NAMED = 12, MOST_CHARACTERS = 60;
+const MOST_NAMED = 12;
+const MOST_CHARACTERS = 60;
 
 /** "config.json has keys that are not known here, and are ignored: a, b". Undefined: there are none. */
 export function ignoredKeysNote(file: string, keys: readonly string[]): string | undefined {
   if (keys.length === 0) return undefined;
-  const named = keys.slice(0, MOST_NAMED).map(shownKey), more = keys.length - named.length;
-  const what = keys.length === 1
-    ? "a key that is not known here, and is ignored"
-    : "keys that are not known here, and are ignored";
+  const named = keys.slice(0, MOST_NAMED).map(shownKey);
+  const more = keys.length - named.length;
+  const what =
+    keys.length === 1
+      ? "a key that is not known here, and is ignored"
+      : "keys that are not known here, and are ignored";
   return `${file} has ${what}: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Printable, and on one line: keys are other people's words. */
 const shownKey = (key: string): string =>
-  (/^[\w.*/-]{1,60}$/.test(key) ? key : cut(JSON.stringify(key).replace(/[^\x20-\x7e]/g, "?")));
+  /^[\w.*/-]{1,60}$/.test(key) ? key : cut(JSON.stringify(key).replace(/[^\x20-\x7e]/g, "?"));
 const cut = (text: string): string =>
-  (text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text);
+  text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text;
 
 /** Any value of JSON or GGUF, short and printable. */
 export function shownValue(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return `${value}`;
-  const text = JSON.stringify(value, (_key, inner: unknown) =>
-    inner instanceof Map
-      ? Object.fromEntries(inner)
-      : typeof inner === "bigint" ? `${inner}` : inner) ?? String(value);
+  const text =
+    JSON.stringify(value, (_key, inner: unknown) =>
+      inner instanceof Map ? Object.fromEntries(inner) : typeof inner === "bigint" ? `${inner}` : inner,
+    ) ?? String(value);
   return cut(text.replace(/[^\x20-\x7e]/g, "?"));
 }

@@ -5,12 +5,35 @@
 import { noneOf, refused, type KeyTable } from "./known-keys.ts";
 
 export const safetensorsKeys = {
-  format: refused("these weights are named and turned as that program has them", ["pt", "mlx", "np"], "tf",
-    "Take the weights that were saved from PyTorch."),
-  sinter: refused("it is a checkpoint of a run", [], "1",
-    "Name the run's folder: sinter export RUN -o DIR makes it a published model."),
-  ...noneOf("says where it comes from, or what made it", "total_size", "total_parameters", "modelspec.*",
-    "framework", "source", "license", "name", "version", "description", "author", "date"),
-  ...noneOf("a tensor that is kept once, under the name that is its value: it is looked for there",
-    "*.weight", "*.bias"),
+  format: refused(
+    "these weights are named and turned as that program has them",
+    ["pt", "mlx", "np"],
+    "tf",
+    "Take the weights that were saved from PyTorch.",
+  ),
+  sinter: refused(
+    "it is a checkpoint of a run",
+    [],
+    "1",
+    "Name the run's folder: sinter export RUN -o DIR makes it a published model.",
+  ),
+  ...noneOf(
+    "says where it comes from, or what made it",
+    "total_size",
+    "total_parameters",
+    "modelspec.*",
+    "framework",
+    "source",
+    "license",
+    "name",
+    "version",
+    "description",
+    "author",
+    "date",
+  ),
+  ...noneOf(
+    "a tensor that is kept once, under the name that is its value: it is looked for there",
+    "*.weight",
+    "*.bias",
+  ),
 } satisfies KeyTable;
