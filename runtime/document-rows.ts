@@ -80,7 +80,7 @@ function documentPart(documents: Documents, which: Uint32Array, rowContext: numb
   return {
     tokens,
     documents: counts,
-    draw: (random, shape) => rows(documents, shape, (_) => which[random.below(which.length)]!),
+    draw: (random, shape) => rows(documents, shape, () => which[random.below(which.length)]!),
     *read(shape, { most = Infinity } = {}) {
       const every = Math.max(1, which.length / (most * shape.batch));
       const taken = which.length === 0 ? 0 : Math.floor((which.length - 1) / every) + 1;

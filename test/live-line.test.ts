@@ -22,14 +22,14 @@ class Terminal {
   }
 
   io(): Io {
-    const terminal = this;
+    const columnsNow = (): number => this.columns;
     return {
       out: (text) => this.write(text),
       err: (text) => this.write(text),
       tty: true,
       cwd: "/",
       get columns() {
-        return terminal.columns;
+        return columnsNow();
       },
       onResize: (changed) => {
         this.#listeners.add(changed);

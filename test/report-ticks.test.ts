@@ -4,9 +4,9 @@ import { ticks } from "../runtime/report/chart.ts";
 
 test.each([
   [3.7806, 3.7806],
-  [3.7806, 3.7806000000000004],
+  [3.7806, 3.7806 * (1 + Number.EPSILON)],
   [1, 1 + Number.EPSILON],
-  [1e300, 1.0000000000000002e300],
+  [1e300, 1e300 * (1 + Number.EPSILON)],
   [0, 0],
   [-5, -5 + 1e-15],
   [NaN, NaN],

@@ -100,7 +100,9 @@ describe.each(targets)("%s", (target) => {
       const want = b.f(v);
       const d = Math.abs(y[i]! - want);
       const error = d === 0 ? 0 : d / b.per(v, want);
-      if (!(error <= worst)) ((worst = error), (at = v));
+      if (error <= worst) continue;
+      worst = error;
+      at = v;
     }
     expect(worst, `${name}(${at})`).toBeLessThanOrEqual(b.bound);
   });

@@ -118,7 +118,8 @@ async function infer({ which: folder, threads, seconds }: Request): Promise<Rate
   await checkLogits(folder, facts, none, step);
   const prefill: number[] = [];
   const decode: number[] = [];
-  for (let until = performance.now() + 1000 * seconds; performance.now() < until || prefill.length < 3;) {
+  const until = performance.now() + 1000 * seconds;
+  while (performance.now() < until || prefill.length < 3) {
     let began = performance.now();
     let state = await step(facts.prompt, none);
     prefill.push(performance.now() - began);

@@ -3,7 +3,7 @@
  * op's body.
  *
  *   /** rmsnorm  x[8,64] w[64] -> out[8,64]
- *    *  out = x · w / √(mean_c x² + ε) *​/
+ *    *  out = x · w / √(mean_c x² + ε) ∗/
  *   function rmsnorm_8x64(x: usize, w: usize, out: usize, worker: i32): void { … }
  */
 import {

@@ -107,7 +107,10 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
       const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1);
       let sum = 0;
       let dot = 0;
-      for (let c = 0; c < C; c++) ((sum += g(c)), (dot += g(c) * normed(t, r, c, C)));
+      for (let c = 0; c < C; c++) {
+        sum += g(c);
+        dot += g(c) * normed(t, r, c, C);
+      }
       for (let c = 0; c < C; c++)
         t.d_x[r * C + c] =
           t.rstd[r]! * (g(c) - sum / C - (normed(t, r, c, C) * dot) / C) + (t.add?.[r * C + c] ?? 0);
@@ -165,8 +168,10 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
     for (let c = 0; c < C; c++) {
       let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
       let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++)
-        ((w += t.d_out[r * C + c]! * normed(t, r, c, C)), (b += t.d_out[r * C + c]!));
+      for (let r = 0; r < R; r++) {
+        w += t.d_out[r * C + c]! * normed(t, r, c, C);
+        b += t.d_out[r * C + c]!;
+      }
       if (t.d_w) t.d_w[c] = w;
       if (t.d_b) t.d_b[c] = b;
     }

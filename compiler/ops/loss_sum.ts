@@ -11,7 +11,11 @@ export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   accumulates: ["loss"],
   reference({ losses, targets, loss }, { R }, _attrs, accumulate) {
     if (!accumulate) loss.fill(0);
-    for (let r = 0; r < R; r++) if (targets[r]! >= 0) ((loss[0]! += losses[r]!), (loss[1]! += 1));
+    for (let r = 0; r < R; r++) {
+      if (targets[r]! < 0) continue;
+      loss[0]! += losses[r]!;
+      loss[1]! += 1;
+    }
   },
   tasks: () => 1,
   emit(w, at, { R }) {

@@ -138,8 +138,10 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
     for (let c = 0; c < C; c++) {
       let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
       let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++)
-        ((w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!), (b += t.d_out[r * C + c]!));
+      for (let r = 0; r < R; r++) {
+        w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!;
+        b += t.d_out[r * C + c]!;
+      }
       if (t.d_w) t.d_w[c] = w;
       if (t.d_b) t.d_b[c] = b;
     }

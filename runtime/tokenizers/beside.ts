@@ -68,7 +68,10 @@ const names: Shape = (place) => {
 };
 const templates: Shape = (place) => {
   if (typeof place.value === "string") return;
-  for (const entry of list(place, 64)) [text(field(entry, "name")), text(field(entry, "template"))];
+  for (const entry of list(place, 64)) {
+    text(field(entry, "name"));
+    text(field(entry, "template"));
+  }
 };
 /** 2, or [2, 5]. */
 const idsIn = (place: JsonPlace): readonly number[] =>

@@ -196,7 +196,7 @@ class Pairs {
   /** Adds to the pair's count, and notes the word where it wins. Returns the pair. */
   #change(left: number, right: number, word: number, by: number): number {
     const place = this.#index.find(left, right);
-    let pair = place < 0 ? this.count.length : this.#index.rankAt(place);
+    const pair = place < 0 ? this.count.length : this.#index.rankAt(place);
     if (place < 0) {
       this.#index.add(left, right, pair, 0);
       this.left.push(left);
