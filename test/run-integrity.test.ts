@@ -2,7 +2,16 @@
  * What a run's folder holds is what it began with, or it is refused: record, spec, bundle, tokenizer;
  * settings change by flags.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -10,6 +19,7 @@ import { trainFields } from "../compiler/2-check/settings.ts";
 import { parseLog } from "../runtime/log.ts";
 import { randomStream } from "../runtime/random.ts";
 import { parseRecord, settingChecks } from "../runtime/run-record.ts";
+import { writeFolder } from "./formats/counting-model.ts";
 import { flipAll } from "./long/flips.ts";
 import { inside, type Said } from "./long/inside.ts";
 import { sinter as apart } from "./long/sinter.ts";
@@ -75,6 +85,31 @@ const verbs: Readonly<Record<string, () => Promise<Said>>> = {
       "1",
     ),
 };
+
+/** Verbs that are given a run as the place of a tokenizer. */
+describe("a run that a tokenizer is taken from", () => {
+  const doors: Readonly<Record<string, () => Promise<Said>>> = {
+    train: () => {
+      const spec = readFileSync(join(at, "run/small.sinter"), "utf8");
+      writeFileSync(join(at, "json.sinter"), spec.replace("tokenizer characters", "tokenizer json"));
+      const paths = ["--data", "run/text.txt", "--tokenizer", "copy", "--out", "never"];
+      return sinter("train", "json.sinter", ...paths);
+    },
+    import: () => {
+      writeFolder(join(at, "published"), { vocab: 32, next: (token) => (token + 1) % 32 }, {});
+      return sinter("import", "published", "-o", "never", "--tokenizer", "copy");
+    },
+  };
+
+  it.each(Object.keys(doors))("%s refuses it where a file of it has changed", async (door) => {
+    edit("tokenizer/characters.json", (text) => text.replace('"q"', '"Q"'));
+    expect(await doors[door]!()).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/characters\.json is not the one that the run began with/) as unknown,
+    });
+    expect(existsSync(join(at, "never"))).toBe(false);
+  });
+});
 
 describe("a file that is not the one that the run began with", () => {
   const changes: Readonly<

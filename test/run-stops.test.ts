@@ -137,7 +137,7 @@ describe("the evaluation at the end", () => {
         performance.now = clock;
       }
       const seen = said.flatMap(
-        (text) => /evaluating the held-out part: [\d,]+ of 2, 000 tokens/.exec(text)?.[0].slice(30) ?? [],
+        (text) => /evaluating the held-out part: [\d,]+ of 2,000 tokens/.exec(text)?.[0].slice(30) ?? [],
       );
       const all = [1000, 1050, 1100, 1150, 1200, 1250, 1300, 1350, 1400].map(
         (n) => `${n.toLocaleString("en")} of 2,000 tokens`,

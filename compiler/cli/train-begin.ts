@@ -30,6 +30,7 @@ import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./train-changes.ts";
 import { checkSameParameters, type Source } from "./train-from.ts";
+import { checkIfRun } from "./use-run.ts";
 import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
 import { openRunAt } from "./use-run.ts";
 import type { Io } from "./verb.ts";
@@ -237,6 +238,7 @@ async function findTokenizer(
     );
   if (name === "characters") return charactersWithin(text, sizes.vocab, rows);
   if (name === "bytes") return byteTokenizer({ ends: rows === "documents" });
+  if (folder !== undefined) await checkIfRun(folder, io);
   const named = folder === undefined ? undefined : pathFrom(io, folder);
   const tokenizer = await (named === undefined
     ? besideSpec(name, dirname(pathFrom(io, spec)), io)

@@ -11,6 +11,7 @@ import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import { publishedSampling } from "../import-sampling.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";
+import { checkIfRun } from "../use-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../weights.ts";
 import {
   memoryLimit,
@@ -82,6 +83,7 @@ export const importVerb: Verb = {
         architecture: { ...opened.architecture, context: shorter(opened.architecture, context) },
       };
       const given = textOption(options, "tokenizer");
+      if (given !== undefined) await checkIfRun(given, io);
       const { tokenizer, notes: besides } = await findPublishedTokenizer(
         files,
         published,
