@@ -272,11 +272,10 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
       { handle: cutting(requests, () => '"1"') },
     );
     expect(one["read"]).toMatchObject({ bytes: 3_000_000, sums: [expect.any(Number) as unknown] });
-    expect(requests.map((range) => range.replace(/\d*$/, ""))).toEqual([
-      "bytes=0-",
-      "bytes=100000-",
-      "bytes=200000-",
-    ]); // the browser's cache may add the end
+    const starts = requests.map((range) => range.replace(/\d*$/, "")); // the browser's cache may add the end
+    // a busy browser may ask a second time by itself where a connection broke before it saw the answer
+    const asked = starts.filter((start, i) => start !== starts[i - 1]);
+    expect(asked).toEqual(["bytes=0-", "bytes=100000-", "bytes=200000-"]);
     const other = await calls(
       { read: `readPieces("/numbers.bin", [0], 250000)` },
       { handle: cutting([], (n) => `"${n}"`) },

@@ -89,7 +89,7 @@ describe.each(targets)("%s", (target) => {
   let map: Map;
   beforeAll(async () => {
     map = await compile(target);
-  }, 60_000);
+  });
 
   test.each(Object.entries(bounds))("%s stays within its bound", (name, b) => {
     const x = points(b);
