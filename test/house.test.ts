@@ -1,0 +1,36 @@
+/** The house's figures may only improve: whoever makes one better lowers its number here. */
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { arrows, COLUMNS, longFunctions, repeatedRuns, sourcesOf, twoWay } from "./support/house.ts";
+
+const files = sourcesOf(fileURLToPath(new URL("..", import.meta.url)));
+
+/** Texts and tables that the formatter cannot break. */
+const LONG_LINES = 780;
+const LONG_FUNCTIONS = 32;
+const TWO_WAY_STREETS = ["bench → compiler", "bench → test", "compiler → runtime"];
+
+test(`at most ${LONG_LINES} lines are longer than ${COLUMNS} columns`, () => {
+  const long = files.flatMap(({ path, lines }) =>
+    lines.flatMap((line, i) => (line.length > COLUMNS ? [`${path}:${i + 1}`] : [])),
+  );
+  expect(long.length, long.slice(0, 20).join("\n")).toBeLessThanOrEqual(LONG_LINES);
+});
+
+test(`at most ${LONG_FUNCTIONS} functions are longer than 60 lines`, () => {
+  const long = files.flatMap(longFunctions);
+  expect(long.length, JSON.stringify(long, null, 1)).toBeLessThanOrEqual(LONG_FUNCTIONS);
+});
+
+test("no other top folders import each other than those that do", () => {
+  expect(TWO_WAY_STREETS).toEqual(expect.arrayContaining(twoWay(arrows(files))));
+});
+
+test("figures are told from text", () => {
+  const body = Array.from({ length: 60 }, (_, i) => `  const a${i} = ${i};`);
+  const path = "runtime/example.ts";
+  const sample = { path, lines: ['import { a } from "../compiler/a.ts";', "function f() {", ...body, "}"] };
+  expect(longFunctions(sample)).toEqual([{ place: `${path}:2`, lines: 62 }]);
+  expect([...arrows([sample])]).toEqual([["runtime → compiler", 1]]);
+  expect(repeatedRuns([sample, { path: "bench/b.ts", lines: sample.lines }])).toBe(1);
+});
