@@ -33,24 +33,15 @@ import {
 import { partsOf, planLine, Standing } from "../bench/estimate.ts";
 import { opCases, productOf } from "../bench/op-cases.ts";
 import { benchPage } from "../bench/report/report.ts";
-import { main } from "../compiler/cli/main.ts";
 import { checker } from "../compiler/cli/measure/check.ts";
 import { kernelModule, kernelSpec } from "../compiler/cli/measure/kernel-module.ts";
 import { inputsFor } from "../compiler/cli/measure/numbers.ts";
 import { targets, type Target } from "../compiler/op.ts";
 import { matmul } from "../compiler/ops/matmul.ts";
+import { inside as runInside } from "./support/inside.ts";
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const code = await main(argv, {
-    out: (t) => void (out += t),
-    err: (t) => void (err += t),
-    tty: false,
-    columns: 100,
-    cwd: process.cwd(),
-  });
-  return { code, out, err };
+  return runInside(argv, process.cwd());
 }
 
 describe("names", () => {

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { main } from "../compiler/cli/main.ts";
 import { runtimeFiles, startPageServer, writeRuntime } from "../runtime/node/page-server.ts";
+import { inside as runInside } from "./support/inside.ts";
 
 const launcher = fileURLToPath(new URL("../sinter.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "sinter-page-verb-"));
@@ -105,16 +105,7 @@ describe("the server", () => {
 
 describe("the verb", () => {
   async function inside(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-    let out = "";
-    let err = "";
-    const io = {
-      out: (text: string) => void (out += text),
-      err: (text: string) => void (err += text),
-      tty: false,
-      columns: 100,
-      cwd: folder,
-    };
-    return { code: await main(args, io), out, err };
+    return runInside(args, folder);
   }
 
   test.each(["SIGINT", "SIGTERM"] as const)("serves until %s, and that is no failure", async (signal) => {

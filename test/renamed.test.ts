@@ -9,7 +9,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel } from "../compiler/compile.ts";
-import { main } from "../compiler/cli/main.ts";
 import { loadNewest } from "../runtime/checkpoint.ts";
 import { openCheckpoint } from "../runtime/checkpoint-file.ts";
 import { createModel } from "../runtime/model.ts";
@@ -21,6 +20,7 @@ import { newRecord } from "../runtime/run-record.ts";
 import { sha256 } from "../runtime/sha256.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { bitsOf } from "./runtime-fake.ts";
+import { inside as runInside } from "./support/inside.ts";
 
 const SPEC = `model m {
   vocab 256  context 8   width 16   layers 2   heads 2
@@ -51,16 +51,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 async function sinter(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const io = {
-    out: (text: string) => void (out += text),
-    err: (text: string) => void (err += text),
-    tty: false,
-    columns: 100,
-    cwd: folder,
-  };
-  return { code: await main(args, io), out, err };
+  return runInside(args, folder);
 }
 
 test("a setting's value is no part, and takes no number", () => {

@@ -21,7 +21,7 @@ import { randomStream } from "../runtime/random.ts";
 import { parseRecord, settingChecks } from "../runtime/run-record.ts";
 import { writeFolder } from "./formats/counting-model.ts";
 import { flipAll } from "./long/flips.ts";
-import { inside, type Said } from "./long/inside.ts";
+import { inside, type Said } from "./support/inside.ts";
 import { sinter as apart } from "./long/sinter.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./long/small-run.ts";
 import { makeOldRecord } from "./old-record.ts";

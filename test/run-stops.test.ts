@@ -12,7 +12,7 @@ import { randomStream } from "../runtime/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train.ts";
-import { inside } from "./long/inside.ts";
+import { inside } from "./support/inside.ts";
 import { Display } from "../compiler/cli/train-display.ts";
 import type { Course } from "../runtime/report/progress.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./long/small-run.ts";

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import { main } from "../compiler/cli/main.ts";
+import { inside as runInside } from "./support/inside.ts";
 
 const SINTER = new URL("../sinter.js", import.meta.url).pathname;
 const SPEC = `model m {
@@ -26,16 +26,7 @@ let folder: string;
 const put = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const code = await main(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    tty: false,
-    columns: 100,
-    cwd: folder,
-  });
-  return { code, out, err };
+  return runInside(args, folder);
 }
 const sample = (...args: string[]) =>
   run("sample", "run", "--workers", "1", "--target", "simd", "--temp", "0", "-n", "3", ...args);

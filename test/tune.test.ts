@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chooseTiles, hasChoice, wrongTiles, type TileChoice } from "../compiler/6-tile/tile-choices.ts";
 import { kernelSpec, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
-import { main } from "../compiler/cli/main.ts";
 import { checker } from "../compiler/cli/measure/check.ts";
 import { kernelModule } from "../compiler/cli/measure/kernel-module.ts";
 import { inputsFor, noise } from "../compiler/cli/measure/numbers.ts";
@@ -16,6 +15,7 @@ import { firstRound, secondRound } from "../compiler/cli/tune/candidates.ts";
 import { thisMachine } from "../compiler/cli/tune/tune-file.ts";
 import { targets, type Case, type Dims, type Op, type Target } from "../compiler/op.ts";
 import { ops, type OpName } from "../compiler/ops/index.ts";
+import { inside as runInside } from "./support/inside.ts";
 
 const product = (M: number, K: number, N: number): Case => ({ d: { M, K, N } });
 const sequence = (context: number, heads: number, head_dim: number): Case => ({
@@ -160,16 +160,7 @@ describe("sinter tune, and what the other verbs make of its file", () => {
   let folder = "";
   let file = "";
   const run = async (...argv: string[]): Promise<{ code: number; out: string; err: string }> => {
-    let out = "";
-    let err = "";
-    const code = await main(argv, {
-      out: (t) => void (out += t),
-      err: (t) => void (err += t),
-      tty: false,
-      columns: 100,
-      cwd: folder,
-    });
-    return { code, out, err };
+    return runInside(argv, folder);
   };
   const wasm = (dir: string): string => readFileSync(join(folder, dir, "infer.simd.wasm")).toString("hex");
   const compile = (dir: string, ...more: string[]) =>

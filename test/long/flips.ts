@@ -8,7 +8,7 @@ import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { randomStream, type Random } from "../../runtime/random.ts";
 import type { Campaign, Outcome } from "./campaign.ts";
-import { inside, type Said } from "./inside.ts";
+import { inside, type Said } from "../support/inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";
 
 /**

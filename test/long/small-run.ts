@@ -4,7 +4,7 @@
  */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { inside } from "./inside.ts";
+import { inside } from "../support/inside.ts";
 
 export const STEPS = 10;
 export const checkpointName = (step: number): string => `step-${String(step).padStart(6, "0")}.safetensors`;

@@ -8,7 +8,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors, writeHeader } from "../../runtime/safetensors.ts";
 import type { Campaign } from "./campaign.ts";
-import { inside } from "./inside.ts";
+import { inside } from "../support/inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";
 
 type State = Record<string, unknown>;

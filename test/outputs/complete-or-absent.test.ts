@@ -20,7 +20,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { createText, openOutput, writeOutput } from "../../compiler/cli/files.ts";
 import { wholeFolder } from "../../compiler/cli/whole-folder.ts";
-import { main } from "../../compiler/cli/main.ts";
+import { inside as runInside } from "../support/inside.ts";
 
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;
 const SPEC = `model m {
@@ -89,16 +89,7 @@ function sinter(
   );
 }
 async function inside(...args: string[]): Promise<Omit<Ended, "signal">> {
-  let out = "";
-  let err = "";
-  const code = await main(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    tty: false,
-    columns: 100,
-    cwd: folder,
-  });
-  return { code, out, err };
+  return runInside(args, folder);
 }
 
 beforeAll(async () => {

@@ -4,9 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { main } from "../../compiler/cli/main.ts";
-import type { Io } from "../../compiler/cli/verb.ts";
 import { dataPath, withData } from "./data.ts";
+import { inside as runInside } from "../support/inside.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const TEXT = "the cat sat on the mat; the cat ate the rat. That is that, said the cat.\n".repeat(60);
@@ -18,20 +17,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const io: Io = {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    tty: false,
-    columns: 100,
-    cwd: folder,
-  };
-  return { code: await main(argv, io), out, err };
+  return runInside(argv, folder);
 }
 
 describe("sinter tokenizer", () => {

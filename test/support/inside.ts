@@ -1,4 +1,4 @@
-/** The command line in this process: what it says, and its exit code. */
+/** The command line in this process, for tests and campaigns: what it says, and its exit code. */
 import { main } from "../../compiler/cli/main.ts";
 
 export interface Said {
