@@ -6,7 +6,7 @@
  */
 import type { WeightSource } from "../runtime/formats/outgoing.ts";
 import { normalQuantile } from "../runtime/init.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 
 /** Of embeddings; logits of a tied output have √width times this. */
 const EMBEDDING_STD = 0.05;

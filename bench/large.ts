@@ -17,7 +17,7 @@ import { compileModel } from "../compiler/compile.ts";
 import type { Target, WeightFormat } from "../compiler/op.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { rowWriter, wordsOf } from "../runtime/quantise.ts";
 import { normalQuantile } from "../runtime/init.ts";
 import { sizeText, thousands } from "../runtime/report/amounts.ts";

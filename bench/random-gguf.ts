@@ -6,7 +6,7 @@
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, type CompileOptions } from "../compiler/compile.ts";
 import type { OpenCheckpoint } from "../runtime/checkpoint-file.ts";
-import type { Files } from "../runtime/files.ts";
+import type { Files } from "../runtime/base/files.ts";
 import { ggufPairs } from "../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../runtime/formats/gguf-write.ts";
@@ -15,7 +15,7 @@ import { encoded, outgoing } from "../runtime/formats/outgoing.ts";
 import { recognise } from "../runtime/formats/recognise.ts";
 import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../runtime/init.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { plainly } from "../runtime/kept.ts";
 import { checkpointName } from "../runtime/tensors.ts";
 import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";

@@ -5,7 +5,7 @@
  */
 import { type WindowOptions } from "./data.ts";
 import type { Batch } from "./model.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "./base/random.ts";
 
 export interface BatchShape {
   readonly batch: number;

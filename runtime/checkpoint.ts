@@ -11,8 +11,8 @@ import {
   type OpenCheckpoint,
   type TensorToSave,
 } from "./checkpoint-file.ts";
-import { SinterError } from "./errors.ts";
-import type { Files } from "./files.ts";
+import { SinterError } from "./base/errors.ts";
+import type { Files } from "./base/files.ts";
 import type { RunningModel } from "./model.ts";
 import { nameIn } from "./renamed.ts";
 import { rowTaker } from "./take-rows.ts";

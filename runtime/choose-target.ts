@@ -6,7 +6,7 @@
 import type { ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import type { Target } from "../compiler/op.ts";
 import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import type { Host } from "./host.ts";
 import { probe, probeBytes } from "./probe.ts";
 import type { Placed } from "./parts.ts";

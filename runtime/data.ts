@@ -4,9 +4,9 @@
  * later.
  */
 import { documentsIn, TEXT_RULE } from "./documents.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import type { Batch } from "./model.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "./base/random.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;

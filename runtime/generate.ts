@@ -3,11 +3,11 @@
  * the cache. When the context is full, its newer half is fed again from position 0 and becomes the past; or
  * that is the end (`whenFull`).
  */
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
 import type { Lane } from "./lane.ts";
 import type { RunningModel } from "./model.ts";
-import { randomStream } from "./random.ts";
+import { randomStream } from "./base/random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
 import { textStream } from "./tokenizers/text-stream.ts";

@@ -3,7 +3,7 @@
  * else in this folder is the same in both.
  */
 import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 
 /** Runs a module's entries. */
 export interface Pool {

@@ -5,7 +5,7 @@
 export type { Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 export type { Bundle, ModuleName } from "./bundle.ts";
 export { parseManifest } from "./bundle.ts";
-export { SinterError, exitCodes } from "./errors.ts";
+export { SinterError, exitCodes } from "./base/errors.ts";
 export type { Host, Pool } from "./host.ts";
 export type { Lane } from "./lane.ts";
 export { createModel, type Batch, type ModelOptions, type RunningModel, type StepOptions } from "./model.ts";

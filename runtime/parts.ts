@@ -4,7 +4,7 @@
  * leave one (`x_out`) are copied to where the next expects them (`x_in`).
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import type { Pool } from "./host.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";
 

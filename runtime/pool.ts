@@ -8,7 +8,7 @@
  * it may sleep: then nobody has to be waked between two entries.
  */
 import type { EntryPlace } from "../compiler/9-bundle/manifest.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import { instantiate, trapped, type Pool, type PoolPart, type PoolPlan } from "./host.ts";
 
 export interface WorkerPlan {

@@ -15,13 +15,13 @@
 import type { Model } from "../compiler/2-check/model.ts";
 import { parseManifest, type Bundle } from "./bundle.ts";
 import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "./documents.ts";
-import { SinterError } from "./errors.ts";
-import { TEMPORARY, writeAtomically, writeText, type Files } from "./files.ts";
+import { SinterError } from "./base/errors.ts";
+import { TEMPORARY, writeAtomically, writeText, type Files } from "./base/files.ts";
 import { heldFiles } from "./held-files.ts";
 import { codeParts } from "./parts.ts";
 import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
-import { sha256 } from "./sha256.ts";
-import { MAX_TEXT_BYTES, textOf } from "./text.ts";
+import { sha256 } from "./base/sha256.ts";
+import { MAX_TEXT_BYTES, textOf } from "./base/text.ts";
 import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 import { withinRows } from "./tokenizers/with-beside.ts";

@@ -11,10 +11,10 @@
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 import type { Target } from "../compiler/op.ts";
 import { textRules, type TextRule } from "./documents.ts";
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "./schedule.ts";
-import * as s from "./schema.ts";
-import { sha256 } from "./sha256.ts";
+import * as s from "./base/schema.ts";
+import { sha256 } from "./base/sha256.ts";
 
 export const RUN_VERSION = 2;
 const RESTORE = "Restore it from a copy, or train again into another folder.";

@@ -4,7 +4,7 @@
  * has lost it brings its tokens back as they came: the same chunks, then singly, because a chunk's kernels
  * round otherwise than a single token's. So a text has the same bits whoever else uses the model.
  */
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import type { Lane } from "./lane.ts";
 import type { RunningModel } from "./model.ts";
 

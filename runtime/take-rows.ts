@@ -9,7 +9,7 @@
  *
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
-import { SinterError } from "./errors.ts";
+import { SinterError } from "./base/errors.ts";
 import { numberFormats, GROUP } from "./formats/numbers.ts";
 import { storedRows, type Kept, type StoredRows } from "./kept.ts";
 import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "./quantise.ts";

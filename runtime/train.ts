@@ -10,7 +10,7 @@ import type { Host } from "./host.ts";
 import { countTargets, type RunningModel } from "./model.ts";
 import { balanceOf, overload, type MixtureLoad } from "./mixtures.ts";
 import { guardAgainstNaN } from "./nan-guard.ts";
-import { randomFrom, randomStream, type RandomState } from "./random.ts";
+import { randomFrom, randomStream, type RandomState } from "./base/random.ts";
 import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
 import { learningRate, type ScheduleRule } from "./schedule.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";

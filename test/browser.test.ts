@@ -17,7 +17,7 @@ import { createModel } from "../runtime/model.ts";
 import { asJavaScript } from "../runtime/node/page-server.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { sinter } from "./formats/command-line.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../compiler/9-bundle/manifest.ts";
-import { exitCodes } from "../runtime/errors.ts";
+import { exitCodes } from "../runtime/base/errors.ts";
 import { run, sinter } from "./formats/command-line.ts";
 import { shared } from "./formats/shared.ts";
 

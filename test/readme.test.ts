@@ -7,7 +7,7 @@
 import { globSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { exitMeanings } from "../runtime/errors.ts";
+import { exitMeanings } from "../runtime/base/errors.ts";
 import { campaigns } from "./long/campaigns.ts";
 import { runPatiently } from "./patient.ts";
 import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from "./readme-blocks.ts";

@@ -17,7 +17,7 @@ import { nodeHost } from "../runtime/node/host.ts";
 import { nameIn } from "../runtime/renamed.ts";
 import { beginRun, contentsOf } from "../runtime/run-folder.ts";
 import { newRecord } from "../runtime/run-record.ts";
-import { sha256 } from "../runtime/sha256.ts";
+import { sha256 } from "../runtime/base/sha256.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { bitsOf } from "./runtime-fake.ts";
 import { inside as runInside } from "./support/inside.ts";

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trainFields } from "../compiler/2-check/settings.ts";
 import { parseLog } from "../runtime/log.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { parseRecord, settingChecks } from "../runtime/run-record.ts";
 import { writeFolder } from "./formats/counting-model.ts";
 import { flipAll } from "./long/flips.ts";

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateBatches } from "../runtime/evaluate.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train.ts";

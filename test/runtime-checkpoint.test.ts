@@ -9,10 +9,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint } from "../runtime/checkpoint.ts";
 import type { TrainState } from "../runtime/train-state.ts";
-import { SinterError } from "../runtime/errors.ts";
+import { SinterError } from "../runtime/base/errors.ts";
 import { lockFolder } from "../runtime/node/lock.ts";
 import { nodeFiles, type RawFs } from "../runtime/node/files.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { readSafetensors } from "../runtime/safetensors.ts";
 import { bitsOf, fakeModel } from "./runtime-fake.ts";
 

@@ -7,7 +7,7 @@ import { control } from "../compiler/control.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
 import { rowFloats } from "../compiler/op.ts";
-import { SinterError } from "../runtime/errors.ts";
+import { SinterError } from "../runtime/base/errors.ts";
 import { initParameters } from "../runtime/init.ts";
 import { createLane, feedByPosition } from "../runtime/lane.ts";
 import type { RunningModel } from "../runtime/model.ts";

@@ -9,7 +9,7 @@ import type { Bundle } from "../runtime/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
 import { guardAgainstNaN } from "../runtime/nan-guard.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 import { selfCheck } from "../runtime/self-check.ts";
 import { wasmBytes, createMemory } from "../runtime/bundle.ts";
 import { bitsOf } from "./runtime-fake.ts";

@@ -8,7 +8,7 @@ import { control } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble } from "../compiler/9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-import { SinterError } from "../runtime/errors.ts";
+import { SinterError } from "../runtime/base/errors.ts";
 import { callingThread, type Pool } from "../runtime/host.ts";
 import { startPool } from "../runtime/node/pool.ts";
 import { leastMs } from "./patient.ts";

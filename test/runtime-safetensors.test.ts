@@ -3,9 +3,9 @@
  * mutations never crash.
  */
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../runtime/errors.ts";
+import { SinterError } from "../runtime/base/errors.ts";
 import { readSafetensors, writeHeader, type TensorToWrite } from "../runtime/safetensors.ts";
-import { randomStream } from "../runtime/random.ts";
+import { randomStream } from "../runtime/base/random.ts";
 
 const utf8 = new TextEncoder();
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { normalQuantile } from "../runtime/init.ts";
-import { randomFrom, randomStream } from "../runtime/random.ts";
+import { randomFrom, randomStream } from "../runtime/base/random.ts";
 import { sampleToken, samplerDefaults, type SamplerSettings } from "../runtime/sampler.ts";
 
 const plain: SamplerSettings = {

@@ -9,7 +9,7 @@ import { gpt2Tokenizer } from "../runtime/tokenizers/gpt2.ts";
 import { mergePairs } from "../runtime/tokenizers/bpe.ts";
 import { PairTable } from "../runtime/tokenizers/pair-table.ts";
 import { textStream } from "../runtime/tokenizers/text-stream.ts";
-import { concat } from "../runtime/bytes.ts";
+import { concat } from "../runtime/base/bytes.ts";
 import { decode } from "../runtime/tokenizers/tokenizer.ts";
 
 /** Time that this thread has computed: other programs do not count. */

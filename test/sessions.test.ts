@@ -12,11 +12,11 @@ import {
   type CompileOptions,
   type ModuleName,
 } from "../compiler/compile.ts";
-import { SinterError } from "../runtime/errors.ts";
+import { SinterError } from "../runtime/base/errors.ts";
 import { generate, type Generated, type GenerateOptions } from "../runtime/generate.ts";
 import { createModel, type RunningModel } from "../runtime/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { randomStream, type Random } from "../runtime/random.ts";
+import { randomStream, type Random } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { createSession, type Session } from "../runtime/session.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";

@@ -3,9 +3,9 @@
  * that is too long, one that the template refuses) is answered by the reason, and the conversation stays as
  * it was before it.
  */
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { generate, type Generated } from "../../runtime/generate.ts";
-import { lineStream, type LineLimits, type ReadLine } from "../../runtime/lines.ts";
+import { lineStream, type LineLimits, type ReadLine } from "../../runtime/base/lines.ts";
 import { createSession, type Session } from "../../runtime/session.ts";
 import { nextPrompt, type Prompt, type Turn } from "../../runtime/tokenizers/chat-turns.ts";
 import type { ChatFormat, ChatMessage } from "../../runtime/tokenizers/chat.ts";

@@ -1,7 +1,7 @@
 /** The text that a run learns from, or is evaluated on. */
 import { builtinText } from "../../runtime/builtin-text.ts";
-import { SinterError } from "../../runtime/errors.ts";
-import { MAX_TEXT_BYTES } from "../../runtime/text.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import { MAX_TEXT_BYTES } from "../../runtime/base/text.ts";
 import { isStandardInput, readText } from "./input.ts";
 import { pathFrom } from "./run-options.ts";
 import type { Io } from "./verb.ts";

@@ -2,7 +2,7 @@
 import { basename, dirname } from "node:path";
 import type { OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
 import { openNewest } from "../../runtime/checkpoint.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import {
   TEMPORARY,
   writeAll,
@@ -10,7 +10,7 @@ import {
   writeText,
   type Files,
   type WritableFile,
-} from "../../runtime/files.ts";
+} from "../../runtime/base/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../../runtime/formats/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";

@@ -6,8 +6,8 @@
  * user has to be whole.
  */
 import { basename, dirname } from "node:path";
-import { SinterError } from "../../runtime/errors.ts";
-import type { Files } from "../../runtime/files.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import type { Files } from "../../runtime/base/files.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
 import type { GgufFile } from "../../runtime/formats/gguf.ts";
 import { CONFIG_FILE as MODEL_CONFIG } from "../../runtime/formats/huggingface-common.ts";

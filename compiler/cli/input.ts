@@ -6,8 +6,8 @@
 import fs from "node:fs";
 import { isatty } from "node:tty";
 import { resolve } from "node:path";
-import { SinterError } from "../../runtime/errors.ts";
-import { textOf, type TextOptions } from "../../runtime/text.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import { textOf, type TextOptions } from "../../runtime/base/text.ts";
 import { causeOf } from "./files.ts";
 import type { Io } from "./verb.ts";
 

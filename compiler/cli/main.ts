@@ -7,7 +7,7 @@ import { Socket } from "node:net";
 import { quoted } from "../diagnostics/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { exitCodes, exitMeanings, SinterError } from "../../runtime/errors.ts";
+import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
 import { flushed, standardOutput } from "./standard-output.ts";
 import type { Io } from "./verb.ts";
 import { reflow } from "./reflow.ts";

@@ -9,7 +9,7 @@ import {
 import type { Model } from "../2-check/model.ts";
 import { partText } from "../3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 
 export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];

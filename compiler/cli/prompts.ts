@@ -1,6 +1,6 @@
 /** Files of prompts: one a line, or of each line of a .jsonl file the string under "prompt". */
-import { SinterError } from "../../runtime/errors.ts";
-import { linesOf, type Line } from "../../runtime/lines.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import { linesOf, type Line } from "../../runtime/base/lines.ts";
 import { isStandardInput, readText } from "./input.ts";
 import type { Io } from "./verb.ts";
 

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { MEMORY_LIMIT, PAGE_BYTES } from "../7-place/place.ts";
 import { targets, type Target } from "../op.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import type { Io } from "./verb.ts";
 
 export type Options = Readonly<Record<string, unknown>>;

@@ -11,7 +11,7 @@ import type { Model } from "../2-check/model.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { renderAll } from "../diagnostics/render.ts";
 import { hasErrors } from "../diagnostics/report.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { readText } from "./input.ts";
 import type { Io } from "./verb.ts";
 

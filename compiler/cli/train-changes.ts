@@ -7,7 +7,7 @@ import type { NumberField } from "../2-check/fields.ts";
 import type { TrainSettings } from "../2-check/model.ts";
 import { otherNames, sizeFields, trainFields } from "../2-check/settings.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import type { SettingChange } from "../../runtime/run-record.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 

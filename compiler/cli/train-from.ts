@@ -4,10 +4,10 @@
  */
 import { checkpointFile, openNewest } from "../../runtime/checkpoint.ts";
 import { writeCheckpoint, type OpenCheckpoint, type TensorToSave } from "../../runtime/checkpoint-file.ts";
-import { SinterError } from "../../runtime/errors.ts";
-import type { Files } from "../../runtime/files.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import type { Files } from "../../runtime/base/files.ts";
 import { identityOf, toUse } from "../../runtime/identity.ts";
-import { randomStream } from "../../runtime/random.ts";
+import { randomStream } from "../../runtime/base/random.ts";
 import { nameIn } from "../../runtime/renamed.ts";
 import type { Run } from "../../runtime/run-folder.ts";
 import { checkpointName } from "../../runtime/tensors.ts";

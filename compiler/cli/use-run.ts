@@ -3,8 +3,8 @@
  * settings, Ctrl-C.
  */
 import { loadNewest, type Loaded } from "../../runtime/checkpoint.ts";
-import { SinterError } from "../../runtime/errors.ts";
-import type { Files } from "../../runtime/files.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import type { Files } from "../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../runtime/generate.ts";
 import { toUse } from "../../runtime/identity.ts";
 import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts";

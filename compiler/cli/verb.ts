@@ -22,6 +22,6 @@ export interface Verb {
   readonly summary: string;
   /** Arguments, options, examples. */
   configure(command: Command): void;
-  /** Returns the exit code (see runtime/errors.ts). Throws SinterError for what a user can cause. */
+  /** Returns the exit code (see runtime/base/errors.ts). Throws SinterError for what a user can cause. */
   run(args: readonly string[], options: Record<string, unknown>, io: Io): Promise<number>;
 }

@@ -8,7 +8,7 @@ import { bestTarget } from "../../runtime/choose-target.ts";
 import type { Bundle } from "../../runtime/bundle.ts";
 import { finest } from "../../runtime/formats/keep.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { ModuleManifest } from "../9-bundle/manifest.ts";
 import { compileModel } from "../compile.ts";

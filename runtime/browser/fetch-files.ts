@@ -3,8 +3,8 @@
  * whole, and what reads it slowly slows it down. Going back, or far ahead, costs a request from there on
  * (Range, RFC 9110 §14); a server that does not know ranges sends everything again.
  */
-import { SinterError } from "../errors.ts";
-import type { Files, ReadableFile } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files, ReadableFile } from "../base/files.ts";
 
 export interface FetchOptions {
   /** Bytes of `path` that have come in, and how many it has. */

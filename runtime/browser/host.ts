@@ -4,7 +4,7 @@
  * runs in a browser that was started with --js-flags=--wasm-revectorize (so called in Chromium 156; before,
  * and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { Host, Pool, PoolPlan } from "../host.ts";
 import { startPool as start, type StartThread, type WorkerReport } from "../pool.ts";
 

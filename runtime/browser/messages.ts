@@ -1,6 +1,6 @@
 /** What page and model's thread say to each other. */
 import type { Target } from "../../compiler/op.ts";
-import { SinterError, type ExitKind } from "../errors.ts";
+import { SinterError, type ExitKind } from "../base/errors.ts";
 import type { Generated, GenerateOptions } from "../generate.ts";
 
 export interface OpenOptions {

@@ -4,7 +4,7 @@
  * milliseconds, it listens (lane.ts): whoever does not want more text says so.
  */
 import { loadCheckpoint } from "../checkpoint.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { tokenizerOfGguf } from "../formats/gguf-tokenizer.ts";
 import type { GgufFile } from "../formats/gguf.ts";
 import { loadPublished } from "../formats/load.ts";

@@ -7,7 +7,7 @@
  *   break out of the loop stops it
  *   await model.close();
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { Generated } from "../generate.ts";
 import {
   sinterError,

@@ -10,7 +10,7 @@
  * (Jiang et al. 2024).
  */
 import type { Activation, LayerKind, Rope, Sizes } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 
 export type Family = "gpt2" | "llama";
 

@@ -2,7 +2,7 @@
  * Reads a file from front to back through a window, little-endian. Every length is checked against the file
  * before it is used.
  */
-import type { ReadableFile } from "../files.ts";
+import type { ReadableFile } from "../base/files.ts";
 import { corruptFile } from "./weights.ts";
 
 const WINDOW = 1 << 16;

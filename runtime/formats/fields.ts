@@ -2,7 +2,7 @@
  * A configuration's values, typed, and asked for by keys of its table alone: what the table does not call
  * `read` can not be read, what it refuses is refused, and what it does not have is listed.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { isRecord, type Json } from "./json.ts";
 import { knownKey, refuseKeys, shownValue, unknownKeys, type KeyTable } from "./keys/known-keys.ts";
 import { corruptFile } from "./weights.ts";

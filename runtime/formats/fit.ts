@@ -2,7 +2,7 @@
  * Published tensors against the links of a model: what is missing, what has another shape, what is left over,
  * which heads are doubled.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { Link, Piece } from "./links.ts";
 import type { Naming } from "./naming.ts";
 import { corruptFile, PIECE, quoted, type StoredTensor, type WeightFile } from "./weights.ts";

@@ -1,5 +1,5 @@
 /** A model's configuration in GGUF metadata, both ways (github.com/ggml-org/ggml, docs/gguf.md). */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { LayerKind } from "../../compiler/2-check/model.ts";
 import {
   checkSizes,

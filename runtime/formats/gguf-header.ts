@@ -9,7 +9,7 @@
  * Long arrays (a vocabulary) are not read here: their place is kept, `readArray` reads them. So the memory
  * that a header takes does not depend on what it claims.
  */
-import type { ReadableFile } from "../files.ts";
+import type { ReadableFile } from "../base/files.ts";
 import { Cursor } from "./cursor.ts";
 import {
   ALIGNMENT_KEY,

@@ -4,7 +4,7 @@
  * key of Sinter's own.
  */
 import type { Rope, RopeScaling } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { TensorIndex } from "./fit.ts";
 import type { GgufValues } from "./gguf-values.ts";
 import { f32, list, text, type PairToWrite } from "./gguf-write.ts";

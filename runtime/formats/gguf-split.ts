@@ -3,7 +3,7 @@
  * GGUF file of its own with some of the tensors. The first has the metadata, all have split.no (from 0),
  * split.count and split.tensors.count.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { corruptFile, type MetadataValue } from "./weights.ts";
 
 export const SPLIT_NO = "split.no";

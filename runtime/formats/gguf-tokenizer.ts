@@ -6,7 +6,7 @@
  *   llama   sentencepiece BPE: tokens with scores and kinds                                     → tokenizer.model
  *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { configBytes, openBeside, type Beside } from "../tokenizers/beside.ts";
 import { GENERATION_FILE, templateNameOf, TEMPLATES_FOLDER, type Hear } from "../tokenizers/beside-files.ts";
 import { byteTokenizer } from "../tokenizers/bytes.ts";

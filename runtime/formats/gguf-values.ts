@@ -1,5 +1,5 @@
 /** Metadata of a GGUF file, typed, and asked for by keys of the architecture's table alone. */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { GgufFile } from "./gguf.ts";
 import type { Scalar } from "./gguf-header.ts";
 import { ggufTable, type GgufKey, type GgufType } from "./keys/gguf-model.ts";

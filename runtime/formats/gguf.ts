@@ -2,7 +2,7 @@
  * Weights in a GGUF file, or in the several that it was split into, behind the interface of all readers. The
  * format: gguf-header.ts.
  */
-import type { Files, ReadableFile } from "../files.ts";
+import type { Files, ReadableFile } from "../base/files.ts";
 import {
   readArray,
   readGgufHeader,

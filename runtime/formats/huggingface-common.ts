@@ -1,6 +1,6 @@
 /** What the readers of all classes' configurations have in common: activations, tied outputs, notes. */
 import type { Activation } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import type { Fields } from "./fields.ts";
 import { shownValue } from "./keys/known-keys.ts";

@@ -3,7 +3,7 @@
  * Qwen3Config).
  */
 import type { LayerKind } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import {
   checkSize,
   checkSizes,

@@ -4,7 +4,7 @@
  * nothing says which one is meant.
  */
 import type { LayerKind, Rope } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { Fields } from "./fields.ts";
 import { isRecord, type Json } from "./json.ts";
 import { ropeKeys, type RopeKey } from "./keys/config-json.ts";

@@ -3,7 +3,7 @@
  * its class's default; what it says and Sinter can not do is refused, and what is not known is named:
  * keys/config-json.ts.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { Fields } from "./fields.ts";
 import type { Has, ReadConfig } from "./huggingface-common.ts";
 import { gpt2 } from "./huggingface-gpt2.ts";

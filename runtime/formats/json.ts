@@ -2,7 +2,7 @@
  * JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of
  * its own.
  */
-import { textOfPart } from "../text.ts";
+import { textOfPart } from "../base/text.ts";
 import { corruptFile, quoted } from "./weights.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;

@@ -9,7 +9,7 @@
  * Vectors, position tables and routers become F32: they are small. Rows stand as products read them
  * (kept.ts), rotary pairs side by side; nothing is held in memory but some rows.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { storedRows, type Kept } from "../kept.ts";
 import type { TensorIndex } from "./fit.ts";
 import { rowOf, type Link, type Piece } from "./links.ts";

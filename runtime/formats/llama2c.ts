@@ -11,7 +11,7 @@
  * keys are in RoPE's interleaved form. The header says all: the file's length has to be exactly what follows
  * from it.
  */
-import type { Files, ReadableFile } from "../files.ts";
+import type { Files, ReadableFile } from "../base/files.ts";
 import { numberFormats } from "./numbers.ts";
 import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./weights.ts";
 

@@ -6,7 +6,7 @@
  * Rows that the file holds in the format in which the model keeps them (Q8_0, Q4_0, BF16) only change their
  * order; all others go through f32, a tensor at a time, an embedding a stretch of rows at a time.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { RunningModel } from "../model.ts";
 import { fileFormats, groupPlacer, wordsOf } from "../quantise.ts";
 import { checkpointName, type Tensor } from "../tensors.ts";

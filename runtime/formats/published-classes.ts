@@ -12,7 +12,7 @@
  *   a window in all layers                     mistral             granite_swa, whose scales are 1 and whose sinks take nothing
  *   a window in some layers                    qwen2 (layer_types) granite_swa
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { isWindowed, type Architecture, type Biases, type Family } from "./architecture.ts";
 import { namings, type Naming } from "./naming.ts";
 

@@ -8,8 +8,8 @@
  *                             one of several files
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
-import { SinterError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files } from "../base/files.ts";
 import { modelName, type Architecture } from "./architecture.ts";
 import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./fit.ts";
 import { openGguf } from "./gguf.ts";

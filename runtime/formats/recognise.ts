@@ -3,7 +3,7 @@
  * Anything else has no published form.
  */
 import type { Assignment, Expression, Model, Part } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { layerKindsOf, patternOf, type Architecture } from "./architecture.ts";
 import type { Stems } from "./naming.ts";
 

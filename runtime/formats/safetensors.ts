@@ -2,8 +2,8 @@
  * Weights in safetensors: one file, or several named by model.safetensors.index.json
  * (huggingface.co/docs/safetensors).
  */
-import { SinterError } from "../errors.ts";
-import type { Files, ReadableFile } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files, ReadableFile } from "../base/files.ts";
 import { headerBytes, readHeader, type SafeFile } from "../safetensors.ts";
 import { parseJson, record, type Json } from "./json.ts";
 import {

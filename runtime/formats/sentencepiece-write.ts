@@ -3,7 +3,7 @@
  * runtime/tokenizers/sentencepiece-file.ts.
  */
 import type { PieceKind } from "../tokenizers/sentencepiece.ts";
-import { concat } from "../bytes.ts";
+import { concat } from "../base/bytes.ts";
 
 export interface VocabularyPiece {
   readonly text: string;

@@ -3,8 +3,8 @@
  * file is never read whole; what its header claims is checked against its length before anything is
  * allocated.
  */
-import { SinterError } from "../errors.ts";
-import type { ReadableFile } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { ReadableFile } from "../base/files.ts";
 import { blockFormats, type BlockFormat } from "./ggml-blocks.ts";
 import { numberFormats } from "./numbers.ts";
 

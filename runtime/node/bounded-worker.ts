@@ -3,7 +3,7 @@
  * of its own, and is ended when it takes more.
  */
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 
 /**
  * A time is waited for in so many parts: while the whole process stands still (a suspended laptop, SIGSTOP),

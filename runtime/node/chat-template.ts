@@ -3,7 +3,7 @@
  * GGUF). They are code of strangers, and run in a thread that can be ended, with bounds on steps and sizes;
  * what they write is a text that is then encoded.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
 import { templateOf, type FoundTemplate } from "../tokenizers/chat-templates.ts";

@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import { concat } from "../bytes.ts";
-import { SinterError, type ExitKind } from "../errors.ts";
-import type { Files } from "../files.ts";
+import { concat } from "../base/bytes.ts";
+import { SinterError, type ExitKind } from "../base/errors.ts";
+import type { Files } from "../base/files.ts";
 
 /** What is used of node:fs. */
 export type RawFs = Pick<

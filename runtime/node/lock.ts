@@ -10,7 +10,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import { hostname } from "node:os";
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { fileError } from "./files.ts";
 
 const LOCK = "lock";

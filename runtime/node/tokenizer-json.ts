@@ -2,7 +2,7 @@
  * tokenizer.json files with regular expressions of their own: the same reader, in a thread that can be ended,
  * for an expression from a file may search for ever.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { guarded } from "../tokenizers/added-tokens.ts";
 import { bytesFrom, type Tokenizer } from "../tokenizers/tokenizer.ts";
 import { CONFIG_FILE, JSON_FILE, unsupportedJson, type JsonFiles } from "../tokenizers/tokenizer-json.ts";

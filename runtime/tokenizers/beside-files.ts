@@ -13,8 +13,8 @@
  * Whoever reads them may hand in an ear: then a flaw in one costs that part alone, and is said in one line.
  * Without it a flaw is thrown.
  */
-import { SinterError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files } from "../base/files.ts";
 import { CONFIG_FILE, MAX_JSON_BYTES } from "./tokenizer-json.ts";
 
 export const GENERATION_FILE = "generation_config.json";

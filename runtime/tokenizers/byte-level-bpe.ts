@@ -2,7 +2,7 @@
  * Byte-level BPE (Radford et al. 2019): symbols are the bytes of a piece, so no text is unknown. GPT-2, Llama
  * 3 and most tokenizer.json files differ in their tables alone.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken, type Normalizer } from "./added-tokens.ts";
 import { ByteStrings } from "./byte-strings.ts";
 import { PairTable } from "./pair-table.ts";

@@ -1,5 +1,5 @@
 /** One token per byte of UTF-8: 256 tokens, nothing to learn, nothing unknown. */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import {
   bytesFrom,
   characterByCharacter,

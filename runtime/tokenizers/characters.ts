@@ -4,7 +4,7 @@
  * characters.json. Where rows are documents, the last entry is <|endoftext|>, which begins and ends each of
  * them.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import {
   bytesFrom,
   characterByCharacter,

@@ -7,7 +7,7 @@
  *   chatml   <|im_start|>role⏎text<|im_end|>⏎ …                                  (OpenAI's chat markup, as Qwen has it)
  *   llama2   <s>[INST] <<SYS>>⏎system⏎<</SYS>>⏎⏎question [/INST] answer </s> …   (llama, llama/generation.py)
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { guarded } from "./added-tokens.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
 import type { Tokenizer } from "./tokenizer.ts";

@@ -2,7 +2,7 @@
  * The chat template among the files that a tokenizer keeps: chat_template.jinja, else
  * tokenizer_config.json's.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { TEMPLATE_FILE, templateNameOf } from "./beside-files.ts";
 import { field, list, text, type JsonPlace } from "./json-fields.ts";
 import { CONFIG_FILE, templateIn } from "./tokenizer-json.ts";

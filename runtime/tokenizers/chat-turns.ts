@@ -5,8 +5,8 @@
  * behind them, wherever the format writes the answer right behind the last prompt. A format that changes what
  * was said (that leaves out thoughts, or earlier turns) is encoded anew, as a whole.
  */
-import { concat } from "../bytes.ts";
-import { SinterError } from "../errors.ts";
+import { concat } from "../base/bytes.ts";
+import { SinterError } from "../base/errors.ts";
 import { unguarded } from "./added-tokens.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
 import { tokenDecoder, type Tokenizer } from "./tokenizer.ts";

@@ -2,7 +2,7 @@
  * GPT-2's tokenizer (Radford et al. 2019): 256 bytes, 50,000 merges, <|endoftext|>. Made from the two
  * published files, encoder.json (names → ids) and vocab.bpe (merges in rank order).
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { byteCharacters, bytesOfName } from "./byte-level.ts";
 import { behind, withMore } from "./behind-vocabulary.ts";

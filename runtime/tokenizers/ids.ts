@@ -2,7 +2,7 @@
  * No tokenizer at all: the text is the ids themselves, whole numbers with white space between them. For
  * models that came without one.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { MAX_TOKENS } from "./tiktoken.ts";
 import { bytesFrom, nothingSpecial, type Tokenizer } from "./tokenizer.ts";
 

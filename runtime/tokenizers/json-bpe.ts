@@ -3,7 +3,7 @@
  * characters; one that is no token becomes the tokens of its bytes (byte_fallback), else the unknown token;
  * then neighbours merge.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { PairTable } from "./pair-table.ts";
 import { pieceEncoder, type PieceEncoder } from "./piece-encoder.ts";
 import { unjoined } from "./unjoined.ts";

@@ -1,6 +1,6 @@
 /** Checked access to a JSON file: every mistake is a SinterError that says where in the file it is. */
-import { SinterError } from "../errors.ts";
-import { textOfPart } from "../text.ts";
+import { SinterError } from "../base/errors.ts";
+import { textOfPart } from "../base/text.ts";
 
 export interface JsonPlace {
   readonly value: unknown;

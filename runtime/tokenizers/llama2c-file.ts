@@ -4,7 +4,7 @@
  * themselves; of control pieces it says "\n<s>\n". Ids have fixed meanings: 0 unknown, 1 begins a text, 2
  * ends it, 3 … 258 are the bytes.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { MARK, sentencePieceTokenizer, type Piece } from "./sentencepiece.ts";
 import { MAX_TABLE_BYTES, MAX_TOKEN_BYTES, MAX_TOKENS } from "./tiktoken.ts";
 import type { Tokenizer } from "./tokenizer.ts";

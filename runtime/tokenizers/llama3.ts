@@ -2,7 +2,7 @@
  * Llama 3's tokenizer: 128,000 ranks and 256 special tokens behind them (llama-models,
  * models/llama3/tokenizer.py, release 3.1 and later: 3.0 had reserved names for ids 4, 8, 10 and 11).
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { byteLevelTokenizer, mergesByRank } from "./byte-level-bpe.ts";
 import { parseRanks } from "./tiktoken.ts";

@@ -2,7 +2,7 @@
  * Normalizers of tokenizer.json files: what happens to a text before it is cut. As huggingface/tokenizers has
  * them; @huggingface/tokenizers of npm is another program, and differs.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { field, flag, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
 import { contentOf, patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import type { Normalizer } from "./added-tokens.ts";

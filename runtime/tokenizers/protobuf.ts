@@ -2,7 +2,7 @@
  * The wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as sentencepiece's
  * model files use it.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 
 export type WireValue = number | Uint8Array;
 

@@ -3,7 +3,7 @@
  * trainer's facts (2) and the normalizer's (3); a normalizer with a table of its own is refused, since its
  * rules are compiled into a binary form.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { wireFields, type WireValue } from "./protobuf.ts";
 import { sentencePieceTokenizer, type Piece, type PieceKind } from "./sentencepiece.ts";

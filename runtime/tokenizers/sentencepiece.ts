@@ -4,7 +4,7 @@
  * the highest score first. A character that no piece stands for falls back to its UTF-8 bytes, or to the
  * unknown token.
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { behind, withMore } from "./behind-vocabulary.ts";
 import { PairTable } from "./pair-table.ts";

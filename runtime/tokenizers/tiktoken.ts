@@ -2,7 +2,7 @@
  * tiktoken's ranks files: one token a line, its bytes in base64, a space, its rank. Ranks are ids, and the
  * order of merges (github.com/openai/tiktoken, load.py; Llama 3's tokenizer.model has this form).
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 
 export const MAX_TOKENS = 2 ** 20; // the largest published vocabularies have 2^18
 /**

@@ -1,7 +1,7 @@
 /** Tokenizers from their files: which files each kind has, and which kind a file is. */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
-import { SinterError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files } from "../base/files.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { configBytes, nothingBeside, openBeside, type Beside } from "./beside.ts";
 import { flawed, readBeside, readBounded, type Hear } from "./beside-files.ts";

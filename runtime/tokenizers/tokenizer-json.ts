@@ -4,7 +4,7 @@
  * beside this file. Ids are those of that library, or the file is refused by name
  * (test/tokenizers/sweep.test.ts).
  */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { ignoredKeysNote } from "../formats/keys/known-keys.ts";
 import { checkKeys } from "../formats/keys/tokenizer-json.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";

@@ -3,7 +3,7 @@
  * for in UTF-8 text.
  */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
-import { concat } from "../bytes.ts";
+import { concat } from "../base/bytes.ts";
 import { spaceCleaner } from "./clean-spaces.ts";
 
 export interface EncodeOptions {

@@ -5,8 +5,8 @@
  * the pair, and corrects the counts of the pairs around it; a heap knows the largest count. Old pairs can
  * only become rarer, so an entry of the heap that promises too much is put back with what is true.
  */
-import { concat } from "../bytes.ts";
-import { SinterError } from "../errors.ts";
+import { concat } from "../base/bytes.ts";
+import { SinterError } from "../base/errors.ts";
 import { byteCharacters } from "./byte-level.ts";
 import { PairTable } from "./pair-table.ts";
 import { PairHeap } from "./pair-heap.ts";

@@ -1,5 +1,5 @@
 /** A tokenizer that heeds the files beside it, and one whose model has fewer rows than it has tokens. */
-import { SinterError } from "../errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import type { Beside } from "./beside.ts";
 import { besideFiles, type Hear } from "./beside-files.ts";

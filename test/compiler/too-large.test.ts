@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { main } from "../../compiler/cli/main.ts";
-import { exitCodes } from "../../runtime/errors.ts";
+import { exitCodes } from "../../runtime/base/errors.ts";
 
 let folder: string;
 beforeAll(() => {

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import type { Architecture } from "../../runtime/formats/architecture.ts";
 import type { ReadConfig } from "../../runtime/formats/huggingface-common.ts";
 import { configOf } from "../../runtime/formats/huggingface-out.ts";

@@ -14,7 +14,7 @@ import {
   u32,
   type PairToWrite,
 } from "../../runtime/formats/gguf-write.ts";
-import { randomFrom } from "../../runtime/random.ts";
+import { randomFrom } from "../../runtime/base/random.ts";
 import { writeHeader } from "../../runtime/safetensors.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
 

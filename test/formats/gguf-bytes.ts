@@ -1,5 +1,5 @@
 /** GGUF files byte by byte, right or wrong: what the writer proper would refuse to write. */
-import { concat } from "../../runtime/bytes.ts";
+import { concat } from "../../runtime/base/bytes.ts";
 
 const utf8 = new TextEncoder();
 

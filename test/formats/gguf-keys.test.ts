@@ -4,8 +4,8 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { concat } from "../../runtime/bytes.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { concat } from "../../runtime/base/bytes.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import type { Architecture } from "../../runtime/formats/architecture.ts";
 import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
 import type { Scalar } from "../../runtime/formats/gguf-header.ts";

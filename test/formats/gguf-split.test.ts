@@ -3,8 +3,8 @@
  * or another model's is said.
  */
 import { describe, expect, it } from "vitest";
-import { concat } from "../../runtime/bytes.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { concat } from "../../runtime/base/bytes.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { openGguf } from "../../runtime/formats/gguf.ts";
 import { ggufHeader, paddingAfter, text, u32, type PairToWrite } from "../../runtime/formats/gguf-write.ts";
 import { allFloats } from "../../runtime/formats/weights.ts";

@@ -2,7 +2,7 @@
  * Tables of keys: what is found in them, what is refused with which words, and the one line about the rest.
  */
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import {
   ignoredKeysNote,
   knownKey,

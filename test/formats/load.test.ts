@@ -12,7 +12,7 @@ import type { Model } from "../../compiler/2-check/model.ts";
 import { compileModel, type Compiled } from "../../compiler/compile.ts";
 import type { WeightFormat } from "../../compiler/op.ts";
 import { loadNewest } from "../../runtime/checkpoint.ts";
-import type { ReadableFile } from "../../runtime/files.ts";
+import type { ReadableFile } from "../../runtime/base/files.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { openPublished } from "../../runtime/formats/published.ts";

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import type { Stems } from "../../runtime/formats/naming.ts";
 import type { TensorIndex } from "../../runtime/formats/fit.ts";
 import { gather, type Link } from "../../runtime/formats/links.ts";

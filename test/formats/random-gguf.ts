@@ -10,7 +10,7 @@ import { namings, roles, type Stems } from "../../runtime/formats/naming.ts";
 import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { readFormats, type ReadFormat } from "../../runtime/formats/weights.ts";
-import { randomStream } from "../../runtime/random.ts";
+import { randomStream } from "../../runtime/base/random.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 
 export const smallLlama: Architecture = {

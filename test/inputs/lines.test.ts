@@ -1,6 +1,6 @@
 /** Lines end at \n and \r\n only, whatever pieces the bytes come in. */
 import { describe, expect, it } from "vitest";
-import { linesOf, lineStream, type ReadLine } from "../../runtime/lines.ts";
+import { linesOf, lineStream, type ReadLine } from "../../runtime/base/lines.ts";
 
 const LIMITS = { most: 100, endless: 1000 };
 

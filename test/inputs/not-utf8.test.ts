@@ -4,8 +4,8 @@
  */
 import { gzipSync } from "node:zlib";
 import { describe, expect, it, test } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
-import { textOf } from "../../runtime/text.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import { textOf } from "../../runtime/base/text.ts";
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 const swapped = (bytes: Buffer): Buffer => Buffer.from(bytes).swap16();

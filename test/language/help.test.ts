@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { main } from "../../compiler/cli/main.ts";
 import { reflow } from "../../compiler/cli/reflow.ts";
 import { verbs } from "../../compiler/cli/verbs/index.ts";
-import { exitCodes } from "../../runtime/errors.ts";
+import { exitCodes } from "../../runtime/base/errors.ts";
 
 async function said(
   columns: number,

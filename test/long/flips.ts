@@ -6,7 +6,7 @@
  */
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomStream, type Random } from "../../runtime/random.ts";
+import { randomStream, type Random } from "../../runtime/base/random.ts";
 import type { Campaign, Outcome } from "./campaign.ts";
 import { inside, type Said } from "../support/inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";

@@ -10,7 +10,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
-import { randomStream, type Random } from "../../runtime/random.ts";
+import { randomStream, type Random } from "../../runtime/base/random.ts";
 import type { Campaign, Course, Outcome } from "./campaign.ts";
 import type { Fault } from "./fault.ts";
 import { sinter } from "./sinter.ts";

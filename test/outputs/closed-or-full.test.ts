@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { exitCodesText, overview } from "../../compiler/cli/main.ts";
-import { exitCodes, exitMeanings } from "../../runtime/errors.ts";
+import { exitCodes, exitMeanings } from "../../runtime/base/errors.ts";
 
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;
 const oldNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));

@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { publishedSampling } from "../../compiler/cli/import-sampling.ts";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
 import { ggufHeader, list, text, u32, bool, type PairToWrite } from "../../runtime/formats/gguf-write.ts";
 import { openGguf } from "../../runtime/formats/gguf.ts";

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { GENERATION_FILE, type Hear } from "../../runtime/tokenizers/beside-files.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { spaceCleaner, withoutExtraSpaces } from "../../runtime/tokenizers/clean-spaces.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { chatFormatOf, chatTemplate, templateChat } from "../../runtime/node/chat-template.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";

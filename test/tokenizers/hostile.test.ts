@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { gpt2Tokenizer } from "../../runtime/tokenizers/gpt2.ts";
 import { llama2cFile } from "../../runtime/tokenizers/llama2c-file.ts";

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";

@@ -1,7 +1,7 @@
 /** The trainer: a reference training, the definition on small texts, speed, and the file that it writes. */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
-import { SinterError } from "../../runtime/errors.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
 import { pieceCounter } from "../../runtime/tokenizers/count-pieces.ts";
 import { nextPiece, pieceRuleNames, type PieceRuleName } from "../../runtime/tokenizers/pieces.ts";

@@ -10,7 +10,7 @@ import type { Attrs, Dims } from "../../op.ts";
 import { targets } from "../../op.ts";
 import { chooseTiles, type ChosenTiles, type TileChoice } from "../../6-tile/tile-choices.ts";
 import { COMPILER_VERSION } from "../../version.ts";
-import { SinterError } from "../../../runtime/errors.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { readText } from "../input.ts";
 import type { Command } from "commander";

@@ -13,7 +13,7 @@ import {
 } from "../../../bench/bench.ts";
 import { benchPage } from "../../../bench/report/report.ts";
 import { peers, type Peer } from "../../../bench/peers.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../diagnostics/nearest.ts";

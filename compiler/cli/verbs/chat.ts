@@ -2,7 +2,7 @@
  * `sinter chat DIR`: a conversation. Every line of input is a message; the cache keeps what was said, so a
  * turn costs its own tokens.
  */
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/generate.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import {

@@ -5,7 +5,7 @@ import type { Model } from "../../2-check/model.ts";
 import { positionOf } from "../../diagnostics/span.ts";
 import type { Diagnostic } from "../../diagnostics/report.ts";
 import { hasErrors } from "../../diagnostics/report.ts";
-import { exitCodes } from "../../../runtime/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 import type { CompileOptions } from "../../compile.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";

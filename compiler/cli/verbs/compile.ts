@@ -5,7 +5,7 @@ import { compileModel, planModule, type CompileOptions, type ModuleName } from "
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { targets } from "../../op.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { wholeFolder } from "../whole-folder.ts";
 import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";

@@ -2,7 +2,7 @@
 import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../op.ts";
 import { bestTarget } from "../../../runtime/choose-target.ts";
-import { exitCodes } from "../../../runtime/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/probe.ts";
 import { sizeText } from "../../../runtime/report/amounts.ts";

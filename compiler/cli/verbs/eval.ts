@@ -1,12 +1,12 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
 import type { Corpus, DocumentCounts, Part } from "../../../runtime/batch-source.ts";
 import { openCorpus } from "../../../runtime/corpus.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/run-folder.ts";
-import { sha256 } from "../../../runtime/sha256.ts";
+import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../data-text.ts";
 import { textOption, wholeOption } from "../run-options.ts";
 import type { Model } from "../../2-check/model.ts";

@@ -6,7 +6,7 @@ import { planModule, type ModuleName } from "../../compile.ts";
 import { explainPlan, type Topic } from "../../explain.ts";
 import { codes, isCode, messages, type Code } from "../../diagnostics/messages.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { moduleNames } from "../plan.ts";
 import { memoryLimit, targetOption, withMemoryOption, type Options } from "../run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";

@@ -4,7 +4,7 @@
  */
 import { format } from "../../1-parse/format.ts";
 import { renderAll } from "../../diagnostics/render.ts";
-import { exitCodes } from "../../../runtime/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { replaceText } from "../files.ts";
 import { readSpec } from "../spec.ts";
 import type { Verb } from "../verb.ts";

@@ -1,6 +1,6 @@
 /** `sinter import PATH -o DIR`: a published model becomes a run folder. */
 import { bestTarget } from "../../../runtime/choose-target.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { openPublished } from "../../../runtime/formats/published.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";

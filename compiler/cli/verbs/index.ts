@@ -3,7 +3,7 @@
  * then its row here.
  */
 import { existsSync } from "node:fs";
-import { SinterError } from "../../../runtime/errors.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Verb } from "../verb.ts";
 
 export const groups = ["specs", "learning", "using", "other formats", "measuring"] as const;

@@ -1,6 +1,6 @@
 /** `sinter init [FILE]`: a commented spec to start from. Overwrites nothing unasked. */
 import { basename } from "node:path";
-import { exitCodes } from "../../../runtime/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { createText } from "../files.ts";
 import { starter } from "../starter.ts";
 import type { Verb } from "../verb.ts";

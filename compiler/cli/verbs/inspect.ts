@@ -1,5 +1,5 @@
 /** `sinter inspect FILE`: what is in a file of weights. */
-import { exitCodes } from "../../../runtime/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";

@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
 import { pathFrom, textOption, wholeOption } from "../run-options.ts";
 import { wholeFolder } from "../whole-folder.ts";

@@ -2,7 +2,7 @@
  * `sinter sample DIR -p PROMPT`: text from a trained model, as it comes; or from many prompts of a file, one
  * JSON line each.
  */
-import { SinterError, exitCodes } from "../../../runtime/errors.ts";
+import { SinterError, exitCodes } from "../../../runtime/base/errors.ts";
 import {
   decodeRate,
   generate,

@@ -2,11 +2,11 @@
  * `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text.
  */
 import { existsSync } from "node:fs";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
-import { MAX_TEXT_BYTES } from "../../../runtime/text.ts";
+import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
 import { partEnd, pieceCounter } from "../../../runtime/tokenizers/count-pieces.ts";
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/pieces.ts";

@@ -4,8 +4,8 @@
  */
 import type { TrainSettings } from "../../2-check/model.ts";
 import { clearUnfinished } from "../../../runtime/checkpoint.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
-import type { Files } from "../../../runtime/files.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import type { Files } from "../../../runtime/base/files.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { removeRun } from "../../../runtime/remove-run.ts";

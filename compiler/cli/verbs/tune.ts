@@ -10,7 +10,7 @@ import { kernelKey, kernelName, type KernelSpec } from "../../6-tile/kernel-spec
 import { hasChoice } from "../../6-tile/tile-choices.ts";
 import { targets, type Dims, type Target } from "../../op.ts";
 import { bestTarget } from "../../../runtime/choose-target.ts";
-import { exitCodes, SinterError } from "../../../runtime/errors.ts";
+import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { writeOutput } from "../files.ts";
 import { fits, moduleNames, refuseTooLarge } from "../plan.ts";

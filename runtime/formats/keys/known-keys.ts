@@ -9,7 +9,7 @@
  * A key that is in no table is named in one line (`ignoredKeysNote`), never dropped in silence. Tests feed
  * each key of each table.
  */
-import { SinterError } from "../../errors.ts";
+import { SinterError } from "../../base/errors.ts";
 
 export interface ReadKey {
   readonly effect: "read";
