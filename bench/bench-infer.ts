@@ -8,7 +8,7 @@ import type { Target } from "../compiler/op.ts";
 import { matricesRead } from "../compiler/ops/grouped/panels.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { benchModel } from "./bench-models.ts";

@@ -4,8 +4,8 @@
  */
 import { compileModel } from "../compiler/compile.ts";
 import type { Target } from "../compiler/op.ts";
-import type { Bundle } from "../runtime/bundle.ts";
-import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
+import type { Bundle } from "../runtime/engine/bundle.ts";
+import { createModel, type Batch, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import type { Limits } from "../compiler/cli/measure/limits.ts";
 import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";

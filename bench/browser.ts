@@ -17,7 +17,7 @@ import { compileModel } from "../compiler/compile.ts";
 import type { Target, WeightFormat } from "../compiler/op.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { asJavaScript } from "../runtime/node/page-server.ts";
-import { fileFormats } from "../runtime/quantise.ts";
+import { fileFormats } from "../runtime/engine/quantise.ts";
 import { sizeText } from "../runtime/report/amounts.ts";
 import { openTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../runtime/tokenizers/tokenizer.ts";

@@ -5,7 +5,7 @@
  * most of the stream.
  */
 import type { WeightSource } from "../runtime/formats/outgoing.ts";
-import { normalQuantile } from "../runtime/init.ts";
+import { normalQuantile } from "../runtime/engine/init.ts";
 import { randomStream } from "../runtime/base/random.ts";
 
 /** Of embeddings; logits of a tied output have √width times this. */

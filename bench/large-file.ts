@@ -23,7 +23,7 @@ import { outgoing, type OutgoingTensor } from "../runtime/formats/outgoing.ts";
 import { recognise } from "../runtime/formats/recognise.ts";
 import { INDEX_FILE } from "../runtime/formats/safetensors.ts";
 import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
-import { normalQuantile } from "../runtime/init.ts";
+import { normalQuantile } from "../runtime/engine/init.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { sizeText } from "../runtime/report/amounts.ts";

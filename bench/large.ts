@@ -15,11 +15,11 @@ import { bytesText } from "../compiler/cli/plan.ts";
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../compiler/compile.ts";
 import type { Target, WeightFormat } from "../compiler/op.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { rowWriter, wordsOf } from "../runtime/quantise.ts";
-import { normalQuantile } from "../runtime/init.ts";
+import { rowWriter, wordsOf } from "../runtime/engine/quantise.ts";
+import { normalQuantile } from "../runtime/engine/init.ts";
 import { sizeText, thousands } from "../runtime/report/amounts.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "./bench-infer.ts";
 

@@ -30,7 +30,7 @@ import type { FloatFormat } from "../runtime/formats/numbers.ts";
 import { outgoing } from "../runtime/formats/outgoing.ts";
 import { openPublished } from "../runtime/formats/published.ts";
 import { recognise } from "../runtime/formats/recognise.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { openTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";

@@ -6,10 +6,10 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileModel } from "../compiler/compile.ts";
-import { bestTarget } from "../runtime/choose-target.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { bestTarget } from "../runtime/engine/choose-target.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { checkpointName } from "../runtime/tensors.ts";
+import { checkpointName } from "../runtime/engine/tensors.ts";
 import { promptTokens } from "./bench-infer.ts";
 import { benchModel } from "./bench-models.ts";
 import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "./peers/onnx-gpt2.ts";

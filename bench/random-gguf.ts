@@ -14,10 +14,10 @@ import type { FloatFormat } from "../runtime/formats/numbers.ts";
 import { encoded, outgoing } from "../runtime/formats/outgoing.ts";
 import { recognise } from "../runtime/formats/recognise.ts";
 import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
-import { normalQuantile } from "../runtime/init.ts";
+import { normalQuantile } from "../runtime/engine/init.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { plainly } from "../runtime/kept.ts";
-import { checkpointName } from "../runtime/tensors.ts";
+import { checkpointName } from "../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 
 const POOL = 1_000_003;

@@ -4,7 +4,7 @@
  * counted.
  */
 import { type WindowOptions } from "./data.ts";
-import type { Batch } from "./model.ts";
+import type { Batch } from "./engine/model.ts";
 import type { Random } from "./base/random.ts";
 
 export interface BatchShape {

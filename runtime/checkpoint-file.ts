@@ -17,7 +17,7 @@ import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } 
 import { sha256 } from "./base/sha256.ts";
 import { rowTaker, type TakeRows } from "./take-rows.ts";
 import { STATE_VERSION, wrongState, type StoredState, type TrainState } from "./train-state.ts";
-import { tensorIn } from "./tensors.ts";
+import { tensorIn } from "./engine/tensors.ts";
 
 const RESTORE = "Restore the file from a copy.";
 

@@ -13,10 +13,10 @@ import {
 } from "./checkpoint-file.ts";
 import { SinterError } from "./base/errors.ts";
 import type { Files } from "./base/files.ts";
-import type { RunningModel } from "./model.ts";
+import type { RunningModel } from "./engine/model.ts";
 import { nameIn } from "./renamed.ts";
 import { rowTaker } from "./take-rows.ts";
-import { checkpointName, type Tensor } from "./tensors.ts";
+import { checkpointName, type Tensor } from "./engine/tensors.ts";
 import type { TrainState } from "./train-state.ts";
 
 interface Item {

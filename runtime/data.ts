@@ -5,7 +5,7 @@
  */
 import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "./base/errors.ts";
-import type { Batch } from "./model.ts";
+import type { Batch } from "./engine/model.ts";
 import type { Random } from "./base/random.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 

@@ -5,8 +5,8 @@
  */
 import { SinterError } from "./base/errors.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
-import type { Lane } from "./lane.ts";
-import type { RunningModel } from "./model.ts";
+import type { Lane } from "./engine/lane.ts";
+import type { RunningModel } from "./engine/model.ts";
 import { randomStream } from "./base/random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";

@@ -3,12 +3,18 @@
  * host and the file system.
  */
 export type { Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-export type { Bundle, ModuleName } from "./bundle.ts";
-export { parseManifest } from "./bundle.ts";
+export type { Bundle, ModuleName } from "./engine/bundle.ts";
+export { parseManifest } from "./engine/bundle.ts";
 export { SinterError, exitCodes } from "./base/errors.ts";
-export type { Host, Pool } from "./host.ts";
-export type { Lane } from "./lane.ts";
-export { createModel, type Batch, type ModelOptions, type RunningModel, type StepOptions } from "./model.ts";
+export type { Host, Pool } from "./engine/host.ts";
+export type { Lane } from "./engine/lane.ts";
+export {
+  createModel,
+  type Batch,
+  type ModelOptions,
+  type RunningModel,
+  type StepOptions,
+} from "./engine/model.ts";
 export { decodeRate, generate, type GenerateOptions, type Generated } from "./generate.ts";
 export { createSession, type Fed, type Session, type SessionCalls } from "./session.ts";
 export type { TokenLogprob } from "./logprobs.ts";

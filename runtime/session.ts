@@ -5,8 +5,8 @@
  * round otherwise than a single token's. So a text has the same bits whoever else uses the model.
  */
 import { SinterError } from "./base/errors.ts";
-import type { Lane } from "./lane.ts";
-import type { RunningModel } from "./model.ts";
+import type { Lane } from "./engine/lane.ts";
+import type { RunningModel } from "./engine/model.ts";
 
 export interface Fed {
   /** Logits [vocab] after the tokens: the session's own array, which its next call overwrites. */

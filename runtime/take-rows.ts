@@ -12,8 +12,8 @@
 import { SinterError } from "./base/errors.ts";
 import { numberFormats, GROUP } from "./formats/numbers.ts";
 import { storedRows, type Kept, type StoredRows } from "./kept.ts";
-import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "./quantise.ts";
-import type { Tensor } from "./tensors.ts";
+import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "./engine/quantise.ts";
+import type { Tensor } from "./engine/tensors.ts";
 
 /**
  * `count` whole rows from row `first` on. `bytes` begin at a multiple of 4 of their buffer, which may be used

@@ -16,7 +16,7 @@ import { peers, Peers } from "../bench/peers.ts";
 import { writeOnnxFolder } from "../bench/onnx-folder.ts";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

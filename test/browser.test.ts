@@ -13,7 +13,7 @@ import { compileModel } from "../compiler/compile.ts";
 import type { PlainError } from "../runtime/browser/messages.ts";
 import { saveCheckpoint } from "../runtime/checkpoint.ts";
 import { generate } from "../runtime/generate.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { asJavaScript } from "../runtime/node/page-server.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";

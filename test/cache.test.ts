@@ -17,7 +17,7 @@ import {
   ringRows,
   writeCached,
 } from "../compiler/ops/attention/cache.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { createSession } from "../runtime/session.ts";
 import { noise } from "./harness.ts";

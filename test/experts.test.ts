@@ -13,8 +13,8 @@ import {
   type IntegerFormat,
   type QuantisedFormat,
 } from "../compiler/ops/quantised/layout.ts";
-import { overload } from "../runtime/mixtures.ts";
-import { createModel, type Batch } from "../runtime/model.ts";
+import { overload } from "../runtime/engine/mixtures.ts";
+import { createModel, type Batch } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { loadMap } from "../runtime/report/load-map.ts";
 import { difference, inputsFor, kernelBench, referenceOutputs } from "./harness.ts";

@@ -7,13 +7,13 @@ import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, planModule, type Compiled, type CompileOptions } from "../compiler/compile.ts";
 import type { Manifest } from "../compiler/9-bundle/manifest.ts";
-import { createMemory, parseManifest, wasmBytes, type Bundle } from "../runtime/bundle.ts";
+import { createMemory, parseManifest, wasmBytes, type Bundle } from "../runtime/engine/bundle.ts";
 import { SinterError } from "../runtime/base/errors.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { fillParameters, selfCheck } from "../runtime/self-check.ts";
-import { tensorIn } from "../runtime/tensors.ts";
+import { fillParameters, selfCheck } from "../runtime/engine/self-check.ts";
+import { tensorIn } from "../runtime/engine/tensors.ts";
 import { bitsOf } from "./runtime-fake.ts";
 
 const specs = {

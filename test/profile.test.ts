@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { leastBytes } from "../compiler/7-place/place.ts";
 import { compileModel, planModule } from "../compiler/compile.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 
 const specOf = (name: string): string =>

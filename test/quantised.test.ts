@@ -16,11 +16,11 @@ import {
 } from "../compiler/op.ts";
 import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
-import { parseManifest } from "../runtime/bundle.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { parseManifest } from "../runtime/engine/bundle.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { readRow, rowWriter, wordsOf } from "../runtime/quantise.ts";
-import { tensorIn } from "../runtime/tensors.ts";
+import { readRow, rowWriter, wordsOf } from "../runtime/engine/quantise.ts";
+import { tensorIn } from "../runtime/engine/tensors.ts";
 import { noise } from "./harness.ts";
 import { joinTrace } from "./join-trace.ts";
 

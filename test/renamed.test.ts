@@ -11,7 +11,7 @@ import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { loadNewest } from "../runtime/checkpoint.ts";
 import { openCheckpoint } from "../runtime/checkpoint-file.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { nameIn } from "../runtime/renamed.ts";

@@ -8,11 +8,11 @@ import type { Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle
 import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
 import { rowFloats } from "../compiler/op.ts";
 import { SinterError } from "../runtime/base/errors.ts";
-import { initParameters } from "../runtime/init.ts";
-import { createLane, feedByPosition } from "../runtime/lane.ts";
-import type { RunningModel } from "../runtime/model.ts";
-import { tensorIn } from "../runtime/tensors.ts";
-import { createTurns } from "../runtime/turns.ts";
+import { initParameters } from "../runtime/engine/init.ts";
+import { createLane, feedByPosition } from "../runtime/engine/lane.ts";
+import type { RunningModel } from "../runtime/engine/model.ts";
+import { tensorIn } from "../runtime/engine/tensors.ts";
+import { createTurns } from "../runtime/engine/turns.ts";
 
 export const settings: TrainSettings = {
   batch: 2,

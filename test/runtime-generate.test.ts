@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generate, type GenerateOptions } from "../runtime/generate.ts";
 import { logprobReader, logSumExp } from "../runtime/logprobs.ts";
-import type { RunningModel } from "../runtime/model.ts";
+import type { RunningModel } from "../runtime/engine/model.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { createSession } from "../runtime/session.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";

@@ -5,13 +5,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel, type Compiled } from "../compiler/compile.ts";
-import type { Bundle } from "../runtime/bundle.ts";
-import { createModel, type Batch, type RunningModel } from "../runtime/model.ts";
-import { guardAgainstNaN } from "../runtime/nan-guard.ts";
+import type { Bundle } from "../runtime/engine/bundle.ts";
+import { createModel, type Batch, type RunningModel } from "../runtime/engine/model.ts";
+import { guardAgainstNaN } from "../runtime/engine/nan-guard.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { selfCheck } from "../runtime/self-check.ts";
-import { wasmBytes, createMemory } from "../runtime/bundle.ts";
+import { selfCheck } from "../runtime/engine/self-check.ts";
+import { wasmBytes, createMemory } from "../runtime/engine/bundle.ts";
 import { bitsOf } from "./runtime-fake.ts";
 
 const SPEC = `model small {

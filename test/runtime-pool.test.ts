@@ -9,7 +9,7 @@ import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble } from "../compiler/9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
 import { SinterError } from "../runtime/base/errors.ts";
-import { callingThread, type Pool } from "../runtime/host.ts";
+import { callingThread, type Pool } from "../runtime/engine/host.ts";
 import { startPool } from "../runtime/node/pool.ts";
 import { leastMs } from "./patient.ts";
 

@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeHost } from "../runtime/node/host.ts";
-import { probe } from "../runtime/probe.ts";
+import { probe } from "../runtime/engine/probe.ts";
 
 describe("the probe on a busy machine", () => {
   const now = performance.now.bind(performance);

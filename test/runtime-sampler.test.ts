@@ -3,7 +3,7 @@
  * and initial values.
  */
 import { describe, expect, it } from "vitest";
-import { normalQuantile } from "../runtime/init.ts";
+import { normalQuantile } from "../runtime/engine/init.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
 import { sampleToken, samplerDefaults, type SamplerSettings } from "../runtime/sampler.ts";
 

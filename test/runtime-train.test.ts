@@ -7,7 +7,7 @@ import { textCorpus } from "../runtime/corpus.ts";
 import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
 import { SinterError } from "../runtime/base/errors.ts";
 import { evaluateText } from "../runtime/evaluate.ts";
-import type { Host } from "../runtime/host.ts";
+import type { Host } from "../runtime/engine/host.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";

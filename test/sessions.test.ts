@@ -14,7 +14,7 @@ import {
 } from "../compiler/compile.ts";
 import { SinterError } from "../runtime/base/errors.ts";
 import { generate, type Generated, type GenerateOptions } from "../runtime/generate.ts";
-import { createModel, type RunningModel } from "../runtime/model.ts";
+import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream, type Random } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sampler.ts";

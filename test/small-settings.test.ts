@@ -11,7 +11,7 @@ import type { Model } from "../compiler/2-check/model.ts";
 import { valueBytes } from "../compiler/7-place/lifetimes.ts";
 import { compileModel, planModule } from "../compiler/compile.ts";
 import { main } from "../compiler/cli/main.ts";
-import { createModel } from "../runtime/model.ts";
+import { createModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 
 const LONG = 180_000; // ms

@@ -27,7 +27,7 @@ import { randomStream } from "../../runtime/base/random.ts";
 import { removeRun } from "../../runtime/remove-run.ts";
 import { beginRun, contentsOf, holdsRun } from "../../runtime/run-folder.ts";
 import { newRecord } from "../../runtime/run-record.ts";
-import { checkpointName } from "../../runtime/tensors.ts";
+import { checkpointName } from "../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { codeOf, type Manifest } from "../9-bundle/manifest.ts";
 import { planAll } from "./plan.ts";

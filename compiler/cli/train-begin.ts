@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Model, TokenizerName, TrainSettings } from "../2-check/model.ts";
 import { COMPILER_VERSION } from "../version.ts";
-import { bestTarget } from "../../runtime/choose-target.ts";
+import { bestTarget } from "../../runtime/engine/choose-target.ts";
 import type { Corpus, Parts } from "../../runtime/batch-source.ts";
 import { openCorpus } from "../../runtime/corpus.ts";
 import { documentTexts, TEXT_RULE, type TextRule } from "../../runtime/documents.ts";

@@ -10,7 +10,7 @@ import { identityOf, toUse } from "../../runtime/identity.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { nameIn } from "../../runtime/renamed.ts";
 import type { Run } from "../../runtime/run-folder.ts";
-import { checkpointName } from "../../runtime/tensors.ts";
+import { checkpointName } from "../../runtime/engine/tensors.ts";
 import type { TensorPlace } from "../9-bundle/manifest.ts";
 import { openRunAt } from "./use-run.ts";
 import type { Io } from "./verb.ts";

@@ -3,7 +3,7 @@
  * files.
  */
 import { basename } from "node:path";
-import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { batchSource } from "../../runtime/batch-source.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../runtime/checkpoint.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
@@ -12,7 +12,7 @@ import { identityOf, toGoOnWith } from "../../runtime/identity.ts";
 import { openLog } from "../../runtime/log.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { probe } from "../../runtime/probe.ts";
+import { probe } from "../../runtime/engine/probe.ts";
 import { Course } from "../../runtime/report/progress.ts";
 import { htmlReport } from "../../runtime/report/report.ts";
 import { writeRecord, type Run } from "../../runtime/run-folder.ts";

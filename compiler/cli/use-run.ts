@@ -7,7 +7,7 @@ import { SinterError } from "../../runtime/base/errors.ts";
 import type { Files } from "../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../runtime/generate.ts";
 import { toUse } from "../../runtime/identity.ts";
-import { createModel, isSmall, type RunningModel } from "../../runtime/model.ts";
+import { createModel, isSmall, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";

@@ -4,8 +4,8 @@
  * one is compiled in memory.
  */
 import type { Command } from "commander";
-import { bestTarget } from "../../runtime/choose-target.ts";
-import type { Bundle } from "../../runtime/bundle.ts";
+import { bestTarget } from "../../runtime/engine/choose-target.ts";
+import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { finest } from "../../runtime/formats/keep.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { SinterError } from "../../runtime/base/errors.ts";

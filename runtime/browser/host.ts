@@ -5,8 +5,8 @@
  * and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
  */
 import { SinterError } from "../base/errors.ts";
-import type { Host, Pool, PoolPlan } from "../host.ts";
-import { startPool as start, type StartThread, type WorkerReport } from "../pool.ts";
+import type { Host, Pool, PoolPlan } from "../engine/host.ts";
+import { startPool as start, type StartThread, type WorkerReport } from "../engine/pool.ts";
 
 const PATIENCE_MS = 1000; // for workers to end by themselves, before they are ended
 

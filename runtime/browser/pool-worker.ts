@@ -1,6 +1,6 @@
 /** One thread of a page's pool: a module worker that gets its plan as the first message. */
-import { serve } from "../pool-thread.ts";
-import type { WorkerPlan } from "../pool.ts";
+import { serve } from "../engine/pool-thread.ts";
+import type { WorkerPlan } from "../engine/pool.ts";
 
 addEventListener(
   "message",

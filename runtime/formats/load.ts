@@ -7,9 +7,9 @@
  * order; all others go through f32, a tensor at a time, an embedding a stretch of rows at a time.
  */
 import { SinterError } from "../base/errors.ts";
-import type { RunningModel } from "../model.ts";
-import { fileFormats, groupPlacer, wordsOf } from "../quantise.ts";
-import { checkpointName, type Tensor } from "../tensors.ts";
+import type { RunningModel } from "../engine/model.ts";
+import { fileFormats, groupPlacer, wordsOf } from "../engine/quantise.ts";
+import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import { isWindowed, type Architecture } from "./architecture.ts";
 import { checkFit } from "./fit.ts";
 import { columnOf, gather, linksOf, type Link, type Piece } from "./links.ts";

@@ -1,7 +1,7 @@
 /** Node as a host: worker threads, V8's flags. */
 import { availableParallelism } from "node:os";
 import v8 from "node:v8";
-import type { Host } from "../host.ts";
+import type { Host } from "../engine/host.ts";
 import { startPool } from "./pool.ts";
 
 const JOIN = "experimental-wasm-revectorize";

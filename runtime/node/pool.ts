@@ -2,8 +2,8 @@
  * The pool's threads in Node: worker threads that report by message, so that the host's event loop goes on.
  */
 import { Worker } from "node:worker_threads";
-import type { Pool, PoolPlan } from "../host.ts";
-import { startPool as start, type StartThread, type WorkerReport } from "../pool.ts";
+import type { Pool, PoolPlan } from "../engine/host.ts";
+import { startPool as start, type StartThread, type WorkerReport } from "../engine/pool.ts";
 
 const PATIENCE_MS = 1000; // for threads to end by themselves, before they are ended
 

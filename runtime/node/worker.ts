@@ -1,6 +1,6 @@
 /** One worker thread of Node's. */
 import { parentPort, workerData } from "node:worker_threads";
-import { serve } from "../pool-thread.ts";
-import type { WorkerPlan } from "../pool.ts";
+import { serve } from "../engine/pool-thread.ts";
+import type { WorkerPlan } from "../engine/pool.ts";
 
 serve(workerData as WorkerPlan, (message) => parentPort!.postMessage(message));

@@ -9,7 +9,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { compileModel, planModule } from "../../compiler/compile.ts";
 import { arenaBytes, lowerBound, planArena, type Buffer as Lease } from "../../compiler/7-place/arena.ts";
-import { createModel } from "../../runtime/model.ts";
+import { createModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { golden } from "../golden.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { loadNewest } from "../../runtime/checkpoint.ts";
-import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { openRun } from "../../runtime/run-folder.ts";

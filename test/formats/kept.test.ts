@@ -22,7 +22,7 @@ import { randomStream } from "../../runtime/base/random.ts";
 import { readHeader, writeHeader } from "../../runtime/safetensors.ts";
 import { sha256 } from "../../runtime/base/sha256.ts";
 import { rowTaker } from "../../runtime/take-rows.ts";
-import { tensorIn } from "../../runtime/tensors.ts";
+import { tensorIn } from "../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { rowFloats } from "../../compiler/op.ts";
 import { weightWords } from "../../compiler/ops/quantised/layout.ts";

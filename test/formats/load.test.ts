@@ -16,7 +16,7 @@ import type { ReadableFile } from "../../runtime/base/files.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
-import { createModel, type RunningModel } from "../../runtime/model.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";

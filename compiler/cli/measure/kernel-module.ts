@@ -12,7 +12,7 @@ import { assemble } from "../../9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../../9-bundle/manifest.ts";
 import { control, CONTROL_BYTES } from "../../control.ts";
 import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../op.ts";
-import { callingThread, type Pool } from "../../../runtime/host.ts";
+import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { elements, joinPairs, type Tensors } from "./numbers.ts";
 

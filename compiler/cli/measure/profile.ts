@@ -7,9 +7,9 @@ import { compileModel } from "../../compile.ts";
 import type { Model } from "../../2-check/model.ts";
 import { joinPairs, noise } from "./numbers.ts";
 import type { Target } from "../../op.ts";
-import { createModel, type RunningModel } from "../../../runtime/model.ts";
+import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import type { SiteTimes } from "../../../runtime/profile.ts";
+import type { SiteTimes } from "../../../runtime/engine/profile.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Limits } from "./limits.ts";
 

@@ -14,7 +14,7 @@ import {
 import { benchPage } from "../../../bench/report/report.ts";
 import { peers, type Peer } from "../../../bench/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { bestTarget } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../diagnostics/nearest.ts";
 import { targets, type Target } from "../../op.ts";

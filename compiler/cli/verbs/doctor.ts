@@ -1,10 +1,10 @@
 /** `sinter doctor`: what this machine can do, measured. */
 import { cpus, freemem, totalmem } from "node:os";
 import { targets, type Target } from "../../op.ts";
-import { bestTarget } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { probe, probeBytes, threadsSupported } from "../../../runtime/probe.ts";
+import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { sizeText } from "../../../runtime/report/amounts.ts";
 import type { Verb } from "../verb.ts";
 

@@ -1,5 +1,5 @@
 /** `sinter import PATH -o DIR`: a published model becomes a run folder. */
-import { bestTarget } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { openPublished } from "../../../runtime/formats/published.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";

@@ -3,7 +3,7 @@ import { measureLimits } from "../measure/limits.ts";
 import { profiled, profileLines, profileModel, type ProfiledEntry } from "../measure/profile.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { bestTarget } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { planAll } from "../plan.ts";
 import { realOption, targetOption, textOption, wholeOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";

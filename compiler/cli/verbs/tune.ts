@@ -9,7 +9,7 @@ import { planModule } from "../../compile.ts";
 import { kernelKey, kernelName, type KernelSpec } from "../../6-tile/kernel-spec.ts";
 import { hasChoice } from "../../6-tile/tile-choices.ts";
 import { targets, type Dims, type Target } from "../../op.ts";
-import { bestTarget } from "../../../runtime/choose-target.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { writeOutput } from "../files.ts";

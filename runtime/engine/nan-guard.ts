@@ -1,5 +1,5 @@
 /** Where a run went wrong: the first tensor with a value that is not a number. */
-import { SinterError } from "./base/errors.ts";
+import { SinterError } from "../base/errors.ts";
 import type { RunningModel, StepResult } from "./model.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 

@@ -8,11 +8,11 @@
  *
  * Each call has the model to itself; calls that come meanwhile wait, in their order (turns.ts).
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-import type { Target } from "../compiler/op.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
+import type { Target } from "../../compiler/op.ts";
 import { createMemory, moduleOf, type Bundle, type ModuleName } from "./bundle.ts";
 import { chooseTarget } from "./choose-target.ts";
-import { SinterError } from "./base/errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { callingThread, type Host, type Pool } from "./host.ts";
 import { initParameters } from "./init.ts";
 import { createLane, feedByPosition, type Lane } from "./lane.ts";

@@ -2,8 +2,8 @@
  * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything
  * else in this folder is the same in both.
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../compiler/9-bundle/manifest.ts";
-import { SinterError } from "./base/errors.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
+import { SinterError } from "../base/errors.ts";
 
 /** Runs a module's entries. */
 export interface Pool {

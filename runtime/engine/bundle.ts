@@ -1,10 +1,10 @@
 /** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
-import type { Manifest, ModuleManifest, WasmFile } from "../compiler/9-bundle/manifest.ts";
-import type { Target } from "../compiler/op.ts";
-import { SinterError } from "./base/errors.ts";
+import type { Manifest, ModuleManifest, WasmFile } from "../../compiler/9-bundle/manifest.ts";
+import type { Target } from "../../compiler/op.ts";
+import { SinterError } from "../base/errors.ts";
 import { checkParts } from "./parts.ts";
-import { sizeText } from "./report/amounts.ts";
-import { sha256 } from "./base/sha256.ts";
+import { sizeText } from "../report/amounts.ts";
+import { sha256 } from "../base/sha256.ts";
 
 export interface Bundle {
   readonly manifest: Manifest;

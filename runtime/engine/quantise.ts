@@ -6,8 +6,8 @@
  *
  * Memory is addressed in words and halves of words, little-endian as WebAssembly's is.
  */
-import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
-import { numberFormats, GROUP, type FloatFormat } from "./formats/numbers.ts";
+import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import { numberFormats, GROUP, type FloatFormat } from "../formats/numbers.ts";
 
 export type MemoryFormat = NonNullable<TensorPlace["quantised"]>["format"];
 

@@ -3,7 +3,7 @@
  * checkpoints name it, and draws one number per element in row-major order: so neither layout nor padding nor
  * the order of tensors matters.
  */
-import { randomStream } from "./base/random.ts";
+import { randomStream } from "../base/random.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
 export function initParameters(parameters: readonly Tensor[], seed: number): void {

@@ -3,7 +3,7 @@
  * all texts share: so whoever is about to run tokens asks first whose tokens are in it. More lanes would be a
  * dimension of the caches; a session would then keep one for itself, and lose nothing to others.
  */
-import { SinterError } from "./base/errors.ts";
+import { SinterError } from "../base/errors.ts";
 
 export interface Lane {
   /** Most tokens that one `run` takes. */
