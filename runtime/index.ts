@@ -15,10 +15,10 @@ export {
   type RunningModel,
   type StepOptions,
 } from "./engine/model.ts";
-export { decodeRate, generate, type GenerateOptions, type Generated } from "./generate.ts";
-export { createSession, type Fed, type Session, type SessionCalls } from "./session.ts";
-export type { TokenLogprob } from "./logprobs.ts";
-export { sampleToken, samplerDefaults, type SamplerSettings } from "./sampler.ts";
+export { decodeRate, generate, type GenerateOptions, type Generated } from "./sample/generate.ts";
+export { createSession, type Fed, type Session, type SessionCalls } from "./sample/session.ts";
+export type { TokenLogprob } from "./sample/logprobs.ts";
+export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./evaluate.ts";
 export { openRun, readBundle } from "./run-folder.ts";
 export { loadNewest } from "./checkpoint.ts";

@@ -5,13 +5,13 @@
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
-import { generate } from "./generate.ts";
+import { generate } from "./sample/generate.ts";
 import type { Host } from "./engine/host.ts";
 import { countTargets, type RunningModel } from "./engine/model.ts";
 import { balanceOf, overload, type MixtureLoad } from "./engine/mixtures.ts";
 import { guardAgainstNaN } from "./engine/nan-guard.ts";
 import { randomFrom, randomStream, type RandomState } from "./base/random.ts";
-import { samplerDefaults, type SamplerSettings } from "./sampler.ts";
+import { samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 import { learningRate, type ScheduleRule } from "./schedule.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 

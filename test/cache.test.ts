@@ -19,7 +19,7 @@ import {
 } from "../compiler/ops/attention/cache.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import { createSession } from "../runtime/session.ts";
+import { createSession } from "../runtime/sample/session.ts";
 import { noise } from "./harness.ts";
 import { joinTrace } from "./join-trace.ts";
 

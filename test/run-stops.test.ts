@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateBatches } from "../runtime/evaluate.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { samplerDefaults } from "../runtime/sampler.ts";
+import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train.ts";
 import { inside } from "./support/inside.ts";

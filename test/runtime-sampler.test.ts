@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { normalQuantile } from "../runtime/engine/init.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
-import { sampleToken, samplerDefaults, type SamplerSettings } from "../runtime/sampler.ts";
+import { sampleToken, samplerDefaults, type SamplerSettings } from "../runtime/sample/sampler.ts";
 
 const plain: SamplerSettings = {
   temperature: 1,

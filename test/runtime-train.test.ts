@@ -9,7 +9,7 @@ import { SinterError } from "../runtime/base/errors.ts";
 import { evaluateText } from "../runtime/evaluate.ts";
 import type { Host } from "../runtime/engine/host.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
-import { samplerDefaults } from "../runtime/sampler.ts";
+import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characters.ts";
 import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train.ts";

@@ -13,12 +13,12 @@ import {
   type ModuleName,
 } from "../compiler/compile.ts";
 import { SinterError } from "../runtime/base/errors.ts";
-import { generate, type Generated, type GenerateOptions } from "../runtime/generate.ts";
+import { generate, type Generated, type GenerateOptions } from "../runtime/sample/generate.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream, type Random } from "../runtime/base/random.ts";
-import { samplerDefaults } from "../runtime/sampler.ts";
-import { createSession, type Session } from "../runtime/session.ts";
+import { samplerDefaults } from "../runtime/sample/sampler.ts";
+import { createSession, type Session } from "../runtime/sample/session.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { fakeModel } from "./runtime-fake.ts";
 

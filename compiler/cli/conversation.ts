@@ -4,9 +4,9 @@
  * it was before it.
  */
 import { SinterError } from "../../runtime/base/errors.ts";
-import { generate, type Generated } from "../../runtime/generate.ts";
+import { generate, type Generated } from "../../runtime/sample/generate.ts";
 import { lineStream, type LineLimits, type ReadLine } from "../../runtime/base/lines.ts";
-import { createSession, type Session } from "../../runtime/session.ts";
+import { createSession, type Session } from "../../runtime/sample/session.ts";
 import { nextPrompt, type Prompt, type Turn } from "../../runtime/tokenizers/chat-turns.ts";
 import type { ChatFormat, ChatMessage } from "../../runtime/tokenizers/chat.ts";
 import { untilInterrupted, type Sampling, type UsedRun } from "./use-run.ts";

@@ -18,7 +18,7 @@ import { htmlReport } from "../../runtime/report/report.ts";
 import { writeRecord, type Run } from "../../runtime/run-folder.ts";
 import type { RunRecord } from "../../runtime/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../runtime/schedule.ts";
-import { samplerDefaults } from "../../runtime/sampler.ts";
+import { samplerDefaults } from "../../runtime/sample/sampler.ts";
 import { train } from "../../runtime/train.ts";
 import { onFirstSignal } from "./stop-signals.ts";
 import type { TrainingText } from "./train-begin.ts";

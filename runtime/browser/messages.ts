@@ -1,7 +1,7 @@
 /** What page and model's thread say to each other. */
 import type { Target } from "../../compiler/op.ts";
 import { SinterError, type ExitKind } from "../base/errors.ts";
-import type { Generated, GenerateOptions } from "../generate.ts";
+import type { Generated, GenerateOptions } from "../sample/generate.ts";
 
 export interface OpenOptions {
   /** Address of a bundle's folder: what `sinter compile` or a run has. Relative to the page. */

@@ -8,7 +8,7 @@
  *   await model.close();
  */
 import { SinterError } from "../base/errors.ts";
-import type { Generated } from "../generate.ts";
+import type { Generated } from "../sample/generate.ts";
 import {
   sinterError,
   type FromModel,

@@ -3,7 +3,7 @@
  * turn costs its own tokens.
  */
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { decodeRate, type Generated } from "../../../runtime/generate.ts";
+import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import {
   builtInChat,

@@ -9,8 +9,8 @@ import {
   promptTokens,
   type Generated,
   type GenerateOptions,
-} from "../../../runtime/generate.ts";
-import { createSession } from "../../../runtime/session.ts";
+} from "../../../runtime/sample/generate.ts";
+import { createSession } from "../../../runtime/sample/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { openOutput } from "../files.ts";

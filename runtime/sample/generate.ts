@@ -3,15 +3,15 @@
  * the cache. When the context is full, its newer half is fed again from position 0 and becomes the past; or
  * that is the end (`whenFull`).
  */
-import { SinterError } from "./base/errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { logprobReader, type TokenLogprob } from "./logprobs.ts";
-import type { Lane } from "./engine/lane.ts";
-import type { RunningModel } from "./engine/model.ts";
-import { randomStream } from "./base/random.ts";
+import type { Lane } from "../engine/lane.ts";
+import type { RunningModel } from "../engine/model.ts";
+import { randomStream } from "../base/random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
-import { textStream } from "./tokenizers/text-stream.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import { textStream } from "../tokenizers/text-stream.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 export interface GenerateOptions extends SamplerSettings {
   /** Text, or ids: of a chat, say. */

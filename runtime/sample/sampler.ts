@@ -3,8 +3,8 @@
  * temperature last. Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole, only what
  * can be among the chosen.
  */
-import { SinterError } from "./base/errors.ts";
-import type { Random } from "./base/random.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
 
 export interface SamplerSettings {
   readonly temperature: number;

@@ -4,9 +4,9 @@
  * has lost it brings its tokens back as they came: the same chunks, then singly, because a chunk's kernels
  * round otherwise than a single token's. So a text has the same bits whoever else uses the model.
  */
-import { SinterError } from "./base/errors.ts";
-import type { Lane } from "./engine/lane.ts";
-import type { RunningModel } from "./engine/model.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Lane } from "../engine/lane.ts";
+import type { RunningModel } from "../engine/model.ts";
 
 export interface Fed {
   /** Logits [vocab] after the tokens: the session's own array, which its next call overwrites. */
