@@ -16,14 +16,14 @@ import { joinPairs } from "../compiler/cli/measure/numbers.ts";
 import { bundleWithWeights } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../compiler/op.ts";
-import { loadNewest } from "../runtime/checkpoint.ts";
+import { loadNewest } from "../runtime/store/checkpoint.ts";
 import { encodeText } from "../runtime/data.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { otherJson } from "../runtime/node/tokenizer-json.ts";
 import { sizeText } from "../runtime/report/amounts.ts";
-import { openRun, textRuleOf } from "../runtime/run-folder.ts";
+import { openRun, textRuleOf } from "../runtime/store/run-folder.ts";
 import { fillTensors } from "../runtime/engine/self-check.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
 

@@ -11,7 +11,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
-import type { OpenCheckpoint } from "../runtime/checkpoint-file.ts";
+import type { OpenCheckpoint } from "../runtime/store/checkpoint-file.ts";
 import type { WritableFile } from "../runtime/base/files.ts";
 import { ggufPairs } from "../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../runtime/formats/gguf-types.ts";
@@ -27,7 +27,7 @@ import { normalQuantile } from "../runtime/engine/init.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { sizeText } from "../runtime/report/amounts.ts";
-import { writeHeader, type SafeDType } from "../runtime/safetensors.ts";
+import { writeHeader, type SafeDType } from "../runtime/store/safetensors.ts";
 import { idTokenizer } from "../runtime/tokenizers/ids.ts";
 
 const {

@@ -5,7 +5,7 @@
  */
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, type CompileOptions } from "../compiler/compile.ts";
-import type { OpenCheckpoint } from "../runtime/checkpoint-file.ts";
+import type { OpenCheckpoint } from "../runtime/store/checkpoint-file.ts";
 import type { Files } from "../runtime/base/files.ts";
 import { ggufPairs } from "../runtime/formats/gguf-config.ts";
 import { fileTypes } from "../runtime/formats/gguf-types.ts";
@@ -16,7 +16,7 @@ import { recognise } from "../runtime/formats/recognise.ts";
 import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../runtime/engine/init.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { plainly } from "../runtime/kept.ts";
+import { plainly } from "../runtime/store/kept.ts";
 import { checkpointName } from "../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
 

@@ -20,8 +20,8 @@ export { createSession, type Fed, type Session, type SessionCalls } from "./samp
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
 export { evaluateText } from "./evaluate.ts";
-export { openRun, readBundle } from "./run-folder.ts";
-export { loadNewest } from "./checkpoint.ts";
+export { openRun, readBundle } from "./store/run-folder.ts";
+export { loadNewest } from "./store/checkpoint.ts";
 export {
   decode,
   tokenDecoder,

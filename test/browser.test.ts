@@ -11,7 +11,7 @@ import { chromiumMissing, inChromium, type PageRun } from "../bench/chromium.ts"
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
 import type { PlainError } from "../runtime/browser/messages.ts";
-import { saveCheckpoint } from "../runtime/checkpoint.ts";
+import { saveCheckpoint } from "../runtime/store/checkpoint.ts";
 import { generate } from "../runtime/sample/generate.ts";
 import { createModel } from "../runtime/engine/model.ts";
 import { asJavaScript } from "../runtime/node/page-server.ts";

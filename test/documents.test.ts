@@ -15,7 +15,7 @@ import { documentsIn, documentTexts, documentTokenizer, type TextRule } from "..
 import { SinterError } from "../runtime/base/errors.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
-import { openRun, tokenizerFor } from "../runtime/run-folder.ts";
+import { openRun, tokenizerFor } from "../runtime/store/run-folder.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { charactersOf, characterTokenizer, parseCharacters } from "../runtime/tokenizers/characters.ts";
 import { openTokenizer, readTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";

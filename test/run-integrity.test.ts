@@ -18,7 +18,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trainFields } from "../compiler/2-check/settings.ts";
 import { parseLog } from "../runtime/log.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { parseRecord, settingChecks } from "../runtime/run-record.ts";
+import { parseRecord, settingChecks } from "../runtime/store/run-record.ts";
 import { writeFolder } from "./formats/counting-model.ts";
 import { flipAll } from "./long/flips.ts";
 import { inside, type Said } from "./support/inside.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { wrongState } from "../runtime/train-state.ts";
+import { wrongState } from "../runtime/store/train-state.ts";
 import { hostiles, tryStates, type StateTrial } from "./long/states.ts";
 
 const good = {

@@ -7,13 +7,13 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint } from "../runtime/checkpoint.ts";
-import type { TrainState } from "../runtime/train-state.ts";
+import { listCheckpoints, loadCheckpoint, loadNewest, saveCheckpoint } from "../runtime/store/checkpoint.ts";
+import type { TrainState } from "../runtime/store/train-state.ts";
 import { SinterError } from "../runtime/base/errors.ts";
 import { lockFolder } from "../runtime/node/lock.ts";
 import { nodeFiles, type RawFs } from "../runtime/node/files.ts";
 import { randomStream } from "../runtime/base/random.ts";
-import { readSafetensors } from "../runtime/safetensors.ts";
+import { readSafetensors } from "../runtime/store/safetensors.ts";
 import { bitsOf, fakeModel } from "./runtime-fake.ts";
 
 let folder: string;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../runtime/base/errors.ts";
-import { readSafetensors, writeHeader, type TensorToWrite } from "../runtime/safetensors.ts";
+import { readSafetensors, writeHeader, type TensorToWrite } from "../runtime/store/safetensors.ts";
 import { randomStream } from "../runtime/base/random.ts";
 
 const utf8 = new TextEncoder();

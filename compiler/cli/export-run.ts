@@ -1,7 +1,7 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
-import type { OpenCheckpoint } from "../../runtime/checkpoint-file.ts";
-import { openNewest } from "../../runtime/checkpoint.ts";
+import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
+import { openNewest } from "../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import {
   TEMPORARY,
@@ -24,12 +24,12 @@ import {
   type OutgoingForm,
   type OutgoingType,
 } from "../../runtime/formats/outgoing.ts";
-import { toUse } from "../../runtime/identity.ts";
+import { toUse } from "../../runtime/store/identity.ts";
 import { recognise } from "../../runtime/formats/recognise.ts";
 import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
 import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
-import type { Run } from "../../runtime/run-folder.ts";
-import { writeHeader, type SafeDType } from "../../runtime/safetensors.ts";
+import type { Run } from "../../runtime/store/run-folder.ts";
+import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
 import { removedOnSignal } from "./files.ts";
 import { byteProgress } from "./progress.ts";
 import { wholeFolder } from "./whole-folder.ts";

@@ -12,8 +12,8 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { thousands } from "../../runtime/report/amounts.ts";
-import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../runtime/run-folder.ts";
-import { newRecord } from "../../runtime/run-record.ts";
+import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../runtime/store/run-folder.ts";
+import { newRecord } from "../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../runtime/schedule.ts";
 import { canonical } from "../../runtime/base/schema.ts";
 import { sha256 } from "../../runtime/base/sha256.ts";
@@ -193,7 +193,7 @@ function textAt(path: string): string | undefined {
 
 /**
  * But for what may change between one part of a run and the next, and for the names of parts
- * (runtime/renamed.ts).
+ * (runtime/store/renamed.ts).
  */
 function sameModel(a: Model, b: Model): boolean {
   const free = {

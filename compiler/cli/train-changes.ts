@@ -8,8 +8,8 @@ import type { TrainSettings } from "../2-check/model.ts";
 import { otherNames, sizeFields, trainFields } from "../2-check/settings.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
-import type { SettingChange } from "../../runtime/run-record.ts";
-import type { Run } from "../../runtime/run-folder.ts";
+import type { SettingChange } from "../../runtime/store/run-record.ts";
+import type { Run } from "../../runtime/store/run-folder.ts";
 
 type Name = keyof typeof trainFields;
 export type Change = Omit<SettingChange, "step">;

@@ -4,7 +4,7 @@
  */
 import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 import { Course, liveLine, plainLine, type Standing } from "../../runtime/report/progress.ts";
-import type { Run } from "../../runtime/run-folder.ts";
+import type { Run } from "../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../runtime/engine/model.ts";
 import type { Part, Parts } from "../../runtime/batch-source.ts";
 import type { TrainEvent } from "../../runtime/train.ts";

@@ -2,17 +2,17 @@
  * What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler
  * settings, Ctrl-C.
  */
-import { loadNewest, type Loaded } from "../../runtime/checkpoint.ts";
+import { loadNewest, type Loaded } from "../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import type { Files } from "../../runtime/base/files.ts";
 import { decodeRate, type Generated } from "../../runtime/sample/generate.ts";
-import { toUse } from "../../runtime/identity.ts";
+import { toUse } from "../../runtime/store/identity.ts";
 import { createModel, isSmall, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { rateText, timeText } from "../../runtime/report/amounts.ts";
-import { holdsRun, openRun, type Run } from "../../runtime/run-folder.ts";
+import { holdsRun, openRun, type Run } from "../../runtime/store/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sample/sampler.ts";
 import type { Command } from "commander";
 import type { Model, SampleSettings } from "../2-check/model.ts";

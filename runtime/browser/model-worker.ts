@@ -3,7 +3,7 @@
  * the page stays free. Texts wait for each other at the model (turns.ts). Between two tokens, every few
  * milliseconds, it listens (lane.ts): whoever does not want more text says so.
  */
-import { loadCheckpoint } from "../checkpoint.ts";
+import { loadCheckpoint } from "../store/checkpoint.ts";
 import { SinterError } from "../base/errors.ts";
 import { tokenizerOfGguf } from "../formats/gguf-tokenizer.ts";
 import type { GgufFile } from "../formats/gguf.ts";
@@ -14,7 +14,7 @@ import { generate } from "../sample/generate.ts";
 import { createModel, isSmall, type RunningModel } from "../engine/model.ts";
 import { threadsSupported } from "../engine/probe.ts";
 import type { Bundle } from "../engine/bundle.ts";
-import { readBundle, tokenizerFor } from "../run-folder.ts";
+import { readBundle, tokenizerFor } from "../store/run-folder.ts";
 import { samplerDefaults } from "../sample/sampler.ts";
 import { createSession, type Session } from "../sample/session.ts";
 import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";

@@ -1,9 +1,9 @@
 /** What is in a file of weights, as plain facts: for a table, or for programs. Reads headers only. */
-import { openCheckpoint } from "../checkpoint-file.ts";
-import { listCheckpoints } from "../checkpoint.ts";
+import { openCheckpoint } from "../store/checkpoint-file.ts";
+import { listCheckpoints } from "../store/checkpoint.ts";
 import type { Files } from "../base/files.ts";
 import { SinterError } from "../base/errors.ts";
-import { holdsRun } from "../run-folder.ts";
+import { holdsRun } from "../store/run-folder.ts";
 import { openGguf } from "./gguf.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { kindOf } from "./published.ts";

@@ -10,7 +10,7 @@
  * (kept.ts), rotary pairs side by side; nothing is held in memory but some rows.
  */
 import { SinterError } from "../base/errors.ts";
-import { storedRows, type Kept } from "../kept.ts";
+import { storedRows, type Kept } from "../store/kept.ts";
 import type { TensorIndex } from "./fit.ts";
 import { rowOf, type Link, type Piece } from "./links.ts";
 import { isFileFormat, numberFormats, GROUP, type FloatFormat } from "./numbers.ts";

@@ -2,12 +2,12 @@
  * What a model's tensors are called, shaped and typed in the file it goes out to, and their numbers, gathered
  * from a checkpoint.
  */
-import type { OpenCheckpoint } from "../checkpoint-file.ts";
+import type { OpenCheckpoint } from "../store/checkpoint-file.ts";
 import type { Architecture } from "./architecture.ts";
 import { NO_SINK, sinksName } from "./gguf-config.ts";
 import { ropeFactors, ROPE_FACTORS } from "./gguf-rope.ts";
 import { linksOf, scatter, type Link, type Piece } from "./links.ts";
-import { storedRows } from "../kept.ts";
+import { storedRows } from "../store/kept.ts";
 import { numberFormats, type FloatFormat } from "./numbers.ts";
 import { classOf, ggufClasses, huggingFaceClasses } from "./published-classes.ts";
 import type { Recognised } from "./recognise.ts";

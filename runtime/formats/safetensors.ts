@@ -4,7 +4,7 @@
  */
 import { SinterError } from "../base/errors.ts";
 import type { Files, ReadableFile } from "../base/files.ts";
-import { headerBytes, readHeader, type SafeFile } from "../safetensors.ts";
+import { headerBytes, readHeader, type SafeFile } from "../store/safetensors.ts";
 import { parseJson, record, type Json } from "./json.ts";
 import {
   corruptFile,

@@ -11,7 +11,7 @@ import { list, text, u32 } from "../../runtime/formats/gguf-write.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { openRun } from "../../runtime/run-folder.ts";
+import { openRun } from "../../runtime/store/run-folder.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { decode } from "../../runtime/tokenizers/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";

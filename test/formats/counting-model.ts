@@ -15,7 +15,7 @@ import {
   type PairToWrite,
 } from "../../runtime/formats/gguf-write.ts";
 import { randomFrom } from "../../runtime/base/random.ts";
-import { writeHeader } from "../../runtime/safetensors.ts";
+import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
 
 const WIDTH = 64;

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../runtime/formats/gguf.ts";
 import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
-import { openRun } from "../../runtime/run-folder.ts";
+import { openRun } from "../../runtime/store/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/ask-llama-cpp.ts";

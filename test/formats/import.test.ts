@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { loadNewest } from "../../runtime/checkpoint.ts";
+import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { openRun } from "../../runtime/run-folder.ts";
-import { writeHeader } from "../../runtime/safetensors.ts";
+import { openRun } from "../../runtime/store/run-folder.ts";
+import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { shared } from "./shared.ts";
 import { run, sinter } from "./command-line.ts";
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../runtime/formats/gguf.ts";
 import { ropeFactors } from "../../runtime/formats/gguf-rope.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
-import { openRun } from "../../runtime/run-folder.ts";
+import { openRun } from "../../runtime/store/run-folder.ts";
 import { builtInChat, chatFormats } from "../../runtime/tokenizers/chat-formats.ts";
 import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";

@@ -11,7 +11,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { compileModel, type Compiled } from "../../compiler/compile.ts";
 import type { WeightFormat } from "../../compiler/op.ts";
-import { loadNewest } from "../../runtime/checkpoint.ts";
+import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import type { ReadableFile } from "../../runtime/base/files.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";

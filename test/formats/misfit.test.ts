@@ -10,7 +10,7 @@ import type { TensorIndex } from "../../runtime/formats/fit.ts";
 import { gather, type Link } from "../../runtime/formats/links.ts";
 import { fittedLinks, openPublished, type Published } from "../../runtime/formats/published.ts";
 import { allFloats } from "../../runtime/formats/weights.ts";
-import { writeHeader } from "../../runtime/safetensors.ts";
+import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { memoryFiles } from "./memory-files.ts";
 
 /** Numbers of one of Sinter's tensors, dense. */

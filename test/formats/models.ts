@@ -1,10 +1,10 @@
 /** What run folders hold and say: all numbers of the newest checkpoint, logits, greedy tokens. */
-import { openCheckpoint } from "../../runtime/checkpoint-file.ts";
-import { listCheckpoints, loadNewest } from "../../runtime/checkpoint.ts";
+import { openCheckpoint } from "../../runtime/store/checkpoint-file.ts";
+import { listCheckpoints, loadNewest } from "../../runtime/store/checkpoint.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { openRun } from "../../runtime/run-folder.ts";
+import { openRun } from "../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
 import { bundleWithWeights } from "../../compiler/cli/weights.ts";
 import type { Target, WeightFormat } from "../../compiler/op.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomStream } from "../../runtime/base/random.ts";
-import { writeHeader } from "../../runtime/safetensors.ts";
+import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { sinter } from "./command-line.ts";
 import { logitsOf } from "./models.ts";
 

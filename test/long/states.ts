@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readSafetensors, writeHeader } from "../../runtime/safetensors.ts";
+import { readSafetensors, writeHeader } from "../../runtime/store/safetensors.ts";
 import type { Campaign } from "./campaign.ts";
 import { inside } from "../support/inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";

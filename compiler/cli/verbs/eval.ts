@@ -5,7 +5,7 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
-import { textRuleOf, type Run } from "../../../runtime/run-folder.ts";
+import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../data-text.ts";
 import { textOption, wholeOption } from "../run-options.ts";

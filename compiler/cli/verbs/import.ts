@@ -6,7 +6,7 @@ import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
-import { holdsRun } from "../../../runtime/run-folder.ts";
+import { holdsRun } from "../../../runtime/store/run-folder.ts";
 import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
 import { publishedSampling } from "../import-sampling.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";

@@ -3,13 +3,13 @@
  * folder.
  */
 import type { TrainSettings } from "../../2-check/model.ts";
-import { clearUnfinished } from "../../../runtime/checkpoint.ts";
+import { clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { removeRun } from "../../../runtime/remove-run.ts";
-import { beginRun, holdsRun } from "../../../runtime/run-folder.ts";
+import { removeRun } from "../../../runtime/store/remove-run.ts";
+import { beginRun, holdsRun } from "../../../runtime/store/run-folder.ts";
 import { prepare, reopen, type CheckedSpec, type Prepared } from "../train-begin.ts";
 import { openSource, takeWeights, type Source } from "../train-from.ts";
 import { goOn } from "../train-run.ts";

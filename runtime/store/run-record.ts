@@ -8,13 +8,13 @@
  * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of
  * keys mean nothing.
  */
-import type { TrainSettings } from "../compiler/2-check/model.ts";
-import type { Target } from "../compiler/op.ts";
-import { textRules, type TextRule } from "./documents.ts";
-import { SinterError } from "./base/errors.ts";
-import { scheduleRules, type ScheduleRule } from "./schedule.ts";
-import * as s from "./base/schema.ts";
-import { sha256 } from "./base/sha256.ts";
+import type { TrainSettings } from "../../compiler/2-check/model.ts";
+import type { Target } from "../../compiler/op.ts";
+import { textRules, type TextRule } from "../documents.ts";
+import { SinterError } from "../base/errors.ts";
+import { scheduleRules, type ScheduleRule } from "../schedule.ts";
+import * as s from "../base/schema.ts";
+import { sha256 } from "../base/sha256.ts";
 
 export const RUN_VERSION = 2;
 const RESTORE = "Restore it from a copy, or train again into another folder.";

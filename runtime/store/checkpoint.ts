@@ -11,12 +11,12 @@ import {
   type OpenCheckpoint,
   type TensorToSave,
 } from "./checkpoint-file.ts";
-import { SinterError } from "./base/errors.ts";
-import type { Files } from "./base/files.ts";
-import type { RunningModel } from "./engine/model.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files } from "../base/files.ts";
+import type { RunningModel } from "../engine/model.ts";
 import { nameIn } from "./renamed.ts";
 import { rowTaker } from "./take-rows.ts";
-import { checkpointName, type Tensor } from "./engine/tensors.ts";
+import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import type { TrainState } from "./train-state.ts";
 
 interface Item {

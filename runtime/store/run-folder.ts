@@ -12,19 +12,19 @@
  * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its
  * hash, and reads them from there.
  */
-import type { Model } from "../compiler/2-check/model.ts";
-import { parseManifest, type Bundle } from "./engine/bundle.ts";
-import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "./documents.ts";
-import { SinterError } from "./base/errors.ts";
-import { TEMPORARY, writeAtomically, writeText, type Files } from "./base/files.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { parseManifest, type Bundle } from "../engine/bundle.ts";
+import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../documents.ts";
+import { SinterError } from "../base/errors.ts";
+import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files.ts";
 import { heldFiles } from "./held-files.ts";
-import { codeParts } from "./engine/parts.ts";
+import { codeParts } from "../engine/parts.ts";
 import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
-import { sha256 } from "./base/sha256.ts";
-import { MAX_TEXT_BYTES, textOf } from "./base/text.ts";
-import { readTokenizer, type OtherJson } from "./tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
-import { withinRows } from "./tokenizers/with-beside.ts";
+import { sha256 } from "../base/sha256.ts";
+import { MAX_TEXT_BYTES, textOf } from "../base/text.ts";
+import { readTokenizer, type OtherJson } from "../tokenizers/tokenizer-files.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { withinRows } from "../tokenizers/with-beside.ts";
 
 const RUN_FILE = "run.json";
 const SPEC_FILE = "spec.sinter";

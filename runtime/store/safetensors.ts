@@ -8,7 +8,7 @@
  *
  * The reader takes nothing on trust: a file is refused before anything is allocated by one of its numbers.
  */
-import { SinterError } from "./base/errors.ts";
+import { SinterError } from "../base/errors.ts";
 import { parseHeader, type HeaderEntry } from "./safetensors-header.ts";
 
 export type SafeDType = keyof typeof dtypeBytes;

@@ -1,6 +1,6 @@
 /** Files whose bytes are at hand already, as a file system: what has been checked is what is read. */
-import { SinterError } from "./base/errors.ts";
-import type { Files, ReadableFile } from "./base/files.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Files, ReadableFile } from "../base/files.ts";
 
 /** Path → bytes. Nothing can be written. */
 export function heldFiles(contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Files {

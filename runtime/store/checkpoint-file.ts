@@ -8,16 +8,16 @@
  * The state holds a hash of every tensor (piece-hash.ts; before version 2 the plain one), and how those are
  * kept that are not plain f32. Written and read in pieces: memory does not depend on the size of a tensor.
  */
-import { SinterError } from "./base/errors.ts";
-import { sweepTemporaries, writeAtomically, type Files, type ReadableFile } from "./base/files.ts";
+import { SinterError } from "../base/errors.ts";
+import { sweepTemporaries, writeAtomically, type Files, type ReadableFile } from "../base/files.ts";
 import { allFinite, isPlain, keptIn, plainly, storedAs, storedBytes, storedRows, type Kept } from "./kept.ts";
-import { HASH_PIECE, pieceHash } from "./base/piece-hash.ts";
+import { HASH_PIECE, pieceHash } from "../base/piece-hash.ts";
 import { nameIn } from "./renamed.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
-import { sha256 } from "./base/sha256.ts";
+import { sha256 } from "../base/sha256.ts";
 import { rowTaker, type TakeRows } from "./take-rows.ts";
 import { STATE_VERSION, wrongState, type StoredState, type TrainState } from "./train-state.ts";
-import { tensorIn } from "./engine/tensors.ts";
+import { tensorIn } from "../engine/tensors.ts";
 
 const RESTORE = "Restore the file from a copy.";
 

@@ -4,8 +4,8 @@
  * type and a range, and they have to go together.
  */
 import type { Kept } from "./kept.ts";
-import type { RandomState } from "./base/random.ts";
-import * as s from "./base/schema.ts";
+import type { RandomState } from "../base/random.ts";
+import * as s from "../base/schema.ts";
 
 export const STATE_VERSION = 2;
 

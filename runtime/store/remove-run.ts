@@ -2,7 +2,7 @@
  * Takes a run out of its folder, for another that begins there: what a run writes, and nothing else that lies
  * in it.
  */
-import { TEMPORARY, type Files } from "./base/files.ts";
+import { TEMPORARY, type Files } from "../base/files.ts";
 
 const RECORD = "run.json";
 const own = /^(spec\.sinter|log\.jsonl|report\.html|step-\d+\.safetensors)$/;

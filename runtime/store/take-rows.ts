@@ -9,11 +9,11 @@
  *
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
-import { SinterError } from "./base/errors.ts";
-import { numberFormats, GROUP } from "./formats/numbers.ts";
+import { SinterError } from "../base/errors.ts";
+import { numberFormats, GROUP } from "../formats/numbers.ts";
 import { storedRows, type Kept, type StoredRows } from "./kept.ts";
-import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "./engine/quantise.ts";
-import type { Tensor } from "./engine/tensors.ts";
+import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "../engine/quantise.ts";
+import type { Tensor } from "../engine/tensors.ts";
 
 /**
  * `count` whole rows from row `first` on. `bytes` begin at a multiple of 4 of their buffer, which may be used
