@@ -17,7 +17,7 @@ import { bundleWithWeights } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../compiler/op.ts";
 import { loadNewest } from "../runtime/store/checkpoint.ts";
-import { encodeText } from "../runtime/data.ts";
+import { encodeText } from "../runtime/train/data.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";

@@ -19,7 +19,7 @@ export { decodeRate, generate, type GenerateOptions, type Generated } from "./sa
 export { createSession, type Fed, type Session, type SessionCalls } from "./sample/session.ts";
 export type { TokenLogprob } from "./sample/logprobs.ts";
 export { sampleToken, samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
-export { evaluateText } from "./evaluate.ts";
+export { evaluateText } from "./train/evaluate.ts";
 export { openRun, readBundle } from "./store/run-folder.ts";
 export { loadNewest } from "./store/checkpoint.ts";
 export {

@@ -92,10 +92,13 @@ describe("import rules", () => {
       "only the stages before it",
     );
     expect(
-      check("runtime/train.ts", `import type { Manifest } from "../compiler/9-bundle/manifest.ts";`),
+      check("runtime/train/train.ts", `import type { Manifest } from "../compiler/9-bundle/manifest.ts";`),
     ).toEqual([undefined]);
     expect(
-      check("runtime/train.ts", `import { MANIFEST_VERSION } from "../compiler/9-bundle/manifest.ts";`)[0],
+      check(
+        "runtime/train/train.ts",
+        `import { MANIFEST_VERSION } from "../compiler/9-bundle/manifest.ts";`,
+      )[0],
     ).toContain("nothing else");
   });
   test("every import of compiler/ and runtime/ goes downward", () => {

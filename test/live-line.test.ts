@@ -7,7 +7,7 @@ import { LiveLine } from "../compiler/cli/live-line.ts";
 import { Display } from "../compiler/cli/train-display.ts";
 import type { Io } from "../compiler/cli/verb.ts";
 import { Course } from "../runtime/report/progress.ts";
-import type { StepEvent } from "../runtime/train.ts";
+import type { StepEvent } from "../runtime/train/train.ts";
 
 /** Lines as they were written, the cursor on one of their characters; rows are made from them for a width. */
 class Terminal {

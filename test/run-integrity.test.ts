@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trainFields } from "../compiler/2-check/settings.ts";
-import { parseLog } from "../runtime/log.ts";
+import { parseLog } from "../runtime/train/log.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { parseRecord, settingChecks } from "../runtime/store/run-record.ts";
 import { writeFolder } from "./formats/counting-model.ts";

@@ -7,11 +7,11 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { evaluateBatches } from "../runtime/evaluate.ts";
+import { evaluateBatches } from "../runtime/train/evaluate.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
-import { train, type TrainEvent } from "../runtime/train.ts";
+import { train, type TrainEvent } from "../runtime/train/train.ts";
 import { inside } from "./support/inside.ts";
 import { Display } from "../compiler/cli/train-display.ts";
 import type { Course } from "../runtime/report/progress.ts";

@@ -2,17 +2,17 @@
  * The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels.
  */
 import { describe, expect, it } from "vitest";
-import { batchSource } from "../runtime/batch-source.ts";
-import { textCorpus } from "../runtime/corpus.ts";
-import { encodeText, randomBatch, split, windows } from "../runtime/data.ts";
+import { batchSource } from "../runtime/train/batch-source.ts";
+import { textCorpus } from "../runtime/train/corpus.ts";
+import { encodeText, randomBatch, split, windows } from "../runtime/train/data.ts";
 import { SinterError } from "../runtime/base/errors.ts";
-import { evaluateText } from "../runtime/evaluate.ts";
+import { evaluateText } from "../runtime/train/evaluate.ts";
 import type { Host } from "../runtime/engine/host.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characters.ts";
-import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train.ts";
+import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train/train.ts";
 import { bitsOf, fakeModel, settings } from "./runtime-fake.ts";
 
 const host: Host = {

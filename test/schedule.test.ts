@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainSettings } from "../compiler/2-check/model.ts";
 import { main } from "../compiler/cli/main.ts";
-import { learningRate } from "../runtime/schedule.ts";
+import { learningRate } from "../runtime/train/schedule.ts";
 import { makeOldRecord } from "./old-record.ts";
 
 type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "steps">;

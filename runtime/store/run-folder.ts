@@ -14,7 +14,7 @@
  */
 import type { Model } from "../../compiler/2-check/model.ts";
 import { parseManifest, type Bundle } from "../engine/bundle.ts";
-import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../documents.ts";
+import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files.ts";
 import { heldFiles } from "./held-files.ts";

@@ -10,9 +10,9 @@
  */
 import type { TrainSettings } from "../../compiler/2-check/model.ts";
 import type { Target } from "../../compiler/op.ts";
-import { textRules, type TextRule } from "../documents.ts";
+import { textRules, type TextRule } from "../train/documents.ts";
 import { SinterError } from "../base/errors.ts";
-import { scheduleRules, type ScheduleRule } from "../schedule.ts";
+import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";
 import * as s from "../base/schema.ts";
 import { sha256 } from "../base/sha256.ts";
 

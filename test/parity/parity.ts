@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
 import type { ModuleName } from "../../compiler/compile.ts";
 import { targets, type Target } from "../../compiler/op.ts";
-import { learningRate } from "../../runtime/schedule.ts";
+import { learningRate } from "../../runtime/train/schedule.ts";
 import { compileSpec } from "./compiled.ts";
 import { readFixture, type FixtureTensor } from "./safetensors.ts";
 import { checkpointName, openSession, type Session } from "./session.ts";

@@ -1,6 +1,6 @@
 /** A text that is long enough to be encoded in parts: the same ids as all at once, wherever a part ends. */
 import { describe, expect, it } from "vitest";
-import { encodeText } from "../../runtime/data.ts";
+import { encodeText } from "../../runtime/train/data.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
 import { characterTokenizer, charactersOf } from "../../runtime/tokenizers/characters.ts";

@@ -1,8 +1,8 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
-import type { Corpus, DocumentCounts, Part } from "../../../runtime/batch-source.ts";
-import { openCorpus } from "../../../runtime/corpus.ts";
+import type { Corpus, DocumentCounts, Part } from "../../../runtime/train/batch-source.ts";
+import { openCorpus } from "../../../runtime/train/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { evaluateBatches, type Evaluation } from "../../../runtime/evaluate.ts";
+import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";

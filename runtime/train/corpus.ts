@@ -1,10 +1,10 @@
 /** A text as rows for training and evaluation: windows of it, or its documents, as the run's settings say. */
-import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { TrainSettings } from "../../compiler/2-check/model.ts";
 import type { Corpus, Part } from "./batch-source.ts";
 import { encodeText, randomBatch, split, windows, type Tokens } from "./data.ts";
 import { documentCorpus } from "./document-rows.ts";
 import type { TextRule } from "./documents.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 export interface CorpusOptions {
   readonly tokenizer: Tokenizer;

@@ -4,8 +4,8 @@
  * counted.
  */
 import { type WindowOptions } from "./data.ts";
-import type { Batch } from "./engine/model.ts";
-import type { Random } from "./base/random.ts";
+import type { Batch } from "../engine/model.ts";
+import type { Random } from "../base/random.ts";
 
 export interface BatchShape {
   readonly batch: number;

@@ -12,9 +12,9 @@
 import type { BatchShape, Corpus, DocumentCounts, Part } from "./batch-source.ts";
 import { emptyBatch, tokenList, type Tokens } from "./data.ts";
 import { documentTexts } from "./documents.ts";
-import { SinterError } from "./base/errors.ts";
-import type { Batch } from "./engine/model.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Batch } from "../engine/model.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 interface Documents {
   /** Of all documents, without what stands around them. */

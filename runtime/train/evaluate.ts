@@ -1,7 +1,7 @@
 /** The mean loss over a text, and what it says per byte: comparable between tokenizers. */
-import type { Batch, RunningModel } from "./engine/model.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
-import { SinterError } from "./base/errors.ts";
+import type { Batch, RunningModel } from "../engine/model.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { SinterError } from "../base/errors.ts";
 import { windows, type Tokens, type WindowOptions } from "./data.ts";
 
 export interface Evaluation {

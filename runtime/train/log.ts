@@ -2,8 +2,8 @@
  * log.jsonl: every event of a run, one JSON object a line. Written in batches; cut back to the checkpoint
  * when a run goes on.
  */
-import { writeText, type Files } from "./base/files.ts";
-import * as s from "./base/schema.ts";
+import { writeText, type Files } from "../base/files.ts";
+import * as s from "../base/schema.ts";
 import type { TrainEvent } from "./train.ts";
 
 const LOG = "log.jsonl";

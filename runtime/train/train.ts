@@ -2,18 +2,18 @@
  * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the
  * wall are the caller's.
  */
-import type { TrainSettings } from "../compiler/2-check/model.ts";
+import type { TrainSettings } from "../../compiler/2-check/model.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
-import { generate } from "./sample/generate.ts";
-import type { Host } from "./engine/host.ts";
-import { countTargets, type RunningModel } from "./engine/model.ts";
-import { balanceOf, overload, type MixtureLoad } from "./engine/mixtures.ts";
-import { guardAgainstNaN } from "./engine/nan-guard.ts";
-import { randomFrom, randomStream, type RandomState } from "./base/random.ts";
-import { samplerDefaults, type SamplerSettings } from "./sample/sampler.ts";
+import { generate } from "../sample/generate.ts";
+import type { Host } from "../engine/host.ts";
+import { countTargets, type RunningModel } from "../engine/model.ts";
+import { balanceOf, overload, type MixtureLoad } from "../engine/mixtures.ts";
+import { guardAgainstNaN } from "../engine/nan-guard.ts";
+import { randomFrom, randomStream, type RandomState } from "../base/random.ts";
+import { samplerDefaults, type SamplerSettings } from "../sample/sampler.ts";
 import { learningRate, type ScheduleRule } from "./schedule.ts";
-import type { Tokenizer } from "./tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 export interface StepEvent {
   readonly kind: "step";
