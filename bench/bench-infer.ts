@@ -7,10 +7,10 @@ import { compileModel, planModule, type CompileOptions } from "../compiler/compi
 import type { Target } from "../compiler/op.ts";
 import { matricesRead } from "../compiler/ops/grouped/panels.ts";
 import type { Model } from "../compiler/2-check/model.ts";
-import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
+import { joinPairs, noise } from "./measure/numbers.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import type { Limits } from "../compiler/cli/measure/limits.ts";
+import type { Limits } from "./measure/limits.ts";
 import { benchModel } from "./bench-models.ts";
 
 export const PROMPT = 128;

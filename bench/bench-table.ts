@@ -2,7 +2,7 @@
 import type { InferRow } from "./bench-infer.ts";
 import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
-import type { Limits } from "../compiler/cli/measure/limits.ts";
+import type { Limits } from "./measure/limits.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
 import { rateText, timeText } from "../runtime/report/amounts.ts";
 

@@ -7,8 +7,8 @@ import type { Target } from "../compiler/op.ts";
 import type { Bundle } from "../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
-import type { Limits } from "../compiler/cli/measure/limits.ts";
-import { joinPairs, noise } from "../compiler/cli/measure/numbers.ts";
+import type { Limits } from "./measure/limits.ts";
+import { joinPairs, noise } from "./measure/numbers.ts";
 import { benchModel } from "./bench-models.ts";
 
 export interface TrainRow {

@@ -11,8 +11,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
-import { measureLimits } from "../compiler/cli/measure/limits.ts";
-import { joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { measureLimits } from "./measure/limits.ts";
+import { joinPairs } from "./measure/numbers.ts";
 import { bundleWithWeights } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../compiler/op.ts";

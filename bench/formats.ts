@@ -12,8 +12,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
-import { measureLimits, readMeter, type ReadMeter } from "../compiler/cli/measure/limits.ts";
-import { joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { measureLimits, readMeter, type ReadMeter } from "./measure/limits.ts";
+import { joinPairs } from "./measure/numbers.ts";
 import { bundleWithWeights, weightsOption } from "../compiler/cli/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { weightFormats } from "../compiler/op.ts";

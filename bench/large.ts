@@ -9,8 +9,8 @@
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
 import { checkSource } from "../compiler/2-check/check.ts";
-import { measureLimits } from "../compiler/cli/measure/limits.ts";
-import { joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { measureLimits } from "./measure/limits.ts";
+import { joinPairs } from "./measure/numbers.ts";
 import { bytesText } from "../compiler/cli/plan.ts";
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../compiler/compile.ts";

@@ -33,9 +33,9 @@ import {
 import { partsOf, planLine, Standing } from "../bench/estimate.ts";
 import { opCases, productOf } from "../bench/op-cases.ts";
 import { benchPage } from "../bench/report/report.ts";
-import { checker } from "../compiler/cli/measure/check.ts";
-import { kernelModule, kernelSpec } from "../compiler/cli/measure/kernel-module.ts";
-import { inputsFor } from "../compiler/cli/measure/numbers.ts";
+import { checker } from "../bench/measure/check.ts";
+import { kernelModule, kernelSpec } from "../bench/measure/kernel-module.ts";
+import { inputsFor } from "../bench/measure/numbers.ts";
 import { targets, type Target } from "../compiler/op.ts";
 import { matmul } from "../compiler/ops/matmul.ts";
 import { inside as runInside } from "./support/inside.ts";

@@ -3,7 +3,7 @@
  * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
 import { kernelSpec, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
-import { elements, joinPairs } from "../compiler/cli/measure/numbers.ts";
+import { elements, joinPairs } from "../bench/measure/numbers.ts";
 import { emitKernel, kernelArguments } from "../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
 import { prelude } from "../compiler/8-emit/prelude.ts";
@@ -26,7 +26,7 @@ export {
   noise,
   referenceOutputs,
   type Difference,
-} from "../compiler/cli/measure/numbers.ts";
+} from "../bench/measure/numbers.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;

@@ -5,7 +5,7 @@
  */
 import type { Target } from "../../compiler/op.ts";
 import type { OpRow } from "../bench-ops.ts";
-import type { Limits } from "../../compiler/cli/measure/limits.ts";
+import type { Limits } from "../measure/limits.ts";
 import { keys, type Key } from "./series.ts";
 import {
   axes,

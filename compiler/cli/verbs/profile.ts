@@ -1,6 +1,6 @@
 /** `sinter profile SPEC`: where a step's time goes, kernel by kernel. Works in a checkout. */
-import { measureLimits } from "../measure/limits.ts";
-import { profiled, profileLines, profileModel, type ProfiledEntry } from "../measure/profile.ts";
+import { measureLimits } from "../../../bench/measure/limits.ts";
+import { profiled, profileLines, profileModel, type ProfiledEntry } from "../../../bench/measure/profile.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";

@@ -16,7 +16,7 @@ import { writeOutput } from "../files.ts";
 import { fits, moduleNames, refuseTooLarge } from "../plan.ts";
 import { realOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { tuneKernel, type Tuned } from "../tune/measure-tiles.ts";
+import { tuneKernel, type Tuned } from "../../../bench/measure/measure-tiles.ts";
 import {
   readTuneFile,
   sameMachine,

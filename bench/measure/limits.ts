@@ -5,10 +5,10 @@
  *   read    GB/s of a sum over 256 MiB, which no cache holds; each worker reads its part
  *   fma     GFLOP/s of independent multiply-adds in registers, per target: enough chains to hide the latency
  */
-import { prelude } from "../../8-emit/prelude.ts";
+import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { measuredModule } from "./kernel-module.ts";
-import { CONTROL_BYTES } from "../../control.ts";
-import type { Target } from "../../op.ts";
+import { CONTROL_BYTES } from "../../compiler/control.ts";
+import type { Target } from "../../compiler/op.ts";
 
 const READ_BYTES = 256 << 20;
 const READ_FROM = 65536;

@@ -5,15 +5,15 @@
  *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch, one piece per
  *   worker
  */
-import { kernelSpec, scratchOf, type KernelSpec } from "../../6-tile/kernel-spec.ts";
-import { emitKernel, kernelArguments } from "../../8-emit/kernel.ts";
-import { prelude } from "../../8-emit/prelude.ts";
-import { assemble } from "../../9-bundle/assemble.ts";
-import type { EntryPlace, ModuleManifest } from "../../9-bundle/manifest.ts";
-import { control, CONTROL_BYTES } from "../../control.ts";
-import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../op.ts";
-import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
+import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
+import { prelude } from "../../compiler/8-emit/prelude.ts";
+import { assemble } from "../../compiler/9-bundle/assemble.ts";
+import type { EntryPlace, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
+import { control, CONTROL_BYTES } from "../../compiler/control.ts";
+import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../compiler/op.ts";
+import { callingThread, type Pool } from "../../runtime/engine/host.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
 import { elements, joinPairs, type Tensors } from "./numbers.ts";
 
 export { kernelSpec };

@@ -2,9 +2,9 @@
  * Tiles worth trying for one kernel, in two rounds: register tiles first, then cache blocks around the best
  * of them.
  */
-import { rowFloats, type Dims } from "../../op.ts";
-import type { KernelSpec } from "../../6-tile/kernel-spec.ts";
-import { wrongTiles } from "../../6-tile/tile-choices.ts";
+import { rowFloats, type Dims } from "../../compiler/op.ts";
+import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { wrongTiles } from "../../compiler/6-tile/tile-choices.ts";
 
 /**
  * Rows × columns. `wide` has 16 registers of 256 bits, the others of 128: two rows of b, a splat, the rest

@@ -3,14 +3,14 @@
  * compiled to time itself (compiler/8-emit/stopwatch.ts): seconds of work, seconds of waiting for other
  * workers after it, arithmetic, bytes, share of the limit.
  */
-import { compileModel } from "../../compile.ts";
-import type { Model } from "../../2-check/model.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
 import { joinPairs, noise } from "./numbers.ts";
-import type { Target } from "../../op.ts";
-import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
-import type { SiteTimes } from "../../../runtime/engine/profile.ts";
-import { rateText } from "../../../runtime/report/amounts.ts";
+import type { Target } from "../../compiler/op.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import type { SiteTimes } from "../../runtime/engine/profile.ts";
+import { rateText } from "../../runtime/report/amounts.ts";
 import type { Limits } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;
