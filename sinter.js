@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
 
-const main = new URL("./compiler/cli/main.ts", import.meta.url);
+const main = new URL("./app/cli/main.ts", import.meta.url);
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (major > 22 || (major === 22 && minor >= 18)) {

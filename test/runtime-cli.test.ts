@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { main } from "../compiler/cli/main.ts";
+import { main } from "../app/cli/main.ts";
 
 const SINTER = new URL("../sinter.js", import.meta.url).pathname;
 const SPEC = `model tiny {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainSettings } from "../compiler/2-check/model.ts";
-import { main } from "../compiler/cli/main.ts";
+import { main } from "../app/cli/main.ts";
 import { learningRate } from "../runtime/train/schedule.ts";
 import { makeOldRecord } from "./old-record.ts";
 

@@ -10,7 +10,7 @@ import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { valueBytes } from "../compiler/7-place/lifetimes.ts";
 import { compileModel, planModule } from "../compiler/compile.ts";
-import { main } from "../compiler/cli/main.ts";
+import { main } from "../app/cli/main.ts";
 import { createModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 

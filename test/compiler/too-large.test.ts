@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { main } from "../../compiler/cli/main.ts";
+import { main } from "../../app/cli/main.ts";
 import { exitCodes } from "../../runtime/base/errors.ts";
 
 let folder: string;

@@ -14,9 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { format } from "../../compiler/1-parse/format.ts";
-import { main } from "../../compiler/cli/main.ts";
-import type { Io } from "../../compiler/cli/verb.ts";
-import { verbs } from "../../compiler/cli/verbs/index.ts";
+import { main } from "../../app/cli/main.ts";
+import type { Io } from "../../app/cli/verb.ts";
+import { verbs } from "../../app/cli/verbs/index.ts";
 import { base, root } from "./sources.ts";
 
 let folder = "";

@@ -2,9 +2,9 @@
  * Help texts: every verb has one that fits the terminal and shows an example; the overview names them all.
  */
 import { describe, expect, test } from "vitest";
-import { main } from "../../compiler/cli/main.ts";
-import { reflow } from "../../compiler/cli/reflow.ts";
-import { verbs } from "../../compiler/cli/verbs/index.ts";
+import { main } from "../../app/cli/main.ts";
+import { reflow } from "../../app/cli/reflow.ts";
+import { verbs } from "../../app/cli/verbs/index.ts";
 import { exitCodes } from "../../runtime/base/errors.ts";
 
 async function said(

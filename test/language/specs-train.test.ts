@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { main } from "../../compiler/cli/main.ts";
+import { main } from "../../app/cli/main.ts";
 import { exitCodes } from "../../runtime/base/errors.ts";
 import { tokenizerFiles } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { root, specs } from "./sources.ts";

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import { exitCodesText, overview } from "../../compiler/cli/main.ts";
+import { exitCodesText, overview } from "../../app/cli/main.ts";
 import { exitCodes, exitMeanings } from "../../runtime/base/errors.ts";
 
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;

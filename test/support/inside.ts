@@ -1,5 +1,5 @@
 /** The command line in this process, for tests and campaigns: what it says, and its exit code. */
-import { main } from "../../compiler/cli/main.ts";
+import { main } from "../../app/cli/main.ts";
 
 export interface Said {
   readonly code: number;

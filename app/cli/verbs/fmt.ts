@@ -2,8 +2,8 @@
  * `sinter fmt SPEC…`: canonical layout. Changes white space only; files are replaced as a whole or not at
  * all.
  */
-import { format } from "../../1-parse/format.ts";
-import { renderAll } from "../../diagnostics/render.ts";
+import { format } from "../../../compiler/1-parse/format.ts";
+import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { replaceText } from "../files.ts";
 import { readSpec } from "../spec.ts";

@@ -5,10 +5,10 @@
 import { existsSync } from "node:fs";
 import { loadavg } from "node:os";
 import { resolve } from "node:path";
-import { planModule } from "../../compile.ts";
-import { kernelKey, kernelName, type KernelSpec } from "../../6-tile/kernel-spec.ts";
-import { hasChoice } from "../../6-tile/tile-choices.ts";
-import { targets, type Dims, type Target } from "../../op.ts";
+import { planModule } from "../../../compiler/compile.ts";
+import { kernelKey, kernelName, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
+import { hasChoice } from "../../../compiler/6-tile/tile-choices.ts";
+import { targets, type Dims, type Target } from "../../../compiler/op.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
@@ -24,7 +24,7 @@ import {
   tunePath,
   writeTuneText,
   type Choice,
-} from "../tune/tune-file.ts";
+} from "../tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const tuneVerb: Verb = {

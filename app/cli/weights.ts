@@ -10,10 +10,10 @@ import { finest } from "../../runtime/formats/keep.ts";
 import type { FloatFormat } from "../../runtime/formats/numbers.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import type { ModuleManifest } from "../9-bundle/manifest.ts";
-import { compileModel } from "../compile.ts";
-import type { Model } from "../2-check/model.ts";
-import { nearest } from "../diagnostics/nearest.ts";
+import type { ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { nearest } from "../../compiler/diagnostics/nearest.ts";
 import {
   cacheFormats,
   weightFormats,
@@ -21,7 +21,7 @@ import {
   type Target,
   type WeightFormat,
   type Weights,
-} from "../op.ts";
+} from "../../compiler/op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 

@@ -1,8 +1,8 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Model, TokenizerName, TrainSettings } from "../2-check/model.ts";
-import { COMPILER_VERSION } from "../version.ts";
+import type { Model, TokenizerName, TrainSettings } from "../../compiler/2-check/model.ts";
+import { COMPILER_VERSION } from "../../compiler/version.ts";
 import { bestTarget } from "../../runtime/engine/choose-target.ts";
 import type { Corpus, Parts } from "../../runtime/train/batch-source.ts";
 import { openCorpus } from "../../runtime/train/corpus.ts";
@@ -82,10 +82,10 @@ export async function prepare(
   const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
   const wanted = targetOption(options);
   const target = wanted ?? (await bestTarget(nodeHost));
-  const { tilesFor } = await import("./tune/tune-file.ts");
+  const { tilesFor } = await import("./tune-file.ts");
   const tiles = tilesFor(path, options, io);
   const began = performance.now();
-  const { compileModel } = await import("../compile.ts"); // a run that goes on needs no compiler
+  const { compileModel } = await import("../../compiler/compile.ts"); // a run that goes on needs no compiler
   const { planAll } = await import("./plan.ts");
   planAll(model, ["train"], { targets: [target], tiles });
   // The training module samples too; pages that only training touches cost nothing then.

@@ -1,14 +1,14 @@
 /** A published model → a run folder: spec, bundle, tokenizer, and its weights as the checkpoint of step 0. */
 import { rmSync } from "node:fs";
 import { basename } from "node:path";
-import { checkSource } from "../2-check/check.ts";
-import type { Model } from "../2-check/model.ts";
-import { compileModel } from "../compile.ts";
-import { renderAll } from "../diagnostics/render.ts";
-import { hasErrors } from "../diagnostics/report.ts";
-import type { ChosenTiles } from "../6-tile/tile-choices.ts";
-import { weightPlace, type Target, type Weights } from "../op.ts";
-import { COMPILER_VERSION } from "../version.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import { renderAll } from "../../compiler/diagnostics/render.ts";
+import { hasErrors } from "../../compiler/diagnostics/report.ts";
+import type { ChosenTiles } from "../../compiler/6-tile/tile-choices.ts";
+import { weightPlace, type Target, type Weights } from "../../compiler/op.ts";
+import { COMPILER_VERSION } from "../../compiler/version.ts";
 import { checkpointFile, clearUnfinished } from "../../runtime/store/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
@@ -29,7 +29,7 @@ import { beginRun, contentsOf, holdsRun } from "../../runtime/store/run-folder.t
 import { newRecord } from "../../runtime/store/run-record.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { codeOf, type Manifest } from "../9-bundle/manifest.ts";
+import { codeOf, type Manifest } from "../../compiler/9-bundle/manifest.ts";
 import { planAll } from "./plan.ts";
 import { byteProgress } from "./progress.ts";
 import { specOf } from "./spec-of.ts";

@@ -7,7 +7,7 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { holdsRun } from "../../../runtime/store/run-folder.ts";
-import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
+import { tilesFor, withTuneOptions } from "../tune-file.ts";
 import { publishedSampling } from "../import-sampling.ts";
 import { findPublishedTokenizer } from "../import-tokenizer.ts";
 import { importRun } from "../import-run.ts";

@@ -5,10 +5,10 @@ import {
   type ModuleName,
   type ModulePlan,
   type PartPlan,
-} from "../compile.ts";
-import type { Model } from "../2-check/model.ts";
-import { partText } from "../3-graph/cut.ts";
-import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../7-place/place.ts";
+} from "../../compiler/compile.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { partText } from "../../compiler/3-graph/cut.ts";
+import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../compiler/7-place/place.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { sizeText, thousands } from "../../runtime/report/amounts.ts";
 

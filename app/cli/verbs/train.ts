@@ -2,7 +2,7 @@
  * `sinter train SPEC`: compiles the spec for this machine, trains it on a text, keeps everything in one
  * folder.
  */
-import type { TrainSettings } from "../../2-check/model.ts";
+import type { TrainSettings } from "../../../compiler/2-check/model.ts";
 import { clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
@@ -15,7 +15,7 @@ import { openSource, takeWeights, type Source } from "../train-from.ts";
 import { goOn } from "../train-run.ts";
 import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { withTuneOptions } from "../tune/tune-file.ts";
+import { withTuneOptions } from "../tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 /** Flags that are settings of the spec's `train` section: their names there, and in TrainSettings. */

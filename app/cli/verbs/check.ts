@@ -1,19 +1,19 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
-import type { Checked, ModelFacts } from "../../2-check/check.ts";
-import { activeParameters } from "../../2-check/parameters.ts";
-import type { Model } from "../../2-check/model.ts";
-import { positionOf } from "../../diagnostics/span.ts";
-import type { Diagnostic } from "../../diagnostics/report.ts";
-import { hasErrors } from "../../diagnostics/report.ts";
+import type { Checked, ModelFacts } from "../../../compiler/2-check/check.ts";
+import { activeParameters } from "../../../compiler/2-check/parameters.ts";
+import type { Model } from "../../../compiler/2-check/model.ts";
+import { positionOf } from "../../../compiler/diagnostics/span.ts";
+import type { Diagnostic } from "../../../compiler/diagnostics/report.ts";
+import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
-import type { CompileOptions } from "../../compile.ts";
+import type { CompileOptions } from "../../../compiler/compile.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
 import { memoryLine, planBytes } from "../plan.ts";
-import { checkSource } from "../../2-check/check.ts";
-import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
+import { checkSource } from "../../../compiler/2-check/check.ts";
+import { tilesFor, withTuneOptions } from "../tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const checkVerb: Verb = {

@@ -1,16 +1,16 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../compile.ts";
+import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../../compiler/compile.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
-import { targets } from "../../op.ts";
-import { nearest } from "../../diagnostics/nearest.ts";
+import { targets } from "../../../compiler/op.ts";
+import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { wholeFolder } from "../whole-folder.ts";
 import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
 import { memoryLimit, withMemoryOption } from "../run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
+import { tilesFor, withTuneOptions } from "../tune-file.ts";
 import type { Verb } from "../verb.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 

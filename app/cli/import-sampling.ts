@@ -6,8 +6,8 @@ import { generationKeys } from "../../runtime/formats/keys/generation-config.ts"
 import { isHarmless, knownKey, shownValue } from "../../runtime/formats/keys/known-keys.ts";
 import { GENERATION_FILE } from "../../runtime/tokenizers/beside-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import type { NumberField } from "../2-check/fields.ts";
-import { sampleFields } from "../2-check/settings.ts";
+import type { NumberField } from "../../compiler/2-check/fields.ts";
+import { sampleFields } from "../../compiler/2-check/settings.ts";
 
 export interface PublishedSampling {
   /** By their names in a spec. */

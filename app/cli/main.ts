@@ -4,9 +4,9 @@
  */
 import { Command, CommanderError } from "commander";
 import { Socket } from "node:net";
-import { quoted } from "../diagnostics/message.ts";
-import { nearest } from "../diagnostics/nearest.ts";
-import { COMPILER_VERSION } from "../version.ts";
+import { quoted } from "../../compiler/diagnostics/message.ts";
+import { nearest } from "../../compiler/diagnostics/nearest.ts";
+import { COMPILER_VERSION } from "../../compiler/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
 import { flushed, standardOutput } from "./standard-output.ts";
 import type { Io } from "./verb.ts";

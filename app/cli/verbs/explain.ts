@@ -2,16 +2,16 @@
  * `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it,
  * and why.
  */
-import { planModule, type ModuleName } from "../../compile.ts";
-import { explainPlan, type Topic } from "../../explain.ts";
-import { codes, isCode, messages, type Code } from "../../diagnostics/messages.ts";
-import { nearest } from "../../diagnostics/nearest.ts";
+import { planModule, type ModuleName } from "../../../compiler/compile.ts";
+import { explainPlan, type Topic } from "../../../compiler/explain.ts";
+import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
+import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { moduleNames } from "../plan.ts";
 import { memoryLimit, targetOption, withMemoryOption, type Options } from "../run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { tilesFor, withTuneOptions } from "../tune/tune-file.ts";
+import { tilesFor, withTuneOptions } from "../tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const explainVerb: Verb = {

@@ -34,7 +34,7 @@ import {
 } from "../../runtime/tokenizers/tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { tokenizers } from "../2-check/settings.ts";
+import { tokenizers } from "../../compiler/2-check/settings.ts";
 import { withBeside, withinRows } from "../../runtime/tokenizers/with-beside.ts";
 
 export interface FoundTokenizer {

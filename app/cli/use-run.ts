@@ -15,7 +15,7 @@ import { rateText, timeText } from "../../runtime/report/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../runtime/store/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../runtime/sample/sampler.ts";
 import type { Command } from "commander";
-import type { Model, SampleSettings } from "../2-check/model.ts";
+import type { Model, SampleSettings } from "../../compiler/2-check/model.ts";
 import { byteProgress, type ByteProgress } from "./progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
 import { onFirstSignal } from "./stop-signals.ts";

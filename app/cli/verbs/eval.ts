@@ -9,7 +9,7 @@ import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../data-text.ts";
 import { textOption, wholeOption } from "../run-options.ts";
-import type { Model } from "../../2-check/model.ts";
+import type { Model } from "../../../compiler/2-check/model.ts";
 import { loadRun, openRunAt } from "../use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 import { withWeightsOption } from "../weights.ts";
