@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { measureLimits } from "./measure/limits.ts";
 import { joinPairs } from "./measure/numbers.ts";
-import { bundleWithWeights } from "../app/cli/weights.ts";
+import { bundleWithWeights } from "../app/cli/options/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../compiler/op.ts";
 import { loadNewest } from "../runtime/store/checkpoint.ts";

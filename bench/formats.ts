@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { measureLimits, readMeter, type ReadMeter } from "./measure/limits.ts";
 import { joinPairs } from "./measure/numbers.ts";
-import { bundleWithWeights, weightsOption } from "../app/cli/weights.ts";
+import { bundleWithWeights, weightsOption } from "../app/cli/options/weights.ts";
 import { compileModel } from "../compiler/compile.ts";
 import { weightFormats } from "../compiler/op.ts";
 import { loadNewest } from "../runtime/store/checkpoint.ts";

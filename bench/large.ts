@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { measureLimits } from "./measure/limits.ts";
 import { joinPairs } from "./measure/numbers.ts";
-import { bytesText } from "../app/cli/plan.ts";
+import { bytesText } from "../app/cli/options/plan.ts";
 import type { TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../compiler/compile.ts";
 import type { Target, WeightFormat } from "../compiler/op.ts";

@@ -3,8 +3,8 @@
  * of its own answers.
  */
 import { describe, expect, it } from "vitest";
-import { converse, type ConverseOptions } from "../app/cli/conversation.ts";
-import type { UsedRun } from "../app/cli/use-run.ts";
+import { converse, type ConverseOptions } from "../app/cli/runs/conversation.ts";
+import type { UsedRun } from "../app/cli/runs/use-run.ts";
 import { templateChat } from "../runtime/node/chat-template.ts";
 import { generate, type Generated } from "../runtime/sample/generate.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";

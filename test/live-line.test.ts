@@ -3,8 +3,8 @@
  * others do.
  */
 import { describe, expect, test } from "vitest";
-import { LiveLine } from "../app/cli/live-line.ts";
-import { Display } from "../app/cli/train-display.ts";
+import { LiveLine } from "../app/cli/terminal/live-line.ts";
+import { Display } from "../app/cli/train/display.ts";
 import type { Io } from "../app/cli/verb.ts";
 import { Course } from "../runtime/report/progress.ts";
 import type { StepEvent } from "../runtime/train/train.ts";

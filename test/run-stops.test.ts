@@ -13,7 +13,7 @@ import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train/train.ts";
 import { inside } from "./support/inside.ts";
-import { Display } from "../app/cli/train-display.ts";
+import { Display } from "../app/cli/train/display.ts";
 import type { Course } from "../runtime/report/progress.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./long/small-run.ts";
 import { fakeModel, settings } from "./runtime-fake.ts";

@@ -1,6 +1,6 @@
 /** One press of Ctrl-C may arrive several times, through npx and the launcher; a second press comes later. */
 import { afterEach, expect, test } from "vitest";
-import { onFirstSignal } from "../app/cli/stop-signals.ts";
+import { onFirstSignal } from "../app/cli/terminal/stop-signals.ts";
 
 const SIGNALS = ["SIGUSR2"] as const; // nothing else listens to it here
 const listeners = (): number => process.listenerCount("SIGUSR2");

@@ -12,7 +12,7 @@ import { checker } from "../bench/measure/check.ts";
 import { kernelModule } from "../bench/measure/kernel-module.ts";
 import { inputsFor, noise } from "../bench/measure/numbers.ts";
 import { firstRound, secondRound } from "../bench/measure/candidates.ts";
-import { thisMachine } from "../app/cli/tune-file.ts";
+import { thisMachine } from "../app/cli/options/tune-file.ts";
 import { targets, type Case, type Dims, type Op, type Target } from "../compiler/op.ts";
 import { ops, type OpName } from "../compiler/ops/index.ts";
 import { inside as runInside } from "./support/inside.ts";

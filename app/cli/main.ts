@@ -8,9 +8,9 @@ import { quoted } from "../../compiler/diagnostics/message.ts";
 import { nearest } from "../../compiler/diagnostics/nearest.ts";
 import { COMPILER_VERSION } from "../../compiler/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
-import { flushed, standardOutput } from "./standard-output.ts";
+import { flushed, standardOutput } from "./terminal/standard-output.ts";
 import type { Io } from "./verb.ts";
-import { reflow } from "./reflow.ts";
+import { reflow } from "./terminal/reflow.ts";
 import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 
 /** Called by the launcher. */

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { importRun, type ImportOptions } from "../../app/cli/import-run.ts";
+import { importRun, type ImportOptions } from "../../app/cli/runs/import-run.ts";
 import { openCheckpoint, writeCheckpoint } from "../../runtime/store/checkpoint-file.ts";
 import type { TrainState } from "../../runtime/store/train-state.ts";
 import { SinterError } from "../../runtime/base/errors.ts";

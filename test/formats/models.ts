@@ -6,7 +6,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
-import { bundleWithWeights } from "../../app/cli/weights.ts";
+import { bundleWithWeights } from "../../app/cli/options/weights.ts";
 import type { Target, WeightFormat } from "../../compiler/op.ts";
 
 const files = nodeFiles();

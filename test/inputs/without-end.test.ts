@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { main } from "../../app/cli/main.ts";
-import { readText, type Patience } from "../../app/cli/input.ts";
+import { readText, type Patience } from "../../app/cli/terminal/input.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;

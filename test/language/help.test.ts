@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { main } from "../../app/cli/main.ts";
-import { reflow } from "../../app/cli/reflow.ts";
+import { reflow } from "../../app/cli/terminal/reflow.ts";
 import { verbs } from "../../app/cli/verbs/index.ts";
 import { exitCodes } from "../../runtime/base/errors.ts";
 

@@ -1,6 +1,6 @@
 /** compiler/LANGUAGE.md is what the tables say now. */
 import { expect, test } from "vitest";
-import { reference } from "../../app/cli/reference.ts";
+import { reference } from "../../app/cli/help/reference.ts";
 import { golden } from "../golden.ts";
 import { root } from "./sources.ts";
 

@@ -8,7 +8,7 @@ import { format } from "../../compiler/1-parse/format.ts";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { parameterRows } from "../../compiler/2-check/parameters.ts";
 import { buildGraph } from "../../compiler/3-graph/build.ts";
-import { starter } from "../../app/cli/starter.ts";
+import { starter } from "../../app/cli/help/starter.ts";
 import { root, specs } from "./sources.ts";
 
 const all = [...specs, { file: "sinter init", text: starter("tiny") }];

@@ -18,8 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
-import { createText, openOutput, writeOutput } from "../../app/cli/files.ts";
-import { wholeFolder } from "../../app/cli/whole-folder.ts";
+import { createText, openOutput, writeOutput } from "../../app/cli/terminal/files.ts";
+import { wholeFolder } from "../../app/cli/terminal/whole-folder.ts";
 import { inside as runInside } from "../support/inside.ts";
 
 const SINTER = new URL("../../sinter.js", import.meta.url).pathname;

@@ -4,7 +4,7 @@
  * changes nothing, as its table says.
  */
 import { describe, expect, it } from "vitest";
-import { publishedSampling } from "../../app/cli/import-sampling.ts";
+import { publishedSampling } from "../../app/cli/runs/import-sampling.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
 import { ggufHeader, list, text, u32, bool, type PairToWrite } from "../../runtime/formats/gguf-write.ts";

@@ -18,10 +18,10 @@ import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { targets, type Target } from "../../../compiler/op.ts";
-import { openOutput } from "../files.ts";
-import { LiveLine } from "../live-line.ts";
-import { textOption } from "../run-options.ts";
-import { untilInterrupted } from "../use-run.ts";
+import { openOutput } from "../terminal/files.ts";
+import { LiveLine } from "../terminal/live-line.ts";
+import { textOption } from "../options/run-options.ts";
+import { untilInterrupted } from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const QUICK_SECONDS = 0.05;

@@ -12,9 +12,9 @@ import {
 } from "../../../runtime/tokenizers/chat-formats.ts";
 import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
-import { chatCommands, commandsText, converse } from "../conversation.ts";
-import { causeOf } from "../files.ts";
-import { textOption, type Options } from "../run-options.ts";
+import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
+import { causeOf } from "../terminal/files.ts";
+import { textOption, type Options } from "../options/run-options.ts";
 import {
   samplingOf,
   speedLine,
@@ -22,7 +22,7 @@ import {
   withRunOptions,
   withSamplerOptions,
   type UsedRun,
-} from "../use-run.ts";
+} from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const chatVerb: Verb = {

@@ -8,12 +8,12 @@ import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile.ts";
-import { memoryLimit, withMemoryOption } from "../run-options.ts";
-import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
-import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../spec.ts";
-import { memoryLine, planBytes } from "../plan.ts";
+import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
+import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../options/spec.ts";
+import { memoryLine, planBytes } from "../options/plan.ts";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { tilesFor, withTuneOptions } from "../tune-file.ts";
+import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const checkVerb: Verb = {

@@ -6,13 +6,13 @@ import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { targets } from "../../../compiler/op.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { wholeFolder } from "../whole-folder.ts";
-import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../plan.ts";
-import { memoryLimit, withMemoryOption } from "../run-options.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { tilesFor, withTuneOptions } from "../tune-file.ts";
+import { wholeFolder } from "../terminal/whole-folder.ts";
+import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../options/plan.ts";
+import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
+import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
 import type { Verb } from "../verb.ts";
-import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
 
 export const compileVerb: Verb = {
   name: "compile",

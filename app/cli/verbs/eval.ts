@@ -7,12 +7,12 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
-import { dataPath, readData, readDataAgain } from "../data-text.ts";
-import { textOption, wholeOption } from "../run-options.ts";
+import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
+import { textOption, wholeOption } from "../options/run-options.ts";
 import type { Model } from "../../../compiler/2-check/model.ts";
-import { loadRun, openRunAt } from "../use-run.ts";
+import { loadRun, openRunAt } from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
-import { withWeightsOption } from "../weights.ts";
+import { withWeightsOption } from "../options/weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type PartName = (typeof parts)[number];

@@ -7,11 +7,11 @@ import { explainPlan, type Topic } from "../../../compiler/explain.ts";
 import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { moduleNames } from "../plan.ts";
-import { memoryLimit, targetOption, withMemoryOption, type Options } from "../run-options.ts";
-import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../weights.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { tilesFor, withTuneOptions } from "../tune-file.ts";
+import { moduleNames } from "../options/plan.ts";
+import { memoryLimit, targetOption, withMemoryOption, type Options } from "../options/run-options.ts";
+import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
+import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const explainVerb: Verb = {

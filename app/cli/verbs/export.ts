@@ -4,10 +4,10 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { exportRun } from "../export-run.ts";
+import { exportRun } from "../runs/export-run.ts";
 import { sizeText } from "../../../runtime/report/amounts.ts";
-import { pathFrom, textOption } from "../run-options.ts";
-import { openRunAt } from "../use-run.ts";
+import { pathFrom, textOption } from "../options/run-options.ts";
+import { openRunAt } from "../runs/use-run.ts";
 import type { Verb } from "../verb.ts";
 
 /** Number formats by form. */

@@ -5,8 +5,8 @@
 import { format } from "../../../compiler/1-parse/format.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { replaceText } from "../files.ts";
-import { readSpec } from "../spec.ts";
+import { replaceText } from "../terminal/files.ts";
+import { readSpec } from "../options/spec.ts";
 import type { Verb } from "../verb.ts";
 
 export const fmtVerb: Verb = {

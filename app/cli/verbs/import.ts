@@ -7,12 +7,12 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { holdsRun } from "../../../runtime/store/run-folder.ts";
-import { tilesFor, withTuneOptions } from "../tune-file.ts";
-import { publishedSampling } from "../import-sampling.ts";
-import { findPublishedTokenizer } from "../import-tokenizer.ts";
-import { importRun } from "../import-run.ts";
-import { checkIfRun } from "../use-run.ts";
-import { mixedFormats, weightsText, type Mixed } from "../weights.ts";
+import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
+import { publishedSampling } from "../runs/import-sampling.ts";
+import { findPublishedTokenizer } from "../runs/import-tokenizer.ts";
+import { importRun } from "../runs/import-run.ts";
+import { checkIfRun } from "../runs/use-run.ts";
+import { mixedFormats, weightsText, type Mixed } from "../options/weights.ts";
 import {
   memoryLimit,
   pathFrom,
@@ -21,7 +21,7 @@ import {
   wholeOption,
   withMemoryOption,
   type Options,
-} from "../run-options.ts";
+} from "../options/run-options.ts";
 import type { Verb } from "../verb.ts";
 
 const dtypes = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;

@@ -1,8 +1,8 @@
 /** `sinter init [FILE]`: a commented spec to start from. Overwrites nothing unasked. */
 import { basename } from "node:path";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { createText } from "../files.ts";
-import { starter } from "../starter.ts";
+import { createText } from "../terminal/files.ts";
+import { starter } from "../help/starter.ts";
 import type { Verb } from "../verb.ts";
 
 export const initVerb: Verb = {

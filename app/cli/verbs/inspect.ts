@@ -4,8 +4,8 @@ import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
-import { pathFrom } from "../run-options.ts";
-import { checkIfRun } from "../use-run.ts";
+import { pathFrom } from "../options/run-options.ts";
+import { checkIfRun } from "../runs/use-run.ts";
 import type { Verb } from "../verb.ts";
 
 export const inspectVerb: Verb = {

@@ -6,9 +6,9 @@ import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
-import { pathFrom, textOption, wholeOption } from "../run-options.ts";
-import { wholeFolder } from "../whole-folder.ts";
-import { onFirstSignal } from "../stop-signals.ts";
+import { pathFrom, textOption, wholeOption } from "../options/run-options.ts";
+import { wholeFolder } from "../terminal/whole-folder.ts";
+import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const MOST_PORT = 65_535;

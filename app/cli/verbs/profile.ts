@@ -4,9 +4,9 @@ import { profiled, profileLines, profileModel, type ProfiledEntry } from "../../
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
-import { planAll } from "../plan.ts";
-import { realOption, targetOption, textOption, wholeOption } from "../run-options.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import { planAll } from "../options/plan.ts";
+import { realOption, targetOption, textOption, wholeOption } from "../options/run-options.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import type { Verb } from "../verb.ts";
 
 const MAX_WORKERS = 8;

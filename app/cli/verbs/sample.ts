@@ -13,10 +13,10 @@ import {
 import { createSession } from "../../../runtime/sample/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
-import { openOutput } from "../files.ts";
-import { LiveLine } from "../live-line.ts";
-import { readPrompts, type Prompt } from "../prompts.ts";
-import { textOption, wholeOption, type Options } from "../run-options.ts";
+import { openOutput } from "../terminal/files.ts";
+import { LiveLine } from "../terminal/live-line.ts";
+import { readPrompts, type Prompt } from "../terminal/prompts.ts";
+import { textOption, wholeOption, type Options } from "../options/run-options.ts";
 import {
   samplingOf,
   speedLine,
@@ -26,7 +26,7 @@ import {
   withRunOptions,
   withSamplerOptions,
   type UsedRun,
-} from "../use-run.ts";
+} from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const MOST_LOGPROBS = 100;

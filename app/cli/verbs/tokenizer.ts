@@ -16,11 +16,11 @@ import { readTokenizerJson } from "../../../runtime/tokenizers/tokenizer-json.ts
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { trainBpe } from "../../../runtime/tokenizers/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/write-tokenizer-json.ts";
-import { createText } from "../files.ts";
-import { readText } from "../input.ts";
-import { LiveLine } from "../live-line.ts";
-import { pathFrom, textOption, wholeOption, type Options } from "../run-options.ts";
-import { checkIfRun } from "../use-run.ts";
+import { createText } from "../terminal/files.ts";
+import { readText } from "../terminal/input.ts";
+import { LiveLine } from "../terminal/live-line.ts";
+import { pathFrom, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import { checkIfRun } from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 
 const PART = 1 << 22; // characters between two lines of progress

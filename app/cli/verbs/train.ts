@@ -10,12 +10,12 @@ import { lockFolder } from "../../../runtime/node/lock.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { removeRun } from "../../../runtime/store/remove-run.ts";
 import { beginRun, holdsRun } from "../../../runtime/store/run-folder.ts";
-import { prepare, reopen, type CheckedSpec, type Prepared } from "../train-begin.ts";
-import { openSource, takeWeights, type Source } from "../train-from.ts";
-import { goOn } from "../train-run.ts";
-import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../run-options.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
-import { withTuneOptions } from "../tune-file.ts";
+import { prepare, reopen, type CheckedSpec, type Prepared } from "../train/begin.ts";
+import { openSource, takeWeights, type Source } from "../train/from.ts";
+import { goOn } from "../train/run.ts";
+import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
+import { withTuneOptions } from "../options/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 /** Flags that are settings of the spec's `train` section: their names there, and in TrainSettings. */

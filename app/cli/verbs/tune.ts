@@ -12,10 +12,10 @@ import { targets, type Dims, type Target } from "../../../compiler/op.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { writeOutput } from "../files.ts";
-import { fits, moduleNames, refuseTooLarge } from "../plan.ts";
-import { realOption, textOption, wholeOption, type Options } from "../run-options.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../spec.ts";
+import { writeOutput } from "../terminal/files.ts";
+import { fits, moduleNames, refuseTooLarge } from "../options/plan.ts";
+import { realOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { tuneKernel, type Tuned } from "../../../bench/measure/measure-tiles.ts";
 import {
   readTuneFile,
@@ -24,7 +24,7 @@ import {
   tunePath,
   writeTuneText,
   type Choice,
-} from "../tune-file.ts";
+} from "../options/tune-file.ts";
 import type { Io, Verb } from "../verb.ts";
 
 export const tuneVerb: Verb = {

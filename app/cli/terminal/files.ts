@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { SinterError } from "../../runtime/base/errors.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
 
 const causes: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",

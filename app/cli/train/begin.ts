@@ -1,39 +1,39 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Model, TokenizerName, TrainSettings } from "../../compiler/2-check/model.ts";
-import { COMPILER_VERSION } from "../../compiler/version.ts";
-import { bestTarget } from "../../runtime/engine/choose-target.ts";
-import type { Corpus, Parts } from "../../runtime/train/batch-source.ts";
-import { openCorpus } from "../../runtime/train/corpus.ts";
-import { documentTexts, TEXT_RULE, type TextRule } from "../../runtime/train/documents.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { nodeFiles } from "../../runtime/node/files.ts";
-import { nodeHost } from "../../runtime/node/host.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { thousands } from "../../runtime/report/amounts.ts";
-import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../runtime/store/run-folder.ts";
-import { newRecord } from "../../runtime/store/run-record.ts";
-import { SCHEDULE_RULE } from "../../runtime/train/schedule.ts";
-import { canonical } from "../../runtime/base/schema.ts";
-import { sha256 } from "../../runtime/base/sha256.ts";
-import { charactersOf, characterTokenizer } from "../../runtime/tokenizers/characters.ts";
-import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
-import { brief } from "../../runtime/tokenizers/beside-files.ts";
+import type { Model, TokenizerName, TrainSettings } from "../../../compiler/2-check/model.ts";
+import { COMPILER_VERSION } from "../../../compiler/version.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
+import type { Corpus, Parts } from "../../../runtime/train/batch-source.ts";
+import { openCorpus } from "../../../runtime/train/corpus.ts";
+import { documentTexts, TEXT_RULE, type TextRule } from "../../../runtime/train/documents.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { thousands } from "../../../runtime/report/amounts.ts";
+import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
+import { newRecord } from "../../../runtime/store/run-record.ts";
+import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
+import { canonical } from "../../../runtime/base/schema.ts";
+import { sha256 } from "../../../runtime/base/sha256.ts";
+import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/characters.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
+import { brief } from "../../../runtime/tokenizers/beside-files.ts";
 import {
   filesNeeded,
   readTokenizer,
   tokenizerAt,
   tokenizerIn,
-} from "../../runtime/tokenizers/tokenizer-files.ts";
-import { END_OF_TEXT, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+} from "../../../runtime/tokenizers/tokenizer-files.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
-import { changesAsked, otherwise, type Change } from "./train-changes.ts";
-import { checkSameParameters, type Source } from "./train-from.ts";
-import { checkIfRun } from "./use-run.ts";
-import { pathFrom, targetOption, textOption, type Options } from "./run-options.ts";
-import { openRunAt } from "./use-run.ts";
-import type { Io } from "./verb.ts";
+import { changesAsked, otherwise, type Change } from "./changes.ts";
+import { checkSameParameters, type Source } from "./from.ts";
+import { checkIfRun } from "../runs/use-run.ts";
+import { pathFrom, targetOption, textOption, type Options } from "../options/run-options.ts";
+import { openRunAt } from "../runs/use-run.ts";
+import type { Io } from "../verb.ts";
 
 export interface CheckedSpec {
   readonly path: string;
@@ -82,11 +82,11 @@ export async function prepare(
   const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
   const wanted = targetOption(options);
   const target = wanted ?? (await bestTarget(nodeHost));
-  const { tilesFor } = await import("./tune-file.ts");
+  const { tilesFor } = await import("../options/tune-file.ts");
   const tiles = tilesFor(path, options, io);
   const began = performance.now();
-  const { compileModel } = await import("../../compiler/compile.ts"); // a run that goes on needs no compiler
-  const { planAll } = await import("./plan.ts");
+  const { compileModel } = await import("../../../compiler/compile.ts"); // a run that goes on needs no compiler
+  const { planAll } = await import("../options/plan.ts");
   planAll(model, ["train"], { targets: [target], tiles });
   // The training module samples too; pages that only training touches cost nothing then.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });

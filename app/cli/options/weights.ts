@@ -4,16 +4,16 @@
  * one is compiled in memory.
  */
 import type { Command } from "commander";
-import { bestTarget } from "../../runtime/engine/choose-target.ts";
-import type { Bundle } from "../../runtime/engine/bundle.ts";
-import { finest } from "../../runtime/formats/keep.ts";
-import type { FloatFormat } from "../../runtime/formats/numbers.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { nodeHost } from "../../runtime/node/host.ts";
-import type { ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
-import { compileModel } from "../../compiler/compile.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
-import { nearest } from "../../compiler/diagnostics/nearest.ts";
+import { bestTarget } from "../../../runtime/engine/choose-target.ts";
+import type { Bundle } from "../../../runtime/engine/bundle.ts";
+import { finest } from "../../../runtime/formats/keep.ts";
+import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import type { ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";
+import { compileModel } from "../../../compiler/compile.ts";
+import type { Model } from "../../../compiler/2-check/model.ts";
+import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import {
   cacheFormats,
   weightFormats,
@@ -21,7 +21,7 @@ import {
   type Target,
   type WeightFormat,
   type Weights,
-} from "../../compiler/op.ts";
+} from "../../../compiler/op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 

@@ -6,16 +6,16 @@
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { Attrs, Dims } from "../../compiler/op.ts";
-import { targets } from "../../compiler/op.ts";
-import { chooseTiles, type ChosenTiles, type TileChoice } from "../../compiler/6-tile/tile-choices.ts";
-import { COMPILER_VERSION } from "../../compiler/version.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { nodeHost } from "../../runtime/node/host.ts";
-import { readText } from "./input.ts";
+import type { Attrs, Dims } from "../../../compiler/op.ts";
+import { targets } from "../../../compiler/op.ts";
+import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/tile-choices.ts";
+import { COMPILER_VERSION } from "../../../compiler/version.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { readText } from "../terminal/input.ts";
 import type { Command } from "commander";
 import type { Options } from "./run-options.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "../verb.ts";
 
 export const TUNE_FILE = "sinter.tune.json";
 const VERSION = 1;

@@ -3,14 +3,14 @@
  * that is too long, one that the template refuses) is answered by the reason, and the conversation stays as
  * it was before it.
  */
-import { SinterError } from "../../runtime/base/errors.ts";
-import { generate, type Generated } from "../../runtime/sample/generate.ts";
-import { lineStream, type LineLimits, type ReadLine } from "../../runtime/base/lines.ts";
-import { createSession, type Session } from "../../runtime/sample/session.ts";
-import { nextPrompt, type Prompt, type Turn } from "../../runtime/tokenizers/chat-turns.ts";
-import type { ChatFormat, ChatMessage } from "../../runtime/tokenizers/chat.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { generate, type Generated } from "../../../runtime/sample/generate.ts";
+import { lineStream, type LineLimits, type ReadLine } from "../../../runtime/base/lines.ts";
+import { createSession, type Session } from "../../../runtime/sample/session.ts";
+import { nextPrompt, type Prompt, type Turn } from "../../../runtime/tokenizers/chat-turns.ts";
+import type { ChatFormat, ChatMessage } from "../../../runtime/tokenizers/chat.ts";
 import { untilInterrupted, type Sampling, type UsedRun } from "./use-run.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "../verb.ts";
 
 export const lineLimits: LineLimits = { most: 1 << 20, endless: 64 << 20 };
 

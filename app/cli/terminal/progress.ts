@@ -2,9 +2,9 @@
  * Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes
  * a second.
  */
-import { duration, sizeText } from "../../runtime/report/amounts.ts";
+import { duration, sizeText } from "../../../runtime/report/amounts.ts";
 import { LiveLine } from "./live-line.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "../verb.ts";
 
 const QUICK_MS = 1000;
 const LIVE_MS = 100;

@@ -1,8 +1,8 @@
 /** A run folder's newest weights → a GGUF file or a Hugging Face folder. */
 import { basename, dirname } from "node:path";
-import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
-import { openNewest } from "../../runtime/store/checkpoint.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
+import type { OpenCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
+import { openNewest } from "../../../runtime/store/checkpoint.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
 import {
   TEMPORARY,
   writeAll,
@@ -10,30 +10,30 @@ import {
   writeText,
   type Files,
   type WritableFile,
-} from "../../runtime/base/files.ts";
-import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
-import { fileTypes } from "../../runtime/formats/gguf-types.ts";
-import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
-import { CONFIG_FILE } from "../../runtime/formats/huggingface-common.ts";
-import { configOf } from "../../runtime/formats/huggingface-out.ts";
-import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+} from "../../../runtime/base/files.ts";
+import { ggufPairs } from "../../../runtime/formats/gguf-config.ts";
+import { fileTypes } from "../../../runtime/formats/gguf-types.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/gguf-write.ts";
+import { CONFIG_FILE } from "../../../runtime/formats/huggingface-common.ts";
+import { configOf } from "../../../runtime/formats/huggingface-out.ts";
+import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
 import {
   encoded,
   outgoing,
   type Outgoing,
   type OutgoingForm,
   type OutgoingType,
-} from "../../runtime/formats/outgoing.ts";
-import { toUse } from "../../runtime/store/identity.ts";
-import { recognise } from "../../runtime/formats/recognise.ts";
-import { SINGLE_FILE } from "../../runtime/formats/safetensors.ts";
-import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
-import type { Run } from "../../runtime/store/run-folder.ts";
-import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
-import { removedOnSignal } from "./files.ts";
-import { byteProgress } from "./progress.ts";
-import { wholeFolder } from "./whole-folder.ts";
-import type { Io } from "./verb.ts";
+} from "../../../runtime/formats/outgoing.ts";
+import { toUse } from "../../../runtime/store/identity.ts";
+import { recognise } from "../../../runtime/formats/recognise.ts";
+import { SINGLE_FILE } from "../../../runtime/formats/safetensors.ts";
+import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
+import { removedOnSignal } from "../terminal/files.ts";
+import { byteProgress } from "../terminal/progress.ts";
+import { wholeFolder } from "../terminal/whole-folder.ts";
+import type { Io } from "../verb.ts";
 
 export interface Exported {
   readonly bytes: number;

@@ -2,17 +2,17 @@
  * The language reference, compiler/LANGUAGE.md, from the tables that implement the language. A test keeps the
  * file fresh: UPDATE=1 writes it.
  */
-import { grammarText } from "../../compiler/1-parse/grammar-text.ts";
-import { MAX_TERMS } from "../../compiler/1-parse/build.ts";
-import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../../compiler/1-parse/parse.ts";
-import { MAX_NESTING } from "../../compiler/1-parse/repair.ts";
-import { keywordNames } from "../../compiler/1-parse/tokens.ts";
-import { facts } from "../../compiler/2-check/facts.ts";
-import type { Option, Options } from "../../compiler/2-check/fields.ts";
-import { parts, type PartSpec } from "../../compiler/2-check/parts.ts";
-import { sampleFields, sizeFields, tokenizers, trainFields } from "../../compiler/2-check/settings.ts";
-import { codes, messages } from "../../compiler/diagnostics/messages.ts";
-import { thousands } from "../../runtime/report/amounts.ts";
+import { grammarText } from "../../../compiler/1-parse/grammar-text.ts";
+import { MAX_TERMS } from "../../../compiler/1-parse/build.ts";
+import { MAX_CHARACTERS, MAX_MODELS, MAX_NAME } from "../../../compiler/1-parse/parse.ts";
+import { MAX_NESTING } from "../../../compiler/1-parse/repair.ts";
+import { keywordNames } from "../../../compiler/1-parse/tokens.ts";
+import { facts } from "../../../compiler/2-check/facts.ts";
+import type { Option, Options } from "../../../compiler/2-check/fields.ts";
+import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
+import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
+import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
+import { thousands } from "../../../runtime/report/amounts.ts";
 import { starter } from "./starter.ts";
 
 export function reference(): string {

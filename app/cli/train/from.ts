@@ -2,22 +2,22 @@
  * A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the
  * data from its start.
  */
-import { checkpointFile, openNewest } from "../../runtime/store/checkpoint.ts";
+import { checkpointFile, openNewest } from "../../../runtime/store/checkpoint.ts";
 import {
   writeCheckpoint,
   type OpenCheckpoint,
   type TensorToSave,
-} from "../../runtime/store/checkpoint-file.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import type { Files } from "../../runtime/base/files.ts";
-import { identityOf, toUse } from "../../runtime/store/identity.ts";
-import { randomStream } from "../../runtime/base/random.ts";
-import { nameIn } from "../../runtime/store/renamed.ts";
-import type { Run } from "../../runtime/store/run-folder.ts";
-import { checkpointName } from "../../runtime/engine/tensors.ts";
-import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
-import { openRunAt } from "./use-run.ts";
-import type { Io } from "./verb.ts";
+} from "../../../runtime/store/checkpoint-file.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { Files } from "../../../runtime/base/files.ts";
+import { identityOf, toUse } from "../../../runtime/store/identity.ts";
+import { randomStream } from "../../../runtime/base/random.ts";
+import { nameIn } from "../../../runtime/store/renamed.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import { checkpointName } from "../../../runtime/engine/tensors.ts";
+import type { TensorPlace } from "../../../compiler/9-bundle/manifest.ts";
+import { openRunAt } from "../runs/use-run.ts";
+import type { Io } from "../verb.ts";
 
 interface Parameter {
   readonly name: string;

@@ -6,36 +6,36 @@
  * user has to be whole.
  */
 import { basename, dirname } from "node:path";
-import { SinterError } from "../../runtime/base/errors.ts";
-import type { Files } from "../../runtime/base/files.ts";
-import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
-import type { GgufFile } from "../../runtime/formats/gguf.ts";
-import { CONFIG_FILE as MODEL_CONFIG } from "../../runtime/formats/huggingface-common.ts";
-import { MAX_CONFIG_BYTES } from "../../runtime/formats/huggingface.ts";
-import { tokenizerFolderFiles } from "../../runtime/formats/tokenizer-out.ts";
-import type { Published } from "../../runtime/formats/published.ts";
-import { templateFlaw } from "../../runtime/node/chat-template.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { configBytes, openBeside } from "../../runtime/tokenizers/beside.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { Files } from "../../../runtime/base/files.ts";
+import { tokenizerOfGguf } from "../../../runtime/formats/gguf-tokenizer.ts";
+import type { GgufFile } from "../../../runtime/formats/gguf.ts";
+import { CONFIG_FILE as MODEL_CONFIG } from "../../../runtime/formats/huggingface-common.ts";
+import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface.ts";
+import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-out.ts";
+import type { Published } from "../../../runtime/formats/published.ts";
+import { templateFlaw } from "../../../runtime/node/chat-template.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { configBytes, openBeside } from "../../../runtime/tokenizers/beside.ts";
 import {
   GENERATION_FILE,
   readBeside,
   readBounded,
   type Hear,
-} from "../../runtime/tokenizers/beside-files.ts";
-import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
-import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
-import { field, parseJson } from "../../runtime/tokenizers/json-fields.ts";
+} from "../../../runtime/tokenizers/beside-files.ts";
+import { templateOf } from "../../../runtime/tokenizers/chat-templates.ts";
+import { idTokenizer } from "../../../runtime/tokenizers/ids.ts";
+import { field, parseJson } from "../../../runtime/tokenizers/json-fields.ts";
 import {
   addedIn,
   JSON_FILE,
   MAX_JSON_BYTES,
   readTokenizerJson,
-} from "../../runtime/tokenizers/tokenizer-json.ts";
-import { namesInFolders, openTokenizer, tokenizerAt } from "../../runtime/tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { tokenizers } from "../../compiler/2-check/settings.ts";
-import { withBeside, withinRows } from "../../runtime/tokenizers/with-beside.ts";
+} from "../../../runtime/tokenizers/tokenizer-json.ts";
+import { namesInFolders, openTokenizer, tokenizerAt } from "../../../runtime/tokenizers/tokenizer-files.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import { tokenizers } from "../../../compiler/2-check/settings.ts";
+import { withBeside, withinRows } from "../../../runtime/tokenizers/with-beside.ts";
 
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;

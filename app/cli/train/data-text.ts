@@ -1,10 +1,10 @@
 /** The text that a run learns from, or is evaluated on. */
-import { builtinText } from "../../runtime/train/builtin-text.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { MAX_TEXT_BYTES } from "../../runtime/base/text.ts";
-import { isStandardInput, readText } from "./input.ts";
-import { pathFrom } from "./run-options.ts";
-import type { Io } from "./verb.ts";
+import { builtinText } from "../../../runtime/train/builtin-text.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
+import { isStandardInput, readText } from "../terminal/input.ts";
+import { pathFrom } from "../options/run-options.ts";
+import type { Io } from "../verb.ts";
 
 /** As it is recorded in run.json: absolute; "-" is standard input. */
 export const dataPath = (given: string, io: Io): string =>

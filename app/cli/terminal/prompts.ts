@@ -1,8 +1,8 @@
 /** Files of prompts: one a line, or of each line of a .jsonl file the string under "prompt". */
-import { SinterError } from "../../runtime/base/errors.ts";
-import { linesOf, type Line } from "../../runtime/base/lines.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { linesOf, type Line } from "../../../runtime/base/lines.ts";
 import { isStandardInput, readText } from "./input.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "../verb.ts";
 
 const MOST_BYTES = 64 << 20;
 

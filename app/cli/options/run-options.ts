@@ -1,10 +1,10 @@
 /** Numbers and names that the verbs over runs take. */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { MEMORY_LIMIT, PAGE_BYTES } from "../../compiler/7-place/place.ts";
-import { targets, type Target } from "../../compiler/op.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import type { Io } from "./verb.ts";
+import { MEMORY_LIMIT, PAGE_BYTES } from "../../../compiler/7-place/place.ts";
+import { targets, type Target } from "../../../compiler/op.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { Io } from "../verb.ts";
 
 export type Options = Readonly<Record<string, unknown>>;
 

@@ -5,12 +5,12 @@ import {
   type ModuleName,
   type ModulePlan,
   type PartPlan,
-} from "../../compiler/compile.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
-import { partText } from "../../compiler/3-graph/cut.ts";
-import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../compiler/7-place/place.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { sizeText, thousands } from "../../runtime/report/amounts.ts";
+} from "../../../compiler/compile.ts";
+import type { Model } from "../../../compiler/2-check/model.ts";
+import { partText } from "../../../compiler/3-graph/cut.ts";
+import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 
 export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];
 

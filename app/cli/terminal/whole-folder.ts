@@ -4,7 +4,7 @@
  */
 import fs from "node:fs";
 import { dirname, join } from "node:path";
-import { SinterError } from "../../runtime/base/errors.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
 import { causeOf, removedOnSignal, syncFolder, temporaryBeside } from "./files.ts";
 
 /**

@@ -3,28 +3,28 @@
  * files.
  */
 import { basename } from "node:path";
-import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
-import { batchSource } from "../../runtime/train/batch-source.ts";
-import { listCheckpoints, loadNewest, saveCheckpoint } from "../../runtime/store/checkpoint.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { writeText, type Files } from "../../runtime/base/files.ts";
-import { identityOf, toGoOnWith } from "../../runtime/store/identity.ts";
-import { openLog } from "../../runtime/train/log.ts";
-import { nodeFiles } from "../../runtime/node/files.ts";
-import { nodeHost } from "../../runtime/node/host.ts";
-import { probe } from "../../runtime/engine/probe.ts";
-import { Course } from "../../runtime/report/progress.ts";
-import { htmlReport } from "../../runtime/report/report.ts";
-import { writeRecord, type Run } from "../../runtime/store/run-folder.ts";
-import type { RunRecord } from "../../runtime/store/run-record.ts";
-import { OLD_SCHEDULE_RULE } from "../../runtime/train/schedule.ts";
-import { samplerDefaults } from "../../runtime/sample/sampler.ts";
-import { train } from "../../runtime/train/train.ts";
-import { onFirstSignal } from "./stop-signals.ts";
-import type { TrainingText } from "./train-begin.ts";
-import type { Change } from "./train-changes.ts";
-import { Display } from "./train-display.ts";
-import type { Io } from "./verb.ts";
+import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
+import { batchSource } from "../../../runtime/train/batch-source.ts";
+import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { writeText, type Files } from "../../../runtime/base/files.ts";
+import { identityOf, toGoOnWith } from "../../../runtime/store/identity.ts";
+import { openLog } from "../../../runtime/train/log.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { probe } from "../../../runtime/engine/probe.ts";
+import { Course } from "../../../runtime/report/progress.ts";
+import { htmlReport } from "../../../runtime/report/report.ts";
+import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
+import type { RunRecord } from "../../../runtime/store/run-record.ts";
+import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
+import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
+import { train } from "../../../runtime/train/train.ts";
+import { onFirstSignal } from "../terminal/stop-signals.ts";
+import type { TrainingText } from "./begin.ts";
+import type { Change } from "./changes.ts";
+import { Display } from "./display.ts";
+import type { Io } from "../verb.ts";
 
 export interface GoOnOptions {
   readonly workers: number | undefined;

@@ -3,13 +3,13 @@
  * a run to the next, the others are what the
  * run is. What changes is printed and recorded (run-record.ts); what may not is refused with the reason.
  */
-import type { NumberField } from "../../compiler/2-check/fields.ts";
-import type { TrainSettings } from "../../compiler/2-check/model.ts";
-import { otherNames, sizeFields, trainFields } from "../../compiler/2-check/settings.ts";
-import { nearest } from "../../compiler/diagnostics/nearest.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import type { SettingChange } from "../../runtime/store/run-record.ts";
-import type { Run } from "../../runtime/store/run-folder.ts";
+import type { NumberField } from "../../../compiler/2-check/fields.ts";
+import type { TrainSettings } from "../../../compiler/2-check/model.ts";
+import { otherNames, sizeFields, trainFields } from "../../../compiler/2-check/settings.ts";
+import { nearest } from "../../../compiler/diagnostics/nearest.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { SettingChange } from "../../../runtime/store/run-record.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
 
 type Name = keyof typeof trainFields;
 export type Change = Omit<SettingChange, "step">;

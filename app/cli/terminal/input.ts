@@ -6,10 +6,10 @@
 import fs from "node:fs";
 import { isatty } from "node:tty";
 import { resolve } from "node:path";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { textOf, type TextOptions } from "../../runtime/base/text.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { textOf, type TextOptions } from "../../../runtime/base/text.ts";
 import { causeOf } from "./files.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "../verb.ts";
 
 /** Milliseconds. */
 export interface Patience {

@@ -5,20 +5,20 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
-import { MAX_CHARACTERS } from "../../compiler/1-parse/parse.ts";
+import { MAX_CHARACTERS } from "../../../compiler/1-parse/parse.ts";
 import {
   checkSource,
   type Checked,
   type CheckOptions,
   type ModelFacts,
-} from "../../compiler/2-check/check.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
-import { nearest } from "../../compiler/diagnostics/nearest.ts";
-import { renderAll } from "../../compiler/diagnostics/render.ts";
-import { hasErrors } from "../../compiler/diagnostics/report.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import { readText } from "./input.ts";
-import type { Io } from "./verb.ts";
+} from "../../../compiler/2-check/check.ts";
+import type { Model } from "../../../compiler/2-check/model.ts";
+import { nearest } from "../../../compiler/diagnostics/nearest.ts";
+import { renderAll } from "../../../compiler/diagnostics/render.ts";
+import { hasErrors } from "../../../compiler/diagnostics/report.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { readText } from "../terminal/input.ts";
+import type { Io } from "../verb.ts";
 
 export const withSpecOptions = (command: Command): Command =>
   command

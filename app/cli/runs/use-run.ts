@@ -2,31 +2,31 @@
  * What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler
  * settings, Ctrl-C.
  */
-import { loadNewest, type Loaded } from "../../runtime/store/checkpoint.ts";
-import { SinterError } from "../../runtime/base/errors.ts";
-import type { Files } from "../../runtime/base/files.ts";
-import { decodeRate, type Generated } from "../../runtime/sample/generate.ts";
-import { toUse } from "../../runtime/store/identity.ts";
-import { createModel, isSmall, type RunningModel } from "../../runtime/engine/model.ts";
-import { nodeFiles } from "../../runtime/node/files.ts";
-import { nodeHost } from "../../runtime/node/host.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { rateText, timeText } from "../../runtime/report/amounts.ts";
-import { holdsRun, openRun, type Run } from "../../runtime/store/run-folder.ts";
-import { samplerDefaults, type SamplerSettings } from "../../runtime/sample/sampler.ts";
+import { loadNewest, type Loaded } from "../../../runtime/store/checkpoint.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import type { Files } from "../../../runtime/base/files.ts";
+import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
+import { toUse } from "../../../runtime/store/identity.ts";
+import { createModel, isSmall, type RunningModel } from "../../../runtime/engine/model.ts";
+import { nodeFiles } from "../../../runtime/node/files.ts";
+import { nodeHost } from "../../../runtime/node/host.ts";
+import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { rateText, timeText } from "../../../runtime/report/amounts.ts";
+import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
+import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
 import type { Command } from "commander";
-import type { Model, SampleSettings } from "../../compiler/2-check/model.ts";
-import { byteProgress, type ByteProgress } from "./progress.ts";
-import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "./run-options.ts";
-import { onFirstSignal } from "./stop-signals.ts";
-import type { Io } from "./verb.ts";
+import type { Model, SampleSettings } from "../../../compiler/2-check/model.ts";
+import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
+import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import { onFirstSignal } from "../terminal/stop-signals.ts";
+import type { Io } from "../verb.ts";
 import {
   bundleWithWeights,
   cacheOption,
   weightsOption,
   withCacheOption,
   withWeightsOption,
-} from "./weights.ts";
+} from "../options/weights.ts";
 
 export const withRunOptions = (command: Command): Command =>
   withCacheOption(withWeightsOption(command))

@@ -2,15 +2,15 @@
  * What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with
  * --json every event.
  */
-import { sizeText, thousands } from "../../runtime/report/amounts.ts";
-import { Course, liveLine, plainLine, type Standing } from "../../runtime/report/progress.ts";
-import type { Run } from "../../runtime/store/run-folder.ts";
-import type { RunningModel } from "../../runtime/engine/model.ts";
-import type { Part, Parts } from "../../runtime/train/batch-source.ts";
-import type { TrainEvent } from "../../runtime/train/train.ts";
-import { LiveLine } from "./live-line.ts";
-import { changesText, type Change } from "./train-changes.ts";
-import type { Io } from "./verb.ts";
+import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
+import { Course, liveLine, plainLine, type Standing } from "../../../runtime/report/progress.ts";
+import type { Run } from "../../../runtime/store/run-folder.ts";
+import type { RunningModel } from "../../../runtime/engine/model.ts";
+import type { Part, Parts } from "../../../runtime/train/batch-source.ts";
+import type { TrainEvent } from "../../../runtime/train/train.ts";
+import { LiveLine } from "../terminal/live-line.ts";
+import { changesText, type Change } from "./changes.ts";
+import type { Io } from "../verb.ts";
 
 const PLAIN_MS = 2000;
 const LIVE_MS = 80;

@@ -4,7 +4,7 @@
  * SIGTERM (a training run, which saves; an import, which cleans up) is stopped as by that signal. A disk that
  * is full is said on standard error.
  */
-import { exitCodes } from "../../runtime/base/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { causeOf, isHeard } from "./files.ts";
 
 export interface StandardOutput {
