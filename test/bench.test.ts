@@ -13,10 +13,10 @@ import {
   runBench,
   wantedBy,
   type BenchReport,
-} from "../bench/bench.ts";
-import { bytesPerToken } from "../bench/bench-infer.ts";
-import { benchModel } from "../bench/bench-models.ts";
-import type { OpRow } from "../bench/bench-ops.ts";
+} from "../bench/suite/bench.ts";
+import { bytesPerToken } from "../bench/suite/bench-infer.ts";
+import { benchModel } from "../bench/suite/bench-models.ts";
+import type { OpRow } from "../bench/suite/bench-ops.ts";
 import {
   inferHead,
   inferLine,
@@ -29,9 +29,9 @@ import {
   sizeRow,
   trainHead,
   trainLine,
-} from "../bench/bench-table.ts";
-import { partsOf, planLine, Standing } from "../bench/estimate.ts";
-import { opCases, productOf } from "../bench/op-cases.ts";
+} from "../bench/suite/bench-table.ts";
+import { partsOf, planLine, Standing } from "../bench/suite/estimate.ts";
+import { opCases, productOf } from "../bench/suite/op-cases.ts";
 import { benchPage } from "../bench/report/report.ts";
 import { checker } from "../bench/measure/check.ts";
 import { kernelModule, kernelSpec } from "../bench/measure/kernel-module.ts";

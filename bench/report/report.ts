@@ -1,9 +1,9 @@
 /** A bench's figures as one page that needs nothing else. */
 import { targets, type Target } from "../../compiler/op.ts";
 import { rateText, timeText } from "../../runtime/report/amounts.ts";
-import type { BenchReport } from "../bench.ts";
-import { DECODED, PROMPT } from "../bench-infer.ts";
-import { sizeLine } from "../bench-models.ts";
+import type { BenchReport } from "../suite/bench.ts";
+import { DECODED, PROMPT } from "../suite/bench-infer.ts";
+import { sizeLine } from "../suite/bench-models.ts";
 import { barChart, type Bar, type BarGroup } from "./bars.ts";
 import { speedOverSize, type Series } from "./lines.ts";
 import { card, factCards, page, responsive, table, type Fact } from "./page.ts";

@@ -4,7 +4,7 @@
  * above the slope.
  */
 import type { Target } from "../../compiler/op.ts";
-import type { OpRow } from "../bench-ops.ts";
+import type { OpRow } from "../suite/bench-ops.ts";
 import type { Limits } from "../measure/limits.ts";
 import { keys, type Key } from "./series.ts";
 import {

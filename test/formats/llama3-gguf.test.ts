@@ -16,7 +16,12 @@ import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import { dataPath, dataText, published, vectors, withData } from "../tokenizers/data.ts";
 import { sinter } from "./command-line.ts";
-import { askLlamaCpp, llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/ask-llama-cpp.ts";
+import {
+  askLlamaCpp,
+  llamaCppGreedy,
+  llamaCppHere,
+  withoutLlamaCpp,
+} from "../../bench/studies/ask-llama-cpp.ts";
 import { greedyOf, logitsOf, parametersOf } from "./models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-llama3-"));

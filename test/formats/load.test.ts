@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeRandomGguf } from "../../bench/random-gguf.ts";
+import { writeRandomGguf } from "../../bench/measure/random-gguf.ts";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { compileModel, type Compiled } from "../../compiler/compile.ts";

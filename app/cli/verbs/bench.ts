@@ -10,9 +10,9 @@ import {
   wantedBy,
   type BenchOptions,
   type BenchReport,
-} from "../../../bench/bench.ts";
+} from "../../../bench/suite/bench.ts";
 import { benchPage } from "../../../bench/report/report.ts";
-import { peers, type Peer } from "../../../bench/peers.ts";
+import { peers, type Peer } from "../../../bench/suite/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

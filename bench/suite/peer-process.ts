@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { Rate, Request } from "./peers/serve.ts";
+import type { Rate, Request } from "../peers/serve.ts";
 
 export type { Rate, Request };
 

@@ -5,10 +5,10 @@
  */
 import { mixtureSize } from "./bench-models.ts";
 import { cpus, loadavg } from "node:os";
-import { targets as allTargets, type Target } from "../compiler/op.ts";
-import { nodeHost } from "../runtime/node/host.ts";
+import { targets as allTargets, type Target } from "../../compiler/op.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
 import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
-import { measureLimits, type Limits } from "./measure/limits.ts";
+import { measureLimits, type Limits } from "../measure/limits.ts";
 import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
 import { partsOf, planLine, Standing } from "./estimate.ts";
 import { quickTitles } from "./op-cases.ts";

@@ -3,22 +3,22 @@
  * not matter. Drawn tensor by tensor as a new model's would be; nothing is kept in f32 but the tensor at
  * hand.
  */
-import type { Model } from "../compiler/2-check/model.ts";
-import { compileModel, type CompileOptions } from "../compiler/compile.ts";
-import type { OpenCheckpoint } from "../runtime/store/checkpoint-file.ts";
-import type { Files } from "../runtime/base/files.ts";
-import { ggufPairs } from "../runtime/formats/gguf-config.ts";
-import { fileTypes } from "../runtime/formats/gguf-types.ts";
-import { ggufHeader, paddingAfter, tensorBytes } from "../runtime/formats/gguf-write.ts";
-import type { FloatFormat } from "../runtime/formats/numbers.ts";
-import { encoded, outgoing } from "../runtime/formats/outgoing.ts";
-import { recognise } from "../runtime/formats/recognise.ts";
-import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
-import { normalQuantile } from "../runtime/engine/init.ts";
-import { randomStream } from "../runtime/base/random.ts";
-import { plainly } from "../runtime/store/kept.ts";
-import { checkpointName } from "../runtime/engine/tensors.ts";
-import type { Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { compileModel, type CompileOptions } from "../../compiler/compile.ts";
+import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
+import type { Files } from "../../runtime/base/files.ts";
+import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
+import { fileTypes } from "../../runtime/formats/gguf-types.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
+import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import { encoded, outgoing } from "../../runtime/formats/outgoing.ts";
+import { recognise } from "../../runtime/formats/recognise.ts";
+import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import { normalQuantile } from "../../runtime/engine/init.ts";
+import { randomStream } from "../../runtime/base/random.ts";
+import { plainly } from "../../runtime/store/kept.ts";
+import { checkpointName } from "../../runtime/engine/tensors.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 
 const POOL = 1_000_003;
 

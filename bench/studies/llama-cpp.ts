@@ -16,28 +16,28 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { checkSource } from "../compiler/2-check/check.ts";
-import { writeGguf } from "../app/cli/runs/export-run.ts";
-import { measureLimits } from "./measure/limits.ts";
-import { joinPairs } from "./measure/numbers.ts";
-import { specOf } from "../app/cli/runs/spec-of.ts";
-import { weightsOption } from "../app/cli/options/weights.ts";
-import { compileModel } from "../compiler/compile.ts";
-import type { GgufFile } from "../runtime/formats/gguf.ts";
-import { tokenizerOfGguf } from "../runtime/formats/gguf-tokenizer.ts";
-import { loadPublished } from "../runtime/formats/load.ts";
-import type { FloatFormat } from "../runtime/formats/numbers.ts";
-import { outgoing } from "../runtime/formats/outgoing.ts";
-import { openPublished } from "../runtime/formats/published.ts";
-import { recognise } from "../runtime/formats/recognise.ts";
-import { createModel, type RunningModel } from "../runtime/engine/model.ts";
-import { nodeFiles } from "../runtime/node/files.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import { openTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import { writeGguf } from "../../app/cli/runs/export-run.ts";
+import { measureLimits } from "../measure/limits.ts";
+import { joinPairs } from "../measure/numbers.ts";
+import { specOf } from "../../app/cli/runs/spec-of.ts";
+import { weightsOption } from "../../app/cli/options/weights.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { GgufFile } from "../../runtime/formats/gguf.ts";
+import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
+import { loadPublished } from "../../runtime/formats/load.ts";
+import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import { outgoing } from "../../runtime/formats/outgoing.ts";
+import { openPublished } from "../../runtime/formats/published.ts";
+import { recognise } from "../../runtime/formats/recognise.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { agreement, likeliest } from "./agreement.ts";
 import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
-import { bytesPerToken, promptTokens, PROMPT } from "./bench-infer.ts";
-import { drawnWeights } from "./drawn-weights.ts";
+import { bytesPerToken, promptTokens, PROMPT } from "../suite/bench-infer.ts";
+import { drawnWeights } from "../measure/drawn-weights.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -71,7 +71,7 @@ async function drawn(name: string, format: string): Promise<string> {
   const path = join(scratch, `${name}-${format}.gguf`);
   if (existsSync(path)) return path;
   const { models } = checkSource(
-    readFileSync(fileURLToPath(new URL("../specs/llama3.sinter", import.meta.url)), "utf8"),
+    readFileSync(fileURLToPath(new URL("../../specs/llama3.sinter", import.meta.url)), "utf8"),
     { model: name, set: { context: o.context } },
   );
   const model = outgoing(recognise(models[0]!), drawnWeights(1), "gguf", format.toUpperCase() as FloatFormat);

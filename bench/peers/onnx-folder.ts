@@ -5,15 +5,15 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileModel } from "../compiler/compile.ts";
-import { bestTarget } from "../runtime/engine/choose-target.ts";
-import { createModel, type RunningModel } from "../runtime/engine/model.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import { checkpointName } from "../runtime/engine/tensors.ts";
-import { promptTokens } from "./bench-infer.ts";
-import { benchModel } from "./bench-models.ts";
-import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "./peers/onnx-gpt2.ts";
-import type { Facts } from "./peers/onnxruntime.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import { bestTarget } from "../../runtime/engine/choose-target.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { checkpointName } from "../../runtime/engine/tensors.ts";
+import { promptTokens } from "../suite/bench-infer.ts";
+import { benchModel } from "../suite/bench-models.ts";
+import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "./onnx-gpt2.ts";
+import type { Facts } from "./onnxruntime.ts";
 
 /**
  * The model's layer is that of GPT-2: biases, tanh gelu, tied output. `next`: tokens fed one by one after the

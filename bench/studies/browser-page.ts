@@ -1,9 +1,9 @@
 /**
- * What bench/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same prompts and
+ * What bench/studies/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same prompts and
  * as many threads.
  */
-import type * as Browser from "../runtime/browser/index.ts";
-import type { Target } from "../compiler/op.ts";
+import type * as Browser from "../../runtime/browser/index.ts";
+import type { Target } from "../../compiler/op.ts";
 
 export interface PagePlan {
   readonly bundle: string;

@@ -24,7 +24,7 @@ export interface Peer {
   readonly commands: readonly (readonly string[])[];
 }
 
-const file = (name: string): string => fileURLToPath(new URL(`peers/${name}`, import.meta.url));
+const file = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
 const pythons = ["python3", "/usr/bin/python3"];
 const node = (...args: string[]): readonly (readonly string[])[] => [[process.execPath, ...args]];
 const python = (...args: string[]): readonly (readonly string[])[] =>

@@ -12,26 +12,26 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkSource } from "../compiler/2-check/check.ts";
-import { compileModel } from "../compiler/compile.ts";
-import type { Target, WeightFormat } from "../compiler/op.ts";
-import { nodeFiles } from "../runtime/node/files.ts";
-import { asJavaScript } from "../runtime/node/page-server.ts";
-import { fileFormats } from "../runtime/engine/quantise.ts";
-import { sizeText } from "../runtime/report/amounts.ts";
-import { openTokenizer } from "../runtime/tokenizers/tokenizer-files.ts";
-import { decode, type Tokenizer } from "../runtime/tokenizers/tokenizer.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { Target, WeightFormat } from "../../compiler/op.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { asJavaScript } from "../../runtime/node/page-server.ts";
+import { fileFormats } from "../../runtime/engine/quantise.ts";
+import { sizeText } from "../../runtime/report/amounts.ts";
+import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
 import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";
 import { chromiumMissing, inChromium } from "./chromium.ts";
-import { serveWllama, wllamaMissing, wllamaVersion } from "./peers/wllama.ts";
-import { writeRandomGguf } from "./random-gguf.ts";
+import { serveWllama, wllamaMissing, wllamaVersion } from "../peers/wllama.ts";
+import { writeRandomGguf } from "../measure/random-gguf.ts";
 
 const { values: o } = parseArgs({
   options: {
     model: {
       type: "string",
       multiple: true,
-      default: [new URL("../specs/gpt2.sinter:gpt2", import.meta.url).pathname],
+      default: [new URL("../../specs/gpt2.sinter:gpt2", import.meta.url).pathname],
     },
     set: { type: "string", multiple: true, default: [] },
     tokenizer: { type: "string" },

@@ -10,25 +10,25 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { checkSource } from "../compiler/2-check/check.ts";
-import type { OpenCheckpoint } from "../runtime/store/checkpoint-file.ts";
-import type { WritableFile } from "../runtime/base/files.ts";
-import { ggufPairs } from "../runtime/formats/gguf-config.ts";
-import { fileTypes } from "../runtime/formats/gguf-types.ts";
-import { ggufHeader, paddingAfter, tensorBytes } from "../runtime/formats/gguf-write.ts";
-import { CONFIG_FILE } from "../runtime/formats/huggingface-common.ts";
-import { configOf } from "../runtime/formats/huggingface-out.ts";
-import { numberFormats, type FloatFormat } from "../runtime/formats/numbers.ts";
-import { outgoing, type OutgoingTensor } from "../runtime/formats/outgoing.ts";
-import { recognise } from "../runtime/formats/recognise.ts";
-import { INDEX_FILE } from "../runtime/formats/safetensors.ts";
-import { tokenizerPairs } from "../runtime/formats/tokenizer-out.ts";
-import { normalQuantile } from "../runtime/engine/init.ts";
-import { nodeFiles } from "../runtime/node/files.ts";
-import { randomStream } from "../runtime/base/random.ts";
-import { sizeText } from "../runtime/report/amounts.ts";
-import { writeHeader, type SafeDType } from "../runtime/store/safetensors.ts";
-import { idTokenizer } from "../runtime/tokenizers/ids.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
+import type { WritableFile } from "../../runtime/base/files.ts";
+import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
+import { fileTypes } from "../../runtime/formats/gguf-types.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
+import { CONFIG_FILE } from "../../runtime/formats/huggingface-common.ts";
+import { configOf } from "../../runtime/formats/huggingface-out.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
+import { outgoing, type OutgoingTensor } from "../../runtime/formats/outgoing.ts";
+import { recognise } from "../../runtime/formats/recognise.ts";
+import { INDEX_FILE } from "../../runtime/formats/safetensors.ts";
+import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import { normalQuantile } from "../../runtime/engine/init.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { randomStream } from "../../runtime/base/random.ts";
+import { sizeText } from "../../runtime/report/amounts.ts";
+import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
+import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 
 const {
   values: o,

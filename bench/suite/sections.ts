@@ -2,7 +2,7 @@
  * What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its
  * rows to the report.
  */
-import type { Target } from "../compiler/op.ts";
+import type { Target } from "../../compiler/op.ts";
 import {
   benchInference,
   DECODED,
@@ -28,10 +28,10 @@ import {
   workersText,
 } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
-import type { Limits } from "./measure/limits.ts";
-import { withOnnxFolder } from "./onnx-folder.ts";
+import type { Limits } from "../measure/limits.ts";
+import { withOnnxFolder } from "../peers/onnx-folder.ts";
 import { opCases, productOf } from "./op-cases.ts";
-import { profileLines, profileModel, type Profile, type ProfiledEntry } from "./measure/profile.ts";
+import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../measure/profile.ts";
 import type { Peer, PeerRow, Peers, Work } from "./peers.ts";
 
 export interface Run {

@@ -7,11 +7,11 @@
  * the time taken. Tensors that stay in a cache can be read faster than memory: above 100 % then.
  */
 import { Bench } from "tinybench";
-import { checker } from "./measure/check.ts";
-import { kernelModule, kernelSpec, type KernelModule } from "./measure/kernel-module.ts";
-import { inputsFor } from "./measure/numbers.ts";
-import type { Target } from "../compiler/op.ts";
-import type { Limits } from "./measure/limits.ts";
+import { checker } from "../measure/check.ts";
+import { kernelModule, kernelSpec, type KernelModule } from "../measure/kernel-module.ts";
+import { inputsFor } from "../measure/numbers.ts";
+import type { Target } from "../../compiler/op.ts";
+import type { Limits } from "../measure/limits.ts";
 import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";
 
 export interface OpRow {

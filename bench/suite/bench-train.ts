@@ -2,13 +2,13 @@
  * Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by
  * size, target and workers.
  */
-import { compileModel } from "../compiler/compile.ts";
-import type { Target } from "../compiler/op.ts";
-import type { Bundle } from "../runtime/engine/bundle.ts";
-import { createModel, type Batch, type RunningModel } from "../runtime/engine/model.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import type { Limits } from "./measure/limits.ts";
-import { joinPairs, noise } from "./measure/numbers.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { Target } from "../../compiler/op.ts";
+import type { Bundle } from "../../runtime/engine/bundle.ts";
+import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import type { Limits } from "../measure/limits.ts";
+import { joinPairs, noise } from "../measure/numbers.ts";
 import { benchModel } from "./bench-models.ts";
 
 export interface TrainRow {

@@ -3,14 +3,14 @@
  * each the likeliest so far. Through the real runtime and its `infer` module; random weights: the arithmetic
  * does not depend on them.
  */
-import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
-import type { Target } from "../compiler/op.ts";
-import { matricesRead } from "../compiler/ops/grouped/panels.ts";
-import type { Model } from "../compiler/2-check/model.ts";
-import { joinPairs, noise } from "./measure/numbers.ts";
-import { createModel, type RunningModel } from "../runtime/engine/model.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import type { Limits } from "./measure/limits.ts";
+import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
+import type { Target } from "../../compiler/op.ts";
+import { matricesRead } from "../../compiler/ops/grouped/panels.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
+import { joinPairs, noise } from "../measure/numbers.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import type { Limits } from "../measure/limits.ts";
 import { benchModel } from "./bench-models.ts";
 
 export const PROMPT = 128;

@@ -4,9 +4,9 @@
  * tied output then says other tokens than the last one, which it would not if the token's own embedding were
  * most of the stream.
  */
-import type { WeightSource } from "../runtime/formats/outgoing.ts";
-import { normalQuantile } from "../runtime/engine/init.ts";
-import { randomStream } from "../runtime/base/random.ts";
+import type { WeightSource } from "../../runtime/formats/outgoing.ts";
+import { normalQuantile } from "../../runtime/engine/init.ts";
+import { randomStream } from "../../runtime/base/random.ts";
 
 /** Of embeddings; logits of a tied output have √width times this. */
 const EMBEDDING_STD = 0.05;

@@ -10,22 +10,22 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { checkSource } from "../compiler/2-check/check.ts";
-import { measureLimits } from "./measure/limits.ts";
-import { joinPairs } from "./measure/numbers.ts";
-import { bundleWithWeights } from "../app/cli/options/weights.ts";
-import { compileModel } from "../compiler/compile.ts";
-import { cacheFormats, weightFormats, type WeightFormat } from "../compiler/op.ts";
-import { loadNewest } from "../runtime/store/checkpoint.ts";
-import { encodeText } from "../runtime/train/data.ts";
-import { createModel, type RunningModel } from "../runtime/engine/model.ts";
-import { nodeFiles } from "../runtime/node/files.ts";
-import { nodeHost } from "../runtime/node/host.ts";
-import { otherJson } from "../runtime/node/tokenizer-json.ts";
-import { sizeText } from "../runtime/report/amounts.ts";
-import { openRun, textRuleOf } from "../runtime/store/run-folder.ts";
-import { fillTensors } from "../runtime/engine/self-check.ts";
-import { bytesPerToken, likeliest, PROMPT, promptTokens } from "./bench-infer.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import { measureLimits } from "../measure/limits.ts";
+import { joinPairs } from "../measure/numbers.ts";
+import { bundleWithWeights } from "../../app/cli/options/weights.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import { cacheFormats, weightFormats, type WeightFormat } from "../../compiler/op.ts";
+import { loadNewest } from "../../runtime/store/checkpoint.ts";
+import { encodeText } from "../../runtime/train/data.ts";
+import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
+import { nodeFiles } from "../../runtime/node/files.ts";
+import { nodeHost } from "../../runtime/node/host.ts";
+import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { sizeText } from "../../runtime/report/amounts.ts";
+import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
+import { fillTensors } from "../../runtime/engine/self-check.ts";
+import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {

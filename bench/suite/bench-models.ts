@@ -3,14 +3,14 @@
  * which they do not.
  */
 import { readFileSync } from "node:fs";
-import { checkSource } from "../compiler/2-check/check.ts";
-import type { Model } from "../compiler/2-check/model.ts";
+import { checkSource } from "../../compiler/2-check/check.ts";
+import type { Model } from "../../compiler/2-check/model.ts";
 
 const modelsOf = (file: string): readonly Model[] =>
   checkSource(readFileSync(new URL(file, import.meta.url), "utf8")).models;
-const sizes = modelsOf("bench-sizes.sinter");
+const sizes = modelsOf("../specs/bench-sizes.sinter");
 const models: ReadonlyMap<string, Model> = new Map(
-  [...sizes, ...modelsOf("mixture.sinter")].map((m) => [m.name, m]),
+  [...sizes, ...modelsOf("../specs/mixture.sinter")].map((m) => [m.name, m]),
 );
 
 export const sizeNames: readonly string[] = sizes.map((m) => m.name);
