@@ -3,11 +3,11 @@
  * against the uncached one.
  */
 import { describe, expect, it } from "vitest";
-import { attention } from "../compiler/ops/attention.ts";
-import { attention_backward } from "../compiler/ops/attention_backward.ts";
-import { attention_cached } from "../compiler/ops/attention_cached.ts";
-import { cacheShapes } from "../compiler/ops/attention/cache.ts";
-import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/op.ts";
+import { attention } from "../compiler/ops/attention/attention.ts";
+import { attention_backward } from "../compiler/ops/attention/attention_backward.ts";
+import { attention_cached } from "../compiler/ops/attention/attention_cached.ts";
+import { cacheShapes } from "../compiler/ops/attention/kit/cache.ts";
+import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/ops/op.ts";
 import { elements, inputsFor, kernelBench, kernelBenches, referenceOutputs } from "./harness.ts";
 
 type Tensors = Record<string, Float64Array>;

@@ -36,8 +36,8 @@ import { benchPage } from "../bench/report/report.ts";
 import { checker } from "../bench/measure/check.ts";
 import { kernelModule, kernelSpec } from "../bench/measure/kernel-module.ts";
 import { inputsFor } from "../bench/measure/numbers.ts";
-import { targets, type Target } from "../compiler/op.ts";
-import { matmul } from "../compiler/ops/matmul.ts";
+import { targets, type Target } from "../compiler/ops/op.ts";
+import { matmul } from "../compiler/ops/matmul/matmul.ts";
 import { inside as runInside } from "./support/inside.ts";
 
 async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -8,15 +8,15 @@ import { describe, expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import type { Model } from "../compiler/2-check/model.ts";
 import { compileModel, planModule, type CompileOptions } from "../compiler/compile.ts";
-import { targets, type CacheFormat } from "../compiler/op.ts";
-import { attention_cached_q8 } from "../compiler/ops/attention_cached_q8.ts";
+import { targets, type CacheFormat } from "../compiler/ops/op.ts";
+import { attention_cached_q8 } from "../compiler/ops/attention/attention_cached_q8.ts";
 import {
   cacheShapes,
   panelBytes,
   readCached,
   ringRows,
   writeCached,
-} from "../compiler/ops/attention/cache.ts";
+} from "../compiler/ops/attention/kit/cache.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { createSession } from "../runtime/sample/session.ts";

@@ -2,17 +2,21 @@
 import { expect, test } from "vitest";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
-import { targets, type Case, type Op, type Target } from "../compiler/op.ts";
-import { dispatch } from "../compiler/ops/dispatch.ts";
-import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "../compiler/ops/grouped_matmul.ts";
-import { grouped_integer, grouped_quantised } from "../compiler/ops/grouped_quantised.ts";
-import { route } from "../compiler/ops/route.ts";
+import { targets, type Case, type Op, type Target } from "../compiler/ops/op.ts";
+import { dispatch } from "../compiler/ops/experts/dispatch.ts";
+import {
+  grouped_matmul,
+  grouped_matmul_nt,
+  grouped_matmul_tn,
+} from "../compiler/ops/experts/grouped_matmul.ts";
+import { grouped_integer, grouped_quantised } from "../compiler/ops/experts/grouped_quantised.ts";
+import { route } from "../compiler/ops/experts/route.ts";
 import {
   activationWords,
   weightWords,
   type IntegerFormat,
   type QuantisedFormat,
-} from "../compiler/ops/quantised/layout.ts";
+} from "../compiler/ops/matmul/quantised/layout.ts";
 import { overload } from "../runtime/engine/mixtures.ts";
 import { createModel, type Batch } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";

@@ -16,7 +16,7 @@ import {
   type Op,
   type Target,
   type TensorSlot,
-} from "../compiler/op.ts";
+} from "../compiler/ops/op.ts";
 
 export {
   difference,

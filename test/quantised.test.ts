@@ -13,9 +13,9 @@ import {
   type WeightFormat,
   type WeightMix,
   type Weights,
-} from "../compiler/op.ts";
-import { matmul_integer } from "../compiler/ops/matmul_quantised.ts";
-import { decodeWeights, weightWords } from "../compiler/ops/quantised/layout.ts";
+} from "../compiler/ops/op.ts";
+import { matmul_integer } from "../compiler/ops/matmul/matmul_quantised.ts";
+import { decodeWeights, weightWords } from "../compiler/ops/matmul/quantised/layout.ts";
 import { parseManifest } from "../runtime/engine/bundle.ts";
 import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";

@@ -5,8 +5,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { prelude } from "../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
-import { activations, erf, normalCdf } from "../compiler/activations.ts";
-import { targets, type Target } from "../compiler/op.ts";
+import { activations, erf, normalCdf } from "../compiler/ops/kit/activations.ts";
+import { targets, type Target } from "../compiler/ops/op.ts";
 import { joinPairs } from "./harness.ts";
 
 interface Bound {

@@ -5,13 +5,13 @@
  *
  *   npm run study -- attention [wide|relaxed|simd] [word of the op's name]
  */
-import { attention } from "../../compiler/ops/attention.ts";
-import { attention_backward } from "../../compiler/ops/attention_backward.ts";
-import { attention_cached } from "../../compiler/ops/attention_cached.ts";
-import { cacheShapes } from "../../compiler/ops/attention/cache.ts";
-import { registerTile } from "../../compiler/ops/attention/sizes.ts";
-import { callTile } from "../../compiler/ops/attention/tile.ts";
-import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/op.ts";
+import { attention } from "../../compiler/ops/attention/attention.ts";
+import { attention_backward } from "../../compiler/ops/attention/attention_backward.ts";
+import { attention_cached } from "../../compiler/ops/attention/attention_cached.ts";
+import { cacheShapes } from "../../compiler/ops/attention/kit/cache.ts";
+import { registerTile } from "../../compiler/ops/attention/kit/sizes.ts";
+import { callTile } from "../../compiler/ops/attention/kit/tile.ts";
+import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/ops/op.ts";
 import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../test/harness.ts";
 
 type Inputs = Record<string, Float64Array>;

@@ -4,8 +4,8 @@
  * does not depend on them.
  */
 import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
-import type { Target } from "../../compiler/op.ts";
-import { matricesRead } from "../../compiler/ops/grouped/panels.ts";
+import type { Target } from "../../compiler/ops/op.ts";
+import { matricesRead } from "../../compiler/ops/experts/grouped-panels.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { joinPairs, noise } from "../measure/numbers.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";

@@ -4,9 +4,9 @@
  */
 import type { Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
-import type { Attrs } from "../op.ts";
-import { cacheShapes, ringRows } from "../ops/attention/cache.ts";
-import { ceilTo, PANEL } from "../ops/attention/sizes.ts";
+import type { Attrs } from "../ops/op.ts";
+import { cacheShapes, ringRows } from "../ops/attention/kit/cache.ts";
+import { ceilTo, PANEL } from "../ops/attention/kit/sizes.ts";
 import {
   activation,
   declare,

@@ -4,8 +4,8 @@
  * before vectors (without), and gradients and moments in the same order; so each of them is one region, and
  * the update two kernels however many tensors there are.
  */
-import { tensorBytes } from "../op.ts";
-import { GRAD_NORM_CHUNK } from "../ops/grad-norm.ts";
+import { tensorBytes } from "../ops/op.ts";
+import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
 import { whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 
 const LINE = 64; // bytes of a region's row of 16 floats

@@ -4,9 +4,9 @@
  *   attention_cached(qkv, keys, values)   →   attention_cached_q8(qkv, keys′, values′)
  */
 import type { Graph, Node, Value } from "../3-graph/ir.ts";
-import type { CacheFormat } from "../op.ts";
-import { cacheShapes } from "../ops/attention/cache.ts";
-import { PANEL } from "../ops/attention/sizes.ts";
+import type { CacheFormat } from "../ops/op.ts";
+import { cacheShapes } from "../ops/attention/kit/cache.ts";
+import { PANEL } from "../ops/attention/kit/sizes.ts";
 
 export function quantiseCache(graph: Graph, format: CacheFormat): Graph {
   const values = new Map(graph.values);

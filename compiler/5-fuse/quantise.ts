@@ -12,10 +12,10 @@
  * experts (as in llama.cpp): a rounded logit may send a token to another expert.
  */
 import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
-import { weightFormatOf, type Weights } from "../op.ts";
-import { usesFewRows } from "../ops/gemm/shape.ts";
-import { FEW_SLOTS } from "../ops/grouped/panels.ts";
-import { activationWords, isInteger, weightWords } from "../ops/quantised/layout.ts";
+import { weightFormatOf, type Weights } from "../ops/op.ts";
+import { usesFewRows } from "../ops/matmul/gemm/shape.ts";
+import { FEW_SLOTS } from "../ops/experts/grouped-panels.ts";
+import { activationWords, isInteger, weightWords } from "../ops/matmul/quantised/layout.ts";
 
 /**
  * Node → its argument that is a matrix of weights, [in, out] (`transposed`: rows of words are its columns) or

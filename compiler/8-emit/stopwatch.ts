@@ -4,7 +4,7 @@
  * nothing waits.
  */
 import { PROFILE_SITE_BYTES, type ProfilePlace } from "../7-place/place.ts";
-import type { Writer } from "../writer.ts";
+import type { Writer } from "../ops/kit/writer.ts";
 
 /** Counts the calls of one entry's text; writes nothing when the module is not profiled. */
 export class Stopwatch {

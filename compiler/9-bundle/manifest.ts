@@ -5,7 +5,7 @@
  */
 import type { Model } from "../2-check/model.ts";
 import type { control, hyper } from "../control.ts";
-import type { CacheFormat, DType, Target } from "../op.ts";
+import type { CacheFormat, DType, Target } from "../ops/op.ts";
 import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
 
 export const MANIFEST_VERSION = 1;
@@ -42,7 +42,7 @@ export interface TensorPlace {
   readonly init?: Init;
   readonly decay?: boolean;
   /**
-   * Kept in fewer bits, as rows of words (i32): compiler/ops/quantised/layout.ts. `transposed`: a row is a
+   * Kept in fewer bits, as rows of words (i32): compiler/ops/matmul/quantised/layout.ts. `transposed`: a row is a
    * column of `shape`.
    */
   readonly quantised?: Pick<Quantised, "format" | "transposed">;
@@ -108,7 +108,7 @@ export interface ProfileManifest {
   readonly sites: readonly ProfileSite[];
 }
 
-/** Keys and values of earlier positions: compiler/ops/attention/cache.ts. */
+/** Keys and values of earlier positions: compiler/ops/attention/kit/cache.ts. */
 export interface CacheManifest {
   readonly format: CacheFormat;
   /** Of all layers; of a part: of its own. */

@@ -1,6 +1,6 @@
 /** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
 import type { Manifest, ModuleManifest, WasmFile } from "../../compiler/9-bundle/manifest.ts";
-import type { Target } from "../../compiler/op.ts";
+import type { Target } from "../../compiler/ops/op.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkParts } from "./parts.ts";
 import { sizeText } from "../report/amounts.ts";
@@ -44,7 +44,7 @@ export function parseManifest(text: string, from: string): Manifest {
 
 /**
  * Bundles that do not say how they keep their cache are older than the order of words in a row
- * (compiler/ops/quantised/layout.ts).
+ * (compiler/ops/matmul/quantised/layout.ts).
  */
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
   const old =

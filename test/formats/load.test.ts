@@ -10,7 +10,7 @@ import { writeRandomGguf } from "../../bench/measure/random-gguf.ts";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { compileModel, type Compiled } from "../../compiler/compile.ts";
-import type { WeightFormat } from "../../compiler/op.ts";
+import type { WeightFormat } from "../../compiler/ops/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import type { ReadableFile } from "../../runtime/base/files.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";

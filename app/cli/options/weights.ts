@@ -21,7 +21,7 @@ import {
   type Target,
   type WeightFormat,
   type Weights,
-} from "../../../compiler/op.ts";
+} from "../../../compiler/ops/op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 

@@ -7,7 +7,7 @@ import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import type { ChosenTiles } from "../../../compiler/6-tile/tile-choices.ts";
-import { weightPlace, type Target, type Weights } from "../../../compiler/op.ts";
+import { weightPlace, type Target, type Weights } from "../../../compiler/ops/op.ts";
 import { COMPILER_VERSION } from "../../../compiler/version.ts";
 import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";

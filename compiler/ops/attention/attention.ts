@@ -1,0 +1,176 @@
+/**
+ * Attention over whole sequences (Vaswani et al. 2017), grouped heads (Ainslie et al. 2023), without a [T,T]
+ * matrix in memory (FlashAttention: Dao et al. 2022): blocks of queries × keys, online softmax, everything
+ * that lies above the diagonal skipped.
+ *
+ *   S[q,k] = Q[q,:]·K[k,:] / √D     P = softmax_k S     out[q,:] = Σ_k P[q,k] V[k,:]     lse[h,q] = ln Σ_k e^S[q,k]
+ *
+ * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
+ */
+import { defineOp, oneByOne } from "../op.ts";
+import { emitZeroPadding } from "./kit/copy.ts";
+import { packRowsFunction, packTransposedFunction } from "./kit/pack.ts";
+import { stretched } from "./kit/products.ts";
+import { emitQueries, queryAreas } from "./kit/queries.ts";
+import { fillMask } from "./kit/rows.ts";
+import {
+  areas,
+  attentionAttrs,
+  blocks,
+  ceilTo,
+  firstSeen,
+  PANEL,
+  PANEL_BYTES,
+  pairs,
+  sizesOf,
+  windowLocal,
+  type Sizes,
+} from "./kit/sizes.ts";
+
+/**
+ * Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing
+ * (bench/studies/attention.ts).
+ */
+const QUERIES = 48;
+const KEYS = 384;
+
+const areasOf = (s: Sizes) => {
+  const positions = ceilTo(s.T, PANEL);
+  return areas({ ...queryAreas(s), k_across: positions * s.D * 4, v_panels: positions * s.DP * 4 });
+};
+
+export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R]?", {
+  doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
+  kind: "row",
+  attrs: attentionAttrs,
+  flops: ({ R }, a) =>
+    4 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a) * (R / (a["context"] as number)),
+  reference({ qkv, window, out, lse }, { R, Q, O }, a) {
+    const H = a["heads"] as number;
+    const G = a["kv_heads"] as number;
+    const D = a["head_dim"] as number;
+    const T = a["context"] as number;
+    for (let h = 0; h < H; h++) {
+      const g = Math.floor((h * G) / H);
+      const q = h * D;
+      const k = (H + g) * D;
+      const v = (H + G + g) * D; // columns of qkv
+      for (let r = 0; r < R; r++) {
+        const start = r - (r % T);
+        const first = start + firstSeen(r - start, a, window);
+        const last = a["causal"] ? r : start + T - 1;
+        const scores = Array.from(
+          { length: last - first + 1 },
+          (_, n) => dot(qkv, r * Q + q, (first + n) * Q + k, D) / Math.sqrt(D),
+        );
+        const top = Math.max(...scores);
+        const weights = scores.map((s) => Math.exp(s - top));
+        const sum = weights.reduce((x, y) => x + y, 0);
+        for (let c = 0; c < D; c++) {
+          let mixed = 0;
+          for (let n = 0; n < weights.length; n++)
+            mixed += (weights[n]! / sum) * qkv[(first + n) * Q + v + c]!;
+          out[r * O + h * D + c] = mixed;
+        }
+        if (lse) lse[h * R + r] = top + Math.log(sum);
+      }
+    }
+  },
+  backward: (has, attrs) => [
+    {
+      op: "attention_backward",
+      ins: { qkv: "qkv", ...(has("window") && { window: "window" }), out: "out", lse: "lse", d_out: "d_out" },
+      outs: { d_qkv: "d_qkv" },
+      attrs,
+    },
+  ],
+  tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
+  tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
+  turns: (d, k) => oneByOne((d.R / (k.attrs["context"] as number)) * (k.attrs["kv_heads"] as number)),
+  scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
+  emit(w, at, d, k) {
+    const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number);
+    const { T, D, G } = s;
+    const positions = ceilTo(T, PANEL);
+    for (const [name, offset] of areasOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);
+    w.line(`const SCALE: f32 = ${s.scale};`);
+    if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
+    fillMask(w, "mask");
+    w.block(`for (let task = first; task < last; task++)`, () => {
+      w.line(`const sequence = task / ${G}, g = task % ${G};`);
+      w.line(`const x = ${at.qkv} + <usize>sequence * ${T * s.qkvRow}; // qkv[T,Q] of the sequence`);
+      w.line(`const mine = ${at.out} + <usize>sequence * ${T * s.outRow}; // out[T,O]`);
+      w.line(
+        `${packTransposedFunction(w, D, s.qkvRow)}(x + <usize>(${s.H} + g) * ${D * 4}, k_across, ${T});`,
+      );
+      w.line(
+        `${packRowsFunction(w, D, s.qkvRow, positions)}(x + <usize>(${s.H + G} + g) * ${D * 4}, v_panels, ${T});`,
+      );
+      w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
+        emitQueries(w, s, k.target, T, {
+          query: `x + <usize>h * ${D * 4}`,
+          queryRow: s.qkvRow,
+          out: `mine + <usize>h * ${D * 4}`,
+          outRow: s.outRow,
+          count: `${T}`,
+          most: T,
+          start: "0",
+          keys: `${T}`,
+          across: "k_across",
+          acrossPanel: D * PANEL_BYTES,
+          panels: "v_panels",
+          panelBytes: stretched(positions),
+          ring: undefined,
+          ...(k.has("lse") && {
+            lse: () =>
+              w.line(
+                `memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`,
+              ),
+          }),
+        });
+        if (k.has("lse") && s.lseRow > d.R * 4) {
+          w.block(`if (sequence == ${s.B - 1})`, () =>
+            emitZeroPadding(w, `${at.lse} + <usize>h * ${s.lseRow}`, d.R, s.lseRow, "1"),
+          );
+        }
+      });
+      if (s.outRow > d.O * 4)
+        w.block(`if (g == ${G - 1})`, () => emitZeroPadding(w, "mine", d.O, s.outRow, `${T}`));
+    });
+  },
+  sample: (tensor, _d, noise) => (tensor === "window" ? 23 : noise()),
+  cases: [
+    {
+      d: { R: 66, Q: 24, O: 12, H: 4, Z: 1 },
+      attrs: { heads: 4, kv_heads: 2, head_dim: 3, context: 33, window: 9 },
+      with: ["lse"],
+    },
+    {
+      d: { R: 50, Q: 32, O: 16, H: 2, Z: 1 },
+      attrs: { heads: 2, kv_heads: 1, head_dim: 8, context: 50, window: 9 },
+      with: ["lse", "window"],
+    },
+    {
+      d: { R: 768, Q: 384, O: 128, H: 4, Z: 1 },
+      attrs: { heads: 4, kv_heads: 4, head_dim: 32, context: 64 },
+      with: ["lse"],
+    },
+    {
+      d: { R: 2048, Q: 1152, O: 384, H: 6, Z: 1 },
+      attrs: { heads: 6, kv_heads: 6, head_dim: 64, context: 256 },
+      with: ["lse"],
+    },
+    {
+      d: { R: 256, Q: 2304, O: 768, H: 12, Z: 1 },
+      attrs: { heads: 12, kv_heads: 12, head_dim: 64, context: 64 },
+      with: ["lse"],
+    },
+  ],
+});
+
+/** x[i …]·x[j …], D numbers each. */
+function dot(x: Float64Array, i: number, j: number, D: number): number {
+  let sum = 0;
+  for (let c = 0; c < D; c++) sum += x[i + c]! * x[j + c]!;
+  return sum;
+}

@@ -1,0 +1,217 @@
+/**
+ * `attention_cached` with keys and values in 8 bits (q8_0: attention/cache.ts): a position's are quantised
+ * once, when it is written.
+ *
+ *   one row     products of integers, straight from the cache (attention/decode-q8.ts)
+ *   many rows   a block of keys and values is unpacked to f32 panels, and products are those of `attention`
+ *
+ * The two differ by the rounding of queries and weights to 16 bits: some 1e-5. The reference knows no such
+ * rounding, only that of the cache.
+ */
+import { defineOp, type Attrs, type Dims } from "../op.ts";
+import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache.ts";
+import {
+  cachedFlops,
+  cachedPositions,
+  emitCachedStart,
+  emitHeads,
+  emitRest,
+  mixRows,
+  sampleCached,
+} from "./kit/cached-rows.ts";
+import { MOST_POSITIONS } from "./kit/decode-q8.ts";
+import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/cache-rows.ts";
+import { emitOneRow, oneRowAreas } from "./kit/one-row-q8.ts";
+import { queryAreas } from "./kit/queries.ts";
+import { stretched } from "./kit/products.ts";
+import { sampleTogether } from "../matmul/quantised/layout.ts";
+import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./kit/sizes.ts";
+
+/** More queries to a block than `attention` has: every block unpacks its keys anew. */
+const QUERIES = 144;
+const KEYS = 384;
+
+const rowsOf = ({ N }: Dims): number => N! * PANEL;
+
+const kernelSizes = (d: Dims, attrs: Attrs, tiles: Dims): Sizes => ({
+  ...sizesOf(d, attrs, tiles, d["R"]!),
+  causal: d["R"]! > 1,
+});
+
+const areasOf = (d: Dims, s: Sizes) =>
+  areas<string>({
+    ...queryAreas(s),
+    row: paddedRow(s.D),
+    ...(d["R"] === 1 ? oneRowAreas(s) : { across: s.KB * s.D * 4, panels: s.KB * s.DP * 4 }),
+  });
+
+export const attention_cached_q8 = defineOp(
+  "qkv[R,Q] keys[G,N,W]:i32 values[G,N,W]:i32 place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> out[R,O] keys_out[G,N,W]:i32 values_out[G,N,W]:i32",
+  {
+    doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's keys and values went there;  place = [start, rows]",
+    kind: "row",
+    attrs: attentionAttrs,
+    flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
+    mutates: { keys_out: "keys", values_out: "values" },
+    reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
+      const { R, Q, O, G, N, W } = d;
+      const H = a["heads"] as number;
+      const D = a["head_dim"] as number;
+      const start = place[0]!;
+      const rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
+      const S = ring ? ring[0]! : rowsOf(d);
+      const heads = Math.ceil(S / PANEL);
+      const caches = { keys: keys_out, values: values_out } as const;
+      const onPanel = <T>(
+        kind: "keys" | "values",
+        g: number,
+        n: number,
+        act: (view: DataView, words: Int32Array, from: number) => T,
+      ): T => {
+        const from = (g * heads + Math.floor((n % S) / PANEL)) * W;
+        const words = Int32Array.from(caches[kind].subarray(from, from + W));
+        return act(new DataView(words.buffer), words, from);
+      };
+      const element = (kind: "keys" | "values") => {
+        const decoded: (readonly number[])[] = [];
+        return (g: number, n: number, c: number): number =>
+          (decoded[g * S + (n % S)] ??= onPanel(kind, g, n, (view) =>
+            readCached(kind, view, D, (n % S) % PANEL),
+          ))[c]!;
+      };
+      out.fill(0);
+      for (let g = 0; g < G; g++)
+        for (let r = 0; r < rows; r++)
+          for (const [kind, head] of [
+            ["keys", H + g],
+            ["values", H + G + g],
+          ] as const)
+            onPanel(kind, g, start + r, (view, words, from) => {
+              writeCached(
+                kind,
+                view,
+                D,
+                ((start + r) % S) % PANEL,
+                qkv.subarray(r * Q + head * D, r * Q + (head + 1) * D),
+              );
+              caches[kind].set(words, from);
+            });
+      if (N * PANEL < S) throw new Error(`a ring of ${S} rows in a cache of ${N * PANEL}`);
+      mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, element("keys"), element("values"));
+    },
+    tiles(d, a, target) {
+      const { R } = d;
+      const rows = R === 1 ? (a["heads"] as number) / (a["kv_heads"] as number) : R;
+      return blocks(target, rows, rowsOf(d), QUERIES, R === 1 ? MOST_POSITIONS : KEYS);
+    },
+    tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
+    scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
+    emit(w, at, d, k) {
+      const s = kernelSizes(d, k.attrs, k.tiles);
+      const { R } = d;
+      const { D, G, H, group } = s;
+      const ROW = panelBytes(D);
+      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s), R);
+      if (D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(D)});`);
+      w.block(`for (let g = first; g < last; g++)`, () => {
+        const head = k.has("ring") ? `<usize>g * (<usize>(RING >> 4) * ${ROW})` : `<usize>g * ${d.N * ROW}`;
+        w.line(
+          `const keys_of = ${at.keys} + ${head}, values_of = ${at.values} + ${head}; // panels of sixteen positions, ${ROW} bytes each`,
+        );
+        w.block(`for (let r = 0; r < real; r++)`, () => {
+          w.line(
+            `const n = ${ring ? `(start + r) % ${ring}` : "start + r"}, panel = <usize>(n >> 4) * ${ROW}, x = ${at.qkv} + <usize>r * ${s.qkvRow};`,
+          );
+          for (const [kind, from] of [
+            ["keys", H],
+            ["values", H + G],
+          ] as const) {
+            w.line(`memory.copy(row, x + <usize>(${from} + g) * ${D * 4}, ${D * 4});`);
+            w.line(`${storeRowFunction(w, kind, D)}(row, ${kind}_of + panel, n & 15, spill);`);
+          }
+        });
+        if (R === 1) {
+          const from = `<usize>g * ${group * D * 4}`;
+          w.block(`if (real > 0)`, () =>
+            emitOneRow(w, s, k.target, {
+              query: `${at.qkv} + ${from}`,
+              out: `${at.out} + ${from}`,
+              keys: "keys_of",
+              values: "values_of",
+              ring,
+            }),
+          );
+        } else {
+          const unpackKeys = unpackKeysFunction(w, D);
+          const unpackValues = unpackValuesFunction(w, D, s.KB);
+          w.line(
+            `const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`,
+          );
+          emitHeads(w, s, at, d, k, {
+            across: "across",
+            acrossPanel: D * PANEL_BYTES,
+            panels: "panels",
+            panelBytes: stretched(s.KB),
+            ring,
+            unpack(w, slot, keys) {
+              w.line(
+                `const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels of ${PANEL} positions`,
+              );
+              w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
+              w.line(`${unpackValues}(values_of + from, panels, blocks);`);
+            },
+          });
+        }
+        emitRest(w, s, at.out, d);
+      });
+    },
+    sample: (tensor, d, noise, i, attrs) =>
+      sampleCached(tensor, d.R, d, attrs) ??
+      (tensor === "qkv"
+        ? noise()
+        : samplePanel(tensor === "keys" ? "keys" : "values", attrs["head_dim"] as number, d.W, noise, i)),
+    cases: [
+      cachedCase(1, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, ["window"]),
+      cachedCase(7, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }),
+      cachedCase(1, 32, { heads: 2, kv_heads: 1, head_dim: 8, window: 9, context: 70 }),
+      cachedCase(8, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 23, context: 90 }, ["window", "ring"]),
+      cachedCase(1, 64, { heads: 4, kv_heads: 4, head_dim: 32 }),
+      cachedCase(1, 48, { heads: 3, kv_heads: 1, head_dim: 80 }),
+      cachedCase(5, 48, { heads: 2, kv_heads: 2, head_dim: 40 }),
+      cachedCase(1, 600, { heads: 2, kv_heads: 1, head_dim: 16 }),
+      cachedCase(1, 1024, { heads: 12, kv_heads: 12, head_dim: 64 }),
+      cachedCase(128, 1024, { heads: 12, kv_heads: 12, head_dim: 64 }),
+      cachedCase(1, 1024, { heads: 32, kv_heads: 8, head_dim: 64 }),
+      cachedCase(1, 1024, { heads: 16, kv_heads: 16, head_dim: 128 }),
+    ],
+  },
+);
+
+function cachedCase(
+  R: number,
+  rows: number,
+  attrs: Readonly<Partial<typeof attentionAttrs>> & {
+    readonly heads: number;
+    readonly kv_heads: number;
+    readonly head_dim: number;
+  },
+  also?: readonly string[],
+) {
+  const { heads, kv_heads, head_dim } = attrs;
+  const [G, N, W] = cacheShapes(rows, kv_heads, head_dim, "q8_0").keys as [number, number, number];
+  return {
+    d: { R, Q: (heads + 2 * kv_heads) * head_dim, O: heads * head_dim, G, N, W, P: 2, Z: 1 },
+    attrs,
+    ...(also && { with: also }),
+  };
+}
+
+/** Words of a panel: scales belong to numbers. */
+function samplePanel(kind: "keys" | "values", D: number, W: number, noise: () => number, i: number): number {
+  return sampleTogether(`${kind} ${D}`, W, i, () => {
+    const words = new Int32Array(W);
+    const view = new DataView(words.buffer);
+    for (let p = 0; p < PANEL; p++) writeCached(kind, view, D, p, Array.from({ length: D }, noise));
+    return words;
+  });
+}

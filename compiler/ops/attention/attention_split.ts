@@ -1,0 +1,237 @@
+/**
+ * Attention of a single row over a long cache, in two steps: its positions in S parts, each one stretch of
+ * memory with the keys of all heads and one with the values, give S softmaxes with maxima and sums of their
+ * own (attention_split); then these are weighed and added (attention_merge):
+ *
+ *   m = max_s top[s]     out = Σ_s e^(top[s] − m) mixed[s]  /  Σ_s e^(top[s] − m) sums[s]          (Milakov & Gimelshein 2018; Dao et al. 2023)
+ *
+ * Parts are as even as whole groups of 16 positions allow, and S does not depend on the number of workers, so
+ * neither do the bits. By heads (attention_cached) each worker would read its heads' share of every 16
+ * positions, and prefetchers stop at every end of a piece.
+ * 5-fuse/split.ts decides where.
+ */
+import { defineOp, rowFloats, type Attrs, type Dims } from "../op.ts";
+import { emitZeroPadding } from "./kit/copy.ts";
+import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/one-row.ts";
+import {
+  cachedFlops,
+  cachedPositions,
+  cachePlaces,
+  emitCachedStart,
+  sampleCached,
+  storeRows,
+} from "./kit/cached-rows.ts";
+import { HIDDEN } from "./kit/rows.ts";
+import { areas, attentionAttrs, ceilTo, firstSeen, PANEL } from "./kit/sizes.ts";
+
+const sizes = (
+  S: number,
+  heads: number,
+  kv: number,
+  D: number,
+  positions: number,
+  also: Attrs = {},
+): {
+  readonly d: Record<"R" | "Q" | "N" | "G" | "D" | "E" | "L" | "P" | "Z" | "S" | "H", number>;
+  readonly attrs: Attrs;
+} => ({
+  d: {
+    R: 1,
+    Q: (heads + 2 * kv) * D,
+    N: Math.ceil(positions / PANEL),
+    G: kv,
+    D,
+    E: ceilTo(D, PANEL),
+    L: PANEL,
+    P: 2,
+    Z: 1,
+    S,
+    H: heads,
+  },
+  attrs: { heads, kv_heads: kv, head_dim: D, ...also },
+});
+const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
+
+export const attention_split = defineOp(
+  "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> mixed[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]",
+  {
+    doc: "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / √D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
+    kind: "row",
+    attrs: attentionAttrs,
+    /** At the end of the context, where it costs most. */
+    flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
+    mutates: { keys_out: "keys", values_out: "values" },
+    reference({ qkv, place, window, ring, mixed, top, sums, keys_out, values_out }, d, a) {
+      const { N, G, D, E, L, S, H } = d;
+      const start = place[0]!;
+      const real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start));
+      const known = start + real;
+      const places = cachePlaces(d, ring ? ring[0]! : N * L);
+      storeRows({ qkv, keys: keys_out, values: values_out, start, rows: real }, d, H, places);
+      const seen = firstSeen(start, a, window);
+      const firstPanel = Math.floor(seen / L);
+      const panels = real ? Math.ceil(known / L) - firstPanel : 0;
+      const panelOf = (s: number): number => firstPanel + Math.floor((panels * s) / S);
+      for (let s = 0; s < S; s++)
+        for (let h = 0; h < H; h++) {
+          const g = Math.floor((h * G) / H);
+          const from = Math.max(seen, panelOf(s) * L);
+          const to = Math.min(known, panelOf(s + 1) * L);
+          const scores = Array.from({ length: Math.max(0, to - from) }, (_, n) => {
+            let dot = 0;
+            for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys_out[places.key(g, from + n, c)]!;
+            return dot / Math.sqrt(D);
+          });
+          const most = scores.length > 0 ? Math.max(...scores) : Number(HIDDEN);
+          const weights = scores.map((x) => Math.exp(x - most));
+          top[s * H + h] = most;
+          sums[s * H + h] = weights.reduce((x, y) => x + y, 0);
+          for (let c = 0; c < E; c++)
+            mixed[(s * H + h) * E + c] = weights.reduce(
+              (total, x, n) => total + x * values_out[places.value(g, from + n, c)]!,
+              0,
+            );
+        }
+    },
+    tiles: ({ N, L }, a, target) => rowBlocks(target, a, N * L),
+    tasks: ({ S }) => S,
+    scratch: (d, k) => areas(rowAreas(rowSizes(withOut(d), k.attrs, k.tiles))).total,
+    emit(w, at, d, k) {
+      const { G, H, E, S } = d;
+      const s = rowSizes(withOut(d), k.attrs, k.tiles);
+      const statistics = rowFloats(H) * 4;
+      const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)), 1);
+      w.line(
+        `const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == 0 ? 0 : ((known + 15) >> 4) - first_panel; // 16 positions each`,
+      );
+      w.block("for (let part = first; part < last; part++)", () => {
+        w.line(
+          `const from_key = (first_panel + panels * part / ${S}) << 4, to_key = min(known, (first_panel + panels * (part + 1) / ${S}) << 4);`,
+        );
+        w.block("if (from_key <= start && start < to_key)", () =>
+          w.block(`for (let g = 0, n = ${ring ? `start % ${ring}` : "start"}; g < ${G}; g++)`, () =>
+            emitNewKey(w, s, at.qkv, at.keys, at.values),
+          ),
+        );
+        w.line(`const to = ${at.mixed} + <usize>part * ${H * E * 4};`);
+        emitOneRow(w, s, k.target, {
+          query: at.qkv,
+          keys: at.keys,
+          values: at.values,
+          mixed: "to",
+          fromHead: "0",
+          toHead: `${G}`,
+          fromKey: "from_key",
+          toKey: "to_key",
+          ring,
+        });
+        for (const [name, area] of [
+          ["top", "shift"],
+          ["sums", "sum"],
+        ] as const) {
+          w.line(`memory.copy(${at[name]} + <usize>part * ${statistics}, ${area}, ${H * 4});`);
+          emitZeroPadding(w, `${at[name]} + <usize>part * ${statistics}`, H, statistics, "1");
+        }
+      });
+    },
+    sample(tensor, d, noise, i, attrs) {
+      const { L, D, E } = d;
+      if (tensor === "place" && i === 1) return 1;
+      if (tensor !== "values" && tensor !== "keys" && tensor !== "qkv")
+        return sampleCached(tensor, 1, d, attrs)!;
+      return tensor === "values" && (Math.floor(i / L) % E) - (Math.floor(i / L) % L) + (i % L) >= D
+        ? 0
+        : noise();
+    },
+    cases: [
+      { ...sizes(8, 2, 1, 8, 64, { window: 23, context: 90 }), with: ["window", "ring"] },
+      sizes(8, 4, 2, 8, 64),
+      sizes(8, 2, 1, 5, 600),
+      sizes(8, 6, 6, 16, 320, { window: 33 }),
+      sizes(8, 12, 12, 64, 1024),
+      sizes(8, 25, 25, 64, 1024),
+      sizes(8, 32, 8, 64, 1024),
+    ],
+  },
+);
+
+const HEADS = 4; // of a task: one in each lane
+const merged = (
+  S: number,
+  H: number,
+  D: number,
+): { readonly d: Record<"S" | "H" | "E" | "R" | "O", number>; readonly attrs: Attrs } => ({
+  d: { S, H, E: ceilTo(D, PANEL), R: 1, O: H * D },
+  attrs: { head_dim: D },
+});
+
+export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[R,O]", {
+  doc: "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part has a key",
+  kind: "row",
+  attrs: { head_dim: 1 },
+  flops: ({ S, O }) => 2 * S * O,
+  reference({ mixed, top, sums, out }, { S, H, E }, attrs) {
+    const D = attrs["head_dim"] as number;
+    const parts = Array.from({ length: S }, (_, s) => s);
+    for (let h = 0; h < H; h++) {
+      const most = Math.max(...parts.map((s) => top[s * H + h]!));
+      const weights = parts.map((s) => Math.exp(top[s * H + h]! - most));
+      const total = parts.reduce((t, s) => t + weights[s]! * sums[s * H + h]!, 0);
+      for (let c = 0; c < D; c++)
+        out[h * D + c] =
+          total > 0 ? parts.reduce((t, s) => t + weights[s]! * mixed[(s * H + h) * E + c]!, 0) / total : 0;
+    }
+  },
+  tasks: ({ H }) => Math.ceil(H / HEADS),
+  scratch: ({ S }) => S * 16,
+  emit(w, at, { S, H, E, O }, { attrs }) {
+    const D = attrs["head_dim"] as number;
+    const statistics = rowFloats(H) * 4;
+    const parts = Array.from({ length: S }, (_, s) => s);
+    const whole = D - (D % 4);
+    w.block("for (let task: usize = first; task < <usize>last; task++)", () => {
+      w.line(`const four = task * ${HEADS * 4}; // heads: in top and sum`);
+      for (const s of parts) w.line(`const top${s} = v128.load(${at.top} + four, ${s * statistics});`);
+      w.line(
+        `let most = top0; ${parts
+          .slice(1)
+          .map((s) => `most = f32x4.max(most, top${s});`)
+          .join(" ")}`,
+      );
+      for (const s of parts) w.line(`const w${s} = exp4(f32x4.sub(top${s}, most));`);
+      w.line(
+        `let total = f32x4.mul(w0, v128.load(${at.sums} + four)); ${parts
+          .slice(1)
+          .map((s) => `total = madd(w${s}, v128.load(${at.sums} + four, ${s * statistics}), total);`)
+          .join(" ")}`,
+      );
+      w.line("const share = v128.and(f32x4.div(ONE, total), f32x4.gt(total, ZERO));");
+      for (const s of parts) w.line(`v128.store(scratch, f32x4.mul(w${s}, share), ${s * 16});`);
+      w.block(
+        `for (let lane: usize = 0, head = task * ${HEADS}; lane < ${HEADS * 4} && head < ${H}; lane += 4, head++)`,
+        () => {
+          w.line(`let from = ${at.mixed} + head * ${E * 4}, to = ${at.out} + head * ${D * 4};`);
+          for (const s of parts) w.line(`const share${s} = v128.load32_splat(scratch + lane, ${s * 16});`);
+          const load = (s: number): string => `v128.load(from, ${s * H * E * 4})`;
+          const mixed = parts
+            .slice(1)
+            .reduce((sum, s) => `madd(share${s}, ${load(s)}, ${sum})`, `f32x4.mul(share0, ${load(0)})`);
+          if (whole > 0)
+            w.block(`for (const end = to + ${whole * 4}; to < end; to += 16, from += 16)`, () =>
+              w.line(`v128.store(to, ${mixed});`),
+            );
+          for (let c = 0; c < D - whole; c++)
+            w.line(
+              `store<f32>(to, ${parts.map((s) => `load<f32>(scratch + lane, ${s * 16}) * load<f32>(from, ${s * H * E * 4 + c * 4})`).join(" + ")}, ${c * 4});`,
+            );
+        },
+      );
+      if (rowFloats(O) > O)
+        w.block(`if (task == ${Math.ceil(H / HEADS) - 1})`, () =>
+          emitZeroPadding(w, at.out, O, rowFloats(O) * 4, "1"),
+        );
+    });
+  },
+  sample: (tensor, _d, noise) => (tensor === "sums" ? 1 + Math.abs(noise()) : noise()),
+  cases: [merged(8, 4, 8), merged(8, 7, 5), merged(3, 2, 3), merged(8, 12, 64), merged(8, 25, 64)],
+});

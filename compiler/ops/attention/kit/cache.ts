@@ -1,0 +1,120 @@
+/**
+ * How keys and values of earlier positions lie in memory; G key/value heads of D columns. Of a band fewer
+ * rows are kept than there are positions: a ring of S rows (a multiple of 16), position n in row n mod S.
+ *
+ *   f32    keys   [N, G, D, 16]   N = ⌈S/16⌉: element (g, n, c) at [⌊n/16⌋, g, c, n mod 16]
+ *          values [N, G, E, 16]   E = 16 ⌈D/16⌉:   element (g, n, c) at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16], zero for c ≥ D
+ *   q8_0   both   [G, N, W] words: sixteen positions side by side, group by group of 32 columns (the last may be shorter, and is padded to 8)
+ *          sixteen scales (f32), then 16 · columns numbers (int8):
+ *            keys     pair of columns 2t, 2t+1:  position p has bytes 2p, 2p+1 of 32
+ *            values   pair of positions 2t, 2t+1:  column c has bytes 2c, 2c+1 of 2 · columns
+ *
+ * x = scale · q, scale = max |x| / 127 of a position's group, q to the nearest, as in ggml's q8_0; written
+ * once, when the position is. Two numbers that are summed stand side by side for i32x4.dot_i16x8_s, and
+ * neighbours along the sum are lanes: nothing is summed across lanes.
+ */
+import type { CacheFormat } from "../../op.ts";
+import { GROUP, LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
+import { ceilTo, PANEL } from "./sizes.ts";
+
+/** Bytes of sixteen scales. */
+export const SCALES = 4 * PANEL;
+
+interface CacheShapes {
+  readonly keys: readonly number[];
+  readonly values: readonly number[];
+}
+
+/** Shapes of one layer's two caches for so many rows. */
+export function cacheShapes(
+  rows: number,
+  kvHeads: number,
+  headDim: number,
+  format: CacheFormat = "f32",
+): CacheShapes {
+  const panels = Math.ceil(rows / PANEL);
+  if (format === "f32")
+    return {
+      keys: [panels, kvHeads, headDim, PANEL],
+      values: [panels, kvHeads, ceilTo(headDim, PANEL), PANEL],
+    };
+  const words = panelBytes(headDim) / 4;
+  return { keys: [kvHeads, panels, words], values: [kvHeads, panels, words] };
+}
+
+/**
+ * Rows that a band of `window` positions needs, while `chunk` new ones arrive at once: those before the first
+ * of them, and all of them.
+ */
+export const ringRows = (window: number, chunk: number, context: number): number =>
+  Math.min(context, ceilTo(window - 1 + chunk, PANEL));
+
+/**
+ * A group of columns: its first, how many there are, the same in whole pairs of vectors, its first byte in
+ * the panel.
+ */
+export interface ColumnGroup {
+  readonly from: number;
+  readonly columns: number;
+  readonly padded: number;
+  readonly at: number;
+}
+
+export function columnGroups(D: number): readonly ColumnGroup[] {
+  return Array.from({ length: Math.ceil(D / GROUP) }, (_, g) => {
+    const columns = Math.min(GROUP, D - g * GROUP);
+    return { from: g * GROUP, columns, padded: ceilTo(columns, 8), at: g * (SCALES + PANEL * GROUP) };
+  });
+}
+
+/** Bytes of sixteen positions of one head: a multiple of 64. */
+export function panelBytes(D: number): number {
+  const last = columnGroups(D).at(-1)!;
+  return ceilTo(last.at + SCALES + PANEL * last.padded, 64);
+}
+
+/** Byte of the number (position p of 16, column c) in a panel, and of its scale. */
+function cacheByte(
+  kind: keyof CacheShapes,
+  D: number,
+  p: number,
+  c: number,
+): { readonly number: number; readonly scale: number } {
+  const { at, from, padded } = columnGroups(D)[Math.floor(c / GROUP)]!;
+  const j = c - from;
+  const inGroup =
+    kind === "keys" ? (j >> 1) * 2 * PANEL + p * 2 + (j & 1) : (p >> 1) * 2 * padded + j * 2 + (p & 1);
+  return { number: at + SCALES + inGroup, scale: at + 4 * p };
+}
+
+// What the f64 reference reads and writes.
+
+/** D columns of position p of a panel (bytes of `view` from 0). */
+export const readCached = (kind: keyof CacheShapes, view: DataView, D: number, p: number): number[] =>
+  Array.from({ length: D }, (_, c) => {
+    const { number, scale } = cacheByte(kind, D, p, c);
+    return view.getFloat32(scale, true) * view.getInt8(number);
+  });
+
+/** The kernel's arithmetic, step by step. */
+export function writeCached(
+  kind: keyof CacheShapes,
+  view: DataView,
+  D: number,
+  p: number,
+  row: ArrayLike<number>,
+): void {
+  for (const { from, columns, padded } of columnGroups(D)) {
+    const most = Array.from({ length: columns }, (_, j) => Math.abs(row[from + j]!)).reduce(
+      (a, b) => Math.max(a, b),
+      0,
+    );
+    const inverse = most > LEAST_SCALED ? Math.fround(127 / most) : 0;
+    for (let j = 0; j < padded; j++)
+      view.setInt8(
+        cacheByte(kind, D, p, from + j).number,
+        j < columns ? nearest(row[from + j]! * inverse) : 0,
+      );
+    view.setFloat32(cacheByte(kind, D, p, from).scale, Math.fround(most / 127), true);
+  }
+}

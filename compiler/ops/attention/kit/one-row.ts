@@ -1,0 +1,173 @@
+/**
+ * Attention of a single new row over the cache: bound by reading it. All heads of a worker go side by side
+ * through 16 positions after the other, as memory has them (attention_cached.ts), first the keys of a block,
+ * then its values; the maximum and the sum of each head's row are carried from block to block (online
+ * softmax: Milakov & Gimelshein 2018).
+ */
+import type { Attrs, Dims, Target } from "../../op.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { copyRowsFunction, zeroBytes } from "./copy.ts";
+import { MASK_BYTES } from "./rows.ts";
+import { ceilTo, PANEL, PANEL_BYTES, registerTile, sizesOf, type Sizes } from "./sizes.ts";
+import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
+import { callTile, type Tile } from "./tile.ts";
+
+/** Keys between two rescalings: the scores of all heads stay in the second cache. */
+const KEYS = 512;
+
+export function rowBlocks(target: Target, attrs: Attrs, positions: number): Dims {
+  const { MR, NR } = registerTile(target);
+  const heads = attrs["heads"] as number;
+  return {
+    MR: Math.min(MR, heads / (attrs["kv_heads"] as number)),
+    NR,
+    QB: heads,
+    KB: Math.min(KEYS, ceilTo(positions, PANEL)),
+  };
+}
+
+/** The query heads of all key/value heads are the rows of scores, and all of them see every key. */
+export function rowSizes(d: Dims, attrs: Attrs, tiles: Dims): Sizes {
+  const s = sizesOf(d, attrs, tiles, 1);
+  return { ...s, causal: false, QB: s.H };
+}
+
+/** Areas in scratch: their names are locals of the kernel. */
+export const rowAreas = (s: Sizes) => ({
+  mask: MASK_BYTES,
+  scores: ceilTo(s.QB, 4) * s.KB * 4,
+  ...statistics(s),
+});
+
+/** Bytes from head to head within 16 positions of the caches, and to the next 16. */
+export const cacheStrides = ({ D, DP, G }: Sizes) => ({
+  keyHead: D * PANEL_BYTES,
+  keyPanel: G * D * PANEL_BYTES,
+  valueHead: DP * PANEL_BYTES,
+  valuePanel: G * DP * PANEL_BYTES,
+});
+
+/** Key and value of head g in `row` of qkv go to position n of the caches. */
+export function emitNewKey(w: Writer, s: Sizes, row: string, keys: string, values: string): void {
+  const { H, G, D, DP } = s;
+  const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
+  w.line(
+    `const key = ${row} + <usize>(${H} + g) * ${D * 4}, key_to = ${keys} + <usize>g * ${keyHead} + <usize>(n >> 4) * ${keyPanel} + ((n & 15) << 2);`,
+  );
+  w.line(
+    `for (let c: usize = 0; c < ${D}; c++) store<f32>(key_to + c * ${PANEL_BYTES}, load<f32>(key + (c << 2)));`,
+  );
+  w.line(
+    `const value = ${row} + <usize>(${H + G} + g) * ${D * 4}, value_to = ${values} + <usize>g * ${valueHead} + <usize>(n >> 4) * ${valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`,
+  );
+  w.line(
+    `for (let c: usize = 0; c < ${DP}; c++) store<f32>(value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`,
+  );
+}
+
+export interface OneRow {
+  /** Addresses of q [heads, D], of the caches, and of mixed [rows, DP]. */
+  readonly query: string;
+  readonly keys: string;
+  readonly values: string;
+  readonly mixed: string;
+  /** Key/value heads, i32: from … to, and keys: a multiple of 16 (i32) … */
+  readonly fromHead: string;
+  readonly toHead: string;
+  readonly fromKey: string;
+  readonly toKey: string;
+  /** The cache is a ring: how many rows (i32, a multiple of 16) it has. */
+  readonly ring: string | undefined;
+}
+
+/**
+ * mixed = Σ e^(score − shift) V, `shift` and `sum` of each row in their areas; `start` is the new row's
+ * position.
+ */
+export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
+  const { D, DP, KB, group, NR } = s;
+  const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
+  const panel = `<usize>(${p.ring ? `(first_key + k) % ${p.ring}` : "(first_key + k)"} >> 4)`;
+  w.line(`const rows = (${p.toHead} - ${p.fromHead}) * ${group}; // query heads`);
+  emitStart(w, s);
+  w.line(`${zeroBytes(w)}(${p.mixed}, <usize>rows * ${DP * 4});`);
+  w.block(`for (let first_key = ${p.fromKey}; first_key < ${p.toKey}; first_key += ${KB})`, () => {
+    w.line(
+      `const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"};`,
+    );
+    eachPanel(w, s, `${p.keys} + ${panel} * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
+      for (const c of columns(PANEL, NR))
+        tiles(
+          w,
+          s,
+          { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, cRow: KB * 4, mode: "set" },
+          {
+            a: `${p.query} + <usize>${p.fromHead} * ${group * D * 4}`,
+            b: `b + ${c * 4}`,
+            c: `scores + <usize>((k + ${c}) << 2)`,
+            steps: `${D}`,
+          },
+        );
+    });
+    emitSoftmax(
+      w,
+      s,
+      target,
+      { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true },
+      true,
+    );
+    w.line(`${copyRowsFunction(w, DP, DP * 4, DP * 4, true)}(${p.mixed}, ${p.mixed}, rows, alpha);`);
+    eachPanel(
+      w,
+      s,
+      `${p.values} + ${panel} * ${valuePanel} + <usize>${p.fromHead} * ${valueHead}`,
+      valueHead,
+      () => {
+        w.line(
+          `const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = min(block_keys - k, ${PANEL}) - (from - k);`,
+        );
+        for (const c of columns(D, NR))
+          tiles(
+            w,
+            s,
+            { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, cRow: DP * 4, mode: "add" },
+            {
+              a: "scores + <usize>(from << 2)",
+              b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`,
+              c: `${p.mixed} + ${c * 4}`,
+              steps: "steps",
+            },
+          );
+      },
+    );
+  });
+}
+
+const columns = (total: number, step: number): number[] =>
+  Array.from({ length: Math.ceil(total / step) }, (_, i) => i * step);
+
+/**
+ * 16 positions after the other, from `seen` on, head after head: k = the first of them, b = the head's
+ * panels, r = its first row.
+ */
+function eachPanel(w: Writer, s: Sizes, first: string, head: number, body: () => void): void {
+  w.block(`for (let k = seen & ~${PANEL - 1}; k < block_keys; k += ${PANEL})`, () => {
+    w.line(`let b = ${first};`);
+    w.block(`for (let r: usize = 0; r < <usize>rows; r += ${s.group}, b += ${head})`, body);
+  });
+}
+
+/** C[group,nr] = A[group,steps] · B for the rows from r on; `a` and `c` are the addresses of row 0. */
+function tiles(
+  w: Writer,
+  s: Sizes,
+  shape: Omit<Tile, "mr">,
+  t: Readonly<Record<"a" | "b" | "c" | "steps", string>>,
+): void {
+  for (const row of columns(s.group, s.MR)) {
+    const tile = { ...shape, mr: Math.min(s.MR, s.group - row) };
+    const at = (address: string, bytes: number): string =>
+      `${address} + ${row ? `(r + ${row})` : "r"} * ${bytes}`;
+    w.line(callTile(w, tile, at(t.a, shape.aRow), t.b, at(t.c, shape.cRow), t.steps));
+  }
+}

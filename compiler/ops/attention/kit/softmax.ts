@@ -1,0 +1,127 @@
+/**
+ * Softmax of a block of scores [rows, keys], in place, with the running maximum and sum of the rows when
+ * there are several key blocks (online softmax: Milakov & Gimelshein 2018; in blocks: Dao et al. 2022):
+ *
+ *   m' = max(m, scale · max_k S)     α = e^(m − m')     P = e^(scale · S − m')     l' = α·l + Σ_k P
+ *
+ * Afterwards out = Σ P·V / l, and lse = m + ln l.
+ */
+import type { Target } from "../../op.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { windowStart } from "./products.ts";
+import {
+  HIDDEN,
+  hideBeforeFunction,
+  hideFunction,
+  log4Function,
+  maxOfRows,
+  rowExpFunction,
+  rowMaxFunction,
+  sumOfRows,
+} from "./rows.ts";
+import { ceilTo, PANEL, type Sizes } from "./sizes.ts";
+
+/** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
+export const statistics = (s: Sizes): { partial: number; shift: number; sum: number; alpha: number } => {
+  const rows = ceilTo(s.QB, 4);
+  return { partial: rows * 32, shift: rows * 4, sum: rows * 4, alpha: rows * 4 };
+};
+
+export interface Block {
+  readonly scores: string;
+  readonly rows: string;
+  readonly keys: string;
+  /** Position of the first query minus that of the first key. */
+  readonly ahead: string;
+  /** Of a band, the products after it begin at whole panels. */
+  readonly wholePanels?: boolean;
+}
+
+/**
+ * `end`: how far row r's scores are used, in whole groups of eight: as far as the products of its tile read.
+ */
+export function emitEndOfRow(
+  w: Writer,
+  s: Sizes,
+  { keys, ahead, wholePanels = false }: Pick<Block, "keys" | "ahead" | "wholePanels">,
+): void {
+  const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
+  w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
+  if (s.windowed)
+    w.line(
+      `const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`,
+    );
+}
+
+/** Where row r's used scores begin, and how many there are. */
+export const usedRow = (s: Sizes, row: string): string =>
+  s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`;
+
+/** Scores between what row r may see and `end` will count as nothing. */
+export function emitHide(
+  w: Writer,
+  s: Sizes,
+  { keys, ahead }: Pick<Block, "keys" | "ahead">,
+  row: string,
+): void {
+  if (s.causal) w.line(`${hideFunction(w)}(${row}, min(${ahead} + r + 1, ${keys}), end, mask);`);
+  else if (!/^\d+$/.test(keys) || Number(keys) % 8 !== 0)
+    w.line(`${hideFunction(w)}(${row}, ${keys}, end, mask);`);
+  if (s.windowed)
+    w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
+}
+
+/** Online: the areas `shift` and `sum` hold earlier blocks' results. Otherwise this block is all there is. */
+export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, online: boolean): void {
+  const rowBytes = s.KB * 4;
+  const row = `${block.scores} + <usize>r * ${rowBytes}`;
+  w.line(`// ${block.scores} = e^(scale · ${block.scores} − shift), row by row; sum = Σ of it`);
+  w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
+    w.line(`const row = ${row};`);
+    emitEndOfRow(w, s, block);
+    emitHide(w, s, block, "row");
+    w.line(`${rowMaxFunction(w, target)}(${usedRow(s, "row")}, partial + (<usize>r << 5), mask);`);
+  });
+  w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
+    w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
+    if (online) {
+      w.line(
+        `const old = v128.load(shift + (r << 2)), now = ${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = exp4(f32x4.sub(old, now));`,
+      );
+      w.line(`v128.store(alpha + (r << 2), fade);`);
+      w.line(`v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));`);
+      w.line(`v128.store(shift + (r << 2), now);`);
+    } else w.line(`v128.store(shift + (r << 2), top);`);
+  });
+  w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
+    emitEndOfRow(w, s, block);
+    w.line(
+      `${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`,
+    );
+  });
+  w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {
+    const total = `${sumOfRows(w)}(partial + (r << 5))`;
+    w.line(
+      `v128.store(sum + (r << 2), ${online ? `f32x4.add(v128.load(sum + (r << 2)), ${total})` : total});`,
+    );
+  });
+}
+
+/** After the last block: alpha = 1 / l, and lse in place of shift when it is wanted. */
+export function emitEnds(w: Writer, rows: string, lse: boolean): void {
+  w.line(`// alpha = 1 / sum${lse ? "; lse = shift + ln sum, in place of shift" : ""}`);
+  w.block(`for (let r: usize = 0; r < <usize>${rows}; r += 4)`, () => {
+    w.line(`const l = v128.load(sum + (r << 2));`);
+    w.line(`v128.store(alpha + (r << 2), f32x4.div(ONE, l));`);
+    if (lse)
+      w.line(`v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), ${log4Function(w)}(l)));`);
+  });
+}
+
+/** Before the first block. */
+export function emitStart(w: Writer, s: Sizes): void {
+  w.block(`for (let r: usize = 0; r < ${ceilTo(s.QB, 4) * 4}; r += 16)`, () => {
+    w.line(`v128.store(shift + r, f32x4.splat(${HIDDEN}));`);
+    w.line(`v128.store(sum + r, ZERO);`);
+  });
+}

@@ -1,0 +1,215 @@
+/**
+ * Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in interleaved pairs: columns 2i and 2i+1 of
+ * a head are one point of the plane, turned by position · frequency[i]. Weights of sources that pair i with i
+ * + D/2 ("rotate-half") are permuted when they are imported.
+ *
+ *   frequency[i] = theta^(−2i/D)        out[2i] = x[2i] cos − x[2i+1] sin        out[2i+1] = x[2i] sin + x[2i+1] cos
+ *
+ * The table of a call's positions is computed once, in f64, and kept in f32; all layers and heads read it:
+ *
+ *   table[t,:] = | cos₀ cos₀ cos₁ cos₁ … | −sin₀ sin₀ −sin₁ sin₁ … |      W = 2D: out = x ∘ cos + swapped(x) ∘ sin
+ */
+import { defineOp, type Attrs } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { rowBytes } from "../kit/rows.ts";
+
+/** theta, what positions are divided by, and Llama 3's scaling: factor 1 is none. */
+export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, original: 1 };
+
+/**
+ * Radians per position of each pair. Linear scaling divides all of them (Chen et al. 2023, arXiv:2306.15595).
+ * Scaled as Llama 3.1 does (Grattafiori et al. 2024, and the model's published code): wavelengths shorter
+ * than original/high stay, those longer than original/low are stretched by `factor`, those between are
+ * interpolated.
+ */
+export function ropeFrequencies(D: number, attrs: Attrs): number[] {
+  const { theta, linear, factor, low, high, original } = attrs as typeof ropeAttrs;
+  return Array.from({ length: D / 2 }, (_, i) => {
+    const plain = theta ** ((-2 * i) / D) / linear;
+    const turns = (original * plain) / (2 * Math.PI); // within the original context
+    if (factor === 1 || turns > high) return plain;
+    if (turns < low) return plain / factor;
+    const share = (turns - low) / (high - low);
+    return ((1 - share) * plain) / factor + share * plain;
+  });
+}
+
+export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
+  doc: "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in Llama 3.1)",
+  kind: "gather",
+  attrs: ropeAttrs,
+  flops: ({ T, W }) => 20 * T * W,
+  reference({ place, table }, { T, W }, attrs) {
+    const D = W / 2;
+    const frequencies = ropeFrequencies(D, attrs);
+    for (let t = 0; t < T; t++)
+      for (const [i, f] of frequencies.entries()) {
+        const angle = ((place?.[0] ?? 0) + t) * f;
+        const at = t * W + 2 * i;
+        table[at] = table[at + 1] = Math.cos(angle);
+        table[at + D] = -Math.sin(angle);
+        table[at + D + 1] = Math.sin(angle);
+      }
+  },
+  tasks: ({ T }) => T,
+  emit(w, at, { W }, { attrs, has }) {
+    const D = W / 2;
+    const pair = anglePair(w, D);
+    const bytes = rowBytes(W);
+    w.line(`const start = ${has("place") ? `load<i32>(${at.place})` : "0"};`);
+    w.block("for (let t = first; t < last; t++)", () => {
+      w.line(`const row = ${at.table} + <usize>t * ${bytes}, position = <f64>(start + t);`);
+      for (const [i, f] of ropeFrequencies(D, attrs).entries())
+        w.line(`${pair}(row + ${8 * i}, position * ${f});`);
+      if (bytes > 4 * W) w.line(`memory.fill(row + ${4 * W}, 0, ${bytes - 4 * W});`);
+    });
+  },
+  sample: (tensor, _d, noise, i) => (tensor === "place" ? (i === 0 ? 130_000 : 1) : noise()),
+  cases: [
+    { d: { P: 2, T: 7, W: 12 }, attrs: { theta: 10000 } },
+    {
+      d: { P: 2, T: 5, W: 32 },
+      attrs: { theta: 500000, factor: 8, low: 1, high: 4, original: 64 },
+      with: ["place"],
+    },
+    { d: { P: 2, T: 3, W: 4 }, with: ["place"] },
+    { d: { P: 2, T: 6, W: 32 }, attrs: { theta: 10000, linear: 4 }, with: ["place"] },
+    {
+      d: { P: 2, T: 128, W: 128 },
+      attrs: { theta: 500000, factor: 32, low: 1, high: 4, original: 8192 },
+      with: ["place"],
+    },
+  ],
+});
+
+/**
+ * A function (row, angle): cos cos at row, −sin sin D floats behind it. The angle is brought into −π/4 … π/4
+ * in f64 (π/2 in two parts: Cody & Waite 1980; the first has 33 bits, so its product with the quadrant is
+ * exact up to 2²⁰), then Taylor's series: errors far below f32's.
+ */
+function anglePair(w: Writer, D: number): string {
+  const high = Math.round((Math.PI / 2) * 2 ** 32) / 2 ** 32;
+  const low = Math.PI / 2 - high;
+  const name = `rope_pair_${D}`;
+  return w.helper(name, (h) => {
+    h.line(`/** cos cos at row, −sin sin ${D} floats behind it */`);
+    h.block(`function ${name}(row: usize, angle: f64): void`, () => {
+      h.line(`const quadrant = nearest<f64>(angle * ${2 / Math.PI});`);
+      h.line(`const r = angle - quadrant * ${high} - quadrant * ${low}, z = r * r;`);
+      h.line(`const s = r * (1.0 + ${series("z", 1)}), c = 1.0 + ${series("z", 0)};`);
+      h.line(
+        `const q = <i32>quadrant, odd = (q & 1) != 0; // a quarter turn swaps sin and cos, a half turn their signs`,
+      );
+      h.line(
+        `const cos = <f32>((q + 1) & 2 ? -(odd ? s : c) : (odd ? s : c)), sin = <f32>(q & 2 ? -(odd ? c : s) : (odd ? c : s));`,
+      );
+      h.line(`store<f32>(row, cos); store<f32>(row, cos, 4);`);
+      h.line(`store<f32>(row, -sin, ${4 * D}); store<f32>(row, sin, ${4 * D + 4});`);
+    });
+  });
+}
+
+/** Σ_{n ≥ 1} (−z)ⁿ / (2n + odd)!  as nested products: cos − 1 for odd 0, sin/r − 1 for odd 1. */
+function series(z: string, odd: 0 | 1): string {
+  let text = "0.0";
+  for (let n = 8; n >= 1; n--)
+    text = `${z} * (${-1 / ((2 * n + odd) * (2 * n + odd - 1))}) * (1.0 + ${text})`;
+  return text;
+}
+
+/**
+ * R rows of sequences of T positions. The first heads · head_dim columns are turned, the others are what they
+ * were.
+ */
+export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
+  doc: "out[r,2i] = x[r,2i] cos − x[r,2i+1] sin,  out[r,2i+1] = x[r,2i] sin + x[r,2i+1] cos   of row r mod T of the table; inverse: −sin",
+  kind: "map",
+  attrs: { heads: 1, head_dim: 2, inverse: false },
+  flops: ({ R }, a) => 3 * R * (a["heads"] as number) * (a["head_dim"] as number),
+  inPlace: { out: "x" },
+  constants: ["table"],
+  reference({ x, table, out }, { R, Q, T, W }, a) {
+    const D = a["head_dim"] as number;
+    const turned = (a["heads"] as number) * D;
+    const sign = a["inverse"] ? -1 : 1;
+    for (let r = 0; r < R; r++)
+      for (let c = 0; c < Q; c += c < turned ? 2 : 1) {
+        const i = r * Q + c;
+        const t = (r % T) * W + (c % D);
+        const cos = table[t]!;
+        const sin = sign * table[t + D + 1]!;
+        const [a, b] = [x[i]!, x[i + 1]!];
+        out[i] = c < turned ? a * cos - b * sin : a;
+        if (c < turned) out[i + 1] = a * sin + b * cos;
+      }
+  },
+  backward: (_has, attrs) => [
+    {
+      op: "rope",
+      ins: { x: "d_out", table: "table" },
+      outs: { out: "d_x" },
+      attrs: { ...attrs, inverse: !attrs["inverse"] },
+    },
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { R, Q, T, W }, { attrs }) {
+    const D = attrs["head_dim"] as number;
+    const turned = (attrs["heads"] as number) * D;
+    const bytes = rowBytes(Q);
+    w.block("for (let r = first; r < last; r++)", () => {
+      w.line(
+        `const x_r = ${at.x} + <usize>r * ${bytes}, out_r = ${at.out} + <usize>r * ${bytes}, cos = ${at.table} + <usize>${R > T ? `(r % ${T})` : "r"} * ${rowBytes(W)}, sin = cos + ${4 * D};`,
+      );
+      w.block(`for (let h: usize = 0; h < ${4 * turned}; h += ${4 * D})`, () =>
+        emitHead(w, D, attrs["inverse"] as boolean),
+      );
+      if (bytes > 4 * turned)
+        w.line(
+          `if (x_r != out_r) memory.copy(out_r + ${4 * turned}, x_r + ${4 * turned}, ${bytes - 4 * turned});`,
+        );
+    });
+  },
+  /** A table like a real one: pairs of equal cosines, and of sines with opposite signs. */
+  sample(tensor, { W }, noise, i) {
+    if (tensor === "x") return noise();
+    const c = i % W;
+    const angle = Math.floor(i / W) + 0.7 * Math.floor((c % (W / 2)) / 2);
+    return c < W / 2 ? Math.cos(angle) : c % 2 === 0 ? -Math.sin(angle) : Math.sin(angle);
+  },
+  cases: [
+    { d: { R: 6, Q: 32, T: 3, W: 16 }, attrs: { heads: 3, head_dim: 8 } },
+    { d: { R: 5, Q: 40, T: 5, W: 12 }, attrs: { heads: 4, head_dim: 6, inverse: true } },
+    { d: { R: 4, Q: 61, T: 2, W: 24 }, attrs: { heads: 2, head_dim: 12 } },
+    { d: { R: 768, Q: 384, T: 64, W: 64 }, attrs: { heads: 8, head_dim: 32 } },
+    { d: { R: 2048, Q: 1152, T: 256, W: 128 }, attrs: { heads: 12, head_dim: 64, inverse: true } },
+  ],
+});
+
+/** The D columns at x_r + h, with rows `cos` and `sin` of the table. */
+function emitHead(w: Writer, D: number, inverse: boolean): void {
+  const add = inverse ? "nmadd" : "madd";
+  if (D % 8 !== 0) {
+    // a head ends within a vector, or within a pair of vectors
+    w.block(`for (let c: usize = 0; c < ${4 * D}; c += 8)`, () => {
+      w.line(
+        "const a = load<f32>(x_r + h + c), b = load<f32>(x_r + h + c, 4), cosine = load<f32>(cos + c), sine = load<f32>(sin + c, 4);",
+      );
+      w.line(`store<f32>(out_r + h + c, a * cosine ${inverse ? "+" : "-"} b * sine);`);
+      w.line(`store<f32>(out_r + h + c, ${inverse ? "b * cosine - a * sine" : "a * sine + b * cosine"}, 4);`);
+    });
+    return;
+  }
+  w.block(`for (let c: usize = 0; c < ${4 * D}; c += 32)`, () => {
+    w.line("const x_i = x_r + h + c, out_i = out_r + h + c, cos_i = cos + c, sin_i = sin + c;");
+    w.line("const lo = v128.load(x_i), hi = v128.load(x_i, 16);");
+    for (const [half, offset] of [
+      ["lo", ""],
+      ["hi", ", 16"],
+    ] as const)
+      w.line(
+        `const ${half}_out = ${add}(v128.shuffle<i32>(${half}, ${half}, 1, 0, 3, 2), v128.load(sin_i${offset}), f32x4.mul(${half}, v128.load(cos_i${offset})));`,
+      );
+    w.line("v128.store(out_i, lo_out);");
+    w.line("v128.store(out_i, hi_out, 16);");
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * How far each layer's attention sees, for patterns of layers (`layers 12 alternate dense, banded`: Brown et
+ * al. 2020, 2.1). The layers share their code; the layer's window is data, one row for each.
+ */
+import { defineOp } from "../op.ts";
+import { rowBytes } from "../kit/rows.ts";
+
+/** Sees everything: more than any context. */
+export const DENSE = 2 ** 30;
+
+/** Windows of the layers of one round, with "_" between them; 0 is dense. */
+const windowsOf = (pattern: string): number[] => pattern.split("_").map((n) => Number(n) || DENSE);
+
+export const windows = defineOp("-> windows[N,O]:i32", {
+  doc: "windows[n] = positions that layer n's attention sees: the pattern, over and over",
+  kind: "gather",
+  attrs: { pattern: "0" },
+  flops: () => 0,
+  reference({ windows }, { N }, attrs) {
+    const pattern = windowsOf(attrs["pattern"] as string);
+    for (let n = 0; n < N; n++) windows[n] = pattern[n % pattern.length]!;
+  },
+  tasks: () => 1,
+  emit(w, at, { N, O }, { attrs }) {
+    const pattern = windowsOf(attrs["pattern"] as string);
+    const bytes = rowBytes(O);
+    w.line("if (first == last) return;");
+    w.line(`memory.fill(${at.windows}, 0, ${N * bytes});`);
+    for (const [i, window] of pattern.entries())
+      if (i < N)
+        w.line(
+          `for (let n: usize = ${i}; n < ${N}; n += ${pattern.length}) store<i32>(${at.windows} + n * ${bytes}, ${window});`,
+        );
+  },
+  cases: [
+    { d: { N: 5, O: 1 }, attrs: { pattern: "0_128" } },
+    { d: { N: 12, O: 1 }, attrs: { pattern: "7_0_3" } },
+    { d: { N: 1, O: 1 }, attrs: { pattern: "9_0" } },
+  ],
+});

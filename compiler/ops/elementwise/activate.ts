@@ -1,0 +1,67 @@
+/**
+ * The nonlinearity of an mlp, alone. Fusion moves it into the matmul before or after it; see activations.ts
+ * for the equations.
+ */
+import { activations } from "../kit/activations.ts";
+import type { Activation } from "../../2-check/model.ts";
+import { defineOp, type Attrs } from "../op.ts";
+import { eachPair } from "../kit/rows.ts";
+
+const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
+const all = Object.keys(activations) as Activation[];
+
+/** Noise in −4…4: both tails, and what lies between. */
+const spread = (tensor: string, noise: () => number): number => (tensor === "x" ? 4 * noise() : noise());
+
+export const activate = defineOp("x[R,C] -> out[R,C]", {
+  doc: "out = f(x),  f = activation",
+  kind: "map",
+  attrs: { activation: "gelu" },
+  flops: ({ R, C }) => 16 * R * C,
+  inPlace: { out: "x" },
+  reference({ x, out }, _d, attrs) {
+    for (let i = 0; i < out.length; i++) out[i] = rowOf(attrs).value(x[i]!);
+  },
+  backward: (_has, attrs) => [
+    { op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs },
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { attrs }) {
+    eachPair(w, C, [at.x], at.out, (load) => rowOf(attrs).emitValue(load(at.x)));
+  },
+  sample: (tensor, _d, noise) => spread(tensor, noise),
+  cases: [
+    ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
+    { d: { R: 3, C: 1 } },
+    { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
+    { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },
+  ],
+});
+
+export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
+  doc: "d_x = f′(x) · d_out,  f = activation",
+  kind: "map",
+  attrs: { activation: "gelu" },
+  flops: ({ R, C }) => 18 * R * C,
+  inPlace: { d_x: ["d_out", "x"] },
+  reference({ x, d_out, d_x }, _d, attrs) {
+    for (let i = 0; i < d_x.length; i++) d_x[i] = rowOf(attrs).slope(x[i]!) * d_out[i]!;
+  },
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { attrs }) {
+    eachPair(
+      w,
+      C,
+      [at.x, at.d_out],
+      at.d_x,
+      (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`,
+    );
+  },
+  sample: (tensor, _d, noise) => spread(tensor, noise),
+  cases: [
+    ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
+    { d: { R: 3, C: 1 } },
+    { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
+    { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },
+  ],
+});

@@ -1,0 +1,28 @@
+/** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
+import { defineOp } from "../op.ts";
+import { eachPair } from "../kit/rows.ts";
+
+export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
+  doc: "out = a + b",
+  kind: "map",
+  flops: ({ R, C }) => R * C,
+  inPlace: { out: "a" },
+  reference({ a, b, out }) {
+    for (let i = 0; i < out.length; i++) out[i] = a[i]! + b[i]!;
+  },
+  backward: () => [
+    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_a" } },
+    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_b" } },
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { C }) {
+    eachPair(w, C, [at.a, at.b], at.out, (load) => `f32x4.add(${load(at.a)}, ${load(at.b)})`);
+  },
+  cases: [
+    { d: { R: 8, C: 64 } },
+    { d: { R: 5, C: 40 } },
+    { d: { R: 1, C: 1 } },
+    { d: { R: 7, C: 61 } },
+    { d: { R: 768, C: 512 } },
+  ],
+});

@@ -1,0 +1,19 @@
+/** The same values at another place: cotangents of a sum. Fusion removes most of them. */
+import { defineOp } from "../op.ts";
+import { eachPair } from "../kit/rows.ts";
+
+export const copy = defineOp("x[R,C] -> out[R,C]", {
+  doc: "out = x",
+  kind: "map",
+  flops: () => 0,
+  inPlace: { out: "x" },
+  reference({ x, out }) {
+    out.set(x);
+  },
+  backward: () => [{ op: "copy", ins: { x: "d_out" }, outs: { out: "d_x" } }],
+  tasks: ({ R }) => R,
+  emit(w, at, { C }) {
+    eachPair(w, C, [at.x], at.out, (load) => load(at.x));
+  },
+  cases: [{ d: { R: 7, C: 61 } }, { d: { R: 8, C: 64 } }, { d: { R: 1, C: 1 } }, { d: { R: 2048, C: 384 } }],
+});

@@ -1,0 +1,102 @@
+/**
+ * Gated linear units (Shazeer 2020, arXiv:2002.05202), between the two products before them and the one
+ * after: swiglu is f = silu, geglu f = gelu.
+ *
+ *   out = f(gate) · up        d_gate = f′(gate) · up · d_out        d_up = f(gate) · d_out
+ */
+import { activations } from "../kit/activations.ts";
+import type { Activation } from "../../2-check/model.ts";
+import { defineOp, type Attrs, type Case } from "../op.ts";
+import { eachPair, rowBytes } from "../kit/rows.ts";
+
+const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
+/** Noise in −4…4 for the gate: both tails, and what lies between. */
+const spread = (tensor: string, noise: () => number): number => (tensor === "gate" ? 4 * noise() : noise());
+const cases: readonly Case<"R" | "C">[] = [
+  ...(["silu", "gelu", "gelu_tanh"] as const).map((activation) => ({
+    d: { R: 5, C: 61 },
+    attrs: { activation },
+  })),
+  { d: { R: 3, C: 1 } },
+  { d: { R: 768, C: 344 } },
+  { d: { R: 256, C: 2048 } },
+];
+
+export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
+  doc: "out = f(gate) · up,  f = activation   (Shazeer 2020)",
+  kind: "map",
+  attrs: { activation: "silu" },
+  flops: ({ R, C }) => 17 * R * C,
+  inPlace: { out: ["up", "gate"] },
+  reference({ gate, up, out }, _d, attrs) {
+    for (let i = 0; i < out.length; i++) out[i] = rowOf(attrs).value(gate[i]!) * up[i]!;
+  },
+  backward: (_has, attrs) => [
+    {
+      op: "gated_backward",
+      ins: { gate: "gate", up: "up", d_out: "d_out" },
+      outs: { d_gate: "d_gate", d_up: "d_up" },
+      attrs,
+    },
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { attrs }) {
+    eachPair(
+      w,
+      C,
+      [at.gate, at.up],
+      at.out,
+      (load) => `f32x4.mul(${rowOf(attrs).emitValue(load(at.gate))}, ${load(at.up)})`,
+    );
+  },
+  sample: (tensor, _d, noise) => spread(tensor, noise),
+  cases,
+});
+
+export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R,C] d_up[R,C]", {
+  doc: "d_gate = f′(gate) · up · d_out,  d_up = f(gate) · d_out,  f = activation",
+  kind: "map",
+  attrs: { activation: "silu" },
+  flops: ({ R, C }) => 36 * R * C,
+  inPlace: { d_gate: ["gate", "up", "d_out"], d_up: ["d_out", "up", "gate"] },
+  reference({ gate, up, d_out, d_gate, d_up }, _d, attrs) {
+    for (let i = 0; i < d_up.length; i++) {
+      const g = gate[i]!;
+      const u = up[i]!;
+      const d = d_out[i]!; // first: an output may be an input
+      d_gate[i] = rowOf(attrs).slope(g) * u * d;
+      d_up[i] = rowOf(attrs).value(g) * d;
+    }
+  },
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { attrs }) {
+    const bytes = rowBytes(C);
+    const { emitValue, emitSlope } = rowOf(attrs);
+    w.block(`for (let i = <usize>first * ${bytes}, end = <usize>last * ${bytes}; i < end; i += 32)`, () => {
+      for (const t of ["gate", "up", "d_out", "d_gate", "d_up"] as const)
+        w.line(`const ${t}_i = ${at[t]} + i;`);
+      for (const [half, offset] of [
+        ["lo", ""],
+        ["hi", ", 16"],
+      ] as const) {
+        w.line(
+          `const gate_${half} = v128.load(gate_i${offset}), up_${half} = v128.load(up_i${offset}), d_${half} = v128.load(d_out_i${offset});`,
+        );
+        w.line(
+          `const slope_${half} = f32x4.mul(f32x4.mul(${emitSlope(`gate_${half}`)}, up_${half}), d_${half}), value_${half} = f32x4.mul(${emitValue(`gate_${half}`)}, d_${half});`,
+        );
+      }
+      for (const [t, value] of [
+        ["d_gate", "slope"],
+        ["d_up", "value"],
+      ] as const)
+        for (const [half, offset] of [
+          ["lo", ""],
+          ["hi", ", 16"],
+        ] as const)
+          w.line(`v128.store(${t}_i, ${value}_${half}${offset});`);
+    });
+  },
+  sample: (tensor, _d, noise) => spread(tensor, noise),
+  cases,
+});

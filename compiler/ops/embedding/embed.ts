@@ -1,0 +1,171 @@
+/**
+ * Token and position embeddings.
+ *
+ *   out[r,:] = table[tokens[r],:] + positions[p(r),:]      p(r) = r mod T, or place.start + r while text is being extended
+ *
+ * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`: tokens in a
+ * sequence of this batch. place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out
+ * zero.
+ */
+import { defineOp } from "../op.ts";
+import { affine, columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "../kit/rows.ts";
+
+const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
+  Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
+
+export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]?:i32 -> out[R,C]", {
+  doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:]",
+  kind: "gather",
+  attrs: { context: 1 },
+  flops: ({ R, C }) => R * C,
+  bytes: ({ R, C }) => 12 * R * C,
+  reference({ tokens, table, positions, place, out }, { R, C }, attrs) {
+    const start = place?.[0] ?? 0;
+    const rows = place?.[1] ?? R;
+    const context = place ? Infinity : (attrs["context"] as number);
+    for (let r = 0; r < R; r++)
+      for (let c = 0; c < C; c++)
+        out[r * C + c] =
+          r < rows ? table[tokens[r]! * C + c]! + (positions?.[(start + (r % context)) * C + c] ?? 0) : 0;
+  },
+  backward: (has, attrs) =>
+    has("place")
+      ? []
+      : [
+          { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
+          ...(has("positions")
+            ? [
+                {
+                  op: "embed_dpositions",
+                  ins: { d_out: "d_out" },
+                  outs: { d_positions: "d_positions" },
+                  attrs,
+                },
+              ]
+            : []),
+        ],
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { attrs, has }) {
+    const bytes = rowBytes(C);
+    if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
+    eachRow(w, { out_r: at.out }, C, () => {
+      if (has("place"))
+        w.block("if (r >= rows)", () => {
+          w.line(`memory.fill(out_r, 0, ${bytes});`);
+          w.line("continue;");
+        });
+      w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
+      if (has("positions"))
+        w.line(
+          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`,
+        );
+      const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
+      writeRow(w, C, rows, "out_r", (v) =>
+        affine(v.load("table_r"), undefined, has("positions") ? v.load("position_r") : undefined),
+      );
+    });
+  },
+  sample: (tensor, d, noise, i) =>
+    tensor === "tokens"
+      ? token(d, noise())
+      : tensor !== "place"
+        ? noise()
+        : i === 0
+          ? d.X - d.R
+          : Math.ceil(d.R / 2),
+  cases: [
+    { d: { R: 12, V: 61, C: 40, X: 9, P: 2 }, attrs: { context: 6 }, with: ["positions"] },
+    { d: { R: 7, V: 17, C: 61, X: 11, P: 2 }, with: ["positions", "place"] },
+    { d: { R: 3, V: 5, C: 1, X: 1, P: 2 } },
+    { d: { R: 4, V: 13, C: 17, X: 16, P: 2 }, with: ["place"] },
+    { d: { R: 768, V: 65, C: 128, X: 64, P: 2 }, attrs: { context: 64 }, with: ["positions"] },
+    { d: { R: 256, V: 8192, C: 768, X: 64, P: 2 }, attrs: { context: 64 }, with: ["positions"] },
+  ],
+});
+
+/**
+ * A worker has columns, of every row of the table: the order of additions is the order of the rows of d_out.
+ */
+export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]", {
+  doc: "d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v }",
+  kind: "gather",
+  flops: ({ R, C }) => R * C,
+  bytes: ({ R, C }) => 12 * R * C,
+  accumulates: ["d_table"],
+  reference({ tokens, d_out, d_table }, { R, C }, _attrs, accumulate) {
+    if (!accumulate) d_table.fill(0);
+    for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) d_table[tokens[r]! * C + c]! += d_out[r * C + c]!;
+  },
+  tasks: ({ C }) => columnTasks(C),
+  emit(w, at, { R, V, C }) {
+    const bytes = rowBytes(C);
+    w.line(`const from = <usize>first * ${LINE_BYTES}, to = <usize>last * ${LINE_BYTES}; // bytes in a row`);
+    w.line(
+      `if (!accumulate) for (let v: usize = 0; v < ${V}; v++) memory.fill(${at.d_table} + v * ${bytes} + from, 0, to - from);`,
+    );
+    w.block(`for (let r: usize = 0; r < ${R}; r++)`, () => {
+      w.line(
+        `const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r = ${at.d_out} + r * ${bytes};`,
+      );
+      w.block("for (let i = from; i < to; i += 32)", () => {
+        w.line("const table_i = table_r + i, d_out_i = d_out_r + i;");
+        w.line("const lo = f32x4.add(v128.load(table_i), v128.load(d_out_i));");
+        w.line("const hi = f32x4.add(v128.load(table_i, 16), v128.load(d_out_i, 16));");
+        w.line("v128.store(table_i, lo);");
+        w.line("v128.store(table_i, hi, 16);");
+      });
+    });
+  },
+  sample: (tensor, d, noise) => (tensor === "tokens" ? token(d, noise()) : noise()),
+  cases: [
+    { d: { R: 12, V: 7, C: 40 } },
+    { d: { R: 17, V: 61, C: 61 } },
+    { d: { R: 1, V: 1, C: 1 } },
+    { d: { R: 9, V: 3, C: 48 } },
+    { d: { R: 768, V: 65, C: 128 } },
+    { d: { R: 256, V: 8192, C: 768 } },
+  ],
+});
+
+export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
+  doc: "d_positions[t,:] = Σ { d_out[r,:] : r mod T = t }",
+  kind: "gather",
+  attrs: { context: 1 },
+  flops: ({ R, C }) => R * C,
+  accumulates: ["d_positions"],
+  reference({ d_out, d_positions }, { R, C }, attrs, accumulate) {
+    if (!accumulate) d_positions.fill(0);
+    for (let r = 0; r < R; r++)
+      for (let c = 0; c < C; c++)
+        d_positions[(r % (attrs["context"] as number)) * C + c]! += d_out[r * C + c]!;
+  },
+  tasks: (_d, { attrs }) => attrs["context"] as number,
+  emit(w, at, { R, C, X }, { attrs }) {
+    const T = attrs["context"] as number;
+    const bytes = rowBytes(C);
+    w.block("for (let t = <usize>first; t < <usize>last; t++)", () => {
+      w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);
+      w.line("// this position, and those that no sequence reaches");
+      w.line(
+        `if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes});`,
+      );
+      w.block(`for (let r = t; r < ${R}; r += ${T})`, () => {
+        w.line(`const d_out_r = ${at.d_out} + r * ${bytes};`);
+        writeRow(
+          w,
+          C,
+          ["d_out_r"],
+          "position_r",
+          (v) => `f32x4.add(${v.load("position_r")}, ${v.load("d_out_r")})`,
+        );
+      });
+    });
+  },
+  cases: [
+    { d: { R: 12, C: 40, X: 9 }, attrs: { context: 6 } },
+    { d: { R: 17, C: 61, X: 17 }, attrs: { context: 17 } },
+    { d: { R: 3, C: 1, X: 5 }, attrs: { context: 1 } },
+    { d: { R: 768, C: 128, X: 64 }, attrs: { context: 64 } },
+    { d: { R: 256, C: 768, X: 1024 }, attrs: { context: 64 } },
+  ],
+});

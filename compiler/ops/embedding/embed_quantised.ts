@@ -1,0 +1,132 @@
+/** `embed` with the table in fewer bits (quantised/layout.ts): a tied output reads the same rows. */
+import { defineOp } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { embed } from "./embed.ts";
+import {
+  decodeWeights,
+  F16_MASK,
+  F16_UNIT,
+  formatOf,
+  GROUP,
+  HALF_BYTES,
+  halfBlocks,
+  isInteger,
+  SCALE_LINE,
+  sampleWeight,
+  stretchBytes,
+  weightWords,
+  type IntegerFormat,
+  type QuantisedFormat,
+} from "../matmul/quantised/layout.ts";
+import { eachRow, rowBytes, writeRow } from "../kit/rows.ts";
+
+const sizes = (format: QuantisedFormat, R: number, V: number, C: number, X: number) => ({
+  d: { R, V, C, X, W: weightWords(format, C), P: 2 },
+  attrs: { format, context: X },
+});
+
+export const embed_quantised = defineOp(
+  "tokens[R]:i32 table[V,W]:i32 positions[X,C]? place[P]?:i32 -> out[R,C]",
+  {
+    doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:];  rows of the table in bf16, q8_0 or q4_0",
+    kind: "gather",
+    attrs: { context: 1, format: "q8_0" },
+    flops: ({ R, C }) => 2 * R * C,
+    bytes: ({ R, C, W }) => R * (8 * C + 4 * W),
+    reference(t, d, attrs) {
+      const table = Float64Array.from({ length: d.V * d.C });
+      const { V, W, C } = d;
+      for (let v = 0; v < V; v++)
+        table.set(decodeWeights(formatOf(attrs), t.table.subarray(v * W, (v + 1) * W), C), v * C);
+      embed.reference({ ...t, table }, d, attrs, false);
+    },
+    tasks: ({ R }) => R,
+    emit(w, at, { C, W }, { attrs, has }) {
+      const format = formatOf(attrs);
+      const decode = isInteger(format) ? decodeGroups(w, format, C) : decodeHalves(w, C);
+      const bytes = rowBytes(C);
+      if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
+      eachRow(w, { out_r: at.out }, C, () => {
+        if (has("place"))
+          w.block("if (r >= rows)", () => {
+            w.line(`memory.fill(out_r, 0, ${bytes});`);
+            w.line("continue;");
+          });
+        if (bytes > 4 * C) w.line(`memory.fill(out_r + ${4 * C}, 0, ${bytes - 4 * C});`);
+        w.line(
+          `${decode}(${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${rowBytes(W)}, out_r);`,
+        );
+        if (!has("positions")) return;
+        w.line(
+          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`,
+        );
+        writeRow(
+          w,
+          C,
+          ["position_r"],
+          "out_r",
+          (v) => `f32x4.add(${v.load("out_r")}, ${v.load("position_r")})`,
+        );
+      });
+    },
+    sample: (tensor, d, noise, i, attrs) =>
+      tensor === "table"
+        ? sampleWeight(formatOf(attrs), d.W, noise, i)
+        : embed.sample!(tensor, d, noise, i, attrs),
+    cases: (["q8_0", "q4_0", "bf16"] as const).flatMap((format) => [
+      { ...sizes(format, 12, 61, 40, 16), with: ["positions", "place"] },
+      sizes(format, 3, 5, 1, 1),
+      { ...sizes(format, 5, 17, 300, 11), with: ["place"] },
+      sizes(format, 3, 5, 1100, 1),
+      { ...sizes(format, 128, 512, 768, 128), with: ["positions"] },
+    ]),
+  },
+);
+
+/** A function (row, out): out[C] = the row's weights. One element after the other: there are few rows. */
+function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
+  const name = `decode_${format}_${C}`;
+  const halves = halfBlocks(C);
+  const half = HALF_BYTES[format];
+  const lane = format === "q8_0" ? 2 : 4;
+  return w.helper(name, (h) => {
+    h.line(`/** out[${C}] = a row of ${format} */`);
+    h.block(`function ${name}(row: usize, out: usize): void`, () => {
+      h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
+        h.line(`const stretch = row + (group >> 5) * ${stretchBytes(format)}; // 32 groups`);
+        h.line(
+          `const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) * <f32>${F16_UNIT};`,
+        );
+        h.line(
+          `const alone = ${halves % 2 === 1 ? `group >= ${(halves - 1) * 4}` : "false"}, lanes: usize = alone ? 4 : 8; // half a block at the end`,
+        );
+        h.line(
+          `const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % lanes) * ${lane};`,
+        );
+        h.line(
+          `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
+        );
+        if (format === "q8_0")
+          h.line(
+            `for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + (j >> 1) * lanes * 2 + (j & 1)));`,
+          );
+        else
+          h.line(
+            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & 15) - 8));",
+          );
+      });
+    });
+  });
+}
+
+function decodeHalves(w: Writer, C: number): string {
+  const name = `decode_bf16_${C}`;
+  return w.helper(name, (h) => {
+    h.line(`/** out[${C}] = a row of bf16 */`);
+    h.block(`function ${name}(row: usize, out: usize): void`, () =>
+      h.line(
+        `for (let j: usize = 0; j < ${C}; j++) store<u32>(out + j * 4, <u32>load<u16>(row + (j >> 5) * 64 + (j & 15) * 4 + ((j >> 4) & 1) * 2) << 16);`,
+      ),
+    );
+  });
+}

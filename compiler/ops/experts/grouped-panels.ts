@@ -1,0 +1,100 @@
+/**
+ * What the products of a mixture's experts share: slots starts[e] … starts[e+1] − 1 of a belong to expert e
+ * (../dispatch.ts), F = E + 1. With many slots a task is one panel of sixteen columns of one expert, panel by
+ * panel: each worker has a share of every expert, however uneven the division. The register tiles are
+ * attention's: unlike gemm's they take their numbers of rows and steps as arguments.
+ */
+import { rowFloats, type Kernel, type Turns } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { PANEL, registerTile } from "../attention/kit/sizes.ts";
+import { callTile, type Tile } from "../attention/kit/tile.ts";
+import { rowBytes } from "../kit/rows.ts";
+
+/** Slots up to this are those of a few tokens: nothing of a matrix is used twice. */
+export const FEW_SLOTS = 16;
+
+export const panels = (N: number): number => rowFloats(N) / PANEL;
+export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
+/**
+ * A quarter of the tasks by turns: a worker that was held up does not hold up the others, and most of a's
+ * rows stay in one core's caches.
+ */
+export const groupedTurns = (d: Readonly<Record<"E" | "N", number>>): Turns => ({
+  fixed: Math.floor((groupedTasks(d) * 3) / 4),
+  grain: Math.max(1, Math.ceil(groupedTasks(d) / 64)),
+});
+export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", number>>): number => 2 * S * N * K;
+
+/** The expert of slot s. */
+export const expertOf = (starts: Float64Array, s: number): number =>
+  starts.findIndex((start, e) => start <= s && s < starts[e + 1]!);
+/** Uneven shares: the first expert has none, the last the most. */
+export const sampleStarts = ({ S, F }: Readonly<Record<"S" | "F", number>>, i: number): number =>
+  Math.floor(S * (i / (F - 1)) ** 2.5);
+
+/** Matrices that a product reads: with few slots only those that were chosen. */
+export const matricesRead = ({ S, E }: Readonly<Record<"S" | "E", number>>): number => Math.min(S, E);
+
+/** For task …: locals e, panel, from (the expert's first row), rows. */
+export function eachTask(w: Writer, starts: string, E: number, body: () => void): void {
+  w.block("for (let task = first; task < last; task++)", () => {
+    w.line(`const e = task % ${E}, panel = task / ${E};`);
+    w.line(
+      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), 4) - from;`,
+    );
+    body();
+  });
+}
+
+/**
+ * out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then single rows; `bStep` bytes from step to
+ * step of the panel.
+ */
+export function emitRows(
+  w: Writer,
+  k: Pick<Kernel, "target">,
+  { K, N }: Readonly<Record<"K" | "N", number>>,
+  b: string,
+  bStep: number,
+): void {
+  const { MR, NR } = registerTile(k.target);
+  const aRow = rowBytes(K);
+  const cRow = rowBytes(N);
+  for (let column = 0; column < PANEL; column += NR) {
+    const tile = (mr: number): Tile => ({ mr, nr: NR, aRow, aStep: 4, bStep, cRow, mode: "set" });
+    const after = column ? ` + ${column * 4}` : "";
+    const call = (mr: number): string =>
+      callTile(
+        w,
+        tile(mr),
+        `a_e + <usize>r * ${aRow}`,
+        `${b}${after}`,
+        `out_e + <usize>r * ${cRow}${after}`,
+        `${K}`,
+      );
+    w.block("", () => {
+      w.line("let r = 0;");
+      w.line(`for (; r + ${MR} <= rows; r += ${MR}) ${call(MR)}`);
+      w.line(`for (; r < rows; r++) ${call(1)}`);
+    });
+  }
+}
+
+type Products = Readonly<Record<"starts" | "out", Float64Array>>;
+
+/** out[s,n] = Σ_k a(s,k) · b(e,k,n), e the expert of s. */
+export function groupedReference(
+  t: Products,
+  { S, N, K }: Readonly<Record<"S" | "N" | "K", number>>,
+  a: (s: number, k: number) => number,
+  b: (e: number, k: number, n: number) => number,
+): void {
+  for (let s = 0; s < S; s++) {
+    const e = expertOf(t.starts, s);
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += a(s, k) * b(e, k, n);
+      t.out[s * N + n] = sum;
+    }
+  }
+}

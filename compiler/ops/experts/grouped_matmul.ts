@@ -1,0 +1,244 @@
+/**
+ * Products of a mixture of experts: rows starts[e] … starts[e+1] − 1 of a meet matrix e of b. How many rows
+ * an expert has is known at run time only; any division of the rows will do, all to one expert included.
+ *
+ *   grouped_matmul      out[s,:] = a[s,:] · b[e]          grouped_matmul_nt   out[s,:] = a[s,:] · b[e]ᵀ
+ *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
+ *
+ * Tasks and tiles: grouped/panels.ts. Weights in fewer bits: grouped_quantised.ts. F = E + 1.
+ *
+ * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen
+ * matrices at the speed of memory.
+ */
+import { defineOp, type Kernel, type Turns } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { packRowsFunction, packTransposedFunction } from "../attention/kit/pack.ts";
+import { PANEL, PANEL_BYTES, registerTile } from "../attention/kit/sizes.ts";
+import { callTile, type Tile } from "../attention/kit/tile.ts";
+import {
+  eachTask,
+  emitRows,
+  expertOf,
+  FEW_SLOTS,
+  groupedFlops as flops,
+  groupedReference,
+  groupedTasks as tasks,
+  groupedTurns as turns,
+  matricesRead,
+  panels,
+  sampleStarts,
+} from "./grouped-panels.ts";
+import { rowBytes } from "../kit/rows.ts";
+
+type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
+
+/** Columns of the last eighth, in small pieces: memory serves one worker better than another. */
+const fewTurns = (tasks: number): Turns => ({
+  fixed: tasks - Math.floor(tasks / 8),
+  grain: Math.max(2, Math.ceil(tasks / 64)),
+});
+/** Rows of b that one pass reads side by side. */
+const STREAMS = 8;
+
+/** out[s, the worker's columns] = a[s,:] · b[e], for each slot of each expert. */
+function emitFewSlots(
+  w: Writer,
+  at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
+  { E, N, K }: Sizes,
+): void {
+  const bRow = rowBytes(N);
+  const rest = K % STREAMS;
+  const pass = (rows: number, k: string): string =>
+    `${rowStream(w, rows, bRow)}(a_s + ${k} * 4, b_e + ${k} * ${bRow}, out_s, bytes);`;
+  w.line(`const bytes = <usize>(last - first) * ${PANEL_BYTES}, from = <usize>first * ${PANEL_BYTES};`);
+  w.block(`for (let e: usize = 0; e < ${E}; e++)`, () => {
+    w.line(`const b_e = ${at.b} + e * ${K * bRow} + from;`);
+    w.block(
+      `for (let s = load<i32>(${at.starts} + (e << 2)); s < load<i32>(${at.starts} + (e << 2), 4); s++)`,
+      () => {
+        w.line(
+          `const a_s = ${at.a} + <usize>s * ${rowBytes(K)}, out_s = ${at.out} + <usize>s * ${bRow} + from;`,
+        );
+        w.line("memory.fill(out_s, 0, bytes);");
+        if (K >= STREAMS)
+          w.line(`for (let k: usize = 0; k < ${K - rest}; k += ${STREAMS}) ${pass(STREAMS, "k")}`);
+        if (rest > 0) w.line(pass(rest, `${K - rest}`));
+      },
+    );
+  });
+}
+
+function rowStream(w: Writer, rows: number, bRow: number): string {
+  const name = `expert_stream_${rows}_row${bRow}`;
+  const all = Array.from({ length: rows }, (_, r) => r);
+  return w.helper(name, (h) => {
+    h.line(`/** sums += a[${rows}] · b[${rows}] over \`bytes\` of columns */`);
+    h.block(`function ${name}(a: usize, b: usize, sums: usize, bytes: usize): void`, () => {
+      for (const r of all) h.line(`const a${r} = v128.load32_splat(a, ${4 * r});`);
+      h.block(`for (const end = b + bytes; b < end; b += 32, sums += 32)`, () => {
+        h.line("let lo = v128.load(sums), hi = v128.load(sums, 16);");
+        for (const r of all)
+          h.line(
+            `lo = madd(a${r}, v128.load(b, ${r * bRow}), lo); hi = madd(a${r}, v128.load(b, ${r * bRow + 16}), hi);`,
+          );
+        h.line("v128.store(sums, lo);");
+        h.line("v128.store(sums, hi, 16);");
+      });
+    });
+  });
+}
+
+/** With fewer rows than this, a panel that lies as the tile reads it is not worth packing. */
+const FEW = 12;
+
+function emitForward(
+  w: Writer,
+  at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
+  d: Sizes,
+  k: Kernel,
+  transposed: boolean,
+): void {
+  const { E, N, K } = d;
+  const bRow = rowBytes(transposed ? K : N);
+  const matrix = (transposed ? N : K) * bRow;
+  eachTask(w, at.starts, E, () => {
+    w.line("if (rows == 0) continue;");
+    w.line(
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
+    );
+    if (transposed) {
+      w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
+      w.line(
+        `${packTransposedFunction(w, K, bRow)}(${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL * bRow}, scratch, columns);`,
+      );
+      return emitRows(w, k, d, "scratch", PANEL_BYTES);
+    }
+    w.line(`const b_e = ${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL_BYTES};`);
+    w.block(`if (rows < ${FEW})`, () => emitRows(w, k, d, "b_e", bRow));
+    w.block("else", () => {
+      w.line(`${packRowsFunction(w, PANEL, bRow, K)}(b_e, scratch, ${K});`);
+      emitRows(w, k, d, "scratch", PANEL_BYTES);
+    });
+  });
+}
+
+const scratch = ({ K }: Readonly<Record<"K", number>>): number => K * PANEL_BYTES;
+const sample = (
+  tensor: string,
+  d: Readonly<Record<"S" | "F", number>>,
+  noise: () => number,
+  i: number,
+): number => (tensor === "starts" ? sampleStarts(d, i) : noise());
+const bytes = (d: Sizes): number => 4 * (d.S * (d.K + d.N) + matricesRead(d) * d.K * d.N);
+const size = (S: number, E: number, K: number, N: number) => ({ d: { S, E, F: E + 1, K, N } });
+const cases = [
+  size(50, 3, 17, 40),
+  size(7, 4, 9, 15),
+  size(64, 2, 16, 33),
+  size(1, 3, 5, 8),
+  size(1536, 8, 128, 344),
+  size(2, 8, 128, 344),
+];
+
+export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = a[s,:] · b[e],  starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops,
+  bytes,
+  reference: (t, d) =>
+    groupedReference(
+      t,
+      d,
+      (s, k) => t.a[s * d.K + k]!,
+      (e, k, n) => t.b[(e * d.K + k) * d.N + n]!,
+    ),
+  backward: () => [
+    { op: "grouped_matmul_nt", ins: { a: "d_out", b: "b", starts: "starts" }, outs: { out: "d_a" } },
+    { op: "grouped_matmul_tn", ins: { a: "a", b: "d_out", starts: "starts" }, outs: { out: "d_b" } },
+  ],
+  scratch,
+  tasks: (d) => (d.S <= FEW_SLOTS ? panels(d.N) : tasks(d)),
+  turns: (d) => (d.S <= FEW_SLOTS ? fewTurns(panels(d.N)) : turns(d)),
+  emit: (w, at, d, k) => (d.S <= FEW_SLOTS ? emitFewSlots(w, at, d) : emitForward(w, at, d, k, false)),
+  sample,
+  cases,
+});
+
+export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = a[s,:] · b[e]ᵀ,  starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops,
+  reference: (t, d) =>
+    groupedReference(
+      t,
+      d,
+      (s, k) => t.a[s * d.K + k]!,
+      (e, k, n) => t.b[(e * d.N + n) * d.K + k]!,
+    ),
+  tasks,
+  turns,
+  scratch,
+  emit: (w, at, d, k) => emitForward(w, at, d, k, true),
+  sample,
+  cases,
+});
+
+export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,M,N]", {
+  doc: "out[e] (+)= Σ a[s,:]ᵀ · b[s,:] over starts[e] ≤ s < starts[e+1]",
+  kind: "contract",
+  flops: ({ S, M, N }) => 2 * S * M * N,
+  accumulates: ["out"],
+  reference({ a, b, starts, out }, { S, M, N }, _attrs, accumulate) {
+    if (!accumulate) out.fill(0);
+    for (let s = 0; s < S; s++) {
+      const e = expertOf(starts, s);
+      for (let m = 0; m < M; m++)
+        for (let n = 0; n < N; n++) out[(e * M + m) * N + n]! += a[s * M + m]! * b[s * N + n]!;
+    }
+  },
+  tasks,
+  turns,
+  scratch: ({ S }) => S * PANEL_BYTES,
+  emit(w, at, { S, E, M, N }, k) {
+    const { MR, NR } = registerTile(k.target);
+    const aRow = rowBytes(M);
+    const cRow = rowBytes(N);
+    const whole = M - (M % MR);
+    eachTask(w, at.starts, E, () => {
+      w.line(
+        `const a_e = ${at.a} + <usize>from * ${aRow}, out_e = ${at.out} + <usize>e * ${M * cRow} + <usize>panel * ${PANEL_BYTES};`,
+      );
+      w.line(
+        `${packRowsFunction(w, PANEL, cRow, S)}(${at.b} + <usize>from * ${cRow} + <usize>panel * ${PANEL_BYTES}, scratch, rows);`,
+      );
+      for (let column = 0; column < PANEL; column += NR) {
+        const after = column ? ` + ${column * 4}` : "";
+        const call = (mr: number, mode: Tile["mode"]): string =>
+          callTile(
+            w,
+            { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, cRow, mode },
+            "a_e + (<usize>m << 2)",
+            `scratch${after}`,
+            `out_e + <usize>m * ${cRow}${after}`,
+            "rows",
+          );
+        const either = (mr: number): void =>
+          w.line(`if (accumulate) ${call(mr, "add")} else ${call(mr, "set")}`);
+        if (whole > 0) w.block(`for (let m = 0; m < ${whole}; m += ${MR})`, () => either(MR));
+        if (whole < M)
+          w.block("", () => {
+            w.line(`const m = ${whole};`);
+            either(M - whole);
+          });
+      }
+    });
+  },
+  sample,
+  cases: [
+    { d: { S: 50, E: 3, F: 4, M: 17, N: 40 } },
+    { d: { S: 7, E: 4, F: 5, M: 9, N: 15 } },
+    { d: { S: 64, E: 2, F: 3, M: 24, N: 33 } },
+    { d: { S: 1, E: 3, F: 4, M: 5, N: 8 } },
+    { d: { S: 1536, E: 8, F: 9, M: 128, N: 344 } },
+  ],
+});

@@ -1,0 +1,217 @@
+/**
+ * Products of a mixture of experts with weights in fewer bits (quantised/layout.ts): b[e] is rows of words,
+ * one for each column of out.
+ *
+ *   grouped_quantised   f32 rows of a. Many slots: a panel of an expert is decoded, then all of its rows meet it. Few: bf16 alone, as dot products
+ *   grouped_integer     the slots of a few tokens, which quantise_rows has made integers of: groups are summed exactly
+ *
+ * 5-fuse/quantise.ts chooses. With few slots the tasks are panels of sixteen columns, slot by slot: two
+ * workers and two experts per token
+ * are one long stream of memory each. Many slots: grouped/panels.ts. F = E + 1.
+ */
+import { defineOp, type Case, type Kernel, type Turns } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { fewRowsTurns } from "../matmul/gemm/few-rows.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../attention/kit/sizes.ts";
+import {
+  eachTask,
+  emitRows,
+  FEW_SLOTS,
+  groupedFlops,
+  groupedReference,
+  groupedTasks,
+  groupedTurns,
+  matricesRead,
+  panels,
+  sampleStarts,
+} from "./grouped-panels.ts";
+import { sampleActivation } from "../matmul/matmul_quantised.ts";
+import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
+import {
+  activationWords,
+  decodeActivations,
+  decodeWeights,
+  elementsOf,
+  formatOf,
+  HALF_BLOCK,
+  halvesOf,
+  integerFormat,
+  sampleWeight,
+  weightWords,
+  type IntegerFormat,
+  type QuantisedFormat,
+} from "../matmul/quantised/layout.ts";
+import { panelSource } from "../matmul/quantised/panels.ts";
+import { rowBytes } from "../kit/rows.ts";
+
+type Sizes = Readonly<Record<"S" | "E" | "N", number>>;
+
+const few = ({ S }: Pick<Sizes, "S">): boolean => S <= FEW_SLOTS;
+const fewTasks = ({ S, N }: Pick<Sizes, "S" | "N">): number => S * panels(N);
+const fewTurns = (d: Pick<Sizes, "S" | "N">): Turns => fewRowsTurns({ N: fewTasks(d) * PANEL });
+
+/** Of each slot the columns that are the worker's: `dots` is the call that writes so many of them. */
+function emitFew(
+  w: Writer,
+  at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
+  { E, N }: Sizes,
+  aRow: number,
+  bRow: number,
+  dots: (a: string, b: string, out: string) => string,
+): void {
+  const each = panels(N);
+  const outRow = rowBytes(N);
+  w.block(`for (let e: usize = 0; e < ${E}; e++)`, () => {
+    w.block(
+      `for (let s = load<i32>(${at.starts} + (e << 2)); s < load<i32>(${at.starts} + (e << 2), 4); s++)`,
+      () => {
+        w.line(
+          `const begin = max(first - s * ${each}, 0) * ${PANEL}, end = min((last - s * ${each}) * ${PANEL}, ${N}), rows = end - begin;`,
+        );
+        w.line("if (rows <= 0) continue;");
+        w.line(`const out_s = ${at.out} + <usize>s * ${outRow};`);
+        w.line(
+          `${dots(`${at.a} + <usize>s * ${aRow}`, `${at.b} + e * ${N * bRow} + <usize>begin * ${bRow}`, "out_s + <usize>begin * 4")};`,
+        );
+        if (outRow > 4 * N) w.line(`if (end == ${N}) memory.fill(out_s + ${4 * N}, 0, ${outRow - 4 * N});`);
+      },
+    );
+  });
+}
+
+function emitDecoded(
+  w: Writer,
+  at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
+  d: Sizes & { readonly K: number },
+  k: Kernel,
+): void {
+  const { E, N, K } = d;
+  const { rowBytes: bRow, pack } = panelSource(formatOf(k.attrs), K);
+  const whole = Math.floor(N / PANEL);
+  const rest = N % PANEL;
+  eachTask(w, at.starts, E, () => {
+    w.line("if (rows == 0) continue;");
+    w.line(
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
+    );
+    const call = (valid: number): string =>
+      `${pack(w, PANEL, valid)}(${at.b} + <usize>e * ${N * bRow} + <usize>panel * ${PANEL * bRow}, scratch, 0, ${K});`;
+    if (rest === 0) w.line(call(PANEL));
+    else {
+      if (whole > 0) w.line(`if (panel < ${whole}) ${call(PANEL)}`);
+      w.line(`${whole > 0 ? "else " : ""}${call(rest)}`);
+    }
+    emitRows(w, k, d, "scratch", PANEL_BYTES);
+  });
+}
+
+/** Bytes of words of the matrices that are read, and of rows. */
+const wordBytes = (d: Sizes & { readonly W: number }, aWords: number): number =>
+  4 * (d.S * (aWords + d.N) + matricesRead(d) * d.N * d.W);
+
+const sizes = (format: QuantisedFormat, S: number, E: number, K: number, N: number) => ({
+  d: { S, E, F: E + 1, K, N, W: weightWords(format, K) },
+  attrs: { format },
+});
+const cases = (format: QuantisedFormat): readonly Case<"S" | "E" | "F" | "K" | "N" | "W">[] => [
+  sizes(format, 50, 3, 17, 40),
+  sizes(format, 17, 4, 161, 15),
+  sizes(format, 64, 2, 300, 33),
+  sizes(format, 19, 3, 1100, 16),
+  sizes(format, 256, 8, 512, 1024),
+];
+
+export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  rows of b[e] in bf16, q8_0 or q4_0",
+  kind: "contract",
+  attrs: { format: "q8_0" },
+  flops: groupedFlops,
+  bytes: (d) => wordBytes(d, d.K),
+  reference(t, d, attrs) {
+    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(formatOf(attrs), row, d.K));
+    groupedReference(
+      t,
+      d,
+      (s, k) => t.a[s * d.K + k]!,
+      (e, k, n) => b(e * d.N + n, k),
+    );
+  },
+  tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
+  turns: (d) => (few(d) ? fewTurns(d) : groupedTurns(d)),
+  scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(formatOf(k.attrs), d.K).steps) * PANEL_BYTES),
+  emit(w, at, d, k) {
+    if (!few(d)) return emitDecoded(w, at, d, k);
+    if (formatOf(k.attrs) !== "bf16")
+      throw new Error(`few slots of ${formatOf(k.attrs)} are integer products`);
+    const dots = bf16Dots(w, 1, d.K);
+    emitFew(
+      w,
+      at,
+      d,
+      rowBytes(d.K),
+      rowBytes(d.W),
+      (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, ${bf16Constants})`,
+    );
+  },
+  sample: (tensor, d, noise, i, attrs) =>
+    tensor === "starts"
+      ? sampleStarts(d, i)
+      : tensor === "b"
+        ? sampleWeight(formatOf(attrs), d.W, noise, i)
+        : noise(),
+  cases: [
+    ...(["q8_0", "q4_0", "bf16"] as const).flatMap(cases),
+    sizes("bf16", 1, 3, 61, 40),
+    sizes("bf16", 4, 2, 144, 33),
+    sizes("bf16", 2, 8, 512, 1024),
+  ],
+});
+
+const integers = (format: IntegerFormat, S: number, E: number, K: number, N: number) => ({
+  d: { S, E, F: E + 1, A: activationWords(format, K), N, W: weightWords(format, K) },
+  attrs: { format },
+});
+
+export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -> out[S,N]", {
+  doc: "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  a from quantise_rows, rows of b[e] in q8_0 or q4_0",
+  kind: "contract",
+  attrs: { format: "q8_0" },
+  flops: ({ S, N, W }, attrs) => 2 * S * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),
+  bytes: (d) => wordBytes(d, d.A),
+  reference(t, d, attrs) {
+    const format = integerFormat(attrs);
+    const halves = halvesOf(format, d.W);
+    const K = halves * HALF_BLOCK;
+    const a = elementsOf(t.a, d.S, (row) => decodeActivations(format, row, halves));
+    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(format, row, K));
+    groupedReference(t, { ...d, K }, a, (e, k, n) => b(e * d.N + n, k));
+  },
+  tasks: fewTasks,
+  turns: fewTurns,
+  emit(w, at, d, k) {
+    const format = integerFormat(k.attrs);
+    const dots = integerDots(w, format, k.target, 1, halvesOf(format, d.W));
+    emitFew(
+      w,
+      at,
+      d,
+      rowBytes(d.A),
+      rowBytes(d.W),
+      (a, b, out) => `${dots}(${a}, ${b}, ${out}, rows, spill, ${integerConstants})`,
+    );
+  },
+  sample(tensor, d, noise, i, attrs) {
+    const format = integerFormat(attrs);
+    if (tensor === "starts") return sampleStarts(d, i);
+    return tensor === "b"
+      ? sampleWeight(format, d.W, noise, i)
+      : sampleActivation(format, d.A, halvesOf(format, d.W), noise, i);
+  },
+  cases: (["q8_0", "q4_0"] as const).flatMap((format) => [
+    integers(format, 1, 3, 7, 16),
+    integers(format, 2, 4, 300, 33),
+    integers(format, 16, 3, 600, 15),
+    integers(format, 3, 2, 1100, 40),
+    integers(format, 2, 8, 512, 1024),
+  ]),
+});

@@ -1,0 +1,94 @@
+/**
+ * The nonlinearities of an mlp: value and slope in f64 (references, gradient checks), and as an expression on
+ * one v128, so that a matmul's epilogue applies them while the tile is still in registers. The functions are
+ * 8-emit/vector-math.ts's.
+ */
+import type { Activation } from "../../2-check/model.ts";
+
+export interface ActivationRow {
+  /** The equation, with its paper. */
+  readonly doc: string;
+  value(x: number): number;
+  /** d value / d x. */
+  slope(x: number): number;
+  /** AssemblyScript: the value, and the slope, of each lane of the v128 expression `v`. */
+  emitValue(v: string): string;
+  emitSlope(v: string): string;
+}
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** u(x) of the tanh form, and du/dx. */
+const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+const tanhArgument = (x: number): number => SQRT_2_OVER_PI * (x + CUBIC * x ** 3);
+const tanhArgumentSlope = (x: number): number => SQRT_2_OVER_PI * (1 + 3 * CUBIC * x ** 2);
+
+export const activations = {
+  relu: {
+    doc: "out = max(x, 0)   (Nair & Hinton 2010)",
+    value: (x) => Math.max(x, 0),
+    slope: (x) => (x > 0 ? 1 : 0),
+    emitValue: (v) => `relu4(${v})`,
+    emitSlope: (v) => `relu_slope4(${v})`,
+  },
+  relu2: {
+    doc: "out = max(x, 0)²   (So et al. 2021)",
+    value: (x) => Math.max(x, 0) ** 2,
+    slope: (x) => 2 * Math.max(x, 0),
+    emitValue: (v) => `relu2_4(${v})`,
+    emitSlope: (v) => `relu2_slope4(${v})`,
+  },
+  gelu: {
+    doc: "out = x · Φ(x),  Φ(x) = ½(1 + erf(x/√2))   (Hendrycks & Gimpel 2016)",
+    value: (x) => x * normalCdf(x),
+    slope: (x) => normalCdf(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
+    emitValue: (v) => `gelu4(${v})`,
+    emitSlope: (v) => `gelu_slope4(${v})`,
+  },
+  gelu_tanh: {
+    doc: "out = ½x · (1 + tanh(√(2/π)(x + 0.044715x³)))   (Hendrycks & Gimpel 2016)",
+    value: (x) => x * sigmoid(2 * tanhArgument(x)),
+    slope: (x) => {
+      const s = sigmoid(2 * tanhArgument(x));
+      return s + x * s * sigmoid(-2 * tanhArgument(x)) * 2 * tanhArgumentSlope(x);
+    },
+    emitValue: (v) => `gelu_tanh4(${v})`,
+    emitSlope: (v) => `gelu_tanh_slope4(${v})`,
+  },
+  silu: {
+    doc: "out = x · σ(x),  σ(x) = 1/(1 + e^−x)   (Elfwing et al. 2017)",
+    value: (x) => x * sigmoid(x),
+    slope: (x) => sigmoid(x) * (1 + x * sigmoid(-x)),
+    emitValue: (v) => `silu4(${v})`,
+    emitSlope: (v) => `silu_slope4(${v})`,
+  },
+} satisfies Record<Activation, ActivationRow>;
+
+/** Φ(x) in f64, without cancellation in the lower tail. */
+export const normalCdf = (x: number): number => 0.5 * erfc(-x / Math.SQRT2);
+export const erf = (x: number): number =>
+  Math.abs(x) < SERIES_END ? erfSeries(x) : x > 0 ? 1 - erfc(x) : erfc(-x) - 1;
+
+const SERIES_END = 2.5;
+
+/**
+ * erf(x) = 2/√π · e^−x² · Σ 2ⁿ x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 7.1.6): no term cancels another.
+ */
+function erfSeries(x: number): number {
+  let term = x;
+  let sum = x;
+  for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}
+
+/**
+ * erfc(x): for large x the continued fraction x + (1/2)/(x + 1/(x + (3/2)/(x + …))), A&S 7.1.14, from its far
+ * end.
+ */
+function erfc(x: number): number {
+  if (x < SERIES_END) return 1 - erf(x);
+  let fraction = x;
+  for (let n = 120; n >= 1; n--) fraction = x + n / 2 / fraction;
+  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
+}

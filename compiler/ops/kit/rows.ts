@@ -1,0 +1,203 @@
+/**
+ * Loops that kernels over rows share. A row is whole 64-byte lines: four v128, two adjacent pairs, which
+ * `wide` joins.
+ *
+ *   x + i:   | 16 floats | 16 floats | … | last line, where some lanes may be padding |
+ *
+ * Columns are known when the kernel is emitted, so the last line gets its own code, masked by constants; full
+ * lines have no mask.
+ */
+import { rowFloats } from "../op.ts";
+import type { Writer } from "./writer.ts";
+
+export const LINE_BYTES = 64;
+export const rowBytes = (columns: number): number => rowFloats(columns) * 4;
+
+/** One v128 of a line: j = 0…3. */
+export interface Vector {
+  readonly j: number;
+  /** From a row that the loop was given. */
+  load(row: string): string;
+  /**
+   * The value with zeros in the padding lanes; or with `outside` there. All four of a line have the same
+   * form, whatever lanes they have.
+   */
+  keep(value: string, outside?: string): string;
+}
+
+/**
+ * `for (i …)` over the lines of a row of C columns, with a pointer into each of `rows` (names of usize
+ * locals). What V8 needs to join a pair: one pointer for both halves (it compares addresses by identity),
+ * loads before stores (it moves none past the other), and accumulators that start from loads.
+ */
+function eachLine(
+  w: Writer,
+  C: number,
+  rows: readonly string[],
+  body: (vectors: readonly Vector[]) => void,
+): void {
+  const full = Math.floor(C / 16) * LINE_BYTES;
+  const left = C % 16;
+  const line = (lanes: number): void => {
+    for (const row of rows) w.line(`const ${pointer(row)} = ${row} + i;`);
+    body([0, 1, 2, 3].map((j) => vector(j, lanes)));
+  };
+  if (full > 0) w.block(`for (let i: usize = 0; i < ${full}; i += ${LINE_BYTES})`, () => line(16));
+  if (left > 0)
+    w.block("", () => {
+      w.line(`const i: usize = ${full}; // the last line: ${left} columns, the rest is padding`);
+      line(left);
+    });
+}
+
+const pointer = (row: string): string => `${row.replace(/_r$/, "")}_i`;
+const half = (j: number): string => (j === 0 ? "" : `, ${16 * j}`);
+
+function vector(j: number, columns: number): Vector {
+  const mask = `i32x4(${[0, 1, 2, 3].map((lane) => (4 * j + lane < columns ? -1 : 0)).join(", ")})`;
+  const masked = (value: string, outside: string): string =>
+    outside === "ZERO" ? `v128.and(${value}, ${mask})` : `v128.bitselect(${value}, ${outside}, ${mask})`;
+  return {
+    j,
+    load: (row) => `v128.load(${pointer(row)}${half(j)})`,
+    keep: (value, outside = "ZERO") => (columns === 16 ? value : masked(value, outside)),
+  };
+}
+
+/** Reads a row: `body` writes the code for one vector. */
+export const readRow = (w: Writer, C: number, rows: readonly string[], body: (v: Vector) => void): void =>
+  eachLine(w, C, rows, (vectors) => vectors.forEach(body));
+
+/**
+ * Writes the row `out`: `value` is the expression of one vector, and goes by the name y0 … y3; `then` may use
+ * it.
+ */
+export function writeRow(
+  w: Writer,
+  C: number,
+  rows: readonly string[],
+  out: string,
+  value: (v: Vector) => string,
+  then?: (v: Vector) => void,
+): void {
+  eachLine(w, C, [...new Set([...rows, out])], (vectors) => {
+    for (const v of vectors) w.line(`const y${v.j} = ${value(v)};`);
+    for (const v of vectors) then?.(v);
+    for (const { j } of vectors) w.line(`v128.store(${pointer(out)}, y${j}${half(j)});`);
+  });
+}
+
+/**
+ * `for (r …)` over the worker's rows, with the row's address in each tensor: usize locals, by convention
+ * `x_r` for `x`.
+ */
+export function eachRow(
+  w: Writer,
+  rows: Readonly<Record<string, string>>,
+  C: number,
+  body: () => void,
+): void {
+  w.block("for (let r = first; r < last; r++)", () => {
+    for (const [name, base] of Object.entries(rows))
+      w.line(`const ${name} = ${base} + <usize>r * ${rowBytes(C)};`);
+    body();
+  });
+}
+
+/** The worker's rows as one stretch of memory: for kernels in which a column does not matter and f(0) = 0. */
+export function eachPair(
+  w: Writer,
+  C: number,
+  tensors: readonly string[],
+  out: string,
+  value: (load: (tensor: string) => string) => string,
+): void {
+  const bytes = rowBytes(C);
+  w.block(`for (let i = <usize>first * ${bytes}, end = <usize>last * ${bytes}; i < end; i += 32)`, () => {
+    for (const t of new Set([...tensors, out])) w.line(`const ${pointer(t)} = ${t} + i;`);
+    w.line(`const lo = ${value((t) => `v128.load(${pointer(t)})`)};`);
+    w.line(`const hi = ${value((t) => `v128.load(${pointer(t)}, 16)`)};`);
+    w.line(`v128.store(${pointer(out)}, lo);`);
+    w.line(`v128.store(${pointer(out)}, hi, 16);`);
+  });
+}
+
+/** Four accumulators, one per vector of a line: `name0` … `name3`. */
+export const accumulators = (w: Writer, name: string, start: "ZEROS" | "LOWEST" = "ZEROS"): void =>
+  w.line(`let ${[0, 1, 2, 3].map((j) => `${name}${j} = v128.load(${start}${half(j % 2)})`).join(", ")};`);
+/** Their sum, or their largest lane. */
+export const sumOf = (name: string): string =>
+  `sum8(f32x4.add(${name}0, ${name}2), f32x4.add(${name}1, ${name}3), spill)`;
+export const maxOf = (name: string): string =>
+  `max8(f32x4.pmax(${name}0, ${name}2), f32x4.pmax(${name}1, ${name}3), spill)`;
+
+/** n · w + b, where either may be absent. */
+export const affine = (n: string, w: string | undefined, b: string | undefined): string =>
+  w && b ? `madd(${n}, ${w}, ${b})` : w ? `f32x4.mul(${n}, ${w})` : b ? `f32x4.add(${n}, ${b})` : n;
+
+/**
+ * Zeroes the padding of a vector [R] that is written one scalar per row: done by the worker that has the last
+ * row.
+ */
+export function padVector(w: Writer, base: string, R: number): void {
+  const padding = rowBytes(R) - 4 * R;
+  if (padding > 0)
+    w.line(`if (last == ${R} && first < last) memory.fill(${base} + ${4 * R}, 0, ${padding});`);
+}
+
+/**
+ * Sums over rows, for gradients of vectors: tasks are lines of columns. The worker walks down all rows, four
+ * at a time, and along its own columns in each, so that memory is read in long stretches; the sums stay in
+ * L1. The order of the additions depends on nothing but R.
+ *
+ * `head`: locals for row r + k. `sums`: gradient → its term of row r + k, where load("x") is x[r + k] of one
+ * vector.
+ */
+export function columnSums(
+  w: Writer,
+  { R, C }: { readonly R: number; readonly C: number },
+  tensors: readonly string[],
+  head: (k: number) => readonly string[],
+  sums: Readonly<Record<string, (k: number, load: (tensor: string) => string) => string>>,
+): void {
+  const bytes = rowBytes(C);
+  const gradients = Object.keys(sums);
+  const together = R - (R % 4);
+  w.line(`const from = <usize>first * ${LINE_BYTES}, to = <usize>last * ${LINE_BYTES}; // bytes in a row`);
+  for (const g of gradients) w.line(`if (!accumulate) memory.fill(${g} + from, 0, to - from);`);
+  const walk = (start: number, end: number, rows: readonly number[]): void => {
+    if (start >= end) return;
+    w.block(`for (let r: usize = ${start}; r < ${end}; r += ${rows.length})`, () => {
+      for (const t of tensors) w.line(`const ${t}_r = ${t} + r * ${bytes};`);
+      for (const k of rows) for (const text of head(k)) w.line(text);
+      w.block(`for (let i = from; i < to; i += 32)`, () => {
+        for (const t of tensors) w.line(`const ${t}_i = ${t}_r + i;`);
+        for (const g of gradients) w.line(`const ${g}_i = ${g} + i;`);
+        for (const [end, offset] of [
+          ["lo", 0],
+          ["hi", 16],
+        ] as const)
+          for (const [g, term] of Object.entries(sums)) {
+            const terms = rows.map((k) => term(k, (t) => `v128.load(${t}_i, ${k * bytes + offset})`));
+            w.line(`const ${g}_${end} = f32x4.add(v128.load(${g}_i, ${offset}), ${sumTree(terms)});`);
+          }
+        for (const g of gradients)
+          for (const [end, offset] of [
+            ["lo", 0],
+            ["hi", 16],
+          ] as const)
+            w.line(`v128.store(${g}_i, ${g}_${end}, ${offset});`);
+      });
+    });
+  };
+  walk(0, together, [0, 1, 2, 3]);
+  walk(together, R, [0]);
+}
+
+/** a + b + c + …, as a balanced tree. */
+const sumTree = (terms: readonly string[]): string =>
+  terms.length === 1
+    ? terms[0]!
+    : `f32x4.add(${sumTree(terms.slice(0, terms.length >> 1))}, ${sumTree(terms.slice(terms.length >> 1))})`;
+
+export const columnTasks = (C: number): number => rowFloats(C) / 16;

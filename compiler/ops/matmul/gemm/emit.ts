@@ -1,0 +1,68 @@
+/** What the three op files have in common: tasks, scratch, body, f64 reference. */
+import type { Activation } from "../../../2-check/model.ts";
+import { activations } from "../../kit/activations.ts";
+import type { Attrs, Dims, Kernel, Turns } from "../../op.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./blocks.ts";
+import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";
+import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./shape.ts";
+
+type Sizes = Record<"M" | "N" | "K", number>;
+
+export const emitter = (form: Form) => ({
+  tiles: (d: Sizes, _attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, target),
+  tasks: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+    usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
+  turns: (d: Sizes, k: Kernel<MatmulTensor>): Turns =>
+    usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k)),
+  scratch: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+    usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k)),
+  emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {
+    if (usesFewRows(form, d.M)) emitFewRows(w, at, form, d, k);
+    else emitGemm(w, at, planOf(form, d, k), k);
+  },
+});
+
+export const matmulAttrs = { activation: "none", derivative: "none" } as const;
+export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
+
+type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
+
+/** Σ_k â(m,k)·b̂(k,n), then the epilogue's equation; f64. */
+export const matmulReference = (
+  t: Tensors,
+  { M, N, K }: Sizes,
+  attrs: Attrs,
+  a: (m: number, k: number) => number,
+  b: (k: number, n: number) => number,
+): void =>
+  epilogueReference(t, M, N, attrs, (m, n) => {
+    let v = 0;
+    for (let k = 0; k < K; k++) v += a(m, k) * b(k, n);
+    return v;
+  });
+
+/** What becomes of each element [M,N] of a product; f64. */
+export function epilogueReference(
+  t: Tensors,
+  M: number,
+  N: number,
+  attrs: Attrs,
+  product: (m: number, n: number) => number,
+): void {
+  const { activation, derivative } = attrs as {
+    activation: Activation | "none";
+    derivative: Activation | "none";
+  };
+  for (let m = 0; m < M; m++)
+    for (let n = 0; n < N; n++) {
+      const at = m * N + n;
+      let v = product(m, n);
+      if (t.bias) v += t.bias[n]!;
+      if (t.pre) t.pre[at] = v;
+      if (activation !== "none") v = activations[activation].value(v);
+      if (derivative !== "none") v *= activations[derivative].slope(t.gate[at]!);
+      if (t.add) v += t.add[at]!;
+      t.out[at] = v;
+    }
+}

@@ -1,0 +1,88 @@
+/**
+ * What happens to a product's elements before they are stored:
+ *
+ *   v = acc;  v += bias;  pre = v;  v = act(v);  v = v · act'(gate);  v += add;  out = v
+ *
+ * Sums alone are done by the register tile itself (tile.ts). With an activation, the tile goes to a corner of
+ * scratch (it stays in L1) and one function per activation, shared by all kernels of a module, does the rest
+ * row by row.
+ */
+import type { Activation } from "../../../2-check/model.ts";
+import { activations } from "../../kit/activations.ts";
+import type { Kernel } from "../../op.ts";
+import type { Writer } from "../../kit/writer.ts";
+import type { MatmulTensor } from "./shape.ts";
+
+/** The tensors that take part, beside out, in the order of the function's arguments. */
+export const epilogueTensors = (k: Kernel<MatmulTensor>): readonly MatmulTensor[] =>
+  (["bias", "pre", "gate", "add"] as const).filter((t) => k.has(t));
+
+/**
+ * A function (tile, rows, out, outBytes, …): tile[rows,NR] → out[rows,NR]. Tile's rows are NR floats apart,
+ * all others' `outBytes`.
+ */
+export function epilogueFunction(w: Writer, k: Kernel<MatmulTensor>, NR: number): string {
+  const { activation, derivative } = k.attrs as {
+    activation: Activation | "none";
+    derivative: Activation | "none";
+  };
+  const tensors = epilogueTensors(k);
+  const byRow = tensors.filter((t) => t !== "bias");
+  const name = [
+    "epilogue",
+    NR,
+    activation,
+    ...(derivative === "none" ? [] : ["by", derivative]),
+    ...tensors,
+  ].join("_");
+  return w.helper(name, (h) => {
+    h.line(`/** tile[rows,${NR}] -> out: ${equation(k)} */`);
+    const parameters = [
+      "tile: usize",
+      "rows: usize",
+      "out: usize",
+      "outBytes: usize",
+      ...tensors.map((t) => `${t}: usize`),
+    ];
+    h.block(`function ${name}(${parameters.join(", ")}): void`, () => {
+      h.block(`for (const end = tile + rows * ${NR * 4}; tile < end; tile += ${NR * 4})`, () => {
+        for (let at = 0; at < NR * 4; at += 32) pair(h, at, k, activation, derivative);
+        h.line(["out", ...byRow].map((t) => `${t} += outBytes;`).join(" "));
+      });
+    });
+  });
+}
+
+/** Eight columns: two halves of the same form, stores adjacent, so that V8 joins them. */
+function pair(
+  h: Writer,
+  at: number,
+  k: Kernel<MatmulTensor>,
+  activation: Activation | "none",
+  derivative: Activation | "none",
+): void {
+  const halves = [
+    { v: `v${at}`, at },
+    { v: `v${at + 16}`, at: at + 16 },
+  ];
+  const each = (text: (v: string, at: number) => string): void => {
+    for (const half of halves) h.line(text(half.v, half.at));
+  };
+  each((v, i) => `let ${v} = v128.load(tile, ${i});`);
+  if (k.has("bias")) each((v, i) => `${v} = f32x4.add(${v}, v128.load(bias, ${i}));`);
+  if (k.has("pre")) each((v, i) => `v128.store(pre, ${v}, ${i});`);
+  if (activation !== "none") each((v) => `${v} = ${activations[activation].emitValue(v)};`);
+  if (derivative !== "none") {
+    each((v, i) => `const gate${v} = v128.load(gate, ${i});`);
+    each((v) => `${v} = f32x4.mul(${v}, ${activations[derivative].emitSlope(`gate${v}`)});`);
+  }
+  if (k.has("add")) each((v, i) => `${v} = f32x4.add(${v}, v128.load(add, ${i}));`);
+  each((v, i) => `v128.store(out, ${v}, ${i});`);
+}
+
+export function equation(k: Kernel<MatmulTensor>): string {
+  const biased = k.has("bias") ? "(v + bias)" : "v";
+  const active =
+    k.attrs.activation === "none" ? biased : `${String(k.attrs.activation)}${k.has("bias") ? biased : "(v)"}`;
+  return `out = ${active}${k.attrs.derivative === "none" ? "" : ` · ${String(k.attrs.derivative)}'(gate)`}${k.has("add") ? " + add" : ""}`;
+}

@@ -1,0 +1,141 @@
+/**
+ * Packing: what register tiles read, contiguous in a worker's scratch.
+ *
+ *   b[K,N]  → panels [K,NR]   copies rows              b[N,K]ᵀ → panels [K,NR]   transposes 4×4 blocks
+ *   a[K,M]ᵀ → strips [K,MR]   copies rows
+ *
+ * Rows are read whole, a cache line at a time, into many panels at once: a stride of a row per line would
+ * miss the TLB and the prefetchers. Panels and strips therefore lie an odd number of cache lines apart
+ * (`spread`), or they would all fall into the same sets of L1.
+ */
+import { count, type Writer } from "../../kit/writer.ts";
+
+/** Bytes from one panel to the next: whole cache lines, an odd number of them. */
+export function spread(bytes: number): number {
+  const lines = Math.ceil(bytes / 64);
+  return 64 * (lines % 2 === 0 ? lines + 1 : lines);
+}
+
+/** Panels of [K,NR] from b's rows, `rowBytes` long. A function (b, packed, steps, panels). */
+export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: number): string {
+  const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}`;
+  const vectors = count(NR / 4);
+  return w.helper(name, (h) => {
+    h.line(`/** packed[panels][K,${NR}] = b[K,panels·${NR}], b's rows ${rowBytes} bytes apart */`);
+    h.block(`function ${name}(b: usize, packed: usize, steps: usize, panels: i32): void`, () => {
+      h.block(`for (const end = packed + steps * ${NR * 4}; packed < end; packed += ${NR * 4})`, () => {
+        h.block(
+          `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ${NR * 4}, to += ${panelBytes})`,
+          () => {
+            // before the stores, or V8 joins none
+            h.line(`const ${vectors.map((j) => `b${j} = v128.load(from, ${16 * j})`).join(", ")};`);
+            h.line(vectors.map((j) => `v128.store(to, b${j}, ${16 * j});`).join(" "));
+          },
+        );
+        h.line(`b += ${rowBytes};`);
+      });
+    });
+  });
+}
+
+/** Four vectors turned: t_k[i] = r_i[k]. */
+export function transpose4(h: Writer, rows: readonly string[], t: string): void {
+  const [r0, r1, r2, r3] = rows;
+  const low = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 0, 4, 1, 5)`;
+  const high = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 2, 6, 3, 7)`;
+  h.line(
+    `const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ${high(r1!, r3!)};`,
+  );
+  h.line(
+    `const ${t}0 = ${low(`${t}a`, `${t}b`)}, ${t}1 = ${high(`${t}a`, `${t}b`)}, ${t}2 = ${low(`${t}c`, `${t}d`)}, ${t}3 = ${high(`${t}c`, `${t}d`)};`,
+  );
+}
+
+/** Steps of k that packTransposed takes at once: a cache line of each row. */
+export const TRANSPOSED_STEPS = 16;
+
+/**
+ * panel[K,NR] = b[valid,K]ᵀ, zeros in the columns from `valid`. K up to the next multiple of 16. A function
+ * (b, panel, steps).
+ */
+export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: number): string {
+  const name = `pack_transposed_${valid}of${NR}_row${rowBytes}`;
+  const whole = Math.floor(valid / 4);
+  const quad = (h: Writer, rows: number): void => {
+    for (const line of count(TRANSPOSED_STEPS / 4)) {
+      transpose4(
+        h,
+        count(4).map((i) => (i < rows ? `v128.load(from, ${i * rowBytes + 16 * line})` : "ZERO")),
+        `t${line}`,
+      );
+      for (const k of count(4)) h.line(`v128.store(to, t${line}${k}, ${(4 * line + k) * NR * 4});`);
+    }
+  };
+  return w.helper(name, (h) => {
+    h.line(
+      `/** panel[K,${NR}] = b[${valid},K]ᵀ, b's rows ${rowBytes} bytes apart; a cache line of four rows at a time */`,
+    );
+    h.block(`function ${name}(b: usize, panel: usize, steps: usize): void`, () => {
+      h.line(
+        `steps = (steps + ${TRANSPOSED_STEPS - 1}) & ~${TRANSPOSED_STEPS - 1}; // the rest of a row is zeros`,
+      );
+      if (valid < NR) h.line(`memory.fill(panel, 0, steps * ${NR * 4});`);
+      h.block(`for (const end = b + steps * 4; b < end; b += ${TRANSPOSED_STEPS * 4})`, () => {
+        h.line("let from = b, to = panel;");
+        if (whole > 0)
+          h.block(
+            `for (const last = panel + ${whole * 16}; to < last; to += 16, from += ${4 * rowBytes})`,
+            () => quad(h, 4),
+          );
+        if (valid % 4 > 0) quad(h, valid % 4);
+        h.line(`panel += ${TRANSPOSED_STEPS * NR * 4};`);
+      });
+    });
+  });
+}
+
+/**
+ * Strips of [K,MR] from a's rows, `rowBytes` apart; the last of all may be narrower (`rest` columns). A
+ * function (a, packed, steps, strips, rest: bool).
+ */
+export function packColumns(
+  w: Writer,
+  MR: number,
+  rowBytes: number,
+  stripBytes: number,
+  rest: number,
+): string {
+  const name = `pack_columns_${MR}_row${rowBytes}_strip${stripBytes}_rest${rest}`;
+  const copy = (h: Writer, columns: number): void => {
+    let i = 0;
+    for (; i + 4 <= columns; i += 4) h.line(`v128.store(to, v128.load(from, ${4 * i}), ${4 * i});`);
+    if (i + 2 <= columns) {
+      h.line(`store<u64>(to, load<u64>(from, ${4 * i}), ${4 * i});`);
+      i += 2;
+    }
+    if (i < columns) h.line(`store<u32>(to, load<u32>(from, ${4 * i}), ${4 * i});`);
+  };
+  return w.helper(name, (h) => {
+    h.line(
+      `/** packed[strips][K,${MR}] = a[K,strips·${MR}], a's rows ${rowBytes} bytes apart${rest ? `; and a narrower one [K,${rest}]` : ""} */`,
+    );
+    h.block(
+      `function ${name}(a: usize, packed: usize, steps: usize, strips: i32${rest ? ", narrow: bool" : ""}): void`,
+      () => {
+        h.block(`for (let k: usize = 0; k < steps; k++)`, () => {
+          h.line(`let from = a, to = packed + k * ${MR * 4};`);
+          h.block(
+            `for (const last = a + <usize>strips * ${MR * 4}; from < last; from += ${MR * 4}, to += ${stripBytes})`,
+            () => copy(h, MR),
+          );
+          if (rest > 0)
+            h.block("if (narrow)", () => {
+              h.line(`to -= k * ${(MR - rest) * 4};`);
+              copy(h, rest);
+            });
+          h.line(`a += ${rowBytes};`);
+        });
+      },
+    );
+  });
+}

@@ -1,0 +1,165 @@
+/**
+ * Products with weights in fewer bits (quantised/layout.ts), the same epilogues as `matmul`'s:
+ *
+ *   matmul_quantised   f32 rows of a. Many: weights are decoded while panels are packed. Few: bf16 alone, as dot products
+ *   matmul_integer     a few rows of a that quantise_rows has made integers of: groups are summed exactly
+ *
+ * 5-fuse/quantise.ts chooses. K of the integer form is what its words have room for; what lies beyond the
+ * model's K is zero.
+ */
+import { defineOp, type Attrs, type Case, type Kernel } from "../op.ts";
+import type { Writer } from "../kit/writer.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/blocks.ts";
+import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
+import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./gemm/few-rows.ts";
+import { blockTiles, rowBytes, usesFewRows, type MatmulTensor } from "./gemm/shape.ts";
+import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
+import { panelSource } from "./quantised/panels.ts";
+import {
+  activationWords,
+  decodeActivations,
+  decodeWeights,
+  elementsOf,
+  encodeActivations,
+  formatOf,
+  HALF_BLOCK,
+  halvesOf,
+  integerFormat,
+  sampleTogether,
+  sampleWeight,
+  weightWords,
+  type IntegerFormat,
+  type QuantisedFormat,
+} from "./quantised/layout.ts";
+
+type Sizes = Record<"M" | "K" | "N", number>;
+const asDots = (d: Sizes, attrs: Attrs): boolean => formatOf(attrs) === "bf16" && usesFewRows("nt", d.M);
+const plan = (d: Sizes, k: Kernel<MatmulTensor>) => planOf("nt", d, k, panelSource(formatOf(k.attrs), d.K));
+
+const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({
+  d: { M, K, N, W: weightWords(format, K) },
+  attrs: { format },
+});
+const cases = (format: QuantisedFormat): readonly Case<"M" | "K" | "N" | "W">[] => [
+  sizes(format, 5, 7, 16),
+  { ...sizes(format, 17, 161, 65), with: ["bias", "add"] },
+  sizes(format, 7, 300, 33),
+  sizes(format, 5, 1100, 16),
+  sizes(format, 6, 4400, 17),
+  { ...sizes(format, 9, 64, 40), attrs: { format, activation: "gelu_tanh" }, with: ["bias"] },
+  sizes(format, 128, 768, 2304),
+  sizes(format, 128, 8192, 2048),
+];
+
+export const matmul_quantised = defineOp(
+  "a[M,K] b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
+  {
+    doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add;  rows of b in bf16, q8_0 or q4_0",
+    kind: "contract",
+    attrs: { ...matmulAttrs, format: "q8_0" },
+    flops: matmulFlops,
+    inPlace: { out: "add" },
+    reference(t, d, attrs) {
+      const b = elementsOf(t.b, d.N, (row) => decodeWeights(formatOf(attrs), row, d.K));
+      matmulReference(
+        t,
+        d,
+        attrs,
+        (m, k) => t.a[m * d.K + k]!,
+        (k, n) => b(n, k),
+      );
+    },
+    tiles: (d, attrs, target) => (asDots(d, attrs) ? {} : blockTiles("nt", d, target, 2 * HALF_BLOCK)),
+    tasks: (d, k) => (asDots(d, k.attrs) ? fewRowsTasks(d) : gemmTasks(plan(d, k))),
+    turns: (d, k) => (asDots(d, k.attrs) ? fewRowsTurns(d) : gemmTurns(plan(d, k))),
+    scratch: (d, k) => (asDots(d, k.attrs) ? fewRowsScratch("nt", d) : gemmScratch(plan(d, k))),
+    emit(w, at, d, k) {
+      if (!asDots(d, k.attrs)) return emitGemm(w, at, plan(d, k), k);
+      const dots = bf16Dots(w, d.M, d.K);
+      emitDotTasks(
+        w,
+        at,
+        d,
+        rowBytes(d.W),
+        k,
+        (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill, ${bf16Constants})`,
+      );
+    },
+    sample: (tensor, d, noise, i, attrs) =>
+      tensor === "b" ? sampleWeight(formatOf(attrs), d.W, noise, i) : noise(),
+    cases: [
+      ...(["q8_0", "q4_0", "bf16"] as const).flatMap(cases),
+      sizes("bf16", 1, 61, 40),
+      { ...sizes("bf16", 4, 144, 33), with: ["bias"] },
+      sizes("bf16", 1, 768, 2304),
+    ],
+  },
+);
+
+const integers = (format: IntegerFormat, M: number, K: number, N: number) => ({
+  d: { M, A: activationWords(format, K), N, W: weightWords(format, K) },
+  attrs: { format },
+});
+const integerCases = (format: IntegerFormat): readonly Case<"M" | "A" | "N" | "W">[] => [
+  integers(format, 1, 7, 16),
+  { ...integers(format, 1, 300, 33), with: ["bias", "add"] },
+  { ...integers(format, 2, 600, 65), attrs: { format, activation: "silu" } },
+  integers(format, 4, 256, 40),
+  integers(format, 3, 129, 15),
+  integers(format, 1, 1100, 17),
+  integers(format, 2, 2400, 5),
+  integers(format, 1, 768, 2304),
+  integers(format, 1, 2048, 8192),
+];
+
+export const matmul_integer = defineOp(
+  "a[M,A]:i32 b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
+  {
+    doc: "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a from quantise_rows, rows of b in q8_0 or q4_0",
+    kind: "contract",
+    attrs: { ...matmulAttrs, format: "q8_0" },
+    flops: ({ M, N, W }, attrs) => 2 * M * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),
+    inPlace: { out: "add" },
+    reference(t, { M, N, W }, attrs) {
+      const format = integerFormat(attrs);
+      const halves = halvesOf(format, W);
+      const K = halves * HALF_BLOCK;
+      const a = elementsOf(t.a, M, (row) => decodeActivations(format, row, halves));
+      const b = elementsOf(t.b, N, (row) => decodeWeights(format, row, K));
+      matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
+    },
+    tasks: (d) => fewRowsTasks(d),
+    turns: (d) => fewRowsTurns(d),
+    scratch: (d) => fewRowsScratch("nt", d),
+    emit(w, at, d, k) {
+      const format = integerFormat(k.attrs);
+      const dots = integerDots(w, format, k.target, d.M, halvesOf(format, d.W));
+      emitDotTasks(
+        w as Writer,
+        at,
+        d,
+        rowBytes(d.W),
+        k,
+        (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill, ${integerConstants})`,
+      );
+    },
+    sample(tensor, { W, A }, noise, i, attrs) {
+      const format = integerFormat(attrs);
+      if (tensor === "b") return sampleWeight(format, W, noise, i);
+      return tensor === "a" ? sampleActivation(format, A, halvesOf(format, W), noise, i) : noise();
+    },
+    cases: [...integerCases("q8_0"), ...integerCases("q4_0")],
+  },
+);
+
+/** Words of a row: a group's scale and sum belong to its numbers. */
+export const sampleActivation = (
+  format: IntegerFormat,
+  words: number,
+  halves: number,
+  noise: () => number,
+  i: number,
+): number =>
+  sampleTogether(format, words, i, () =>
+    encodeActivations(format, Array.from({ length: halves * HALF_BLOCK }, noise), halves * HALF_BLOCK),
+  );

@@ -1,0 +1,169 @@
+/**
+ * Activations as integers, for products with integer weights: of each group of 32 along a row d = max |x| /
+ * 127, q = x / d to the nearest, and d rounded to f16: as llama.cpp does with what it multiplies by q8_0 and
+ * q4_0, so that tokens are the same. Once per row, in the order in which the products read it:
+ * quantised/layout.ts.
+ *
+ * A vector of numbers has one element of four groups, so scales are lanes and nothing is summed across lanes.
+ */
+import { defineOp } from "../op.ts";
+import { count, type Writer } from "../kit/writer.ts";
+import { transpose4 } from "./gemm/pack.ts";
+import { rowBytes } from "../kit/rows.ts";
+import {
+  ACTIVATION_BYTES,
+  activationWords,
+  encodeActivations,
+  GROUP,
+  HALF_BLOCK,
+  halfBlocks,
+  integerFormat,
+  LEAST_SCALED,
+  ROUNDER,
+  type IntegerFormat,
+} from "./quantised/layout.ts";
+
+const sizes = (format: IntegerFormat, M: number, K: number) => ({
+  d: { M, K, A: activationWords(format, K) },
+  attrs: { format },
+});
+const HALF_FLOATS = HALF_BLOCK * 4; // bytes
+
+export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
+  doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and, for q4_0, −8·Σ q",
+  kind: "row",
+  attrs: { format: "q8_0" },
+  flops: ({ M, K }) => 4 * M * K,
+  reference({ a, out }, { M, K, A }, attrs) {
+    for (let m = 0; m < M; m++)
+      out.set(encodeActivations(integerFormat(attrs), a.subarray(m * K, (m + 1) * K), K), m * A);
+  },
+  tasks: ({ M, K }) => M * halfBlocks(K),
+  scratch: () => HALF_FLOATS,
+  emit(w, at, { K, A }, { attrs }) {
+    const format = integerFormat(attrs);
+    const halves = halfBlocks(K);
+    const numbers = ACTIVATION_BYTES[format];
+    const rest = rowBytes(K) - (halves - 1) * HALF_FLOATS;
+    const padding = rowBytes(A) - 4 * A;
+    const quantise = quantiseHalf(w, format);
+    w.block("for (let task = first; task < last; task++)", () => {
+      w.line(
+        `const m = <usize>(task / ${halves}), n = <usize>(task % ${halves}), row = ${at.out} + m * ${rowBytes(A)};`,
+      );
+      w.line(`let from = ${at.a} + m * ${rowBytes(K)} + n * ${HALF_FLOATS};`);
+      if (rest < HALF_FLOATS)
+        w.block(`if (n == ${halves - 1})`, () => {
+          w.line(`memory.copy(scratch, from, ${rest});`);
+          w.line(`memory.fill(scratch + ${rest}, 0, ${HALF_FLOATS - rest});`);
+          w.line("from = scratch;");
+        });
+      const odd = halves % 2 === 1 ? `n == ${halves - 1}` : "false";
+      w.line(
+        `const alone = ${odd}, to = row + (alone ? n : n & ~1) * ${numbers} + (alone ? 0 : (n & 1) * 16);`,
+      );
+      w.line(
+        `${quantise}(from, to, alone ? 16 : 32, row + ${halves * numbers} + n * 16, row + ${halves * (numbers + 16)} + n * 16);`,
+      );
+      if (padding > 0) w.line(`if (n == 0) memory.fill(row + ${4 * A}, 0, ${padding});`);
+    });
+  },
+  cases: [
+    sizes("q8_0", 1, 7),
+    sizes("q4_0", 1, 7),
+    sizes("q8_0", 3, 300),
+    sizes("q4_0", 3, 300),
+    sizes("q8_0", 2, 256),
+    sizes("q4_0", 4, 600),
+    sizes("q8_0", 1, 768),
+    sizes("q4_0", 1, 8192),
+  ],
+});
+
+/** 32 of its bit patterns, in 32 bits: a group's sum of rounded numbers has them too many. */
+const ROUNDERS = "0x68000000";
+
+/** A function (from, to, stride, scales, starts): 128 floats, four groups, → their lanes of the block. */
+function quantiseHalf(w: Writer, format: IntegerFormat): string {
+  const name = `quantise_half_${format}`;
+  const groupBytes = GROUP * 4;
+  return w.helper(name, (h) => {
+    h.line(
+      `/** Four groups of 32 floats → four lanes of ${format}'s activations, ${format === "q8_0" ? "two" : "four"} numbers of each group every \`stride\` bytes */`,
+    );
+    h.block(
+      `function ${name}(from: usize, to: usize, stride: usize, scales: usize, starts: usize): void`,
+      () => {
+        h.line(
+          `let ${count(4)
+            .map((g) => `most${g} = f32x4.abs(v128.load(from, ${g * groupBytes}))`)
+            .join(", ")};`,
+        );
+        h.block(`for (let at = from + 16, end = from + ${groupBytes}; at < end; at += 16)`, () => {
+          for (const g of count(4))
+            h.line(`most${g} = f32x4.max(most${g}, f32x4.abs(v128.load(at, ${g * groupBytes})));`);
+        });
+        transpose4(
+          h,
+          count(4).map((g) => `most${g}`),
+          "m",
+        );
+        h.line("const most = f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3));");
+        h.line(
+          `const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, f32x4.splat(${LEAST_SCALED})));`,
+        );
+        h.line("const d = f32x4.div(most, f32x4.splat(127)), half = f32x4.splat(0.5);");
+        h.line(
+          "const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, 13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));",
+        );
+        h.line(
+          `v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, f32x4.splat(${2 ** -14})))); // to f16`,
+        );
+        if (format === "q4_0") h.line("let sum = i32x4.splat(0);");
+        const rounded = (j: number): string =>
+          `f32x4.add(f32x4.mul(t${j}, inverse), f32x4.splat(${ROUNDER}))`;
+        h.block(
+          format === "q8_0"
+            ? `for (const end = from + ${groupBytes}; from < end; from += 16)`
+            : "for (let c: usize = 0; c < 4; c++)",
+          () => {
+            if (format === "q8_0") {
+              transpose4(
+                h,
+                count(4).map((g) => `v128.load(from, ${g * groupBytes})`),
+                "t",
+              );
+              for (const j of count(4)) h.line(`const q${j} = ${rounded(j)};`);
+              for (const p of count(2))
+                h.line(
+                  `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
+                );
+              return;
+            }
+            for (const part of count(2))
+              h.block("", () => {
+                transpose4(
+                  h,
+                  count(4).map((g) => `v128.load(from, ${g * groupBytes + part * 64})`),
+                  "t",
+                );
+                for (const j of count(4)) h.line(`const q${j} = ${rounded(j)};`);
+                h.line("sum = i32x4.add(sum, i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)));");
+                const byte = (j: number): string =>
+                  j === 3
+                    ? "i32x4.shl(q3, 24)"
+                    : `${j ? `i32x4.shl(` : ""}v128.and(q${j}, i32x4.splat(255))${j ? `, ${8 * j})` : ""}`;
+                h.line(
+                  `v128.store(to, v128.or(v128.or(${byte(0)}, ${byte(1)}), v128.or(${byte(2)}, ${byte(3)})));`,
+                );
+                h.line("to += stride;");
+              });
+            h.line("from += 16;");
+          },
+        );
+        if (format === "q4_0")
+          h.line(`v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), 3)); // −8 · Σ q`);
+      },
+    );
+  });
+}

@@ -1,0 +1,211 @@
+/**
+ * Layer normalisation (Ba, Kiros & Hinton 2016, arXiv:1607.06450).
+ *
+ *   n[r,c] = (x[r,c] − mean[r]) · rstd[r]        out = n · w + b        rstd[r] = 1 / √( mean_c (x − mean[r])² + ε )
+ *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)),  g = w · d_out        d_w = Σ_r d_out · n        d_b = Σ_r d_out
+ *
+ * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
+ */
+import { defineOp, type Case } from "../op.ts";
+import {
+  accumulators,
+  affine,
+  columnSums,
+  columnTasks,
+  eachRow,
+  padVector,
+  readRow,
+  sumOf,
+  writeRow,
+} from "../kit/rows.ts";
+
+type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
+
+/** n[r,c], from the statistics that the forward kept. */
+const normed = ({ x, mean, rstd }: Tensors, r: number, c: number, C: number): number =>
+  (x[r * C + c]! - mean[r]!) * rstd[r]!;
+
+export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[R]?", {
+  doc: "out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016)",
+  kind: "row",
+  attrs: { eps: 1e-5 },
+  flops: ({ R, C }) => 8 * R * C,
+  inPlace: { out: "x" },
+  reference(t, { R, C }, attrs) {
+    for (let r = 0; r < R; r++) {
+      const row = t.x.slice(r * C, (r + 1) * C);
+      const mean = row.reduce((a, v) => a + v, 0) / C;
+      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + (v - mean) ** 2, 0) / C + (attrs["eps"] as number));
+      for (let c = 0; c < C; c++)
+        t.out[r * C + c] = (row[c]! - mean) * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
+      if (t.mean) t.mean[r] = mean;
+      if (t.rstd) t.rstd[r] = rstd;
+    }
+  },
+  backward: (has) => [
+    {
+      op: "layernorm_dx",
+      ins: { x: "x", ...(has("w") && { w: "w" }), mean: "mean", rstd: "rstd", d_out: "d_out" },
+      outs: { d_x: "d_x" },
+    },
+    ...(has("w") || has("b")
+      ? [
+          {
+            op: "layernorm_dw",
+            ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
+            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
+          },
+        ]
+      : []),
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { R, C }, { attrs, has }) {
+    eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {
+      accumulators(w, "s");
+      readRow(w, C, ["x_r"], (v) => w.line(`s${v.j} = f32x4.add(s${v.j}, ${v.load("x_r")});`));
+      w.line(`const mean_r = ${sumOf("s")} * <f32>${1 / C}, mean4 = f32x4.splat(mean_r);`);
+      accumulators(w, "q");
+      readRow(w, C, ["x_r"], (v) => {
+        w.line(`const d${v.j} = ${v.keep(`f32x4.sub(${v.load("x_r")}, mean4)`)};`);
+        w.line(`q${v.j} = madd(d${v.j}, d${v.j}, q${v.j});`);
+      });
+      w.line(
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+      );
+      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
+        const n = `f32x4.mul(f32x4.sub(${v.load("x_r")}, mean4), rstd4)`;
+        return v.keep(affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined));
+      });
+      if (has("mean")) w.line(`store<f32>(${at.mean} + (<usize>r << 2), mean_r);`);
+      if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
+    });
+    if (has("mean")) padVector(w, at.mean, R);
+    if (has("rstd")) padVector(w, at.rstd, R);
+  },
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["w", "b", "mean", "rstd"] },
+    { d: { R: 3, C: 48 }, with: ["w", "mean", "rstd"] },
+    { d: { R: 17, C: 40 }, with: ["b"] },
+    ...[1, 2, 15, 16, 17].map((C) => ({ d: { R: 3, C } })),
+    { d: { R: 768, C: 128 }, with: ["w", "b", "mean", "rstd"] },
+    { d: { R: 2048, C: 384 }, with: ["w", "b", "mean", "rstd"] },
+    { d: { R: 256, C: 768 }, with: ["w", "b", "mean", "rstd"] },
+  ],
+});
+
+/** Statistics that a test may feed. */
+const statistic = (tensor: string, noise: () => number): number =>
+  tensor === "rstd" ? 1.25 + 0.75 * noise() : tensor === "mean" ? 0.1 * noise() : noise();
+
+export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
+  doc: "d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd",
+  kind: "row",
+  flops: ({ R, C }) => 14 * R * C,
+  inPlace: { d_x: ["d_out", "add", "x"] },
+  reference(t, { R, C }) {
+    for (let r = 0; r < R; r++) {
+      const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1);
+      let sum = 0;
+      let dot = 0;
+      for (let c = 0; c < C; c++) {
+        sum += g(c);
+        dot += g(c) * normed(t, r, c, C);
+      }
+      for (let c = 0; c < C; c++)
+        t.d_x[r * C + c] =
+          t.rstd[r]! * (g(c) - sum / C - (normed(t, r, c, C) * dot) / C) + (t.add?.[r * C + c] ?? 0);
+    }
+  },
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { has }) {
+    eachRow(
+      w,
+      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
+      C,
+      () => {
+        w.line(
+          `const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`,
+        );
+        const g = (load: (row: string) => string): string =>
+          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
+        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
+        accumulators(w, "sum");
+        accumulators(w, "dot");
+        readRow(w, C, ["x_r", ...gRows], (v) => {
+          // in the padding g = 0
+          w.line(`const g${v.j} = ${g(v.load)};`);
+          w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
+          w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);
+        });
+        w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
+        w.line(
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+        );
+        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
+          const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
+          return v.keep(affine(d, "rstd4", has("add") ? v.load("add_r") : undefined));
+        });
+      },
+    );
+  },
+  sample: (tensor, _d, noise) => statistic(tensor, noise),
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["w", "add"] },
+    { d: { R: 3, C: 48 }, with: ["w"] },
+    ...[1, 2, 15, 16, 17, 40].map((C) => ({ d: { R: 3, C } })),
+    { d: { R: 768, C: 128 }, with: ["w", "add"] },
+    { d: { R: 2048, C: 384 }, with: ["w", "add"] },
+    { d: { R: 256, C: 768 }, with: ["w", "add"] },
+  ],
+});
+
+export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?", {
+  doc: "d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = (x − mean) · rstd",
+  kind: "contract",
+  flops: ({ R, C }) => 5 * R * C,
+  accumulates: ["d_w", "d_b"],
+  reference(t, { R, C }, _attrs, accumulate) {
+    for (let c = 0; c < C; c++) {
+      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
+      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
+      for (let r = 0; r < R; r++) {
+        w += t.d_out[r * C + c]! * normed(t, r, c, C);
+        b += t.d_out[r * C + c]!;
+      }
+      if (t.d_w) t.d_w[c] = w;
+      if (t.d_b) t.d_b[c] = b;
+    }
+  },
+  tasks: ({ C }) => columnTasks(C),
+  emit(w, at, { R, C }, { has }) {
+    type Load = (tensor: string) => string;
+    columnSums(
+      w,
+      { R, C },
+      has("d_w") ? [at.x, at.d_out] : [at.d_out],
+      (k) =>
+        has("d_w")
+          ? ["mean", "rstd"].map(
+              (s) => `const ${s}${k} = v128.load32_splat(${at[s as "mean"]} + (r << 2), ${4 * k});`,
+            )
+          : [],
+      {
+        ...(has("d_w") && {
+          [at.d_w]: (k: number, load: Load) =>
+            `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))`,
+        }),
+        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
+      },
+    );
+  },
+  sample: (tensor, _d, noise) => statistic(tensor, noise),
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },
+    { d: { R: 8, C: 48 }, with: ["d_w"] },
+    { d: { R: 1, C: 1 }, with: ["d_b"] },
+    { d: { R: 3, C: 17 }, with: ["d_w", "d_b"] },
+    { d: { R: 768, C: 128 }, with: ["d_w", "d_b"] },
+    { d: { R: 2048, C: 384 }, with: ["d_w", "d_b"] },
+    { d: { R: 256, C: 768 }, with: ["d_w", "d_b"] },
+  ] satisfies Case[],
+});

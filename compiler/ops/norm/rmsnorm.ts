@@ -1,0 +1,176 @@
+/**
+ * Root-mean-square normalisation (Zhang & Sennrich 2019, arXiv:1910.07467).
+ *
+ *   n[r,c] = x[r,c] · rstd[r]        out = n · w + b        rstd[r] = 1 / √( mean_c x² + ε )
+ *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
+ */
+import { defineOp, type Case } from "../op.ts";
+import {
+  accumulators,
+  affine,
+  columnSums,
+  columnTasks,
+  eachRow,
+  padVector,
+  readRow,
+  sumOf,
+  writeRow,
+} from "../kit/rows.ts";
+
+export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
+  doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
+  kind: "row",
+  attrs: { eps: 1e-5 },
+  flops: ({ R, C }) => 4 * R * C,
+  inPlace: { out: "x" },
+  reference(t, { R, C }, attrs) {
+    for (let r = 0; r < R; r++) {
+      const row = t.x.slice(r * C, (r + 1) * C);
+      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + v * v, 0) / C + (attrs["eps"] as number));
+      for (let c = 0; c < C; c++) t.out[r * C + c] = row[c]! * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
+      if (t.rstd) t.rstd[r] = rstd;
+    }
+  },
+  backward: (has) => [
+    {
+      op: "rmsnorm_dx",
+      ins: { x: "x", ...(has("w") && { w: "w" }), rstd: "rstd", d_out: "d_out" },
+      outs: { d_x: "d_x" },
+    },
+    ...(has("w") || has("b")
+      ? [
+          {
+            op: "rmsnorm_dw",
+            ins: { x: "x", rstd: "rstd", d_out: "d_out" },
+            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
+          },
+        ]
+      : []),
+  ],
+  tasks: ({ R }) => R,
+  emit(w, at, { R, C }, { attrs, has }) {
+    eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {
+      accumulators(w, "q");
+      readRow(w, C, ["x_r"], (v) => {
+        w.line(`const x${v.j} = ${v.load("x_r")};`);
+        w.line(`q${v.j} = madd(x${v.j}, x${v.j}, q${v.j});`);
+      });
+      w.line(
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+      );
+      writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
+        // w, b and x are zero in the padding
+        const n = `f32x4.mul(${v.load("x_r")}, rstd4)`;
+        return affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined);
+      });
+      if (has("rstd")) w.line(`store<f32>(${at.rstd} + (<usize>r << 2), rstd_r);`);
+    });
+    if (has("rstd")) padVector(w, at.rstd, R);
+  },
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["w", "b", "rstd"] },
+    { d: { R: 3, C: 48 }, with: ["w", "rstd"] },
+    { d: { R: 17, C: 40 }, with: ["b"] },
+    ...[1, 2, 15, 16, 17].map((C) => ({ d: { R: 3, C } })),
+    { d: { R: 768, C: 128 }, with: ["w", "rstd"] },
+    { d: { R: 2048, C: 384 }, with: ["w", "rstd"] },
+    { d: { R: 256, C: 768 }, with: ["w", "rstd"] },
+  ],
+});
+
+export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
+  doc: "d_x = rstd · (g − n · mean_c(g·n)) + add,  g = w · d_out,  n = x · rstd",
+  kind: "row",
+  flops: ({ R, C }) => 9 * R * C,
+  inPlace: { d_x: ["d_out", "add", "x"] },
+  reference(t, { R, C }) {
+    for (let r = 0; r < R; r++) {
+      const g = (c: number) => t.d_out[r * C + c]! * (t.w?.[c] ?? 1);
+      const n = (c: number) => t.x[r * C + c]! * t.rstd[r]!;
+      let dot = 0;
+      for (let c = 0; c < C; c++) dot += g(c) * n(c);
+      for (let c = 0; c < C; c++)
+        t.d_x[r * C + c] = t.rstd[r]! * (g(c) - (n(c) * dot) / C) + (t.add?.[r * C + c] ?? 0);
+    }
+  },
+  tasks: ({ R }) => R,
+  emit(w, at, { C }, { has }) {
+    eachRow(
+      w,
+      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
+      C,
+      () => {
+        w.line(`const rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
+        const g = (load: (row: string) => string): string =>
+          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
+        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
+        accumulators(w, "dot");
+        readRow(w, C, ["x_r", ...gRows], (v) =>
+          w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`),
+        );
+        w.line(
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+        );
+        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
+          const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
+          return affine(d, "rstd4", has("add") ? v.load("add_r") : undefined);
+        });
+      },
+    );
+  },
+  sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["w", "add"] },
+    { d: { R: 3, C: 48 }, with: ["w"] },
+    ...[1, 2, 15, 16, 17, 40].map((C) => ({ d: { R: 3, C } })),
+    { d: { R: 768, C: 128 }, with: ["w", "add"] },
+    { d: { R: 2048, C: 384 }, with: ["w", "add"] },
+    { d: { R: 256, C: 768 }, with: ["w", "add"] },
+  ],
+});
+
+export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?", {
+  doc: "d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = x · rstd",
+  kind: "contract",
+  flops: ({ R, C }) => 4 * R * C,
+  accumulates: ["d_w", "d_b"],
+  reference(t, { R, C }, _attrs, accumulate) {
+    for (let c = 0; c < C; c++) {
+      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
+      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
+      for (let r = 0; r < R; r++) {
+        w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!;
+        b += t.d_out[r * C + c]!;
+      }
+      if (t.d_w) t.d_w[c] = w;
+      if (t.d_b) t.d_b[c] = b;
+    }
+  },
+  tasks: ({ C }) => columnTasks(C),
+  emit(w, at, { R, C }, { has }) {
+    type Load = (tensor: string) => string;
+    columnSums(
+      w,
+      { R, C },
+      has("d_w") ? [at.x, at.d_out] : [at.d_out],
+      (k) => (has("d_w") ? [`const rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
+      {
+        ...(has("d_w") && {
+          [at.d_w]: (k: number, load: Load) =>
+            `f32x4.mul(${load(at.d_out)}, f32x4.mul(${load(at.x)}, rstd${k}))`,
+        }),
+        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
+      },
+    );
+  },
+  sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
+  cases: [
+    { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },
+    { d: { R: 8, C: 48 }, with: ["d_w"] },
+    { d: { R: 1, C: 1 }, with: ["d_b"] },
+    { d: { R: 3, C: 17 }, with: ["d_w", "d_b"] },
+    { d: { R: 768, C: 128 }, with: ["d_w"] },
+    { d: { R: 2048, C: 384 }, with: ["d_w"] },
+    { d: { R: 256, C: 768 }, with: ["d_w"] },
+  ] satisfies Case[],
+});

@@ -1,0 +1,242 @@
+/**
+ * What an operation is. One operation = one file in `ops/`: signature, equation, f64 reference, gradient,
+ * cost, emitter, cases. The signature string is shape rule, argument types and documentation at once:
+ *
+ *   "x[R,C] w[C]? tokens[R]:i32 -> out[R,C] mean[R]?"      ? = may be absent;  :i32 = integers (else f32)
+ *
+ * Layout of every tensor in memory: row-major, the last dimension padded with zeros to a multiple of 16
+ * floats (64 bytes): see `rowFloats`. Kernels therefore never need scalar tails; they must keep the padding
+ * zero. References see dense arrays.
+ */
+import type { Writer } from "./kit/writer.ts";
+
+export type DType = "f32" | "i32";
+export type Dims = Readonly<Record<string, number>>;
+export type Attrs = Readonly<Record<string, string | number | boolean>>;
+
+export const targets = ["simd", "relaxed", "wide"] as const;
+export type Target = (typeof targets)[number];
+
+/** How weights are kept in memory while they are used: ops/quantised/layout.ts. */
+export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
+export type WeightFormat = (typeof weightFormats)[number];
+
+/**
+ * Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by
+ * place, and all others.
+ */
+export interface WeightMix {
+  readonly others: WeightFormat;
+  /** The token embedding, also where it is the output's matrix. */
+  readonly table?: WeightFormat;
+  /** The output's own matrix. */
+  readonly output?: WeightFormat;
+  readonly tensors?: Readonly<Record<string, WeightFormat>>;
+}
+export type Weights = WeightFormat | WeightMix;
+
+export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
+  if (typeof weights === "string") return weights;
+  const { tensors = {} } = weights;
+  if (Object.hasOwn(tensors, tensor)) return tensors[tensor]!;
+  const place = weightPlace(tensor);
+  return (place && weights[place]) ?? weights.others;
+}
+
+/** Which of a mix's places a tensor has. */
+export const weightPlace = (tensor: string): "table" | "output" | undefined =>
+  tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
+
+/** How keys and values of earlier positions are kept: ops/attention/cache.ts. */
+export const cacheFormats = ["f32", "q8_0"] as const;
+export type CacheFormat = (typeof cacheFormats)[number];
+
+type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}`
+  ? A | Split<B, Sep>
+  : S;
+type Names<S extends string> =
+  Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
+type Letters<S extends string> =
+  Split<S, " "> extends infer T
+    ? T extends `${string}[${infer D}]${string}`
+      ? Split<D, ",">
+      : never
+    : never;
+
+/**
+ * What a kernel knows when it is emitted or costed: which optional tensors are there, its attributes, target
+ * and tile sizes.
+ */
+export interface Kernel<N extends string = string> {
+  readonly attrs: Attrs;
+  readonly target: Target;
+  /** Chosen by 6-tile from `Op.tiles`; e.g. { MR: 6, NR: 16 }. */
+  readonly tiles: Dims;
+  has(tensor: N): boolean;
+}
+
+/**
+ * One node of a gradient, written with the forward's tensor names: "x" is the forward's x, "d_x" its
+ * cotangent. `ins`/`outs`: argument of `op` → name. An output "d_p" that already has a cotangent is added to
+ * it.
+ */
+export interface GradNode {
+  readonly op: string;
+  readonly ins: Readonly<Record<string, string>>;
+  readonly outs: Readonly<Record<string, string>>;
+  readonly attrs?: Attrs;
+}
+
+export interface Case<D extends string = string> {
+  readonly d: Readonly<Record<D, number>>;
+  readonly attrs?: Attrs;
+  /** Optional tensors that take part. Default: none. */
+  readonly with?: readonly string[];
+}
+
+/** What an op file writes. N = tensor names, D = dimension letters, both read off the signature. */
+interface Body<N extends string, D extends string> {
+  /** The equation, with its paper. Heads the generated kernel; `explain` prints it. */
+  readonly doc: string;
+  /**
+   * What a neighbour may be fused with: "map" works element by element, "row" needs a whole row, "contract"
+   * sums a dimension away, "gather" reads at indices.
+   */
+  readonly kind: "map" | "row" | "contract" | "gather" | "optimizer";
+  /** Defaults of attributes; an op accepts no others. */
+  readonly attrs?: Attrs;
+  flops(d: Record<D, number>, attrs: Attrs): number;
+  /** Bytes that must move at least. Default: every tensor once. */
+  bytes?(d: Record<D, number>, attrs: Attrs): number;
+  /**
+   * Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional
+   * tensors are undefined.
+   */
+  reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: Attrs, accumulate: boolean): void;
+  /** Gradient nodes, given which optional tensors the forward node has. Absent: not differentiable. */
+  backward?(has: (tensor: N) => boolean, attrs: Attrs): readonly GradNode[];
+  /**
+   * Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites,
+   * true adds.
+   */
+  readonly accumulates?: readonly N[];
+  /** Output → input (or inputs) whose buffer it may share, element by element (in place). */
+  readonly inPlace?: Partial<Record<N, N | readonly N[]>>;
+  /** Inputs that are never differentiated by: tables. */
+  readonly constants?: readonly N[];
+  /** Output → input whose buffer it always is (optimizer state). */
+  readonly mutates?: Partial<Record<N, N>>;
+  /** Tile sizes for these sizes and this target. */
+  tiles?(d: Record<D, number>, attrs: Attrs, target: Target): Dims;
+  /**
+   * Independent units of work. A worker runs [first, last) of them; no output element may depend on how they
+   * are divided.
+   */
+  tasks(d: Record<D, number>, k: Kernel<N>): number;
+  /**
+   * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to
+   * whoever is free first, so that a worker that was held up does not hold up the others. Absent: all of them
+   * evenly. No bit depends on it.
+   */
+  turns?(d: Record<D, number>, k: Kernel<N>): Turns;
+  /** Bytes of scratch per worker. */
+  scratch?(d: Record<D, number>, k: Kernel<N>): number;
+  /**
+   * The kernel's body in AssemblyScript: does tasks `first` … `last`-1 (both i32 locals). `at.x` is the name
+   * of the usize local that holds x's byte address. `scratch` is a usize local when scratch() > 0,
+   * `accumulate` a bool local when the op accumulates. The prelude (8-emit/prelude.ts) is in scope.
+   */
+  emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N>): void;
+  /**
+   * Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i`
+   * = the element's index.
+   */
+  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: Attrs): number;
+  /** Sizes that the test checks and the bench times: one list for both. */
+  readonly cases: readonly Case<D>[];
+}
+
+export interface Turns {
+  readonly fixed: number;
+  readonly grain: number;
+}
+
+/** Half of the tasks evenly, the others one by one: for tasks that are long. */
+export const oneByOne = (tasks: number): Turns => ({ fixed: Math.floor(tasks / 2), grain: 1 });
+
+export interface Op extends Body<string, string> {
+  readonly signature: string;
+  readonly tensors: readonly TensorSlot[];
+}
+
+export interface TensorSlot {
+  readonly name: string;
+  readonly letters: readonly string[];
+  readonly dtype: DType;
+  readonly optional: boolean;
+  readonly output: boolean;
+}
+
+export const defineOp = <const S extends string>(signature: S, body: Body<Names<S>, Letters<S>>): Op =>
+  ({ signature, tensors: parseSignature(signature), ...body }) as unknown as Op;
+
+function parseSignature(signature: string): TensorSlot[] {
+  const [ins, outs] = signature.split(/ ?-> /); // an op may have no inputs
+  if (outs === undefined) throw new Error(`signature without "->": ${signature}`);
+  const slots = (text: string, output: boolean): TensorSlot[] =>
+    text
+      .split(" ")
+      .filter(Boolean)
+      .map((term) => {
+        const m = /^(\w+)\[([\w,]+)\](\?)?(?::(f32|i32))?$/.exec(term);
+        if (!m) throw new Error(`signature term "${term}" in "${signature}"`);
+        return {
+          name: m[1]!,
+          letters: m[2]!.split(","),
+          optional: m[3] === "?",
+          dtype: (m[4] ?? "f32") as DType,
+          output,
+        };
+      });
+  return [...slots(ins!, false), ...slots(outs, true)];
+}
+
+const LANE_FLOATS = 16; // 64 bytes: one cache line, the widest register tile
+
+/** Floats from one row to the next of a tensor whose last dimension is `columns`. Padding is zero, always. */
+export const rowFloats = (columns: number): number => Math.ceil(columns / LANE_FLOATS) * LANE_FLOATS;
+
+/** Bytes of a tensor in memory, padding included. */
+export function tensorBytes(shape: readonly number[]): number {
+  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  return rows * rowFloats(shape.at(-1) ?? 1) * 4;
+}
+
+/** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
+export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
+  op.bytes?.(d, attrs) ??
+  op.tensors
+    .filter((t) => has(t.name))
+    .reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
+
+/**
+ * Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that
+ * is a bug of ours.
+ */
+export function unify(op: Op, shapes: Readonly<Record<string, readonly number[] | undefined>>): Dims {
+  const d: Record<string, number> = {};
+  for (const slot of op.tensors) {
+    const shape = shapes[slot.name];
+    if (!shape) continue;
+    if (shape.length !== slot.letters.length)
+      throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
+    for (const [i, letter] of slot.letters.entries()) {
+      if (d[letter] !== undefined && d[letter] !== shape[i])
+        throw new Error(`${slot.name}: ${letter} is ${d[letter]} and ${shape[i]} in ${op.signature}`);
+      d[letter] = shape[i]!;
+    }
+  }
+  return d;
+}
+
+export const shapeOf = (slot: TensorSlot, d: Dims): number[] => slot.letters.map((letter) => d[letter]!);
