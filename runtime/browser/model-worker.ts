@@ -5,8 +5,8 @@
  */
 import { loadCheckpoint } from "../store/checkpoint.ts";
 import { SinterError } from "../base/errors.ts";
-import { tokenizerOfGguf } from "../formats/gguf-tokenizer.ts";
-import type { GgufFile } from "../formats/gguf.ts";
+import { tokenizerOfGguf } from "../formats/gguf/gguf-tokenizer.ts";
+import type { GgufFile } from "../formats/gguf/gguf.ts";
 import { loadPublished } from "../formats/load.ts";
 import { kindOf, openPublished } from "../formats/published.ts";
 import { openSafetensors } from "../formats/safetensors.ts";

@@ -4,11 +4,11 @@ import { listCheckpoints } from "../store/checkpoint.ts";
 import type { Files } from "../base/files.ts";
 import { SinterError } from "../base/errors.ts";
 import { holdsRun } from "../store/run-folder.ts";
-import { openGguf } from "./gguf.ts";
+import { openGguf } from "./gguf/gguf.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { kindOf } from "./published.ts";
 import { openSafetensors, openSafetensorsFolder } from "./safetensors.ts";
-import type { MetadataValue, WeightFile } from "./weights.ts";
+import type { MetadataValue, WeightFile } from "./kit/weights.ts";
 
 export interface Inspection {
   readonly path: string;

@@ -12,8 +12,8 @@
  * from it.
  */
 import type { Files, ReadableFile } from "../base/files.ts";
-import { numberFormats } from "./numbers.ts";
-import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./weights.ts";
+import { numberFormats } from "./kit/numbers.ts";
+import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./kit/weights.ts";
 
 export interface Llama2cSizes {
   readonly width: number;

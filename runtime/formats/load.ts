@@ -10,13 +10,13 @@ import { SinterError } from "../base/errors.ts";
 import type { RunningModel } from "../engine/model.ts";
 import { fileFormats, groupPlacer, wordsOf } from "../engine/quantise.ts";
 import { checkpointName, type Tensor } from "../engine/tensors.ts";
-import { isWindowed, type Architecture } from "./architecture.ts";
-import { checkFit } from "./fit.ts";
-import { columnOf, gather, linksOf, type Link, type Piece } from "./links.ts";
-import { GROUP, numberFormats, type FloatFormat } from "./numbers.ts";
+import { isWindowed, type Architecture } from "./architecture/architecture.ts";
+import { checkFit } from "./architecture/fit.ts";
+import { columnOf, gather, linksOf, type Link, type Piece } from "./architecture/links.ts";
+import { GROUP, numberFormats, type FloatFormat } from "./kit/numbers.ts";
 import type { Published } from "./published.ts";
-import { recognise } from "./recognise.ts";
-import { allFloats, PIECE, type StoredTensor } from "./weights.ts";
+import { recognise } from "./architecture/recognise.ts";
+import { allFloats, PIECE, type StoredTensor } from "./kit/weights.ts";
 
 interface Place {
   readonly link: Link;

@@ -3,15 +3,15 @@
  * from a checkpoint.
  */
 import type { OpenCheckpoint } from "../store/checkpoint-file.ts";
-import type { Architecture } from "./architecture.ts";
-import { NO_SINK, sinksName } from "./gguf-config.ts";
-import { ropeFactors, ROPE_FACTORS } from "./gguf-rope.ts";
-import { linksOf, scatter, type Link, type Piece } from "./links.ts";
+import type { Architecture } from "./architecture/architecture.ts";
+import { NO_SINK, sinksName } from "./gguf/gguf-config.ts";
+import { ropeFactors, ROPE_FACTORS } from "./gguf/gguf-rope.ts";
+import { linksOf, scatter, type Link, type Piece } from "./architecture/links.ts";
 import { storedRows } from "../store/kept.ts";
-import { numberFormats, type FloatFormat } from "./numbers.ts";
-import { classOf, ggufClasses, huggingFaceClasses } from "./published-classes.ts";
-import type { Recognised } from "./recognise.ts";
-import { PIECE } from "./weights.ts";
+import { numberFormats, type FloatFormat } from "./kit/numbers.ts";
+import { classOf, ggufClasses, huggingFaceClasses } from "./architecture/published-classes.ts";
+import type { Recognised } from "./architecture/recognise.ts";
+import { PIECE } from "./kit/weights.ts";
 
 export type OutgoingForm = "hf" | "gguf";
 /**

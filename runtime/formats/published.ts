@@ -10,20 +10,20 @@
  */
 import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
-import { modelName, type Architecture } from "./architecture.ts";
-import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./fit.ts";
-import { openGguf } from "./gguf.ts";
-import { architectureOfGguf } from "./gguf-config.ts";
-import { CONFIG_FILE } from "./huggingface-common.ts";
-import { architectureOfConfig, MAX_CONFIG_BYTES } from "./huggingface.ts";
-import { ignoredKeysNote, refuseKeys, unknownKeys } from "./keys/known-keys.ts";
+import { modelName, type Architecture } from "./architecture/architecture.ts";
+import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./architecture/fit.ts";
+import { openGguf } from "./gguf/gguf.ts";
+import { architectureOfGguf } from "./gguf/gguf-config.ts";
+import { CONFIG_FILE } from "./huggingface/huggingface-common.ts";
+import { architectureOfConfig, MAX_CONFIG_BYTES } from "./huggingface/huggingface.ts";
+import { ignoredKeysNote, refuseKeys, unknownKeys } from "../base/known-keys.ts";
 import { safetensorsKeys } from "./keys/safetensors-metadata.ts";
-import { isRecord, parseJson } from "./json.ts";
-import { linksOf, type Link, type LinkOptions } from "./links.ts";
+import { isRecord, parseJson } from "./kit/json.ts";
+import { linksOf, type Link, type LinkOptions } from "./architecture/links.ts";
 import { openLlama2c } from "./llama2c.ts";
-import { namings, publishedName, type Naming, type Role, type Stems } from "./naming.ts";
+import { namings, publishedName, type Naming, type Role, type Stems } from "./architecture/naming.ts";
 import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors.ts";
-import type { WeightFile } from "./weights.ts";
+import type { WeightFile } from "./kit/weights.ts";
 
 export interface Published {
   /** "Hugging Face GPT-2", "llama2.c v1", "GGUF (llama)". */

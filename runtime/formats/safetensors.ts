@@ -5,7 +5,7 @@
 import { SinterError } from "../base/errors.ts";
 import type { Files, ReadableFile } from "../base/files.ts";
 import { headerBytes, readHeader, type SafeFile } from "../store/safetensors.ts";
-import { parseJson, record, type Json } from "./json.ts";
+import { parseJson, record, type Json } from "./kit/json.ts";
 import {
   corruptFile,
   floatReader,
@@ -15,7 +15,7 @@ import {
   type Metadata,
   type StoredTensor,
   type WeightFile,
-} from "./weights.ts";
+} from "./kit/weights.ts";
 
 export const SINGLE_FILE = "model.safetensors";
 export const INDEX_FILE = "model.safetensors.index.json";

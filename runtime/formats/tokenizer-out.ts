@@ -9,10 +9,10 @@ import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
 import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/tokenizer-json.ts";
 import { endsMessage, endsTurn } from "../tokenizers/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { byteLevelDecoder, preTokenizerJson } from "./gguf-pre.ts";
-import { endStandIn, escapeBytes, standIn } from "./gguf-tokenizer.ts";
-import { bool, list, text, u32, type PairToWrite } from "./gguf-write.ts";
-import { pieceKinds, sentencePieceModel } from "./sentencepiece-write.ts";
+import { byteLevelDecoder, preTokenizerJson } from "./gguf/gguf-pre.ts";
+import { endStandIn, escapeBytes, standIn } from "./gguf/gguf-tokenizer.ts";
+import { bool, list, text, u32, type PairToWrite } from "./gguf/gguf-write.ts";
+import { pieceKinds, sentencePieceModel } from "../tokenizers/published/sentencepiece-write.ts";
 import { vocabularyOf, type BpeVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 const key = (rest: string): string => `tokenizer.ggml.${rest}`;

@@ -19,8 +19,8 @@ import { typeOf } from "../tokenizers/json-steps.ts";
 import { field, optionalText, type JsonPlace } from "../tokenizers/json-fields.ts";
 import { JSON_FILE } from "../tokenizers/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf-pre.ts";
-import { pieceKinds, type VocabularyPiece } from "./sentencepiece-write.ts";
+import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf/gguf-pre.ts";
+import { pieceKinds, type VocabularyPiece } from "../tokenizers/published/sentencepiece-write.ts";
 
 export interface BpeVocabulary {
   readonly kind: "bpe";

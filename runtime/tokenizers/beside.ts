@@ -1,13 +1,9 @@
 /**
  * What the files beside a tokenizer (beside-files.ts) say, checked key by key, and a tokenizer that heeds it.
  */
-import { ignoredKeysNote, refuseKeys, unknownKeys, type KeyTable } from "../formats/keys/known-keys.ts";
-import { generationKeys } from "../formats/keys/generation-config.ts";
-import {
-  addedTokensKeys,
-  specialTokensMapKeys,
-  tokenizerConfigKeys,
-} from "../formats/keys/tokenizer-config.ts";
+import { ignoredKeysNote, refuseKeys, unknownKeys, type KeyTable } from "../base/known-keys.ts";
+import { generationKeys } from "./keys/generation-config.ts";
+import { addedTokensKeys, specialTokensMapKeys, tokenizerConfigKeys } from "./keys/tokenizer-config.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import {
   ADDED_FILE,

@@ -5,8 +5,8 @@
  * (test/tokenizers/sweep.test.ts).
  */
 import { SinterError } from "../base/errors.ts";
-import { ignoredKeysNote } from "../formats/keys/known-keys.ts";
-import { checkKeys } from "../formats/keys/tokenizer-json.ts";
+import { ignoredKeysNote } from "../base/known-keys.ts";
+import { checkKeys } from "./keys/tokenizer-json.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken } from "./added-tokens.ts";
 import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { bytesOfName } from "./byte-level.ts";

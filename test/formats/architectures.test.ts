@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openGguf } from "../../runtime/formats/gguf.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { run, sinter } from "./command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/studies/ask-llama-cpp.ts";

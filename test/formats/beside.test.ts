@@ -6,8 +6,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { openGguf } from "../../runtime/formats/gguf.ts";
-import { list, text, u32 } from "../../runtime/formats/gguf-write.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
+import { list, text, u32 } from "../../runtime/formats/gguf/gguf-write.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";

@@ -5,13 +5,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
-import type { Architecture } from "../../runtime/formats/architecture.ts";
-import type { ReadConfig } from "../../runtime/formats/huggingface-common.ts";
-import { configOf } from "../../runtime/formats/huggingface-out.ts";
-import { architectureOfConfig } from "../../runtime/formats/huggingface.ts";
-import { parseJson } from "../../runtime/formats/json.ts";
+import type { Architecture } from "../../runtime/formats/architecture/architecture.ts";
+import type { ReadConfig } from "../../runtime/formats/huggingface/huggingface-common.ts";
+import { configOf } from "../../runtime/formats/huggingface/huggingface-out.ts";
+import { architectureOfConfig } from "../../runtime/formats/huggingface/huggingface.ts";
+import { parseJson } from "../../runtime/formats/kit/json.ts";
 import { gpt2Keys, llamaTypeKeys, ropeKeys, type LlamaType } from "../../runtime/formats/keys/config-json.ts";
-import { isHarmless, type KeyTable } from "../../runtime/formats/keys/known-keys.ts";
+import { isHarmless, type KeyTable } from "../../runtime/base/known-keys.ts";
 
 type Config = Readonly<Record<string, unknown>>;
 

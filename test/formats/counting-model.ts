@@ -13,7 +13,7 @@ import {
   text,
   u32,
   type PairToWrite,
-} from "../../runtime/formats/gguf-write.ts";
+} from "../../runtime/formats/gguf/gguf-write.ts";
 import { randomFrom } from "../../runtime/base/random.ts";
 import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";

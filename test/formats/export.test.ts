@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openGguf } from "../../runtime/formats/gguf.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/tokenizer.ts";

@@ -6,9 +6,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { concat } from "../../runtime/base/bytes.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
-import type { Architecture } from "../../runtime/formats/architecture.ts";
-import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
-import type { Scalar } from "../../runtime/formats/gguf-header.ts";
+import type { Architecture } from "../../runtime/formats/architecture/architecture.ts";
+import { ggufPairs } from "../../runtime/formats/gguf/gguf-config.ts";
+import type { Scalar } from "../../runtime/formats/gguf/gguf-header.ts";
 import {
   bool,
   f32,
@@ -20,9 +20,9 @@ import {
   u32,
   type GgufTensorToWrite,
   type PairToWrite,
-} from "../../runtime/formats/gguf-write.ts";
+} from "../../runtime/formats/gguf/gguf-write.ts";
 import { ggufKeys, ggufTable, type GgufType } from "../../runtime/formats/keys/gguf-model.ts";
-import { isHarmless } from "../../runtime/formats/keys/known-keys.ts";
+import { isHarmless } from "../../runtime/base/known-keys.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
 import { memoryFiles } from "./memory-files.ts";
 

@@ -3,10 +3,10 @@
  * refused.
  */
 import { describe, expect, it } from "vitest";
-import { ggufPreNamed, ggufPreOf, ggufPres, preTokenizerJson } from "../../runtime/formats/gguf-pre.ts";
-import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
-import { bool, ggufHeader, text, u32 } from "../../runtime/formats/gguf-write.ts";
-import { openGguf } from "../../runtime/formats/gguf.ts";
+import { ggufPreNamed, ggufPreOf, ggufPres, preTokenizerJson } from "../../runtime/formats/gguf/gguf-pre.ts";
+import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
+import { bool, ggufHeader, text, u32 } from "../../runtime/formats/gguf/gguf-write.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";

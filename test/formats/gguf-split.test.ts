@@ -5,9 +5,15 @@
 import { describe, expect, it } from "vitest";
 import { concat } from "../../runtime/base/bytes.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
-import { openGguf } from "../../runtime/formats/gguf.ts";
-import { ggufHeader, paddingAfter, text, u32, type PairToWrite } from "../../runtime/formats/gguf-write.ts";
-import { allFloats } from "../../runtime/formats/weights.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
+import {
+  ggufHeader,
+  paddingAfter,
+  text,
+  u32,
+  type PairToWrite,
+} from "../../runtime/formats/gguf/gguf-write.ts";
+import { allFloats } from "../../runtime/formats/kit/weights.ts";
 import { memoryFiles } from "./memory-files.ts";
 
 const names = ["a", "b", "c", "d"];

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
-import { openGguf, type GgufFile } from "../../runtime/formats/gguf.ts";
+import { openGguf, type GgufFile } from "../../runtime/formats/gguf/gguf.ts";
 import {
   bool,
   f32,
@@ -16,9 +16,9 @@ import {
   text as textPair,
   u32 as u32Pair,
   type GgufTensorToWrite,
-} from "../../runtime/formats/gguf-write.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
-import { allFloats } from "../../runtime/formats/weights.ts";
+} from "../../runtime/formats/gguf/gguf-write.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import { allFloats } from "../../runtime/formats/kit/weights.ts";
 import { gguf, join, le, pair, raw, tensor, text, u32, u64, u8 } from "./gguf-bytes.ts";
 import { memoryFiles } from "./memory-files.ts";
 

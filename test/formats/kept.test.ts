@@ -11,10 +11,10 @@ import { openCheckpoint, writeCheckpoint } from "../../runtime/store/checkpoint-
 import type { TrainState } from "../../runtime/store/train-state.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import type { Files } from "../../runtime/base/files.ts";
-import { openGguf } from "../../runtime/formats/gguf.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
-import type { ReadFormat } from "../../runtime/formats/weights.ts";
+import type { ReadFormat } from "../../runtime/formats/kit/weights.ts";
 import { storedAs, storedRows, type Kept } from "../../runtime/store/kept.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { pieceHash } from "../../runtime/base/piece-hash.ts";

@@ -12,7 +12,7 @@ import {
   refuseKeys,
   unknownKeys,
   type KeyTable,
-} from "../../runtime/formats/keys/known-keys.ts";
+} from "../../runtime/base/known-keys.ts";
 
 const table = {
   layers: read("number of layers", 3),

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { openLlama2c } from "../../runtime/formats/llama2c.ts";
-import { allFloats } from "../../runtime/formats/weights.ts";
+import { allFloats } from "../../runtime/formats/kit/weights.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { memoryFiles } from "./memory-files.ts";
 import { shared } from "./shared.ts";

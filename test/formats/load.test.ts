@@ -14,7 +14,7 @@ import type { WeightFormat } from "../../compiler/ops/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import type { ReadableFile } from "../../runtime/base/files.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
-import type { FloatFormat } from "../../runtime/formats/numbers.ts";
+import type { FloatFormat } from "../../runtime/formats/kit/numbers.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";

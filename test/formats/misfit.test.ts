@@ -5,11 +5,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
-import type { Stems } from "../../runtime/formats/naming.ts";
-import type { TensorIndex } from "../../runtime/formats/fit.ts";
-import { gather, type Link } from "../../runtime/formats/links.ts";
+import type { Stems } from "../../runtime/formats/architecture/naming.ts";
+import type { TensorIndex } from "../../runtime/formats/architecture/fit.ts";
+import { gather, type Link } from "../../runtime/formats/architecture/links.ts";
 import { fittedLinks, openPublished, type Published } from "../../runtime/formats/published.ts";
-import { allFloats } from "../../runtime/formats/weights.ts";
+import { allFloats } from "../../runtime/formats/kit/weights.ts";
 import { writeHeader } from "../../runtime/store/safetensors.ts";
 import { memoryFiles } from "./memory-files.ts";
 

@@ -2,14 +2,14 @@
  * GGUF files of a small Llama with random blocks of any format: numbers of the size that weights have, one
  * token clearly the likeliest.
  */
-import { ggufPairs } from "../../runtime/formats/gguf-config.ts";
-import type { Architecture } from "../../runtime/formats/architecture.ts";
-import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf-write.ts";
-import { linksOf } from "../../runtime/formats/links.ts";
-import { namings, roles, type Stems } from "../../runtime/formats/naming.ts";
-import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/numbers.ts";
+import { ggufPairs } from "../../runtime/formats/gguf/gguf-config.ts";
+import type { Architecture } from "../../runtime/formats/architecture/architecture.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf/gguf-write.ts";
+import { linksOf } from "../../runtime/formats/architecture/links.ts";
+import { namings, roles, type Stems } from "../../runtime/formats/architecture/naming.ts";
+import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
-import { readFormats, type ReadFormat } from "../../runtime/formats/weights.ts";
+import { readFormats, type ReadFormat } from "../../runtime/formats/kit/weights.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 

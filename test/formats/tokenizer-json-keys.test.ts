@@ -10,8 +10,8 @@ import {
   componentKeys,
   fileKeys,
   modelKeys,
-} from "../../runtime/formats/keys/tokenizer-json.ts";
-import type { KeyTable, KnownKey } from "../../runtime/formats/keys/known-keys.ts";
+} from "../../runtime/tokenizers/keys/tokenizer-json.ts";
+import type { KeyTable, KnownKey } from "../../runtime/base/known-keys.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
 
 type Json = Record<string, unknown>;

@@ -6,18 +6,25 @@
 import { describe, expect, it } from "vitest";
 import { publishedSampling } from "../../app/cli/runs/import-sampling.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
-import { tokenizerOfGguf } from "../../runtime/formats/gguf-tokenizer.ts";
-import { ggufHeader, list, text, u32, bool, type PairToWrite } from "../../runtime/formats/gguf-write.ts";
-import { openGguf } from "../../runtime/formats/gguf.ts";
-import { generationKeys } from "../../runtime/formats/keys/generation-config.ts";
+import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
+import {
+  ggufHeader,
+  list,
+  text,
+  u32,
+  bool,
+  type PairToWrite,
+} from "../../runtime/formats/gguf/gguf-write.ts";
+import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
+import { generationKeys } from "../../runtime/tokenizers/keys/generation-config.ts";
 import { ggufTokenizerKeys } from "../../runtime/formats/keys/gguf-tokenizer.ts";
-import type { KeyTable, KnownKey } from "../../runtime/formats/keys/known-keys.ts";
+import type { KeyTable, KnownKey } from "../../runtime/base/known-keys.ts";
 import {
   addedTokensKeys,
   specialTokensMapKeys,
   tokenizerConfigKeys,
-} from "../../runtime/formats/keys/tokenizer-config.ts";
-import { sentencePieceModel } from "../../runtime/formats/sentencepiece-write.ts";
+} from "../../runtime/tokenizers/keys/tokenizer-config.ts";
+import { sentencePieceModel } from "../../runtime/tokenizers/published/sentencepiece-write.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";

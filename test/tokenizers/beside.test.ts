@@ -8,7 +8,7 @@ import { SinterError } from "../../runtime/base/errors.ts";
 import { GENERATION_FILE, type Hear } from "../../runtime/tokenizers/beside-files.ts";
 import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
 import { spaceCleaner, withoutExtraSpaces } from "../../runtime/tokenizers/clean-spaces.ts";
-import { sentencePieceModel } from "../../runtime/formats/sentencepiece-write.ts";
+import { sentencePieceModel } from "../../runtime/tokenizers/published/sentencepiece-write.ts";
 import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";

@@ -6,8 +6,8 @@
 import type { Command } from "commander";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
-import { finest } from "../../../runtime/formats/keep.ts";
-import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
+import { finest } from "../../../runtime/formats/architecture/keep.ts";
+import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";

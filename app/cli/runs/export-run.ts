@@ -11,12 +11,12 @@ import {
   type Files,
   type WritableFile,
 } from "../../../runtime/base/files.ts";
-import { ggufPairs } from "../../../runtime/formats/gguf-config.ts";
-import { fileTypes } from "../../../runtime/formats/gguf-types.ts";
-import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/gguf-write.ts";
-import { CONFIG_FILE } from "../../../runtime/formats/huggingface-common.ts";
-import { configOf } from "../../../runtime/formats/huggingface-out.ts";
-import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
+import { ggufPairs } from "../../../runtime/formats/gguf/gguf-config.ts";
+import { fileTypes } from "../../../runtime/formats/gguf/gguf-types.ts";
+import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/gguf/gguf-write.ts";
+import { CONFIG_FILE } from "../../../runtime/formats/huggingface/huggingface-common.ts";
+import { configOf } from "../../../runtime/formats/huggingface/huggingface-out.ts";
+import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
 import {
   encoded,
   outgoing,
@@ -25,7 +25,7 @@ import {
   type OutgoingType,
 } from "../../../runtime/formats/outgoing.ts";
 import { toUse } from "../../../runtime/store/identity.ts";
-import { recognise } from "../../../runtime/formats/recognise.ts";
+import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
 import { SINGLE_FILE } from "../../../runtime/formats/safetensors.ts";
 import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";

@@ -13,12 +13,12 @@ import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoi
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
-import { changedTypes, checkReadable, isMatrix, keptFor, keptRows } from "../../../runtime/formats/keep.ts";
+import { changedTypes, checkReadable, isMatrix, keptFor, keptRows } from "../../../runtime/formats/architecture/keep.ts";
 import { fittedLinks, type Published } from "../../../runtime/formats/published.ts";
-import { recognise } from "../../../runtime/formats/recognise.ts";
-import { sameShape } from "../../../runtime/formats/fit.ts";
-import type { Link } from "../../../runtime/formats/links.ts";
-import type { FloatFormat } from "../../../runtime/formats/numbers.ts";
+import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
+import { sameShape } from "../../../runtime/formats/architecture/fit.ts";
+import type { Link } from "../../../runtime/formats/architecture/links.ts";
+import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
 import { identityOf } from "../../../runtime/store/identity.ts";
 import { storedBytes, type Kept } from "../../../runtime/store/kept.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

@@ -2,8 +2,8 @@
  * Settings of the sampler that a model was published with (generation_config.json) → the `sample` section of
  * its spec.
  */
-import { generationKeys } from "../../../runtime/formats/keys/generation-config.ts";
-import { isHarmless, knownKey, shownValue } from "../../../runtime/formats/keys/known-keys.ts";
+import { generationKeys } from "../../../runtime/tokenizers/keys/generation-config.ts";
+import { isHarmless, knownKey, shownValue } from "../../../runtime/base/known-keys.ts";
 import { GENERATION_FILE } from "../../../runtime/tokenizers/beside-files.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
 import type { NumberField } from "../../../compiler/2-check/fields.ts";

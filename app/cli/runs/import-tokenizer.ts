@@ -8,10 +8,10 @@
 import { basename, dirname } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
-import { tokenizerOfGguf } from "../../../runtime/formats/gguf-tokenizer.ts";
-import type { GgufFile } from "../../../runtime/formats/gguf.ts";
-import { CONFIG_FILE as MODEL_CONFIG } from "../../../runtime/formats/huggingface-common.ts";
-import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface.ts";
+import { tokenizerOfGguf } from "../../../runtime/formats/gguf/gguf-tokenizer.ts";
+import type { GgufFile } from "../../../runtime/formats/gguf/gguf.ts";
+import { CONFIG_FILE as MODEL_CONFIG } from "../../../runtime/formats/huggingface/huggingface-common.ts";
+import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface/huggingface.ts";
 import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-out.ts";
 import type { Published } from "../../../runtime/formats/published.ts";
 import { templateFlaw } from "../../../runtime/node/chat-template.ts";

@@ -1,7 +1,7 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../../../compiler/1-parse/format.ts";
 import type { Rope, TokenizerName } from "../../../compiler/2-check/model.ts";
-import { isWindowed, type Architecture, type Experts } from "../../../runtime/formats/architecture.ts";
+import { isWindowed, type Architecture, type Experts } from "../../../runtime/formats/architecture/architecture.ts";
 import { thousands } from "../../../runtime/report/amounts.ts";
 
 export interface SpecFacts {

@@ -1,7 +1,7 @@
 /** `sinter inspect FILE`: what is in a file of weights. */
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
-import type { MetadataValue } from "../../../runtime/formats/weights.ts";
+import type { MetadataValue } from "../../../runtime/formats/kit/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
 import { pathFrom } from "../options/run-options.ts";

@@ -3,7 +3,7 @@
  * MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config), and those of other classes that would change a
  * layer. What each does: known-keys.ts.
  */
-import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "./known-keys.ts";
+import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "../../base/known-keys.ts";
 
 const TRAINING = "for training alone";
 const ASIDE = "says where it comes from, or what made it";

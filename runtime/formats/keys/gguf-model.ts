@@ -2,7 +2,7 @@
  * Metadata keys of GGUF files that say what the model is, but for its tokenizer (github.com/ggml-org/ggml,
  * docs/gguf.md; github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py). What each does: known-keys.ts.
  */
-import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "./known-keys.ts";
+import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "../../base/known-keys.ts";
 
 const ASIDE = "says where it comes from, or what made it";
 const isZeros = (value: unknown): boolean =>

@@ -2,7 +2,7 @@
  * Keys of a tokenizer in GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md, and github.com/ggml-
  * org/llama.cpp, gguf-py's constants).
  */
-import { none, read, refused, type KeyTable } from "./known-keys.ts";
+import { none, read, refused, type KeyTable } from "../../base/known-keys.ts";
 
 const MIDDLE = "text is not filled into a middle here";
 const OTHER_TOKENIZER = "Name another tokenizer: --tokenizer PATH";

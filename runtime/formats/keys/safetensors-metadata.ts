@@ -2,7 +2,7 @@
  * Keys of a safetensors header's `__metadata__` (huggingface.co/docs/safetensors): texts, free but for
  * `format`.
  */
-import { noneOf, refused, type KeyTable } from "./known-keys.ts";
+import { noneOf, refused, type KeyTable } from "../../base/known-keys.ts";
 
 export const safetensorsKeys = {
   format: refused(

@@ -1,0 +1,167 @@
+/**
+ * What published model files say of a decoder of the GPT-2 or Llama family, in one form: readers of
+ * configurations make it, specs, configurations and metadata are made from it.
+ *
+ *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
+ *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
+ *
+ * Mistral, Qwen 2, Qwen 3 and Mixtral are of the second family: with a window, with biases of queries, keys
+ * and values, with normalised queries and keys, with x += experts(rmsnorm(x)), whose weights add up to 1
+ * (Jiang et al. 2024).
+ */
+import type { Activation, LayerKind, Rope, Sizes } from "../../../compiler/2-check/model.ts";
+import { SinterError } from "../../base/errors.ts";
+
+export type Family = "gpt2" | "llama";
+
+export interface Architecture extends Sizes {
+  readonly family: Family;
+  /** Letters, digits, "-", "." and "_", beginning with a letter. */
+  readonly name: string;
+  /** Between the two maps of the feed-forward part, or of an expert. */
+  readonly hidden: number;
+  readonly activation: Activation;
+  readonly eps: number;
+  /** Llama family. */
+  readonly rope: Rope | undefined;
+  /** Llama family: a mixture in the place of one gated part; `hidden` is that of an expert. */
+  readonly experts?: Experts | undefined;
+  /** The token embedding is the output's matrix. */
+  readonly tied: boolean;
+  readonly bias: Biases;
+  /** Llama family: queries and keys are normalised per head, before rope, with this epsilon. */
+  readonly qkNorm?: { readonly eps: number } | undefined;
+  /**
+   * Positions that a query sees, itself included, in the banded layers of `pattern`, or without a pattern in
+   * all. One of the whole context is none: `isWindowed`.
+   */
+  readonly window?: number | undefined;
+  /** Kinds of layers, over and over. Given only where they differ. */
+  readonly pattern?: readonly LayerKind[] | undefined;
+}
+
+export interface Experts {
+  readonly count: number;
+  /** Experts that a token goes to. */
+  readonly top: number;
+  /** Weight of the load-balancing loss, as the language counts it (ops/balance.ts); undefined: not said. */
+  readonly balance?: number | undefined;
+}
+
+export interface Biases {
+  readonly norm: boolean;
+  readonly qkv: boolean;
+  readonly attentionOut: boolean;
+  readonly ffn: boolean;
+  readonly head: boolean;
+}
+
+const BIG = 1 << 24;
+/** Largest sizes that a spec may have; what a file says is held against them before it is used. */
+const limits = {
+  vocab: BIG,
+  context: BIG,
+  width: 1 << 20,
+  layers: 10_000,
+  heads: 65_536,
+  kvHeads: 65_536,
+  headDim: 65_536,
+  hidden: BIG,
+} as const;
+export type SizeName = keyof typeof limits;
+
+/** Throws `corrupt` when it is no size. `name`: what the file calls it. */
+export function checkSize(key: SizeName, value: number, path: string, name: string): void {
+  const most = limits[key];
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new SinterError(
+    "corrupt",
+    `${path}: ${name} is ${value}; a whole number from 1 to ${most} was expected`,
+  );
+}
+
+/** Throws `corrupt` when a size is no size. `named`: what the file calls them. */
+export function checkSizes(
+  a: Architecture,
+  path: string,
+  named: Readonly<Partial<Record<SizeName, string>>> = {},
+): Architecture {
+  for (const key of Object.keys(limits) as SizeName[]) checkSize(key, a[key], path, named[key] ?? key);
+  if (a.heads % a.kvHeads !== 0)
+    throw new SinterError(
+      "corrupt",
+      `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values (${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`,
+    );
+  if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
+  if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG))
+    throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);
+  if (a.rope && a.headDim % 2 !== 0)
+    throw new SinterError(
+      "corrupt",
+      `${path}: heads of ${a.headDim} columns, and a rotary embedding that turns pairs`,
+    );
+  if (a.experts) checkExperts(a.experts, a.layers, path);
+  if (a.rope && !(a.rope.theta > 0 && a.rope.theta <= 1e12))
+    throw new SinterError("corrupt", `${path}: the rotary embedding's theta is ${a.rope.theta}`);
+  return a;
+}
+
+const MOST_EXPERTS = 4096;
+/**
+ * Of all layers together: each has published tensors of its own, which are listed before any is looked for.
+ */
+const MOST_MATRICES = 1 << 16;
+const MOST_BALANCE = 10;
+
+function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path: string): void {
+  const natural = (n: number, most: number): boolean => Number.isInteger(n) && n >= 1 && n <= most;
+  if (!natural(count, MOST_EXPERTS))
+    throw new SinterError(
+      "corrupt",
+      `${path}: it has ${count} experts; a whole number from 1 to ${MOST_EXPERTS} was expected`,
+    );
+  if (count * layers > MOST_MATRICES)
+    throw new SinterError(
+      "corrupt",
+      `${path}: ${layers} layers of ${count} experts; at most ${MOST_MATRICES} together were expected`,
+    );
+  if (!natural(top, count))
+    throw new SinterError("corrupt", `${path}: a token goes to ${top} of ${count} experts`);
+  if (!(balance >= 0 && balance <= MOST_BALANCE))
+    throw new SinterError(
+      "corrupt",
+      `${path}: the load-balancing loss has the weight ${balance}; 0 to ${MOST_BALANCE} was expected`,
+    );
+}
+
+/** A name from a file or folder, as a spec may have it. */
+export function modelName(text: string): string {
+  const plain = text
+    .replace(/\.(safetensors|gguf|bin)$/i, "")
+    .replace(/[^A-Za-z0-9._-]+/g, "-")
+    .replace(/^[^A-Za-z]+|[^A-Za-z0-9]+$/g, "");
+  return plain.slice(0, 64) || "model";
+}
+
+/** Whether some layer sees less than the whole context. */
+export const isWindowed = ({ window, context }: Pick<Architecture, "window" | "context">): boolean =>
+  window !== undefined && window < context;
+
+/** Kinds of all layers → the shortest pattern that, repeated, gives them; nothing where all are alike. */
+export function patternOf(kinds: readonly LayerKind[]): readonly LayerKind[] | undefined {
+  if (new Set(kinds).size < 2) return undefined;
+  for (let n = 2; n < kinds.length; n++)
+    if (kinds.every((kind, i) => kind === kinds[i % n])) return kinds.slice(0, n);
+  return kinds;
+}
+
+/** Kind of each layer; without a pattern: banded where there is a window. */
+export const layerKindsOf = ({
+  pattern,
+  window,
+  layers,
+}: Pick<Architecture, "pattern" | "window" | "layers">): LayerKind[] =>
+  Array.from(
+    { length: layers },
+    (_, i) => pattern?.[i % pattern.length] ?? (window === undefined ? "dense" : "banded"),
+  );

@@ -1,0 +1,338 @@
+/**
+ * The tokenizer in GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md, "Tokenizer") → one of Sinter's,
+ * with files that a run keeps.
+ *
+ *   gpt2    byte-level BPE: tokens by their names, merges, and in `pre` which pre-tokenizer    → tokenizer.json
+ *   llama   sentencepiece BPE: tokens with scores and kinds                                     → tokenizer.model
+ *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
+ */
+import { SinterError } from "../../base/errors.ts";
+import { configBytes, openBeside, type Beside } from "../../tokenizers/beside.ts";
+import {
+  GENERATION_FILE,
+  templateNameOf,
+  TEMPLATES_FOLDER,
+  type Hear,
+} from "../../tokenizers/beside-files.ts";
+import { byteTokenizer } from "../../tokenizers/bytes.ts";
+import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../tokenizers/characters.ts";
+import { idTokenizer } from "../../tokenizers/ids.ts";
+import type { PieceKind } from "../../tokenizers/sentencepiece.ts";
+import { sentencePieceFile } from "../../tokenizers/sentencepiece-file.ts";
+import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../../tokenizers/tokenizer-json.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/tokenizer.ts";
+import { withBeside } from "../../tokenizers/with-beside.ts";
+import type { GgufFile } from "./gguf.ts";
+import { byteLevelDecoder, ggufPreNamed, preTokenizerJson } from "./gguf-pre.ts";
+import { ggufTokenizerKeys } from "../keys/gguf-tokenizer.ts";
+import { ignoredKeysNote, refuseKeys, unknownKeys } from "../../base/known-keys.ts";
+import { pieceKinds, sentencePieceModel } from "../../tokenizers/published/sentencepiece-write.ts";
+import { corruptFile } from "../kit/weights.ts";
+
+const kindByNumber = new Map(Object.entries(pieceKinds).map(([kind, number]) => [number, kind as PieceKind]));
+export const CONTROL = pieceKinds.control;
+export const USER = pieceKinds.user;
+
+export type GgufTokenizer = { readonly tokenizer: Tokenizer } | { readonly none: string };
+
+/**
+ * `none`: the file has no tokenizer, or one that is not read here; says which. `hear`: what else there is to
+ * say, a line each. Throws SinterError "corrupt" where its tables contradict themselves.
+ */
+export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<GgufTokenizer> {
+  const model = file.metadata.get("tokenizer.ggml.model");
+  const refused = refusal(file);
+  if (refused !== undefined) return { none: refused };
+  const note = ignoredKeysNote(
+    "its metadata",
+    unknownKeys(
+      ggufTokenizerKeys,
+      keysOf(file).map(([key]) => key),
+    ),
+  );
+  if (note !== undefined) hear?.(note);
+  switch (model) {
+    case undefined:
+    case "none":
+    case "no_vocab":
+      return { none: "the file has none" };
+    case "gpt2":
+      return byteLevel(file, hear);
+    case "llama":
+      return sentencePiece(file, hear);
+    case "rwkv":
+      return singles(file);
+    default:
+      return { none: `its kind, ${JSON.stringify(model)}, is not read here` };
+  }
+}
+
+const keysOf = (file: GgufFile): [string, unknown][] =>
+  [...file.metadata].filter(([key]) => key.startsWith("tokenizer."));
+
+/** Keys that would give other ids. */
+function refusal(file: GgufFile): string | undefined {
+  try {
+    refuseKeys(ggufTokenizerKeys, keysOf(file), file.path);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof SinterError) return cause.message;
+    throw cause;
+  }
+}
+
+async function texts(file: GgufFile, key: string): Promise<readonly string[]> {
+  const found = await file.array(`tokenizer.ggml.${key}`, MAX_TOKENS);
+  if (!found || found.some((text) => typeof text !== "string"))
+    throw corruptFile(file.path, `tokenizer.ggml.${key} is no list of texts`);
+  return found as readonly string[];
+}
+
+async function numbers(file: GgufFile, key: string, count: number): Promise<readonly number[] | undefined> {
+  const found = await file.array(`tokenizer.ggml.${key}`, MAX_TOKENS);
+  if (!found) return undefined;
+  if (found.length !== count || found.some((x) => typeof x !== "number"))
+    throw corruptFile(file.path, `tokenizer.ggml.${key} is no list of ${count} numbers`);
+  return found as readonly number[];
+}
+
+const MAX_TOKENS = 1 << 20;
+const GGML = "tokenizer.ggml.";
+const TEMPLATE = "tokenizer.chat_template";
+
+function id(file: GgufFile, role: string, count: number): number | undefined {
+  const value = file.metadata.get(`tokenizer.ggml.${role}_token_id`);
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < count
+    ? value
+    : undefined;
+}
+
+async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
+  const name = file.metadata.get("tokenizer.ggml.pre") ?? "default";
+  const pre = ggufPreNamed(name);
+  if (!pre) return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here` };
+  if (name === "default" && file.metadata.get("general.architecture") !== "gpt2")
+    hear?.("its metadata does not name its pre-tokenizer: GPT-2's is taken (--tokenizer PATH names another)");
+  const tokens = await texts(file, "tokens");
+  const kinds = await numbers(file, "token_type", tokens.length);
+  const merges = await texts(file, "merges");
+  const begin = id(file, "bos", tokens.length);
+  const end = id(file, "eos", tokens.length);
+  const special = new Set(
+    tokens.flatMap((_, i) => (kinds?.[i] === CONTROL || (!kinds && (i === begin || i === end)) ? [i] : [])),
+  );
+  const added = tokens.flatMap((content, i) =>
+    special.has(i) || kinds?.[i] === USER ? [{ id: i, content, special: special.has(i) }] : [],
+  );
+  const json = {
+    version: "1.0",
+    added_tokens: added.map((t) => ({
+      ...t,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+    })),
+    normalizer: null,
+    pre_tokenizer: preTokenizerJson(pre),
+    post_processor: null,
+    decoder: byteLevelDecoder,
+    model: {
+      type: "BPE",
+      ...(pre.wholePieces ? { ignore_merges: true } : {}),
+      vocab: Object.fromEntries(tokens.map((text, i) => [text, i])),
+      merges,
+    },
+  };
+  const beside = filesBeside(
+    file,
+    tokens,
+    {
+      tokenizer_class: "PreTrainedTokenizerFast",
+      add_bos_token: file.metadata.get(`${GGML}add_bos_token`) ?? pre.addsBegin ?? false,
+    },
+    hear,
+  );
+  const reading = readTokenizerJson({
+    json: encode(json),
+    config: configBytes(beside),
+    from: `${file.path}, its tokenizer as ${JSON_FILE}`,
+  });
+  if ("tokenizer" in reading) return { tokenizer: withBeside(reading.tokenizer, beside) };
+  return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here (${reading.unsupported})` };
+}
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+
+async function sentencePiece(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
+  const tokens = await texts(file, "tokens");
+  const scores = await numbers(file, "scores", tokens.length);
+  const kinds = await numbers(file, "token_type", tokens.length);
+  if (!scores || !kinds)
+    throw corruptFile(file.path, "a sentencepiece tokenizer without scores or token_type");
+  const pieces = tokens.map((text, i) => ({
+    text,
+    score: scores[i]!,
+    kind: kindByNumber.get(kinds[i]!) ?? "normal",
+  }));
+  const begins = file.metadata.get(`${GGML}add_bos_token`) !== false;
+  const model = sentencePieceModel({
+    pieces,
+    addsSpace: file.metadata.get(`${GGML}add_space_prefix`) !== false,
+    beginOfText: begins ? (id(file, "bos", tokens.length) ?? 1) : undefined,
+    endOfText: id(file, "eos", tokens.length) ?? 2,
+  });
+  const tokenizer = sentencePieceFile(
+    model,
+    "sentencepiece",
+    `${file.path}, its tokenizer as tokenizer.model`,
+  );
+  return {
+    tokenizer: withBeside(
+      tokenizer,
+      filesBeside(file, tokens, { tokenizer_class: "LlamaTokenizer", add_bos_token: begins }, hear),
+    ),
+  };
+}
+
+/** What the file says beside its tables, as the files that a folder would have. */
+function filesBeside(
+  file: GgufFile,
+  tokens: readonly string[],
+  config: object,
+  hear: Hear | undefined,
+): Beside {
+  const nameOf = (role: string): string | null => tokens[id(file, role, tokens.length) ?? -1] ?? null;
+  const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, tokens.length) ?? []);
+  const template = file.metadata.get(TEMPLATE);
+  const contents = new Map([
+    [
+      CONFIG_FILE,
+      encode({
+        ...config,
+        bos_token: nameOf("bos"),
+        eos_token: nameOf("eos"),
+        ...(typeof template === "string" ? { chat_template: template } : {}),
+      }),
+    ],
+    ...(ends.length > 0
+      ? [
+          [
+            GENERATION_FILE,
+            encode({
+              bos_token_id: id(file, "bos", tokens.length) ?? null,
+              eos_token_id: [...new Set(ends)],
+            }),
+          ] as const,
+        ]
+      : []),
+    ...[...file.metadata].flatMap(([key, value]) => {
+      const name = key.startsWith(`${TEMPLATE}.`)
+        ? `${TEMPLATES_FOLDER}/${key.slice(TEMPLATE.length + 1)}.jinja`
+        : "";
+      return typeof value === "string" && templateNameOf(name) !== undefined
+        ? [[name, new TextEncoder().encode(value)] as const]
+        : [];
+    }),
+  ]);
+  if (template !== undefined && typeof template !== "string")
+    hear?.(`${TEMPLATE} is no text: left out (sinter chat --chat-format NAME names a format)`);
+  return openBeside(contents, file.path, hear);
+}
+
+// ---- rwkv: what bytes and characters are written as
+
+const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r" };
+
+/** A token's bytes as llama.cpp's "rwkv" vocabularies write them: printable ASCII, \t \n \r \\ and \xHH. */
+export function escapeBytes(bytes: Uint8Array): string {
+  let out = "";
+  for (const byte of bytes)
+    out +=
+      byte === 9
+        ? "\\t"
+        : byte === 10
+          ? "\\n"
+          : byte === 13
+            ? "\\r"
+            : byte === 92
+              ? "\\\\"
+              : byte >= 32 && byte < 127
+                ? String.fromCharCode(byte)
+                : `\\x${byte.toString(16).padStart(2, "0")}`;
+  return out;
+}
+
+function unescapeBytes(text: string): Uint8Array {
+  const bytes = [...text.matchAll(/\\x([0-9a-fA-F]{2})|\\(.)|([^\\])/gsu)].flatMap(
+    ([, hex, escaped, plain]) =>
+      hex !== undefined
+        ? [Number.parseInt(hex, 16)]
+        : [...new TextEncoder().encode(escaped !== undefined ? (ESCAPES[escaped] ?? escaped) : plain)],
+  );
+  return Uint8Array.from(bytes);
+}
+
+async function singles(file: GgufFile): Promise<GgufTokenizer> {
+  const all = (await texts(file, "tokens")).map(unescapeBytes);
+  const kinds = await numbers(file, "token_type", all.length);
+  const last = all.length - 1;
+  // of models whose rows are documents
+  const ends = kinds?.[last] === CONTROL && id(file, "eos", all.length) === last;
+  const tokens = ends ? all.slice(0, last) : all;
+  if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i))
+    return { tokenizer: byteTokenizer({ ends }) };
+  if (all.every((bytes, id) => escapeBytes(bytes) === escapeBytes(standIn(id))))
+    return { tokenizer: endingIds(file, all.length) };
+  const list = tokens.map((bytes) => new TextDecoder().decode(bytes));
+  try {
+    return {
+      tokenizer: characterTokenizer(
+        parseCharacters(JSON.stringify(ends ? [...list, END_OF_TEXT] : list), CHARACTERS_FILE),
+      ),
+    };
+  } catch (cause) {
+    if (cause instanceof SinterError) return { none: "its kind, rwkv, is not read here" };
+    throw cause;
+  }
+}
+
+/** Ids alone, some of which end a text. */
+function endingIds(file: GgufFile, count: number): Tokenizer {
+  const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, count) ?? []);
+  const ids = idTokenizer(count);
+  return ends.length === 0
+    ? ids
+    : withBeside(
+        ids,
+        openBeside(new Map([[GENERATION_FILE, encode({ eos_token_id: [...new Set(ends)] })]]), file.path),
+      );
+}
+
+/**
+ * What stands for the token that ends documents: bytes that are no token yet, and whose beginning is one, or
+ * nothing.
+ */
+export const endStandIn = ({ name, encode }: Tokenizer): Uint8Array =>
+  Uint8Array.from(name === "bytes" || hasNul(encode) ? [0, 0] : [0]);
+
+function hasNul(encode: Tokenizer["encode"]): boolean {
+  try {
+    return encode("\u0000").length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What stands for an id where no text belongs to it: one byte, then two, then three. llama.cpp's search for
+ * the longest token that fits does not end when a token's beginning is no token itself; here every beginning
+ * is one.
+ */
+export function standIn(id: number): Uint8Array {
+  if (id < 256) return Uint8Array.of(id);
+  const pair = id - 256;
+  if (pair < 65_536) return Uint8Array.of(pair >> 8, pair & 255);
+  const triple = pair - 65_536;
+  return Uint8Array.of(triple >> 16, (triple >> 8) & 255, triple & 255);
+}

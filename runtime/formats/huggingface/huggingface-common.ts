@@ -1,0 +1,92 @@
+/** What the readers of all classes' configurations have in common: activations, tied outputs, notes. */
+import type { Activation } from "../../../compiler/2-check/model.ts";
+import { SinterError } from "../../base/errors.ts";
+import type { Architecture } from "../architecture/architecture.ts";
+import type { Fields } from "../kit/fields.ts";
+import { shownValue } from "../../base/known-keys.ts";
+
+export const CONFIG_FILE = "config.json";
+
+/** Their word → ours. "gelu_new" and its like are the tanh form. */
+const activationWords: Readonly<Record<string, Activation>> = {
+  gelu_new: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  gelu_python_tanh: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
+  gelu_accurate: "gelu_tanh",
+  gelu: "gelu",
+  gelu_python: "gelu",
+  relu: "relu",
+  relu2: "relu2",
+  silu: "silu",
+  swish: "silu",
+};
+export const activationNames: Readonly<Record<Activation, string>> = {
+  gelu_tanh: "gelu_new",
+  gelu: "gelu",
+  relu: "relu",
+  relu2: "relu2",
+  silu: "silu",
+};
+
+/** Whether the weights have a tensor of this name, without an optional prefix. */
+export type Has = (name: string) => boolean;
+
+export interface ReadConfig {
+  readonly architecture: Architecture;
+  /** For the user, a line each. */
+  readonly notes: readonly string[];
+}
+
+export const notesOf = (...notes: readonly (string | undefined)[]): string[] =>
+  notes.filter((note) => note !== undefined);
+
+interface Tied {
+  readonly tied: boolean;
+  readonly note?: string;
+}
+
+/**
+ * Whether the output's matrix is the token embedding. `usual`: what the class means where nothing is said;
+ * undefined: what the weights have. Where it is said to be another matrix, that one has to be there.
+ */
+export function tiedOf(
+  said: boolean | undefined,
+  usual: boolean | undefined,
+  has: Has,
+  token: string,
+  path: string,
+): Tied {
+  const both = has("lm_head.weight") && has(token);
+  if (said ?? usual) return { tied: true };
+  if (both) return { tied: false };
+  const missing = has(token) ? "lm_head.weight" : token;
+  if (said === false)
+    throw new SinterError(
+      "input",
+      `${path}: tie_word_embeddings is false, and the weights have no ${missing}`,
+      'Set "tie_word_embeddings": true if output and token embedding are one matrix; weights without an output make no text.',
+    );
+  const note = `the weights have no ${missing}: output and token embedding are one matrix`;
+  return { tied: true, ...(usual === false ? { note } : {}) };
+}
+
+export function activationOf<K extends string>(read: Fields<K>, key: K, otherwise: string): Activation {
+  const word = read.text(key) ?? otherwise;
+  if (Object.hasOwn(activationWords, word)) return activationWords[word]!;
+  throw new SinterError(
+    "input",
+    `${read.path}: ${key} is ${shownValue(word)}`,
+    `These are read: ${Object.keys(activationWords).join(", ")}.`,
+  );
+}
+
+/** The library leaves such a bias out of all these classes. */
+export function headBias(type: string, path: string, has: Has): boolean {
+  if (!has("lm_head.bias")) return false;
+  throw new SinterError(
+    "input",
+    `${path}: models of type ${type} have no bias of the output, and the weights have lm_head.bias`,
+    "Is model_type right?",
+  );
+}
