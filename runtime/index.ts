@@ -28,10 +28,10 @@ export {
   type EncodeOptions,
   type TokenDecoder,
   type Tokenizer,
-} from "./tokenizers/tokenizer.ts";
+} from "./tokenizers/base/tokenizer.ts";
 export { openTokenizer } from "./tokenizers/tokenizer-files.ts";
-export type { ChatFormat, ChatMessage } from "./tokenizers/chat.ts";
-export { builtInChat, chatFormatNames, type ChatFormatName } from "./tokenizers/chat-formats.ts";
-export { pieceCounter } from "./tokenizers/count-pieces.ts";
-export { trainBpe, type BpeTraining, type TrainedBpe } from "./tokenizers/train-bpe.ts";
-export { tokenizerJson } from "./tokenizers/write-tokenizer-json.ts";
+export type { ChatFormat, ChatMessage } from "./tokenizers/chat/chat.ts";
+export { builtInChat, chatFormatNames, type ChatFormatName } from "./tokenizers/chat/chat-formats.ts";
+export { pieceCounter } from "./tokenizers/bpe/count-pieces.ts";
+export { trainBpe, type BpeTraining, type TrainedBpe } from "./tokenizers/bpe/train-bpe.ts";
+export { tokenizerJson } from "./tokenizers/bpe/write-tokenizer-json.ts";

@@ -19,7 +19,7 @@ import { nodeFiles } from "../runtime/node/files.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
 import { sinter } from "./formats/command-line.ts";
 import { shared } from "./formats/shared.ts";
 import { steps } from "./browser/page.ts";

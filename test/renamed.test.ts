@@ -18,7 +18,7 @@ import { nameIn } from "../runtime/store/renamed.ts";
 import { beginRun, contentsOf } from "../runtime/store/run-folder.ts";
 import { newRecord } from "../runtime/store/run-record.ts";
 import { sha256 } from "../runtime/base/sha256.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
 import { bitsOf } from "./runtime-fake.ts";
 import { inside as runInside } from "./support/inside.ts";
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateBatches } from "../runtime/train/evaluate.ts";
 import { randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
 import { train, type TrainEvent } from "../runtime/train/train.ts";
 import { inside } from "./support/inside.ts";
 import { Display } from "../app/cli/train/display.ts";

@@ -12,8 +12,8 @@ import { logprobReader, logSumExp } from "../runtime/sample/logprobs.ts";
 import type { RunningModel } from "../runtime/engine/model.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { createSession } from "../runtime/sample/session.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
-import { plainChat } from "../runtime/tokenizers/chat.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
+import { plainChat } from "../runtime/tokenizers/chat/chat.ts";
 import { fakeModel } from "./runtime-fake.ts";
 
 /** Counts the tokens that really run. Context 8, vocabulary 16. */

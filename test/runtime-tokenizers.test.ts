@@ -3,14 +3,14 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
-import { charactersOf, characterTokenizer, parseCharacters } from "../runtime/tokenizers/characters.ts";
-import { gpt2Tokenizer } from "../runtime/tokenizers/gpt2.ts";
-import { mergePairs } from "../runtime/tokenizers/bpe.ts";
-import { PairTable } from "../runtime/tokenizers/pair-table.ts";
-import { textStream } from "../runtime/tokenizers/text-stream.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
+import { charactersOf, characterTokenizer, parseCharacters } from "../runtime/tokenizers/plain/characters.ts";
+import { gpt2Tokenizer } from "../runtime/tokenizers/published/gpt2.ts";
+import { mergePairs } from "../runtime/tokenizers/bpe/bpe.ts";
+import { PairTable } from "../runtime/tokenizers/bpe/pair-table.ts";
+import { textStream } from "../runtime/tokenizers/base/text-stream.ts";
 import { concat } from "../runtime/base/bytes.ts";
-import { decode } from "../runtime/tokenizers/tokenizer.ts";
+import { decode } from "../runtime/tokenizers/base/tokenizer.ts";
 
 /** Time that this thread has computed: other programs do not count. */
 const cpuMs = (): number => process.threadCpuUsage().user / 1000;

@@ -10,8 +10,8 @@ import { evaluateText } from "../runtime/train/evaluate.ts";
 import type { Host } from "../runtime/engine/host.ts";
 import { randomFrom, randomStream } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
-import { charactersOf, characterTokenizer } from "../runtime/tokenizers/characters.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
+import { charactersOf, characterTokenizer } from "../runtime/tokenizers/plain/characters.ts";
 import { train, type Progress, type TrainEvent, type TrainOptions } from "../runtime/train/train.ts";
 import { bitsOf, fakeModel, settings } from "./runtime-fake.ts";
 

@@ -19,7 +19,7 @@ import { nodeHost } from "../runtime/node/host.ts";
 import { randomStream, type Random } from "../runtime/base/random.ts";
 import { samplerDefaults } from "../runtime/sample/sampler.ts";
 import { createSession, type Session } from "../runtime/sample/session.ts";
-import { byteTokenizer } from "../runtime/tokenizers/bytes.ts";
+import { byteTokenizer } from "../runtime/tokenizers/plain/bytes.ts";
 import { fakeModel } from "./runtime-fake.ts";
 
 const LONG = 180_000; // ms

@@ -18,7 +18,7 @@ import { normalQuantile } from "../../runtime/engine/init.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { plainly } from "../../runtime/store/kept.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 
 const POOL = 1_000_003;
 

@@ -20,7 +20,7 @@ import { asJavaScript } from "../../runtime/node/page-server.ts";
 import { fileFormats } from "../../runtime/engine/quantise.ts";
 import { sizeText } from "../../runtime/report/amounts.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";
 import { chromiumMissing, inChromium } from "./chromium.ts";
 import { serveWllama, wllamaMissing, wllamaVersion } from "../peers/wllama.ts";

@@ -28,7 +28,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { sizeText } from "../../runtime/report/amounts.ts";
 import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
-import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
+import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 
 const {
   values: o,

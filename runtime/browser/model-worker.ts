@@ -18,7 +18,7 @@ import { readBundle, tokenizerFor } from "../store/run-folder.ts";
 import { samplerDefaults } from "../sample/sampler.ts";
 import { createSession, type Session } from "../sample/session.ts";
 import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { fetchFiles } from "./fetch-files.ts";
 import { browserHost, checkPage, ISOLATION } from "./host.ts";
 import { plainError, type FromModel, type OpenOptions, type ToModel } from "./messages.ts";

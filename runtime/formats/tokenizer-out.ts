@@ -1,14 +1,19 @@
 /** A run's tokenizer in other formats: GGUF metadata, and the files of a Hugging Face folder. */
-import { openBeside } from "../tokenizers/beside.ts";
-import { besideFiles, GENERATION_FILE, TEMPLATE_FILE, templateNameOf } from "../tokenizers/beside-files.ts";
-import { byteCharacters } from "../tokenizers/byte-level.ts";
-import { chatFormats, formatByMarks } from "../tokenizers/chat-formats.ts";
-import { namedTemplates, templateOf } from "../tokenizers/chat-templates.ts";
-import { parseJson } from "../tokenizers/json-fields.ts";
-import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/tokenizer-json.ts";
-import { endsMessage, endsTurn } from "../tokenizers/special-roles.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { openBeside } from "../tokenizers/beside/beside.ts";
+import {
+  besideFiles,
+  GENERATION_FILE,
+  TEMPLATE_FILE,
+  templateNameOf,
+} from "../tokenizers/beside/beside-files.ts";
+import { byteCharacters } from "../tokenizers/base/byte-level.ts";
+import { chatFormats, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
+import { namedTemplates, templateOf } from "../tokenizers/beside/chat-templates.ts";
+import { parseJson } from "../tokenizers/json/json-fields.ts";
+import { SENTENCEPIECE_FILE } from "../tokenizers/published/sentencepiece-file.ts";
+import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/json/tokenizer-json.ts";
+import { endsMessage, endsTurn } from "../tokenizers/beside/special-roles.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { byteLevelDecoder, preTokenizerJson } from "./gguf/gguf-pre.ts";
 import { endStandIn, escapeBytes, standIn } from "./gguf/gguf-tokenizer.ts";
 import { bool, list, text, u32, type PairToWrite } from "./gguf/gguf-write.ts";

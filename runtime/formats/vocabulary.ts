@@ -7,18 +7,18 @@
  *   none     a tokenizer.json of another kind
  */
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
-import { byteCharacters } from "../tokenizers/byte-level.ts";
-import { GPT2_FILES } from "../tokenizers/gpt2.ts";
-import { LLAMA2C_FILE } from "../tokenizers/llama2c-file.ts";
-import { MARK } from "../tokenizers/sentencepiece.ts";
-import { SENTENCEPIECE_FILE } from "../tokenizers/sentencepiece-file.ts";
-import { wireFields } from "../tokenizers/protobuf.ts";
-import { readNormalizers } from "../tokenizers/normalizers.ts";
-import { readPreTokenizers, schemeOf } from "../tokenizers/pre-tokenizers.ts";
-import { typeOf } from "../tokenizers/json-steps.ts";
-import { field, optionalText, type JsonPlace } from "../tokenizers/json-fields.ts";
-import { JSON_FILE } from "../tokenizers/tokenizer-json.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { byteCharacters } from "../tokenizers/base/byte-level.ts";
+import { GPT2_FILES } from "../tokenizers/published/gpt2.ts";
+import { LLAMA2C_FILE } from "../tokenizers/published/llama2c-file.ts";
+import { MARK } from "../tokenizers/published/sentencepiece.ts";
+import { SENTENCEPIECE_FILE } from "../tokenizers/published/sentencepiece-file.ts";
+import { wireFields } from "../tokenizers/published/protobuf.ts";
+import { readNormalizers } from "../tokenizers/json/normalizers.ts";
+import { readPreTokenizers, schemeOf } from "../tokenizers/json/pre-tokenizers.ts";
+import { typeOf } from "../tokenizers/json/json-steps.ts";
+import { field, optionalText, type JsonPlace } from "../tokenizers/json/json-fields.ts";
+import { JSON_FILE } from "../tokenizers/json/tokenizer-json.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf/gguf-pre.ts";
 import { pieceKinds, type VocabularyPiece } from "../tokenizers/published/sentencepiece-write.ts";
 

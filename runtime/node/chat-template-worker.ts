@@ -3,7 +3,7 @@
  * template can make grow.
  */
 import * as jinja from "@huggingface/jinja";
-import type { ChatMessage } from "../tokenizers/chat.ts";
+import type { ChatMessage } from "../tokenizers/chat/chat.ts";
 import { serveBounded } from "./serve-bounded.ts";
 import { strftime } from "./strftime.ts";
 

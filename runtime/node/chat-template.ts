@@ -4,10 +4,10 @@
  * what they write is a text that is then encoded.
  */
 import { SinterError } from "../base/errors.ts";
-import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat.ts";
-import { builtInChat, formatByMarks } from "../tokenizers/chat-formats.ts";
-import { templateOf, type FoundTemplate } from "../tokenizers/chat-templates.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat/chat.ts";
+import { builtInChat, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
+import { templateOf, type FoundTemplate } from "../tokenizers/beside/chat-templates.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
 import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
 

@@ -1,6 +1,6 @@
 /** The thread of tokenizer-json.ts: a tokenizer.json with expressions of its own. */
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { readTokenizerJson } from "../tokenizers/tokenizer-json.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { readTokenizerJson } from "../tokenizers/json/tokenizer-json.ts";
 import { serveBounded } from "./serve-bounded.ts";
 
 export type JsonQuestion =

@@ -3,9 +3,14 @@
  * for an expression from a file may search for ever.
  */
 import { SinterError } from "../base/errors.ts";
-import { guarded } from "../tokenizers/added-tokens.ts";
-import { bytesFrom, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { CONFIG_FILE, JSON_FILE, unsupportedJson, type JsonFiles } from "../tokenizers/tokenizer-json.ts";
+import { guarded } from "../tokenizers/base/added-tokens.ts";
+import { bytesFrom, type Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import {
+  CONFIG_FILE,
+  JSON_FILE,
+  unsupportedJson,
+  type JsonFiles,
+} from "../tokenizers/json/tokenizer-json.ts";
 import { boundedWorker } from "./bounded-worker.ts";
 import type { JsonAnswer, JsonOpened, JsonQuestion } from "./tokenizer-json-worker.ts";
 

@@ -10,8 +10,8 @@ import type { RunningModel } from "../engine/model.ts";
 import { randomStream } from "../base/random.ts";
 import { sampleToken, type SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
-import { textStream } from "../tokenizers/text-stream.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { textStream } from "../tokenizers/base/text-stream.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export interface GenerateOptions extends SamplerSettings {
   /** Text, or ids: of a chat, say. */

@@ -23,8 +23,8 @@ import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } f
 import { sha256 } from "../base/sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "../base/text.ts";
 import { readTokenizer, type OtherJson } from "../tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { withinRows } from "../tokenizers/with-beside.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { withinRows } from "../tokenizers/beside/with-beside.ts";
 
 const RUN_FILE = "run.json";
 const SPEC_FILE = "spec.sinter";

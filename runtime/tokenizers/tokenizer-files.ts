@@ -2,18 +2,18 @@
 import type { TokenizerName } from "../../compiler/2-check/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
-import type { AddedToken } from "./added-tokens.ts";
-import { configBytes, nothingBeside, openBeside, type Beside } from "./beside.ts";
-import { flawed, readBeside, readBounded, type Hear } from "./beside-files.ts";
-import { BYTES_FILE, byteTokenizer, parseBytes } from "./bytes.ts";
-import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./characters.ts";
-import { GPT2_FILES, gpt2Tokenizer } from "./gpt2.ts";
-import { IDS_FILE, parseIds } from "./ids.ts";
-import { field, optionalText, parseJson } from "./json-fields.ts";
-import { LLAMA2C_FILE, llama2cFile } from "./llama2c-file.ts";
-import { LLAMA3_FILE, llama3Tokenizer } from "./llama3.ts";
-import { SENTENCEPIECE_FILE, sentencePieceFile } from "./sentencepiece-file.ts";
-import { MAX_TABLE_BYTES } from "./tiktoken.ts";
+import type { AddedToken } from "./base/added-tokens.ts";
+import { configBytes, nothingBeside, openBeside, type Beside } from "./beside/beside.ts";
+import { flawed, readBeside, readBounded, type Hear } from "./beside/beside-files.ts";
+import { BYTES_FILE, byteTokenizer, parseBytes } from "./plain/bytes.ts";
+import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./plain/characters.ts";
+import { GPT2_FILES, gpt2Tokenizer } from "./published/gpt2.ts";
+import { IDS_FILE, parseIds } from "./plain/ids.ts";
+import { field, optionalText, parseJson } from "./json/json-fields.ts";
+import { LLAMA2C_FILE, llama2cFile } from "./published/llama2c-file.ts";
+import { LLAMA3_FILE, llama3Tokenizer } from "./published/llama3.ts";
+import { SENTENCEPIECE_FILE, sentencePieceFile } from "./published/sentencepiece-file.ts";
+import { MAX_TABLE_BYTES } from "./base/tiktoken.ts";
 import {
   addedIn,
   CONFIG_FILE,
@@ -22,9 +22,9 @@ import {
   readTokenizerJson,
   unsupportedJson,
   type JsonFiles,
-} from "./tokenizer-json.ts";
-import type { Tokenizer } from "./tokenizer.ts";
-import { withAddedTokens, withBeside } from "./with-beside.ts";
+} from "./json/tokenizer-json.ts";
+import type { Tokenizer } from "./base/tokenizer.ts";
+import { withAddedTokens, withBeside } from "./beside/with-beside.ts";
 
 /** Reads the tokenizer.json files that are not read here; Node has one (runtime/node/tokenizer-json.ts). */
 export type OtherJson = (files: JsonFiles, unsupported: string) => Tokenizer | Promise<Tokenizer>;

@@ -4,7 +4,7 @@ import type { Corpus, Part } from "./batch-source.ts";
 import { encodeText, randomBatch, split, windows, type Tokens } from "./data.ts";
 import { documentCorpus } from "./document-rows.ts";
 import type { TextRule } from "./documents.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export interface CorpusOptions {
   readonly tokenizer: Tokenizer;

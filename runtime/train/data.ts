@@ -7,7 +7,7 @@ import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Batch } from "../engine/model.ts";
 import type { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 

@@ -14,7 +14,7 @@ import { emptyBatch, tokenList, type Tokens } from "./data.ts";
 import { documentTexts } from "./documents.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Batch } from "../engine/model.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 interface Documents {
   /** Of all documents, without what stands around them. */

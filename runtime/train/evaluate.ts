@@ -1,6 +1,6 @@
 /** The mean loss over a text, and what it says per byte: comparable between tokenizers. */
 import type { Batch, RunningModel } from "../engine/model.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { SinterError } from "../base/errors.ts";
 import { windows, type Tokens, type WindowOptions } from "./data.ts";
 

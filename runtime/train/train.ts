@@ -13,7 +13,7 @@ import { guardAgainstNaN } from "../engine/nan-guard.ts";
 import { randomFrom, randomStream, type RandomState } from "../base/random.ts";
 import { samplerDefaults, type SamplerSettings } from "../sample/sampler.ts";
 import { learningRate, type ScheduleRule } from "./schedule.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export interface StepEvent {
   readonly kind: "step";

@@ -12,8 +12,8 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { chatFormatOf } from "../../runtime/node/chat-template.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
-import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
-import { decode } from "../../runtime/tokenizers/tokenizer.ts";
+import { templateOf } from "../../runtime/tokenizers/beside/chat-templates.ts";
+import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
 import { byteId, byteTokenizerJson, byteTokenizerPairs, writeFolder, writeGguf } from "./counting-model.ts";
 

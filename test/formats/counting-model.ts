@@ -16,7 +16,7 @@ import {
 } from "../../runtime/formats/gguf/gguf-write.ts";
 import { randomFrom } from "../../runtime/base/random.ts";
 import { writeHeader } from "../../runtime/store/safetensors.ts";
-import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
+import { byteCharacters } from "../../runtime/tokenizers/base/byte-level.ts";
 
 const WIDTH = 64;
 const HIDDEN = 32;

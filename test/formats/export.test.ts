@@ -9,7 +9,7 @@ import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
 import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
-import { decode } from "../../runtime/tokenizers/tokenizer.ts";
+import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/studies/ask-llama-cpp.ts";
 import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";

@@ -8,9 +8,9 @@ import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
 import { bool, ggufHeader, text, u32 } from "../../runtime/formats/gguf/gguf-write.ts";
 import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
-import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { byteCharacters } from "../../runtime/tokenizers/base/byte-level.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { byteTokenizerJson, byteTokenizerPairs } from "./counting-model.ts";
 import { memoryFiles } from "./memory-files.ts";
 

@@ -23,7 +23,7 @@ import { readHeader, writeHeader } from "../../runtime/store/safetensors.ts";
 import { sha256 } from "../../runtime/base/sha256.ts";
 import { rowTaker } from "../../runtime/store/take-rows.ts";
 import { tensorIn } from "../../runtime/engine/tensors.ts";
-import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
+import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../compiler/ops/op.ts";
 import { weightWords } from "../../compiler/ops/matmul/quantised/layout.ts";
 import { noise } from "../harness.ts";

@@ -11,9 +11,9 @@ import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
 import { ropeFactors } from "../../runtime/formats/gguf/gguf-rope.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
-import { builtInChat, chatFormats } from "../../runtime/tokenizers/chat-formats.ts";
+import { builtInChat, chatFormats } from "../../runtime/tokenizers/chat/chat-formats.ts";
 import { chatFormatOf } from "../../runtime/node/chat-template.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { dataPath, dataText, published, vectors, withData } from "../tokenizers/data.ts";
 import { sinter } from "./command-line.ts";
 import {

@@ -19,7 +19,7 @@ import { openPublished } from "../../runtime/formats/published.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
+import { byteTokenizer } from "../../runtime/tokenizers/plain/bytes.ts";
 import { sinter } from "./command-line.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-load-"));

@@ -11,7 +11,7 @@ import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { readFormats, type ReadFormat } from "../../runtime/formats/kit/weights.ts";
 import { randomStream } from "../../runtime/base/random.ts";
-import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
+import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 
 export const smallLlama: Architecture = {
   family: "llama",

@@ -5,10 +5,10 @@
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
-import { pieceRules } from "../../runtime/tokenizers/pieces.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { byteCharacters } from "../../runtime/tokenizers/base/byte-level.ts";
+import { pieceRules } from "../../runtime/tokenizers/bpe/pieces.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { dataText, published, vectors, withData } from "./data.ts";
 
 const byteLevel = (use_regex: boolean): object => ({

@@ -25,9 +25,9 @@ import {
   tokenizerConfigKeys,
 } from "../../runtime/tokenizers/keys/tokenizer-config.ts";
 import { sentencePieceModel } from "../../runtime/tokenizers/published/sentencepiece-write.ts";
-import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
+import { templateOf } from "../../runtime/tokenizers/beside/chat-templates.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { byteTokenizerJson, byteTokenizerPairs } from "../formats/counting-model.ts";
 import { memoryFiles } from "../formats/memory-files.ts";
 

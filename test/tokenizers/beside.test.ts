@@ -5,15 +5,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
-import { GENERATION_FILE, type Hear } from "../../runtime/tokenizers/beside-files.ts";
-import { templateOf } from "../../runtime/tokenizers/chat-templates.ts";
-import { spaceCleaner, withoutExtraSpaces } from "../../runtime/tokenizers/clean-spaces.ts";
+import { GENERATION_FILE, type Hear } from "../../runtime/tokenizers/beside/beside-files.ts";
+import { templateOf } from "../../runtime/tokenizers/beside/chat-templates.ts";
+import { spaceCleaner, withoutExtraSpaces } from "../../runtime/tokenizers/base/clean-spaces.ts";
 import { sentencePieceModel } from "../../runtime/tokenizers/published/sentencepiece-write.ts";
-import { idTokenizer } from "../../runtime/tokenizers/ids.ts";
+import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { textStream } from "../../runtime/tokenizers/text-stream.ts";
-import { withinRows } from "../../runtime/tokenizers/with-beside.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
+import { textStream } from "../../runtime/tokenizers/base/text-stream.ts";
+import { withinRows } from "../../runtime/tokenizers/beside/with-beside.ts";
 import { byteId, byteTokenizerJson } from "../formats/counting-model.ts";
 import { memoryFiles } from "../formats/memory-files.ts";
 

@@ -7,11 +7,11 @@ import { SinterError } from "../../runtime/base/errors.ts";
 import { chatFormatOf, chatTemplate, templateChat } from "../../runtime/node/chat-template.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import type { ChatMessage } from "../../runtime/tokenizers/chat.ts";
-import { builtInChat, chatFormats, formatByMarks } from "../../runtime/tokenizers/chat-formats.ts";
-import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
-import { readTokenizerJson, templateIn } from "../../runtime/tokenizers/tokenizer-json.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import type { ChatMessage } from "../../runtime/tokenizers/chat/chat.ts";
+import { builtInChat, chatFormats, formatByMarks } from "../../runtime/tokenizers/chat/chat-formats.ts";
+import { byteTokenizer } from "../../runtime/tokenizers/plain/bytes.ts";
+import { readTokenizerJson, templateIn } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { run } from "../formats/command-line.ts";
 import { data, dataText, published, withData } from "./data.ts";
 

@@ -1,9 +1,9 @@
 /** Published tokenizers and vectors in ../shared/data; tests that need them skip where it is absent. */
 import { existsSync, readFileSync } from "node:fs";
-import { gpt2Tokenizer } from "../../runtime/tokenizers/gpt2.ts";
-import { llama2cFile } from "../../runtime/tokenizers/llama2c-file.ts";
-import { llama3Tokenizer } from "../../runtime/tokenizers/llama3.ts";
-import { sentencePieceFile } from "../../runtime/tokenizers/sentencepiece-file.ts";
+import { gpt2Tokenizer } from "../../runtime/tokenizers/published/gpt2.ts";
+import { llama2cFile } from "../../runtime/tokenizers/published/llama2c-file.ts";
+import { llama3Tokenizer } from "../../runtime/tokenizers/published/llama3.ts";
+import { sentencePieceFile } from "../../runtime/tokenizers/published/sentencepiece-file.ts";
 
 const DATA = new URL("../../../shared/data/", import.meta.url);
 export const withData = existsSync(DATA);

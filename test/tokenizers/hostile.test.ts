@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
-import { gpt2Tokenizer } from "../../runtime/tokenizers/gpt2.ts";
-import { llama2cFile } from "../../runtime/tokenizers/llama2c-file.ts";
-import { llama3Tokenizer } from "../../runtime/tokenizers/llama3.ts";
-import { sentencePieceFile } from "../../runtime/tokenizers/sentencepiece-file.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
+import { gpt2Tokenizer } from "../../runtime/tokenizers/published/gpt2.ts";
+import { llama2cFile } from "../../runtime/tokenizers/published/llama2c-file.ts";
+import { llama3Tokenizer } from "../../runtime/tokenizers/published/llama3.ts";
+import { sentencePieceFile } from "../../runtime/tokenizers/published/sentencepiece-file.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { cpuMs, data, withData } from "./data.ts";
 

@@ -5,9 +5,9 @@
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { pieceRules } from "../../runtime/tokenizers/pieces.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { pieceRules } from "../../runtime/tokenizers/bpe/pieces.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { data, dataText, vectors, withData } from "./data.ts";
 
 type Json = Record<string, unknown>;

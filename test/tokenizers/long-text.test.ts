@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { encodeText } from "../../runtime/train/data.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
-import { byteTokenizer } from "../../runtime/tokenizers/bytes.ts";
-import { characterTokenizer, charactersOf } from "../../runtime/tokenizers/characters.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import type { Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { byteTokenizer } from "../../runtime/tokenizers/plain/bytes.ts";
+import { characterTokenizer, charactersOf } from "../../runtime/tokenizers/plain/characters.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { data, dataText, published, withData } from "./data.ts";
 
 const LONG = (1 << 20) + 1;

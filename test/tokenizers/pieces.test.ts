@@ -8,8 +8,8 @@ import {
   pieceRules,
   ruleOf,
   type NextPiece,
-} from "../../runtime/tokenizers/pieces.ts";
-import { partEnd } from "../../runtime/tokenizers/count-pieces.ts";
+} from "../../runtime/tokenizers/bpe/pieces.ts";
+import { partEnd } from "../../runtime/tokenizers/bpe/count-pieces.ts";
 import { cpuMs, dataText, withData } from "./data.ts";
 
 function cut(text: string, next: NextPiece): string[] {

@@ -3,9 +3,9 @@
  * its models.
  */
 import { describe, expect, it } from "vitest";
-import { decode, tokenDecoder } from "../../runtime/tokenizers/tokenizer.ts";
+import { decode, tokenDecoder } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { cpuMs, data, dataText, published, vectors, withData } from "./data.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
 
 const corpora = ["tinystories.txt", "tinyshakespeare.txt", "wikitext-2-valid.txt", "dutch-novel.txt"].map(
   (file) => `corpora/${file}`,

@@ -9,8 +9,8 @@ import { SinterError } from "../../runtime/base/errors.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 
 const SWEEP = new URL("../../../shared/cases/tokenizer-sweep/", import.meta.url);
 const withSweep = existsSync(SWEEP);

@@ -2,13 +2,13 @@
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../runtime/base/errors.ts";
-import { byteCharacters } from "../../runtime/tokenizers/byte-level.ts";
-import { pieceCounter } from "../../runtime/tokenizers/count-pieces.ts";
-import { nextPiece, pieceRuleNames, type PieceRuleName } from "../../runtime/tokenizers/pieces.ts";
-import { readTokenizerJson } from "../../runtime/tokenizers/tokenizer-json.ts";
-import { decode, type Tokenizer } from "../../runtime/tokenizers/tokenizer.ts";
-import { trainBpe, type TrainedBpe } from "../../runtime/tokenizers/train-bpe.ts";
-import { tokenizerJson } from "../../runtime/tokenizers/write-tokenizer-json.ts";
+import { byteCharacters } from "../../runtime/tokenizers/base/byte-level.ts";
+import { pieceCounter } from "../../runtime/tokenizers/bpe/count-pieces.ts";
+import { nextPiece, pieceRuleNames, type PieceRuleName } from "../../runtime/tokenizers/bpe/pieces.ts";
+import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
+import { trainBpe, type TrainedBpe } from "../../runtime/tokenizers/bpe/train-bpe.ts";
+import { tokenizerJson } from "../../runtime/tokenizers/bpe/write-tokenizer-json.ts";
 import { cpuMs, dataText, vectors, withData } from "./data.ts";
 
 const END = "<|endoftext|>";

@@ -7,8 +7,8 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { generate, type Generated } from "../../../runtime/sample/generate.ts";
 import { lineStream, type LineLimits, type ReadLine } from "../../../runtime/base/lines.ts";
 import { createSession, type Session } from "../../../runtime/sample/session.ts";
-import { nextPrompt, type Prompt, type Turn } from "../../../runtime/tokenizers/chat-turns.ts";
-import type { ChatFormat, ChatMessage } from "../../../runtime/tokenizers/chat.ts";
+import { nextPrompt, type Prompt, type Turn } from "../../../runtime/tokenizers/chat/chat-turns.ts";
+import type { ChatFormat, ChatMessage } from "../../../runtime/tokenizers/chat/chat.ts";
 import { untilInterrupted, type Sampling, type UsedRun } from "./use-run.ts";
 import type { Io } from "../verb.ts";
 

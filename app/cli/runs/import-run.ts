@@ -28,7 +28,7 @@ import { removeRun } from "../../../runtime/store/remove-run.ts";
 import { beginRun, contentsOf, holdsRun } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { codeOf, type Manifest } from "../../../compiler/9-bundle/manifest.ts";
 import { planAll } from "../options/plan.ts";
 import { byteProgress } from "../terminal/progress.ts";

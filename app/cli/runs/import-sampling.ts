@@ -4,8 +4,8 @@
  */
 import { generationKeys } from "../../../runtime/tokenizers/keys/generation-config.ts";
 import { isHarmless, knownKey, shownValue } from "../../../runtime/base/known-keys.ts";
-import { GENERATION_FILE } from "../../../runtime/tokenizers/beside-files.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import { GENERATION_FILE } from "../../../runtime/tokenizers/beside/beside-files.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import type { NumberField } from "../../../compiler/2-check/fields.ts";
 import { sampleFields } from "../../../compiler/2-check/settings.ts";
 

@@ -16,26 +16,26 @@ import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-out.ts"
 import type { Published } from "../../../runtime/formats/published.ts";
 import { templateFlaw } from "../../../runtime/node/chat-template.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { configBytes, openBeside } from "../../../runtime/tokenizers/beside.ts";
+import { configBytes, openBeside } from "../../../runtime/tokenizers/beside/beside.ts";
 import {
   GENERATION_FILE,
   readBeside,
   readBounded,
   type Hear,
-} from "../../../runtime/tokenizers/beside-files.ts";
-import { templateOf } from "../../../runtime/tokenizers/chat-templates.ts";
-import { idTokenizer } from "../../../runtime/tokenizers/ids.ts";
-import { field, parseJson } from "../../../runtime/tokenizers/json-fields.ts";
+} from "../../../runtime/tokenizers/beside/beside-files.ts";
+import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
+import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
+import { field, parseJson } from "../../../runtime/tokenizers/json/json-fields.ts";
 import {
   addedIn,
   JSON_FILE,
   MAX_JSON_BYTES,
   readTokenizerJson,
-} from "../../../runtime/tokenizers/tokenizer-json.ts";
+} from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { tokenizers } from "../../../compiler/2-check/settings.ts";
-import { withBeside, withinRows } from "../../../runtime/tokenizers/with-beside.ts";
+import { withBeside, withinRows } from "../../../runtime/tokenizers/beside/with-beside.ts";
 
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;

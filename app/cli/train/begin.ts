@@ -17,16 +17,16 @@ import { newRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { canonical } from "../../../runtime/base/schema.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
-import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/characters.ts";
-import { byteTokenizer } from "../../../runtime/tokenizers/bytes.ts";
-import { brief } from "../../../runtime/tokenizers/beside-files.ts";
+import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
+import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+import { brief } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import {
   filesNeeded,
   readTokenizer,
   tokenizerAt,
   tokenizerIn,
 } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";

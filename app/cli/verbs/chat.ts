@@ -9,9 +9,9 @@ import {
   builtInChat,
   chatFormatNames,
   type ChatFormatName,
-} from "../../../runtime/tokenizers/chat-formats.ts";
-import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+} from "../../../runtime/tokenizers/chat/chat-formats.ts";
+import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
 import { causeOf } from "../terminal/files.ts";
 import { textOption, type Options } from "../options/run-options.ts";

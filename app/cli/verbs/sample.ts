@@ -12,7 +12,7 @@ import {
 } from "../../../runtime/sample/generate.ts";
 import { createSession } from "../../../runtime/sample/session.ts";
 import { rateText } from "../../../runtime/report/amounts.ts";
-import type { Tokenizer } from "../../../runtime/tokenizers/tokenizer.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { readPrompts, type Prompt } from "../terminal/prompts.ts";

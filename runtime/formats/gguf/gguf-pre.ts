@@ -5,7 +5,7 @@
  * steps the reader of
  * tokenizer.json does not know, costs the tokenizer alone.
  */
-import { pieceRules, ruleOf, type PieceRuleName } from "../../tokenizers/pieces.ts";
+import { pieceRules, ruleOf, type PieceRuleName } from "../../tokenizers/bpe/pieces.ts";
 
 /** Steps of a pre-tokenizer, the last one (bytes) left out. */
 export type PreStep = { readonly rule: PieceRuleName } | "digit" | "gpt2";

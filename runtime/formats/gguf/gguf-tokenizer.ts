@@ -7,21 +7,21 @@
  *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
  */
 import { SinterError } from "../../base/errors.ts";
-import { configBytes, openBeside, type Beside } from "../../tokenizers/beside.ts";
+import { configBytes, openBeside, type Beside } from "../../tokenizers/beside/beside.ts";
 import {
   GENERATION_FILE,
   templateNameOf,
   TEMPLATES_FOLDER,
   type Hear,
-} from "../../tokenizers/beside-files.ts";
-import { byteTokenizer } from "../../tokenizers/bytes.ts";
-import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../tokenizers/characters.ts";
-import { idTokenizer } from "../../tokenizers/ids.ts";
-import type { PieceKind } from "../../tokenizers/sentencepiece.ts";
-import { sentencePieceFile } from "../../tokenizers/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../../tokenizers/tokenizer-json.ts";
-import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/tokenizer.ts";
-import { withBeside } from "../../tokenizers/with-beside.ts";
+} from "../../tokenizers/beside/beside-files.ts";
+import { byteTokenizer } from "../../tokenizers/plain/bytes.ts";
+import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../tokenizers/plain/characters.ts";
+import { idTokenizer } from "../../tokenizers/plain/ids.ts";
+import type { PieceKind } from "../../tokenizers/published/sentencepiece.ts";
+import { sentencePieceFile } from "../../tokenizers/published/sentencepiece-file.ts";
+import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../../tokenizers/json/tokenizer-json.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/base/tokenizer.ts";
+import { withBeside } from "../../tokenizers/beside/with-beside.ts";
 import type { GgufFile } from "./gguf.ts";
 import { byteLevelDecoder, ggufPreNamed, preTokenizerJson } from "./gguf-pre.ts";
 import { ggufTokenizerKeys } from "../keys/gguf-tokenizer.ts";

@@ -1,8 +1,8 @@
 /**
  * Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by
- * runtime/tokenizers/sentencepiece-file.ts.
+ * runtime/tokenizers/published/sentencepiece-file.ts.
  */
-import type { PieceKind } from "../sentencepiece.ts";
+import type { PieceKind } from "./sentencepiece.ts";
 import { concat } from "../../base/bytes.ts";
 
 export interface VocabularyPiece {

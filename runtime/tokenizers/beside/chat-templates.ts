@@ -1,0 +1,49 @@
+/**
+ * The chat template among the files that a tokenizer keeps: chat_template.jinja, else
+ * tokenizer_config.json's.
+ */
+import { SinterError } from "../../base/errors.ts";
+import { TEMPLATE_FILE, templateNameOf } from "./beside-files.ts";
+import { field, list, text, type JsonPlace } from "../json/json-fields.ts";
+import { CONFIG_FILE, templateIn } from "../json/tokenizer-json.ts";
+
+export interface FoundTemplate {
+  readonly template: string;
+  /** Its file. */
+  readonly from: string;
+}
+
+export const utf8Text = (bytes: Uint8Array, from: string): string => {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new SinterError("corrupt", `${from} is not UTF-8 text`);
+  }
+};
+
+/** The one that is meant where no other is asked for; undefined: there is none. */
+export function templateOf(files: ReadonlyMap<string, Uint8Array>): FoundTemplate | undefined {
+  const own = files.get(TEMPLATE_FILE);
+  const config = files.get(CONFIG_FILE);
+  if (own) return { template: utf8Text(own, TEMPLATE_FILE), from: TEMPLATE_FILE };
+  const template = config && templateIn(config);
+  return template === undefined ? undefined : { template, from: CONFIG_FILE };
+}
+
+/** Templates with names of their own, by name; "default" is not among them. */
+export function namedTemplates(
+  files: ReadonlyMap<string, Uint8Array>,
+  config: JsonPlace | undefined,
+): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const several = config && field(config, "chat_template");
+  if (several && Array.isArray(several.value))
+    for (const entry of list(several, 64))
+      found.set(text(field(entry, "name")), text(field(entry, "template")));
+  for (const [file, bytes] of files) {
+    const name = templateNameOf(file);
+    if (name !== undefined) found.set(name, utf8Text(bytes, file));
+  }
+  found.delete("default");
+  return found;
+}

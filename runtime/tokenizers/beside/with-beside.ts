@@ -1,0 +1,149 @@
+/** A tokenizer that heeds the files beside it, and one whose model has fewer rows than it has tokens. */
+import { SinterError } from "../../base/errors.ts";
+import type { AddedToken } from "../base/added-tokens.ts";
+import type { Beside } from "./beside.ts";
+import { besideFiles, type Hear } from "./beside-files.ts";
+import { field, isObject, list, parseJson, shown, type JsonPlace } from "../json/json-fields.ts";
+import { specialRoles, tokenName } from "./special-roles.ts";
+import { MAX_JSON_BYTES } from "../json/tokenizer-json.ts";
+import type { Tokenizer } from "../base/tokenizer.ts";
+
+/** Roles, end tokens, how text is decoded, and the files to keep. */
+export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): Tokenizer {
+  const { config, ends, files } = beside;
+  if (files.size === 0) return tokenizer;
+  // tokenizer.json's readers have seen the configuration.
+  const roles = tokenizer.name === "json" ? tokenizer : rolesOf(tokenizer, config);
+  if (hear && config) sayDifferences(tokenizer, beside, config, hear);
+  const own = [...tokenizer.files].filter(([name]) => !Object.hasOwn(besideFiles, name));
+  return {
+    ...tokenizer,
+    beginOfText: roles.beginOfText,
+    endOfText: roles.endOfText ?? ends[0],
+    stops: new Set([...roles.stops, ...ends]),
+    cleansSpaces: config !== undefined && field(config, "clean_up_tokenization_spaces").value === true,
+    files: new Map([...own, ...files]),
+  };
+}
+
+type Roles = Pick<Tokenizer, "beginOfText" | "endOfText" | "stops">;
+
+/** The files of older kinds say which tokens these are; the configuration may say otherwise. */
+function rolesOf(tokenizer: Tokenizer, config: JsonPlace | undefined): Roles {
+  const special = [...tokenizer.special].map(([name, id]): AddedToken => ({ name, id, special: true }));
+  const { beginOfText, endOfText, stops } = specialRoles(special, tokenizer.beginOfText, config);
+  const begins =
+    beginOfText === undefined ? undefined : (idOf(tokenizer, config, "bos_token") ?? beginOfText);
+  const named = idOf(tokenizer, config, "eos_token");
+  return {
+    beginOfText: begins,
+    endOfText: named ?? tokenizer.endOfText ?? endOfText,
+    stops: new Set([...tokenizer.stops, ...stops]),
+  };
+}
+
+function idOf({ special }: Tokenizer, config: JsonPlace | undefined, role: string): number | undefined {
+  const name = config && tokenName(field(config, role));
+  return name === undefined ? undefined : special.get(name);
+}
+
+const MOST_NAMED = 8;
+
+/** What the configuration says and the tokenizer's own files do not do. */
+function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPlace, hear: Hear): void {
+  const space = field(config, "add_prefix_space").value;
+  const utf8 = new TextDecoder();
+  if (typeof space === "boolean" && space !== tokenizer.addsSpace)
+    hear(
+      `tokenizer_config.json says add_prefix_space ${space}, ` +
+        `the tokenizer's own file ${!space}, which counts`,
+    );
+  const nameAt = (id: number): string | undefined =>
+    id < tokenizer.size ? utf8.decode(tokenizer.bytes(id)) : undefined;
+  const other = added.filter(({ id, name }) => nameAt(id) !== name && tokenizer.special.get(name) !== id);
+  const roles = ["bos_token", "eos_token"].flatMap((role) => tokenName(field(config, role)) ?? []);
+  const listed = ["additional_special_tokens", "extra_special_tokens"].flatMap((key) =>
+    namesIn(field(config, key)),
+  );
+  const known = (name: string): boolean =>
+    tokenizer.special.has(name) || added.some((token) => token.name === name);
+  const lacking = [...new Set([...roles, ...listed])].filter((name) => !known(name));
+  const missing = [
+    ...other.map(({ name, id }) => `${shown(name)} (${id})`),
+    ...lacking.map((name) => shown(name)),
+  ];
+  const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : "";
+  if (missing.length > 0)
+    hear(
+      `tokenizer_config.json names ${missing.slice(0, MOST_NAMED).join(", ")}${more}, ` +
+        "which the tokenizer has not as special tokens: left out",
+    );
+}
+
+/** Of a list, or of an object by their uses. */
+function namesIn(place: JsonPlace): readonly string[] {
+  const places = isObject(place.value)
+    ? Object.keys(place.value).map((key) => field(place, key))
+    : list(place, Infinity);
+  return places.flatMap((one) => tokenName(one) ?? []);
+}
+
+interface JsonToken {
+  readonly content: string;
+  readonly special?: boolean;
+}
+
+/** A tokenizer.json with these among its added tokens; those that it has become special. */
+export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], from: string): Uint8Array {
+  const { value } = parseJson(json, from, MAX_JSON_BYTES);
+  const root = value as { readonly added_tokens?: readonly JsonToken[] | null };
+  const named = new Map(more.map((token) => [token.name, token]));
+  const listed = root.added_tokens ?? [];
+  const has = new Set(listed.map(({ content }) => content));
+  const tokens = more
+    .filter(({ name }) => !has.has(name))
+    .map((token) => ({
+      id: token.id,
+      content: token.name,
+      special: token.special,
+      single_word: token.singleWord ?? false,
+      lstrip: token.left ?? false,
+      rstrip: token.right ?? false,
+      normalized: token.normalized ?? false,
+    }));
+  const before = listed.map((token) => (named.has(token.content) ? { ...token, special: true } : token));
+  return new TextEncoder().encode(JSON.stringify({ ...root, added_tokens: [...before, ...tokens] }));
+}
+
+/**
+ * For a model whose embedding has `rows` rows: tokens beyond them are neither drawn nor fed. Encoding a text
+ * that has one throws
+ * SinterError "input", which names it.
+ */
+export function withinRows(tokenizer: Tokenizer, rows: number): Tokenizer {
+  if (tokenizer.size <= rows) return tokenizer;
+  const inside = (id: number | undefined): number | undefined =>
+    id !== undefined && id < rows ? id : undefined;
+  const checked = <Ids extends readonly number[]>(ids: Ids): Ids => {
+    const beyond = ids.find((id) => id >= rows);
+    if (beyond === undefined) return ids;
+    const name = JSON.stringify(new TextDecoder().decode(tokenizer.bytes(beyond)));
+    throw new SinterError(
+      "input",
+      `the text has ${name}, token ${beyond}, and the model has rows for tokens 0 … ${rows - 1}`,
+      "Take it out of the text: the model has never seen this token.",
+    );
+  };
+  const { encodeInParts } = tokenizer;
+  return {
+    ...tokenizer,
+    beginOfText: inside(tokenizer.beginOfText),
+    endOfText: inside(tokenizer.endOfText),
+    stops: new Set([...tokenizer.stops].filter((id) => id < rows)),
+    encode: (text, options) => checked(tokenizer.encode(text, options)),
+    ...(encodeInParts && {
+      encodeInParts: (text: string, take: (ids: readonly number[]) => void) =>
+        encodeInParts(text, (ids) => take(checked(ids))),
+    }),
+  };
+}

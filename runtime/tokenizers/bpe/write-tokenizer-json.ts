@@ -1,0 +1,54 @@
+/** A trained BPE as tokenizer.json (huggingface/tokenizers), which other tools read too. */
+import { byteCharacters } from "../base/byte-level.ts";
+import { pieceRules, type PieceRuleName } from "./pieces.ts";
+import type { TrainedBpe } from "./train-bpe.ts";
+
+export function tokenizerJson({ special, tokens, merges }: TrainedBpe, rule: PieceRuleName): string {
+  const names = tokens.map(
+    (bytes, id) => special[id] ?? Array.from(bytes, (byte) => byteCharacters[byte]!).join(""),
+  );
+  const byteLevel = {
+    type: "ByteLevel",
+    add_prefix_space: false,
+    trim_offsets: true,
+    use_regex: rule === "gpt2",
+  };
+  const split = {
+    type: "Split",
+    pattern: { Regex: pieceRules[rule].published[0] },
+    behavior: "Isolated",
+    invert: false,
+  };
+  const vocab = Object.fromEntries(names.map((name, id) => [name, id]));
+  const file = {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: special.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: rule === "gpt2" ? byteLevel : { type: "Sequence", pretokenizers: [split, byteLevel] },
+    post_processor: null,
+    decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab,
+      merges: merges.map(([left, right]) => [names[left]!, names[right]!]),
+    },
+  };
+  return `${JSON.stringify(file, null, 1)}\n`;
+}

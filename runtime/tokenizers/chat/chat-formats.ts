@@ -1,0 +1,216 @@
+/**
+ * Chat formats that are built in: how a conversation is written for models that were trained so, and the same
+ * as a template, for files that go out. A format is chosen by name, or by its marks, where the vocabulary has
+ * them as special tokens.
+ *
+ *   llama3   <|start_header_id|>role<|end_header_id|>⏎⏎text<|eot_id|> …            (llama-models, models/llama3/chat_format.py)
+ *   chatml   <|im_start|>role⏎text<|im_end|>⏎ …                                  (OpenAI's chat markup, as Qwen has it)
+ *   llama2   <s>[INST] <<SYS>>⏎system⏎<</SYS>>⏎⏎question [/INST] answer </s> …   (llama, llama/generation.py)
+ */
+import { SinterError } from "../../base/errors.ts";
+import { guarded } from "../base/added-tokens.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
+import type { Tokenizer } from "../base/tokenizer.ts";
+
+interface BuiltInFormat {
+  readonly doc: string;
+  /** What the format is made of. */
+  readonly marks: readonly string[];
+  /**
+   * The vocabulary must have the marks as special tokens; else they may be plain text, which no message may
+   * hold then.
+   */
+  readonly needsTokens: boolean;
+  /** In Jinja, as tokenizer_config.json and GGUF have it. */
+  readonly template: string;
+  encode(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): number[];
+  /** As ChatFormat's. */
+  render(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): string;
+  /** Ends an answer where no token does. */
+  readonly stops: readonly string[];
+}
+
+/** THE table of chat formats. */
+export const chatFormats = {
+  llama3: {
+    doc: "Llama 3",
+    marks: ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+    needsTokens: true,
+    stops: [],
+    template:
+      "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}",
+    encode(tokenizer, messages, reply) {
+      const [begin, header, headerEnd, endOfTurn] = this.marks.map((mark) => tokenizer.special.get(mark)!);
+      const headOf = (role: string): number[] => [
+        header!,
+        ...tokenizer.encode(role),
+        headerEnd!,
+        ...tokenizer.encode("\n\n"),
+      ];
+      return [
+        begin!,
+        ...messages.flatMap(({ role, content }) => [
+          ...headOf(role),
+          ...tokenizer.encode(content.trim()),
+          endOfTurn!,
+        ]),
+        ...(reply ? headOf("assistant") : []),
+      ];
+    },
+    render(tokenizer, messages, reply) {
+      const [begin, header, headerEnd, endOfTurn] = this.marks;
+      const plain = (text: string): string => plainText(tokenizer, text);
+      const headOf = (role: string): string => `${header}${plain(role)}${headerEnd}\n\n`;
+      const turns = messages.map(({ role, content }) => headOf(role) + plain(content.trim()) + endOfTurn);
+      return begin + turns.join("") + (reply ? headOf("assistant") : "");
+    },
+  },
+  chatml: {
+    doc: "ChatML",
+    marks: ["<|im_start|>", "<|im_end|>"],
+    needsTokens: false,
+    stops: ["<|im_end|>"],
+    template:
+      "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    encode(tokenizer, messages, reply) {
+      const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true });
+      const { beginOfText: begin } = tokenizer;
+      return begin === undefined || begin === ids[0] ? ids : [begin, ...ids];
+    },
+    render(tokenizer, messages, reply) {
+      const plain = (text: string): string => plainText(tokenizer, text);
+      const turnOf = ({ role, content }: ChatMessage): string =>
+        `<|im_start|>${plain(role)}\n${plain(content)}<|im_end|>\n`;
+      return messages.map(turnOf).join("") + (reply ? "<|im_start|>assistant\n" : "");
+    },
+  },
+  llama2: {
+    doc: "Llama 2",
+    marks: ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"],
+    needsTokens: false,
+    stops: [],
+    template:
+      "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}" +
+      "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and assistant take turns') }}{% endif %}" +
+      "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.first else '') + message['content']) | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}",
+    encode(tokenizer, messages, reply) {
+      const begin = idList(tokenizer.beginOfText);
+      const end = idList(tokenizer.endOfText);
+      return llama2(tokenizer, messages, reply).flatMap(({ text, ends }) => [
+        ...begin,
+        ...tokenizer.encode(text, { special: true }),
+        ...(ends ? end : []),
+      ]);
+    },
+    render(tokenizer, messages, reply) {
+      const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+      const [begin = "", end = ""] = [tokenizer.beginOfText, tokenizer.endOfText].map((id) =>
+        names.get(id ?? -1),
+      );
+      return llama2(tokenizer, messages, reply)
+        .map(({ text, ends }) => begin + text + (ends ? end : ""))
+        .join("");
+    },
+  },
+} as const satisfies Record<string, BuiltInFormat>;
+
+export type ChatFormatName = keyof typeof chatFormats;
+export const chatFormatNames = Object.keys(chatFormats) as readonly ChatFormatName[];
+
+const idList = (id: number | undefined): readonly number[] => (id === undefined ? [] : [id]);
+
+interface Llama2Turn {
+  readonly text: string;
+  /** The answer is there. */
+  readonly ends: boolean;
+}
+
+/**
+ * What the system is told is part of the first question; every question and its answer begin and end like a
+ * text of their own.
+ */
+function llama2(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  reply: boolean,
+): readonly Llama2Turn[] {
+  const [first, ...rest] = messages;
+  const told = first?.role === "system";
+  const turns = told ? rest : messages;
+  const system = told ? `<<SYS>>\n${first.content}\n<</SYS>>\n\n` : "";
+  const refuse = (why: string): never => {
+    throw new SinterError(
+      "input",
+      `Llama 2's chat format: ${why}`,
+      "User and assistant take turns in it, after what the system is told.",
+    );
+  };
+  if (turns.length === 0 || (reply && turns.length % 2 === 0)) refuse("there is no question");
+  return turns.flatMap(({ role, content }, i) => {
+    if (role !== (i % 2 === 0 ? "user" : "assistant")) refuse(`message ${i + 1} is of the ${role}`);
+    if (i % 2 === 1) return [];
+    const question = `[INST] ${((i === 0 ? system : "") + content).trim()} [/INST]`;
+    const answer = turns[i + 1];
+    const text = answer ? `${question} ${answer.content.trim()} ` : question;
+    return [{ text: guardedMarks(text, tokenizer), ends: answer !== undefined }];
+  });
+}
+
+/**
+ * Special tokens stay plain text, but for those that are marks of the format: messages hold none
+ * (`builtInChat`).
+ */
+const guardedMarks = (text: string, { special }: Tokenizer): string =>
+  guarded(
+    text,
+    new Map([...special].filter(([name]) => !(chatFormats.llama2.marks as readonly string[]).includes(name))),
+  );
+
+/** Whether all marks are special tokens of the vocabulary. */
+const hasTokens = (tokenizer: Tokenizer, { marks }: BuiltInFormat): boolean =>
+  marks.every((mark) => tokenizer.special.has(mark));
+
+/** The format whose marks are tokens of the vocabulary; undefined: none is known by its marks. */
+export const formatByMarks = (tokenizer: Tokenizer): ChatFormatName | undefined =>
+  chatFormatNames.find((name) => hasTokens(tokenizer, chatFormats[name]));
+
+/**
+ * Throws SinterError "input" when the vocabulary lacks a token that the format needs; its `encode` when a
+ * message holds a mark that is plain text.
+ */
+export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFormat {
+  const format: BuiltInFormat = chatFormats[name];
+  const missing = format.marks.find((mark) => !tokenizer.special.has(mark));
+  if (missing !== undefined && format.needsTokens)
+    throw new SinterError(
+      "input",
+      `the ${tokenizer.name} tokenizer has no ${missing}, which ${format.doc}'s chat format needs`,
+      `Use ${format.doc}'s tokenizer, or another --chat-format.`,
+    );
+  // Llama 2's stay marks even where they are tokens: its own code refuses them, too
+  const forbidden = format.marks.filter((mark) => name === "llama2" || !tokenizer.special.has(mark));
+  const checked = (messages: readonly ChatMessage[]): void => {
+    for (const { role, content } of messages)
+      for (const mark of forbidden)
+        if (content.includes(mark) || role.includes(mark))
+          throw new SinterError(
+            "input",
+            `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`,
+            "Leave it out.",
+          );
+  };
+  return {
+    async encode(messages, reply) {
+      checked(messages);
+      return format.encode(tokenizer, messages, reply);
+    },
+    async render(messages, reply) {
+      checked(messages);
+      return format.render(tokenizer, messages, reply);
+    },
+    stops: format.stops.filter((mark) => !tokenizer.special.has(mark)),
+    close: () => {},
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * A conversation goes on behind the answer as it was drawn. Encoded anew, an answer may become other tokens
+ * than the model chose: it would see what it never said, and keys and values of the answer would be computed
+ * twice. So the next prompt is the last one, the drawn tokens, and the tokens of what the format writes
+ * behind them, wherever the format writes the answer right behind the last prompt. A format that changes what
+ * was said (that leaves out thoughts, or earlier turns) is encoded anew, as a whole.
+ */
+import { concat } from "../../base/bytes.ts";
+import { SinterError } from "../../base/errors.ts";
+import { unguarded } from "../base/added-tokens.ts";
+import { plainText, type ChatFormat, type ChatMessage } from "./chat.ts";
+import { tokenDecoder, type Tokenizer } from "../base/tokenizer.ts";
+
+/** What a model was asked. */
+export interface Prompt {
+  /** As the format writes it, with the beginning of the answer. */
+  readonly text: string;
+  readonly ids: readonly number[];
+}
+
+/** One that was answered. */
+export interface Turn {
+  readonly prompt: Prompt;
+  /** As they were drawn; some at the end may belong to a text that ended the answer. */
+  readonly drawn: readonly number[];
+  /** What they say, special tokens left out, without the text that ended it. */
+  readonly said: string;
+  /** As it stands in the messages. */
+  readonly content: string;
+}
+
+/** The next prompt. `before`: the turn whose answer is the last but one of the messages. */
+export async function nextPrompt(
+  format: ChatFormat,
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  before?: Turn,
+): Promise<Prompt> {
+  const text = await format.render(messages, true);
+  const ids = (before && behindAnswer(tokenizer, text, before)) ?? (await format.encode(messages, true));
+  if (ids.length > 0) return { text, ids };
+  throw new SinterError(
+    "input",
+    "the chat template writes nothing for these messages",
+    "--chat-format names another format, plain one without marks.",
+  );
+}
+
+/**
+ * undefined: the answer does not stand right behind the prompt that it answers, or the tokenizer can not go
+ * on in the middle of a text.
+ */
+export function behindAnswer(
+  tokenizer: Tokenizer,
+  text: string,
+  { prompt, drawn, said, content }: Turn,
+): readonly number[] | undefined {
+  if (!text.startsWith(prompt.text)) return undefined;
+  const rest = text.slice(prompt.text.length);
+  const answer = plainText(tokenizer, content);
+  // white space before it is the answer's own, if it has drawn any
+  const at = answer === "" ? 0 : rest.length - rest.trimStart().length;
+  if (!rest.startsWith(answer, at)) return undefined;
+  const { count, left } = withinSaid(tokenizer, drawn, said);
+  const behind = encodeBehind(tokenizer, plainText(tokenizer, left) + rest.slice(at + answer.length));
+  return behind && [...prompt.ids, ...drawn.slice(0, count), ...behind];
+}
+
+/**
+ * Tokens whose text is part of what was said, and what is left of it: a text that ended the answer may have
+ * begun within a token.
+ */
+function withinSaid(
+  tokenizer: Tokenizer,
+  drawn: readonly number[],
+  said: string,
+): { readonly count: number; readonly left: string } {
+  const whole = tokenDecoder(tokenizer, { special: false });
+  if (whole.push(drawn) + whole.end() === said) return { count: drawn.length, left: "" };
+  const decoder = tokenDecoder(tokenizer, { special: false });
+  let text = "";
+  let count = 0;
+  for (const id of drawn) {
+    const longer = text + decoder.push([id]);
+    if (!said.startsWith(longer)) break;
+    text = longer;
+    count++;
+  }
+  return { count, left: said.slice(text.length) };
+}
+
+const SPACE = 0x20;
+
+/**
+ * Ids of a text that a program wrote, to stand behind others. undefined: the tokenizer writes a space before
+ * it that is not there.
+ */
+function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | undefined {
+  const ids = tokenizer.encode(text, { special: true });
+  if (!tokenizer.addsSpace) return ids;
+  const special = new Set(tokenizer.special.values());
+  const mark = ids.findIndex((id) => special.has(id));
+  const end = mark < 0 ? ids.length : mark;
+  const head = withoutAddedSpace(tokenizer, beforeMarks(text, tokenizer), ids.slice(0, end));
+  return head && [...head, ...ids.slice(end)];
+}
+
+/** What a text says before the first special token in it. */
+function beforeMarks(text: string, { special }: Tokenizer): string {
+  const marks = [...special.keys()].map((name) => text.indexOf(name)).filter((place) => place >= 0);
+  return unguarded(text.slice(0, Math.min(text.length, ...marks)));
+}
+
+/** `ids`: what the tokenizer makes of `head`, with a space before it. */
+function withoutAddedSpace(
+  tokenizer: Tokenizer,
+  head: string,
+  ids: readonly number[],
+): readonly number[] | undefined {
+  const plain = new TextEncoder().encode(head);
+  const isSpace = (id: number | undefined): boolean =>
+    id !== undefined && equal(tokenizer.bytes(id), Uint8Array.of(SPACE));
+  const [space] = tokenizer.encode("\n"); // the space that is added, by itself
+  const candidates: readonly (readonly number[])[] = [
+    ids,
+    ...(isSpace(ids[0]) ? [ids.slice(1)] : []),
+    ...(head.startsWith(" ") ? [tokenizer.encode(head.slice(1))] : []),
+    ...(isSpace(space) ? [[space!]] : []),
+  ];
+  return candidates.find((some) => equal(concat(some.map(tokenizer.bytes)), plain));
+}
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -1,0 +1,96 @@
+/**
+ * BPE over characters as tokenizer.json files have it (huggingface/tokenizers, models/bpe): symbols are
+ * characters; one that is no token becomes the tokens of its bytes (byte_fallback), else the unknown token;
+ * then neighbours merge.
+ */
+import { SinterError } from "../../base/errors.ts";
+import type { PairTable } from "../bpe/pair-table.ts";
+import { pieceEncoder, type PieceEncoder } from "../bpe/piece-encoder.ts";
+import { unjoined } from "../bpe/unjoined.ts";
+
+export interface JsonBpeParts {
+  /** Names that a text may become, and their ids. */
+  readonly ids: ReadonlyMap<string, number>;
+  readonly merges: PairTable;
+  /** All that merges make. */
+  readonly texts: readonly string[];
+  /** Byte → id, −1 where there is none; undefined: no byte fallback. */
+  readonly byteIds: Int32Array | undefined;
+  /** A name, which the vocabulary may lack. */
+  readonly unknown: string | undefined;
+  readonly unknownId: number | undefined;
+  /** Neighbours that are unknown become one unknown token. */
+  readonly fused: boolean;
+  /** A piece that is a token itself stays whole, whatever the merges say. */
+  readonly wholePieces: boolean;
+  /** The merges join bytes or unknown tokens, too. */
+  readonly mergesOthers: boolean;
+}
+
+/** Encodes one piece of a pre-tokenizer. */
+export function jsonBpe(parts: JsonBpeParts): PieceEncoder {
+  const { ids, texts, wholePieces } = parts;
+  const nextPiece = parts.mergesOthers
+    ? (text: string) => text.length
+    : unjoined(texts, (character) => ids.has(character));
+  const encode = pieceEncoder({
+    nextPiece,
+    merges: parts.merges,
+    symbols: (text, from, to, out) => symbolsOf(text, from, to, out, parts),
+  });
+  return (piece, out, spill) => {
+    const whole = wholePieces ? ids.get(piece) : undefined;
+    if (whole === undefined) encode(piece, out, spill);
+    else out.push(whole);
+  };
+}
+
+const utf8 = new TextEncoder();
+
+function symbolsOf(
+  text: string,
+  from: number,
+  to: number,
+  out: Int32Array,
+  { ids, byteIds, fused, ...parts }: JsonBpeParts,
+): number {
+  let n = 0;
+  let waiting = false; // an unknown token, until it is certain that the next one is not part of it
+  for (let i = from; i < to; i++) {
+    const code = text.codePointAt(i)!;
+    const character = String.fromCodePoint(code);
+    const id = ids.get(character);
+    if (code > 0xffff) i++;
+    if (id !== undefined) {
+      if (waiting) out[n++] = parts.unknownId!;
+      waiting = false;
+      out[n++] = id;
+      continue;
+    }
+    const bytes = byteIds && idsOfBytes(character, byteIds);
+    if (bytes) {
+      for (const byte of bytes) out[n++] = byte; // before an unknown one that waits, as in the library
+      continue;
+    }
+    if (parts.unknownId === undefined) throw noToken(character, parts.unknown);
+    if (waiting && !fused) out[n++] = parts.unknownId;
+    waiting = true;
+  }
+  if (waiting) out[n++] = parts.unknownId!;
+  return n;
+}
+
+/** Undefined: not all of its bytes have tokens. `byteIds`: −1 where there is none. */
+export function idsOfBytes(text: string, byteIds: Int32Array): readonly number[] | undefined {
+  const ids = Array.from(utf8.encode(text), (byte) => byteIds[byte]!);
+  return ids.includes(-1) ? undefined : ids;
+}
+
+export function noToken(character: string, unknown: string | undefined): SinterError {
+  const none = unknown === undefined ? "none" : `lacks ${JSON.stringify(unknown)},`;
+  return new SinterError(
+    "input",
+    `the json tokenizer has no token for ${JSON.stringify(character)}, and ${none} for what is unknown`,
+    "Take the character out of the text.",
+  );
+}

@@ -1,0 +1,91 @@
+/**
+ * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's
+ * tokenizer for Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in
+ * characters.json. Where rows are documents, the last entry is <|endoftext|>, which begins and ends each of
+ * them.
+ */
+import { SinterError } from "../../base/errors.ts";
+import {
+  bytesFrom,
+  characterByCharacter,
+  END_OF_TEXT,
+  endsAt,
+  nothingSpecial,
+  type Tokenizer,
+} from "../base/tokenizer.ts";
+
+export const CHARACTERS_FILE = "characters.json";
+
+/** Characters of a text, sorted by code point. */
+export function charactersOf(text: string): string[] {
+  const seen = new Set<number>();
+  for (let i = 0; i < text.length; i++) {
+    const code = text.codePointAt(i)!;
+    if (code > 0xffff) i++;
+    seen.add(code);
+  }
+  return [...seen].sort((a, b) => a - b).map((code) => String.fromCodePoint(code));
+}
+
+/** `characters`: the last may be END_OF_TEXT. */
+export function characterTokenizer(characters: readonly string[]): Tokenizer {
+  const ends = characters.at(-1) === END_OF_TEXT;
+  const last = characters.length - 1;
+  const own = ends ? characters.slice(0, last) : characters;
+  const ids = new Map(own.map((character, id) => [character.codePointAt(0)!, id]));
+  const encoder = new TextEncoder();
+  const table = characters.map((character) => encoder.encode(character));
+  const encode = (text: string): number[] => {
+    const out: number[] = [];
+    for (let i = 0; i < text.length; i++) {
+      const code = text.codePointAt(i)!;
+      const id = ids.get(code);
+      if (id === undefined) throw unknown(text, i, code);
+      if (code > 0xffff) i++;
+      out.push(id);
+    }
+    return out;
+  };
+  return {
+    name: "characters",
+    size: characters.length,
+    encode,
+    encodeInParts: characterByCharacter(encode),
+    bytes: bytesFrom(table),
+    ...(ends ? endsAt(last) : nothingSpecial),
+    files: new Map([[CHARACTERS_FILE, encoder.encode(JSON.stringify(characters))]]),
+  };
+}
+
+export function parseCharacters(text: string, from: string): readonly string[] {
+  const bad = (why: string): SinterError =>
+    new SinterError(
+      "corrupt",
+      `${from}: ${why}`,
+      "It is a JSON array of different single characters, as training writes it.",
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw bad((cause as Error).message);
+  }
+  if (!Array.isArray(value) || value.length === 0) throw bad("not a list of characters");
+  const isEnd = (c: unknown, i: number): boolean => c === END_OF_TEXT && i > 0 && i === value.length - 1;
+  for (const [i, c] of value.entries())
+    if (typeof c !== "string" || ([...c].length !== 1 && !isEnd(c, i)))
+      throw bad(`entry ${i} is not one character`);
+  if (new Set(value).size !== value.length) throw bad("a character stands there twice");
+  return value as string[];
+}
+
+function unknown(text: string, at: number, code: number): SinterError {
+  const hex = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  const where = text.includes("\n") ? `line ${text.slice(0, at).split("\n").length}` : "the text";
+  const shown = JSON.stringify(String.fromCodePoint(code));
+  return new SinterError(
+    "input",
+    `${where} has ${shown} (${hex}), which is not in the vocabulary of the training text`,
+    "Take the character out, or train with a text that has it, or with `tokenizer bytes`.",
+  );
+}

@@ -1,0 +1,90 @@
+/**
+ * llama2.c's tokenizer.bin: a sentencepiece vocabulary without its kinds (llama2.c, tokenizer.py, export).
+ * Little-endian: u32 length of the longest piece, then per id f32 score, u32 length, text. Spaces stand for
+ * themselves; of control pieces it says "\n<s>\n". Ids have fixed meanings: 0 unknown, 1 begins a text, 2
+ * ends it, 3 … 258 are the bytes.
+ */
+import { SinterError } from "../../base/errors.ts";
+import { MARK, sentencePieceTokenizer, type Piece } from "./sentencepiece.ts";
+import { MAX_TABLE_BYTES, MAX_TOKEN_BYTES, MAX_TOKENS } from "../base/tiktoken.ts";
+import type { Tokenizer } from "../base/tokenizer.ts";
+
+export const LLAMA2C_FILE = "tokenizer.bin";
+const FIRST_BYTE = 3;
+const FIXED = FIRST_BYTE + 256;
+
+export function llama2cFile(
+  bytes: Uint8Array,
+  name: Tokenizer["name"],
+  from: string = LLAMA2C_FILE,
+): Tokenizer {
+  const bad = (why: string, at: number): SinterError =>
+    new SinterError(
+      "corrupt",
+      `${from}: byte ${at}: ${why}`,
+      "It should be a tokenizer.bin as llama2.c writes it.",
+    );
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  if (bytes.length > MAX_TABLE_BYTES)
+    throw bad(`the file goes on; at most ${MAX_TABLE_BYTES} bytes are read`, MAX_TABLE_BYTES);
+  if (bytes.length < 4) throw bad("the file ends", bytes.length);
+  const longest = view.getUint32(0, true);
+  if (longest === 0 || longest > MAX_TOKEN_BYTES)
+    throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_TOKEN_BYTES} are possible`, 0);
+  const pieces: Piece[] = [];
+  const seen = new Set<string>();
+  for (let at = 4; at < bytes.length;) {
+    const id = pieces.length;
+    if (id === MAX_TOKENS) throw bad(`more than ${MAX_TOKENS} pieces`, at);
+    if (bytes.length - at < 8) throw bad(`the file ends within piece ${id}`, at);
+    const score = view.getFloat32(at, true);
+    const length = view.getUint32(at + 4, true);
+    if (!Number.isFinite(score)) throw bad(`piece ${id} has a score that is no number`, at);
+    if (length > longest || length > bytes.length - at - 8)
+      throw bad(
+        `piece ${id} of ${length} bytes; ${Math.min(longest, bytes.length - at - 8)} are possible`,
+        at + 4,
+      );
+    let text: string;
+    try {
+      text = utf8.decode(bytes.subarray(at + 8, at + 8 + length));
+    } catch {
+      throw bad(`piece ${id} is not UTF-8 text`, at + 8);
+    }
+    const piece = pieceOf(id, text, score);
+    if (piece === undefined)
+      throw bad(
+        `piece ${id} is ${JSON.stringify(text)}; ids 0 … ${FIXED - 1} are <unk>, <s>, </s> and the bytes`,
+        at,
+      );
+    if (piece.kind === "normal" && seen.has(text))
+      throw bad(`piece ${id}, ${JSON.stringify(text)}, stands there a second time`, at);
+    if (piece.kind === "normal") seen.add(text);
+    pieces.push(piece);
+    at += 8 + length;
+  }
+  if (pieces.length <= FIXED)
+    throw bad(`${pieces.length} pieces; more than ${FIXED} have to be there`, bytes.length);
+  return sentencePieceTokenizer({
+    name,
+    pieces,
+    addsSpace: true,
+    beginOfText: 1,
+    endOfText: 2,
+    files: new Map([[LLAMA2C_FILE, bytes]]),
+  });
+}
+
+const named = ["<unk>", "<s>", "</s>"];
+
+/** undefined: not what has to stand there. */
+function pieceOf(id: number, text: string, score: number): Piece | undefined {
+  if (id < FIRST_BYTE)
+    return text.trim() === named[id]
+      ? { text: named[id]!, score, kind: id === 0 ? "unknown" : "control" }
+      : undefined;
+  const byte = `<0x${(id - FIRST_BYTE).toString(16).toUpperCase().padStart(2, "0")}>`;
+  if (id < FIXED) return text === byte ? { text, score, kind: "byte" } : undefined;
+  return text === "" ? undefined : { text: text.replaceAll(" ", MARK), score, kind: "normal" };
+}
