@@ -33,7 +33,7 @@ import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
 import type { Manifest } from "./9-bundle/manifest.ts";
-import { targets as allTargets, type CacheFormat, type Target, type Weights } from "./ops/op.ts";
+import { targets as allTargets, type CacheFormat, type Target, type Weights } from "./ops/kit/op.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
 
 export type ModuleName = "train" | "infer";

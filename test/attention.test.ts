@@ -7,7 +7,7 @@ import { attention } from "../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../compiler/ops/attention/kit/cache.ts";
-import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/ops/op.ts";
+import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/ops/kit/op.ts";
 import { elements, inputsFor, kernelBench, kernelBenches, referenceOutputs } from "./harness.ts";
 
 type Tensors = Record<string, Float64Array>;

@@ -16,7 +16,7 @@ import {
   type Op,
   type Target,
   type TensorSlot,
-} from "../compiler/ops/op.ts";
+} from "../compiler/ops/kit/op.ts";
 
 export {
   difference,

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Case, Op } from "../compiler/ops/op.ts";
+import type { Case, Op } from "../compiler/ops/kit/op.ts";
 import { kernelBenches } from "./harness.ts";
 
 /** Of a process that begins with the optimizing compiler: the baseline one joins nothing. */

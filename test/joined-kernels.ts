@@ -5,7 +5,7 @@
  * baseline one joins no pairs, and flags that change in a running process leave compilations that never end.
  * Prints for each op the worst |d| / (1e-5 + 1e-4·|ref|) of each case.
  */
-import type { Op } from "../compiler/ops/op.ts";
+import type { Op } from "../compiler/ops/kit/op.ts";
 import { ops } from "../compiler/ops/index.ts";
 import { difference, inputsFor, kernelBenches, referenceOutputs } from "./harness.ts";
 

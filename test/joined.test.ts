@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Op } from "../compiler/ops/op.ts";
+import type { Op } from "../compiler/ops/kit/op.ts";
 import { ops } from "../compiler/ops/index.ts";
 import { optimizingOnly } from "./join-trace.ts";
 

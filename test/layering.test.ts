@@ -31,7 +31,11 @@ const COMMAND_LINE = 11;
 const LEAF = 0;
 
 /** Types of the manifest. No code of the compiler comes with them. */
-const manifestTypes = ["compiler/9-bundle/manifest.ts", "compiler/2-check/model.ts", "compiler/ops/op.ts"];
+const manifestTypes = [
+  "compiler/9-bundle/manifest.ts",
+  "compiler/2-check/model.ts",
+  "compiler/ops/kit/op.ts",
+];
 
 /** Leaves of the runtime that import nothing and say one thing in one way for both sides. */
 const commonGround = ["runtime/report/amounts.ts"];

@@ -5,7 +5,15 @@
  */
 import { describe, expect, test } from "vitest";
 import { HYPER_FLOATS, hyper } from "../compiler/control.ts";
-import { shapeOf, targets, unify, type Attrs, type Case, type Op, type Target } from "../compiler/ops/op.ts";
+import {
+  shapeOf,
+  targets,
+  unify,
+  type Attrs,
+  type Case,
+  type Op,
+  type Target,
+} from "../compiler/ops/kit/op.ts";
 import { ops } from "../compiler/ops/index.ts";
 import {
   difference,

@@ -13,7 +13,7 @@ import {
   type WeightFormat,
   type WeightMix,
   type Weights,
-} from "../compiler/ops/op.ts";
+} from "../compiler/ops/kit/op.ts";
 import { matmul_integer } from "../compiler/ops/matmul/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../compiler/ops/matmul/quantised/layout.ts";
 import { parseManifest } from "../runtime/engine/bundle.ts";

@@ -6,7 +6,7 @@ import { hyper } from "../compiler/control.ts";
 import { control } from "../compiler/control.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../compiler/9-bundle/manifest.ts";
 import type { Model, TrainSettings } from "../compiler/2-check/model.ts";
-import { rowFloats } from "../compiler/ops/op.ts";
+import { rowFloats } from "../compiler/ops/kit/op.ts";
 import { SinterError } from "../runtime/base/errors.ts";
 import { initParameters } from "../runtime/engine/init.ts";
 import { createLane, feedByPosition } from "../runtime/engine/lane.ts";

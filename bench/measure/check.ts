@@ -2,7 +2,7 @@
  * Is a kernel right? Its outputs against the f64 reference, which is computed once for all targets, tiles and
  * workers; of large products a few rows.
  */
-import type { Case, Op } from "../../compiler/ops/op.ts";
+import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import { difference, referenceOutputs, type Tensors } from "./numbers.ts";
 
 /** A longer reference is computed for a few rows only. */

@@ -11,7 +11,7 @@ import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
 import { control, CONTROL_BYTES } from "../../compiler/control.ts";
-import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../compiler/ops/op.ts";
+import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../compiler/ops/kit/op.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { elements, joinPairs, type Tensors } from "./numbers.ts";

@@ -8,7 +8,7 @@
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { measuredModule } from "./kernel-module.ts";
 import { CONTROL_BYTES } from "../../compiler/control.ts";
-import type { Target } from "../../compiler/ops/op.ts";
+import type { Target } from "../../compiler/ops/kit/op.ts";
 
 const READ_BYTES = 256 << 20;
 const READ_FROM = 65536;

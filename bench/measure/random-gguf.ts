@@ -10,7 +10,7 @@ import type { Files } from "../../runtime/base/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf/gguf-config.ts";
 import { fileTypes } from "../../runtime/formats/gguf/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf/gguf-write.ts";
-import type { FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { encoded, outgoing } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";

@@ -11,7 +11,7 @@ import { attention_cached } from "../../compiler/ops/attention/attention_cached.
 import { cacheShapes } from "../../compiler/ops/attention/kit/cache.ts";
 import { registerTile } from "../../compiler/ops/attention/kit/sizes.ts";
 import { callTile } from "../../compiler/ops/attention/kit/tile.ts";
-import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/ops/op.ts";
+import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/ops/kit/op.ts";
 import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../test/harness.ts";
 
 type Inputs = Record<string, Float64Array>;

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import type { Target, WeightFormat } from "../../compiler/ops/op.ts";
+import type { Target, WeightFormat } from "../../compiler/ops/kit/op.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { asJavaScript } from "../../runtime/node/page-server.ts";
 import { fileFormats } from "../../runtime/engine/quantise.ts";

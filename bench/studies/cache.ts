@@ -15,7 +15,7 @@ import { measureLimits } from "../measure/limits.ts";
 import { joinPairs } from "../measure/numbers.ts";
 import { bundleWithWeights } from "../../app/cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import { cacheFormats, weightFormats, type WeightFormat } from "../../compiler/ops/op.ts";
+import { cacheFormats, weightFormats, type WeightFormat } from "../../compiler/ops/kit/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { encodeText } from "../../runtime/train/data.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";

@@ -16,7 +16,7 @@ import { measureLimits, readMeter, type ReadMeter } from "../measure/limits.ts";
 import { joinPairs } from "../measure/numbers.ts";
 import { bundleWithWeights, weightsOption } from "../../app/cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import { weightFormats } from "../../compiler/ops/op.ts";
+import { weightFormats } from "../../compiler/ops/kit/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { encodeText } from "../../runtime/train/data.ts";
 import { evaluateText } from "../../runtime/train/evaluate.ts";

@@ -18,7 +18,7 @@ import { fileTypes } from "../../runtime/formats/gguf/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf/gguf-write.ts";
 import { CONFIG_FILE } from "../../runtime/formats/huggingface/huggingface-common.ts";
 import { configOf } from "../../runtime/formats/huggingface/huggingface-out.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { outgoing, type OutgoingTensor } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { INDEX_FILE } from "../../runtime/formats/safetensors.ts";

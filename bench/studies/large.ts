@@ -14,7 +14,7 @@ import { joinPairs } from "../measure/numbers.ts";
 import { bytesText } from "../../app/cli/options/plan.ts";
 import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import type { Target, WeightFormat } from "../../compiler/ops/op.ts";
+import type { Target, WeightFormat } from "../../compiler/ops/kit/op.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { randomStream } from "../../runtime/base/random.ts";

@@ -26,7 +26,7 @@ import { compileModel } from "../../compiler/compile.ts";
 import type { GgufFile } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
 import { loadPublished } from "../../runtime/formats/load.ts";
-import type { FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { outgoing } from "../../runtime/formats/outgoing.ts";
 import { openPublished } from "../../runtime/formats/published.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";

@@ -4,7 +4,7 @@
  * does not depend on them.
  */
 import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
-import type { Target } from "../../compiler/ops/op.ts";
+import type { Target } from "../../compiler/ops/kit/op.ts";
 import { matricesRead } from "../../compiler/ops/experts/grouped-panels.ts";
 import type { Model } from "../../compiler/2-check/model.ts";
 import { joinPairs, noise } from "../measure/numbers.ts";

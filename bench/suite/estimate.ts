@@ -2,7 +2,7 @@
  * About how long a bench takes, before it begins and while it runs. The parts were timed on two quiet cores
  * (2026-11-27); while it runs, the time that the finished ones took corrects what is left.
  */
-import { leastTraffic } from "../../compiler/ops/op.ts";
+import { leastTraffic } from "../../compiler/ops/kit/op.ts";
 import { attrsOf, opCases, type OpCase } from "./op-cases.ts";
 
 export interface Part {

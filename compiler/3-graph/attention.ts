@@ -4,7 +4,7 @@
  */
 import type { Model, Part, Rope } from "../2-check/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
-import type { Attrs } from "../ops/op.ts";
+import type { Attrs } from "../ops/kit/op.ts";
 import { cacheShapes, ringRows } from "../ops/attention/kit/cache.ts";
 import { ceilTo, PANEL } from "../ops/attention/kit/sizes.ts";
 import {

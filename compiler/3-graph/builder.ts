@@ -1,6 +1,6 @@
 /** What the graph builder's parts share: the graph so far, and how values and nodes are added to it. */
 import type { Model } from "../2-check/model.ts";
-import type { Attrs, Op } from "../ops/op.ts";
+import type { Attrs, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import {
   each,

@@ -10,7 +10,7 @@
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which
  * layer's tensor is meant. Code size therefore does not grow with the number of layers.
  */
-import { tensorBytes, type Attrs, type DType, type WeightFormat } from "../ops/op.ts";
+import { tensorBytes, type Attrs, type DType, type WeightFormat } from "../ops/kit/op.ts";
 import type { OpName } from "../ops/index.ts";
 
 export type Storage =

@@ -1,7 +1,7 @@
 /** What holds of every graph, after every pass. A violation is a bug of ours: it throws, naming the pass. */
-import { shapeOf, unify } from "../ops/op.ts";
+import { shapeOf, unify } from "../ops/kit/op.ts";
 import { ops } from "../ops/index.ts";
-import type { Op } from "../ops/op.ts";
+import type { Op } from "../ops/kit/op.ts";
 import { printNode } from "./print.ts";
 import { printRef, refShape, type Graph, type Node, type Ref } from "./ir.ts";
 

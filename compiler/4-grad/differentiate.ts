@@ -5,7 +5,7 @@
  * on is its carry. Cotangents of one value from several uses are added; gradients of parameters are
  * accumulated in place.
  */
-import type { GradNode, Op } from "../ops/op.ts";
+import type { GradNode, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import {
   each,

@@ -4,7 +4,7 @@
  * iteration makes it so.
  */
 import { ops } from "../ops/index.ts";
-import type { Op } from "../ops/op.ts";
+import type { Op } from "../ops/kit/op.ts";
 import { whole, type Graph, type Node } from "../3-graph/ir.ts";
 
 export function settleCarries(graph: Graph): Graph {

@@ -2,7 +2,7 @@
  * Fusions, as data. Each joins a node with the one that reads its result; `fuse.ts` tries them in this order
  * until none applies, and records where each one fired: `sinter explain SPEC --fusion` prints that.
  */
-import type { Attrs } from "../ops/op.ts";
+import type { Attrs } from "../ops/kit/op.ts";
 import type { OpName } from "../ops/index.ts";
 import type { Node, Ref } from "../3-graph/ir.ts";
 

@@ -2,7 +2,15 @@
  * What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part,
  * target and tiles.
  */
-import { targets, type Attrs, type Dims, type Kernel, type Op, type Target, type Turns } from "../ops/op.ts";
+import {
+  targets,
+  type Attrs,
+  type Dims,
+  type Kernel,
+  type Op,
+  type Target,
+  type Turns,
+} from "../ops/kit/op.ts";
 
 /** Everything that a kernel's code depends on. Two nodes with the same text of this share one kernel. */
 export interface KernelSpec {

@@ -7,7 +7,7 @@
  * Entries never run at the same time, so their arenas share the same bytes.
  */
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../control.ts";
-import { tensorBytes, type Target } from "../ops/op.ts";
+import { tensorBytes, type Target } from "../ops/kit/op.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
 import type { Graph, Storage, Value } from "../3-graph/ir.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";

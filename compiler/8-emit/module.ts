@@ -3,7 +3,7 @@
  * once, however many layers call it), one exported function per entry.
  */
 import { control } from "../control.ts";
-import { tensorBytes, type Op, type Target } from "../ops/op.ts";
+import { tensorBytes, type Op, type Target } from "../ops/kit/op.ts";
 import { Writer } from "../ops/kit/writer.ts";
 import { ops } from "../ops/index.ts";
 import { programFlops, type Call, type Program, type ProgramSection } from "../6-tile/program.ts";

@@ -4,7 +4,7 @@
  * SharedArrayBuffer) and several.
  */
 import { control } from "../control.ts";
-import type { Target } from "../ops/op.ts";
+import type { Target } from "../ops/kit/op.ts";
 
 export interface Assembled {
   readonly wasm: Uint8Array<ArrayBuffer>;

@@ -10,7 +10,7 @@
  */
 import type { Model } from "../2-check/model.ts";
 import { control, hyper, MAX_WORKERS } from "../control.ts";
-import { rowFloats, type Target } from "../ops/op.ts";
+import { rowFloats, type Target } from "../ops/kit/op.ts";
 import { cacheBands } from "../3-graph/attention.ts";
 import { entryName, partText, runOrder } from "../3-graph/cut.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";

@@ -5,7 +5,7 @@
  */
 import type { Model } from "../2-check/model.ts";
 import type { control, hyper } from "../control.ts";
-import type { CacheFormat, DType, Target } from "../ops/op.ts";
+import type { CacheFormat, DType, Target } from "../ops/kit/op.ts";
 import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
 
 export const MANIFEST_VERSION = 1;

@@ -1,5 +1,5 @@
 /** THE table of operations. To add one: write ops/<name>.ts, then add its row here. */
-import type { Op } from "./op.ts";
+import type { Op } from "./kit/op.ts";
 import { activate, activate_backward } from "./elementwise/activate.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { add } from "./elementwise/add.ts";

@@ -4,7 +4,7 @@
  * taken, or refused with the reason.
  */
 import type { ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
-import type { Target } from "../../compiler/ops/op.ts";
+import type { Target } from "../../compiler/ops/kit/op.ts";
 import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Host } from "./host.ts";

@@ -7,7 +7,7 @@
  * Memory is addressed in words and halves of words, little-endian as WebAssembly's is.
  */
 import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
-import { numberFormats, GROUP, type FloatFormat } from "../formats/kit/numbers.ts";
+import { numberFormats, GROUP, type FloatFormat } from "../contract/number-formats.ts";
 
 export type MemoryFormat = NonNullable<TensorPlace["quantised"]>["format"];
 

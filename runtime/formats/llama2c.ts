@@ -12,7 +12,7 @@
  * from it.
  */
 import type { Files, ReadableFile } from "../base/files.ts";
-import { numberFormats } from "./kit/numbers.ts";
+import { numberFormats } from "../contract/number-formats.ts";
 import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./kit/weights.ts";
 
 export interface Llama2cSizes {

@@ -13,7 +13,7 @@ import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import { isWindowed, type Architecture } from "./architecture/architecture.ts";
 import { checkFit } from "./architecture/fit.ts";
 import { columnOf, gather, linksOf, type Link, type Piece } from "./architecture/links.ts";
-import { GROUP, numberFormats, type FloatFormat } from "./kit/numbers.ts";
+import { GROUP, numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import type { Published } from "./published.ts";
 import { recognise } from "./architecture/recognise.ts";
 import { allFloats, PIECE, type StoredTensor } from "./kit/weights.ts";

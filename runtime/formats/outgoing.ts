@@ -8,7 +8,7 @@ import { NO_SINK, sinksName } from "./gguf/gguf-config.ts";
 import { ropeFactors, ROPE_FACTORS } from "./gguf/gguf-rope.ts";
 import { linksOf, scatter, type Link, type Piece } from "./architecture/links.ts";
 import { storedRows } from "../store/kept.ts";
-import { numberFormats, type FloatFormat } from "./kit/numbers.ts";
+import { numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import { classOf, ggufClasses, huggingFaceClasses } from "./architecture/published-classes.ts";
 import type { Recognised } from "./architecture/recognise.ts";
 import { PIECE } from "./kit/weights.ts";

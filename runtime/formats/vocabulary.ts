@@ -16,7 +16,7 @@ import { wireFields } from "../tokenizers/published/protobuf.ts";
 import { readNormalizers } from "../tokenizers/json/normalizers.ts";
 import { readPreTokenizers, schemeOf } from "../tokenizers/json/pre-tokenizers.ts";
 import { typeOf } from "../tokenizers/json/json-steps.ts";
-import { field, optionalText, type JsonPlace } from "../tokenizers/json/json-fields.ts";
+import { field, optionalText, type JsonPlace } from "../tokenizers/base/json-fields.ts";
 import { JSON_FILE } from "../tokenizers/json/tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf/gguf-pre.ts";

@@ -9,7 +9,7 @@
  * have it; the blocks go along `in`, which is the order that products read. [experts, in, out] is a matrix
  * after the other.
  */
-import { numberFormats, type FloatFormat } from "../formats/kit/numbers.ts";
+import { numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import type { SafeDType } from "./safetensors.ts";
 
 export interface Kept {

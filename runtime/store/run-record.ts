@@ -9,7 +9,7 @@
  * keys mean nothing.
  */
 import type { TrainSettings } from "../../compiler/2-check/model.ts";
-import type { Target } from "../../compiler/ops/op.ts";
+import type { Target } from "../../compiler/ops/kit/op.ts";
 import { textRules, type TextRule } from "../train/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";

@@ -10,7 +10,7 @@
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
 import { SinterError } from "../base/errors.ts";
-import { numberFormats, GROUP } from "../formats/kit/numbers.ts";
+import { numberFormats, GROUP } from "../contract/number-formats.ts";
 import { storedRows, type Kept, type StoredRows } from "./kept.ts";
 import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "../engine/quantise.ts";
 import type { Tensor } from "../engine/tensors.ts";

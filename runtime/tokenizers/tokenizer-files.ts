@@ -9,7 +9,7 @@ import { BYTES_FILE, byteTokenizer, parseBytes } from "./plain/bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./plain/characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./published/gpt2.ts";
 import { IDS_FILE, parseIds } from "./plain/ids.ts";
-import { field, optionalText, parseJson } from "./json/json-fields.ts";
+import { field, optionalText, parseJson } from "./base/json-fields.ts";
 import { LLAMA2C_FILE, llama2cFile } from "./published/llama2c-file.ts";
 import { LLAMA3_FILE, llama3Tokenizer } from "./published/llama3.ts";
 import { SENTENCEPIECE_FILE, sentencePieceFile } from "./published/sentencepiece-file.ts";

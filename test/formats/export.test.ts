@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../runtime/formats/gguf/gguf.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { blockFormats } from "../../runtime/formats/kit/ggml-blocks.ts";
-import { f32ToF16 } from "../../runtime/formats/kit/numbers.ts";
+import { f32ToF16 } from "../../runtime/contract/number-formats.ts";
 import { randomGguf } from "./random-gguf.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/studies/ask-llama-cpp.ts";
 import { sinter } from "./command-line.ts";

@@ -17,7 +17,7 @@ import {
   u32 as u32Pair,
   type GgufTensorToWrite,
 } from "../../runtime/formats/gguf/gguf-write.ts";
-import { numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import { numberFormats, type FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { allFloats } from "../../runtime/formats/kit/weights.ts";
 import { gguf, join, le, pair, raw, tensor, text, u32, u64, u8 } from "./gguf-bytes.ts";
 import { memoryFiles } from "./memory-files.ts";

@@ -7,7 +7,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
 import { bundleWithWeights } from "../../app/cli/options/weights.ts";
-import type { Target, WeightFormat } from "../../compiler/ops/op.ts";
+import type { Target, WeightFormat } from "../../compiler/ops/kit/op.ts";
 
 const files = nodeFiles();
 

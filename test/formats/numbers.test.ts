@@ -3,7 +3,12 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { f16ToF32, f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import {
+  f16ToF32,
+  f32ToF16,
+  numberFormats,
+  type FloatFormat,
+} from "../../runtime/contract/number-formats.ts";
 
 const encode = (format: FloatFormat, values: Float32Array): Uint8Array => {
   const { block, bytes, encode } = numberFormats[format];

@@ -7,7 +7,7 @@ import type { Architecture } from "../../runtime/formats/architecture/architectu
 import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/gguf/gguf-write.ts";
 import { linksOf } from "../../runtime/formats/architecture/links.ts";
 import { namings, roles, type Stems } from "../../runtime/formats/architecture/naming.ts";
-import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/formats/kit/numbers.ts";
+import { f32ToF16, numberFormats, type FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { readFormats, type ReadFormat } from "../../runtime/formats/kit/weights.ts";
 import { randomStream } from "../../runtime/base/random.ts";

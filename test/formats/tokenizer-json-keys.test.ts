@@ -10,7 +10,7 @@ import {
   componentKeys,
   fileKeys,
   modelKeys,
-} from "../../runtime/tokenizers/keys/tokenizer-json.ts";
+} from "../../runtime/tokenizers/json/tokenizer-json-keys.ts";
 import type { KeyTable, KnownKey } from "../../runtime/base/known-keys.ts";
 import { readTokenizerJson } from "../../runtime/tokenizers/json/tokenizer-json.ts";
 

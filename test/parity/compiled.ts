@@ -6,7 +6,7 @@ import { checkSource } from "../../compiler/2-check/check.ts";
 import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
 import { compileModel, type ModuleName } from "../../compiler/compile.ts";
 import { renderAll } from "../../compiler/diagnostics/render.ts";
-import type { Target } from "../../compiler/ops/op.ts";
+import type { Target } from "../../compiler/ops/kit/op.ts";
 
 export interface CompiledModule {
   readonly manifest: Manifest;

@@ -6,8 +6,8 @@
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { Attrs, Dims } from "../../../compiler/ops/op.ts";
-import { targets } from "../../../compiler/ops/op.ts";
+import type { Attrs, Dims } from "../../../compiler/ops/kit/op.ts";
+import { targets } from "../../../compiler/ops/kit/op.ts";
 import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/tile-choices.ts";
 import { COMPILER_VERSION } from "../../../compiler/version.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";

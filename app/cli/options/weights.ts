@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/keep.ts";
-import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import type { ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";
@@ -21,7 +21,7 @@ import {
   type Target,
   type WeightFormat,
   type Weights,
-} from "../../../compiler/ops/op.ts";
+} from "../../../compiler/ops/kit/op.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 

@@ -16,7 +16,7 @@ import { fileTypes } from "../../../runtime/formats/gguf/gguf-types.ts";
 import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/gguf/gguf-write.ts";
 import { CONFIG_FILE } from "../../../runtime/formats/huggingface/huggingface-common.ts";
 import { configOf } from "../../../runtime/formats/huggingface/huggingface-out.ts";
-import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import {
   encoded,
   outgoing,

@@ -7,7 +7,7 @@ import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import type { ChosenTiles } from "../../../compiler/6-tile/tile-choices.ts";
-import { weightPlace, type Target, type Weights } from "../../../compiler/ops/op.ts";
+import { weightPlace, type Target, type Weights } from "../../../compiler/ops/kit/op.ts";
 import { COMPILER_VERSION } from "../../../compiler/version.ts";
 import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
@@ -18,7 +18,7 @@ import { fittedLinks, type Published } from "../../../runtime/formats/published.
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
 import { sameShape } from "../../../runtime/formats/architecture/fit.ts";
 import type { Link } from "../../../runtime/formats/architecture/links.ts";
-import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { identityOf } from "../../../runtime/store/identity.ts";
 import { storedBytes, type Kept } from "../../../runtime/store/kept.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

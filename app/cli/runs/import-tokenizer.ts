@@ -25,7 +25,7 @@ import {
 } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
-import { field, parseJson } from "../../../runtime/tokenizers/json/json-fields.ts";
+import { field, parseJson } from "../../../runtime/tokenizers/base/json-fields.ts";
 import {
   addedIn,
   JSON_FILE,

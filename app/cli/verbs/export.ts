@@ -1,7 +1,7 @@
 /** `sinter export DIR --to hf|gguf`: a run's weights for other programs. */
 import { existsSync, statSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { exportRun } from "../runs/export-run.ts";

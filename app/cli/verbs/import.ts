@@ -2,7 +2,7 @@
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { openPublished } from "../../../runtime/formats/published.ts";
-import type { FloatFormat } from "../../../runtime/formats/kit/numbers.ts";
+import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/report/amounts.ts";

@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { planModule } from "../../../compiler/compile.ts";
 import { kernelKey, kernelName, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
 import { hasChoice } from "../../../compiler/6-tile/tile-choices.ts";
-import { targets, type Dims, type Target } from "../../../compiler/ops/op.ts";
+import { targets, type Dims, type Target } from "../../../compiler/ops/kit/op.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

@@ -7,7 +7,7 @@
  *
  * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
  */
-import { defineOp, oneByOne } from "../op.ts";
+import { defineOp, oneByOne } from "../kit/op.ts";
 import { emitZeroPadding } from "./kit/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./kit/pack.ts";
 import { stretched } from "./kit/products.ts";

@@ -7,7 +7,7 @@
  * A task is one key/value head of one sequence: it alone writes that head's dK and dV, and the dQ of its
  * query heads.
  */
-import { defineOp, oneByOne } from "../op.ts";
+import { defineOp, oneByOne } from "../kit/op.ts";
 import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "./kit/copy.ts";
 import { packRowsFunction, packTransposedFunction } from "./kit/pack.ts";
 import { emitFromKeys, emitFromQueries, emitScores, stretched } from "./kit/products.ts";

@@ -12,7 +12,7 @@
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between
  * writing and reading. A single row over a long cache is attention_split's.
  */
-import { defineOp, type Dims, type Kernel } from "../op.ts";
+import { defineOp, type Dims, type Kernel } from "../kit/op.ts";
 import {
   cachedFlops,
   cachedPositions,

@@ -8,7 +8,7 @@
  * The two differ by the rounding of queries and weights to 16 bits: some 1e-5. The reference knows no such
  * rounding, only that of the cache.
  */
-import { defineOp, type Attrs, type Dims } from "../op.ts";
+import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
 import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache.ts";
 import {
   cachedFlops,

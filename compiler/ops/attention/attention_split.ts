@@ -10,7 +10,7 @@
  * positions, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, rowFloats, type Attrs, type Dims } from "../op.ts";
+import { defineOp, rowFloats, type Attrs, type Dims } from "../kit/op.ts";
 import { emitZeroPadding } from "./kit/copy.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/one-row.ts";
 import {

@@ -9,7 +9,7 @@
  *
  *   table[t,:] = | cos₀ cos₀ cos₁ cos₁ … | −sin₀ sin₀ −sin₁ sin₁ … |      W = 2D: out = x ∘ cos + swapped(x) ∘ sin
  */
-import { defineOp, type Attrs } from "../op.ts";
+import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../kit/rows.ts";
 

@@ -2,7 +2,7 @@
  * How far each layer's attention sees, for patterns of layers (`layers 12 alternate dense, banded`: Brown et
  * al. 2020, 2.1). The layers share their code; the layer's window is data, one row for each.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../kit/rows.ts";
 
 /** Sees everything: more than any context. */

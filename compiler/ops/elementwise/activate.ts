@@ -4,7 +4,7 @@
  */
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../2-check/model.ts";
-import { defineOp, type Attrs } from "../op.ts";
+import { defineOp, type Attrs } from "../kit/op.ts";
 import { eachPair } from "../kit/rows.ts";
 
 const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];

@@ -1,5 +1,5 @@
 /** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { eachPair } from "../kit/rows.ts";
 
 export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {

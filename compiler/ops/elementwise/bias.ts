@@ -1,5 +1,5 @@
 /** A vector added to every row, and its gradient: sums over rows. */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { columnSums, columnTasks, eachRow, writeRow } from "../kit/rows.ts";
 
 export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {

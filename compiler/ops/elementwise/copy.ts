@@ -1,5 +1,5 @@
 /** The same values at another place: cotangents of a sum. Fusion removes most of them. */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { eachPair } from "../kit/rows.ts";
 
 export const copy = defineOp("x[R,C] -> out[R,C]", {

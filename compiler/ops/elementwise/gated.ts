@@ -6,7 +6,7 @@
  */
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../2-check/model.ts";
-import { defineOp, type Attrs, type Case } from "../op.ts";
+import { defineOp, type Attrs, type Case } from "../kit/op.ts";
 import { eachPair, rowBytes } from "../kit/rows.ts";
 
 const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];

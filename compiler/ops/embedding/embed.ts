@@ -7,7 +7,7 @@
  * sequence of this batch. place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out
  * zero.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { affine, columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "../kit/rows.ts";
 
 const token = (d: Readonly<Record<"V", number>>, noise: number): number =>

@@ -1,5 +1,5 @@
 /** `embed` with the table in fewer bits (quantised/layout.ts): a tied output reads the same rows. */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { embed } from "./embed.ts";
 import {

@@ -1,5 +1,5 @@
 /** The last real row of a chunk: only its logits are wanted when text is extended. place = [start, rows]. */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../kit/rows.ts";
 
 export const take_row = defineOp("x[R,C] place[P]:i32 -> out[O,C]", {

@@ -8,7 +8,7 @@
  *   d_logits[r,e] = factor · E · scale · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
  */
 import { hyper as hyperIndex } from "../../control.ts";
-import { defineOp, type Attrs } from "../op.ts";
+import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { accumulators, eachRow, maxOf, readRow, rowBytes, sumOf, writeRow } from "../kit/rows.ts";
 

@@ -10,7 +10,7 @@
  * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen
  * matrices at the speed of memory.
  */
-import { defineOp, type Kernel, type Turns } from "../op.ts";
+import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { packRowsFunction, packTransposedFunction } from "../attention/kit/pack.ts";
 import { PANEL, PANEL_BYTES, registerTile } from "../attention/kit/sizes.ts";

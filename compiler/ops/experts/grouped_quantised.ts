@@ -9,7 +9,7 @@
  * workers and two experts per token
  * are one long stream of memory each. Many slots: grouped/panels.ts. F = E + 1.
  */
-import { defineOp, type Case, type Kernel, type Turns } from "../op.ts";
+import { defineOp, type Case, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { fewRowsTurns } from "../matmul/gemm/few-rows.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../attention/kit/sizes.ts";

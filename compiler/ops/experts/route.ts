@@ -7,7 +7,7 @@
  *   weights[r,k] = e^logits[r,choice[r,k]] / Σ_j e^logits[r,choice[r,j]]        d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j)
  *   not renormalised: the sum is over all experts                               d_logits[r,e] = Σ_k [e = choice[r,k]] w_k d_w_k − p[r,e] Σ_j w_j d_w_j
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../kit/rows.ts";
 
 export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {

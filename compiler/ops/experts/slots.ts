@@ -6,7 +6,7 @@
  *   from_slots   out[r,:] = Σ_k weights[r,k] · y[slots[r,k],:]     the other one's transpose
  *   slot_dots    d_weights[r,k] = d_out[r,:] · y[slots[r,k],:]
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { accumulators, readRow, rowBytes, sumOf, writeRow } from "../kit/rows.ts";
 
 /** Slots in reverse: its own inverse, so that slots and sources fit together. */

@@ -9,7 +9,7 @@
  * One emitter for the three ops: a row's exponentials are computed once, and wait in d_logits for their sum.
  */
 import { hyper as hyperIndex } from "../../control.ts";
-import { defineOp, type Attrs } from "../op.ts";
+import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import {
   accumulators,

@@ -2,7 +2,7 @@
  * Sum of the counted losses, in f64, and their number; the runtime divides. One worker does it: R is small
  * beside the logits.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 
 export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   doc: "loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ]",

@@ -2,7 +2,7 @@
  * Matrix product with an epilogue: linear layers forward, and the cotangent of x through weights stored
  * [out,in]. See gemm/.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
 

@@ -2,7 +2,7 @@
  * Matrix product with b transposed and an epilogue: tied output layers, and the cotangent of x through
  * weights stored [in,out]. See gemm/.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
 

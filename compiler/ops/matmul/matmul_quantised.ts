@@ -7,7 +7,7 @@
  * 5-fuse/quantise.ts chooses. K of the integer form is what its words have room for; what lies beyond the
  * model's K is zero.
  */
-import { defineOp, type Attrs, type Case, type Kernel } from "../op.ts";
+import { defineOp, type Attrs, type Case, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/blocks.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";

@@ -5,7 +5,7 @@
  * a piece of each row, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, type Kernel } from "../op.ts";
+import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
 import { epilogueReference, matmulAttrs } from "./gemm/emit.ts";

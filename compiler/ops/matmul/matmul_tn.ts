@@ -2,7 +2,7 @@
  * Matrix product with a transposed, added to what is there: gradients of weights. K = rows = batch · time.
  * See gemm/.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { gradientCases } from "./gemm/cases.ts";
 import { emitter, matmulFlops } from "./gemm/emit.ts";
 

@@ -6,7 +6,7 @@
  *
  * A vector of numbers has one element of four groups, so scales are lanes and nothing is summed across lanes.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { count, type Writer } from "../kit/writer.ts";
 import { transpose4 } from "./gemm/pack.ts";
 import { rowBytes } from "../kit/rows.ts";

@@ -7,7 +7,7 @@
  *
  * A row of x is q of all heads, then k, then v of all key/value heads. H = heads + kv_heads.
  */
-import { defineOp, type Attrs, type Dims } from "../op.ts";
+import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../kit/rows.ts";
 

@@ -6,7 +6,7 @@
  *
  * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
  */
-import { defineOp, type Case } from "../op.ts";
+import { defineOp, type Case } from "../kit/op.ts";
 import {
   accumulators,
   affine,

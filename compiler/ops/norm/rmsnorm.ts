@@ -4,7 +4,7 @@
  *   n[r,c] = x[r,c] · rstd[r]        out = n · w + b        rstd[r] = 1 / √( mean_c x² + ε )
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
-import { defineOp, type Case } from "../op.ts";
+import { defineOp, type Case } from "../kit/op.ts";
 import {
   accumulators,
   affine,

@@ -11,7 +11,7 @@
  * that decay.
  */
 import { hyper as at_hyper } from "../../control.ts";
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { LINE_BYTES } from "../kit/rows.ts";
 
 /** torch.nn.utils.clip_grad_norm_ adds this to the norm. */

@@ -3,7 +3,7 @@
  * chunks, then their total. Chunks do not depend on the number of workers, nor does the sum. N lines of L =
  * 16 floats: the region of all gradients.
  */
-import { defineOp } from "../op.ts";
+import { defineOp } from "../kit/op.ts";
 import { accumulators, LINE_BYTES, padVector, sumOf } from "../kit/rows.ts";
 
 /** Lines of a chunk: 64 KiB. */

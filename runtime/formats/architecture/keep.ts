@@ -13,7 +13,7 @@ import { SinterError } from "../../base/errors.ts";
 import { storedRows, type Kept } from "../../store/kept.ts";
 import type { TensorIndex } from "./fit.ts";
 import { rowOf, type Link, type Piece } from "./links.ts";
-import { isFileFormat, numberFormats, GROUP, type FloatFormat } from "../kit/numbers.ts";
+import { isFileFormat, numberFormats, GROUP, type FloatFormat } from "../../contract/number-formats.ts";
 import { isReadFormat, quoted, type StoredTensor } from "../kit/weights.ts";
 
 /** From the coarsest to the finest. */

@@ -3,7 +3,7 @@ import { layerKindsOf, type Architecture } from "../architecture/architecture.ts
 import { activationNames } from "./huggingface-common.ts";
 import { coefficientOf } from "./huggingface-llama.ts";
 import { ropeScalingOf } from "./huggingface-rope.ts";
-import type { FloatFormat } from "../kit/numbers.ts";
+import type { FloatFormat } from "../../contract/number-formats.ts";
 import { huggingFaceClasses } from "../architecture/published-classes.ts";
 
 const torchNames: Readonly<Partial<Record<FloatFormat, string>>> = {

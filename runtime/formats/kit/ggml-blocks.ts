@@ -14,7 +14,7 @@
  *   Q6_K    256 × 4 bits, 256 × 2 upper bits, 16 × i8 scales, d                       x = d · s · (q − 32)
  *   IQ4_XS  d, 8 × 6-bit scales, 256 × 4 bits                                         x = d · (s − 32) · levels[q]
  */
-import { f16ToF32 } from "./numbers.ts";
+import { f16ToF32 } from "../../contract/number-formats.ts";
 
 /** Decodes whole blocks: `out` has room for all of their elements. */
 export interface BlockFormat {

@@ -6,7 +6,7 @@
 import { SinterError } from "../../base/errors.ts";
 import type { ReadableFile } from "../../base/files.ts";
 import { blockFormats, type BlockFormat } from "./ggml-blocks.ts";
-import { numberFormats } from "./numbers.ts";
+import { numberFormats } from "../../contract/number-formats.ts";
 
 export type WeightFormat = "safetensors" | "gguf" | "llama2.c";
 

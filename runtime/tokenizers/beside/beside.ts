@@ -27,8 +27,8 @@ import {
   text,
   whole,
   type JsonPlace,
-} from "../json/json-fields.ts";
-import { tokenName } from "./special-roles.ts";
+} from "../base/json-fields.ts";
+import { tokenName } from "../base/special-roles.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 import { CONFIG_FILE } from "../json/tokenizer-json.ts";
 

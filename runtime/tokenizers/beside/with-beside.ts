@@ -3,8 +3,8 @@ import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
 import type { Beside } from "./beside.ts";
 import { besideFiles, type Hear } from "./beside-files.ts";
-import { field, isObject, list, parseJson, shown, type JsonPlace } from "../json/json-fields.ts";
-import { specialRoles, tokenName } from "./special-roles.ts";
+import { field, isObject, list, parseJson, shown, type JsonPlace } from "../base/json-fields.ts";
+import { specialRoles, tokenName } from "../base/special-roles.ts";
 import { MAX_JSON_BYTES } from "../json/tokenizer-json.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 

@@ -1,6 +1,6 @@
 /** Decoders of tokenizer.json files: what a token's name stands for in a text. They change no ids. */
 import { bytesOfName } from "../base/byte-level.ts";
-import { field, optionalText, shown, text, whole, type JsonPlace } from "./json-fields.ts";
+import { field, optionalText, shown, text, whole, type JsonPlace } from "../base/json-fields.ts";
 import { patternOf, stepsOf, typeOf, Unsupported } from "./json-steps.ts";
 import { schemeOf } from "./pre-tokenizers.ts";
 

@@ -12,7 +12,7 @@ import {
   text,
   whole,
   type JsonPlace,
-} from "./json-fields.ts";
+} from "../base/json-fields.ts";
 import { Unsupported } from "./json-steps.ts";
 import { unigram, wordLevel, wordPiece } from "./json-words.ts";
 import { MAX_MERGES, PairTable } from "../bpe/pair-table.ts";

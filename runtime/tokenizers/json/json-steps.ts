@@ -1,5 +1,5 @@
 /** Components of a tokenizer.json (normalizer, pre_tokenizer): what all of them are read with. */
-import { badPlace, field, list, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
+import { badPlace, field, list, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
 import { isPlain, translated } from "./expressions.ts";
 import { matchesOf, occurrencesOf, type Pattern } from "./splits.ts";
 

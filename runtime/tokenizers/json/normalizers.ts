@@ -3,7 +3,7 @@
  * them; @huggingface/tokenizers of npm is another program, and differs.
  */
 import { SinterError } from "../../base/errors.ts";
-import { field, flag, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
+import { field, flag, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
 import { contentOf, patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import type { Normalizer } from "../base/added-tokens.ts";
 import { newerThan } from "./newer-unicode.ts";

@@ -2,7 +2,7 @@
  * Post-processors of tokenizer.json files: what stands before a text. What they put behind it, a text that
  * goes on has not.
  */
-import { badPlace, field, list, shown, text, whole, type JsonPlace } from "./json-fields.ts";
+import { badPlace, field, list, shown, text, whole, type JsonPlace } from "../base/json-fields.ts";
 import { stepsOf, typeOf, Unsupported } from "./json-steps.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 

@@ -2,7 +2,7 @@
  * Pre-tokenizers of tokenizer.json files: how a text is cut into pieces that merges never cross. As
  * huggingface/tokenizers has them. The usual ones of byte-level models are cut by the scanners of pieces.ts.
  */
-import { field, flag, optionalText, shown, text, type JsonPlace } from "./json-fields.ts";
+import { field, flag, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
 import { patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import { newerThan } from "./newer-unicode.ts";
 import { nextPiece, pieceRules, ruleOf, type CutName } from "../bpe/pieces.ts";

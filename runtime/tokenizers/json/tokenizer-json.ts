@@ -6,9 +6,9 @@
  */
 import { SinterError } from "../../base/errors.ts";
 import { ignoredKeysNote } from "../../base/known-keys.ts";
-import { checkKeys } from "../keys/tokenizer-json.ts";
+import { checkKeys } from "./tokenizer-json-keys.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken } from "../base/added-tokens.ts";
-import { byteLevelTokenizer } from "../published/byte-level-bpe.ts";
+import { byteLevelTokenizer } from "./byte-level-bpe.ts";
 import { bytesOfName } from "../base/byte-level.ts";
 import { readDecoder, type Decoding } from "./decoders.ts";
 import {
@@ -21,14 +21,14 @@ import {
   text,
   whole,
   type JsonPlace,
-} from "./json-fields.ts";
+} from "../base/json-fields.ts";
 import { readModel, type JsonModel } from "./json-models.ts";
 import { Unsupported, typeOf, type StepOptions } from "./json-steps.ts";
 import { readNormalizers, type ReadNormalizers } from "./normalizers.ts";
 import { encodersOf } from "../bpe/piece-encoder.ts";
 import { readPreTokenizers, schemeOf, type CharacterPieces, type PreTokenizer } from "./pre-tokenizers.ts";
 import { firstSpecial } from "./post-processors.ts";
-import { specialRoles } from "../beside/special-roles.ts";
+import { specialRoles } from "../base/special-roles.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 import { absentIn, bytesFrom, type Tokenizer } from "../base/tokenizer.ts";
 

@@ -6,7 +6,7 @@ import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
 import { byteCharacters, bytesOfName } from "../base/byte-level.ts";
 import { behind, withMore } from "../base/behind-vocabulary.ts";
-import { byteLevelTokenizer } from "./byte-level-bpe.ts";
+import { byteLevelTokenizer } from "../json/byte-level-bpe.ts";
 import { PairTable } from "../bpe/pair-table.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 

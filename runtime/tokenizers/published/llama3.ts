@@ -4,7 +4,7 @@
  */
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
-import { byteLevelTokenizer, mergesByRank } from "./byte-level-bpe.ts";
+import { byteLevelTokenizer, mergesByRank } from "../json/byte-level-bpe.ts";
 import { parseRanks } from "../base/tiktoken.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 

@@ -2,7 +2,7 @@
  * What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals,
  * parts of the f64 reference, what a test feeds.
  */
-import type { Attrs, Dims, Kernel } from "../../op.ts";
+import type { Attrs, Dims, Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitZeroPadding, zeroFloats } from "./copy.ts";
 import { emitQueries, type Queries } from "./queries.ts";

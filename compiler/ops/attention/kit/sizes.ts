@@ -8,7 +8,7 @@
  *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
  */
-import { rowFloats, type Attrs, type Dims, type Target } from "../../op.ts";
+import { rowFloats, type Attrs, type Dims, type Target } from "../../kit/op.ts";
 
 export const PANEL = 16;
 export const PANEL_BYTES = PANEL * 4;

@@ -12,7 +12,7 @@
  * itself (tn). Every element is summed in the same order whatever the tile, so the division among workers
  * changes no bit.
  */
-import type { Dims, Kernel, Turns } from "../../op.ts";
+import type { Dims, Kernel, Turns } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack.ts";

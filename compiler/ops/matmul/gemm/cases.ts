@@ -1,5 +1,5 @@
 /** Sizes that the tests check and the bench times. */
-import type { Case } from "../../op.ts";
+import type { Case } from "../../kit/op.ts";
 
 type MatmulCase = Case<"M" | "N" | "K">;
 

@@ -1,7 +1,7 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
 import type { Activation } from "../../../2-check/model.ts";
 import { activations } from "../../kit/activations.ts";
-import type { Attrs, Dims, Kernel, Turns } from "../../op.ts";
+import type { Attrs, Dims, Kernel, Turns } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./blocks.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";

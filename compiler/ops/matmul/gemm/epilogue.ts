@@ -9,7 +9,7 @@
  */
 import type { Activation } from "../../../2-check/model.ts";
 import { activations } from "../../kit/activations.ts";
-import type { Kernel } from "../../op.ts";
+import type { Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import type { MatmulTensor } from "./shape.ts";
 

@@ -7,7 +7,7 @@
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of blocks.ts.
  */
-import type { Dims, Kernel, Turns } from "../../op.ts";
+import type { Dims, Kernel, Turns } from "../../kit/op.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { rowBytes, type Form, type MatmulTensor } from "./shape.ts";

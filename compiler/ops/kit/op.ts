@@ -8,7 +8,7 @@
  * floats (64 bytes): see `rowFloats`. Kernels therefore never need scalar tails; they must keep the padding
  * zero. References see dense arrays.
  */
-import type { Writer } from "./kit/writer.ts";
+import type { Writer } from "./writer.ts";
 
 export type DType = "f32" | "i32";
 export type Dims = Readonly<Record<string, number>>;

@@ -2,8 +2,8 @@
  * Which special tokens begin a text, end it, end a turn: what tokenizer_config.json says, else what they are
  * called.
  */
-import type { AddedToken } from "../base/added-tokens.ts";
-import { field, isObject, text, type JsonPlace } from "../json/json-fields.ts";
+import type { AddedToken } from "./added-tokens.ts";
+import { field, isObject, text, type JsonPlace } from "./json-fields.ts";
 
 /** Names in use, the likelier first. */
 const endsText = ["<|end_of_text|>", "<|endoftext|>", "</s>", "<eos>", "<|eos|>", "[EOS]"];

@@ -2,8 +2,8 @@
  * Keys of tokenizer.json (huggingface/tokenizers, the serialization of each component). A key of the file
  * itself that is in no table is named in one line; one of a component is refused, since it may change ids.
  */
-import { isObject, shown, type JsonPlace } from "../json/json-fields.ts";
-import { Unsupported } from "../json/json-steps.ts";
+import { isObject, shown, type JsonPlace } from "../base/json-fields.ts";
+import { Unsupported } from "./json-steps.ts";
 import { none, read, refused, refuseKeys, unknownKeys, type KeyTable } from "../../base/known-keys.ts";
 
 const type = { type: read("which component it is", "NoSuchType") };

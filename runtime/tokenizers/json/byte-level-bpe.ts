@@ -8,7 +8,7 @@ import { ByteStrings } from "../base/byte-strings.ts";
 import { PairTable } from "../bpe/pair-table.ts";
 import { encodersOf, pieceEncoder, type PieceEncoder } from "../bpe/piece-encoder.ts";
 import { nextPiece, type CutName } from "../bpe/pieces.ts";
-import type { PreTokenizer } from "../json/pre-tokenizers.ts";
+import type { PreTokenizer } from "./pre-tokenizers.ts";
 import { bytesFrom, absentIn, type Tokenizer } from "../base/tokenizer.ts";
 import { utf8Into } from "../base/utf8.ts";
 
