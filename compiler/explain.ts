@@ -6,7 +6,7 @@ import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Program } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
 import { printArena } from "./7-place/arena.ts";
-import { sizeText } from "../runtime/report/amounts.ts";
+import { sizeText } from "../runtime/contract/amounts.ts";
 import { printNode } from "./3-graph/print.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";

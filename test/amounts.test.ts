@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { duration, rateText, sizeText, thousands, timeText } from "../runtime/report/amounts.ts";
+import { duration, rateText, sizeText, thousands, timeText } from "../runtime/contract/amounts.ts";
 
 describe("amounts", () => {
   test.each([

@@ -38,7 +38,7 @@ const manifestTypes = [
 ];
 
 /** Leaves of the runtime that import nothing and say one thing in one way for both sides. */
-const commonGround = ["runtime/report/amounts.ts"];
+const commonGround = ["runtime/contract/amounts.ts"];
 
 function level(path: string): number {
   if (path === "compiler/2-check/model.ts") return LEAF; // types alone: the words that all stages share

@@ -10,7 +10,7 @@ import type { Target } from "../../compiler/ops/kit/op.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { SiteTimes } from "../../runtime/engine/profile.ts";
-import { rateText } from "../../runtime/report/amounts.ts";
+import { rateText } from "../../runtime/contract/amounts.ts";
 import type { Limits } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;

@@ -1,6 +1,6 @@
 /** A bench's figures as one page that needs nothing else. */
 import { targets, type Target } from "../../compiler/ops/kit/op.ts";
-import { rateText, timeText } from "../../runtime/report/amounts.ts";
+import { rateText, timeText } from "../../runtime/contract/amounts.ts";
 import type { BenchReport } from "../suite/bench.ts";
 import { DECODED, PROMPT } from "../suite/bench-infer.ts";
 import { sizeLine } from "../suite/bench-models.ts";

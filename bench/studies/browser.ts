@@ -18,7 +18,7 @@ import type { Target, WeightFormat } from "../../compiler/ops/kit/op.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { asJavaScript } from "../../runtime/node/page-server.ts";
 import { fileFormats } from "../../runtime/engine/quantise.ts";
-import { sizeText } from "../../runtime/report/amounts.ts";
+import { sizeText } from "../../runtime/contract/amounts.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";

@@ -26,7 +26,7 @@ import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { randomStream } from "../../runtime/base/random.ts";
-import { sizeText } from "../../runtime/report/amounts.ts";
+import { sizeText } from "../../runtime/contract/amounts.ts";
 import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
 import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 

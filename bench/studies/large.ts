@@ -20,7 +20,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { rowWriter, wordsOf } from "../../runtime/engine/quantise.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
-import { sizeText, thousands } from "../../runtime/report/amounts.ts";
+import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import { bytesPerToken, likeliest, promptTokens, PROMPT } from "../suite/bench-infer.ts";
 
 const {

@@ -4,7 +4,7 @@ import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
 import type { Limits } from "../measure/limits.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
-import { rateText, timeText } from "../../runtime/report/amounts.ts";
+import { rateText, timeText } from "../../runtime/contract/amounts.ts";
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);

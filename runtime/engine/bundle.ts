@@ -3,7 +3,7 @@ import type { Manifest, ModuleManifest, WasmFile } from "../../compiler/9-bundle
 import type { Target } from "../../compiler/ops/kit/op.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkParts } from "./parts.ts";
-import { sizeText } from "../report/amounts.ts";
+import { sizeText } from "../contract/amounts.ts";
 import { sha256 } from "../base/sha256.ts";
 
 export interface Bundle {

@@ -3,7 +3,7 @@ import type { StepEvent, TrainEvent } from "../train/train.ts";
 import { chart, type Curve } from "./chart.ts";
 import { escapeHtml } from "./escape.ts";
 import { loadMap } from "./load-map.ts";
-import { duration, rateText, thousands } from "./amounts.ts";
+import { duration, rateText, thousands } from "../contract/amounts.ts";
 import { pageStyle } from "./page-style.ts";
 import { latest, smooth } from "./smooth.ts";
 import { shrink } from "./sparkline.ts";

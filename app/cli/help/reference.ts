@@ -12,7 +12,7 @@ import type { Option, Options } from "../../../compiler/2-check/fields.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
 import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import { starter } from "./starter.ts";
 
 export function reference(): string {

@@ -10,7 +10,7 @@ import type { Model } from "../../../compiler/2-check/model.ts";
 import { partText } from "../../../compiler/3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
+import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 
 export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];
 

@@ -2,7 +2,7 @@
 import { format } from "../../../compiler/1-parse/format.ts";
 import type { Rope, TokenizerName } from "../../../compiler/2-check/model.ts";
 import { isWindowed, type Architecture, type Experts } from "../../../runtime/formats/architecture/architecture.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 
 export interface SpecFacts {
   /** Where it comes from, for the first line. */

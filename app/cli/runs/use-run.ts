@@ -11,7 +11,7 @@ import { createModel, isSmall, type RunningModel } from "../../../runtime/engine
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { rateText, timeText } from "../../../runtime/report/amounts.ts";
+import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
 import type { Command } from "commander";

@@ -2,7 +2,7 @@
  * Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes
  * a second.
  */
-import { duration, sizeText } from "../../../runtime/report/amounts.ts";
+import { duration, sizeText } from "../../../runtime/contract/amounts.ts";
 import { LiveLine } from "./live-line.ts";
 import type { Io } from "../verb.ts";
 

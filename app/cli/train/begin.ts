@@ -11,7 +11,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";

@@ -2,7 +2,7 @@
  * What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with
  * --json every event.
  */
-import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
+import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { Course, liveLine, plainLine, type Standing } from "../../../runtime/report/progress.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";

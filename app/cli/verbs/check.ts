@@ -6,7 +6,7 @@ import { positionOf } from "../../../compiler/diagnostics/span.ts";
 import type { Diagnostic } from "../../../compiler/diagnostics/report.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile.ts";
 import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";

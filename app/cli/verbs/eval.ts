@@ -4,7 +4,7 @@ import { openCorpus } from "../../../runtime/train/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";

@@ -5,7 +5,7 @@ import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import type { OutgoingForm } from "../../../runtime/formats/outgoing.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { exportRun } from "../runs/export-run.ts";
-import { sizeText } from "../../../runtime/report/amounts.ts";
+import { sizeText } from "../../../runtime/contract/amounts.ts";
 import { pathFrom, textOption } from "../options/run-options.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { Verb } from "../verb.ts";

@@ -5,7 +5,7 @@ import { openPublished } from "../../../runtime/formats/published.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
+import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { holdsRun } from "../../../runtime/store/run-folder.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
 import { publishedSampling } from "../runs/import-sampling.ts";

@@ -3,7 +3,7 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/kit/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { sizeText, thousands } from "../../../runtime/report/amounts.ts";
+import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { pathFrom } from "../options/run-options.ts";
 import { checkIfRun } from "../runs/use-run.ts";
 import type { Verb } from "../verb.ts";

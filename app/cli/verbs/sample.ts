@@ -11,7 +11,7 @@ import {
   type GenerateOptions,
 } from "../../../runtime/sample/generate.ts";
 import { createSession } from "../../../runtime/sample/session.ts";
-import { rateText } from "../../../runtime/report/amounts.ts";
+import { rateText } from "../../../runtime/contract/amounts.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
-import { thousands } from "../../../runtime/report/amounts.ts";
+import { thousands } from "../../../runtime/contract/amounts.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { partEnd, pieceCounter } from "../../../runtime/tokenizers/bpe/count-pieces.ts";
