@@ -61,10 +61,10 @@ export interface CompileOptions {
    * 5-fuse/split.ts. Tests make it small.
    */
   readonly splitBytes?: number;
-  /** How the module `infer` keeps matrices: ops/quantised/layout.ts. Training needs f32. Default: f32. */
+  /** How the module `infer` keeps matrices: ops/matmul/quantised/layout.ts. Training needs f32. Default: f32. */
   readonly weights?: Weights | undefined;
   /**
-   * How the module `infer` keeps keys and values of earlier positions: ops/attention/cache.ts. Default: f32.
+   * How the module `infer` keeps keys and values of earlier positions: ops/attention/kit/cache.ts. Default: f32.
    */
   readonly cache?: CacheFormat | undefined;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */

@@ -8,7 +8,13 @@ import { attention_backward } from "../compiler/ops/attention/attention_backward
 import { attention_cached } from "../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../compiler/ops/attention/kit/cache.ts";
 import { shapeOf, targets, tensorBytes, type Case, type Op, type Target } from "../compiler/ops/kit/op.ts";
-import { elements, inputsFor, kernelBench, kernelBenches, referenceOutputs } from "./harness.ts";
+import {
+  elements,
+  inputsFor,
+  kernelBench,
+  kernelBenches,
+  referenceOutputs,
+} from "../bench/measure/kernel-bench.ts";
 
 type Tensors = Record<string, Float64Array>;
 interface Config {

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chromiumMissing, inChromium, type PageRun } from "../bench/studies/chromium.ts";
+import { chromiumMissing, inChromium, type PageRun } from "../bench/measure/chromium.ts";
 import { checkSource } from "../compiler/2-check/check.ts";
 import { compileModel } from "../compiler/compile.ts";
 import type { PlainError } from "../runtime/browser/messages.ts";

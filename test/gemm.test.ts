@@ -11,7 +11,13 @@ import type { Case, Op, Target } from "../compiler/ops/kit/op.ts";
 import { matmul } from "../compiler/ops/matmul/matmul.ts";
 import { matmul_nt } from "../compiler/ops/matmul/matmul_nt.ts";
 import { matmul_tn } from "../compiler/ops/matmul/matmul_tn.ts";
-import { difference, elements, inputsFor, kernelBenches, referenceOutputs } from "./harness.ts";
+import {
+  difference,
+  elements,
+  inputsFor,
+  kernelBenches,
+  referenceOutputs,
+} from "../bench/measure/kernel-bench.ts";
 
 type Tensors = Record<string, Float64Array>;
 type Sizes = readonly [M: number, K: number, N: number];
@@ -220,10 +226,10 @@ test("in place", async () => {
 
 describe("joining", () => {
   const script = `
-    import { matmul } from "./compiler/ops/matmul.ts";
-    import { matmul_nt } from "./compiler/ops/matmul_nt.ts";
-    import { matmul_tn } from "./compiler/ops/matmul_tn.ts";
-    import { inputsFor, kernelBench } from "./test/harness.ts";
+    import { matmul } from "./compiler/ops/matmul/matmul.ts";
+    import { matmul_nt } from "./compiler/ops/matmul/matmul_nt.ts";
+    import { matmul_tn } from "./compiler/ops/matmul/matmul_tn.ts";
+    import { inputsFor, kernelBench } from "./bench/measure/kernel-bench.ts";
     for (const [name, op] of Object.entries({ matmul, matmul_nt, matmul_tn })) {
       const c = { d: { M: 48, K: 64, N: 32 }, with: name === "matmul_tn" ? [] : ["bias", "add"] };
       const bench = await kernelBench(name, op, c, "wide");

@@ -7,7 +7,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Case, Op } from "../compiler/ops/kit/op.ts";
-import { kernelBenches } from "./harness.ts";
+import { kernelBenches } from "../bench/measure/kernel-bench.ts";
 
 /** Of a process that begins with the optimizing compiler: the baseline one joins nothing. */
 export const optimizingOnly = [

@@ -7,7 +7,7 @@
  */
 import type { Op } from "../compiler/ops/kit/op.ts";
 import { ops } from "../compiler/ops/index.ts";
-import { difference, inputsFor, kernelBenches, referenceOutputs } from "./harness.ts";
+import { difference, inputsFor, kernelBenches, referenceOutputs } from "../bench/measure/kernel-bench.ts";
 
 async function checked(
   name: string,

@@ -23,7 +23,7 @@ import {
   noise,
   referenceOutputs,
   type Bench,
-} from "./harness.ts";
+} from "../bench/measure/kernel-bench.ts";
 import { joinTrace } from "./join-trace.ts";
 
 type Tensors = Record<string, Float64Array>;

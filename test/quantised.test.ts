@@ -21,7 +21,7 @@ import { createModel, type RunningModel } from "../runtime/engine/model.ts";
 import { nodeHost } from "../runtime/node/host.ts";
 import { readRow, rowWriter, wordsOf } from "../runtime/engine/quantise.ts";
 import { tensorIn } from "../runtime/engine/tensors.ts";
-import { noise } from "./harness.ts";
+import { noise } from "../bench/measure/kernel-bench.ts";
 import { joinTrace } from "./join-trace.ts";
 
 const LONG = 180_000; // ms

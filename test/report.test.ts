@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { chromiumMissing, inChromium } from "../bench/studies/chromium.ts";
+import { chromiumMissing, inChromium } from "../bench/measure/chromium.ts";
 import { chart } from "../runtime/report/chart.ts";
 import { htmlReport } from "../runtime/report/report.ts";
 import { latest, smooth } from "../runtime/report/smooth.ts";

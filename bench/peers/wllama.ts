@@ -1,6 +1,6 @@
 /**
  * llama.cpp compiled to WebAssembly (npm's @wllama/wllama): where it lies, and how a page gets it.
- * bench/studies/browser.ts runs it beside Sinter.
+ * app/studies/browser.ts runs it beside Sinter.
  */
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -81,7 +81,7 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
 
 /**
  * Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the
- * context: ops/attention/cache.ts.
+ * context: ops/attention/kit/cache.ts.
  */
 function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
   const { context } = model.sizes;

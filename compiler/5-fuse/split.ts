@@ -1,7 +1,7 @@
 /**
  * What decoding reads is read in stretches: an op of a few rows over a large operand becomes two nodes, one
- * over S parts of it and one that adds the parts' results. See ops/matmul_split.ts and
- * ops/attention_split.ts.
+ * over S parts of it and one that adds the parts' results. See ops/matmul/matmul_split.ts and
+ * ops/attention/attention_split.ts.
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
  *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)

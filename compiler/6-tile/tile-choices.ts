@@ -53,7 +53,7 @@ const gemmRule: Rule = ({ d }, tiles) => {
   );
 };
 
-/** Blocks of the default's register tile; see `blocks` in ops/attention/sizes.ts. */
+/** Blocks of the default's register tile; see `blocks` in ops/attention/kit/sizes.ts. */
 const attentionRule: Rule = (spec, tiles) => {
   const { MR, NR, QB, KB } = tiles as Record<"MR" | "NR" | "QB" | "KB", number>;
   const own = spec.op.tiles!(spec.d, spec.attrs, spec.target);

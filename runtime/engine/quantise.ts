@@ -1,6 +1,6 @@
 /**
  * Weights → the rows of words that a quantised module reads. Groups of 32 have ggml's bytes
- * (formats/numbers.ts) and go to where compiler/ops/matmul/quantised/layout.ts says: eight groups side by side, a
+ * (asure/numbers.ts) and go to where compiler/ops/matmul/quantised/layout.ts says: eight groups side by side, a
  * half block of four alone at the end when their number is odd; before every 32 groups a cache line with
  * their scales. Blocks that a file has go there as they are; f32 is encoded by ggml's rule first.
  *

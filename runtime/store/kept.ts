@@ -3,7 +3,7 @@
  * the numbers that it came with:
  *
  *   F32, F16, BF16   dense, in that dtype of safetensors
- *   Q8_0, Q4_0       dtype U8 [rows, bytes]: ggml's blocks of 32 (formats/numbers.ts), each row filled up with zeros to whole blocks
+ *   Q8_0, Q4_0       dtype U8 [rows, bytes]: ggml's blocks of 32 (asure/numbers.ts), each row filled up with zeros to whole blocks
  *
  * `turned`: a matrix [in, out] is kept as rows of out features, [out, in], as Hugging Face's and GGUF's files
  * have it; the blocks go along `in`, which is the order that products read. [experts, in, out] is a matrix

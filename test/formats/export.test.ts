@@ -11,7 +11,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { openRun } from "../../runtime/store/run-folder.ts";
 import { decode } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { run, sinter } from "./command-line.ts";
-import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/studies/ask-llama-cpp.ts";
+import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../app/studies/ask-llama-cpp.ts";
 import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
 import { shared } from "./shared.ts";

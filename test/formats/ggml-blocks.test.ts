@@ -12,7 +12,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { blockFormats } from "../../runtime/formats/kit/ggml-blocks.ts";
 import { f32ToF16 } from "../../runtime/contract/number-formats.ts";
 import { randomGguf } from "./random-gguf.ts";
-import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../bench/studies/ask-llama-cpp.ts";
+import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../app/studies/ask-llama-cpp.ts";
 import { sinter } from "./command-line.ts";
 
 type Name = keyof typeof blockFormats;

@@ -26,7 +26,7 @@ import { tensorIn } from "../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../compiler/ops/kit/op.ts";
 import { weightWords } from "../../compiler/ops/matmul/quantised/layout.ts";
-import { noise } from "../harness.ts";
+import { noise } from "../../bench/measure/kernel-bench.ts";
 import { run, sinter } from "./command-line.ts";
 import { randomGguf, smallLlama } from "./random-gguf.ts";
 

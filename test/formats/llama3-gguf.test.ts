@@ -21,7 +21,7 @@ import {
   llamaCppGreedy,
   llamaCppHere,
   withoutLlamaCpp,
-} from "../../bench/studies/ask-llama-cpp.ts";
+} from "../../app/studies/ask-llama-cpp.ts";
 import { greedyOf, logitsOf, parametersOf } from "./models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-llama3-"));

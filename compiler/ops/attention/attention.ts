@@ -29,7 +29,7 @@ import {
 
 /**
  * Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing
- * (bench/studies/attention.ts).
+ * (app/studies/attention.ts).
  */
 const QUERIES = 48;
 const KEYS = 384;

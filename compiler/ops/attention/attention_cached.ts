@@ -5,7 +5,7 @@
  *
  *   position of row r = start + r,  r < rows     out[r,:] = Σ_{n ≤ start + r} softmax_n(q[r,:]·K[n,:] / √D) V[n,:]     out[r,:] = 0 for r ≥ rows
  *
- * The caches are stored as the products read them, in panels of 16 floats (attention/cache.ts), so that
+ * The caches are stored as the products read them, in panels of 16 floats (ops/attention/kit/cache.ts), so that
  * nothing is packed; 16 positions of all heads stand together, so that a worker with several heads reads long
  * stretches of memory (one head after the other would be short ones all over it).
  *

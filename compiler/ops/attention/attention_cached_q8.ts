@@ -1,8 +1,8 @@
 /**
- * `attention_cached` with keys and values in 8 bits (q8_0: attention/cache.ts): a position's are quantised
+ * `attention_cached` with keys and values in 8 bits (q8_0: ops/attention/kit/cache.ts): a position's are quantised
  * once, when it is written.
  *
- *   one row     products of integers, straight from the cache (attention/decode-q8.ts)
+ *   one row     products of integers, straight from the cache (ops/attention/kit/decode-q8.ts)
  *   many rows   a block of keys and values is unpacked to f32 panels, and products are those of `attention`
  *
  * The two differ by the rounding of queries and weights to 16 bits: some 1e-5. The reference knows no such

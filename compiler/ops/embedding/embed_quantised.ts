@@ -1,4 +1,4 @@
-/** `embed` with the table in fewer bits (quantised/layout.ts): a tied output reads the same rows. */
+/** `embed` with the table in fewer bits (ops/matmul/quantised/layout.ts): a tied output reads the same rows. */
 import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { embed } from "./embed.ts";

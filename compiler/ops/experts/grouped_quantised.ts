@@ -1,5 +1,5 @@
 /**
- * Products of a mixture of experts with weights in fewer bits (quantised/layout.ts): b[e] is rows of words,
+ * Products of a mixture of experts with weights in fewer bits (ops/matmul/quantised/layout.ts): b[e] is rows of words,
  * one for each column of out.
  *
  *   grouped_quantised   f32 rows of a. Many slots: a panel of an expert is decoded, then all of its rows meet it. Few: bf16 alone, as dot products
@@ -26,7 +26,12 @@ import {
   sampleStarts,
 } from "./grouped-panels.ts";
 import { sampleActivation } from "../matmul/matmul_quantised.ts";
-import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
+import {
+  bf16Constants,
+  bf16Dots,
+  integerConstants,
+  integerDots,
+} from "../matmul/quantised/dots.ts";
 import {
   activationWords,
   decodeActivations,

@@ -17,7 +17,7 @@ export type Attrs = Readonly<Record<string, string | number | boolean>>;
 export const targets = ["simd", "relaxed", "wide"] as const;
 export type Target = (typeof targets)[number];
 
-/** How weights are kept in memory while they are used: ops/quantised/layout.ts. */
+/** How weights are kept in memory while they are used: ops/matmul/quantised/layout.ts. */
 export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
 
@@ -47,7 +47,7 @@ export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
 export const weightPlace = (tensor: string): "table" | "output" | undefined =>
   tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
 
-/** How keys and values of earlier positions are kept: ops/attention/cache.ts. */
+/** How keys and values of earlier positions are kept: ops/attention/kit/cache.ts. */
 export const cacheFormats = ["f32", "q8_0"] as const;
 export type CacheFormat = (typeof cacheFormats)[number];
 

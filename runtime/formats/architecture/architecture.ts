@@ -44,7 +44,7 @@ export interface Experts {
   readonly count: number;
   /** Experts that a token goes to. */
   readonly top: number;
-  /** Weight of the load-balancing loss, as the language counts it (ops/balance.ts); undefined: not said. */
+  /** Weight of the load-balancing loss, as the language counts it (ops/experts/balance.ts); undefined: not said. */
   readonly balance?: number | undefined;
 }
 

@@ -2,11 +2,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { LlamaCppOptions, LlamaCppRequest } from "../peers/llama-cpp.ts";
+import type { LlamaCppOptions, LlamaCppRequest } from "../../bench/peers/llama-cpp.ts";
 
-const program = fileURLToPath(new URL("../peers/llama-cpp.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../bench/peers/llama-cpp.ts", import.meta.url));
 export const llamaCppHere = existsSync(
-  fileURLToPath(new URL("../peers/node_modules/node-llama-cpp/package.json", import.meta.url)),
+  fileURLToPath(new URL("../../bench/peers/node_modules/node-llama-cpp/package.json", import.meta.url)),
 );
 export const withoutLlamaCpp = llamaCppHere ? "" : "(skipped: npm ci --prefix bench/peers)";
 

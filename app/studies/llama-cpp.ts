@@ -17,11 +17,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { writeGguf } from "../../app/cli/runs/export-run.ts";
-import { measureLimits } from "../measure/limits.ts";
-import { joinPairs } from "../measure/numbers.ts";
-import { specOf } from "../../app/cli/runs/spec-of.ts";
-import { weightsOption } from "../../app/cli/options/weights.ts";
+import { writeGguf } from "../cli/runs/export-run.ts";
+import { measureLimits } from "../../bench/measure/limits.ts";
+import { joinPairs } from "../../bench/measure/numbers.ts";
+import { specOf } from "../cli/runs/spec-of.ts";
+import { weightsOption } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { GgufFile } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
@@ -36,8 +36,8 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { agreement, likeliest } from "./agreement.ts";
 import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
-import { bytesPerToken, promptTokens, PROMPT } from "../suite/bench-infer.ts";
-import { drawnWeights } from "../measure/drawn-weights.ts";
+import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
+import { drawnWeights } from "../../bench/measure/drawn-weights.ts";
 
 const { values: o } = parseArgs({
   options: {

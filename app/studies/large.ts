@@ -9,9 +9,9 @@
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { measureLimits } from "../measure/limits.ts";
-import { joinPairs } from "../measure/numbers.ts";
-import { bytesText } from "../../app/cli/options/plan.ts";
+import { measureLimits } from "../../bench/measure/limits.ts";
+import { joinPairs } from "../../bench/measure/numbers.ts";
+import { bytesText } from "../cli/options/plan.ts";
 import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { Target, WeightFormat } from "../../compiler/ops/kit/op.ts";
@@ -21,7 +21,7 @@ import { randomStream } from "../../runtime/base/random.ts";
 import { rowWriter, wordsOf } from "../../runtime/engine/quantise.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
-import { bytesPerToken, likeliest, promptTokens, PROMPT } from "../suite/bench-infer.ts";
+import { bytesPerToken, likeliest, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
 
 const {
   values: o,

@@ -2,12 +2,12 @@
  * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches
  * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
-import { kernelSpec, scratchOf, type KernelSpec } from "../compiler/6-tile/kernel-spec.ts";
-import { elements, joinPairs } from "../bench/measure/numbers.ts";
-import { emitKernel, kernelArguments } from "../compiler/8-emit/kernel.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../compiler/control.ts";
-import { prelude } from "../compiler/8-emit/prelude.ts";
-import { assemble, withSharedMemory } from "../compiler/9-bundle/assemble.ts";
+import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { elements, joinPairs } from "./numbers.ts";
+import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../../compiler/control.ts";
+import { prelude } from "../../compiler/8-emit/prelude.ts";
+import { assemble, withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
 import {
   rowFloats,
   shapeOf,
@@ -16,7 +16,7 @@ import {
   type Op,
   type Target,
   type TensorSlot,
-} from "../compiler/ops/kit/op.ts";
+} from "../../compiler/ops/kit/op.ts";
 
 export {
   difference,
@@ -26,7 +26,7 @@ export {
   noise,
   referenceOutputs,
   type Difference,
-} from "../bench/measure/numbers.ts";
+} from "./numbers.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;

@@ -12,9 +12,9 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { measureLimits, readMeter, type ReadMeter } from "../measure/limits.ts";
-import { joinPairs } from "../measure/numbers.ts";
-import { bundleWithWeights, weightsOption } from "../../app/cli/options/weights.ts";
+import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/limits.ts";
+import { joinPairs } from "../../bench/measure/numbers.ts";
+import { bundleWithWeights, weightsOption } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { weightFormats } from "../../compiler/ops/kit/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
@@ -26,7 +26,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/self-check.ts";
-import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../suite/bench-infer.ts";
+import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {

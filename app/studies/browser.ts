@@ -22,9 +22,9 @@ import { sizeText } from "../../runtime/contract/amounts.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import type { Greedy, PageFigures, PagePlan, Side } from "./browser-page.ts";
-import { chromiumMissing, inChromium } from "./chromium.ts";
-import { serveWllama, wllamaMissing, wllamaVersion } from "../peers/wllama.ts";
-import { writeRandomGguf } from "../measure/random-gguf.ts";
+import { chromiumMissing, inChromium } from "../../bench/measure/chromium.ts";
+import { serveWllama, wllamaMissing, wllamaVersion } from "../../bench/peers/wllama.ts";
+import { writeRandomGguf } from "../../bench/measure/random-gguf.ts";
 
 const { values: o } = parseArgs({
   options: {

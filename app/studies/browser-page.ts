@@ -1,5 +1,5 @@
 /**
- * What bench/studies/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same prompts and
+ * What app/studies/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same prompts and
  * as many threads.
  */
 import type * as Browser from "../../runtime/browser/index.ts";

@@ -12,7 +12,7 @@ import { cacheShapes } from "../../compiler/ops/attention/kit/cache.ts";
 import { registerTile } from "../../compiler/ops/attention/kit/sizes.ts";
 import { callTile } from "../../compiler/ops/attention/kit/tile.ts";
 import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/ops/kit/op.ts";
-import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../test/harness.ts";
+import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../bench/measure/kernel-bench.ts";
 
 type Inputs = Record<string, Float64Array>;
 interface Row {

@@ -2,7 +2,7 @@
  * npm run study -- cache [--run DIR --data FILE] [--model SPEC:NAME:WEIGHTS]… [--tokens 10000] [--position
  * 1000] [--workers 2] [--ms 4000]
  *
- * Keys and values in q8_0 against f32 (ops/attention/cache.ts). Of a run: a text token by token, as in
+ * Keys and values in q8_0 against f32 (ops/attention/kit/cache.ts). Of a run: a text token by token, as in
  * sampling, a context at a time: the mean loss, the mean KL divergence from f32's distribution, how often the
  * likeliest token is another. Of models, with numbers at hand instead of trained ones: single tokens at a
  * position far into the context, the two caches' steps by turns; and what a token reads, weights and cache,
@@ -11,9 +11,9 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import { measureLimits } from "../measure/limits.ts";
-import { joinPairs } from "../measure/numbers.ts";
-import { bundleWithWeights } from "../../app/cli/options/weights.ts";
+import { measureLimits } from "../../bench/measure/limits.ts";
+import { joinPairs } from "../../bench/measure/numbers.ts";
+import { bundleWithWeights } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../../compiler/ops/kit/op.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
@@ -25,7 +25,7 @@ import { otherJson } from "../../runtime/node/tokenizer-json.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/self-check.ts";
-import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../suite/bench-infer.ts";
+import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {
