@@ -4,7 +4,7 @@
  * machine, and with many busy programs beside it ten times as long.
  */
 import { defineConfig } from "vitest/config";
-import { CountReporter } from "./test/reporter.ts";
+import { CountReporter } from "./test/support/reporter.ts";
 
 const PATIENCE_MS = 20 * 60_000;
 

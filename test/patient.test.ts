@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { runPatiently } from "./patient.ts";
+import { runPatiently } from "./support/patient.ts";
 
 const cwd = mkdtempSync(join(tmpdir(), "sinter-patient-"));
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));

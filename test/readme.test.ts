@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitMeanings } from "../runtime/base/errors.ts";
 import { campaigns } from "./long/campaigns.ts";
-import { runPatiently } from "./patient.ts";
-import { codeBlocks, likeness, readersEnvironment, root, strayCommands } from "./readme-blocks.ts";
+import { runPatiently } from "./support/patient.ts";
+import { root } from "./support/paths.ts";
+import { codeBlocks, likeness, readersEnvironment, strayCommands } from "./support/readme-blocks.ts";
 
 test("blocks are found with what is said of them, npm ci is left out", () => {
   const block = (mark: string, command: string): string => `${mark}\`\`\`sh\n${command}\n\`\`\`\n`;

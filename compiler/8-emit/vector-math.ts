@@ -8,7 +8,7 @@
  * it is used, which made these functions three times slower than the arithmetic in them (2.6 against 8.7 ns
  * for gelu of 8 floats).
  *
- * Error bounds are what test/vector-math.test.ts measures on all targets. NaN gives NaN everywhere.
+ * Error bounds are what test/compiler/8-emit/vector-math.test.ts measures on all targets. NaN gives NaN everywhere.
  */
 
 /**

@@ -1,7 +1,7 @@
 /**
  * THE table of messages: every code that a spec can cause, its words, its help, and the long form for `sinter
  * explain CODE`. E01xx syntax · E02xx settings · E03xx equations and models · E04xx expectations · E05xx
- * command line. W…: a warning. To add one: a row here, a sample in test/language/samples/ (UPDATE=1 writes
+ * command line. W…: a warning. To add one: a row here, a sample in test/compiler/diagnostics/samples/ (UPDATE=1 writes
  * the expected rendering).
  */
 import { equations } from "./messages/equations.ts";

@@ -2,7 +2,6 @@
  * The graph from stage to stage: golden text of every pass, what a layer hands on, the output layer in
  * blocks, how well memory is used.
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
 import { checkSource } from "../../compiler/2-check/check.ts";
@@ -11,7 +10,8 @@ import { compileModel, planModule } from "../../compiler/compile.ts";
 import { arenaBytes, lowerBound, planArena, type Buffer as Lease } from "../../compiler/7-place/arena.ts";
 import { createModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { golden } from "../golden.ts";
+import { golden } from "../support/golden.ts";
+import { shippedSpec } from "../support/paths.ts";
 
 const path = (name: string): string => new URL(name, import.meta.url).pathname;
 
@@ -21,8 +21,7 @@ function modelOf(source: string, set: Record<string, string> = {}): Model {
   return models[0]!;
 }
 
-const specOf = (name: string): string =>
-  readFileSync(new URL(`../../specs/${name}.sinter`, import.meta.url), "utf8");
+const specOf = (name: string): string => shippedSpec(name);
 const tiny = specOf("tiny");
 
 describe("golden text", () => {

@@ -1,9 +1,8 @@
 /** The command line as a process of its own, for campaigns. */
 import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { Fault } from "./fault.ts";
+import { SINTER } from "../support/paths.ts";
 
-const SINTER = fileURLToPath(new URL("../../sinter.js", import.meta.url));
 const FAULT = new URL("./fault.ts", import.meta.url).href;
 
 export interface Ended {

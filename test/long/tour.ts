@@ -4,8 +4,9 @@
  */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runPatiently } from "../patient.ts";
-import { codeBlocks, likeness, readersEnvironment, root, type CodeBlock } from "../readme-blocks.ts";
+import { runPatiently } from "../support/patient.ts";
+import { root } from "../support/paths.ts";
+import { codeBlocks, likeness, readersEnvironment, type CodeBlock } from "../support/readme-blocks.ts";
 import type { Course, Outcome } from "./campaign.ts";
 
 const SHARED = join(root, "../shared/data");

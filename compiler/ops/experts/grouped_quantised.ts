@@ -26,12 +26,7 @@ import {
   sampleStarts,
 } from "./grouped-panels.ts";
 import { sampleActivation } from "../matmul/matmul_quantised.ts";
-import {
-  bf16Constants,
-  bf16Dots,
-  integerConstants,
-  integerDots,
-} from "../matmul/quantised/dots.ts";
+import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
 import {
   activationWords,
   decodeActivations,

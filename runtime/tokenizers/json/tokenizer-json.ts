@@ -2,7 +2,7 @@
  * tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as sentencepiece does
  * it, WordPiece, WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the tables
  * beside this file. Ids are those of that library, or the file is refused by name
- * (test/tokenizers/sweep.test.ts).
+ * (test/runtime/tokenizers/sweep.test.ts).
  */
 import { SinterError } from "../../base/errors.ts";
 import { ignoredKeysNote } from "../../base/known-keys.ts";

@@ -1,0 +1,252 @@
+/**
+ * Every operation of the table × its cases: kernel = f64 reference, for any number of workers bit for bit,
+ * with and without accumulation; gradients = finite differences of the reference; V8 joins the pairs of every
+ * wide kernel. Canaries and padding are the harness's.
+ */
+import { describe, expect, test } from "vitest";
+import { HYPER_FLOATS, hyper } from "../../../compiler/control.ts";
+import {
+  shapeOf,
+  targets,
+  unify,
+  type Attrs,
+  type Case,
+  type Op,
+  type Target,
+} from "../../../compiler/ops/kit/op.ts";
+import { ops } from "../../../compiler/ops/index.ts";
+import {
+  difference,
+  elements,
+  inputsFor,
+  kernelBenches,
+  noise,
+  referenceOutputs,
+  type Bench,
+} from "../../../bench/measure/kernel-bench.ts";
+import { joinTrace } from "../../support/join-trace.ts";
+
+type Tensors = Record<string, Float64Array>;
+const table: readonly (readonly [string, Op])[] = Object.entries(ops);
+
+const LONG = 60_000; // ms
+/** Larger cases are the bench's, which compares them too; the reference alone would take seconds. */
+const MOST_FLOPS = 4e6;
+const costOf = (op: Op, c: Case): number =>
+  Math.max(op.flops(c.d, { ...op.attrs, ...c.attrs }), ...op.tensors.map((t) => elements(shapeOf(t, c.d))));
+const small = (op: Op, most = MOST_FLOPS): readonly Case[] => op.cases.filter((c) => costOf(op, c) <= most);
+/** Every op has cases for the tester; without any, its cheapest one. */
+const tested = (op: Op): readonly Case[] =>
+  small(op).length > 0 ? small(op) : op.cases.toSorted((a, b) => costOf(op, a) - costOf(op, b)).slice(0, 1);
+const show = (c: Case): string =>
+  JSON.stringify({ ...c.d, ...c.attrs, ...(c.with && { with: c.with.join() }) });
+
+/** Outputs before the run, for ops that add to them, and state that is changed in place. */
+function contentsBefore(op: Op, c: Case, inputs: Tensors, accumulate: boolean): Tensors {
+  const next = noise(4711);
+  const outs = op.tensors.filter((t) => t.output && (!t.optional || c.with?.includes(t.name)));
+  return Object.fromEntries(
+    outs.flatMap((t): [string, Float64Array][] => {
+      const mutated = op.mutates?.[t.name];
+      if (mutated !== undefined) return [[t.name, inputs[mutated]!]];
+      return accumulate && op.accumulates?.includes(t.name)
+        ? [[t.name, Float64Array.from({ length: elements(shapeOf(t, c.d)) }, next)]]
+        : [];
+    }),
+  );
+}
+
+function checkCase(op: Op, c: Case, bench: Bench, accumulate: boolean): void {
+  const inputs = inputsFor(op, c);
+  const before = contentsBefore(op, c, inputs, accumulate);
+  const fed = { ...inputs, ...before };
+  const reference = referenceOutputs(op, c, inputs, accumulate, before);
+  const single = bench.run(fed, { accumulate });
+  for (const [name, expected] of Object.entries(reference)) {
+    const { worst, nmse } = difference(single[name]!, expected);
+    expect(worst, `${show(c)} ${name}: |d| / (1e-5 + 1e-4·|ref|)`).toBeLessThanOrEqual(1);
+    expect(nmse, `${show(c)} ${name}: NMSE`).toBeLessThanOrEqual(1e-7);
+  }
+  for (const workers of [2, 3, 5])
+    expect(sameBits(bench.run(fed, { accumulate, workers }), single), `${show(c)}: ${workers} workers`).toBe(
+      true,
+    );
+}
+
+const sameBits = (a: Tensors, b: Tensors): boolean =>
+  Object.keys(a).every((name) => Buffer.from(a[name]!.buffer).equals(Buffer.from(b[name]!.buffer)));
+
+async function checkKernels(name: string, op: Op, cases: readonly Case[], target: Target): Promise<void> {
+  const benches = await kernelBenches(name, op, cases, target);
+  for (const [i, bench] of benches.entries())
+    for (const accumulate of op.accumulates ? [false, true] : [false])
+      checkCase(op, cases[i]!, bench, accumulate);
+}
+
+describe("kernel = reference", () => {
+  for (const target of targets)
+    test.each(table)(
+      `${target} %s`,
+      (name, op) => checkKernels(name, op, target === "wide" ? tested(op) : tested(op).slice(0, 2), target),
+      LONG,
+    );
+});
+
+describe("in place = apart", () => {
+  for (const [name, op] of table.filter(([, o]) => o.inPlace))
+    test(
+      name,
+      async () => {
+        for (const [out, places] of Object.entries(op.inPlace!))
+          for (const from of [places!].flat()) {
+            const cases = tested(op)
+              .filter((c) => present(op, c, from) && present(op, c, out))
+              .slice(0, 2);
+            if (cases.length === 0) continue;
+            const benches = await kernelBenches(name, { ...op, mutates: { [out]: from } }, cases, "wide");
+            for (const [i, bench] of benches.entries()) {
+              const inputs = inputsFor(op, cases[i]!);
+              const reference = referenceOutputs(op, cases[i]!, inputs);
+              const got = bench.run(inputs, { workers: 2 });
+              for (const [tensor, expected] of Object.entries(reference))
+                expect(
+                  difference(got[tensor]!, expected).worst,
+                  `${tensor}; ${out} in ${from}`,
+                ).toBeLessThanOrEqual(1);
+            }
+          }
+      },
+      LONG,
+    );
+});
+
+const present = (op: Op, c: Case, tensor: string): boolean =>
+  !op.tensors.find((t) => t.name === tensor)!.optional || (c.with?.includes(tensor) ?? false);
+
+/** Not worth joining: scalars, copies of one row. Matrix products and attention have tests of their own. */
+const unjoined =
+  /^(loss_sum|take_row|grad_norm_total|copy|rope_table|windows|head_norm.*|balance.*|route.*|dispatch|grouped_matmul.*|matmul.*|attention.*|quantise_rows|embed_quantised)$/;
+
+describe("V8 joins the pairs of a wide kernel", () => {
+  test.each(table.filter(([name]) => !unjoined.test(name)))(
+    "%s",
+    async (name, op) => {
+      // a last line with padding, and a real size
+      const trace = await joinTrace(name, op, [tested(op)[0]!, op.cases.at(-1)!]);
+      expect(trace).not.toMatch(/Build tree failed/);
+      expect(
+        trace.match(/Decide to vectorize, [1-9]\d* revectorizable nodes/g)?.length,
+      ).toBeGreaterThanOrEqual(2);
+    },
+    LONG,
+  );
+});
+
+describe("gradient = finite differences", () => {
+  for (const [name, op] of table.filter(([, o]) => o.backward)) {
+    const cases = small(op, 20_000).slice(0, 6);
+    test.skipIf(cases.length === 0)(name, () => cases.forEach((c) => checkGradient(op, c)), LONG);
+  }
+});
+
+/**
+ * L = Σ outputs · cotangents. An objective's templates read no cotangent: each of its losses weighs
+ * `hyper.scale`.
+ */
+function checkGradient(op: Op, c: Case): void {
+  const all: Case = {
+    ...c,
+    with: [...(c.with ?? []), ...op.tensors.filter((t) => t.output && t.optional).map((t) => t.name)],
+  };
+  const attrs: Attrs = { ...op.attrs, ...c.attrs };
+  const present = (t: string): boolean =>
+    !op.tensors.find((s) => s.name === t)!.optional || all.with!.includes(t);
+  const templates = op.backward!(present, attrs);
+  const reads = new Set(templates.flatMap((t) => Object.values(t.ins)));
+  if (templates.length === 0) return; // a form that is not trained
+  const inputs = inputsFor(op, all);
+  const outputs = referenceOutputs(op, all, inputs);
+  const objective = !op.tensors.some((t) => t.output && reads.has(`d_${t.name}`));
+  const scales = new Float64Array(HYPER_FLOATS);
+  scales[hyper.scale] = 0.25;
+  const next = noise(31337);
+  const cotangents: Tensors = Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, v]): [string, Float64Array][] =>
+      objective ? [[name, v.map(() => 0.25)]] : reads.has(`d_${name}`) ? [[name, v.map(next)]] : [],
+    ),
+  );
+  const loss = (changed: Tensors): number =>
+    Object.entries(referenceOutputs(op, all, changed)).reduce(
+      (sum, [name, v]) => sum + v.reduce((s, x, i) => s + x * (cotangents[name]?.[i] ?? 0), 0),
+      0,
+    );
+
+  const known: Tensors = {
+    ...inputs,
+    ...outputs,
+    hyper: scales,
+    ...Object.fromEntries(Object.entries(cotangents).map(([name, v]) => [`d_${name}`, v])),
+  };
+  const gradients = runTemplates(op, all, templates, known);
+  for (const t of op.tensors.filter(
+    (s) => !s.output && s.dtype === "f32" && inputs[s.name] && !op.constants?.includes(s.name),
+  )) {
+    const gradient = gradients[t.name];
+    expect(gradient, `${show(c)}: a gradient of ${t.name}`).toBeDefined();
+    for (const i of probes(gradient!.length)) {
+      const at = (step: number): number =>
+        loss({ ...inputs, [t.name]: inputs[t.name]!.map((v, k) => (k === i ? v + step : v)) });
+      const slope = (at(EPS) - at(-EPS)) / (2 * EPS);
+      expect(
+        Math.abs(gradient![i]! - slope),
+        `${show(c)}: d_${t.name}[${i}] = ${gradient![i]}, differences say ${slope}`,
+      ).toBeLessThanOrEqual(1e-5 + 1e-3 * Math.abs(slope));
+    }
+  }
+}
+
+const EPS = 1e-6;
+/** Up to 24 elements, spread over the tensor. */
+const probes = (length: number): number[] =>
+  Array.from({ length: Math.min(24, length) }, (_, k) =>
+    length <= 24 ? k : Math.floor(((k + 0.37) * length) / 24),
+  );
+
+function runTemplates(
+  op: Op,
+  c: Case,
+  templates: ReturnType<NonNullable<Op["backward"]>>,
+  known: Tensors,
+): Tensors {
+  const shape = (name: string): readonly number[] =>
+    name === "hyper"
+      ? [HYPER_FLOATS]
+      : shapeOf(
+          op.tensors.find((t) => t.name === name.replace(/^d_/, ""))!,
+          c.d,
+        );
+  const gradients: Tensors = {};
+  for (const template of templates) {
+    const step: Op | undefined = (ops as Readonly<Record<string, Op>>)[template.op];
+    expect(step, template.op).toBeDefined();
+    const d = unify(
+      step!,
+      Object.fromEntries(
+        [...Object.entries(template.ins), ...Object.entries(template.outs)].map(([arg, name]) => [
+          arg,
+          shape(name),
+        ]),
+      ),
+    );
+    const outs = Object.fromEntries(
+      Object.entries(template.outs).map(([arg, name]) => [arg, new Float64Array(elements(shape(name)))]),
+    );
+    const ins = Object.fromEntries(Object.entries(template.ins).map(([arg, name]) => [arg, known[name]!]));
+    step!.reference({ ...ins, ...outs }, d, { ...step!.attrs, ...template.attrs }, false);
+    for (const [arg, name] of Object.entries(template.outs)) {
+      const stem = name.replace(/^d_/, "");
+      gradients[stem] = gradients[stem]?.map((v, i) => v + outs[arg]![i]!) ?? outs[arg]!;
+    }
+  }
+  return gradients;
+}

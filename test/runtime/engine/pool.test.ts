@@ -1,0 +1,259 @@
+/**
+ * The worker pool on a hand-made module: barriers, traps, endless loops, threads that die. Every run ends,
+ * within two seconds of a failure.
+ */
+import { execFile } from "node:child_process";
+import { beforeAll, describe, expect, it } from "vitest";
+import { control } from "../../../compiler/control.ts";
+import { prelude } from "../../../compiler/8-emit/prelude.ts";
+import { assemble } from "../../../compiler/9-bundle/assemble.ts";
+import type { EntryPlace, ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";
+import { SinterError } from "../../../runtime/base/errors.ts";
+import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
+import { startPool } from "../../../runtime/node/pool.ts";
+import { leastMs } from "../../support/patient.ts";
+import { addressOf } from "../../support/paths.ts";
+
+/** Cells from 4096 on: one per worker; then their sum, written by worker 0 after a barrier. */
+const source = `${prelude("simd")}
+const CELLS: usize = 4096;
+const SUM: usize = 4160;
+export function count(worker: i32): void {
+  store<i32>(CELLS + (<usize>worker << 2), load<i32>(CELLS + (<usize>worker << 2)) + worker + 1);
+  barrier();
+  if (worker == 0) {
+    let sum = 0;
+    for (let w = 0; w < load<i32>(${control.workers}); w++) sum += load<i32>(CELLS + (<usize>w << 2));
+    store<i32>(SUM, sum);
+  }
+  barrier();
+}
+export function trap(worker: i32): void { if (worker == 1) unreachable(); barrier(); }
+export function trapFirst(worker: i32): void { if (worker == 0) unreachable(); barrier(); }
+export function spin(worker: i32): void { if (worker == 1) { while (true) { store<i32>(SUM, load<i32>(SUM) + 1); } } if (worker == 0) unreachable(); barrier(); }
+`;
+const names = ["count", "trap", "trapFirst", "spin"] as const;
+
+const TWO_SECONDS = 2000;
+
+/**
+ * Milliseconds until a failure is reported and the pool is closed: the least of several, each with a pool of
+ * its own.
+ */
+async function reported(
+  start: () => Promise<{ readonly pool: Pool }>,
+  entry: EntryPlace,
+  check: (pool: Pool, error: unknown) => Promise<void>,
+): Promise<number> {
+  let beginning = 0;
+  const least = await leastMs(TWO_SECONDS, async () => {
+    const began = performance.now();
+    const { pool } = await start();
+    await pool.run(entries.count);
+    beginning = performance.now() - began;
+    await check(pool, await pool.run(entry).catch((error: unknown) => error));
+    await pool.close();
+  });
+  return least - beginning;
+}
+const entries = Object.fromEntries(
+  names.map((name, index): [string, EntryPlace] => [
+    name,
+    { name, index, inputs: [], outputs: [], batch: 1, context: 1, flops: 0 },
+  ]),
+) as Record<(typeof names)[number], EntryPlace>;
+const manifest: ModuleManifest = {
+  memoryBytes: 65536,
+  memoryPages: 1,
+  maxWorkers: 8,
+  tensors: [],
+  entries: Object.values(entries),
+  wasm: {},
+};
+
+let shared: WebAssembly.Module;
+let alone: WebAssembly.Module;
+beforeAll(async () => {
+  const { wasm, memoryFlagOffset } = await assemble(source, "simd", 1);
+  shared = new WebAssembly.Module(wasm);
+  alone = new WebAssembly.Module(wasm.map((byte, i) => (i === memoryFlagOffset ? 1 : byte)));
+});
+
+async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  return {
+    pool: await startPool({ module: shared, memory, manifest, control, workers }, own),
+    i32: new Int32Array(memory.buffer),
+  };
+}
+
+describe("a pool whose worker 0 is the calling thread", () => {
+  it("runs every worker, each entry, many times", async () => {
+    for (const workers of [2, 3]) {
+      const { pool: p, i32 } = await pool(workers, true);
+      for (let i = 1; i <= 200; i++) {
+        await p.run(entries.count);
+        expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
+      }
+      await p.close();
+      await expect(p.run(entries.count)).rejects.toThrow(/closed pool/);
+    }
+  });
+
+  for (const [name, worker] of [
+    ["trap", 1],
+    ["trapFirst", 0],
+  ] as const)
+    it(`reports ${name} of worker ${worker} within two seconds, and every later run too`, async () => {
+      const said = new RegExp(`worker ${worker} stopped in "${name}".*unreachable`);
+      const ms = await reported(
+        () => pool(2, true),
+        entries[name],
+        async (p, error) => {
+          expect(error).toMatchObject({ kind: "bug", message: expect.stringMatching(said) as unknown });
+          await expect(p.run(entries.count)).rejects.toBe(error);
+        },
+      );
+      expect(ms).toBeLessThan(TWO_SECONDS);
+    });
+});
+
+describe("a pool", () => {
+  it("runs every worker, each entry, many times", async () => {
+    for (const workers of [1, 2, 3]) {
+      const { pool: p, i32 } = await pool(workers);
+      for (let i = 1; i <= 200; i++) {
+        await p.run(entries.count);
+        expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
+      }
+      await p.close();
+      await p.close();
+      await expect(p.run(entries.count)).rejects.toThrow(/closed pool/);
+    }
+  });
+
+  it("does not block the host's event loop", async () => {
+    const { pool: p } = await pool(2);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    for (let i = 0; i < 300; i++) await p.run(entries.count);
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(0);
+    await p.close();
+  });
+
+  it("takes one entry at a time", async () => {
+    const { pool: p } = await pool(2);
+    const first = p.run(entries.count);
+    await expect(p.run(entries.count)).rejects.toThrow(/while "count" runs/);
+    await first;
+    await p.close();
+  });
+
+  for (const name of ["trap", "trapFirst", "spin"] as const)
+    it(`reports ${name} within two seconds, and every later run too`, async () => {
+      const ms = await reported(
+        () => pool(2),
+        entries[name],
+        async (p, error) => {
+          expect(error).toBeInstanceOf(SinterError);
+          expect((error as SinterError).kind).toBe("bug");
+          expect((error as SinterError).message).toMatch(
+            new RegExp(`worker \\d stopped in "${name}".*unreachable`),
+          );
+          await expect(p.run(entries.count)).rejects.toBe(error);
+        },
+      );
+      expect(ms).toBeLessThan(TWO_SECONDS);
+    });
+
+  it("does not start when the module cannot be instantiated", async () => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 3, shared: true });
+    await expect(startPool({ module: shared, memory, manifest, control, workers: 2 })).rejects.toThrow(
+      /worker \d stopped in "start"/,
+    );
+  });
+});
+
+/**
+ * A busy machine may take the calling thread off its core between raising a job and waking the sleepers. The
+ * threads, which spin for a while, see the job, run it to its end and sleep again; the late waking then finds
+ * them asleep on a job that they have done.
+ */
+describe("a waking that comes late", () => {
+  const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+
+  it.each([
+    [1, false],
+    [2, false],
+    [3, false],
+    [2, true],
+  ] as const)("runs no entry twice: %i workers, own thread %s", async (workers, own) => {
+    const { pool: p, i32 } = await pool(workers, own);
+    try {
+      let woken = 0;
+      for (let i = 1; i <= 10; i++) {
+        await p.run(entries.count);
+        await settle(); // they sleep
+        woken += Atomics.notify(i32, control.job / 4);
+        await settle();
+        expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
+      }
+      expect(woken).toBeGreaterThan(0);
+    } finally {
+      await p.close();
+    }
+  });
+});
+
+describe("one worker", () => {
+  const plain = () => new WebAssembly.Memory({ initial: 1, maximum: 1 });
+
+  it("is the calling thread, without shared memory", async () => {
+    const memory = plain();
+    const i32 = new Int32Array(memory.buffer);
+    i32[control.workers / 4] = 1;
+    const p = callingThread(alone, memory);
+    await p.run(entries.count);
+    expect(i32[4160 / 4]).toBe(1);
+    await p.close();
+  });
+
+  it("reports a trap", async () => {
+    const memory = plain();
+    new Int32Array(memory.buffer)[control.workers / 4] = 1;
+    await expect(callingThread(alone, memory).run(entries.trapFirst)).rejects.toMatchObject({ kind: "bug" });
+  });
+});
+
+/** A program of its own: what it prints, and whether it ends. */
+function program(code: string): Promise<string> {
+  const setup = `
+    import { startPool } from ${JSON.stringify(addressOf("runtime/node/pool.ts"))};
+    const module = new WebAssembly.Module(Buffer.from(${JSON.stringify(Buffer.from(bytes()).toString("base64"))}, "base64"));
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const entry = ${JSON.stringify(entries.count)};
+    const pool = await startPool({ module, memory, manifest: ${JSON.stringify(manifest)}, control: ${JSON.stringify(control)}, workers: 2 });
+    ${code}`;
+  return new Promise((resolve, reject) =>
+    execFile(process.execPath, ["--input-type=module", "-e", setup], { timeout: 300_000 }, (error, stdout) =>
+      error?.killed ? reject(new Error("it did not end")) : error ? reject(error) : resolve(stdout),
+    ),
+  );
+}
+
+let kept: Uint8Array | undefined;
+const bytes = (): Uint8Array => kept!;
+beforeAll(async () => {
+  kept = (await assemble(source, "simd", 1)).wasm;
+});
+
+describe("the program ends", () => {
+  it("when its work is done, though nobody closed the pool", async () => {
+    expect(await program(`await pool.run(entry); console.log("done");`)).toBe("done\n");
+  });
+
+  it("and a run keeps it alive until then", async () => {
+    expect(await program(`pool.run(entry).then(() => console.log("done"));`)).toBe("done\n");
+  });
+});

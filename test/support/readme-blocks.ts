@@ -1,0 +1,75 @@
+/**
+ * Commands of documents, as tests run them. A block of shell stands between ```sh and ```; a comment before
+ * it may say how it is run:
+ *
+ *     <!-- test -->                      in `npm test`, and in the tour (`npm run test:long -- tour`)
+ *     <!-- test exit 1 -->               the same, and it is meant to fail with this code
+ *     <!-- tour server -->               in the tour: it is ended by Ctrl-C once it says that it serves
+ *     <!-- tour stdin: Hello -->         in the tour: what it reads, "\n" between lines
+ *     <!-- not in the tour: why -->      not run
+ *
+ * A block of README without a comment is run in the tour alone. `npm ci` has been done and is left out.
+ */
+import { cpSync, mkdtempSync, readdirSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { root } from "./paths.ts";
+
+export interface CodeBlock {
+  readonly line: number;
+  readonly command: string;
+  readonly exit: number;
+  /** "quick": in `npm test` too. */
+  readonly when: "quick" | "tour" | "server" | "never";
+  readonly stdin: string;
+}
+
+const fence = /(?:<!-- (.*?) -->\s*\n)?```sh\n([\s\S]*?)\n```/g;
+
+export const codeBlocks = (text: string): CodeBlock[] =>
+  [...text.matchAll(fence)].map((m) => ({
+    line: text.slice(0, m.index).split("\n").length,
+    command: m[2]!.replaceAll(/^npm ci\s*&&\s*/gm, ""),
+    ...howToRun(m[1] ?? ""),
+  }));
+
+function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
+  const exit = Number(/^test exit (\d+)$/.exec(mark)?.[1] ?? 0);
+  const stdin = /^tour stdin: (.*)$/.exec(mark)?.[1]?.replaceAll("\\n", "\n") ?? "";
+  if (/^test( exit \d+)?$/.test(mark)) return { when: "quick", exit, stdin };
+  if (mark === "tour server") return { when: "server", exit, stdin };
+  if (mark.startsWith("not in the tour: ")) return { when: "never", exit, stdin };
+  if (mark !== "" && !mark.startsWith("tour stdin: "))
+    throw new Error(`a block of shell is marked <!-- ${mark} -->, which means nothing`);
+  return { when: "tour", exit, stdin };
+}
+
+/** Lines that look like commands, and that no test would find: indented instead of between ```sh and ```. */
+export const strayCommands = (text: string): string[] =>
+  text.split("\n").filter((line) => /^ {4}(?:npx|npm|node|sinter) /.test(line));
+
+/**
+ * The checkout by links; what tests and builds write is left out, and specs/ is a copy, because files are
+ * written beside specs.
+ */
+export function likeness(): string {
+  const folder = mkdtempSync(join(tmpdir(), "sinter-readme-"));
+  for (const name of readdirSync(root)) {
+    if ([".git", "runs", "out", "generated"].includes(name)) continue;
+    if (name === "specs") cpSync(join(root, name), join(folder, name), { recursive: true });
+    else symlinkSync(join(root, name), join(folder, name));
+  }
+  return folder;
+}
+
+/**
+ * As a reader's shell has it: without the Node that npm puts first for its scripts, so that `node` is the one
+ * of the machine.
+ */
+export function readersEnvironment(): NodeJS.ProcessEnv {
+  const path = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .filter((folder) => !folder.includes("node_modules"));
+  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITEST|TEST$)/.test(name));
+  return { ...Object.fromEntries(own), PATH: path.join(delimiter), NO_COLOR: "1" };
+}
