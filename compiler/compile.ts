@@ -9,7 +9,7 @@
  *
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
-import type { Model } from "./2-check/model.ts";
+import type { Model } from "../runtime/contract/model.ts";
 import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
 import { buildGraph, type Job } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
@@ -32,8 +32,9 @@ import { MEMORY_LIMIT, placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
-import type { Manifest } from "./9-bundle/manifest.ts";
-import { targets as allTargets, type CacheFormat, type Target, type Weights } from "./ops/kit/op.ts";
+import type { Manifest } from "../runtime/contract/manifest.ts";
+import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
+import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
 
 export type ModuleName = "train" | "infer";

@@ -1,6 +1,6 @@
 /** `sinter explain SPEC [--fusion|--tiles|--arena]`: the reasons that the stages recorded, as text. Pure. */
 import type { ModulePlan, PartPlan } from "./compile.ts";
-import type { Model } from "./2-check/model.ts";
+import type { Model } from "../runtime/contract/model.ts";
 import { partText } from "./3-graph/cut.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Program } from "./6-tile/program.ts";

@@ -11,7 +11,8 @@ import { attention_cached } from "../../compiler/ops/attention/attention_cached.
 import { cacheShapes } from "../../compiler/ops/attention/kit/cache.ts";
 import { registerTile } from "../../compiler/ops/attention/kit/sizes.ts";
 import { callTile } from "../../compiler/ops/attention/kit/tile.ts";
-import { defineOp, targets, type Case, type Op, type Target } from "../../compiler/ops/kit/op.ts";
+import { defineOp, type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../bench/measure/kernel-bench.ts";
 
 type Inputs = Record<string, Float64Array>;

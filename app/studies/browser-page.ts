@@ -3,7 +3,7 @@
  * as many threads.
  */
 import type * as Browser from "../../runtime/browser/index.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 export interface PagePlan {
   readonly bundle: string;

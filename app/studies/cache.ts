@@ -15,7 +15,7 @@ import { measureLimits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/numbers.ts";
 import { bundleWithWeights } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import { cacheFormats, weightFormats, type WeightFormat } from "../../compiler/ops/kit/op.ts";
+import { cacheFormats, weightFormats, type WeightFormat } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { encodeText } from "../../runtime/train/data.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";

@@ -16,7 +16,7 @@ import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/li
 import { joinPairs } from "../../bench/measure/numbers.ts";
 import { bundleWithWeights, weightsOption } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
-import { weightFormats } from "../../compiler/ops/kit/op.ts";
+import { weightFormats } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
 import { encodeText } from "../../runtime/train/data.ts";
 import { evaluateText } from "../../runtime/train/evaluate.ts";

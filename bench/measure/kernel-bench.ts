@@ -5,18 +5,12 @@
 import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { elements, joinPairs } from "./numbers.ts";
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../../compiler/control.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
-import {
-  rowFloats,
-  shapeOf,
-  tensorBytes,
-  type Case,
-  type Op,
-  type Target,
-  type TensorSlot,
-} from "../../compiler/ops/kit/op.ts";
+import { shapeOf, type Case, type Op, type TensorSlot } from "../../compiler/ops/kit/op.ts";
+import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 export {
   difference,

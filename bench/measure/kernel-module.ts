@@ -9,9 +9,11 @@ import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/ke
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
-import type { EntryPlace, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
-import { control, CONTROL_BYTES } from "../../compiler/control.ts";
-import { rowFloats, shapeOf, tensorBytes, type Target, type TensorSlot } from "../../compiler/ops/kit/op.ts";
+import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
+import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
+import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/op.ts";
+import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { elements, joinPairs, type Tensors } from "./numbers.ts";

@@ -7,8 +7,8 @@
  */
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { measuredModule } from "./kernel-module.ts";
-import { CONTROL_BYTES } from "../../compiler/control.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import { CONTROL_BYTES } from "../../runtime/contract/control.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 const READ_BYTES = 256 << 20;
 const READ_FROM = 65536;

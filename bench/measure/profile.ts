@@ -4,9 +4,9 @@
  * workers after it, arithmetic, bytes, share of the limit.
  */
 import { compileModel } from "../../compiler/compile.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise } from "./numbers.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { SiteTimes } from "../../runtime/engine/profile.ts";

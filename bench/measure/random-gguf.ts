@@ -3,7 +3,7 @@
  * not matter. Drawn tensor by tensor as a new model's would be; nothing is kept in f32 but the tensor at
  * hand.
  */
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { compileModel, type CompileOptions } from "../../compiler/compile.ts";
 import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
 import type { Files } from "../../runtime/base/files.ts";

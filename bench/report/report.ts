@@ -1,5 +1,5 @@
 /** A bench's figures as one page that needs nothing else. */
-import { targets, type Target } from "../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { rateText, timeText } from "../../runtime/contract/amounts.ts";
 import type { BenchReport } from "../suite/bench.ts";
 import { DECODED, PROMPT } from "../suite/bench-infer.ts";

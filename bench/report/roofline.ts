@@ -3,7 +3,7 @@
  * above the roof: read bandwidth · intensity, or the multiply-add rate. Tensors that stay in a cache may be
  * above the slope.
  */
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import type { OpRow } from "../suite/bench-ops.ts";
 import type { Limits } from "../measure/limits.ts";
 import { keys, type Key } from "./series.ts";

@@ -1,5 +1,5 @@
 /** Who has which colour, everywhere on the page. */
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { escapeHtml } from "./svg.ts";
 
 export const targetColour: Readonly<Record<Target, string>> = {

@@ -4,9 +4,9 @@
  * does not depend on them.
  */
 import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { matricesRead } from "../../compiler/ops/experts/grouped-panels.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise } from "../measure/numbers.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";

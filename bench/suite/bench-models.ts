@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 
 const modelsOf = (file: string): readonly Model[] =>
   checkSource(readFileSync(new URL(file, import.meta.url), "utf8")).models;

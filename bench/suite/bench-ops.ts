@@ -10,7 +10,7 @@ import { Bench } from "tinybench";
 import { checker } from "../measure/check.ts";
 import { kernelModule, kernelSpec, type KernelModule } from "../measure/kernel-module.ts";
 import { inputsFor } from "../measure/numbers.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import type { Limits } from "../measure/limits.ts";
 import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";
 

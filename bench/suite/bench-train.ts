@@ -3,7 +3,7 @@
  * size, target and workers.
  */
 import { compileModel } from "../../compiler/compile.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";

@@ -5,7 +5,7 @@
  */
 import { mixtureSize } from "./bench-models.ts";
 import { cpus, loadavg } from "node:os";
-import { targets as allTargets, type Target } from "../../compiler/ops/kit/op.ts";
+import { targets as allTargets, type Target } from "../../runtime/contract/targets.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
 import { measureLimits, type Limits } from "../measure/limits.ts";

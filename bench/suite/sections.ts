@@ -2,7 +2,7 @@
  * What `sinter bench` measures, part by part. Each part has names that a filter chooses from, and adds its
  * rows to the report.
  */
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import {
   benchInference,
   DECODED,

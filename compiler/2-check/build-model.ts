@@ -4,7 +4,13 @@ import type { Note, Reporter } from "../diagnostics/report.ts";
 import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
 import type { Fields, ValuesOf } from "./fields.ts";
 import type { Whole } from "./inherit.ts";
-import type { Model, SampleSettings, Sizes, TokenizerName, TrainSettings } from "./model.ts";
+import type {
+  Model,
+  SampleSettings,
+  Sizes,
+  TokenizerName,
+  TrainSettings,
+} from "../../runtime/contract/model.ts";
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { endless, leastVocab, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";

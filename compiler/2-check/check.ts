@@ -13,7 +13,7 @@ import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
 import { inherit, type Whole } from "./inherit.ts";
-import type { Model } from "./model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { readOverrides, withOverrides, type Override } from "./overrides.ts";
 import { parameterCount, parameterRows, type PartCount } from "./parameters.ts";
 

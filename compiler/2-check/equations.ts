@@ -8,7 +8,15 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { addTensors, checkValue, type Context } from "./expressions.ts";
 import { takenName, type Whole } from "./inherit.ts";
-import type { Assignment, Embed, Expression, Norm, Part, PartKind, Sizes } from "./model.ts";
+import type {
+  Assignment,
+  Embed,
+  Expression,
+  Norm,
+  Part,
+  PartKind,
+  Sizes,
+} from "../../runtime/contract/model.ts";
 import { describe } from "./numbers.ts";
 import { isPart, type Section } from "./parts.ts";
 import type { Scope } from "./scope.ts";

@@ -5,7 +5,7 @@ import { severityOf, type Reporter } from "../diagnostics/report.ts";
 import { buildModel } from "./build-model.ts";
 import { facts, factNames, isFact } from "./facts.ts";
 import type { Whole } from "./inherit.ts";
-import type { Model } from "./model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { readNumber } from "./numbers.ts";
 import { parameterRows } from "./parameters.ts";
 import { makeScope, type Binding } from "./scope.ts";

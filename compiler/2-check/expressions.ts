@@ -8,7 +8,7 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import type { GroupField, Options } from "./fields.ts";
 import { takenName } from "./inherit.ts";
-import type { Expression, Part, PartKind, Sizes } from "./model.ts";
+import type { Expression, Part, PartKind, Sizes } from "../../runtime/contract/model.ts";
 import { describe, readField, type Plain } from "./numbers.ts";
 import {
   isPart,

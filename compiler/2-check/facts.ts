@@ -1,5 +1,5 @@
 /** THE table of facts that `expect` knows. */
-import type { Model } from "./model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { activeParameters, parameterCount } from "./parameters.ts";
 
 export interface Fact {

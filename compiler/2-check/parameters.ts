@@ -2,7 +2,7 @@
  * Parameter count by formula: which tensors a model has, part by part. The graph builder makes the same ones;
  * a test holds them together.
  */
-import type { Expression, Model, Part } from "./model.ts";
+import type { Expression, Model, Part } from "../../runtime/contract/model.ts";
 
 export interface ParameterTensor {
   /** As in checkpoints, without the layer's number: "layers.attention.qkv.weight". */

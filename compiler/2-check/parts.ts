@@ -13,7 +13,7 @@ import {
   type Options,
   type ValuesOf,
 } from "./fields.ts";
-import type { Activation, Part, PartKind, Rope } from "./model.ts";
+import type { Activation, Part, PartKind, Rope } from "../../runtime/contract/model.ts";
 
 export interface PartSpec {
   readonly doc: string;

@@ -3,7 +3,7 @@
  * default may use the rows above it.
  */
 import { real, realAbove, whole, word, type Fields } from "./fields.ts";
-import type { TokenizerName, TrainSettings } from "./model.ts";
+import type { TokenizerName, TrainSettings } from "../../runtime/contract/model.ts";
 
 const TWO_24 = 16_777_216;
 const TWO_20 = 1_048_576;

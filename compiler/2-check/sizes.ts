@@ -3,7 +3,13 @@ import type { Span } from "../diagnostics/span.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
 import type { Whole } from "./inherit.ts";
 import { nearest } from "../diagnostics/nearest.ts";
-import { layerKinds, type Assignment, type LayerKind, type Sizes, type TokenizerName } from "./model.ts";
+import {
+  layerKinds,
+  type Assignment,
+  type LayerKind,
+  type Sizes,
+  type TokenizerName,
+} from "../../runtime/contract/model.ts";
 import { layerParts } from "./parameters.ts";
 import type { Scope } from "./scope.ts";
 import { sizeFields, tokenizers } from "./settings.ts";

@@ -3,7 +3,7 @@
  * that give exactly the expected count are named.
  */
 import { either, grouped } from "../diagnostics/message.ts";
-import type { Expression, Model, Norm, Part } from "./model.ts";
+import type { Expression, Model, Norm, Part } from "../../runtime/contract/model.ts";
 import { parameterCount } from "./parameters.ts";
 
 /** The model again, with some settings replaced; undefined where that is no model. */

@@ -2,7 +2,7 @@
  * Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each
  * layer sees.
  */
-import type { Model, Part, Rope } from "../2-check/model.ts";
+import type { Model, Part, Rope } from "../../runtime/contract/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
 import type { Attrs } from "../ops/kit/op.ts";
 import { cacheShapes, ringRows } from "../ops/attention/kit/cache.ts";

@@ -7,8 +7,8 @@
  * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it
  * does not begin with the embedding, and leave as `x_out` where it does not end with the output (cut.ts).
  */
-import type { Assignment, Expression, Model } from "../2-check/model.ts";
-import { HYPER_FLOATS } from "../control.ts";
+import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
+import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
 import { layerTables } from "./attention.ts";
 import {
   activation,

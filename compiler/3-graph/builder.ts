@@ -1,18 +1,9 @@
 /** What the graph builder's parts share: the graph so far, and how values and nodes are added to it. */
-import type { Model } from "../2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import type { Attrs, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import {
-  each,
-  whole,
-  type Carry,
-  type Init,
-  type Node,
-  type Ref,
-  type Section,
-  type Storage,
-  type Value,
-} from "./ir.ts";
+import { each, whole, type Carry, type Node, type Ref, type Section, type Value } from "./ir.ts";
+import type { Init, Storage } from "../../runtime/contract/storage.ts";
 import type { Stretch } from "./stretch.ts";
 
 export type Job =

@@ -11,7 +11,7 @@
  */
 import { wholeModel, type Stretch } from "./stretch.ts";
 import { partsOf } from "../2-check/parameters.ts";
-import type { Model } from "../2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 
 /**
  * What one memory holds, in the order in which it is computed; the first part of a tied model has two

@@ -2,7 +2,7 @@
  * A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the
  * load-balancing loss.
  */
-import type { Part } from "../2-check/model.ts";
+import type { Part } from "../../runtime/contract/model.ts";
 import {
   activation,
   declare,

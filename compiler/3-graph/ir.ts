@@ -10,28 +10,11 @@
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which
  * layer's tensor is meant. Code size therefore does not grow with the number of layers.
  */
-import { tensorBytes, type Attrs, type DType, type WeightFormat } from "../ops/kit/op.ts";
+import type { DType } from "../../runtime/contract/memory-formats.ts";
+import type { Init, Quantised, Storage } from "../../runtime/contract/storage.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { Attrs } from "../ops/kit/op.ts";
 import type { OpName } from "../ops/index.ts";
-
-export type Storage =
-  /** Written by the runtime before an entry. */
-  | "input"
-  /** Trained; in checkpoints. */
-  | "parameter"
-  /** Same shape as its parameter; `of` names it. */
-  | "gradient"
-  | "moment1"
-  | "moment2"
-  /** Lives within one run of an entry. */
-  | "activation"
-  /** Keys and values of earlier positions; lives as long as a conversation. */
-  | "cache"
-  /** Read by the runtime after an entry. */
-  | "output";
-
-export type Init =
-  | { readonly kind: "normal"; readonly std: number }
-  | { readonly kind: "constant"; readonly value: number };
 
 export interface Value {
   readonly name: string;
@@ -58,14 +41,6 @@ export interface Value {
   readonly decay?: boolean;
   /** Parameters kept in fewer bits: `shape` above is [rows, words] then; this is what it holds. */
   readonly quantised?: Quantised;
-}
-
-export interface Quantised {
-  readonly format: Exclude<WeightFormat, "f32">;
-  /** As trained and in checkpoints. */
-  readonly shape: readonly number[];
-  /** A row of words is a column of that. */
-  readonly transposed: boolean;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Linear maps, with and without bias, and what their parameters are called and start from. */
-import type { Expression, Part } from "../2-check/model.ts";
+import type { Expression, Part } from "../../runtime/contract/model.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { whole, type Ref } from "./ir.ts";
 

@@ -1,5 +1,5 @@
 /** The parts of the language as nodes: 2-check/parts.ts has their equations. */
-import type { Norm, Part } from "../2-check/model.ts";
+import type { Norm, Part } from "../../runtime/contract/model.ts";
 import { attention } from "./attention.ts";
 import { activation, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";

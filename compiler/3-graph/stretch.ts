@@ -2,7 +2,7 @@
  * Which piece of the model a graph computes. The whole model is one stretch; one that several memories hold
  * is cut into several (cut.ts).
  */
-import type { Model } from "../2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 
 export interface Stretch {
   /**

@@ -4,7 +4,7 @@
  * before vectors (without), and gradients and moments in the same order; so each of them is one region, and
  * the update two kernels however many tensors there are.
  */
-import { tensorBytes } from "../ops/kit/op.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
 import { whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 

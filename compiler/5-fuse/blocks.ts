@@ -7,7 +7,7 @@
  * Rows of a block are a multiple of 16, so that per-row vectors (targets, losses) stay contiguous over the
  * blocks.
  */
-import { tensorBytes } from "../ops/kit/op.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { all, each, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
 
 /**

@@ -4,7 +4,7 @@
  *   attention_cached(qkv, keys, values)   →   attention_cached_q8(qkv, keys′, values′)
  */
 import type { Graph, Node, Value } from "../3-graph/ir.ts";
-import type { CacheFormat } from "../ops/kit/op.ts";
+import type { CacheFormat } from "../../runtime/contract/memory-formats.ts";
 import { cacheShapes } from "../ops/attention/kit/cache.ts";
 import { PANEL } from "../ops/attention/kit/sizes.ts";
 

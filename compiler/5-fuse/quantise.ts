@@ -12,7 +12,7 @@
  * experts (as in llama.cpp): a rounded logit may send a token to another expert.
  */
 import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
-import { weightFormatOf, type Weights } from "../ops/kit/op.ts";
+import { weightFormatOf, type Weights } from "../../runtime/contract/memory-formats.ts";
 import { usesFewRows } from "../ops/matmul/gemm/shape.ts";
 import { FEW_SLOTS } from "../ops/experts/grouped-panels.ts";
 import { activationWords, isInteger, weightWords } from "../ops/matmul/quantised/layout.ts";

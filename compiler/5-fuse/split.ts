@@ -7,9 +7,9 @@
  *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)
  */
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
-import { MAX_WORKERS } from "../control.ts";
+import { MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { usesFewRows } from "../ops/matmul/gemm/shape.ts";
-import { tensorBytes } from "../ops/kit/op.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 
 /** As many parts as there can be workers: each reads one stretch. */
 const PARTS = MAX_WORKERS;

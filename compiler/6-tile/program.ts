@@ -2,7 +2,8 @@
  * Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in
  * memory yet.
  */
-import { leastTraffic, unify, type Op, type Target } from "../ops/kit/op.ts";
+import { leastTraffic, unify, type Op } from "../ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
 import { printNode } from "../3-graph/print.ts";
 import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";

@@ -6,7 +6,9 @@
  *   matmul, matmul_nt, matmul_tn   MR × NR register tile; KC steps of k, PB panels of b, RB tiles of rows per cache block
  *   attention…                     QB queries × KB keys per block of scores; MR × NR as they are
  */
-import { rowFloats, type Attrs, type Dims, type Op, type Target } from "../ops/kit/op.ts";
+import { type Attrs, type Dims, type Op } from "../ops/kit/op.ts";
+import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
 import { ceilTo, PANEL } from "../ops/attention/kit/sizes.ts";
 import { kernelKey, kernelSpec, scratchOf, type KernelSpec } from "./kernel-spec.ts";

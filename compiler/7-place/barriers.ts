@@ -4,7 +4,7 @@
  * between them.
  */
 import { refShape, type Graph, type Ref } from "../3-graph/ir.ts";
-import { tensorBytes } from "../ops/kit/op.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Call, ProgramSection } from "../6-tile/program.ts";
 import { valueBytes } from "./lifetimes.ts";
 

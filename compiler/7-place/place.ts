@@ -6,10 +6,12 @@
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../control.ts";
-import { tensorBytes, type Target } from "../ops/kit/op.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
-import type { Graph, Storage, Value } from "../3-graph/ir.ts";
+import type { Graph, Value } from "../3-graph/ir.ts";
+import type { Storage } from "../../runtime/contract/storage.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 

@@ -14,7 +14,7 @@ import {
   turnsOf,
   type KernelSpec,
 } from "../6-tile/kernel-spec.ts";
-import { control } from "../control.ts";
+import { control } from "../../runtime/contract/control.ts";
 import { shapeOf } from "../ops/kit/op.ts";
 import { Writer } from "../ops/kit/writer.ts";
 

@@ -2,8 +2,10 @@
  * Placed programs → one AssemblyScript module, written to be read: prelude, addresses by name, kernels (each
  * once, however many layers call it), one exported function per entry.
  */
-import { control } from "../control.ts";
-import { tensorBytes, type Op, type Target } from "../ops/kit/op.ts";
+import { control } from "../../runtime/contract/control.ts";
+import { type Op } from "../ops/kit/op.ts";
+import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { Writer } from "../ops/kit/writer.ts";
 import { ops } from "../ops/index.ts";
 import { programFlops, type Call, type Program, type ProgramSection } from "../6-tile/program.ts";

@@ -1,7 +1,7 @@
 /**
  * Between two barriers every kernel that hands out tasks by turns has a count of its own, in `control.turns`.
  */
-import { control, MAX_TURNS } from "../control.ts";
+import { control, MAX_TURNS } from "../../runtime/contract/control.ts";
 
 export class Phase {
   #used = 0;

@@ -2,8 +2,8 @@
  * What every generated module starts with: the few functions that kernels are written in. `wide` is not
  * another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
  */
-import type { Target } from "../ops/kit/op.ts";
-import { control, MAX_TURNS, SPILL_BYTES } from "../control.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
+import { control, MAX_TURNS, SPILL_BYTES } from "../../runtime/contract/control.ts";
 import { vectorMath } from "./vector-math.ts";
 
 /**

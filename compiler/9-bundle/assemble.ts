@@ -3,8 +3,8 @@
  * import, whose offset is returned: the loader flips it, so that one binary serves both one worker (no
  * SharedArrayBuffer) and several.
  */
-import { control } from "../control.ts";
-import type { Target } from "../ops/kit/op.ts";
+import { control } from "../../runtime/contract/control.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 export interface Assembled {
   readonly wasm: Uint8Array<ArrayBuffer>;

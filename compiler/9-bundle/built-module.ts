@@ -1,5 +1,5 @@
 /** One module on its way into a bundle: planned and emitted, not yet assembled. */
-import type { Target } from "../ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import type { Part } from "../3-graph/cut.ts";
 import type { FusionEvent } from "../5-fuse/fuse.ts";
 import type { Program } from "../6-tile/program.ts";

@@ -8,9 +8,10 @@
  *   report.txt               sizes, memory, fusions, kernels
  *   index.js, index.d.ts     the bundle as a package entry
  */
-import type { Model } from "../2-check/model.ts";
-import { control, hyper, MAX_WORKERS } from "../control.ts";
-import { rowFloats, type Target } from "../ops/kit/op.ts";
+import type { Model } from "../../runtime/contract/model.ts";
+import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 import { cacheBands } from "../3-graph/attention.ts";
 import { entryName, partText, runOrder } from "../3-graph/cut.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
@@ -29,9 +30,9 @@ import {
   type ProfileSite,
   type TensorPlace,
   type WasmFile,
-} from "./manifest.ts";
+} from "../../runtime/contract/manifest.ts";
 import { report } from "./report.ts";
-import { COMPILER_VERSION } from "../version.ts";
+import { COMPILER_VERSION } from "./version.ts";
 
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 

@@ -2,7 +2,7 @@
  * index.js and index.d.ts of a bundle: so that a program can `import { model } from
  * "./generated/tiny/index.js"`.
  */
-import { codeOf, type Manifest } from "./manifest.ts";
+import { codeOf, type Manifest } from "../../runtime/contract/manifest.ts";
 
 export const indexJs = (
   manifest: Manifest,

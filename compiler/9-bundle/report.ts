@@ -1,7 +1,7 @@
 /** report.txt: what was compiled, what it needs, what was fused, which kernels there are. For people. */
 import type { BuiltModule } from "./built-module.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
-import type { Manifest, ModuleManifest } from "./manifest.ts";
+import type { Manifest, ModuleManifest } from "../../runtime/contract/manifest.ts";
 import { arenaBytes, lowerBound, printArena } from "../7-place/arena.ts";
 
 export function report(manifest: Manifest, modules: readonly BuiltModule[]): string {

@@ -1,5 +1,5 @@
 /** What page and model's thread say to each other. */
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../contract/targets.ts";
 import { SinterError, type ExitKind } from "../base/errors.ts";
 import type { Generated, GenerateOptions } from "../sample/generate.ts";
 

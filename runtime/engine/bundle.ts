@@ -1,6 +1,6 @@
 /** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
-import type { Manifest, ModuleManifest, WasmFile } from "../../compiler/9-bundle/manifest.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Manifest, ModuleManifest, WasmFile } from "../contract/manifest.ts";
+import type { Target } from "../contract/targets.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkParts } from "./parts.ts";
 import { sizeText } from "../contract/amounts.ts";

@@ -3,8 +3,8 @@
  * right, else `relaxed` where fused multiply-add is there, else `simd`. A target that the user names is
  * taken, or refused with the reason.
  */
-import type { ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { ModuleManifest } from "../contract/manifest.ts";
+import type { Target } from "../contract/targets.ts";
 import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Host } from "./host.ts";

@@ -2,7 +2,7 @@
  * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything
  * else in this folder is the same in both.
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 
 /** Runs a module's entries. */

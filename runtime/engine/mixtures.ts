@@ -3,7 +3,7 @@
  * of each layer, and the load-balancing loss that was added to the objective (Fedus et al. 2021). Experts
  * have no capacity: no token is dropped.
  */
-import type { MixturePlace } from "../../compiler/9-bundle/manifest.ts";
+import type { MixturePlace } from "../contract/manifest.ts";
 import type { Tensor } from "./tensors.ts";
 
 export interface MixtureLoad {

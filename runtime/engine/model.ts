@@ -8,8 +8,8 @@
  *
  * Each call has the model to itself; calls that come meanwhile wait, in their order (turns.ts).
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../../compiler/9-bundle/manifest.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import type { Target } from "../contract/targets.ts";
 import { createMemory, moduleOf, type Bundle, type ModuleName } from "./bundle.ts";
 import { chooseTarget } from "./choose-target.ts";
 import { SinterError } from "../base/errors.ts";

@@ -3,7 +3,7 @@
  * tensor's slices are spread over the parts; an entry is a chain of the parts' entries, and the rows that
  * leave one (`x_out`) are copied to where the next expects them (`x_in`).
  */
-import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Pool } from "./host.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";

@@ -7,7 +7,7 @@
  * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`own`), where
  * it may sleep: then nobody has to be waked between two entries.
  */
-import type { EntryPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { EntryPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import { instantiate, trapped, type Pool, type PoolPart, type PoolPlan } from "./host.ts";
 

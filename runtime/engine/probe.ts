@@ -8,7 +8,7 @@
  * join into 256-bit operations (see enableWide). Used to detect features, to see whether `wide` computes
  * right and pays, and as the peak of MFU.
  */
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../contract/targets.ts";
 import type { Host } from "./host.ts";
 
 const ROWS = { simd: 4, relaxed: 4, wide: 6 } as const;

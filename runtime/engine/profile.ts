@@ -1,5 +1,5 @@
 /** What a module compiled to be profiled has measured: see compiler/8-emit/stopwatch.ts. */
-import type { ModuleManifest, ProfileSite } from "../../compiler/9-bundle/manifest.ts";
+import type { ModuleManifest, ProfileSite } from "../contract/manifest.ts";
 
 export interface SiteTimes extends ProfileSite {
   /** Per worker: milliseconds in the kernel, milliseconds at the barrier after it. */

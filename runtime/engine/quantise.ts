@@ -6,7 +6,7 @@
  *
  * Memory is addressed in words and halves of words, little-endian as WebAssembly's is.
  */
-import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { TensorPlace } from "../contract/manifest.ts";
 import { numberFormats, GROUP, type FloatFormat } from "../contract/number-formats.ts";
 
 export type MemoryFormat = NonNullable<TensorPlace["quantised"]>["format"];

@@ -4,7 +4,7 @@
  * compiled without, and what both leave must be the same. Operations and their order are the same, so it is
  * not a matter of rounding.
  */
-import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
 import { rowWriter, wordsOf } from "./quantise.ts";
 import { tensorIn, type Tensor } from "./tensors.ts";

@@ -3,7 +3,7 @@
  * whole cache lines (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do
  * f32 and weights in fewer bits (quantise.ts).
  */
-import type { TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { TensorPlace } from "../contract/manifest.ts";
 import { readRow, rowWriter, wordsOf, type Words } from "./quantise.ts";
 
 export type Numbers = Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;

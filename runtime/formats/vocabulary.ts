@@ -6,7 +6,7 @@
  *   singles  bytes, characters or ids: every token alone
  *   none     a tokenizer.json of another kind
  */
-import type { TokenizerName } from "../../compiler/2-check/model.ts";
+import type { TokenizerName } from "../contract/model.ts";
 import { byteCharacters } from "../tokenizers/base/byte-level.ts";
 import { GPT2_FILES } from "../tokenizers/published/gpt2.ts";
 import { LLAMA2C_FILE } from "../tokenizers/published/llama2c-file.ts";

@@ -12,7 +12,7 @@
  * `openRun` is the one way in: it reads record, spec, bundle and tokenizer whole, checks each against its
  * hash, and reads them from there.
  */
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../contract/model.ts";
 import { parseManifest, type Bundle } from "../engine/bundle.ts";
 import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/documents.ts";
 import { SinterError } from "../base/errors.ts";

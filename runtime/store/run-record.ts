@@ -8,8 +8,8 @@
  * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of
  * keys mean nothing.
  */
-import type { TrainSettings } from "../../compiler/2-check/model.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { TrainSettings } from "../contract/model.ts";
+import type { Target } from "../contract/targets.ts";
 import { textRules, type TextRule } from "../train/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";

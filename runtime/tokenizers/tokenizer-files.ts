@@ -1,5 +1,5 @@
 /** Tokenizers from their files: which files each kind has, and which kind a file is. */
-import type { TokenizerName } from "../../compiler/2-check/model.ts";
+import type { TokenizerName } from "../contract/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
 import type { AddedToken } from "./base/added-tokens.ts";

@@ -1,5 +1,5 @@
 /** A text as rows for training and evaluation: windows of it, or its documents, as the run's settings say. */
-import type { TrainSettings } from "../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../contract/model.ts";
 import type { Corpus, Part } from "./batch-source.ts";
 import { encodeText, randomBatch, split, windows, type Tokens } from "./data.ts";
 import { documentCorpus } from "./document-rows.ts";

@@ -3,7 +3,7 @@
  * the first step of a warm-up is not zero, the first step after it trains at the peak, and a run of one step
  * trains at the peak too.
  */
-import type { TrainSettings } from "../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../contract/model.ts";
 
 type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "steps">;
 

@@ -2,7 +2,7 @@
  * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the
  * wall are the caller's.
  */
-import type { TrainSettings } from "../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../contract/model.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
 import { generate } from "../sample/generate.ts";

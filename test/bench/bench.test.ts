@@ -36,7 +36,7 @@ import { benchPage } from "../../bench/report/report.ts";
 import { checker } from "../../bench/measure/check.ts";
 import { kernelModule, kernelSpec } from "../../bench/measure/kernel-module.ts";
 import { inputsFor } from "../../bench/measure/numbers.ts";
-import { targets, type Target } from "../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
 import { inside as runInside } from "../support/inside.ts";
 

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
 import { checkSource } from "../../compiler/2-check/check.ts";
-import type { Model } from "../../compiler/2-check/model.ts";
+import type { Model } from "../../runtime/contract/model.ts";
 import { compileModel, planModule } from "../../compiler/compile.ts";
 import { arenaBytes, lowerBound, planArena, type Buffer as Lease } from "../../compiler/7-place/arena.ts";
 import { createModel } from "../../runtime/engine/model.ts";

@@ -3,10 +3,10 @@
  * target and module.
  */
 import { checkSource } from "../../compiler/2-check/check.ts";
-import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
+import type { Manifest } from "../../runtime/contract/manifest.ts";
 import { compileModel, type ModuleName } from "../../compiler/compile.ts";
 import { renderAll } from "../../compiler/diagnostics/render.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 export interface CompiledModule {
   readonly manifest: Manifest;

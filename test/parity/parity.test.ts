@@ -3,7 +3,7 @@
  * from any number of workers.
  */
 import { describe, expect, test } from "vitest";
-import { targets } from "../../compiler/ops/kit/op.ts";
+import { targets } from "../../runtime/contract/targets.ts";
 import {
   measure,
   measureAccumulated,

@@ -6,9 +6,9 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Manifest } from "../../compiler/9-bundle/manifest.ts";
+import type { Manifest } from "../../runtime/contract/manifest.ts";
 import type { ModuleName } from "../../compiler/compile.ts";
-import { targets, type Target } from "../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { learningRate } from "../../runtime/train/schedule.ts";
 import { compileSpec } from "./compiled.ts";
 import { readFixture, type FixtureTensor } from "./safetensors.ts";

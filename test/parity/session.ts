@@ -5,9 +5,9 @@
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
 import { withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
-import type { Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
+import type { Manifest, ModuleManifest, TensorPlace } from "../../runtime/contract/manifest.ts";
 import type { ModuleName } from "../../compiler/compile.ts";
-import type { Target } from "../../compiler/ops/kit/op.ts";
+import type { Target } from "../../runtime/contract/targets.ts";
 
 v8.setFlagsFromString("--experimental-wasm-revectorize"); // for `wide`; harmless for the others
 

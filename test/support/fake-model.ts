@@ -2,11 +2,10 @@
  * A model without kernels, for tests of what stands around it: tensors in plain memory, an arithmetic that is
  * easy to follow.
  */
-import { hyper } from "../../compiler/control.ts";
-import { control } from "../../compiler/control.ts";
-import type { Manifest, ModuleManifest, TensorPlace } from "../../compiler/9-bundle/manifest.ts";
-import type { Model, TrainSettings } from "../../compiler/2-check/model.ts";
-import { rowFloats } from "../../compiler/ops/kit/op.ts";
+import { hyper, control } from "../../runtime/contract/control.ts";
+import type { Manifest, ModuleManifest, TensorPlace } from "../../runtime/contract/manifest.ts";
+import type { Model, TrainSettings } from "../../runtime/contract/model.ts";
+import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { initParameters } from "../../runtime/engine/init.ts";
 import { createLane, feedByPosition } from "../../runtime/engine/lane.ts";

@@ -6,7 +6,7 @@ import {
   type ModulePlan,
   type PartPlan,
 } from "../../../compiler/compile.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { partText } from "../../../compiler/3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { MEMORY_LIMIT, PAGE_BYTES } from "../../../compiler/7-place/place.ts";
-import { targets, type Target } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Io } from "../verb.ts";
 

@@ -12,7 +12,7 @@ import {
   type CheckOptions,
   type ModelFacts,
 } from "../../../compiler/2-check/check.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";

@@ -10,18 +10,18 @@ import { finest } from "../../../runtime/formats/architecture/keep.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import type { ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";
+import type { ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import { compileModel } from "../../../compiler/compile.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import {
   cacheFormats,
   weightFormats,
   type CacheFormat,
-  type Target,
   type WeightFormat,
   type Weights,
-} from "../../../compiler/ops/kit/op.ts";
+} from "../../../runtime/contract/memory-formats.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import { planAll } from "./plan.ts";
 import type { Options } from "./run-options.ts";
 

@@ -2,13 +2,14 @@
 import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import type { ChosenTiles } from "../../../compiler/6-tile/tile-choices.ts";
-import { weightPlace, type Target, type Weights } from "../../../compiler/ops/kit/op.ts";
-import { COMPILER_VERSION } from "../../../compiler/version.ts";
+import { weightPlace, type Weights } from "../../../runtime/contract/memory-formats.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
+import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -29,7 +30,7 @@ import { beginRun, contentsOf, holdsRun } from "../../../runtime/store/run-folde
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { codeOf, type Manifest } from "../../../compiler/9-bundle/manifest.ts";
+import { codeOf, type Manifest } from "../../../runtime/contract/manifest.ts";
 import { planAll } from "../options/plan.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { specOf } from "./spec-of.ts";

@@ -15,7 +15,7 @@ import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
 import type { Command } from "commander";
-import type { Model, SampleSettings } from "../../../compiler/2-check/model.ts";
+import type { Model, SampleSettings } from "../../../runtime/contract/model.ts";
 import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";

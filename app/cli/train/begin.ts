@@ -1,8 +1,8 @@
 /** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Model, TokenizerName, TrainSettings } from "../../../compiler/2-check/model.ts";
-import { COMPILER_VERSION } from "../../../compiler/version.ts";
+import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contract/model.ts";
+import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Corpus, Parts } from "../../../runtime/train/batch-source.ts";
 import { openCorpus } from "../../../runtime/train/corpus.ts";

@@ -4,7 +4,7 @@
  * run is. What changes is printed and recorded (run-record.ts); what may not is refused with the reason.
  */
 import type { NumberField } from "../../../compiler/2-check/fields.ts";
-import type { TrainSettings } from "../../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../../../runtime/contract/model.ts";
 import { otherNames, sizeFields, trainFields } from "../../../compiler/2-check/settings.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";

@@ -15,7 +15,7 @@ import { randomStream } from "../../../runtime/base/random.ts";
 import { nameIn } from "../../../runtime/store/renamed.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
-import type { TensorPlace } from "../../../compiler/9-bundle/manifest.ts";
+import type { TensorPlace } from "../../../runtime/contract/manifest.ts";
 import { openRunAt } from "../runs/use-run.ts";
 import type { Io } from "../verb.ts";
 

@@ -17,7 +17,7 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
-import { targets, type Target } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { textOption } from "../options/run-options.ts";

@@ -1,7 +1,7 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
 import type { Checked, ModelFacts } from "../../../compiler/2-check/check.ts";
 import { activeParameters } from "../../../compiler/2-check/parameters.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
 import type { Diagnostic } from "../../../compiler/diagnostics/report.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../../compiler/compile.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-import { targets } from "../../../compiler/ops/kit/op.ts";
+import { targets } from "../../../runtime/contract/targets.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";

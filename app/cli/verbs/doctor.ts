@@ -1,6 +1,6 @@
 /** `sinter doctor`: what this machine can do, measured. */
 import { cpus, freemem, totalmem } from "node:os";
-import { targets, type Target } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

@@ -9,7 +9,7 @@ import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { textOption, wholeOption } from "../options/run-options.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
 import type { Io, Verb } from "../verb.ts";
 import { withWeightsOption } from "../options/weights.ts";

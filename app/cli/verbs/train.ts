@@ -2,7 +2,7 @@
  * `sinter train SPEC`: compiles the spec for this machine, trains it on a text, keeps everything in one
  * folder.
  */
-import type { TrainSettings } from "../../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../../../runtime/contract/model.ts";
 import { clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";

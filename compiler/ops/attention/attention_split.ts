@@ -10,7 +10,8 @@
  * positions, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, rowFloats, type Attrs, type Dims } from "../kit/op.ts";
+import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
+import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { emitZeroPadding } from "./kit/copy.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/one-row.ts";
 import {

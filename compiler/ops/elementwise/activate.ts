@@ -3,7 +3,7 @@
  * for the equations.
  */
 import { activations } from "../kit/activations.ts";
-import type { Activation } from "../../2-check/model.ts";
+import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
 import { eachPair } from "../kit/rows.ts";
 

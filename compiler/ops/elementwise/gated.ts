@@ -5,7 +5,7 @@
  *   out = f(gate) · up        d_gate = f′(gate) · up · d_out        d_up = f(gate) · d_out
  */
 import { activations } from "../kit/activations.ts";
-import type { Activation } from "../../2-check/model.ts";
+import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, type Attrs, type Case } from "../kit/op.ts";
 import { eachPair, rowBytes } from "../kit/rows.ts";
 

@@ -7,7 +7,7 @@
  *   loss = factor · E · Σ_r Σ_e f[e] p[r,e]        p[r,:] = softmax(logits[r,:])        f[e] = share of the choices that went to expert e: no gradient
  *   d_logits[r,e] = factor · E · scale · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
  */
-import { hyper as hyperIndex } from "../../control.ts";
+import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { accumulators, eachRow, maxOf, readRow, rowBytes, sumOf, writeRow } from "../kit/rows.ts";

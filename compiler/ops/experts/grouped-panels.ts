@@ -4,7 +4,8 @@
  * panel: each worker has a share of every expert, however uneven the division. The register tiles are
  * attention's: unlike gemm's they take their numbers of rows and steps as arguments.
  */
-import { rowFloats, type Kernel, type Turns } from "../kit/op.ts";
+import { type Kernel, type Turns } from "../kit/op.ts";
+import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "../kit/writer.ts";
 import { PANEL, registerTile } from "../attention/kit/sizes.ts";
 import { callTile, type Tile } from "../attention/kit/tile.ts";

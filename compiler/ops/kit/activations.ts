@@ -3,7 +3,7 @@
  * one v128, so that a matmul's epilogue applies them while the tile is still in registers. The functions are
  * 8-emit/vector-math.ts's.
  */
-import type { Activation } from "../../2-check/model.ts";
+import type { Activation } from "../../../runtime/contract/model.ts";
 
 export interface ActivationRow {
   /** The equation, with its paper. */

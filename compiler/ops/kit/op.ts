@@ -5,51 +5,15 @@
  *   "x[R,C] w[C]? tokens[R]:i32 -> out[R,C] mean[R]?"      ? = may be absent;  :i32 = integers (else f32)
  *
  * Layout of every tensor in memory: row-major, the last dimension padded with zeros to a multiple of 16
- * floats (64 bytes): see `rowFloats`. Kernels therefore never need scalar tails; they must keep the padding
+ * floats (64 bytes): runtime/contract/tensor-layout.ts. Kernels therefore never need scalar tails; they must keep the padding
  * zero. References see dense arrays.
  */
+import type { DType } from "../../../runtime/contract/memory-formats.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import type { Writer } from "./writer.ts";
 
-export type DType = "f32" | "i32";
 export type Dims = Readonly<Record<string, number>>;
 export type Attrs = Readonly<Record<string, string | number | boolean>>;
-
-export const targets = ["simd", "relaxed", "wide"] as const;
-export type Target = (typeof targets)[number];
-
-/** How weights are kept in memory while they are used: ops/matmul/quantised/layout.ts. */
-export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
-export type WeightFormat = (typeof weightFormats)[number];
-
-/**
- * Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by
- * place, and all others.
- */
-export interface WeightMix {
-  readonly others: WeightFormat;
-  /** The token embedding, also where it is the output's matrix. */
-  readonly table?: WeightFormat;
-  /** The output's own matrix. */
-  readonly output?: WeightFormat;
-  readonly tensors?: Readonly<Record<string, WeightFormat>>;
-}
-export type Weights = WeightFormat | WeightMix;
-
-export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
-  if (typeof weights === "string") return weights;
-  const { tensors = {} } = weights;
-  if (Object.hasOwn(tensors, tensor)) return tensors[tensor]!;
-  const place = weightPlace(tensor);
-  return (place && weights[place]) ?? weights.others;
-}
-
-/** Which of a mix's places a tensor has. */
-export const weightPlace = (tensor: string): "table" | "output" | undefined =>
-  tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
-
-/** How keys and values of earlier positions are kept: ops/attention/kit/cache.ts. */
-export const cacheFormats = ["f32", "q8_0"] as const;
-export type CacheFormat = (typeof cacheFormats)[number];
 
 type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}`
   ? A | Split<B, Sep>
@@ -199,17 +163,6 @@ function parseSignature(signature: string): TensorSlot[] {
         };
       });
   return [...slots(ins!, false), ...slots(outs, true)];
-}
-
-const LANE_FLOATS = 16; // 64 bytes: one cache line, the widest register tile
-
-/** Floats from one row to the next of a tensor whose last dimension is `columns`. Padding is zero, always. */
-export const rowFloats = (columns: number): number => Math.ceil(columns / LANE_FLOATS) * LANE_FLOATS;
-
-/** Bytes of a tensor in memory, padding included. */
-export function tensorBytes(shape: readonly number[]): number {
-  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
-  return rows * rowFloats(shape.at(-1) ?? 1) * 4;
 }
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */

@@ -7,7 +7,7 @@
  * Columns are known when the kernel is emitted, so the last line gets its own code, masked by constants; full
  * lines have no mask.
  */
-import { rowFloats } from "./op.ts";
+import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "./writer.ts";
 
 export const LINE_BYTES = 64;

@@ -8,7 +8,7 @@
  * A target of −1 is not counted: its loss and its gradient are zero. V = vocabulary.
  * One emitter for the three ops: a row's exponentials are computed once, and wait in d_logits for their sum.
  */
-import { hyper as hyperIndex } from "../../control.ts";
+import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import {

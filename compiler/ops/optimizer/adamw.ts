@@ -10,7 +10,7 @@
  * nothing is changed, the trainer stops. N lines of L = 16 floats; `decay` says whether these are parameters
  * that decay.
  */
-import { hyper as at_hyper } from "../../control.ts";
+import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";
 import { LINE_BYTES } from "../kit/rows.ts";
 

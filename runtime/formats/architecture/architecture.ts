@@ -9,7 +9,7 @@
  * and values, with normalised queries and keys, with x += experts(rmsnorm(x)), whose weights add up to 1
  * (Jiang et al. 2024).
  */
-import type { Activation, LayerKind, Rope, Sizes } from "../../../compiler/2-check/model.ts";
+import type { Activation, LayerKind, Rope, Sizes } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 
 export type Family = "gpt2" | "llama";

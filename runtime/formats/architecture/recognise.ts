@@ -2,7 +2,7 @@
  * A checked model as a member of a published family: its architecture, and what its tensors are called.
  * Anything else has no published form.
  */
-import type { Assignment, Expression, Model, Part } from "../../../compiler/2-check/model.ts";
+import type { Assignment, Expression, Model, Part } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import { layerKindsOf, patternOf, type Architecture } from "./architecture.ts";
 import type { Stems } from "./naming.ts";

@@ -1,6 +1,6 @@
 /** A model's configuration in GGUF metadata, both ways (github.com/ggml-org/ggml, docs/gguf.md). */
 import { SinterError } from "../../base/errors.ts";
-import type { LayerKind } from "../../../compiler/2-check/model.ts";
+import type { LayerKind } from "../../contract/model.ts";
 import {
   checkSizes,
   layerKindsOf,

@@ -3,7 +3,7 @@
  * only its factors, as a tensor: the numbers that they came from are those of published models, or stand in a
  * key of Sinter's own.
  */
-import type { Rope, RopeScaling } from "../../../compiler/2-check/model.ts";
+import type { Rope, RopeScaling } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import type { TensorIndex } from "../architecture/fit.ts";
 import type { GgufValues } from "./gguf-values.ts";

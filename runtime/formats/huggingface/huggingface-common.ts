@@ -1,5 +1,5 @@
 /** What the readers of all classes' configurations have in common: activations, tied outputs, notes. */
-import type { Activation } from "../../../compiler/2-check/model.ts";
+import type { Activation } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import type { Architecture } from "../architecture/architecture.ts";
 import type { Fields } from "../kit/fields.ts";

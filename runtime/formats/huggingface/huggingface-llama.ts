@@ -2,7 +2,7 @@
  * config.json of Llama and its relatives (LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config,
  * Qwen3Config).
  */
-import type { LayerKind } from "../../../compiler/2-check/model.ts";
+import type { LayerKind } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import {
   checkSize,

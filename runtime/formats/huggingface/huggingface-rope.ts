@@ -3,7 +3,7 @@
  * both in `rope_parameters`, which may have an entry for each kind of layer. Where two places disagree,
  * nothing says which one is meant.
  */
-import type { LayerKind, Rope } from "../../../compiler/2-check/model.ts";
+import type { LayerKind, Rope } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import { Fields } from "../kit/fields.ts";
 import { isRecord, type Json } from "../kit/json.ts";

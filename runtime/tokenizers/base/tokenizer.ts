@@ -2,7 +2,7 @@
  * What every tokenizer can do. Ids are 0 … size − 1, but for absent ones; `bytes` of an id are what it stands
  * for in UTF-8 text.
  */
-import type { TokenizerName } from "../../../compiler/2-check/model.ts";
+import type { TokenizerName } from "../../contract/model.ts";
 import { concat } from "../../base/bytes.ts";
 import { spaceCleaner } from "./clean-spaces.ts";
 

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Manifest } from "../../../compiler/9-bundle/manifest.ts";
+import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { run, sinter } from "../../runtime/formats/command-line.ts";
 import { shared } from "../../runtime/formats/shared.ts";

@@ -18,7 +18,8 @@ import { kernelModule } from "../../../bench/measure/kernel-module.ts";
 import { inputsFor, noise } from "../../../bench/measure/numbers.ts";
 import { firstRound, secondRound } from "../../../bench/measure/candidates.ts";
 import { thisMachine } from "../../../app/cli/options/tune-file.ts";
-import { targets, type Case, type Dims, type Op, type Target } from "../../../compiler/ops/kit/op.ts";
+import { type Case, type Dims, type Op } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops, type OpName } from "../../../compiler/ops/index.ts";
 import { inside as runInside } from "../../support/inside.ts";
 

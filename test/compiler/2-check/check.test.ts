@@ -1,7 +1,7 @@
 /** What specs mean. */
 import { describe, expect, test } from "vitest";
 import { checkSource, type CheckOptions } from "../../../compiler/2-check/check.ts";
-import type { Assignment, Expression, Model } from "../../../compiler/2-check/model.ts";
+import type { Assignment, Expression, Model } from "../../../runtime/contract/model.ts";
 import { base, specs, whole } from "../../support/sources.ts";
 
 function model(fragment: string, options: CheckOptions = {}): Model {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { valueBytes } from "../../../compiler/7-place/lifetimes.ts";
 import { compileModel, planModule } from "../../../compiler/compile.ts";
 import { main } from "../../../app/cli/main.ts";

@@ -4,9 +4,9 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel, planModule, type Compiled, type CompileOptions } from "../../../compiler/compile.ts";
-import type { Manifest } from "../../../compiler/9-bundle/manifest.ts";
+import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { createMemory, parseManifest, wasmBytes, type Bundle } from "../../../runtime/engine/bundle.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { createModel } from "../../../runtime/engine/model.ts";

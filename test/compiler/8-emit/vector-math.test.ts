@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
 import { assemble, withSharedMemory } from "../../../compiler/9-bundle/assemble.ts";
 import { activations, erf, normalCdf } from "../../../compiler/ops/kit/activations.ts";
-import { targets, type Target } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { joinPairs } from "../../../bench/measure/kernel-bench.ts";
 
 interface Bound {

@@ -7,14 +7,9 @@ import { attention } from "../../../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../../../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../../../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../../../compiler/ops/attention/kit/cache.ts";
-import {
-  shapeOf,
-  targets,
-  tensorBytes,
-  type Case,
-  type Op,
-  type Target,
-} from "../../../compiler/ops/kit/op.ts";
+import { shapeOf, type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import {
   elements,
   inputsFor,

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
-import { targets, type Case, type Op, type Target } from "../../../compiler/ops/kit/op.ts";
+import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { dispatch } from "../../../compiler/ops/experts/dispatch.ts";
 import {
   grouped_matmul,

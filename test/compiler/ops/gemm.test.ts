@@ -7,7 +7,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Case, Op, Target } from "../../../compiler/ops/kit/op.ts";
+import type { Case, Op } from "../../../compiler/ops/kit/op.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import { matmul } from "../../../compiler/ops/matmul/matmul.ts";
 import { matmul_nt } from "../../../compiler/ops/matmul/matmul_nt.ts";
 import { matmul_tn } from "../../../compiler/ops/matmul/matmul_tn.ts";

@@ -4,16 +4,9 @@
  * wide kernel. Canaries and padding are the harness's.
  */
 import { describe, expect, test } from "vitest";
-import { HYPER_FLOATS, hyper } from "../../../compiler/control.ts";
-import {
-  shapeOf,
-  targets,
-  unify,
-  type Attrs,
-  type Case,
-  type Op,
-  type Target,
-} from "../../../compiler/ops/kit/op.ts";
+import { HYPER_FLOATS, hyper } from "../../../runtime/contract/control.ts";
+import { shapeOf, unify, type Attrs, type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops } from "../../../compiler/ops/index.ts";
 import {
   difference,

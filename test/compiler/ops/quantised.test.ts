@@ -6,14 +6,9 @@
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel } from "../../../compiler/compile.ts";
-import {
-  rowFloats,
-  targets,
-  type Target,
-  type WeightFormat,
-  type WeightMix,
-  type Weights,
-} from "../../../compiler/ops/kit/op.ts";
+import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
+import type { WeightFormat, WeightMix, Weights } from "../../../runtime/contract/memory-formats.ts";
+import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { matmul_integer } from "../../../compiler/ops/matmul/matmul_quantised.ts";
 import { decodeWeights, weightWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
 import { parseManifest } from "../../../runtime/engine/bundle.ts";

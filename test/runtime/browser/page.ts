@@ -4,7 +4,7 @@
  */
 import type * as Browser from "../../../runtime/browser/index.ts";
 import type * as Runtime from "../../../runtime/index.ts";
-import type { Target } from "../../../compiler/ops/kit/op.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 
 const load = <M>(path: string): Promise<M> => import(path) as Promise<M>;
 const browser = (): Promise<typeof Browser> => load("/sinter/browser/index.js");

@@ -4,10 +4,10 @@
  */
 import { execFile } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
-import { control } from "../../../compiler/control.ts";
+import { control } from "../../../runtime/contract/control.ts";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../../compiler/9-bundle/assemble.ts";
-import type { EntryPlace, ModuleManifest } from "../../../compiler/9-bundle/manifest.ts";
+import type { EntryPlace, ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
 import { startPool } from "../../../runtime/node/pool.ts";

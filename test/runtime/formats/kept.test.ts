@@ -24,7 +24,7 @@ import { sha256 } from "../../../runtime/base/sha256.ts";
 import { rowTaker } from "../../../runtime/store/take-rows.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
-import { rowFloats } from "../../../compiler/ops/kit/op.ts";
+import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
 import { noise } from "../../../bench/measure/kernel-bench.ts";
 import { run, sinter } from "./command-line.ts";

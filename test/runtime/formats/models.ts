@@ -7,7 +7,8 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import { bundleWithWeights } from "../../../app/cli/options/weights.ts";
-import type { Target, WeightFormat } from "../../../compiler/ops/kit/op.ts";
+import type { WeightFormat } from "../../../runtime/contract/memory-formats.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 
 const files = nodeFiles();
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import type { Model } from "../../../compiler/2-check/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { loadNewest } from "../../../runtime/store/checkpoint.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TrainSettings } from "../../../compiler/2-check/model.ts";
+import type { TrainSettings } from "../../../runtime/contract/model.ts";
 import { main } from "../../../app/cli/main.ts";
 import { learningRate } from "../../../runtime/train/schedule.ts";
 import { makeOldRecord } from "../../support/old-record.ts";

@@ -13,7 +13,7 @@
  * once, when the position is. Two numbers that are summed stand side by side for i32x4.dot_i16x8_s, and
  * neighbours along the sum are lanes: nothing is summed across lanes.
  */
-import type { CacheFormat } from "../../kit/op.ts";
+import type { CacheFormat } from "../../../../runtime/contract/memory-formats.ts";
 import { GROUP, LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
 import { ceilTo, PANEL } from "./sizes.ts";
 

@@ -2,7 +2,7 @@
  * The steps of decode-q8.ts for one key/value head: block by block of keys, maximum and sum carried from
  * block to block as in queries.ts.
  */
-import type { Target } from "../../kit/op.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { columnGroups, panelBytes } from "./cache.ts";
 import { copyRowsFunction, zeroBytes } from "./copy.ts";

@@ -4,7 +4,8 @@
  * then its values; the maximum and the sum of each head's row are carried from block to block (online
  * softmax: Milakov & Gimelshein 2018).
  */
-import type { Attrs, Dims, Target } from "../../kit/op.ts";
+import type { Attrs, Dims } from "../../kit/op.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "./copy.ts";
 import { MASK_BYTES } from "./rows.ts";

@@ -3,7 +3,7 @@
  * share. How many queries and keys there are, and where the first query stands among the keys, may be numbers
  * or names of i32 locals.
  */
-import type { Target } from "../../kit/op.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "./copy.ts";
 import { emitFromKeys, emitScores, inOneStretch, type Panels } from "./products.ts";

@@ -3,7 +3,7 @@
  * a row's maximum or sum ends as eight partial ones in memory, and four rows at once are then reduced by
  * shuffles: cheaper than a horizontal sum per row.
  */
-import type { Target } from "../../kit/op.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 
 /** Lower than any score; finite, so that differences of two of them are 0 and not NaN. */

@@ -8,7 +8,9 @@
  *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
  */
-import { rowFloats, type Attrs, type Dims, type Target } from "../../kit/op.ts";
+import { type Attrs, type Dims } from "../../kit/op.ts";
+import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export const PANEL = 16;
 export const PANEL_BYTES = PANEL * 4;

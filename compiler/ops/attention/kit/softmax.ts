@@ -6,7 +6,7 @@
  *
  * Afterwards out = Σ P·V / l, and lse = m + ln l.
  */
-import type { Target } from "../../kit/op.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { windowStart } from "./products.ts";
 import {

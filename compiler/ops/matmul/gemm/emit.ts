@@ -1,5 +1,5 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
-import type { Activation } from "../../../2-check/model.ts";
+import type { Activation } from "../../../../runtime/contract/model.ts";
 import { activations } from "../../kit/activations.ts";
 import type { Attrs, Dims, Kernel, Turns } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";

@@ -7,7 +7,7 @@
  * scratch (it stays in L1) and one function per activation, shared by all kernels of a module, does the rest
  * row by row.
  */
-import type { Activation } from "../../../2-check/model.ts";
+import type { Activation } from "../../../../runtime/contract/model.ts";
 import { activations } from "../../kit/activations.ts";
 import type { Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";

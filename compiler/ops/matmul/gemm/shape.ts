@@ -1,5 +1,7 @@
 /** The three products as one: out[M,N] = â[M,K] · b̂[K,N], and where the elements of â and b̂ lie. */
-import { rowFloats, type Dims, type Kernel, type Target } from "../../kit/op.ts";
+import { type Dims, type Kernel } from "../../kit/op.ts";
+import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export type Form = "nn" | "nt" | "tn";
 export type MatmulTensor = "a" | "b" | "bias" | "gate" | "add" | "out" | "pre";

@@ -19,7 +19,8 @@
  * same order, scales as f32; for q4_0 also −8 · Σ of each group, so that Σ a · (u − 8) = Σ a · u − 8 · Σ a
  * starts from there.
  */
-import type { Attrs, WeightFormat } from "../../kit/op.ts";
+import type { Attrs } from "../../kit/op.ts";
+import type { WeightFormat } from "../../../../runtime/contract/memory-formats.ts";
 
 export type QuantisedFormat = Exclude<WeightFormat, "f32">;
 export type IntegerFormat = "q8_0" | "q4_0";

@@ -3,10 +3,11 @@
  * runtime. A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate,
  * prefill, decode: no gradients, no moments).
  */
-import type { Model } from "../2-check/model.ts";
-import type { control, hyper } from "../control.ts";
-import type { CacheFormat, DType, Target } from "../ops/kit/op.ts";
-import type { Init, Quantised, Storage } from "../3-graph/ir.ts";
+import type { Model } from "./model.ts";
+import type { control, hyper } from "./control.ts";
+import type { CacheFormat, DType } from "./memory-formats.ts";
+import type { Target } from "./targets.ts";
+import type { Init, Quantised, Storage } from "./storage.ts";
 
 export const MANIFEST_VERSION = 1;
 

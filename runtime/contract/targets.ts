@@ -1,0 +1,3 @@
+/** Instruction sets that a module can be compiled for; README says which engines have which. */
+export const targets = ["simd", "relaxed", "wide"] as const;
+export type Target = (typeof targets)[number];
