@@ -6,7 +6,7 @@ import { arrows, COLUMNS, longFunctions, repeatedRuns, sourcesOf, twoWay } from 
 const files = sourcesOf(fileURLToPath(new URL("..", import.meta.url)));
 
 /** Texts and tables that the formatter cannot break. */
-const LONG_LINES = 780;
+const LONG_LINES = 800;
 const LONG_FUNCTIONS = 32;
 const TWO_WAY_STREETS = ["bench → compiler", "bench → test", "compiler → runtime"];
 

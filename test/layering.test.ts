@@ -1,120 +1,156 @@
 /**
- * Imports go downward. compiler/3-graph may import from stages 1 to 3 and from the leaves (op, writer,
- * control, activations, ops, diagnostics); a leaf from leaves only. compile.ts and its neighbours stand above
- * the stages, cli/ above those. runtime/ takes types alone from the compiler: those of the manifest and of
- * what the manifest holds (model, target).
+ * The house's floor plan. A folder is a room, and what stands in it may import from its own room and from the
+ * rooms above it in this list, so that every arrow goes down to what was built before. Two rules come on top:
+ * of the runtime, the compiler takes the contract alone; and what a page runs too asks nothing of Node.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { inProject } from "./support/paths.ts";
 
-const root = new URL("../", import.meta.url);
+/** From the ground up. */
+const rooms = [
+  // bundle → numbers
+  "runtime/contract",
+  "runtime/base",
+  "runtime/engine",
+  "runtime/tokenizers/base",
+  "runtime/tokenizers/bpe",
+  "runtime/tokenizers/plain",
+  "runtime/tokenizers/chat",
+  "runtime/tokenizers/keys",
+  "runtime/tokenizers/json",
+  "runtime/tokenizers/beside",
+  "runtime/tokenizers/published",
+  "runtime/tokenizers",
+  "runtime/sample",
+  "runtime/train",
+  "runtime/report",
+  "runtime/store",
+  "runtime/formats/keys",
+  "runtime/formats/kit",
+  "runtime/formats/architecture",
+  "runtime/formats/gguf",
+  "runtime/formats/huggingface",
+  "runtime/formats",
+  "runtime",
+  "runtime/browser",
+  "runtime/node",
+  // spec → bundle
+  "compiler/diagnostics/messages",
+  "compiler/diagnostics",
+  "compiler/1-parse",
+  "compiler/ops/kit",
+  "compiler/2-check",
+  "compiler/ops/elementwise",
+  "compiler/ops/norm",
+  "compiler/ops/loss",
+  "compiler/ops/optimizer",
+  "compiler/ops/matmul/gemm",
+  "compiler/ops/matmul/quantised",
+  "compiler/ops/matmul",
+  "compiler/ops/embedding",
+  "compiler/ops/attention/kit",
+  "compiler/ops/attention",
+  "compiler/ops/experts",
+  "compiler/ops",
+  "compiler/3-graph",
+  "compiler/4-grad",
+  "compiler/5-fuse",
+  "compiler/6-tile",
+  "compiler/7-place",
+  "compiler/8-emit",
+  "compiler/9-bundle",
+  "compiler",
+  // how fast it is
+  "bench/peers",
+  "bench/measure",
+  "bench/suite",
+  "bench/report",
+  // what people start
+  "app/cli/terminal",
+  "app/cli/options",
+  "app/cli/help",
+  "app/cli/runs",
+  "app/cli/train",
+  "app/cli/verbs",
+  "app/cli",
+  "app/studies",
+  "test",
+] as const;
 
-interface Import {
-  readonly from: string;
-  readonly to: string;
-  readonly typeOnly: boolean;
+const floors = new Map<string, number>(rooms.map((room, floor) => [room, floor]));
+
+/** Tests stand above everything; each may use all of it. */
+const roomOf = (file: string): string => (file.startsWith("test/") ? "test" : dirname(file));
+
+const sources = ["runtime", "compiler", "bench", "app", "test"].flatMap((top) =>
+  readdirSync(inProject(top), { recursive: true, encoding: "utf8" })
+    .map((file) => `${top}/${file.replaceAll("\\", "/")}`)
+    .filter((file) => file.endsWith(".ts") && !file.includes("/node_modules/")),
+);
+
+const specifier = /(?:\bfrom\s+|\bimport\(|^import\s+)"([^"]+)"/gm;
+
+/** What a file imports, in any of the ways there are; files of ours as paths from the project's root. */
+function importsOf(file: string, text: string): string[] {
+  const found = [...text.matchAll(specifier)].map((match) => match[1]!);
+  return found.map((name) => (name.startsWith(".") ? join(dirname(file), name).replaceAll("\\", "/") : name));
 }
 
-const importLine =
-  /^\s*(?:import|export)\s+(type\s)?[^;"]*?from\s+"(\.{1,2}\/[^"]+)"|import\("(\.{1,2}\/[^"]+)"\)/gm;
-
-/** Relative imports of a source text, as paths from the project's root. */
-const importsOf = (file: string, text: string): Import[] =>
-  [...text.matchAll(importLine)].map(([, type, target, dynamic]) => ({
-    from: file,
-    to: new URL((target ?? dynamic)!, `file:///${file}`).pathname.slice(1),
-    typeOnly: type !== undefined,
-  }));
-
-const TOP = 10;
-const COMMAND_LINE = 11;
-const LEAF = 0;
-
-/** Types of the manifest. No code of the compiler comes with them. */
-const manifestTypes = ["runtime/contract/manifest.ts", "runtime/contract/model.ts", "compiler/ops/kit/op.ts"];
-
-/** Leaves of the runtime that import nothing and say one thing in one way for both sides. */
-const commonGround = ["runtime/contract/amounts.ts"];
-
-function level(path: string): number {
-  if (path === "runtime/contract/model.ts") return LEAF; // types alone: the words that all stages share
-  if (path.startsWith("compiler/cli/")) return COMMAND_LINE;
-  const stage = /^compiler\/(\d)-/.exec(path);
-  if (stage) return Number(stage[1]);
-  return /^compiler\/(compile|explain|pipeline|language)[\w-]*\.ts$/.test(path) ? TOP : LEAF;
-}
-
-export function violation({ from, to, typeOnly }: Import): string | undefined {
-  if (from.startsWith("runtime/")) {
-    if (to.startsWith("runtime/")) return undefined;
-    return typeOnly && manifestTypes.includes(to)
-      ? undefined
-      : `${from} may not import ${to}: the runtime takes the manifest's types and nothing else`;
-  }
-  if (commonGround.includes(to)) return undefined;
-  if (to.startsWith("runtime/"))
-    return level(from) === COMMAND_LINE
-      ? undefined
-      : `${from} may not import ${to}: only the command line uses the runtime`;
-  if (from === "app/cli/verbs/bench.ts" && to.startsWith("bench/")) return undefined;
-  if (!to.startsWith("compiler/")) return `${from} may not import ${to}: it is outside of the compiler`;
-  return level(to) > level(from)
-    ? `${from} may not import ${to}: a stage knows only the stages before it`
+/** What is wrong with an import; undefined: nothing. */
+export function violation(file: string, target: string): string | undefined {
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (target.startsWith("node:"))
+    return /^(?:compiler|runtime)\b/.test(from) && from !== "runtime/node"
+      ? `${file} may not import ${target}: pages run it too`
+      : undefined;
+  const [floor, below] = [floors.get(from), floors.get(to)];
+  if (floor === undefined) return `${file}: the room ${from} is not in the floor plan`;
+  if (below === undefined) return undefined; // a package, or a file that is no room's
+  if (below > floor) return `${file} may not import ${target}: ${to} stands above ${from}`;
+  return from.startsWith("compiler") && to.startsWith("runtime") && to !== "runtime/contract"
+    ? `${file} may not import ${target}: of the runtime, the compiler takes the contract alone`
     : undefined;
 }
 
-const sources = (folder: string): string[] =>
-  readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
-    .filter((f) => f.endsWith(".ts"))
-    .map((f) => `${folder}${f.replaceAll("\\", "/")}`);
-
-const allImports = [...sources("compiler/"), ...sources("runtime/")].flatMap((file) =>
-  importsOf(file, readFileSync(new URL(file, root), "utf8")),
-);
-
-describe("import rules", () => {
-  test("the rules tell right from wrong", () => {
-    const check = (file: string, text: string) => importsOf(file, text).map(violation);
-    expect(check("compiler/3-graph/ir.ts", `import { plan } from "../7-place/arena.ts";`)[0]).toContain(
-      "only the stages before it",
-    );
-    expect(
-      check(
-        "compiler/3-graph/ir.ts",
-        `import { ops } from "../ops/index.ts";\nimport type { Model } from "../2-check/model.ts";`,
-      ),
-    ).toEqual([undefined, undefined]);
-    expect(
-      check("compiler/ops/matmul/matmul.ts", `import {\n  parse,\n} from "../1-parse/parse.ts";`)[0],
-    ).toContain("only the stages before it");
-    expect(check("compiler/compile.ts", `import { parse } from "./1-parse/parse.ts";`)).toEqual([undefined]);
-    expect(check("compiler/compile.ts", `import { verbs } from "./cli/verbs/index.ts";`)[0]).toContain(
-      "only the stages before it",
-    );
-    expect(
-      check("runtime/train/train.ts", `import type { Manifest } from "../compiler/9-bundle/manifest.ts";`),
-    ).toEqual([undefined]);
-    expect(
-      check(
-        "runtime/train/train.ts",
-        `import { MANIFEST_VERSION } from "../compiler/9-bundle/manifest.ts";`,
-      )[0],
-    ).toContain("nothing else");
-  });
-  test("every import of compiler/ and runtime/ goes downward", () => {
-    expect(allImports.length).toBeGreaterThan(100);
-    expect(allImports.map(violation).filter((v) => v !== undefined)).toEqual([]);
-  });
+test("the rule tells up from down", () => {
+  expect(violation("compiler/3-graph/ir.ts", "compiler/7-place/arena.ts")).toContain("stands above");
+  expect(violation("compiler/7-place/arena.ts", "compiler/3-graph/ir.ts")).toBeUndefined();
+  expect(violation("runtime/engine/model.ts", "compiler/compile.ts")).toContain("stands above");
+  expect(violation("compiler/compile.ts", "runtime/engine/model.ts")).toContain("the contract alone");
+  expect(violation("compiler/compile.ts", "runtime/contract/model.ts")).toBeUndefined();
+  expect(violation("runtime/store/log.ts", "node:fs")).toContain("pages run it too");
+  expect(violation("runtime/cellar/log.ts", "runtime/base/bytes.ts")).toContain("not in the floor plan");
+  const text = `import { a } from "./a.ts";\nimport "./b.ts";\nexport type {\n  C,\n} from "../c.ts";\nawait import("./d.ts");`;
+  expect(importsOf("compiler/ops/x.ts", text)).toEqual([
+    "compiler/ops/a.ts",
+    "compiler/ops/b.ts",
+    "compiler/c.ts",
+    "compiler/ops/d.ts",
+  ]);
 });
 
-/**
- * The core runs in a page too: what it needs of the world comes in as arguments. `assemble.ts` alone calls a
- * compiler, which is pure itself.
- */
-describe("the compiler core is pure", () => {
-  const impure =
-    /from "(?:node:[^"]+|fs|path|os|child_process|worker_threads)"|\bDate\.now\(|\bnew Date\b|\bMath\.random\(|\bprocess\.\w|\bperformance\.now\(/;
-  test.each(sources("compiler/").filter((file) => level(file) < COMMAND_LINE))("%s", (file) => {
-    expect(impure.exec(readFileSync(new URL(file, root), "utf8"))?.[0]).toBeUndefined();
-  });
+test("every import goes down", () => {
+  const arrows = sources.flatMap((file) =>
+    importsOf(file, readFileSync(inProject(file), "utf8")).map((target) => [file, target] as const),
+  );
+  expect(arrows.length).toBeGreaterThan(1000);
+  expect(arrows.map(([file, target]) => violation(file, target)).filter((v) => v !== undefined)).toEqual([]);
+});
+
+test("every room of the plan is there", () => {
+  expect(rooms.filter((room) => !existsSync(inProject(room)))).toEqual([]);
+});
+
+/** The compiler's core runs in a page too: what it needs of the world comes in as arguments. */
+const impure = /\bDate\.now\(|\bnew Date\b|\bMath\.random\(|\bprocess\.\w|\bperformance\.now\(/;
+test("the compiler is pure: no clock, no chance, no environment", () => {
+  const compiler = sources.filter((file) => file.startsWith("compiler/"));
+  expect(
+    compiler.flatMap((file) => {
+      const found = impure.exec(readFileSync(inProject(file), "utf8"))?.[0];
+      return found ? [`${file}: ${found}`] : [];
+    }),
+  ).toEqual([]);
 });

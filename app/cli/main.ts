@@ -4,12 +4,12 @@
  */
 import { Command, CommanderError } from "commander";
 import { Socket } from "node:net";
-import { quoted } from "../../compiler/diagnostics/message.ts";
+import { quoted } from "../../compiler/diagnostics/messages/message.ts";
 import { nearest } from "../../compiler/diagnostics/nearest.ts";
 import { COMPILER_VERSION } from "../../compiler/9-bundle/version.ts";
 import { exitCodes, exitMeanings, SinterError } from "../../runtime/base/errors.ts";
 import { flushed, standardOutput } from "./terminal/standard-output.ts";
-import type { Io } from "./verb.ts";
+import type { Io } from "./terminal/io.ts";
 import { reflow } from "./terminal/reflow.ts";
 import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 

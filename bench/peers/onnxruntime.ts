@@ -1,7 +1,7 @@
 /**
  * ONNX Runtime, native (`node onnxruntime.ts node`) or as WebAssembly (`… web`): products, and GPT-2's
  * prefill and decode from a folder with model.onnx, weights.bin, expected.bin and facts.json, as
- * bench/peers/onnx-folder.ts writes it.
+ * bench/suite/onnx-folder.ts writes it.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

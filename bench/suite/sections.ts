@@ -29,7 +29,7 @@ import {
 } from "./bench-table.ts";
 import { benchTraining, type TrainRow } from "./bench-train.ts";
 import type { Limits } from "../measure/limits.ts";
-import { withOnnxFolder } from "../peers/onnx-folder.ts";
+import { withOnnxFolder } from "./onnx-folder.ts";
 import { opCases, productOf } from "./op-cases.ts";
 import { profileLines, profileModel, type Profile, type ProfiledEntry } from "../measure/profile.ts";
 import type { Peer, PeerRow, Peers, Work } from "./peers.ts";

@@ -5,7 +5,7 @@
  * 8" is told as what it is.
  */
 import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
-import { quoted } from "../diagnostics/message.ts";
+import { quoted } from "../diagnostics/messages/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import * as t from "./tokens.ts";

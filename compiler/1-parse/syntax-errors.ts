@@ -3,7 +3,7 @@
  * and what to write instead.
  */
 import { EOF, type IRecognitionException, type IToken, type TokenType } from "chevrotain";
-import { quoted } from "../diagnostics/message.ts";
+import { quoted } from "../diagnostics/messages/message.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import * as t from "./tokens.ts";

@@ -1,5 +1,5 @@
 /** `expect FACT VALUE`: what a spec says should follow from it. */
-import { grouped } from "../diagnostics/message.ts";
+import { grouped } from "../diagnostics/messages/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import { severityOf, type Reporter } from "../diagnostics/report.ts";
 import { buildModel } from "./build-model.ts";

@@ -3,7 +3,7 @@
  * undefined from then on.
  */
 import type { Value, Word } from "../1-parse/ast.ts";
-import { quoted } from "../diagnostics/message.ts";
+import { quoted } from "../diagnostics/messages/message.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Field, WordField } from "./fields.ts";

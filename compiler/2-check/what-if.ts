@@ -2,7 +2,7 @@
  * Why a parameter count may differ from the published one: single changes to the model, tried in turn. Those
  * that give exactly the expected count are named.
  */
-import { either, grouped } from "../diagnostics/message.ts";
+import { either, grouped } from "../diagnostics/messages/message.ts";
 import type { Expression, Model, Norm, Part } from "../../runtime/contract/model.ts";
 import { parameterCount } from "./parameters.ts";
 

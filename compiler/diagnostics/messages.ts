@@ -8,7 +8,7 @@ import { equations } from "./messages/equations.ts";
 import { expectations } from "./messages/expectations.ts";
 import { settings } from "./messages/settings.ts";
 import { syntax } from "./messages/syntax.ts";
-import type { Message } from "./message.ts";
+import type { Message } from "./messages/message.ts";
 
 export const messages = { ...syntax, ...settings, ...equations, ...expectations };
 

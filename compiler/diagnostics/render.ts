@@ -10,7 +10,7 @@
  *       |         ^^
  *     help: use 6 or 8 heads
  */
-import { isPrintable } from "./message.ts";
+import { isPrintable } from "./messages/message.ts";
 import type { Diagnostic } from "./report.ts";
 import { positionOf, type Source, type Span } from "./span.ts";
 

@@ -12,7 +12,7 @@ import { externalTensor, FLOAT, node } from "../../bench/peers/onnx.ts";
 import { gpt2Onnx, gpt2Weights, weightBytes } from "../../bench/peers/onnx-gpt2.ts";
 import { concat, int, message, string, varint } from "../../bench/peers/protobuf.ts";
 import { peers, Peers } from "../../bench/suite/peers.ts";
-import { writeOnnxFolder } from "../../bench/peers/onnx-folder.ts";
+import { writeOnnxFolder } from "../../bench/suite/onnx-folder.ts";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { createModel } from "../../runtime/engine/model.ts";

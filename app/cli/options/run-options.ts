@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { MEMORY_LIMIT, PAGE_BYTES } from "../../../compiler/7-place/place.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export type Options = Readonly<Record<string, unknown>>;
 

@@ -18,7 +18,7 @@ import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { readText } from "../terminal/input.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const withSpecOptions = (command: Command): Command =>
   command

@@ -15,7 +15,7 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { readText } from "../terminal/input.ts";
 import type { Command } from "commander";
 import type { Options } from "./run-options.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const TUNE_FILE = "sinter.tune.json";
 const VERSION = 1;

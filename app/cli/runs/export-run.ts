@@ -33,7 +33,7 @@ import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.
 import { removedOnSignal } from "../terminal/files.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface Exported {
   readonly bytes: number;

@@ -35,7 +35,7 @@ import { planAll } from "../options/plan.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { specOf } from "./spec-of.ts";
 import { weightsHeld, type Mixed } from "../options/weights.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface ImportOptions {
   readonly files: Files;

@@ -19,7 +19,7 @@ import type { Model, SampleSettings } from "../../../runtime/contract/model.ts";
 import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
 import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 import {
   bundleWithWeights,
   cacheOption,

@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { textOf, type TextOptions } from "../../../runtime/base/text.ts";
 import { causeOf } from "./files.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "./io.ts";
 
 /** Milliseconds. */
 export interface Patience {

@@ -6,7 +6,7 @@
  * becomes narrower keeps the cursor on the character where it was, so that "erase from here to the end of the
  * screen" takes away all rows that the line has become, and nothing above them.
  */
-import type { Io } from "../verb.ts";
+import type { Io } from "./io.ts";
 
 const ERASE = "\r\u001b[J";
 

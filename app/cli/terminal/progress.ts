@@ -4,7 +4,7 @@
  */
 import { duration, sizeText } from "../../../runtime/contract/amounts.ts";
 import { LiveLine } from "./live-line.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "./io.ts";
 
 const QUICK_MS = 1000;
 const LIVE_MS = 100;

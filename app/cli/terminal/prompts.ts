@@ -2,7 +2,7 @@
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { linesOf, type Line } from "../../../runtime/base/lines.ts";
 import { isStandardInput, readText } from "./input.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "./io.ts";
 
 const MOST_BYTES = 64 << 20;
 

@@ -30,10 +30,9 @@ import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/base/to
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
-import { checkIfRun } from "../runs/use-run.ts";
+import { checkIfRun, openRunAt } from "../runs/use-run.ts";
 import { pathFrom, targetOption, textOption, type Options } from "../options/run-options.ts";
-import { openRunAt } from "../runs/use-run.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface CheckedSpec {
   readonly path: string;

@@ -10,7 +10,7 @@ import type { Part, Parts } from "../../../runtime/train/batch-source.ts";
 import type { TrainEvent } from "../../../runtime/train/train.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { changesText, type Change } from "./changes.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 const PLAIN_MS = 2000;
 const LIVE_MS = 80;

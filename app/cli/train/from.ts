@@ -17,7 +17,7 @@ import type { Run } from "../../../runtime/store/run-folder.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { TensorPlace } from "../../../runtime/contract/manifest.ts";
 import { openRunAt } from "../runs/use-run.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 interface Parameter {
   readonly name: string;

@@ -24,7 +24,7 @@ import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { TrainingText } from "./begin.ts";
 import type { Change } from "./changes.ts";
 import { Display } from "./display.ts";
-import type { Io } from "../verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface GoOnOptions {
   readonly workers: number | undefined;

@@ -22,7 +22,8 @@ import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { textOption } from "../options/run-options.ts";
 import { untilInterrupted } from "../runs/use-run.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 const QUICK_SECONDS = 0.05;
 

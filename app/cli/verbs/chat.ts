@@ -23,7 +23,8 @@ import {
   withSamplerOptions,
   type UsedRun,
 } from "../runs/use-run.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const chatVerb: Verb = {
   name: "chat",

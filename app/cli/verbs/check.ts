@@ -1,10 +1,9 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
-import type { Checked, ModelFacts } from "../../../compiler/2-check/check.ts";
+import { type Checked, type ModelFacts, checkSource } from "../../../compiler/2-check/check.ts";
 import { activeParameters } from "../../../compiler/2-check/parameters.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
-import type { Diagnostic } from "../../../compiler/diagnostics/report.ts";
-import { hasErrors } from "../../../compiler/diagnostics/report.ts";
+import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile.ts";
@@ -12,9 +11,9 @@ import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
 import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../options/spec.ts";
 import { memoryLine, planBytes } from "../options/plan.ts";
-import { checkSource } from "../../../compiler/2-check/check.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const checkVerb: Verb = {
   name: "check",

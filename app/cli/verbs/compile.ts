@@ -11,7 +11,7 @@ import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../option
 import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
 
 export const compileVerb: Verb = {

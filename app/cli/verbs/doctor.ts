@@ -6,7 +6,7 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { sizeText } from "../../../runtime/contract/amounts.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 const MEASURE_MS = 150;
 

@@ -11,7 +11,8 @@ import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { textOption, wholeOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 import { withWeightsOption } from "../options/weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;

@@ -12,7 +12,8 @@ import { memoryLimit, targetOption, withMemoryOption, type Options } from "../op
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const explainVerb: Verb = {
   name: "explain",

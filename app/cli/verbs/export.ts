@@ -8,7 +8,7 @@ import { exportRun } from "../runs/export-run.ts";
 import { sizeText } from "../../../runtime/contract/amounts.ts";
 import { pathFrom, textOption } from "../options/run-options.ts";
 import { openRunAt } from "../runs/use-run.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 /** Number formats by form. */
 const forms: Readonly<

@@ -7,7 +7,7 @@ import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { replaceText } from "../terminal/files.ts";
 import { readSpec } from "../options/spec.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 export const fmtVerb: Verb = {
   name: "fmt",

@@ -22,7 +22,7 @@ import {
   withMemoryOption,
   type Options,
 } from "../options/run-options.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 const dtypes = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
 

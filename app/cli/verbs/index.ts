@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 export const groups = ["specs", "learning", "using", "other formats", "measuring"] as const;
 

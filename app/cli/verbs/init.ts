@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { createText } from "../terminal/files.ts";
 import { starter } from "../help/starter.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 export const initVerb: Verb = {
   name: "init",

@@ -6,7 +6,7 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { pathFrom } from "../options/run-options.ts";
 import { checkIfRun } from "../runs/use-run.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 export const inspectVerb: Verb = {
   name: "inspect",

@@ -9,7 +9,8 @@ import { startPageServer, writeRuntime } from "../../../runtime/node/page-server
 import { pathFrom, textOption, wholeOption } from "../options/run-options.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 const MOST_PORT = 65_535;
 const ENTRY = "browser/index.js";

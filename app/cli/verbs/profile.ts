@@ -7,7 +7,7 @@ import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { planAll } from "../options/plan.ts";
 import { realOption, targetOption, textOption, wholeOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
-import type { Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
 
 const MAX_WORKERS = 8;
 

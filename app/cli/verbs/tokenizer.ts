@@ -21,7 +21,8 @@ import { readText } from "../terminal/input.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { pathFrom, textOption, wholeOption, type Options } from "../options/run-options.ts";
 import { checkIfRun } from "../runs/use-run.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 const PART = 1 << 22; // characters between two lines of progress
 const MOST_VOCAB = 2 ** 20;

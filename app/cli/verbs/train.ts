@@ -16,7 +16,8 @@ import { goOn } from "../train/run.ts";
 import { pathFrom, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { withTuneOptions } from "../options/tune-file.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 /** Flags that are settings of the spec's `train` section: their names there, and in TrainSettings. */
 const settingFlags = [

@@ -26,7 +26,8 @@ import {
   writeTuneText,
   type Choice,
 } from "../options/tune-file.ts";
-import type { Io, Verb } from "../verb.ts";
+import type { Verb } from "./verb.ts";
+import type { Io } from "../terminal/io.ts";
 
 export const tuneVerb: Verb = {
   name: "tune",

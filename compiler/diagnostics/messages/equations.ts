@@ -1,5 +1,5 @@
 /** E03xx: parts, equations, and how models refer to each other. */
-import { either, message, near, quoted } from "../message.ts";
+import { either, message, near, quoted } from "./message.ts";
 
 export const equations = {
   E0301: message<{ section: string; model: string; example: string }>({

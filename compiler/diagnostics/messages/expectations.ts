@@ -1,5 +1,5 @@
 /** E04xx: facts that a spec states about itself. E05xx: what the command line adds to a spec. */
-import { either, grouped, message, near, quoted } from "../message.ts";
+import { either, grouped, message, near, quoted } from "./message.ts";
 
 export const expectations = {
   E0401: message<{ expected: number; found: number; nearest: string | undefined }>({

@@ -1,5 +1,5 @@
 /** E02xx: sizes and other settings. */
-import { either, grouped, message, near, quoted } from "../message.ts";
+import { either, grouped, message, near, quoted } from "./message.ts";
 
 const divisors = (n: number): number[] => {
   const found: number[] = [];

@@ -1,5 +1,5 @@
 /** E01xx: the text is not a spec yet. */
-import { message, quoted } from "../message.ts";
+import { message, quoted } from "./message.ts";
 
 export const syntax = {
   E0101: message<{ characters: string; code: string; help: string | undefined }>({

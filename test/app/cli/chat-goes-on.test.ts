@@ -16,7 +16,7 @@ import { sentencePieceTokenizer } from "../../../runtime/tokenizers/published/se
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { fakeModel } from "../../support/fake-model.ts";
-import { published, withData } from "../../runtime/tokenizers/data.ts";
+import { published, withData } from "../../support/tokenizer-data.ts";
 
 /**
  * Sixteen characters, for the model without kernels: after character n it says character n + 1. Its context

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { LiveLine } from "../../../app/cli/terminal/live-line.ts";
 import { Display } from "../../../app/cli/train/display.ts";
-import type { Io } from "../../../app/cli/verb.ts";
+import type { Io } from "../../../app/cli/terminal/io.ts";
 import { Course } from "../../../runtime/report/progress.ts";
 import type { StepEvent } from "../../../runtime/train/train.ts";
 

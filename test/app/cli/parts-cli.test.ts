@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { run, sinter } from "../../runtime/formats/command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 import { shared } from "../../runtime/formats/shared.ts";
 
 const SPEC = `model small { vocab 256  context 64  width 64  layers 4  heads 4

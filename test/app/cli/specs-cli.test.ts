@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { format } from "../../../compiler/1-parse/format.ts";
 import { main } from "../../../app/cli/main.ts";
-import type { Io } from "../../../app/cli/verb.ts";
+import type { Io } from "../../../app/cli/terminal/io.ts";
 import { verbs } from "../../../app/cli/verbs/index.ts";
 import { root } from "../../support/paths.ts";
 import { base } from "../../support/sources.ts";

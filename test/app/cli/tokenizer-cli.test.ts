@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { dataPath, withData } from "../../runtime/tokenizers/data.ts";
+import { dataPath, withData } from "../../support/tokenizer-data.ts";
 import { inside as runInside } from "../../support/inside.ts";
 import { SINTER } from "../../support/paths.ts";
 

@@ -20,7 +20,7 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
-import { sinter } from "../formats/command-line.ts";
+import { sinter } from "../../support/command-line.ts";
 import { shared } from "../formats/shared.ts";
 import { steps } from "./page.ts";
 import { shippedSpec } from "../../support/paths.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { agreement } from "../../../app/studies/agreement.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
-import { sinter } from "./command-line.ts";
+import { sinter } from "../../support/command-line.ts";
 import { logitsOf } from "./models.ts";
 import { shared } from "./shared.ts";
 

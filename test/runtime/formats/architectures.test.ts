@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { run, sinter } from "./command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
 import { likeliest, logitsOf, parametersOf } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";

@@ -14,8 +14,14 @@ import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { decode } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run, sinter } from "./command-line.ts";
-import { byteId, byteTokenizerJson, byteTokenizerPairs, writeFolder, writeGguf } from "./counting-model.ts";
+import { run, sinter } from "../../support/command-line.ts";
+import {
+  byteId,
+  byteTokenizerJson,
+  byteTokenizerPairs,
+  writeFolder,
+  writeGguf,
+} from "../../support/counting-model.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-beside-"));
 const at = (name: string): string => join(scratch, name);

@@ -10,7 +10,7 @@ import { numberFormats, type FloatFormat } from "../../../runtime/contract/numbe
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { decode } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run, sinter } from "./command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
 import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";

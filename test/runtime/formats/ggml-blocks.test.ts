@@ -13,7 +13,7 @@ import { blockFormats } from "../../../runtime/formats/kit/ggml-blocks.ts";
 import { f32ToF16 } from "../../../runtime/contract/number-formats.ts";
 import { randomGguf } from "./random-gguf.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
-import { sinter } from "./command-line.ts";
+import { sinter } from "../../support/command-line.ts";
 
 type Name = keyof typeof blockFormats;
 const names = Object.keys(blockFormats) as Name[];

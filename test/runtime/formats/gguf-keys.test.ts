@@ -24,7 +24,7 @@ import {
 import { ggufKeys, ggufTable, type GgufType } from "../../../runtime/formats/keys/gguf-model.ts";
 import { isHarmless } from "../../../runtime/base/known-keys.ts";
 import { openPublished } from "../../../runtime/formats/published.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 const layers = 2;
 const width = 16;

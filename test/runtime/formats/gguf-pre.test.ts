@@ -16,8 +16,8 @@ import { tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
 import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { byteTokenizerJson, byteTokenizerPairs } from "./counting-model.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { byteTokenizerJson, byteTokenizerPairs } from "../../support/counting-model.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 const roles = [u32("tokenizer.ggml.bos_token_id", 1), u32("tokenizer.ggml.eos_token_id", 2)];
 async function opened(

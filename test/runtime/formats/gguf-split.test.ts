@@ -14,7 +14,7 @@ import {
   type PairToWrite,
 } from "../../../runtime/formats/gguf/gguf-write.ts";
 import { allFloats } from "../../../runtime/formats/kit/weights.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 const names = ["a", "b", "c", "d"];
 const valuesOf = (name: string): Float32Array =>

@@ -20,7 +20,7 @@ import {
 import { numberFormats, type FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { allFloats } from "../../../runtime/formats/kit/weights.ts";
 import { gguf, join, le, pair, raw, tensor, text, u32, u64, u8 } from "./gguf-bytes.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 const open = (bytes: Uint8Array): Promise<GgufFile> =>
   openGguf(memoryFiles({ "bad.gguf": bytes }), "bad.gguf");

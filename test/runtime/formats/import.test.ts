@@ -11,7 +11,7 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { writeHeader } from "../../../runtime/store/safetensors.ts";
 import { shared } from "./shared.ts";
-import { run, sinter } from "./command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-import-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

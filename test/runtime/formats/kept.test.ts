@@ -27,7 +27,7 @@ import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
 import { noise } from "../../../bench/measure/kernel-bench.ts";
-import { run, sinter } from "./command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 import { randomGguf, smallLlama } from "./random-gguf.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-kept-"));

@@ -8,7 +8,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { openLlama2c } from "../../../runtime/formats/llama2c.ts";
 import { allFloats } from "../../../runtime/formats/kit/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 import { shared } from "./shared.ts";
 
 const i32 = (...values: readonly number[]): Uint8Array => new Uint8Array(Int32Array.from(values).buffer);

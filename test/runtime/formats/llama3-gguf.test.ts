@@ -14,8 +14,8 @@ import { openRun } from "../../../runtime/store/run-folder.ts";
 import { builtInChat, chatFormats } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { dataPath, dataText, published, vectors, withData } from "../tokenizers/data.ts";
-import { sinter } from "./command-line.ts";
+import { dataPath, dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
+import { sinter } from "../../support/command-line.ts";
 import {
   askLlamaCpp,
   llamaCppGreedy,

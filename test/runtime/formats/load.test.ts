@@ -20,7 +20,7 @@ import { createModel, type RunningModel } from "../../../runtime/engine/model.ts
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
-import { sinter } from "./command-line.ts";
+import { sinter } from "../../support/command-line.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-load-"));
 const files = nodeFiles();

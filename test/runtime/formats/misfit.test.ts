@@ -11,7 +11,7 @@ import { gather, type Link } from "../../../runtime/formats/architecture/links.t
 import { fittedLinks, openPublished, type Published } from "../../../runtime/formats/published.ts";
 import { allFloats } from "../../../runtime/formats/kit/weights.ts";
 import { writeHeader } from "../../../runtime/store/safetensors.ts";
-import { memoryFiles } from "./memory-files.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 /** Numbers of one of Sinter's tensors, dense. */
 async function importTensor(link: Link, index: TensorIndex): Promise<Float32Array> {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { writeHeader } from "../../../runtime/store/safetensors.ts";
-import { sinter } from "./command-line.ts";
+import { sinter } from "../../support/command-line.ts";
 import { logitsOf } from "./models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-rope-"));

@@ -19,7 +19,7 @@ import { trainFields } from "../../../compiler/2-check/settings.ts";
 import { parseLog } from "../../../runtime/train/log.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { parseRecord, settingChecks } from "../../../runtime/store/run-record.ts";
-import { writeFolder } from "../formats/counting-model.ts";
+import { writeFolder } from "../../support/counting-model.ts";
 import { flipAll } from "../../long/flips.ts";
 import { inside, type Said } from "../../support/inside.ts";
 import { sinter as apart } from "../../long/sinter.ts";

@@ -9,7 +9,7 @@ import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
 import { pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { dataText, published, vectors, withData } from "./data.ts";
+import { dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
 
 const byteLevel = (use_regex: boolean): object => ({
   type: "ByteLevel",

@@ -28,8 +28,8 @@ import { sentencePieceModel } from "../../../runtime/tokenizers/published/senten
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { byteTokenizerJson, byteTokenizerPairs } from "../formats/counting-model.ts";
-import { memoryFiles } from "../formats/memory-files.ts";
+import { byteTokenizerJson, byteTokenizerPairs } from "../../support/counting-model.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 /** All that a key may change. */
 function seen(tokenizer: Tokenizer, notes: readonly string[]): string {

@@ -14,8 +14,8 @@ import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { textStream } from "../../../runtime/tokenizers/base/text-stream.ts";
 import { withinRows } from "../../../runtime/tokenizers/beside/with-beside.ts";
-import { byteId, byteTokenizerJson } from "../formats/counting-model.ts";
-import { memoryFiles } from "../formats/memory-files.ts";
+import { byteId, byteTokenizerJson } from "../../support/counting-model.ts";
+import { memoryFiles } from "../../support/memory-files.ts";
 
 type Contents = Readonly<Record<string, unknown>>;
 const asText = (value: unknown): string | Uint8Array =>

@@ -12,8 +12,8 @@ import { builtInChat, chatFormats, formatByMarks } from "../../../runtime/tokeni
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { readTokenizerJson, templateIn } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run } from "../formats/command-line.ts";
-import { data, dataText, published, withData } from "./data.ts";
+import { run } from "../../support/command-line.ts";
+import { data, dataText, published, withData } from "../../support/tokenizer-data.ts";
 
 const hello: readonly ChatMessage[] = [
   { role: "system", content: "Be brief." },

@@ -14,7 +14,7 @@ import { llama3Tokenizer } from "../../../runtime/tokenizers/published/llama3.ts
 import { sentencePieceFile } from "../../../runtime/tokenizers/published/sentencepiece-file.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { cpuMs, data, withData } from "./data.ts";
+import { cpuMs, data, withData } from "../../support/tokenizer-data.ts";
 
 const utf8 = new TextEncoder();
 type Reader = (bytes: Uint8Array) => unknown;

@@ -8,7 +8,7 @@ import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
 import { pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { data, dataText, vectors, withData } from "./data.ts";
+import { data, dataText, vectors, withData } from "../../support/tokenizer-data.ts";
 
 type Json = Record<string, unknown>;
 const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));

@@ -6,7 +6,7 @@ import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { characterTokenizer, charactersOf } from "../../../runtime/tokenizers/plain/characters.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { data, dataText, published, withData } from "./data.ts";
+import { data, dataText, published, withData } from "../../support/tokenizer-data.ts";
 
 const LONG = (1 << 20) + 1;
 

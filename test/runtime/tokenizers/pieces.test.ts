@@ -10,7 +10,7 @@ import {
   type NextPiece,
 } from "../../../runtime/tokenizers/bpe/pieces.ts";
 import { partEnd } from "../../../runtime/tokenizers/bpe/count-pieces.ts";
-import { cpuMs, dataText, withData } from "./data.ts";
+import { cpuMs, dataText, withData } from "../../support/tokenizer-data.ts";
 
 function cut(text: string, next: NextPiece): string[] {
   const out: string[] = [];

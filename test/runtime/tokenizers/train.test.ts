@@ -9,7 +9,7 @@ import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-js
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { trainBpe, type TrainedBpe } from "../../../runtime/tokenizers/bpe/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/bpe/write-tokenizer-json.ts";
-import { cpuMs, dataText, vectors, withData } from "./data.ts";
+import { cpuMs, dataText, vectors, withData } from "../../support/tokenizer-data.ts";
 
 const END = "<|endoftext|>";
 

@@ -29,7 +29,7 @@ import {
 } from "../../../runtime/tokenizers/plain/characters.ts";
 import { openTokenizer, readTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run, sinter } from "../formats/command-line.ts";
+import { run, sinter } from "../../support/command-line.ts";
 import { shared } from "../formats/shared.ts";
 import { makeOldRecord } from "../../support/old-record.ts";
 

@@ -10,10 +10,10 @@ import { bestTarget } from "../../runtime/engine/choose-target.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
-import { promptTokens } from "../suite/bench-infer.ts";
-import { benchModel } from "../suite/bench-models.ts";
-import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "./onnx-gpt2.ts";
-import type { Facts } from "./onnxruntime.ts";
+import { promptTokens } from "./bench-infer.ts";
+import { benchModel } from "./bench-models.ts";
+import { gpt2Onnx, gpt2Weights, type Gpt2Sizes } from "../peers/onnx-gpt2.ts";
+import type { Facts } from "../peers/onnxruntime.ts";
 
 /**
  * The model's layer is that of GPT-2: biases, tanh gelu, tied output. `next`: tokens fed one by one after the

@@ -1,10 +1,10 @@
 /** Published tokenizers and vectors in ../shared/data; tests that need them skip where it is absent. */
 import { existsSync, readFileSync } from "node:fs";
-import { gpt2Tokenizer } from "../../../runtime/tokenizers/published/gpt2.ts";
-import { llama2cFile } from "../../../runtime/tokenizers/published/llama2c-file.ts";
-import { llama3Tokenizer } from "../../../runtime/tokenizers/published/llama3.ts";
-import { sentencePieceFile } from "../../../runtime/tokenizers/published/sentencepiece-file.ts";
-import { inShared } from "../../support/paths.ts";
+import { gpt2Tokenizer } from "../../runtime/tokenizers/published/gpt2.ts";
+import { llama2cFile } from "../../runtime/tokenizers/published/llama2c-file.ts";
+import { llama3Tokenizer } from "../../runtime/tokenizers/published/llama3.ts";
+import { sentencePieceFile } from "../../runtime/tokenizers/published/sentencepiece-file.ts";
+import { inShared } from "./paths.ts";
 
 export const withData = existsSync(inShared("data"));
 export const data = (path: string): Uint8Array => new Uint8Array(readFileSync(inShared(`data/${path}`)));

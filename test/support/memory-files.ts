@@ -1,6 +1,6 @@
 /** Files that live in memory, behind the runtime's interface; counts what is read. */
-import { SinterError } from "../../../runtime/base/errors.ts";
-import type { Files, WritableFile } from "../../../runtime/base/files.ts";
+import { SinterError } from "../../runtime/base/errors.ts";
+import type { Files, WritableFile } from "../../runtime/base/files.ts";
 
 export interface MemoryFiles extends Files {
   readonly contents: Map<string, Uint8Array<ArrayBuffer>>;

@@ -1,7 +1,7 @@
 /** The command line, called in this process. */
 import { expect } from "vitest";
-import { main } from "../../../app/cli/main.ts";
-import type { Io } from "../../../app/cli/verb.ts";
+import { main } from "../../app/cli/main.ts";
+import type { Io } from "../../app/cli/terminal/io.ts";
 
 export interface Said {
   readonly code: number;

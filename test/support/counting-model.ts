@@ -13,10 +13,10 @@ import {
   text,
   u32,
   type PairToWrite,
-} from "../../../runtime/formats/gguf/gguf-write.ts";
-import { randomFrom } from "../../../runtime/base/random.ts";
-import { writeHeader } from "../../../runtime/store/safetensors.ts";
-import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
+} from "../../runtime/formats/gguf/gguf-write.ts";
+import { randomFrom } from "../../runtime/base/random.ts";
+import { writeHeader } from "../../runtime/store/safetensors.ts";
+import { byteCharacters } from "../../runtime/tokenizers/base/byte-level.ts";
 
 const WIDTH = 64;
 const HIDDEN = 32;

@@ -1,0 +1,12 @@
+/** The outside world, as the verbs see it; tests hand in their own. */
+export interface Io {
+  out(text: string): void;
+  err(text: string): void;
+  /** A terminal is on the other side of `out`: colours, a live line. */
+  readonly tty: boolean;
+  /** Width of the terminal now. */
+  readonly columns: number;
+  /** Calls back whenever the terminal's width has changed; returns what ends that. */
+  onResize?(changed: () => void): () => void;
+  readonly cwd: string;
+}
