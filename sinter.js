@@ -27,7 +27,8 @@ if (major > 22 || (major === 22 && minor >= 18)) {
   if (node) takeOver(node);
   else {
     console.error(
-      `error: sinter needs Node 22.18 or later, and this is ${process.versions.node}\nhelp: run \`npm install\` in ${fileURLToPath(new URL(".", import.meta.url))}: it brings a newer Node with it`,
+      `error: sinter needs Node 22.18 or later, and this is ${process.versions.node}\nhelp: run \`npm ` +
+        `install\` in ${fileURLToPath(new URL(".", import.meta.url))}: it brings a newer Node with it`,
     );
     process.exitCode = 2;
   }

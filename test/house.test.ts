@@ -6,8 +6,8 @@ import { arrows, COLUMNS, longFunctions, repeatedRuns, sourcesOf, twoWay } from 
 const files = sourcesOf(fileURLToPath(new URL("..", import.meta.url)));
 
 /** Texts and tables that the formatter cannot break. */
-const LONG_LINES = 800;
-const LONG_FUNCTIONS = 32;
+const LONG_LINES = 353;
+const LONG_FUNCTIONS = 34;
 const TWO_WAY_STREETS = ["bench → compiler", "bench → test", "compiler → runtime"];
 
 test(`at most ${LONG_LINES} lines are longer than ${COLUMNS} columns`, () => {

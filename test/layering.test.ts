@@ -122,7 +122,9 @@ test("the rule tells up from down", () => {
   expect(violation("compiler/compile.ts", "runtime/contract/model.ts")).toBeUndefined();
   expect(violation("runtime/store/log.ts", "node:fs")).toContain("pages run it too");
   expect(violation("runtime/cellar/log.ts", "runtime/base/bytes.ts")).toContain("not in the floor plan");
-  const text = `import { a } from "./a.ts";\nimport "./b.ts";\nexport type {\n  C,\n} from "../c.ts";\nawait import("./d.ts");`;
+  const text =
+    `import { a } from "./a.ts";\nimport "./b.ts";\nexport type {\n  C,\n} from "../c.ts";\nawait ` +
+    `import("./d.ts");`;
   expect(importsOf("compiler/ops/x.ts", text)).toEqual([
     "compiler/ops/a.ts",
     "compiler/ops/b.ts",

@@ -82,7 +82,8 @@ export async function main(argv: readonly string[], io: Io, { debug = false } = 
     }
     const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     io.err(
-      `error: this is a bug of ours: ${said}\nhelp: please report it with what you ran; SINTER_DEBUG=1 shows where it happened\n`,
+      `error: this is a bug of ours: ${said}\nhelp: please report it with what you ran; SINTER_DEBUG=1 ` +
+        "shows where it happened\n",
     );
     return exitCodes.bug;
   }
@@ -179,7 +180,8 @@ export function overview(): string {
     "    sinter train tiny.sinter               into runs/tiny; --data FILE for a text of yours",
     '    sinter sample runs/tiny -p "Once"      a text from it',
     "",
-    "A run is a folder with all that a model needs: spec, kernels, tokenizer, weights, log. `train` and `import` make one,",
+    "A run is a folder with all that a model needs: spec, kernels, tokenizer, weights, log. `train` and " +
+      "`import` make one,",
     "`sample`, `chat`, `eval` and `export` take one.",
     "",
     `exit codes: ${exitMeanings.map(({ code, short }) => `${code} ${short}`).join(", ")} (sinter help ${EXIT_CODES})`,

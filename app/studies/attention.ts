@@ -185,10 +185,14 @@ for (const target of targets.filter((t) => onlyTarget === undefined || t === onl
     const rate = row.op.flops(row.c.d, { ...row.op.attrs, ...row.c.attrs }) / ms / 1e6;
     const read =
       row.opName === "attention_cached" && row.c.d["R"] === 1
-        ? `  ${(((row.inputs["keys"]!.length + row.inputs["values"]!.length) * 4) / ms / 1e6).toFixed(1)} GB/s`
+        ? "  " +
+          `${(((row.inputs["keys"]!.length + row.inputs["values"]!.length) * 4) / ms / 1e6).toFixed(1)} ` +
+          "GB/s"
         : "";
     console.log(
-      `  ${row.opName.padEnd(19)} ${row.name.padEnd(42)} ${ms.toFixed(3).padStart(8)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / limit).toFixed(0).padStart(3)} %  ${bench.wasmBytes} B${read}`,
+      `  ${row.opName.padEnd(19)} ${row.name.padEnd(42)} ${ms.toFixed(3).padStart(8)} ms ` +
+        `${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / limit).toFixed(0).padStart(3)} %  ` +
+        `${bench.wasmBytes} B${read}`,
     );
   }
 }

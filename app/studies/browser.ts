@@ -56,7 +56,9 @@ const missing =
 if (missing !== undefined) throw new Error(missing);
 const tokenizer = await openTokenizer(files, o.tokenizer!);
 const prompts = promptsOf(tokenizer, Number(o.prompt), Number(o.rounds) + 1);
-const page = `${asJavaScript(readFileSync(new URL("browser-page.ts", import.meta.url), "utf8"))}\nexport default (say) => measure(PLAN, say);`;
+const page =
+  `${asJavaScript(readFileSync(new URL("browser-page.ts", import.meta.url), "utf8"))}\nexport default ` +
+  "(say) => measure(PLAN, say);";
 const all: object[] = [];
 
 for (const text of o.model) {
@@ -119,7 +121,9 @@ function show({ sinter, wllama }: PageFigures, promptTokens: number): void {
     if (side.promptTokens !== promptTokens)
       throw new Error(`${name} took ${side.promptTokens} tokens of the prompt`);
     console.log(
-      `${name.padEnd(8)} ${side.threads} threads, loaded in ${(side.loadMs / 1000).toFixed(2)} s; prefill ${median(side.prefill).toFixed(1)}, decode ${median(side.decode).toFixed(1)} tok/s   (${side.version})`,
+      `${name.padEnd(8)} ${side.threads} threads, loaded in ${(side.loadMs / 1000).toFixed(2)} s; ` +
+        `prefill ${median(side.prefill).toFixed(1)}, decode ${median(side.decode).toFixed(1)} tok/s   ` +
+        `(${side.version})`,
     );
   }
   if (!sinter || !wllama) return;
@@ -129,7 +133,8 @@ function show({ sinter, wllama }: PageFigures, promptTokens: number): void {
     return `${median(each).toFixed(2)} (${Math.min(...each).toFixed(2)} … ${Math.max(...each).toFixed(2)})`;
   };
   console.log(
-    `ratio    decode ${ratio("decode")}, prefill ${ratio("prefill")}, loading ${(wllama.loadMs / sinter.loadMs).toFixed(1)}; ${agreement(sinter, wllama)}`,
+    `ratio    decode ${ratio("decode")}, prefill ${ratio("prefill")}, loading ` +
+      `${(wllama.loadMs / sinter.loadMs).toFixed(1)}; ${agreement(sinter, wllama)}`,
   );
 }
 

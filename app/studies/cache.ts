@@ -86,8 +86,10 @@ async function accuracy(folder: string, data: string, most: number): Promise<voi
     if (likeliest(Float32Array.from(exact)) !== likeliest(Float32Array.from(fewer))) found.q8_0.other++;
   }
   console.log(
-    `${run.record.model}, ${total} tokens one by one: loss ${found.f32.loss.toFixed(5)} with a cache in f32, ${found.q8_0.loss.toFixed(5)} in q8_0; ` +
-      `KL ${found.q8_0.kl.toExponential(1)} nats, another likeliest token ${((100 * found.q8_0.other) / total).toFixed(2)} %`,
+    `${run.record.model}, ${total} tokens one by one: loss ${found.f32.loss.toFixed(5)} with a cache in ` +
+      `f32, ${found.q8_0.loss.toFixed(5)} in q8_0; ` +
+      `KL ${found.q8_0.kl.toExponential(1)} nats, another likeliest token ` +
+      `${((100 * found.q8_0.other) / total).toFixed(2)} %`,
   );
   for (const model of models) await model.close();
 }
@@ -141,7 +143,8 @@ async function speed(text: string): Promise<void> {
         `cache ${sizeText(kept).padStart(8)}`,
         `${ms.toFixed(2).padStart(7)} ms`,
         `${(1000 / ms).toFixed(1).padStart(6)} tok/s`,
-        `${(moved / ms / 1e6).toFixed(1)} GB/s, ${((100 * moved) / ms / 1e6 / read).toFixed(0)} % of ${read.toFixed(0)}`,
+        `${(moved / ms / 1e6).toFixed(1)} GB/s, ${((100 * moved) / ms / 1e6 / read).toFixed(0)} % of ` +
+          `${read.toFixed(0)}`,
         `${PROMPT} rows before it ${Math.min(...prefills[i]!).toFixed(0)} ms`,
       ].join("  "),
     );

@@ -65,7 +65,8 @@ for (const [i, folder] of o.run.entries()) {
   );
   const exact: Float32Array[] = [];
   console.log(
-    `\n${run.record.model}: loss over ${tokens.length - 1} tokens; ${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`,
+    `\n${run.record.model}: loss over ${tokens.length - 1} tokens; ` +
+      `${Math.min(POSITIONS, tokens.length)} tokens one by one, against f32`,
   );
   row("", "loss", "KL, nats", "logit off by", "other choice");
   for (const weights of new Set(["f32", ...formats])) {
@@ -131,7 +132,8 @@ for (const source of models) {
   const fma = limits.fma[TARGET]![workers]!;
   const meter = await readMeter(workers);
   console.log(
-    `\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, multiply-adds ${fma.toFixed(0)} GFLOP/s`,
+    `\n${source.name}, ${workers} workers: memory is read at ${limits.read[workers]!.toFixed(1)} GB/s, ` +
+      `multiply-adds ${fma.toFixed(0)} GFLOP/s`,
   );
   row("", "MiB", "MiB a token", "prompt tok/s", "of limit", "tok/s", "GB/s", "read limit", "of limit");
   for (const weights of formats) {

@@ -156,7 +156,8 @@ if (o.to === "gguf") {
   await write(INDEX_FILE, { metadata: { total_size: bytes }, weight_map: places });
 }
 console.log(
-  `${out}: ${model.name}, ${tensors.length} tensors, ${sizeText(bytes)} in ${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`,
+  `${out}: ${model.name}, ${tensors.length} tensors, ${sizeText(bytes)} in ` +
+    `${((performance.now() - began) / 1000).toFixed(1)} s, in ${dirname(out)}`,
 );
 
 async function write(name: string, value: unknown): Promise<void> {

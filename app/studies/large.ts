@@ -122,13 +122,15 @@ const options = {
 joinPairs(target);
 const compiled = await compileModel(source, options);
 say(
-  `${source.name}: ${thousands(compiled.manifest.parameters)} parameters, ${weights}, infer ${bytesText(source, compiled.plans[0]!)}`,
+  `${source.name}: ${thousands(compiled.manifest.parameters)} parameters, ${weights}, infer ` +
+    `${bytesText(source, compiled.plans[0]!)}`,
 );
 const limits = await measureLimits([target], [1, workers]);
 const readLimit = limits.read[workers]!;
 const fmaLimit = limits.fma[target]![workers]!;
 say(
-  `limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ${fmaLimit.toFixed(0)} GFLOP/s`,
+  `limits with ${workers} workers: read ${readLimit.toFixed(1)} GB/s, multiply-adds ` +
+    `${fmaLimit.toFixed(0)} GFLOP/s`,
 );
 
 const model = await createModel(compiled, "infer", { host: nodeHost, workers, target });
@@ -143,7 +145,10 @@ for (const round of ["first", "second"]) {
   const prefillMs = performance.now() - from;
   if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
   say(
-    `${round} prompt of ${PROMPT} tokens: ${prefillMs.toFixed(0)} ms, ${((1000 * PROMPT) / prefillMs).toFixed(1)} tok/s, ${((model.entry("prefill").flops / prefillMs / 1e6 / fmaLimit) * 100).toFixed(0)} % of the multiply-add limit`,
+    `${round} prompt of ${PROMPT} tokens: ${prefillMs.toFixed(0)} ms, ` +
+      `${((1000 * PROMPT) / prefillMs).toFixed(1)} tok/s, ` +
+      `${((model.entry("prefill").flops / prefillMs / 1e6 / fmaLimit) * 100).toFixed(0)} % of the ` +
+      "multiply-add limit",
   );
   if (round === "first") continue;
   for (let i = 0; i < tokens; i++) {
@@ -158,8 +163,10 @@ const ms = sorted[sorted.length >> 1]!;
 const bytes = bytesPerToken(source, options);
 const rate = bytes / ms / 1e6;
 say(
-  `${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
-    `${sizeText(bytes)} of weights a token, ${rate.toFixed(1)} GB/s, ${((100 * rate) / readLimit).toFixed(0)} % of the read limit`,
+  `${tokens} tokens one by one: median ${ms.toFixed(1)} ms (${sorted[0]!.toFixed(1)} … ` +
+    `${sorted.at(-1)!.toFixed(1)}), ${(1000 / ms).toFixed(2)} tok/s; ` +
+    `${sizeText(bytes)} of weights a token, ${rate.toFixed(1)} GB/s, ` +
+    `${((100 * rate) / readLimit).toFixed(0)} % of the read limit`,
 );
 const after = (await measureLimits([target], [1, workers])).read[workers]!;
 say(`the read limit is ${after.toFixed(1)} GB/s now: ${((100 * rate) / after).toFixed(0)} %`);

@@ -132,10 +132,12 @@ async function compare(path: string): Promise<void> {
       const a = agreement(theirs.logits, rows);
       const [first] = a.apart;
       const where = first
-        ? `; first apart at ${first.at}, margin ${first.margin.toFixed(4)}, noise there ${first.noise.toFixed(4)}`
+        ? `; first apart at ${first.at}, margin ${first.margin.toFixed(4)}, noise there ` +
+          `${first.noise.toFixed(4)}`
         : "";
       say(
-        `  ${how} ${a.equal} of ${a.positions} tokens equal${where}; noise ${a.noise.toExponential(1)}, in the middle ${a.medianNoise.toExponential(1)}, of a spread of ${a.spread.toFixed(2)}`,
+        `  ${how} ${a.equal} of ${a.positions} tokens equal${where}; noise ${a.noise.toExponential(1)}, ` +
+          `in the middle ${a.medianNoise.toExponential(1)}, of a spread of ${a.spread.toFixed(2)}`,
       );
     }
     say(`  "${text}" → ${JSON.stringify(theirs.text.slice(0, 60))}`);
@@ -180,9 +182,12 @@ async function time(path: string): Promise<void> {
   const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!;
   const bytes = bytesPerToken(model, { weights: weightsOption({ weights })! });
   const rate = (what: "prefill" | "decode"): string =>
-    `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} (${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;
+    `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} ` +
+    `(${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;
   say(
-    `${path}: ${rate("prefill")}; ${rate("decode")}; ${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read limit of ${limits.read[threads]!.toFixed(0)} GB/s`,
+    `${path}: ${rate("prefill")}; ${rate("decode")}; ` +
+      `${((100 * bytes * median(ours.decode)) / 1e9 / limits.read[threads]!).toFixed(0)} % of the read ` +
+      `limit of ${limits.read[threads]!.toFixed(0)} GB/s`,
   );
 }
 

@@ -77,7 +77,9 @@ function measure(path: string, tokenizer: Tokenizer, peer: HuggingFace | undefin
     beside = `${rate(part, theirs.seconds)} ${rate(part, againSeconds)}`;
   }
   console.log(
-    `${path.slice(path.lastIndexOf("/") + 1).padEnd(26)} ${rate(text, first.seconds)} ${rate(text, best)} ${rate(text, back.seconds)}   ${beside}${back.value === text ? "" : "   (not all characters have tokens)"}`,
+    `${path.slice(path.lastIndexOf("/") + 1).padEnd(26)} ${rate(text, first.seconds)} ` +
+      `${rate(text, best)} ${rate(text, back.seconds)}   ` +
+      `${beside}${back.value === text ? "" : "   (not all characters have tokens)"}`,
   );
 }
 
@@ -91,7 +93,8 @@ console.log(
 );
 const peer = peerOf(tokenizer);
 console.log(
-  `${"MB/s".padEnd(26)}   first   later  decode   ${peer ? "@huggingface/tokenizers: first, later; ids equal" : "no peer for this file"}`,
+  `${"MB/s".padEnd(26)}   first   later  decode   ` +
+    `${peer ? "@huggingface/tokenizers: first, later; ids equal" : "no peer for this file"}`,
 );
 for (const text of texts) measure(text, tokenizer, peer);
 const letters = timed(() => tokenizer.encode("a".repeat(20_000)));
@@ -100,5 +103,6 @@ const counter = pieceCounter("gpt2", []);
 const counting = timed(() => texts.forEach((text) => counter.add(readFileSync(text, "utf8"))));
 const training = timed(() => trainBpe(counter.counts, { vocab: 256 + 4096, special: [], atLeast: 2 }));
 console.log(
-  `training 4,096 merges: ${counting.seconds.toFixed(2)} s counting, ${training.seconds.toFixed(2)} s joining, ${counter.counts.size} different pieces`,
+  `training 4,096 merges: ${counting.seconds.toFixed(2)} s counting, ${training.seconds.toFixed(2)} s ` +
+    `joining, ${counter.counts.size} different pieces`,
 );

@@ -207,7 +207,9 @@ export function profileLines(p: Profile): string[] {
           ),
         ]
       : []),
-    `${p.entry}, ${p.target}, ${p.workers} worker${p.workers === 1 ? "" : "s"}: ${ms(p.ms)} ms, ${rateText((1000 * p.tokens) / p.ms)}, ${p.gflops.toFixed(0)} GFLOP/s. ` +
-      `In kernels ${ms(p.busyMs)}, at barriers ${ms(p.waitingMs)} (${percent(p.waitingMs / (p.busyMs + p.waitingMs))}), outside ${ms(p.outsideMs)} ms.`,
+    `${p.entry}, ${p.target}, ${p.workers} worker${p.workers === 1 ? "" : "s"}: ${ms(p.ms)} ms, ` +
+      `${rateText((1000 * p.tokens) / p.ms)}, ${p.gflops.toFixed(0)} GFLOP/s. ` +
+      `In kernels ${ms(p.busyMs)}, at barriers ${ms(p.waitingMs)} ` +
+      `(${percent(p.waitingMs / (p.busyMs + p.waitingMs))}), outside ${ms(p.outsideMs)} ms.`,
   ];
 }

@@ -74,7 +74,8 @@ function endNames(series: readonly Series[], y: (v: number) => number, a: Area):
   return placed
     .map(
       ({ s, at }) =>
-        `<text x="${a.width - a.right + 8}" y="${(at - over + 4).toFixed(1)}" class="name" style="fill:var(--${s.colour})">${s.name.replace("onnxruntime", "ort")}</text>`,
+        `<text x="${a.width - a.right + 8}" y="${(at - over + 4).toFixed(1)}" class="name" ` +
+        `style="fill:var(--${s.colour})">${s.name.replace("onnxruntime", "ort")}</text>`,
     )
     .join("");
 }

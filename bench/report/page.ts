@@ -26,15 +26,22 @@ export const factCards = (facts: readonly Fact[]): string =>
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (row: readonly string[], tag: "td" | "th"): string =>
     `<tr>${row.map((c) => `<${tag}>${escapeHtml(c)}</${tag}>`).join("")}</tr>`;
-  return `<div class="scroll"><table><thead>${cells(head, "th")}</thead><tbody>${rows.map((r) => cells(r, "td")).join("")}</tbody></table></div>`;
+  return (
+    "<div " +
+    `class="scroll"><table><thead>${cells(head, "th")}</thead><tbody>${rows.map((r) => cells(r, "td")).join("")}</tbody></table></div>`
+  );
 }
 
 const colours = (own: string): string => `--paper:${own.split(" ").join(";--")}`;
 const LIGHT = colours(
-  "#fbfaf8 ink:#1d2128 soft:#666d79 line:#e6e2da card:#ffffff wide:#1f5fd0 relaxed:#4f97e8 simd:#9cc4f0 torch:#d9622b torch-plain:#efa57f ort-node:#8a4fc4 ort-web:#c2559b tfjs:#b8860b jax:#23926a other:#7b8494",
+  "#fbfaf8 ink:#1d2128 soft:#666d79 line:#e6e2da card:#ffffff wide:#1f5fd0 relaxed:#4f97e8 simd:#9cc4f0 " +
+    "torch:#d9622b torch-plain:#efa57f ort-node:#8a4fc4 ort-web:#c2559b tfjs:#b8860b jax:#23926a " +
+    "other:#7b8494",
 );
 const DARK = colours(
-  "#14161a ink:#e8e6e1 soft:#9aa1ad line:#2b2f37 card:#1b1e24 wide:#7cabff relaxed:#4d84d6 simd:#365a92 torch:#ff935c torch-plain:#a85f3c ort-node:#c095f2 ort-web:#f08cc8 tfjs:#e6b94a jax:#5fd0a6 other:#8b93a1",
+  "#14161a ink:#e8e6e1 soft:#9aa1ad line:#2b2f37 card:#1b1e24 wide:#7cabff relaxed:#4d84d6 simd:#365a92 " +
+    "torch:#ff935c torch-plain:#a85f3c ort-node:#c095f2 ort-web:#f08cc8 tfjs:#e6b94a jax:#5fd0a6 " +
+    "other:#8b93a1",
 );
 
 export const page = (title: string, about: string, body: string): string => `<!doctype html>

@@ -39,7 +39,8 @@ export function benchPage(r: BenchReport): string {
   return page(
     "Sinter bench",
     `${host.cpu}, ${host.cores} cores · Node ${host.node}, V8 ${host.v8} · ${day}.${busy}${part}`,
-    `${body.join("\n")}\n<footer>Medians. Every kernel is compared with an f64 reference before it is timed; peers run in processes of their own, on as many threads, in the same run.</footer>`,
+    `${body.join("\n")}\n<footer>Medians. Every kernel is compared with an f64 reference before it is ` +
+      "timed; peers run in processes of their own, on as many threads, in the same run.</footer>",
   );
 }
 
@@ -113,7 +114,9 @@ function tokens(r: BenchReport): string {
   }
   const notes = {
     prefill: `A prompt of ${PROMPT} tokens at once.`,
-    decode: `${DECODED} tokens one by one, after those ${PROMPT}. The mark is what reading all parameters once per token allows at the measured bandwidth.`,
+    decode:
+      `${DECODED} tokens one by one, after those ${PROMPT}. The mark is what reading all parameters once ` +
+      "per token allows at the measured bandwidth.",
   };
   for (const phase of ["prefill", "decode"] as const) {
     const own = r.inference.filter((t) => t.phase === phase);
@@ -223,7 +226,9 @@ function roofs(r: BenchReport): string {
   );
   return card(
     `Roofline, ${target}`,
-    "Each dot is one operation at one size: its speed over the FLOP that it does per byte that it must move. The slope is the read bandwidth, the ceiling the multiply-add rate, both measured in this run; above the slope are tensors that stay in a cache.",
+    "Each dot is one operation at one size: its speed over the FLOP that it does per byte that it must " +
+      "move. The slope is the read bandwidth, the ceiling the multiply-add rate, both measured in this " +
+      "run; above the slope are tensors that stay in a cache.",
     rooflineKeys(of(shown[0]!)) + charts.join(""),
   );
 }
@@ -317,7 +322,8 @@ function profiles(r: BenchReport): string {
       ]);
       return card(
         `Where the time goes: ${p.entry}, ${p.target}, ${workersText(p.workers)}`,
-        `${short(p.ms)} ms a run, ${short(p.gflops)} GFLOP/s; milliseconds per run and worker, with the share of the measured limit.`,
+        `${short(p.ms)} ms a run, ${short(p.gflops)} GFLOP/s; milliseconds per run and worker, with the ` +
+          "share of the measured limit.",
         legend + responsive((width) => barChart("Profile", [{ name: "", bars: [...bars, waiting] }], width)),
       );
     })
@@ -357,5 +363,8 @@ function operations(r: BenchReport): string {
     percent(o.ofLimit),
     o.ratios["PyTorch"] === undefined ? "" : `× ${o.ratios["PyTorch"].toFixed(2)}`,
   ]);
-  return `<section><details><summary>All ${rows.length} measurements of operations</summary><div>${table(["operation", "sizes", "target", "workers", "time", "GFLOP/s", "GB/s", "of limit", "PyTorch"], rows)}</div></details></section>`;
+  return (
+    `<section><details><summary>All ${rows.length} measurements of ` +
+    `operations</summary><div>${table(["operation", "sizes", "target", "workers", "time", "GFLOP/s", "GB/s", "of limit", "PyTorch"], rows)}</div></details></section>`
+  );
 }

@@ -116,11 +116,13 @@ function slopeName(
   const py = y(at * read) - 8;
   return px < a.left
     ? ""
-    : `<text class="roof-name" text-anchor="middle" transform="translate(${px.toFixed(1)} ${py.toFixed(1)}) rotate(${angle.toFixed(1)})">read ${short(read)} GB/s</text>`;
+    : `<text class="roof-name" text-anchor="middle" transform="translate(${px.toFixed(1)} ` +
+        `${py.toFixed(1)}) rotate(${angle.toFixed(1)})">read ${short(read)} GB/s</text>`;
 }
 
 const tip = (r: OpRow): string =>
-  `${r.op} ${r.sizes}: ${short(r.gflops)} GFLOP/s at ${short(intensity(r))} FLOP/byte, ${(100 * r.ofLimit).toFixed(0)} % of the limit`;
+  `${r.op} ${r.sizes}: ${short(r.gflops)} GFLOP/s at ${short(intensity(r))} FLOP/byte, ` +
+  `${(100 * r.ofLimit).toFixed(0)} % of the limit`;
 
 /** One of each operation, its largest; those that do most first. */
 function notable(rows: readonly OpRow[]): OpRow[] {

@@ -73,7 +73,8 @@ export const line = (x1: number, y1: number, x2: number, y2: number, kind: strin
 export const path = (points: readonly (readonly [number, number])[], kind: string, colour: string): string =>
   `<path class="${kind}" style="stroke:var(--${colour})" d="${points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${n(x)} ${n(y)}`).join("")}"/>`;
 export const dot = (x: number, y: number, radius: number, colour: string, title: string): string =>
-  `<circle cx="${n(x)}" cy="${n(y)}" r="${radius}" style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></circle>`;
+  `<circle cx="${n(x)}" cy="${n(y)}" r="${radius}" ` +
+  `style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></circle>`;
 export const bar = (
   x: number,
   y: number,
@@ -82,10 +83,12 @@ export const bar = (
   colour: string,
   title: string,
 ): string =>
-  `<rect x="${n(x)}" y="${n(y)}" width="${n(Math.max(width, 1))}" height="${n(height)}" rx="3" style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></rect>`;
+  `<rect x="${n(x)}" y="${n(y)}" width="${n(Math.max(width, 1))}" height="${n(height)}" rx="3" ` +
+  `style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></rect>`;
 
 export const svg = (area: Pick<Area, "width" | "height">, title: string, marks: readonly string[]): string =>
-  `<svg viewBox="0 0 ${area.width} ${n(area.height)}" role="img" aria-label="${escapeHtml(title)}">${marks.join("")}</svg>`;
+  `<svg viewBox="0 0 ${area.width} ${n(area.height)}" role="img" ` +
+  `aria-label="${escapeHtml(title)}">${marks.join("")}</svg>`;
 
 /** Grid lines and numbers at the left and below. */
 export function axes(

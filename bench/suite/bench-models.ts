@@ -25,5 +25,8 @@ export function benchModel(size: string): Model {
 /** "4 layers, 4 heads, width 128, vocab 65; batches of 12 × 64 tokens". */
 export const sizeLine = (size: string): string => {
   const { sizes: s, train: t } = benchModel(size);
-  return `${s.layers} layers, ${s.heads} heads, width ${s.width}, vocab ${s.vocab}; batches of ${t.batch} × ${t.context} tokens`;
+  return (
+    `${s.layers} layers, ${s.heads} heads, width ${s.width}, vocab ${s.vocab}; batches of ${t.batch} × ` +
+    `${t.context} tokens`
+  );
 };

@@ -36,7 +36,8 @@ export function limitLines({ read, fma }: Limits): string[] {
 }
 
 export const busyLine = (load: number, cores: number): string =>
-  `note      other programs keep this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures are low, those of several threads most`;
+  `note      other programs keep this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures ` +
+  "are low, those of several threads most";
 
 export const peerStateLine = ({ name, about, missing }: PeerState): string =>
   about === undefined ? `no peer   ${name}: ${missing}` : `peer      ${name}: ${about}`;

@@ -92,12 +92,18 @@ export class Standing {
     const planned = done.reduce((sum, p) => sum + p.seconds, 0);
     const pace = planned === 0 ? 1 : (this.#now() - this.#began) / 1000 / planned;
     const place = Math.min(this.#parts.length, done.length + 1);
-    return `${place} of ${this.#parts.length}, about ${aboutText((this.#total - planned) * pace)} left: ${title}`;
+    return (
+      `${place} of ${this.#parts.length}, about ${aboutText((this.#total - planned) * pace)} left: ` +
+      `${title}`
+    );
   }
 }
 
 export const planLine = (parts: readonly Part[], rows: number): string => {
   const seconds = parts.reduce((sum, p) => sum + p.seconds, 0);
   const each = `${rows} ${rows === 1 ? "figure" : "figures"} each`;
-  return `plan      ${parts.length} ${parts.length === 1 ? "case" : "cases"}, ${each}: about ${aboutText(seconds)}, longer where other programs run`;
+  return (
+    `plan      ${parts.length} ${parts.length === 1 ? "case" : "cases"}, ${each}: about ` +
+    `${aboutText(seconds)}, longer where other programs run`
+  );
 };

@@ -165,7 +165,9 @@ export const parts = {
     build: ({ eps, weight, bias }, { name, width }) => ({ part: "rmsnorm", name, width, eps, weight, bias }),
   }),
   attention: definePart({
-    doc: "Every token looks at the tokens before it. Projects to queries, keys and values, and back to the width.",
+    doc:
+      "Every token looks at the tokens before it. Projects to queries, keys and values, and back to the " +
+      "width.",
     equation: "softmax(Q Kᵀ / √head_dim) V, per head, then a projection",
     source: "Vaswani et al. 2017; grouped queries: Ainslie et al. 2023",
     sections: ["layer"],
@@ -190,7 +192,8 @@ export const parts = {
       ]),
       causal: flag("Only earlier tokens and itself are seen.", true),
       qk_norm: group(
-        "Queries and keys are normalised per head, before rope, each with a trained factor per column of a head (Henry et al. 2020).",
+        "Queries and keys are normalised per head, before rope, each with a trained factor per column " +
+          "of a head (Henry et al. 2020).",
         "rmsnorm",
         { eps: realAbove("Added to the mean square.", 0, 1, 1e-6) },
         "qk_norm: rmsnorm()",
@@ -240,7 +243,8 @@ export const parts = {
         ({ input_width }) => 4 * input_width!,
       ]),
       activation: word(
-        "gelu is the exact one (erf), gelu_tanh its approximation (Hendrycks & Gimpel 2016), relu2 the square of relu (So et al. 2021).",
+        "gelu is the exact one (erf), gelu_tanh its approximation (Hendrycks & Gimpel 2016), relu2 the " +
+          "square of relu (So et al. 2021).",
         activations,
         "gelu_tanh",
         { swish: "it is called `silu` here" },
@@ -265,9 +269,12 @@ export const parts = {
   ),
   geglu: gatedPart("geglu", "As swiglu, with gelu.", ["gelu", "gelu_tanh"], "gelu_tanh"),
   experts: definePart({
-    doc: "A mixture of experts: a router sends every token to the best few of many blocks, which are mixed with the router's weights.",
+    doc:
+      "A mixture of experts: a router sends every token to the best few of many blocks, which are mixed " +
+      "with the router's weights.",
     equation:
-      "Σ w[e] · expert[e](x) over the `top` largest of x R;  w = softmax of these (or of all);  expert(x) = (activation(x G) ∘ (x U)) D",
+      "Σ w[e] · expert[e](x) over the `top` largest of x R;  w = softmax of these (or of all);  " +
+      "expert(x) = (activation(x G) ∘ (x U)) D",
     source: "Shazeer et al. 2017; load balancing: Fedus et al. 2021; renormalised weights: Jiang et al. 2024",
     sections: everywhere,
     options: {
@@ -287,7 +294,8 @@ export const parts = {
         ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1],
       ),
       balance: real(
-        "Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the objective of training; over the tokens that count.",
+        "Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the " +
+          "objective of training; over the tokens that count.",
         0,
         10,
         0.01,

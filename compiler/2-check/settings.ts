@@ -17,7 +17,8 @@ export const sizeFields = {
   context: whole("Longest sequence, in tokens; rows of the position embedding.", 1, TWO_24),
   width: whole("Numbers per token between the layers (d_model, n_embd).", 1, TWO_20),
   layers: whole(
-    "How many times the layer is repeated, each time with parameters of its own. `layers 12 alternate dense, banded`: kinds of layers, over and over.",
+    "How many times the layer is repeated, each time with parameters of its own. `layers 12 alternate " +
+      "dense, banded`: kinds of layers, over and over.",
     1,
     10_000,
   ),
@@ -48,7 +49,9 @@ export const trainFields = {
   ]),
   steps: whole("Updates.", 0, MANY, 1000),
   rows: word(
-    "What a sequence is: a window of the running text; or one document, from its beginning to its end, the rest of the row not counted. Documents are what stands between `<|endoftext|>`, or lines where the text has none.",
+    "What a sequence is: a window of the running text; or one document, from its beginning to its end, " +
+      "the rest of the row not counted. Documents are what stands between `<|endoftext|>`, or lines where " +
+      "the text has none.",
     rowKinds,
     "text",
   ),
@@ -63,7 +66,8 @@ export const trainFields = {
     ({ steps }) => Math.min(100, Math.floor(steps! / 10)),
   ]),
   schedule: word(
-    "How the learning rate falls after the warm-up: along a cosine, along a line over all steps, not at all, or late along a line (warm-up, stable, decay).",
+    "How the learning rate falls after the warm-up: along a cosine, along a line over all steps, not at " +
+      "all, or late along a line (warm-up, stable, decay).",
     schedules,
     "cosine",
   ),
@@ -119,13 +123,18 @@ export const tokenizers = {
     vocab: 256,
     fixed: true,
     counted: "",
-    doc: "One token per byte of UTF-8; with `train { rows documents }` one more, which begins and ends a document.",
+    doc:
+      "One token per byte of UTF-8; with `train { rows documents }` one more, which begins and ends a " +
+      "document.",
   },
   characters: {
     vocab: 1,
     fixed: false,
     counted: "the number of different characters in the data",
-    doc: "One token per character of the training data; vocab must be given, and is checked against the data. With `train { rows documents }`: the characters of the documents, and one token more, which begins and ends a document.",
+    doc:
+      "One token per character of the training data; vocab must be given, and is checked against the " +
+      "data. With `train { rows documents }`: the characters of the documents, and one token more, which " +
+      "begins and ends a document.",
   },
   gpt2: {
     vocab: 50257,

@@ -88,7 +88,9 @@ export const rules: readonly Rule[] = [
   },
   {
     name: "sum into matmul",
-    why: "the residual (or the cotangent of another use) is added in registers: saves a write and a read of [R,N]",
+    why:
+      "the residual (or the cotangent of another use) is added in registers: saves a write and a read of " +
+      "[R,N]",
     before: "add(x, matmul(a, b))",
     after: "matmul(a, b) + x",
     first: products,

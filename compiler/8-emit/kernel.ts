@@ -75,7 +75,8 @@ function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   }
   w.line(`const alone = load<i32>(${control.workers}) == 1;`);
   w.line(
-    `let first = share(${turns.fixed}, worker), last = alone ? ${tasks} : share(${turns.fixed}, worker + 1), fresh = true;`,
+    `let first = share(${turns.fixed}, worker), last = alone ? ${tasks} : share(${turns.fixed}, worker ` +
+      "+ 1), fresh = true;",
   );
   w.block("for (;;)", () => {
     body();

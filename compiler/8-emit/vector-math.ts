@@ -98,10 +98,12 @@ const fn = (doc: string, head: string, ...body: readonly string[]): string =>
   `/** ${doc} */\n// @ts-ignore: decorator\n@inline function ${head} {${body.length === 1 ? ` ${body[0]} ` : `\n${body.map((b) => `  ${b}\n`).join("")}`}}\n`;
 
 const exp = fn(
-  "e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ 1 + r + r²·q(r) (Cody & Waite 1980).",
+  "e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ " +
+    "1 + r + r²·q(r) (Cody & Waite 1980).",
   "exp4(x: v128): v128",
   `const c = f32x4.pmax(f32x4.pmin(x, ${k(88.376)}), ${k(-87.336)});`,
-  `const t = madd(c, ${k(1.44269504)}, ${k(12582912)}); // + 1.5·2²³: the low bits of t are n = round(x / ln2)`,
+  `const t = madd(c, ${k(1.44269504)}, ${k(12582912)}); // + 1.5·2²³: the low bits of t are n = round(x ` +
+    "/ ln2)",
   `const n = f32x4.sub(t, ${k(12582912)});`,
   `const r = nmadd(n, ${k(-2.1219444e-4)}, nmadd(n, ${k(0.693359375)}, c));`,
   `let q = ${k(8.31252e-3)};`,

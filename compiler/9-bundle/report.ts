@@ -15,7 +15,9 @@ export function report(manifest: Manifest, modules: readonly BuiltModule[]): str
   const reports = modules.flatMap((m) => {
     const built = manifest.modules[m.name]!;
     if (!built.parts) return ["", ...moduleReport(m.name, built, m)];
-    const title = `module ${m.name}: ${sizeText(built.memoryBytes)} in ${built.parts.length} parts, each with its memory; between two of them only rows of ${sizes.width} numbers cross`;
+    const title =
+      `module ${m.name}: ${sizeText(built.memoryBytes)} in ${built.parts.length} parts, each with its ` +
+      `memory; between two of them only rows of ${sizes.width} numbers cross`;
     return [
       "",
       title,

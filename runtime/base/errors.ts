@@ -25,14 +25,16 @@ const meanings = {
   ok: ["done", "what was asked for was done"],
   input: [
     "input",
-    "something that was given can not be used: a file, a text, a spec with errors, a full disk; the message says what and where",
+    "something that was given can not be used: a file, a text, a spec with errors, a full disk; the " +
+      "message says what and where",
   ],
   usage: ["usage", "the command line is not understood"],
   corrupt: ["damaged", "a file is damaged, or not what it says it is"],
   memory: ["memory", "there is not enough memory"],
   interrupted: [
     "stopped",
-    "stopped by a signal, or because nobody reads the output any more; a training run has saved and goes on with --resume",
+    "stopped by a signal, or because nobody reads the output any more; a training run has saved and " +
+      "goes on with --resume",
   ],
   bug: ["a bug", "a bug of Sinter's"],
   closed: [

@@ -56,7 +56,8 @@ const startThread: StartThread = (plan, { report, died }) => {
 };
 
 export const ISOLATION =
-  "Serve the page with these headers: Cross-Origin-Opener-Policy: same-origin, and Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
+  "Serve the page with these headers: Cross-Origin-Opener-Policy: same-origin, and " +
+  "Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
 
 /**
  * Throws `input` where nothing can run: WebAssembly without SIMD, or a page that is neither https nor

@@ -80,7 +80,8 @@ export async function wasmBytes(
   if (found !== wasm.sha256)
     throw new SinterError(
       "corrupt",
-      `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, not ${wasm.sha256.slice(0, 12)}…`,
+      `${wasm.file} is not the file that was compiled: sha256 ${found.slice(0, 12)}…, not ` +
+        `${wasm.sha256.slice(0, 12)}…`,
       RECOMPILE,
     );
   const bytes = new Uint8Array(stored);

@@ -88,7 +88,8 @@ export async function feedByPosition(lane: Lane, tokens: readonly number[], star
   if (start > 0 && lane.holder !== BY_POSITION && lane.holder !== FRESH)
     throw new SinterError(
       "bug",
-      `the cache does not hold what was fed by position before position ${start}: a session has used it, or the weights have changed`,
+      `the cache does not hold what was fed by position before position ${start}: a session has used ` +
+        "it, or the weights have changed",
       "Feed from position 0, or use a session (createSession): it brings its tokens back.",
     );
   lane.holder = BY_POSITION;

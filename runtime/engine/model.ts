@@ -165,7 +165,8 @@ function workersFor(module: ModuleManifest, { workers, host }: ModelOptions): nu
       throw new SinterError(
         "input",
         "this host has no shared memory, so there can be one worker only",
-        "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.",
+        "A page has it when it is served with Cross-Origin-Opener-Policy: same-origin and " +
+          "Cross-Origin-Embedder-Policy: require-corp.",
       );
     return 1;
   }

@@ -17,7 +17,8 @@ export function guardAgainstNaN(model: RunningModel, step: number, { loss, norm 
   throw new SinterError(
     "input",
     `step ${step}: ${what}; the first value that is not a number: ${where}`,
-    "Train with a smaller learning rate (--set lr=…), a longer warm-up, or clipping (--set clip=1). The last checkpoint is unharmed.",
+    "Train with a smaller learning rate (--set lr=…), a longer warm-up, or clipping (--set clip=1). The " +
+      "last checkpoint is unharmed.",
   );
 }
 

@@ -224,7 +224,8 @@ function plan({ version, sizes, group, begin }: Header, path: string, fileBytes:
   const s = sizes;
   throw corruptFile(
     path,
-    `offset 0: the header says width ${s.width}, hidden ${s.hidden}, ${s.layers} layers, ${s.heads} heads (${s.kvHeads} of keys and values), ` +
+    `offset 0: the header says width ${s.width}, hidden ${s.hidden}, ${s.layers} layers, ${s.heads} ` +
+      `heads (${s.kvHeads} of keys and values), ` +
       `vocabulary ${s.vocab}, context ${s.context}, which takes ${end} bytes; the file has ${fileBytes}`,
     "Is it a llama2.c model file, and whole?",
   );

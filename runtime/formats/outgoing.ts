@@ -74,7 +74,8 @@ export function outgoing(
       const chosen = typeFor(piece, wanted);
       if (chosen !== wanted && chosen === "F16")
         fallen.add(
-          `${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are written as F16`,
+          `${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are ` +
+            "written as F16",
         );
       return {
         name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`,

@@ -202,7 +202,8 @@ async function settleHeads(
     } else if (tied)
       throw new SinterError(
         "input",
-        `${file.path}: the output is said to be tied to the token embedding, but ${head.name} differs from ${token.name}`,
+        `${file.path}: the output is said to be tied to the token embedding, but ${head.name} differs ` +
+          `from ${token.name}`,
         'Set "tie_word_embeddings": false in config.json if the output has a matrix of its own.',
       );
     tied = same;

@@ -135,7 +135,8 @@ function parseIndex(value: Json, index: string): ReadonlyMap<string, string> {
     if (typeof shard !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(shard))
       throw corruptFile(
         index,
-        `tensor ${quoted(name)} is said to be in ${quoted(String(shard))}, which is no plain name of a .safetensors file`,
+        `tensor ${quoted(name)} is said to be in ${quoted(String(shard))}, which is no plain name of a ` +
+          ".safetensors file",
       );
     if (shards.add(shard).size > MAX_SHARDS) throw corruptFile(index, `more than ${MAX_SHARDS} shards`);
     out.set(name, shard);

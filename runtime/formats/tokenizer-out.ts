@@ -106,7 +106,9 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
       const note = plain
         ? {}
         : {
-            note: `no text belongs to the file's tokens: it has no way to say ${tokenizer.name === "ids" ? "that there is none" : "which characters, beyond ASCII, are tokens"}`,
+            note:
+              "no text belongs to the file's tokens: it has no way to say " +
+              `${tokenizer.name === "ids" ? "that there is none" : "which characters, beyond ASCII, are tokens"}`,
           };
       return {
         ...note,
@@ -125,7 +127,8 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
 
 const lostNote = (vocabulary: Vocabulary): string | undefined =>
   vocabulary.kind === "bpe" && vocabulary.lost !== undefined
-    ? `a GGUF file can not say that text is put into the form ${vocabulary.lost} first: text in another form has other ids there`
+    ? `a GGUF file can not say that text is put into the form ${vocabulary.lost} first: text in another ` +
+      "form has other ids there"
     : undefined;
 
 /** Ids of the tokens that begin and end texts, turns and messages; GGUF has a place for one of each. */

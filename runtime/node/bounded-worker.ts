@@ -55,7 +55,8 @@ export function boundedWorker<Q, A>({ url, from, megabytes }: BoundedPlan): Boun
     failed ??= new SinterError(
       "corrupt",
       `${from}: ${why}`,
-      "A file that keeps a computer busy for so long may be made for that; use one from a source that you trust.",
+      "A file that keeps a computer busy for so long may be made for that; use one from a source that " +
+        "you trust.",
     );
     void thread.terminate();
     waiting?.(failed);

@@ -56,6 +56,7 @@ export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
 const tooLong = (from: string, characters: number): SinterError =>
   new SinterError(
     "input",
-    `${from} has expressions of its own, and encodes at most ${MOST_AT_ONCE} characters at once, not ${characters}`,
+    `${from} has expressions of its own, and encodes at most ${MOST_AT_ONCE} characters at once, not ` +
+      `${characters}`,
     "Use a part of the text.",
   );

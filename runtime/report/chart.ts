@@ -42,11 +42,14 @@ export function chart(
   const left = yTicks.map((v) => `<span class="y" style="bottom:${percent(y(v))}">${label(v)}</span>`);
   const below = xTicks.map((v) => `<span class="x" style="left:${percent(x(v))}">${label(v)}</span>`);
   const drawing =
-    `<svg viewBox="0 0 ${SIZE} ${SIZE}" preserveAspectRatio="none" role="img" aria-label="${title}, ${unit}, by step">` +
+    `<svg viewBox="0 0 ${SIZE} ${SIZE}" preserveAspectRatio="none" role="img" aria-label="${title}, ` +
+    `${unit}, by step">` +
     `${grid.join("")}${curves.map((c) => drawn(c, x, y)).join("")}</svg>`;
   return (
-    `<section class="chart"><h2><span class="title">${title}</span>${keys(curves)}</h2><p class="unit">${unit}</p>` +
-    `<div class="plot" style="height:${height}px">${drawing}${left.join("")}${below.join("")}</div><p class="steps">step</p></section>`
+    `<section class="chart"><h2><span class="title">${title}</span>${keys(curves)}</h2><p ` +
+    `class="unit">${unit}</p>` +
+    `<div class="plot" style="height:${height}px">${drawing}${left.join("")}${below.join("")}</div><p ` +
+    `class="steps">step</p></section>`
   );
 }
 

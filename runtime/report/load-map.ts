@@ -18,12 +18,16 @@ export function loadMap({ name, step, shares }: ExpertsEvent): string {
   const heads = Array.from({ length: experts }, (_, e) => `<th scope="col">${e % every === 0 ? e : ""}</th>`);
   const rows = shares.map(
     (layer, l) =>
-      `<tr><th scope="row">layer ${l}</th>${layer.map((share, e) => cell(share, experts, l, e, numbered)).join("")}</tr>`,
+      `<tr><th scope="row">layer ` +
+      `${l}</th>${layer.map((share, e) => cell(share, experts, l, e, numbered)).join("")}</tr>`,
   );
-  const about = `per cent of a layer's choices by expert; even: ${(100 / experts).toFixed(1)}. No capacity, nothing is dropped`;
+  const about =
+    `per cent of a layer's choices by expert; even: ${(100 / experts).toFixed(1)}. No capacity, nothing ` +
+    "is dropped";
   return (
     `<section><h2>Load per expert of ${escapeHtml(name)} to step ${step}</h2><p class="unit">${about}</p>` +
-    `<div class="scroll"><table class="load"><tr><th></th>${heads.join("")}</tr>${rows.join("")}</table></div></section>`
+    `<div class="scroll"><table ` +
+    `class="load"><tr><th></th>${heads.join("")}</tr>${rows.join("")}</table></div></section>`
   );
 }
 
@@ -32,5 +36,8 @@ function cell(share: number, experts: number, layer: number, expert: number, num
   const depth = Math.min(1, Math.max(0.04, times / FULL));
   const words = `layer ${layer}, expert ${expert}: ${(100 * share).toFixed(2)} %, ${times.toFixed(2)} of an even share`;
   const background = `color-mix(in srgb, var(--first) ${(55 * depth).toFixed(0)}%, transparent)`;
-  return `<td style="background:${background}" title="${words}">${numbered ? (100 * share).toFixed(1) : ""}</td>`;
+  return (
+    `<td style="background:${background}" ` +
+    `title="${words}">${numbered ? (100 * share).toFixed(1) : ""}</td>`
+  );
 }

@@ -134,7 +134,8 @@ export function tokenizerFor(
   if (found) return found;
   throw new SinterError(
     "input",
-    `the ${model.tokenizer} tokenizer has no token that ends a text, and with \`rows documents\` every row ends with it`,
+    `the ${model.tokenizer} tokenizer has no token that ends a text, and with \`rows documents\` every ` +
+      "row ends with it",
     "Use a tokenizer that has one, or leave `rows documents` out.",
   );
 }

@@ -87,7 +87,8 @@ export function readHeader(header: Uint8Array, fileBytes: number, from: string):
     const how = t.begin > at ? "leaving a hole" : "inside another";
     if (t.begin !== at)
       fail(
-        `offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${how}; ${at} was expected`,
+        `offset ${Math.min(at, t.begin)}: tensor ${show(t.name)} begins at ${t.begin}, ${how}; ${at} ` +
+          "was expected",
       );
     at = t.end;
   }

@@ -315,7 +315,8 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
       throw new SinterError(
         "input",
         `${path} is no file of a tokenizer`,
-        `Known are ${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`,
+        "Known are " +
+          `${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`,
       );
   }
 }

@@ -107,49 +107,73 @@ const scenes: readonly Scene[] = [
     const had = 2 + r.below(10);
     const gave = 1 + r.below(had - 1);
     const thing = pick(r, things);
-    return `${giver} has ${plural(had, thing)}. ${giver} gives ${plural(gave, thing)} to ${taker}. Now ${giver} has ${plural(had - gave, thing)}.`;
+    return (
+      `${giver} has ${plural(had, thing)}. ${giver} gives ${plural(gave, thing)} to ${taker}. Now ` +
+      `${giver} has ${plural(had - gave, thing)}.`
+    );
   },
   (r) => {
     const [asker, other] = two(r, people);
     const colour = pick(r, colours);
     const thing = pick(r, things);
     const place = pick(r, places);
-    return `"Where is my ${colour} ${thing}?" asks ${asker}. "Your ${colour} ${thing} is in the ${place}," says ${other}. ${asker} runs to the ${place} and finds it there.`;
+    return (
+      `"Where is my ${colour} ${thing}?" asks ${asker}. "Your ${colour} ${thing} is in the ${place}," ` +
+      `says ${other}. ${asker} runs to the ${place} and finds it there.`
+    );
   },
   (r) => {
     const animal = pick(r, animals);
     const colour = pick(r, colours);
     const owner = pick(r, people);
-    return `${owner} has ${a(colour)} ${animal}. The ${animal} ${sounds[animal]} when ${owner} comes home. "Good ${animal}," says ${owner}.`;
+    return (
+      `${owner} has ${a(colour)} ${animal}. The ${animal} ${sounds[animal]} when ${owner} comes home. ` +
+      `"Good ${animal}," says ${owner}.`
+    );
   },
   (r) => {
     const left = r.below(7);
     const right = r.below(6);
     const [teacher, pupil] = two(r, people);
-    return `"What is ${numbers[left]} and ${numbers[right]}?" asks ${teacher}. "${capital(numbers[left]!)} and ${numbers[right]} is ${numbers[left + right]}," says ${pupil}.`;
+    return (
+      `"What is ${numbers[left]} and ${numbers[right]}?" asks ${teacher}. "${capital(numbers[left]!)} and ` +
+      `${numbers[right]} is ${numbers[left + right]}," says ${pupil}.`
+    );
   },
   (r) => {
     const [one, other] = two(r, people);
     const day = pick(r, days);
     const place = pick(r, places);
     const how = pick(r, feelings);
-    return `On ${day} ${pick(r, weather)}. ${one} and ${other} went to the ${place}. They came home in the evening, and both were ${how}.`;
+    return (
+      `On ${day} ${pick(r, weather)}. ${one} and ${other} went to the ${place}. They came home in the ` +
+      `evening, and both were ${how}.`
+    );
   },
   (r) => {
     const [first, second] = two(r, animals);
     const place = pick(r, places);
-    return `In the ${place} lives ${a(first)}. One day ${a(second)} comes by. The ${first} ${sounds[first]}, the ${second} ${sounds[second]}, and soon they are friends.`;
+    return (
+      `In the ${place} lives ${a(first)}. One day ${a(second)} comes by. The ${first} ${sounds[first]}, ` +
+      `the ${second} ${sounds[second]}, and soon they are friends.`
+    );
   },
   (r) => {
     const day = r.below(7);
     const [asker, other] = two(r, people);
-    return `"Today is ${days[day]}. What is tomorrow?" asks ${asker}. "Tomorrow is ${days[(day + 1) % 7]}," says ${other}.`;
+    return (
+      `"Today is ${days[day]}. What is tomorrow?" asks ${asker}. "Tomorrow is ${days[(day + 1) % 7]}," ` +
+      `says ${other}.`
+    );
   },
   (r) => {
     const [one, other] = two(r, people);
     const [mine, yours] = two(r, colours);
     const thing = pick(r, things);
-    return `${one} has ${a(mine)} ${thing} and ${other} has ${a(yours)} ${thing}. They swap. Now ${one} has ${a(yours)} ${thing} and ${other} has ${a(mine)} ${thing}.`;
+    return (
+      `${one} has ${a(mine)} ${thing} and ${other} has ${a(yours)} ${thing}. They swap. Now ${one} has ` +
+      `${a(yours)} ${thing} and ${other} has ${a(mine)} ${thing}.`
+    );
   },
 ];
 

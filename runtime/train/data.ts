@@ -100,7 +100,8 @@ export function split(tokens: Tokens, share: number, context: number): Split {
 const tooShort = (all: number, part: number, context: number): SinterError =>
   new SinterError(
     "input",
-    `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ${context + 1}`,
+    `the text is too short: ${all} tokens, of which ${part} are in this part, and a window takes ` +
+      `${context + 1}`,
     "Use a longer text, or a smaller context: --set context=N",
   );
 

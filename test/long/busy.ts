@@ -7,7 +7,8 @@ import { availableParallelism } from "node:os";
 
 /** Each ends by itself when we do: it looks whether it still has its parent. */
 const LOOP =
-  "const parent = process.ppid; for (let i = 0; ; i++) if (i % 1e8 === 0 && process.ppid !== parent) process.exit();";
+  "const parent = process.ppid; for (let i = 0; ; i++) if (i % 1e8 === 0 && process.ppid !== parent) " +
+  "process.exit();";
 
 /** Starts `perCore` for each core. Returns what ends them. */
 export function keepBusy(perCore: number): () => void {

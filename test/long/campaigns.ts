@@ -9,7 +9,8 @@ export const campaigns: readonly Row[] = [
   {
     name: "kills",
     covers:
-      "SIGKILL before, in and after file operations, and at random times: a resumed run ends with the same bytes",
+      "SIGKILL before, in and after file operations, and at random times: a resumed run ends with the " +
+      "same bytes",
     minutes: 60,
     load: async () => (await import("./kills.ts")).kills,
   },
@@ -22,14 +23,16 @@ export const campaigns: readonly Row[] = [
   {
     name: "flips",
     covers:
-      "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint with a line, or no difference",
+      "one bit of one file of a run is another × eval, sample, resume: refused, or an older checkpoint " +
+      "with a line, or no difference",
     minutes: 15,
     load: async () => (await import("./flips.ts")).flips,
   },
   {
     name: "states",
     covers:
-      "checkpoints whose state has a right hash and cannot be × eval, sample, resume: refused by the field's name, the older one taken",
+      "checkpoints whose state has a right hash and cannot be × eval, sample, resume: refused by the " +
+      "field's name, the older one taken",
     minutes: 3,
     load: async () => (await import("./states.ts")).states,
   },

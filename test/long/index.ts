@@ -13,7 +13,8 @@ import { keepBusy } from "./busy.ts";
 import { campaigns } from "./campaigns.ts";
 
 const USAGE =
-  "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each] [--busy N, programs for each core beside it]";
+  "usage: npm run test:long [-- NAME …] [--list] [--out DIR] [--minutes N, for each] [--busy N, " +
+  "programs for each core beside it]";
 const OUT = ".cache/long"; // ignored by git
 
 type Ran = Outcome & Pick<Campaign, "name"> & { readonly minutes: number };

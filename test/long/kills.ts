@@ -67,7 +67,8 @@ export const kills: Campaign["run"] = async (course) => {
       writeTally(course.out, tally);
       if (number % 10 === 9)
         course.say(
-          `${tally.trials} runs, ${killsOf(tally)} kills, ${tally.findings.length} findings, load ${loadavg()[0]!.toFixed(1)}`,
+          `${tally.trials} runs, ${killsOf(tally)} kills, ${tally.findings.length} findings, load ` +
+            `${loadavg()[0]!.toFixed(1)}`,
         );
     }
   });

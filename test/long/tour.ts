@@ -100,7 +100,8 @@ export async function tour({ out, say, signal }: Course): Promise<Outcome> {
         `${block.command}\n\nexit ${done.exit} after ${done.seconds.toFixed(1)} s\n\n${done.output}`,
       );
       say(
-        `${done.seconds.toFixed(1).padStart(7)} s  exit ${done.exit}  README.md:${block.line}  ${firstLine(block.command)}`,
+        `${done.seconds.toFixed(1).padStart(7)} s  exit ${done.exit}  README.md:${block.line}  ` +
+          `${firstLine(block.command)}`,
       );
       const right = block.when === "server" ? STOPPED : [block.exit];
       const why = done.stalled ? "it did not get on" : `exit ${done.exit} instead of ${right.join(" or ")}`;

@@ -236,7 +236,8 @@ async function main(): Promise<void> {
   const workers = Number(values.workers ?? 1);
   const show = (d: Deviation): void =>
     console.log(
-      `  ${d.ofAllowance <= 1 ? " " : "✗"} ${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ${d.ofAllowance.toFixed(2)} of the allowance`,
+      `  ${d.ofAllowance <= 1 ? " " : "✗"} ${d.name.padEnd(40)} ${d.worst.toExponential(1)}   ` +
+        `${d.ofAllowance.toFixed(2)} of the allowance`,
     );
   for (const name of specNames.filter((n) => positionals.length === 0 || positionals.includes(n))) {
     console.log(`${name} ${target} ${workers}`);

@@ -22,8 +22,14 @@ export function bytesText(model: Model, { placement, over }: ModulePlan): string
   const plain = (bytes: number): string => `${thousands(bytes)} bytes`;
   if (!over) return `${plain(placement.bytes)} (${sizeText(placement.bytes)})`;
   if (!over.parts)
-    return `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of one memory${uncut(over.tooLarge)})`;
-  return `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts (${partsText(model, over.parts)})`;
+    return (
+      `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of ` +
+      `one memory${uncut(over.tooLarge)})`
+    );
+  return (
+    `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts ` +
+    `(${partsText(model, over.parts)})`
+  );
 }
 
 /** What stands in the way of a cut. */
@@ -80,11 +86,14 @@ export function refuseTooLarge(model: Model, plan: ModulePlan): void {
     what === "training"
       ? [
           `the module \`${plan.name}\` needs`,
-          "Make it smaller with --set (train.batch, train.context, width, layers): training needs one memory. Its infer module may fit: sinter check SPEC.",
+          "Make it smaller with --set (train.batch, train.context, width, layers): training needs one " +
+            "memory. Its infer module may fit: sinter check SPEC.",
         ]
       : [
-          `the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, but ${pieces[what]} alone needs`,
-          `Make it smaller with --set (context, train.batch, train.context, width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
+          `the module \`${plan.name}\` needs ${sizeText(plan.placement.bytes)} and is cut into parts, ` +
+            `but ${pieces[what]} alone needs`,
+          "Make it smaller with --set (context, train.batch, train.context, " +
+            `width)${limit === MEMORY_LIMIT ? "" : ", or raise --memory-limit"}.`,
         ];
   throw new SinterError(
     "memory",
@@ -121,7 +130,8 @@ export function memoryLine(model: Model, options: CompileOptions = {}): string {
           `  of infer, keys and values of ${thousands(model.sizes.context)} positions: ${thousands(cached)} bytes (${sizeText(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`,
         ]
       : []),
-    `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
+    `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed ` +
+      `activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
   ].join("\n");
 }
 

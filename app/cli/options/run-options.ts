@@ -55,7 +55,8 @@ export function targetOption(options: Options): Target | undefined {
 export const withMemoryOption = (command: Command): Command =>
   command.option(
     "--memory-limit <bytes>",
-    "most that one memory may have, as 1_000_000 or 512MiB; a model that needs more is cut into parts (default: 4 GiB)",
+    "most that one memory may have, as 1_000_000 or 512MiB; a model that needs more is cut into parts " +
+      "(default: 4 GiB)",
   );
 
 const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };

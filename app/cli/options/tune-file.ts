@@ -163,11 +163,13 @@ export function tilesFor(spec: string, options: Options, io: Io): ChosenTiles | 
   if (same) io.err(`tiles of ${path}: ${shapes}, measured on this machine\n`);
   else if (asked !== undefined)
     io.err(
-      `tiles of ${path}: ${shapes}, measured elsewhere (${machineText(file.machine)}): right here too, but perhaps not the fastest\n`,
+      `tiles of ${path}: ${shapes}, measured elsewhere (${machineText(file.machine)}): right here too, ` +
+        "but perhaps not the fastest\n",
     );
   else
     io.err(
-      `note: ${path} is of another machine or version (${machineText(file.machine)}) and left out; \`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`,
+      `note: ${path} is of another machine or version (${machineText(file.machine)}) and left out; ` +
+        `\`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`,
     );
   return same || asked !== undefined ? chosen : undefined;
 }

@@ -28,7 +28,8 @@ import type { Options } from "./run-options.ts";
 export const withWeightsOption = (command: Command): Command =>
   command.option(
     "--weights <format>",
-    `how matrices are kept in memory: ${weightFormats.join(", ")}; less memory and more tokens a second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0`,
+    `how matrices are kept in memory: ${weightFormats.join(", ")}; less memory and more tokens a ` +
+      "second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0",
   );
 
 const places = ["table", "output"] as const;
@@ -76,7 +77,8 @@ export function mixedFormats<const Format extends string>(
 export const withCacheOption = (command: Command): Command =>
   command.option(
     "--cache <format>",
-    `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the memory, faster far into a text`,
+    `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the ` +
+      "memory, faster far into a text",
   );
 
 /** Undefined: it was not given. */

@@ -219,7 +219,8 @@ function checked(spec: string): Model {
   if (model && !hasErrors(diagnostics)) return model;
   throw new SinterError(
     "input",
-    `the configuration makes a spec that has errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
+    "the configuration makes a spec that has " +
+`errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
     "Does the configuration belong to the weights?",
   );
 }

@@ -29,7 +29,9 @@ export function byteProgress(io: Io, what: string, total: number): ByteProgress 
       next = now + (io.tty ? LIVE_MS : PLAIN_MS);
       const seconds = (now - began) / 1000;
       const left = done === 0 ? 0 : (seconds * (total - done)) / done;
-      const line = `${what}: ${sizeText(done)} of ${sizeText(total)}, ${sizeText(done / seconds)}/s, ${duration(left)} left`;
+      const line =
+        `${what}: ${sizeText(done)} of ${sizeText(total)}, ${sizeText(done / seconds)}/s, ` +
+        `${duration(left)} left`;
       if (io.tty) live.show(() => line);
       else io.err(`${line}\n`);
     },

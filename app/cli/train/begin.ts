@@ -261,7 +261,8 @@ async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<
   throw new SinterError(
     "input",
     `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
-    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer bytes` in the spec.",
+    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer " +
+      "bytes` in the spec.",
   );
 }
 

@@ -105,7 +105,8 @@ export class Display {
       end === "interrupted"
         ? this.#step < this.#steps
           ? `stopped after step ${this.#step}, saved; go on with: ${goOn}`
-          : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is made by: ${goOn}`
+          : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is ` +
+            `made by: ${goOn}`
         : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`,
     );
   }
@@ -170,7 +171,8 @@ function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
 }
 
 const cutLine = (cut: number, context: number): string =>
-  `note: ${thousands(cut)} document${cut === 1 ? " is" : "s are"} too long for a row of ${context}, and cut: ` +
+  `note: ${thousands(cut)} document${cut === 1 ? " is" : "s are"} too long for a row of ${context}, and ` +
+  "cut: " +
   "the end is not learnt from them";
 
 const documentFacts = ({ documents: a }: Part, { documents: b }: Part): object =>

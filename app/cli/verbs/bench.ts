@@ -34,7 +34,8 @@ export const benchVerb: Verb = {
     command
       .option(
         "--filter <text>",
-        'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; gpt2 and mixture only when asked for',
+        'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; ' +
+          "gpt2 and mixture only when asked for",
       )
       .option("--target <target>", `${targets.join(", ")}; default: all three`)
       .option(
@@ -44,13 +45,15 @@ export const benchVerb: Verb = {
       )
       .option(
         "--seconds <seconds>",
-        `per operation (default: ${benchDefaults.ms / 1000}); training steps, prompts and decoding get ten times that`,
+        `per operation (default: ${benchDefaults.ms / 1000}); training steps, prompts and decoding get ` +
+          "ten times that",
       )
       .option("--profile", "where the time of each step, prompt and token goes, kernel by kernel")
       .option("--all", "small cases of operations too")
       .option(
         "--quick",
-        `a first impression within a minute: one case of each operation, the best target, ${QUICK_SECONDS} s each, no peers`,
+        "a first impression within a minute: one case of each operation, the best target, " +
+          `${QUICK_SECONDS} s each, no peers`,
       )
       .option(
         "--peers <names>",

@@ -88,7 +88,8 @@ function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
   const known = chatFormatOf(tokenizer);
   if (!known)
     io.err(
-      'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" (--chat-format names another)\n',
+      'note: this model brings no chat format along; it sees "User: …" and "Assistant: …" ' +
+        "(--chat-format names another)\n",
     );
   return known ?? plainChat(tokenizer);
 }

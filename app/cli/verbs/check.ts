@@ -29,7 +29,9 @@ export const checkVerb: Verb = {
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
+        "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model " +
+          "gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check " +
+          "specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
       );
   },
   async run(paths, options, io) {
@@ -87,7 +89,10 @@ export function modelTable(
   ];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) =>
-    `  ${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`.trimEnd(),
+    (
+      "  " +
+      `${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`
+    ).trimEnd(),
   );
   const facts = expects.map(
     (e) =>

@@ -30,7 +30,8 @@ export const compileVerb: Verb = {
       .option("--module <names>", "train, infer, or both with a comma (default: both, as far as they fit)")
       .option(
         "--dump [stage]",
-        "also write what each stage made, to DIR/dump (a stage: differentiate, fuse, save, tiles, arena, kernels …)",
+        "also write what each stage made, to DIR/dump (a stage: differentiate, fuse, save, tiles, " +
+          "arena, kernels …)",
       )
       .option("--verify", "check the graph after every pass")
       .option("--json", "machine-readable")
@@ -112,12 +113,14 @@ function summary(
     .flatMap(([name, m]) =>
       Object.entries(m.wasm).map(
         ([target, w]) =>
-          `  ${name.padEnd(6)} ${target.padEnd(8)} ${thousands(w.bytes).padStart(9)} bytes of wasm   ${sizeText(m.memoryBytes)} of memory`,
+          `  ${name.padEnd(6)} ${target.padEnd(8)} ${thousands(w.bytes).padStart(9)} bytes of wasm   ` +
+          `${sizeText(m.memoryBytes)} of memory`,
       ),
     );
   return (
     [
-      `${manifest.model.name}: ${thousands(manifest.parameters)} parameters, compiled in ${(ms / 1000).toFixed(2)} s`,
+      `${manifest.model.name}: ${thousands(manifest.parameters)} parameters, compiled in ` +
+        `${(ms / 1000).toFixed(2)} s`,
       ...rows,
       `${folder}${dumped > 0 ? `, ${dumped} dumps in ${join(folder, "dump")}` : ""}`,
     ].join("\n") + "\n"

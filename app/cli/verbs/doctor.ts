@@ -18,7 +18,8 @@ export const doctorVerb: Verb = {
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nRates are of one register tile of a matrix product, on one core, right now: other programs slow it down.",
+        "\nRates are of one register tile of a matrix product, on one core, right now: other programs " +
+          "slow it down.",
       );
   },
   async run(_, options, io) {

@@ -36,14 +36,17 @@ export const evalVerb: Verb = {
       )
       .option(
         "--stride <n>",
-        "tokens from window to window (not where rows are documents); below the context, every token is predicted from context − stride before it at least (default: the context)",
+        "tokens from window to window (not where rows are documents); below the context, every token is " +
+          "predicted from context − stride before it at least (default: the context)",
       )
       .option("--workers <n>", "threads (default: all cores)")
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt --json\n  sinter eval runs/shakespeare --weights q8_0\n  sinter eval runs/gpt2 --data wikitext.txt --context 1024 --stride 512",
+        "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt " +
+          "--json\n  sinter eval runs/shakespeare --weights q8_0\n  sinter eval runs/gpt2 --data " +
+          "wikitext.txt --context 1024 --stride 512",
       );
   },
   async run([dir], options, io) {

@@ -40,7 +40,8 @@ export const explainVerb: Verb = {
       .option("--target <name>", "simd, relaxed or wide (of --tiles)", "wide")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  sinter explain specs/gpt2.sinter --fusion --module infer",
+        "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  " +
+          "sinter explain specs/gpt2.sinter --fusion --module infer",
       );
   },
   async run(args, options, io) {

@@ -34,7 +34,8 @@ export const exportVerb: Verb = {
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter export runs/gpt2 --to gguf --dtype q8_0 -o gpt2-q8.gguf\n  sinter export runs/stories --to hf -o stories-hf",
+        "\nexamples:\n  sinter export runs/gpt2 --to gguf --dtype q8_0 -o gpt2-q8.gguf\n  sinter export " +
+          "runs/stories --to hf -o stories-hf",
       );
   },
   async run([dir], options, io) {

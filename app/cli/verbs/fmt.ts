@@ -18,7 +18,8 @@ export const fmtVerb: Verb = {
       .option("--check", "change nothing; exit code 1 when a file is not in its canonical layout")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - < model.sinter",
+        "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - " +
+          "< model.sinter",
       );
   },
   async run(paths, options, io) {

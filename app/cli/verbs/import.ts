@@ -52,14 +52,17 @@ export const importVerb: Verb = {
       .option("--context <n>", "a shorter context than published: less memory for keys and values")
       .option(
         "--dtype <type>",
-        `numbers that matrices are kept in: ${dtypes.join(", ")} (default: as in the file). Of a mix: q4_0,table=q8_0,output=q8_0, which is what q4_0 alone means`,
+        `numbers that matrices are kept in: ${dtypes.join(", ")} (default: as in the file). Of a mix: ` +
+          "q4_0,table=q8_0,output=q8_0, which is what q4_0 alone means",
       )
       .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
       .option("--force", "replace the run that is in the folder, once all is checked")
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        '\nexamples:\n  sinter import gpt2/ -o runs/gpt2\n  sinter import stories15M.bin -o runs/stories\n  sinter import model.gguf -o runs/model --context 2048\n  sinter import llama/ -o runs/llama --dtype q4_0\n  sinter sample runs/stories -p "Once upon a time"',
+        "\nexamples:\n  sinter import gpt2/ -o runs/gpt2\n  sinter import stories15M.bin -o " +
+          "runs/stories\n  sinter import model.gguf -o runs/model --context 2048\n  sinter import llama/ " +
+          '-o runs/llama --dtype q4_0\n  sinter sample runs/stories -p "Once upon a time"',
       );
   },
   async run([path], options, io) {
@@ -118,7 +121,8 @@ export const importVerb: Verb = {
         options["json"]
           ? `${JSON.stringify(facts)}\n`
           : [
-              `${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`,
+              `${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} ` +
+                `tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`,
               ...facts.notes.map((note) => `note: ${note}`),
               `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`,
               "",

@@ -22,7 +22,8 @@ async function inCheckout<T>(folder: string, load: () => Promise<T>): Promise<T>
   throw new SinterError(
     "input",
     `sinter ${folder} needs the project's folder ${folder}/, which an installed package does not have`,
-    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where a spec's time goes: sinter profile SPEC",
+    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where " +
+      "a spec's time goes: sinter profile SPEC",
   );
 }
 

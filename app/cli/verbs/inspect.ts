@@ -21,7 +21,8 @@ export const inspectVerb: Verb = {
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect model.safetensors --json",
+        "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect " +
+          "model.safetensors --json",
       );
   },
   async run([path], options, io) {
@@ -54,13 +55,15 @@ function table(
   columns: number,
 ): string {
   const lines = [
-    `${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ${sizeText(bytes)}`,
+    `${printable(path)}: ${form}, ${tensors.length} tensors, ${thousands(parameters)} parameters, ` +
+      `${sizeText(bytes)}`,
     "",
   ];
   const keyWidth = Math.max(0, ...metadata.map(([key]) => Math.min(48, printable(key).length)));
   for (const [key, value] of metadata)
     lines.push(
-      `  ${cut(printable(key), 48).padEnd(keyWidth)}  ${cut(shown(value), Math.max(20, columns - keyWidth - 6))}`,
+      `  ${cut(printable(key), 48).padEnd(keyWidth)}  ` +
+        `${cut(shown(value), Math.max(20, columns - keyWidth - 6))}`,
     );
   if (metadata.length > 0) lines.push("");
   const rows = all ? tensors.map((t) => ({ ...t, times: 1 })) : together(tensors);
@@ -74,7 +77,10 @@ function table(
   const widths = [0, 1, 2, 3].map((i) => Math.max(0, ...cells.map((row) => row[i]!.length)));
   for (const [name, type, shape, size, times] of cells)
     lines.push(
-      `  ${name!.padEnd(widths[0]!)}  ${type!.padEnd(widths[1]!)}  ${shape!.padEnd(widths[2]!)}  ${size!.padStart(widths[3]!)}  ${times}`.trimEnd(),
+      (
+        `  ${name!.padEnd(widths[0]!)}  ${type!.padEnd(widths[1]!)}  ${shape!.padEnd(widths[2]!)}  ` +
+        `${size!.padStart(widths[3]!)}  ${times}`
+      ).trimEnd(),
     );
   return `${lines.join("\n")}\n`;
 }

@@ -23,7 +23,10 @@ export const profileVerb: Verb = {
       .option("--json", "machine-readable")
       .addHelpText(
         "after",
-        "\nWait: at the barrier after a kernel, for the workers that are not done. Limit: the time that the measured multiply-add rate and\nread bandwidth allow, in per cent of the time taken; what caches hold can be above 100 %.\n\nexamples:\n  sinter profile specs/nanogpt-cpu.sinter\n  sinter profile specs/gpt2.sinter --entry decode --workers 2",
+        "\nWait: at the barrier after a kernel, for the workers that are not done. Limit: the time that " +
+          "the measured multiply-add rate and\nread bandwidth allow, in per cent of the time taken; what " +
+          "caches hold can be above 100 %.\n\nexamples:\n  sinter profile specs/nanogpt-cpu.sinter\n  " +
+          "sinter profile specs/gpt2.sinter --entry decode --workers 2",
       );
   },
   async run([path], options, io) {
@@ -50,7 +53,11 @@ export const profileVerb: Verb = {
     if (options["json"]) io.out(`${JSON.stringify({ model: model.name, limits, ...profile }, null, 1)}\n`);
     else
       io.out(
-        `${[`${model.name}: limits ${limits.fma[target]![workers]!.toFixed(0)} GFLOP/s, ${limits.read[workers]!.toFixed(1)} GB/s`, ...profileLines(profile)].join("\n")}\n`,
+        `${[
+          `${model.name}: limits ${limits.fma[target]![workers]!.toFixed(0)} GFLOP/s, ` +
+            `${limits.read[workers]!.toFixed(1)} GB/s`,
+          ...profileLines(profile),
+        ].join("\n")}\n`,
       );
     return exitCodes.ok;
   },

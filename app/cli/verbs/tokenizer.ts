@@ -151,7 +151,8 @@ function train(paths: readonly string[], options: Options, io: Io): void {
     );
   const less = size < vocab ? ` (not ${thousands(vocab)}: no pair comes ${atLeast} times any more)` : "";
   io.out(
-    `${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`,
+    `${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ` +
+      `${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`,
   );
 }
 

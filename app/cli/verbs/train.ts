@@ -52,7 +52,8 @@ export const trainVerb: Verb = {
       )
       .option(
         "--resume",
-        "go on from the newest whole checkpoint in --out, or begin there; --steps and --set NAME=VALUE change settings from there on",
+        "go on from the newest whole checkpoint in --out, or begin there; --steps and --set NAME=VALUE " +
+          "change settings from there on",
       )
       .option("--force", "begin anew where --out holds a run: it is removed once all is checked")
       .option("--eval-every <n>", "steps between evaluations")

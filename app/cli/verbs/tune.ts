@@ -72,10 +72,12 @@ examples:
     const say = (line: string): void => (options["json"] ? undefined : io.out(`${line}\n`));
     if (loadavg()[0]! > nodeHost.cores / 2)
       io.err(
-        `note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found may be chance\n`,
+        `note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found ` +
+          "may be chance\n",
       );
     say(
-      `${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = better than the compiler's own choice`,
+      `${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = ` +
+        "better than the compiler's own choice",
     );
     const rows: Row[] = [];
     const keep = (): number => {

@@ -34,7 +34,9 @@ export const equations = {
       inputs === 0 ? `${part} has no input` : `${part} takes one input, not ${inputs}`,
     help: ({ part, inputs }) =>
       inputs === 0 ? `write \`${part}(x)\`` : "options are written with their name: `bias: true`",
-    explain: `The first argument of a part, the one without a name, is what it works on. All others are options and have a name.`,
+    explain:
+      "The first argument of a part, the one without a name, is what it works on. All others are options " +
+      "and have a name.",
     wrong: "layer { x += mlp(x, 32) }",
     right: "layer { x += mlp(x, hidden: 32) }",
   }),
@@ -69,7 +71,9 @@ need equal widths.`,
     title: "the layer does not hand on x",
     text: ({ why }) => why,
     help: ({ help }) => help,
-    explain: `A layer's result is the last x, and the next layer begins with it: so every layer sets x, and x keeps the model's width.`,
+    explain:
+      "A layer's result is the last x, and the next layer begins with it: so every layer sets x, and x " +
+      "keeps the model's width.",
     wrong: "layer { h = mlp(x) }",
     right: "layer { x += mlp(x) }",
   }),
@@ -105,7 +109,9 @@ Scao et al. 2022), "embed rmsnorm(token + position)".`,
     title: "a value that is never used",
     text: ({ name }) => `this ${quoted(name)} is never used`,
     help: () => "use it, or remove the equation",
-    explain: `A value that nothing reads has no influence on the model: its parameters would never be trained, and are not built.`,
+    explain:
+      "A value that nothing reads has no influence on the model: its parameters would never be trained, " +
+      "and are not built.",
     wrong: "layer { h = layernorm(x)\nx += mlp(x) }",
     right: "layer { h = layernorm(x)\nx += mlp(h) }",
   }),
@@ -113,7 +119,9 @@ Scao et al. 2022), "embed rmsnorm(token + position)".`,
     title: "a part in the wrong place",
     text: ({ part, where }) => `${part} cannot stand in ${where}`,
     help: ({ help }) => help,
-    explain: `Attention keeps keys and values per layer, so it belongs in the layer. The embedding takes a norm and nothing else.`,
+    explain:
+      "Attention keeps keys and values per layer, so it belongs in the layer. The embedding takes a norm " +
+      "and nothing else.",
     wrong: "output linear(attention(x))",
     right: "output linear(layernorm(x))",
   }),
@@ -151,7 +159,9 @@ has one or the other.`,
     title: "a window that looks both ways",
     text: () => "a window needs causal attention",
     help: () => "leave `causal: false` out, or the window",
-    explain: `A window says how many positions attention looks back. Attention that is not causal looks ahead, too, and has no such edge.`,
+    explain:
+      "A window says how many positions attention looks back. Attention that is not causal looks ahead, " +
+      "too, and has no such edge.",
     wrong: "layer { x += attention(x, window: 4, causal: false) }",
     right: "layer { x += attention(x, window: 4) }",
   }),
@@ -169,7 +179,9 @@ there is no mixture left to choose from, but it is allowed.`,
     text: ({ name }) => `there is no model called ${quoted(name)} in this file`,
     help: ({ nearest, models }) =>
       near(nearest) ?? (models.length > 0 ? `there are ${either(models.slice(0, 8))}` : undefined),
-    explain: `"model b like a { … }" takes all of a, and then what b says itself. Both stand in one file, in any order.`,
+    explain:
+      `"model b like a { … }" takes all of a, and then what b says itself. Both stand in one file, in any ` +
+      "order.",
     wrong: "model b like a { layers 2 }",
   }),
   E0331: message<{ chain: readonly string[] }>({
@@ -183,7 +195,9 @@ there is no mixture left to choose from, but it is allowed.`,
         .join(" ")
         .replaceAll(" ,", ","),
     help: () => "one of them has to be written out",
-    explain: `"like" means: take the other one's settings and equations. In a circle there would be nothing to take.`,
+    explain:
+      `"like" means: take the other one's settings and equations. In a circle there would be nothing to ` +
+      "take.",
     wrong: "model a like b { }\nmodel b like a { }",
   }),
   E0332: message<{ name: string }>({
@@ -192,6 +206,7 @@ there is no mixture left to choose from, but it is allowed.`,
     help: () => "rename one of them",
     explain: `A model is chosen by its name ("--model NAME"), and its files carry it.`,
     wrong:
-      "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }\nmodel m like m { layers 2 }",
+      "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) " +
+      "}\nmodel m like m { layers 2 }",
   }),
 };

@@ -40,7 +40,9 @@ With --set on a size or a let, the model is another one than the file describes,
     title: "--set has no usable value",
     text: ({ why }) => `--set: ${why}`,
     help: () => "write --set width=256, or --set train.lr=1e-3",
-    explain: `The value is what would stand behind the setting in the file: a number, arithmetic (heads=width/64), a word, true or false.`,
+    explain:
+      "The value is what would stand behind the setting in the file: a number, arithmetic " +
+      "(heads=width/64), a word, true or false.",
   }),
   E0503: message<{ name: string; models: readonly string[]; nearest: string | undefined }>({
     title: "--model names a model that is not in the file",

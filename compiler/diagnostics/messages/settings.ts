@@ -32,7 +32,9 @@ it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's s
     title: "an unknown setting",
     text: ({ key, where }) => `${where} has no setting called ${quoted(key)}`,
     help: ({ nearest, help }) => help ?? near(nearest),
-    explain: `The settings are listed in compiler/LANGUAGE.md. Numbers of your own are named with "let": let hidden = 3 * width.`,
+    explain:
+      `The settings are listed in compiler/LANGUAGE.md. Numbers of your own are named with "let": let ` +
+      "hidden = 3 * width.",
     wrong: "widht 8",
     right: "width 8",
   }),
@@ -77,7 +79,9 @@ One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints wid
     title: "given twice",
     text: ({ what }) => `${quoted(what)} is given twice`,
     help: () => "keep one of the two",
-    explain: `Within one model each setting, let, section and option stands once. A model that is "like" another may set it again: then its own counts.`,
+    explain:
+      `Within one model each setting, let, section and option stands once. A model that is "like" another ` +
+      "may set it again: then its own counts.",
     wrong: "width 8 width 16",
     right: "width 8",
   }),
@@ -133,7 +137,9 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
     text: ({ heads, kvHeads }) => `${heads} heads cannot share ${kvHeads} kv_heads evenly`,
     help: ({ heads, kvHeads }) =>
       `use ${either(nearDivisors(heads, kvHeads).filter((d) => d <= heads))} kv_heads`,
-    explain: `With grouped-query attention (Ainslie et al. 2023) every kv head serves the same number of heads: heads must be a multiple of kv_heads.`,
+    explain:
+      "With grouped-query attention (Ainslie et al. 2023) every kv head serves the same number of heads: " +
+      "heads must be a multiple of kv_heads.",
     wrong: "heads 8\nkv_heads 3",
     right: "heads 8\nkv_heads 4",
   }),
@@ -142,7 +148,8 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
     text: ({ width, heads, headDim }) =>
       `${heads} heads of ${headDim} make ${heads * headDim}, and the width is ${width}`,
     help: ({ heads, headDim }) =>
-      `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that holds silences this`,
+      `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that ` +
+      "holds silences this",
     explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as published models do
 (32 × 128 = 4096 in 5120: Mistral Nemo). A difference of less than half a head may be a slip of the pen, so it is said; an "expect parameters"
 that holds settles it.
@@ -179,7 +186,9 @@ With "tokenizer characters" the vocab is the number of different characters in t
     title: "training sequences are longer than the context",
     text: ({ train, context }) => `train context ${train} is longer than the model's context ${context}`,
     help: ({ context }) => `use at most ${context}`,
-    explain: `The model has as many positions as "context" says; a training sequence cannot be longer. It may be shorter: that is faster.`,
+    explain:
+      `The model has as many positions as "context" says; a training sequence cannot be longer. It may be ` +
+      "shorter: that is faster.",
     wrong: "context 16\ntrain { context 32 }",
     right: "context 32\ntrain { context 32 }",
   }),
@@ -193,7 +202,9 @@ With "tokenizer characters" the vocab is the number of different characters in t
     title: "a name that is taken",
     text: ({ name, what }) => `${quoted(name)} is ${what} and cannot be named again`,
     help: ({ help }) => help,
-    explain: `Settings, parts and "x" keep their meaning everywhere in a model. "let" and equations need names of their own.`,
+    explain:
+      `Settings, parts and "x" keep their meaning everywhere in a model. "let" and equations need names ` +
+      "of their own.",
     wrong: "let width = 8",
     right: "width 8",
   }),
@@ -219,7 +230,9 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
     text: () => "no layer of the pattern is banded",
     help: () =>
       "write `banded` where you mean it, as in `layers 12 alternate dense, banded`, or leave the band out",
-    explain: `"band" limits how far attention sees: in all layers, or, where layers alternate, in the banded ones.`,
+    explain:
+      `"band" limits how far attention sees: in all layers, or, where layers alternate, in the banded ` +
+      "ones.",
     wrong: "layers 2 alternate dense\nband 8\nlayer { x += attention(x) }",
     right: "layers 2 alternate dense, banded\nband 8\nlayer { x += attention(x) }",
   }),
@@ -227,7 +240,9 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
     title: "a pattern where none can be",
     text: ({ key }) => `${quoted(key)} cannot alternate`,
     help: () => "a pattern belongs to the layers: `layers 12 alternate dense, banded`",
-    explain: `The layers of a model may be of several kinds that follow each other over and over. Nothing else alternates.`,
+    explain:
+      "The layers of a model may be of several kinds that follow each other over and over. Nothing else " +
+      "alternates.",
     wrong: "layers 2\nheads 2 alternate dense, banded",
     right: "layers 2 alternate dense, banded\nheads 2\nband 8\nlayer { x += attention(x) }",
   }),

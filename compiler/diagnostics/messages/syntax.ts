@@ -29,7 +29,9 @@ and "let" with an equals sign ("let hidden = 4 * width").`,
     title: "a bracket that is never closed",
     text: ({ bracket }) => `this ${quoted(bracket)} is never closed`,
     help: ({ close }) => `add ${quoted(close)}`,
-    explain: `Every { needs its }, every ( its ). The place shown is the bracket that was opened; where the other one belongs, only you know.`,
+    explain:
+      "Every { needs its }, every ( its ). The place shown is the bracket that was opened; where the " +
+      "other one belongs, only you know.",
     wrong: "layer { x += mlp(layernorm(x) }",
     right: "layer { x += mlp(layernorm(x)) }",
   }),
@@ -45,7 +47,9 @@ and "let" with an equals sign ("let hidden = 4 * width").`,
     title: "brackets nested too deeply",
     text: ({ limit }) => `brackets are nested more than ${limit} deep`,
     help: () => "give inner expressions a name: `h = layernorm(x)`, then use `h`",
-    explain: `No layer needs 64 brackets inside each other, while a hostile file could use thousands of them to exhaust the parser's stack.`,
+    explain:
+      "No layer needs 64 brackets inside each other, while a hostile file could use thousands of them to " +
+      "exhaust the parser's stack.",
   }),
   E0106: message<{ text: string; why: string }>({
     title: "not a number",
@@ -59,7 +63,9 @@ whole number may have at most 15 digits or so (up to 9_007_199_254_740_991), and
     title: "the file is too large",
     text: ({ length, limit }) => `the spec has ${length} characters, more than ${limit}`,
     help: () => "split it into several files",
-    explain: `A spec is a page of text. The limit of 1 MiB (1_048_576 characters) keeps a file that is not a spec from being read as one.`,
+    explain:
+      "A spec is a page of text. The limit of 1 MiB (1_048_576 characters) keeps a file that is not a " +
+      "spec from being read as one.",
   }),
   E0108: message<{ name: string; limit: number }>({
     title: "a name is too long",

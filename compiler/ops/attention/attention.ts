@@ -104,7 +104,8 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
         `${packTransposedFunction(w, D, s.qkvRow)}(x + <usize>(${s.H} + g) * ${D * 4}, k_across, ${T});`,
       );
       w.line(
-        `${packRowsFunction(w, D, s.qkvRow, positions)}(x + <usize>(${s.H + G} + g) * ${D * 4}, v_panels, ${T});`,
+        `${packRowsFunction(w, D, s.qkvRow, positions)}(x + <usize>(${s.H + G} + g) * ${D * 4}, ` +
+          `v_panels, ${T});`,
       );
       w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
         emitQueries(w, s, k.target, T, {
@@ -124,7 +125,8 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
           ...(k.has("lse") && {
             lse: () =>
               w.line(
-                `memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), shift, <usize>rows << 2);`,
+                `memory.copy(${at.lse} + <usize>h * ${s.lseRow} + (<usize>(sequence * ${T} + q) << 2), ` +
+                  "shift, <usize>rows << 2);",
               ),
           }),
         });

@@ -68,7 +68,9 @@ const areasOf = (s: Sizes) => {
 export const attention_backward = defineOp(
   "qkv[R,Q] window[Z,Z]?:i32 out[R,O] lse[H,R] d_out[R,O] -> d_qkv[R,Q]",
   {
-    doc: "dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse)",
+    doc:
+      "dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / " +
+      "√D − lse)",
     kind: "row",
     attrs: attentionAttrs,
     flops: ({ R }, a) =>
@@ -136,7 +138,8 @@ export const attention_backward = defineOp(
         w.line(`const x = ${at.qkv} + <usize>sequence * ${T * s.qkvRow}; // qkv[T,Q] of the sequence`);
         w.line(`const d_x = ${at.d_qkv} + <usize>sequence * ${T * s.qkvRow}; // d_qkv[T,Q]`);
         w.line(
-          `const key = <usize>(${H} + g) * ${D * 4}, value = <usize>(${H + G} + g) * ${D * 4}; // columns, in bytes`,
+          `const key = <usize>(${H} + g) * ${D * 4}, value = <usize>(${H + G} + g) * ${D * 4}; // ` +
+            "columns, in bytes",
         );
         w.line(`${packTransposedFunction(w, D, s.qkvRow)}(x + key, k_across, ${T});`);
         w.line(`${packTransposedFunction(w, D, s.qkvRow)}(x + value, v_across, ${T});`);
@@ -159,10 +162,12 @@ export const attention_backward = defineOp(
             w.line(`${packRowsFunction(w, D, s.outRow, s.QB)}(d_o, d_panels, rows);`);
             w.line(`// delta[rows] = Σ dO ∘ O, times the scale`);
             w.line(
-              `${dotRowsFunction(w, D, s.outRow)}(d_o, ${at.out} + <usize>row * ${s.outRow} + <usize>h * ${D * 4}, rows, partial);`,
+              `${dotRowsFunction(w, D, s.outRow)}(d_o, ${at.out} + <usize>row * ${s.outRow} + <usize>h ` +
+                `* ${D * 4}, rows, partial);`,
             );
             w.line(
-              `for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(${sumOfRows(w)}(partial + (r << 5)), f32x4.splat(SCALE)));`,
+              "for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), " +
+                `f32x4.mul(${sumOfRows(w)}(partial + (r << 5)), f32x4.splat(SCALE)));`,
             );
             const keyBlock = (firstKey: string, ahead: string, keys: string): void => {
               const block = { rows: "rows", keys, ahead, tail };
@@ -190,7 +195,9 @@ export const attention_backward = defineOp(
                 emitEndOfRow(w, s, { keys, ahead });
                 emitHide(w, s, { keys, ahead }, "scores + at_row");
                 w.line(
-                  `${rowGradFunction(w)}(scores + at_row${s.windowed ? " + (begin << 2)" : ""}, ${usedRow(s, "d_scores + at_row")}, SCALE, load<f32>(lse_q + (<usize>r << 2)), load<f32>(delta + (<usize>r << 2)));`,
+                  `${rowGradFunction(w)}(scores + at_row${s.windowed ? " + (begin << 2)" : ""}, ` +
+                    `${usedRow(s, "d_scores + at_row")}, SCALE, load<f32>(lse_q + (<usize>r << 2)), ` +
+                    "load<f32>(delta + (<usize>r << 2)));",
                 );
               });
               const fromQueries = { ...block, panelRows: s.QB, cRow: sumRow, mode } as const;

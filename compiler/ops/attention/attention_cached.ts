@@ -42,7 +42,9 @@ const areasOf = (d: Dims, s: Sizes) =>
 export const attention_cached = defineOp(
   "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> out[R,O] keys_out[N,G,D,L] values_out[N,G,E,L]",
   {
-    doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows]",
+    doc:
+      "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and " +
+      "values went there;  place = [start, rows]",
     kind: "row",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
@@ -85,7 +87,8 @@ export const attention_cached = defineOp(
             `const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`,
           );
           w.line(
-            `const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ${valueHead}; // of the head`,
+            `const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ` +
+              `${valueHead}; // of the head`,
           );
           emitHeads(w, s, at, d, k, {
             across: "across",
@@ -113,7 +116,8 @@ export const attention_cached = defineOp(
           });
           emitEnds(w, "rows", false);
           w.line(
-            `${copyRowsFunction(w, D, DP * 4, D * 4, true)}(mixed, ${at.out} + <usize>first * ${group * D * 4}, rows, alpha);`,
+            `${copyRowsFunction(w, D, DP * 4, D * 4, true)}(mixed, ${at.out} + <usize>first * ` +
+              `${group * D * 4}, rows, alpha);`,
           );
         });
     },

@@ -48,7 +48,9 @@ const areasOf = (d: Dims, s: Sizes) =>
 export const attention_cached_q8 = defineOp(
   "qkv[R,Q] keys[G,N,W]:i32 values[G,N,W]:i32 place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> out[R,O] keys_out[G,N,W]:i32 values_out[G,N,W]:i32",
   {
-    doc: "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's keys and values went there;  place = [start, rows]",
+    doc:
+      "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's " +
+      "keys and values went there;  place = [start, rows]",
     kind: "row",
     attrs: attentionAttrs,
     flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
@@ -116,7 +118,8 @@ export const attention_cached_q8 = defineOp(
       w.block(`for (let g = first; g < last; g++)`, () => {
         const head = k.has("ring") ? `<usize>g * (<usize>(RING >> 4) * ${ROW})` : `<usize>g * ${d.N * ROW}`;
         w.line(
-          `const keys_of = ${at.keys} + ${head}, values_of = ${at.values} + ${head}; // panels of sixteen positions, ${ROW} bytes each`,
+          `const keys_of = ${at.keys} + ${head}, values_of = ${at.values} + ${head}; // panels of ` +
+            `sixteen positions, ${ROW} bytes each`,
         );
         w.block(`for (let r = 0; r < real; r++)`, () => {
           w.line(
@@ -155,7 +158,8 @@ export const attention_cached_q8 = defineOp(
             ring,
             unpack(w, slot, keys) {
               w.line(
-                `const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels of ${PANEL} positions`,
+                `const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels ` +
+                  `of ${PANEL} positions`,
               );
               w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
               w.line(`${unpackValues}(values_of + from, panels, blocks);`);

@@ -56,7 +56,9 @@ const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
 export const attention_split = defineOp(
   "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> mixed[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]",
   {
-    doc: "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / √D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
+    doc:
+      "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / " +
+      "√D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
     kind: "row",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
@@ -103,11 +105,13 @@ export const attention_split = defineOp(
       const statistics = rowFloats(H) * 4;
       const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)), 1);
       w.line(
-        `const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == 0 ? 0 : ((known + 15) >> 4) - first_panel; // 16 positions each`,
+        `const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == ` +
+          "0 ? 0 : ((known + 15) >> 4) - first_panel; // 16 positions each",
       );
       w.block("for (let part = first; part < last; part++)", () => {
         w.line(
-          `const from_key = (first_panel + panels * part / ${S}) << 4, to_key = min(known, (first_panel + panels * (part + 1) / ${S}) << 4);`,
+          `const from_key = (first_panel + panels * part / ${S}) << 4, to_key = min(known, (first_panel ` +
+            `+ panels * (part + 1) / ${S}) << 4);`,
         );
         w.block("if (from_key <= start && start < to_key)", () =>
           w.block(`for (let g = 0, n = ${ring ? `start % ${ring}` : "start"}; g < ${G}; g++)`, () =>
@@ -167,7 +171,9 @@ const merged = (
 });
 
 export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[R,O]", {
-  doc: "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part has a key",
+  doc:
+    "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part " +
+    "has a key",
   kind: "row",
   attrs: { head_dim: 1 },
   flops: ({ S, O }) => 2 * S * O,
@@ -209,7 +215,8 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
       w.line("const share = v128.and(f32x4.div(ONE, total), f32x4.gt(total, ZERO));");
       for (const s of parts) w.line(`v128.store(scratch, f32x4.mul(w${s}, share), ${s * 16});`);
       w.block(
-        `for (let lane: usize = 0, head = task * ${HEADS}; lane < ${HEADS * 4} && head < ${H}; lane += 4, head++)`,
+        `for (let lane: usize = 0, head = task * ${HEADS}; lane < ${HEADS * 4} && head < ${H}; lane += ` +
+          "4, head++)",
         () => {
           w.line(`let from = ${at.mixed} + head * ${E * 4}, to = ${at.out} + head * ${D * 4};`);
           for (const s of parts) w.line(`const share${s} = v128.load32_splat(scratch + lane, ${s * 16});`);

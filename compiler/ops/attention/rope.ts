@@ -35,7 +35,9 @@ export function ropeFrequencies(D: number, attrs: Attrs): number[] {
 }
 
 export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
-  doc: "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in Llama 3.1)",
+  doc:
+    "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in " +
+    "Llama 3.1)",
   kind: "gather",
   attrs: ropeAttrs,
   flops: ({ T, W }) => 20 * T * W,
@@ -98,10 +100,12 @@ function anglePair(w: Writer, D: number): string {
       h.line(`const r = angle - quadrant * ${high} - quadrant * ${low}, z = r * r;`);
       h.line(`const s = r * (1.0 + ${series("z", 1)}), c = 1.0 + ${series("z", 0)};`);
       h.line(
-        `const q = <i32>quadrant, odd = (q & 1) != 0; // a quarter turn swaps sin and cos, a half turn their signs`,
+        "const q = <i32>quadrant, odd = (q & 1) != 0; // a quarter turn swaps sin and cos, a half turn " +
+          "their signs",
       );
       h.line(
-        `const cos = <f32>((q + 1) & 2 ? -(odd ? s : c) : (odd ? s : c)), sin = <f32>(q & 2 ? -(odd ? c : s) : (odd ? c : s));`,
+        "const cos = <f32>((q + 1) & 2 ? -(odd ? s : c) : (odd ? s : c)), sin = <f32>(q & 2 ? -(odd ? c " +
+          ": s) : (odd ? c : s));",
       );
       h.line(`store<f32>(row, cos); store<f32>(row, cos, 4);`);
       h.line(`store<f32>(row, -sin, ${4 * D}); store<f32>(row, sin, ${4 * D + 4});`);
@@ -122,7 +126,9 @@ function series(z: string, odd: 0 | 1): string {
  * were.
  */
 export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
-  doc: "out[r,2i] = x[r,2i] cos − x[r,2i+1] sin,  out[r,2i+1] = x[r,2i] sin + x[r,2i+1] cos   of row r mod T of the table; inverse: −sin",
+  doc:
+    "out[r,2i] = x[r,2i] cos − x[r,2i+1] sin,  out[r,2i+1] = x[r,2i] sin + x[r,2i+1] cos   of row r mod T " +
+    "of the table; inverse: −sin",
   kind: "map",
   attrs: { heads: 1, head_dim: 2, inverse: false },
   flops: ({ R }, a) => 3 * R * (a["heads"] as number) * (a["head_dim"] as number),
@@ -192,7 +198,8 @@ function emitHead(w: Writer, D: number, inverse: boolean): void {
     // a head ends within a vector, or within a pair of vectors
     w.block(`for (let c: usize = 0; c < ${4 * D}; c += 8)`, () => {
       w.line(
-        "const a = load<f32>(x_r + h + c), b = load<f32>(x_r + h + c, 4), cosine = load<f32>(cos + c), sine = load<f32>(sin + c, 4);",
+        "const a = load<f32>(x_r + h + c), b = load<f32>(x_r + h + c, 4), cosine = load<f32>(cos + c), " +
+          "sine = load<f32>(sin + c, 4);",
       );
       w.line(`store<f32>(out_r + h + c, a * cosine ${inverse ? "+" : "-"} b * sine);`);
       w.line(`store<f32>(out_r + h + c, ${inverse ? "b * cosine - a * sine" : "a * sine + b * cosine"}, 4);`);
@@ -207,7 +214,8 @@ function emitHead(w: Writer, D: number, inverse: boolean): void {
       ["hi", ", 16"],
     ] as const)
       w.line(
-        `const ${half}_out = ${add}(v128.shuffle<i32>(${half}, ${half}, 1, 0, 3, 2), v128.load(sin_i${offset}), f32x4.mul(${half}, v128.load(cos_i${offset})));`,
+        `const ${half}_out = ${add}(v128.shuffle<i32>(${half}, ${half}, 1, 0, 3, 2), ` +
+          `v128.load(sin_i${offset}), f32x4.mul(${half}, v128.load(cos_i${offset})));`,
       );
     w.line("v128.store(out_i, lo_out);");
     w.line("v128.store(out_i, hi_out, 16);");

@@ -29,7 +29,8 @@ export const windows = defineOp("-> windows[N,O]:i32", {
     for (const [i, window] of pattern.entries())
       if (i < N)
         w.line(
-          `for (let n: usize = ${i}; n < ${N}; n += ${pattern.length}) store<i32>(${at.windows} + n * ${bytes}, ${window});`,
+          `for (let n: usize = ${i}; n < ${N}; n += ${pattern.length}) store<i32>(${at.windows} + n * ` +
+            `${bytes}, ${window});`,
         );
   },
   cases: [

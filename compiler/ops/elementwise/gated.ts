@@ -80,7 +80,8 @@ export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R
         ["hi", ", 16"],
       ] as const) {
         w.line(
-          `const gate_${half} = v128.load(gate_i${offset}), up_${half} = v128.load(up_i${offset}), d_${half} = v128.load(d_out_i${offset});`,
+          `const gate_${half} = v128.load(gate_i${offset}), up_${half} = v128.load(up_i${offset}), ` +
+            `d_${half} = v128.load(d_out_i${offset});`,
         );
         w.line(
           `const slope_${half} = f32x4.mul(f32x4.mul(${emitSlope(`gate_${half}`)}, up_${half}), d_${half}), value_${half} = f32x4.mul(${emitValue(`gate_${half}`)}, d_${half});`,

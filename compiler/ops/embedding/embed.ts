@@ -101,11 +101,13 @@ export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]",
     const bytes = rowBytes(C);
     w.line(`const from = <usize>first * ${LINE_BYTES}, to = <usize>last * ${LINE_BYTES}; // bytes in a row`);
     w.line(
-      `if (!accumulate) for (let v: usize = 0; v < ${V}; v++) memory.fill(${at.d_table} + v * ${bytes} + from, 0, to - from);`,
+      `if (!accumulate) for (let v: usize = 0; v < ${V}; v++) memory.fill(${at.d_table} + v * ${bytes} ` +
+        "+ from, 0, to - from);",
     );
     w.block(`for (let r: usize = 0; r < ${R}; r++)`, () => {
       w.line(
-        `const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r = ${at.d_out} + r * ${bytes};`,
+        `const table_r = ${at.d_table} + <usize>load<i32>(${at.tokens} + (r << 2)) * ${bytes}, d_out_r ` +
+          `= ${at.d_out} + r * ${bytes};`,
       );
       w.block("for (let i = from; i < to; i += 32)", () => {
         w.line("const table_i = table_r + i, d_out_i = d_out_r + i;");
@@ -147,7 +149,8 @@ export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
       w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);
       w.line("// this position, and those that no sequence reaches");
       w.line(
-        `if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ${bytes}, 0, ${bytes});`,
+        `if (!accumulate) for (let x = t; x < ${X}; x += ${T}) memory.fill(${at.d_positions} + x * ` +
+          `${bytes}, 0, ${bytes});`,
       );
       w.block(`for (let r = t; r < ${R}; r += ${T})`, () => {
         w.line(`const d_out_r = ${at.d_out} + r * ${bytes};`);

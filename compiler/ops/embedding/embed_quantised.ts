@@ -54,7 +54,8 @@ export const embed_quantised = defineOp(
           });
         if (bytes > 4 * C) w.line(`memory.fill(out_r + ${4 * C}, 0, ${bytes - 4 * C});`);
         w.line(
-          `${decode}(${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${rowBytes(W)}, out_r);`,
+          `${decode}(${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${rowBytes(W)}, ` +
+            "out_r);",
         );
         if (!has("positions")) return;
         w.line(
@@ -95,24 +96,29 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
       h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
         h.line(`const stretch = row + (group >> 5) * ${stretchBytes(format)}; // 32 groups`);
         h.line(
-          `const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) * <f32>${F16_UNIT};`,
+          `const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) ` +
+            `* <f32>${F16_UNIT};`,
         );
         h.line(
           `const alone = ${halves % 2 === 1 ? `group >= ${(halves - 1) * 4}` : "false"}, lanes: usize = alone ? 4 : 8; // half a block at the end`,
         );
         h.line(
-          `const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % lanes) * ${lane};`,
+          `const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % ` +
+            `lanes) * ${lane};`,
         );
         h.line(
           `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
         );
         if (format === "q8_0")
           h.line(
-            `for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + (j >> 1) * lanes * 2 + (j & 1)));`,
+            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + " +
+              "(j >> 1) * lanes * 2 + (j & 1)));",
           );
         else
           h.line(
-            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & 15) - 8));",
+            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * " +
+              "<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & " +
+              "15) - 8));",
           );
       });
     });
@@ -125,7 +131,8 @@ function decodeHalves(w: Writer, C: number): string {
     h.line(`/** out[${C}] = a row of bf16 */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () =>
       h.line(
-        `for (let j: usize = 0; j < ${C}; j++) store<u32>(out + j * 4, <u32>load<u16>(row + (j >> 5) * 64 + (j & 15) * 4 + ((j >> 4) & 1) * 2) << 16);`,
+        `for (let j: usize = 0; j < ${C}; j++) store<u32>(out + j * 4, <u32>load<u16>(row + (j >> 5) * ` +
+          "64 + (j & 15) * 4 + ((j >> 4) & 1) * 2) << 16);",
       ),
     );
   });

@@ -13,7 +13,8 @@ export const take_row = defineOp("x[R,C] place[P]:i32 -> out[O,C]", {
   tasks: () => 1,
   emit(w, at, { C }) {
     w.line(
-      `if (first < last) memory.copy(${at.out}, ${at.x} + <usize>(load<i32>(${at.place}, 4) - 1) * ${rowBytes(C)}, ${rowBytes(C)});`,
+      `if (first < last) memory.copy(${at.out}, ${at.x} + <usize>(load<i32>(${at.place}, 4) - 1) * ` +
+        `${rowBytes(C)}, ${rowBytes(C)});`,
     );
   },
   sample: (tensor, { R }, noise) => (tensor === "place" ? Math.ceil(R / 2) : noise()),

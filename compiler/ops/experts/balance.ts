@@ -54,7 +54,8 @@ function emitShares(
     });
   });
   w.line(
-    `if (choices > 0) for (let e: usize = 0; e < ${4 * E}; e += 4) store<f32>(shares + e, load<f32>(shares + e) / choices);`,
+    `if (choices > 0) for (let e: usize = 0; e < ${4 * E}; e += 4) store<f32>(shares + e, ` +
+      "load<f32>(shares + e) / choices);",
   );
 }
 
@@ -91,7 +92,9 @@ function sample(tensor: string, { E }: { readonly E: number }, noise: () => numb
 }
 
 export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> loss[O]", {
-  doc: "loss = factor · E · Σ_r Σ_e f[e] softmax(logits[r,:])[e] over the rows that count   (Fedus et al. 2021)",
+  doc:
+    "loss = factor · E · Σ_r Σ_e f[e] softmax(logits[r,:])[e] over the rows that count   (Fedus et al. " +
+    "2021)",
   kind: "contract",
   attrs: balanceAttrs,
   flops: ({ R, E }) => 18 * R * E,
@@ -150,7 +153,8 @@ export const balance_backward = defineOp(
     emit(w, at, d, { attrs }) {
       emitShares(w, at, d);
       w.line(
-        `const times = <f32>${(attrs["factor"] as number) * d.E} * load<f32>(${at.hyper}, ${4 * hyperIndex.scale});`,
+        `const times = <f32>${(attrs["factor"] as number) * d.E} * load<f32>(${at.hyper}, ` +
+          `${4 * hyperIndex.scale});`,
       );
       eachRow(w, { x_r: at.logits, d_r: at.d_logits }, d.E, () => {
         w.block(`if (load<i32>(${at.targets} + (<usize>r << 2)) < 0)`, () => {
@@ -161,7 +165,8 @@ export const balance_backward = defineOp(
         w.line("const mean4 = f32x4.splat(mixed / sum), times4 = f32x4.splat(times / sum);");
         writeRow(w, d.E, ["x_r", "shares"], "d_r", (v) =>
           v.keep(
-            `f32x4.mul(f32x4.mul(exp4(f32x4.sub(${v.load("x_r")}, most4)), times4), f32x4.sub(${v.load("shares")}, mean4))`,
+            `f32x4.mul(f32x4.mul(exp4(f32x4.sub(${v.load("x_r")}, most4)), times4), ` +
+              `f32x4.sub(${v.load("shares")}, mean4))`,
           ),
         );
       });

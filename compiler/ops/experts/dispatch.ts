@@ -33,7 +33,8 @@ export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i
       w.block(`for (let r = 0; r < ${R}; r++)`, () =>
         w.block(`for (let k = 0; k < ${K}; k++)`, () => {
           w.line(
-            `const place = <usize>r * ${bytes} + (<usize>k << 2), e = <usize>load<i32>(${at.choice} + place) << 2;`,
+            `const place = <usize>r * ${bytes} + (<usize>k << 2), e = <usize>load<i32>(${at.choice} + ` +
+              "place) << 2;",
           );
           body();
         }),

@@ -41,7 +41,8 @@ export function eachTask(w: Writer, starts: string, E: number, body: () => void)
   w.block("for (let task = first; task < last; task++)", () => {
     w.line(`const e = task % ${E}, panel = task / ${E};`);
     w.line(
-      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << 2), 4) - from;`,
+      `const from = load<i32>(${starts} + (<usize>e << 2)), rows = load<i32>(${starts} + (<usize>e << ` +
+        "2), 4) - from;",
     );
     body();
   });

@@ -79,7 +79,8 @@ function rowStream(w: Writer, rows: number, bRow: number): string {
         h.line("let lo = v128.load(sums), hi = v128.load(sums, 16);");
         for (const r of all)
           h.line(
-            `lo = madd(a${r}, v128.load(b, ${r * bRow}), lo); hi = madd(a${r}, v128.load(b, ${r * bRow + 16}), hi);`,
+            `lo = madd(a${r}, v128.load(b, ${r * bRow}), lo); hi = madd(a${r}, v128.load(b, ` +
+              `${r * bRow + 16}), hi);`,
           );
         h.line("v128.store(sums, lo);");
         h.line("v128.store(sums, hi, 16);");
@@ -104,12 +105,14 @@ function emitForward(
   eachTask(w, at.starts, E, () => {
     w.line("if (rows == 0) continue;");
     w.line(
-      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ` +
+        `${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
     );
     if (transposed) {
       w.line(`const columns = min(${PANEL}, ${N} - panel * ${PANEL});`);
       w.line(
-        `${packTransposedFunction(w, K, bRow)}(${at.b} + <usize>e * ${matrix} + <usize>panel * ${PANEL * bRow}, scratch, columns);`,
+        `${packTransposedFunction(w, K, bRow)}(${at.b} + <usize>e * ${matrix} + <usize>panel * ` +
+          `${PANEL * bRow}, scratch, columns);`,
       );
       return emitRows(w, k, d, "scratch", PANEL_BYTES);
     }
@@ -206,10 +209,12 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
     const whole = M - (M % MR);
     eachTask(w, at.starts, E, () => {
       w.line(
-        `const a_e = ${at.a} + <usize>from * ${aRow}, out_e = ${at.out} + <usize>e * ${M * cRow} + <usize>panel * ${PANEL_BYTES};`,
+        `const a_e = ${at.a} + <usize>from * ${aRow}, out_e = ${at.out} + <usize>e * ${M * cRow} + ` +
+          `<usize>panel * ${PANEL_BYTES};`,
       );
       w.line(
-        `${packRowsFunction(w, PANEL, cRow, S)}(${at.b} + <usize>from * ${cRow} + <usize>panel * ${PANEL_BYTES}, scratch, rows);`,
+        `${packRowsFunction(w, PANEL, cRow, S)}(${at.b} + <usize>from * ${cRow} + <usize>panel * ` +
+          `${PANEL_BYTES}, scratch, rows);`,
       );
       for (let column = 0; column < PANEL; column += NR) {
         const after = column ? ` + ${column * 4}` : "";

@@ -66,7 +66,8 @@ function emitFew(
       `for (let s = load<i32>(${at.starts} + (e << 2)); s < load<i32>(${at.starts} + (e << 2), 4); s++)`,
       () => {
         w.line(
-          `const begin = max(first - s * ${each}, 0) * ${PANEL}, end = min((last - s * ${each}) * ${PANEL}, ${N}), rows = end - begin;`,
+          `const begin = max(first - s * ${each}, 0) * ${PANEL}, end = min((last - s * ${each}) * ` +
+            `${PANEL}, ${N}), rows = end - begin;`,
         );
         w.line("if (rows <= 0) continue;");
         w.line(`const out_s = ${at.out} + <usize>s * ${outRow};`);
@@ -92,10 +93,12 @@ function emitDecoded(
   eachTask(w, at.starts, E, () => {
     w.line("if (rows == 0) continue;");
     w.line(
-      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
+      `const a_e = ${at.a} + <usize>from * ${rowBytes(K)}, out_e = ${at.out} + <usize>from * ` +
+        `${rowBytes(N)} + <usize>panel * ${PANEL_BYTES};`,
     );
     const call = (valid: number): string =>
-      `${pack(w, PANEL, valid)}(${at.b} + <usize>e * ${N * bRow} + <usize>panel * ${PANEL * bRow}, scratch, 0, ${K});`;
+      `${pack(w, PANEL, valid)}(${at.b} + <usize>e * ${N * bRow} + <usize>panel * ${PANEL * bRow}, ` +
+      `scratch, 0, ${K});`;
     if (rest === 0) w.line(call(PANEL));
     else {
       if (whole > 0) w.line(`if (panel < ${whole}) ${call(PANEL)}`);
@@ -173,7 +176,9 @@ const integers = (format: IntegerFormat, S: number, E: number, K: number, N: num
 });
 
 export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -> out[S,N]", {
-  doc: "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  a from quantise_rows, rows of b[e] in q8_0 or q4_0",
+  doc:
+    "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  a from quantise_rows, rows of b[e] in q8_0 " +
+    "or q4_0",
   kind: "contract",
   attrs: { format: "q8_0" },
   flops: ({ S, N, W }, attrs) => 2 * S * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),

@@ -11,7 +11,9 @@ import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../kit/rows.ts";
 
 export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
-  doc: "choice[r,:] = the K largest logits, in falling order; weights[r,:] = softmax over them   (Shazeer et al. 2017)",
+  doc:
+    "choice[r,:] = the K largest logits, in falling order; weights[r,:] = softmax over them   (Shazeer et " +
+    "al. 2017)",
   kind: "row",
   attrs: { renormalise: true },
   flops: ({ R, E, K }) => R * K * (E + 16),
@@ -45,23 +47,27 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
     const power = (logit: string): string => `f32x4.extract_lane(exp4(f32x4.splat(${logit} - most)), 0)`;
     w.block("for (let r = first; r < last; r++)", () => {
       w.line(
-        `const logits_r = ${at.logits} + <usize>r * ${rowBytes(E)}, weights_r = ${at.weights} + <usize>r * ${bytes}, choice_r = ${at.choice} + <usize>r * ${bytes};`,
+        `const logits_r = ${at.logits} + <usize>r * ${rowBytes(E)}, weights_r = ${at.weights} + ` +
+          `<usize>r * ${bytes}, choice_r = ${at.choice} + <usize>r * ${bytes};`,
       );
       w.line(`memory.fill(weights_r, 0, ${bytes});`);
       w.line(`memory.fill(choice_r, 0, ${bytes});`);
       w.line(
-        "let above = f32.MAX_VALUE, before = -1, most: f32 = 0, sum: f32 = 0; // the choice before: its logit and its number",
+        "let above = f32.MAX_VALUE, before = -1, most: f32 = 0, sum: f32 = 0; // the choice before: its " +
+          "logit and its number",
       );
       w.block(`for (let k: usize = 0; k < ${4 * K}; k += 4)`, () => {
         w.line(`let best = -1, top = -f32.MAX_VALUE;`);
         w.block(`for (let e = 0; e < ${E}; e++)`, () => {
           w.line("const logit = load<f32>(logits_r + (<usize>e << 2));");
           w.line(
-            "if ((logit < above || (logit == above && e > before)) && (best < 0 || logit > top)) { best = e; top = logit; }",
+            "if ((logit < above || (logit == above && e > before)) && (best < 0 || logit > top)) { best " +
+              "= e; top = logit; }",
           );
         });
         w.line(
-          `if (best < 0) { best = before + 1 < ${E} ? before + 1 : 0; top = load<f32>(logits_r + (<usize>best << 2)); } // not a number: the loss will say so`,
+          `if (best < 0) { best = before + 1 < ${E} ? before + 1 : 0; top = load<f32>(logits_r + ` +
+            "(<usize>best << 2)); } // not a number: the loss will say so",
         );
         w.line("if (k == 0) most = top;");
         w.line(`const power = ${power("top")};`);
@@ -75,7 +81,8 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
           `sum = 0; for (let e: usize = 0; e < ${4 * E}; e += 4) sum += ${power("load<f32>(logits_r + e)")};`,
         );
       w.line(
-        `for (let k: usize = 0; k < ${4 * K}; k += 4) store<f32>(weights_r + k, load<f32>(weights_r + k) / sum);`,
+        `for (let k: usize = 0; k < ${4 * K}; k += 4) store<f32>(weights_r + k, load<f32>(weights_r + ` +
+          "k) / sum);",
       );
     });
   },
@@ -94,7 +101,9 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
 export const route_backward = defineOp(
   "logits[R,E]? weights[R,K] choice[R,K]:i32 d_weights[R,K] -> d_logits[R,E]",
   {
-    doc: "d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j), 0 for experts that are not chosen; with logits: not renormalised",
+    doc:
+      "d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j), 0 for experts that are not chosen; with " +
+      "logits: not renormalised",
     kind: "row",
     flops: ({ R, K }) => 5 * R * K,
     reference({ logits, weights, choice, d_weights, d_logits }, { R, E, K }) {
@@ -119,20 +128,25 @@ export const route_backward = defineOp(
         w.line(`memory.fill(d_logits_r, 0, ${rowBytes(E)});`);
         w.line("let mean: f32 = 0;");
         w.line(
-          `for (let k = row; k < row + ${4 * K}; k += 4) mean += load<f32>(${at.weights} + k) * load<f32>(${at.d_weights} + k);`,
+          `for (let k = row; k < row + ${4 * K}; k += 4) mean += load<f32>(${at.weights} + k) * ` +
+            `load<f32>(${at.d_weights} + k);`,
         );
         if (has("logits")) {
           w.line(
-            `const logits_r = ${at.logits} + <usize>r * ${rowBytes(E)}, most = load<f32>(logits_r + (<usize>load<i32>(${at.choice} + row) << 2)), times = -mean * load<f32>(${at.weights} + row);`,
+            `const logits_r = ${at.logits} + <usize>r * ${rowBytes(E)}, most = load<f32>(logits_r + ` +
+              `(<usize>load<i32>(${at.choice} + row) << 2)), times = -mean * load<f32>(${at.weights} + ` +
+              "row);",
           );
           w.line(
-            `for (let e: usize = 0; e < ${4 * E}; e += 4) store<f32>(d_logits_r + e, times * f32x4.extract_lane(exp4(f32x4.splat(load<f32>(logits_r + e) - most)), 0));`,
+            `for (let e: usize = 0; e < ${4 * E}; e += 4) store<f32>(d_logits_r + e, times * ` +
+              "f32x4.extract_lane(exp4(f32x4.splat(load<f32>(logits_r + e) - most)), 0));",
           );
         }
         w.block(`for (let k = row; k < row + ${4 * K}; k += 4)`, () => {
           w.line(`const to = d_logits_r + (<usize>load<i32>(${at.choice} + k) << 2);`);
           w.line(
-            `store<f32>(to, load<f32>(to) + load<f32>(${at.weights} + k) * (load<f32>(${at.d_weights} + k)${has("logits") ? "" : " - mean"}));`,
+            `store<f32>(to, load<f32>(to) + load<f32>(${at.weights} + k) * (load<f32>(${at.d_weights} + ` +
+              `k)${has("logits") ? "" : " - mean"}));`,
           );
         });
       });

@@ -46,7 +46,8 @@ export const to_slots = defineOp("x[R,C] weights[R,K]? sources[S]:i32 slots[R,K]
       );
       if (has("weights"))
         w.line(
-          `const weight = v128.load32_splat(${at.weights} + <usize>r * ${rowBytes(K)} + (<usize>(source - r * ${K}) << 2));`,
+          `const weight = v128.load32_splat(${at.weights} + <usize>r * ${rowBytes(K)} + (<usize>(source ` +
+            `- r * ${K}) << 2));`,
         );
       writeRow(w, C, ["x_r"], "out_r", (v) =>
         has("weights") ? `f32x4.mul(${v.load("x_r")}, weight)` : v.load("x_r"),

@@ -136,7 +136,9 @@ export const cross_entropy_backward = defineOp("logits[R,V] targets[R]:i32 hyper
 });
 
 export const cross_entropy_grad = defineOp("logits[R,V] targets[R]:i32 hyper[Z] -> losses[R] d_logits[R,V]", {
-  doc: "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · scale",
+  doc:
+    "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
+    "scale",
   kind: "row",
   flops: ({ R, V }) => 18 * R * V,
   inPlace: { d_logits: "logits" },

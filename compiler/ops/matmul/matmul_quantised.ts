@@ -115,7 +115,9 @@ const integerCases = (format: IntegerFormat): readonly Case<"M" | "A" | "N" | "W
 export const matmul_integer = defineOp(
   "a[M,A]:i32 b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
   {
-    doc: "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a from quantise_rows, rows of b in q8_0 or q4_0",
+    doc:
+      "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a " +
+      "from quantise_rows, rows of b in q8_0 or q4_0",
     kind: "contract",
     attrs: { ...matmulAttrs, format: "q8_0" },
     flops: ({ M, N, W }, attrs) => 2 * M * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),

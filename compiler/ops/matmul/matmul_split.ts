@@ -48,13 +48,15 @@ export const matmul_split = defineOp("a[M,K] b[K,N] -> sums[P,M,N]", {
     const vectors = k.target === "wide" ? 4 : 2;
     w.block("for (let part = first; part < last; part++)", () => {
       w.line(
-        `const start = part * ${K} / ${P} / ${ROWS} * ${ROWS}, end = part == ${P - 1} ? ${K - rest} : (part + 1) * ${K} / ${P} / ${ROWS} * ${ROWS};`,
+        `const start = part * ${K} / ${P} / ${ROWS} * ${ROWS}, end = part == ${P - 1} ? ${K - rest} : ` +
+          `(part + 1) * ${K} / ${P} / ${ROWS} * ${ROWS};`,
       );
       w.line(`const partial = ${at.sums} + <usize>part * ${M * bRow};`);
       w.line(`memory.fill(partial, 0, ${M * bRow});`);
       const pass = (rows: number, row: string): void =>
         w.line(
-          `${rowStream(w, M, rows, bRow, aRow, vectors)}(${at.a} + <usize>${row} * 4, ${at.b} + <usize>${row} * ${bRow}, partial, ${bRow});`,
+          `${rowStream(w, M, rows, bRow, aRow, vectors)}(${at.a} + <usize>${row} * 4, ${at.b} + ` +
+            `<usize>${row} * ${bRow}, partial, ${bRow});`,
         );
       w.block(`for (let row = start; row < end; row += ${ROWS})`, () => pass(ROWS, "row"));
       if (rest > 0) w.block(`if (part == ${P - 1})`, () => pass(rest, `${K - rest}`));
@@ -92,7 +94,8 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
     const add = addParts(w, P, M * outRow);
     const epilogue = epilogueFunction(w, k, GROUP);
     w.block(
-      `for (let place = <usize>first * ${GROUP * 4}, end = <usize>last * ${GROUP * 4}; place < end; place += ${GROUP * 4})`,
+      `for (let place = <usize>first * ${GROUP * 4}, end = <usize>last * ${GROUP * 4}; place < end; ` +
+        `place += ${GROUP * 4})`,
       () => {
         for (let m = 0; m < M; m++) {
           const here = `place${m ? ` + ${m * outRow}` : ""}`;

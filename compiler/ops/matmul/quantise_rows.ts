@@ -49,7 +49,8 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
     const quantise = quantiseHalf(w, format);
     w.block("for (let task = first; task < last; task++)", () => {
       w.line(
-        `const m = <usize>(task / ${halves}), n = <usize>(task % ${halves}), row = ${at.out} + m * ${rowBytes(A)};`,
+        `const m = <usize>(task / ${halves}), n = <usize>(task % ${halves}), row = ${at.out} + m * ` +
+          `${rowBytes(A)};`,
       );
       w.line(`let from = ${at.a} + m * ${rowBytes(K)} + n * ${HALF_FLOATS};`);
       if (rest < HALF_FLOATS)
@@ -63,7 +64,8 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
         `const alone = ${odd}, to = row + (alone ? n : n & ~1) * ${numbers} + (alone ? 0 : (n & 1) * 16);`,
       );
       w.line(
-        `${quantise}(from, to, alone ? 16 : 32, row + ${halves * numbers} + n * 16, row + ${halves * (numbers + 16)} + n * 16);`,
+        `${quantise}(from, to, alone ? 16 : 32, row + ${halves * numbers} + n * 16, row + ` +
+          `${halves * (numbers + 16)} + n * 16);`,
       );
       if (padding > 0) w.line(`if (n == 0) memory.fill(row + ${4 * A}, 0, ${padding});`);
     });
@@ -89,7 +91,8 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
   const groupBytes = GROUP * 4;
   return w.helper(name, (h) => {
     h.line(
-      `/** Four groups of 32 floats → four lanes of ${format}'s activations, ${format === "q8_0" ? "two" : "four"} numbers of each group every \`stride\` bytes */`,
+      `/** Four groups of 32 floats → four lanes of ${format}'s activations, ` +
+        `${format === "q8_0" ? "two" : "four"} numbers of each group every \`stride\` bytes */`,
     );
     h.block(
       `function ${name}(from: usize, to: usize, stride: usize, scales: usize, starts: usize): void`,
@@ -110,14 +113,17 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
         );
         h.line("const most = f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3));");
         h.line(
-          `const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, f32x4.splat(${LEAST_SCALED})));`,
+          "const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, " +
+            `f32x4.splat(${LEAST_SCALED})));`,
         );
         h.line("const d = f32x4.div(most, f32x4.splat(127)), half = f32x4.splat(0.5);");
         h.line(
-          "const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, 13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));",
+          "const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, " +
+            "13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));",
         );
         h.line(
-          `v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, f32x4.splat(${2 ** -14})))); // to f16`,
+          "v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, " +
+            `f32x4.splat(${2 ** -14})))); // to f16`,
         );
         if (format === "q4_0") h.line("let sum = i32x4.splat(0);");
         const rounded = (j: number): string =>
@@ -136,7 +142,8 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
               for (const j of count(4)) h.line(`const q${j} = ${rounded(j)};`);
               for (const p of count(2))
                 h.line(
-                  `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
+                  `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), ` +
+                    `i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
                 );
               return;
             }
@@ -154,7 +161,8 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
                     ? "i32x4.shl(q3, 24)"
                     : `${j ? `i32x4.shl(` : ""}v128.and(q${j}, i32x4.splat(255))${j ? `, ${8 * j})` : ""}`;
                 h.line(
-                  `v128.store(to, v128.or(v128.or(${byte(0)}, ${byte(1)}), v128.or(${byte(2)}, ${byte(3)})));`,
+                  `v128.store(to, v128.or(v128.or(${byte(0)}, ${byte(1)}), v128.or(${byte(2)}, ` +
+                    `${byte(3)})));`,
                 );
                 h.line("to += stride;");
               });

@@ -78,7 +78,8 @@ function sumOver(
   );
   if (wide)
     w.line(
-      `const ${name} = (f32x4.extract_lane(${name}4, 0) + f32x4.extract_lane(${name}4, 2)) + (f32x4.extract_lane(${name}4, 1) + f32x4.extract_lane(${name}4, 3));`,
+      `const ${name} = (f32x4.extract_lane(${name}4, 0) + f32x4.extract_lane(${name}4, 2)) + ` +
+        `(f32x4.extract_lane(${name}4, 1) + f32x4.extract_lane(${name}4, 3));`,
     );
 }
 
@@ -270,7 +271,8 @@ export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_w
             w.line("let sum: f32 = accumulate ? load<f32>(to + n) : 0;");
             walk(() =>
               w.line(
-                `sum += load<f32>(${at.d_out} + ${i} + n) * load<f32>(${at.x} + ${i} + n) * load<f32>(${rstd});`,
+                `sum += load<f32>(${at.d_out} + ${i} + n) * load<f32>(${at.x} + ${i} + n) * ` +
+                  `load<f32>(${rstd});`,
               ),
             );
             w.line("store<f32>(to + n, sum);");
@@ -280,7 +282,8 @@ export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_w
           w.line("let sum = accumulate ? v128.load(to) : ZERO;");
           walk(() =>
             w.line(
-              `sum = madd(f32x4.mul(v128.load(${at.d_out} + ${i}), v128.load(${at.x} + ${i})), v128.load32_splat(${rstd}), sum);`,
+              `sum = madd(f32x4.mul(v128.load(${at.d_out} + ${i}), v128.load(${at.x} + ${i})), ` +
+                `v128.load32_splat(${rstd}), sum);`,
             ),
           );
           w.line("v128.store(to, sum);");
@@ -294,7 +297,8 @@ export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_w
       });
       if (line > 4 * D)
         w.line(
-          `if (last == ${Math.ceil(D / 4)} && first < last) memory.fill(${to} + ${4 * D}, 0, ${line - 4 * D});`,
+          `if (last == ${Math.ceil(D / 4)} && first < last) memory.fill(${to} + ${4 * D}, 0, ` +
+            `${line - 4 * D});`,
         );
     };
     w.block("", () => sums(at.d_wq, 0, heads));

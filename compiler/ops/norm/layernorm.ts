@@ -70,7 +70,8 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
         w.line(`q${v.j} = madd(d${v.j}, d${v.j}, q${v.j});`);
       });
       w.line(
-        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 ` +
+          "= f32x4.splat(rstd_r);",
       );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
         const n = `f32x4.mul(f32x4.sub(${v.load("x_r")}, mean4), rstd4)`;
@@ -124,7 +125,8 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
       C,
       () => {
         w.line(
-          `const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`,
+          `const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = ` +
+            `v128.load32_splat(${at.rstd} + (<usize>r << 2));`,
         );
         const g = (load: (row: string) => string): string =>
           has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
@@ -139,7 +141,8 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
         });
         w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
         w.line(
-          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), ` +
+            "rstd4); // rstd · mean_c(g·n)",
         );
         writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
           const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;

@@ -56,7 +56,8 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
         w.line(`q${v.j} = madd(x${v.j}, x${v.j}, q${v.j});`);
       });
       w.line(
-        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 = f32x4.splat(rstd_r);`,
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 ` +
+          "= f32x4.splat(rstd_r);",
       );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
         // w, b and x are zero in the padding
@@ -109,7 +110,8 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
           w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`),
         );
         w.line(
-          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), rstd4); // rstd · mean_c(g·n)`,
+          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), ` +
+            "rstd4); // rstd · mean_c(g·n)",
         );
         writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
           const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;

@@ -59,7 +59,8 @@ export const adamw = defineOp(
       w.line(`const lr = ${h("lr")}, clip = ${h("clip")}, beta2 = f32x4.splat(${h("beta2")});`);
       w.line(`const factor = f32x4.splat(clip > 0 ? min<f32>(1, clip / (total + <f32>${CLIP_EPS})) : 1);`);
       w.line(
-        `const new1 = f32x4.splat(1 - ${h("beta1")}), new2 = f32x4.splat(1 - ${h("beta2")}), eps = f32x4.splat(${h("eps")});`,
+        `const new1 = f32x4.splat(1 - ${h("beta1")}), new2 = f32x4.splat(1 - ${h("beta2")}), eps = ` +
+          `f32x4.splat(${h("eps")});`,
       );
       w.line(
         `const step = f32x4.splat(lr * ${h("correction1")}), correction2 = f32x4.splat(${h("correction2")});`,
@@ -73,14 +74,17 @@ export const adamw = defineOp(
           ["hi", ", 16"],
         ]) {
           w.line(
-            `const g_${half} = f32x4.mul(v128.load(g_i${offset}), factor), m_old_${half} = v128.load(m_i${offset});`,
+            `const g_${half} = f32x4.mul(v128.load(g_i${offset}), factor), m_old_${half} = ` +
+              `v128.load(m_i${offset});`,
           );
           w.line(`const m_${half} = madd(new1, f32x4.sub(g_${half}, m_old_${half}), m_old_${half});`);
           w.line(
-            `const v_${half} = madd(beta2, v128.load(v_i${offset}), f32x4.mul(new2, f32x4.mul(g_${half}, g_${half})));`,
+            `const v_${half} = madd(beta2, v128.load(v_i${offset}), f32x4.mul(new2, ` +
+              `f32x4.mul(g_${half}, g_${half})));`,
           );
           w.line(
-            `const change_${half} = f32x4.div(f32x4.mul(step, m_${half}), f32x4.add(f32x4.sqrt(f32x4.mul(v_${half}, correction2)), eps));`,
+            `const change_${half} = f32x4.div(f32x4.mul(step, m_${half}), ` +
+              `f32x4.add(f32x4.sqrt(f32x4.mul(v_${half}, correction2)), eps));`,
           );
           const p = `v128.load(p_i${offset})`;
           w.line(

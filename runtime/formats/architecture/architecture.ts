@@ -90,7 +90,8 @@ export function checkSizes(
   if (a.heads % a.kvHeads !== 0)
     throw new SinterError(
       "corrupt",
-      `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values (${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`,
+      `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values ` +
+        `(${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`,
     );
   if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
   if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG))

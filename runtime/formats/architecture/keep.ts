@@ -152,7 +152,8 @@ export function checkReadable(links: readonly Link[], index: TensorIndex, path: 
         throw new SinterError(
           "input",
           `${path}: tensor ${quoted(name)}, at offset ${offset}, is ${type}, which is not read here`,
-          "Convert the file with the tool that made it, to one of Q8_0, Q4_0, F16, Q4_K, Q6_K and their like.",
+          "Convert the file with the tool that made it, to one of Q8_0, Q4_0, F16, Q4_K, Q6_K and their " +
+            "like.",
         );
     }
 }

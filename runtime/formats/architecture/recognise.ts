@@ -22,7 +22,8 @@ export function recognise(model: Model): Recognised {
     throw new SinterError(
       "input",
       `${model.name}: ${why}, so no published format has a place for it`,
-      "These go out: GPT-2's layer (layernorm, attention, layernorm, mlp) and Llama's (rmsnorm, attention with rope, rmsnorm, swiglu), also as Mistral, Mixtral (experts) and Qwen have it.",
+      "These go out: GPT-2's layer (layernorm, attention, layernorm, mlp) and Llama's (rmsnorm, " +
+        "attention with rope, rmsnorm, swiglu), also as Mistral, Mixtral (experts) and Qwen have it.",
     );
   };
   if (model.embed.norm)

@@ -258,7 +258,8 @@ function placeTensors(
       at.fail(`${what} begins at byte ${relative} of the data, no multiple of ${alignment}`, begin);
     if (relative !== next)
       at.fail(
-        `${what} begins at byte ${relative} of the data, ${relative < next ? "inside another" : "leaving a hole"}; ${next} was expected`,
+        `${what} begins at byte ${relative} of the data, ` +
+          `${relative < next ? "inside another" : "leaving a hole"}; ${next} was expected`,
         begin,
       );
     const offset = dataStart + relative;

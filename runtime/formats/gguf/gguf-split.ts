@@ -54,7 +54,8 @@ export function splitPaths(path: string, { no, count }: Split): readonly string[
     throw new SinterError(
       "input",
       `${path} is file ${no + 1} of ${count} that a model was split into, and its name does not say so`,
-      `Give the files the names that they were published with: NAME-${five(no + 1)}-of-${five(count)}.gguf is this one.`,
+      "Give the files the names that they were published with: " +
+        `NAME-${five(no + 1)}-of-${five(count)}.gguf is this one.`,
     );
   return Array.from({ length: count }, (_, i) => `${stem}-${five(i + 1)}-of-${five(count)}.gguf`);
 }
@@ -65,7 +66,8 @@ export function missingPart(path: string, { no, count }: Split, missing: readonl
   const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
   return new SinterError(
     "input",
-    `${path} is file ${no + 1} of ${count} that a model was split into; beside it there is no ${names}${more}`,
+    `${path} is file ${no + 1} of ${count} that a model was split into; beside it there is no ` +
+      `${names}${more}`,
     "Put all files of the model into one folder; then name any of them.",
   );
 }

@@ -68,7 +68,8 @@ export class GgufValues {
     if (other !== undefined)
       throw new SinterError(
         "input",
-        `${this.file.path}: ${this.name(key)} is ${shownValue(first)} in one layer and ${shownValue(other)} in another`,
+        `${this.file.path}: ${this.name(key)} is ${shownValue(first)} in one layer and ` +
+          `${shownValue(other)} in another`,
         "Models whose layers are all alike are read.",
       );
     return first;

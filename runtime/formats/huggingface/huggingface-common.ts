@@ -65,7 +65,8 @@ export function tiedOf(
     throw new SinterError(
       "input",
       `${path}: tie_word_embeddings is false, and the weights have no ${missing}`,
-      'Set "tie_word_embeddings": true if output and token embedding are one matrix; weights without an output make no text.',
+      'Set "tie_word_embeddings": true if output and token embedding are one matrix; weights without an ' +
+        "output make no text.",
     );
   const note = `the weights have no ${missing}: output and token embedding are one matrix`;
   return { tied: true, ...(usual === false ? { note } : {}) };

@@ -78,7 +78,8 @@ function agreed<T>(values: readonly T[], what: string, path: string): readonly T
   throw new SinterError(
     "input",
     `${path}: ${what} is ${shownValue(values[0])} in one place and ${shownValue(other)} in another`,
-    "rope_scaling, rope_parameters and each kind of layer in it have to say the same: leave out what is not meant.",
+    "rope_scaling, rope_parameters and each kind of layer in it have to say the same: leave out what is " +
+      "not meant.",
   );
 }
 

@@ -127,7 +127,8 @@ export const unreadable =
       new SinterError(
         "input",
         `${path}: tensor ${quoted(name)} is ${type}, which is not read here`,
-        `Types that are: ${Object.keys(readFormats).join(", ")}. Convert the file with the tool that made it.`,
+        `Types that are: ${Object.keys(readFormats).join(", ")}. Convert the file with the tool that ` +
+          "made it.",
       ),
     );
 

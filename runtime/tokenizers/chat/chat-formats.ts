@@ -38,7 +38,8 @@ export const chatFormats = {
     needsTokens: true,
     stops: [],
     template:
-      "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
+      "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + " +
+      "'<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
       "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}",
     encode(tokenizer, messages, reply) {
       const [begin, header, headerEnd, endOfTurn] = this.marks.map((mark) => tokenizer.special.get(mark)!);
@@ -72,7 +73,8 @@ export const chatFormats = {
     needsTokens: false,
     stops: ["<|im_end|>"],
     template:
-      "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
+      "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + " +
+      "'<|im_end|>' + '\\n' }}{% endfor %}" +
       "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
     encode(tokenizer, messages, reply) {
       const ids = tokenizer.encode(this.render(tokenizer, messages, reply), { special: true });
@@ -92,9 +94,14 @@ export const chatFormats = {
     needsTokens: false,
     stops: [],
     template:
-      "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + '\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}" +
-      "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('user and assistant take turns') }}{% endif %}" +
-      "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.first else '') + message['content']) | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + ' ' + eos_token }}{% endif %}{% endfor %}",
+      "{% if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\\n' + messages[0]['content'] + " +
+      "'\\n<</SYS>>\\n\\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns " +
+      "= messages %}{% endif %}" +
+      "{% for message in turns %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ " +
+      "raise_exception('user and assistant take turns') }}{% endif %}" +
+      "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + ((system if loop.first else '') + " +
+      "message['content']) | trim + ' [/INST]' }}{% else %}{{ ' ' + message['content'] | trim + ' ' + " +
+      "eos_token }}{% endif %}{% endfor %}",
     encode(tokenizer, messages, reply) {
       const begin = idList(tokenizer.beginOfText);
       const end = idList(tokenizer.endOfText);
@@ -197,7 +204,8 @@ export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFor
         if (content.includes(mark) || role.includes(mark))
           throw new SinterError(
             "input",
-            `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s chat format`,
+            `a message of the ${role} holds ${mark}, which ends or begins a turn in ${format.doc}'s ` +
+              "chat format",
             "Leave it out.",
           );
   };

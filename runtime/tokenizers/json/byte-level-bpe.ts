@@ -109,7 +109,8 @@ function singleBytes(tokens: ByteLevelParts["tokens"]): Int32Array {
 const noByte = (name: string, byte: number, piece: string): SinterError =>
   new SinterError(
     "input",
-    `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ${JSON.stringify(piece.slice(0, 20))}`,
+    `the ${name} tokenizer has no token for byte 0x${byte.toString(16).padStart(2, "0")} of ` +
+      `${JSON.stringify(piece.slice(0, 20))}`,
     "Its vocabulary lacks some of the 256 bytes; train one with sinter tokenizer train, which has them all.",
   );
 

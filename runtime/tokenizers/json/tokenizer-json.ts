@@ -224,7 +224,9 @@ function checkAdded(
     seen.set(token.name, token);
   }
   const more = elsewhere.length > 1 ? ` and ${elsewhere.length - 1} more` : "";
-  const what = `${JSON_FILE} says other ids of added tokens than huggingface/tokenizers would give them, and they count`;
+  const what =
+    `${JSON_FILE} says other ids of added tokens than huggingface/tokenizers would give them, and they ` +
+    "count";
   return elsewhere.length === 0 ? undefined : `${what}: ${elsewhere[0]}${more}`;
 }
 

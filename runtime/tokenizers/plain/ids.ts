@@ -18,7 +18,8 @@ export function idTokenizer(size: number): Tokenizer {
       if (!(id < size))
         throw new SinterError(
           "input",
-          `${JSON.stringify(word.slice(0, 40))}, at character ${index} of the text, is no id from 0 to ${size - 1}`,
+          `${JSON.stringify(word.slice(0, 40))}, at character ${index} of the text, is no id from 0 to ` +
+            `${size - 1}`,
           'This model has no tokenizer: write ids, such as "12 7 3".',
         );
       return id;

@@ -65,7 +65,8 @@ export function sentencePieceFile(
       if (seen.has(piece.text))
         throw new SinterError(
           "corrupt",
-          `${from}: byte ${offset}: piece ${pieces.length}, ${JSON.stringify(piece.text)}, stands there a second time`,
+          `${from}: byte ${offset}: piece ${pieces.length}, ${JSON.stringify(piece.text)}, stands there ` +
+            "a second time",
           HINT,
         );
       seen.add(piece.text);

@@ -74,7 +74,9 @@ describe("a message that can not be taken", () => {
     // "ab" "cd" "f": nothing of the second
     expect(made[1]).toMatchObject({ promptTokens: 5, cachedTokens: 3 });
     expect(err).toBe(
-      'error: line 2 of the input: the text has "ñ" (U+00F1), which is not in the vocabulary of the training text\nhelp: Take the character out, or train with a text that has it, or with `tokenizer bytes`.\n',
+      'error: line 2 of the input: the text has "ñ" (U+00F1), which is not in the vocabulary of the ' +
+        "training text\nhelp: Take the character out, or train with a text that has it, or with " +
+        "`tokenizer bytes`.\n",
     );
     expect(served).toBe(true);
   });
@@ -92,7 +94,8 @@ describe("a message that can not be taken", () => {
   it("one that the template refuses, and one for which it writes nothing", async () => {
     const format = templateChat(
       sixteen,
-      "{% for m in messages %}{% if 'h' in m.content %}{{ raise_exception('not this letter') }}{% endif %}{% if 'g' not in m.content %}{{ m.content }}{% endif %}{% endfor %}",
+      "{% for m in messages %}{% if 'h' in m.content %}{{ raise_exception('not this letter') }}{% endif " +
+        "%}{% if 'g' not in m.content %}{{ m.content }}{% endif %}{% endfor %}",
     );
     const { answers, err, served } = await talk("g\nab\nh\nf\n", { format });
     format.close();
@@ -216,7 +219,8 @@ describe("the next prompt has the answer as it was drawn", () => {
       (of) =>
         templateChat(
           of,
-          "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+          "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor " +
+            "%}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
         ),
     ],
     ["plain", plainChat],
@@ -260,7 +264,8 @@ describe("the next prompt has the answer as it was drawn", () => {
   it("a template that changes what was said is encoded anew, as a whole", async () => {
     const format = templateChat(
       tokenizer,
-      "{% for m in messages %}[{{ m.content | upper if m.role == 'assistant' else m.content }}]{% endfor %}{% if add_generation_prompt %}>{% endif %}",
+      "{% for m in messages %}[{{ m.content | upper if m.role == 'assistant' else m.content }}]{% " +
+        "endfor %}{% if add_generation_prompt %}>{% endif %}",
     );
     const turn = await turnOf(format, drawn, "ab");
     const next = await nextPrompt(format, tokenizer, answered("ab"), turn);

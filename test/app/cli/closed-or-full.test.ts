@@ -14,7 +14,9 @@ import { SINTER } from "../../support/paths.ts";
 const oldNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));
 const nodes = [process.execPath, ...(oldNode === undefined ? [] : [oldNode])];
 const SPEC =
-  "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train { batch 4  context 16  steps 1000000  eval_every 0 }\n}\n";
+  "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  " +
+  "layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train " +
+  "{ batch 4  context 16  steps 1000000  eval_every 0 }\n}\n";
 
 let folder: string;
 beforeAll(() => {

@@ -9,7 +9,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { main } from "../../../app/cli/main.ts";
 
 const SPEC =
-  "model m {\n  vocab 64   context 32   width 16   layers 1   heads 2\n  embed token + position\n  layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer characters\n  train { batch 4  context 16  steps 2  eval_every 0 }\n}\n";
+  "model m {\n  vocab 64   context 32   width 16   layers 1   heads 2\n  embed token + position\n  " +
+  "layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer characters\n  " +
+  "train { batch 4  context 16  steps 2  eval_every 0 }\n}\n";
 let folder: string;
 async function run(...args: string[]): Promise<{ code: number; err: string }> {
   let err = "";

@@ -120,7 +120,9 @@ describe("sinter tokenizer", () => {
 
 describe("a run with a tokenizer.json", () => {
   const spec =
-    "model cats { vocab 280 context 16 width 16 layers 1 heads 2 embed token + position layer { x += attention(layernorm(x)) x += mlp(layernorm(x), hidden: 32) } output linear(layernorm(x)) tokenizer json train { batch 2 steps 2 } }";
+    "model cats { vocab 280 context 16 width 16 layers 1 heads 2 embed token + position layer { x += " +
+    "attention(layernorm(x)) x += mlp(layernorm(x), hidden: 32) } output linear(layernorm(x)) tokenizer " +
+    "json train { batch 2 steps 2 } }";
 
   it("keeps it, evaluates and samples with it", async () => {
     writeFileSync(join(folder, "cats.sinter"), spec);

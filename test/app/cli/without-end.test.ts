@@ -23,7 +23,9 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { SINTER } from "../../support/paths.ts";
 
 const SPEC =
-  "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train { batch 4  context 16  steps 2  eval_every 0 }\n}\n";
+  "model m {\n  vocab 256   context 32   width 16   layers 1   heads 2\n  embed token + position\n  " +
+  "layer {\n    x += mlp(layernorm(x))\n  }\n  output linear(layernorm(x))\n  tokenizer bytes\n  train " +
+  "{ batch 4  context 16  steps 2  eval_every 0 }\n}\n";
 const quick: Patience = { say: 50, writer: 200, silence: 300 };
 
 let folder: string;
@@ -179,7 +181,8 @@ describe("standard input", () => {
   });
   it("that comes late is waited for, and that is said", async () => {
     const late = await piped(
-      '(until grep -q waiting said; do sleep 0.1; done; printf "model a{width 5}") 2>/dev/null | "$NODE" "$SINTER" fmt - 2> said; cat said >&2',
+      '(until grep -q waiting said; do sleep 0.1; done; printf "model a{width 5}") 2>/dev/null | ' +
+        '"$NODE" "$SINTER" fmt - 2> said; cat said >&2',
     );
     expect(late).toEqual({
       code: 0,
@@ -192,7 +195,8 @@ describe("standard input", () => {
     async (node) => {
       expect(
         await piped(
-          `NODE=${node}; bash -c '"$0" "$1" fmt --check <(printf "model a{width 5}") <(printf "model b { width 5 }\n")' "$NODE" "$SINTER"`,
+          `NODE=${node}; bash -c '"$0" "$1" fmt --check <(printf "model a{width 5}") <(printf "model b ` +
+            `{ width 5 }\n")' "$NODE" "$SINTER"`,
         ),
       ).toMatchObject({
         code: 1,

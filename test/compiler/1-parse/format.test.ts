@@ -21,7 +21,9 @@ test.each([...specs, ...samples])("$file: twice is once", ({ text }) => {
 test("layout", () => {
   expect(
     formatted(
-      "// head\n\n\n\nmodel  a{vocab 4  width -  5 // five  \n\n\n\n // own\n layer{x+=mlp(layernorm( x ),bias:true) h=x}\nheads 2 output linear(x,\r\n   tied : true)\n train {batch 4} let q=4*(1+2)}model b like a{layers 3 width 4}\nmodel c like a{}",
+      "// head\n\n\n\nmodel  a{vocab 4  width -  5 // five  \n\n\n\n // own\n layer{x+=mlp(layernorm( x " +
+        "),bias:true) h=x}\nheads 2 output linear(x,\r\n   tied : true)\n train {batch 4} let " +
+        "q=4*(1+2)}model b like a{layers 3 width 4}\nmodel c like a{}",
     ),
   ).toBe(`// head
 

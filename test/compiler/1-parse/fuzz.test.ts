@@ -187,7 +187,8 @@ test(`${COUNT} mutants`, () => {
   }
   took.sort((a, b) => a - b);
   console.log(
-    `${COUNT} mutants: ${accepted} with a model, median ${took[COUNT >> 1]!.toFixed(2)} ms, slowest ${took.at(-1)!.toFixed(1)} ms`,
+    `${COUNT} mutants: ${accepted} with a model, median ${took[COUNT >> 1]!.toFixed(2)} ms, slowest ` +
+      `${took.at(-1)!.toFixed(1)} ms`,
   );
   expect(slow).toEqual([]);
 });

@@ -95,7 +95,8 @@ describe("settings", () => {
 describe("like", () => {
   test("in any order, through several generations, with what depends on the younger one's sizes", () => {
     const { models, diagnostics } = checkSource(
-      `model c like b { layers 3 }\nmodel b like a { width 16 }\n${base.replace("base", "a").replace("mlp(layernorm(x))", "mlp(x, hidden: 3 * width)")}`,
+      "model c like b { layers 3 }\nmodel b like a { width 16 " +
+        `}\n${base.replace("base", "a").replace("mlp(layernorm(x))", "mlp(x, hidden: 3 * width)")}`,
     );
     expect(diagnostics).toEqual([]);
     expect(models.map((m) => [m.name, m.sizes.width, m.sizes.layers])).toEqual([
@@ -107,7 +108,8 @@ describe("like", () => {
   });
   test("sections are merged, equations replaced, expectations left behind", () => {
     const { models, diagnostics } = checkSource(
-      `${base}model a like base { train { lr 1e-3  batch 4 }  expect width 8 }\nmodel b like a { width 12  train { batch 2 }  layer { x = rmsnorm(x) } }`,
+      `${base}model a like base { train { lr 1e-3  batch 4 }  expect width 8 }\nmodel b like a { width ` +
+        "12  train { batch 2 }  layer { x = rmsnorm(x) } }",
     );
     expect(diagnostics).toEqual([]);
     expect(models[2]).toMatchObject({ train: { lr: 1e-3, batch: 2 } });
@@ -123,7 +125,8 @@ describe("like", () => {
   test("an inherited mistake is told once", () => {
     expect(
       codes(
-        "model a { context 4 width 8 layers 1 heads 2 embed token layer { x += mlpp(x) } output linear(x) }\nmodel b like a { layers 2 }\nmodel c like b { }",
+        "model a { context 4 width 8 layers 1 heads 2 embed token layer { x += mlpp(x) } output " +
+          "linear(x) }\nmodel b like a { layers 2 }\nmodel c like b { }",
       ),
     ).toEqual(["E0302"]);
   });
@@ -131,7 +134,8 @@ describe("like", () => {
 
 test("a model with a wrong line is no model, nor is one that is like it; others are", () => {
   const { models } = checkSource(
-    `${base}model a like base { widht 4  expect width 9 }\nmodel b like a { }\nmodel c like base { expect width 9 }\nmodel d like c { }`,
+    `${base}model a like base { widht 4  expect width 9 }\nmodel b like a { }\nmodel c like base { ` +
+      "expect width 9 }\nmodel d like c { }",
   );
   expect(models.map((m) => m.name)).toEqual(["base", "d"]);
 });
@@ -257,7 +261,9 @@ describe("equations", () => {
 
 describe("expectations", () => {
   const misprint =
-    "model xl { vocab 50257 context 2048 layers 24 width 2048 head_dim 128 heads 24 embed token + position layer { x += attention(layernorm(x), bias: true) x += mlp(layernorm(x), bias: true) } output linear(layernorm(x), tied: true) $ }";
+    "model xl { vocab 50257 context 2048 layers 24 width 2048 head_dim 128 heads 24 embed token + " +
+    "position layer { x += attention(layernorm(x), bias: true) x += mlp(layernorm(x), bias: true) } " +
+    "output linear(layernorm(x), tied: true) $ }";
   test("GPT-3's misprints are refused, with the right size named", () => {
     const xl = checkSource(misprint.replace("$", "expect parameters 1_315_723_264"));
     expect(xl.diagnostics.map((d) => [d.code, d.help])).toEqual([

@@ -122,10 +122,14 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       two: 'train(2, "simd")',
       inWorker: 'trainInWorker(2, "simd")',
       three: 'trainInWorker(3, "simd")',
-      sampled: `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
+      sampled:
+        `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, ` +
+        `target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
       chosen: `sample({ bundle: "/tiny/", weights: "/tiny-run/step-000005.safetensors" }, ["a"], { tokens: 4 })`,
       cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2 })`,
-      together: `together({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, target: "simd" }, ${JSON.stringify([...PROMPTS, ...PROMPTS])}, ${JSON.stringify(options)})`,
+      together:
+        `together({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: ` +
+        `2, target: "simd" }, ${JSON.stringify([...PROMPTS, ...PROMPTS])}, ${JSON.stringify(options)})`,
     });
   });
 
@@ -172,7 +176,9 @@ describe.skipIf(missing !== undefined)(`a page as most are, not isolated${why}`,
         one: 'train(1, "simd")',
         inWorker: 'trainInWorker(1, "simd")',
         older: "withoutRelaxed()",
-        sampled: `sample(${JSON.stringify({ ...open, target: "simd" })}, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
+        sampled:
+          `sample(${JSON.stringify({ ...open, target: "simd" })}, ${JSON.stringify(PROMPTS)}, ` +
+          `${JSON.stringify(options)})`,
         cancelled: `cancel(${JSON.stringify(open)})`,
         refused: `refusals(${JSON.stringify([
           { ...open, workers: 2 },
@@ -296,7 +302,9 @@ describe.skipIf(missing !== undefined || !stories.there || !expected.there)(
       const greedy = `[""], { tokens: 200, temperature: 0 }`;
       const got = await calls({
         gguf: `sample({ bundle: "${run}/bundle/", weights: "/stories.gguf" }, ${greedy})`,
-        checkpoint: `sample({ bundle: "${run}/bundle/", weights: "${run}/step-000000.safetensors", workers: 2 }, ${greedy})`,
+        checkpoint:
+          `sample({ bundle: "${run}/bundle/", weights: "${run}/step-000000.safetensors", workers: 2 }, ` +
+          `${greedy})`,
         example: `example("bundle=stories-run/bundle/&weights=stories.gguf")`,
       });
       const { loaded, text: shown, status, wide, icon } = got["example"] as Record<string, string>;

@@ -53,7 +53,9 @@ export async function steps(model: Runtime.RunningModel): Promise<{ losses: numb
 
 /** `train` in a worker, whose thread is worker 0 of the pool. */
 export async function trainInWorker(workers: number, target: Target): Promise<unknown> {
-  const source = `import { train } from "${location.origin}/program.js"; train(${workers}, "${target}").then((v) => postMessage(v), (e) => postMessage(String(e)));`;
+  const source =
+    `import { train } from "${location.origin}/program.js"; train(${workers}, "${target}").then((v) => ` +
+    "postMessage(v), (e) => postMessage(String(e)));";
   const worker = new Worker(URL.createObjectURL(new Blob([source], { type: "text/javascript" })), {
     type: "module",
   });

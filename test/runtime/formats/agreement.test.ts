@@ -86,7 +86,9 @@ function check(
   const { all, first: atFirst } = bounds[format];
   const most = all * found.spread;
   console.log(
-    `${name}, ${format}: ${found.equal} of ${found.positions} tokens equal, the first ${found.together}; noise ${found.noise.toExponential(1)} (median ${found.medianNoise.toExponential(1)}) of a spread of ${found.spread.toFixed(2)}`,
+    `${name}, ${format}: ${found.equal} of ${found.positions} tokens equal, the first ` +
+      `${found.together}; noise ${found.noise.toExponential(1)} (median ` +
+      `${found.medianNoise.toExponential(1)}) of a spread of ${found.spread.toFixed(2)}`,
   );
   expect(found.noise).toBeLessThan(most);
   if (exactFirst) expect(first.noise).toBeLessThan(atFirst * found.spread);

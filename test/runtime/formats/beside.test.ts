@@ -48,7 +48,8 @@ const imported = async (source: string, into: string, ...more: readonly string[]
 
 const up = (vocab: number) => ({ vocab, next: (t: number): number => (t + 1) % vocab });
 const TEMPLATE =
-  "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
+  "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt " +
+  "%}<|assistant|>{% endif %}";
 const ADDED = ["<|user|>", "<|assistant|>", "<|end_of_answer|>"].map((content, i) => ({
   id: 259 + i,
   content,
@@ -96,7 +97,8 @@ describe("there and back", () => {
       "json",
       [
         'of its chat templates the one called "default" is used, not "tool_use"',
-        "samples as generation_config.json says: temperature 0.6, top_k 50, top_p 0.9, min_p 0, repeat_penalty 1",
+        "samples as generation_config.json says: temperature 0.6, top_k 50, top_p 0.9, min_p 0, " +
+          "repeat_penalty 1",
       ],
     ]);
     expect(readFileSync(join(folder, "spec.sinter"), "utf8")).toMatch(
@@ -347,25 +349,29 @@ describe("a flaw beside good weights", () => {
       expect([named.code === 1 || named.code === 3, existsSync(`${into}2`)]).toEqual([true, false]);
   });
 
-  it("another tokenizer's file beside a broken one is read, and said; a vocabulary smaller than GPT-2's becomes a tokenizer.json", async () => {
-    const source = writeFolder(at("two"), up(262), {
-      "tokenizer.json": "{",
-      "encoder.json": Object.fromEntries(
-        Object.entries((byteTokenizerJson().model as { vocab: Record<string, number> }).vocab),
-      ),
-      "vocab.bpe": "#version: 0.2\n",
-    });
-    const { tokenizer, notes } = await imported(source, at("two-run"));
-    expect([tokenizer, notes]).toEqual([
-      "json",
-      [
-        expect.stringMatching(
-          /tokenizer\.json is no JSON: .*: encoder\.json is read in its place \(--tokenizer PATH names another\)/,
+  it(
+    "another tokenizer's file beside a broken one is read, and said; a vocabulary smaller than GPT-2's " +
+      "becomes a tokenizer.json",
+    async () => {
+      const source = writeFolder(at("two"), up(262), {
+        "tokenizer.json": "{",
+        "encoder.json": Object.fromEntries(
+          Object.entries((byteTokenizerJson().model as { vocab: Record<string, number> }).vocab),
         ),
-      ],
-    ]);
-    expect((await sample(at("two-run"), "ab", "-n", "2")).text).toBe("cd");
-  });
+        "vocab.bpe": "#version: 0.2\n",
+      });
+      const { tokenizer, notes } = await imported(source, at("two-run"));
+      expect([tokenizer, notes]).toEqual([
+        "json",
+        [
+          expect.stringMatching(
+            /tokenizer\.json is no JSON: .*: encoder\.json is read in its place \(--tokenizer PATH names another\)/,
+          ),
+        ],
+      ]);
+      expect((await sample(at("two-run"), "ab", "-n", "2")).text).toBe("cd");
+    },
+  );
 
   it("in GGUF metadata", async () => {
     const made = async (
@@ -438,7 +444,8 @@ describe("a token that the model has no row for", () => {
     expect([tokenizer, notes]).toEqual([
       "json",
       [
-        'the model has no rows for 1 token of its tokenizer, "<pad>" (259): it is never drawn, and can not be fed',
+        'the model has no rows for 1 token of its tokenizer, "<pad>" (259): it is never drawn, and can ' +
+          "not be fed",
       ],
     ]);
     expect((await sample(at("pad-run"), "abc", "-n", "4")).text).toBe("defg");
@@ -493,10 +500,12 @@ describe("sampling as published", () => {
       suppress_tokens: [],
     });
     expect(beams).toBe(
-      "generation_config.json: num_beams is 4: search in beams, which is not done here. Sinter draws a token at a time, by temperature, top_k, top_p, min_p and repeat_penalty.",
+      "generation_config.json: num_beams is 4: search in beams, which is not done here. Sinter draws a " +
+        "token at a time, by temperature, top_k, top_p, min_p and repeat_penalty.",
     );
     expect([odd, section("beams")]).toEqual([
-      "generation_config.json: temperature is 1000000000, not from 0 to 100: left out (--help of sinter sample has the settings)",
+      "generation_config.json: temperature is 1000000000, not from 0 to 100: left out (--help of sinter " +
+        "sample has the settings)",
       undefined,
     ]);
   });

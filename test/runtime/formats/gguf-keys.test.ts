@@ -175,7 +175,8 @@ describe.each(types)("GGUF of %s", (type) => {
       await read({ ...base, surprise: 1, [`${type}.attention.novelty`]: 2, "other.block_count": 3 }),
     ).toMatchObject({
       notes: [
-        `m.gguf has keys that are not known here, and are ignored: surprise, ${type}.attention.novelty, other.block_count`,
+        `m.gguf has keys that are not known here, and are ignored: surprise, ${type}.attention.novelty, ` +
+          "other.block_count",
       ],
     });
   });

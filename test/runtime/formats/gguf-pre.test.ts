@@ -149,7 +149,8 @@ it("a normalizer that GGUF can not say is said", () => {
   const [nfc, lower] = [made({ type: "NFC" }), made({ type: "Lowercase" })];
   expect(nfc.out).toContainEqual(text("tokenizer.ggml.pre", "qwen2"));
   expect(nfc.note).toBe(
-    "a GGUF file can not say that text is put into the form NFC first: text in another form has other ids there",
+    "a GGUF file can not say that text is put into the form NFC first: text in another form has other " +
+      "ids there",
   );
   expect([lower.out[0], lower.note]).toEqual([
     text("tokenizer.ggml.model", "no_vocab"),

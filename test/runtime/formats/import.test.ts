@@ -104,7 +104,8 @@ describe("stories260K by the command line", () => {
       loss: number;
     };
   it.skipIf(!folder.there || !corpus.there)(
-    `mean loss is PyTorch's; of the first fifty stories at most 1.31, int8 within 0.02 ${folder.why}${corpus.why}`,
+    "mean loss is PyTorch's; of the first fifty stories at most 1.31, int8 within 0.02 " +
+      `${folder.why}${corpus.why}`,
     async () => {
       const [f32, int8] = ["stories260K.bin", "stories260K.q8-gs8.bin"].map((name) =>
         join(scratch, `loss-${name}`),

@@ -27,11 +27,16 @@ const files = nodeFiles();
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const body = {
-  gpt2: `layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 160, bias: true) }  output linear(layernorm(x), tied: true)`,
-  llama: `layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 96) }  output linear(rmsnorm(x))`,
+  gpt2:
+    "layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 160, bias: true) }  " +
+    "output linear(layernorm(x), tied: true)",
+  llama:
+    "layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 96) }  " +
+    "output linear(rmsnorm(x))",
 };
 const source = (family: keyof typeof body, settings = "width 64  heads 4  kv_heads 2"): string =>
-  `model m { vocab 256  context 16  layers 2  ${settings}  embed token${family === "gpt2" ? " + position" : ""}  ${body[family]}  tokenizer bytes }`;
+  `model m { vocab 256  context 16  layers 2  ${settings}  embed ` +
+  `token${family === "gpt2" ? " + position" : ""}  ${body[family]}  tokenizer bytes }`;
 const modelOf = (family: keyof typeof body, settings?: string): Model =>
   checkSource(source(family, settings)).models[0]!;
 const models = { gpt2: modelOf("gpt2", "width 64  heads 4"), llama: modelOf("llama") } as const;

@@ -54,7 +54,9 @@ afterAll(() => Promise.all(opened.map((model) => model.close())));
 function compiled(kind: Kind): Promise<Compiled> {
   const found = bundles.get(kind);
   if (found) return found;
-  const source = `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${kind.spec}  output linear(rmsnorm(x))  train { batch 2  context 40 } }`;
+  const source =
+    `model tiny { vocab ${VOCAB}  context ${CONTEXT}  ${kind.spec}  output linear(rmsnorm(x))  train { ` +
+    "batch 2  context 40 } }";
   const {
     models: [model],
     diagnostics,

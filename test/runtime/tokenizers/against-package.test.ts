@@ -163,25 +163,29 @@ describe.skipIf(!withData)("beside @huggingface/tokenizers (needs ../shared/data
     );
   });
 
-  it("Llama 3 as tokenizer.json: llama.cpp's cases, Meta's special tokens, and random texts as from the ranks", () => {
-    const llama3 = published.llama3();
-    const json = read(llama3Json());
-    for (const { text: t, ids } of vectors("llama-bpe")) expect(json.encode(t)).toEqual(ids);
-    expect([json.size, json.beginOfText, json.endOfText, json.special.size]).toEqual([
-      llama3.size,
-      128000,
-      128001,
-      256,
-    ]);
-    expect([...json.stops].sort()).toEqual([...llama3.stops].sort());
-    fc.assert(
-      fc.property(text, (t) => {
-        expect(json.encode(t)).toEqual(llama3.encode(t));
-        expect(decode(llama3, llama3.encode(t))).toBe(t);
-      }),
-      { numRuns: 2000, seed: 5 },
-    );
-  });
+  it(
+    "Llama 3 as tokenizer.json: llama.cpp's cases, Meta's special tokens, and random texts as from the " +
+      "ranks",
+    () => {
+      const llama3 = published.llama3();
+      const json = read(llama3Json());
+      for (const { text: t, ids } of vectors("llama-bpe")) expect(json.encode(t)).toEqual(ids);
+      expect([json.size, json.beginOfText, json.endOfText, json.special.size]).toEqual([
+        llama3.size,
+        128000,
+        128001,
+        256,
+      ]);
+      expect([...json.stops].sort()).toEqual([...llama3.stops].sort());
+      fc.assert(
+        fc.property(text, (t) => {
+          expect(json.encode(t)).toEqual(llama3.encode(t));
+          expect(decode(llama3, llama3.encode(t))).toBe(t);
+        }),
+        { numRuns: 2000, seed: 5 },
+      );
+    },
+  );
 
   it("Llama 2: random texts come back from both of its files", () => {
     const llama2 = published.llama2();

@@ -42,23 +42,27 @@ const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const roles = { bos_token: "<s>", eos_token: { content: "</s>", special: true } };
 
 describe("end tokens", () => {
-  it("are all that generation_config.json lists, one or several; tokenizer_config.json says which ends documents", async () => {
-    const { tokenizer, lines } = await heard({
-      "tokenizer_config.json": roles,
-      "generation_config.json": { eos_token_id: [1, 5] },
-    });
-    expect([tokenizer.endOfText, [...tokenizer.stops].sort(), lines]).toEqual([2, [1, 2, 5], []]);
-    const alone = await heard({
-      "tokenizer.json": byteTokenizerJson().model,
-      "generation_config.json": { eos_token_id: 7 },
-    }).catch(() => undefined);
-    expect(alone).toBeUndefined(); // that was no tokenizer.json
-    const ids = await openTokenizer(
-      memoryFiles({ "m/ids.json": "9", "m/generation_config.json": '{"eos_token_id": [7, 3]}' }),
-      "m",
-    );
-    expect([ids.endOfText, [...ids.stops]]).toEqual([7, [7, 3]]);
-  });
+  it(
+    "are all that generation_config.json lists, one or several; tokenizer_config.json says which ends " +
+      "documents",
+    async () => {
+      const { tokenizer, lines } = await heard({
+        "tokenizer_config.json": roles,
+        "generation_config.json": { eos_token_id: [1, 5] },
+      });
+      expect([tokenizer.endOfText, [...tokenizer.stops].sort(), lines]).toEqual([2, [1, 2, 5], []]);
+      const alone = await heard({
+        "tokenizer.json": byteTokenizerJson().model,
+        "generation_config.json": { eos_token_id: 7 },
+      }).catch(() => undefined);
+      expect(alone).toBeUndefined(); // that was no tokenizer.json
+      const ids = await openTokenizer(
+        memoryFiles({ "m/ids.json": "9", "m/generation_config.json": '{"eos_token_id": [7, 3]}' }),
+        "m",
+      );
+      expect([ids.endOfText, [...ids.stops]]).toEqual([7, [7, 3]]);
+    },
+  );
 
   it("special_tokens_map.json counts where tokenizer_config.json does not list its added tokens", async () => {
     const map = { eos_token: "<unk>" };
@@ -212,7 +216,8 @@ describe("tokens behind the vocabulary", () => {
       },
     });
     expect(lines).toEqual([
-      'tokenizer_config.json names "<start>" (1), "<|gone|>", which the tokenizer has not as special tokens: left out',
+      'tokenizer_config.json names "<start>" (1), "<|gone|>", which the tokenizer has not as special ' +
+        "tokens: left out",
     ]);
   });
 

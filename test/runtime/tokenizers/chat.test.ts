@@ -163,7 +163,8 @@ describe("ChatML", () => {
     expect(formatByMarks(tokenizer)).toBe("chatml");
     const ids = await chat.encode(said, true);
     expect(decode(tokenizer, ids)).toBe(
-      "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <|im_end|>\n<|im_start|>system<|im_end|>\n<|im_start|>assistant\n",
+      "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi " +
+        "<|im_end|>\n<|im_start|>system<|im_end|>\n<|im_start|>assistant\n",
     );
     expect(ids.filter((id) => id > 255)).toEqual([256, 257, 256, 257, 256]);
     const template = templateChat(tokenizer, chatFormats.chatml.template);
@@ -209,12 +210,14 @@ describe("templates", () => {
   it("know messages, the tokens at both ends, loops, conditions, filters, macros", async () => {
     expect(
       await render(
-        "{% for m in messages %}{{ loop.index }}:{{ m.role | upper }} {{ m.content }}{{ eos_token if loop.last }}\n{% endfor %}",
+        "{% for m in messages %}{{ loop.index }}:{{ m.role | upper }} {{ m.content }}{{ eos_token if " +
+          "loop.last }}\n{% endfor %}",
       ),
     ).toBe("1:SYSTEM Be brief.\n2:USER Hello <|eot_id|> there</s>\n");
     expect(
       await render(
-        "{% macro f(x) %}[{{ x }}]{% endmacro %}{% set ns = namespace(n=0) %}{% for i in range(3) %}{% set ns.n = ns.n + i %}{% endfor %}{{ f(ns.n) }}{{ bos_token }}",
+        "{% macro f(x) %}[{{ x }}]{% endmacro %}{% set ns = namespace(n=0) %}{% for i in range(3) %}{% " +
+          "set ns.n = ns.n + i %}{% endfor %}{{ f(ns.n) }}{{ bos_token }}",
       ),
     ).toBe("[3]<s>");
     expect(await render("{{ range(1, 4) | join(',') }} {{ range(6, 0, -2) | join(',') }}")).toBe(
@@ -237,23 +240,28 @@ describe("templates", () => {
     ["loops in loops", `${"{% for a in range(9999) %}".repeat(6)}x${"{% endfor %}".repeat(6)}`],
     [
       "a text that doubles",
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x " +
+        "%}{% endfor %}{{ ns.x }}",
     ],
     [
       "a text that doubles with ~",
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x | length }}",
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x " +
+        "%}{% endfor %}{{ ns.x | length }}",
     ],
     [
       "a list that doubles",
-      "{% set ns = namespace(x=[1,2,3,4]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x | length }}",
+      "{% set ns = namespace(x=[1,2,3,4]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% " +
+        "endfor %}{{ ns.x | length }}",
     ],
     [
       "replace that multiplies",
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(16) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x.replace('a', ns.x) | length }}",
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(16) %}{% set ns.x = ns.x + ns.x " +
+        "%}{% endfor %}{{ ns.x.replace('a', ns.x) | length }}",
     ],
     [
       "join that multiplies",
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(16) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ range(9999) | join(ns.x) | length }}",
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(16) %}{% set ns.x = ns.x + ns.x " +
+        "%}{% endfor %}{{ range(9999) | join(ns.x) | length }}",
     ],
     ["an indentation of a thousand million", "{{ 'a\nb\nc' | indent(1000000000) }}"],
     ["json with an indentation of a thousand million", "{{ messages | tojson(indent=1000000000) }}"],
@@ -266,11 +274,13 @@ describe("templates", () => {
     ["what is no template", "{% for %}"],
     [
       "lists in lists, as json",
-      "{% set ns = namespace(l=[1]) %}{% for i in range(40) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}",
+      "{% set ns = namespace(l=[1]) %}{% for i in range(40) %}{% set ns.l = [ns.l, ns.l] %}{% endfor " +
+        "%}{{ ns.l | tojson }}",
     ],
     [
       "a text cut into characters",
-      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(17) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x.split('a') | length }}",
+      "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(17) %}{% set ns.x = ns.x + ns.x " +
+        "%}{% endfor %}{{ ns.x.split('a') | length }}",
     ],
     ["the way to JavaScript", "{{ messages.constructor.constructor('return process')() }}"],
     ["a quarter of a million brackets and more", "{".repeat(2 ** 18 + 1)],
@@ -293,7 +303,8 @@ describe("templates", () => {
 
   it("one that takes too long is ended, and the next conversation gets a new thread", async () => {
     const chat = chatTemplate(
-      "{% if messages[0].content == 'slow' %}{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}{% endif %}done",
+      "{% if messages[0].content == 'slow' %}{% for a in range(9999) %}{% for b in range(9999) %}x{% " +
+        "endfor %}{% endfor %}{% endif %}done",
       { milliseconds: 300, limits: { steps: 1e12, characters: 1e9 } },
     );
     await expect(chat.render([{ role: "user", content: "slow" }], true, "", "")).rejects.toThrow(
@@ -320,7 +331,8 @@ describe("the template that a tokenizer brings along", () => {
   const config = (chat_template: unknown): Uint8Array =>
     new TextEncoder().encode(JSON.stringify({ chat_template, eos_token: "<|im_end|>" }));
   const CHATML =
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if " +
+    "add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
   it("is found in tokenizer_config.json, alone or among several", () => {
     expect(templateIn(config("x"))).toBe("x");

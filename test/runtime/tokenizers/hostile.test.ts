@@ -100,7 +100,8 @@ describe("tokenizer.json", () => {
     ["merges that are an object", good({ merges: {} }), /model\.merges is an object/],
     [
       "prototype tricks",
-      `{"model":{"vocab":{"__proto__":0,"constructor":1},"merges":["toString valueOf"]},"pre_tokenizer":{"type":"ByteLevel"}}`,
+      `{"model":{"vocab":{"__proto__":0,"constructor":1},"merges":["toString ` +
+        `valueOf"]},"pre_tokenizer":{"type":"ByteLevel"}}`,
       /model\.merges\[0\] needs/,
     ],
     ["a type that is a number", good({ type: 7 }), /model\.type is 7/],

@@ -190,15 +190,22 @@ describe.skipIf(!withData)("TinyStories-656K's file (needs ../shared/data)", () 
   });
 });
 
-it("an added token behind a gap has the id that the file says, and it is said that the library would give it another", () => {
-  const tokenizer = read(
-    sp({ added_tokens: [added("<unk>", 0), added("<s>", 1), added("<far>", 400), added("<farther>", 402)] }),
-  );
-  expect(tokenizer.encode("<far>", { special: true })).toEqual([400]);
-  expect(tokenizer.note).toBe(
-    'tokenizer.json says other ids of added tokens than huggingface/tokenizers would give them, and they count: "<far>" (400) and 1 more',
-  );
-});
+it(
+  "an added token behind a gap has the id that the file says, and it is said that the library would give " +
+    "it another",
+  () => {
+    const tokenizer = read(
+      sp({
+        added_tokens: [added("<unk>", 0), added("<s>", 1), added("<far>", 400), added("<farther>", 402)],
+      }),
+    );
+    expect(tokenizer.encode("<far>", { special: true })).toEqual([400]);
+    expect(tokenizer.note).toBe(
+      "tokenizer.json says other ids of added tokens than huggingface/tokenizers would give them, and " +
+        'they count: "<far>" (400) and 1 more',
+    );
+  },
+);
 
 describe("ids with gaps, as some published vocabularies have them", () => {
   const json = {

@@ -17,22 +17,26 @@ test.each([
     "abcdez-",
   ],
   [
-    "{% for i in range(3) %}[{% for j in range(3) %}{{ j }}{% if j == 1 %}{% continue %}{% endif %},{% endfor %}{% if i == 1 %}!{% break %}{% endif %}]{% endfor %}.",
+    "{% for i in range(3) %}[{% for j in range(3) %}{{ j }}{% if j == 1 %}{% continue %}{% endif %},{% " +
+      "endfor %}{% if i == 1 %}!{% break %}{% endif %}]{% endfor %}.",
     "[0,12,][0,12,!.",
   ],
   ["{% for i in range(3) %}{{ i }}{% continue %}{% else %}none{% endfor %}", "012none"],
   ["{% for i in range(3) %}{{ i }}{% break %}{% else %}none{% endfor %}", "0none"],
   ["{% for i in [] %}{{ i }}{% else %}none{% endfor %}", "none"],
   [
-    "{% for i in range(4) %}a{% set x %}q{% if i == 2 %}{% break %}{% endif %}r{% endset %}{{ x }}{% endfor %}",
+    "{% for i in range(4) %}a{% set x %}q{% if i == 2 %}{% break %}{% endif %}r{% endset %}{{ x }}{% " +
+      "endfor %}",
     "aqraqra",
   ],
   [
-    "{% for i in range(4) if i > 0 %}{{ loop.index }}:{{ i }}{% if i == 2 %}{% continue %}{% endif %}x {% endfor %}",
+    "{% for i in range(4) if i > 0 %}{{ loop.index }}:{{ i }}{% if i == 2 %}{% continue %}{% endif %}x " +
+      "{% endfor %}",
     "1:1x 2:23:3x ",
   ],
   [
-    "{% macro f() %}{% for i in range(3) %}{{ i }}{% if i == 1 %}{% break %}{% endif %}{% endfor %}{% endmacro %}{% for k in range(2) %}<{{ f() }}>{% endfor %}",
+    "{% macro f() %}{% for i in range(3) %}{{ i }}{% if i == 1 %}{% break %}{% endif %}{% endfor %}{% " +
+      "endmacro %}{% for k in range(2) %}<{{ f() }}>{% endfor %}",
     "<01><01>",
   ],
 ])("%s", async (template, right) => {

@@ -73,12 +73,16 @@ describe("a running text", () => {
     expect([...encodeText(text, roles(s, e), 256)]).toEqual([s, A, e, s, B, e]);
     expect([...encodeText(text, roles(undefined, e), 256)]).toEqual([A, e, B, e]);
   });
-  it("without separators is one document, which nothing is known to end; and to a vocabulary without such tokens all is text", () => {
-    expect(documentsIn(" a b ", roles(s, e), 2)).toEqual([{ text: " a b ", begin: [s], end: [] }]);
-    expect(documentsIn(`a${END_OF_TEXT}b`, roles(), 2)).toEqual([
-      { text: `a${END_OF_TEXT}b`, begin: [], end: [] },
-    ]);
-  });
+  it(
+    "without separators is one document, which nothing is known to end; and to a vocabulary without such " +
+      "tokens all is text",
+    () => {
+      expect(documentsIn(" a b ", roles(s, e), 2)).toEqual([{ text: " a b ", begin: [s], end: [] }]);
+      expect(documentsIn(`a${END_OF_TEXT}b`, roles(), 2)).toEqual([
+        { text: `a${END_OF_TEXT}b`, begin: [], end: [] },
+      ]);
+    },
+  );
   it("is encoded in parts that change nothing", () => {
     const text = `${"ab cd ".repeat(60_000)}${END_OF_TEXT}${"e ".repeat(500_000)}`;
     const all = encodeText(text, roles(s, e), 256);
@@ -102,39 +106,43 @@ describe("documents as rows", () => {
     });
   });
 
-  it("begin, and end as their last target; the rest of a row does not count; what does not fit is cut, and counted", () => {
-    const { all } = corpusOf("ab\nc\nabc\nabcd\nabcdefgh");
-    expect(all).toMatchObject({ tokens: 18, documents: { count: 5, cut: 2 } });
-    const rows = [...all.read(shape)].flatMap(({ tokens, targets }) =>
-      [0, 4].map((b) => [[...tokens.subarray(b, b + 4)], [...targets.subarray(b, b + 4)]]),
-    );
-    expect(rows).toEqual([
-      [
-        [END, 0, 1, 0],
-        [0, 1, END, -1],
-      ],
-      [
-        [END, 2, 0, 0],
-        [2, END, -1, -1],
-      ],
-      [
-        [END, 0, 1, 2],
-        [0, 1, 2, END],
-      ],
-      [
-        [END, 0, 1, 2],
-        [0, 1, 2, 3],
-      ],
-      [
-        [END, 0, 1, 2],
-        [0, 1, 2, 3],
-      ],
-      [
-        [0, 0, 0, 0],
-        [-1, -1, -1, -1],
-      ],
-    ]);
-  });
+  it(
+    "begin, and end as their last target; the rest of a row does not count; what does not fit is cut, and " +
+      "counted",
+    () => {
+      const { all } = corpusOf("ab\nc\nabc\nabcd\nabcdefgh");
+      expect(all).toMatchObject({ tokens: 18, documents: { count: 5, cut: 2 } });
+      const rows = [...all.read(shape)].flatMap(({ tokens, targets }) =>
+        [0, 4].map((b) => [[...tokens.subarray(b, b + 4)], [...targets.subarray(b, b + 4)]]),
+      );
+      expect(rows).toEqual([
+        [
+          [END, 0, 1, 0],
+          [0, 1, END, -1],
+        ],
+        [
+          [END, 2, 0, 0],
+          [2, END, -1, -1],
+        ],
+        [
+          [END, 0, 1, 2],
+          [0, 1, 2, END],
+        ],
+        [
+          [END, 0, 1, 2],
+          [0, 1, 2, 3],
+        ],
+        [
+          [END, 0, 1, 2],
+          [0, 1, 2, 3],
+        ],
+        [
+          [0, 0, 0, 0],
+          [-1, -1, -1, -1],
+        ],
+      ]);
+    },
+  );
 
   it("are held out evenly from all of the file, and each of them is read once", () => {
     const names = Array.from(
@@ -224,17 +232,21 @@ describe("documents as rows", () => {
     expect([0, END].map(corpusOf(`ab${END_OF_TEXT}c`).bytes)).toEqual([1, 13]);
   });
 
-  it("begin with the token that begins texts, or with the one that ends them; a vocabulary without an end has none", () => {
-    expect(documentTokenizer({ ...byteTokenizer(), beginOfText: 1, endOfText: 2 })).toMatchObject({
-      beginOfText: 1,
-      endOfText: 2,
-    });
-    expect(documentTokenizer({ ...byteTokenizer(), endOfText: 2 })).toMatchObject({
-      beginOfText: 2,
-      endOfText: 2,
-    });
-    expect(documentTokenizer(byteTokenizer())).toBeUndefined();
-  });
+  it(
+    "begin with the token that begins texts, or with the one that ends them; a vocabulary without an end " +
+      "has none",
+    () => {
+      expect(documentTokenizer({ ...byteTokenizer(), beginOfText: 1, endOfText: 2 })).toMatchObject({
+        beginOfText: 1,
+        endOfText: 2,
+      });
+      expect(documentTokenizer({ ...byteTokenizer(), endOfText: 2 })).toMatchObject({
+        beginOfText: 2,
+        endOfText: 2,
+      });
+      expect(documentTokenizer(byteTokenizer())).toBeUndefined();
+    },
+  );
 });
 
 describe("bytes and characters that end", () => {
@@ -278,7 +290,8 @@ describe("bytes and characters that end", () => {
 
 describe("what a spec says of rows", () => {
   const spec = (rest: string): string =>
-    `model m { context 8 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) ${rest} }`;
+    "model m { context 8 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) " +
+    `${rest} }`;
   it("documents take one token more of bytes", () => {
     const [m] = checkSource(spec("train { rows documents }")).models;
     expect(m).toMatchObject({ sizes: { vocab: 257 }, tokenizer: "bytes", train: { rows: "documents" } });

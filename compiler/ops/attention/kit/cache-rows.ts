@@ -33,7 +33,8 @@ export function storeRowFunction(w: Writer, kind: "keys" | "values", D: number):
           f.line(`store<f32>(panel + (<usize>lane << 2), most / 127, ${group.at});`);
           for (const v of vectors)
             f.line(
-              `const q${v} = v128.and(f32x4.add(f32x4.mul(${at(v)}, inverse), f32x4.splat(${ROUNDER})), i32x4.splat(255));`,
+              `const q${v} = v128.and(f32x4.add(f32x4.mul(${at(v)}, inverse), f32x4.splat(${ROUNDER})), ` +
+                "i32x4.splat(255));",
             );
           if (kind === "keys") storePairs(f, group, vectors);
           else storeColumns(f, group, vectors);
@@ -58,7 +59,8 @@ function storeColumns(f: Writer, { at, padded }: ColumnGroup, vectors: readonly 
   for (const v of vectors.filter((v) => v % 2 === 0)) {
     const offset = at + SCALES + 8 * v;
     f.line(
-      `v128.store(columns, v128.bitselect(i16x8.shl(i16x8.narrow_i32x4_u(q${v}, q${v + 1}), shift), v128.load(columns, ${offset}), mask), ${offset});`,
+      `v128.store(columns, v128.bitselect(i16x8.shl(i16x8.narrow_i32x4_u(q${v}, q${v + 1}), shift), ` +
+        `v128.load(columns, ${offset}), mask), ${offset});`,
     );
   }
 }
@@ -74,7 +76,8 @@ export function unpackKeysFunction(w: Writer, D: number): string {
     f.line(`/** keys: panels of int8 -> f32 [panels][${D}][16] */`);
     f.block(`function ${name}(from: usize, to: usize, panels: i32): void`, () => {
       f.block(
-        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ${panelBytes(D)}, to += ${D * PANEL_BYTES})`,
+        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ` +
+          `${panelBytes(D)}, to += ${D * PANEL_BYTES})`,
         () => {
           for (const { from: first, columns, at } of columnGroups(D))
             f.block("", () => {
@@ -116,7 +119,8 @@ export function unpackValuesFunction(w: Writer, D: number, rows: number): string
     f.line(`/** values: panels of int8 -> f32 [${ceilTo(D, PANEL) / PANEL}][${rows}][16] */`);
     f.block(`function ${name}(from: usize, to: usize, panels: i32): void`, () => {
       f.block(
-        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ${panelBytes(D)}, to += ${PANEL * PANEL_BYTES})`,
+        `for (const end = from + <usize>panels * ${panelBytes(D)}; from < end; from += ` +
+          `${panelBytes(D)}, to += ${PANEL * PANEL_BYTES})`,
         () => {
           for (const { from: first, padded, at } of columnGroups(D))
             f.block(`for (let t: usize = 0; t < ${PANEL / 2}; t++)`, () => {
@@ -127,7 +131,8 @@ export function unpackValuesFunction(w: Writer, D: number, rows: number): string
                 const place =
                   Math.floor((first + 4 * v) / PANEL) * rows * PANEL_BYTES + ((first + 4 * v) % PANEL) * 4;
                 f.line(
-                  `const b${v} = v128.load(pair, ${at + SCALES + 8 * v}), x${v} = i16x8.extend_low_i8x16_s(b${v}), x${v + 1} = i16x8.extend_high_i8x16_s(b${v});`,
+                  `const b${v} = v128.load(pair, ${at + SCALES + 8 * v}), x${v} = ` +
+                    `i16x8.extend_low_i8x16_s(b${v}), x${v + 1} = i16x8.extend_high_i8x16_s(b${v});`,
                 );
                 for (const [n, part] of [even, odd].entries())
                   for (const i of [v, v + 1])

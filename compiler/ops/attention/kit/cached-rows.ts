@@ -47,7 +47,8 @@ export function emitCachedStart(
   w.line(`const SCALE: f32 = ${s.scale};`);
   if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
   w.line(
-    `const start = max(0, min(load<i32>(${at.place}), ${positions})), real = max(0, min(min(load<i32>(${at.place}, 4), ${most}), ${positions} - start)); // rows`,
+    `const start = max(0, min(load<i32>(${at.place}), ${positions})), real = max(0, ` +
+      `min(min(load<i32>(${at.place}, 4), ${most}), ${positions} - start)); // rows`,
   );
   w.line(`const known = start + real; // keys`);
   fillMask(w, "mask");
@@ -83,7 +84,8 @@ export function emitHeads(
 export function emitRest(w: Writer, s: Sizes, out: string, d: Dims): void {
   const { R, O } = d as Record<"R" | "O", number>;
   w.line(
-    `for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${out} + <usize>r * ${s.outRow} + <usize>g * ${s.group * s.D * 4}, ${s.group * s.D});`,
+    `for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${out} + <usize>r * ${s.outRow} + <usize>g * ` +
+      `${s.group * s.D * 4}, ${s.group * s.D});`,
   );
   if (s.outRow > O * 4) w.block(`if (g == ${s.G - 1})`, () => emitZeroPadding(w, out, O, s.outRow, `${R}`));
 }

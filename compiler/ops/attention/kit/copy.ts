@@ -15,7 +15,8 @@ export function copyRowsFunction(
   const name = `attention_copy_rows_${D}_f${fromRow}_t${toRow}${scaled ? "_scaled" : ""}`;
   return w.helper(name, (f) => {
     f.line(
-      `/** to[rows,${D}] = from[rows,${D}]${scaled ? " · alpha[rows]" : ""}   bytes a row: from ${fromRow}, to ${toRow} */`,
+      `/** to[rows,${D}] = from[rows,${D}]${scaled ? " · alpha[rows]" : ""}   bytes a row: from ` +
+        `${fromRow}, to ${toRow} */`,
     );
     f.block(
       `function ${name}(from: usize, to: usize, rows: i32${scaled ? ", alpha: usize" : ""}): void`,
@@ -26,7 +27,8 @@ export function copyRowsFunction(
           const whole = D - (D % 4);
           if (whole > 0)
             f.line(
-              `for (let c: usize = 0; c < ${whole * 4}; c += 16) v128.store(to + c, ${scaled ? "f32x4.mul(v128.load(from + c), times4)" : "v128.load(from + c)"});`,
+              `for (let c: usize = 0; c < ${whole * 4}; c += 16) v128.store(to + c, ` +
+                `${scaled ? "f32x4.mul(v128.load(from + c), times4)" : "v128.load(from + c)"});`,
             );
           for (let c = whole; c < D; c++)
             f.line(`store<f32>(to, load<f32>(from, ${c * 4})${scaled ? " * times" : ""}, ${c * 4});`);
@@ -53,7 +55,8 @@ export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string
     f.line(`/** x[rows,${C}] = 0, ${rowBytes} bytes a row */`);
     f.block(`function ${name}(x: usize, rows: i32): void`, () =>
       f.line(
-        `for (let r = 0; r < rows; r++, x += ${rowBytes}) for (let c: usize = 0; c < ${C * 4}; c += 16) v128.store(x + c, ZERO);`,
+        `for (let r = 0; r < rows; r++, x += ${rowBytes}) for (let c: usize = 0; c < ${C * 4}; c += 16) ` +
+          "v128.store(x + c, ZERO);",
       ),
     );
   });
@@ -80,6 +83,7 @@ export function emitZeroPadding(
   const left = rowBytes / 4 - columns;
   if (left > 0)
     w.line(
-      `for (let r = 0; r < ${rows}; r++) ${zeroFloats(w)}(${at} + <usize>r * ${rowBytes} + ${columns * 4}, ${left});`,
+      `for (let r = 0; r < ${rows}; r++) ${zeroFloats(w)}(${at} + <usize>r * ${rowBytes} + ` +
+        `${columns * 4}, ${left});`,
     );
 }

@@ -40,12 +40,14 @@ export function quantiseQueryFunction(w: Writer, D: number): string {
         for (const h of [0, 1]) f.line(`m${h} = i32x4.max_u(m${h}, f32x4.abs(v128.load(x + c, ${16 * h})));`);
       });
       f.line(
-        `const most = max8(m0, m1, spill), inverse = f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
+        `const most = max8(m0, m1, spill), inverse = f32x4.splat(most > <f32>${LEAST_SCALED} ? ` +
+          `<f32>${MOST} / most : 0);`,
       );
       f.block(`for (let c: usize = 0; c < ${bytes}; c += 32)`, () => {
         for (const h of [0, 1])
           f.line(
-            `const q${h} = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x + c, ${16 * h}), inverse), f32x4.splat(${ROUNDER})), f32x4.splat(${ROUNDER}));`,
+            `const q${h} = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x + c, ${16 * h}), inverse), ` +
+              `f32x4.splat(${ROUNDER})), f32x4.splat(${ROUNDER}));`,
           );
         f.line("v128.store(to + (c >> 1), i16x8.narrow_i32x4_s(q0, q1));");
       });
@@ -71,14 +73,16 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
   const heads = count(M);
   return w.helper(name, (f) => {
     f.line(
-      `/** scores[${M},positions] = d_q · Σ_groups d_k · Σ q·k over ${D} columns, sixteen positions at a time */`,
+      `/** scores[${M},positions] = d_q · Σ_groups d_k · Σ q·k over ${D} columns, sixteen positions at ` +
+        "a time */",
     );
     f.block(
       `function ${name}(panel: usize, query: usize, scales: usize, scores: usize, panels: i32): void`,
       () => {
         for (const m of heads) f.line(`const scale${m} = v128.load32_splat(scales, ${4 * m});`);
         f.block(
-          `for (const end = panel + <usize>panels * ${panelBytes(D)}; panel < end; panel += ${panelBytes(D)}, scores += ${SCALES})`,
+          `for (const end = panel + <usize>panels * ${panelBytes(D)}; panel < end; panel += ` +
+            `${panelBytes(D)}, scores += ${SCALES})`,
           () => {
             f.line(`let ${heads.flatMap((m) => four.map((v) => `f${m}${v} = ZERO`)).join(", ")};`);
             for (const { at, padded, from } of columnGroups(D))
@@ -87,14 +91,16 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
                   `let ${heads.flatMap((m) => four.map((v) => `s${m}${v} = ZERO`)).join(", ")}, k = panel + ${at + SCALES}, q = query + ${from * 2};`,
                 );
                 f.block(
-                  `for (const stop = k + ${PANEL * padded}; k < stop; k += ${2 * PANEL * SCORE_STEPS}, q += ${4 * SCORE_STEPS})`,
+                  `for (const stop = k + ${PANEL * padded}; k < stop; k += ${2 * PANEL * SCORE_STEPS}, ` +
+                    `q += ${4 * SCORE_STEPS})`,
                   () => {
                     for (const t of count(SCORE_STEPS)) {
                       for (const h of [0, 1])
                         f.line(`const b${t}${h} = v128.load(k, ${2 * PANEL * t + 16 * h});`);
                       for (const v of four)
                         f.line(
-                          `const k${t}${v} = i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
+                          `const k${t}${v} = ` +
+                            `i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
                         );
                       for (const m of heads) {
                         f.line(`const q${t}${m} = v128.load32_splat(q, ${m * row + 4 * t});`);
@@ -131,33 +137,38 @@ export function weightsFunction(w: Writer, D: number): string {
   const name = `attention_weights_q8_${D}`;
   return w.helper(name, (f) => {
     f.line(
-      `/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max p · d_v / ${MOST}. Where p is 0 nothing counts, not even NaN. */`,
+      `/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max p · d_v / ${MOST}. Where p is 0 ` +
+        "nothing counts, not even NaN. */",
     );
     f.block(
       `function ${name}(p: usize, panel: usize, to: usize, products: usize, panels: i32, spill: usize): f32`,
       () => {
         f.line(`const last = products + <usize>panels * ${SCALES};`);
         f.line(
-          "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, NaN is the largest, and f32x4.max costs ten times as much",
+          "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, NaN " +
+            "is the largest, and f32x4.max costs ten times as much",
         );
         f.block(
           `for (let at = products; at < last; at += ${SCALES}, p += ${SCALES}, panel += ${bytes})`,
           () => {
             for (const v of four)
               f.line(
-                `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
+                `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, ` +
+                  `v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
               );
             for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, w${v});`);
             for (const v of four) f.line(`v128.store(at, w${v}, ${16 * v});`);
           },
         );
         f.line(
-          `const most = max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill), inverse = f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
+          "const most = max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill), inverse = " +
+            `f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
         );
         f.block(`for (let at = products; at < last; at += 32, to += 16)`, () => {
           for (const h of [0, 1])
             f.line(
-              `const q${h} = v128.and(f32x4.add(f32x4.mul(v128.load(at, ${16 * h}), inverse), f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
+              `const q${h} = v128.and(f32x4.add(f32x4.mul(v128.load(at, ${16 * h}), inverse), ` +
+                `f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
             );
           f.line("v128.store(to, i16x8.narrow_i32x4_s(q0, q1));");
         });
@@ -191,33 +202,39 @@ export function mixFunction(
       heads.forEach((m) => mine.forEach(({ padded }, g) => count(padded / 4).forEach((v) => use(m, g, v))));
     f.line(`/** mixed[${M}, columns ${mine[0]!.from} …] = mixed · alpha + d_w · Σ_n w·v */`);
     f.block(
-      `function ${name}(panel: usize, weights: usize, scales: usize, mixed: usize, alpha: usize, panels: i32): void`,
+      `function ${name}(panel: usize, weights: usize, scales: usize, mixed: usize, alpha: usize, ` +
+        "panels: i32): void",
       () => {
         each((m, g, v) => f.line(`let s${m}${g}_${v} = ZERO;`));
         f.block(
-          `for (const end = panel + <usize>panels * ${step}; panel < end; panel += ${step}, weights += ${2 * PANEL})`,
+          `for (const end = panel + <usize>panels * ${step}; panel < end; panel += ${step}, weights += ` +
+            `${2 * PANEL})`,
           () => {
             for (const [g, { at, padded }] of mine.entries())
               f.block("", () => {
                 f.line(`let x = panel + ${at + SCALES}, w = weights;`);
                 f.block(
-                  `for (const stop = x + ${PANEL * padded}; x < stop; x += ${2 * padded * MIX_STEPS}, w += ${4 * MIX_STEPS})`,
+                  `for (const stop = x + ${PANEL * padded}; x < stop; x += ${2 * padded * MIX_STEPS}, w ` +
+                    `+= ${4 * MIX_STEPS})`,
                   () => {
                     for (const t of count(MIX_STEPS)) {
                       for (const m of heads)
                         f.line(
-                          `const w${m}${t} = v128.load32_splat(w, ${(m * groups.length + first + g) * block * 2 + 4 * t});`,
+                          `const w${m}${t} = v128.load32_splat(w, ` +
+                            `${(m * groups.length + first + g) * block * 2 + 4 * t});`,
                         );
                       for (const v of count(padded / 8))
                         f.line(`const b${t}${v} = v128.load(x, ${2 * padded * t + 16 * v});`);
                       for (const v of count(padded / 4))
                         f.line(
-                          `const x${t}${v} = i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
+                          `const x${t}${v} = ` +
+                            `i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
                         );
                       for (const m of heads)
                         for (const v of count(padded / 4))
                           f.line(
-                            `s${m}${g}_${v} = i32x4.add(s${m}${g}_${v}, i32x4.dot_i16x8_s(x${t}${v}, w${m}${t}));`,
+                            `s${m}${g}_${v} = i32x4.add(s${m}${g}_${v}, i32x4.dot_i16x8_s(x${t}${v}, ` +
+                              `w${m}${t}));`,
                           );
                     }
                   },
@@ -232,7 +249,8 @@ export function mixFunction(
         const place = (m: number, g: number, v: number): number => m * mixedRow + (mine[g]!.from + 4 * v) * 4;
         each((m, g, v) =>
           f.line(
-            `const f${m}${g}_${v} = madd(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g}, f32x4.mul(v128.load(mixed, ${place(m, g, v)}), fade${m}));`,
+            `const f${m}${g}_${v} = madd(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g}, ` +
+              `f32x4.mul(v128.load(mixed, ${place(m, g, v)}), fade${m}));`,
           ),
         );
         each((m, g, v) => f.line(`v128.store(mixed, f${m}${g}_${v}, ${place(m, g, v)});`));

@@ -60,7 +60,8 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   w.block(`for (let h: usize = 0; h < ${group}; h++)`, () => {
     w.line(`memory.copy(row, ${p.query} + h * ${D * 4}, ${D * 4});`);
     w.line(
-      `store<f32>(query_scales + (h << 2), ${quantiseQueryFunction(w, D)}(row, queries + h * ${queryBytes(D)}, spill));`,
+      `store<f32>(query_scales + (h << 2), ${quantiseQueryFunction(w, D)}(row, queries + h * ` +
+        `${queryBytes(D)}, spill));`,
     );
   });
   emitStart(w, s);
@@ -68,11 +69,13 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   const firstBlock = s.windowed ? "max(known - WINDOW, 0) & ~15" : "0";
   eachKeyBlock(w, KB, firstBlock, "known", p.ring, (slot, most) => {
     w.line(
-      `const ahead = start - first_key, keys = min(${most}, known - first_key), blocks = (keys + 15) >> 4, from = <usize>(${slot} >> 4) * ${ROW};`,
+      `const ahead = start - first_key, keys = min(${most}, known - first_key), blocks = (keys + 15) >> ` +
+        `4, from = <usize>(${slot} >> 4) * ${ROW};`,
     );
     for (const { from, number } of stretches(group, SCORE_HEADS))
       w.line(
-        `${scoresFunction(w, D, number, scoreRow)}(${p.keys} + from, queries + ${from * queryBytes(D)}, query_scales + ${4 * from}, scores + ${from * scoreRow}, blocks);`,
+        `${scoresFunction(w, D, number, scoreRow)}(${p.keys} + from, queries + ${from * queryBytes(D)}, ` +
+          `query_scales + ${4 * from}, scores + ${from * scoreRow}, blocks);`,
       );
     emitSoftmax(w, s, target, { scores: "scores", rows: `${group}`, keys: "keys", ahead: "ahead" }, true);
     w.line(
@@ -87,7 +90,8 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
       w.block(`for (let n: usize = 0; n < ${groups}; n++)`, () => {
         const at = columnGroups(D).at(1)?.at ?? 0;
         w.line(
-          `store<f32>(weight_scales + (h * ${groups} + n) * 4, ${weightsFunction(w, D)}(p, ${p.values} + from + n * ${at}, weights + (h * ${groups} + n) * ${KB * 2}, products, blocks, spill));`,
+          `store<f32>(weight_scales + (h * ${groups} + n) * 4, ${weightsFunction(w, D)}(p, ${p.values} ` +
+            `+ from + n * ${at}, weights + (h * ${groups} + n) * ${KB * 2}, products, blocks, spill));`,
         );
       });
     });
@@ -98,7 +102,8 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
         const mix = mixFunction(w, D, m.number, n.from, n.number, KB, mixedRow);
         const row = m.from * groups;
         w.line(
-          `${mix}(${p.values} + from, weights + ${row * KB * 2}, weight_scales + ${row * 4}, mixed + ${m.from * mixedRow}, alpha + ${4 * m.from}, blocks);`,
+          `${mix}(${p.values} + from, weights + ${row * KB * 2}, weight_scales + ${row * 4}, mixed + ` +
+            `${m.from * mixedRow}, alpha + ${4 * m.from}, blocks);`,
         );
       }
   });

@@ -53,13 +53,16 @@ export function emitNewKey(w: Writer, s: Sizes, row: string, keys: string, value
   const { H, G, D, DP } = s;
   const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
   w.line(
-    `const key = ${row} + <usize>(${H} + g) * ${D * 4}, key_to = ${keys} + <usize>g * ${keyHead} + <usize>(n >> 4) * ${keyPanel} + ((n & 15) << 2);`,
+    `const key = ${row} + <usize>(${H} + g) * ${D * 4}, key_to = ${keys} + <usize>g * ${keyHead} + ` +
+      `<usize>(n >> 4) * ${keyPanel} + ((n & 15) << 2);`,
   );
   w.line(
-    `for (let c: usize = 0; c < ${D}; c++) store<f32>(key_to + c * ${PANEL_BYTES}, load<f32>(key + (c << 2)));`,
+    `for (let c: usize = 0; c < ${D}; c++) store<f32>(key_to + c * ${PANEL_BYTES}, load<f32>(key + (c ` +
+      "<< 2)));",
   );
   w.line(
-    `const value = ${row} + <usize>(${H + G} + g) * ${D * 4}, value_to = ${values} + <usize>g * ${valueHead} + <usize>(n >> 4) * ${valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`,
+    `const value = ${row} + <usize>(${H + G} + g) * ${D * 4}, value_to = ${values} + <usize>g * ` +
+      `${valueHead} + <usize>(n >> 4) * ${valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`,
   );
   w.line(
     `for (let c: usize = 0; c < ${DP}; c++) store<f32>(value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`,
@@ -94,7 +97,8 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   w.line(`${zeroBytes(w)}(${p.mixed}, <usize>rows * ${DP * 4});`);
   w.block(`for (let first_key = ${p.fromKey}; first_key < ${p.toKey}; first_key += ${KB})`, () => {
     w.line(
-      `const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"};`,
+      `const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ` +
+        `${s.windowed ? "max(ahead + 1 - WINDOW, 0)" : "0"};`,
     );
     eachPanel(w, s, `${p.keys} + ${panel} * ${keyPanel} + <usize>${p.fromHead} * ${keyHead}`, keyHead, () => {
       for (const c of columns(PANEL, NR))
@@ -125,7 +129,8 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
       valueHead,
       () => {
         w.line(
-          `const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = min(block_keys - k, ${PANEL}) - (from - k);`,
+          `const from = max(k, seen), skipped = <usize>(from - k) * ${PANEL_BYTES}, steps = ` +
+            `min(block_keys - k, ${PANEL}) - (from - k);`,
         );
         for (const c of columns(D, NR))
           tiles(

@@ -10,7 +10,8 @@ export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRo
   const name = `attention_pack_rows_${D}_s${rowBytes}_p${panelRows}`;
   return w.helper(name, (f) => {
     f.line(
-      `/** x[rows,${D}], ${rowBytes} bytes a row -> panels [${ceilTo(D, PANEL) / PANEL}][${panelRows}][16] */`,
+      `/** x[rows,${D}], ${rowBytes} bytes a row -> panels ` +
+        `[${ceilTo(D, PANEL) / PANEL}][${panelRows}][16] */`,
     );
     f.block(`function ${name}(x: usize, panels: usize, rows: i32): void`, () => {
       f.line(`const end = panels + <usize>rows * ${PANEL_BYTES};`);
@@ -83,7 +84,8 @@ function emitTranspose(f: Writer): void {
   f.line(`/** Stores the first \`columns\` columns of four rows, 64 bytes apart. */`);
   f.line(`// @ts-ignore: decorator`);
   f.block(
-    `@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: i32): void`,
+    "@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: " +
+      "i32): void",
     () => {
       f.line(`const t0 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);`);
       f.line(`const t2 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);`);

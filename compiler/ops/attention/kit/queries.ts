@@ -132,7 +132,8 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     }
     if (!direct)
       w.line(
-        `${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, rows${online ? ", alpha" : ""});`,
+        `${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, ` +
+          `rows${online ? ", alpha" : ""});`,
       );
     p.lse?.(w);
   });

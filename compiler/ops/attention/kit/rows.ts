@@ -21,7 +21,8 @@ export function fillMask(w: Writer, mask: string): void {
   w.line(`for (let i: usize = 0; i < 64; i += 16) v128.store(${mask} + i, i32x4.splat(-1));`);
   w.line(`for (let i: usize = 64; i < ${LOWEST}; i += 16) v128.store(${mask} + i, ZERO);`);
   w.line(
-    `for (let i: usize = ${LOWEST}; i < ${MASK_BYTES}; i += 16) v128.store(${mask} + i, f32x4.splat(${HIDDEN}));`,
+    `for (let i: usize = ${LOWEST}; i < ${MASK_BYTES}; i += 16) v128.store(${mask} + i, ` +
+      `f32x4.splat(${HIDDEN}));`,
   );
 }
 
@@ -160,7 +161,8 @@ export function dotRowsFunction(w: Writer, D: number, rowBytes: number): string 
         f.line(`v128.store(to, hi, 16);`);
         for (let c = whole; c < D; c++)
           f.line(
-            `store<f32>(to, load<f32>(to, ${(c % 8) * 4}) + load<f32>(x, ${c * 4}) * load<f32>(y, ${c * 4}), ${(c % 8) * 4});`,
+            `store<f32>(to, load<f32>(to, ${(c % 8) * 4}) + load<f32>(x, ${c * 4}) * load<f32>(y, ` +
+              `${c * 4}), ${(c % 8) * 4});`,
           );
       });
     },
@@ -177,7 +179,8 @@ function acrossFunction(w: Writer, name: string, doc: string, join: string): str
       [2, 3],
     ] as const)
       f.line(
-        `const t${a} = ${join}(v128.shuffle<i32>(r${a}, r${b}, 0, 4, 1, 5), v128.shuffle<i32>(r${a}, r${b}, 2, 6, 3, 7));`,
+        `const t${a} = ${join}(v128.shuffle<i32>(r${a}, r${b}, 0, 4, 1, 5), v128.shuffle<i32>(r${a}, ` +
+          `r${b}, 2, 6, 3, 7));`,
       );
     f.line(`return ${join}(v128.shuffle<i32>(t0, t2, 0, 1, 4, 5), v128.shuffle<i32>(t0, t2, 2, 3, 6, 7));`);
   });
@@ -191,7 +194,8 @@ export const sumOfRows = (w: Writer): string =>
 export const log4Function = (w: Writer): string =>
   shared(w, "log4", "ln x, four lanes, for normal x > 0 (Cephes' logf)", "(x: v128): v128", (f) => {
     f.line(
-      `const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3)); // √½: exponent as if the mantissa ran from √½ to √2`,
+      "const bits = i32x4.sub(x, i32x4.splat(0x3f3504f3)); // √½: exponent as if the mantissa ran from " +
+        "√½ to √2",
     );
     f.line(`const e = f32x4.convert_i32x4_s(i32x4.shr_s(bits, 23));`);
     f.line(`const m = i32x4.add(v128.and(bits, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3));`);

@@ -86,7 +86,9 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
     w.line(`const top = f32x4.mul(${maxOfRows(w, target)}(partial + (r << 5)), f32x4.splat(SCALE));`);
     if (online) {
       w.line(
-        `const old = v128.load(shift + (r << 2)), now = ${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = exp4(f32x4.sub(old, now));`,
+        "const old = v128.load(shift + (r << 2)), now = " +
+          `${target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max"}(old, top), fade = ` +
+          "exp4(f32x4.sub(old, now));",
       );
       w.line(`v128.store(alpha + (r << 2), fade);`);
       w.line(`v128.store(sum + (r << 2), f32x4.mul(v128.load(sum + (r << 2)), fade));`);
@@ -96,7 +98,8 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   w.block(`for (let r = 0; r < ${block.rows}; r++)`, () => {
     emitEndOfRow(w, s, block);
     w.line(
-      `${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + (<usize>r << 5));`,
+      `${rowExpFunction(w)}(${usedRow(s, row)}, SCALE, load<f32>(shift + (<usize>r << 2)), partial + ` +
+        "(<usize>r << 5));",
     );
   });
   w.block(`for (let r: usize = 0; r < <usize>${block.rows}; r += 4)`, () => {

@@ -45,10 +45,12 @@ function emitTile(w: Writer, name: string, t: Tile): void {
   const at = (pointer: string, offset: number): string => (offset === 0 ? pointer : `${pointer}, ${offset}`);
   const meaning = { set: "C = A·B", add: "C += A·B", fade: "C = C·α + A·B", scaled: "C = (A·B)·α" }[t.mode];
   w.line(
-    `/** ${meaning}   A[${t.mr},k] B[k,${t.nr}] -> C[${t.mr},${t.nr}]   strides in bytes: A ${t.aRow}, ${t.aStep}; B ${t.bStep}; C ${t.cRow} */`,
+    `/** ${meaning}   A[${t.mr},k] B[k,${t.nr}] -> C[${t.mr},${t.nr}]   strides in bytes: A ${t.aRow}, ` +
+      `${t.aStep}; B ${t.bStep}; C ${t.cRow} */`,
   );
   w.block(
-    `function ${name}(a: usize, b: usize, c: usize, k: i32${modeUsesAlpha(t.mode) ? ", alpha: usize" : ""}): void`,
+    `function ${name}(a: usize, b: usize, c: usize, k: ` +
+      `i32${modeUsesAlpha(t.mode) ? ", alpha: usize" : ""}): void`,
     () => {
       for (const i of rows) {
         if (t.mode === "fade") w.line(`const f${i} = v128.load32_splat(${at("alpha", i * 4)});`);

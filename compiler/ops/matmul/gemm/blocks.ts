@@ -144,7 +144,8 @@ export function emitGemm(
 ): void {
   const { form, K, KC, PB, RB, rowTiles, panels } = p;
   w.line(
-    `// ${rowTiles} tiles of ${p.MR} rows × ${panels} panels of ${p.NR} columns; task = ${p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`,
+    `// ${rowTiles} tiles of ${p.MR} rows × ${panels} panels of ${p.NR} columns; task = ` +
+      `${p.byRows ? "tile · panels + panel" : "panel · tiles + tile"}`,
   );
   w.line(`const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${KC},${p.NR}]`);
   if (form === "tn") w.line(`const strips = packed + ${PB * p.panelBytes}; // a: strips of [${KC},${p.MR}]`);
@@ -153,21 +154,26 @@ export function emitGemm(
     const firstOfTail = fixed / panels;
     const tall = rowTiles - firstOfTail;
     w.line(
-      `const tail = first >= ${fixed}; // columns of the tiles ${firstOfTail} … ${rowTiles - 1}; task = ${fixed} + panel · ${tall} + tile`,
+      `const tail = first >= ${fixed}; // columns of the tiles ${firstOfTail} … ${rowTiles - 1}; task = ` +
+        `${fixed} + panel · ${tall} + tile`,
     );
     w.line(
-      `const firstPanel = tail ? (first - ${fixed}) / ${tall} : 0, lastPanel = tail ? (last - ${fixed}) / ${tall} : last > first ? ${panels} : 0;`,
+      `const firstPanel = tail ? (first - ${fixed}) / ${tall} : 0, lastPanel = tail ? (last - ${fixed}) ` +
+        `/ ${tall} : last > first ? ${panels} : 0;`,
     );
     w.line(
-      `const firstTile = tail ? ${firstOfTail} : first / ${panels}, lastTile = tail ? ${rowTiles} : (last + ${panels - 1}) / ${panels};`,
+      `const firstTile = tail ? ${firstOfTail} : first / ${panels}, lastTile = tail ? ${rowTiles} : ` +
+        `(last + ${panels - 1}) / ${panels};`,
     );
   } else if (p.byRows)
     w.line(
-      `const firstPanel = 0, lastPanel = last > first ? ${panels} : 0, firstTile = first / ${panels}, lastTile = (last + ${panels - 1}) / ${panels};`,
+      `const firstPanel = 0, lastPanel = last > first ? ${panels} : 0, firstTile = first / ${panels}, ` +
+        `lastTile = (last + ${panels - 1}) / ${panels};`,
     );
   else
     w.line(
-      `const firstPanel = first / ${rowTiles}, lastPanel = (last + ${rowTiles - 1}) / ${rowTiles}, firstTile = 0, lastTile = ${rowTiles};`,
+      `const firstPanel = first / ${rowTiles}, lastPanel = (last + ${rowTiles - 1}) / ${rowTiles}, ` +
+        `firstTile = 0, lastTile = ${rowTiles};`,
     );
   const steps = KC >= K ? `${K}` : "steps";
   const overK = (body: () => void): void => {
@@ -227,7 +233,8 @@ function packPanels(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
   if (p.form !== "nt") {
     const pack = packRows(w, p.NR, rowBytes(p.N), p.panelBytes);
     return w.line(
-      `${pack}(${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}, packed, ${steps}, panel1 - panel0);`,
+      `${pack}(${at.b} + <usize>panel0 * ${p.NR * 4}${k0(p, rowBytes(p.N))}, packed, ${steps}, panel1 - ` +
+        "panel0);",
     );
   }
   const { source } = p;
@@ -238,8 +245,10 @@ function packPanels(w: Writer, at: Record<MatmulTensor, string>, p: Plan, steps:
     const to = `packed + <usize>(panel - panel0) * ${p.panelBytes}`;
     const call = (valid: number): string =>
       source
-        ? `${source.pack(w, p.NR, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to}, ${p.KC >= p.K ? "0" : "k0"}, ${steps});`
-        : `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}${k0(p, 4)}, ${to}, ${steps});`;
+        ? `${source.pack(w, p.NR, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}, ${to}, ` +
+          `${p.KC >= p.K ? "0" : "k0"}, ${steps});`
+        : `${packTransposed(w, p.NR, bRow, valid)}(${at.b} + <usize>panel * ${p.NR * bRow}${k0(p, 4)}, ` +
+          `${to}, ${steps});`;
     if (whole === p.panels) return w.line(call(p.NR));
     if (whole > 0) w.line(`if (panel < ${whole}) ${call(p.NR)}`);
     if (rest > 0) w.line(`${whole > 0 ? "else " : ""}if (panel == ${whole}) ${call(rest)}`);
@@ -272,11 +281,13 @@ function tilesOfPanel(
   const tail = (all: string): string => (tailByColumns(p) ? `tail ? ${all} : ` : "");
   if (p.byRows)
     w.line(
-      `const from = ${tail("tile0")}max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = ${tail("tile1")}min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`,
+      `const from = ${tail("tile0")}max(tile0, (first - panel + ${p.panels - 1}) / ${p.panels}), to = ` +
+        `${tail("tile1")}min(tile1, (last - panel + ${p.panels - 1}) / ${p.panels});`,
     );
   else
     w.line(
-      `const from = max(tile0, first - panel * ${p.rowTiles}), to = min(tile1, last - panel * ${p.rowTiles});`,
+      `const from = max(tile0, first - panel * ${p.rowTiles}), to = min(tile1, last - panel * ` +
+        `${p.rowTiles});`,
     );
   w.line(`const columns = packed + <usize>(panel - panel0) * ${p.panelBytes};`);
   if (whole > 0)

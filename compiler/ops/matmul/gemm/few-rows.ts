@@ -57,7 +57,8 @@ function emitRowStreams(
   const rest = K % STREAMS;
   const vectors = k.target === "wide" ? 4 : 2;
   w.line(
-    `const bytes = <usize>(last - first) * ${GROUP * 4}; // of the worker's columns; sums[${M}] of them in scratch`,
+    `const bytes = <usize>(last - first) * ${GROUP * 4}; // of the worker's columns; sums[${M}] of them ` +
+      "in scratch",
   );
   w.line(`const from = <usize>first * ${GROUP * 4};`);
   w.line(`memory.fill(scratch, 0, bytes * ${M});`);
@@ -192,7 +193,8 @@ function dotProducts(w: Writer, M: number, bRow: number): string {
             for (const m of count(M)) {
               const x = (half: number): string => `v128.load(from, ${m * bRow + 32 * c + half})`;
               h.line(
-                `s${m}_${c} = madd(${x(0)}, b${c}, s${m}_${c}); t${m}_${c} = madd(${x(16)}, f${c}, t${m}_${c});`,
+                `s${m}_${c} = madd(${x(0)}, b${c}, s${m}_${c}); t${m}_${c} = madd(${x(16)}, f${c}, ` +
+                  `t${m}_${c});`,
               );
             }
           }
@@ -200,7 +202,8 @@ function dotProducts(w: Writer, M: number, bRow: number): string {
         });
         for (const m of count(M))
           h.line(
-            `store<f32>(sums, sum8(f32x4.add(s${m}_0, s${m}_1), f32x4.add(t${m}_0, t${m}_1), spill + ${32 * m}), ${m * GROUP * 4});`,
+            `store<f32>(sums, sum8(f32x4.add(s${m}_0, s${m}_1), f32x4.add(t${m}_0, t${m}_1), spill + ` +
+              `${32 * m}), ${m * GROUP * 4});`,
           );
       });
     });

@@ -25,7 +25,8 @@ export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: nu
     h.block(`function ${name}(b: usize, packed: usize, steps: usize, panels: i32): void`, () => {
       h.block(`for (const end = packed + steps * ${NR * 4}; packed < end; packed += ${NR * 4})`, () => {
         h.block(
-          `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ${NR * 4}, to += ${panelBytes})`,
+          `for (let from = b, to = packed, last = b + <usize>panels * ${NR * 4}; from < last; from += ` +
+            `${NR * 4}, to += ${panelBytes})`,
           () => {
             // before the stores, or V8 joins none
             h.line(`const ${vectors.map((j) => `b${j} = v128.load(from, ${16 * j})`).join(", ")};`);
@@ -44,7 +45,8 @@ export function transpose4(h: Writer, rows: readonly string[], t: string): void 
   const low = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 0, 4, 1, 5)`;
   const high = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 2, 6, 3, 7)`;
   h.line(
-    `const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ${high(r1!, r3!)};`,
+    `const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ` +
+      `${high(r1!, r3!)};`,
   );
   h.line(
     `const ${t}0 = ${low(`${t}a`, `${t}b`)}, ${t}1 = ${high(`${t}a`, `${t}b`)}, ${t}2 = ${low(`${t}c`, `${t}d`)}, ${t}3 = ${high(`${t}c`, `${t}d`)};`,
@@ -73,7 +75,8 @@ export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: n
   };
   return w.helper(name, (h) => {
     h.line(
-      `/** panel[K,${NR}] = b[${valid},K]ᵀ, b's rows ${rowBytes} bytes apart; a cache line of four rows at a time */`,
+      `/** panel[K,${NR}] = b[${valid},K]ᵀ, b's rows ${rowBytes} bytes apart; a cache line of four rows ` +
+        "at a time */",
     );
     h.block(`function ${name}(b: usize, panel: usize, steps: usize): void`, () => {
       h.line(
@@ -120,12 +123,14 @@ export function packColumns(
       `/** packed[strips][K,${MR}] = a[K,strips·${MR}], a's rows ${rowBytes} bytes apart${rest ? `; and a narrower one [K,${rest}]` : ""} */`,
     );
     h.block(
-      `function ${name}(a: usize, packed: usize, steps: usize, strips: i32${rest ? ", narrow: bool" : ""}): void`,
+      `function ${name}(a: usize, packed: usize, steps: usize, strips: ` +
+        `i32${rest ? ", narrow: bool" : ""}): void`,
       () => {
         h.block(`for (let k: usize = 0; k < steps; k++)`, () => {
           h.line(`let from = a, to = packed + k * ${MR * 4};`);
           h.block(
-            `for (const last = a + <usize>strips * ${MR * 4}; from < last; from += ${MR * 4}, to += ${stripBytes})`,
+            `for (const last = a + <usize>strips * ${MR * 4}; from < last; from += ${MR * 4}, to += ` +
+              `${stripBytes})`,
             () => copy(h, MR),
           );
           if (rest > 0)

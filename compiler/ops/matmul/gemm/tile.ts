@@ -37,7 +37,8 @@ export function tileFunction(w: Writer, { MR, NR, rowBytes, stepBytes, finish }:
   const name = [`tile_${MR}x${NR}_row${rowBytes}_step${stepBytes}`, ...finish].join("_");
   return w.helper(name, (h) => {
     h.line(
-      `/** a[${MR},K] · b[K,${NR}] in ${(MR * NR) / 4} registers; a's rows ${rowBytes} bytes apart, its steps ${stepBytes}. */`,
+      `/** a[${MR},K] · b[K,${NR}] in ${(MR * NR) / 4} registers; a's rows ${rowBytes} bytes apart, its ` +
+        `steps ${stepBytes}. */`,
     );
     const parameters = [
       "a: usize",

@@ -106,7 +106,8 @@ const q4Relaxed: Sums = (h, halves, M, aRow) => {
           halves
             .map(
               ({ name, index }) =>
-                `${name}_sums${m} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${numbers(index)}, ${name}_u${c}_${part}, ${name}_sums${m});`,
+                `${name}_sums${m} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${numbers(index)}, ` +
+                `${name}_u${c}_${part}, ${name}_sums${m});`,
             )
             .join(" "),
         );
@@ -123,7 +124,8 @@ const q4Plain: Sums = (h, halves, M, aRow) => {
       for (const m of count(M))
         for (const { name, index } of halves) {
           h.line(
-            `const ${name}_a${m}_${c}_${part} = v128.load(x, ${m * aRow + 16 * (n * (2 * c + part) + index)});`,
+            `const ${name}_a${m}_${c}_${part} = v128.load(x, ` +
+              `${m * aRow + 16 * (n * (2 * c + part) + index)});`,
           );
           for (const end of ["low", "high"]) {
             const product = `i16x8.extmul_${end}_i8x16_s(${name}_a${m}_${c}_${part}, ${name}_u${c}_${part})`;
@@ -141,7 +143,8 @@ const q4Plain: Sums = (h, halves, M, aRow) => {
       const of = (lanes: string): string =>
         `i32x4.shuffle(${name}_low_pairs${m}, ${name}_high_pairs${m}, ${lanes})`;
       h.line(
-        `const ${name}_sums${m} = i32x4.add(${start(aRow, m, index)}, i32x4.add(${of("0, 2, 4, 6")}, ${of("1, 3, 5, 7")}));`,
+        `const ${name}_sums${m} = i32x4.add(${start(aRow, m, index)}, i32x4.add(${of("0, 2, 4, 6")}, ` +
+          `${of("1, 3, 5, 7")}));`,
       );
     }
 };
@@ -152,7 +155,8 @@ function scaled(h: Writer, halves: readonly Half[], M: number, aRow: number): vo
     halves
       .map(
         ({ name, index }) =>
-          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${8 * index}), 13), mask), unit);`,
+          `const ${name}_d = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${8 * index}), 13), ` +
+          "mask), unit);",
       )
       .join(" "),
   );
@@ -170,7 +174,8 @@ function scaled(h: Writer, halves: readonly Half[], M: number, aRow: number): vo
       halves
         .map(
           (half) =>
-            `${total(half)} = madd(${half.name}_f${m}, f32x4.convert_i32x4_s(${half.name}_sums${m}), ${total(half)});`,
+            `${total(half)} = madd(${half.name}_f${m}, f32x4.convert_i32x4_s(${half.name}_sums${m}), ` +
+            `${total(half)});`,
         )
         .join(" "),
     );
@@ -200,10 +205,12 @@ export function integerDots(
   const SPILL = 32 * M;
   return w.helper(name, (h) => {
     h.line(
-      `/** sums[${M},rows] = a[${M}] · b[rows]ᵀ, rows of ${format}, ${bRow} bytes long; constants come in as arguments: V8 would build them anew in every step */`,
+      `/** sums[${M},rows] = a[${M}] · b[rows]ᵀ, rows of ${format}, ${bRow} bytes long; constants come ` +
+        "in as arguments: V8 would build them anew in every step */",
     );
     h.block(
-      `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, maskBits: i32, unitScale: f32, lowBits: i32): void`,
+      `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, maskBits: i32, ` +
+        "unitScale: f32, lowBits: i32): void",
       () => {
         h.line(
           "const mask = i32x4.splat(maskBits), unit = f32x4.splat(unitScale), low = i32x4.splat(lowBits);",
@@ -230,7 +237,8 @@ export function integerDots(
                     sumsOf(h, pair, M, aRow);
                     scaled(h, pair, M, aRow);
                     h.line(
-                      `x += ${2 * numbers}; scale += ${2 * HALF_SCALES}; f += 32;${format === "q4_0" ? " c += 32;" : ""}`,
+                      `x += ${2 * numbers}; scale += ${2 * HALF_SCALES}; f += ` +
+                        `32;${format === "q4_0" ? " c += 32;" : ""}`,
                     );
                   },
                 );
@@ -248,7 +256,9 @@ export function integerDots(
           }
           for (const m of count(M)) {
             const at = SPILL + 16 * m;
-            const four = `(load<f32>(spill, ${at}) + load<f32>(spill, ${at + 4})) + (load<f32>(spill, ${at + 8}) + load<f32>(spill, ${at + 12}))`;
+            const four =
+              `(load<f32>(spill, ${at}) + load<f32>(spill, ${at + 4})) + (load<f32>(spill, ${at + 8}) + ` +
+              `load<f32>(spill, ${at + 12}))`;
             if (odd) h.line(`v128.store(spill, half${m}, ${at});`);
             const terms = [
               ...(blocks > 0 ? [`sum8(lo${m}, hi${m}, spill + ${32 * m})`] : []),
@@ -320,7 +330,8 @@ export function bf16Dots(w: Writer, M: number, K: number): string {
             });
           for (const m of count(M))
             h.line(
-              `store<f32>(sums, sum8(f32x4.add(s${m}_low, s${m}_high), f32x4.add(t${m}_low, t${m}_high), spill + ${32 * m}), ${m * TASK * 4});`,
+              `store<f32>(sums, sum8(f32x4.add(s${m}_low, s${m}_high), f32x4.add(t${m}_low, ` +
+                `t${m}_high), spill + ${32 * m}), ${m * TASK * 4});`,
             );
           h.line(`b += ${bRow};`);
         });

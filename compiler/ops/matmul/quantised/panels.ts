@@ -54,7 +54,8 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
   const quad = quadOfGroups(w, format, NR, bRow);
   return w.helper(name, (h) => {
     h.line(
-      `/** panel[K,${NR}] = b[${valid}, k0 … k0 + steps]ᵀ, b's rows of ${format}, ${bRow} bytes apart; half a block at a time */`,
+      `/** panel[K,${NR}] = b[${valid}, k0 … k0 + steps]ᵀ, b's rows of ${format}, ${bRow} bytes apart; ` +
+        "half a block at a time */",
     );
     h.block(`function ${name}(b: usize, panel: usize, k0: usize, steps: usize): void`, () => {
       h.line(`const halves = (steps + ${HALF_BLOCK - 1}) / ${HALF_BLOCK}, firstHalf = k0 / ${HALF_BLOCK};`);
@@ -63,7 +64,9 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
         h.line("const alone = n == halves - 1 && (halves & 1) != 0; // or one of two, side by side");
         h.line(`const half = firstHalf + n, stretch = half / ${STRETCH_HALVES} * ${stretchBytes(format)};`);
         h.line(
-          `const start = stretch + ${SCALE_LINE} + ((alone ? half : half & ~1) & ${STRETCH_HALVES - 1}) * ${half} + (alone ? 0 : (n & 1) * ${format === "q8_0" ? 8 : 16}), stride: usize = alone ? ${format === "q8_0" ? 8 : 16} : ${format === "q8_0" ? 16 : 32};`,
+          `const start = stretch + ${SCALE_LINE} + ((alone ? half : half & ~1) & ${STRETCH_HALVES - 1}) ` +
+            `* ${half} + (alone ? 0 : (n & 1) * ${format === "q8_0" ? 8 : 16}), stride: usize = alone ? ` +
+            `${format === "q8_0" ? 8 : 16} : ${format === "q8_0" ? 16 : 32};`,
         );
         h.line(`const scale = stretch + (half & ${STRETCH_HALVES - 1}) * ${HALF_SCALES};`);
         eachQuad(h, valid, bRow, (rows) => h.line(`${quad(rows)}(from + start, from + scale, stride, to);`));
@@ -95,7 +98,8 @@ const quadOfGroups =
       h.block(`function ${name}(from: usize, scale: usize, stride: usize, to: usize): void`, () => {
         for (const i of count(rows))
           h.line(
-            `const d${i} = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${i * bRow}), 13), i32x4.splat(<i32>${F16_MASK})), f32x4.splat(${F16_UNIT}));`,
+            `const d${i} = f32x4.mul(v128.and(i32x4.shl(v128.load16x4_s(scale, ${i * bRow}), 13), ` +
+              `i32x4.splat(<i32>${F16_MASK})), f32x4.splat(${F16_UNIT}));`,
           );
         if (format === "q8_0")
           h.block(`for (let t: usize = 0; t < ${GROUP / 2}; t++)`, () => {
@@ -133,7 +137,8 @@ function packHalves(w: Writer, K: number, NR: number, valid: number): string {
   const bRow = rowBytes(weightWords("bf16", K));
   return w.helper(name, (h) => {
     h.line(
-      `/** panel[K,${NR}] = b[${valid}, k0 … k0 + steps]ᵀ, b's rows of bf16, ${bRow} bytes apart; a chunk of 32 steps at a time */`,
+      `/** panel[K,${NR}] = b[${valid}, k0 … k0 + steps]ᵀ, b's rows of bf16, ${bRow} bytes apart; a ` +
+        "chunk of 32 steps at a time */",
     );
     h.block(`function ${name}(b: usize, panel: usize, k0: usize, steps: usize): void`, () => {
       h.line(`const chunks = (steps + ${GROUP - 1}) / ${GROUP};`);
