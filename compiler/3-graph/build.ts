@@ -53,14 +53,15 @@ export function buildGraph(
   const sections = [
     stretch.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
-    stretch.output ? outputSection(b) : leaveSection(b),
+    ...(stretch.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
-  return { entry, values: b.values, sections };
+  const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
+  return { entry, batch, context, values: b.values, sections };
 }
 
 function embedSection(b: Builder): Section {
   const { context, width } = b.model.sizes;
-  const tokens = input(b, "tokens", [b.rows], "i32");
+  const tokens = input(b, "tokens", [b.rows], { dtype: "i32" });
   const table = tokenTable(b);
   const positions = b.model.embed.position
     ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) })
@@ -76,7 +77,7 @@ function embedSection(b: Builder): Section {
     normOf(b, norm, out, "x");
     b.stem = "output";
   }
-  return section(b, "embed", 1);
+  return section(b, "embed", "embed");
 }
 
 /**
@@ -85,15 +86,15 @@ function embedSection(b: Builder): Section {
  */
 function enterSection(b: Builder): Section {
   const shape = [b.rows, b.model.sizes.width];
-  const x = input(b, "x_in", shape, "f32");
+  const x = input(b, "x_in", shape, { dtype: "f32" });
   layerTables(b);
   if (layersOf(b) > 0) emit(b, "copy", { x }, { out: activation(b, "x", shape) });
-  return section(b, "enter", 1);
+  return section(b, "embed", "enter");
 }
 
 function leaveSection(b: Builder): Section {
   emit(b, "copy", { x: rowsOut(b) }, { out: declare(b, "x_out", [b.rows, b.model.sizes.width], "output") });
-  return section(b, "leave", 1);
+  return section(b, "head", "leave");
 }
 
 /** The stretch's rows, after its last layer. */
@@ -104,7 +105,7 @@ function layerSection(b: Builder): Section {
   const last = equations(b, b.model.layer);
   b.layered = false;
   if (last.value === "x") throw new Error("a layer that does not change x: the checker refuses it");
-  return section(b, "layer", layersOf(b), [{ from: "x", to: last.value }]);
+  return section(b, "layer", "layer", layersOf(b), [{ from: "x", to: last.value }]);
 }
 
 function equations(b: Builder, assignments: readonly Assignment[]): Ref {
@@ -113,7 +114,8 @@ function equations(b: Builder, assignments: readonly Assignment[]): Ref {
   return scope.get("x")!;
 }
 
-function outputSection(b: Builder): Section {
+/** Logits, and of whole sequences their loss. */
+function outputSections(b: Builder): readonly Section[] {
   const { vocab, width } = b.model.sizes;
   let x = rowsOut(b);
   if (isExtending(b)) {
@@ -121,22 +123,24 @@ function outputSection(b: Builder): Section {
     emit(b, "take_row", { x, place: place(b) }, { out: row });
     x = row;
   }
-  const logits = expression(b, b.model.output, new Map([["x", x]]));
+  const logits = expression(b, b.model.output, new Map([["x", x]]), "logits");
   if (isExtending(b)) {
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
-    return section(b, "output", 1);
+    return [section(b, "head", "output")];
   }
-  const targets = input(b, "targets", [b.rows], "i32");
-  if (isTraining(b)) input(b, "hyper", [HYPER_FLOATS], "f32");
+  const output = section(b, "head", "output");
+  const targets = input(b, "targets", [b.rows], { dtype: "i32" });
+  if (isTraining(b)) input(b, "hyper", [HYPER_FLOATS], { dtype: "f32", control: "hyper" });
   if (b.values.get(logits.value)!.shape[1] !== vocab)
     throw new Error("the output is not [rows, vocab]: the checker refuses it");
   const losses = declare(b, "token_losses", [b.rows], "output");
   emit(b, "cross_entropy", { logits, targets }, { losses });
   emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
-  return section(b, "output", 1);
+  return [output, section(b, "loss", "loss")];
 }
 
-function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>): Ref {
+/** `outName`: of the value, where a norm or a linear map makes it. */
+function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>, outName?: string): Ref {
   switch (e.kind) {
     case "value":
       return scope.get(e.name)!;
@@ -148,6 +152,6 @@ function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>):
       return out;
     }
     case "apply":
-      return part(b, e.part, expression(b, e.input, scope));
+      return part(b, e.part, expression(b, e.input, scope), outName);
   }
 }

@@ -2,7 +2,7 @@
 import type { Model } from "../../runtime/contract/model.ts";
 import type { Attrs, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, whole, type Carry, type Node, type Ref, type Section, type Value } from "./ir.ts";
+import { each, whole, type Carry, type Node, type Ref, type Role, type Section, type Value } from "./ir.ts";
 import type { Init, Storage } from "../../runtime/contract/storage.ts";
 import type { Stretch } from "./stretch.ts";
 
@@ -65,8 +65,13 @@ export function activation(b: Builder, stem: string, shape: readonly number[]): 
   return declare(b, name, shape, "activation");
 }
 
-export function input(b: Builder, name: string, shape: readonly number[], dtype: "i32" | "f32"): Ref {
-  if (!b.values.has(name)) declare(b, name, shape, "input", { dtype });
+export function input(
+  b: Builder,
+  name: string,
+  shape: readonly number[],
+  more: Pick<Value, "dtype" | "control">,
+): Ref {
+  if (!b.values.has(name)) declare(b, name, shape, "input", more);
   return whole(name);
 }
 
@@ -96,11 +101,18 @@ export function emit(
   });
 }
 
-export function section(b: Builder, name: string, times: number, carries: readonly Carry[] = []): Section {
+/** All nodes since the section before. */
+export function section(
+  b: Builder,
+  role: Role,
+  name: string,
+  times = 1,
+  carries: readonly Carry[] = [],
+): Section {
   const nodes = b.nodes;
   b.nodes = [];
-  return { name, times, order: "up", carries, nodes };
+  return { name, role, times, order: "up", carries, nodes };
 }
 
-// [start, rows]: lives in the control block
-export const place = (b: Builder): Ref => input(b, "place", [2], "i32");
+/** [start, rows] of the chunk. */
+export const place = (b: Builder): Ref => input(b, "place", [2], { dtype: "i32", control: "start" });

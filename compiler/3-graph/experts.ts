@@ -40,7 +40,7 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
-    const targets = input(b, "targets", [rows], "i32");
+    const targets = input(b, "targets", [rows], { dtype: "i32" });
     emit(
       b,
       "balance",

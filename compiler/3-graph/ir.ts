@@ -2,13 +2,15 @@
  * The graph IR, on one page.
  *
  *   graph    = value* section*
- *   section  = name, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
+ *   section  = role, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
  *   node     = op, ins { argument: ref }, outs { argument: ref }, attrs
  *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
  *   value    = name, shape, dtype, storage, slices      slices > 1: one tensor per layer (or block of rows), contiguous
  *
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which
  * layer's tensor is meant. Code size therefore does not grow with the number of layers.
+ *
+ * Names are for people. A pass that looks for a section asks for its role.
  */
 import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Init, Quantised, Storage } from "../../runtime/contract/storage.ts";
@@ -36,6 +38,8 @@ export interface Value {
   readonly members?: readonly string[];
   /** Gradients and moments: the parameter's name. */
   readonly of?: string;
+  /** Inputs that are fields of the control block: the first of them. All others get memory of their own. */
+  readonly control?: "start" | "hyper";
   /** Parameters: initial values, and whether weight decay applies (matrices only). */
   readonly init?: Init;
   readonly decay?: boolean;
@@ -74,19 +78,35 @@ export interface Carry {
   readonly to: string;
 }
 
+/** What a section is there for. */
+export type Role =
+  /** Makes the rows x [R, width] that the first layer reads. */
+  | "embed"
+  | "layer"
+  /** Makes what leaves the model of the rows behind the last layer: logits, or rows for the next stretch. */
+  | "head"
+  | "loss"
+  /** The optimizer's: it runs only when the host asked for an update. */
+  | "update";
+
 export interface Section {
+  /** Appears in dumps, in profiles and in comments of the code. No two of a graph have the same. */
   readonly name: string;
+  readonly role: Role;
+  /** Backward sections: name of the section whose cotangents this one computes. It has the same role. */
+  readonly of?: string;
   readonly times: number;
   readonly order: "up" | "down";
   readonly carries: readonly Carry[];
   readonly nodes: readonly Node[];
-  /** Runs only when the host asked for an update (optimizer sections). */
-  readonly onUpdate?: boolean;
 }
 
 export interface Graph {
   /** Which job: "train", "evaluate", "prefill", "decode". */
   readonly entry: string;
+  /** Sequences, and rows of each, that one run takes. */
+  readonly batch: number;
+  readonly context: number;
   readonly values: ReadonlyMap<string, Value>;
   readonly sections: readonly Section[];
 }

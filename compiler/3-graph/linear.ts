@@ -6,8 +6,6 @@ import { whole, type Ref } from "./ir.ts";
 /** Stem of a part's parameters: "attention.qkv" in the layer ("layers." comes before it), "output.linear". */
 export const partName = (b: Builder, p: Part, inner?: string): string =>
   [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
-export const outputName = (b: Builder, p: { readonly out: number }): string | undefined =>
-  !b.layered && p.out === b.model.sizes.vocab ? "logits" : undefined;
 
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
@@ -48,8 +46,14 @@ export function tokenTable(b: Builder): Ref {
 }
 
 /** logits = x · tableᵀ (+ bias): the token embedding is the output's weight (Press & Wolf 2017). */
-export function tiedLinear(b: Builder, p: Extract<Part, { part: "linear" }>, x: Ref, rows: number): Ref {
-  return withBias(b, partName(b, p), p.bias, p.out, rows, "logits", (out) =>
+export function tiedLinear(
+  b: Builder,
+  p: Extract<Part, { part: "linear" }>,
+  x: Ref,
+  rows: number,
+  outName = `${partName(b, p)}.out`,
+): Ref {
+  return withBias(b, partName(b, p), p.bias, p.out, rows, outName, (out) =>
     emit(b, "matmul_nt", { a: x, b: tokenTable(b) }, { out }),
   );
 }

@@ -4,14 +4,15 @@ import { attention } from "./attention.ts";
 import { activation, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";
 import type { Ref } from "./ir.ts";
-import { linear, outputName, partName, residualStd, tiedLinear } from "./linear.ts";
+import { linear, partName, residualStd, tiedLinear } from "./linear.ts";
 
-export function part(b: Builder, p: Part, x: Ref): Ref {
+/** `outName`: of the result of a norm or a linear map; default: the part's name and ".out". */
+export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
   const rows = b.values.get(x.value)!.shape[0]!;
   switch (p.part) {
     case "layernorm":
     case "rmsnorm":
-      return normOf(b, p, x);
+      return normOf(b, p, x, outName);
     case "attention":
       return attention(b, p, x, rows);
     case "mlp": {
@@ -34,8 +35,8 @@ export function part(b: Builder, p: Part, x: Ref): Ref {
       return experts(b, p, x, rows);
     case "linear":
       return p.tied
-        ? tiedLinear(b, p, x, rows)
-        : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outputName(b, p));
+        ? tiedLinear(b, p, x, rows, outName)
+        : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outName);
   }
 }
 

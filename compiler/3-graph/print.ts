@@ -13,10 +13,12 @@ const attrs = (node: Node): string =>
 export const printNode = (node: Node): string =>
   `${node.op}${attrs(node)} (${refs(node.ins)}) -> ${refs(node.outs)}${node.accumulate ? ` += ${node.accumulate}` : ""}`;
 
+const roleOf = ({ role, of }: Section): string => (of === undefined ? role : `${role}, backward of ${of}`);
+
 function printSection(s: Section): string[] {
   const carries = s.carries.map((c) => ` carry ${c.to} → ${c.from}`).join("");
   return [
-    `section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}${s.onUpdate ? " on update" : ""}${carries}`,
+    `section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}: ${roleOf(s)}${carries}`,
     ...s.nodes.map((n) => `  ${printNode(n)}`),
   ];
 }

@@ -14,7 +14,12 @@ export function verifyGraph(graph: Graph, after: string): void {
       .filter((v) => v.storage !== "activation" && v.storage !== "output")
       .map((v) => v.name),
   );
+  const names = graph.sections.map((s) => s.name);
+  if (new Set(names).size < names.length) fail(`two sections with the same name: ${names.join(", ")}`);
   for (const section of graph.sections) {
+    const forward = graph.sections.find((s) => s.name === section.of);
+    if (section.of !== undefined && forward?.role !== section.role)
+      fail(`${section.name} is the backward of ${section.of}, of which there is none in this role`);
     for (const { from, to } of section.carries)
       for (const name of [from, to])
         if (graph.values.get(name)?.storage !== "activation")

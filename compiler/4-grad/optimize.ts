@@ -75,7 +75,7 @@ export function addOptimizer(graph: Graph): Graph {
     values,
     sections: [
       ...graph.sections,
-      { name: "update", times: 1, order: "up", carries: [], nodes, onUpdate: true },
+      { name: "update", role: "update", times: 1, order: "up", carries: [], nodes },
     ],
   };
 }

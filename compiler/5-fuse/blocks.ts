@@ -8,6 +8,8 @@
  * blocks.
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import { ops, type OpName } from "../ops/index.ts";
+import type { Op } from "../ops/kit/op.ts";
 import { all, each, type Graph, type Node, type Ref, type Section, type Value } from "../3-graph/ir.ts";
 
 /**
@@ -18,19 +20,16 @@ export const BLOCK_BYTES = 32 * 1024 * 1024;
 const ROW_MULTIPLE = 16;
 
 export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
-  const index = graph.sections.findIndex((s) => s.name === "output");
+  const index = graph.sections.findIndex((s) => s.role === "head");
   const section = graph.sections[index];
-  const logits = graph.values.get("logits");
-  if (!section || !logits || logits.storage !== "activation") return graph;
+  const read = section?.nodes.find((n) => readsLogits.has(n.op))?.ins["logits"];
+  const logits = read && graph.values.get(read.value);
+  if (!section || logits?.storage !== "activation") return graph;
   const rows = logits.shape[0]!;
   const blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
   if (blockRows === rows) return graph;
 
-  const wide = new Set(
-    [...graph.values.values()]
-      .filter((v) => v.storage === "activation" && `${v.shape}` === `${logits.shape}`)
-      .map((v) => v.name),
-  );
+  const wide = likeLogits(graph, section, logits);
   const inHead = (n: Node): boolean =>
     [...Object.values(n.ins), ...Object.values(n.outs)].some((r) => wide.has(r.value));
   const from = section.nodes.findIndex(inHead);
@@ -63,6 +62,7 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const inside = (r: Ref): Ref => (sliced.has(r.value) ? each(r.value) : r);
   const headSection: Section = {
     name: "head",
+    role: "head",
     times: rows / blockRows,
     order: "up",
     carries: [],
@@ -81,6 +81,48 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
     return [before, headSection, after].filter((part) => part.nodes.length > 0);
   });
   return { ...graph, values, sections };
+}
+
+/** What makes the loss of logits, alone or with its gradient. */
+const readsLogits: ReadonlySet<string> = new Set<OpName>([
+  "cross_entropy",
+  "cross_entropy_backward",
+  "cross_entropy_grad",
+]);
+
+/**
+ * The logits, and what has their shape because it is made of them, or they of it, element by element: their
+ * gradient, their sum without the bias. Not rows [R, width] that have the same shape by chance.
+ */
+function likeLogits(graph: Graph, section: Section, logits: Value): Set<string> {
+  const wide = new Set([logits.name]);
+  const elsewhere = valuesOf(graph.sections.filter((s) => s !== section).flatMap((s) => s.nodes));
+  const alike = (name: string): boolean => {
+    const { storage, shape } = graph.values.get(name)!;
+    return storage === "activation" && `${shape}` === `${logits.shape}` && !elsewhere.has(name);
+  };
+  for (let before = 0; before < wide.size;) {
+    before = wide.size;
+    for (const node of section.nodes) {
+      const linked = inPlacePairs(node).flat();
+      if (linked.some((v) => wide.has(v))) for (const v of linked.filter(alike)) wide.add(v);
+    }
+  }
+  return wide;
+}
+
+const valuesOf = (nodes: readonly Node[]): Set<string> =>
+  new Set(nodes.flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)].map((r) => r.value)));
+
+/** Values of which the first could be written over the second. */
+function inPlacePairs({ op, ins, outs }: Node): (readonly [string, string])[] {
+  const { inPlace = {} }: Op = ops[op];
+  return Object.entries(inPlace).flatMap(([out, places]) =>
+    [places!].flat().flatMap((place) => {
+      const pair = [outs[out]?.value, ins[place]?.value] as const;
+      return pair[0] !== undefined && pair[1] !== undefined ? [[pair[0], pair[1]] as const] : [];
+    }),
+  );
 }
 
 function rowsPerBlock(rows: number, rowBytes: number, blockBytes: number): number {

@@ -22,13 +22,15 @@ export function fuse(graph: Graph, record: (event: FusionEvent) => void = () => 
 }
 
 /**
- * Sections that run once, one after the other, are one: the loss and its gradient stand side by side then.
+ * Head, loss and their backward run once, one after the other: they become one section, in which the loss and
+ * its gradient stand side by side.
  */
 function joinNeighbours(graph: Graph): Graph {
+  const ofOutput = ({ role }: Section): boolean => role === "head" || role === "loss";
   const sections: Section[] = [];
   for (const s of graph.sections) {
     const before = sections.at(-1);
-    if (before && before.name === "output" && s.name === "output_backward")
+    if (before && ofOutput(before) && ofOutput(s))
       sections[sections.length - 1] = { ...before, nodes: [...before.nodes, ...s.nodes] };
     else sections.push(s);
   }

@@ -69,8 +69,6 @@ const persistentOrder: readonly Exclude<Storage, "activation">[] = [
   "moment2",
   "cache",
 ];
-/** Inputs that are fields of the control block. */
-const inControl: Readonly<Record<string, number>> = { place: control.start, hyper: control.hyper };
 
 /** `programs`: every entry of the module, for every target (offsets are the same for all targets). */
 export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, profile = false): Placement {
@@ -85,7 +83,7 @@ export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, p
       one.map((p) => p.graph),
       storage,
     )) {
-      const fixed = inControl[value.name];
+      const fixed = value.control && control[value.control];
       persistent.set(value.name, { value, offset: fixed ?? top, stride: tensorBytes(value.shape) });
       if (fixed === undefined) top += alignUp(valueBytes(value));
     }

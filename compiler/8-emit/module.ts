@@ -156,7 +156,8 @@ function emitSection(
   };
   w.line();
   w.line(`// ${section.name}`);
-  if (section.onUpdate) return phase.perhaps(() => w.block(`if (load<i32>(${control.update}) != 0)`, body));
+  if (section.role === "update")
+    return phase.perhaps(() => w.block(`if (load<i32>(${control.update}) != 0)`, body));
   if (!loops) return body();
   if (meet[0]) wait(); // once: an iteration ends with one of its own
   w.block(

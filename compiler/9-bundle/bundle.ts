@@ -126,16 +126,15 @@ function moduleManifest(
     entries: programs.map((p, index): EntryPlace => {
       const kept = (storage: string) =>
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
-      const { entry } = p.graph;
+      const { entry, batch, context } = p.graph;
       const mixtures = mixturesOf(p);
-      const sequences = /^(train|evaluate)/.test(entry);
       return {
         name: entry,
         index,
         inputs: kept("input"),
         outputs: kept("output"),
-        batch: sequences ? model.train.batch : 1,
-        context: sequences ? model.train.context : rowsOf(p),
+        batch,
+        context,
         flops: programFlops(p),
         ...(mixtures.length > 0 && { mixtures }),
       };
@@ -164,12 +163,6 @@ function mixturesOf({ graph }: Program): MixturePlace[] {
       if (graph.values.get(starts)!.storage !== "output") return [];
       return [{ name: starts.replace(/\.starts$/, ""), starts, ...(balance !== undefined && { balance }) }];
     });
-}
-
-/** Tokens that go in, or rows of the part before. */
-function rowsOf({ graph: { values } }: Program): number {
-  const { shape, slices } = values.get("tokens") ?? values.get("x_in")!;
-  return shape[0]! * slices;
 }
 
 /**
