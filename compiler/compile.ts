@@ -26,6 +26,7 @@ import { settleCarries } from "./5-fuse/carries.ts";
 import { quantiseWeights } from "./5-fuse/quantise.ts";
 import { splitFewRows } from "./5-fuse/split.ts";
 import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
+import { dropUnread } from "./5-fuse/unread.ts";
 import { printProgram, tileGraph, type Program } from "./6-tile/program.ts";
 import type { ChosenTiles } from "./6-tile/tile-choices.ts";
 import { printArena } from "./7-place/arena.ts";
@@ -45,7 +46,7 @@ export interface CompileOptions {
   readonly targets?: readonly Target[];
   /** `train` also holds what `infer` holds, and needs gradients' and moments' memory. Default: both. */
   readonly modules?: readonly ModuleName[];
-  /** Gets every stage's text: "train/03-save.txt". */
+  /** Gets every stage's text: "train/04-save.txt". */
   dump?(file: string, text: string): void;
   /** Checks the graph after every pass; a violation throws. */
   readonly verify?: boolean;
@@ -173,6 +174,11 @@ function graphPasses(
   const isTrain = job.entry === "train";
   return [
     ...(isTrain ? training : []),
+    {
+      name: "unread",
+      why: "before fusion: what nobody reads keeps nobody apart",
+      run: dropUnread,
+    },
     { name: "fuse", why: "one trip through memory instead of several", run: (g) => fuse(g, record) },
     ...(isTrain ? saving : []),
     {

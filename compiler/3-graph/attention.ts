@@ -13,7 +13,6 @@ import {
   emit,
   initialStd,
   isExtending,
-  isTraining,
   layersOf,
   parameter,
   place,
@@ -164,7 +163,7 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
     );
   } else {
     const context = (b.job as { context: number }).context;
-    const lse = isTraining(b) ? activation(b, `${name}.lse`, [p.heads, rows]) : undefined;
+    const lse = activation(b, `${name}.lse`, [p.heads, rows]);
     emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
   }
   return linear(

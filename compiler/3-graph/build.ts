@@ -8,7 +8,6 @@
  * does not begin with the embedding, and leave as `x_out` where it does not end with the output (cut.ts).
  */
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
-import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
 import { layerTables } from "./attention.ts";
 import {
   activation,
@@ -47,6 +46,7 @@ export function buildGraph(
     rows,
     values: new Map(),
     nodes: [],
+    objective: [],
     layered: false,
     stem: "output",
   };
@@ -56,7 +56,7 @@ export function buildGraph(
     ...(stretch.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
-  return { entry, batch, context, values: b.values, sections };
+  return { entry, batch, context, values: b.values, sections, objective: b.objective };
 }
 
 function embedSection(b: Builder): Section {
@@ -130,11 +130,11 @@ function outputSections(b: Builder): readonly Section[] {
   }
   const output = section(b, "head", "output");
   const targets = input(b, "targets", [b.rows], { dtype: "i32" });
-  if (isTraining(b)) input(b, "hyper", [HYPER_FLOATS], { dtype: "f32", control: "hyper" });
   if (b.values.get(logits.value)!.shape[1] !== vocab)
     throw new Error("the output is not [rows, vocab]: the checker refuses it");
   const losses = declare(b, "token_losses", [b.rows], "output");
   emit(b, "cross_entropy", { logits, targets }, { losses });
+  if (isTraining(b)) b.objective.push({ value: losses });
   emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
   return [output, section(b, "loss", "loss")];
 }

@@ -2,7 +2,17 @@
 import type { Model } from "../../runtime/contract/model.ts";
 import type { Attrs, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
-import { each, whole, type Carry, type Node, type Ref, type Role, type Section, type Value } from "./ir.ts";
+import {
+  each,
+  whole,
+  type Carry,
+  type Node,
+  type Ref,
+  type Role,
+  type Section,
+  type Term,
+  type Value,
+} from "./ir.ts";
 import type { Init, Storage } from "../../runtime/contract/storage.ts";
 import type { Stretch } from "./stretch.ts";
 
@@ -28,6 +38,8 @@ export interface Builder {
   readonly rows: number;
   readonly values: Map<string, Value>;
   nodes: Node[];
+  /** Of an entry that trains. */
+  readonly objective: Term[];
   /** The layer is being built, whose values have a slice per layer. */
   layered: boolean;
   /** Outside of the layer: what the names of parameters begin with. */

@@ -41,13 +41,9 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
     const targets = input(b, "targets", [rows], { dtype: "i32" });
-    emit(
-      b,
-      "balance",
-      { logits, choice, targets },
-      { loss: declare(b, shown("balance"), [1], "output") },
-      { factor: p.balance },
-    );
+    const loss = declare(b, shown("balance"), [1], "output");
+    emit(b, "balance", { logits, choice, targets }, { loss }, { factor: p.balance });
+    b.objective.push({ value: loss });
   }
   const grouped = (inner: string, a: Ref, K: number, N: number, std: number): Ref => {
     const out = activation(b, `${name}.${inner}.out`, [S, N]);

@@ -1,7 +1,7 @@
 /**
  * The graph IR, on one page.
  *
- *   graph    = value* section*
+ *   graph    = value* section* term*                    the objective is the sum of the terms' elements, each times its weight
  *   section  = role, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
  *   node     = op, ins { argument: ref }, outs { argument: ref }, attrs
  *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
@@ -11,7 +11,15 @@
  * layer's tensor is meant. Code size therefore does not grow with the number of layers.
  *
  * Names are for people. A pass that looks for a section asks for its role.
+ *
+ * Differentiation begins with the objective's terms, whose weights are their cotangents. A loss is weighted by
+ * a term that has a tensor of weights; it is added to another by a second term; it goes on where nodes read it
+ * and what they make of it is the term. For the host these are inputs and outputs of an entry:
+ *
+ *   evaluate   tokens, targets → logprobs [R]                 the host makes weights of them, row by row
+ *   train      tokens, targets, weights [R] → gradients       d_logits = (softmax − onehot) · weights[r]
  */
+import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
 import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Init, Quantised, Storage } from "../../runtime/contract/storage.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
@@ -43,6 +51,8 @@ export interface Value {
   /** Parameters: initial values, and whether weight decay applies (matrices only). */
   readonly init?: Init;
   readonly decay?: boolean;
+  /** Parameters: false = no gradient, no moments, no update. Absent: true. */
+  readonly trained?: boolean;
   /** Parameters kept in fewer bits: `shape` above is [rows, words] then; this is what it holds. */
   readonly quantised?: Quantised;
 }
@@ -67,9 +77,9 @@ export interface Node {
   /**
    * Ops that accumulate: "flag" = add when this is not the step's first micro-batch; "always" = an earlier
    * node of this run has written here; "iterations" = like "flag" in the section's first iteration, "always"
-   * in the others.
+   * in the others; "never" = what they write lives within the run.
    */
-  readonly accumulate?: "flag" | "always" | "iterations";
+  readonly accumulate?: "flag" | "always" | "iterations" | "never";
 }
 
 /** At the end of an iteration, `to` becomes what `from` is in the next. Both are activations of one slice. */
@@ -101,6 +111,12 @@ export interface Section {
   readonly nodes: readonly Node[];
 }
 
+export interface Term {
+  readonly value: Ref;
+  /** Of the value's shape. Absent: hyper.scale, the same for all elements. */
+  readonly weights?: Ref;
+}
+
 export interface Graph {
   /** Which job: "train", "evaluate", "prefill", "decode". */
   readonly entry: string;
@@ -109,6 +125,8 @@ export interface Graph {
   readonly context: number;
   readonly values: ReadonlyMap<string, Value>;
   readonly sections: readonly Section[];
+  /** What training makes smaller: for differentiation, which leaves none. Empty in entries that do not train. */
+  readonly objective: readonly Term[];
 }
 
 export const whole = (value: string): Ref => ({ value, slice: { kind: "at", step: 0, base: 0 } });
@@ -121,6 +139,18 @@ export const sliceOf = (value: string, index: number): Ref => ({
   slice: { kind: "at", step: 0, base: index },
 });
 export const all = (value: string): Ref => ({ value, slice: { kind: "all" } });
+
+export const isTrained = ({ storage, trained }: Value): boolean =>
+  storage === "parameter" && trained !== false;
+
+/** What the host says of a step: control.ts. Declared by the first that reads it. */
+export function hyperOf(values: Map<string, Value>): Ref {
+  const name = "hyper";
+  const shape = [HYPER_FLOATS];
+  if (!values.has(name))
+    values.set(name, { name, shape, dtype: "f32", storage: "input", slices: 1, control: "hyper" });
+  return whole(name);
+}
 
 /** Shape that a node sees through a ref. */
 export function refShape(

@@ -1,7 +1,7 @@
 /** The parts of the language as nodes: 2-check/parts.ts has their equations. */
 import type { Norm, Part } from "../../runtime/contract/model.ts";
 import { attention } from "./attention.ts";
-import { activation, emit, initialStd, isTraining, parameter, type Builder } from "./builder.ts";
+import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd, tiedLinear } from "./linear.ts";
@@ -47,8 +47,8 @@ export function normOf(b: Builder, p: Norm, x: Ref, outName?: string): Ref {
   const w = p.weight ? parameter(b, `${name}.weight`, [p.width], { kind: "constant", value: 1 }) : undefined;
   const bias = p.bias ? parameter(b, `${name}.bias`, [p.width], { kind: "constant", value: 0 }) : undefined;
   const out = activation(b, outName ?? `${name}.out`, [rows, p.width]);
-  const rstd = isTraining(b) ? activation(b, `${name}.rstd`, [rows]) : undefined;
-  const mean = isTraining(b) && p.part === "layernorm" ? activation(b, `${name}.mean`, [rows]) : undefined;
+  const rstd = activation(b, `${name}.rstd`, [rows]);
+  const mean = p.part === "layernorm" ? activation(b, `${name}.mean`, [rows]) : undefined;
   emit(b, p.part, { x, w, b: bias }, { out, mean, rstd }, { eps: p.eps });
   return out;
 }

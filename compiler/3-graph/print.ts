@@ -1,5 +1,5 @@
 /** A graph as text: stable, so that golden files and `--dump` can be compared. */
-import { printRef, type Graph, type Node, type Ref, type Section, type Value } from "./ir.ts";
+import { printRef, type Graph, type Node, type Ref, type Section, type Term, type Value } from "./ir.ts";
 
 const refs = (named: Readonly<Record<string, Ref>>): string =>
   Object.entries(named)
@@ -26,9 +26,13 @@ function printSection(s: Section): string[] {
 export const printValue = (v: Value): string =>
   `${v.storage.padEnd(10)} ${v.name} ${v.slices > 1 || v.layered ? `${v.slices} × ` : ""}[${v.shape}]${v.dtype === "f32" ? "" : ` ${v.dtype}`}${v.of ? ` of ${v.of}` : ""}${v.members ? ` = ${v.members.length} tensors` : ""}`;
 
+const printTerm = ({ value, weights }: Term): string =>
+  `objective ${printRef(value)} · ${weights ? printRef(weights) : "hyper.scale"}`;
+
 export const printGraph = (g: Graph): string =>
   [
     `graph ${g.entry}`,
     ...[...g.values.values()].map((v) => `  ${printValue(v)}`),
     ...g.sections.flatMap(printSection),
+    ...g.objective.map(printTerm),
   ].join("\n") + "\n";

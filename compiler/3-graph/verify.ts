@@ -3,7 +3,7 @@ import { shapeOf, unify } from "../ops/kit/op.ts";
 import { ops } from "../ops/index.ts";
 import type { Op } from "../ops/kit/op.ts";
 import { printNode } from "./print.ts";
-import { printRef, refShape, type Graph, type Node, type Ref } from "./ir.ts";
+import { printRef, refShape, type Graph, type Node, type Ref, type Term } from "./ir.ts";
 
 export function verifyGraph(graph: Graph, after: string): void {
   const fail = (what: string): never => {
@@ -14,6 +14,7 @@ export function verifyGraph(graph: Graph, after: string): void {
       .filter((v) => v.storage !== "activation" && v.storage !== "output")
       .map((v) => v.name),
   );
+  for (const term of graph.objective) verifyTerm(graph, term, (what) => fail(`objective: ${what}`));
   const names = graph.sections.map((s) => s.name);
   if (new Set(names).size < names.length) fail(`two sections with the same name: ${names.join(", ")}`);
   for (const section of graph.sections) {
@@ -34,6 +35,14 @@ export function verifyGraph(graph: Graph, after: string): void {
       for (const ref of Object.values(node.outs)) written.add(ref.value);
     }
   }
+}
+
+function verifyTerm(graph: Graph, { value, weights }: Term, fail: (what: string) => never): void {
+  const [shape, weighed] = [value, weights ?? value].map((ref) => {
+    if (graph.values.get(ref.value)?.dtype !== "f32") fail(`${printRef(ref)} is no tensor of f32`);
+    return refShape(graph, ref);
+  });
+  if (`${shape}` !== `${weighed}`) fail(`${printRef(value)} is [${shape}], its weights [${weighed}]`);
 }
 
 function verifyNode(graph: Graph, node: Node, fail: (what: string) => never): void {

@@ -1,19 +1,23 @@
 /**
  * Reverse-mode differentiation, graph → graph (Griewank & Walther 2008; sections as in a scan's transpose).
- * Walks the sections backward; each node's op says which nodes compute its cotangents (`Op.backward`). A
- * section that runs × times up gets a partner that runs × times down; the cotangent of what the layers hand
+ * Begins at the objective's terms: a term's cotangent is its weights. Walks the sections backward; each
+ * node's op says which nodes compute its cotangents (`Op.backward`). A section that runs × times up gets a partner that runs × times down; the cotangent of what the layers hand
  * on is its carry. Cotangents of one value from several uses are added; gradients of parameters are
  * accumulated in place.
  */
 import type { GradNode, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import {
+  hyperOf,
+  isTrained,
+  refShape,
   whole,
   type Carry,
   type Graph,
   type Node,
   type Ref,
   type Section,
+  type Term,
   type Value,
 } from "../3-graph/ir.ts";
 
@@ -28,16 +32,24 @@ interface Tape {
 
 export function differentiate(graph: Graph): Graph {
   const tape: Tape = { values: new Map(graph.values), cotangents: new Map(), written: new Set(), nodes: [] };
-  const backward = graph.sections.toReversed().map((section) => transpose(tape, section));
+  const backward = graph.sections.toReversed().map((section) => {
+    const written = new Set(section.nodes.flatMap((n) => Object.values(n.outs).map((r) => r.value)));
+    return transpose(
+      tape,
+      section,
+      graph.objective.filter((t) => written.has(t.value.value)),
+    );
+  });
   return {
     ...graph,
+    objective: [],
     values: tape.values,
     sections: [...graph.sections, ...backward.filter((s) => s.nodes.length > 0)],
   };
 }
 
-/** The partner of one section. */
-function transpose(tape: Tape, section: Section): Section {
+/** The partner of one section, which writes these terms of the objective. */
+function transpose(tape: Tape, section: Section, terms: readonly Term[]): Section {
   tape.nodes = [];
   const arriving = section.carries.map(({ from, to }) => {
     const cotangent = tape.cotangents.get(from);
@@ -45,6 +57,8 @@ function transpose(tape: Tape, section: Section): Section {
     if (cotangent) tape.cotangents.set(to, cotangent);
     return { from, cotangent };
   });
+  for (const { value, weights } of terms)
+    addCotangent(tape, value, weights ?? defaultWeights(tape, refShape(tape, value)));
   for (const node of section.nodes.toReversed()) transposeNode(tape, node);
   const carries = arriving.flatMap(({ from, cotangent }): Carry[] => {
     const leaving = tape.cotangents.get(from);
@@ -63,6 +77,14 @@ function transpose(tape: Tape, section: Section): Section {
   };
 }
 
+function defaultWeights(tape: Tape, shape: readonly number[]): Ref {
+  const name = fresh(tape, "default_weights");
+  tape.values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
+  const ins = { hyper: hyperOf(tape.values) };
+  tape.nodes.push({ op: "default_weight", ins, outs: { weights: whole(name) }, attrs: {} });
+  return whole(name);
+}
+
 function transposeNode(tape: Tape, node: Node): void {
   const op: Op = ops[node.op];
   if (!op.backward) return;
@@ -77,63 +99,69 @@ function applyTemplate(
   tensors: Readonly<Record<string, Ref>>,
   template: GradNode,
 ): void {
+  const op: Op = ops[template.op as OpName];
   const ins: Record<string, Ref> = {};
   for (const [arg, name] of Object.entries(template.ins)) {
     const ref = resolve(tape, tensors, name);
     if (ref) ins[arg] = ref;
     else if (name.startsWith("d_")) return; // nothing downstream depends on this output
-    else if (!ops[template.op as OpName].tensors.find((t) => t.name === arg)!.optional)
+    else if (!op.tensors.find((t) => t.name === arg)!.optional)
       throw new Error(`${node.op}'s gradient asks for ${name}`);
   }
   // the same value: no node
   if (template.op === "copy") return addCotangent(tape, tensors[template.outs["out"]!.slice(2)]!, ins["x"]!);
-  const op: Op = ops[template.op as OpName];
   const outs: Record<string, Ref> = {};
-  const later: [Ref, Ref][] = [];
-  let accumulate: Node["accumulate"];
+  const cotangents: [Ref, Ref][] = [];
+  const unwanted: [string, Value][] = [];
+  let accumulate: Node["accumulate"] = "never";
   for (const [arg, name] of Object.entries(template.outs)) {
     const forward = tensors[name.slice(2)];
     if (!forward) continue;
     const value = tape.values.get(forward.value)!;
-    if (value.storage === "parameter") {
+    if (isTrained(value)) {
       const gradient = gradientOf(tape, value);
       outs[arg] = { ...forward, value: gradient };
       accumulate = tape.written.has(gradient) ? "always" : "flag";
       tape.written.add(gradient);
-    } else if (value.storage === "activation") {
-      const name = fresh(tape, `d_${value.name}`);
-      tape.values.set(name, { name, shape: value.shape, dtype: "f32", storage: "activation", slices: 1 });
-      outs[arg] = whole(name);
-      later.push([forward, whole(name)]);
-    } else throw new Error(`${node.op}: a cotangent for ${value.storage} ${value.name}`);
+    } else if (value.storage === "activation" || value.storage === "output") {
+      outs[arg] = newCotangent(tape, value);
+      cotangents.push([forward, outs[arg]]);
+    } else unwanted.push([arg, value]);
   }
   if (Object.keys(outs).length === 0) return;
+  for (const [arg, value] of unwanted)
+    if (!op.tensors.find((t) => t.name === arg)!.optional) outs[arg] = newCotangent(tape, value);
   tape.nodes.push({
     op: template.op as OpName,
     ins,
     outs,
     attrs: template.attrs ?? {},
-    ...((op.accumulates?.length ?? 0) > 0 && { accumulate: accumulate ?? "flag" }),
+    ...((op.accumulates?.length ?? 0) > 0 && { accumulate }),
   });
-  for (const [forward, cotangent] of later) addCotangent(tape, forward, cotangent);
+  for (const [forward, cotangent] of cotangents) addCotangent(tape, forward, cotangent);
 }
 
 function resolve(tape: Tape, tensors: Readonly<Record<string, Ref>>, name: string): Ref | undefined {
   if (tensors[name]) return tensors[name];
-  if (name.startsWith("d_"))
-    return tensors[name.slice(2)] && tape.cotangents.get(tensors[name.slice(2)]!.value);
-  return tape.values.has(name) ? whole(name) : undefined; // hyper
+  const forward = name.startsWith("d_") ? tensors[name.slice(2)] : undefined;
+  return forward && tape.cotangents.get(forward.value);
+}
+
+function newCotangent(tape: Tape, { name: of, shape }: Value): Ref {
+  const name = fresh(tape, `d_${of}`);
+  tape.values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
+  return whole(name);
 }
 
 function addCotangent(tape: Tape, forward: Ref, cotangent: Ref): void {
   const value = tape.values.get(forward.value)!;
-  if (value.storage === "parameter") throw new Error(`a bare cotangent for parameter ${value.name}`);
+  if (isTrained(value)) throw new Error(`a bare cotangent for parameter ${value.name}`);
   const before = tape.cotangents.get(forward.value);
   if (!before) return void tape.cotangents.set(forward.value, cotangent);
-  const name = fresh(tape, `d_${value.name}`);
-  tape.values.set(name, { name, shape: value.shape, dtype: "f32", storage: "activation", slices: 1 });
-  tape.nodes.push({ op: "add", ins: { a: before, b: cotangent }, outs: { out: whole(name) }, attrs: {} });
-  tape.cotangents.set(forward.value, whole(name));
+  const sum = newCotangent(tape, value);
+  const op = value.shape.length === 1 ? "add_vector" : "add";
+  tape.nodes.push({ op, ins: { a: before, b: cotangent }, outs: { out: sum }, attrs: {} });
+  tape.cotangents.set(forward.value, sum);
 }
 
 function gradientOf(tape: Tape, parameter: Value): string {

@@ -1,12 +1,12 @@
 /**
  * The update: global norm of all gradients, then AdamW with clipping in one pass over all parameters
- * (Loshchilov & Hutter 2019). Parameters stand in memory one after the other, matrices (with weight decay)
+ * (Loshchilov & Hutter 2019). They stand in memory one after the other, matrices (with weight decay)
  * before vectors (without), and gradients and moments in the same order; so each of them is one region, and
  * the update two kernels however many tensors there are.
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
-import { whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
+import { hyperOf, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 
 const LINE = 64; // bytes of a region's row of 16 floats
 
@@ -44,6 +44,7 @@ export function addOptimizer(graph: Graph): Graph {
     slices: 1,
   });
   values.set("norm", { name: "norm", shape: [1], dtype: "f32", storage: "output", slices: 1 });
+  const hyper = hyperOf(values);
   const nodes: Node[] = [
     { op: "grad_norm", ins: { g: whole(gradients) }, outs: { partial: whole("norm_partial") }, attrs: {} },
     {
@@ -65,7 +66,7 @@ export function addOptimizer(graph: Graph): Graph {
     const v = whole(region(`moments2.${kind}`, "moment2", members));
     nodes.push({
       op: "adamw",
-      ins: { p, g, m, v, hyper: whole("hyper"), norm: whole("norm") },
+      ins: { p, g, m, v, hyper, norm: whole("norm") },
       outs: { p_out: p, m_out: m, v_out: v },
       attrs: { decay },
     });

@@ -26,6 +26,7 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const logits = read && graph.values.get(read.value);
   if (!section || logits?.storage !== "activation") return graph;
   const rows = logits.shape[0]!;
+  if (section.nodes.some((n) => n.accumulate === "never")) return graph; // sums over all rows
   const blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
   if (blockRows === rows) return graph;
 
@@ -35,8 +36,11 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const from = section.nodes.findIndex(inHead);
   const to = section.nodes.findLastIndex(inHead);
   const head = section.nodes.slice(from, to + 1).filter(inHead);
-  // loss_sum: reads all rows, so it comes after
-  const moved = section.nodes.slice(from, to + 1).filter((n) => !inHead(n));
+  const between = section.nodes.slice(from, to + 1).filter((n) => !inHead(n));
+  const first = neededBy(head, between); // weights
+  const moved = between.filter((n) => !first.has(n)); // loss_sum, which reads all rows
+  const made = valuesWritten(head);
+  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return graph; // all rows' losses come before any row's gradient
   const isRowed = (v: Value): boolean =>
     v.shape[0] === rows && v.storage !== "parameter" && v.storage !== "gradient";
   const sliced = new Set(
@@ -72,7 +76,7 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   };
   const sections = graph.sections.flatMap((s, i): Section[] => {
     if (i !== index) return [{ ...s, nodes: rewrite(s.nodes, outside) }];
-    const before = { ...s, nodes: rewrite(s.nodes.slice(0, from), outside) };
+    const before = { ...s, nodes: rewrite([...s.nodes.slice(0, from), ...first], outside) };
     const after = {
       ...s,
       name: "output_rest",
@@ -82,6 +86,21 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   });
   return { ...graph, values, sections };
 }
+
+/** Those of `nodes` whose results the head reads, and those whose results these read. */
+function neededBy(head: readonly Node[], nodes: readonly Node[]): Set<Node> {
+  const needed = new Set<Node>();
+  const read = new Set(head.flatMap((n) => Object.values(n.ins).map((r) => r.value)));
+  for (const node of nodes.toReversed()) {
+    if (!Object.values(node.outs).some((r) => read.has(r.value))) continue;
+    needed.add(node);
+    for (const { value } of Object.values(node.ins)) read.add(value);
+  }
+  return new Set(nodes.filter((n) => needed.has(n)));
+}
+
+const valuesWritten = (nodes: readonly Node[]): Set<string> =>
+  new Set(nodes.flatMap((n) => Object.values(n.outs).map((r) => r.value)));
 
 /** What makes the loss of logits, alone or with its gradient. */
 const readsLogits: ReadonlySet<string> = new Set<OpName>([

@@ -103,12 +103,12 @@ function fuseTwins(section: Section, record: (event: FusionEvent) => void): Sect
       section.nodes.find(
         (n) => n.op === rule.first && sameRef(n.ins[rule.shared]!, second.ins[rule.shared]!),
       );
-    if (!first || !second) continue;
+    if (!first || !second || waitsFor(section, first, second)) continue;
     const fused: Node = {
       op: rule.fused,
       ins: { ...first.ins, ...second.ins },
       outs: { ...first.outs, ...second.outs },
-      attrs: {},
+      attrs: second.attrs,
     };
     record({
       section: section.name,
@@ -122,6 +122,14 @@ function fuseTwins(section: Section, record: (event: FusionEvent) => void): Sect
     };
   }
   return null;
+}
+
+/** The second reads what is written only after the first: a cotangent that is made of the loss itself. */
+function waitsFor(section: Section, first: Node, second: Node): boolean {
+  const read = new Set(Object.values(second.ins).map((r) => r.value));
+  return section.nodes
+    .slice(section.nodes.indexOf(first), section.nodes.indexOf(second))
+    .some((n) => Object.values(n.outs).some((r) => read.has(r.value)));
 }
 
 const readers = (graph: Graph, value: string): number =>

@@ -37,7 +37,25 @@ const bare = (node: Node): boolean =>
   !has(node, "add") && plain(node.attrs, "activation") && plain(node.attrs, "derivative");
 const other = (node: Node, read: string): Ref => node.ins[read === "a" ? "b" : "a"]!;
 
+/** An op reads the one number of all weights, instead of a tensor of them. */
+const defaultWeight = (second: OpName, argument: string): Rule => ({
+  name: `default weight into ${second}`,
+  why: "one number for all: no tensor of weights is written and read",
+  before: `${second}(…, ${argument} = default_weight(hyper))`,
+  after: `${second}(…, hyper)`,
+  first: ["default_weight"],
+  out: "weights",
+  second,
+  reads: [argument],
+  join(weight, of) {
+    const { [argument]: _, ...others } = of.ins;
+    return { ...of, ins: { ...others, ...weight.ins } };
+  },
+});
+
 export const rules: readonly Rule[] = [
+  defaultWeight("cross_entropy_backward", "weights"),
+  defaultWeight("balance_backward", "weight"),
   {
     name: "bias into matmul",
     why: "added while the tile is in registers: one trip through [R,N] less",

@@ -13,7 +13,7 @@ import { kernelKey, kernelName, turnsOf, type KernelSpec } from "../6-tile/kerne
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
-import { sliceBytes, type Ref, type Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { prelude } from "./prelude.ts";
@@ -175,6 +175,13 @@ function unevenSlice(value: Value): string {
   return [`i / ${round.length} * ${round.reduce((a, b) => a + b, 0)}`, ...before].join(" + ");
 }
 
+const accumulateText = {
+  flag: "accumulate",
+  always: "true",
+  iterations: "accumulate || i > 0",
+  never: "false",
+} satisfies Record<NonNullable<Node["accumulate"]>, string>;
+
 function emitCall(
   w: Writer,
   { node, spec }: Call,
@@ -192,9 +199,7 @@ function emitCall(
   };
   const tensors = { ...node.ins, ...node.outs };
   const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
-  const accumulate = { flag: "accumulate", always: "true", iterations: "accumulate || i > 0" }[
-    node.accumulate ?? "always"
-  ];
+  const accumulate = { ...accumulateText, none: "" }[node.accumulate ?? "none"];
   const turn = turnsOf(spec) ? `${phase.next()}` : "";
   w.line(
     `${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, { tensors: slots, scratches: "SCRATCHES", accumulate, turn, worker: "worker" })});`,

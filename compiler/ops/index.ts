@@ -2,7 +2,7 @@
 import type { Op } from "./kit/op.ts";
 import { activate, activate_backward } from "./elementwise/activate.ts";
 import { adamw } from "./optimizer/adamw.ts";
-import { add } from "./elementwise/add.ts";
+import { add, add_vector } from "./elementwise/add.ts";
 import { attention } from "./attention/attention.ts";
 import { attention_backward } from "./attention/attention_backward.ts";
 import { attention_cached } from "./attention/attention_cached.ts";
@@ -12,6 +12,7 @@ import { balance, balance_backward } from "./experts/balance.ts";
 import { bias, bias_backward } from "./elementwise/bias.ts";
 import { copy } from "./elementwise/copy.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./loss/cross_entropy.ts";
+import { default_weight } from "./loss/default_weight.ts";
 import { dispatch } from "./experts/dispatch.ts";
 import { embed, embed_dtable, embed_dpositions } from "./embedding/embed.ts";
 import { embed_quantised } from "./embedding/embed_quantised.ts";
@@ -21,7 +22,7 @@ import { grouped_matmul, grouped_matmul_nt, grouped_matmul_tn } from "./experts/
 import { grouped_integer, grouped_quantised } from "./experts/grouped_quantised.ts";
 import { head_norm, head_norm_dx, head_norm_dw } from "./norm/head_norm.ts";
 import { layernorm, layernorm_dx, layernorm_dw } from "./norm/layernorm.ts";
-import { loss_sum } from "./loss/loss_sum.ts";
+import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { matmul } from "./matmul/matmul.ts";
 import { matmul_split, matmul_sum } from "./matmul/matmul_split.ts";
 import { matmul_nt } from "./matmul/matmul_nt.ts";
@@ -40,6 +41,7 @@ export const ops = {
   activate_backward,
   adamw,
   add,
+  add_vector,
   attention,
   attention_backward,
   attention_cached,
@@ -54,6 +56,7 @@ export const ops = {
   cross_entropy,
   cross_entropy_backward,
   cross_entropy_grad,
+  default_weight,
   dispatch,
   embed,
   embed_dtable,
@@ -75,6 +78,7 @@ export const ops = {
   layernorm_dx,
   layernorm_dw,
   loss_sum,
+  loss_sum_backward,
   matmul,
   matmul_nt,
   matmul_tn,

@@ -1590,7 +1590,7 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
 }
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
- *  loss[r] = −ln softmax(logits[r,:])[targets[r]];  0 where the target is −1 */
+ *  loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1 */
 function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);

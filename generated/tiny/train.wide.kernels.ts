@@ -2199,9 +2199,9 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
   }
 }
 
-/** cross_entropy_grad  logits[16,32] targets[16] hyper[16] -> losses[16] d_logits[16,32]
- *  loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · scale */
-function cross_entropy_grad_16x32x16(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
+/** cross_entropy_grad  logits[16,32] targets[16] hyper[16] -> losses[16] d_logits[16,32]   of=losses
+ *  loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · weights, or · scale */
+function cross_entropy_grad_16x32x16_hyper(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   const scale = load<f32>(hyper, 32);
@@ -3252,7 +3252,7 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
 }
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
- *  loss[r] = −ln softmax(logits[r,:])[targets[r]];  0 where the target is −1 */
+ *  loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1 */
 function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
@@ -3908,7 +3908,7 @@ export function train(worker: i32): void {
   barrier();
   matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
   barrier();
-  cross_entropy_grad_16x32x16(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, worker);
+  cross_entropy_grad_16x32x16_hyper(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, worker);
   barrier();
   loss_sum_16x2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
   matmul_16x32x16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, SCRATCHES, 512, worker);

@@ -4,7 +4,7 @@ import type { WeightFormat } from "./memory-formats.ts";
 export type Storage =
   /** Written by the runtime before an entry. */
   | "input"
-  /** Trained; in checkpoints. */
+  /** In checkpoints; trained, unless it is said that it is not. */
   | "parameter"
   /** Same shape as its parameter; `of` names it. */
   | "gradient"

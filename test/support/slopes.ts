@@ -4,6 +4,9 @@ import type { Graph, Value } from "../../compiler/3-graph/ir.ts";
 import { elements, noise } from "../../bench/measure/numbers.ts";
 import { interpret, type Numbers } from "./interpret.ts";
 
+/** hyper.scale of `numbersFor`. */
+export const SCALE = 0.125;
+
 /** Parameters as they would be drawn, and inputs: tokens and targets below `ids`, one target in five not counted. */
 export function numbersFor(
   graph: Graph,
@@ -12,7 +15,7 @@ export function numbersFor(
   const next = noise(2718);
   const fill = ({ name, shape, storage, init, control }: Value): Float64Array => {
     const values = new Float64Array(elements(shape));
-    if (control === "hyper") values[hyper.scale] = 0.125;
+    if (control === "hyper") values[hyper.scale] = SCALE;
     else if (name === "tokens") values.forEach((_, i) => (values[i] = (7 * i + 3) % ids.tokens));
     else if (name === "targets")
       values.forEach((_, i) => (values[i] = i % 5 === 2 ? -1 : (5 * i + 1) % ids.targets));
@@ -28,8 +31,12 @@ export function numbersFor(
   );
 }
 
-/** Worst |gradient − slope| / (1e-7 + 1e-4 · |slope|) over a few elements of each parameter that has a gradient. */
+/**
+ * Worst |gradient − slope| / (1e-7 + 1e-4 · |slope|) over a few elements of each parameter that has a gradient.
+ * `start`: the graph before it was differentiated; of what it leaves behind, `objective` makes the number.
+ */
 export function worstSlope(
+  start: Graph,
   graph: Graph,
   given: Numbers,
   objective: (after: Numbers) => number,
@@ -43,7 +50,7 @@ export function worstSlope(
         const before = value[at]!;
         const [up, down] = [EPS, -EPS].map((step) => {
           value[at] = before + step;
-          return objective(interpret(graph, given));
+          return objective(interpret(start, given));
         });
         value[at] = before;
         const slope = (up! - down!) / (2 * EPS);
@@ -57,23 +64,17 @@ export function worstSlope(
 }
 
 const EPS = 1e-5;
-const PROBES = 3;
+const PROBES = 2;
 const probes = (length: number): number[] =>
   Array.from(
     { length: Math.min(PROBES, length) },
     (_, k) => Math.floor(((k + 0.37) * length) / PROBES) % length,
   );
 
-/** Σ losses · weights of rows; default: hyper.scale. */
-export function objectiveOf(names: readonly string[], weights?: Numbers): (after: Numbers) => number {
-  return (after) =>
-    names.reduce(
-      (sum, name) =>
-        sum +
-        after
-          .get(name)!
-          .flatMap((slice) => [...slice].map((v, r) => v * (weights?.get(name)?.[0]?.[r] ?? 0.125)))
-          .reduce((a, b) => a + b, 0),
-      0,
-    );
-}
+/** Σ of these outputs, weighed by hyper.scale. */
+export const sumOf =
+  (names: readonly string[]) =>
+  (after: Numbers): number =>
+    names
+      .flatMap((name) => after.get(name)!)
+      .reduce((sum, slice) => sum + SCALE * slice.reduce((a, b) => a + b, 0), 0);

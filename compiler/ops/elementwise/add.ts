@@ -1,6 +1,6 @@
 /** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
 import { defineOp } from "../kit/op.ts";
-import { eachPair } from "../kit/rows.ts";
+import { eachPair, LINE_BYTES, rowBytes } from "../kit/rows.ts";
 
 export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   doc: "out = a + b",
@@ -25,4 +25,23 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
     { d: { R: 7, C: 61 } },
     { d: { R: 768, C: 512 } },
   ],
+});
+
+export const add_vector = defineOp("a[R] b[R] -> out[R]", {
+  doc: "out = a + b",
+  kind: "map",
+  flops: ({ R }) => R,
+  inPlace: { out: "a" },
+  reference({ a, b, out }) {
+    for (let i = 0; i < out.length; i++) out[i] = a[i]! + b[i]!;
+  },
+  backward: () => [
+    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_a" } },
+    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_b" } },
+  ],
+  tasks: ({ R }) => rowBytes(R) / LINE_BYTES,
+  emit(w, at) {
+    eachPair(w, LINE_BYTES / 4, [at.a, at.b], at.out, (load) => `f32x4.add(${load(at.a)}, ${load(at.b)})`);
+  },
+  cases: [{ d: { R: 61 } }, { d: { R: 64 } }, { d: { R: 1 } }, { d: { R: 2048 } }],
 });

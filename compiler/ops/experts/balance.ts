@@ -1,11 +1,11 @@
 /**
  * The load-balancing loss of a mixture of experts (Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6; for
- * top-k as the share of all choices). It is added to the objective with the weight of a target (hyper.scale):
+ * top-k as the share of all choices). Its cotangent is by default the weight of a target (hyper.scale):
  * over the counted rows it is a mean, as the cross-entropy is, and falls to `factor` when all experts get the
  * same share of them. A row whose target is −1 is not counted: padding need not be divided evenly.
  *
  *   loss = factor · E · Σ_r Σ_e f[e] p[r,e]        p[r,:] = softmax(logits[r,:])        f[e] = share of the choices that went to expert e: no gradient
- *   d_logits[r,e] = factor · E · scale · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
+ *   d_logits[r,e] = factor · E · weight · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
@@ -88,7 +88,7 @@ const cases = [
 function sample(tensor: string, { E }: { readonly E: number }, noise: () => number, i: number): number {
   if (tensor === "targets") return i % 7 === 3 || i % 7 === 4 ? -1 : i;
   if (tensor === "choice") return (i * i + (i >> 2)) % Math.max(1, E - 2);
-  return tensor === "hyper" ? 0.25 : 3 * noise();
+  return tensor === "hyper" || tensor === "weight" ? 0.25 : 3 * noise();
 }
 
 export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> loss[O]", {
@@ -106,7 +106,7 @@ export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> l
   backward: (_has, attrs) => [
     {
       op: "balance_backward",
-      ins: { logits: "logits", choice: "choice", targets: "targets", hyper: "hyper" },
+      ins: { logits: "logits", choice: "choice", targets: "targets", weight: "d_loss" },
       outs: { d_logits: "d_logits" },
       attrs,
     },
@@ -131,16 +131,18 @@ export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> l
 });
 
 export const balance_backward = defineOp(
-  "logits[R,E] choice[R,K]:i32 targets[R]:i32 hyper[Z] -> d_logits[R,E]",
+  "logits[R,E] choice[R,K]:i32 targets[R]:i32 weight[O]? hyper[Z]? -> d_logits[R,E]",
   {
-    doc: "d_logits = factor · E · scale · p ∘ (f − Σ_j f[j] p[:,j]);  0 where the target is −1",
+    doc: "d_logits = factor · E · (weight or scale) · p ∘ (f − Σ_j f[j] p[:,j]);  0 where the target is −1",
     kind: "row",
     attrs: balanceAttrs,
     flops: ({ R, E }) => 20 * R * E,
     inPlace: { d_logits: "logits" },
     reference(t, d, attrs: Attrs) {
       const { f, p, counted } = shares({ ...t, logits: t.logits.slice() }, d);
-      const times = (attrs["factor"] as number) * d.E * t.hyper[hyperIndex.scale]!;
+      const given = t as Partial<typeof t>;
+      const weight = given.weight?.[0] ?? t.hyper[hyperIndex.scale]!;
+      const times = (attrs["factor"] as number) * d.E * weight;
       t.d_logits.fill(0);
       for (const r of counted) {
         const row = p(r);
@@ -150,12 +152,12 @@ export const balance_backward = defineOp(
     },
     tasks: ({ R }) => R,
     scratch: ({ E }) => rowBytes(E),
-    emit(w, at, d, { attrs }) {
+    emit(w, at, d, { attrs, has }) {
       emitShares(w, at, d);
-      w.line(
-        `const times = <f32>${(attrs["factor"] as number) * d.E} * load<f32>(${at.hyper}, ` +
-          `${4 * hyperIndex.scale});`,
-      );
+      const weight = has("weight")
+        ? `load<f32>(${at.weight})`
+        : `load<f32>(${at.hyper}, ${4 * hyperIndex.scale})`;
+      w.line(`const times = <f32>${(attrs["factor"] as number) * d.E} * ${weight};`);
       eachRow(w, { x_r: at.logits, d_r: at.d_logits }, d.E, () => {
         w.block(`if (load<i32>(${at.targets} + (<usize>r << 2)) < 0)`, () => {
           w.line(`memory.fill(d_r, 0, ${rowBytes(d.E)});`);
@@ -172,6 +174,9 @@ export const balance_backward = defineOp(
       });
     },
     sample,
-    cases: cases.map((d) => ({ d: { ...d, Z: 16 } })),
+    cases: [
+      ...cases.map((d) => ({ d: { ...d, O: 1, Z: 16 }, with: ["hyper"] })),
+      { d: { ...cases[0]!, O: 1, Z: 16 }, with: ["weight"] },
+    ],
   },
 );

@@ -3,9 +3,12 @@
  * exponential overflows.
  *
  *   loss[r] = ln Σ_v e^(logits[r,v] − m) − (logits[r,t] − m)       m = max_v logits[r,v],  t = targets[r]
- *   d_logits[r,v] = (softmax(logits[r,:])[v] − [v = t]) · hyper.scale
+ *   logprob[r] = −loss[r]
+ *   d_logits[r,v] = (softmax(logits[r,:])[v] − [v = t]) · weights[r]
  *
- * A target of −1 is not counted: its loss and its gradient are zero. V = vocabulary.
+ * weights[r] is the loss's cotangent; for all rows the same hyper.scale, where there is no tensor of them.
+ * A target of −1 is not counted: its loss and its gradient are zero. So is the gradient where the weight is
+ * zero, whatever the logits are (also NaN). V = classes.
  * One emitter for the three ops: a row's exponentials are computed once, and wait in d_logits for their sum.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
@@ -23,24 +26,34 @@ import {
   type Vector,
 } from "../kit/rows.ts";
 
+type Sizes = Readonly<Record<"R" | "V", number>>;
+
+/** Addresses. Absent: not given, or not asked for. */
 interface Places {
   readonly logits: string;
   readonly targets: string;
+  readonly weights?: string;
   readonly hyper?: string;
   readonly losses?: string;
+  readonly logprobs?: string;
   readonly d_logits?: string;
 }
 
-function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonly V: number }): void {
-  const { losses, d_logits } = at;
-  if (d_logits) w.line(`const scale = load<f32>(${at.hyper}, ${4 * hyperIndex.scale});`);
+/** `sign`: of the gradient. −1 where the cotangent is that of the log-probabilities. */
+function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): void {
+  const { losses, logprobs, d_logits, weights } = at;
+  const atRow = (vector: string): string => `${vector} + (<usize>r << 2)`;
+  const clear = (): void => w.line(`memory.fill(d_r, 0, ${rowBytes(V)});`);
+  if (d_logits && !weights) w.line(`const scale = ${sign}load<f32>(${at.hyper}, ${4 * hyperIndex.scale});`);
   eachRow(w, { x_r: at.logits, ...(d_logits && { d_r: d_logits }) }, V, () => {
-    w.line(`const target = load<i32>(${at.targets} + (<usize>r << 2));`);
+    w.line(`const target = load<i32>(${atRow(at.targets)});`);
     w.block("if (target < 0)", () => {
-      if (losses) w.line(`store<f32>(${losses} + (<usize>r << 2), 0);`);
-      if (d_logits) w.line(`memory.fill(d_r, 0, ${rowBytes(V)});`);
+      if (losses) w.line(`store<f32>(${atRow(losses)}, 0);`);
+      if (logprobs) w.line(`store<f32>(${atRow(logprobs)}, 0);`);
+      if (d_logits) clear();
       w.line("continue;");
     });
+    if (d_logits && weights) w.line(`const scale = ${sign}load<f32>(${atRow(weights)});`);
     accumulators(w, "m", "LOWEST");
     readRow(w, V, ["x_r"], (v) =>
       w.line(`m${v.j} = f32x4.pmax(m${v.j}, ${v.keep(v.load("x_r"), "f32x4.splat(-f32.MAX_VALUE)")});`),
@@ -53,7 +66,13 @@ function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonl
     if (d_logits) writeRow(w, V, ["x_r"], "d_r", power, (v) => add(v, `y${v.j}`));
     else readRow(w, V, ["x_r"], (v) => add(v, power(v)));
     w.line(`const sum = ${sumOf("s")};`);
-    if (losses) w.line(`store<f32>(${losses} + (<usize>r << 2), <f32>ln(sum) - wanted);`);
+    if (losses) w.line(`store<f32>(${atRow(losses)}, <f32>ln(sum) - wanted);`);
+    if (logprobs) w.line(`store<f32>(${atRow(logprobs)}, wanted - <f32>ln(sum));`);
+    if (d_logits && weights)
+      w.block("if (scale == 0)", () => {
+        clear();
+        w.line("continue;");
+      });
     if (d_logits) {
       w.line("const share4 = f32x4.splat(scale / sum);");
       writeRow(w, V, [], "d_r", (v) => `f32x4.mul(${v.load("d_r")}, share4)`);
@@ -61,33 +80,40 @@ function emitRows(w: Writer, at: Places, { R, V }: { readonly R: number; readonl
     }
   });
   if (losses) padVector(w, losses, R);
+  if (logprobs) padVector(w, logprobs, R);
 }
 
+const signOf = (attrs: Attrs): "" | "-" => (attrs["of"] === "logprobs" ? "-" : "");
+
 type Tensors = Readonly<
-  Partial<Record<"losses" | "d_logits" | "hyper", Float64Array>> & Record<"logits" | "targets", Float64Array>
+  Partial<Record<"losses" | "logprobs" | "d_logits" | "weights" | "hyper", Float64Array>> &
+    Record<"logits" | "targets", Float64Array>
 >;
 
-function reference(t: Tensors, { R, V }: { readonly R: number; readonly V: number }): void {
+function reference(t: Tensors, { R, V }: Sizes, attrs: Attrs = {}): void {
+  const sign = attrs["of"] === "logprobs" ? -1 : 1;
   for (let r = 0; r < R; r++) {
     const row = t.logits.slice(r * V, (r + 1) * V);
     const target = t.targets[r]!;
     const counted = target >= 0;
     const most = row.reduce((a, v) => Math.max(a, v), -Infinity);
     const sum = row.reduce((a, v) => a + Math.exp(v - most), 0);
-    if (t.losses) t.losses[r] = counted ? Math.log(sum) + most - row[target]! : 0;
-    if (t.d_logits)
-      for (let v = 0; v < V; v++)
-        t.d_logits[r * V + v] = counted
-          ? (Math.exp(row[v]! - most) / sum - (v === target ? 1 : 0)) * t.hyper![hyperIndex.scale]!
-          : 0;
+    const loss = counted ? Math.log(sum) + most - row[target]! : 0;
+    if (t.losses) t.losses[r] = loss;
+    if (t.logprobs) t.logprobs[r] = -loss;
+    const weight = counted && t.d_logits ? sign * (t.weights?.[r] ?? t.hyper![hyperIndex.scale]!) : 0;
+    for (let v = 0; t.d_logits && v < V; v++)
+      t.d_logits[r * V + v] =
+        weight === 0 ? 0 : (Math.exp(row[v]! - most) / sum - (v === target ? 1 : 0)) * weight;
   }
 }
 
-/** One target in seven is not counted; logits spread over −90…100; scale as in training. */
+/** One target in seven is not counted, one weight in five is zero; logits spread over −90…100. */
 function sample(tensor: string, { V }: { readonly V: number }, noise: () => number, i: number): number {
   if (tensor === "targets") return i % 7 === 3 ? -1 : Math.min(V - 1, Math.floor(((noise() + 1) / 2) * V));
   if (tensor === "logits")
     return i % 3 === 0 ? 95 + 5 * noise() : i % 3 === 1 ? 90 + 10 * noise() : 8 * noise();
+  if (tensor === "weights") return i % 5 === 1 ? 0 : noise();
   return 0.25;
 }
 
@@ -102,49 +128,72 @@ const real = [
   { R: 768, V: 65 },
   { R: 64, V: 50257 },
 ];
-const rowAttrs: Attrs = {};
+const cotangentAttrs = { of: "losses" };
+const sizes = [...awkward, ...real].map((d) => ({ ...d, Z: 16 }));
+const weighted = [
+  ...sizes.map((d) => ({ d, with: ["hyper"] })),
+  ...sizes.map((d) => ({ d, with: ["weights"] })),
+  { d: sizes[0]!, attrs: { of: "logprobs" }, with: ["weights"] },
+];
 
-export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R]", {
-  doc: "loss[r] = −ln softmax(logits[r,:])[targets[r]];  0 where the target is −1",
+export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] logprobs[R]?", {
+  doc: "loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1",
   kind: "row",
-  attrs: rowAttrs,
   flops: ({ R, V }) => 16 * R * V,
   reference: (t, d) => reference(t, d),
-  backward: () => [
+  backward: (has) => [
     {
       op: "cross_entropy_backward",
-      ins: { logits: "logits", targets: "targets", hyper: "hyper" },
+      ins: { logits: "logits", targets: "targets", weights: "d_losses" },
       outs: { d_logits: "d_logits" },
     },
+    ...(has("logprobs")
+      ? [
+          {
+            op: "cross_entropy_backward",
+            ins: { logits: "logits", targets: "targets", weights: "d_logprobs" },
+            outs: { d_logits: "d_logits" },
+            attrs: { of: "logprobs" },
+          },
+        ]
+      : []),
   ],
   tasks: ({ R }) => R,
   emit: (w, at, d) => emitRows(w, at, d),
   sample,
-  cases: [...awkward, ...real].map((d) => ({ d })),
+  cases: [...[...awkward, ...real].map((d) => ({ d })), { d: awkward[0]!, with: ["logprobs"] }],
 });
 
-export const cross_entropy_backward = defineOp("logits[R,V] targets[R]:i32 hyper[Z] -> d_logits[R,V]", {
-  doc: "d_logits = (softmax(logits) − onehot(targets)) · scale;  0 where the target is −1",
-  kind: "row",
-  flops: ({ R, V }) => 17 * R * V,
-  inPlace: { d_logits: "logits" },
-  reference: (t, d) => reference(t, d),
-  tasks: ({ R }) => R,
-  emit: (w, at, d) => emitRows(w, at, d),
-  sample,
-  cases: [...awkward, ...real].map((d) => ({ d: { ...d, Z: 16 } })),
-});
+export const cross_entropy_backward = defineOp(
+  "logits[R,V] targets[R]:i32 weights[R]? hyper[Z]? -> d_logits[R,V]",
+  {
+    doc: "d_logits = (softmax(logits) − onehot(targets)) · weights, or · scale;  0 where the target is −1",
+    kind: "row",
+    attrs: cotangentAttrs,
+    flops: ({ R, V }) => 17 * R * V,
+    inPlace: { d_logits: "logits" },
+    reference: (t, d, attrs) => reference(t, d, attrs),
+    tasks: ({ R }) => R,
+    emit: (w, at, d, { attrs }) => emitRows(w, at, d, signOf(attrs)),
+    sample,
+    cases: weighted,
+  },
+);
 
-export const cross_entropy_grad = defineOp("logits[R,V] targets[R]:i32 hyper[Z] -> losses[R] d_logits[R,V]", {
-  doc:
-    "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
-    "scale",
-  kind: "row",
-  flops: ({ R, V }) => 18 * R * V,
-  inPlace: { d_logits: "logits" },
-  reference: (t, d) => reference(t, d),
-  tasks: ({ R }) => R,
-  emit: (w, at, d) => emitRows(w, at, d),
-  sample,
-  cases: [...awkward, ...real].map((d) => ({ d: { ...d, Z: 16 } })),
-});
+export const cross_entropy_grad = defineOp(
+  "logits[R,V] targets[R]:i32 weights[R]? hyper[Z]? -> losses[R] logprobs[R]? d_logits[R,V]",
+  {
+    doc:
+      "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
+      "weights, or · scale",
+    kind: "row",
+    attrs: cotangentAttrs,
+    flops: ({ R, V }) => 18 * R * V,
+    inPlace: { d_logits: "logits" },
+    reference: (t, d, attrs) => reference(t, d, attrs),
+    tasks: ({ R }) => R,
+    emit: (w, at, d, { attrs }) => emitRows(w, at, d, signOf(attrs)),
+    sample,
+    cases: [...weighted, { d: sizes[0]!, with: ["weights", "logprobs"] }],
+  },
+);

@@ -3,6 +3,7 @@
  * beside the logits.
  */
 import { defineOp } from "../kit/op.ts";
+import { padVector } from "../kit/rows.ts";
 
 export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   doc: "loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ]",
@@ -17,6 +18,13 @@ export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
       loss[1]! += 1;
     }
   },
+  backward: () => [
+    {
+      op: "loss_sum_backward",
+      ins: { targets: "targets", d_loss: "d_loss" },
+      outs: { d_losses: "d_losses" },
+    },
+  ],
   tasks: () => 1,
   emit(w, at, { R }) {
     w.line("if (first == last) return;");
@@ -32,4 +40,23 @@ export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   },
   sample: (tensor, _d, noise, i) => (tensor === "targets" ? (i % 5 === 2 ? -1 : i) : 1 + noise()),
   cases: [{ d: { R: 61, L: 2 } }, { d: { R: 16, L: 2 } }, { d: { R: 1, L: 2 } }, { d: { R: 2048, L: 2 } }],
+});
+
+export const loss_sum_backward = defineOp("targets[R]:i32 d_loss[L] -> d_losses[R]", {
+  doc: "d_losses[r] = d_loss[0] where targets[r] ≥ 0, else 0; their number has no gradient",
+  kind: "map",
+  flops: () => 0,
+  reference({ targets, d_loss, d_losses }, { R }) {
+    for (let r = 0; r < R; r++) d_losses[r] = targets[r]! < 0 ? 0 : d_loss[0]!;
+  },
+  tasks: ({ R }) => R,
+  emit(w, at, { R }) {
+    w.line(`const d_sum = load<f32>(${at.d_loss});`);
+    w.block("for (let r = <usize>first << 2, end = <usize>last << 2; r < end; r += 4)", () =>
+      w.line(`store<f32>(${at.d_losses} + r, load<i32>(${at.targets} + r) < 0 ? 0 : d_sum);`),
+    );
+    padVector(w, at.d_losses, R);
+  },
+  sample: (tensor, _d, noise, i) => (tensor === "targets" ? (i % 5 === 2 ? -1 : i) : noise()),
+  cases: [{ d: { R: 61, L: 2 } }, { d: { R: 16, L: 2 } }, { d: { R: 1, L: 2 } }],
 });

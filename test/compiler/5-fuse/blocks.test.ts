@@ -12,7 +12,7 @@ import { saveForBackward } from "../../../compiler/4-grad/save.ts";
 import { blockHead } from "../../../compiler/5-fuse/blocks.ts";
 import { fuse } from "../../../compiler/5-fuse/fuse.ts";
 import { interpret } from "../../support/interpret.ts";
-import { numbersFor, objectiveOf, worstSlope } from "../../support/slopes.ts";
+import { numbersFor, sumOf, worstSlope } from "../../support/slopes.ts";
 
 /** Vocabulary, width and hidden columns are 16; a linear map of that size stands before the last. */
 const square = `model square {
@@ -61,7 +61,7 @@ describe("vocabulary, width and hidden columns of one size", () => {
       ["layer", 2],
       ["embed", 1],
     ]);
-    const once = worstSlope(whole, given, objectiveOf(["token_losses"]));
+    const once = worstSlope(start, whole, given, sumOf(["token_losses"]));
     expect(once.largest).toBeGreaterThan(0.01);
     expect(once.worst, once.where).toBeLessThan(1);
     const [apart, together] = [blocks, whole].map((g) => interpret(g, given)) as [
