@@ -44,7 +44,7 @@ export async function assemble(
   withText = false,
 ): Promise<Assembled> {
   // a second of start-up: not for those who only check or plan
-  const { default: binaryen } = await import("assemblyscript/binaryen");
+  const { default: binaryen } = await import("binaryen");
   const translated = await translate(source, target, pages);
   const module = binaryen.readBinary(translated);
   try {
