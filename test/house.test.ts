@@ -1,9 +1,12 @@
 /** The house's figures may only improve: whoever makes one better lowers its number here. */
+import { globSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { arrows, COLUMNS, longFunctions, repeatedRuns, sourcesOf, twoWay } from "./support/house.ts";
+import { arrows, COLUMNS, linesOf, longFunctions, repeatedRuns, sourcesOf, twoWay } from "./support/house.ts";
 
-const files = sourcesOf(fileURLToPath(new URL("..", import.meta.url)));
+const root = fileURLToPath(new URL("..", import.meta.url));
+const files = sourcesOf(root);
 
 /** Texts and tables that the formatter cannot break. */
 const LONG_LINES = 353;
@@ -15,6 +18,20 @@ test(`at most ${LONG_LINES} lines are longer than ${COLUMNS} columns`, () => {
     lines.flatMap((line, i) => (line.length > COLUMNS ? [`${path}:${i + 1}`] : [])),
   );
   expect(long.length, long.slice(0, 20).join("\n")).toBeLessThanOrEqual(LONG_LINES);
+});
+
+test(`documents can be read raw: no line is longer than ${COLUMNS} columns, addresses apart`, () => {
+  const documents = globSync(["*.md", "{app,bench,compiler,generated,runtime,specs,test}/**/*.md"], {
+    cwd: root,
+    exclude: (name) => name === "node_modules" || name === "LANGUAGE.md", // made from the tables of the language
+  });
+  expect(documents).toContain("README.md");
+  const long = documents.flatMap((path) =>
+    linesOf(join(root, path)).flatMap((line, i) =>
+      line.length > COLUMNS && !/^\S+$/.test(line.trim()) ? [`${path}:${i + 1}`] : [],
+    ),
+  );
+  expect(long).toEqual([]);
 });
 
 test(`at most ${LONG_FUNCTIONS} functions are longer than 60 lines`, () => {

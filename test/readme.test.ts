@@ -44,14 +44,16 @@ test("README has no command outside of a block that is run", () => {
   expect(strayCommands(documents.find((d) => d.name === "README.md")!.text)).toEqual([]);
 });
 
+/** README with every run of blanks and line ends as one blank: where its lines end says nothing. */
+const readme = documents.find((d) => d.name === "README.md")!.text.replaceAll(/\s+/g, " ");
+
 test("README's exit codes are those of the program", () => {
-  const rows = exitMeanings.map(({ code, means }) => `| ${code} | ${means.replaceAll("|", "\\|")} |`);
-  expect(documents.find((d) => d.name === "README.md")!.text).toContain(`|--:|---|\n${rows.join("\n")}\n\n`);
+  const rows = exitMeanings.map(({ code, means }) => `- \`${code}\`: ${means} `);
+  expect(readme).toContain(rows.join(""));
 });
 
 test("README names every long campaign", () => {
-  for (const { name } of campaigns)
-    expect(documents.find((d) => d.name === "README.md")!.text).toContain(`| \`${name}\` |`);
+  for (const { name } of campaigns) expect(readme).toContain(` - \`${name}\`: `);
 });
 
 describe.each(documents.filter((d) => d.blocks.length > 0))("$name", ({ name, blocks }) => {

@@ -71,6 +71,13 @@ async function runBlock(block: CodeBlock, folder: string): Promise<Ran> {
  */
 const STOPPED = [0, 130];
 
+/** Lines that are not blank, comments or the rest of a line that ends in "\\". */
+const commandsIn = (block: string): number =>
+  block
+    .replaceAll("\\\n", " ")
+    .split("\n")
+    .filter((line) => /^\s*[^\s#]/.test(line)).length;
+
 const firstLine = (command: string): string => command.split("\n")[0]!;
 
 export async function tour({ out, say, signal }: Course): Promise<Outcome> {
@@ -93,7 +100,7 @@ export async function tour({ out, say, signal }: Course): Promise<Outcome> {
       }
       const done = await runBlock(block, folder);
       ran++;
-      commands += block.command.split("\n").filter((line) => line.trim() !== "").length;
+      commands += commandsIn(block.command);
       const evidence = join(out, `line-${block.line}.txt`);
       writeFileSync(
         evidence,

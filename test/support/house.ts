@@ -41,7 +41,8 @@ export function sourcesOf(root: string): SourceFile[] {
   return found;
 }
 
-const linesOf = (path: string): string[] => readFileSync(path, "utf8").trimEnd().split("\n");
+/** A text file, line by line. */
+export const linesOf = (path: string): string[] => readFileSync(path, "utf8").trimEnd().split("\n");
 
 /** The first two folders of a path: the room that a file lives in. */
 const roomOf = (path: string): string => dirname(path).split("/").slice(0, 2).join("/");
