@@ -1,0 +1,42 @@
+/** The golden file of everything that the package exports: a change of it is a change for its users. */
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { golden } from "../golden.ts";
+import { apiText, entriesOf, parseDeclarations } from "../support/api.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+test("declarations of the package's entries", () => {
+  const entries = entriesOf(root);
+  expect(entries.size).toBeGreaterThan(0);
+  const text = apiText(root, entries);
+  for (const name of entries.keys()) expect(text).toContain(`# ${name}\n\nexport `);
+  golden(fileURLToPath(new URL("declarations.txt", import.meta.url)), text);
+});
+
+test("a declaration file is read: what is its own, what comes from elsewhere, what it passes on", () => {
+  const text = `import type { A, B as C } from "./a.ts";
+import { D } from "package";
+export { type E, F } from "../f.ts";
+export interface G {
+    readonly a: A;
+}
+declare const h: import("./i.ts").I;
+export declare function j(x: number): C;
+export declare function j(x: string): C;
+`;
+  const { own, foreign, passedOn } = parseDeclarations("/x/y/z.d.ts", text);
+  expect([...own]).toEqual([
+    ["G", "export interface G {\n    readonly a: A;\n}"],
+    ["h", "declare const h: I;"],
+    ["j", "export declare function j(x: number): C;\nexport declare function j(x: string): C;"],
+  ]);
+  expect([...foreign].map(([as, { file, name }]) => [as, file, name])).toEqual([
+    ["A", "/x/y/a.d.ts", "A"],
+    ["C", "/x/y/a.d.ts", "B"],
+    ["E", "/x/f.d.ts", "E"],
+    ["F", "/x/f.d.ts", "F"],
+    ["I", "/x/y/i.d.ts", "I"],
+  ]);
+  expect(passedOn).toEqual(["E", "F"]);
+});
