@@ -1,13 +1,17 @@
-/** What package.json promises: the packages that the code imports, and one binaryen for it and for asc. */
+/**
+ * What package.json promises: the packages that the code imports, one binaryen for it and for asc, and the
+ * scripts that workflows run.
+ */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 interface PackageFile {
   readonly name: string;
   readonly version: string;
   readonly files: readonly string[];
+  readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
@@ -71,4 +75,20 @@ test("one copy of binaryen is locked, and one is installed", () => {
   const from = (place: string): string =>
     realpathSync(createRequire(`${realpathSync(`${root}${place}`)}/`).resolve("binaryen"));
   expect(from("node_modules/assemblyscript")).toBe(from("."));
+});
+
+describe("workflows", () => {
+  const workflow = (name: string): string => readFileSync(`${root}.github/workflows/${name}.yml`, "utf8");
+  test.each(["test", "publish"])("%s runs scripts that there are", (name) => {
+    const scripts = [...workflow(name).matchAll(/npm run (?!build --if-present)([\w:]+)$/gm)].map(
+      ([, script]) => script!,
+    );
+    expect(Object.keys(ours.scripts)).toEqual(expect.arrayContaining(scripts));
+  });
+  test("whoever has not said how to publish publishes nothing", () => {
+    const [, first, second] = workflow("publish").split(/^ {2}(?:test|publish):$/m);
+    expect(workflow("publish")).toMatch(/^on:\n {2}push:\n {4}tags: \["v\*"\]\n\n/m);
+    expect(first).toMatch(/^ {4}if: vars\.NPM_PUBLISH == /m);
+    expect(second).toMatch(/^ {4}needs: test$/m);
+  });
 });
