@@ -4,8 +4,8 @@
  */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { inProject } from "./support/paths.ts";
 
 interface PackageFile {
   readonly name: string;
@@ -19,9 +19,8 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly version: string }>>;
 }
 
-const root = fileURLToPath(new URL("../", import.meta.url));
 const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, "utf8")) as T;
-const ours = readJson<PackageFile>(`${root}package.json`);
+const ours = readJson<PackageFile>(inProject("package.json"));
 
 /** All modules that a text imports by a package's name: static, dynamic and for types alone. */
 const packagesOf = (text: string): string[] =>
@@ -32,9 +31,9 @@ const packagesOf = (text: string): string[] =>
 const shipped = ours.files
   .filter((name) => !name.includes("."))
   .flatMap((folder) =>
-    readdirSync(`${root}${folder}`, { recursive: true, encoding: "utf8" })
+    readdirSync(inProject(folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
-      .flatMap((name) => packagesOf(readFileSync(`${root}${folder}/${name}`, "utf8"))),
+      .flatMap((name) => packagesOf(readFileSync(inProject(`${folder}/${name}`), "utf8"))),
   );
 
 test("imports of packages are found in every form", () => {
@@ -61,24 +60,24 @@ test("binaryen is imported under its own name", () => {
 });
 
 test("our binaryen is the one that assemblyscript depends on", () => {
-  const asc = readJson<PackageFile>(`${root}node_modules/assemblyscript/package.json`);
+  const asc = readJson<PackageFile>(inProject("node_modules/assemblyscript/package.json"));
   expect(asc.version).toBe(ours.dependencies["assemblyscript"]);
   expect(ours.dependencies["binaryen"]).toBe(asc.dependencies["binaryen"]);
 });
 
 test("one copy of binaryen is locked, and one is installed", () => {
-  const { packages } = readJson<LockFile>(`${root}package-lock.json`);
+  const { packages } = readJson<LockFile>(inProject("package-lock.json"));
   const copies = Object.entries(packages).filter(([path]) => /(?:^|\/)node_modules\/binaryen$/.test(path));
   expect(copies.map(([path, { version }]) => [path, version])).toEqual([
     ["node_modules/binaryen", ours.dependencies["binaryen"]],
   ]);
   const from = (place: string): string =>
-    realpathSync(createRequire(`${realpathSync(`${root}${place}`)}/`).resolve("binaryen"));
+    realpathSync(createRequire(`${realpathSync(inProject(place))}/`).resolve("binaryen"));
   expect(from("node_modules/assemblyscript")).toBe(from("."));
 });
 
 describe("workflows", () => {
-  const workflow = (name: string): string => readFileSync(`${root}.github/workflows/${name}.yml`, "utf8");
+  const workflow = (name: string): string => readFileSync(inProject(`.github/workflows/${name}.yml`), "utf8");
   test.each(["test", "publish"])("%s runs scripts that there are", (name) => {
     const scripts = [...workflow(name).matchAll(/npm run (?!build --if-present)([\w:]+)$/gm)].map(
       ([, script]) => script!,

@@ -1,17 +1,15 @@
 /** The golden file of everything that the package exports: a change of it is a change for its users. */
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { golden } from "../golden.ts";
 import { apiText, entriesOf, parseDeclarations } from "../support/api.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import { golden } from "../support/golden.ts";
+import { inProject, root } from "../support/paths.ts";
 
 test("declarations of the package's entries", () => {
   const entries = entriesOf(root);
   expect(entries.size).toBeGreaterThan(0);
   const text = apiText(root, entries);
   for (const name of entries.keys()) expect(text).toContain(`# ${name}\n\nexport `);
-  golden(fileURLToPath(new URL("declarations.txt", import.meta.url)), text);
+  golden(inProject("test/api/declarations.txt"), text);
 });
 
 test("a declaration file is read: what is its own, what comes from elsewhere, what it passes on", () => {
