@@ -16,7 +16,7 @@ import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { randomStream } from "../../runtime/base/random.ts";
-import { plainly } from "../../runtime/store/kept.ts";
+import { plainFormat } from "../../runtime/store/stored-format.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 
@@ -67,7 +67,7 @@ async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpo
     path: model.name,
     state: { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} },
     close: async () => {},
-    keptAs: () => plainly,
+    formatOf: () => plainFormat,
     rows: () => Promise.reject(new Error("plain tensors are read whole")),
     tensors: new Map(
       [...inits.keys()].map((name) => [name, { name, dtype: "F32", shape: [], begin: 0, end: 0 }]),

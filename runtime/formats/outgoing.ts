@@ -7,7 +7,7 @@ import type { Architecture } from "./architecture/architecture.ts";
 import { NO_SINK, sinksName } from "./gguf/gguf-config.ts";
 import { ropeFactors, ROPE_FACTORS } from "./gguf/gguf-rope.ts";
 import { linksOf, scatter, type Link, type Piece } from "./architecture/links.ts";
-import { storedRows } from "../store/kept.ts";
+import { storedRows } from "../store/stored-format.ts";
 import { numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import { classOf, ggufClasses, huggingFaceClasses } from "./architecture/published-classes.ts";
 import type { Recognised } from "./architecture/recognise.ts";
@@ -41,7 +41,7 @@ export interface Outgoing {
 
 /** A checkpoint, or whatever else knows the model's numbers by Sinter's names. */
 export interface WeightSource
-  extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "keptAs" | "rows">> {
+  extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "formatOf" | "rows">> {
   readonly tensors: { has(name: string): boolean };
 }
 
@@ -65,7 +65,7 @@ export function outgoing(
     notes.push("biases that the model lacks are written as zeros");
   const fallen = new Set<string>();
   const keptType = (name: string): FloatFormat => {
-    const kept = checkpoint.tensors.has(name) ? (checkpoint.keptAs?.(name).type ?? "F32") : "F32";
+    const kept = checkpoint.tensors.has(name) ? (checkpoint.formatOf?.(name).type ?? "F32") : "F32";
     return form === "hf" && numberFormats[kept].block > 1 ? "F32" : kept;
   };
   const tensors = links.flatMap((link) =>
@@ -124,15 +124,15 @@ function storedAlike(
   link: Link,
   piece: Piece,
   type: FloatFormat,
-  { tensors, keptAs, rows }: WeightSource,
+  { tensors, formatOf, rows }: WeightSource,
 ): Pick<OutgoingTensor, "stored"> {
   const { name, shape } = link;
-  if (!keptAs || !rows || !tensors.has(name) || shape.length < 2 || piece.halves > 0) return {};
-  const kept = keptAs(name);
-  const { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, kept);
+  if (!formatOf || !rows || !tensors.has(name) || shape.length < 2 || piece.halves > 0) return {};
+  const stored = formatOf(name);
+  const { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, stored);
   if (
-    kept.type !== type ||
-    kept.turned !== piece.turned ||
+    stored.type !== type ||
+    stored.transposed !== piece.turned ||
     columns % numberFormats[type].block !== 0 ||
     (piece.matrices > 1 && piece.columns !== rowsEach)
   )

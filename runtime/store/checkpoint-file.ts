@@ -1,23 +1,40 @@
 /**
- * One file of tensors with a state: safetensors, whose metadata hold everything else.
+ * One file of tensors with a state. It is a safetensors file, whose metadata hold everything else.
  *
- *   layers.3.attention.qkv.weight            a parameter: one tensor per layer, kept as kept.ts says
- *   moment1.layers.3.attention.qkv.weight    its moments (moment1, moment2)
+ *   layers.3.attention.qkv.weight            a parameter: one tensor per layer, in the format of stored-format.ts
+ *   moment1.layers.3.attention.qkv.weight    the optimizer's moments of that parameter (moment1, moment2)
  *   __metadata__ { sinter: the state as JSON, sinter_sha256: its hash }
  *
- * The state holds a hash of every tensor (piece-hash.ts; before version 2 the plain one), and how those are
- * kept that are not plain f32. Written and read in pieces: memory does not depend on the size of a tensor.
+ * The state holds a hash of every tensor (piece-hash.ts; before version 2 a plain SHA-256), and the format of
+ * those that are not plain f32. Files are written and read in pieces, so the memory that this takes does not
+ * depend on the size of a tensor.
  */
 import { SinterError } from "../base/errors.ts";
-import { sweepTemporaries, writeAtomically, type Files, type ReadableFile } from "../base/files.ts";
-import { allFinite, isPlain, keptIn, plainly, storedAs, storedBytes, storedRows, type Kept } from "./kept.ts";
+import {
+  sweepTemporaries,
+  writeAtomically,
+  type Files,
+  type ReadableFile,
+  type WritableFile,
+} from "../base/files.ts";
+import {
+  allFinite,
+  formatRecord,
+  inHeader,
+  isPlain,
+  parseFormat,
+  plainFormat,
+  storedBytes,
+  storedRows,
+  type FormatRecord,
+  type StoredFormat,
+} from "./stored-format.ts";
 import { HASH_PIECE, pieceHash } from "../base/piece-hash.ts";
 import { nameIn } from "./renamed.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
 import { sha256 } from "../base/sha256.ts";
-import { rowTaker, type TakeRows } from "./take-rows.ts";
+import { denseTaker, type TakeRows } from "./take-rows.ts";
 import { STATE_VERSION, wrongState, type StoredState, type TrainState } from "./train-state.ts";
-import { tensorIn } from "../engine/tensors.ts";
 
 const RESTORE = "Restore the file from a copy.";
 
@@ -26,7 +43,7 @@ export interface TensorToSave {
   /** The model's. */
   readonly shape: readonly number[];
   /** Absent: plain f32. */
-  readonly kept?: Kept;
+  readonly format?: StoredFormat;
   /**
    * Its bytes as they will stand in the file, in pieces of whole rows, which may be overwritten when the next
    * is asked for.
@@ -39,9 +56,15 @@ export interface WriteOptions {
   readonly written?: (bytes: number) => Promise<void> | void;
 }
 
+/** By the tensor's name. */
+type Hashes = Record<string, string>;
+
+/** Has the place of a hash in the header until the tensor is written. */
+const UNKNOWN_HASH = "0".repeat(64);
+
 /**
- * Complete or absent. Throws `input` when a value is not a number, or the disk has no room for it. At step 0
- * there are no moments in it: they are zero.
+ * Writes a checkpoint that is complete or absent. Throws `input` when a value is not a number, or when the disk
+ * has no room for it. At step 0 there are no moments in it: they are zero.
  */
 export async function writeCheckpoint(
   files: Files,
@@ -51,54 +74,71 @@ export async function writeCheckpoint(
   state: TrainState,
   { written }: WriteOptions = {},
 ): Promise<void> {
-  const hashes: Record<string, string> = Object.fromEntries(items.map((item) => [item.name, "0".repeat(64)]));
-  const kept = Object.fromEntries(
-    items.flatMap((item) => (item.kept && !isPlain(item.kept) ? [[item.name, item.kept] as const] : [])),
-  );
-  const headerNow = async (): Promise<Uint8Array> => {
-    const stored: StoredState = {
-      version: STATE_VERSION,
-      ...state,
-      sha256: hashes,
-      ...(Object.keys(kept).length > 0 && { kept }),
-    };
-    const json = JSON.stringify(stored);
-    return writeHeader(
-      items.map((item) => ({ name: item.name, ...storedAs(item.shape, item.kept ?? plainly) })),
-      { sinter: json, sinter_sha256: await sha256(json) },
-    );
-  };
-  const before = await headerNow();
+  const hashes: Hashes = Object.fromEntries(items.map((item) => [item.name, UNKNOWN_HASH]));
+  const before = await checkpointHeader(items, state, hashes);
   await sweepTemporaries(files, folder);
-  await checkRoom(
-    files,
-    folder,
-    items.reduce((sum, item) => sum + storedBytes(item.shape, item.kept ?? plainly), before.length),
-  );
+  const dataBytes = items.reduce((sum, item) => sum + storedBytes(item.shape, formatOf(item)), 0);
+  await checkRoom(files, folder, before.length + dataBytes);
   await writeAtomically(files, folder, name, async (file) => {
     await file.write(before);
-    for (const item of items) {
-      const hash = pieceHash(files.digester);
-      for await (const bytes of item.bytes()) {
-        if (!allFinite(item.kept?.type ?? "F32", bytes))
-          throw new SinterError(
-            "input",
-            `step ${state.step}: ${item.name} has a value that is not a number; no checkpoint was written`,
-            state.step === 0
-              ? "The weights are damaged; use another copy."
-              : "Train with a smaller learning rate: --set lr=…",
-          );
-        await hash.update(bytes);
-        await file.write(bytes);
-        await written?.(bytes.length);
-      }
-      hashes[item.name] = await hash.hex();
-    }
-    const after = await headerNow();
+    for (const item of items) hashes[item.name] = await writeTensor(files, file, item, state.step, written);
+    const after = await checkpointHeader(items, state, hashes);
     if (after.length !== before.length) throw new Error("a header whose length depends on hashes");
     await file.overwrite(0, after);
   });
 }
+
+const formatOf = (item: TensorToSave): StoredFormat => item.format ?? plainFormat;
+
+async function checkpointHeader(
+  items: readonly TensorToSave[],
+  state: TrainState,
+  hashes: Hashes,
+): Promise<Uint8Array> {
+  const formats: Record<string, FormatRecord> = Object.fromEntries(
+    items
+      .filter((item) => !isPlain(formatOf(item)))
+      .map((item) => [item.name, formatRecord(formatOf(item))] as const),
+  );
+  const stored: StoredState = {
+    version: STATE_VERSION,
+    ...state,
+    sha256: hashes,
+    ...(Object.keys(formats).length > 0 && { kept: formats }),
+  };
+  const json = JSON.stringify(stored);
+  return writeHeader(
+    items.map((item) => ({ name: item.name, ...inHeader(item.shape, formatOf(item)) })),
+    { sinter: json, sinter_sha256: await sha256(json) },
+  );
+}
+
+/** Writes the bytes of a tensor and returns their hash. */
+async function writeTensor(
+  files: Files,
+  file: WritableFile,
+  item: TensorToSave,
+  step: number,
+  written: WriteOptions["written"],
+): Promise<string> {
+  const hash = pieceHash(files.digester);
+  for await (const bytes of item.bytes()) {
+    if (!allFinite(formatOf(item).type, bytes)) throw notANumber(item.name, step);
+    await hash.update(bytes);
+    await file.write(bytes);
+    await written?.(bytes.length);
+  }
+  return hash.hex();
+}
+
+const notANumber = (name: string, step: number): SinterError =>
+  new SinterError(
+    "input",
+    `step ${step}: ${name} has a value that is not a number; no checkpoint was written`,
+    step === 0
+      ? "The weights are damaged; use another copy."
+      : "Train with a smaller learning rate: --set lr=…",
+  );
 
 async function checkRoom(files: Files, folder: string, bytes: number): Promise<void> {
   const free = await files.freeBytes?.(folder);
@@ -115,8 +155,8 @@ export interface OpenCheckpoint {
   readonly state: TrainState;
   /** Every tensor in it, moments too. */
   readonly tensors: ReadonlyMap<string, SafeTensor>;
-  /** How a tensor is kept. */
-  keptAs(name: string): Kept;
+  /** The format in which a tensor is stored. */
+  formatOf(name: string): StoredFormat;
   /**
    * All rows of a tensor, in order. `shape`: the model's. Throws `corrupt` when it is missing, has another
    * shape, or, after the last row, its hash differs.
@@ -127,70 +167,23 @@ export interface OpenCheckpoint {
   close(): Promise<void>;
 }
 
-/** A checkpoint to read from, without a model that runs. */
+/** Opens a checkpoint to read from; no running model is needed. */
 export async function openCheckpoint(files: Files, path: string): Promise<OpenCheckpoint> {
   const file = await files.open(path);
   try {
     const length = headerBytes(await file.read(0, Math.min(8, file.bytes)), file.bytes, path);
-    const safe = readHeader(await file.read(8, length), file.bytes, path);
-    const { version, step, tokens, batches, identity, sha256: hashes, kept = {} } = await stateOf(safe, path);
-    const named = (wanted: string): string => nameIn(safe.tensors, wanted);
-    const keptAs = (wanted: string): Kept => {
-      const name = named(wanted);
-      if (!Object.hasOwn(kept, name)) return plainly;
-      return (
-        keptIn(kept[name]) ??
-        fail(
-          path,
-          `its state says that tensor ${name} is kept as ${JSON.stringify(kept[name])}, which is not known`,
-        )
-      );
-    };
-    const rows: OpenCheckpoint["rows"] = async (wanted, shape, take) => {
-      const name = named(wanted);
-      const as = keptAs(name);
-      const { begin } = matching(safe, name, shape, as, path);
-      const hash = pieceHash(files.digester, version === 1 ? Infinity : HASH_PIECE);
-      await eachRows(file, begin, shape, as, async (bytes, first, count) => {
-        await hash.update(bytes);
-        take(bytes, first, count);
-      });
-      if ((await hash.hex()) !== hashes[name])
-        fail(path, `tensor ${name}, at offset ${begin}, is damaged: its hash differs`, RESTORE);
-    };
+    const header = readHeader(await file.read(8, length), file.bytes, path);
+    const stored = await stateOf(header, path);
+    const source: Source = { path, file, header, stored, digester: files.digester };
+    const { step, tokens, batches, identity } = stored;
     return {
       path,
       state: { step, tokens, batches, identity },
-      tensors: safe.tensors,
-      keptAs,
-      rows,
+      tensors: header.tensors,
+      formatOf: (name) => storedFormat(source, name),
+      rows: (name, shape, take) => readRows(source, name, shape, take),
+      read: (name, shape) => readDense(source, name, shape),
       close: () => file.close(),
-      async read(name, shape) {
-        const as = keptAs(name);
-        const elements = shape.reduce((a, b) => a * b, 1);
-        matching(safe, named(name), shape, as, path); // before anything is allocated
-        const out = new Float32Array(elements);
-        await rows(
-          name,
-          shape,
-          rowTaker(
-            tensorIn(out.buffer, {
-              name,
-              storage: "parameter",
-              dtype: "f32",
-              shape,
-              slices: 1,
-              layered: false,
-              rowFloats: shape.at(-1) ?? 1,
-              offset: 0,
-              stride: 4 * elements,
-            }),
-            0,
-            as,
-          ),
-        );
-        return out;
-      },
     };
   } catch (error) {
     await file.close();
@@ -198,17 +191,70 @@ export async function openCheckpoint(files: Files, path: string): Promise<OpenCh
   }
 }
 
-/** Bytes that are read at a time: they stay in a core's cache until they are where they belong. */
+/** An open file whose header and state have been checked. */
+interface Source {
+  readonly path: string;
+  readonly file: ReadableFile;
+  readonly header: SafeFile;
+  readonly stored: StoredState;
+  readonly digester: Files["digester"];
+}
+
+function storedFormat({ path, header, stored: { kept = {} } }: Source, wanted: string): StoredFormat {
+  const name = nameIn(header.tensors, wanted);
+  if (!Object.hasOwn(kept, name)) return plainFormat;
+  return (
+    parseFormat(kept[name]) ??
+    fail(
+      path,
+      `its state says that tensor ${name} is kept as ${JSON.stringify(kept[name])}, which is not known`,
+    )
+  );
+}
+
+async function readRows(
+  source: Source,
+  wanted: string,
+  shape: readonly number[],
+  take: TakeRows,
+): Promise<void> {
+  const { path, file, header, stored, digester } = source;
+  const name = nameIn(header.tensors, wanted);
+  const format = storedFormat(source, name);
+  const { begin } = matching(header, name, shape, format, path);
+  const hash = pieceHash(digester, stored.version === 1 ? Infinity : HASH_PIECE);
+  await eachRows(file, begin, shape, format, async (bytes, first, count) => {
+    await hash.update(bytes);
+    take(bytes, first, count);
+  });
+  if ((await hash.hex()) !== stored.sha256[name])
+    fail(path, `tensor ${name}, at offset ${begin}, is damaged: its hash differs`, RESTORE);
+}
+
+async function readDense(
+  source: Source,
+  wanted: string,
+  shape: readonly number[],
+): Promise<Float32Array<ArrayBuffer>> {
+  const { path, header } = source;
+  const format = storedFormat(source, wanted);
+  matching(header, nameIn(header.tensors, wanted), shape, format, path); // before anything is allocated
+  const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  await readRows(source, wanted, shape, denseTaker(shape, format, out));
+  return out;
+}
+
+/** So many bytes are read at a time: they stay in a core's cache until they are where they belong. */
 const READ_BYTES = 1 << 20;
 
 async function eachRows(
   file: ReadableFile,
   begin: number,
   shape: readonly number[],
-  kept: Kept,
+  format: StoredFormat,
   take: (bytes: Uint8Array, first: number, count: number) => Promise<void>,
 ): Promise<void> {
-  const { rows, rowBytes } = storedRows(shape, kept);
+  const { rows, rowBytes } = storedRows(shape, format);
   const together = Math.min(rows, Math.max(1, Math.floor(READ_BYTES / rowBytes)));
   const buffer = new Uint8Array(together * rowBytes);
   for (let first = 0; first < rows; first += together) {
@@ -237,11 +283,11 @@ function matching(
   safe: SafeFile,
   name: string,
   shape: readonly number[],
-  kept: Kept,
+  format: StoredFormat,
   path: string,
 ): SafeTensor {
   const found = safe.tensors.get(name) ?? fail(path, `tensor ${name} is missing`);
-  const wanted = storedAs(shape, kept);
+  const wanted = inHeader(shape, format);
   if (
     found.dtype !== wanted.dtype ||
     found.shape.length !== wanted.shape.length ||

@@ -208,7 +208,7 @@ export async function loadCheckpoint(
     await model.inTurn(async () => {
       model.weightsChanged();
       for (const { name, tensor, slice } of items) {
-        const take = rowTaker(tensor, slice, opened.keptAs(name));
+        const take = rowTaker(tensor, slice, opened.formatOf(name));
         await opened.rows(name, tensor.place.shape, (bytes, first, count) => {
           take(bytes, first, count);
           read?.(bytes.length);

@@ -1,40 +1,49 @@
 /**
- * Rows of a checkpoint → where they belong in a model's memory, some rows at a time, in order:
+ * Carries the rows of a checkpoint to where they belong in a model's memory, a few rows at a time, in the order
+ * of the file. What has to be done depends on both sides:
  *
- *   file [out, in] or a table → rows of words in the same format    bytes go to their places as they are
- *                             → rows of words in another            decoded, encoded, placed: a row at a time
- *                             → f32 [in, out]                       decoded, turned: 16 rows at a time
- *   file [in, out]            → f32 [in, out]                       decoded: a row at a time
- *                             → rows of words [out, in]             decoded, collected: some groups of 32 rows at a time
+ *   in the file             in memory                        how
+ *   [out, in], or a table   rows of words, same format       the bytes go to their places as they are
+ *   [out, in], or a table   rows of words, another format    a row at a time is decoded, encoded and placed
+ *   [out, in]               f32 [in, out]                    16 rows at a time are decoded and transposed
+ *   [in, out]               f32 [in, out]                    a row at a time is decoded
+ *   [in, out]               rows of words [out, in]          groups of 32 rows are decoded, collected, encoded
  *
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
 import { SinterError } from "../base/errors.ts";
 import { numberFormats, GROUP } from "../contract/number-formats.ts";
-import { storedRows, type Kept, type StoredRows } from "./kept.ts";
+import { storedRows, type StoredFormat, type StoredRows } from "./stored-format.ts";
 import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "../engine/quantise.ts";
 import type { Tensor } from "../engine/tensors.ts";
 
 /**
- * `count` whole rows from row `first` on. `bytes` begin at a multiple of 4 of their buffer, which may be used
- * again afterwards.
+ * Takes `count` whole rows, of which the first has number `first`. `bytes` begin at a multiple of 4 in their
+ * buffer, which the caller may use again afterwards.
  */
 export type TakeRows = (bytes: Uint8Array, first: number, count: number) => void;
 
-export function rowTaker({ place, padded }: Tensor, slice: number, kept: Kept): TakeRows {
-  const { quantised, rowFloats: ld, shape } = place;
-  const from = storedRows(shape, kept);
-  if (!quantised) {
-    const data = padded(slice) as Float32Array;
-    return from.turned ? turnedIntoFloats(from, data, ld) : intoFloats(from, data, ld);
-  }
+export function rowTaker({ place, padded }: Tensor, slice: number, format: StoredFormat): TakeRows {
+  const { quantised, rowFloats, shape } = place;
+  const from = storedRows(shape, format);
+  if (!quantised) return floatTaker(from, padded(slice) as Float32Array, rowFloats);
   const words = padded(slice) as Int32Array;
-  if (from.turned !== quantised.transposed)
-    return from.turned ? refuse(place.name) : collectedIntoWords(from, quantised.format, words, ld);
+  if (from.transposed !== quantised.transposed)
+    return from.transposed
+      ? refuse(place.name)
+      : collectedIntoWords(from, quantised.format, words, rowFloats);
   return fileFormats[quantised.format] === from.type
-    ? asTheyAre(from, quantised.format, words, ld)
-    : recodedIntoWords(from, quantised.format, words, ld);
+    ? asTheyAre(from, quantised.format, words, rowFloats)
+    : recodedIntoWords(from, quantised.format, words, rowFloats);
 }
+
+/** Takes rows into a dense array of f32, in the model's shape. */
+export const denseTaker = (shape: readonly number[], format: StoredFormat, out: Float32Array): TakeRows =>
+  floatTaker(storedRows(shape, format), out, shape.at(-1) ?? 1);
+
+/** `ld` is the number of floats from one row of the memory to the next, here and below. */
+const floatTaker = (from: StoredRows, data: Float32Array, ld: number): TakeRows =>
+  from.transposed ? transposedIntoFloats(from, data, ld) : intoFloats(from, data, ld);
 
 const refuse = (name: string): never => {
   throw new SinterError(
@@ -44,7 +53,7 @@ const refuse = (name: string): never => {
   );
 };
 
-/** Decodes row r of some bytes; the result is overwritten by the next. */
+/** Decodes row r of some bytes. Without `out`, the result is overwritten by the next call. */
 function decoder({
   type,
   columns,
@@ -71,10 +80,10 @@ function intoFloats(from: StoredRows, data: Float32Array, ld: number): TakeRows 
   };
 }
 
-/** Rows that are turned at once: a cache line of each row of the memory. */
+/** So many rows are transposed at once that they fill a cache line of each row in memory. */
 const TOGETHER = 16;
 
-function turnedIntoFloats(from: StoredRows, data: Float32Array, ld: number): TakeRows {
+function transposedIntoFloats(from: StoredRows, data: Float32Array, ld: number): TakeRows {
   const { columns, rowsEach } = from;
   const decode = decoder(from);
   const { block } = numberFormats[from.type];
@@ -122,8 +131,8 @@ function recodedIntoWords(from: StoredRows, format: MemoryFormat, memory: Int32A
   };
 }
 
-/** Bytes of f32 that are collected at most, if more than one group of rows fits. */
-const COLLECTED = 8 << 20;
+/** How many bytes of f32 are collected at most, where these hold more than one group of rows. */
+const COLLECTED_BYTES = 8 << 20;
 
 function collectedIntoWords(
   from: StoredRows,
@@ -136,18 +145,19 @@ function collectedIntoWords(
   const decode = decoder(from);
   const place = groupPlacer(format, K);
   const { block, bytes: blockBytes, encode } = numberFormats[fileFormats[format]];
-  const most = Math.max(1, Math.min(Math.ceil(K / GROUP), Math.floor(COLLECTED / (4 * GROUP * N))));
+  const most = Math.max(1, Math.min(Math.ceil(K / GROUP), Math.floor(COLLECTED_BYTES / (4 * GROUP * N))));
   const collected = new Float32Array(most * GROUP * N);
-  const part = new Float32Array(most * GROUP);
-  const encoded = new Uint8Array((part.length / block) * blockBytes);
+  const column = new Float32Array(most * GROUP);
+  const encoded = new Uint8Array((column.length / block) * blockBytes);
   const blocks = new Uint16Array(encoded.buffer);
+  /** Encodes `rows` collected rows, which begin at row k0 of the matrix. */
   const writeOut = (matrix: number, k0: number, rows: number): void => {
     const g0 = k0 / GROUP;
     const g1 = Math.ceil((k0 + rows) / GROUP);
-    part.fill(0);
+    column.fill(0);
     for (let n = 0; n < N; n++) {
-      for (let k = 0; k < rows; k++) part[k] = collected[k * N + n]!;
-      encode(part, encoded);
+      for (let k = 0; k < rows; k++) column[k] = collected[k * N + n]!;
+      encode(column, encoded);
       place(blocks, 0, to, (matrix * N + n) * ld, g0, g1);
     }
   };

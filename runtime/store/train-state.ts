@@ -1,9 +1,8 @@
 /**
- * What a checkpoint says of the run besides its tensors, and whether it can be: a state with a right hash may
- * come from anywhere. Every field has a
- * type and a range, and they have to go together.
+ * What a checkpoint says of its run, besides the tensors, and the check of it. A state with a right hash may
+ * still come from anywhere, so every field has a type and a range, and the fields have to agree with each other.
  */
-import type { Kept } from "./kept.ts";
+import type { FormatRecord } from "./stored-format.ts";
 import type { RandomState } from "../base/random.ts";
 import * as s from "../base/schema.ts";
 
@@ -23,8 +22,8 @@ export interface TrainState {
 export interface StoredState extends TrainState {
   readonly version: 1 | typeof STATE_VERSION;
   readonly sha256: Readonly<Record<string, string>>;
-  /** Tensors that are not plain f32. */
-  readonly kept?: Readonly<Record<string, Kept>>;
+  /** The formats of tensors that are not plain f32. */
+  readonly kept?: Readonly<Record<string, FormatRecord>>;
 }
 
 const stateCheck = s.object({
@@ -37,7 +36,7 @@ const stateCheck = s.object({
   kept: s.optional((value, field) => (s.isObject(value) ? undefined : `${field} is no object`)),
 });
 
-/** The name that a checkpoint of a step has. */
+/** A checkpoint's file name carries its step. */
 const STEP_IN_NAME = /(?:^|\/)step-(\d{6,})\.safetensors$/;
 
 export interface WrongState {
@@ -45,7 +44,10 @@ export interface WrongState {
   readonly hint?: string;
 }
 
-/** Undefined: it is one of a run. `path`: the file's; where it is named after a step, that is the state's. */
+/**
+ * What is wrong with a state; undefined when nothing is. `path` is the file's: where it is named after a step,
+ * the state must be of that step.
+ */
 export function wrongState(json: string, path: string): WrongState | undefined {
   let state: unknown;
   try {
@@ -59,11 +61,12 @@ export function wrongState(json: string, path: string): WrongState | undefined {
       why: `version ${version}; this release reads versions 1 and ${STATE_VERSION}`,
       hint: "Use the release that wrote it, or a newer one.",
     };
-  const wrong = stateCheck(state, "") ?? together(state as StoredState, path);
+  const wrong = stateCheck(state, "") ?? contradiction(state as StoredState, path);
   return wrong === undefined ? undefined : { why: `its training state can not be: ${wrong}` };
 }
 
-function together({ step, tokens, batches }: StoredState, path: string): string | undefined {
+/** Every field is in its range by now; what is wrong with them taken together. */
+function contradiction({ step, tokens, batches }: StoredState, path: string): string | undefined {
   const named = STEP_IN_NAME.exec(path)?.[1];
   if (named !== undefined && Number(named) !== step)
     return `step is ${step}, and the file is named after step ${Number(named)}`;

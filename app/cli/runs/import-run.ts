@@ -21,7 +21,7 @@ import { sameShape } from "../../../runtime/formats/architecture/fit.ts";
 import type { Link } from "../../../runtime/formats/architecture/links.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { identityOf } from "../../../runtime/store/identity.ts";
-import { storedBytes, type Kept } from "../../../runtime/store/kept.ts";
+import { storedBytes, type StoredFormat } from "../../../runtime/store/stored-format.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
@@ -87,7 +87,7 @@ export async function importRun(
   planAll(model, ["infer"], options);
   const { manifest, files: bundleFiles } = await compileModel(model, options);
   const tensors = tensorsToSave(published, links, kept, manifest);
-  const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.kept!), 0);
+  const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.format!), 0);
   const wasThere = await files.exists(folder);
   await files.makeFolder(folder);
   const unlock = lockFolder(folder);
@@ -186,7 +186,7 @@ function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixe
 }
 
 /** What the weights have lost or gained on the way, in a line each. */
-function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, Kept>): string[] {
+function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, StoredFormat>): string[] {
   const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(
     ([from, to]) => `${from} is kept as ${[...to].join(" and ")}`,
   );
@@ -232,7 +232,7 @@ function checked(spec: string): Model {
 function tensorsToSave(
   { index }: Published,
   links: readonly Link[],
-  kept: ReadonlyMap<Link, Kept>,
+  kept: ReadonlyMap<Link, StoredFormat>,
   manifest: Manifest,
 ): TensorToSave[] {
   const byName = new Map(links.map((link) => [link.name, link]));
@@ -248,7 +248,7 @@ function tensorsToSave(
         return {
           name,
           shape: place.shape,
-          kept: kept.get(link)!,
+          format: kept.get(link)!,
           bytes: () => keptRows(link, index, kept.get(link)!),
         };
       }),

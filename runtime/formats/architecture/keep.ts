@@ -7,10 +7,10 @@
  *   int8 of llama2.c                          F32: its groups may be smaller than 32
  *
  * Vectors, position tables and routers become F32: they are small. Rows stand as products read them
- * (kept.ts), rotary pairs side by side; nothing is held in memory but some rows.
+ * (stored-format.ts), rotary pairs side by side; nothing is held in memory but some rows.
  */
 import { SinterError } from "../../base/errors.ts";
-import { storedRows, type Kept } from "../../store/kept.ts";
+import { storedRows, type StoredFormat } from "../../store/stored-format.ts";
 import type { TensorIndex } from "./fit.ts";
 import { rowOf, type Link, type Piece } from "./links.ts";
 import { isFileFormat, numberFormats, GROUP, type FloatFormat } from "../../contract/number-formats.ts";
@@ -29,11 +29,11 @@ export const nearestFormat = (type: string): FloatFormat =>
 export const isMatrix = ({ pieces }: Link): boolean => pieces.every((piece) => !piece.exact);
 
 /** `asked`: of this tensor; undefined: as it came. */
-export function keptFor(link: Link, index: TensorIndex, asked?: FloatFormat): Kept {
+export function keptFor(link: Link, index: TensorIndex, asked?: FloatFormat): StoredFormat {
   const type = !isMatrix(link)
     ? "F32"
     : (asked ?? finest(link.pieces.map(({ name }) => nearestFormat(index.get(name)!.type))));
-  return { type, turned: link.pieces[0]!.turned || (numberFormats[type].block > 1 && isInOut(link)) };
+  return { type, transposed: link.pieces[0]!.turned || (numberFormats[type].block > 1 && isInOut(link)) };
 }
 
 /** A published matrix [in, out], no table: blocks go along `in`, so its rows are made of columns. */
@@ -46,8 +46,12 @@ const TOGETHER = 1 << 20;
  * The tensor's rows as `kept` has them, in order, some at a time; each piece is overwritten by the next.
  * Throws `input` for a type that is not read.
  */
-export async function* keptRows(link: Link, index: TensorIndex, kept: Kept): AsyncGenerator<Uint8Array> {
-  if (kept.turned && !link.pieces[0]!.turned)
+export async function* keptRows(
+  link: Link,
+  index: TensorIndex,
+  kept: StoredFormat,
+): AsyncGenerator<Uint8Array> {
+  if (kept.transposed && !link.pieces[0]!.turned)
     return yield* columnsAsRows(link, index.get(link.pieces[0]!.name)!, kept);
   for (const piece of link.pieces) yield* pieceRows(link, piece, index.get(piece.name)!, kept);
 }
@@ -56,12 +60,12 @@ async function* pieceRows(
   link: Link,
   piece: Piece,
   tensor: StoredTensor,
-  kept: Kept,
+  kept: StoredFormat,
 ): AsyncGenerator<Uint8Array> {
   const vector = link.shape.length === 1;
   const columns = vector ? 1 : piece.shape.at(-1)!;
   const rows = tensor.elements / columns;
-  const { rowBytes } = storedRows([1, columns], { type: kept.type, turned: false });
+  const { rowBytes } = storedRows([1, columns], { type: kept.type, transposed: false });
   const { halves } = piece;
   const whole = Math.max(1, Math.floor(TOGETHER / Math.max(rowBytes, 4 * columns)));
   const together = halves > 0 ? Math.max(halves, whole - (whole % halves)) : whole;
@@ -107,7 +111,7 @@ function converter(type: FloatFormat, columns: number): (values: Float32Array, o
 async function* columnsAsRows(
   { shape }: Link,
   tensor: StoredTensor,
-  { type }: Kept,
+  { type }: StoredFormat,
 ): AsyncGenerator<Uint8Array> {
   const [inputs, outputs] = shape as [number, number];
   const { bytes, encode } = numberFormats[type];
@@ -130,7 +134,7 @@ async function* columnsAsRows(
 export function changedTypes(
   links: readonly Link[],
   index: TensorIndex,
-  kept: (link: Link) => Kept,
+  kept: (link: Link) => StoredFormat,
 ): ReadonlyMap<string, ReadonlySet<FloatFormat>> {
   const out = new Map<string, Set<FloatFormat>>();
   for (const link of links)

@@ -15,7 +15,7 @@ import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { numberFormats, type FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { openPublished } from "../../../runtime/formats/published.ts";
 import type { ReadFormat } from "../../../runtime/formats/kit/weights.ts";
-import { storedAs, storedRows, type Kept } from "../../../runtime/store/kept.ts";
+import { inHeader, storedRows, type StoredFormat } from "../../../runtime/store/stored-format.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { pieceHash } from "../../../runtime/base/piece-hash.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
@@ -28,7 +28,7 @@ import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
 import { noise } from "../../../bench/measure/kernel-bench.ts";
 import { run, sinter } from "../../support/command-line.ts";
-import { randomGguf, smallLlama } from "./random-gguf.ts";
+import { randomGguf, smallLlama } from "../formats/random-gguf.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-kept-"));
 const at = (name: string): string => join(scratch, name);
@@ -99,7 +99,7 @@ describe("an imported model", () => {
         return Buffer.concat(parts);
       };
       const { width, heads, headDim, kvHeads, hidden } = smallLlama;
-      expect(checkpoint.keptAs("layers.1.swiglu.down.weight")).toEqual({ type, turned: true });
+      expect(checkpoint.formatOf("layers.1.swiglu.down.weight")).toEqual({ type, transposed: true });
       expect(
         (await stored("layers.1.swiglu.down.weight", [hidden, width])).equals(
           await bytesOf("blk.1.ffn_down.weight"),
@@ -183,7 +183,7 @@ describe("an imported model", () => {
           "output.linear.weight",
           "layers.0.attention.qkv.weight",
           "layers.0.swiglu.up.weight",
-        ].map((n) => [n, checkpoint.keptAs(n).type]),
+        ].map((n) => [n, checkpoint.formatOf(n).type]),
       ),
     ).toEqual({
       "token_embedding.weight": "Q8_0",
@@ -205,7 +205,7 @@ describe("an imported model", () => {
     const types = async (folder: string): Promise<string[]> => {
       const checkpoint = await openCheckpoint(files, join(folder, CHECKPOINT));
       const out = ["token_embedding.weight", "output.linear.weight", "layers.0.swiglu.up.weight"].map(
-        (n) => checkpoint.keptAs(n).type,
+        (n) => checkpoint.formatOf(n).type,
       );
       await checkpoint.close();
       return out;
@@ -329,10 +329,10 @@ describe("rows of a file go to their places in memory", () => {
   const memories = ["f32", "bf16", "q8_0", "q4_0"] as const;
   const cases = types
     .flatMap((type) =>
-      [true, false].flatMap((turned) => memories.map((memory) => ({ type, turned, memory }))),
+      [true, false].flatMap((transposed) => memories.map((memory) => ({ type, transposed, memory }))),
     )
-    .filter(({ type, turned }) => turned || numberFormats[type].block === 1);
-  it.each(cases)("$type, turned: $turned, to $memory", ({ type, turned, memory }) => {
+    .filter(({ type, transposed }) => transposed || numberFormats[type].block === 1);
+  it.each(cases)("$type, transposed: $transposed, to $memory", ({ type, transposed, memory }) => {
     for (const shape of [
       [70, 37],
       [300, 24],
@@ -359,8 +359,8 @@ describe("rows of a file go to their places in memory", () => {
                 quantised: { format: memory, transposed: true },
               },
         );
-      const kept: Kept = { type, turned };
-      const { rows, columns, rowBytes } = storedRows(shape, kept);
+      const format: StoredFormat = { type, transposed };
+      const { rows, columns, rowBytes } = storedRows(shape, format);
       const stored = new Uint8Array(rows * rowBytes);
       const dense = new Float32Array(matrices * K * N);
       for (let r = 0; r < rows; r++) {
@@ -372,12 +372,13 @@ describe("rows of a file go to their places in memory", () => {
         decode(to, row);
         const m = Math.floor((r * columns) / (K * N));
         const each = r % (rows / matrices);
-        for (let c = 0; c < columns; c++) dense[m * K * N + (turned ? c * N + each : each * N + c)] = row[c]!;
+        for (let c = 0; c < columns; c++)
+          dense[m * K * N + (transposed ? c * N + each : each * N + c)] = row[c]!;
       }
       expect(bytes * Math.ceil(columns / block)).toBe(rowBytes);
       const wanted = make();
       const found = make();
-      const take = rowTaker(found, 1, kept);
+      const take = rowTaker(found, 1, format);
       wanted.write(dense, 1);
       for (let first = 0; first < rows; first += 7)
         take(
@@ -397,20 +398,20 @@ describe("rows of a file go to their places in memory", () => {
   });
 });
 
-describe("a checkpoint with kept tensors", () => {
+describe("a checkpoint with tensors that are not plain f32", () => {
   const state: TrainState = { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} };
-  const kept: Kept = { type: "Q8_0", turned: true };
+  const format: StoredFormat = { type: "Q8_0", transposed: true };
   const bytes = new Uint8Array(16 * 68).fill(1); // [64, 16] → 16 rows of two blocks
   /** As written, with another state. */
   async function forged(
     change: (state: Record<string, unknown>) => void,
-    dtype: ReturnType<typeof storedAs> = storedAs([64, 16], kept),
+    dtype: ReturnType<typeof inHeader> = inHeader([64, 16], format),
   ): Promise<unknown> {
     await writeCheckpoint(
       files,
       scratch,
       "forged.safetensors",
-      [{ name: "a", shape: [64, 16], kept, bytes: () => [bytes] }],
+      [{ name: "a", shape: [64, 16], format, bytes: () => [bytes] }],
       state,
     );
     const file = readFileSync(at("forged.safetensors"));
@@ -473,7 +474,7 @@ describe("a checkpoint with kept tensors", () => {
         files,
         scratch,
         "bad.safetensors",
-        [{ name: "a", shape: [64, 16], kept, bytes: () => [bad] }],
+        [{ name: "a", shape: [64, 16], format, bytes: () => [bad] }],
         state,
       ),
     ).rejects.toMatchObject({
