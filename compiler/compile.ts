@@ -13,6 +13,7 @@ import type { Model } from "../runtime/contract/model.ts";
 import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
 import { buildGraph, type Job } from "./3-graph/build.ts";
 import { prefillRows } from "./3-graph/builder.ts";
+import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import { printGraph } from "./3-graph/print.ts";
 import { wholeModel } from "./3-graph/stretch.ts";
@@ -70,6 +71,11 @@ export interface CompileOptions {
    * How the module `infer` keeps keys and values of earlier positions: ops/attention/kit/cache.ts. Default: f32.
    */
   readonly cache?: CacheFormat | undefined;
+  /**
+   * Which parameters the module `train` trains, by name without the layer's number
+   * ("layers.attention.qkv.weight"). Default: all.
+   */
+  trains?(parameter: string): boolean;
   /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
   readonly profile?: boolean;
 }
@@ -129,6 +135,13 @@ function graphPasses(
   options: CompileOptions,
   record: (event: FusionEvent) => void,
 ): readonly Pass<Graph>[] {
+  const freezing: readonly Pass<Graph>[] = [
+    {
+      name: "freeze",
+      why: "first: no gradient of it is ever asked for",
+      run: (g) => freeze(g, options.trains!),
+    },
+  ];
   const training: readonly Pass<Graph>[] = [
     {
       name: "differentiate",
@@ -173,6 +186,7 @@ function graphPasses(
   ];
   const isTrain = job.entry === "train";
   return [
+    ...(options.trains ? freezing : []),
     ...(isTrain ? training : []),
     {
       name: "unread",

@@ -1,18 +1,19 @@
 /**
- * The update: global norm of all gradients, then AdamW with clipping in one pass over all parameters
- * (Loshchilov & Hutter 2019). They stand in memory one after the other, matrices (with weight decay)
+ * The update: global norm of all gradients, then AdamW with clipping in one pass over all parameters that are
+ * trained (Loshchilov & Hutter 2019). These stand in memory one after the other, matrices (with weight decay)
  * before vectors (without), and gradients and moments in the same order; so each of them is one region, and
  * the update two kernels however many tensors there are.
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
-import { hyperOf, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
+import { hyperOf, isTrained, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 
 const LINE = 64; // bytes of a region's row of 16 floats
 
 export function addOptimizer(graph: Graph): Graph {
   const values = new Map(graph.values);
-  const parameters = [...values.values()].filter((v) => v.storage === "parameter");
+  const parameters = [...values.values()].filter(isTrained);
+  if (parameters.length === 0) throw new Error("there is no parameter to train");
   const ordered = [...parameters.filter((v) => v.decay), ...parameters.filter((v) => !v.decay)];
   for (const p of ordered) {
     const { init: _, decay: __, ...shape } = p;

@@ -1,8 +1,8 @@
 /**
  * A byte address for everything, before anything runs. One module's memory, from bottom to top:
  *
- *   control block | inputs, outputs | parameters (matrices, then vectors) | gradients | moments | caches |
- *   scratch per worker | arena
+ *   control block | inputs, outputs | parameters (matrices, vectors, those that are not trained) | gradients |
+ *   moments | caches | scratch per worker | arena
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */
@@ -10,7 +10,7 @@ import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/cont
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
-import type { Graph, Value } from "../3-graph/ir.ts";
+import { isTrained, type Graph, type Value } from "../3-graph/ir.ts";
 import type { Storage } from "../../runtime/contract/storage.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
@@ -166,8 +166,8 @@ const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {
 };
 
 /**
- * Values of one storage over all entries; of inputs that differ in length, the longest. Matrices come before
- * vectors: see 4-grad/optimize.ts.
+ * Values of one storage over all entries; of inputs that differ in length, the longest. Parameters that are
+ * trained come first, and of these matrices: see 4-grad/optimize.ts.
  */
 function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   const found = new Map<string, Value>();
@@ -178,7 +178,8 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
       if (!before || isLarger(value, before)) found.set(value.name, value);
     }
   if (storage !== "parameter") return [...found.values()];
-  return [...[...found.values()].filter((v) => v.decay), ...[...found.values()].filter((v) => !v.decay)];
+  const rank = (v: Value): number => (isTrained(v) ? 0 : 2) + (v.decay ? 0 : 1);
+  return [...found.values()].toSorted((a, b) => rank(a) - rank(b));
 }
 
 /**

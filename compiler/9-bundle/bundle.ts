@@ -223,6 +223,7 @@ function tensorPlace({ value, offset, stride }: Place, firstLayer: number): Tens
     ...(value.of && { of: value.of }),
     ...(value.init && { init: value.init }),
     ...(value.decay !== undefined && { decay: value.decay }),
+    ...(value.trained === false && { trained: false }),
     ...(value.quantised && {
       quantised: { format: value.quantised.format, transposed: value.quantised.transposed },
     }),

@@ -42,6 +42,8 @@ export interface TensorPlace {
   readonly of?: string;
   readonly init?: Init;
   readonly decay?: boolean;
+  /** Parameters: false = the module `train` leaves it as it is, without gradient and moments. Absent: true. */
+  readonly trained?: boolean;
   /**
    * Kept in fewer bits, as rows of words (i32): compiler/ops/matmul/quantised/layout.ts. `transposed`: a row is a
    * column of `shape`.

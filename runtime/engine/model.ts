@@ -51,7 +51,7 @@ export interface RunningModel {
   readonly workers: number;
   readonly notes: readonly string[];
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** Trained tensors, gradients and moments, in the manifest's order. */
+  /** In the manifest's order. Gradients and moments: of the parameters that are trained. */
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
   entry(name: string): EntryPlace;
   /**

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { buildGraph } from "../../../compiler/3-graph/build.ts";
+import { freeze } from "../../../compiler/3-graph/freeze.ts";
 import { whole, type Graph, type Node, type Term, type Value } from "../../../compiler/3-graph/ir.ts";
 import { verifyGraph } from "../../../compiler/3-graph/verify.ts";
 import { differentiate } from "../../../compiler/4-grad/differentiate.ts";
@@ -42,7 +43,7 @@ const toTheEnd = [differentiate, dropUnread, fuse, saveForBackward];
 const opsOf = (graph: Graph): string[] => graph.sections.flatMap((s) => s.nodes.map((n) => n.op));
 
 describe("gradients of whole models are the slopes of their objective", () => {
-  test.each(["gpt2", "llama", "qk-norm", "banded", "mixture-masked"])(
+  test.each(["gpt2", "llama", "qk-norm", "mixture-masked"])(
     "%s",
     (spec) => {
       const start = trainingGraph(spec, { "train.batch": "1", "train.context": "8" });
@@ -211,3 +212,32 @@ test(
   },
   LONG,
 );
+
+describe("parameters that are not trained", () => {
+  const start = trainingGraph("qk-norm");
+  const gradients = (graph: Graph): string[] =>
+    [...graph.values.values()].filter((v) => v.storage === "gradient").map((v) => v.of!);
+
+  test("have no gradient; those of the others are the same", () => {
+    const trains = (name: string): boolean => /attention\.(qkv|q_norm)/.test(name);
+    const all = passed(start, toTheEnd);
+    const some = passed(freeze(start, trains), toTheEnd);
+    expect(gradients(some).sort()).toEqual(gradients(all).filter(trains).sort());
+    const given = numbersFor(all, { tokens: 29, targets: 29 });
+    const [one, other] = [all, some].map((g) => interpret(g, given));
+    for (const name of gradients(some))
+      expect(other!.get(`${name}.grad`), name).toEqual(one!.get(`${name}.grad`));
+  });
+
+  test("nothing is computed that leads to none: a trained head has no backward of the layers", () => {
+    const graph = passed(
+      freeze(start, (name) => name.startsWith("output.")),
+      toTheEnd,
+    );
+    expect(graph.sections.map((s) => s.name)).toEqual(["embed", "layer", "output"]);
+    expect(opsOf(graph).filter((op) => /_(tn|d[xw]|backward)$/.test(op))).toEqual(["rmsnorm_dw"]);
+    expect([...graph.values.keys()].filter((name) => /layers.*(rstd|lse)$/.test(name))).toEqual([]);
+    for (const { name, storage, slices } of graph.values.values())
+      if (storage === "activation") expect(slices, name).toBe(1); // nothing outlives its layer
+  });
+});
