@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = sourcesOf(root);
 
 /** Texts and tables that the formatter cannot break. */
-const LONG_LINES = 353;
+const LONG_LINES = 330;
 const LONG_FUNCTIONS = 34;
 const TWO_WAY_STREETS = ["bench → compiler", "bench → test", "compiler → runtime"];
 

@@ -14,37 +14,63 @@ import type {
 import * as t from "./tokens.ts";
 
 /**
- * Recovery inside a repetition recurses, once per mistake: a file of mistakes would exhaust the stack. The
- * message provider is asked once for each, so it is where they are counted.
+ * The parser recovers from a mistake inside a repetition by recursion, so that a file full of mistakes would
+ * exhaust the stack. After this many it gives up.
  */
 export const MAX_SYNTAX_ERRORS = 100;
 class TooManyErrors extends Error {}
-let mistakes = 0;
 
-function counted(message: string): string {
-  if (++mistakes > MAX_SYNTAX_ERRORS) throw new TooManyErrors();
-  return message;
+/**
+ * Chevrotain asks for a message once per mistake, so this is the place where mistakes can be counted. A message
+ * says only what was expected; syntax-errors.ts makes a sentence of it.
+ */
+class CountedMessages implements IParserErrorMessageProvider {
+  private mistakes = 0;
+
+  /** Begins the count for another text. */
+  restart(): void {
+    this.mistakes = 0;
+  }
+
+  buildMismatchTokenMessage({ expected }: { readonly expected: TokenType }): string {
+    return this.counted(tokenLabel(expected));
+  }
+  buildNotAllInputParsedMessage(): string {
+    return this.counted("");
+  }
+  buildNoViableAltMessage(): string {
+    return this.counted("");
+  }
+  buildEarlyExitMessage(): string {
+    return this.counted("");
+  }
+
+  private counted(message: string): string {
+    if (++this.mistakes > MAX_SYNTAX_ERRORS) throw new TooManyErrors();
+    return message;
+  }
 }
-
-/** A message is only what was expected; syntax-errors.ts makes the sentence. */
-const errorMessageProvider: IParserErrorMessageProvider = {
-  buildMismatchTokenMessage: ({ expected }) => counted(tokenLabel(expected)),
-  buildNotAllInputParsedMessage: () => counted(""),
-  buildNoViableAltMessage: () => counted(""),
-  buildEarlyExitMessage: () => counted(""),
-};
 
 const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 
 class SpecParser extends CstParser {
-  constructor() {
+  private readonly messages: CountedMessages;
+
+  constructor(messages: CountedMessages) {
     super(t.tokens, {
       nodeLocationTracking: "full",
       recoveryEnabled: true,
       maxLookahead: 2,
-      errorMessageProvider,
+      errorMessageProvider: messages,
     });
+    this.messages = messages;
     this.performSelfAnalysis();
+  }
+
+  /** Begins with other tokens, as if nothing had been parsed before. */
+  restart(tokens: IToken[]): void {
+    this.messages.restart();
+    this.input = tokens; // setting it resets the parser
   }
 
   /** file = model* */
@@ -226,20 +252,19 @@ class SpecParser extends CstParser {
   });
 }
 
-const parser = new SpecParser(); // one instance; setting `input` resets it
+const parser = new SpecParser(new CountedMessages()); // one for all texts: building it takes milliseconds
 
 /** The rules as data, for the language reference. */
 export const grammarRules = (): ISerializedGast[] => parser.getSerializedGastProductions();
 
 export interface Tree {
-  /** undefined after too many mistakes. */
+  /** Undefined when the parser gave up after too many mistakes. */
   readonly tree: CstNode | undefined;
   readonly errors: readonly IRecognitionException[];
 }
 
 export function parseTokens(tokens: IToken[], start: "file" | "override"): Tree {
-  mistakes = 0;
-  parser.input = tokens;
+  parser.restart(tokens);
   try {
     const tree = parser[start]();
     return { tree, errors: parser.errors };

@@ -1,6 +1,6 @@
 /**
- * Text → syntax tree and diagnostics. Never throws, whatever the text: limits are checked before the parser
- * recurses.
+ * Turns a spec's text into a syntax tree and a list of diagnostics. Never throws, whatever the text, because
+ * limits are checked before the parser recurses.
  */
 import type { IToken } from "chevrotain";
 import { diagnostic, type Diagnostic, type Reporter } from "../diagnostics/report.ts";
@@ -25,8 +25,8 @@ export interface Parsed {
 
 export function parse(text: string): Parsed {
   const diagnostics: Diagnostic[] = [];
-  const report: Reporter = (code, span, facts, notes) => {
-    if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, facts, notes));
+  const report: Reporter = (code, span, details, notes) => {
+    if (diagnostics.length < MAX_DIAGNOSTICS) diagnostics.push(diagnostic(code, span, details, notes));
   };
   const b: Building = { place: (start, end) => ({ start, end }), report };
   const nothing: Parsed = { file: { models: [] }, diagnostics };
@@ -54,14 +54,14 @@ export function parse(text: string): Parsed {
   return { file: { models }, diagnostics };
 }
 
-/** What stands behind "=" of `--set NAME=VALUE`; `from` is where it begins in `source`. */
+/** Parses the value of `--set NAME=VALUE`; `from` is where the value begins in `source`. */
 export function parseOverride(source: Source, from: number, report: Reporter): Value | undefined {
   let failed = false;
   const b: Building = {
     place: (start, end) => ({ start, end, of: source }),
-    report(code, span, facts, notes) {
+    report(code, span, details, notes) {
       failed = true;
-      report(code, span, facts, notes);
+      report(code, span, details, notes);
     },
   };
   const tokens = repair(readTokens(source.text.slice(from), from, b), b.place, b.report);
@@ -72,7 +72,7 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
   return failed || !value || !("children" in value) ? undefined : buildValue(b, value);
 }
 
-/** "# …" is a comment in other languages: the whole of it is left out, with one complaint about its sign. */
+/** Other languages write comments as "# …". Such a comment is left out whole, with a complaint about its sign. */
 const wrongComments = (found: readonly IToken[]): Unread[] =>
   found.map((c) => ({ offset: c.startOffset, length: 1 }));
 

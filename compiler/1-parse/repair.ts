@@ -1,8 +1,11 @@
 /**
- * The tokens are put in order before the parser runs. Brackets: the parser recurses, and must not be led
- * deeper than it can go; and one forgotten bracket should be one complaint, not one for each line that it
- * swallows. Missing ones are added where they are due at the latest, stray ones are left out. Signs: "width =
- * 8" is told as what it is.
+ * Puts the tokens in order before the parser sees them.
+ *
+ * Brackets come in pairs afterwards. The parser recurses at each, and must not be led deeper than its stack
+ * goes; and a forgotten bracket should cause one complaint, not one for each line that it swallows. A missing
+ * bracket is added at the last place where it is possible, a stray one is left out.
+ *
+ * Signs that settings do not have ("width = 8") are left out, with a complaint that says so.
  */
 import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
 import { quoted } from "../diagnostics/messages/message.ts";
@@ -38,72 +41,117 @@ export function repair(
   place: (start: number, end: number) => Span,
   report: Reporter,
 ): IToken[] | undefined {
-  const open: Open[] = [];
-  const balanced: IToken[] = [];
-  const at = (token: IToken): Span => place(token.startOffset, token.startOffset + token.image.length);
-  const close = (due: IToken | undefined): void => {
-    const { token } = open.pop()!;
-    const brace = token.image === "{";
-    const note = due ? [{ text: "at the latest before this", span: at(due) }] : [];
-    report("E0103", at(token), { bracket: token.image, close: brace ? "}" : ")" }, note);
-    balanced.push(added(brace ? t.CloseBrace : t.CloseParen, brace ? "}" : ")", balanced.at(-1) ?? token));
-  };
-  const isInside = (what: (o: Open) => boolean): boolean => {
-    const inner = open.at(-1);
-    return inner !== undefined && what(inner);
-  };
-  let block: TokenType | undefined;
-  for (const [i, token] of tokens.entries()) {
+  const repaired = new Repair(place, report);
+  for (const [i, token] of tokens.entries())
+    if (!repaired.take(token, tokens[i + 1]?.tokenType)) return undefined;
+  return repaired.finish();
+}
+
+/** The tokens so far, put in order, and the brackets that are open behind them. */
+class Repair {
+  private readonly open: Open[] = [];
+  private readonly balanced: IToken[] = [];
+  /** Keyword of the block whose brace comes next: "model", "layer", "train" … */
+  private announced: TokenType | undefined;
+  private readonly place: (start: number, end: number) => Span;
+  private readonly report: Reporter;
+
+  constructor(place: (start: number, end: number) => Span, report: Reporter) {
+    this.place = place;
+    this.report = report;
+  }
+
+  /** Takes the next token, or leaves it out. False: brackets are nested too deeply to go on. */
+  take(token: IToken, next: TokenType | undefined): boolean {
     const { tokenType: type } = token;
-    const next = tokens[i + 1]?.tokenType;
-    // parentheses hold values only: an equation or a statement cannot begin in them; a statement not in a
-    // layer or a section; a model nowhere
+    this.closeWhatIsDue(token, next);
+    if (this.isWrongSign(token)) return true;
+    if (blocks.has(type)) this.announced = type;
+    if (type === t.OpenParen || type === t.OpenBrace) {
+      if (!this.openBracket(token)) return false;
+    } else if ((type === t.CloseParen || type === t.CloseBrace) && !this.closeBracket(token)) return true;
+    this.balanced.push(token);
+    return true;
+  }
+
+  /** Closes what is still open at the end of the text. */
+  finish(): IToken[] {
+    while (this.open.length > 0) this.addClosing(undefined);
+    return this.balanced;
+  }
+
+  /**
+   * Adds the brackets that are missing before this token. Parentheses hold values only, so an equation or a
+   * statement cannot begin in them; a statement cannot begin in a layer or a section; a model begins nowhere
+   * but outside of everything.
+   */
+  private closeWhatIsDue(token: IToken, next: TokenType | undefined): void {
+    const { tokenType: type } = token;
     const startsEquation = type === t.Name && (next === t.Equals || next === t.PlusEquals);
     const startsStatement = statements.has(type);
     if (startsEquation || startsStatement || type === t.CloseBrace)
-      while (isInside((o) => o.block === undefined)) close(token);
-    if (startsStatement && isInside((o) => o.block !== t.Model)) close(token);
-    if (type === t.Model) while (open.length > 0) close(token);
-
-    // "width = 8" in a model or a section, "x += …" outside of the layer
-    const before = balanced.at(-1);
-    const inSettings = isInside((o) => o.block !== undefined && o.block !== t.Layer);
-    if (
-      inSettings &&
-      wrongSigns.has(type) &&
-      before?.tokenType === t.Name &&
-      balanced.at(-2)?.tokenType !== t.Let
-    ) {
-      const isEquation = type === t.PlusEquals || before.image === "x";
-      const help = isEquation
-        ? "equations belong in `layer { … }`"
-        : `settings are written without a sign: ${quoted(`${before.image} …`)}`;
-      report("E0102", at(token), {
-        expected: `the value of ${quoted(before.image)}`,
-        found: quoted(token.image),
-        help,
-      });
-      continue;
-    }
-    if (blocks.has(type)) block = type;
-    if (type === t.OpenParen || type === t.OpenBrace) {
-      if (open.length === MAX_NESTING) {
-        report("E0105", at(token), { limit: MAX_NESTING });
-        return undefined;
-      }
-      open.push({ token, block: type === t.OpenBrace ? (block ?? t.Model) : undefined });
-      if (type === t.OpenBrace) block = undefined;
-    } else if (type === t.CloseParen || type === t.CloseBrace) {
-      if (!isInside((o) => (o.block === undefined) === (type === t.CloseParen))) {
-        report("E0104", at(token), { bracket: token.image });
-        continue;
-      }
-      open.pop();
-    }
-    balanced.push(token);
+      while (this.isInside((o) => o.block === undefined)) this.addClosing(token);
+    if (startsStatement && this.isInside((o) => o.block !== t.Model)) this.addClosing(token);
+    if (type === t.Model) while (this.open.length > 0) this.addClosing(token);
   }
-  while (open.length > 0) close(undefined);
-  return balanced;
+
+  /** "width = 8" in a model or a section, or "x += …" outside of the layer: the sign is left out. */
+  private isWrongSign(token: IToken): boolean {
+    const before = this.balanced.at(-1);
+    const inSettings = this.isInside((o) => o.block !== undefined && o.block !== t.Layer);
+    if (!inSettings || !wrongSigns.has(token.tokenType) || before?.tokenType !== t.Name) return false;
+    if (this.balanced.at(-2)?.tokenType === t.Let) return false;
+    const isEquation = token.tokenType === t.PlusEquals || before.image === "x";
+    this.report("E0102", this.at(token), {
+      expected: `the value of ${quoted(before.image)}`,
+      found: quoted(token.image),
+      help: isEquation
+        ? "equations belong in `layer { … }`"
+        : `settings are written without a sign: ${quoted(`${before.image} …`)}`,
+    });
+    return true;
+  }
+
+  private openBracket(token: IToken): boolean {
+    if (this.open.length === MAX_NESTING) {
+      this.report("E0105", this.at(token), { limit: MAX_NESTING });
+      return false;
+    }
+    const isBrace = token.tokenType === t.OpenBrace;
+    this.open.push({ token, block: isBrace ? (this.announced ?? t.Model) : undefined });
+    if (isBrace) this.announced = undefined;
+    return true;
+  }
+
+  /** False: nothing of its kind is open, so it is a stray one. */
+  private closeBracket(token: IToken): boolean {
+    const isParen = token.tokenType === t.CloseParen;
+    if (this.isInside((o) => (o.block === undefined) === isParen)) {
+      this.open.pop();
+      return true;
+    }
+    this.report("E0104", this.at(token), { bracket: token.image });
+    return false;
+  }
+
+  /** Adds the bracket that closes the innermost open one; `due` is the token before which it had to come. */
+  private addClosing(due: IToken | undefined): void {
+    const { token } = this.open.pop()!;
+    const isBrace = token.image === "{";
+    const close = isBrace ? "}" : ")";
+    const note = due ? [{ text: "at the latest before this", span: this.at(due) }] : [];
+    this.report("E0103", this.at(token), { bracket: token.image, close }, note);
+    this.balanced.push(added(isBrace ? t.CloseBrace : t.CloseParen, close, this.balanced.at(-1) ?? token));
+  }
+
+  private isInside(what: (innermost: Open) => boolean): boolean {
+    const innermost = this.open.at(-1);
+    return innermost !== undefined && what(innermost);
+  }
+
+  private at(token: IToken): Span {
+    return this.place(token.startOffset, token.startOffset + token.image.length);
+  }
 }
 
 /** A bracket that nobody wrote: it has a place, behind `before`, and no length. */

@@ -3,7 +3,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
 import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
 import type { Fields, ValuesOf } from "./fields.ts";
-import type { Whole } from "./inherit.ts";
+import type { Resolved } from "./inherit.ts";
 import type {
   Model,
   SampleSettings,
@@ -14,9 +14,12 @@ import type {
 import { parameterCount } from "./parameters.ts";
 import { makeScope, type Binding, type Scope } from "./scope.ts";
 import { endless, leastVocab, sampleFields, sizeFields, tokenizers, trainFields } from "./settings.ts";
-import { checkBand, checkPattern, checkSizes, doubtHeads } from "./sizes.ts";
+import { checkBand, checkPattern, checkSizes, warnOfUnevenHeads } from "./sizes.ts";
 
-/** Sizes to check equations with where the real ones are wrong, and complaints that may come from that. */
+/**
+ * Where the sizes themselves are wrong, equations are still checked, with these instead; complaints that may
+ * come from the substitution are not told.
+ */
 const standIns: Sizes = { vocab: 256, context: 16, width: 16, layers: 1, heads: 1, kvHeads: 1, headDim: 16 };
 const sizeCodes: readonly string[] = ["E0203", "E0204", "E0205", "E0212", "E0307", "E0308", "E0309", "E0310"];
 
@@ -26,32 +29,35 @@ const examples = {
   output: "output linear(layernorm(x))",
 } as const;
 
-/** undefined where something is wrong. `doubt` gets the warnings that an `expect parameters` can settle. */
-export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Model | undefined {
-  const { name } = whole.node;
-  const tokenizer = checkTokenizer(whole, report);
-  const least = tokenizer && leastVocab(tokenizer, rowsSaid(whole));
+/**
+ * Returns undefined where something is wrong. `deferred` receives the warnings that an `expect parameters` of
+ * the spec can settle.
+ */
+export function buildModel(resolved: Resolved, report: Reporter, deferred: Reporter): Model | undefined {
+  const { name } = resolved.node;
+  const tokenizer = checkTokenizer(resolved, report);
+  const least = tokenizer && leastVocab(tokenizer, rowsSaid(resolved));
   const vocab = tokenizer && tokenizers[tokenizer].fixed ? { tokenizer_vocab: least! } : {};
-  const scope = makeScope(whole.sizes, sizeFields, vocab, report);
-  for (const key of whole.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
-  const sizes = tokenizer && checkSizes(whole, scope, { name: tokenizer, least: least! }, report);
+  const scope = makeScope(resolved.sizes, sizeFields, vocab, report);
+  for (const key of resolved.sizes.keys()) scope.read(key); // lets that nothing uses are checked, too
+  const sizes = tokenizer && checkSizes(resolved, scope, { name: tokenizer, least: least! }, report);
   for (const section of ["embed", "layer", "output"] as const)
-    if (!whole[section] && !whole.broken)
+    if (!resolved[section] && !resolved.broken)
       report("E0301", name.span, { section, model: name.text, example: examples[section] });
-  const pattern = checkPattern(whole, report);
+  const pattern = checkPattern(resolved, report);
   const equationsReport: Reporter = sizes
     ? report
     : (code, ...rest) => {
         if (!sizeCodes.includes(code)) report(code, ...rest);
       };
-  const embed = checkEmbed(whole, scope, sizes ?? standIns, equationsReport);
-  const layer = checkLayer(whole, scope, sizes ?? standIns, equationsReport);
-  const output = checkOutput(whole, scope, sizes ?? standIns, equationsReport);
-  const train = checkTrain(whole.train, scope, report);
-  const sample = checkSample(whole.sample, scope, report);
-  if (pattern && layer) checkBand(whole, scope, pattern, layer, report);
+  const embed = checkEmbed(resolved, scope, sizes ?? standIns, equationsReport);
+  const layer = checkLayer(resolved, scope, sizes ?? standIns, equationsReport);
+  const output = checkOutput(resolved, scope, sizes ?? standIns, equationsReport);
+  const train = checkTrain(resolved.train, scope, report);
+  const sample = checkSample(resolved.sample, scope, report);
+  if (pattern && layer) checkBand(resolved, scope, pattern, layer, report);
   if (tokenizer && train?.rows && endless.includes(tokenizer))
-    report("E0224", whole.train.get("rows")!.value!.span, { tokenizer });
+    report("E0224", resolved.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
   const model: Model = {
     name: name.text,
@@ -68,18 +74,18 @@ export function buildModel(whole: Whole, report: Reporter, doubt: Reporter): Mod
     report("E0217", name.span, {});
     return undefined;
   }
-  doubtHeads(whole, sizes, scope, doubt);
+  warnOfUnevenHeads(resolved, sizes, scope, deferred);
   return model;
 }
 
 /** Needed before `train` is checked: the vocabulary's default depends on it. */
-function rowsSaid({ train }: Whole): TrainSettings["rows"] {
+function rowsSaid({ train }: Resolved): TrainSettings["rows"] {
   const value = train.get("rows")?.value;
   return value?.kind === "word" && value.text === "documents" ? "documents" : undefined;
 }
 
 /** bytes, or characters where the vocabulary is too small for bytes. */
-function checkTokenizer({ tokenizer, sizes }: Whole, report: Reporter): TokenizerName | undefined {
+function checkTokenizer({ tokenizer, sizes }: Resolved, report: Reporter): TokenizerName | undefined {
   if (!tokenizer) {
     const vocab = sizes.get("vocab")?.value;
     return vocab?.kind === "number" && vocab.value < tokenizers.bytes.vocab ? "characters" : "bytes";

@@ -1,4 +1,7 @@
-/** Source → checked models, and everything that is wrong. Never throws, whatever the text. */
+/**
+ * Turns a spec's text into checked models and a list of everything that is wrong with it. Never throws,
+ * whatever the text.
+ */
 import { parse } from "../1-parse/parse.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import {
@@ -12,7 +15,7 @@ import {
 import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
-import { inherit, type Whole } from "./inherit.ts";
+import { inherit, type Resolved } from "./inherit.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { readOverrides, withOverrides, type Override } from "./overrides.ts";
 import { parameterCount, parameterRows, type PartCount } from "./parameters.ts";
@@ -24,7 +27,7 @@ export interface CheckOptions {
   readonly model?: string;
 }
 
-export interface ModelFacts {
+export interface ModelSummary {
   readonly name: string;
   readonly parameters: number;
   readonly parts: readonly PartCount[];
@@ -35,15 +38,15 @@ export interface Checked {
   /** Models without errors, in the order of the file. */
   readonly models: readonly Model[];
   /** One entry per model of `models`. */
-  readonly facts: readonly ModelFacts[];
+  readonly summaries: readonly ModelSummary[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
 export function checkSource(source: string, { set = {}, model: wanted }: CheckOptions = {}): Checked {
   const { file, diagnostics: syntax } = parse(source);
   const found: Diagnostic[] = [...syntax];
-  const report: Reporter = (code, span, facts, notes) =>
-    void found.push(diagnostic(code, span, facts, notes));
+  const report: Reporter = (code, span, details, notes) =>
+    void found.push(diagnostic(code, span, details, notes));
   const all = inherit(file.models, report);
   const wrongItems = found.slice(syntax.length);
   const chosen = wanted === undefined ? all : all.filter((m) => m.node.name.text === wanted);
@@ -60,24 +63,28 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
   const wrongSet = hasErrors(found.slice(before));
 
   const isNoise = noiseFilter(syntax, source);
-  const right: { model: Model; facts: ModelFacts }[] = [];
-  for (const whole of chosen) {
+  const right: { model: Model; facts: ModelSummary }[] = [];
+  for (const resolved of chosen) {
     const own: Diagnostic[] = [];
     const checked = checkModel(
-      whole,
+      resolved,
       overrides,
-      (code, span, facts, notes = []) =>
-        void own.push(diagnostic(code, span, facts, [...notes, ...whoseNote(whole, span)])),
+      (code, span, details, notes = []) =>
+        void own.push(diagnostic(code, span, details, [...notes, ...whoseNote(resolved, span)])),
     );
-    for (const d of own) if (!whole.broken || !isNoise(d)) found.push(d);
+    for (const d of own) if (!resolved.broken || !isNoise(d)) found.push(d);
     const hasWrongItem = wrongItems.some(
-      (d) => d.severity === "error" && whole.line.some((m) => isWithin(d.span, m.span)),
+      (d) => d.severity === "error" && resolved.line.some((m) => isWithin(d.span, m.span)),
     );
-    if (checked && !wrongSet && !whole.broken && !hasErrors(own) && !hasWrongItem) right.push(checked);
+    if (checked && !wrongSet && !resolved.broken && !hasErrors(own) && !hasWrongItem) right.push(checked);
   }
   // a mistake outside of every model: the file is not what it was meant to be
   const models = syntax.length > 0 && right.length === all.length ? [] : right;
-  return { models: models.map((m) => m.model), facts: models.map((m) => m.facts), diagnostics: tidy(found) };
+  return {
+    models: models.map((m) => m.model),
+    summaries: models.map((m) => m.facts),
+    diagnostics: tidy(found),
+  };
 }
 
 function reportUnknownModel(wanted: string | undefined, models: readonly string[], report: Reporter): void {
@@ -90,7 +97,7 @@ const isWithin = (inner: Span, outer: Span): boolean =>
   inner.of === outer.of && inner.start >= outer.start && inner.end <= outer.end;
 
 /** A complaint about an inherited line needs the name of the model that it is about. */
-function whoseNote({ node }: Whole, span: Span): Note[] {
+function whoseNote({ node }: Resolved, span: Span): Note[] {
   if (span.of || isWithin(span, node.span)) return [];
   return [{ text: `in model \`${node.name.text}\`, which inherits it`, span: node.name.span }];
 }
@@ -107,8 +114,8 @@ const missingCodes: readonly string[] = [
 ];
 
 /**
- * Where the parser skipped something: complaints about what is missing, and about lines that could not be
- * read.
+ * Tells which complaints are only consequences of a syntax error. The parser skipped something there, so what
+ * is "missing" may have been written, and lines that it could not read say nothing.
  */
 function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnostic) => boolean {
   if (syntax.length === 0) return () => false;
@@ -119,27 +126,27 @@ function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnos
 }
 
 function checkModel(
-  inherited: Whole,
+  inherited: Resolved,
   overrides: readonly Override[],
   report: Reporter,
-): { model: Model; facts: ModelFacts } | undefined {
-  const whole = withOverrides(inherited, overrides);
-  const doubts: (() => void)[] = [];
+): { model: Model; facts: ModelSummary } | undefined {
+  const resolved = withOverrides(inherited, overrides);
+  const deferred: (() => void)[] = [];
   const model = buildModel(
-    whole,
+    resolved,
     report,
-    (code, span, facts, notes) => void doubts.push(() => report(code, span, facts, notes)),
+    (code, span, details, notes) => void deferred.push(() => report(code, span, details, notes)),
   );
   if (!model) return undefined;
   const expects = checkExpects(
-    whole,
+    resolved,
     model,
     overrides.some((o) => o.section === "model"),
     report,
   );
-  // an expected count that holds settles a doubt; one that fails says more than it
+  // an expected count that holds settles the deferred warnings, and one that fails says more than they do
   if (!expects.some((e) => e.fact === "parameters" && e.result !== "skipped"))
-    for (const tell of doubts) tell();
+    for (const tell of deferred) tell();
   return {
     model,
     facts: { name: model.name, parameters: parameterCount(model), parts: parameterRows(model), expects },

@@ -7,7 +7,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { addTensors, checkValue, type Context } from "./expressions.ts";
-import { takenName, type Whole } from "./inherit.ts";
+import { takenName, type Resolved } from "./inherit.ts";
 import type {
   Assignment,
   Embed,
@@ -25,7 +25,7 @@ import type { Scope } from "./scope.ts";
 const MAX_PARTS = 256;
 
 /** token, token + position, and a norm of that. Everything else is refused. */
-export function checkEmbed(model: Whole, scope: Scope, sizes: Sizes, report: Reporter): Embed | undefined {
+export function checkEmbed(model: Resolved, scope: Scope, sizes: Sizes, report: Reporter): Embed | undefined {
   if (!model.embed) return undefined;
   const { value, span } = model.embed;
   if (tooManyParts([value], span, report) || !checkTerms(value, report)) return undefined;
@@ -94,7 +94,7 @@ function namesIn(e: Expression): readonly string[] | undefined {
 type Placed = Assignment & { readonly span: Span };
 
 export function checkLayer(
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   sizes: Sizes,
   report: Reporter,
@@ -136,7 +136,7 @@ export function checkLayer(
 }
 
 export function checkOutput(
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   sizes: Sizes,
   report: Reporter,

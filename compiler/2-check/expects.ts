@@ -4,7 +4,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import { severityOf, type Reporter } from "../diagnostics/report.ts";
 import { buildModel } from "./build-model.ts";
 import { facts, factNames, isFact } from "./facts.ts";
-import type { Whole } from "./inherit.ts";
+import type { Resolved } from "./inherit.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { readNumber } from "./numbers.ts";
 import { parameterRows } from "./parameters.ts";
@@ -20,9 +20,14 @@ export interface CheckedFact {
   readonly result: "holds" | "fails" | "skipped";
 }
 
-export function checkExpects(whole: Whole, model: Model, resized: boolean, report: Reporter): CheckedFact[] {
-  const scope = makeScope(whole.sizes, sizeFields, {}, report);
-  return whole.expects.flatMap(({ fact: { text: fact, span }, value }): CheckedFact[] => {
+export function checkExpects(
+  resolved: Resolved,
+  model: Model,
+  resized: boolean,
+  report: Reporter,
+): CheckedFact[] {
+  const scope = makeScope(resolved.sizes, sizeFields, {}, report);
+  return resolved.expects.flatMap(({ fact: { text: fact, span }, value }): CheckedFact[] => {
     if (!isFact(fact)) {
       report("E0403", span, { fact, facts: factNames, nearest: nearest(fact, factNames) });
       return [];
@@ -32,7 +37,7 @@ export function checkExpects(whole: Whole, model: Model, resized: boolean, repor
     if (expected === undefined) return [];
     const result = found === expected ? "holds" : resized ? "skipped" : "fails";
     if (result === "fails" && fact === "parameters") {
-      const why = explainCount(model, expected, retryOf(whole));
+      const why = explainCount(model, expected, retryOf(resolved));
       report("E0401", value.span, { expected, found, nearest: why }, [{ text: countTable(model) }]);
     } else if (result === "fails") report("E0402", value.span, { fact, expected, found });
     return [{ fact, expected, found, result }];
@@ -41,10 +46,10 @@ export function checkExpects(whole: Whole, model: Model, resized: boolean, repor
 
 /** Builds the model again with other settings, in silence. */
 const retryOf =
-  (whole: Whole): Retry =>
+  (resolved: Resolved): Retry =>
   (settings) => {
-    const { span } = whole.node.name;
-    const sizes = new Map<string, Binding>(whole.sizes);
+    const { span } = resolved.node.name;
+    const sizes = new Map<string, Binding>(resolved.sizes);
     for (const [text, value] of Object.entries(settings))
       sizes.set(text, {
         kind: "setting",
@@ -55,7 +60,7 @@ const retryOf =
     const silent: Reporter = (code) => {
       wrong ||= severityOf(code) === "error";
     };
-    const model = buildModel({ ...whole, sizes }, silent, silent);
+    const model = buildModel({ ...resolved, sizes }, silent, silent);
     return wrong ? undefined : model;
   };
 
@@ -63,7 +68,9 @@ const retryOf =
 function countTable(model: Model): string {
   const rows = parameterRows(model).filter((r) => r.total > 0);
   const width = Math.max(...rows.map((r) => grouped(r.total).length));
-  const line = (r: (typeof rows)[number]): string =>
-    `  ${grouped(r.total).padStart(width)}  ${r.section === "layer" ? `${r.times} × ` : ""}${r.section} ${r.name}`;
+  const line = ({ total, section, times, name }: (typeof rows)[number]): string => {
+    const repeated = section === "layer" ? `${times} × ` : "";
+    return `  ${grouped(total).padStart(width)}  ${repeated}${section} ${name}`;
+  };
   return ["the parameters are", ...rows.map(line)].join("\n");
 }

@@ -1,6 +1,7 @@
 /**
- * Values of equations become expressions of checked parts. Every value is [rows, columns]; columns are
- * followed through every part and sum. What is wrong gives `unknown`, which causes no second complaint.
+ * Turns the values of equations into expressions of checked parts. Every value is a matrix [rows, columns],
+ * and its columns are followed through every part and sum. A value that is wrong becomes `unknown`, which
+ * causes no second complaint further on.
  */
 import type { Argument, Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -44,7 +45,7 @@ export interface Context {
 
 const valuesAre = "values are `x`, names of earlier equations, and parts";
 
-/** `outermost`: the value of `output` itself, whose linear goes to the vocabulary. */
+/** `outermost` says that this is the value of `output` itself, whose linear map goes to the vocabulary. */
 export function checkValue(at: Context, value: Value, outermost = false): Tensor {
   const refuse = (what: string, help: string): Tensor => {
     at.report("E0306", value.span, { what, help });
@@ -158,8 +159,8 @@ interface Owner {
 }
 
 /**
- * All options of a part or group, given or by default. `place`: numbers that defaults may use besides the
- * settings.
+ * Reads all options of a part or a group, those that are given and those that have defaults. `place` holds
+ * numbers that defaults may use besides the settings.
  */
 function checkOptions(
   at: Context,
@@ -236,34 +237,33 @@ function readGroup(
     : values;
 }
 
-/** Llama 3's scaling is four numbers that belong together, and no other stands beside it. */
+/** Llama 3's scaling consists of four numbers that belong together, and excludes every other scaling. */
 function checkRope(
   at: Context,
   { linear, factor, low, high }: Record<string, number>,
   { args, callee }: Call,
 ): boolean {
   const spanOf = (option: string): Span | undefined => args.find((a) => a.name?.text === option)?.span;
+  const refuse = (option: string, why: string, help: string): false => {
+    at.report("E0319", spanOf(option) ?? callee.span, { why, help });
+    return false;
+  };
   const lonely = ["low", "high", "original"].find((option) => spanOf(option));
-  const [span, why, help] =
-    factor === 1 && lonely
-      ? [spanOf(lonely), `\`${lonely}\` means nothing without \`factor\``, "give `factor`, or leave it out"]
-      : factor !== 1 && !spanOf("original")
-        ? [
-            spanOf("factor"),
-            "`factor` needs the context that the model was first trained with",
-            "write for example `original: 8192`",
-          ]
-        : linear !== 1 && factor !== 1
-          ? [spanOf("linear"), "`linear` and `factor` are two scalings", "leave one of them out"]
-          : low! >= high!
-            ? [
-                spanOf("low") ?? spanOf("high"),
-                `low ${low} must be less than high ${high}`,
-                "Llama 3 has `low: 1, high: 4`",
-              ]
-            : [];
-  if (why) at.report("E0319", span ?? callee.span, { why, help: help! });
-  return why === undefined;
+  if (factor === 1 && lonely)
+    return refuse(lonely, `\`${lonely}\` means nothing without \`factor\``, "give `factor`, or leave it out");
+  if (factor !== 1 && !spanOf("original"))
+    return refuse(
+      "factor",
+      "`factor` needs the context that the model was first trained with",
+      "write for example `original: 8192`",
+    );
+  if (linear !== 1 && factor !== 1)
+    return refuse("linear", "`linear` and `factor` are two scalings", "leave one of them out");
+  if (low! >= high!) {
+    const written = spanOf("low") ? "low" : "high";
+    return refuse(written, `low ${low} must be less than high ${high}`, "Llama 3 has `low: 1, high: 4`");
+  }
+  return true;
 }
 
 /** Rules between a part's options. */

@@ -1,6 +1,6 @@
 /**
- * `like`: a model is its ancestors' items, oldest first, each replaced by what a younger one says.
- * Expectations are not inherited: they are facts about one model.
+ * Resolves `like`: a model consists of its ancestors' items, oldest first, each replaced where a younger model
+ * says otherwise. Expectations are not inherited, since they are facts about one model.
  */
 import type { Item, ModelNode, Setting, Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";
@@ -19,8 +19,8 @@ import {
 
 type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
 
-/** What one model says itself. */
-export interface Said {
+/** What one model declares itself. */
+export interface Declared {
   readonly sizes: ReadonlyMap<string, Binding>;
   readonly train: ReadonlyMap<string, Binding>;
   readonly sample: ReadonlyMap<string, Binding>;
@@ -28,24 +28,24 @@ export interface Said {
   readonly layer?: ItemOf<"layer">;
   readonly output?: ItemOf<"output">;
   readonly tokenizer?: Word;
-  /** `alternate …` behind `layers`. */
+  /** The kinds of layers that stand behind `alternate` in `layers 12 alternate dense, banded`. */
   readonly pattern?: readonly Word[];
 }
 
 /** A model with what it inherits. */
-export interface Whole extends Said {
+export interface Resolved extends Declared {
   readonly node: ModelNode;
   /** The model, its parent, its parent's parent … */
   readonly line: readonly ModelNode[];
   readonly expects: readonly ItemOf<"expect">[];
-  /** A syntax error lies in it or in an ancestor: something may be missing that was written. */
+  /** There is a syntax error in it or in an ancestor, so that something may seem missing that was written. */
   readonly broken: boolean;
 }
 
 const MAX_ANCESTORS = 64;
 
 /** Models in the order of the text. Those whose `like` leads nowhere are left out, and reported. */
-export function inherit(models: readonly ModelNode[], report: Reporter): Whole[] {
+export function inherit(models: readonly ModelNode[], report: Reporter): Resolved[] {
   const byName = new Map<string, ModelNode>();
   for (const model of models) {
     const first = byName.get(model.name.text);
@@ -55,13 +55,17 @@ export function inherit(models: readonly ModelNode[], report: Reporter): Whole[]
       ]);
     else byName.set(model.name.text, model);
   }
-  const said = new Map(models.map((m) => [m, readItems(m, report)]));
+  const declared = new Map(models.map((m) => [m, readItems(m, report)]));
   return models.flatMap((node) => {
     if (byName.get(node.name.text) !== node) return [];
     const line = ancestry(node, byName, report);
     if (!line) return [];
-    const whole = line.map((m): Said => said.get(m)!).reduce((younger, older) => merge(older, younger));
-    return [{ ...whole, node, line, expects: said.get(node)!.expects, broken: line.some((m) => m.broken) }];
+    const resolved = line
+      .map((m): Declared => declared.get(m)!)
+      .reduce((younger, older) => merge(older, younger));
+    return [
+      { ...resolved, node, line, expects: declared.get(node)!.expects, broken: line.some((m) => m.broken) },
+    ];
   });
 }
 
@@ -89,12 +93,12 @@ function ancestry(
       // every model of the circle finds it: tell it once, at the first of them in the text
       const circle = line.slice(start);
       const first = circle.reduce((a, b) => (a.span.start < b.span.start ? a : b));
-      const turned = [
+      const rotated = [
         ...circle.slice(circle.indexOf(first)),
         ...circle.slice(0, circle.indexOf(first)),
         first,
       ];
-      report("E0331", first.like!.span, { chain: turned.map((m) => m.name.text) });
+      report("E0331", first.like!.span, { chain: rotated.map((m) => m.name.text) });
       return undefined;
     }
     if (line.length >= MAX_ANCESTORS) {
@@ -112,7 +116,7 @@ function ancestry(
   return line;
 }
 
-const merge = (older: Said, younger: Said): Said => ({
+const merge = (older: Declared, younger: Declared): Declared => ({
   ...older,
   ...younger,
   sizes: new Map([...older.sizes, ...younger.sizes]),
@@ -120,7 +124,7 @@ const merge = (older: Said, younger: Said): Said => ({
   sample: new Map([...older.sample, ...younger.sample]),
 });
 
-function readItems(model: ModelNode, report: Reporter): Said & { readonly expects: ItemOf<"expect">[] } {
+function readItems(model: ModelNode, report: Reporter): Declared & { readonly expects: ItemOf<"expect">[] } {
   const sizes = new Map<string, Binding>();
   const sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
   const once = new Map<string, Span>();
@@ -196,7 +200,7 @@ function patternBelongs({ key, pattern }: Setting, report: Reporter): boolean {
 
 // ---- names that are settings, and help for those that are not
 
-/** Our word for another tool's. */
+/** Our word for a name that other tools use: n_layer → layers. */
 const ourWord = (name: string): string | undefined =>
   Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
 const modelWords: readonly string[] = [

@@ -4,7 +4,7 @@ import { parseOverride } from "../1-parse/parse.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Source } from "../diagnostics/span.ts";
-import type { Whole } from "./inherit.ts";
+import type { Resolved } from "./inherit.ts";
 import type { Binding } from "./scope.ts";
 import { otherNames, sampleFields, sectionFields, sizeFields, trainFields } from "./settings.ts";
 
@@ -66,7 +66,7 @@ function targetOf(
 }
 
 /** The model with the overrides on top. A let of another model is left alone. */
-export function withOverrides(model: Whole, overrides: readonly Override[]): Whole {
+export function withOverrides(model: Resolved, overrides: readonly Override[]): Resolved {
   const sizes = new Map(model.sizes);
   const train = new Map(model.train);
   const sample = new Map(model.sample);

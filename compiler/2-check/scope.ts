@@ -12,12 +12,12 @@ import { otherNames } from "./settings.ts";
 export interface Binding {
   readonly kind: "setting" | "let";
   readonly key: Word;
-  /** undefined: the value could not be read, which is reported already. */
+  /** Undefined when the value could not be read, which has been reported already. */
   readonly value: Value | undefined;
 }
 
 export interface Scope extends Numbers {
-  /** The value of a field or let; its default where it is not given. undefined: missing or wrong. */
+  /** The value of a field or a let, or its default where the spec gives none. Undefined: missing or wrong. */
   read(key: string): Plain | undefined;
   readonly bindings: ReadonlyMap<string, Binding>;
   readonly names: readonly string[];
@@ -26,78 +26,101 @@ export interface Scope extends Numbers {
 /** Definitions that use each other deeper than this are refused. */
 const MAX_DEPTH = 64;
 
-/** `extra`: numbers that defaults may use besides the fields. `outer`: names here mean its numbers first. */
-export function makeScope(
+/**
+ * `extra` holds numbers that defaults may use besides the fields. With `outer`, its names come first: inside
+ * `train { … }`, "width" is the model's.
+ */
+export const makeScope = (
   bindings: ReadonlyMap<string, Binding>,
   fields: Fields,
   extra: Known,
   report: Reporter,
   outer?: Scope,
-): Scope {
-  const memo = new Map<string, Plain | undefined>();
-  const path: string[] = [];
-  const fieldOf = (key: string): Field | undefined => (Object.hasOwn(fields, key) ? fields[key] : undefined);
+): Scope => new LazyScope(bindings, fields, extra, report, outer);
 
-  const read = (key: string): Plain | undefined => {
-    if (memo.has(key)) return memo.get(key);
-    const binding = bindings.get(key);
-    if (path.includes(key) || path.length >= MAX_DEPTH) {
-      const at = binding ?? bindings.get(path.at(-1)!);
-      if (at && path.includes(key))
-        report("E0209", at.key.span, { key, chain: [...path.slice(path.indexOf(key)), key] });
-      else if (at)
-        report("E0111", at.key.span, {
-          what: "definitions that use each other",
-          count: path.length + 1,
-          limit: MAX_DEPTH,
-        });
-      for (const name of path) memo.set(name, undefined); // one complaint for the whole circle
+class LazyScope implements Scope {
+  readonly bindings: ReadonlyMap<string, Binding>;
+  readonly names: readonly string[];
+  private readonly fields: Fields;
+  private readonly extra: Known;
+  private readonly report: Reporter;
+  private readonly outer: Scope | undefined;
+  private readonly values = new Map<string, Plain | undefined>();
+  /** Names whose values are being computed, each because the one before it asked. */
+  private readonly path: string[] = [];
+
+  constructor(
+    bindings: ReadonlyMap<string, Binding>,
+    fields: Fields,
+    extra: Known,
+    report: Reporter,
+    outer: Scope | undefined,
+  ) {
+    this.bindings = bindings;
+    this.fields = fields;
+    this.extra = extra;
+    this.report = report;
+    this.outer = outer;
+    const numeric = Object.keys(fields).filter((key) => isNumeric(fields[key]!));
+    this.names = [...new Set([...numeric, ...bindings.keys(), ...(outer?.names ?? [])])];
+  }
+
+  read(key: string): Plain | undefined {
+    if (this.values.has(key)) return this.values.get(key);
+    if (this.path.includes(key) || this.path.length >= MAX_DEPTH) {
+      this.reportCircle(key);
+      for (const name of this.path) this.values.set(name, undefined); // one complaint for the whole circle
       return undefined;
     }
-    path.push(key);
-    const value = binding ? readBinding(key, binding) : readDefault(fieldOf(key));
-    path.pop();
-    if (!memo.has(key)) memo.set(key, value);
-    return memo.get(key);
-  };
+    this.path.push(key);
+    const binding = this.bindings.get(key);
+    const value = binding ? this.readBinding(key, binding) : this.readDefault(this.fieldOf(key));
+    this.path.pop();
+    if (!this.values.has(key)) this.values.set(key, value);
+    return this.values.get(key);
+  }
 
-  const readBinding = (key: string, { kind, value }: Binding): Plain | undefined => {
+  number(name: Word): number | undefined {
+    if (this.outer?.names.includes(name.text)) return this.outer.number(name);
+    const field = this.fieldOf(name.text);
+    if (this.bindings.has(name.text) || (field && isNumeric(field))) return asNumber(this.read(name.text));
+    const other = Object.hasOwn(otherNames, name.text) ? otherNames[name.text] : undefined;
+    const near = other ?? nearest(name.text, this.names);
+    this.report("E0210", name.span, { name: name.text, nearest: near, help: undefined });
+    return undefined;
+  }
+
+  private fieldOf(key: string): Field | undefined {
+    return Object.hasOwn(this.fields, key) ? this.fields[key] : undefined;
+  }
+
+  private readBinding(key: string, { kind, value }: Binding): Plain | undefined {
     if (!value) return undefined;
-    const field = kind === "setting" ? fieldOf(key) : undefined;
-    return field ? readField(key, field, value, scope, report) : readNumber(key, value, scope, report);
-  };
+    const field = kind === "setting" ? this.fieldOf(key) : undefined;
+    return field
+      ? readField(key, field, value, this, this.report)
+      : readNumber(key, value, this, this.report);
+  }
 
-  const readDefault = (field: Field | undefined): Plain | undefined => {
+  private readDefault(field: Field | undefined): Plain | undefined {
     if (!field?.initial) return undefined;
-    const value = field.initial(knownFrom((name) => extra[name] ?? asNumber(read(name))));
+    const value = field.initial(knownFrom((name) => this.extra[name] ?? asNumber(this.read(name))));
     const isNumberOfItsKind = field.kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value);
     return typeof value !== "number" || isNumberOfItsKind ? value : undefined;
-  };
+  }
 
-  const scope: Scope = {
-    bindings,
-    read,
-    names: [
-      ...new Set([
-        ...Object.keys(fields).filter((k) => isNumeric(fields[k]!)),
-        ...bindings.keys(),
-        ...(outer?.names ?? []),
-      ]),
-    ],
-    number(name) {
-      if (outer?.names.includes(name.text)) return outer.number(name);
-      const field = fieldOf(name.text);
-      if (bindings.has(name.text) || (field && isNumeric(field))) return asNumber(read(name.text));
-      const other = Object.hasOwn(otherNames, name.text) ? otherNames[name.text] : undefined;
-      report("E0210", name.span, {
-        name: name.text,
-        nearest: other ?? nearest(name.text, scope.names),
-        help: undefined,
+  private reportCircle(key: string): void {
+    const at = this.bindings.get(key) ?? this.bindings.get(this.path.at(-1)!);
+    if (!at) return;
+    if (this.path.includes(key))
+      this.report("E0209", at.key.span, { key, chain: [...this.path.slice(this.path.indexOf(key)), key] });
+    else
+      this.report("E0111", at.key.span, {
+        what: "definitions that use each other",
+        count: this.path.length + 1,
+        limit: MAX_DEPTH,
       });
-      return undefined;
-    },
-  };
-  return scope;
+  }
 }
 
 const isNumeric = (field: Field): boolean => field.kind === "whole" || field.kind === "real";

@@ -1,7 +1,7 @@
 /** The model's sizes, and the rules between them. */
 import type { Span } from "../diagnostics/span.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
-import type { Whole } from "./inherit.ts";
+import type { Resolved } from "./inherit.ts";
 import { nearest } from "../diagnostics/nearest.ts";
 import {
   layerKinds,
@@ -23,11 +23,11 @@ const examples: Readonly<Partial<Record<SizeKey, string>>> = {
   heads: "4",
 };
 
-/** Kinds of a pattern; a long one is a mistake, and goes into generated code. */
+/** Most kinds of layers in a pattern. A longer one is a mistake, and would make the generated code long. */
 const MAX_PATTERN = 64;
 
-/** undefined: wrong. An empty one: all layers are alike. */
-export function checkPattern({ pattern = [] }: Whole, report: Reporter): readonly LayerKind[] | undefined {
+/** Returns undefined for a wrong pattern, and an empty one where all layers are alike. */
+export function checkPattern({ pattern = [] }: Resolved, report: Reporter): readonly LayerKind[] | undefined {
   const isKind = (text: string): text is LayerKind => (layerKinds as readonly string[]).includes(text);
   for (const { text: word, span } of pattern)
     if (!isKind(word))
@@ -44,9 +44,9 @@ export function checkPattern({ pattern = [] }: Whole, report: Reporter): readonl
   return kinds.every(isKind) && kinds.length <= MAX_PATTERN ? kinds : undefined;
 }
 
-/** A band without banded layers, and banded layers without a band. */
+/** Reports banded layers that have no band, and a band that no layer uses. */
 export function checkBand(
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   pattern: readonly LayerKind[],
   layer: readonly Assignment[],
@@ -59,14 +59,14 @@ export function checkBand(
   if (given && pattern.length > 0 && !banded) report("W0222", given.key.span, {});
 }
 
-/** `least`: tokens that it has at least. */
 interface ChosenTokenizer {
   readonly name: TokenizerName;
+  /** The smallest vocabulary that it works with. */
   readonly least: number;
 }
 
 export function checkSizes(
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   tokenizer: ChosenTokenizer,
   report: Reporter,
@@ -85,7 +85,7 @@ export function checkSizes(
 }
 
 function reportMissing(
-  { node: { name } }: Whole,
+  { node: { name } }: Resolved,
   scope: Scope,
   tokenizer: TokenizerName,
   report: Reporter,
@@ -102,12 +102,12 @@ function reportMissing(
 }
 
 /** Where a size is set; the model's name where it is not. */
-const spanOf = (key: SizeKey, model: Whole, scope: Scope): Span =>
+const spanOf = (key: SizeKey, model: Resolved, scope: Scope): Span =>
   scope.bindings.get(key)?.value?.span ?? model.node.name.span;
 
 function checkHeads(
   s: Readonly<Record<SizeKey, number | undefined>>,
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   report: Reporter,
 ): void {
@@ -133,29 +133,29 @@ function checkHeads(
 }
 
 /**
- * heads × head_dim need not be the width where head_dim is written out. Less than half a head off may be a
- * slip (GPT-3's 5140), more a misprint of heads: `doubt` is told, which an `expect parameters` that holds
- * settles.
+ * Where the spec writes head_dim out, heads × head_dim need not be the width. A difference of less than half
+ * a head is probably a slip (GPT-3's paper has 5140 for 5120), a larger one a misprint of the heads. Both are
+ * warnings that wait in `deferred`: the spec's author may settle them by an `expect parameters` that holds.
  */
-export function doubtHeads(model: Whole, sizes: Sizes, scope: Scope, doubt: Reporter): void {
+export function warnOfUnevenHeads(model: Resolved, sizes: Sizes, scope: Scope, deferred: Reporter): void {
   const { width, heads, headDim } = sizes;
   const off = Math.abs(heads * headDim - width);
   if (off === 0 || !scope.bindings.has("head_dim")) return;
   const at = (key: SizeKey): Note => ({ text: `${key} is set here`, span: spanOf(key, model, scope) });
   const set = (["heads", "head_dim"] as const).filter((key) => scope.bindings.has(key));
-  const facts = { width, heads, headDim };
-  if (off < headDim / 2) doubt("W0213", spanOf("width", model, scope), facts, set.map(at));
-  else doubt("W0214", spanOf("head_dim", model, scope), facts);
+  const found = { width, heads, headDim };
+  if (off < headDim / 2) deferred("W0213", spanOf("width", model, scope), found, set.map(at));
+  else deferred("W0214", spanOf("head_dim", model, scope), found);
 }
 
-/** Who wrote it: an ancestor, the model itself, the command line. */
-function generation(span: Span, { node }: Whole): number {
+/** How young what stands at `span` is: 0 an ancestor wrote it, 1 the model itself, 2 the command line. */
+function generation(span: Span, { node }: Resolved): number {
   return span.of ? 2 : span.start >= node.span.start && span.end <= node.span.end ? 1 : 0;
 }
 
 function checkVocab(
   vocab: number | undefined,
-  model: Whole,
+  model: Resolved,
   scope: Scope,
   { name: tokenizer, least }: ChosenTokenizer,
   report: Reporter,

@@ -64,20 +64,20 @@ function* embeddings(model: Model): Generator<WhatIf> {
 
 function* biases(model: Model): Generator<WhatIf> {
   for (const bias of [true, false]) {
-    const said = `\`bias: ${bias}\``;
+    const setting = `\`bias: ${bias}\``;
     const normBias: Change = (p) => (isNorm(p) ? { ...p, bias } : p);
     yield {
-      say: `${said} in attention and mlp`,
+      say: `${setting} in attention and mlp`,
       model: inLayer(model, (p) => (isBlock(p) ? { ...p, bias } : p)),
     };
     yield {
-      say: `${said} in attention`,
+      say: `${setting} in attention`,
       model: inLayer(model, (p) => (p.part === "attention" ? { ...p, bias } : p)),
     };
-    yield { say: `${said} in mlp`, model: inLayer(model, (p) => (isFeedForward(p) ? { ...p, bias } : p)) };
-    yield { say: `${said} in the norms`, model: everywhere(model, normBias) };
+    yield { say: `${setting} in mlp`, model: inLayer(model, (p) => (isFeedForward(p) ? { ...p, bias } : p)) };
+    yield { say: `${setting} in the norms`, model: everywhere(model, normBias) };
     yield {
-      say: `${said} everywhere but the output`,
+      say: `${setting} everywhere but the output`,
       model: inLayer(everywhere(model, normBias), (p) => ({ ...p, bias })),
     };
     const weight = bias;
@@ -116,14 +116,15 @@ function* sizes(model: Model, retry: Retry, missing: number): Generator<WhatIf> 
     };
 }
 
-/** One sentence: up to three changes that explain the count, or that none does. */
+/** A sentence that names up to three changes which explain the count, or says that none does. */
 export function explainCount(model: Model, expected: number, retry: Retry): string {
   const missing = expected - parameterCount(model);
   const found: string[] = [];
   for (const candidates of [embeddings(model), biases(model), sizes(model, retry, missing)])
     for (const { say, model: changed } of candidates)
       if (found.length < 3 && changed && parameterCount(changed) === expected) found.push(say);
-  if (found.length > 0)
-    return `${either(found)} ${found.length === 1 ? "gives" : "would each give"} exactly ${grouped(expected)}`;
-  return `no single change explains the difference of ${missing > 0 ? "+" : "−"}${grouped(Math.abs(missing))}`;
+  const verb = found.length === 1 ? "gives" : "would each give";
+  if (found.length > 0) return `${either(found)} ${verb} exactly ${grouped(expected)}`;
+  const difference = `${missing > 0 ? "+" : "−"}${grouped(Math.abs(missing))}`;
+  return `no single change explains the difference of ${difference}`;
 }

@@ -1,8 +1,12 @@
 /**
  * THE table of messages: every code that a spec can cause, its words, its help, and the long form for `sinter
- * explain CODE`. E01xx syntax · E02xx settings · E03xx equations and models · E04xx expectations · E05xx
- * command line. W…: a warning. To add one: a row here, a sample in test/compiler/diagnostics/samples/ (UPDATE=1 writes
- * the expected rendering).
+ * explain CODE`.
+ *
+ *   E01xx  syntax          E03xx  equations and models     E05xx  command line
+ *   E02xx  settings        E04xx  expectations             W…     a warning
+ *
+ * To add one, write a row here and a sample in test/compiler/diagnostics/samples/; UPDATE=1 writes the
+ * expected rendering beside it.
  */
 import { equations } from "./messages/equations.ts";
 import { expectations } from "./messages/expectations.ts";
@@ -14,7 +18,7 @@ export const messages = { ...syntax, ...settings, ...equations, ...expectations 
 
 export type Code = keyof typeof messages;
 /** What a code's words are made from. */
-export type Facts<C extends Code> = (typeof messages)[C] extends Message<infer F> ? F : never;
+export type Details<C extends Code> = (typeof messages)[C] extends Message<infer F> ? F : never;
 
 export const codes = Object.keys(messages).sort((a, b) =>
   a.slice(1).localeCompare(b.slice(1)),

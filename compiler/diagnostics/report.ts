@@ -2,7 +2,7 @@
  * A diagnostic is a value: what a user got wrong, where, and what to write instead. `messages.ts` holds the
  * words.
  */
-import { messages, type Code, type Facts } from "./messages.ts";
+import { messages, type Code, type Details } from "./messages.ts";
 import type { Span } from "./span.ts";
 
 export interface Note {
@@ -26,19 +26,19 @@ export const severityOf = (code: string): Diagnostic["severity"] =>
 export function diagnostic<C extends Code>(
   code: C,
   span: Span,
-  facts: Facts<C>,
+  details: Details<C>,
   notes: readonly Note[] = [],
 ): Diagnostic {
   const { text, help } = messages[code] as unknown as {
-    text: (facts: Facts<C>) => string;
-    help?: (facts: Facts<C>) => string | undefined;
+    text: (details: Details<C>) => string;
+    help?: (details: Details<C>) => string | undefined;
   };
-  const helpText = help?.(facts);
+  const helpText = help?.(details);
   return {
     code,
     severity: severityOf(code),
     span,
-    text: text(facts),
+    text: text(details),
     notes,
     ...(helpText === undefined ? {} : { help: helpText }),
   };
@@ -46,7 +46,7 @@ export function diagnostic<C extends Code>(
 
 /** Gathers diagnostics; every stage gets one and goes on after an error. */
 export interface Reporter {
-  <C extends Code>(code: C, span: Span, facts: Facts<C>, notes?: readonly Note[]): void;
+  <C extends Code>(code: C, span: Span, details: Details<C>, notes?: readonly Note[]): void;
 }
 
 export const hasErrors = (diagnostics: readonly Diagnostic[]): boolean =>

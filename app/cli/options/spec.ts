@@ -10,7 +10,7 @@ import {
   checkSource,
   type Checked,
   type CheckOptions,
-  type ModelFacts,
+  type ModelSummary,
 } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
@@ -69,8 +69,8 @@ export function oneModel(
   path: string,
   options: CheckOptions,
   io: Io,
-): { readonly model: Model; readonly facts: ModelFacts; readonly source: string } {
-  const { models, facts, diagnostics, source } = checkSpec(path, options, io);
+): { readonly model: Model; readonly facts: ModelSummary; readonly source: string } {
+  const { models, summaries: facts, diagnostics, source } = checkSpec(path, options, io);
   if (hasErrors(diagnostics)) throw new SinterError("input", `${path} has errors`);
   const model = models[0];
   if (!model) throw new SinterError("input", `${path} holds no model`);

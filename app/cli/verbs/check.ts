@@ -1,5 +1,5 @@
 /** `sinter check SPEC…`: all that is wrong with a spec, and what the model is made of. */
-import { type Checked, type ModelFacts, checkSource } from "../../../compiler/2-check/check.ts";
+import { type Checked, type ModelSummary, checkSource } from "../../../compiler/2-check/check.ts";
 import { activeParameters } from "../../../compiler/2-check/parameters.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
@@ -55,7 +55,7 @@ export const checkVerb: Verb = {
       const how = { ...limit, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
       checked.models.forEach((model, i) =>
-        io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.facts[i]!, io, how)}`),
+        io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.summaries[i]!, io, how)}`),
       );
     }
     if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
@@ -66,7 +66,7 @@ export const checkVerb: Verb = {
 /** The model in one line, its parts with their parameters, its expectations. */
 export function modelTable(
   model: Model,
-  { parameters, parts, expects }: ModelFacts,
+  { parameters, parts, expects }: ModelSummary,
   io: Pick<Io, "tty">,
   options: CompileOptions = {},
 ): string {
@@ -117,7 +117,7 @@ function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
 function jsonReport(
   path: string,
   source: string,
-  { models, facts, diagnostics }: Checked,
+  { models, summaries: facts, diagnostics }: Checked,
   limit: CompileOptions,
 ): unknown {
   return {

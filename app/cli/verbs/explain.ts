@@ -13,6 +13,7 @@ import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
 import type { Verb } from "./verb.ts";
+import { reflow } from "../terminal/reflow.ts";
 import type { Io } from "../terminal/io.ts";
 
 export const explainVerb: Verb = {
@@ -63,7 +64,7 @@ export const explainVerb: Verb = {
         near ? `did you mean ${near}?` : "`sinter explain` lists the codes",
       );
     }
-    io.out(explainCode(code));
+    io.out(reflow(explainCode(code), io.columns));
     return exitCodes.ok;
   },
 };

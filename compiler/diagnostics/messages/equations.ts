@@ -6,8 +6,9 @@ export const equations = {
     title: "a piece of the model is missing",
     text: ({ section, model }) => `model ${quoted(model)} has no ${quoted(section)}`,
     help: ({ example }) => `add for example \`${example}\``,
-    explain: `A model needs three pieces: how tokens become vectors (embed), what a layer does to them (layer), and how they become a prediction
-(output). A model that is "like" another takes over what it does not say itself.`,
+    explain: `A model needs three pieces: how tokens become vectors (embed), what a layer does to them
+(layer), and how they become a prediction (output). A model that is "like" another takes over what it does
+not say itself.`,
     wrong: "model m { context 16 width 8 layers 1 heads 2 layer { x += mlp(x) } output linear(x) }",
     right:
       "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
@@ -44,8 +45,8 @@ export const equations = {
     title: "an unknown value in an equation",
     text: ({ name }) => `there is no value called ${quoted(name)} here`,
     help: ({ nearest, known }) => near(nearest) ?? `known here: ${known.slice(0, 8).join(", ")}`,
-    explain: `Equations run from top to bottom. x is what enters the layer; other values exist after the equation that names them. Layers do not
-see each other's names: only x goes from one to the next.`,
+    explain: `Equations run from top to bottom. x is what enters the layer; other values exist after the
+equation that names them. Layers do not see each other's names: only x goes from one to the next.`,
     wrong: "layer { x += mlp(h)\nh = layernorm(x) }",
     right: "layer { h = layernorm(x)\nx += mlp(h) }",
   }),
@@ -53,8 +54,8 @@ see each other's names: only x goes from one to the next.`,
     title: "not something that equations can do",
     text: ({ what }) => what,
     help: ({ help }) => help,
-    explain: `In equations, values are added and handed to parts. Numbers belong in options and settings. Products and differences of values are
-not part of the language.`,
+    explain: `In equations, values are added and handed to parts. Numbers belong in options and settings.
+Products and differences of values are not part of the language.`,
     wrong: "layer { x += 2 * mlp(x) }",
     right: "layer { x += mlp(x) }",
   }),
@@ -62,8 +63,8 @@ not part of the language.`,
     title: "two values of different width are added",
     text: ({ left, right }) => `a value of width ${left} and one of width ${right} cannot be added`,
     help: () => "a `linear` with the right `out` brings them to one width",
-    explain: `Values are rows of numbers, one row per token. All of them have the model's width, except where a linear with "out" changes it. Sums
-need equal widths.`,
+    explain: `Values are rows of numbers, one row per token. All of them have the model's width, except
+where a linear with "out" changes it. Sums need equal widths.`,
     wrong: "layer { x += linear(x, out: 4) }",
     right: "layer { x += linear(linear(x, out: 4), out: width) }",
   }),
@@ -81,8 +82,9 @@ need equal widths.`,
     title: "the output is not a linear to the vocabulary",
     text: ({ found }) => `output must end in a linear to the vocabulary, ${found}`,
     help: ({ help }) => help,
-    explain: `The output gives one number per token of the vocabulary, from which the probabilities come: its outermost part is a linear whose width is
-vocab. With "tied: true" it uses the token embedding as its weight (Press & Wolf 2017).`,
+    explain: `The output gives one number per token of the vocabulary, from which the probabilities come:
+its outermost part is a linear whose width is vocab. With "tied: true" it uses the token embedding as its
+weight (Press & Wolf 2017).`,
     wrong: "output layernorm(x)",
     right: "output linear(layernorm(x))",
   }),
@@ -90,8 +92,8 @@ vocab. With "tied: true" it uses the token embedding as its weight (Press & Wolf
     title: "tied where it cannot be",
     text: ({ why }) => why,
     help: () => "leave `tied` out here",
-    explain: `"tied: true" makes the output's linear use the token embedding [vocab, width] as its weight. It is therefore possible only for the
-outermost linear of the output, from width to vocab.`,
+    explain: `"tied: true" makes the output's linear use the token embedding [vocab, width] as its weight.
+It is therefore possible only for the outermost linear of the output, from width to vocab.`,
     wrong: "layer { x += linear(x, tied: true) }",
     right: "layer { x += linear(x) }",
   }),
@@ -99,9 +101,10 @@ outermost linear of the output, from width to vocab.`,
     title: "an embedding that does not exist",
     text: ({ what }) => what,
     help: ({ help }) => help,
-    explain: `embed says how tokens become vectors: "embed token", or "embed token + position" with learned positions (a table [context, width],
-Radford et al. 2018). One norm may stand around it, which is computed once, before the first layer: "embed layernorm(token)" (BLOOM,
-Scao et al. 2022), "embed rmsnorm(token + position)".`,
+    explain: `embed says how tokens become vectors: "embed token", or "embed token + position" with learned
+positions (a table [context, width], Radford et al. 2018). One norm may stand around it, which is computed
+once, before the first layer: "embed layernorm(token)" (BLOOM, Scao et al. 2022), "embed rmsnorm(token +
+position)".`,
     wrong: "embed token + positions",
     right: "embed token + position",
   }),
@@ -129,8 +132,9 @@ Scao et al. 2022), "embed rmsnorm(token + position)".`,
     title: "attention that sees the answer",
     text: () => "without `causal`, every token sees the tokens after it",
     help: () => "leave `causal: false` out for a model that writes",
-    explain: `A language model is trained to guess the next token. An attention that is not causal can look at it, so the loss falls without the model
-learning anything, and sampling, where there is no next token yet, does not work. It is of use for experiments only.`,
+    explain: `A language model is trained to guess the next token. An attention that is not causal can look
+at it, so the loss falls without the model learning anything, and sampling, where there is no next token
+yet, does not work. It is of use for experiments only.`,
     wrong: "layer { x += attention(layernorm(x), causal: false) }",
     right: "layer { x += attention(layernorm(x)) }",
   }),
@@ -138,8 +142,9 @@ learning anything, and sampling, where there is no next token yet, does not work
     title: "rope needs pairs of columns",
     text: ({ headDim }) => `rope turns pairs of columns, and a head has ${headDim}`,
     help: ({ headDim }) => `use a head_dim of ${headDim + 1}${headDim > 1 ? ` or ${headDim - 1}` : ""}`,
-    explain: `Rotary positions (Su et al. 2021) take two neighbouring columns of a head as a point of the plane and turn it by an angle that grows with
-the position. A head therefore needs an even number of columns.`,
+    explain: `Rotary positions (Su et al. 2021) take two neighbouring columns of a head as a point of the
+plane and turn it by an angle that grows with the position. A head therefore needs an even number of
+columns.`,
     wrong: "head_dim 5\nlayer { x += attention(x, rope: rope(theta: 10000)) }",
     right: "layer { x += attention(x, rope: rope(theta: 10000)) }",
   }),
@@ -147,11 +152,12 @@ the position. A head therefore needs an even number of columns.`,
     title: "rope's scaling does not fit together",
     text: ({ why }) => why,
     help: ({ help }) => help,
-    explain: `Llama 3.1's scaling stretches long wavelengths by "factor", so that a model trained with "original" positions can be used with more.
-Wavelengths below original / high stay as they are, those above original / low are stretched in full, those between in part: so low is less
-than high. Llama 3.1: factor 8, low 1, high 4, original 8192; the small models of Llama 3.2 have factor 32. Without "factor" there is no scaling,
-and the other three mean nothing. "linear" is an older scaling, of all wavelengths alike (Chen et al. 2023): a model
-has one or the other.`,
+    explain: `Llama 3.1's scaling stretches long wavelengths by "factor", so that a model trained with
+"original" positions can be used with more. Wavelengths below original / high stay as they are, those above
+original / low are stretched in full, those between in part: so low is less than high. Llama 3.1: factor 8,
+low 1, high 4, original 8192; the small models of Llama 3.2 have factor 32. Without "factor" there is no
+scaling, and the other three mean nothing. "linear" is an older scaling, of all wavelengths alike (Chen et
+al. 2023): a model has one or the other.`,
     wrong: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8)) }",
     right: "layer { x += attention(x, rope: rope(theta: 500000, factor: 8, original: 8192)) }",
   }),
@@ -169,8 +175,8 @@ has one or the other.`,
     title: "more experts per token than there are",
     text: ({ top, count }) => `a token cannot go to ${top} of ${count} experts`,
     help: ({ count }) => `use a top of at most ${count}, or more experts`,
-    explain: `A mixture of experts (Shazeer et al. 2017) has "count" blocks, of which every token uses the "top" best. With all of them used
-there is no mixture left to choose from, but it is allowed.`,
+    explain: `A mixture of experts (Shazeer et al. 2017) has "count" blocks, of which every token uses the
+"top" best. With all of them used there is no mixture left to choose from, but it is allowed.`,
     wrong: "layer { x += experts(x, count: 4, top: 5) }",
     right: "layer { x += experts(x, count: 4, top: 2) }",
   }),

@@ -6,11 +6,13 @@ export const expectations = {
     title: "the parameter count is not the expected one",
     text: ({ expected, found }) => `expected ${grouped(expected)} parameters, found ${grouped(found)}`,
     help: ({ nearest }) => nearest,
-    explain: `"expect parameters N" compares a published count with the one that follows from the spec. Where they differ, the note lists what each part
-contributes, and the compiler tries single changes (tied output, biases, positions, number of heads, width, hidden size, layers)
-and names the one that gives exactly the expected count.
+    explain: `"expect parameters N" compares a published count with the one that follows from the spec.
+Where they differ, the note lists what each part contributes, and the compiler tries single changes (tied
+output, biases, positions, number of heads, width, hidden size, layers) and names the one that gives exactly
+the expected count.
 
-The GPT-3 paper's width 5140 (13B) and 24 heads (XL) are found this way: its own parameter counts contradict them.`,
+The GPT-3 paper's width 5140 (13B) and 24 heads (XL) are found this way: its own parameter counts contradict
+them.`,
     wrong: "layer { x += mlp(layernorm(x), bias: true) }\nexpect parameters 1_000",
   }),
   E0402: message<{ fact: string; expected: number; found: number }>({
@@ -31,10 +33,12 @@ The GPT-3 paper's width 5140 (13B) and 24 heads (XL) are found this way: its own
     title: "--set names something that does not exist",
     text: ({ key }) => `--set: there is no setting called ${quoted(key)}`,
     help: ({ nearest, help }) => help ?? near(nearest),
-    explain: `--set NAME=VALUE changes a setting of the model (width=256), of its training (train.steps=100, or steps=100 where only one section has
-the name), of sampling (sample.temperature=0), or a let of the spec. It wins over what the file says.
+    explain: `--set NAME=VALUE changes a setting of the model (width=256), of its training (train.steps=100,
+or steps=100 where only one section has the name), of sampling (sample.temperature=0), or a let of the spec.
+It wins over what the file says.
 
-With --set on a size or a let, the model is another one than the file describes, and its "expect" facts are not checked.`,
+With --set on a size or a let, the model is another one than the file describes, and its "expect" facts are
+not checked.`,
   }),
   E0502: message<{ why: string }>({
     title: "--set has no usable value",

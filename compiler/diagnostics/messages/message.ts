@@ -2,9 +2,9 @@
 export interface Message<F> {
   /** A few words: heading of `sinter explain CODE`, and of the language reference. */
   readonly title: string;
-  readonly text: (facts: F) => string;
+  readonly text: (details: F) => string;
   /** What to write instead. */
-  readonly help?: (facts: F) => string | undefined;
+  readonly help?: (details: F) => string | undefined;
   /** The long form: why the rule is there. Plain text, paragraphs separated by empty lines. */
   readonly explain: string;
   /**

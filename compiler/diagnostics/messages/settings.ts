@@ -22,8 +22,9 @@ export const settings = {
     title: "a setting is missing",
     text: ({ key, model }) => `model ${quoted(model)} does not say its ${quoted(key)}`,
     help: ({ help }) => help,
-    explain: `context, width, layers and heads have no sensible default: they are the model. vocab may be left out where the tokenizer decides
-it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's settings.`,
+    explain: `context, width, layers and heads have no sensible default: they are the model. vocab may be
+left out where the tokenizer decides it (bytes: 256, gpt2: 50257). A model that is "like" another takes the
+other's settings.`,
     wrong: "model m { width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
     right:
       "model m { context 16 width 8 layers 1 heads 2 embed token layer { x += mlp(x) } output linear(x) }",
@@ -46,11 +47,12 @@ it (bytes: 256, gpt2: 50257). A model that is "like" another takes the other's s
       const isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
       return `use ${either(good)} heads${isFar ? `, or width ${Math.max(1, Math.round(width / heads)) * heads}` : ""}`;
     },
-    explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al. 2017, 3.2.2). Where a model's heads have
-another size than that, as in some Llama-like models, say so with head_dim.
+    explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al.
+2017, 3.2.2). Where a model's heads have another size than that, as in some Llama-like models, say so with
+head_dim.
 
-One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints width 5140 for the 13B model, with 40 heads of 128. But
-40 × 128 is 5120, and only 5120 gives the model's parameter count: a misprint.`,
+One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints width 5140 for the 13B model,
+with 40 heads of 128. But 40 × 128 is 5120, and only 5120 gives the model's parameter count: a misprint.`,
     wrong: "width 96\nheads 7",
     right: "width 96\nheads 8",
   }),
@@ -89,8 +91,9 @@ One well-known case: table 2.1 of the GPT-3 paper (Brown et al. 2020) prints wid
     title: "a value of another kind is needed",
     text: ({ key, wanted, found }) => `${key} must be ${wanted}, not ${found}`,
     help: ({ help }) => help,
-    explain: `A setting or option takes a number (with arithmetic over other settings), true or false, one word of a list, or a group of named numbers
-such as rope(theta: 500000). Values like x or attention(x) exist in equations only.`,
+    explain: `A setting or option takes a number (with arithmetic over other settings), true or false, one
+word of a list, or a group of named numbers such as rope(theta: 500000). Values like x or attention(x) exist
+in equations only.`,
     wrong: "width true",
     right: "width 8",
   }),
@@ -150,12 +153,12 @@ such as rope(theta: 500000). Values like x or attention(x) exist in equations on
     help: ({ heads, headDim }) =>
       `if that is not meant, use width ${heads * headDim}; if it is, an \`expect parameters\` that ` +
       "holds silences this",
-    explain: `head_dim may differ from width / heads: attention then projects from the width to heads × head_dim and back, as published models do
-(32 × 128 = 4096 in 5120: Mistral Nemo). A difference of less than half a head may be a slip of the pen, so it is said; an "expect parameters"
-that holds settles it.
+    explain: `head_dim may differ from width / heads: attention then projects from the width to heads ×
+head_dim and back, as published models do (32 × 128 = 4096 in 5120: Mistral Nemo). A difference of less than
+half a head may be a slip of the pen, so it is said; an "expect parameters" that holds settles it.
 
-The 13B model of GPT-3 (Brown et al. 2020, table 2.1) is printed with width 5140 and 40 heads of 128. 40 × 128 is 5120; with 5120 the model
-has the 12_853_386_240 parameters that its other numbers imply.`,
+The 13B model of GPT-3 (Brown et al. 2020, table 2.1) is printed with width 5140 and 40 heads of 128. 40 ×
+128 is 5120; with 5120 the model has the 12_853_386_240 parameters that its other numbers imply.`,
     wrong: "width 5140\nheads 40\nhead_dim 128",
     right: "width 5120\nheads 40\nhead_dim 128",
   }),
@@ -165,9 +168,9 @@ has the 12_853_386_240 parameters that its other numbers imply.`,
       `${heads} heads of ${headDim} make ${heads * headDim}, not the width ${width}`,
     help: ({ width, headDim, heads }) =>
       `${width % headDim === 0 ? `if that is not meant, use ${width / headDim} heads` : width % heads === 0 ? `if that is not meant, use head_dim ${width / heads}` : "check the sizes"}; if it is, an \`expect parameters\` that holds silences this`,
-    explain: `Some published models are like that. In others it is a misprint: the GPT-3 paper (Brown et al. 2020, table 2.1) gives its XL model
-24 heads of 128 with width 2048, where 16 × 128 = 2048 and 16 heads give the published count. An "expect parameters" that holds
-settles it, and the warning goes away.`,
+    explain: `Some published models are like that. In others it is a misprint: the GPT-3 paper (Brown et al.
+2020, table 2.1) gives its XL model 24 heads of 128 with width 2048, where 16 × 128 = 2048 and 16 heads give
+the published count. An "expect parameters" that holds settles it, and the warning goes away.`,
     wrong: "width 2048\nheads 24\nhead_dim 128",
     right: "width 2048\nheads 16\nhead_dim 128",
   }),
@@ -177,8 +180,9 @@ settles it, and the warning goes away.`,
       `vocab ${vocab} is smaller than the ${least} tokens of tokenizer ${tokenizer}`,
     help: ({ least, vocab, tokenizer }) =>
       `use vocab ${least}${tokenizer === "bytes" && vocab < 200 ? ", or `tokenizer characters`" : ""}`,
-    explain: `Every token needs its row in the embedding. A larger vocab is fine (nanoGPT pads 50257 to 50304): its last rows are never used.
-With "tokenizer characters" the vocab is the number of different characters in the data, which is checked when training starts.`,
+    explain: `Every token needs its row in the embedding. A larger vocab is fine (nanoGPT pads 50257 to
+50304): its last rows are never used. With "tokenizer characters" the vocab is the number of different
+characters in the data, which is checked when training starts.`,
     wrong: "vocab 100\ntokenizer bytes",
     right: "vocab 256\ntokenizer bytes",
   }),
@@ -220,8 +224,9 @@ With "tokenizer characters" the vocab is the number of different characters in t
     title: "banded layers without a band",
     text: () => "how far do banded layers see?",
     help: () => "add for example `band 256`",
-    explain: `In a banded layer, attention sees its own position and the ones just before it: "band" says how many in all. (Locally banded attention
-alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does not say how wide its band is.)`,
+    explain: `In a banded layer, attention sees its own position and the ones just before it: "band" says
+how many in all. (Locally banded attention alternates with dense attention in GPT-3: Brown et al. 2020, 2.1;
+the paper does not say how wide its band is.)`,
     wrong: "layers 2 alternate dense, banded\nlayer { x += attention(x) }",
     right: "layers 2 alternate dense, banded\nband 8\nlayer { x += attention(x) }",
   }),
@@ -251,8 +256,9 @@ alternates with dense attention in GPT-3: Brown et al. 2020, 2.1; the paper does
     text: ({ tokenizer }) =>
       `rows cannot be documents with \`tokenizer ${tokenizer}\`: it has no token that ends one`,
     help: () => "use another tokenizer, or leave `rows documents` out",
-    explain: `With "rows documents" every row of a batch is one document, which the model learns to begin and to end. That takes a token of its own:
-bytes and characters get one more for it, gpt2's is <|endoftext|>, llama's is </s>.`,
+    explain: `With "rows documents" every row of a batch is one document, which the model learns to begin
+and to end. That takes a token of its own: bytes and characters get one more for it, gpt2's is
+<|endoftext|>, llama's is </s>.`,
     wrong: "tokenizer ids\nvocab 300\ntrain { rows documents }",
     right: "vocab 257\ntokenizer bytes\ntrain { rows documents }",
   }),
@@ -260,8 +266,8 @@ bytes and characters get one more for it, gpt2's is <|endoftext|>, llama's is </
     title: "not yet",
     text: ({ what }) => `${what} is not supported yet`,
     help: ({ instead }) => instead,
-    explain: `The word is right, and the language keeps it for this meaning, but this version of the compiler cannot do it yet. It says so instead of
-ignoring it.`,
+    explain: `The word is right, and the language keeps it for this meaning, but this version of the
+compiler cannot do it yet. It says so instead of ignoring it.`,
     wrong: "layer { x += attention(layernorm(x), dropout: 0.1) }",
     right: "layer { x += attention(layernorm(x)) }",
   }),

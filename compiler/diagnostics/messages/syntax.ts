@@ -6,10 +6,12 @@ export const syntax = {
     title: "a character that the language does not have",
     text: ({ characters, code }) => `unexpected ${quoted(characters, 12)}${code ? ` (${code})` : ""}`,
     help: ({ help }) => help,
-    explain: `A spec is made of names (letters, digits, "_"), numbers, and the signs { } ( ) + - * / % = += : and ,
-Spaces and line ends separate; nothing ends a line. Comments begin with // and reach to the end of the line.
+    explain: `A spec is made of names (letters, digits, "_"), numbers, and the signs { } ( ) + - * / % = +=
+: and , Spaces and line ends separate; nothing ends a line. Comments begin with // and reach to the end of
+the line.
 
-Text copied from a web page may hold characters that look right and are not: a no-break space, a multiplication sign, a long dash.`,
+Text copied from a web page may hold characters that look right and are not: a no-break space, a
+multiplication sign, a long dash.`,
     wrong: "width 8 # small",
     right: "width 8 // small",
   }),
@@ -17,11 +19,11 @@ Text copied from a web page may hold characters that look right and are not: a n
     title: "something else was expected here",
     text: ({ expected, found }) => `expected ${expected}, found ${found}`,
     help: ({ help }) => help,
-    explain: `The parser knows what may come next, and this is not it. It then goes on behind the mistake, so that one wrong sign does
-not hide what else is wrong.
+    explain: `The parser knows what may come next, and this is not it. It then goes on behind the mistake,
+so that one wrong sign does not hide what else is wrong.
 
-Settings are written without a sign ("width 256"), equations with one ("x += …", "h = …"), options with a colon ("bias: true"),
-and "let" with an equals sign ("let hidden = 4 * width").`,
+Settings are written without a sign ("width 256"), equations with one ("x += …", "h = …"), options with a
+colon ("bias: true"), and "let" with an equals sign ("let hidden = 4 * width").`,
     wrong: "width = 8",
     right: "width 8",
   }),
@@ -54,8 +56,9 @@ and "let" with an equals sign ("let hidden = 4 * width").`,
   E0106: message<{ text: string; why: string }>({
     title: "not a number",
     text: ({ text, why }) => `${quoted(text)} is not a number: ${why}`,
-    explain: `Numbers are decimal: 768, 50_257, 0.1, 1e-3. A "_" may stand between two digits. They are kept as 64-bit floating point, so a
-whole number may have at most 15 digits or so (up to 9_007_199_254_740_991), and a number like 1e999 does not exist.`,
+    explain: `Numbers are decimal: 768, 50_257, 0.1, 1e-3. A "_" may stand between two digits. They are kept
+as 64-bit floating point, so a whole number may have at most 15 digits or so (up to 9_007_199_254_740_991),
+and a number like 1e999 does not exist.`,
     wrong: "width 8k",
     right: "width 8_000",
   }),
@@ -77,8 +80,9 @@ whole number may have at most 15 digits or so (up to 9_007_199_254_740_991), and
     title: "a setting without a value",
     text: ({ key }) => `${quoted(key)} has no value`,
     help: ({ key }) => `write the value behind it, on the same line: \`${key} 12\``,
-    explain: `Line ends mean nothing in a spec, except here: a setting's value begins on the line of its name. Otherwise a forgotten value would
-swallow the next line's name, and the complaint would be about that line.`,
+    explain: `Line ends mean nothing in a spec, except here: a setting's value begins on the line of its
+name. Otherwise a forgotten value would swallow the next line's name, and the complaint would be about that
+line.`,
     wrong: "width\nheads 2",
     right: "width 8\nheads 2",
   }),
@@ -92,7 +96,7 @@ swallow the next line's name, and the complaint would be about that line.`,
     title: "too many of one thing",
     text: ({ what, count, limit }) => `${count} ${what}, more than ${limit}`,
     help: () => "use fewer",
-    explain: `Terms of a sum, parts of a layer, models of a file and steps of a "like" chain are counted, so that a hostile spec cannot keep the
-compiler busy. The limits are far above what models need.`,
+    explain: `Terms of a sum, parts of a layer, models of a file and steps of a "like" chain are counted, so
+that a hostile spec cannot keep the compiler busy. The limits are far above what models need.`,
   }),
 };

@@ -217,7 +217,7 @@ describe("equations", () => {
       norm: { part: "rmsnorm", name: "rmsnorm", width: 8, eps: 0.125, weight: false, bias: false },
     });
     expect(embed("(token) + (position)")).toEqual({ token: true, position: true });
-    const rows = checkSource(whole("embed layernorm(token)")).facts[1]!.parts.filter(
+    const rows = checkSource(whole("embed layernorm(token)")).summaries[1]!.parts.filter(
       (p) => p.section === "embed",
     );
     expect(rows.map((r) => [r.name, r.total, r.tensors.map((t) => t.name)])).toEqual([
@@ -298,7 +298,7 @@ describe("expectations", () => {
       "2048 head_dim 128 heads 24",
       `${width} head_dim ${headDim} heads ${heads}`,
     );
-    const { models, facts, diagnostics } = checkSource(spec.replace("$", ""));
+    const { models, summaries: facts, diagnostics } = checkSource(spec.replace("$", ""));
     expect(models).toMatchObject([{ sizes: { width, heads, headDim } }]);
     expect(diagnostics.map((d) => d.severity)).toEqual(["warning"]);
     expect(checkSource(spec.replace("$", `expect parameters ${facts[0]!.parameters}`)).diagnostics).toEqual(
@@ -311,7 +311,7 @@ describe("expectations", () => {
   });
   test("a head_dim of its own is doubted, unless a parameter count confirms it", () => {
     expect(checkSource(misprint.replace("$", "")).diagnostics.map((d) => d.code)).toEqual(["W0214"]);
-    const { parameters } = checkSource(misprint.replace("$", "")).facts[0]!;
+    const { parameters } = checkSource(misprint.replace("$", "")).summaries[0]!;
     expect(checkSource(misprint.replace("$", `expect parameters ${parameters}`)).diagnostics).toEqual([]);
   });
   test.each([
@@ -322,7 +322,7 @@ describe("expectations", () => {
     ["layer { x += mlp(x) }", "layer { x += mlp(x, hidden: 3 * width) }", /hidden: 3/],
     ["vocab 256", "vocab 300", /vocab 300/],
   ])("%s where %s is meant", (said, meant, help) => {
-    const parameters = checkSource(whole(meant)).facts[1]!.parameters;
+    const parameters = checkSource(whole(meant)).summaries[1]!.parameters;
     expect(
       checkSource(whole(`${said}\nexpect parameters ${parameters}`)).diagnostics.map((d) => d.help),
     ).toEqual([expect.stringMatching(help)]);
@@ -332,7 +332,11 @@ describe("expectations", () => {
 describe("--set and --model", () => {
   const gpt2 = specs.find((s) => s.file === "specs/gpt2.sinter")!.text;
   test("one model, other sizes, expectations skipped", () => {
-    const { models, facts, diagnostics } = checkSource(gpt2, {
+    const {
+      models,
+      summaries: facts,
+      diagnostics,
+    } = checkSource(gpt2, {
       model: "gpt2-xl",
       set: { width: "256", heads: "width / 64", "train.lr": "1e-3", steps: "5", tokenizer: "bytes" },
     });
@@ -344,7 +348,7 @@ describe("--set and --model", () => {
   });
   test("training settings leave the expectations alone", () =>
     expect(
-      checkSource(gpt2, { set: { batch: "2" } }).facts.flatMap((f) => f.expects.map((e) => e.result)),
+      checkSource(gpt2, { set: { batch: "2" } }).summaries.flatMap((f) => f.expects.map((e) => e.result)),
     ).toEqual(["holds", "holds", "holds", "holds"]));
   test("lets", () =>
     expect(
