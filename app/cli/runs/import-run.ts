@@ -14,7 +14,13 @@ import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoi
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
-import { changedTypes, checkReadable, isMatrix, keptFor, keptRows } from "../../../runtime/formats/architecture/keep.ts";
+import {
+  changedTypes,
+  checkReadable,
+  isMatrix,
+  keptFor,
+  keptRows,
+} from "../../../runtime/formats/architecture/keep.ts";
 import { fittedLinks, type Published } from "../../../runtime/formats/published.ts";
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
 import { sameShape } from "../../../runtime/formats/architecture/fit.ts";
@@ -186,7 +192,11 @@ function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixe
 }
 
 /** What the weights have lost or gained on the way, in a line each. */
-function notesOf(links: readonly Link[], index: Published["index"], kept: ReadonlyMap<Link, StoredFormat>): string[] {
+function notesOf(
+  links: readonly Link[],
+  index: Published["index"],
+  kept: ReadonlyMap<Link, StoredFormat>,
+): string[] {
   const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(
     ([from, to]) => `${from} is kept as ${[...to].join(" and ")}`,
   );
@@ -220,7 +230,7 @@ function checked(spec: string): Model {
   throw new SinterError(
     "input",
     "the configuration makes a spec that has " +
-`errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
+      `errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
     "Does the configuration belong to the weights?",
   );
 }

@@ -1,7 +1,11 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../../../compiler/1-parse/format.ts";
 import type { Rope, TokenizerName } from "../../../runtime/contract/model.ts";
-import { isWindowed, type Architecture, type Experts } from "../../../runtime/formats/architecture/architecture.ts";
+import {
+  isWindowed,
+  type Architecture,
+  type Experts,
+} from "../../../runtime/formats/architecture/architecture.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 
 export interface SpecFacts {

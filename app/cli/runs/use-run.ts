@@ -17,7 +17,14 @@ import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/s
 import type { Command } from "commander";
 import type { Model, SampleSettings } from "../../../runtime/contract/model.ts";
 import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
-import { pathFrom, realOption, targetOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import {
+  pathFrom,
+  realOption,
+  targetOption,
+  textOption,
+  wholeOption,
+  type Options,
+} from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
 import type { Io } from "../terminal/io.ts";
 import {
