@@ -12,7 +12,7 @@
 import type { Model } from "../runtime/contract/model.ts";
 import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
 import { buildGraph, type Job } from "./3-graph/build.ts";
-import { prefillRows } from "./3-graph/builder.ts";
+import { prefillRows, type PerRow } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
 import { printGraph } from "./3-graph/print.ts";
@@ -72,6 +72,11 @@ export interface CompileOptions {
    */
   readonly cache?: CacheFormat | undefined;
   /**
+   * For objectives that the host computes: `train` takes a weight for each row's loss, `train` and `evaluate`
+   * give each row's log-probability. Default: neither.
+   */
+  readonly perRow?: PerRow;
+  /**
    * Which parameters the module `train` trains, by name without the layer's number
    * ("layers.attention.qkv.weight"). Default: all.
    */
@@ -109,11 +114,12 @@ export interface Compiled {
   readonly plans: readonly ModulePlan[];
 }
 
-function jobsOf(model: Model, module: ModuleName): Job[] {
+function jobsOf(model: Model, module: ModuleName, { perRow }: CompileOptions): Job[] {
   const { batch, context } = model.train;
+  const rows = { batch, context, ...perRow };
   return [
-    ...(module === "train" ? [{ entry: "train", batch, context } as const] : []),
-    { entry: "evaluate", batch, context },
+    ...(module === "train" ? [{ entry: "train", ...rows } as const] : []),
+    { entry: "evaluate", ...rows },
     { entry: "prefill", rows: prefillRows(model) },
     { entry: "decode", rows: 1 },
   ];
@@ -246,7 +252,7 @@ function planPart(
   const kept = keptAs(name, options);
   const fusions = new Map<string, FusionEvent[]>();
   const graphs = part.flatMap((stretch, i) =>
-    jobsOf(model, name).map((job) => {
+    jobsOf(model, name, options).map((job) => {
       const entry = entryName(job.entry, i);
       const events: FusionEvent[] = [];
       fusions.set(entry, events);

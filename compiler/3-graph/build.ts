@@ -1,7 +1,8 @@
 /**
  * Checked model → graph of one entry, forward only, one node per mathematical step; nothing is fused yet.
  *
- *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum
+ *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum; where the job says so, weights [B·T]
+ *                     of the losses are an input, log-probabilities [B·T] an output
  *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and values go to the cache
  *
  * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it
@@ -124,7 +125,7 @@ function outputSections(b: Builder): readonly Section[] {
     x = row;
   }
   const logits = expression(b, b.model.output, new Map([["x", x]]), "logits");
-  if (isExtending(b)) {
+  if (!("batch" in b.job)) {
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
     return [section(b, "head", "output")];
   }
@@ -133,8 +134,13 @@ function outputSections(b: Builder): readonly Section[] {
   if (b.values.get(logits.value)!.shape[1] !== vocab)
     throw new Error("the output is not [rows, vocab]: the checker refuses it");
   const losses = declare(b, "token_losses", [b.rows], "output");
-  emit(b, "cross_entropy", { logits, targets }, { losses });
-  if (isTraining(b)) b.objective.push({ value: losses });
+  const logprobs = b.job.logprobs ? declare(b, "logprobs", [b.rows], "output") : undefined;
+  emit(b, "cross_entropy", { logits, targets }, { losses, logprobs });
+  if (isTraining(b))
+    b.objective.push({
+      value: losses,
+      ...(b.job.weights && { weights: input(b, "weights", [b.rows], { dtype: "f32" }) }),
+    });
   emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
   return [output, section(b, "loss", "loss")];
 }

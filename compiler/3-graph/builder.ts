@@ -16,8 +16,16 @@ import {
 import type { Init, Storage } from "../../runtime/contract/storage.ts";
 import type { Stretch } from "./stretch.ts";
 
+/** What training takes and gives row by row, besides tokens and targets. Default: nothing. */
+export interface PerRow {
+  /** Entry train: the weight of each row's loss in the objective is an input. */
+  readonly weights?: boolean;
+  /** The log-probability of each row's target is an output. */
+  readonly logprobs?: boolean;
+}
+
 export type Job =
-  | { readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number }
+  | ({ readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number } & PerRow)
   | { readonly entry: "prefill" | "decode"; readonly rows: number };
 
 /**

@@ -169,9 +169,21 @@ export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] 
  * [2]: sum of the counted targets'
  *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm,
  *   before clipping; not finite = no update was made);
- *   and of mixtures of experts what `mixtures` names.
+ *   and of mixtures of experts what `mixtures` names. Only where they were asked for at compile time:
+ *   weights f32 [B·T] (train: of each row's cross-entropy in what is made smaller, instead of hyper.scale;
+ *   a row whose target is −1 has none), and logprobs f32 [B·T]: ln p(target), 0 where it is −1.
  * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real
  * row.
  * decode:  the same with a chunk of 1.
  */
-export const tensorNames = ["tokens", "targets", "hyper", "loss", "token_losses", "norm", "logits"] as const;
+export const tensorNames = [
+  "tokens",
+  "targets",
+  "hyper",
+  "loss",
+  "token_losses",
+  "norm",
+  "logits",
+  "weights",
+  "logprobs",
+] as const;

@@ -27,6 +27,11 @@ import { createTurns } from "./turns.ts";
 export interface Batch {
   readonly tokens: Int32Array; // [B·T]
   readonly targets: Int32Array; // [B·T]
+  /**
+   * [B·T]: what each row's cross-entropy counts in the objective of a training step, by a module compiled to
+   * take it. Default: 1 / (counted targets of the step). A row whose target is −1 counts for nothing.
+   */
+  readonly weights?: Float32Array;
 }
 
 export interface StepResult {
@@ -66,6 +71,15 @@ export interface RunningModel {
    * the next one overwrites it.
    */
   tokenLosses(): Float32Array;
+  /**
+   * The same, as log-probabilities ln p(target), of a module compiled to give them; 0 where a target is not
+   * counted. With weights made of them, the next step makes any function of them smaller:
+   *
+   *   await model.evaluate(batch);
+   *   const weights = yours(model.logprobs());         weights[r] = −∂objective/∂logprobs[r]
+   *   await model.trainStep([{ ...batch, weights }], options);
+   */
+  logprobs(): Float32Array;
   /**
    * Runs tokens at positions start …; keys and values of earlier positions are in the cache, as the last call
    * of `feed` has left them: throws when sessions or other weights came between. Logits [vocab] after the
@@ -218,6 +232,11 @@ function jobs(
     tensor("tokens").write(tokens);
     tensor("targets").write(targets);
   };
+  const setWeights = ({ targets, weights }: Batch, counted: number): void => {
+    if (tensors.has("weights"))
+      tensor("weights").write(weights ?? Float32Array.from(targets, () => 1 / counted));
+    else if (weights) throw notCompiledFor("takes no weights of rows", "weights");
+  };
   const setHyper = (lr: number, step: number, counted: number): void => {
     const values = tensor("hyper").padded();
     const { beta1, beta2, eps, decay, clip } = settings;
@@ -243,6 +262,7 @@ function jobs(
     const mixtures = entry("train").mixtures?.map((place) => new MixtureCounts(place, tensor));
     for (const [i, batch] of micro.entries()) {
       setBatch(batch);
+      setWeights(batch, counted);
       set(control.accumulate, i > 0 ? 1 : 0);
       set(control.update, i === micro.length - 1 ? 1 : 0);
       await run(entry("train")); // adds to `loss` as to the gradients
@@ -290,6 +310,10 @@ function jobs(
     inTurn: (work, signal) => turns.take(() => work(lane), signal),
     weightsChanged: () => void (lane.holder = undefined),
     tokenLosses: () => tensor("token_losses").padded() as Float32Array,
+    logprobs() {
+      if (!tensors.has("logprobs")) throw notCompiledFor("gives no log-probabilities of rows", "logprobs");
+      return tensor("logprobs").padded() as Float32Array;
+    },
     close() {
       turns.close(
         new SinterError(
@@ -302,6 +326,13 @@ function jobs(
     },
   } satisfies Partial<RunningModel>;
 }
+
+const notCompiledFor = (what: string, option: "weights" | "logprobs"): SinterError =>
+  new SinterError(
+    "input",
+    `this module ${what}`,
+    `Compile it with \`perRow: { ${option}: true }\` (compileModel).`,
+  );
 
 /** Targets that count. */
 export function countTargets(targets: Int32Array): number {

@@ -83,8 +83,8 @@ function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Man
   const tensor = tensorIn(memory.buffer, place);
   let i = 0;
   const noise = (): number => ((i++ * 7919) % 4093) / 4093 - 0.5;
-  if (place.name === "x_in") tensor.fill(0, noise);
-  else if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
+  if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
+  else if (place.dtype === "f32") tensor.fill(0, noise);
   else tensor.fill(0, () => (i++ * 7919 + place.name.length) % manifest.model.sizes.vocab);
 }
 

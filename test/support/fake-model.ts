@@ -162,6 +162,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
       return { sum: 2 * count, count };
     },
     tokenLosses: () => new Float32Array(16),
+    logprobs: () => new Float32Array(16),
     feed: (tokens, start, signal) =>
       turns.take(async () => {
         await feedByPosition(lane, tokens, start);
