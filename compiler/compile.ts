@@ -22,9 +22,9 @@ import { differentiate } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
 import { saveForBackward } from "./4-grad/save.ts";
 import { blockHead } from "./5-fuse/blocks.ts";
-import { quantiseCache } from "./5-fuse/cache.ts";
+import { quantiseCache } from "./5-fuse/quantise-cache.ts";
 import { settleCarries } from "./5-fuse/carries.ts";
-import { quantiseWeights } from "./5-fuse/quantise.ts";
+import { quantiseWeights } from "./5-fuse/quantise-weights.ts";
 import { splitFewRows } from "./5-fuse/split.ts";
 import { fuse, type FusionEvent } from "./5-fuse/fuse.ts";
 import { dropUnread } from "./5-fuse/unread.ts";
@@ -68,7 +68,8 @@ export interface CompileOptions {
   /** How the module `infer` keeps matrices: ops/matmul/quantised/layout.ts. Training needs f32. Default: f32. */
   readonly weights?: Weights | undefined;
   /**
-   * How the module `infer` keeps keys and values of earlier positions: ops/attention/kit/cache.ts. Default: f32.
+   * How the module `infer` keeps keys and values of earlier positions (ops/attention/kit/cache-layout.ts).
+   * Default: f32.
    */
   readonly cache?: CacheFormat | undefined;
   /**

@@ -8,9 +8,8 @@
 import { attention } from "../../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../../compiler/ops/attention/attention_cached.ts";
-import { cacheShapes } from "../../compiler/ops/attention/kit/cache.ts";
-import { registerTile } from "../../compiler/ops/attention/kit/sizes.ts";
-import { callTile } from "../../compiler/ops/attention/kit/tile.ts";
+import { cacheShapes } from "../../compiler/ops/attention/kit/cache-layout.ts";
+import { registerTile, callTile } from "../../compiler/ops/kit/register-tile.ts";
 import { defineOp, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../bench/measure/kernel-bench.ts";

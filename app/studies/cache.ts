@@ -2,7 +2,8 @@
  * npm run study -- cache [--run DIR --data FILE] [--model SPEC:NAME:WEIGHTS]… [--tokens 10000] [--position
  * 1000] [--workers 2] [--ms 4000]
  *
- * Keys and values in q8_0 against f32 (ops/attention/kit/cache.ts). Of a run: a text token by token, as in
+ * Keys and values in q8_0 against f32 (ops/attention/kit/cache-layout.ts). Of a run: a text token by token, as
+ * in
  * sampling, a context at a time: the mean loss, the mean KL divergence from f32's distribution, how often the
  * likeliest token is another. Of models, with numbers at hand instead of trained ones: single tokens at a
  * position far into the context, the two caches' steps by turns; and what a token reads, weights and cache,
@@ -12,7 +13,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
-import { joinPairs } from "../../bench/measure/numbers.ts";
+import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../../runtime/contract/memory-formats.ts";

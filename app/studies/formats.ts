@@ -13,7 +13,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/limits.ts";
-import { joinPairs } from "../../bench/measure/numbers.ts";
+import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bundleWithWeights, weightsOption } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { weightFormats } from "../../runtime/contract/memory-formats.ts";

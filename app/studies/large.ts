@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
-import { joinPairs } from "../../bench/measure/numbers.ts";
+import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { bytesText } from "../cli/options/plan.ts";
 import type { TensorPlace } from "../../runtime/contract/manifest.ts";
 import { compileModel } from "../../compiler/compile.ts";

@@ -19,7 +19,7 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { writeGguf } from "../cli/runs/export-run.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
-import { joinPairs } from "../../bench/measure/numbers.ts";
+import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { specOf } from "../cli/runs/spec-of.ts";
 import { weightsOption } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";

@@ -3,7 +3,7 @@
  * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
 import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
-import { elements, joinPairs } from "./numbers.ts";
+import { elements, joinPairs } from "./kernel-numbers.ts";
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { prelude } from "../../compiler/8-emit/prelude.ts";
@@ -20,7 +20,7 @@ export {
   noise,
   referenceOutputs,
   type Difference,
-} from "./numbers.ts";
+} from "./kernel-numbers.ts";
 
 const BAND = 256; // bytes of canary before and after each tensor
 const CANARY = 0x7fa5a5a5 | 0;

@@ -16,7 +16,7 @@ import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts"
 import type { Target } from "../../runtime/contract/targets.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { elements, joinPairs, type Tensors } from "./numbers.ts";
+import { elements, joinPairs, type Tensors } from "./kernel-numbers.ts";
 
 export { kernelSpec };
 

@@ -5,9 +5,9 @@
  */
 import type { Case, Dims } from "../../compiler/ops/kit/op.ts";
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
-import { checker } from "./check.ts";
+import { checker } from "./kernel-check.ts";
 import { kernelModule, type KernelModule } from "./kernel-module.ts";
-import { inputsFor } from "./numbers.ts";
+import { inputsFor } from "./kernel-numbers.ts";
 import { firstRound, secondRound } from "./candidates.ts";
 
 export interface Tuned {

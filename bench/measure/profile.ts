@@ -5,7 +5,7 @@
  */
 import { compileModel } from "../../compiler/compile.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { joinPairs, noise } from "./numbers.ts";
+import { joinPairs, noise } from "./kernel-numbers.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";

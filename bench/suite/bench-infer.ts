@@ -7,7 +7,7 @@ import { compileModel, planModule, type CompileOptions } from "../../compiler/co
 import type { Target } from "../../runtime/contract/targets.ts";
 import { matricesRead } from "../../compiler/ops/experts/grouped-panels.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { joinPairs, noise } from "../measure/numbers.ts";
+import { joinPairs, noise } from "../measure/kernel-numbers.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";

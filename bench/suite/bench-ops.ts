@@ -7,9 +7,9 @@
  * the time taken. Tensors that stay in a cache can be read faster than memory: above 100 % then.
  */
 import { Bench } from "tinybench";
-import { checker } from "../measure/check.ts";
+import { checker } from "../measure/kernel-check.ts";
 import { kernelModule, kernelSpec, type KernelModule } from "../measure/kernel-module.ts";
-import { inputsFor } from "../measure/numbers.ts";
+import { inputsFor } from "../measure/kernel-numbers.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Limits } from "../measure/limits.ts";
 import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";

@@ -8,7 +8,7 @@ import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";
-import { joinPairs, noise } from "../measure/numbers.ts";
+import { joinPairs, noise } from "../measure/kernel-numbers.ts";
 import { benchModel } from "./bench-models.ts";
 
 export interface TrainRow {

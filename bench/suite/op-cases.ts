@@ -4,7 +4,7 @@
  */
 import { leastTraffic, shapeOf, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { ops, type OpName } from "../../compiler/ops/index.ts";
-import { elements } from "../measure/numbers.ts";
+import { elements } from "../measure/kernel-numbers.ts";
 
 export interface OpCase {
   readonly name: OpName;

@@ -9,7 +9,7 @@
  * does not begin with the embedding, and leave as `x_out` where it does not end with the output (cut.ts).
  */
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
-import { layerTables } from "./attention.ts";
+import { layerTables } from "./build-attention.ts";
 import {
   activation,
   declare,

@@ -1,6 +1,6 @@
 /** The parts of the language as nodes: 2-check/parts.ts has their equations. */
 import type { Norm, Part } from "../../runtime/contract/model.ts";
-import { attention } from "./attention.ts";
+import { attention } from "./build-attention.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { experts } from "./experts.ts";
 import type { Ref } from "./ir.ts";

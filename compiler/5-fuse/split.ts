@@ -8,7 +8,7 @@
  */
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { MAX_WORKERS } from "../../runtime/contract/control.ts";
-import { usesFewRows } from "../ops/matmul/gemm/shape.ts";
+import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 
 /** As many parts as there can be workers: each reads one stretch. */

@@ -10,7 +10,7 @@ import { type Attrs, type Dims, type Op } from "../ops/kit/op.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
-import { ceilTo, PANEL } from "../ops/attention/kit/sizes.ts";
+import { ceilTo, PANEL } from "../ops/kit/panels.ts";
 import { kernelKey, kernelSpec, scratchOf, type KernelSpec } from "./kernel-spec.ts";
 
 /** What `tune` writes and the compiler takes: one kernel's tiles on one target. */
@@ -55,7 +55,7 @@ const gemmRule: Rule = ({ d }, tiles) => {
   );
 };
 
-/** Blocks of the default's register tile; see `blocks` in ops/attention/kit/sizes.ts. */
+/** Blocks of the default's register tile; see `blocks` in ops/attention/kit/kernel-sizes.ts. */
 const attentionRule: Rule = (spec, tiles) => {
   const { MR, NR, QB, KB } = tiles as Record<"MR" | "NR" | "QB" | "KB", number>;
   const own = spec.op.tiles!(spec.d, spec.attrs, spec.target);

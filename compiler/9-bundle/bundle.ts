@@ -12,7 +12,7 @@ import type { Model } from "../../runtime/contract/model.ts";
 import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import { cacheBands } from "../3-graph/attention.ts";
+import { cacheBands } from "../3-graph/build-attention.ts";
 import { entryName, partText, runOrder } from "../3-graph/cut.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
@@ -31,7 +31,7 @@ import {
   type TensorPlace,
   type WasmFile,
 } from "../../runtime/contract/manifest.ts";
-import { report } from "./report.ts";
+import { report } from "./report-text.ts";
 import { COMPILER_VERSION } from "./version.ts";
 
 const encode = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);

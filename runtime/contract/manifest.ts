@@ -111,7 +111,7 @@ export interface ProfileManifest {
   readonly sites: readonly ProfileSite[];
 }
 
-/** Keys and values of earlier positions: compiler/ops/attention/kit/cache.ts. */
+/** Keys and values of earlier positions: compiler/ops/attention/kit/cache-layout.ts. */
 export interface CacheManifest {
   readonly format: CacheFormat;
   /** Of all layers; of a part: of its own. */

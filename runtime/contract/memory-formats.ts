@@ -33,6 +33,6 @@ export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
 export const weightPlace = (tensor: string): "table" | "output" | undefined =>
   tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
 
-/** How keys and values of earlier positions are kept: compiler/ops/attention/kit/cache.ts. */
+/** How keys and values of earlier positions are kept: compiler/ops/attention/kit/cache-layout.ts. */
 export const cacheFormats = ["f32", "q8_0"] as const;
 export type CacheFormat = (typeof cacheFormats)[number];

@@ -33,9 +33,9 @@ import {
 import { partsOf, planLine, Standing } from "../../bench/suite/estimate.ts";
 import { opCases, productOf } from "../../bench/suite/op-cases.ts";
 import { benchPage } from "../../bench/report/report.ts";
-import { checker } from "../../bench/measure/check.ts";
+import { checker } from "../../bench/measure/kernel-check.ts";
 import { kernelModule, kernelSpec } from "../../bench/measure/kernel-module.ts";
-import { inputsFor } from "../../bench/measure/numbers.ts";
+import { inputsFor } from "../../bench/measure/kernel-numbers.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
 import { inside as runInside } from "../support/inside.ts";

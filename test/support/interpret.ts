@@ -5,7 +5,7 @@
 import { refShape, type Graph, type Node, type Ref, type Value } from "../../compiler/3-graph/ir.ts";
 import { unify, type Op } from "../../compiler/ops/kit/op.ts";
 import { ops } from "../../compiler/ops/index.ts";
-import { elements } from "../../bench/measure/numbers.ts";
+import { elements } from "../../bench/measure/kernel-numbers.ts";
 
 /** Value → its slices, dense. */
 export type Numbers = Map<string, Float64Array[]>;

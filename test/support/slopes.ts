@@ -1,7 +1,7 @@
 /** Gradients of a differentiated graph against finite differences of its own outputs, both in f64. */
 import { hyper } from "../../runtime/contract/control.ts";
 import type { Graph, Value } from "../../compiler/3-graph/ir.ts";
-import { elements, noise } from "../../bench/measure/numbers.ts";
+import { elements, noise } from "../../bench/measure/kernel-numbers.ts";
 import { interpret, type Numbers } from "./interpret.ts";
 
 /** hyper.scale of `numbersFor`. */

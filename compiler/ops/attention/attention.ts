@@ -8,24 +8,22 @@
  * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
  */
 import { defineOp, oneByOne } from "../kit/op.ts";
-import { emitZeroPadding } from "./kit/copy.ts";
-import { packRowsFunction, packTransposedFunction } from "./kit/pack.ts";
-import { stretched } from "./kit/products.ts";
-import { emitQueries, queryAreas } from "./kit/queries.ts";
-import { fillMask } from "./kit/rows.ts";
+import { emitZeroPadding } from "../kit/copy-rows.ts";
+import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
+import { stretched } from "./kit/block-products.ts";
+import { emitQueries, queryAreas } from "./kit/query-blocks.ts";
+import { fillMask } from "./kit/score-rows.ts";
 import {
   areas,
   attentionAttrs,
   blocks,
-  ceilTo,
   firstSeen,
-  PANEL,
-  PANEL_BYTES,
   pairs,
   sizesOf,
   windowLocal,
   type Sizes,
-} from "./kit/sizes.ts";
+} from "./kit/kernel-sizes.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
 /**
  * Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing

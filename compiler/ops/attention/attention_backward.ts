@@ -8,23 +8,21 @@
  * query heads.
  */
 import { defineOp, oneByOne } from "../kit/op.ts";
-import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "./kit/copy.ts";
-import { packRowsFunction, packTransposedFunction } from "./kit/pack.ts";
-import { emitFromKeys, emitFromQueries, emitScores, stretched } from "./kit/products.ts";
-import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./kit/rows.ts";
+import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "../kit/copy-rows.ts";
+import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
+import { emitFromKeys, emitFromQueries, emitScores, stretched } from "./kit/block-products.ts";
+import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./kit/score-rows.ts";
 import {
   areas,
   attentionAttrs,
   blocks,
-  ceilTo,
   firstSeen,
-  PANEL,
-  PANEL_BYTES,
   pairs,
   sizesOf,
   windowLocal,
   type Sizes,
-} from "./kit/sizes.ts";
+} from "./kit/kernel-sizes.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import { emitEndOfRow, emitHide, usedRow } from "./kit/softmax.ts";
 
 /**

@@ -1,16 +1,17 @@
 /**
  * Attention of a few new rows over everything before them: the keys and values of earlier positions wait in a
- * cache. Decoding is one row (bound by reading the cache), a prefill chunk is many (bound by arithmetic, the
- * blocks of `attention`).
+ * cache. Decoding has one new row, and is bound by reading the cache; a chunk of a prompt has many, and is
+ * bound by arithmetic, in the same blocks as `attention`.
  *
- *   position of row r = start + r,  r < rows     out[r,:] = Σ_{n ≤ start + r} softmax_n(q[r,:]·K[n,:] / √D) V[n,:]     out[r,:] = 0 for r ≥ rows
+ *   position of row r   start + r,  for r < rows
+ *   out[r,:]            Σ_{n ≤ start + r} softmax_n(q[r,:]·K[n,:] / √D) V[n,:];  zero for r ≥ rows
  *
- * The caches are stored as the products read them, in panels of 16 floats (ops/attention/kit/cache.ts), so that
- * nothing is packed; 16 positions of all heads stand together, so that a worker with several heads reads long
- * stretches of memory (one head after the other would be short ones all over it).
+ * The caches are stored as the products read them, in panels of sixteen floats (kit/cache-layout.ts), so that
+ * nothing has to be packed. Sixteen positions of all heads stand together, so that a worker with several
+ * heads reads long stretches of memory; one head after the other would be short stretches all over the cache.
  *
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between
- * writing and reading. A single row over a long cache is attention_split's.
+ * writing and reading. 5-fuse/split.ts gives a single row over a long cache to attention_split instead.
  */
 import { defineOp, type Dims, type Kernel } from "../kit/op.ts";
 import {
@@ -23,11 +24,12 @@ import {
   mixRows,
   sampleCached,
   storeRows,
-} from "./kit/cached-rows.ts";
-import { copyRowsFunction } from "./kit/copy.ts";
-import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/one-row.ts";
-import { queryAreas } from "./kit/queries.ts";
-import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./kit/sizes.ts";
+} from "./kit/cached-kernel.ts";
+import { copyRowsFunction } from "../kit/copy-rows.ts";
+import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";
+import { queryAreas } from "./kit/query-blocks.ts";
+import { areas, attentionAttrs, blocks, sizesOf, type Sizes } from "./kit/kernel-sizes.ts";
+import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import { emitEnds } from "./kit/softmax.ts";
 
 /** As in `attention`. */

@@ -1,15 +1,16 @@
 /**
- * `attention_cached` with keys and values in 8 bits (q8_0: ops/attention/kit/cache.ts): a position's are quantised
+ * `attention_cached` with keys and values in 8 bits (q8_0, see kit/cache-layout.ts). A position is quantised
  * once, when it is written.
  *
- *   one row     products of integers, straight from the cache (ops/attention/kit/decode-q8.ts)
- *   many rows   a block of keys and values is unpacked to f32 panels, and products are those of `attention`
+ *   one row     products of integers, straight from the cache (kit/decode-q8.ts)
+ *   many rows   a block of keys and values is unpacked to f32 panels, and the products are those of
+ *               `attention`
  *
- * The two differ by the rounding of queries and weights to 16 bits: some 1e-5. The reference knows no such
- * rounding, only that of the cache.
+ * The results of the two differ by some 1e-5, because the first rounds queries and weights to 16 bits. The
+ * reference does not round them; it only quantises what goes into the cache.
  */
 import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
-import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache.ts";
+import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-layout.ts";
 import {
   cachedFlops,
   cachedPositions,
@@ -18,14 +19,15 @@ import {
   emitRest,
   mixRows,
   sampleCached,
-} from "./kit/cached-rows.ts";
-import { MOST_POSITIONS } from "./kit/decode-q8.ts";
-import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/cache-rows.ts";
-import { emitOneRow, oneRowAreas } from "./kit/one-row-q8.ts";
-import { queryAreas } from "./kit/queries.ts";
-import { stretched } from "./kit/products.ts";
+} from "./kit/cached-kernel.ts";
+import { MOST_POSITIONS } from "./kit/q8-products.ts";
+import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/q8-panels.ts";
+import { emitOneRow, oneRowAreas } from "./kit/decode-q8.ts";
+import { queryAreas } from "./kit/query-blocks.ts";
+import { stretched } from "./kit/block-products.ts";
 import { sampleTogether } from "../matmul/quantised/layout.ts";
-import { areas, attentionAttrs, blocks, PANEL, PANEL_BYTES, sizesOf, type Sizes } from "./kit/sizes.ts";
+import { areas, attentionAttrs, blocks, sizesOf, type Sizes } from "./kit/kernel-sizes.ts";
+import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
 /** More queries to a block than `attention` has: every block unpacks its keys anew. */
 const QUERIES = 144;

@@ -11,9 +11,9 @@
  * 5-fuse/split.ts decides where.
  */
 import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
-import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
-import { emitZeroPadding } from "./kit/copy.ts";
-import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/one-row.ts";
+import { rowBytes, rowFloats } from "../../../runtime/contract/tensor-layout.ts";
+import { emitZeroPadding } from "../kit/copy-rows.ts";
+import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";
 import {
   cachedFlops,
   cachedPositions,
@@ -21,9 +21,10 @@ import {
   emitCachedStart,
   sampleCached,
   storeRows,
-} from "./kit/cached-rows.ts";
-import { HIDDEN } from "./kit/rows.ts";
-import { areas, attentionAttrs, ceilTo, firstSeen, PANEL } from "./kit/sizes.ts";
+} from "./kit/cached-kernel.ts";
+import { HIDDEN } from "./kit/score-rows.ts";
+import { areas, attentionAttrs, firstSeen } from "./kit/kernel-sizes.ts";
+import { ceilTo, PANEL } from "../kit/panels.ts";
 
 const sizes = (
   S: number,
@@ -102,7 +103,7 @@ export const attention_split = defineOp(
     emit(w, at, d, k) {
       const { G, H, E, S } = d;
       const s = rowSizes(withOut(d), k.attrs, k.tiles);
-      const statistics = rowFloats(H) * 4;
+      const statistics = rowBytes(H);
       const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)), 1);
       w.line(
         `const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == ` +
@@ -193,7 +194,7 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
   scratch: ({ S }) => S * 16,
   emit(w, at, { S, H, E, O }, { attrs }) {
     const D = attrs["head_dim"] as number;
-    const statistics = rowFloats(H) * 4;
+    const statistics = rowBytes(H);
     const parts = Array.from({ length: S }, (_, s) => s);
     const whole = D - (D % 4);
     w.block("for (let task: usize = first; task < <usize>last; task++)", () => {
@@ -236,7 +237,7 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
       );
       if (rowFloats(O) > O)
         w.block(`if (task == ${Math.ceil(H / HEADS) - 1})`, () =>
-          emitZeroPadding(w, at.out, O, rowFloats(O) * 4, "1"),
+          emitZeroPadding(w, at.out, O, rowBytes(O), "1"),
         );
     });
   },

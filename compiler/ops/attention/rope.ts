@@ -11,7 +11,7 @@
  */
 import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /** theta, what positions are divided by, and Llama 3's scaling: factor 1 is none. */
 export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, original: 1 };

@@ -3,7 +3,7 @@
  * al. 2020, 2.1). The layers share their code; the layer's window is data, one row for each.
  */
 import { defineOp } from "../kit/op.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /** Sees everything: more than any context. */
 export const DENSE = 2 ** 30;

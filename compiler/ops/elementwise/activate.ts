@@ -5,7 +5,7 @@
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
-import { eachPair } from "../kit/rows.ts";
+import { eachPair } from "../kit/row-loops.ts";
 
 const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
 const all = Object.keys(activations) as Activation[];

@@ -1,6 +1,7 @@
 /** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
 import { defineOp } from "../kit/op.ts";
-import { eachPair, LINE_BYTES, rowBytes } from "../kit/rows.ts";
+import { eachPair, LINE_BYTES } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   doc: "out = a + b",

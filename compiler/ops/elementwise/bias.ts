@@ -1,6 +1,6 @@
 /** A vector added to every row, and its gradient: sums over rows. */
 import { defineOp } from "../kit/op.ts";
-import { columnSums, columnTasks, eachRow, writeRow } from "../kit/rows.ts";
+import { columnSums, columnTasks, eachRow, writeRow } from "../kit/row-loops.ts";
 
 export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
   doc: "out[r,n] = x[r,n] + bias[n]",

@@ -1,6 +1,6 @@
 /** The same values at another place: cotangents of a sum. Fusion removes most of them. */
 import { defineOp } from "../kit/op.ts";
-import { eachPair } from "../kit/rows.ts";
+import { eachPair } from "../kit/row-loops.ts";
 
 export const copy = defineOp("x[R,C] -> out[R,C]", {
   doc: "out = x",

@@ -7,7 +7,8 @@
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, type Attrs, type Case } from "../kit/op.ts";
-import { eachPair, rowBytes } from "../kit/rows.ts";
+import { eachPair } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
 /** Noise in −4…4 for the gate: both tails, and what lies between. */

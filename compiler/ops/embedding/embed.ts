@@ -8,7 +8,8 @@
  * zero.
  */
 import { defineOp } from "../kit/op.ts";
-import { affine, columnTasks, eachRow, LINE_BYTES, rowBytes, writeRow } from "../kit/rows.ts";
+import { affine, columnTasks, eachRow, LINE_BYTES, writeRow } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
   Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));

@@ -18,7 +18,8 @@ import {
   type IntegerFormat,
   type QuantisedFormat,
 } from "../matmul/quantised/layout.ts";
-import { eachRow, rowBytes, writeRow } from "../kit/rows.ts";
+import { eachRow, writeRow } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const sizes = (format: QuantisedFormat, R: number, V: number, C: number, X: number) => ({
   d: { R, V, C, X, W: weightWords(format, C), P: 2 },

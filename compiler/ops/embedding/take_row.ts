@@ -1,6 +1,6 @@
 /** The last real row of a chunk: only its logits are wanted when text is extended. place = [start, rows]. */
 import { defineOp } from "../kit/op.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const take_row = defineOp("x[R,C] place[P]:i32 -> out[O,C]", {
   doc: "out[0,:] = x[rows − 1,:],  rows = place[1]",

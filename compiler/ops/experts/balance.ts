@@ -10,7 +10,8 @@
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp, type Attrs } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { accumulators, eachRow, maxOf, readRow, rowBytes, sumOf, writeRow } from "../kit/rows.ts";
+import { accumulators, eachRow, maxOf, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"R" | "E" | "K", number>>;
 const balanceAttrs = { factor: 0.01 };

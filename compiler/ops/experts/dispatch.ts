@@ -6,7 +6,7 @@
  *   slots[r,k] = slot of the choice        sources[s] = r · K + k of the slot        starts[e] … starts[e+1] − 1 = slots of expert e
  */
 import { defineOp } from "../kit/op.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i32 starts[F]:i32", {
   doc: "a stable counting sort of the choices by expert",

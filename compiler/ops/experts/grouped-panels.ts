@@ -5,11 +5,10 @@
  * attention's: unlike gemm's they take their numbers of rows and steps as arguments.
  */
 import { type Kernel, type Turns } from "../kit/op.ts";
-import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
+import { rowFloats, rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "../kit/writer.ts";
-import { PANEL, registerTile } from "../attention/kit/sizes.ts";
-import { callTile, type Tile } from "../attention/kit/tile.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
+import { PANEL } from "../kit/panels.ts";
 
 /** Slots up to this are those of a few tokens: nothing of a matrix is used twice. */
 export const FEW_SLOTS = 16;

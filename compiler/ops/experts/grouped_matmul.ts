@@ -5,16 +5,16 @@
  *   grouped_matmul      out[s,:] = a[s,:] · b[e]          grouped_matmul_nt   out[s,:] = a[s,:] · b[e]ᵀ
  *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
  *
- * Tasks and tiles: grouped/panels.ts. Weights in fewer bits: grouped_quantised.ts. F = E + 1.
+ * Tasks and tiles: grouped-panels.ts. Weights in fewer bits: grouped_quantised.ts. F = E + 1.
  *
  * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen
  * matrices at the speed of memory.
  */
 import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { packRowsFunction, packTransposedFunction } from "../attention/kit/pack.ts";
-import { PANEL, PANEL_BYTES, registerTile } from "../attention/kit/sizes.ts";
-import { callTile, type Tile } from "../attention/kit/tile.ts";
+import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
+import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
+import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
   eachTask,
   emitRows,
@@ -28,7 +28,7 @@ import {
   panels,
   sampleStarts,
 } from "./grouped-panels.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
 

@@ -1,18 +1,21 @@
 /**
- * Products of a mixture of experts with weights in fewer bits (ops/matmul/quantised/layout.ts): b[e] is rows of words,
- * one for each column of out.
+ * Products of a mixture of experts whose weights are stored in fewer bits (ops/matmul/quantised/layout.ts).
+ * The matrix b[e] of expert e consists of rows of words, one row for each column of out; starts has F = E + 1
+ * entries. 5-fuse/quantise-weights.ts chooses between the two:
  *
- *   grouped_quantised   f32 rows of a. Many slots: a panel of an expert is decoded, then all of its rows meet it. Few: bf16 alone, as dot products
- *   grouped_integer     the slots of a few tokens, which quantise_rows has made integers of: groups are summed exactly
+ *   grouped_quantised   rows of a are f32. With many slots a panel of an expert's matrix is decoded, and all
+ *                       rows of that expert meet it; with few slots (bf16 only) elements of out are dot
+ *                       products.
+ *   grouped_integer     the slots of a few tokens, which quantise_rows has turned into integers; sums are
+ *                       exact.
  *
- * 5-fuse/quantise.ts chooses. With few slots the tasks are panels of sixteen columns, slot by slot: two
- * workers and two experts per token
- * are one long stream of memory each. Many slots: grouped/panels.ts. F = E + 1.
+ * With few slots a task is a panel of sixteen columns, slot by slot: two workers and two experts per token
+ * then read one long stretch of memory each. With many slots tasks are those of grouped-panels.ts.
  */
 import { defineOp, type Case, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { fewRowsTurns } from "../matmul/gemm/few-rows.ts";
-import { ceilTo, PANEL, PANEL_BYTES } from "../attention/kit/sizes.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
   eachTask,
   emitRows,
@@ -42,7 +45,7 @@ import {
   type QuantisedFormat,
 } from "../matmul/quantised/layout.ts";
 import { panelSource } from "../matmul/quantised/panels.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N", number>>;
 

@@ -8,7 +8,7 @@
  *   not renormalised: the sum is over all experts                               d_logits[r,e] = Σ_k [e = choice[r,k]] w_k d_w_k − p[r,e] Σ_j w_j d_w_j
  */
 import { defineOp } from "../kit/op.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
   doc:

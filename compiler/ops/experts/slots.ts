@@ -7,7 +7,8 @@
  *   slot_dots    d_weights[r,k] = d_out[r,:] · y[slots[r,k],:]
  */
 import { defineOp } from "../kit/op.ts";
-import { accumulators, readRow, rowBytes, sumOf, writeRow } from "../kit/rows.ts";
+import { accumulators, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /** Slots in reverse: its own inverse, so that slots and sources fit together. */
 const sample = (

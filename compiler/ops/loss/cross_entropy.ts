@@ -20,11 +20,11 @@ import {
   maxOf,
   padVector,
   readRow,
-  rowBytes,
   sumOf,
   writeRow,
   type Vector,
-} from "../kit/rows.ts";
+} from "../kit/row-loops.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"R" | "V", number>>;
 

@@ -4,7 +4,7 @@
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";
-import { padVector } from "../kit/rows.ts";
+import { padVector } from "../kit/row-loops.ts";
 
 export const default_weight = defineOp("hyper[Z] -> weights[R]", {
   doc: "weights[r] = hyper.scale",

@@ -3,7 +3,7 @@
  * beside the logits.
  */
 import { defineOp } from "../kit/op.ts";
-import { padVector } from "../kit/rows.ts";
+import { padVector } from "../kit/row-loops.ts";
 
 export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   doc: "loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ]",

@@ -4,7 +4,7 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { forwardCases } from "./gemm/cases.ts";
-import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
+import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 
 export const matmul = defineOp("a[M,K] b[K,N] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
   doc: "pre = a·b + bias,  out = act(pre) · act'(gate) + add",

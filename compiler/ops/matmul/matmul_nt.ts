@@ -4,7 +4,7 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { forwardCases } from "./gemm/cases.ts";
-import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
+import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 
 export const matmul_nt = defineOp("a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
   doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",

@@ -1,18 +1,20 @@
 /**
- * Products with weights in fewer bits (quantised/layout.ts), the same epilogues as `matmul`'s:
+ * Products whose weights are stored in fewer bits (quantised/layout.ts), with the same epilogues as `matmul`
+ * has. 5-fuse/quantise-weights.ts chooses between the two:
  *
- *   matmul_quantised   f32 rows of a. Many: weights are decoded while panels are packed. Few: bf16 alone, as dot products
- *   matmul_integer     a few rows of a that quantise_rows has made integers of: groups are summed exactly
+ *   matmul_quantised   rows of a are f32. With many rows the weights are decoded while panels are packed;
+ *                      with a few rows (bf16 only) every element of out is a dot product.
+ *   matmul_integer     a few rows of a that quantise_rows has turned into integers; sums of groups are exact.
  *
- * 5-fuse/quantise.ts chooses. K of the integer form is what its words have room for; what lies beyond the
- * model's K is zero.
+ * The integer form's K is what its words have room for; elements beyond the model's K are zero.
  */
 import { defineOp, type Attrs, type Case, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/blocks.ts";
-import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/emit.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/tile-loops.ts";
+import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./gemm/few-rows.ts";
-import { blockTiles, rowBytes, usesFewRows, type MatmulTensor } from "./gemm/shape.ts";
+import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import { panelSource } from "./quantised/panels.ts";
 import {

@@ -8,9 +8,10 @@
 import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
-import { epilogueReference, matmulAttrs } from "./gemm/emit.ts";
+import { epilogueReference, matmulAttrs } from "./gemm/matmul-op.ts";
 import { rowStream } from "./gemm/few-rows.ts";
-import { rowBytes, type MatmulTensor } from "./gemm/shape.ts";
+import { type MatmulTensor } from "./gemm/cache-blocks.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /**
  * Rows of b at once: neighbours, so one stream of memory; more of them spare trips of the sums through L1.

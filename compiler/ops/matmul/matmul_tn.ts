@@ -4,7 +4,7 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { gradientCases } from "./gemm/cases.ts";
-import { emitter, matmulFlops } from "./gemm/emit.ts";
+import { emitter, matmulFlops } from "./gemm/matmul-op.ts";
 
 export const matmul_tn = defineOp("a[K,M] b[K,N] -> out[M,N]", {
   doc: "out (+)= aᵀ·b",

@@ -8,8 +8,8 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { count, type Writer } from "../kit/writer.ts";
-import { transpose4 } from "./gemm/pack.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { transpose4 } from "./gemm/pack-blocks.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import {
   ACTIVATION_BYTES,
   activationWords,

@@ -9,7 +9,7 @@
  */
 import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { rowBytes } from "../kit/rows.ts";
+import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const headAttrs = { heads: 1 };
 const isQuery = (h: number, attrs: Attrs): boolean => h < (attrs["heads"] as number);

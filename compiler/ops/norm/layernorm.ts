@@ -17,7 +17,7 @@ import {
   readRow,
   sumOf,
   writeRow,
-} from "../kit/rows.ts";
+} from "../kit/row-loops.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 

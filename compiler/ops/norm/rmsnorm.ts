@@ -15,7 +15,7 @@ import {
   readRow,
   sumOf,
   writeRow,
-} from "../kit/rows.ts";
+} from "../kit/row-loops.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",

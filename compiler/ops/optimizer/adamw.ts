@@ -12,7 +12,7 @@
  */
 import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";
-import { LINE_BYTES } from "../kit/rows.ts";
+import { LINE_BYTES } from "../kit/row-loops.ts";
 
 /** torch.nn.utils.clip_grad_norm_ adds this to the norm. */
 const CLIP_EPS = 1e-6;

@@ -4,7 +4,7 @@
  * 16 floats: the region of all gradients.
  */
 import { defineOp } from "../kit/op.ts";
-import { accumulators, LINE_BYTES, padVector, sumOf } from "../kit/rows.ts";
+import { accumulators, LINE_BYTES, padVector, sumOf } from "../kit/row-loops.ts";
 
 /** Lines of a chunk: 64 KiB. */
 export const GRAD_NORM_CHUNK = 1024;

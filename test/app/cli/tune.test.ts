@@ -13,9 +13,9 @@ import {
   type TileChoice,
 } from "../../../compiler/6-tile/tile-choices.ts";
 import { kernelSpec, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
-import { checker } from "../../../bench/measure/check.ts";
+import { checker } from "../../../bench/measure/kernel-check.ts";
 import { kernelModule } from "../../../bench/measure/kernel-module.ts";
-import { inputsFor, noise } from "../../../bench/measure/numbers.ts";
+import { inputsFor, noise } from "../../../bench/measure/kernel-numbers.ts";
 import { firstRound, secondRound } from "../../../bench/measure/candidates.ts";
 import { thisMachine } from "../../../app/cli/options/tune-file.ts";
 import { type Case, type Dims, type Op } from "../../../compiler/ops/kit/op.ts";

@@ -17,7 +17,7 @@ import {
   readCached,
   ringRows,
   writeCached,
-} from "../../../compiler/ops/attention/kit/cache.ts";
+} from "../../../compiler/ops/attention/kit/cache-layout.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { createSession } from "../../../runtime/sample/session.ts";

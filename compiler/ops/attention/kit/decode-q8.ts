@@ -1,260 +1,112 @@
 /**
- * One position's queries against a cache in q8_0: both products are products of integers, 16 multiply-adds
- * for each step of 256 bits.
- *
- *   scores   the query in int16, one scale for a head:   s[n] = d_q · Σ_groups d_k[n] · Σ q·k         a lane is a position
- *   mix      w[n] = p[n] · d_v[n] in int16, one scale for a block of positions and a group of columns:
- *            out[c] += d_w · Σ_n w·v          a lane is a column
- *
- * int16 costs nothing: the int8 numbers are widened to it in any case. Sums fit: 32 · 127 · 32767 for a
- * group's scores; 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
+ * The steps of q8-products.ts for one key/value head: block by block of keys, maximum and sum carried from
+ * block to block as in query-blocks.ts.
  */
-import { count, type Writer } from "../../kit/writer.ts";
-import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/layout.ts";
-import { columnGroups, panelBytes, SCALES } from "./cache.ts";
-import { paddedRow } from "./cache-rows.ts";
-import { ceilTo, PANEL } from "./sizes.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { columnGroups, panelBytes } from "./cache-layout.ts";
+import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
+import {
+  mixFunction,
+  queryBytes,
+  quantiseQueryFunction,
+  scoresFunction,
+  weightBytes,
+  weightsFunction,
+} from "./q8-products.ts";
+import { eachKeyBlock } from "./query-blocks.ts";
+import type { Sizes } from "./kernel-sizes.ts";
+import { emitEnds, emitSoftmax, emitStart } from "./softmax.ts";
+import { windowStart } from "./block-products.ts";
 
-/** Most positions whose sums fit. */
-export const MOST_POSITIONS = 512;
-/** Largest number of a query or a weight. */
-const MOST = 32767;
+/** Scratch beside that of query-blocks.ts: names are locals of the kernel. */
+export const oneRowAreas = (s: Sizes) => {
+  const groups = columnGroups(s.D).length;
+  return {
+    queries: s.group * queryBytes(s.D),
+    query_scales: s.group * 4,
+    products: s.KB * 4,
+    weights: s.group * weightBytes(s.D, s.KB),
+    weight_scales: s.group * groups * 4,
+  };
+};
 
-/** Bytes of a query in int16. */
-export const queryBytes = (D: number): number => ceilTo(D, 8) * 2;
-/** Bytes of the weights of one head for a block of so many positions. */
-export const weightBytes = (D: number, block: number): number => columnGroups(D).length * block * 2;
+interface OneRow {
+  /** Addresses of the group's queries and outputs, [group, D] dense; of the head's panels. */
+  readonly query: string;
+  readonly out: string;
+  readonly keys: string;
+  readonly values: string;
+  readonly ring: string | undefined;
+}
 
-/** Names of four vectors, and lines for each of them: pairs stay together. */
-const four = count(4);
+/** So many heads at once share what was loaded of keys, or of a group of columns of values. */
+const SCORE_HEADS = 2;
+const MIX_TILES = 2;
 
-/** A function (x, to, spill) → scale: a padded row of D floats in int16. */
-export function quantiseQueryFunction(w: Writer, D: number): string {
-  const name = `attention_query_q8_${D}`;
-  const bytes = paddedRow(D);
-  return w.helper(name, (f) => {
-    f.line(`/** to = x[${D}] / d to the nearest, int16; d = max |x| / ${MOST} */`);
-    f.block(`function ${name}(x: usize, to: usize, spill: usize): f32`, () => {
-      f.line("let m0 = ZERO, m1 = ZERO;");
-      f.block(`for (let c: usize = 0; c < ${bytes}; c += 32)`, () => {
-        for (const h of [0, 1]) f.line(`m${h} = i32x4.max_u(m${h}, f32x4.abs(v128.load(x + c, ${16 * h})));`);
-      });
-      f.line(
-        `const most = max8(m0, m1, spill), inverse = f32x4.splat(most > <f32>${LEAST_SCALED} ? ` +
-          `<f32>${MOST} / most : 0);`,
+function* stretches(
+  total: number,
+  most: number,
+): Generator<{ readonly from: number; readonly number: number }> {
+  for (let from = 0; from < total; from += most) yield { from, number: Math.min(most, total - from) };
+}
+
+export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
+  const { D, group, KB } = s;
+  const ROW = panelBytes(D);
+  const groups = columnGroups(D).length;
+  const mixedRow = s.DP * 4;
+  const scoreRow = KB * 4;
+  w.block(`for (let h: usize = 0; h < ${group}; h++)`, () => {
+    w.line(`memory.copy(row, ${p.query} + h * ${D * 4}, ${D * 4});`);
+    w.line(
+      `store<f32>(query_scales + (h << 2), ${quantiseQueryFunction(w, D)}(row, queries + h * ` +
+        `${queryBytes(D)}, spill));`,
+    );
+  });
+  emitStart(w, s);
+  w.line(`${zeroBytes(w)}(mixed, ${group * mixedRow});`);
+  const firstBlock = s.windowed ? "max(known - WINDOW, 0) & ~15" : "0";
+  eachKeyBlock(w, KB, firstBlock, "known", p.ring, (slot, most) => {
+    w.line(
+      `const ahead = start - first_key, keys = min(${most}, known - first_key), blocks = (keys + 15) >> ` +
+        `4, from = <usize>(${slot} >> 4) * ${ROW};`,
+    );
+    for (const { from, number } of stretches(group, SCORE_HEADS))
+      w.line(
+        `${scoresFunction(w, D, number, scoreRow)}(${p.keys} + from, queries + ${from * queryBytes(D)}, ` +
+          `query_scales + ${4 * from}, scores + ${from * scoreRow}, blocks);`,
       );
-      f.block(`for (let c: usize = 0; c < ${bytes}; c += 32)`, () => {
-        for (const h of [0, 1])
-          f.line(
-            `const q${h} = i32x4.sub(f32x4.add(f32x4.mul(v128.load(x + c, ${16 * h}), inverse), ` +
-              `f32x4.splat(${ROUNDER})), f32x4.splat(${ROUNDER}));`,
-          );
-        f.line("v128.store(to + (c >> 1), i16x8.narrow_i32x4_s(q0, q1));");
+    emitSoftmax(w, s, target, { scores: "scores", rows: `${group}`, keys: "keys", ahead: "ahead" }, true);
+    w.line(
+      "const begin = " +
+        (s.windowed ? `max(${windowStart(s, "ahead", "0")}, 0) & ~7` : "0") +
+        ", end = (keys + 7) & ~7; // what softmax has not seen counts as 0",
+    );
+    w.block(`for (let h: usize = 0; h < ${group}; h++)`, () => {
+      w.line(`const p = scores + h * ${scoreRow};`);
+      if (s.windowed) w.line(`if (begin > 0) memory.fill(p, 0, begin << 2);`);
+      w.line("if ((end & 15) != 0) memory.fill(p + (end << 2), 0, 32);");
+      w.block(`for (let n: usize = 0; n < ${groups}; n++)`, () => {
+        const at = columnGroups(D).at(1)?.at ?? 0;
+        w.line(
+          `store<f32>(weight_scales + (h * ${groups} + n) * 4, ${weightsFunction(w, D)}(p, ${p.values} ` +
+            `+ from + n * ${at}, weights + (h * ${groups} + n) * ${KB * 2}, products, blocks, spill));`,
+        );
       });
-      f.line(`return most / ${MOST};`);
     });
+    const heads = group === 1 ? 1 : MIX_TILES;
+    const columns = group === 1 ? MIX_TILES : 1;
+    for (const m of stretches(group, heads))
+      for (const n of stretches(groups, columns)) {
+        const mix = mixFunction(w, D, m.number, n.from, n.number, KB, mixedRow);
+        const row = m.from * groups;
+        w.line(
+          `${mix}(${p.values} + from, weights + ${row * KB * 2}, weight_scales + ${row * 4}, mixed + ` +
+            `${m.from * mixedRow}, alpha + ${4 * m.from}, blocks);`,
+        );
+      }
   });
-}
-
-/**
- * Steps of a loop's body: V8 computes one accumulator after the other, and what two of them share has to stay
- * in registers until then.
- */
-const SCORE_STEPS = 4;
-const MIX_STEPS = 2;
-
-/**
- * A function (panels, query, scales, scores, count): scores[M, 16 · count] = queries[M] · keys, `scoreRow`
- * bytes a row.
- */
-export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number): string {
-  const name = `attention_scores_q8_${D}_m${M}_s${scoreRow}`;
-  const row = queryBytes(D);
-  const heads = count(M);
-  return w.helper(name, (f) => {
-    f.line(
-      `/** scores[${M},positions] = d_q · Σ_groups d_k · Σ q·k over ${D} columns, sixteen positions at ` +
-        "a time */",
-    );
-    f.block(
-      `function ${name}(panel: usize, query: usize, scales: usize, scores: usize, panels: i32): void`,
-      () => {
-        for (const m of heads) f.line(`const scale${m} = v128.load32_splat(scales, ${4 * m});`);
-        f.block(
-          `for (const end = panel + <usize>panels * ${panelBytes(D)}; panel < end; panel += ` +
-            `${panelBytes(D)}, scores += ${SCALES})`,
-          () => {
-            f.line(`let ${heads.flatMap((m) => four.map((v) => `f${m}${v} = ZERO`)).join(", ")};`);
-            for (const { at, padded, from } of columnGroups(D))
-              f.block("", () => {
-                f.line(
-                  `let ${heads.flatMap((m) => four.map((v) => `s${m}${v} = ZERO`)).join(", ")}, k = panel + ${at + SCALES}, q = query + ${from * 2};`,
-                );
-                f.block(
-                  `for (const stop = k + ${PANEL * padded}; k < stop; k += ${2 * PANEL * SCORE_STEPS}, ` +
-                    `q += ${4 * SCORE_STEPS})`,
-                  () => {
-                    for (const t of count(SCORE_STEPS)) {
-                      for (const h of [0, 1])
-                        f.line(`const b${t}${h} = v128.load(k, ${2 * PANEL * t + 16 * h});`);
-                      for (const v of four)
-                        f.line(
-                          `const k${t}${v} = ` +
-                            `i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
-                        );
-                      for (const m of heads) {
-                        f.line(`const q${t}${m} = v128.load32_splat(q, ${m * row + 4 * t});`);
-                        for (const v of four)
-                          f.line(
-                            `s${m}${v} = i32x4.add(s${m}${v}, i32x4.dot_i16x8_s(k${t}${v}, q${t}${m}));`,
-                          );
-                      }
-                    }
-                  },
-                );
-                for (const v of four) f.line(`const d${v} = v128.load(panel, ${at + 16 * v});`);
-                for (const m of heads)
-                  for (const v of four)
-                    f.line(`f${m}${v} = madd(f32x4.convert_i32x4_s(s${m}${v}), d${v}, f${m}${v});`);
-              });
-            for (const m of heads)
-              for (const v of four) f.line(`f${m}${v} = f32x4.mul(f${m}${v}, scale${m});`);
-            for (const m of heads)
-              for (const v of four) f.line(`v128.store(scores, f${m}${v}, ${m * scoreRow + 16 * v});`);
-          },
-        );
-      },
-    );
-  });
-}
-
-/**
- * A function (p, panel, to, products, panels, spill) → scale: to = p · d_v in int16. `products`: room for
- * them in f32.
- */
-export function weightsFunction(w: Writer, D: number): string {
-  const bytes = panelBytes(D);
-  const name = `attention_weights_q8_${D}`;
-  return w.helper(name, (f) => {
-    f.line(
-      `/** to[n] = p[n] · d_v[n] / d to the nearest, int16; d = max p · d_v / ${MOST}. Where p is 0 ` +
-        "nothing counts, not even NaN. */",
-    );
-    f.block(
-      `function ${name}(p: usize, panel: usize, to: usize, products: usize, panels: i32, spill: usize): f32`,
-      () => {
-        f.line(`const last = products + <usize>panels * ${SCALES};`);
-        f.line(
-          "let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO; // as integers: of numbers ≥ 0 the same, NaN " +
-            "is the largest, and f32x4.max costs ten times as much",
-        );
-        f.block(
-          `for (let at = products; at < last; at += ${SCALES}, p += ${SCALES}, panel += ${bytes})`,
-          () => {
-            for (const v of four)
-              f.line(
-                `const p${v} = v128.load(p, ${16 * v}), w${v} = v128.and(f32x4.mul(p${v}, ` +
-                  `v128.load(panel, ${16 * v})), f32x4.ne(p${v}, ZERO));`,
-              );
-            for (const v of four) f.line(`m${v} = i32x4.max_u(m${v}, w${v});`);
-            for (const v of four) f.line(`v128.store(at, w${v}, ${16 * v});`);
-          },
-        );
-        f.line(
-          "const most = max8(i32x4.max_u(m0, m2), i32x4.max_u(m1, m3), spill), inverse = " +
-            `f32x4.splat(most > <f32>${LEAST_SCALED} ? <f32>${MOST} / most : 0);`,
-        );
-        f.block(`for (let at = products; at < last; at += 32, to += 16)`, () => {
-          for (const h of [0, 1])
-            f.line(
-              `const q${h} = v128.and(f32x4.add(f32x4.mul(v128.load(at, ${16 * h}), inverse), ` +
-                `f32x4.splat(${ROUNDER})), i32x4.splat(${MOST}));`,
-            );
-          f.line("v128.store(to, i16x8.narrow_i32x4_s(q0, q1));");
-        });
-        f.line(`return most / ${MOST};`);
-      },
-    );
-  });
-}
-
-/**
- * A function (panel, weights, scales, mixed, alpha, panels): mixed[M, …] = mixed · alpha + d_w · Σ w·v for
- * the groups of columns first … first + number − 1. `weights`: [M][groups][block] int16 from the first
- * group's on; `scales`: [M][groups].
- */
-export function mixFunction(
-  w: Writer,
-  D: number,
-  M: number,
-  first: number,
-  number: number,
-  block: number,
-  mixedRow: number,
-): string {
-  const groups = columnGroups(D);
-  const mine = groups.slice(first, first + number);
-  const heads = count(M);
-  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${mixedRow}`;
-  const step = panelBytes(D);
-  return w.helper(name, (f) => {
-    const each = (use: (m: number, g: number, v: number) => void): void =>
-      heads.forEach((m) => mine.forEach(({ padded }, g) => count(padded / 4).forEach((v) => use(m, g, v))));
-    f.line(`/** mixed[${M}, columns ${mine[0]!.from} …] = mixed · alpha + d_w · Σ_n w·v */`);
-    f.block(
-      `function ${name}(panel: usize, weights: usize, scales: usize, mixed: usize, alpha: usize, ` +
-        "panels: i32): void",
-      () => {
-        each((m, g, v) => f.line(`let s${m}${g}_${v} = ZERO;`));
-        f.block(
-          `for (const end = panel + <usize>panels * ${step}; panel < end; panel += ${step}, weights += ` +
-            `${2 * PANEL})`,
-          () => {
-            for (const [g, { at, padded }] of mine.entries())
-              f.block("", () => {
-                f.line(`let x = panel + ${at + SCALES}, w = weights;`);
-                f.block(
-                  `for (const stop = x + ${PANEL * padded}; x < stop; x += ${2 * padded * MIX_STEPS}, w ` +
-                    `+= ${4 * MIX_STEPS})`,
-                  () => {
-                    for (const t of count(MIX_STEPS)) {
-                      for (const m of heads)
-                        f.line(
-                          `const w${m}${t} = v128.load32_splat(w, ` +
-                            `${(m * groups.length + first + g) * block * 2 + 4 * t});`,
-                        );
-                      for (const v of count(padded / 8))
-                        f.line(`const b${t}${v} = v128.load(x, ${2 * padded * t + 16 * v});`);
-                      for (const v of count(padded / 4))
-                        f.line(
-                          `const x${t}${v} = ` +
-                            `i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
-                        );
-                      for (const m of heads)
-                        for (const v of count(padded / 4))
-                          f.line(
-                            `s${m}${g}_${v} = i32x4.add(s${m}${g}_${v}, i32x4.dot_i16x8_s(x${t}${v}, ` +
-                              `w${m}${t}));`,
-                          );
-                    }
-                  },
-                );
-              });
-          },
-        );
-        for (const m of heads) f.line(`const fade${m} = v128.load32_splat(alpha, ${4 * m});`);
-        for (const m of heads)
-          for (const g of mine.keys())
-            f.line(`const d${m}${g} = v128.load32_splat(scales, ${4 * (m * groups.length + first + g)});`);
-        const place = (m: number, g: number, v: number): number => m * mixedRow + (mine[g]!.from + 4 * v) * 4;
-        each((m, g, v) =>
-          f.line(
-            `const f${m}${g}_${v} = madd(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g}, ` +
-              `f32x4.mul(v128.load(mixed, ${place(m, g, v)}), fade${m}));`,
-          ),
-        );
-        each((m, g, v) => f.line(`v128.store(mixed, f${m}${g}_${v}, ${place(m, g, v)});`));
-      },
-    );
-  });
+  emitEnds(w, `${group}`, false);
+  w.line(`${copyRowsFunction(w, D, mixedRow, D * 4, true)}(mixed, ${p.out}, ${group}, alpha);`);
 }

@@ -8,7 +8,7 @@
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { windowStart } from "./products.ts";
+import { windowStart } from "./block-products.ts";
 import {
   HIDDEN,
   hideBeforeFunction,
@@ -18,8 +18,9 @@ import {
   rowExpFunction,
   rowMaxFunction,
   sumOfRows,
-} from "./rows.ts";
-import { ceilTo, PANEL, type Sizes } from "./sizes.ts";
+} from "./score-rows.ts";
+import { type Sizes } from "./kernel-sizes.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of the areas that emitSoftmax and emitEnds use, for QB rows. */
 export const statistics = (s: Sizes): { partial: number; shift: number; sum: number; alpha: number } => {

@@ -3,15 +3,15 @@
  *
  *   v = acc;  v += bias;  pre = v;  v = act(v);  v = v · act'(gate);  v += add;  out = v
  *
- * Sums alone are done by the register tile itself (tile.ts). With an activation, the tile goes to a corner of
- * scratch (it stays in L1) and one function per activation, shared by all kernels of a module, does the rest
- * row by row.
+ * The register tile itself adds a bias or a tensor (kit/register-tile.ts). When there is an activation, the
+ * tile is stored in a corner of scratch (where it stays in L1), and a function does the rest row by row. A
+ * module has one such function for each activation, and all its kernels share it.
  */
 import type { Activation } from "../../../../runtime/contract/model.ts";
 import { activations } from "../../kit/activations.ts";
 import type { Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
-import type { MatmulTensor } from "./shape.ts";
+import type { MatmulTensor } from "./cache-blocks.ts";
 
 /** The tensors that take part, beside out, in the order of the function's arguments. */
 export const epilogueTensors = (k: Kernel<MatmulTensor>): readonly MatmulTensor[] =>

@@ -5,12 +5,13 @@
  *   nn:  several rows of b per pass over the worker's columns of out, which wait in scratch
  *   nt:  dot products with one row of b after the other; the lanes are summed at the end, by way of `spill`
  *
- * tile[M,W] in scratch then goes through the same epilogue as the tiles of blocks.ts.
+ * tile[M,W] in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
  */
 import type { Dims, Kernel, Turns } from "../../kit/op.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
-import { rowBytes, type Form, type MatmulTensor } from "./shape.ts";
+import { type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 
 /** Columns of a task. */
 export const GROUP = 16;

@@ -9,11 +9,10 @@
  * Sums of groups are exact; scale · scale · sum goes to eight f32 lanes, which are added at the end of the
  * row.
  */
-import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
+import { rowFloats, rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { GROUP as TASK } from "../gemm/few-rows.ts";
-import { rowBytes } from "../gemm/shape.ts";
 import {
   ACTIVATION_BYTES,
   F16_MASK,

@@ -4,9 +4,9 @@
  * four columns: group l's at step 32 · l + j.
  */
 import { count, type Writer } from "../../kit/writer.ts";
-import type { PanelSource } from "../gemm/blocks.ts";
-import { transpose4 } from "../gemm/pack.ts";
-import { rowBytes } from "../gemm/shape.ts";
+import type { PanelSource } from "../gemm/tile-loops.ts";
+import { transpose4 } from "../gemm/pack-blocks.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import {
   F16_MASK,
   F16_UNIT,

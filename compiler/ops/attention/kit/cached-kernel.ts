@@ -4,10 +4,11 @@
  */
 import type { Attrs, Dims, Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { emitZeroPadding, zeroFloats } from "./copy.ts";
-import { emitQueries, type Queries } from "./queries.ts";
-import { fillMask } from "./rows.ts";
-import { firstSeen, PANEL, windowLocal, type areas, type attentionAttrs, type Sizes } from "./sizes.ts";
+import { emitZeroPadding, zeroFloats } from "../../kit/copy-rows.ts";
+import { emitQueries, type Queries } from "./query-blocks.ts";
+import { fillMask } from "./score-rows.ts";
+import { firstSeen, windowLocal, type areas, type attentionAttrs, type Sizes } from "./kernel-sizes.ts";
+import { PANEL } from "../../kit/panels.ts";
 
 /** Positions of the context: all of them are in a cache of N panels, unless it is a ring. */
 export const cachedPositions = (d: Dims, attrs: Attrs): number =>
@@ -90,7 +91,7 @@ export function emitRest(w: Writer, s: Sizes, out: string, d: Dims): void {
   if (s.outRow > O * 4) w.block(`if (g == ${s.G - 1})`, () => emitZeroPadding(w, out, O, s.outRow, `${R}`));
 }
 
-/** Where element (head, position, column) is in f32 caches (cache.ts) of so many rows. */
+/** Where element (head, position, column) is in f32 caches (cache-layout.ts) of so many rows. */
 export function cachePlaces({ G, D, E, L }: Readonly<Record<"G" | "D" | "E" | "L", number>>, rows: number) {
   return {
     key: (g: number, n: number, c: number): number =>

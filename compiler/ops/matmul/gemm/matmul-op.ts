@@ -3,9 +3,9 @@ import type { Activation } from "../../../../runtime/contract/model.ts";
 import { activations } from "../../kit/activations.ts";
 import type { Attrs, Dims, Kernel, Turns } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./blocks.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";
-import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./shape.ts";
+import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./cache-blocks.ts";
 
 type Sizes = Record<"M" | "N" | "K", number>;
 

@@ -8,8 +8,9 @@
  *   fromQueries C[k,D] += Sᵀ[k,q] · B[q,D]     the scores are read down their columns
  */
 import type { Writer } from "../../kit/writer.ts";
-import { PANEL, PANEL_BYTES, type Sizes } from "./sizes.ts";
-import { callTile, type Tile } from "./tile.ts";
+import { type Sizes } from "./kernel-sizes.ts";
+import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
+import { callTile, type Tile } from "../../kit/register-tile.ts";
 
 /** For the comments in generated code. */
 const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;

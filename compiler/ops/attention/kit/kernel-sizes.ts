@@ -9,12 +9,10 @@
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
  */
 import { type Attrs, type Dims } from "../../kit/op.ts";
-import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
+import { registerTile } from "../../kit/register-tile.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
-
-export const PANEL = 16;
-export const PANEL_BYTES = PANEL * 4;
-export const ceilTo = (n: number, step: number): number => Math.ceil(n / step) * step;
 
 export interface Sizes {
   /** Rows of one sequence, and sequences. */
@@ -76,9 +74,9 @@ export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
     group: H / G,
     D,
     DP: ceilTo(D, PANEL),
-    qkvRow: rowFloats(d["Q"]) * 4,
-    outRow: rowFloats(d["O"]) * 4,
-    lseRow: rowFloats(R) * 4,
+    qkvRow: rowBytes(d["Q"]),
+    outRow: rowBytes(d["O"]),
+    lseRow: rowBytes(R),
     causal: attrs["causal"] as boolean,
     windowed: attrs["window"] !== 0,
     scale: 1 / Math.sqrt(D),
@@ -88,10 +86,6 @@ export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
     KB: tiles["KB"]!,
   };
 }
-
-/** 6×16 fills 12 of 16 256-bit registers, 4×8 fills 8 of 16 128-bit ones: see bench/EXPERIMENTS.md. */
-export const registerTile = (target: Target): { MR: number; NR: number } =>
-  target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 };
 
 /**
  * Blocks of `queries` × `keys` (multiples of 48 = 6 · 8 = 4 · 12 and of 16), no larger than the sequence

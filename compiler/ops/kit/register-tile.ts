@@ -6,8 +6,16 @@
  * floats at a time. The stores are adjacent pairs: from them V8's `wide` pass starts to join the two halves
  * (see SPEED in bench/EXPERIMENTS.md).
  */
-import type { Writer } from "../../kit/writer.ts";
-import { PANEL } from "./sizes.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
+import type { Writer } from "./writer.ts";
+import { PANEL } from "./panels.ts";
+
+/**
+ * Rows × columns of the register tile, the best of those measured (bench/EXPERIMENTS.md): 6×16 fills 12 of 16
+ * registers of 256 bits, 4×8 fills 8 of 16 registers of 128 bits.
+ */
+export const registerTile = (target: Target): { readonly MR: number; readonly NR: number } =>
+  target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 };
 
 export interface Tile {
   readonly mr: number;

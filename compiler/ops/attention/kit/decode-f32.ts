@@ -7,11 +7,12 @@
 import type { Attrs, Dims } from "../../kit/op.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { copyRowsFunction, zeroBytes } from "./copy.ts";
-import { MASK_BYTES } from "./rows.ts";
-import { ceilTo, PANEL, PANEL_BYTES, registerTile, sizesOf, type Sizes } from "./sizes.ts";
+import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
+import { MASK_BYTES } from "./score-rows.ts";
+import { sizesOf, type Sizes } from "./kernel-sizes.ts";
+import { registerTile, callTile, type Tile } from "../../kit/register-tile.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
-import { callTile, type Tile } from "./tile.ts";
 
 /** Keys between two rescalings: the scores of all heads stay in the second cache. */
 const KEYS = 512;

@@ -1,9 +1,9 @@
 /**
- * Packing of K, V, Q and dO into panels of 16 floats: see sizes.ts. Columns and rows that do not exist become
- * zeros.
+ * Functions that copy rows of a tensor into panels (panels.ts), as attention and the products of experts need
+ * them: either as they are or transposed. Columns and rows that do not exist become zeros.
  */
-import type { Writer } from "../../kit/writer.ts";
-import { ceilTo, PANEL, PANEL_BYTES } from "./sizes.ts";
+import type { Writer } from "./writer.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "./panels.ts";
 
 /** x[rows,D] at rowBytes → panels [D/16][panelRows][16]. `rows` is the function's argument. */
 export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRows: number): string {

@@ -15,7 +15,7 @@
  */
 import type { CacheFormat } from "../../../../runtime/contract/memory-formats.ts";
 import { GROUP, LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
-import { ceilTo, PANEL } from "./sizes.ts";
+import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of sixteen scales. */
 export const SCALES = 4 * PANEL;

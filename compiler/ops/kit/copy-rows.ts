@@ -2,7 +2,7 @@
  * Moves between tensors and scratch whose rows need not be whole vectors: a head's columns end where the next
  * head's begin.
  */
-import type { Writer } from "../../kit/writer.ts";
+import type { Writer } from "./writer.ts";
 
 /** to[rows,D] = from[rows,D] (· α[rows]). Writes D floats a row and no more. */
 export function copyRowsFunction(

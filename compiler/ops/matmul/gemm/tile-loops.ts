@@ -13,10 +13,12 @@
  * changes no bit.
  */
 import type { Dims, Kernel, Turns } from "../../kit/op.ts";
+import { ceilTo } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
-import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack.ts";
-import { isLight, rowBytes, type Form, type MatmulTensor } from "./shape.ts";
+import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
+import { isLight, type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import { tileFunction, type Addend } from "./tile.ts";
 
 /** b[N,K] as something else than rows of f32: the bytes of its rows, and how they become panels. */
@@ -62,8 +64,6 @@ interface Plan {
  */
 const MANY_ROWS = 512;
 
-const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
-
 export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: PanelSource): Plan {
   const { M, N, K } = d as Record<"M" | "N" | "K", number>;
   const { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
@@ -84,7 +84,7 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: Pa
     panels,
     blocked,
     source,
-    panelBytes: spread(roundUp(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1) * NR * 4),
+    panelBytes: spread(ceilTo(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1) * NR * 4),
     stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
     sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
     byRows: form === "tn" ? M > N : M >= MANY_ROWS,

@@ -7,11 +7,10 @@
  * Columns are known when the kernel is emitted, so the last line gets its own code, masked by constants; full
  * lines have no mask.
  */
-import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
+import { rowBytes, rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "./writer.ts";
 
 export const LINE_BYTES = 64;
-export const rowBytes = (columns: number): number => rowFloats(columns) * 4;
 
 /** One v128 of a line: j = 0…3. */
 export interface Vector {

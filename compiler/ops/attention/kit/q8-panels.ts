@@ -1,11 +1,11 @@
 /**
- * Rows of keys and values → panels of the cache in q8_0 (cache.ts), and panels → the f32 panels that products
- * of many rows read.
+ * Moves into and out of a cache in q8_0 (cache-layout.ts): rows of keys and values are quantised into its
+ * panels, and its panels are unpacked to the f32 panels that products of many rows read.
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/layout.ts";
-import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache.ts";
-import { ceilTo, PANEL, PANEL_BYTES } from "./sizes.ts";
+import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
+import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 
 /** Bytes of a row of D floats, in whole pairs of vectors; what lies behind D has to be zero. */
 export const paddedRow = (D: number): number => ceilTo(D, 8) * 4;

@@ -1,13 +1,11 @@
 /** The three products as one: out[M,N] = â[M,K] · b̂[K,N], and where the elements of â and b̂ lie. */
 import { type Dims, type Kernel } from "../../kit/op.ts";
+import { registerTile } from "../../kit/register-tile.ts";
 import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export type Form = "nn" | "nt" | "tn";
 export type MatmulTensor = "a" | "b" | "bias" | "gate" | "add" | "out" | "pre";
-
-/** Bytes from one row to the next of a tensor with this many columns. */
-export const rowBytes = (columns: number): number => rowFloats(columns) * 4;
 
 /**
  * Can the register tile finish its elements by itself? A sum is cheap, an activation is not. (tn has no
@@ -19,22 +17,6 @@ export function isLight(k: Kernel<MatmulTensor>): boolean {
 }
 
 export const usesFewRows = (form: Form, M: number): boolean => form !== "tn" && M <= 4;
-
-interface Blocks {
-  /** Register tile: rows × columns. */
-  readonly MR: number;
-  readonly NR: number;
-}
-
-/**
- * Best of those measured (bench/EXPERIMENTS.md): 12 256-bit accumulators for `wide`, 8 128-bit ones for the
- * others.
- */
-const registerTiles: Record<Target, Blocks> = {
-  simd: { MR: 4, NR: 8 },
-  relaxed: { MR: 4, NR: 8 },
-  wide: { MR: 6, NR: 16 },
-};
 
 /** 256 bytes of each row of b are packed at a time (four cache lines, one page), into PB panels. */
 const PACKED_ROW_FLOATS = 64;
@@ -58,7 +40,7 @@ export function blockTiles(
   target: Target,
   multiple = 16,
 ): Dims {
-  const { MR, NR } = registerTiles[target];
+  const { MR, NR } = registerTile(target);
   const rowTiles = Math.ceil(M / MR);
   const panels = rowFloats(N) / NR;
   const blocks = (KC: number, PB: number, RB: number): Dims => ({

@@ -5,10 +5,11 @@
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { copyRowsFunction, zeroBytes } from "./copy.ts";
-import { emitFromKeys, emitScores, inOneStretch, type Panels } from "./products.ts";
-import { MASK_BYTES } from "./rows.ts";
-import { ceilTo, type Sizes } from "./sizes.ts";
+import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
+import { emitFromKeys, emitScores, inOneStretch, type Panels } from "./block-products.ts";
+import { MASK_BYTES } from "./score-rows.ts";
+import { type Sizes } from "./kernel-sizes.ts";
+import { ceilTo } from "../../kit/panels.ts";
 import { emitEnds, emitSoftmax, emitStart, statistics } from "./softmax.ts";
 
 export interface Queries {

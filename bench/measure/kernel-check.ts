@@ -3,7 +3,7 @@
  * workers; of large products a few rows.
  */
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
-import { difference, referenceOutputs, type Tensors } from "./numbers.ts";
+import { difference, referenceOutputs, type Tensors } from "./kernel-numbers.ts";
 
 /** A longer reference is computed for a few rows only. */
 const MOST_REFERENCE_FLOPS = 3e8;

@@ -13,7 +13,7 @@
  */
 import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 import { weightFormatOf, type Weights } from "../../runtime/contract/memory-formats.ts";
-import { usesFewRows } from "../ops/matmul/gemm/shape.ts";
+import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
 import { FEW_SLOTS } from "../ops/experts/grouped-panels.ts";
 import { activationWords, isInteger, weightWords } from "../ops/matmul/quantised/layout.ts";
 

@@ -5,8 +5,8 @@
 import type { Model, Part, Rope } from "../../runtime/contract/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
 import type { Attrs } from "../ops/kit/op.ts";
-import { cacheShapes, ringRows } from "../ops/attention/kit/cache.ts";
-import { ceilTo, PANEL } from "../ops/attention/kit/sizes.ts";
+import { cacheShapes, ringRows } from "../ops/attention/kit/cache-layout.ts";
+import { ceilTo, PANEL } from "../ops/kit/panels.ts";
 import {
   activation,
   declare,
@@ -80,7 +80,7 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
 
 /**
  * Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the
- * context: ops/attention/kit/cache.ts.
+ * context: ops/attention/kit/cache-layout.ts.
  */
 function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
   const { context } = model.sizes;

@@ -5,8 +5,8 @@
  */
 import type { Graph, Node, Value } from "../3-graph/ir.ts";
 import type { CacheFormat } from "../../runtime/contract/memory-formats.ts";
-import { cacheShapes } from "../ops/attention/kit/cache.ts";
-import { PANEL } from "../ops/attention/kit/sizes.ts";
+import { cacheShapes } from "../ops/attention/kit/cache-layout.ts";
+import { PANEL } from "../ops/kit/panels.ts";
 
 export function quantiseCache(graph: Graph, format: CacheFormat): Graph {
   const values = new Map(graph.values);
