@@ -45,8 +45,7 @@ export interface TensorPlace {
   /** Parameters: false = the module `train` leaves it as it is, without gradient and moments. Absent: true. */
   readonly trained?: boolean;
   /**
-   * Kept in fewer bits, as rows of words (i32): compiler/ops/matmul/quantised/layout.ts. `transposed`: a row is a
-   * column of `shape`.
+   * Kept in fewer bits, as rows of words (i32): weight-rows.ts. `transposed`: a row is a column of `shape`.
    */
   readonly quantised?: Pick<Quantised, "format" | "transposed">;
 }
