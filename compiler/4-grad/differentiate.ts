@@ -1,10 +1,11 @@
 /**
  * Reverse-mode differentiation, graph → graph (Griewank & Walther 2008; sections as in a scan's transpose).
- * Begins at the objective's terms: a term's cotangent is its weights. Walks the sections backward; each
- * node's op says which nodes compute its cotangents (`Op.backward`). A section that runs × times up gets a partner that runs × times down; the cotangent of what the layers hand
- * on is its carry. Cotangents of one value from several uses are added; gradients of parameters are
- * accumulated in place.
+ * It begins at the objective's terms: a term's cotangent is its weights. Then it walks the sections backward;
+ * each node's op says which nodes compute its cotangents (`Op.backward`). A section that runs × times up gets
+ * a partner that runs × times down, whose carry is the cotangent of what the layers hand on. Cotangents of one
+ * value from several uses are added; gradients of parameters are accumulated in place.
  */
+import { cotangentOf, primalOf } from "../ops/kit/cotangent.ts";
 import type { GradNode, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
 import {
@@ -88,34 +89,34 @@ function defaultWeights(tape: Tape, shape: readonly number[]): Ref {
 function transposeNode(tape: Tape, node: Node): void {
   const op: Op = ops[node.op];
   if (!op.backward) return;
-  const tensors = { ...node.ins, ...node.outs };
-  const templates = op.backward((t) => tensors[t] !== undefined, { ...op.attrs, ...node.attrs });
-  for (const template of templates) applyTemplate(tape, node, tensors, template);
+  const tensors: Tensors = { ...node.ins, ...node.outs };
+  for (const step of op.backward((t) => tensors[t] !== undefined, { ...op.attrs, ...node.attrs }))
+    if ("op" in step) addGradNode(tape, node, tensors, step);
+    else {
+      const cotangent = resolve(tape, tensors, step.equals);
+      if (cotangent) addCotangent(tape, tensors[primalOf(step.cotangent)!]!, cotangent);
+    }
 }
 
-function applyTemplate(
-  tape: Tape,
-  node: Node,
-  tensors: Readonly<Record<string, Ref>>,
-  template: GradNode,
-): void {
-  const op: Op = ops[template.op as OpName];
+/** The forward node's, by the names in its op's signature. */
+type Tensors = Readonly<Record<string, Ref>>;
+
+function addGradNode(tape: Tape, node: Node, tensors: Tensors, step: GradNode): void {
+  const op: Op = ops[step.op as OpName]; // checked by the table's type
   const ins: Record<string, Ref> = {};
-  for (const [arg, name] of Object.entries(template.ins)) {
+  for (const [arg, name] of Object.entries(step.ins)) {
     const ref = resolve(tape, tensors, name);
     if (ref) ins[arg] = ref;
-    else if (name.startsWith("d_")) return; // nothing downstream depends on this output
+    else if (primalOf(name) !== undefined) return; // nothing downstream depends on this output
     else if (!op.tensors.find((t) => t.name === arg)!.optional)
       throw new Error(`${node.op}'s gradient asks for ${name}`);
   }
-  // the same value: no node
-  if (template.op === "copy") return addCotangent(tape, tensors[template.outs["out"]!.slice(2)]!, ins["x"]!);
   const outs: Record<string, Ref> = {};
   const cotangents: [Ref, Ref][] = [];
   const unwanted: [string, Value][] = [];
   let accumulate: Node["accumulate"] = "never";
-  for (const [arg, name] of Object.entries(template.outs)) {
-    const forward = tensors[name.slice(2)];
+  for (const [arg, name] of Object.entries(step.outs)) {
+    const forward = tensors[primalOf(name)!];
     if (!forward) continue;
     const value = tape.values.get(forward.value)!;
     if (isTrained(value)) {
@@ -132,23 +133,24 @@ function applyTemplate(
   for (const [arg, value] of unwanted)
     if (!op.tensors.find((t) => t.name === arg)!.optional) outs[arg] = newCotangent(tape, value);
   tape.nodes.push({
-    op: template.op as OpName,
+    op: step.op as OpName,
     ins,
     outs,
-    attrs: template.attrs ?? {},
+    attrs: step.attrs ?? {},
     ...((op.accumulates?.length ?? 0) > 0 && { accumulate }),
   });
   for (const [forward, cotangent] of cotangents) addCotangent(tape, forward, cotangent);
 }
 
-function resolve(tape: Tape, tensors: Readonly<Record<string, Ref>>, name: string): Ref | undefined {
+/** A tensor of the forward node, or the cotangent of one, as far as it is known. */
+function resolve(tape: Tape, tensors: Tensors, name: string): Ref | undefined {
   if (tensors[name]) return tensors[name];
-  const forward = name.startsWith("d_") ? tensors[name.slice(2)] : undefined;
+  const forward = tensors[primalOf(name) ?? ""];
   return forward && tape.cotangents.get(forward.value);
 }
 
 function newCotangent(tape: Tape, { name: of, shape }: Value): Ref {
-  const name = fresh(tape, `d_${of}`);
+  const name = fresh(tape, cotangentOf(of));
   tape.values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
   return whole(name);
 }

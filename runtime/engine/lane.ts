@@ -17,9 +17,7 @@ export interface Lane {
    * Runs 1 … `chunk` tokens at positions `start` …; keys and values of earlier positions are in the cache.
    */
   run(tokens: readonly number[], start: number): Promise<void>;
-  /** Columns of the logits: one for each id, unless the model tells fewer classes apart. */
-  readonly classes: number;
-  /** Logits [classes] after the last token that was run. */
+  /** Logits [vocab] after the last token that was run. */
   readLogits(into: Float32Array): void;
 }
 
@@ -34,8 +32,7 @@ export interface LaneParts {
   readonly sizes: { readonly context: number; readonly vocab: number };
   /** Runs the entry for so many rows. */
   run(tokens: readonly number[], start: number): Promise<void>;
-  readonly classes: number;
-  /** Padded: its first `classes` are the logits. */
+  /** Padded: its first `vocab` are the logits. */
   logits(): Float32Array;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
@@ -44,11 +41,10 @@ export interface LaneParts {
 /** Between two looks at timers and signals, where runs follow each other. */
 const LISTEN_MS = 8;
 
-export function createLane({ chunk, sizes, classes, run, logits, breathe }: LaneParts): Lane {
+export function createLane({ chunk, sizes, run, logits, breathe }: LaneParts): Lane {
   let listened = performance.now();
   const lane: Lane = {
     chunk,
-    classes,
     holder: FRESH,
     async run(tokens, start) {
       checkTokens(tokens, start, chunk, sizes);
@@ -62,7 +58,7 @@ export function createLane({ chunk, sizes, classes, run, logits, breathe }: Lane
       await breathe();
       listened = performance.now();
     },
-    readLogits: (into) => into.set(logits().subarray(0, classes)),
+    readLogits: (into) => into.set(logits().subarray(0, sizes.vocab)),
   };
   return lane;
 }

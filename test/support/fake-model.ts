@@ -118,7 +118,6 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
   const lane = createLane({
     chunk: sizes.context,
     sizes,
-    classes: sizes.vocab,
     breathe: async () => {},
     async run(ids, start) {
       options.onRun?.(start, [...ids]);

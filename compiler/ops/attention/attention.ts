@@ -41,13 +41,12 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
   kind: "row",
   attrs: attentionAttrs,
-  flops: ({ R }, a) =>
-    4 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a) * (R / (a["context"] as number)),
+  flops: ({ R }, a) => 4 * a.heads * a.head_dim * pairs(a) * (R / a.context),
   reference({ qkv, window, out, lse }, { R, Q, O }, a) {
-    const H = a["heads"] as number;
-    const G = a["kv_heads"] as number;
-    const D = a["head_dim"] as number;
-    const T = a["context"] as number;
+    const H = a.heads;
+    const G = a.kv_heads;
+    const D = a.head_dim;
+    const T = a.context;
     for (let h = 0; h < H; h++) {
       const g = Math.floor((h * G) / H);
       const q = h * D;
@@ -56,7 +55,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       for (let r = 0; r < R; r++) {
         const start = r - (r % T);
         const first = start + firstSeen(r - start, a, window);
-        const last = a["causal"] ? r : start + T - 1;
+        const last = a.causal ? r : start + T - 1;
         const scores = Array.from(
           { length: last - first + 1 },
           (_, n) => dot(qkv, r * Q + q, (first + n) * Q + k, D) / Math.sqrt(D),
@@ -74,20 +73,20 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
       }
     }
   },
-  backward: (has, attrs) => [
+  backward: (_has, attrs) => [
     {
       op: "attention_backward",
-      ins: { qkv: "qkv", ...(has("window") && { window: "window" }), out: "out", lse: "lse", d_out: "d_out" },
+      ins: { qkv: "qkv", window: "window", out: "out", lse: "lse", d_out: "d_out" },
       outs: { d_qkv: "d_qkv" },
       attrs,
     },
   ],
-  tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
-  tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
-  turns: (d, k) => oneByOne((d.R / (k.attrs["context"] as number)) * (k.attrs["kv_heads"] as number)),
-  scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
+  tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
+  tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
+  turns: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
+  scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,
   emit(w, at, d, k) {
-    const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number);
+    const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context);
     const { T, D, G } = s;
     const positions = ceilTo(T, PANEL);
     for (const [name, offset] of areasOf(s).offsets) w.line(`const ${name} = scratch + ${offset};`);

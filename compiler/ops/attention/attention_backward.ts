@@ -71,13 +71,12 @@ export const attention_backward = defineOp(
       "√D − lse)",
     kind: "row",
     attrs: attentionAttrs,
-    flops: ({ R }, a) =>
-      10 * (a["heads"] as number) * (a["head_dim"] as number) * pairs(a) * (R / (a["context"] as number)),
+    flops: ({ R }, a) => 10 * a.heads * a.head_dim * pairs(a) * (R / a.context),
     reference({ qkv, window, out, lse, d_out, d_qkv }, { R, Q, O }, a) {
-      const H = a["heads"] as number;
-      const G = a["kv_heads"] as number;
-      const D = a["head_dim"] as number;
-      const T = a["context"] as number;
+      const H = a.heads;
+      const G = a.kv_heads;
+      const D = a.head_dim;
+      const T = a.context;
       const scale = 1 / Math.sqrt(D);
       d_qkv.fill(0);
       for (let h = 0; h < H; h++) {
@@ -90,7 +89,7 @@ export const attention_backward = defineOp(
           for (let c = 0; c < D; c++) delta += d_out[r * O + h * D + c]! * out[r * O + h * D + c]!;
           const start = r - (r % T);
           const first = start + firstSeen(r - start, a, window);
-          const last = a["causal"] ? r : start + T - 1;
+          const last = a.causal ? r : start + T - 1;
           for (let n = first; n <= last; n++) {
             let score = 0;
             let d_p = 0;
@@ -109,12 +108,12 @@ export const attention_backward = defineOp(
         }
       }
     },
-    tiles: (_d, a, target) => blocks(target, a["context"] as number, a["context"] as number, QUERIES, KEYS),
-    tasks: ({ R }, { attrs }) => (R / (attrs["context"] as number)) * (attrs["kv_heads"] as number),
-    turns: (d, k) => oneByOne((d.R / (k.attrs["context"] as number)) * (k.attrs["kv_heads"] as number)),
-    scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number)).total,
+    tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
+    tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
+    turns: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
+    scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,
     emit(w, at, d, k) {
-      const s = sizesOf(d, k.attrs, k.tiles, k.attrs["context"] as number);
+      const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context);
       const { T, D, G, H } = s;
       const direct = isDirect(s);
       const single = isSingle(s);

@@ -28,7 +28,14 @@ import {
 import { copyRowsFunction } from "../kit/copy-rows.ts";
 import { cacheStrides, emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";
 import { queryAreas } from "./kit/query-blocks.ts";
-import { areas, attentionAttrs, blocks, sizesOf, type Sizes } from "./kit/kernel-sizes.ts";
+import {
+  areas,
+  attentionAttrs,
+  blocks,
+  sizesOf,
+  type AttentionAttrs,
+  type Sizes,
+} from "./kit/kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import { emitEnds } from "./kit/softmax.ts";
 
@@ -36,8 +43,10 @@ import { emitEnds } from "./kit/softmax.ts";
 const QUERIES = 48;
 const KEYS = 384;
 
-const cachedSizes = (d: Dims, { attrs, tiles }: Pick<Kernel, "attrs" | "tiles">): Sizes =>
-  d["R"] === 1 ? rowSizes(d, attrs, tiles) : sizesOf(d, attrs, tiles, d["R"]!);
+const cachedSizes = (
+  d: Dims,
+  { attrs, tiles }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">,
+): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : sizesOf(d, attrs, tiles, d["R"]!));
 const areasOf = (d: Dims, s: Sizes) =>
   d["R"] === 1 ? { ...rowAreas(s), mixed: s.QB * s.DP * 4 } : queryAreas(s);
 
@@ -54,7 +63,7 @@ export const attention_cached = defineOp(
     mutates: { keys_out: "keys", values_out: "values" },
     reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
       const { R, Q, O, G, N, D, L } = d;
-      const H = a["heads"] as number;
+      const H = a.heads;
       const start = place[0]!;
       const rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
       const places = cachePlaces(d, ring ? ring[0]! : N * L);
@@ -69,7 +78,7 @@ export const attention_cached = defineOp(
     },
     tiles: ({ R, N, L }, a, target) =>
       R === 1 ? rowBlocks(target, a, N * L) : blocks(target, R, N * L, QUERIES, KEYS),
-    tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
+    tasks: (_d, { attrs }) => attrs.kv_heads,
     scratch: (d, k) => areas(areasOf(d, cachedSizes(d, k))).total,
     emit(w, at, d, k) {
       const { R } = d;

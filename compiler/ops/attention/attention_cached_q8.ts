@@ -9,7 +9,7 @@
  * The results of the two differ by some 1e-5, because the first rounds queries and weights to 16 bits. The
  * reference does not round them; it only quantises what goes into the cache.
  */
-import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
+import { defineOp, type Dims } from "../kit/op.ts";
 import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-layout.ts";
 import {
   cachedFlops,
@@ -26,7 +26,14 @@ import { emitOneRow, oneRowAreas } from "./kit/decode-q8.ts";
 import { queryAreas } from "./kit/query-blocks.ts";
 import { stretched } from "./kit/block-products.ts";
 import { sampleTogether } from "../matmul/quantised/layout.ts";
-import { areas, attentionAttrs, blocks, sizesOf, type Sizes } from "./kit/kernel-sizes.ts";
+import {
+  areas,
+  attentionAttrs,
+  blocks,
+  sizesOf,
+  type AttentionAttrs,
+  type Sizes,
+} from "./kit/kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
 /** More queries to a block than `attention` has: every block unpacks its keys anew. */
@@ -35,7 +42,7 @@ const KEYS = 384;
 
 const rowsOf = ({ N }: Dims): number => N! * PANEL;
 
-const kernelSizes = (d: Dims, attrs: Attrs, tiles: Dims): Sizes => ({
+const kernelSizes = (d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes => ({
   ...sizesOf(d, attrs, tiles, d["R"]!),
   causal: d["R"]! > 1,
 });
@@ -59,8 +66,8 @@ export const attention_cached_q8 = defineOp(
     mutates: { keys_out: "keys", values_out: "values" },
     reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
       const { R, Q, O, G, N, W } = d;
-      const H = a["heads"] as number;
-      const D = a["head_dim"] as number;
+      const H = a.heads;
+      const D = a.head_dim;
       const start = place[0]!;
       const rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
       const S = ring ? ring[0]! : rowsOf(d);
@@ -105,10 +112,10 @@ export const attention_cached_q8 = defineOp(
     },
     tiles(d, a, target) {
       const { R } = d;
-      const rows = R === 1 ? (a["heads"] as number) / (a["kv_heads"] as number) : R;
+      const rows = R === 1 ? a.heads / a.kv_heads : R;
       return blocks(target, rows, rowsOf(d), QUERIES, R === 1 ? MOST_POSITIONS : KEYS);
     },
-    tasks: (_d, { attrs }) => attrs["kv_heads"] as number,
+    tasks: (_d, { attrs }) => attrs.kv_heads,
     scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
     emit(w, at, d, k) {
       const s = kernelSizes(d, k.attrs, k.tiles);
@@ -175,7 +182,7 @@ export const attention_cached_q8 = defineOp(
       sampleCached(tensor, d.R, d, attrs) ??
       (tensor === "qkv"
         ? noise()
-        : samplePanel(tensor === "keys" ? "keys" : "values", attrs["head_dim"] as number, d.W, noise, i)),
+        : samplePanel(tensor === "keys" ? "keys" : "values", attrs.head_dim, d.W, noise, i)),
     cases: [
       cachedCase(1, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }, ["window"]),
       cachedCase(7, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }),
@@ -196,12 +203,8 @@ export const attention_cached_q8 = defineOp(
 function cachedCase(
   R: number,
   rows: number,
-  attrs: Readonly<Partial<typeof attentionAttrs>> & {
-    readonly heads: number;
-    readonly kv_heads: number;
-    readonly head_dim: number;
-  },
-  also?: readonly string[],
+  attrs: Partial<AttentionAttrs> & Pick<AttentionAttrs, "heads" | "kv_heads" | "head_dim">,
+  also?: readonly ("window" | "ring")[],
 ) {
   const { heads, kv_heads, head_dim } = attrs;
   const [G, N, W] = cacheShapes(rows, kv_heads, head_dim, "q8_0").keys as [number, number, number];

@@ -10,7 +10,7 @@
  * positions, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
+import { defineOp, type Dims } from "../kit/op.ts";
 import { rowBytes, rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { emitZeroPadding } from "../kit/copy-rows.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";
@@ -23,7 +23,7 @@ import {
   storeRows,
 } from "./kit/cached-kernel.ts";
 import { HIDDEN } from "./kit/score-rows.ts";
-import { areas, attentionAttrs, firstSeen } from "./kit/kernel-sizes.ts";
+import { areas, attentionAttrs, firstSeen, type AttentionAttrs } from "./kit/kernel-sizes.ts";
 import { ceilTo, PANEL } from "../kit/panels.ts";
 
 const sizes = (
@@ -32,11 +32,8 @@ const sizes = (
   kv: number,
   D: number,
   positions: number,
-  also: Attrs = {},
-): {
-  readonly d: Record<"R" | "Q" | "N" | "G" | "D" | "E" | "L" | "P" | "Z" | "S" | "H", number>;
-  readonly attrs: Attrs;
-} => ({
+  also: Partial<AttentionAttrs> = {},
+) => ({
   d: {
     R: 1,
     Q: (heads + 2 * kv) * D,
@@ -162,11 +159,7 @@ export const attention_split = defineOp(
 );
 
 const HEADS = 4; // of a task: one in each lane
-const merged = (
-  S: number,
-  H: number,
-  D: number,
-): { readonly d: Record<"S" | "H" | "E" | "R" | "O", number>; readonly attrs: Attrs } => ({
+const merged = (S: number, H: number, D: number) => ({
   d: { S, H, E: ceilTo(D, PANEL), R: 1, O: H * D },
   attrs: { head_dim: D },
 });
@@ -179,7 +172,7 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
   attrs: { head_dim: 1 },
   flops: ({ S, O }) => 2 * S * O,
   reference({ mixed, top, sums, out }, { S, H, E }, attrs) {
-    const D = attrs["head_dim"] as number;
+    const D = attrs.head_dim;
     const parts = Array.from({ length: S }, (_, s) => s);
     for (let h = 0; h < H; h++) {
       const most = Math.max(...parts.map((s) => top[s * H + h]!));
@@ -193,7 +186,7 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
   tasks: ({ H }) => Math.ceil(H / HEADS),
   scratch: ({ S }) => S * 16,
   emit(w, at, { S, H, E, O }, { attrs }) {
-    const D = attrs["head_dim"] as number;
+    const D = attrs.head_dim;
     const statistics = rowBytes(H);
     const parts = Array.from({ length: S }, (_, s) => s);
     const whole = D - (D % 4);

@@ -9,12 +9,13 @@
  *
  *   table[t,:] = | cos₀ cos₀ cos₁ cos₁ … | −sin₀ sin₀ −sin₁ sin₁ … |      W = 2D: out = x ∘ cos + swapped(x) ∘ sin
  */
-import { defineOp, type Attrs } from "../kit/op.ts";
+import { defineOp, type AttrTypes } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /** theta, what positions are divided by, and Llama 3's scaling: factor 1 is none. */
 export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, original: 1 };
+export type RopeAttrs = AttrTypes<typeof ropeAttrs>;
 
 /**
  * Radians per position of each pair. Linear scaling divides all of them (Chen et al. 2023, arXiv:2306.15595).
@@ -22,8 +23,10 @@ export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, 
  * than original/high stay, those longer than original/low are stretched by `factor`, those between are
  * interpolated.
  */
-export function ropeFrequencies(D: number, attrs: Attrs): number[] {
-  const { theta, linear, factor, low, high, original } = attrs as typeof ropeAttrs;
+export function ropeFrequencies(
+  D: number,
+  { theta, linear, factor, low, high, original }: RopeAttrs,
+): number[] {
   return Array.from({ length: D / 2 }, (_, i) => {
     const plain = theta ** ((-2 * i) / D) / linear;
     const turns = (original * plain) / (2 * Math.PI); // within the original context
@@ -131,13 +134,13 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
     "of the table; inverse: −sin",
   kind: "map",
   attrs: { heads: 1, head_dim: 2, inverse: false },
-  flops: ({ R }, a) => 3 * R * (a["heads"] as number) * (a["head_dim"] as number),
+  flops: ({ R }, a) => 3 * R * a.heads * a.head_dim,
   inPlace: { out: "x" },
   constants: ["table"],
   reference({ x, table, out }, { R, Q, T, W }, a) {
-    const D = a["head_dim"] as number;
-    const turned = (a["heads"] as number) * D;
-    const sign = a["inverse"] ? -1 : 1;
+    const D = a.head_dim;
+    const turned = a.heads * D;
+    const sign = a.inverse ? -1 : 1;
     for (let r = 0; r < R; r++)
       for (let c = 0; c < Q; c += c < turned ? 2 : 1) {
         const i = r * Q + c;
@@ -154,20 +157,20 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
       op: "rope",
       ins: { x: "d_out", table: "table" },
       outs: { out: "d_x" },
-      attrs: { ...attrs, inverse: !attrs["inverse"] },
+      attrs: { ...attrs, inverse: !attrs.inverse },
     },
   ],
   tasks: ({ R }) => R,
   emit(w, at, { R, Q, T, W }, { attrs }) {
-    const D = attrs["head_dim"] as number;
-    const turned = (attrs["heads"] as number) * D;
+    const D = attrs.head_dim;
+    const turned = attrs.heads * D;
     const bytes = rowBytes(Q);
     w.block("for (let r = first; r < last; r++)", () => {
       w.line(
         `const x_r = ${at.x} + <usize>r * ${bytes}, out_r = ${at.out} + <usize>r * ${bytes}, cos = ${at.table} + <usize>${R > T ? `(r % ${T})` : "r"} * ${rowBytes(W)}, sin = cos + ${4 * D};`,
       );
       w.block(`for (let h: usize = 0; h < ${4 * turned}; h += ${4 * D})`, () =>
-        emitHead(w, D, attrs["inverse"] as boolean),
+        emitHead(w, D, attrs.inverse),
       );
       if (bytes > 4 * turned)
         w.line(

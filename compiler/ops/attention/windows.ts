@@ -17,12 +17,12 @@ export const windows = defineOp("-> windows[N,O]:i32", {
   attrs: { pattern: "0" },
   flops: () => 0,
   reference({ windows }, { N }, attrs) {
-    const pattern = windowsOf(attrs["pattern"] as string);
+    const pattern = windowsOf(attrs.pattern);
     for (let n = 0; n < N; n++) windows[n] = pattern[n % pattern.length]!;
   },
   tasks: () => 1,
   emit(w, at, { N, O }, { attrs }) {
-    const pattern = windowsOf(attrs["pattern"] as string);
+    const pattern = windowsOf(attrs.pattern);
     const bytes = rowBytes(O);
     w.line("if (first == last) return;");
     w.line(`memory.fill(${at.windows}, 0, ${N * bytes});`);

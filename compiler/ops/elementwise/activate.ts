@@ -4,10 +4,10 @@
  */
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
-import { defineOp, type Attrs } from "../kit/op.ts";
+import { defineOp, oneOf } from "../kit/op.ts";
 import { eachPair } from "../kit/row-loops.ts";
 
-const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
+const attrs = { activation: oneOf<Activation>("gelu") };
 const all = Object.keys(activations) as Activation[];
 
 /** Noise in −4…4: both tails, and what lies between. */
@@ -16,18 +16,18 @@ const spread = (tensor: string, noise: () => number): number => (tensor === "x" 
 export const activate = defineOp("x[R,C] -> out[R,C]", {
   doc: "out = f(x),  f = activation",
   kind: "map",
-  attrs: { activation: "gelu" },
+  attrs,
   flops: ({ R, C }) => 16 * R * C,
   inPlace: { out: "x" },
-  reference({ x, out }, _d, attrs) {
-    for (let i = 0; i < out.length; i++) out[i] = rowOf(attrs).value(x[i]!);
+  reference({ x, out }, _d, { activation }) {
+    for (let i = 0; i < out.length; i++) out[i] = activations[activation].value(x[i]!);
   },
   backward: (_has, attrs) => [
     { op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs },
   ],
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { attrs }) {
-    eachPair(w, C, [at.x], at.out, (load) => rowOf(attrs).emitValue(load(at.x)));
+  emit(w, at, { C }, { attrs: { activation } }) {
+    eachPair(w, C, [at.x], at.out, (load) => activations[activation].emitValue(load(at.x)));
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
@@ -41,20 +41,20 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
 export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   doc: "d_x = f′(x) · d_out,  f = activation",
   kind: "map",
-  attrs: { activation: "gelu" },
+  attrs,
   flops: ({ R, C }) => 18 * R * C,
   inPlace: { d_x: ["d_out", "x"] },
-  reference({ x, d_out, d_x }, _d, attrs) {
-    for (let i = 0; i < d_x.length; i++) d_x[i] = rowOf(attrs).slope(x[i]!) * d_out[i]!;
+  reference({ x, d_out, d_x }, _d, { activation }) {
+    for (let i = 0; i < d_x.length; i++) d_x[i] = activations[activation].slope(x[i]!) * d_out[i]!;
   },
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { attrs }) {
+  emit(w, at, { C }, { attrs: { activation } }) {
     eachPair(
       w,
       C,
       [at.x, at.d_out],
       at.d_x,
-      (load) => `f32x4.mul(${rowOf(attrs).emitSlope(load(at.x))}, ${load(at.d_out)})`,
+      (load) => `f32x4.mul(${activations[activation].emitSlope(load(at.x))}, ${load(at.d_out)})`,
     );
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),

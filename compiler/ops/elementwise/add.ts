@@ -12,8 +12,8 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
     for (let i = 0; i < out.length; i++) out[i] = a[i]! + b[i]!;
   },
   backward: () => [
-    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_a" } },
-    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_b" } },
+    { cotangent: "d_a", equals: "d_out" },
+    { cotangent: "d_b", equals: "d_out" },
   ],
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
@@ -37,8 +37,8 @@ export const add_vector = defineOp("a[R] b[R] -> out[R]", {
     for (let i = 0; i < out.length; i++) out[i] = a[i]! + b[i]!;
   },
   backward: () => [
-    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_a" } },
-    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_b" } },
+    { cotangent: "d_a", equals: "d_out" },
+    { cotangent: "d_b", equals: "d_out" },
   ],
   tasks: ({ R }) => rowBytes(R) / LINE_BYTES,
   emit(w, at) {

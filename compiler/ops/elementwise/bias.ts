@@ -11,7 +11,7 @@ export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
     for (let i = 0; i < out.length; i++) out[i] = x[i]! + bias[i % N]!;
   },
   backward: () => [
-    { op: "copy", ins: { x: "d_out" }, outs: { out: "d_x" } },
+    { cotangent: "d_x", equals: "d_out" },
     { op: "bias_backward", ins: { d_out: "d_out" }, outs: { d_bias: "d_bias" } },
   ],
   tasks: ({ R }) => R,

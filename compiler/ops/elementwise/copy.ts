@@ -10,7 +10,7 @@ export const copy = defineOp("x[R,C] -> out[R,C]", {
   reference({ x, out }) {
     out.set(x);
   },
-  backward: () => [{ op: "copy", ins: { x: "d_out" }, outs: { out: "d_x" } }],
+  backward: () => [{ cotangent: "d_x", equals: "d_out" }],
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
     eachPair(w, C, [at.x], at.out, (load) => load(at.x));

@@ -6,14 +6,14 @@
  */
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
-import { defineOp, type Attrs, type Case } from "../kit/op.ts";
+import { defineOp, oneOf } from "../kit/op.ts";
 import { eachPair } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-const rowOf = (attrs: Attrs) => activations[attrs["activation"] as Activation];
+const attrs = { activation: oneOf<Activation>("silu") };
 /** Noise in −4…4 for the gate: both tails, and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "gate" ? 4 * noise() : noise());
-const cases: readonly Case<"R" | "C">[] = [
+const cases = [
   ...(["silu", "gelu", "gelu_tanh"] as const).map((activation) => ({
     d: { R: 5, C: 61 },
     attrs: { activation },
@@ -26,11 +26,11 @@ const cases: readonly Case<"R" | "C">[] = [
 export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
   doc: "out = f(gate) · up,  f = activation   (Shazeer 2020)",
   kind: "map",
-  attrs: { activation: "silu" },
+  attrs,
   flops: ({ R, C }) => 17 * R * C,
   inPlace: { out: ["up", "gate"] },
-  reference({ gate, up, out }, _d, attrs) {
-    for (let i = 0; i < out.length; i++) out[i] = rowOf(attrs).value(gate[i]!) * up[i]!;
+  reference({ gate, up, out }, _d, { activation }) {
+    for (let i = 0; i < out.length; i++) out[i] = activations[activation].value(gate[i]!) * up[i]!;
   },
   backward: (_has, attrs) => [
     {
@@ -41,13 +41,13 @@ export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
     },
   ],
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { attrs }) {
+  emit(w, at, { C }, { attrs: { activation } }) {
     eachPair(
       w,
       C,
       [at.gate, at.up],
       at.out,
-      (load) => `f32x4.mul(${rowOf(attrs).emitValue(load(at.gate))}, ${load(at.up)})`,
+      (load) => `f32x4.mul(${activations[activation].emitValue(load(at.gate))}, ${load(at.up)})`,
     );
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
@@ -57,22 +57,22 @@ export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
 export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R,C] d_up[R,C]", {
   doc: "d_gate = f′(gate) · up · d_out,  d_up = f(gate) · d_out,  f = activation",
   kind: "map",
-  attrs: { activation: "silu" },
+  attrs,
   flops: ({ R, C }) => 36 * R * C,
   inPlace: { d_gate: ["gate", "up", "d_out"], d_up: ["d_out", "up", "gate"] },
-  reference({ gate, up, d_out, d_gate, d_up }, _d, attrs) {
+  reference({ gate, up, d_out, d_gate, d_up }, _d, { activation }) {
     for (let i = 0; i < d_up.length; i++) {
       const g = gate[i]!;
       const u = up[i]!;
       const d = d_out[i]!; // first: an output may be an input
-      d_gate[i] = rowOf(attrs).slope(g) * u * d;
-      d_up[i] = rowOf(attrs).value(g) * d;
+      d_gate[i] = activations[activation].slope(g) * u * d;
+      d_up[i] = activations[activation].value(g) * d;
     }
   },
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { attrs }) {
+  emit(w, at, { C }, { attrs: { activation } }) {
     const bytes = rowBytes(C);
-    const { emitValue, emitSlope } = rowOf(attrs);
+    const { emitValue, emitSlope } = activations[activation];
     w.block(`for (let i = <usize>first * ${bytes}, end = <usize>last * ${bytes}; i < end; i += 32)`, () => {
       for (const t of ["gate", "up", "d_out", "d_gate", "d_up"] as const)
         w.line(`const ${t}_i = ${at[t]} + i;`);

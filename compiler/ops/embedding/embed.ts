@@ -23,7 +23,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
   reference({ tokens, table, positions, place, out }, { R, C }, attrs) {
     const start = place?.[0] ?? 0;
     const rows = place?.[1] ?? R;
-    const context = place ? Infinity : (attrs["context"] as number);
+    const context = place ? Infinity : attrs.context;
     for (let r = 0; r < R; r++)
       for (let c = 0; c < C; c++)
         out[r * C + c] =
@@ -34,16 +34,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
       ? []
       : [
           { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
-          ...(has("positions")
-            ? [
-                {
-                  op: "embed_dpositions",
-                  ins: { d_out: "d_out" },
-                  outs: { d_positions: "d_positions" },
-                  attrs,
-                },
-              ]
-            : []),
+          { op: "embed_dpositions", ins: { d_out: "d_out" }, outs: { d_positions: "d_positions" }, attrs },
         ],
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs, has }) {
@@ -58,7 +49,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
       w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
       if (has("positions"))
         w.line(
-          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`,
+          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs.context}`}) * ${bytes};`,
         );
       const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
       writeRow(w, C, rows, "out_r", (v) =>
@@ -139,12 +130,11 @@ export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
   reference({ d_out, d_positions }, { R, C }, attrs, accumulate) {
     if (!accumulate) d_positions.fill(0);
     for (let r = 0; r < R; r++)
-      for (let c = 0; c < C; c++)
-        d_positions[(r % (attrs["context"] as number)) * C + c]! += d_out[r * C + c]!;
+      for (let c = 0; c < C; c++) d_positions[(r % attrs.context) * C + c]! += d_out[r * C + c]!;
   },
-  tasks: (_d, { attrs }) => attrs["context"] as number,
+  tasks: (_d, { attrs }) => attrs.context,
   emit(w, at, { R, C, X }, { attrs }) {
-    const T = attrs["context"] as number;
+    const T = attrs.context;
     const bytes = rowBytes(C);
     w.block("for (let t = <usize>first; t < <usize>last; t++)", () => {
       w.line(`const position_r = ${at.d_positions} + t * ${bytes};`);

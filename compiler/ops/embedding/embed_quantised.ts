@@ -1,23 +1,23 @@
-/** `embed` with the table in fewer bits (runtime/contract/weight-rows.ts): a tied output reads the same rows. */
+/** `embed` with the table in fewer bits (ops/matmul/quantised/layout.ts): a tied output reads the same rows. */
 import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { embed } from "./embed.ts";
-import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
-import { GROUP } from "../../../runtime/contract/number-formats.ts";
 import {
-  GROUP_BYTES,
-  HALF_LANES,
+  decodeWeights,
+  F16_MASK,
+  F16_UNIT,
+  formatAttrs,
+  GROUP,
+  HALF_BYTES,
   halfBlocks,
   isInteger,
-  LANES,
-  PIECE_BYTES,
   SCALE_LINE,
-  SUPERBLOCK_GROUPS,
-  superblockBytes,
+  sampleWeight,
+  stretchBytes,
   weightWords,
   type IntegerFormat,
-} from "../../../runtime/contract/weight-rows.ts";
-import { weightsIn, F16_MASK, F16_UNIT, formatOf, sampleWeight } from "../matmul/quantised/layout.ts";
+  type QuantisedFormat,
+} from "../matmul/quantised/layout.ts";
 import { eachRow, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
@@ -31,19 +31,19 @@ export const embed_quantised = defineOp(
   {
     doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:];  rows of the table in bf16, q8_0 or q4_0",
     kind: "gather",
-    attrs: { context: 1, format: "q8_0" },
+    attrs: { context: 1, ...formatAttrs },
     flops: ({ R, C }) => 2 * R * C,
     bytes: ({ R, C, W }) => R * (8 * C + 4 * W),
     reference(t, d, attrs) {
       const table = Float64Array.from({ length: d.V * d.C });
       const { V, W, C } = d;
       for (let v = 0; v < V; v++)
-        table.set(weightsIn(formatOf(attrs), t.table.subarray(v * W, (v + 1) * W), C), v * C);
+        table.set(decodeWeights(attrs.format, t.table.subarray(v * W, (v + 1) * W), C), v * C);
       embed.reference({ ...t, table }, d, attrs, false);
     },
     tasks: ({ R }) => R,
     emit(w, at, { C, W }, { attrs, has }) {
-      const format = formatOf(attrs);
+      const format = attrs.format;
       const decode = isInteger(format) ? decodeGroups(w, format, C) : decodeHalves(w, C);
       const bytes = rowBytes(C);
       if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
@@ -60,7 +60,7 @@ export const embed_quantised = defineOp(
         );
         if (!has("positions")) return;
         w.line(
-          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs["context"]}`}) * ${bytes};`,
+          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs.context}`}) * ${bytes};`,
         );
         writeRow(
           w,
@@ -73,7 +73,7 @@ export const embed_quantised = defineOp(
     },
     sample: (tensor, d, noise, i, attrs) =>
       tensor === "table"
-        ? sampleWeight(formatOf(attrs), d.W, noise, i)
+        ? sampleWeight(attrs.format, d.W, noise, i)
         : embed.sample!(tensor, d, noise, i, attrs),
     cases: (["q8_0", "q4_0", "bf16"] as const).flatMap((format) => [
       { ...sizes(format, 12, 61, 40, 16), with: ["positions", "place"] },
@@ -89,26 +89,23 @@ export const embed_quantised = defineOp(
 function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
   const name = `decode_${format}_${C}`;
   const halves = halfBlocks(C);
-  const piece = PIECE_BYTES[format];
+  const half = HALF_BYTES[format];
+  const lane = format === "q8_0" ? 2 : 4;
   return w.helper(name, (h) => {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {
       h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
+        h.line(`const stretch = row + (group >> 5) * ${stretchBytes(format)}; // 32 groups`);
         h.line(
-          `const superblock = row + (group >> ${Math.log2(SUPERBLOCK_GROUPS)}) * ${superblockBytes(format)};`,
+          `const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) ` +
+            `* <f32>${F16_UNIT};`,
         );
         h.line(
-          `const d = reinterpret<f32>((load<i16>(superblock + (group & ${SUPERBLOCK_GROUPS - 1}) * 2) << 13) ` +
-            `& <i32>${F16_MASK}) * <f32>${F16_UNIT};`,
-        );
-        const alone = halves % 2 === 1 ? `group >= ${(halves - 1) * HALF_LANES}` : "false";
-        h.line(
-          `const alone = ${alone}, lanes: usize = alone ? ${HALF_LANES} : ${LANES}; ` +
-            "// half a block at the end",
+          `const alone = ${halves % 2 === 1 ? `group >= ${(halves - 1) * 4}` : "false"}, lanes: usize = alone ? 4 : 8; // half a block at the end`,
         );
         h.line(
-          `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${SUPERBLOCK_GROUPS - 1}) * ` +
-            `${GROUP_BYTES[format]} + (group % lanes) * ${piece};`,
+          `const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % ` +
+            `lanes) * ${lane};`,
         );
         h.line(
           `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
@@ -116,12 +113,12 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         if (format === "q8_0")
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + " +
-              `(j >> 1) * lanes * ${piece} + (j & 1)));`,
+              "(j >> 1) * lanes * 2 + (j & 1)));",
           );
         else
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * " +
-              `<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * ${piece} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
+              "<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & " +
               "15) - 8));",
           );
       });

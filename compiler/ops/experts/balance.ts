@@ -8,7 +8,7 @@
  *   d_logits[r,e] = factor · E · weight · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
-import { defineOp, type Attrs } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { accumulators, eachRow, maxOf, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -99,10 +99,9 @@ export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> l
   kind: "contract",
   attrs: balanceAttrs,
   flops: ({ R, E }) => 18 * R * E,
-  reference(t, d, attrs: Attrs) {
+  reference(t, d, attrs) {
     const { f, p, counted } = shares(t, d);
-    t.loss[0] =
-      counted.map((r) => dot(f, p(r))).reduce((a, b) => a + b, 0) * (attrs["factor"] as number) * d.E;
+    t.loss[0] = counted.map((r) => dot(f, p(r))).reduce((a, b) => a + b, 0) * attrs.factor * d.E;
   },
   backward: (_has, attrs) => [
     {
@@ -125,7 +124,7 @@ export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> l
       w.line("total += <f64>(mixed / sum);");
     });
     w.line(`memory.fill(${at.loss}, 0, ${rowBytes(1)});`);
-    w.line(`store<f32>(${at.loss}, <f32>(total * ${(attrs["factor"] as number) * d.E}));`);
+    w.line(`store<f32>(${at.loss}, <f32>(total * ${attrs.factor * d.E}));`);
   },
   sample,
   cases: cases.map((d) => ({ d: { ...d, O: 1 } })),
@@ -139,11 +138,11 @@ export const balance_backward = defineOp(
     attrs: balanceAttrs,
     flops: ({ R, E }) => 20 * R * E,
     inPlace: { d_logits: "logits" },
-    reference(t, d, attrs: Attrs) {
+    reference(t, d, attrs) {
       const { f, p, counted } = shares({ ...t, logits: t.logits.slice() }, d);
       const given = t as Partial<typeof t>;
       const weight = given.weight?.[0] ?? t.hyper[hyperIndex.scale]!;
-      const times = (attrs["factor"] as number) * d.E * weight;
+      const times = attrs.factor * d.E * weight;
       t.d_logits.fill(0);
       for (const r of counted) {
         const row = p(r);
@@ -158,7 +157,7 @@ export const balance_backward = defineOp(
       const weight = has("weight")
         ? `load<f32>(${at.weight})`
         : `load<f32>(${at.hyper}, ${4 * hyperIndex.scale})`;
-      w.line(`const times = <f32>${(attrs["factor"] as number) * d.E} * ${weight};`);
+      w.line(`const times = <f32>${attrs.factor * d.E} * ${weight};`);
       eachRow(w, { x_r: at.logits, d_r: at.d_logits }, d.E, () => {
         w.block(`if (load<i32>(${at.targets} + (<usize>r << 2)) < 0)`, () => {
           w.line(`memory.fill(d_r, 0, ${rowBytes(d.E)});`);
@@ -176,7 +175,7 @@ export const balance_backward = defineOp(
     },
     sample,
     cases: [
-      ...cases.map((d) => ({ d: { ...d, O: 1, Z: 16 }, with: ["hyper"] })),
+      ...cases.map((d) => ({ d: { ...d, O: 1, Z: 16 }, with: ["hyper" as const] })),
       { d: { ...cases[0]!, O: 1, Z: 16 }, with: ["weight"] },
     ],
   },

@@ -1,5 +1,5 @@
 /**
- * Products of a mixture of experts whose weights are stored in fewer bits (runtime/contract/weight-rows.ts).
+ * Products of a mixture of experts whose weights are stored in fewer bits (ops/matmul/quantised/layout.ts).
  * The matrix b[e] of expert e consists of rows of words, one row for each column of out; starts has F = E + 1
  * entries. 5-fuse/quantise-weights.ts chooses between the two:
  *
@@ -12,7 +12,7 @@
  * With few slots a task is a panel of sixteen columns, slot by slot: two workers and two experts per token
  * then read one long stretch of memory each. With many slots tasks are those of grouped-panels.ts.
  */
-import { defineOp, type Case, type Kernel, type Turns } from "../kit/op.ts";
+import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { fewRowsTurns } from "../matmul/gemm/few-rows.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
@@ -30,21 +30,19 @@ import {
 } from "./grouped-panels.ts";
 import { sampleActivation } from "../matmul/matmul_quantised.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
-import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
-import {
-  HALF_BLOCK,
-  halvesOf,
-  weightWords,
-  type IntegerFormat,
-} from "../../../runtime/contract/weight-rows.ts";
 import {
   activationWords,
   decodeActivations,
-  weightsIn,
+  decodeWeights,
   elementsOf,
-  formatOf,
-  integerFormat,
+  formatAttrs,
+  HALF_BLOCK,
+  halvesOf,
+  integerAttrs,
   sampleWeight,
+  weightWords,
+  type IntegerFormat,
+  type QuantisedFormat,
 } from "../matmul/quantised/layout.ts";
 import { panelSource } from "../matmul/quantised/panels.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -89,10 +87,10 @@ function emitDecoded(
   w: Writer,
   at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
   d: Sizes & { readonly K: number },
-  k: Kernel,
+  k: Kernel<string, { readonly format: QuantisedFormat }>,
 ): void {
   const { E, N, K } = d;
-  const { rowBytes: bRow, pack } = panelSource(formatOf(k.attrs), K);
+  const { rowBytes: bRow, pack } = panelSource(k.attrs.format, K);
   const whole = Math.floor(N / PANEL);
   const rest = N % PANEL;
   eachTask(w, at.starts, E, () => {
@@ -121,7 +119,7 @@ const sizes = (format: QuantisedFormat, S: number, E: number, K: number, N: numb
   d: { S, E, F: E + 1, K, N, W: weightWords(format, K) },
   attrs: { format },
 });
-const cases = (format: QuantisedFormat): readonly Case<"S" | "E" | "F" | "K" | "N" | "W">[] => [
+const cases = (format: QuantisedFormat) => [
   sizes(format, 50, 3, 17, 40),
   sizes(format, 17, 4, 161, 15),
   sizes(format, 64, 2, 300, 33),
@@ -132,11 +130,11 @@ const cases = (format: QuantisedFormat): readonly Case<"S" | "E" | "F" | "K" | "
 export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> out[S,N]", {
   doc: "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  rows of b[e] in bf16, q8_0 or q4_0",
   kind: "contract",
-  attrs: { format: "q8_0" },
+  attrs: formatAttrs,
   flops: groupedFlops,
   bytes: (d) => wordBytes(d, d.K),
   reference(t, d, attrs) {
-    const b = elementsOf(t.b, d.E * d.N, (row) => weightsIn(formatOf(attrs), row, d.K));
+    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(attrs.format, row, d.K));
     groupedReference(
       t,
       d,
@@ -146,11 +144,10 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
   },
   tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
   turns: (d) => (few(d) ? fewTurns(d) : groupedTurns(d)),
-  scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(formatOf(k.attrs), d.K).steps) * PANEL_BYTES),
+  scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(k.attrs.format, d.K).steps) * PANEL_BYTES),
   emit(w, at, d, k) {
     if (!few(d)) return emitDecoded(w, at, d, k);
-    if (formatOf(k.attrs) !== "bf16")
-      throw new Error(`few slots of ${formatOf(k.attrs)} are integer products`);
+    if (k.attrs.format !== "bf16") throw new Error(`few slots of ${k.attrs.format} are integer products`);
     const dots = bf16Dots(w, 1, d.K);
     emitFew(
       w,
@@ -165,7 +162,7 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
     tensor === "starts"
       ? sampleStarts(d, i)
       : tensor === "b"
-        ? sampleWeight(formatOf(attrs), d.W, noise, i)
+        ? sampleWeight(attrs.format, d.W, noise, i)
         : noise(),
   cases: [
     ...(["q8_0", "q4_0", "bf16"] as const).flatMap(cases),
@@ -185,21 +182,21 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
     "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  a from quantise_rows, rows of b[e] in q8_0 " +
     "or q4_0",
   kind: "contract",
-  attrs: { format: "q8_0" },
-  flops: ({ S, N, W }, attrs) => 2 * S * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),
+  attrs: integerAttrs,
+  flops: ({ S, N, W }, attrs) => 2 * S * N * HALF_BLOCK * halvesOf(attrs.format, W),
   bytes: (d) => wordBytes(d, d.A),
   reference(t, d, attrs) {
-    const format = integerFormat(attrs);
+    const format = attrs.format;
     const halves = halvesOf(format, d.W);
     const K = halves * HALF_BLOCK;
     const a = elementsOf(t.a, d.S, (row) => decodeActivations(format, row, halves));
-    const b = elementsOf(t.b, d.E * d.N, (row) => weightsIn(format, row, K));
+    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(format, row, K));
     groupedReference(t, { ...d, K }, a, (e, k, n) => b(e * d.N + n, k));
   },
   tasks: fewTasks,
   turns: fewTurns,
   emit(w, at, d, k) {
-    const format = integerFormat(k.attrs);
+    const format = k.attrs.format;
     const dots = integerDots(w, format, k.target, 1, halvesOf(format, d.W));
     emitFew(
       w,
@@ -211,7 +208,7 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
     );
   },
   sample(tensor, d, noise, i, attrs) {
-    const format = integerFormat(attrs);
+    const format = attrs.format;
     if (tensor === "starts") return sampleStarts(d, i);
     return tensor === "b"
       ? sampleWeight(format, d.W, noise, i)

@@ -22,7 +22,7 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
       const row = logits.slice(r * E, (r + 1) * E);
       const order = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, K);
       const power = (e: number): number => Math.exp(row[e]! - row[order[0]!]!);
-      const sum = (attrs["renormalise"] ? order : [...row.keys()]).reduce((total, e) => total + power(e), 0);
+      const sum = (attrs.renormalise ? order : [...row.keys()]).reduce((total, e) => total + power(e), 0);
       for (let k = 0; k < K; k++) {
         choice[r * K + k] = order[k]!;
         weights[r * K + k] = power(order[k]!) / sum;
@@ -33,7 +33,7 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
     {
       op: "route_backward",
       ins: {
-        ...(!attrs["renormalise"] && { logits: "logits" }),
+        ...(!attrs.renormalise && { logits: "logits" }),
         weights: "weights",
         choice: "choice",
         d_weights: "d_weights",
@@ -76,7 +76,7 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
         w.line("store<i32>(choice_r + k, best);");
         w.line("above = top; before = best;");
       });
-      if (!attrs["renormalise"])
+      if (!attrs.renormalise)
         w.line(
           `sum = 0; for (let e: usize = 0; e < ${4 * E}; e += 4) sum += ${power("load<f32>(logits_r + e)")};`,
         );

@@ -23,7 +23,7 @@ const sizes = [
   { R: 3, K: 3, S: 9, C: 16 },
   { R: 768, K: 2, S: 1536, C: 128 },
 ];
-const cases = sizes.flatMap((d) => [{ d }, { d, with: ["weights"] }]);
+const cases = sizes.flatMap((d) => [{ d }, { d, with: ["weights" as const] }]);
 
 export const to_slots = defineOp("x[R,C] weights[R,K]? sources[S]:i32 slots[R,K]:i32 -> out[S,C]", {
   doc: "out[s,:] = weights[r,k] · x[r,:],  r · K + k = sources[s]",
@@ -69,21 +69,13 @@ export const from_slots = defineOp("y[S,C] weights[R,K]? slots[R,K]:i32 sources[
       for (let c = 0; c < C; c++)
         out[Math.floor(i / K) * C + c]! += (weights?.[i] ?? 1) * y[slots[i]! * C + c]!;
   },
-  backward: (has) => [
+  backward: () => [
     {
       op: "to_slots",
-      ins: { x: "d_out", ...(has("weights") && { weights: "weights" }), sources: "sources", slots: "slots" },
+      ins: { x: "d_out", weights: "weights", sources: "sources", slots: "slots" },
       outs: { out: "d_y" },
     },
-    ...(has("weights")
-      ? [
-          {
-            op: "slot_dots",
-            ins: { y: "y", d_out: "d_out", slots: "slots" },
-            outs: { d_weights: "d_weights" },
-          },
-        ]
-      : []),
+    { op: "slot_dots", ins: { y: "y", d_out: "d_out", slots: "slots" }, outs: { d_weights: "d_weights" } },
   ],
   tasks: ({ R }) => R,
   emit(w, at, { K, C }, { has }) {

@@ -8,6 +8,7 @@
  * floats (64 bytes): runtime/contract/tensor-layout.ts. Kernels therefore never need scalar tails; they must keep the padding
  * zero. References see dense arrays.
  */
+import type { Cotangent } from "./cotangent.ts";
 import type { DType } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { Writer } from "./writer.ts";
@@ -18,21 +19,40 @@ export type Attrs = Readonly<Record<string, string | number | boolean>>;
 type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}`
   ? A | Split<B, Sep>
   : S;
-type Names<S extends string> =
-  Split<S, " "> extends infer T ? (T extends `${infer N}[${string}]${string}` ? N : never) : never;
-type Letters<S extends string> =
-  Split<S, " "> extends infer T
-    ? T extends `${string}[${infer D}]${string}`
-      ? Split<D, ",">
-      : never
-    : never;
+type NameOf<Term extends string> = Term extends `${infer N}[${string}` ? N : never;
+type LettersOf<Term extends string> = Term extends `${string}[${infer D}]${string}` ? Split<D, ","> : never;
+type OptionalName<Term extends string> = Term extends `${infer N}[${string}]?${string}` ? N : never;
+type Sides<S extends string> = S extends `${infer Ins}-> ${infer Outs}`
+  ? [Split<Ins, " ">, Split<Outs, " ">]
+  : never;
+
+/** Names of a signature's inputs, outputs, tensors that may be absent, and its dimension letters. */
+export type InputsOf<S extends string> = NameOf<Sides<S>[0]>;
+export type OutputsOf<S extends string> = NameOf<Sides<S>[1]>;
+export type OptionalOf<S extends string> = OptionalName<Split<S, " ">>;
+type Letters<S extends string> = LettersOf<Split<S, " ">>;
+
+/**
+ * The types of an op's attributes, read off their defaults: a number, true or false, or any text. An attribute
+ * that is one of a few words says so: `activation: oneOf<Activation>("gelu")`.
+ */
+export type AttrTypes<Defaults> = {
+  readonly [A in keyof Defaults]: Defaults[A] extends number
+    ? number
+    : Defaults[A] extends boolean
+      ? boolean
+      : Defaults[A];
+};
+
+/** The default of an attribute that is one of these words. */
+export const oneOf = <Word extends string>(initial: Word): Word => initial;
 
 /**
  * What a kernel knows when it is emitted or costed: which optional tensors are there, its attributes, target
  * and tile sizes.
  */
-export interface Kernel<N extends string = string> {
-  readonly attrs: Attrs;
+export interface Kernel<N extends string = string, A = Attrs> {
+  readonly attrs: A;
   readonly target: Target;
   /** Chosen by 6-tile from `Op.tiles`; e.g. { MR: 6, NR: 16 }. */
   readonly tiles: Dims;
@@ -42,24 +62,45 @@ export interface Kernel<N extends string = string> {
 /**
  * One node of a gradient, written with the forward's tensor names: "x" is the forward's x, "d_x" its
  * cotangent. `ins`/`outs`: argument of `op` → name. An output "d_p" that already has a cotangent is added to
- * it.
+ * it. Tensors that the forward node has not are left out; without outputs there is no node. The forward's
+ * names are checked here, those of `op` in ops/index.ts, where all ops are known.
  */
-export interface GradNode {
+export interface GradNode<In extends string = string, Out extends string = string> {
   readonly op: string;
-  readonly ins: Readonly<Record<string, string>>;
-  readonly outs: Readonly<Record<string, string>>;
+  readonly ins: Readonly<Record<string, In | Out | Cotangent<Out>>>;
+  readonly outs: Readonly<Record<string, Cotangent<In>>>;
   readonly attrs?: Attrs;
 }
 
-export interface Case<D extends string = string> {
+/** The cotangent of an input is that of an output as it stands: no node computes it. */
+export interface SameCotangent<In extends string = string, Out extends string = string> {
+  readonly cotangent: Cotangent<In>;
+  readonly equals: Cotangent<Out>;
+}
+
+export type GradStep<In extends string = string, Out extends string = string> =
+  | GradNode<In, Out>
+  | SameCotangent<In, Out>;
+
+export interface Case<D extends string = string, A = Attrs, N extends string = string> {
   readonly d: Readonly<Record<D, number>>;
-  readonly attrs?: Attrs;
+  readonly attrs?: A;
   /** Optional tensors that take part. Default: none. */
-  readonly with?: readonly string[];
+  readonly with?: readonly N[];
 }
 
-/** What an op file writes. N = tensor names, D = dimension letters, both read off the signature. */
-interface Body<N extends string, D extends string> {
+/**
+ * What an op file writes. In and Out = names of inputs and outputs, D = dimension letters, all read off the
+ * signature; A = the attributes' defaults; G = the nodes of its gradient.
+ */
+interface Body<
+  In extends string,
+  Out extends string,
+  D extends string,
+  A extends Attrs,
+  G extends GradStep,
+  N extends string = In | Out,
+> {
   /** The equation, with its paper. Heads the generated kernel; `explain` prints it. */
   readonly doc: string;
   /**
@@ -68,17 +109,17 @@ interface Body<N extends string, D extends string> {
    */
   readonly kind: "map" | "row" | "contract" | "gather" | "optimizer";
   /** Defaults of attributes; an op accepts no others. */
-  readonly attrs?: Attrs;
-  flops(d: Record<D, number>, attrs: Attrs): number;
+  readonly attrs?: A;
+  flops(d: Record<D, number>, attrs: AttrTypes<A>): number;
   /** Bytes that must move at least. Default: every tensor once. */
-  bytes?(d: Record<D, number>, attrs: Attrs): number;
+  bytes?(d: Record<D, number>, attrs: AttrTypes<A>): number;
   /**
    * Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional
    * tensors are undefined.
    */
-  reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: Attrs, accumulate: boolean): void;
-  /** Gradient nodes, given which optional tensors the forward node has. Absent: not differentiable. */
-  backward?(has: (tensor: N) => boolean, attrs: Attrs): readonly GradNode[];
+  reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: AttrTypes<A>, accumulate: boolean): void;
+  /** The gradient's steps, given which optional tensors the forward node has. Absent: not differentiable. */
+  backward?(has: (tensor: N) => boolean, attrs: AttrTypes<A>): readonly G[];
   /**
    * Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites,
    * true adds.
@@ -91,33 +132,33 @@ interface Body<N extends string, D extends string> {
   /** Output → input whose buffer it always is (optimizer state). */
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */
-  tiles?(d: Record<D, number>, attrs: Attrs, target: Target): Dims;
+  tiles?(d: Record<D, number>, attrs: AttrTypes<A>, target: Target): Dims;
   /**
    * Independent units of work. A worker runs [first, last) of them; no output element may depend on how they
    * are divided.
    */
-  tasks(d: Record<D, number>, k: Kernel<N>): number;
+  tasks(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
    * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to
    * whoever is free first, so that a worker that was held up does not hold up the others. Absent: all of them
    * evenly. No bit depends on it.
    */
-  turns?(d: Record<D, number>, k: Kernel<N>): Turns;
+  turns?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): Turns;
   /** Bytes of scratch per worker. */
-  scratch?(d: Record<D, number>, k: Kernel<N>): number;
+  scratch?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
    * The kernel's body in AssemblyScript: does tasks `first` … `last`-1 (both i32 locals). `at.x` is the name
    * of the usize local that holds x's byte address. `scratch` is a usize local when scratch() > 0,
    * `accumulate` a bool local when the op accumulates. The prelude (8-emit/prelude.ts) is in scope.
    */
-  emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N>): void;
+  emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): void;
   /**
    * Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i`
    * = the element's index.
    */
-  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: Attrs): number;
+  sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: AttrTypes<A>): number;
   /** Sizes that the test checks and the bench times: one list for both. */
-  readonly cases: readonly Case<D>[];
+  readonly cases: readonly Case<D, Partial<AttrTypes<A>>, N>[];
 }
 
 export interface Turns {
@@ -128,9 +169,19 @@ export interface Turns {
 /** Half of the tasks evenly, the others one by one: for tasks that are long. */
 export const oneByOne = (tasks: number): Turns => ({ fixed: Math.floor(tasks / 2), grain: 1 });
 
-export interface Op extends Body<string, string> {
+/** Any op, for passes and tests that take them as they come. */
+export interface Op extends Body<string, string, string, Attrs, GradStep> {
   readonly signature: string;
   readonly tensors: readonly TensorSlot[];
+  readonly attrs: Attrs;
+  readonly cases: readonly Case[];
+}
+
+/** One op, of which the types know its tensors, attributes and gradient. */
+export interface TypedOp<S extends string, A extends Attrs, G extends GradStep> extends Op {
+  readonly signature: S;
+  readonly attrs: A;
+  backward?(has: (tensor: string) => boolean, attrs: Attrs): readonly G[];
 }
 
 export interface TensorSlot {
@@ -141,8 +192,15 @@ export interface TensorSlot {
   readonly output: boolean;
 }
 
-export const defineOp = <const S extends string>(signature: S, body: Body<Names<S>, Letters<S>>): Op =>
-  ({ signature, tensors: parseSignature(signature), ...body }) as unknown as Op;
+export const defineOp = <
+  const S extends string,
+  A extends Attrs = Record<never, never>,
+  const G extends GradStep<InputsOf<S>, OutputsOf<S>> = never,
+>(
+  signature: S,
+  body: Body<InputsOf<S>, OutputsOf<S>, Letters<S>, A, G>,
+): TypedOp<S, A, G> =>
+  ({ signature, tensors: parseSignature(signature), attrs: {}, ...body }) as unknown as TypedOp<S, A, G>;
 
 function parseSignature(signature: string): TensorSlot[] {
   const [ins, outs] = signature.split(/ ?-> /); // an op may have no inputs

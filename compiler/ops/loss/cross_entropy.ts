@@ -12,7 +12,7 @@
  * One emitter for the three ops: a row's exponentials are computed once, and wait in d_logits for their sum.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
-import { defineOp, type Attrs } from "../kit/op.ts";
+import { defineOp, oneOf } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import {
   accumulators,
@@ -83,15 +83,19 @@ function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): 
   if (logprobs) padVector(w, logprobs, R);
 }
 
-const signOf = (attrs: Attrs): "" | "-" => (attrs["of"] === "logprobs" ? "-" : "");
+/** The output of which the weights are the cotangent. */
+const weightAttrs = { of: oneOf<"losses" | "logprobs">("losses") };
+type WeightAttrs = typeof weightAttrs;
+
+const signOf = ({ of }: WeightAttrs): "" | "-" => (of === "logprobs" ? "-" : "");
 
 type Tensors = Readonly<
   Partial<Record<"losses" | "logprobs" | "d_logits" | "weights" | "hyper", Float64Array>> &
     Record<"logits" | "targets", Float64Array>
 >;
 
-function reference(t: Tensors, { R, V }: Sizes, attrs: Attrs = {}): void {
-  const sign = attrs["of"] === "logprobs" ? -1 : 1;
+function reference(t: Tensors, { R, V }: Sizes, attrs: WeightAttrs = weightAttrs): void {
+  const sign = attrs.of === "logprobs" ? -1 : 1;
   for (let r = 0; r < R; r++) {
     const row = t.logits.slice(r * V, (r + 1) * V);
     const target = t.targets[r]!;
@@ -128,12 +132,11 @@ const real = [
   { R: 768, V: 65 },
   { R: 64, V: 50257 },
 ];
-const cotangentAttrs = { of: "losses" };
 const sizes = [...awkward, ...real].map((d) => ({ ...d, Z: 16 }));
 const weighted = [
-  ...sizes.map((d) => ({ d, with: ["hyper"] })),
-  ...sizes.map((d) => ({ d, with: ["weights"] })),
-  { d: sizes[0]!, attrs: { of: "logprobs" }, with: ["weights"] },
+  ...sizes.map((d) => ({ d, with: ["hyper" as const] })),
+  ...sizes.map((d) => ({ d, with: ["weights" as const] })),
+  { d: sizes[0]!, attrs: { of: "logprobs" as const }, with: ["weights" as const] },
 ];
 
 export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] logprobs[R]?", {
@@ -141,22 +144,18 @@ export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] l
   kind: "row",
   flops: ({ R, V }) => 16 * R * V,
   reference: (t, d) => reference(t, d),
-  backward: (has) => [
+  backward: () => [
     {
       op: "cross_entropy_backward",
       ins: { logits: "logits", targets: "targets", weights: "d_losses" },
       outs: { d_logits: "d_logits" },
     },
-    ...(has("logprobs")
-      ? [
-          {
-            op: "cross_entropy_backward",
-            ins: { logits: "logits", targets: "targets", weights: "d_logprobs" },
-            outs: { d_logits: "d_logits" },
-            attrs: { of: "logprobs" },
-          },
-        ]
-      : []),
+    {
+      op: "cross_entropy_backward",
+      ins: { logits: "logits", targets: "targets", weights: "d_logprobs" },
+      outs: { d_logits: "d_logits" },
+      attrs: { of: "logprobs" },
+    },
   ],
   tasks: ({ R }) => R,
   emit: (w, at, d) => emitRows(w, at, d),
@@ -169,7 +168,7 @@ export const cross_entropy_backward = defineOp(
   {
     doc: "d_logits = (softmax(logits) − onehot(targets)) · weights, or · scale;  0 where the target is −1",
     kind: "row",
-    attrs: cotangentAttrs,
+    attrs: weightAttrs,
     flops: ({ R, V }) => 17 * R * V,
     inPlace: { d_logits: "logits" },
     reference: (t, d, attrs) => reference(t, d, attrs),
@@ -187,7 +186,7 @@ export const cross_entropy_grad = defineOp(
       "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
       "weights, or · scale",
     kind: "row",
-    attrs: cotangentAttrs,
+    attrs: weightAttrs,
     flops: ({ R, V }) => 18 * R * V,
     inPlace: { d_logits: "logits" },
     reference: (t, d, attrs) => reference(t, d, attrs),

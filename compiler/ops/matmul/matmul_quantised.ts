@@ -1,5 +1,5 @@
 /**
- * Products whose weights are stored in fewer bits (contract/weight-rows.ts), with the same epilogues as `matmul`
+ * Products whose weights are stored in fewer bits (quantised/layout.ts), with the same epilogues as `matmul`
  * has. 5-fuse/quantise-weights.ts chooses between the two:
  *
  *   matmul_quantised   rows of a are f32. With many rows the weights are decoded while panels are packed;
@@ -8,7 +8,7 @@
  *
  * The integer form's K is what its words have room for; elements beyond the model's K are zero.
  */
-import { defineOp, type Attrs, type Case, type Kernel } from "../kit/op.ts";
+import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/tile-loops.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
@@ -17,34 +17,35 @@ import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import { panelSource } from "./quantised/panels.ts";
-import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
-import {
-  HALF_BLOCK,
-  halvesOf,
-  weightWords,
-  type IntegerFormat,
-} from "../../../runtime/contract/weight-rows.ts";
 import {
   activationWords,
   decodeActivations,
-  weightsIn,
+  decodeWeights,
   elementsOf,
   encodeActivations,
-  formatOf,
-  integerFormat,
+  formatAttrs,
+  HALF_BLOCK,
+  halvesOf,
+  integerAttrs,
   sampleTogether,
   sampleWeight,
+  weightWords,
+  type IntegerFormat,
+  type QuantisedFormat,
 } from "./quantised/layout.ts";
 
 type Sizes = Record<"M" | "K" | "N", number>;
-const asDots = (d: Sizes, attrs: Attrs): boolean => formatOf(attrs) === "bf16" && usesFewRows("nt", d.M);
-const plan = (d: Sizes, k: Kernel<MatmulTensor>) => planOf("nt", d, k, panelSource(formatOf(k.attrs), d.K));
+const quantisedAttrs = { ...matmulAttrs, ...formatAttrs };
+type Attrs = AttrTypes<typeof quantisedAttrs>;
+const asDots = (d: Sizes, attrs: Attrs): boolean => attrs.format === "bf16" && usesFewRows("nt", d.M);
+const plan = (d: Sizes, k: Kernel<MatmulTensor, Attrs>) =>
+  planOf("nt", d, k, panelSource(k.attrs.format, d.K));
 
 const sizes = (format: QuantisedFormat, M: number, K: number, N: number) => ({
   d: { M, K, N, W: weightWords(format, K) },
   attrs: { format },
 });
-const cases = (format: QuantisedFormat): readonly Case<"M" | "K" | "N" | "W">[] => [
+const cases = (format: QuantisedFormat) => [
   sizes(format, 5, 7, 16),
   { ...sizes(format, 17, 161, 65), with: ["bias", "add"] },
   sizes(format, 7, 300, 33),
@@ -60,11 +61,11 @@ export const matmul_quantised = defineOp(
   {
     doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add;  rows of b in bf16, q8_0 or q4_0",
     kind: "contract",
-    attrs: { ...matmulAttrs, format: "q8_0" },
+    attrs: quantisedAttrs,
     flops: matmulFlops,
     inPlace: { out: "add" },
     reference(t, d, attrs) {
-      const b = elementsOf(t.b, d.N, (row) => weightsIn(formatOf(attrs), row, d.K));
+      const b = elementsOf(t.b, d.N, (row) => decodeWeights(attrs.format, row, d.K));
       matmulReference(
         t,
         d,
@@ -90,7 +91,7 @@ export const matmul_quantised = defineOp(
       );
     },
     sample: (tensor, d, noise, i, attrs) =>
-      tensor === "b" ? sampleWeight(formatOf(attrs), d.W, noise, i) : noise(),
+      tensor === "b" ? sampleWeight(attrs.format, d.W, noise, i) : noise(),
     cases: [
       ...(["q8_0", "q4_0", "bf16"] as const).flatMap(cases),
       sizes("bf16", 1, 61, 40),
@@ -104,7 +105,7 @@ const integers = (format: IntegerFormat, M: number, K: number, N: number) => ({
   d: { M, A: activationWords(format, K), N, W: weightWords(format, K) },
   attrs: { format },
 });
-const integerCases = (format: IntegerFormat): readonly Case<"M" | "A" | "N" | "W">[] => [
+const integerCases = (format: IntegerFormat) => [
   integers(format, 1, 7, 16),
   { ...integers(format, 1, 300, 33), with: ["bias", "add"] },
   { ...integers(format, 2, 600, 65), attrs: { format, activation: "silu" } },
@@ -123,22 +124,22 @@ export const matmul_integer = defineOp(
       "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a " +
       "from quantise_rows, rows of b in q8_0 or q4_0",
     kind: "contract",
-    attrs: { ...matmulAttrs, format: "q8_0" },
-    flops: ({ M, N, W }, attrs) => 2 * M * N * HALF_BLOCK * halvesOf(integerFormat(attrs), W),
+    attrs: { ...matmulAttrs, ...integerAttrs },
+    flops: ({ M, N, W }, attrs) => 2 * M * N * HALF_BLOCK * halvesOf(attrs.format, W),
     inPlace: { out: "add" },
     reference(t, { M, N, W }, attrs) {
-      const format = integerFormat(attrs);
+      const format = attrs.format;
       const halves = halvesOf(format, W);
       const K = halves * HALF_BLOCK;
       const a = elementsOf(t.a, M, (row) => decodeActivations(format, row, halves));
-      const b = elementsOf(t.b, N, (row) => weightsIn(format, row, K));
+      const b = elementsOf(t.b, N, (row) => decodeWeights(format, row, K));
       matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
     },
     tasks: (d) => fewRowsTasks(d),
     turns: (d) => fewRowsTurns(d),
     scratch: (d) => fewRowsScratch("nt", d),
     emit(w, at, d, k) {
-      const format = integerFormat(k.attrs);
+      const format = k.attrs.format;
       const dots = integerDots(w, format, k.target, d.M, halvesOf(format, d.W));
       emitDotTasks(
         w as Writer,
@@ -150,7 +151,7 @@ export const matmul_integer = defineOp(
       );
     },
     sample(tensor, { W, A }, noise, i, attrs) {
-      const format = integerFormat(attrs);
+      const format = attrs.format;
       if (tensor === "b") return sampleWeight(format, W, noise, i);
       return tensor === "a" ? sampleActivation(format, A, halvesOf(format, W), noise, i) : noise();
     },

@@ -5,12 +5,11 @@
  * a piece of each row, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, type Kernel } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
 import { epilogueReference, matmulAttrs } from "./gemm/matmul-op.ts";
 import { rowStream } from "./gemm/few-rows.ts";
-import { type MatmulTensor } from "./gemm/cache-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /**
@@ -89,8 +88,7 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
   },
   tasks: ({ N }) => rowBytes(N) / (GROUP * 4),
   scratch: () => GROUP * 4,
-  emit(w, at, { P, M, N }, kernel) {
-    const k: Kernel<MatmulTensor> = kernel as Kernel<string>;
+  emit(w, at, { P, M, N }, k) {
     const outRow = rowBytes(N);
     const add = addParts(w, P, M * outRow);
     const epilogue = epilogueFunction(w, k, GROUP);
@@ -102,7 +100,7 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
           const here = `place${m ? ` + ${m * outRow}` : ""}`;
           w.line(`${add}(${at.sums} + ${here}, scratch);`);
           const tensors = epilogueTensors(k).map((t) =>
-            t === "bias" ? `${at.bias} + place` : `${at[t as "gate"]} + ${here}`,
+            t === "bias" ? `${at.bias} + place` : `${at[t]} + ${here}`,
           );
           w.line(`${epilogue}(${["scratch", 1, `${at.out} + ${here}`, outRow, ...tensors].join(", ")});`);
         }

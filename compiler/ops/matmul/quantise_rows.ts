@@ -10,15 +10,17 @@ import { defineOp } from "../kit/op.ts";
 import { count, type Writer } from "../kit/writer.ts";
 import { transpose4 } from "./gemm/pack-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
-import { GROUP } from "../../../runtime/contract/number-formats.ts";
-import { HALF_BLOCK, halfBlocks, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
 import {
   ACTIVATION_BYTES,
   activationWords,
   encodeActivations,
-  integerFormat,
+  GROUP,
+  HALF_BLOCK,
+  halfBlocks,
+  integerAttrs,
   LEAST_SCALED,
   ROUNDER,
+  type IntegerFormat,
 } from "./quantised/layout.ts";
 
 const sizes = (format: IntegerFormat, M: number, K: number) => ({
@@ -30,16 +32,16 @@ const HALF_FLOATS = HALF_BLOCK * 4; // bytes
 export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
   doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and, for q4_0, −8·Σ q",
   kind: "row",
-  attrs: { format: "q8_0" },
+  attrs: integerAttrs,
   flops: ({ M, K }) => 4 * M * K,
   reference({ a, out }, { M, K, A }, attrs) {
     for (let m = 0; m < M; m++)
-      out.set(encodeActivations(integerFormat(attrs), a.subarray(m * K, (m + 1) * K), K), m * A);
+      out.set(encodeActivations(attrs.format, a.subarray(m * K, (m + 1) * K), K), m * A);
   },
   tasks: ({ M, K }) => M * halfBlocks(K),
   scratch: () => HALF_FLOATS,
   emit(w, at, { K, A }, { attrs }) {
-    const format = integerFormat(attrs);
+    const format = attrs.format;
     const halves = halfBlocks(K);
     const numbers = ACTIVATION_BYTES[format];
     const rest = rowBytes(K) - (halves - 1) * HALF_FLOATS;

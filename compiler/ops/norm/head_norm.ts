@@ -7,12 +7,16 @@
  *
  * A row of x is q of all heads, then k, then v of all key/value heads. H = heads + kv_heads.
  */
-import { defineOp, type Attrs, type Dims } from "../kit/op.ts";
+import { defineOp, type Dims } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
+/** Query heads: those before the key heads in a row. */
 const headAttrs = { heads: 1 };
-const isQuery = (h: number, attrs: Attrs): boolean => h < (attrs["heads"] as number);
+interface HeadAttrs {
+  readonly heads: number;
+}
+const isQuery = (h: number, { heads }: HeadAttrs): boolean => h < heads;
 
 /**
  * A head's columns may end anywhere: pairs of vectors where they do not, single floats where they do.
@@ -90,7 +94,7 @@ function sumOver(
 function eachHead(
   w: Writer,
   d: Dims,
-  attrs: Attrs,
+  attrs: HeadAttrs,
   at: {
     readonly from: string;
     readonly to: string;
@@ -108,7 +112,7 @@ function eachHead(
     w.line(`const from_r = ${at.from} + <usize>r * ${bytes}, to_r = ${at.to} + <usize>r * ${bytes};`);
     if (at.rstd) w.line(`const rstd_r = ${at.rstd} + <usize>r * ${rowBytes(H)};`);
     w.block(`for (let h: usize = 0; h < ${H}; h++)`, () => {
-      w.line(`const w_h = h < ${attrs["heads"]} ? ${at.wq} : ${at.wk};`);
+      w.line(`const w_h = h < ${attrs.heads} ? ${at.wq} : ${at.wk};`);
       w.line(
         `const ${Object.entries(pointers)
           .map(([name, base]) => `${name} = ${base} + <usize>r * ${bytes} + h * ${4 * D}`)
@@ -140,7 +144,7 @@ export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
       for (let h = 0; h < H; h++) {
         const at = r * Q + h * D;
         const head = x.slice(at, at + D);
-        const scale = 1 / Math.sqrt(head.reduce((sum, v) => sum + v * v, 0) / D + (attrs["eps"] as number));
+        const scale = 1 / Math.sqrt(head.reduce((sum, v) => sum + v * v, 0) / D + attrs.eps);
         for (let c = 0; c < D; c++) out[at + c] = head[c]! * scale * (isQuery(h, attrs) ? wq : wk)[c]!;
         rstd[r * H + h] = scale;
       }
@@ -152,13 +156,13 @@ export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
       op: "head_norm_dx",
       ins: { x: "x", wq: "wq", wk: "wk", rstd: "rstd", d_out: "d_out" },
       outs: { d_x: "d_x" },
-      attrs: { heads: attrs["heads"]! },
+      attrs: { heads: attrs.heads },
     },
     {
       op: "head_norm_dw",
       ins: { x: "x", rstd: "rstd", d_out: "d_out" },
       outs: { d_wq: "d_wq", d_wk: "d_wk" },
-      attrs: { heads: attrs["heads"]! },
+      attrs: { heads: attrs.heads },
     },
   ],
   tasks: ({ R }) => R,
@@ -171,7 +175,7 @@ export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
       { x_h: at.x, out_h: at.out },
       () => {
         sumOver(w, d.D, "square", (load, op) => op.mul(load("x_h"), load("x_h")));
-        w.line(`const rstd_h = <f32>1 / sqrt<f32>(square * <f32>${1 / d.D} + <f32>${attrs["eps"]});`);
+        w.line(`const rstd_h = <f32>1 / sqrt<f32>(square * <f32>${1 / d.D} + <f32>${attrs.eps});`);
         eachColumn(w, d.D, (load, store, op) =>
           store("out_h", op.mul(op.mul(load("x_h"), op.all("rstd_h")), load("w_h"))),
         );
@@ -255,7 +259,7 @@ export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_w
   },
   tasks: ({ D }) => Math.ceil(D / 4),
   emit(w, at, { R, Q, D, H }, { attrs }) {
-    const heads = attrs["heads"] as number;
+    const heads = attrs.heads;
     const line = rowBytes(D);
     const sums = (to: string, from: number, end: number): void => {
       const walk = (body: () => void): void =>

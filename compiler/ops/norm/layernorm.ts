@@ -6,7 +6,7 @@
  *
  * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
  */
-import { defineOp, type Case } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
 import {
   accumulators,
   affine,
@@ -35,28 +35,24 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
     for (let r = 0; r < R; r++) {
       const row = t.x.slice(r * C, (r + 1) * C);
       const mean = row.reduce((a, v) => a + v, 0) / C;
-      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + (v - mean) ** 2, 0) / C + (attrs["eps"] as number));
+      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + (v - mean) ** 2, 0) / C + attrs.eps);
       for (let c = 0; c < C; c++)
         t.out[r * C + c] = (row[c]! - mean) * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
       if (t.mean) t.mean[r] = mean;
       if (t.rstd) t.rstd[r] = rstd;
     }
   },
-  backward: (has) => [
+  backward: () => [
     {
       op: "layernorm_dx",
-      ins: { x: "x", ...(has("w") && { w: "w" }), mean: "mean", rstd: "rstd", d_out: "d_out" },
+      ins: { x: "x", w: "w", mean: "mean", rstd: "rstd", d_out: "d_out" },
       outs: { d_x: "d_x" },
     },
-    ...(has("w") || has("b")
-      ? [
-          {
-            op: "layernorm_dw",
-            ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
-            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
-          },
-        ]
-      : []),
+    {
+      op: "layernorm_dw",
+      ins: { x: "x", mean: "mean", rstd: "rstd", d_out: "d_out" },
+      outs: { d_w: "d_w", d_b: "d_b" },
+    },
   ],
   tasks: ({ R }) => R,
   emit(w, at, { R, C }, { attrs, has }) {
@@ -70,7 +66,7 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
         w.line(`q${v.j} = madd(d${v.j}, d${v.j}, q${v.j});`);
       });
       w.line(
-        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 ` +
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs.eps}), rstd4 ` +
           "= f32x4.splat(rstd_r);",
       );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
@@ -210,5 +206,5 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
     { d: { R: 768, C: 128 }, with: ["d_w", "d_b"] },
     { d: { R: 2048, C: 384 }, with: ["d_w", "d_b"] },
     { d: { R: 256, C: 768 }, with: ["d_w", "d_b"] },
-  ] satisfies Case[],
+  ],
 });

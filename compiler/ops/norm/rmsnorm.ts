@@ -4,7 +4,7 @@
  *   n[r,c] = x[r,c] · rstd[r]        out = n · w + b        rstd[r] = 1 / √( mean_c x² + ε )
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out      d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
-import { defineOp, type Case } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
 import {
   accumulators,
   affine,
@@ -26,26 +26,22 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   reference(t, { R, C }, attrs) {
     for (let r = 0; r < R; r++) {
       const row = t.x.slice(r * C, (r + 1) * C);
-      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + v * v, 0) / C + (attrs["eps"] as number));
+      const rstd = 1 / Math.sqrt(row.reduce((a, v) => a + v * v, 0) / C + attrs.eps);
       for (let c = 0; c < C; c++) t.out[r * C + c] = row[c]! * rstd * (t.w?.[c] ?? 1) + (t.b?.[c] ?? 0);
       if (t.rstd) t.rstd[r] = rstd;
     }
   },
-  backward: (has) => [
+  backward: () => [
     {
       op: "rmsnorm_dx",
-      ins: { x: "x", ...(has("w") && { w: "w" }), rstd: "rstd", d_out: "d_out" },
+      ins: { x: "x", w: "w", rstd: "rstd", d_out: "d_out" },
       outs: { d_x: "d_x" },
     },
-    ...(has("w") || has("b")
-      ? [
-          {
-            op: "rmsnorm_dw",
-            ins: { x: "x", rstd: "rstd", d_out: "d_out" },
-            outs: { ...(has("w") && { d_w: "d_w" }), ...(has("b") && { d_b: "d_b" }) },
-          },
-        ]
-      : []),
+    {
+      op: "rmsnorm_dw",
+      ins: { x: "x", rstd: "rstd", d_out: "d_out" },
+      outs: { d_w: "d_w", d_b: "d_b" },
+    },
   ],
   tasks: ({ R }) => R,
   emit(w, at, { R, C }, { attrs, has }) {
@@ -56,7 +52,7 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
         w.line(`q${v.j} = madd(x${v.j}, x${v.j}, q${v.j});`);
       });
       w.line(
-        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs["eps"]}), rstd4 ` +
+        `const rstd_r = <f32>1 / sqrt<f32>(${sumOf("q")} * <f32>${1 / C} + <f32>${attrs.eps}), rstd4 ` +
           "= f32x4.splat(rstd_r);",
       );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
@@ -174,5 +170,5 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
     { d: { R: 768, C: 128 }, with: ["d_w"] },
     { d: { R: 2048, C: 384 }, with: ["d_w"] },
     { d: { R: 256, C: 768 }, with: ["d_w"] },
-  ] satisfies Case[],
+  ],
 });

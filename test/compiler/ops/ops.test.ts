@@ -4,7 +4,15 @@
  * wide kernel. Canaries and padding are the harness's.
  */
 import { describe, expect, test } from "vitest";
-import { shapeOf, unify, type Attrs, type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { cotangentOf, primalOf, type Cotangent } from "../../../compiler/ops/kit/cotangent.ts";
+import {
+  shapeOf,
+  unify,
+  type Attrs,
+  type Case,
+  type GradStep,
+  type Op,
+} from "../../../compiler/ops/kit/op.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops } from "../../../compiler/ops/index.ts";
 import {
@@ -150,15 +158,15 @@ function checkGradient(op: Op, c: Case): void {
   const attrs: Attrs = { ...op.attrs, ...c.attrs };
   const present = (t: string): boolean =>
     !op.tensors.find((s) => s.name === t)!.optional || all.with!.includes(t);
-  const templates = op.backward!(present, attrs);
-  const reads = new Set(templates.flatMap((t) => Object.values(t.ins)));
-  if (templates.length === 0) return; // a form that is not trained
+  const steps = op.backward!(present, attrs);
+  const reads = new Set(steps.flatMap((s) => ("op" in s ? Object.values(s.ins) : [s.equals])));
+  if (steps.length === 0) return; // a form that is not trained
   const inputs = inputsFor(op, all);
   const outputs = referenceOutputs(op, all, inputs);
   const next = noise(31337);
   const cotangents: Tensors = Object.fromEntries(
     Object.entries(outputs).flatMap(([name, v]): [string, Float64Array][] =>
-      reads.has(`d_${name}`) ? [[name, v.map(next)]] : [],
+      reads.has(cotangentOf(name)) ? [[name, v.map(next)]] : [],
     ),
   );
   const loss = (changed: Tensors): number =>
@@ -170,9 +178,9 @@ function checkGradient(op: Op, c: Case): void {
   const known: Tensors = {
     ...inputs,
     ...outputs,
-    ...Object.fromEntries(Object.entries(cotangents).map(([name, v]) => [`d_${name}`, v])),
+    ...Object.fromEntries(Object.entries(cotangents).map(([name, v]) => [cotangentOf(name), v])),
   };
-  const gradients = runTemplates(op, all, templates, known);
+  const gradients = runSteps(op, all, steps, known);
   for (const t of op.tensors.filter(
     (s) => !s.output && s.dtype === "f32" && inputs[s.name] && !op.constants?.includes(s.name),
   )) {
@@ -197,44 +205,35 @@ const probes = (length: number): number[] =>
     length <= 24 ? k : Math.floor(((k + 0.37) * length) / 24),
   );
 
-function runTemplates(
-  op: Op,
-  c: Case,
-  templates: ReturnType<NonNullable<Op["backward"]>>,
-  known: Tensors,
-): Tensors {
+/** What the gradient's steps make of the known tensors; tensors that the case has not are left out. */
+function runSteps(op: Op, c: Case, steps: readonly GradStep[], known: Tensors): Tensors {
+  const stemOf = (name: string): string => primalOf(name) ?? name;
   const shape = (name: string): readonly number[] =>
     shapeOf(
-      op.tensors.find((t) => t.name === name.replace(/^d_/, ""))!,
+      op.tensors.find((t) => t.name === stemOf(name))!,
       c.d,
     );
   const gradients: Tensors = {};
-  const addTo = (name: string, more: Float64Array): void => {
-    const stem = name.replace(/^d_/, "");
-    gradients[stem] = gradients[stem]?.map((v, i) => v + more[i]!) ?? more;
+  const addTo = (name: Cotangent, more: Float64Array): void => {
+    gradients[stemOf(name)] = gradients[stemOf(name)]?.map((v, i) => v + more[i]!) ?? more;
   };
-  for (const template of templates) {
-    if (template.op === "copy") {
-      addTo(template.outs["out"]!, known[template.ins["x"]!]!); // no node, whatever its shape
+  for (const step of steps) {
+    if (!("op" in step)) {
+      addTo(step.cotangent, known[step.equals]!);
       continue;
     }
-    const step: Op | undefined = (ops as Readonly<Record<string, Op>>)[template.op];
-    expect(step, template.op).toBeDefined();
-    const d = unify(
-      step!,
-      Object.fromEntries(
-        [...Object.entries(template.ins), ...Object.entries(template.outs)].map(([arg, name]) => [
-          arg,
-          shape(name),
-        ]),
-      ),
+    const by: Op | undefined = (ops as Readonly<Record<string, Op>>)[step.op];
+    expect(by, step.op).toBeDefined();
+    const ins = Object.entries(step.ins).filter(([, name]) => known[name]);
+    const outs = Object.entries(step.outs).filter(([, name]) => known[stemOf(name)]);
+    if (outs.length === 0) continue;
+    const d = unify(by!, Object.fromEntries([...ins, ...outs].map(([arg, name]) => [arg, shape(name)])));
+    const results: Tensors = Object.fromEntries(
+      outs.map(([arg, name]) => [arg, new Float64Array(elements(shape(name)))]),
     );
-    const outs = Object.fromEntries(
-      Object.entries(template.outs).map(([arg, name]) => [arg, new Float64Array(elements(shape(name)))]),
-    );
-    const ins = Object.fromEntries(Object.entries(template.ins).map(([arg, name]) => [arg, known[name]!]));
-    step!.reference({ ...ins, ...outs }, d, { ...step!.attrs, ...template.attrs }, false);
-    for (const [arg, name] of Object.entries(template.outs)) addTo(name, outs[arg]!);
+    const given = Object.fromEntries(ins.map(([arg, name]) => [arg, known[name]!]));
+    by!.reference({ ...given, ...results }, d, { ...by!.attrs, ...step.attrs }, false);
+    for (const [arg, name] of outs) addTo(name, results[arg]!);
   }
   return gradients;
 }

@@ -2,21 +2,24 @@
  * What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals,
  * parts of the f64 reference, what a test feeds.
  */
-import type { Attrs, Dims, Kernel } from "../../kit/op.ts";
+import type { Dims, Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitZeroPadding, zeroFloats } from "../../kit/copy-rows.ts";
 import { emitQueries, type Queries } from "./query-blocks.ts";
 import { fillMask } from "./score-rows.ts";
-import { firstSeen, windowLocal, type areas, type attentionAttrs, type Sizes } from "./kernel-sizes.ts";
+import { firstSeen, windowLocal, type areas, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { PANEL } from "../../kit/panels.ts";
 
 /** Positions of the context: all of them are in a cache of N panels, unless it is a ring. */
-export const cachedPositions = (d: Dims, attrs: Attrs): number =>
-  Math.max(d["N"]! * PANEL, (attrs["context"] as number | undefined) ?? 1);
+export const cachedPositions = (d: Dims, attrs: AttentionAttrs): number =>
+  Math.max(d["N"]! * PANEL, attrs.context);
 
 /** Of R rows at the end of a context of so many positions, where they cost most. */
-export function cachedFlops(positions: number, R: number, attrs: Attrs): number {
-  const { heads, head_dim, window, dense_share } = attrs as typeof attentionAttrs;
+export function cachedFlops(
+  positions: number,
+  R: number,
+  { heads, head_dim, window, dense_share }: AttentionAttrs,
+): number {
   const dense = positions - (R - 1) / 2;
   return (
     4 *
@@ -37,7 +40,7 @@ export function emitCachedStart(
   s: Sizes,
   at: Readonly<Record<"place" | "window" | "ring", string>>,
   d: Dims,
-  k: Kernel,
+  k: Kernel<string, AttentionAttrs>,
   { offsets }: ReturnType<typeof areas>,
   most: number,
 ): string | undefined {
@@ -62,7 +65,7 @@ export function emitHeads(
   s: Sizes,
   at: Readonly<Record<"qkv" | "out", string>>,
   d: Dims,
-  k: Kernel,
+  k: Kernel<string, AttentionAttrs>,
   of: Pick<Queries, "across" | "acrossPanel" | "panels" | "panelBytes" | "ring" | "unpack">,
 ): void {
   w.block(`for (let h = g * ${s.group}; h < (g + 1) * ${s.group}; h++)`, () => {
@@ -145,7 +148,7 @@ interface Rows {
  */
 export function mixRows(
   t: Rows,
-  attrs: Attrs,
+  attrs: AttentionAttrs,
   key: (g: number, n: number, c: number) => number,
   value: (g: number, n: number, c: number) => number,
 ): void {
@@ -171,7 +174,7 @@ export function mixRows(
 }
 
 /** start = positions − R, and no more than R rows fit; a band of 23; a ring of 48 rows. */
-export const sampleCached = (tensor: string, R: number, d: Dims, attrs: Attrs): number | undefined =>
+export const sampleCached = (tensor: string, R: number, d: Dims, attrs: AttentionAttrs): number | undefined =>
   tensor === "place"
     ? cachedPositions(d, attrs) - R
     : tensor === "window"

@@ -4,12 +4,12 @@
  * then its values; the maximum and the sum of each head's row are carried from block to block (online
  * softmax: Milakov & Gimelshein 2018).
  */
-import type { Attrs, Dims } from "../../kit/op.ts";
+import type { Dims } from "../../kit/op.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
 import { MASK_BYTES } from "./score-rows.ts";
-import { sizesOf, type Sizes } from "./kernel-sizes.ts";
+import { sizesOf, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { registerTile, callTile, type Tile } from "../../kit/register-tile.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
@@ -17,11 +17,11 @@ import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
 /** Keys between two rescalings: the scores of all heads stay in the second cache. */
 const KEYS = 512;
 
-export function rowBlocks(target: Target, attrs: Attrs, positions: number): Dims {
+export function rowBlocks(target: Target, attrs: AttentionAttrs, positions: number): Dims {
   const { MR, NR } = registerTile(target);
-  const heads = attrs["heads"] as number;
+  const heads = attrs.heads;
   return {
-    MR: Math.min(MR, heads / (attrs["kv_heads"] as number)),
+    MR: Math.min(MR, heads / attrs.kv_heads),
     NR,
     QB: heads,
     KB: Math.min(KEYS, ceilTo(positions, PANEL)),
@@ -29,7 +29,7 @@ export function rowBlocks(target: Target, attrs: Attrs, positions: number): Dims
 }
 
 /** The query heads of all key/value heads are the rows of scores, and all of them see every key. */
-export function rowSizes(d: Dims, attrs: Attrs, tiles: Dims): Sizes {
+export function rowSizes(d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes {
   const s = sizesOf(d, attrs, tiles, 1);
   return { ...s, causal: false, QB: s.H };
 }

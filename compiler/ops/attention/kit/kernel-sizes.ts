@@ -8,7 +8,7 @@
  *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
  */
-import { type Attrs, type Dims } from "../../kit/op.ts";
+import type { AttrTypes, Dims } from "../../kit/op.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import { registerTile } from "../../kit/register-tile.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
@@ -58,11 +58,12 @@ export const attentionAttrs = {
   window: 0,
   dense_share: 0,
 };
+export type AttentionAttrs = AttrTypes<typeof attentionAttrs>;
 
-export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
-  const H = attrs["heads"] as number;
-  const G = attrs["kv_heads"] as number;
-  const D = attrs["head_dim"] as number;
+export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number): Sizes {
+  const H = attrs.heads;
+  const G = attrs.kv_heads;
+  const D = attrs.head_dim;
   const R = d["R"]!;
   if (H % G !== 0 || d["Q"] !== (H + 2 * G) * D || d["O"] !== H * D || R % T !== 0)
     throw new Error(`attention of ${JSON.stringify({ ...d, ...attrs })}`);
@@ -77,8 +78,8 @@ export function sizesOf(d: Dims, attrs: Attrs, tiles: Dims, T: number): Sizes {
     qkvRow: rowBytes(d["Q"]),
     outRow: rowBytes(d["O"]),
     lseRow: rowBytes(R),
-    causal: attrs["causal"] as boolean,
-    windowed: attrs["window"] !== 0,
+    causal: attrs.causal,
+    windowed: attrs.window !== 0,
     scale: 1 / Math.sqrt(D),
     MR: tiles["MR"]!,
     NR: tiles["NR"]!,
@@ -101,20 +102,22 @@ export function blocks(target: Target, rows: number, positions: number, queries:
  * Multiply-adds of one product over the pairs (query, key) that are really needed: causal attention counts
  * half of the square.
  */
-export function pairs(attrs: Attrs): number {
-  const { context: T, causal, window, dense_share } = attrs as typeof attentionAttrs;
+export function pairs({ context: T, causal, window, dense_share }: AttentionAttrs): number {
   const dense = causal ? (T * (T + 1)) / 2 : T * T;
   if (window === 0 || window >= T) return dense;
   return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
 }
 
 /** Of the keys 0 … p, the first that position p may see. References use it. */
-export const firstSeen = (position: number, attrs: Attrs, window: ArrayLike<number> | undefined): number =>
-  attrs["window"] === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? (attrs["window"] as number)));
+export const firstSeen = (
+  position: number,
+  attrs: AttentionAttrs,
+  window: ArrayLike<number> | undefined,
+): number => (attrs.window === 0 ? 0 : Math.max(0, position + 1 - (window?.[0] ?? attrs.window)));
 
 /** The local WINDOW of a windowed kernel: a number, or what the layer's tensor says. */
-export const windowLocal = (attrs: Attrs, tensor: string | undefined): string =>
-  `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs["window"]};`;
+export const windowLocal = (attrs: AttentionAttrs, tensor: string | undefined): string =>
+  `const WINDOW = ${tensor ? `load<i32>(${tensor})` : attrs.window};`;
 
 /** Scratch of a kernel: named areas, each on its own cache lines. */
 export function areas<N extends string>(

@@ -1,17 +1,27 @@
 /** The three products as one: out[M,N] = â[M,K] · b̂[K,N], and where the elements of â and b̂ lie. */
-import { type Dims, type Kernel } from "../../kit/op.ts";
+import type { Activation } from "../../../../runtime/contract/model.ts";
+import type { Dims, Kernel } from "../../kit/op.ts";
 import { registerTile } from "../../kit/register-tile.ts";
 import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 
 export type Form = "nn" | "nt" | "tn";
-export type MatmulTensor = "a" | "b" | "bias" | "gate" | "add" | "out" | "pre";
+export type EpilogueTensor = "bias" | "gate" | "add" | "out" | "pre";
+export type MatmulTensor = "a" | "b" | EpilogueTensor;
+
+/** What is fused into a product: an activation of its elements, and the slope of one at `gate` as a factor. */
+export interface Epilogue {
+  readonly activation: Activation | "none";
+  readonly derivative: Activation | "none";
+}
+/** The kernel of a product. Gradients of weights have no epilogue. */
+export type MatmulKernel = Kernel<MatmulTensor, Partial<Epilogue>>;
 
 /**
  * Can the register tile finish its elements by itself? A sum is cheap, an activation is not. (tn has no
  * epilogue at all.)
  */
-export function isLight(k: Kernel<MatmulTensor>): boolean {
+export function isLight(k: MatmulKernel): boolean {
   const { activation = "none", derivative = "none" } = k.attrs;
   return activation === "none" && derivative === "none" && !k.has("pre");
 }

@@ -1,7 +1,7 @@
 /** Sizes that the tests check and the bench times. */
 import type { Case } from "../../kit/op.ts";
 
-type MatmulCase = Case<"M" | "N" | "K">;
+type MatmulCase = Case<"M" | "N" | "K", Record<never, never>, never>;
 
 const plain = (M: number, K: number, N: number): MatmulCase => ({ d: { M, K, N } });
 

@@ -7,25 +7,23 @@
  * tile is stored in a corner of scratch (where it stays in L1), and a function does the rest row by row. A
  * module has one such function for each activation, and all its kernels share it.
  */
-import type { Activation } from "../../../../runtime/contract/model.ts";
 import { activations } from "../../kit/activations.ts";
 import type { Kernel } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
-import type { MatmulTensor } from "./cache-blocks.ts";
+import type { Epilogue, EpilogueTensor } from "./cache-blocks.ts";
+
+type EpilogueKernel = Kernel<EpilogueTensor, Partial<Epilogue>>;
 
 /** The tensors that take part, beside out, in the order of the function's arguments. */
-export const epilogueTensors = (k: Kernel<MatmulTensor>): readonly MatmulTensor[] =>
+export const epilogueTensors = (k: EpilogueKernel): readonly EpilogueTensor[] =>
   (["bias", "pre", "gate", "add"] as const).filter((t) => k.has(t));
 
 /**
  * A function (tile, rows, out, outBytes, …): tile[rows,NR] → out[rows,NR]. Tile's rows are NR floats apart,
  * all others' `outBytes`.
  */
-export function epilogueFunction(w: Writer, k: Kernel<MatmulTensor>, NR: number): string {
-  const { activation, derivative } = k.attrs as {
-    activation: Activation | "none";
-    derivative: Activation | "none";
-  };
+export function epilogueFunction(w: Writer, k: EpilogueKernel, NR: number): string {
+  const { activation = "none", derivative = "none" } = k.attrs;
   const tensors = epilogueTensors(k);
   const byRow = tensors.filter((t) => t !== "bias");
   const name = [
@@ -57,9 +55,9 @@ export function epilogueFunction(w: Writer, k: Kernel<MatmulTensor>, NR: number)
 function pair(
   h: Writer,
   at: number,
-  k: Kernel<MatmulTensor>,
-  activation: Activation | "none",
-  derivative: Activation | "none",
+  k: EpilogueKernel,
+  activation: Epilogue["activation"],
+  derivative: Epilogue["derivative"],
 ): void {
   const halves = [
     { v: `v${at}`, at },
@@ -80,9 +78,10 @@ function pair(
   each((v, i) => `v128.store(out, ${v}, ${i});`);
 }
 
-export function equation(k: Kernel<MatmulTensor>): string {
+export function equation(k: EpilogueKernel): string {
   const biased = k.has("bias") ? "(v + bias)" : "v";
-  const active =
-    k.attrs.activation === "none" ? biased : `${String(k.attrs.activation)}${k.has("bias") ? biased : "(v)"}`;
-  return `out = ${active}${k.attrs.derivative === "none" ? "" : ` · ${String(k.attrs.derivative)}'(gate)`}${k.has("add") ? " + add" : ""}`;
+  const { activation = "none", derivative = "none" } = k.attrs;
+  const active = activation === "none" ? biased : `${activation}${k.has("bias") ? biased : "(v)"}`;
+  const factor = derivative === "none" ? "" : ` · ${derivative}'(gate)`;
+  return `out = ${active}${factor}${k.has("add") ? " + add" : ""}`;
 }

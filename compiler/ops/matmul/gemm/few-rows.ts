@@ -7,10 +7,10 @@
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
  */
-import type { Dims, Kernel, Turns } from "../../kit/op.ts";
+import type { Dims, Turns } from "../../kit/op.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
-import { type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 
 /** Columns of a task. */
@@ -31,7 +31,7 @@ export function emitFewRows(
   at: Record<MatmulTensor, string>,
   form: Form,
   d: Dims,
-  k: Kernel<MatmulTensor>,
+  k: MatmulKernel,
 ): void {
   const sizes = d as Record<"M" | "N" | "K", number>;
   if (form === "nn") emitRowStreams(w, at, sizes, k);
@@ -51,7 +51,7 @@ function emitRowStreams(
   w: Writer,
   at: Record<MatmulTensor, string>,
   { M, N, K }: Sizes,
-  k: Kernel<MatmulTensor>,
+  k: MatmulKernel,
 ): void {
   const bRow = rowBytes(N);
   const aRow = rowBytes(K);
@@ -130,12 +130,7 @@ export function rowStream(
   });
 }
 
-function emitDotProducts(
-  w: Writer,
-  at: Record<MatmulTensor, string>,
-  d: Sizes,
-  k: Kernel<MatmulTensor>,
-): void {
+function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: MatmulKernel): void {
   const bRow = rowBytes(d.K);
   const dots = dotProducts(w, d.M, bRow);
   emitDotTasks(w, at, d, bRow, k, (rows, b) => `${dots}(${at.a}, ${b}, scratch, ${rows}, spill)`);
@@ -150,7 +145,7 @@ export function emitDotTasks(
   at: Record<MatmulTensor, string>,
   { M, N }: Readonly<Record<"M" | "N", number>>,
   bRow: number,
-  k: Kernel<MatmulTensor>,
+  k: MatmulKernel,
   dots: (rows: string, b: string) => string,
 ): void {
   const outRow = rowBytes(N);

@@ -1,29 +1,39 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
-import type { Activation } from "../../../../runtime/contract/model.ts";
+import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations } from "../../kit/activations.ts";
-import type { Attrs, Dims, Kernel, Turns } from "../../kit/op.ts";
+import { oneOf, type Dims, type Turns } from "../../kit/op.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";
-import { gemmTiles, usesFewRows, type Form, type MatmulTensor } from "./cache-blocks.ts";
+import {
+  gemmTiles,
+  usesFewRows,
+  type Epilogue,
+  type Form,
+  type MatmulKernel,
+  type MatmulTensor,
+} from "./cache-blocks.ts";
 
 type Sizes = Record<"M" | "N" | "K", number>;
 
 export const emitter = (form: Form) => ({
-  tiles: (d: Sizes, _attrs: Attrs, target: Kernel["target"]): Dims => gemmTiles(form, d, target),
-  tasks: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+  tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
+  tasks: (d: Sizes, k: MatmulKernel): number =>
     usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
-  turns: (d: Sizes, k: Kernel<MatmulTensor>): Turns =>
+  turns: (d: Sizes, k: MatmulKernel): Turns =>
     usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k)),
-  scratch: (d: Sizes, k: Kernel<MatmulTensor>): number =>
+  scratch: (d: Sizes, k: MatmulKernel): number =>
     usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k)),
-  emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: Kernel<MatmulTensor>): void {
+  emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: MatmulKernel): void {
     if (usesFewRows(form, d.M)) emitFewRows(w, at, form, d, k);
     else emitGemm(w, at, planOf(form, d, k), k);
   },
 });
 
-export const matmulAttrs = { activation: "none", derivative: "none" } as const;
+export const matmulAttrs = {
+  activation: oneOf<Epilogue["activation"]>("none"),
+  derivative: oneOf<Epilogue["derivative"]>("none"),
+};
 export const matmulFlops = ({ M, N, K }: Sizes): number => 2 * M * N * K;
 
 type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
@@ -32,7 +42,7 @@ type Tensors = Readonly<Record<Exclude<MatmulTensor, "a" | "b">, Float64Array>>;
 export const matmulReference = (
   t: Tensors,
   { M, N, K }: Sizes,
-  attrs: Attrs,
+  attrs: Epilogue,
   a: (m: number, k: number) => number,
   b: (k: number, n: number) => number,
 ): void =>
@@ -47,13 +57,9 @@ export function epilogueReference(
   t: Tensors,
   M: number,
   N: number,
-  attrs: Attrs,
+  { activation, derivative }: Epilogue,
   product: (m: number, n: number) => number,
 ): void {
-  const { activation, derivative } = attrs as {
-    activation: Activation | "none";
-    derivative: Activation | "none";
-  };
   for (let m = 0; m < M; m++)
     for (let n = 0; n < N; n++) {
       const at = m * N + n;

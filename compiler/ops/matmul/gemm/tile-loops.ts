@@ -17,7 +17,7 @@ import { ceilTo } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
-import { isLight, type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { isLight, type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import { tileFunction, type Addend } from "./tile.ts";
 
@@ -136,12 +136,7 @@ function blocks(
   body();
 }
 
-export function emitGemm(
-  w: Writer,
-  at: Record<MatmulTensor, string>,
-  p: Plan,
-  k: Kernel<MatmulTensor>,
-): void {
+export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: MatmulKernel): void {
   const { form, K, KC, PB, RB, rowTiles, panels } = p;
   w.line(
     `// ${rowTiles} tiles of ${p.MR} rows × ${panels} panels of ${p.NR} columns; task = ` +
@@ -273,7 +268,7 @@ function tilesOfPanel(
   w: Writer,
   at: Record<MatmulTensor, string>,
   p: Plan,
-  k: Kernel<MatmulTensor>,
+  k: MatmulKernel,
   steps: string,
 ): void {
   const whole = Math.floor(p.M / p.MR);
@@ -303,7 +298,7 @@ function oneTile(
   w: Writer,
   at: Record<MatmulTensor, string>,
   p: Plan,
-  k: Kernel<MatmulTensor>,
+  k: MatmulKernel,
   tile: string,
   rows: number,
   steps: string,
