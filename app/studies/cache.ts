@@ -22,7 +22,7 @@ import { encodeText } from "../../runtime/train/data.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/self-check.ts";

@@ -23,7 +23,7 @@ import { evaluateText } from "../../runtime/train/evaluate.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/self-check.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";

@@ -21,7 +21,7 @@ import { configOf } from "../../runtime/formats/huggingface/huggingface-out.ts";
 import { numberFormats, type FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { outgoing, type OutgoingTensor } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
-import { INDEX_FILE } from "../../runtime/formats/safetensors.ts";
+import { INDEX_FILE } from "../../runtime/formats/safetensors-weights.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";

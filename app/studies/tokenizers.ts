@@ -9,11 +9,11 @@
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { readFileSync } from "node:fs";
 import { nodeFiles } from "../../runtime/node/files.ts";
-import { otherJson } from "../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { pieceCounter } from "../../runtime/tokenizers/bpe/count-pieces.ts";
 import { GPT2_FILES } from "../../runtime/tokenizers/published/gpt2.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { JSON_FILE } from "../../runtime/tokenizers/json/tokenizer-json.ts";
+import { JSON_FILE } from "../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 import { trainBpe } from "../../runtime/tokenizers/bpe/train-bpe.ts";
 

@@ -9,7 +9,7 @@ import { tokenizerOfGguf } from "../formats/gguf/gguf-tokenizer.ts";
 import type { GgufFile } from "../formats/gguf/gguf.ts";
 import { loadPublished } from "../formats/load.ts";
 import { kindOf, openPublished } from "../formats/published.ts";
-import { openSafetensors } from "../formats/safetensors.ts";
+import { openSafetensors } from "../formats/safetensors-weights.ts";
 import { generate } from "../sample/generate.ts";
 import { createModel, isSmall, type RunningModel } from "../engine/model.ts";
 import { threadsSupported } from "../engine/probe.ts";

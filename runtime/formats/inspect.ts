@@ -1,4 +1,7 @@
-/** What is in a file of weights, as plain facts: for a table, or for programs. Reads headers only. */
+/**
+ * What a file of weights holds, as data for a table or for other programs (`sinter inspect`). It reads headers
+ * only.
+ */
 import { openCheckpoint } from "../store/checkpoint-file.ts";
 import { listCheckpoints } from "../store/checkpoint.ts";
 import type { Files } from "../base/files.ts";
@@ -7,12 +10,12 @@ import { holdsRun } from "../store/run-folder.ts";
 import { openGguf } from "./gguf/gguf.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { kindOf } from "./published.ts";
-import { openSafetensors, openSafetensorsFolder } from "./safetensors.ts";
+import { openSafetensors, openSafetensorsFolder } from "./safetensors-weights.ts";
 import type { MetadataValue, WeightFile } from "./kit/weights.ts";
 
 export interface Inspection {
   readonly path: string;
-  /** "GGUF 3", "safetensors", "llama2.c v1", "checkpoint of step 250". */
+  /** For example "GGUF 3", "safetensors", "llama2.c v1", "checkpoint of step 250". */
   readonly form: string;
   readonly metadata: readonly (readonly [string, MetadataValue])[];
   readonly tensors: readonly {
@@ -24,7 +27,7 @@ export interface Inspection {
     readonly offset: number;
     readonly file: string;
   }[];
-  /** Elements of all tensors; of a checkpoint, without the optimizer's moments. */
+  /** Elements of all tensors. In a checkpoint the optimizer's moments are not counted. */
   readonly parameters: number;
   readonly bytes: number;
 }
@@ -34,14 +37,14 @@ export async function inspect(files: Files, path: string): Promise<Inspection> {
   try {
     const checkpoint = file.metadata.has("sinter");
     const tensors = [...file.tensors.values()].map(
-      ({ name, type, shape, elements, bytes, offset, file: of }) => ({
+      ({ name, type, shape, elements, bytes, offset, file: from }) => ({
         name,
         type,
         shape,
         elements,
         bytes,
         offset,
-        file: of,
+        file: from,
       }),
     );
     return {
@@ -84,7 +87,7 @@ async function openAny(files: Files, path: string): Promise<WeightFile> {
   }
 }
 
-/** Checks the state's hash on the way. */
+/** Opens the checkpoint, which checks its state's hash. */
 async function checkpointForm(files: Files, path: string): Promise<string> {
   const { state, close } = await openCheckpoint(files, path);
   await close();

@@ -1,10 +1,11 @@
 /**
- * A published file's weights straight into a running model: no run folder, no copy of the model in f32.
- * Tensors are taken in the order of the file, so that one answer of a server can be read from its beginning
- * to its end.
+ * Loads the weights of a published file straight into a running model, without a run folder and without a copy
+ * of the model in f32. Tensors are taken in the order of the file, so that a file that a server sends can be read
+ * once, from its beginning to its end.
  *
- * Rows that the file holds in the format in which the model keeps them (Q8_0, Q4_0, BF16) only change their
- * order; all others go through f32, a tensor at a time, an embedding a stretch of rows at a time.
+ * Rows that the file has in the model's own format (Q8_0, Q4_0, BF16) only change their order. All others go
+ * through f32: a tensor at a time, or, for tensors whose rows stand in the model as in the file, some rows at a
+ * time.
  */
 import { SinterError } from "../base/errors.ts";
 import type { RunningModel } from "../engine/model.ts";
@@ -12,13 +13,15 @@ import { fileFormats, groupPlacer, wordsOf } from "../engine/quantise.ts";
 import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import { isWindowed, type Architecture } from "./architecture/architecture.ts";
 import { checkFit } from "./architecture/fit.ts";
-import { columnOf, gather, linksOf, type Link, type Piece } from "./architecture/links.ts";
+import { columnOf, gather } from "./architecture/gather.ts";
+import { linksOf, type Link, type Piece } from "./architecture/links.ts";
 import { GROUP, numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import type { Published } from "./published.ts";
 import { recognise } from "./architecture/recognise.ts";
 import { allFloats, PIECE, type StoredTensor } from "./kit/weights.ts";
 
-interface Place {
+/** Where a published tensor goes. */
+interface Destination {
   readonly link: Link;
   readonly piece: Piece;
   readonly tensor: Tensor;
@@ -26,8 +29,8 @@ interface Place {
 }
 
 /**
- * `pause`: called now and then, so that a page's thread can listen. Throws `input` when the file's model is
- * another one; says in what.
+ * `pause` is called now and then, so that a page's thread can answer its messages. Throws `input` when the file
+ * holds another model, and names what differs.
  */
 export async function loadPublished(
   model: RunningModel,
@@ -39,27 +42,28 @@ export async function loadPublished(
   checkSame(architecture, published.architecture, file.path);
   const links = linksOf(architecture, stems, options);
   checkFit(links, index, options.naming, file.path);
-  const places = placesOf(model, links);
-  const joining = new Map<Link, { values: Float32Array; missing: number }>();
+  const destinations = destinationsOf(model, links);
+  const joining = new Map<Link, Joining>();
   await model.inTurn(async () => {
     model.weightsChanged();
-    for (const [name, stored] of [...index].sort(([, a], [, b]) => byPlace(a, b))) {
-      const place = places.get(name);
-      if (!place) continue; // a buffer that holds nothing learned
-      if (!(await placeRows(place, stored, pause))) await join(place, stored, joining);
+    for (const [name, stored] of [...index].sort(([, a], [, b]) => byPosition(a, b))) {
+      const to = destinations.get(name);
+      if (!to) continue; // a buffer that holds nothing learned
+      if (!(await writeRows(to, stored, pause))) await join(to, stored, joining);
       await pause();
     }
   });
 }
 
-/** File by file, from the beginning of each to its end. */
-const byPlace = (a: StoredTensor, b: StoredTensor): number =>
+/** The order of tensors in their files, one file after the other. */
+const byPosition = (a: StoredTensor, b: StoredTensor): number =>
   a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1;
 
 /**
- * By published names. The compiler's tensors and the links are two accounts of one model: they have to agree.
+ * The destination of each published tensor, by its name. The compiler's tensors and the links describe the same
+ * model, so that a difference between them is a bug.
  */
-function placesOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<string, Place> {
+function destinationsOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<string, Destination> {
   const own = new Map(
     model
       .of("parameter")
@@ -70,7 +74,7 @@ function placesOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<stri
         ),
       ),
   );
-  const places = new Map(
+  const destinations = new Map(
     links.flatMap((link) => {
       const found = own.get(link.name);
       if (!found || `${found.tensor.place.shape}` !== `${link.shape}`)
@@ -82,26 +86,25 @@ function placesOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<stri
     }),
   );
   if (own.size > 0) throw new Error(`no link leads to ${[...own.keys()].join(", ")}`);
-  return places;
+  return destinations;
 }
 
 /**
- * A stretch of a tensor's rows at a time, where they stand in the model as they do in the file. False: they
- * do not.
+ * Writes a tensor some rows at a time. Returns false, and writes nothing, where its rows do not stand in the
+ * model as they stand in the file.
  */
-async function placeRows(
-  { link, piece, tensor, slice }: Place,
+async function writeRows(
+  { link, piece, tensor, slice }: Destination,
   stored: StoredTensor,
   pause: () => Promise<void>,
 ): Promise<boolean> {
   const { quantised, rowFloats } = tensor.place;
   const [rows, K] = piece.shape as readonly [number, number];
-  const whole = !piece.turned && piece.columns === link.shape[1];
-  if (
-    piece.shape.length !== 2 ||
-    (quantised ? quantised.transposed !== piece.turned || (!piece.turned && !whole) : !whole)
-  )
-    return false;
+  const isSameMatrix = !piece.transposed && piece.columns === link.shape[1];
+  const hasSameRows = quantised
+    ? quantised.transposed === piece.transposed && (piece.transposed || isSameMatrix)
+    : isSameMatrix;
+  if (piece.shape.length !== 2 || !hasSameRows) return false;
   const format = quantised && fileFormats[quantised.format];
   const same =
     format === stored.type && stored.encoded !== undefined && K % numberFormats[format].block === 0;
@@ -122,21 +125,27 @@ async function placeRows(
     const encoded = await stored.encoded!(first * K, count * K);
     const blocks = new Uint16Array(encoded.buffer, encoded.byteOffset, encoded.byteLength / 2);
     for (let r = 0; r < count; r++) {
-      const to = piece.turned ? piece.from + columnOf(first + r, piece.halves) : first + r;
+      const to = piece.transposed ? piece.from + columnOf(first + r, piece.halves) : first + r;
       memory.place(blocks, (r * rowBytes) / 2, memory.to, to * rowFloats, 0, Math.ceil(K / GROUP));
     }
   }
   return true;
 }
 
-/** Through f32; written when all pieces of the model's tensor have come. */
+/** A tensor of the model that waits for the rest of its published pieces. */
+interface Joining {
+  readonly values: Float32Array;
+  missing: number;
+}
+
+/** Reads a piece as f32, and writes the model's tensor when all its pieces have been read. */
 async function join(
-  { link, piece, tensor, slice }: Place,
+  { link, piece, tensor, slice }: Destination,
   stored: StoredTensor,
-  joining: Map<Link, { values: Float32Array; missing: number }>,
+  joining: Map<Link, Joining>,
 ): Promise<void> {
   const values = await allFloats(stored);
-  if (link.pieces.length === 1 && !piece.turned && piece.halves === 0) return tensor.write(values, slice);
+  if (link.pieces.length === 1 && !piece.transposed && piece.halves === 0) return tensor.write(values, slice);
   const open = joining.get(link) ?? {
     values: new Float32Array(tensor.elements),
     missing: link.pieces.length,
@@ -148,8 +157,8 @@ async function join(
   tensor.write(open.values, slice);
 }
 
-/** What shapes do not show. */
-const told = [
+/** The properties of an architecture that the shapes of its tensors do not show. */
+const comparedKeys = [
   "family",
   "layers",
   "heads",
@@ -165,7 +174,10 @@ const told = [
   "experts",
 ] as const satisfies readonly (keyof Architecture)[];
 
-/** A model may have a shorter context than the file's: a window that it does not reach is none. */
+/**
+ * Throws `input` where bundle and file hold different models. The bundle's context may be shorter than the
+ * file's, and then a window that is longer than it makes no difference.
+ */
 function checkSame(ofBundle: Architecture, ofFile: Architecture, path: string): void {
   const model = withoutBalance(ofBundle);
   const published = withoutBalance(ofFile);
@@ -176,16 +188,18 @@ function checkSame(ofBundle: Architecture, ofFile: Architecture, path: string): 
     typeof a === "number" && typeof b === "number"
       ? Math.abs(a - b) <= 1e-6 * Math.abs(b)
       : JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-  const other = told.filter((key) => !same(model[key], file[key]));
-  if (other.length === 0) return;
+  const differences = comparedKeys
+    .filter((key) => !same(model[key], file[key]))
+    .map((key) => `${key} is ${text(file[key])}; the bundle has ${text(model[key])}`);
+  if (differences.length === 0) return;
   throw new SinterError(
     "input",
-    `${path} holds another model than ${model.name}: ${other.map((key) => `${key} is ${text(file[key])}; the bundle has ${text(model[key])}`).join(", ")}`,
+    `${path} holds another model than ${model.name}: ${differences.join(", ")}`,
     "Compile the spec that belongs to the weights: sinter import FILE -o DIR writes it.",
   );
 }
 
-/** The weight of a loss is training's alone, and GGUF files do not have it. */
+/** The weight of the load-balancing loss matters in training alone, and GGUF files do not have it. */
 const withoutBalance = ({ experts, ...rest }: Architecture): Architecture => ({
   ...rest,
   experts: experts && { count: experts.count, top: experts.top },

@@ -1,12 +1,13 @@
 /**
- * What a model's tensors are called, shaped and typed in the file it goes out to, and their numbers, gathered
- * from a checkpoint.
+ * A model on its way out to a published form: what its tensors are called there, their shapes and number
+ * formats, and their numbers, which are gathered from a checkpoint.
  */
 import type { OpenCheckpoint } from "../store/checkpoint-file.ts";
 import type { Architecture } from "./architecture/architecture.ts";
 import { NO_SINK, sinksName } from "./gguf/gguf-config.ts";
 import { ropeFactors, ROPE_FACTORS } from "./gguf/gguf-rope.ts";
-import { linksOf, scatter, type Link, type Piece } from "./architecture/links.ts";
+import { scatter } from "./architecture/gather.ts";
+import { linksOf, type Link, type Piece } from "./architecture/links.ts";
 import { storedRows } from "../store/stored-format.ts";
 import { numberFormats, type FloatFormat } from "../contract/number-formats.ts";
 import { classOf, ggufClasses, huggingFaceClasses } from "./architecture/published-classes.ts";
@@ -15,37 +16,43 @@ import { PIECE } from "./kit/weights.ts";
 
 export type OutgoingForm = "hf" | "gguf";
 /**
- * One for all matrices; "kept": of each the one that the checkpoint keeps it in, and F32 where the form has
- * no such.
+ * The number format of the matrices: one for all of them, or each as the checkpoint stores it, which is F32
+ * where the form does not have the stored format.
  */
-export type OutgoingType = FloatFormat | "kept";
+export type OutgoingType = FloatFormat | "as stored";
 
 export interface OutgoingTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly type: FloatFormat;
   values(): Promise<Float32Array<ArrayBuffer>>;
-  /** Its bytes as they are kept, where they are kept just so: blocks go out as they came in, bit for bit. */
+  /**
+   * Its bytes in the checkpoint, given where the checkpoint stores them exactly as they go out: blocks that came
+   * in go out again bit for bit.
+   */
   stored?(): Promise<Uint8Array>;
 }
 
 export interface Outgoing {
   readonly architecture: Architecture;
-  /** model_type, or general.architecture. */
+  /** model_type of config.json, or general.architecture of GGUF. */
   readonly type: string;
-  /** Most of the numbers are in this one. */
+  /** The format that most of the numbers are in. */
   readonly numbers: FloatFormat;
   readonly tensors: readonly OutgoingTensor[];
   readonly notes: readonly string[];
 }
 
-/** A checkpoint, or whatever else knows the model's numbers by Sinter's names. */
+/** A checkpoint, or anything else that gives the model's numbers by Sinter's names. */
 export interface WeightSource
   extends Pick<OpenCheckpoint, "read">, Partial<Pick<OpenCheckpoint, "formatOf" | "rows">> {
   readonly tensors: { has(name: string): boolean };
 }
 
-/** Throws `input` where the form has no place for something of the model. */
+/**
+ * The model's tensors as the form has them. Throws `input` where the form has no place for something of the
+ * model.
+ */
 export function outgoing(
   { architecture: own, stems }: Recognised,
   checkpoint: WeightSource,
@@ -57,59 +64,92 @@ export function outgoing(
   const { naming } = published;
   const architecture = { ...own, bias: published.biases(own) };
   const gpt2 = own.family === "gpt2";
-  const notes: string[] = [];
   const links = linksOf(architecture, stems, { naming, fused: gpt2, inOut: form === "hf" && gpt2 });
-  const prefix = form === "hf" ? (gpt2 ? "transformer." : "model.") : "";
-  const read = reader(checkpoint);
-  if (links.some(({ name }) => !checkpoint.tensors.has(name)))
-    notes.push("biases that the model lacks are written as zeros");
+  const matrices = matrixTypes(checkpoint, form, type);
+  const tensors = [
+    ...(form === "gguf" ? ropeFactorsOf(architecture) : []),
+    ...publishedTensors(links, checkpoint, prefixOf(form, gpt2), matrices.typeOf),
+    ...(published.type === "granite_swa" ? emptySinks(architecture) : []),
+  ];
+  const notes = [
+    ...(links.some(({ name }) => !checkpoint.tensors.has(name)) ? [ZERO_BIASES] : []),
+    ...matrices.notes(),
+    ...(published.type === "granite_swa" ? [NEW_ARCHITECTURE] : []),
+  ];
+  return { architecture, type: published.type, numbers: mostOf(tensors), tensors, notes };
+}
+
+const ZERO_BIASES = "biases that the model lacks are written as zeros";
+const NEW_ARCHITECTURE =
+  "a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file";
+
+/** What stands before the names of all tensors but the output's. */
+function prefixOf(form: OutgoingForm, gpt2: boolean): string {
+  if (form === "gguf") return "";
+  return gpt2 ? "transformer." : "model.";
+}
+
+/** The format of each matrix, and a note for those that cannot have the wanted one. */
+interface MatrixTypes {
+  typeOf(link: Link, piece: Piece): FloatFormat;
+  notes(): readonly string[];
+}
+
+function matrixTypes(checkpoint: WeightSource, form: OutgoingForm, type: OutgoingType): MatrixTypes {
   const fallen = new Set<string>();
-  const keptType = (name: string): FloatFormat => {
-    const kept = checkpoint.tensors.has(name) ? (checkpoint.formatOf?.(name).type ?? "F32") : "F32";
-    return form === "hf" && numberFormats[kept].block > 1 ? "F32" : kept;
+  const storedType = (name: string): FloatFormat => {
+    const stored = checkpoint.tensors.has(name) ? (checkpoint.formatOf?.(name).type ?? "F32") : "F32";
+    return form === "hf" && numberFormats[stored].block > 1 ? "F32" : stored;
   };
-  const tensors = links.flatMap((link) =>
-    link.pieces.map((piece): OutgoingTensor => {
-      const wanted = type === "kept" ? keptType(link.name) : type;
+  return {
+    typeOf(link, piece) {
+      const wanted = type === "as stored" ? storedType(link.name) : type;
       const chosen = typeFor(piece, wanted);
-      if (chosen !== wanted && chosen === "F16")
-        fallen.add(
-          `${wanted} goes in blocks of ${numberFormats[wanted].block}: matrices [${piece.shape}] are ` +
-            "written as F16",
-        );
+      if (chosen !== wanted && chosen === "F16") {
+        const { block } = numberFormats[wanted];
+        fallen.add(`${wanted} goes in blocks of ${block}: matrices [${piece.shape}] are written as F16`);
+      }
+      return chosen;
+    },
+    notes: () => [...fallen],
+  };
+}
+
+function publishedTensors(
+  links: readonly Link[],
+  checkpoint: WeightSource,
+  prefix: string,
+  typeOf: MatrixTypes["typeOf"],
+): OutgoingTensor[] {
+  const read = reader(checkpoint);
+  return links.flatMap((link) =>
+    link.pieces.map((piece): OutgoingTensor => {
+      const type = typeOf(link, piece);
       return {
         name: `${piece.name.startsWith("lm_head.") ? "" : prefix}${piece.name}`,
         shape: piece.shape,
-        type: chosen,
+        type,
         values: async () => scatter(link, piece, await read(link)),
-        ...storedAlike(link, piece, chosen, checkpoint),
+        ...storedAlike(link, piece, type, checkpoint),
       };
     }),
   );
-  notes.push(...fallen);
-  const { rope, headDim, layers, heads } = architecture;
-  if (published.type === "granite_swa") {
-    notes.push(
-      "a sliding window goes out as architecture granite_swa: programs that do not know it refuse the file",
-    );
-    for (let i = 0; i < layers; i++)
-      tensors.push({
-        name: sinksName(i),
-        shape: [heads],
-        type: "F32",
-        values: async () => new Float32Array(heads).fill(NO_SINK),
-      });
-  }
-  if (form === "gguf" && rope?.scaling) {
-    const factors = ropeFactors(rope.theta, headDim, rope.scaling);
-    tensors.unshift({
-      name: ROPE_FACTORS,
-      shape: [factors.length],
-      type: "F32",
-      values: async () => factors,
-    });
-  }
-  return { architecture, type: published.type, numbers: mostOf(tensors), tensors, notes };
+}
+
+/** granite_swa has sinks in every layer; these take no share of the attention. */
+const emptySinks = ({ layers, heads }: Architecture): OutgoingTensor[] =>
+  Array.from({ length: layers }, (_, layer) => ({
+    name: sinksName(layer),
+    shape: [heads],
+    type: "F32",
+    values: async () => new Float32Array(heads).fill(NO_SINK),
+  }));
+
+/** Llama 3's scaling of the rotary embedding, which GGUF files have as a tensor. */
+function ropeFactorsOf({ rope, headDim }: Architecture): OutgoingTensor[] {
+  if (!rope?.scaling) return [];
+  const factors = ropeFactors(rope.theta, headDim, rope.scaling);
+  return [{ name: ROPE_FACTORS, shape: [factors.length], type: "F32", values: async () => factors }];
 }
 
 function mostOf(tensors: readonly OutgoingTensor[]): FloatFormat {
@@ -119,7 +159,7 @@ function mostOf(tensors: readonly OutgoingTensor[]): FloatFormat {
   return [...count].reduce((most, one) => (one[1] > most[1] ? one : most))[0];
 }
 
-/** Rows of the piece, when the checkpoint keeps them in this format and order. */
+/** `stored` for a piece whose rows the checkpoint has in this format and in this order; otherwise nothing. */
 function storedAlike(
   link: Link,
   piece: Piece,
@@ -132,12 +172,12 @@ function storedAlike(
   const { rows: all, rowsEach, columns, rowBytes } = storedRows(shape, stored);
   if (
     stored.type !== type ||
-    stored.transposed !== piece.turned ||
+    stored.transposed !== piece.transposed ||
     columns % numberFormats[type].block !== 0 ||
     (piece.matrices > 1 && piece.columns !== rowsEach)
   )
     return {};
-  const [begin, count] = piece.turned
+  const [begin, count] = piece.transposed
     ? [piece.matrix * rowsEach + piece.from, piece.matrices * piece.columns]
     : [0, all];
   return {
@@ -157,14 +197,15 @@ function storedAlike(
   };
 }
 
-/** Rows that are no whole blocks can not be kept in a format that has them. */
+/** The wanted format, or F16 where the rows of the piece are no multiple of that format's block. */
 function typeFor({ shape, exact }: Piece, type: FloatFormat): FloatFormat {
   if (exact) return "F32";
   return shape.at(-1)! % numberFormats[type].block === 0 ? type : "F16";
 }
 
 /**
- * Sinter's tensors one after the other; the last one is kept, since several published ones may be made of it.
+ * Reads Sinter's tensors. The last one stays in memory, since several published tensors may be made of it.
+ * Tensors that the checkpoint lacks are zeros.
  */
 function reader(checkpoint: WeightSource): (link: Link) => Promise<Float32Array> {
   let last: { name: string; values: Float32Array } | undefined;
@@ -178,7 +219,7 @@ function reader(checkpoint: WeightSource): (link: Link) => Promise<Float32Array>
   };
 }
 
-/** Numbers in the file's format, in pieces. */
+/** Encodes numbers in a format, some at a time. */
 export function* encoded(values: Float32Array, type: FloatFormat): Generator<Uint8Array> {
   const { block, bytes, encode } = numberFormats[type];
   for (let at = 0; at < values.length; at += PIECE) {

@@ -22,7 +22,7 @@ import { isRecord, parseJson } from "./kit/json.ts";
 import { linksOf, type Link, type LinkOptions } from "./architecture/links.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { namings, publishedName, type Naming, type Role, type Stems } from "./architecture/naming.ts";
-import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors.ts";
+import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors-weights.ts";
 import type { WeightFile } from "./kit/weights.ts";
 
 export interface Published {

@@ -11,7 +11,7 @@ import { chatFormats, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
 import { namedTemplates, templateOf } from "../tokenizers/beside/chat-templates.ts";
 import { parseJson } from "../tokenizers/base/json-fields.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/published/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/json/tokenizer-json.ts";
+import { CONFIG_FILE, JSON_FILE, MAX_JSON_BYTES } from "../tokenizers/json/read-tokenizer-json.ts";
 import { endsMessage, endsTurn } from "../tokenizers/base/special-roles.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { byteLevelDecoder, preTokenizerJson } from "./gguf/gguf-pre.ts";

@@ -17,7 +17,7 @@ import { readNormalizers } from "../tokenizers/json/normalizers.ts";
 import { readPreTokenizers, schemeOf } from "../tokenizers/json/pre-tokenizers.ts";
 import { typeOf } from "../tokenizers/json/json-steps.ts";
 import { field, optionalText, type JsonPlace } from "../tokenizers/base/json-fields.ts";
-import { JSON_FILE } from "../tokenizers/json/tokenizer-json.ts";
+import { JSON_FILE } from "../tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf/gguf-pre.ts";
 import { pieceKinds, type VocabularyPiece } from "../tokenizers/published/sentencepiece-write.ts";

@@ -3,5 +3,5 @@
  */
 export { nodeHost } from "./host.ts";
 export { nodeFiles } from "./files.ts";
-export { otherJson } from "./tokenizer-json.ts";
+export { otherJson } from "./bounded-tokenizer.ts";
 export { chatFormatOf, templateChat } from "./chat-template.ts";

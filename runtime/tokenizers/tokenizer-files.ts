@@ -22,11 +22,11 @@ import {
   readTokenizerJson,
   unsupportedJson,
   type JsonFiles,
-} from "./json/tokenizer-json.ts";
+} from "./json/read-tokenizer-json.ts";
 import type { Tokenizer } from "./base/tokenizer.ts";
 import { withAddedTokens, withBeside } from "./beside/with-beside.ts";
 
-/** Reads the tokenizer.json files that are not read here; Node has one (runtime/node/tokenizer-json.ts). */
+/** Reads the tokenizer.json files that are not read here; Node has one (runtime/node/bounded-tokenizer.ts). */
 export type OtherJson = (files: JsonFiles, unsupported: string) => Tokenizer | Promise<Tokenizer>;
 
 interface Reading {

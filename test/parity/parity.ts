@@ -11,7 +11,7 @@ import type { ModuleName } from "../../compiler/compile.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { learningRate } from "../../runtime/train/schedule.ts";
 import { compileSpec } from "./compiled.ts";
-import { readFixture, type FixtureTensor } from "./safetensors.ts";
+import { readFixture, type FixtureTensor } from "./read-fixture.ts";
 import { checkpointName, openSession, type Session } from "./session.ts";
 
 export const specNames = [

@@ -6,7 +6,7 @@
 import type { Command } from "commander";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
-import { finest } from "../../../runtime/formats/architecture/keep.ts";
+import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

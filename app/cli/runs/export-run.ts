@@ -26,7 +26,7 @@ import {
 } from "../../../runtime/formats/outgoing.ts";
 import { toUse } from "../../../runtime/store/identity.ts";
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
-import { SINGLE_FILE } from "../../../runtime/formats/safetensors.ts";
+import { SINGLE_FILE } from "../../../runtime/formats/safetensors-weights.ts";
 import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";

@@ -18,9 +18,9 @@ import {
   changedTypes,
   checkReadable,
   isMatrix,
-  keptFor,
-  keptRows,
-} from "../../../runtime/formats/architecture/keep.ts";
+  storedFormatFor,
+  rowsToStore,
+} from "../../../runtime/formats/architecture/imported-rows.ts";
 import { fittedLinks, type Published } from "../../../runtime/formats/published.ts";
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
 import { sameShape } from "../../../runtime/formats/architecture/fit.ts";
@@ -83,16 +83,16 @@ export async function importRun(
   const links = fittedLinks(published, stems);
   const { index } = published;
   checkReadable(links, index, published.file.path);
-  const kept = new Map(
-    links.map((link) => [link, keptFor(link, index, dtype && askedFor(link, index, dtype))]),
+  const formats = new Map(
+    links.map((link) => [link, storedFormatFor(link, index, dtype && askedFor(link, index, dtype))]),
   );
   const weights = weightsHeld(
-    [...kept].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
+    [...formats].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
   );
   const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
   planAll(model, ["infer"], options);
   const { manifest, files: bundleFiles } = await compileModel(model, options);
-  const tensors = tensorsToSave(published, links, kept, manifest);
+  const tensors = tensorsToSave(published, links, formats, manifest);
   const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.format!), 0);
   const wasThere = await files.exists(folder);
   await files.makeFolder(folder);
@@ -142,7 +142,7 @@ export async function importRun(
       tensors: index.size,
       bytes,
       weights,
-      notes: notesOf(links, index, kept),
+      notes: notesOf(links, index, formats),
     };
   } catch (cause) {
     if (!wasThere) rmSync(folder, { recursive: true, force: true });
@@ -195,12 +195,12 @@ function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixe
 function notesOf(
   links: readonly Link[],
   index: Published["index"],
-  kept: ReadonlyMap<Link, StoredFormat>,
+  formats: ReadonlyMap<Link, StoredFormat>,
 ): string[] {
-  const changed = [...changedTypes(links, index, (link) => kept.get(link)!)].map(
+  const changed = [...changedTypes(links, index, (link) => formats.get(link)!)].map(
     ([from, to]) => `${from} is kept as ${[...to].join(" and ")}`,
   );
-  const halves = [...kept.values()].some(({ type }) => type === "F16");
+  const halves = [...formats.values()].some(({ type }) => type === "F16");
   return [
     ...changed,
     ...(halves ? ["F16 is used as bf16, which has three bits less; --weights f32 uses it as it is"] : []),
@@ -242,7 +242,7 @@ function checked(spec: string): Model {
 function tensorsToSave(
   { index }: Published,
   links: readonly Link[],
-  kept: ReadonlyMap<Link, StoredFormat>,
+  formats: ReadonlyMap<Link, StoredFormat>,
   manifest: Manifest,
 ): TensorToSave[] {
   const byName = new Map(links.map((link) => [link.name, link]));
@@ -258,8 +258,8 @@ function tensorsToSave(
         return {
           name,
           shape: place.shape,
-          format: kept.get(link)!,
-          bytes: () => keptRows(link, index, kept.get(link)!),
+          format: formats.get(link)!,
+          bytes: () => rowsToStore(link, index, formats.get(link)!),
         };
       }),
     )

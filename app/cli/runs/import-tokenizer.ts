@@ -15,7 +15,7 @@ import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface/huggingfa
 import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-out.ts";
 import type { Published } from "../../../runtime/formats/published.ts";
 import { templateFlaw } from "../../../runtime/node/chat-template.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { configBytes, openBeside } from "../../../runtime/tokenizers/beside/beside.ts";
 import {
   GENERATION_FILE,
@@ -31,7 +31,7 @@ import {
   JSON_FILE,
   MAX_JSON_BYTES,
   readTokenizerJson,
-} from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+} from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { namesInFolders, openTokenizer, tokenizerAt } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { tokenizers } from "../../../compiler/2-check/settings.ts";

@@ -10,7 +10,7 @@ import { toUse } from "../../../runtime/store/identity.ts";
 import { createModel, isSmall, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";

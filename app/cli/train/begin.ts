@@ -10,7 +10,7 @@ import { documentTexts, TEXT_RULE, type TextRule } from "../../../runtime/train/
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";

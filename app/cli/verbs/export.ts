@@ -63,7 +63,14 @@ export const exportVerb: Verb = {
         "Choose another name.",
       );
     const run = await openRunAt(dir!, io);
-    const made = await exportRun(files, run, form, dtype === undefined ? "kept" : types[dtype]!, out, io);
+    const made = await exportRun(
+      files,
+      run,
+      form,
+      dtype === undefined ? "as stored" : types[dtype]!,
+      out,
+      io,
+    );
     const numbers = made.numbers.toLowerCase();
     io.out(
       options["json"]

@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
@@ -12,7 +12,7 @@ import { partEnd, pieceCounter } from "../../../runtime/tokenizers/bpe/count-pie
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
 import { brief } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { trainBpe } from "../../../runtime/tokenizers/bpe/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/bpe/write-tokenizer-json.ts";

@@ -1,7 +1,8 @@
 /**
- * Which published tensors a tensor of Sinter's is made of, and how. Sinter stores matrices [in, out] and one
- * matrix for queries, keys and values; published files often [out, in], and three. A link says it in both
- * directions: import gathers by it, export scatters.
+ * Which published tensors a tensor of Sinter's is made of, and how. Sinter stores a matrix as [in, out], and
+ * has one matrix for queries, keys and values; published files often store [out, in], and have three matrices.
+ * A link says how the two belong together, and serves both directions: an import gathers by it, an export
+ * scatters by it.
  */
 import type { Architecture } from "./architecture.ts";
 import {
@@ -14,224 +15,241 @@ import {
   type Suffix,
 } from "./naming.ts";
 
+/** A published tensor, and the columns of Sinter's tensor that it holds. */
 export interface Piece {
-  /** As published, without an optional prefix. */
+  /** The published name, without an optional prefix. */
   readonly name: string;
-  /** As published. */
+  /** The published shape. */
   readonly shape: readonly number[];
-  /** Stored [out, in]; Sinter has [in, out]. */
-  readonly turned: boolean;
-  /** Its columns of Sinter's tensor (elements, of a vector). */
+  /** The published matrix is [out, in], where Sinter has [in, out]. */
+  readonly transposed: boolean;
+  /** The first of its columns in Sinter's tensor, or of its elements in a vector. */
   readonly from: number;
   readonly columns: number;
-  /** Of a tensor of several matrices, [experts, in, out]: the first, and how many. */
+  /** In a tensor of several matrices, [experts, in, out]: the first of its matrices, and how many there are. */
   readonly matrix: number;
   readonly matrices: number;
-  /** Width of a head whose rows stand in halves; 0: in Sinter's order. */
-  readonly halves: number;
   /**
-   * Stays in f32 when it goes out: vectors, positions and routers are small, and much depends on each number.
+   * Width of a head whose rotary pairs the file stores as two halves; 0 where the rows are in Sinter's order.
    */
+  readonly halves: number;
+  /** The tensor goes out in f32: vectors, positions and routers are small, and each number matters much. */
   readonly exact: boolean;
 }
 
-const whole = { from: 0, matrix: 0, matrices: 1, halves: 0 } as const;
-
+/** A tensor of Sinter's, and the published pieces that it is made of. */
 export interface Link {
-  /** As Sinter's checkpoints name it. */
+  /** The name in Sinter's checkpoints. */
   readonly name: string;
-  /** [in, out]; [rows, width] of an embedding; [n] of a vector; [experts, in, out]. */
+  /** [in, out], or [rows, width] of an embedding, [n] of a vector, [experts, in, out]. */
   readonly shape: readonly number[];
   readonly pieces: readonly Piece[];
 }
 
+/** How the file at hand uses its naming. */
 export interface LinkOptions {
   readonly naming: Naming;
   /** Queries, keys and values are one published matrix. */
   readonly fused: boolean;
-  /** Matrices are [in, out] (Hugging Face's GPT-2). */
+  /** Published matrices are [in, out], as in Hugging Face's GPT-2. */
   readonly inOut: boolean;
 }
 
-/** Links of all of a model's tensors, layer by layer. `stems`: Sinter's names. */
-export function linksOf(a: Architecture, stems: Stems, options: LinkOptions): Link[] {
-  const links: Link[] = [];
-  const { naming, fused, inOut } = options;
-  const inner = a.heads * a.headDim;
-  const kv = a.kvHeads * a.headDim;
-  const halves = a.rope && naming.rope === "halves" ? a.headDim : 0;
-  const stem = (role: Role): string => stems[role] ?? fail(role);
-  const published = (role: Role, suffix: Suffix, layer: number, expert = 0): string =>
-    publishedName(naming, role, suffix, layer, expert) ?? fail(role);
-  /** Embeddings: the same shape everywhere. */
-  const table = (role: Role, rows: number): void => {
-    const shape = [rows, a.width];
-    links.push({
-      name: sinterName(stem(role), "weight", 0),
-      shape,
-      pieces: [
-        {
-          ...whole,
-          name: published(role, "weight", 0),
-          shape,
-          turned: false,
-          columns: a.width,
-          exact: role === "position",
-        },
-      ],
-    });
-  };
-  const vector = (role: Role, suffix: Suffix, layer: number, n: number): void =>
-    join(stem(role), suffix, layer, 0, [{ role, columns: n, halves: 0 }]);
-  const join = (
-    into: string,
-    suffix: Suffix,
-    layer: number,
-    rows: number,
-    parts: readonly { role: Role; columns: number; halves: number }[],
-  ): void => {
-    let from = 0;
-    const matrix = suffix === "weight" && rows > 0;
-    const pieces = parts.map(({ role, columns, halves }) => {
-      const turned = matrix && (!inOut || role === "head");
-      const piece = {
-        name: published(role, suffix, layer),
-        shape: !matrix ? [columns] : turned ? [columns, rows] : [rows, columns],
-        turned,
-        from,
-        columns,
-        matrix: 0,
-        matrices: 1,
-        halves,
-        exact: !matrix || role === "router",
-      };
-      from += columns;
-      return piece;
-    });
-    links.push({ name: sinterName(into, suffix, layer), shape: matrix ? [rows, from] : [from], pieces });
-  };
-  const linear = (role: Role, layer: number, rows: number, columns: number, bias: boolean): void => {
-    join(stem(role), "weight", layer, rows, [{ role, columns, halves: 0 }]);
-    if (bias) join(stem(role), "bias", layer, 0, [{ role, columns, halves: 0 }]);
-  };
-  /** One matrix for each expert. */
-  const experts = (role: Role, into: Role, layer: number, rows: number, columns: number): void => {
-    const count = a.experts!.count;
-    const apart = expertsApart(naming);
-    const each = apart ? 1 : count;
-    const pieces = Array.from({ length: count / each }, (_, e): Piece => ({
-      name: published(role, "weight", layer, e),
-      shape: apart ? [columns, rows] : [count, columns, rows],
-      turned: true,
-      from: 0,
-      columns,
-      matrix: e,
-      matrices: each,
-      halves: 0,
-      exact: false,
-    }));
-    links.push({ name: sinterName(stem(into), "weight", layer), shape: [count, rows, columns], pieces });
-  };
-  const norm = (role: Role, layer: number): void => {
-    vector(role, "weight", layer, a.width);
-    if (a.bias.norm) vector(role, "bias", layer, a.width);
-  };
+/** What every link of a model depends on. */
+interface Linking {
+  readonly a: Architecture;
+  readonly options: LinkOptions;
+  /** Sinter's name of a role, without the layer's number. */
+  stem(role: Role): string;
+  published(role: Role, suffix: Suffix, layer: number, expert?: number): string;
+}
 
-  table("token", a.vocab);
-  if (a.family === "gpt2") table("position", a.context);
-  for (let layer = 0; layer < a.layers; layer++) {
-    norm("attentionNorm", layer);
-    const parts = fused
-      ? [{ role: "qkv" as const, columns: inner + 2 * kv, halves: 0 }]
-      : [
-          { role: "q" as const, columns: inner, halves },
-          { role: "k" as const, columns: kv, halves },
-          { role: "v" as const, columns: kv, halves: 0 },
-        ];
-    join(stem("qkv"), "weight", layer, a.width, parts);
-    if (a.bias.qkv) join(stem("qkv"), "bias", layer, 0, parts);
-    if (a.qkNorm)
-      for (const role of ["qNorm", "kNorm"] as const)
-        join(stem(role), "weight", layer, 0, [{ role, columns: a.headDim, halves }]);
-    linear("attentionOut", layer, inner, a.width, a.bias.attentionOut);
-    norm("ffnNorm", layer);
-    if (a.experts) {
-      // Mixtral's have no biases
-      linear("router", layer, a.width, a.experts.count, false);
-      experts("expertGate", "gate", layer, a.width, a.hidden);
-      experts("expertUp", "up", layer, a.width, a.hidden);
-      experts("expertDown", "down", layer, a.hidden, a.width);
-      continue;
-    }
-    if (a.family === "llama") linear("gate", layer, a.width, a.hidden, a.bias.ffn);
-    linear("up", layer, a.width, a.hidden, a.bias.ffn);
-    linear("down", layer, a.hidden, a.width, a.bias.ffn);
-  }
-  norm("norm", 0);
-  if (!a.tied) join(stem("head"), "weight", 0, a.width, [{ role: "head", columns: a.vocab, halves: 0 }]);
-  if (a.bias.head) vector("head", "bias", 0, a.vocab);
-  return links;
+/** The links of all tensors of a model, layer by layer. `stems` are Sinter's names. */
+export function linksOf(a: Architecture, stems: Stems, options: LinkOptions): Link[] {
+  const linking: Linking = {
+    a,
+    options,
+    stem: (role) => stems[role] ?? fail(role),
+    published: (role, suffix, layer, expert = 0) =>
+      publishedName(options.naming, role, suffix, layer, expert) ?? fail(role),
+  };
+  const layers = Array.from({ length: a.layers }, (_, layer) => layerLinks(linking, layer));
+  return [...embeddingLinks(linking), ...layers.flat(), ...outputLinks(linking)];
 }
 
 const fail = (role: Role): never => {
   throw new Error(`no name for ${role}`);
 };
 
+const embeddingLinks = (linking: Linking): Link[] => [
+  tableLink(linking, "token", linking.a.vocab),
+  ...(linking.a.family === "gpt2" ? [tableLink(linking, "position", linking.a.context)] : []),
+];
+
+const layerLinks = (linking: Linking, layer: number): Link[] => [
+  ...normLinks(linking, "attentionNorm", layer),
+  ...attentionLinks(linking, layer),
+  ...normLinks(linking, "ffnNorm", layer),
+  ...(linking.a.experts ? expertLinks(linking, layer) : feedForwardLinks(linking, layer)),
+];
+
+function outputLinks(linking: Linking): Link[] {
+  const { a } = linking;
+  const head = { role: "head", columns: a.vocab, halves: 0 } as const;
+  return [
+    ...normLinks(linking, "norm", 0),
+    ...(a.tied ? [] : [joinedLink(linking, "head", "weight", 0, a.width, [head])]),
+    ...(a.bias.head ? [vectorLink(linking, "head", "bias", 0, a.vocab)] : []),
+  ];
+}
+
+function attentionLinks(linking: Linking, layer: number): Link[] {
+  const { a, options } = linking;
+  const inner = a.heads * a.headDim;
+  const kv = a.kvHeads * a.headDim;
+  const halves = a.rope && options.naming.rope === "halves" ? a.headDim : 0;
+  const parts: readonly JoinedPart[] = options.fused
+    ? [{ role: "qkv", columns: inner + 2 * kv, halves: 0 }]
+    : [
+        { role: "q", columns: inner, halves },
+        { role: "k", columns: kv, halves },
+        { role: "v", columns: kv, halves: 0 },
+      ];
+  const headNorm = (role: "qNorm" | "kNorm"): Link =>
+    joinedLink(linking, role, "weight", layer, 0, [{ role, columns: a.headDim, halves }]);
+  return [
+    joinedLink(linking, "qkv", "weight", layer, a.width, parts),
+    ...(a.bias.qkv ? [joinedLink(linking, "qkv", "bias", layer, 0, parts)] : []),
+    ...(a.qkNorm ? [headNorm("qNorm"), headNorm("kNorm")] : []),
+    ...linearLinks(linking, "attentionOut", layer, inner, a.width, a.bias.attentionOut),
+  ];
+}
+
+function feedForwardLinks(linking: Linking, layer: number): Link[] {
+  const { family, width, hidden, bias } = linking.a;
+  return [
+    ...(family === "llama" ? linearLinks(linking, "gate", layer, width, hidden, bias.ffn) : []),
+    ...linearLinks(linking, "up", layer, width, hidden, bias.ffn),
+    ...linearLinks(linking, "down", layer, hidden, width, bias.ffn),
+  ];
+}
+
+/** The router and the experts of a layer. Mixtral's have no biases. */
+function expertLinks(linking: Linking, layer: number): Link[] {
+  const { width, hidden, experts } = linking.a;
+  return [
+    ...linearLinks(linking, "router", layer, width, experts!.count, false),
+    matricesLink(linking, "expertGate", "gate", layer, width, hidden),
+    matricesLink(linking, "expertUp", "up", layer, width, hidden),
+    matricesLink(linking, "expertDown", "down", layer, hidden, width),
+  ];
+}
+
+/** An embedding table [rows, width], which has the same shape in all files. */
+function tableLink({ a, stem, published }: Linking, role: Role, rows: number): Link {
+  const shape = [rows, a.width];
+  const piece: Piece = {
+    name: published(role, "weight", 0),
+    shape,
+    transposed: false,
+    from: 0,
+    columns: a.width,
+    matrix: 0,
+    matrices: 1,
+    halves: 0,
+    exact: role === "position",
+  };
+  return { name: sinterName(stem(role), "weight", 0), shape, pieces: [piece] };
+}
+
+function normLinks(linking: Linking, role: Role, layer: number): Link[] {
+  const { width, bias } = linking.a;
+  const suffixes: readonly Suffix[] = bias.norm ? ["weight", "bias"] : ["weight"];
+  return suffixes.map((suffix) => vectorLink(linking, role, suffix, layer, width));
+}
+
+const vectorLink = (linking: Linking, role: Role, suffix: Suffix, layer: number, n: number): Link =>
+  joinedLink(linking, role, suffix, layer, 0, [{ role, columns: n, halves: 0 }]);
+
+/** A matrix [rows, columns], and its bias [columns] where there is one. */
+function linearLinks(
+  linking: Linking,
+  role: Role,
+  layer: number,
+  rows: number,
+  columns: number,
+  bias: boolean,
+): Link[] {
+  const part = { role, columns, halves: 0 };
+  return [
+    joinedLink(linking, role, "weight", layer, rows, [part]),
+    ...(bias ? [joinedLink(linking, role, "bias", layer, 0, [part])] : []),
+  ];
+}
+
+interface JoinedPart {
+  readonly role: Role;
+  readonly columns: number;
+  readonly halves: number;
+}
+
 /**
- * Row (of a head of width d) in halves that holds Sinter's row r of interleaved pairs: 2i ← i, 2i + 1 ← i +
- * d/2.
+ * A tensor whose columns are those of the parts, one after the other. With 0 rows it is a vector; otherwise
+ * its weight is a matrix [rows, columns of all parts].
  */
-export const halfOf = (r: number, d: number): number => (r >> 1) + (r & 1 ? d / 2 : 0);
-
-/** The other way: Sinter's column of the published piece's row. */
-export function columnOf(row: number, halves: number): number {
-  const d = halves;
-  const r = row % d;
-  return d === 0 ? row : row - r + (r < d / 2 ? 2 * r : 2 * (r - d / 2) + 1);
-}
-
-/** Where element `column` of Sinter's piece is among the published piece's rows. */
-export const rowOf = (column: number, halves: number): number =>
-  halves === 0 ? column : Math.floor(column / halves) * halves + halfOf(column % halves, halves);
-
-/**
- * Calls `move` for each column of each matrix: where it begins in Sinter's tensor and in the published piece,
- * and the step from row to row.
- */
-function eachColumn(
-  { shape }: Link,
-  piece: Piece,
-  move: (at: number, width: number, first: number, step: number, rows: number) => void,
-): void {
-  const rows = shape.at(-2) ?? 1;
-  const width = shape.at(-1)!;
-  for (let m = 0; m < piece.matrices; m++)
-    for (let c = 0; c < piece.columns; c++) {
-      const source = rowOf(c, piece.halves);
-      const step = piece.turned ? 1 : piece.columns;
-      move(
-        (piece.matrix + m) * rows * width + piece.from + c,
-        width,
-        m * rows * piece.columns + (piece.turned ? source * rows : source),
-        step,
-        rows,
-      );
-    }
-}
-
-/** Published numbers → their columns of Sinter's tensor `into`. */
-export function gather(link: Link, piece: Piece, values: Float32Array, into: Float32Array): void {
-  eachColumn(link, piece, (at, width, first, step, rows) => {
-    for (let r = 0, from = first, to = at; r < rows; r++, from += step, to += width) into[to] = values[from]!;
+function joinedLink(
+  { stem, published, options: { inOut } }: Linking,
+  into: Role,
+  suffix: Suffix,
+  layer: number,
+  rows: number,
+  parts: readonly JoinedPart[],
+): Link {
+  const isMatrix = suffix === "weight" && rows > 0;
+  let from = 0;
+  const pieces = parts.map(({ role, columns, halves }): Piece => {
+    const transposed = isMatrix && (!inOut || role === "head");
+    const matrixShape = transposed ? [columns, rows] : [rows, columns];
+    const piece = {
+      name: published(role, suffix, layer),
+      shape: isMatrix ? matrixShape : [columns],
+      transposed,
+      from,
+      columns,
+      matrix: 0,
+      matrices: 1,
+      halves,
+      exact: !isMatrix || role === "router",
+    };
+    from += columns;
+    return piece;
   });
+  const shape = isMatrix ? [rows, from] : [from];
+  return { name: sinterName(stem(into), suffix, layer), shape, pieces };
 }
 
-/** The other way. */
-export function scatter(link: Link, piece: Piece, from: Float32Array): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(piece.matrices * (link.shape.at(-2) ?? 1) * piece.columns);
-  eachColumn(link, piece, (at, width, first, step, rows) => {
-    for (let r = 0, to = first, source = at; r < rows; r++, to += step, source += width)
-      out[to] = from[source]!;
-  });
-  return out;
+/** The matrices of a layer's experts, [experts, rows, columns]: published one by one, or all as one tensor. */
+function matricesLink(
+  { a, stem, published, options: { naming } }: Linking,
+  role: Role,
+  into: Role,
+  layer: number,
+  rows: number,
+  columns: number,
+): Link {
+  const { count } = a.experts!;
+  const apart = expertsApart(naming);
+  const each = apart ? 1 : count;
+  const pieces = Array.from({ length: count / each }, (_, e): Piece => ({
+    name: published(role, "weight", layer, e),
+    shape: apart ? [columns, rows] : [count, columns, rows],
+    transposed: true,
+    from: 0,
+    columns,
+    matrix: e,
+    matrices: each,
+    halves: 0,
+    exact: false,
+  }));
+  return { name: sinterName(stem(into), "weight", layer), shape: [count, rows, columns], pieces };
 }

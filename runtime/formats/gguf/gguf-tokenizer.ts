@@ -19,7 +19,7 @@ import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../toke
 import { idTokenizer } from "../../tokenizers/plain/ids.ts";
 import type { PieceKind } from "../../tokenizers/published/sentencepiece.ts";
 import { sentencePieceFile } from "../../tokenizers/published/sentencepiece-file.ts";
-import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../../tokenizers/json/tokenizer-json.ts";
+import { CONFIG_FILE, JSON_FILE, readTokenizerJson } from "../../tokenizers/json/read-tokenizer-json.ts";
 import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 import { withBeside } from "../../tokenizers/beside/with-beside.ts";
 import type { GgufFile } from "./gguf.ts";

@@ -15,7 +15,7 @@
  */
 import { SinterError } from "../../base/errors.ts";
 import type { Files } from "../../base/files.ts";
-import { CONFIG_FILE, MAX_JSON_BYTES } from "../json/tokenizer-json.ts";
+import { CONFIG_FILE, MAX_JSON_BYTES } from "../json/read-tokenizer-json.ts";
 
 export const GENERATION_FILE = "generation_config.json";
 export const SPECIAL_MAP_FILE = "special_tokens_map.json";

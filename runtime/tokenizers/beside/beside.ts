@@ -30,7 +30,7 @@ import {
 } from "../base/json-fields.ts";
 import { tokenName } from "../base/special-roles.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
-import { CONFIG_FILE } from "../json/tokenizer-json.ts";
+import { CONFIG_FILE } from "../json/read-tokenizer-json.ts";
 
 export interface Beside {
   /** As they are kept: without what was wrong in them. */

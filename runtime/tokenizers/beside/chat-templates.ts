@@ -5,7 +5,7 @@
 import { SinterError } from "../../base/errors.ts";
 import { TEMPLATE_FILE, templateNameOf } from "./beside-files.ts";
 import { field, list, text, type JsonPlace } from "../base/json-fields.ts";
-import { CONFIG_FILE, templateIn } from "../json/tokenizer-json.ts";
+import { CONFIG_FILE, templateIn } from "../json/read-tokenizer-json.ts";
 
 export interface FoundTemplate {
   readonly template: string;

@@ -5,7 +5,7 @@ import type { Beside } from "./beside.ts";
 import { besideFiles, type Hear } from "./beside-files.ts";
 import { field, isObject, list, parseJson, shown, type JsonPlace } from "../base/json-fields.ts";
 import { specialRoles, tokenName } from "../base/special-roles.ts";
-import { MAX_JSON_BYTES } from "../json/tokenizer-json.ts";
+import { MAX_JSON_BYTES } from "../json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 
 /** Roles, end tokens, how text is decoded, and the files to keep. */

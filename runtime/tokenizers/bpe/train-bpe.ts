@@ -31,7 +31,7 @@ export interface TrainedBpe {
 
 /**
  * A text without spaces would make tokens of any length, which no file of a tokenizer may have
- * (tokenizer-json.ts).
+ * (read-tokenizer-json.ts).
  */
 const MOST_TOKEN_BYTES = 1024;
 

@@ -13,7 +13,7 @@ import { builtInChat } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { behindAnswer, nextPrompt, type Turn } from "../../../runtime/tokenizers/chat/chat-turns.ts";
 import { plainChat, type ChatFormat, type ChatMessage } from "../../../runtime/tokenizers/chat/chat.ts";
 import { sentencePieceTokenizer } from "../../../runtime/tokenizers/published/sentencepiece.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { fakeModel } from "../../support/fake-model.ts";
 import { published, withData } from "../../support/tokenizer-data.ts";

@@ -10,7 +10,7 @@ import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { list, text, u32 } from "../../../runtime/formats/gguf/gguf-write.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { decode } from "../../../runtime/tokenizers/base/tokenizer.ts";

@@ -14,7 +14,7 @@ import { bool, ggufHeader, text, u32 } from "../../../runtime/formats/gguf/gguf-
 import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
 import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { byteTokenizerJson, byteTokenizerPairs } from "../../support/counting-model.ts";
 import { memoryFiles } from "../../support/memory-files.ts";

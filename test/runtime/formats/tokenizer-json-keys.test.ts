@@ -12,7 +12,7 @@ import {
   modelKeys,
 } from "../../../runtime/tokenizers/json/tokenizer-json-keys.ts";
 import type { KeyTable, KnownKey } from "../../../runtime/base/known-keys.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 
 type Json = Record<string, unknown>;
 const { models } = JSON.parse(

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
 import { pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
 

@@ -10,7 +10,7 @@ import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import type { ChatMessage } from "../../../runtime/tokenizers/chat/chat.ts";
 import { builtInChat, chatFormats, formatByMarks } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
-import { readTokenizerJson, templateIn } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson, templateIn } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { run } from "../../support/command-line.ts";
 import { data, dataText, published, withData } from "../../support/tokenizer-data.ts";

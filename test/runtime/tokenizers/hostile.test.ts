@@ -12,7 +12,7 @@ import { gpt2Tokenizer } from "../../../runtime/tokenizers/published/gpt2.ts";
 import { llama2cFile } from "../../../runtime/tokenizers/published/llama2c-file.ts";
 import { llama3Tokenizer } from "../../../runtime/tokenizers/published/llama3.ts";
 import { sentencePieceFile } from "../../../runtime/tokenizers/published/sentencepiece-file.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
 import { cpuMs, data, withData } from "../../support/tokenizer-data.ts";
 

@@ -4,9 +4,9 @@
  */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { data, dataText, vectors, withData } from "../../support/tokenizer-data.ts";
 

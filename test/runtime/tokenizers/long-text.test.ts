@@ -1,10 +1,10 @@
 /** A text that is long enough to be encoded in parts: the same ids as all at once, wherever a part ends. */
 import { describe, expect, it } from "vitest";
 import { encodeText } from "../../../runtime/train/data.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { characterTokenizer, charactersOf } from "../../../runtime/tokenizers/plain/characters.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { data, dataText, published, withData } from "../../support/tokenizer-data.ts";
 

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { decode, tokenDecoder } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { cpuMs, data, dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 
 const corpora = ["tinystories.txt", "tinyshakespeare.txt", "wikitext-2-valid.txt", "dutch-novel.txt"].map(
   (file) => `corpora/${file}`,

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { otherJson } from "../../../runtime/node/tokenizer-json.ts";
+import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { inShared } from "../../support/paths.ts";
 

@@ -5,7 +5,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
 import { pieceCounter } from "../../../runtime/tokenizers/bpe/count-pieces.ts";
 import { nextPiece, pieceRuleNames, type PieceRuleName } from "../../../runtime/tokenizers/bpe/pieces.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { trainBpe, type TrainedBpe } from "../../../runtime/tokenizers/bpe/train-bpe.ts";
 import { tokenizerJson } from "../../../runtime/tokenizers/bpe/write-tokenizer-json.ts";

@@ -1,6 +1,6 @@
-/** The thread of tokenizer-json.ts: a tokenizer.json with expressions of its own. */
+/** The thread of bounded-tokenizer.ts: a tokenizer.json with expressions of its own. */
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
-import { readTokenizerJson } from "../tokenizers/json/tokenizer-json.ts";
+import { readTokenizerJson } from "../tokenizers/json/read-tokenizer-json.ts";
 import { serveBounded } from "./serve-bounded.ts";
 
 export type JsonQuestion =

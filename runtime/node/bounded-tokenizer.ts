@@ -10,9 +10,9 @@ import {
   JSON_FILE,
   unsupportedJson,
   type JsonFiles,
-} from "../tokenizers/json/tokenizer-json.ts";
+} from "../tokenizers/json/read-tokenizer-json.ts";
 import { boundedWorker } from "./bounded-worker.ts";
-import type { JsonAnswer, JsonOpened, JsonQuestion } from "./tokenizer-json-worker.ts";
+import type { JsonAnswer, JsonOpened, JsonQuestion } from "./bounded-tokenizer-worker.ts";
 
 /** For the files' own work; a long text gets a second more for each million characters. */
 const OPEN_MS = 60_000;
@@ -24,7 +24,7 @@ const MOST_AT_ONCE = 1 << 26;
 /** Reads what readTokenizerJson does not: the `other` of openTokenizer, openRun and tokenizerIn. */
 export function otherJson({ json, config, from }: JsonFiles): Tokenizer {
   const worker = boundedWorker<JsonQuestion, JsonAnswer>({
-    url: new URL("./tokenizer-json-worker.ts", import.meta.url),
+    url: new URL("./bounded-tokenizer-worker.ts", import.meta.url),
     from,
     megabytes: MEGABYTES,
   });
