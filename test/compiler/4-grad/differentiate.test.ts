@@ -168,6 +168,31 @@ describe("an objective", () => {
     );
   });
 
+  test("reaches parameters through a matrix that is itself computed, whose cotangent starts anew in each run", () => {
+    const plain = linearModel([{ value: whole("losses") }]);
+    const [head] = plain.sections;
+    const start: Graph = {
+      ...plain,
+      values: new Map([
+        ...plain.values,
+        value("u", [4, 2], { storage: "parameter" }),
+        value("v", [2, V], { storage: "parameter" }),
+        value("w", [4, V], {}),
+      ]),
+      sections: [{ ...head!, nodes: [node("matmul", "a=u b=v", "out=w"), ...head!.nodes] }],
+    };
+    const graph = passed(start, toTheEnd);
+    const sums = graph.sections.flatMap((s) => s.nodes).filter((n) => n.op === "matmul_tn");
+    expect(sums.map((n) => [n.outs["out"]!.value, n.accumulate])).toEqual([
+      ["d_w", "never"],
+      ["v.grad", "flag"],
+    ]);
+    const numbers = numbersFor(graph, { tokens: V, targets: V });
+    const { worst, where, largest } = worstSlope(start, graph, numbers, sumOf(["losses"]));
+    expect(largest).toBeGreaterThan(1e-3);
+    expect(worst, where).toBeLessThan(1);
+  });
+
   test("that is empty has no backward", () => {
     const graph = linearModel([]);
     expect(differentiate(graph).sections).toEqual(graph.sections);
