@@ -1,11 +1,9 @@
 /** The house's figures may only improve: whoever makes one better lowers its number here. */
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { arrows, COLUMNS, linesOf, longFunctions, repeatedRuns, sourcesOf, twoWay } from "./support/house.ts";
+import { inProject, root } from "./support/paths.ts";
+import { documents, wrapped } from "./support/wrap-documents.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const files = sourcesOf(root);
 
 /** Texts and tables that the formatter cannot break. */
@@ -20,18 +18,41 @@ test(`at most ${LONG_LINES} lines are longer than ${COLUMNS} columns`, () => {
   expect(long.length, long.slice(0, 20).join("\n")).toBeLessThanOrEqual(LONG_LINES);
 });
 
-test(`documents can be read raw: no line is longer than ${COLUMNS} columns, addresses apart`, () => {
-  const documents = globSync(["*.md", "{app,bench,compiler,generated,runtime,specs,test}/**/*.md"], {
-    cwd: root,
-    exclude: (name) => name === "node_modules" || name === "LANGUAGE.md", // made from the tables of the language
-  });
-  expect(documents).toContain("README.md");
-  const long = documents.flatMap((path) =>
-    linesOf(join(root, path)).flatMap((line, i) =>
+test(`documents can be read raw: no line is longer than ${COLUMNS} columns, but addresses (npm run format)`, () => {
+  expect(documents()).toContain("README.md");
+  const long = documents().flatMap((path) =>
+    linesOf(inProject(path)).flatMap((line, i) =>
       line.length > COLUMNS && !/^\S+$/.test(line.trim()) ? [`${path}:${i + 1}`] : [],
     ),
   );
   expect(long).toEqual([]);
+});
+
+test("documents are wrapped without a change of what they show", () => {
+  const long = "word ".repeat(21).trim(); // 104 columns
+  const code = `\`${"c ".repeat(10)}\``;
+  const kept = [
+    "# ".concat(long, long),
+    `| ${long} | ${long} |`,
+    "```",
+    long + long,
+    "```",
+    "",
+    "    " + long + long,
+  ];
+  expect(wrapped(kept)).toEqual(kept);
+  expect(wrapped([`- ${long} two three`, "  four", `- ${long}`])).toEqual([
+    `- ${long} two`,
+    "  three four",
+    `- ${long}`,
+  ]);
+  expect(wrapped([`${long} ${code} ${long}`])).toEqual([
+    long,
+    `${code} ${"word ".repeat(17).trim()}`,
+    "word word word word",
+  ]);
+  expect(wrapped([`${long} 12 - 3 5 % of it`])).toEqual([`${long} 12 -`, "3 5 % of it"]);
+  expect(wrapped([`${long} abcde - 3`])).toEqual([long, "abcde - 3"]); // not "- 3": that is a list
 });
 
 test(`at most ${LONG_FUNCTIONS} functions are longer than 60 lines`, () => {

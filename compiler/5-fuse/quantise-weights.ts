@@ -15,7 +15,8 @@ import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/i
 import { weightFormatOf, type Weights } from "../../runtime/contract/memory-formats.ts";
 import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
 import { FEW_SLOTS } from "../ops/experts/grouped-panels.ts";
-import { activationWords, isInteger, weightWords } from "../ops/matmul/quantised/layout.ts";
+import { isInteger, weightWords } from "../../runtime/contract/weight-rows.ts";
+import { activationWords } from "../ops/matmul/quantised/layout.ts";
 
 /**
  * Node → its argument that is a matrix of weights, [in, out] (`transposed`: rows of words are its columns) or

@@ -45,8 +45,7 @@ export interface TensorPlace {
   /** Parameters: false = the module `train` leaves it as it is, without gradient and moments. Absent: true. */
   readonly trained?: boolean;
   /**
-   * Kept in fewer bits, as rows of words (i32): compiler/ops/matmul/quantised/layout.ts. `transposed`: a row is a
-   * column of `shape`.
+   * Kept in fewer bits, as rows of words (i32): weight-rows.ts. `transposed`: a row is a column of `shape`.
    */
   readonly quantised?: Pick<Quantised, "format" | "transposed">;
 }
@@ -172,9 +171,9 @@ export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] 
  *   and of mixtures of experts what `mixtures` names. Only where they were asked for at compile time:
  *   weights f32 [B·T] (train: of each row's cross-entropy in what is made smaller, instead of hyper.scale;
  *   a row whose target is −1 has none), and logprobs f32 [B·T]: ln p(target), 0 where it is −1.
- * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, vocab] of the chunk's last real
+ * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, classes] of the chunk's last real
  * row.
- * decode:  the same with a chunk of 1.
+ * decode:  the same with a chunk of 1. Classes: the vocabulary's ids, or fewer where the output has fewer.
  */
 export const tensorNames = [
   "tokens",

@@ -3,9 +3,11 @@
 /** What the elements of a tensor in memory are. */
 export type DType = "f32" | "i32";
 
-/** How weights are kept: compiler/ops/matmul/quantised/layout.ts. */
+/** How weights are kept; how their rows lie in memory is in weight-rows.ts. */
 export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
+/** Those that take fewer bits than an f32. */
+export type QuantisedFormat = Exclude<WeightFormat, "f32">;
 
 /**
  * Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by

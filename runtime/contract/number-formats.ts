@@ -84,7 +84,7 @@ const halves = (decode: (half: number) => number, encode: (x: number) => number)
   },
 });
 
-function bf16ToF32(half: number): number {
+export function bf16ToF32(half: number): number {
   u32[0] = half << 16;
   return f32[0]!;
 }

@@ -1,5 +1,5 @@
 /** What a tensor of a module is for, what it begins as, and how it is kept in fewer bits. */
-import type { WeightFormat } from "./memory-formats.ts";
+import type { QuantisedFormat } from "./memory-formats.ts";
 
 export type Storage =
   /** Written by the runtime before an entry. */
@@ -22,7 +22,7 @@ export type Init =
   | { readonly kind: "constant"; readonly value: number };
 
 export interface Quantised {
-  readonly format: Exclude<WeightFormat, "f32">;
+  readonly format: QuantisedFormat;
   /** As trained and in checkpoints. */
   readonly shape: readonly number[];
   /** A row of words is a column of that. */

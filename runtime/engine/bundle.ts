@@ -44,7 +44,7 @@ export function parseManifest(text: string, from: string): Manifest {
 
 /**
  * Bundles that do not say how they keep their cache are older than the order of words in a row
- * (compiler/ops/matmul/quantised/layout.ts).
+ * (contract/weight-rows.ts).
  */
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
   const old =

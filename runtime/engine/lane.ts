@@ -17,7 +17,9 @@ export interface Lane {
    * Runs 1 … `chunk` tokens at positions `start` …; keys and values of earlier positions are in the cache.
    */
   run(tokens: readonly number[], start: number): Promise<void>;
-  /** Logits [vocab] after the last token that was run. */
+  /** Columns of the logits: one for each id, unless the model tells fewer classes apart. */
+  readonly classes: number;
+  /** Logits [classes] after the last token that was run. */
   readLogits(into: Float32Array): void;
 }
 
@@ -32,7 +34,8 @@ export interface LaneParts {
   readonly sizes: { readonly context: number; readonly vocab: number };
   /** Runs the entry for so many rows. */
   run(tokens: readonly number[], start: number): Promise<void>;
-  /** Padded: its first `vocab` are the logits. */
+  readonly classes: number;
+  /** Padded: its first `classes` are the logits. */
   logits(): Float32Array;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
@@ -41,10 +44,11 @@ export interface LaneParts {
 /** Between two looks at timers and signals, where runs follow each other. */
 const LISTEN_MS = 8;
 
-export function createLane({ chunk, sizes, run, logits, breathe }: LaneParts): Lane {
+export function createLane({ chunk, sizes, classes, run, logits, breathe }: LaneParts): Lane {
   let listened = performance.now();
   const lane: Lane = {
     chunk,
+    classes,
     holder: FRESH,
     async run(tokens, start) {
       checkTokens(tokens, start, chunk, sizes);
@@ -58,7 +62,7 @@ export function createLane({ chunk, sizes, run, logits, breathe }: LaneParts): L
       await breathe();
       listened = performance.now();
     },
-    readLogits: (into) => into.set(logits().subarray(0, sizes.vocab)),
+    readLogits: (into) => into.set(logits().subarray(0, classes)),
   };
   return lane;
 }

@@ -4,7 +4,7 @@
  *
  *   trainStep   B·T tokens and targets, several times with accumulation → loss, gradient norm; one optimizer update
  *   evaluate    B·T tokens and targets → sum of cross-entropies
- *   feed        tokens at a position of the context → logits [vocab] after the last of them
+ *   feed        tokens at a position of the context → logits [classes] after the last of them
  *
  * Each call has the model to itself; calls that come meanwhile wait, in their order (turns.ts).
  */
@@ -82,7 +82,7 @@ export interface RunningModel {
   logprobs(): Float32Array;
   /**
    * Runs tokens at positions start …; keys and values of earlier positions are in the cache, as the last call
-   * of `feed` has left them: throws when sessions or other weights came between. Logits [vocab] after the
+   * of `feed` has left them: throws when sessions or other weights came between. Logits [classes] after the
    * last one: the next `feed` overwrites them.
    */
   feed(tokens: readonly number[], start: number, signal?: AbortSignal): Promise<Float32Array>;
@@ -284,6 +284,7 @@ function jobs(
   const lane = createLane({
     chunk: module.entries.find((e) => e.name === "prefill")?.context ?? 1,
     sizes,
+    classes: tensors.get("logits")?.place.shape.at(-1) ?? sizes.vocab,
     breathe: host.breathe,
     logits: () => tensor("logits").padded() as Float32Array,
     run(tokens, start) {
@@ -295,7 +296,7 @@ function jobs(
     },
   });
   // one for all calls: a new one each time costs page faults for hundreds of KiB
-  const logits = new Float32Array(sizes.vocab);
+  const logits = new Float32Array(lane.classes);
   const feed = async (tokens: readonly number[], start: number): Promise<Float32Array> => {
     await feedByPosition(lane, tokens, start);
     lane.readLogits(logits);

@@ -1,18 +1,16 @@
 /**
- * Weights → the rows of words that a quantised module reads. Groups of 32 have ggml's bytes
- * (asure/numbers.ts) and go to where compiler/ops/matmul/quantised/layout.ts says: eight groups side by side, a
- * half block of four alone at the end when their number is odd; before every 32 groups a cache line with
- * their scales. Blocks that a file has go there as they are; f32 is encoded by ggml's rule first.
+ * Writes weights as the rows of words that a quantised module reads (contract/weight-rows.ts). Blocks of 32
+ * that a file has in ggml's format go to their places as they are; f32 is encoded by ggml's rule first.
  *
  * Memory is addressed in words and halves of words, little-endian as WebAssembly's is.
  */
-import type { TensorPlace } from "../contract/manifest.ts";
+import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { numberFormats, GROUP, type FloatFormat } from "../contract/number-formats.ts";
+import { groupPlace, halfBlocks, type IntegerFormat } from "../contract/weight-rows.ts";
 
-export type MemoryFormat = NonNullable<TensorPlace["quantised"]>["format"];
-
+/** The file's format whose blocks have the same bytes. */
 export const fileFormats = { bf16: "BF16", q8_0: "Q8_0", q4_0: "Q4_0" } as const satisfies Record<
-  MemoryFormat,
+  QuantisedFormat,
   FloatFormat
 >;
 
@@ -26,37 +24,22 @@ export const wordsOf = ({ buffer, byteOffset, length }: Int32Array<ArrayBufferLi
   halves: new Uint16Array(buffer, byteOffset, 2 * length),
 });
 
-const LANES = 8;
-const HALF_LANES = 4;
-const STRETCH_GROUPS = 32;
-const SCALE_LINE = 64; // bytes
-
-/** Where each group of a row is: half of its scale, and of its first piece; halves from piece to piece. */
+/** Where every group of a row lies, in halves of words: its scale, its first piece, and from piece to piece. */
 interface Places {
   readonly scale: Int32Array;
   readonly first: Int32Array;
   readonly step: Int32Array;
 }
 
-/** `pieceHalves`: of a group, what stands together: 2 bytes of q8_0, 4 of q4_0. */
-function placesOf(groups: number, groupBytes: number, pieceHalves: number): Places {
-  const blocksOfFour = Math.ceil(groups / HALF_LANES);
-  const alone = blocksOfFour % 2 === 1 ? (blocksOfFour - 1) * HALF_LANES : groups;
-  const out: Places = {
-    scale: new Int32Array(groups),
-    first: new Int32Array(groups),
-    step: new Int32Array(groups),
+function placesOf(format: IntegerFormat, K: number): Places {
+  const places = Array.from({ length: Math.ceil(K / GROUP) }, (_, group) =>
+    groupPlace(format, group, halfBlocks(K)),
+  );
+  return {
+    scale: Int32Array.from(places, ({ scale }) => scale / 2),
+    first: Int32Array.from(places, ({ first }) => first / 2),
+    step: Int32Array.from(places, ({ step }) => step / 2),
   };
-  for (let g = 0; g < groups; g++) {
-    const lanes = g >= alone ? HALF_LANES : LANES;
-    const lane = g % lanes;
-    const within = g % STRETCH_GROUPS;
-    const stretch = ((g - within) / STRETCH_GROUPS) * (SCALE_LINE + STRETCH_GROUPS * groupBytes);
-    out.scale[g] = stretch / 2 + within;
-    out.first[g] = (stretch + SCALE_LINE + (within - lane) * groupBytes) / 2 + lane * pieceHalves;
-    out.step[g] = lanes * pieceHalves;
-  }
-  return out;
 }
 
 /**
@@ -72,15 +55,14 @@ export type PlaceGroups = (
   g1: number,
 ) => void;
 
-export function groupPlacer(format: MemoryFormat, K: number): PlaceGroups {
-  const groups = Math.ceil(K / GROUP);
+export function groupPlacer(format: QuantisedFormat, K: number): PlaceGroups {
   switch (format) {
     case "bf16":
       return placeHalves;
     case "q8_0":
-      return q8Placer(placesOf(groups, 32, 1));
+      return q8Placer(placesOf(format, K));
     case "q4_0":
-      return q4Placer(placesOf(groups, 16, 2));
+      return q4Placer(placesOf(format, K));
   }
 }
 
@@ -118,7 +100,7 @@ const placeHalves: PlaceGroups = (blocks, from, { words }, row, g0, g1) => {
 
 /** Writes rows of K weights in f32; `row`: the word at which it begins. */
 export function rowWriter(
-  format: MemoryFormat,
+  format: QuantisedFormat,
   K: number,
 ): (values: Float32Array, to: Words, row?: number) => void {
   const groups = Math.ceil(K / GROUP);
@@ -132,27 +114,4 @@ export function rowWriter(
     encode(padded, encoded);
     place(blocks, 0, to, row, 0, groups);
   };
-}
-
-/** The other way: K weights of a row. For looking at them. */
-export function readRow(format: MemoryFormat, { halves }: Words, row: number, out: Float32Array): void {
-  const groups = Math.ceil(out.length / GROUP);
-  const { block, bytes, decode } = numberFormats[fileFormats[format]];
-  const encoded = new Uint8Array(((groups * GROUP) / block) * bytes);
-  const blocks = new Uint16Array(encoded.buffer);
-  const decoded = new Float32Array(groups * GROUP);
-  if (format === "bf16")
-    for (let e = 0; e < decoded.length; e++)
-      blocks[e] = halves[2 * row + Math.floor(e / GROUP) * 32 + (e % 16) * 2 + (e % GROUP < 16 ? 0 : 1)]!;
-  else {
-    const pieces = format === "q8_0" ? 1 : 2;
-    const { scale, first, step } = placesOf(groups, format === "q8_0" ? 32 : 16, pieces);
-    for (let g = 0, to = 0; g < groups; g++) {
-      blocks[to++] = halves[2 * row + scale[g]!]!;
-      for (let from = 2 * row + first[g]!; to % (bytes / 2) !== 0; from += step[g]!)
-        for (let i = 0; i < pieces; i++) blocks[to++] = halves[from + i]!;
-    }
-  }
-  decode(encoded, decoded);
-  out.set(decoded.subarray(0, out.length));
 }

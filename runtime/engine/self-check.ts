@@ -57,7 +57,8 @@ function checkEntry(
   const looked = module.tensors.filter((t) =>
     entry.name === "train" ? t.storage === "gradient" : entry.outputs.includes(t.name),
   );
-  for (const t of module.tensors) if (t.storage === "input") fillInput(memory, t, manifest);
+  const ids = idsBelow(manifest, module);
+  for (const t of module.tensors) if (t.storage === "input") fillInput(memory, t, manifest, ids);
   const run = (compiled: WebAssembly.Module): Float64Array[] => {
     for (const [at, value] of [
       [c.workers, 1],
@@ -79,13 +80,17 @@ function checkEntry(
   return undefined;
 }
 
-function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Manifest): void {
+/** What tokens and targets are chosen from: an output may have fewer classes than there are ids. */
+const idsBelow = ({ model }: Manifest, { tensors }: ModuleManifest): number =>
+  Math.min(model.sizes.vocab, tensors.find((t) => t.name === "logits")?.shape.at(-1) ?? Infinity);
+
+function fillInput(memory: WebAssembly.Memory, place: TensorPlace, manifest: Manifest, ids: number): void {
   const tensor = tensorIn(memory.buffer, place);
   let i = 0;
   const noise = (): number => ((i++ * 7919) % 4093) / 4093 - 0.5;
   if (place.name === "hyper") tensor.fill(0, () => (i++ === manifest.hyper.scale ? 1 / 64 : 0));
   else if (place.dtype === "f32") tensor.fill(0, noise);
-  else tensor.fill(0, () => (i++ * 7919 + place.name.length) % manifest.model.sizes.vocab);
+  else tensor.fill(0, () => (i++ * 7919 + place.name.length) % ids);
 }
 
 /**

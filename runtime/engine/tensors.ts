@@ -4,7 +4,8 @@
  * f32 and weights in fewer bits (quantise.ts).
  */
 import type { TensorPlace } from "../contract/manifest.ts";
-import { readRow, rowWriter, wordsOf, type Words } from "./quantise.ts";
+import { decodeWeights } from "../contract/weight-rows.ts";
+import { rowWriter, wordsOf, type Words } from "./quantise.ts";
 
 export type Numbers = Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike>;
 
@@ -129,11 +130,12 @@ function quantisedIn(
     return new Int32Array(buffer, place.offset + slice * place.stride, matrices * stored * place.rowFloats);
   };
   const dense = (slice = 0): Numbers => {
-    const from = wordsAt(slice);
+    const { byteOffset, byteLength } = padded(slice);
+    const memory = new DataView(buffer, byteOffset, byteLength);
     const out = new Float32Array(elements);
     const row = new Float32Array(K);
     for (let r = 0; r < matrices * stored; r++) {
-      readRow(format, from, r * ld, row);
+      decodeWeights(format, memory, 4 * r * ld, row);
       const m = Math.floor(r / stored);
       const column = r % stored;
       if (transposed) for (let k = 0; k < K; k++) out[m * each + k * columns + column] = row[k]!;

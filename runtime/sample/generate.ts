@@ -107,7 +107,7 @@ async function writeText(
   o: GenerateOptions,
   onText: (text: string) => void,
 ): Promise<Generated> {
-  const { context, vocab } = session.model.manifest.model.sizes;
+  const { context } = session.model.manifest.model.sizes;
   const { whenFull = "shift" } = o;
   const random = randomStream(o.seed, "sample");
   const stream = textStream(o.stop ?? [], tokenizer.cleansSpaces);
@@ -135,7 +135,14 @@ async function writeText(
       break;
     }
     const logprobOf = o.logprobs === undefined ? undefined : logprobReader(logits, o.logprobs);
-    const token = sampleToken(logits, o, all, random, Math.min(tokenizer.size, vocab), tokenizer.absent);
+    const token = sampleToken(
+      logits,
+      o,
+      all,
+      random,
+      Math.min(tokenizer.size, logits.length),
+      tokenizer.absent,
+    );
     if (ends(tokenizer, token)) {
       reason = "end of text";
       break;

@@ -9,7 +9,7 @@ import type { Lane } from "../engine/lane.ts";
 import type { RunningModel } from "../engine/model.ts";
 
 export interface Fed {
-  /** Logits [vocab] after the tokens: the session's own array, which its next call overwrites. */
+  /** Logits [classes] after the tokens: the session's own array, which its next call overwrites. */
   readonly logits: Float32Array;
   /** How many of the tokens were in the cache. The last one is always run. */
   readonly reused: number;
@@ -46,7 +46,7 @@ export function createSession(model: RunningModel): Session {
   let logits: Float32Array | undefined;
   const read = (lane: Lane): Float32Array => {
     // one for all calls: a new one each time costs page faults
-    logits ??= new Float32Array(model.manifest.model.sizes.vocab);
+    logits ??= new Float32Array(lane.classes);
     lane.readLogits(logits);
     return logits;
   };

@@ -12,9 +12,10 @@
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
 import { SinterError } from "../base/errors.ts";
+import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { numberFormats, GROUP } from "../contract/number-formats.ts";
 import { storedRows, type StoredFormat, type StoredRows } from "./stored-format.ts";
-import { fileFormats, groupPlacer, rowWriter, wordsOf, type MemoryFormat } from "../engine/quantise.ts";
+import { fileFormats, groupPlacer, rowWriter, wordsOf } from "../engine/quantise.ts";
 import type { Tensor } from "../engine/tensors.ts";
 
 /**
@@ -103,7 +104,7 @@ function transposedIntoFloats(from: StoredRows, data: Float32Array, ld: number):
 
 function asTheyAre(
   { type, columns, rowBytes }: StoredRows,
-  format: MemoryFormat,
+  format: QuantisedFormat,
   memory: Int32Array,
   ld: number,
 ): TakeRows {
@@ -122,7 +123,12 @@ function asTheyAre(
   };
 }
 
-function recodedIntoWords(from: StoredRows, format: MemoryFormat, memory: Int32Array, ld: number): TakeRows {
+function recodedIntoWords(
+  from: StoredRows,
+  format: QuantisedFormat,
+  memory: Int32Array,
+  ld: number,
+): TakeRows {
   const to = wordsOf(memory);
   const decode = decoder(from);
   const write = rowWriter(format, from.columns);
@@ -136,7 +142,7 @@ const COLLECTED_BYTES = 8 << 20;
 
 function collectedIntoWords(
   from: StoredRows,
-  format: MemoryFormat,
+  format: QuantisedFormat,
   memory: Int32Array,
   ld: number,
 ): TakeRows {

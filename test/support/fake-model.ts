@@ -118,6 +118,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
   const lane = createLane({
     chunk: sizes.context,
     sizes,
+    classes: sizes.vocab,
     breathe: async () => {},
     async run(ids, start) {
       options.onRun?.(start, [...ids]);

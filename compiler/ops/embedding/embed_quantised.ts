@@ -1,23 +1,23 @@
-/** `embed` with the table in fewer bits (ops/matmul/quantised/layout.ts): a tied output reads the same rows. */
+/** `embed` with the table in fewer bits (runtime/contract/weight-rows.ts): a tied output reads the same rows. */
 import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { embed } from "./embed.ts";
+import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
+import { GROUP } from "../../../runtime/contract/number-formats.ts";
 import {
-  decodeWeights,
-  F16_MASK,
-  F16_UNIT,
-  formatAttrs,
-  GROUP,
-  HALF_BYTES,
+  GROUP_BYTES,
+  HALF_LANES,
   halfBlocks,
   isInteger,
+  LANES,
+  PIECE_BYTES,
   SCALE_LINE,
-  sampleWeight,
-  stretchBytes,
+  SUPERBLOCK_GROUPS,
+  superblockBytes,
   weightWords,
   type IntegerFormat,
-  type QuantisedFormat,
-} from "../matmul/quantised/layout.ts";
+} from "../../../runtime/contract/weight-rows.ts";
+import { weightsIn, F16_MASK, F16_UNIT, formatAttrs, sampleWeight } from "../matmul/quantised/layout.ts";
 import { eachRow, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
@@ -38,7 +38,7 @@ export const embed_quantised = defineOp(
       const table = Float64Array.from({ length: d.V * d.C });
       const { V, W, C } = d;
       for (let v = 0; v < V; v++)
-        table.set(decodeWeights(attrs.format, t.table.subarray(v * W, (v + 1) * W), C), v * C);
+        table.set(weightsIn(attrs.format, t.table.subarray(v * W, (v + 1) * W), C), v * C);
       embed.reference({ ...t, table }, d, attrs, false);
     },
     tasks: ({ R }) => R,
@@ -89,23 +89,26 @@ export const embed_quantised = defineOp(
 function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
   const name = `decode_${format}_${C}`;
   const halves = halfBlocks(C);
-  const half = HALF_BYTES[format];
-  const lane = format === "q8_0" ? 2 : 4;
+  const piece = PIECE_BYTES[format];
   return w.helper(name, (h) => {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {
       h.block(`for (let group: usize = 0; group < ${Math.ceil(C / GROUP)}; group++)`, () => {
-        h.line(`const stretch = row + (group >> 5) * ${stretchBytes(format)}; // 32 groups`);
         h.line(
-          `const d = reinterpret<f32>((load<i16>(stretch + (group & 31) * 2) << 13) & <i32>${F16_MASK}) ` +
-            `* <f32>${F16_UNIT};`,
+          `const superblock = row + (group >> ${Math.log2(SUPERBLOCK_GROUPS)}) * ${superblockBytes(format)};`,
         );
         h.line(
-          `const alone = ${halves % 2 === 1 ? `group >= ${(halves - 1) * 4}` : "false"}, lanes: usize = alone ? 4 : 8; // half a block at the end`,
+          `const d = reinterpret<f32>((load<i16>(superblock + (group & ${SUPERBLOCK_GROUPS - 1}) * 2) << 13) ` +
+            `& <i32>${F16_MASK}) * <f32>${F16_UNIT};`,
+        );
+        const alone = halves % 2 === 1 ? `group >= ${(halves - 1) * HALF_LANES}` : "false";
+        h.line(
+          `const alone = ${alone}, lanes: usize = alone ? ${HALF_LANES} : ${LANES}; ` +
+            "// half a block at the end",
         );
         h.line(
-          `const from = stretch + ${SCALE_LINE} + (group - group % lanes & 31) * ${half / 4} + (group % ` +
-            `lanes) * ${lane};`,
+          `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${SUPERBLOCK_GROUPS - 1}) * ` +
+            `${GROUP_BYTES[format]} + (group % lanes) * ${piece};`,
         );
         h.line(
           `const to = out + group * ${4 * GROUP}, elements = min<usize>(${GROUP}, ${C} - group * ${GROUP});`,
@@ -113,12 +116,12 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         if (format === "q8_0")
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>load<i8>(from + " +
-              "(j >> 1) * lanes * 2 + (j & 1)));",
+              `(j >> 1) * lanes * ${piece} + (j & 1)));`,
           );
         else
           h.line(
             "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * " +
-              "<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * 4 + (j & 3)) >> <u8>(j >> 4 << 2) & " +
+              `<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * ${piece} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
               "15) - 8));",
           );
       });

@@ -1,5 +1,5 @@
 /**
- * Products of a mixture of experts whose weights are stored in fewer bits (ops/matmul/quantised/layout.ts).
+ * Products of a mixture of experts whose weights are stored in fewer bits (runtime/contract/weight-rows.ts).
  * The matrix b[e] of expert e consists of rows of words, one row for each column of out; starts has F = E + 1
  * entries. 5-fuse/quantise-weights.ts chooses between the two:
  *
@@ -30,19 +30,21 @@ import {
 } from "./grouped-panels.ts";
 import { sampleActivation } from "../matmul/matmul_quantised.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
+import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
+import {
+  HALF_BLOCK,
+  halvesOf,
+  weightWords,
+  type IntegerFormat,
+} from "../../../runtime/contract/weight-rows.ts";
 import {
   activationWords,
   decodeActivations,
-  decodeWeights,
+  weightsIn,
   elementsOf,
   formatAttrs,
-  HALF_BLOCK,
-  halvesOf,
   integerAttrs,
   sampleWeight,
-  weightWords,
-  type IntegerFormat,
-  type QuantisedFormat,
 } from "../matmul/quantised/layout.ts";
 import { panelSource } from "../matmul/quantised/panels.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -134,7 +136,7 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
   flops: groupedFlops,
   bytes: (d) => wordBytes(d, d.K),
   reference(t, d, attrs) {
-    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(attrs.format, row, d.K));
+    const b = elementsOf(t.b, d.E * d.N, (row) => weightsIn(attrs.format, row, d.K));
     groupedReference(
       t,
       d,
@@ -190,7 +192,7 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
     const halves = halvesOf(format, d.W);
     const K = halves * HALF_BLOCK;
     const a = elementsOf(t.a, d.S, (row) => decodeActivations(format, row, halves));
-    const b = elementsOf(t.b, d.E * d.N, (row) => decodeWeights(format, row, K));
+    const b = elementsOf(t.b, d.E * d.N, (row) => weightsIn(format, row, K));
     groupedReference(t, { ...d, K }, a, (e, k, n) => b(e * d.N + n, k));
   },
   tasks: fewTasks,

@@ -1,5 +1,5 @@
 /**
- * Products whose weights are stored in fewer bits (quantised/layout.ts), with the same epilogues as `matmul`
+ * Products whose weights are stored in fewer bits (contract/weight-rows.ts), with the same epilogues as `matmul`
  * has. 5-fuse/quantise-weights.ts chooses between the two:
  *
  *   matmul_quantised   rows of a are f32. With many rows the weights are decoded while panels are packed;
@@ -17,21 +17,23 @@ import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
 import { panelSource } from "./quantised/panels.ts";
+import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
+import {
+  HALF_BLOCK,
+  halvesOf,
+  weightWords,
+  type IntegerFormat,
+} from "../../../runtime/contract/weight-rows.ts";
 import {
   activationWords,
   decodeActivations,
-  decodeWeights,
+  weightsIn,
   elementsOf,
   encodeActivations,
   formatAttrs,
-  HALF_BLOCK,
-  halvesOf,
   integerAttrs,
   sampleTogether,
   sampleWeight,
-  weightWords,
-  type IntegerFormat,
-  type QuantisedFormat,
 } from "./quantised/layout.ts";
 
 type Sizes = Record<"M" | "K" | "N", number>;
@@ -65,7 +67,7 @@ export const matmul_quantised = defineOp(
     flops: matmulFlops,
     inPlace: { out: "add" },
     reference(t, d, attrs) {
-      const b = elementsOf(t.b, d.N, (row) => decodeWeights(attrs.format, row, d.K));
+      const b = elementsOf(t.b, d.N, (row) => weightsIn(attrs.format, row, d.K));
       matmulReference(
         t,
         d,
@@ -132,7 +134,7 @@ export const matmul_integer = defineOp(
       const halves = halvesOf(format, W);
       const K = halves * HALF_BLOCK;
       const a = elementsOf(t.a, M, (row) => decodeActivations(format, row, halves));
-      const b = elementsOf(t.b, N, (row) => decodeWeights(format, row, K));
+      const b = elementsOf(t.b, N, (row) => weightsIn(format, row, K));
       matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
     },
     tasks: (d) => fewRowsTasks(d),

@@ -10,17 +10,15 @@ import { defineOp } from "../kit/op.ts";
 import { count, type Writer } from "../kit/writer.ts";
 import { transpose4 } from "./gemm/pack-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
+import { GROUP } from "../../../runtime/contract/number-formats.ts";
+import { HALF_BLOCK, halfBlocks, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
 import {
   ACTIVATION_BYTES,
   activationWords,
   encodeActivations,
-  GROUP,
-  HALF_BLOCK,
-  halfBlocks,
   integerAttrs,
   LEAST_SCALED,
   ROUNDER,
-  type IntegerFormat,
 } from "./quantised/layout.ts";
 
 const sizes = (format: IntegerFormat, M: number, K: number) => ({

@@ -12,12 +12,9 @@ import {
 } from "../../../compiler/ops/experts/grouped_matmul.ts";
 import { grouped_integer, grouped_quantised } from "../../../compiler/ops/experts/grouped_quantised.ts";
 import { route } from "../../../compiler/ops/experts/route.ts";
-import {
-  activationWords,
-  weightWords,
-  type IntegerFormat,
-  type QuantisedFormat,
-} from "../../../compiler/ops/matmul/quantised/layout.ts";
+import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
+import { weightWords, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
+import { activationWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
 import { overload } from "../../../runtime/engine/mixtures.ts";
 import { createModel, type Batch } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

@@ -25,7 +25,7 @@ import { rowTaker } from "../../../runtime/store/take-rows.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
-import { weightWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
+import { weightWords } from "../../../runtime/contract/weight-rows.ts";
 import { noise } from "../../../bench/measure/kernel-bench.ts";
 import { run, sinter } from "../../support/command-line.ts";
 import { randomGguf, smallLlama } from "../formats/random-gguf.ts";

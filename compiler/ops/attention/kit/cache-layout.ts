@@ -14,7 +14,8 @@
  * neighbours along the sum are lanes: nothing is summed across lanes.
  */
 import type { CacheFormat } from "../../../../runtime/contract/memory-formats.ts";
-import { GROUP, LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
+import { GROUP } from "../../../../runtime/contract/number-formats.ts";
+import { LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of sixteen scales. */

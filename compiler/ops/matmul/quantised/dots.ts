@@ -13,20 +13,17 @@ import { rowFloats, rowBytes } from "../../../../runtime/contract/tensor-layout.
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { GROUP as TASK } from "../gemm/few-rows.ts";
+import { GROUP } from "../../../../runtime/contract/number-formats.ts";
 import {
-  ACTIVATION_BYTES,
-  F16_MASK,
-  F16_UNIT,
   HALF_BYTES,
   HALF_SCALES,
-  activationWords,
-  GROUP,
   HALF_BLOCK,
   SCALE_LINE,
-  STRETCH_HALVES,
+  SUPERBLOCK_HALVES,
   weightWords,
   type IntegerFormat,
-} from "./layout.ts";
+} from "../../../../runtime/contract/weight-rows.ts";
+import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, activationWords } from "./layout.ts";
 
 /**
  * Eight lanes, or the four of a lone half block. `name`: of its locals; `at`: offset in units of 16 bytes of
@@ -226,12 +223,12 @@ export function integerDots(
             );
           if (blocks > 0)
             h.block(
-              `for (let left: usize = ${blocks}; <isize>left > 0; left -= ${STRETCH_HALVES / 2})`,
+              `for (let left: usize = ${blocks}; <isize>left > 0; left -= ${SUPERBLOCK_HALVES / 2})`,
               () => {
                 h.line(`scale = w;`);
                 h.line(`w += ${SCALE_LINE};`);
                 h.block(
-                  `for (const end = w + ${blocks % (STRETCH_HALVES / 2) === 0 ? `${STRETCH_HALVES / 2}` : `min<usize>(left, ${STRETCH_HALVES / 2})`} * ${2 * half}; w < end; w += ${2 * half})`,
+                  `for (const end = w + ${blocks % (SUPERBLOCK_HALVES / 2) === 0 ? `${SUPERBLOCK_HALVES / 2}` : `min<usize>(left, ${SUPERBLOCK_HALVES / 2})`} * ${2 * half}; w < end; w += ${2 * half})`,
                   () => {
                     sumsOf(h, pair, M, aRow);
                     scaled(h, pair, M, aRow);
@@ -244,7 +241,7 @@ export function integerDots(
               },
             );
           if (odd) {
-            if (halves % STRETCH_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
+            if (halves % SUPERBLOCK_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
             h.line(
               `let ${count(M)
                 .map((m) => `half${m} = ZERO`)

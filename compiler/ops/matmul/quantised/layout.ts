@@ -1,73 +1,28 @@
 /**
- * Weights in fewer bits: how a row of them lies in memory. A matrix is kept as rows of out features, [N,
- * words of K]; groups of 32 along K have one scale, as in ggml (github.com/ggml-org/ggml, ggml-common.h), and
- * the bytes of a group are the same, in another order:
- *
- *   q8_0   x = d · q, q = −127 … 127        q4_0   x = d · (q − 8), q = 0 … 15        bf16   the upper half of an f32
- *
- * Eight groups (256 steps of K: a block) lie side by side, one in each 32-bit lane of a 256-bit register, so
- * that a lane's sum of products is the sum of one group: the eight sums meet their scales in one
- * multiply-add. When the number of half blocks is odd, the last stands alone, with four lanes. K is padded to
- * half blocks with zeros.
- *
- *   q8_0   step t = 0 … 15: lane l has elements 2t, 2t+1 of group l                        256 bytes a block
- *   q4_0   chunk c = 0 … 3: lane l has bytes 4c … 4c+3 of group l; byte j holds element j (low) and j + 16 (high)      128 bytes
- *   row    stretches of 4 blocks (the last may be shorter): a cache line with the scales as f16 in the order of the groups, then the blocks
- *   bf16   chunks of 16 words: word i has element i (low half) and i + 16 (high half)      64 bytes
+ * Rows of integers that the kernels of quantised products make of their activations, and what kernels and
+ * references share beside the order of weights (runtime/contract/weight-rows.ts).
  *
  * What a row of activations becomes for integer products (quantise_rows): int16 (q8_0) or int8 (q4_0) in the
- * same order, scales as f32; for q4_0 also −8 · Σ of each group, so that Σ a · (u − 8) = Σ a · u − 8 · Σ a
- * starts from there.
+ * order of the weights, scales as f32; for q4_0 also −8 · Σ of each group, so that
+ * Σ a · (u − 8) = Σ a · u − 8 · Σ a starts from there.
  */
 import { oneOf } from "../../kit/op.ts";
-import type { WeightFormat } from "../../../../runtime/contract/memory-formats.ts";
+import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
+import { GROUP } from "../../../../runtime/contract/number-formats.ts";
+import {
+  decodeWeights,
+  HALF_BLOCK,
+  halfBlocks,
+  isInteger,
+  laneOf,
+  SCALE_LINE,
+  superblockBytes,
+  type IntegerFormat,
+} from "../../../../runtime/contract/weight-rows.ts";
 
-export type QuantisedFormat = Exclude<WeightFormat, "f32">;
-export type IntegerFormat = "q8_0" | "q4_0";
-export const isInteger = (format: QuantisedFormat): format is IntegerFormat => format !== "bf16";
 /** The attribute of every operation on such rows; the second is for operations that take integers only. */
 export const formatAttrs = { format: oneOf<QuantisedFormat>("q8_0") };
 export const integerAttrs = { format: oneOf<IntegerFormat>("q8_0") };
-
-export const GROUP = 32;
-export const HALF_BLOCK = 128;
-export const BLOCK = 256;
-export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
-
-/** Bytes of weights in a half block of 128. */
-export const HALF_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 128, q4_0: 64 };
-/** Bytes of scales for a half block: four f16. */
-export const HALF_SCALES = 8;
-/**
- * Half blocks of a stretch, bytes of its scales, bytes of all. Scales stand just before what they scale:
- * further ahead, at the row's end, prefetchers do not reach them, and a row of 8192 is read at a third of the
- * speed.
- */
-export const STRETCH_HALVES = 8;
-export const SCALE_LINE = 64;
-export const stretchBytes = (format: IntegerFormat): number =>
-  SCALE_LINE + STRETCH_HALVES * HALF_BYTES[format];
-
-/** Words of a row of K weights. */
-export function weightWords(format: QuantisedFormat, K: number): number {
-  if (!isInteger(format)) return Math.ceil(K / GROUP) * 16;
-  const halves = halfBlocks(K);
-  return (halves * HALF_BYTES[format] + Math.ceil(halves / STRETCH_HALVES) * SCALE_LINE) / 4;
-}
-
-/** Half blocks of a row of so many words. */
-export function halvesOf(format: IntegerFormat, words: number): number {
-  const stretches = Math.ceil((words * 4) / stretchBytes(format));
-  return (words * 4 - stretches * SCALE_LINE) / HALF_BYTES[format];
-}
-
-/** Byte of a half block in its row; of a group's scale. */
-const halfAt = (format: IntegerFormat, half: number): number =>
-  Math.floor(half / STRETCH_HALVES) * stretchBytes(format) +
-  SCALE_LINE +
-  (half % STRETCH_HALVES) * HALF_BYTES[format];
-const scaleAt = (format: IntegerFormat, group: number): number =>
-  Math.floor(group / 32) * stretchBytes(format) + 2 * (group % 32);
 
 /**
  * Bytes of the numbers of a half block of activations; and of everything: numbers, scales, and what q4_0
@@ -82,69 +37,22 @@ export const activationWords = (format: IntegerFormat, K: number): number =>
 export const F16_MASK = "0x8FFFE000";
 export const F16_UNIT = "5192296858534827628530496329220096.0";
 
-/** Lane, step within the group and the block's first byte (in units of `half` bytes) of element e. */
-function placeOf(e: number, halves: number) {
-  const half = Math.floor(e / HALF_BLOCK);
-  const group = Math.floor(e / GROUP) % 4;
-  const alone = halves % 2 === 1 && half === halves - 1;
-  return {
-    start: alone ? half : half - (half % 2),
-    lanes: alone ? 4 : 8,
-    lane: alone ? group : (half % 2) * 4 + group,
-    j: e % GROUP,
-  };
-}
-
-/** Byte of weight e in its row; for q4_0 with the nibble. */
-export function weightByte(
-  format: IntegerFormat,
-  e: number,
-  halves: number,
-): { readonly byte: number; readonly shift: 0 | 4 } {
-  const { start, lanes, lane, j } = placeOf(e, halves);
-  const from = halfAt(format, start);
-  if (format === "q8_0") return { byte: from + (j >> 1) * lanes * 2 + lane * 2 + (j & 1), shift: 0 };
-  return { byte: from + ((j & 15) >> 2) * lanes * 4 + lane * 4 + (j & 3), shift: j < 16 ? 0 : 4 };
-}
-
-/** Byte of activation e in its row: of two bytes (q8_0), of one (q4_0). */
+/** Byte of activation e in its row. Its group has the lane of the weights' group: 32 bits of each vector. */
 export function activationByte(format: IntegerFormat, e: number, halves: number): number {
-  const { start, lanes, lane, j } = placeOf(e, halves);
-  if (format === "q8_0")
-    return start * ACTIVATION_BYTES[format] + (j >> 1) * lanes * 4 + lane * 4 + (j & 1) * 2;
-  return (
-    start * ACTIVATION_BYTES[format] + ((j & 15) >> 2) * lanes * 8 + (j >> 4) * lanes * 4 + lane * 4 + (j & 3)
-  );
+  const { lane, lanes, half } = laneOf(Math.floor(e / GROUP), halves);
+  const j = e % GROUP;
+  const vector = format === "q8_0" ? j >> 1 : 2 * ((j & 15) >> 2) + (j >> 4);
+  const within = format === "q8_0" ? 2 * (j & 1) : j & 3;
+  return half * ACTIVATION_BYTES[format] + (vector * lanes + lane) * 4 + within;
 }
 
 // What the f64 references read and write.
 
 const viewOf = (words: ArrayLike<number>): DataView => new DataView(Int32Array.from(words).buffer);
 
-function f16(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 31;
-  const mantissa = half & 1023;
-  return sign * (exponent === 0 ? mantissa * 2 ** -24 : (1024 + mantissa) * 2 ** (exponent - 25));
-}
-
 /** K weights of a row of words. */
-export function decodeWeights(format: QuantisedFormat, words: ArrayLike<number>, K: number): Float64Array {
-  const view = viewOf(words);
-  if (!isInteger(format))
-    return Float64Array.from({ length: K }, (_, e) => {
-      const word = view.getInt32(Math.floor(e / GROUP) * 64 + (e % 16) * 4, true);
-      const bits = new DataView(new ArrayBuffer(4));
-      bits.setInt32(0, e % GROUP < 16 ? word << 16 : word & 0xffff0000);
-      return bits.getFloat32(0);
-    });
-  const halves = halfBlocks(K);
-  return Float64Array.from({ length: K }, (_, e) => {
-    const { byte, shift } = weightByte(format, e, halves);
-    const d = f16(view.getUint16(scaleAt(format, Math.floor(e / GROUP)), true));
-    return d * (format === "q8_0" ? view.getInt8(byte) : ((view.getUint8(byte) >> shift) & 15) - 8);
-  });
-}
+export const weightsIn = (format: QuantisedFormat, words: ArrayLike<number>, K: number): Float64Array =>
+  decodeWeights(format, viewOf(words), 0, new Float64Array(K));
 
 /** A row of activations back in f64. */
 export function decodeActivations(
@@ -241,7 +149,7 @@ export function sampleTogether(name: string, length: number, i: number, make: ()
 export function sampleWeight(format: QuantisedFormat, words: number, noise: () => number, i: number): number {
   const whole = (bits: number): number => Math.floor(((noise() + 1) / 2) * (2 ** bits - 1));
   if (!isInteger(format)) return half(noise) | (half(noise) << 16) | 0;
-  if (((i % words) * 4) % stretchBytes(format) >= SCALE_LINE) {
+  if (((i % words) * 4) % superblockBytes(format) >= SCALE_LINE) {
     const bytes = [0, 1, 2, 3].map(() => (format === "q8_0" ? whole(8) - 127 : whole(8)));
     return bytes.reduce((word, byte, at) => word | ((byte & 255) << (8 * at)), 0);
   }

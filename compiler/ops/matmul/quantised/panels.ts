@@ -1,27 +1,29 @@
 /**
  * Weights in fewer bits → packed panels of f32, for products of many rows: decoded while they are transposed.
- * A vector of decoded weights has one element of four groups, so four rows of it, turned, are four stores of
- * four columns: group l's at step 32 · l + j.
+ * A vector of decoded weights has one element of four groups, so four rows of it, transposed, are four stores
+ * of four columns: group l's at step 32 · l + j.
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import type { PanelSource } from "../gemm/tile-loops.ts";
 import { transpose4 } from "../gemm/pack-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
+import { GROUP } from "../../../../runtime/contract/number-formats.ts";
 import {
-  F16_MASK,
-  F16_UNIT,
-  GROUP,
   HALF_BLOCK,
   HALF_BYTES,
+  HALF_LANES,
+  LANES,
+  PIECE_BYTES,
   HALF_SCALES,
   isInteger,
   SCALE_LINE,
-  STRETCH_HALVES,
-  stretchBytes,
+  SUPERBLOCK_HALVES,
+  superblockBytes,
   weightWords,
   type IntegerFormat,
-  type QuantisedFormat,
-} from "./layout.ts";
+} from "../../../../runtime/contract/weight-rows.ts";
+import { F16_MASK, F16_UNIT } from "./layout.ts";
 
 export const panelSource = (format: QuantisedFormat, K: number): PanelSource => ({
   rowBytes: rowBytes(weightWords(format, K)),
@@ -50,6 +52,7 @@ function eachQuad(h: Writer, valid: number, bRow: number, quad: (rows: number) =
 function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, valid: number): string {
   const name = `pack_${format}_${valid}of${NR}_${K}`;
   const half = HALF_BYTES[format];
+  const piece = PIECE_BYTES[format];
   const bRow = rowBytes(weightWords(format, K));
   const quad = quadOfGroups(w, format, NR, bRow);
   return w.helper(name, (h) => {
@@ -62,13 +65,16 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
       if (valid < NR) h.line(`memory.fill(panel, 0, halves * ${HALF_BLOCK * NR * 4});`);
       h.block("for (let n: usize = 0; n < halves; n++)", () => {
         h.line("const alone = n == halves - 1 && (halves & 1) != 0; // or one of two, side by side");
-        h.line(`const half = firstHalf + n, stretch = half / ${STRETCH_HALVES} * ${stretchBytes(format)};`);
         h.line(
-          `const start = stretch + ${SCALE_LINE} + ((alone ? half : half & ~1) & ${STRETCH_HALVES - 1}) ` +
-            `* ${half} + (alone ? 0 : (n & 1) * ${format === "q8_0" ? 8 : 16}), stride: usize = alone ? ` +
-            `${format === "q8_0" ? 8 : 16} : ${format === "q8_0" ? 16 : 32};`,
+          `const half = firstHalf + n, superblock = half / ${SUPERBLOCK_HALVES} * ${superblockBytes(format)};`,
         );
-        h.line(`const scale = stretch + (half & ${STRETCH_HALVES - 1}) * ${HALF_SCALES};`);
+        h.line(
+          `const start = superblock + ${SCALE_LINE} + ` +
+            `((alone ? half : half & ~1) & ${SUPERBLOCK_HALVES - 1}) * ${half} + ` +
+            `(alone ? 0 : (n & 1) * ${HALF_LANES * piece}), ` +
+            `stride: usize = alone ? ${HALF_LANES * piece} : ${LANES * piece};`,
+        );
+        h.line(`const scale = superblock + (half & ${SUPERBLOCK_HALVES - 1}) * ${HALF_SCALES};`);
         eachQuad(h, valid, bRow, (rows) => h.line(`${quad(rows)}(from + start, from + scale, stride, to);`));
         h.line(`panel += ${HALF_BLOCK * NR * 4};`);
       });
