@@ -35,12 +35,10 @@ import { MEMORY_LIMIT, placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
-import type { Manifest } from "../runtime/contract/manifest.ts";
+import type { Manifest, ModuleName } from "../runtime/contract/manifest.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
-
-export type ModuleName = "train" | "infer";
 
 export interface CompileOptions {
   /** Default: all three. */

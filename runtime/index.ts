@@ -2,8 +2,8 @@
  * `sinter/runtime`: what a program needs to run or train a bundle. In Node, `sinter/runtime/node` brings the
  * host and the file system.
  */
-export type { Manifest, ModuleManifest } from "./contract/manifest.ts";
-export type { Bundle, ModuleName } from "./engine/bundle.ts";
+export type { Manifest, ModuleManifest, ModuleName } from "./contract/manifest.ts";
+export type { Bundle } from "./engine/bundle.ts";
 export { parseManifest } from "./engine/bundle.ts";
 export { SinterError, exitCodes } from "./base/errors.ts";
 export type { Host, Pool } from "./engine/host.ts";

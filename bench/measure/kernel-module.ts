@@ -13,6 +13,7 @@ import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
 import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/op.ts";
 import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
@@ -184,8 +185,7 @@ export async function measuredModule<T>(
   const pages = Math.ceil(plan.bytes / PAGE);
   const { wasm, memoryFlagOffset } = await assemble(plan.source, plan.target, pages);
   const shared = plan.mostWorkers > 1;
-  const named = withName(wasm, plan.target);
-  named[memoryFlagOffset] = shared ? 3 : 1;
+  const named = withSharedMemory(withName(wasm, plan.target), memoryFlagOffset, shared);
   joinPairs(plan.target);
   const module = nodeHost.compile(named);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });

@@ -7,6 +7,7 @@
  * Entries never run at the same time, so their arenas share the same bytes.
  */
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { programScratch, type Program } from "../6-tile/program.ts";
@@ -56,9 +57,6 @@ export interface ProfilePlace {
   /** Of each entry: number of its first site. */
   readonly firstSites: readonly number[];
 }
-
-/** f64: milliseconds in the kernel, milliseconds at the barrier after it, calls. */
-export const PROFILE_SITE_BYTES = 24;
 
 const persistentOrder: readonly Exclude<Storage, "activation">[] = [
   "input",

@@ -3,7 +3,8 @@
  * adds the difference to its own corner of memory. No other worker writes there, so nothing is shared and
  * nothing waits.
  */
-import { PROFILE_SITE_BYTES, type ProfilePlace } from "../7-place/place.ts";
+import { profileFields, PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
+import type { ProfilePlace } from "../7-place/place.ts";
 import type { Writer } from "../ops/kit/writer.ts";
 
 /** Counts the calls of one entry's text; writes nothing when the module is not profiled. */
@@ -32,20 +33,26 @@ export class Stopwatch {
 
 export function profileFunctions(place: ProfilePlace | undefined): string[] {
   if (!place) return [];
+  const site =
+    `${place.offset} + <usize>worker * ${place.bytesPerWorker}` + ` + <usize>site * ${PROFILE_SITE_BYTES}`;
+  const add = (field: keyof typeof profileFields, amount: string): string => {
+    const at = 8 * profileFields[field];
+    return `store<f64>(at, load<f64>(at, ${at}) + ${amount}, ${at});`;
+  };
   return [
     `// @ts-ignore: decorator
 @external("env", "now") declare function now(): f64;
 
 /** Adds the milliseconds since \`clock\` at this site; gives the time. */
 function called(site: i32, worker: i32, clock: f64): f64 {
-  const at: usize = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
-  store<f64>(at, load<f64>(at) + time - clock);
-  store<f64>(at, load<f64>(at, 16) + 1, 16);
+  const at: usize = ${site}, time = now();
+  ${add("busy", "time - clock")}
+  ${add("calls", "1")}
   return time;
 }
 function waited(site: i32, worker: i32, clock: f64): f64 {
-  const at: usize = ${place.offset} + <usize>worker * ${place.bytesPerWorker} + <usize>site * ${PROFILE_SITE_BYTES}, time = now();
-  store<f64>(at, load<f64>(at, 8) + time - clock, 8);
+  const at: usize = ${site}, time = now();
+  ${add("waiting", "time - clock")}
   return time;
 }
 `,

@@ -1,6 +1,6 @@
 /**
- * AssemblyScript text → wasm bytes, in process. The memory is imported; `shared` is a flag byte of its
- * import, whose offset is returned: the loader flips it, so that one binary serves both one worker (no
+ * AssemblyScript text → wasm bytes, in process. The memory is imported; whether it is shared says a byte of
+ * its import, whose offset is returned: the loader changes it, so that one binary serves both one worker (no
  * SharedArrayBuffer) and several.
  */
 import { control } from "../../runtime/contract/control.ts";
@@ -8,7 +8,7 @@ import type { Target } from "../../runtime/contract/targets.ts";
 
 export interface Assembled {
   readonly wasm: Uint8Array<ArrayBuffer>;
-  /** Offset of the byte with the memory's limits flags: 1 = not shared, 3 = shared. Stored as 3. */
+  /** Offset of the byte with the memory's limits flags (contract/memory-import.ts). Stored as shared. */
   readonly memoryFlagOffset: number;
   /** The same module as text, when asked for. */
   readonly wat?: string;
@@ -128,15 +128,4 @@ export function memoryFlagOffset(wasm: Uint8Array): number {
     at = end;
   }
   throw new Error("the module imports no memory");
-}
-
-/** The same bytes with the import declared shared or not. */
-export function withSharedMemory(
-  wasm: Uint8Array<ArrayBuffer>,
-  flagOffset: number,
-  shared: boolean,
-): Uint8Array<ArrayBuffer> {
-  const copy = wasm.slice();
-  copy[flagOffset] = shared ? 3 : 1;
-  return copy;
 }

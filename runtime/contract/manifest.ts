@@ -11,6 +11,9 @@ import type { Init, Quantised, Storage } from "./storage.ts";
 
 export const MANIFEST_VERSION = 1;
 
+export const moduleNames = ["train", "infer"] as const;
+export type ModuleName = (typeof moduleNames)[number];
+
 export interface TensorPlace {
   /**
    * What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all
@@ -88,7 +91,7 @@ export interface WasmFile {
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Byte of the memory import's limits: 3 as stored (shared); the loader writes 1 for a single worker. */
+  /** Byte that says whether the imported memory is shared: memory-import.ts. */
   readonly memoryFlagOffset: number;
 }
 
@@ -106,7 +109,7 @@ export interface ProfileSite {
 export interface ProfileManifest {
   readonly offset: number;
   readonly bytesPerWorker: number;
-  /** Per site three f64: milliseconds in the kernel, milliseconds at the barrier after it, calls. */
+  /** What each site keeps: profile-site.ts. */
   readonly sites: readonly ProfileSite[];
 }
 
@@ -153,7 +156,7 @@ export interface Manifest {
   readonly parameters: number;
   readonly control: typeof control;
   readonly hyper: typeof hyper;
-  readonly modules: { readonly train?: ModuleManifest; readonly infer?: ModuleManifest };
+  readonly modules: { readonly [name in ModuleName]?: ModuleManifest };
 }
 
 /** Modules that have code: each module of a bundle, or its parts. */

@@ -1,6 +1,12 @@
 /** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
-import type { Manifest, ModuleManifest, WasmFile } from "../contract/manifest.ts";
-import type { Target } from "../contract/targets.ts";
+import { withSharedMemory } from "../contract/memory-import.ts";
+import {
+  MANIFEST_VERSION,
+  type Manifest,
+  type ModuleManifest,
+  type ModuleName,
+  type WasmFile,
+} from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkParts } from "./parts.ts";
 import { sizeText } from "../contract/amounts.ts";
@@ -12,12 +18,6 @@ export interface Bundle {
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-export type ModuleName = "train" | "infer";
-
-/** Best first. */
-export const targetOrder: readonly Target[] = ["wide", "relaxed", "simd"];
-
-const MANIFEST_VERSION = 1;
 const RECOMPILE = "Compile the spec again: sinter compile SPEC -o DIR";
 
 /** Reads manifest.json. Only its own fields are looked at; a bundle of another version is refused. */
@@ -84,9 +84,7 @@ export async function wasmBytes(
         `${wasm.sha256.slice(0, 12)}…`,
       RECOMPILE,
     );
-  const bytes = new Uint8Array(stored);
-  bytes[wasm.memoryFlagOffset] = shared ? 3 : 1; // limits flags of the import: 1 = has a maximum, 2 = shared
-  return bytes;
+  return withSharedMemory(stored, wasm.memoryFlagOffset, shared);
 }
 
 export function createMemory(module: ModuleManifest, shared: boolean): WebAssembly.Memory {

@@ -4,8 +4,8 @@
  * taken, or refused with the reason.
  */
 import type { ModuleManifest } from "../contract/manifest.ts";
-import type { Target } from "../contract/targets.ts";
-import { targetOrder, wasmBytes, type Bundle } from "./bundle.ts";
+import { fastestFirst, type Target } from "../contract/targets.ts";
+import { wasmBytes, type Bundle } from "./bundle.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Host } from "./host.ts";
 import { probe, probeBytes } from "./probe.ts";
@@ -73,7 +73,7 @@ export async function chooseTarget(
     return { target: wanted, modules: await compile(wanted), notes: [] };
   }
   const notes: string[] = [];
-  const carried = targetOrder.filter((target) => module.wasm[target]);
+  const carried = fastestFirst.filter((target) => module.wasm[target]);
   for (const target of carried) {
     const reason = await whyNot(target, host, carried.length > 1);
     if (reason) {
@@ -105,7 +105,7 @@ function marked(wasm: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
 
 /** What to compile when this host alone will run it. */
 export async function bestTarget(host: Host): Promise<Target> {
-  for (const target of targetOrder) if (!(await whyNot(target, host))) return target;
+  for (const target of fastestFirst) if (!(await whyNot(target, host))) return target;
   return "simd";
 }
 
@@ -129,7 +129,7 @@ async function whyNot(target: Target, host: Host, choice = true): Promise<string
 }
 
 function refuse(module: ModuleManifest, target: Target): void {
-  const carried = targetOrder.filter((t) => module.wasm[t]);
+  const carried = fastestFirst.filter((t) => module.wasm[t]);
   if (!carried.includes(target))
     throw new SinterError(
       "input",

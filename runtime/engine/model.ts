@@ -8,9 +8,9 @@
  *
  * Each call has the model to itself; calls that come meanwhile wait, in their order (turns.ts).
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import type { EntryPlace, Manifest, ModuleManifest, ModuleName } from "../contract/manifest.ts";
 import type { Target } from "../contract/targets.ts";
-import { createMemory, moduleOf, type Bundle, type ModuleName } from "./bundle.ts";
+import { createMemory, moduleOf, type Bundle } from "./bundle.ts";
 import { chooseTarget } from "./choose-target.ts";
 import { SinterError } from "../base/errors.ts";
 import { callingThread, type Host, type Pool } from "./host.ts";

@@ -3,8 +3,8 @@
  * target and module.
  */
 import { checkSource } from "../../compiler/2-check/check.ts";
-import type { Manifest } from "../../runtime/contract/manifest.ts";
-import { compileModel, type ModuleName } from "../../compiler/compile.ts";
+import type { Manifest, ModuleName } from "../../runtime/contract/manifest.ts";
+import { compileModel } from "../../compiler/compile.ts";
 import { renderAll } from "../../compiler/diagnostics/render.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 

@@ -6,8 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Manifest } from "../../runtime/contract/manifest.ts";
-import type { ModuleName } from "../../compiler/compile.ts";
+import type { Manifest, ModuleName } from "../../runtime/contract/manifest.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { learningRate } from "../../runtime/train/schedule.ts";
 import { compileSpec } from "./compiled.ts";

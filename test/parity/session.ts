@@ -4,9 +4,8 @@
  */
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
-import { withSharedMemory } from "../../compiler/9-bundle/assemble.ts";
-import type { Manifest, ModuleManifest, TensorPlace } from "../../runtime/contract/manifest.ts";
-import type { ModuleName } from "../../compiler/compile.ts";
+import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
+import type { Manifest, ModuleManifest, TensorPlace, ModuleName } from "../../runtime/contract/manifest.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 
 v8.setFlagsFromString("--experimental-wasm-revectorize"); // for `wide`; harmless for the others

@@ -2,10 +2,10 @@
 import {
   planModule,
   type CompileOptions,
-  type ModuleName,
   type ModulePlan,
   type PartPlan,
 } from "../../../compiler/compile.ts";
+import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { partText } from "../../../compiler/3-graph/cut.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";

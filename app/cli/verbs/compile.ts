@@ -1,13 +1,14 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { compileModel, planModule, type CompileOptions, type ModuleName } from "../../../compiler/compile.ts";
+import { compileModel, planModule, type CompileOptions } from "../../../compiler/compile.ts";
+import { type ModuleName, moduleNames } from "../../../runtime/contract/manifest.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
-import { bytesText, fits, moduleNames, planAll, refuseTooLarge } from "../options/plan.ts";
+import { bytesText, fits, planAll, refuseTooLarge } from "../options/plan.ts";
 import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
 import { tilesFor, withTuneOptions } from "../options/tune-file.ts";

@@ -2,12 +2,12 @@
  * `sinter explain CODE`: the long form of a diagnostic. `sinter explain SPEC`: what the compiler did with it,
  * and why.
  */
-import { planModule, type ModuleName } from "../../../compiler/compile.ts";
+import { planModule } from "../../../compiler/compile.ts";
+import { type ModuleName, moduleNames } from "../../../runtime/contract/manifest.ts";
 import { explainPlan, type Topic } from "../../../compiler/explain.ts";
 import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { moduleNames } from "../options/plan.ts";
 import { memoryLimit, targetOption, withMemoryOption, type Options } from "../options/run-options.ts";
 import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
 import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";

@@ -12,6 +12,7 @@ import { compileModel } from "../../../compiler/compile.ts";
 import type { Expression, Model } from "../../../runtime/contract/model.ts";
 import { createModel } from "../../../runtime/engine/model.ts";
 import { selfCheck } from "../../../runtime/engine/self-check.ts";
+import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { createSession } from "../../../runtime/sample/session.ts";
 import { numbersFor, sumOf, worstSlope } from "../../support/slopes.ts";
@@ -68,9 +69,8 @@ describe("five classes of forty ids", () => {
 
     const memory = new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages });
     const file = module.wasm.simd!;
-    const bytes = compiled.files.get(file.file)!.slice();
-    bytes[file.memoryFlagOffset] = 1;
-    const code = new WebAssembly.Module(bytes);
+    const wasm = compiled.files.get(file.file)!;
+    const code = new WebAssembly.Module(withSharedMemory(wasm, file.memoryFlagOffset, false));
     expect(selfCheck(compiled.manifest, module, memory, code, code)).toBeUndefined();
     const { offset, shape } = module.tensors.find((t) => t.name === "targets")!;
     const targets = new Int32Array(memory.buffer, offset, shape[0]);

@@ -4,7 +4,8 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
-import { assemble, withSharedMemory } from "../../../compiler/9-bundle/assemble.ts";
+import { assemble } from "../../../compiler/9-bundle/assemble.ts";
+import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 import { activations, erf, normalCdf } from "../../../compiler/ops/kit/activations.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { joinPairs } from "../../../bench/measure/kernel-bench.ts";

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { control } from "../../../runtime/contract/control.ts";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../../compiler/9-bundle/assemble.ts";
+import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 import type { EntryPlace, ModuleManifest } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { callingThread, type Pool } from "../../../runtime/engine/host.ts";
@@ -76,7 +77,7 @@ let alone: WebAssembly.Module;
 beforeAll(async () => {
   const { wasm, memoryFlagOffset } = await assemble(source, "simd", 1);
   shared = new WebAssembly.Module(wasm);
-  alone = new WebAssembly.Module(wasm.map((byte, i) => (i === memoryFlagOffset ? 1 : byte)));
+  alone = new WebAssembly.Module(withSharedMemory(wasm, memoryFlagOffset, false));
 });
 
 async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {

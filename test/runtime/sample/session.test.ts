@@ -5,13 +5,8 @@
  */
 import { afterAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import {
-  compileModel,
-  planModule,
-  type Compiled,
-  type CompileOptions,
-  type ModuleName,
-} from "../../../compiler/compile.ts";
+import { compileModel, planModule, type Compiled, type CompileOptions } from "../../../compiler/compile.ts";
+import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { generate, type Generated, type GenerateOptions } from "../../../runtime/sample/generate.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
