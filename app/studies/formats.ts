@@ -25,7 +25,7 @@ import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
-import { fillTensors } from "../../runtime/engine/self-check.ts";
+import { fillTensors } from "../../runtime/engine/fill.ts";
 import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({

@@ -207,13 +207,13 @@ export async function measuredModule<T>(
     wasm: {},
   };
   const i32 = new Int32Array(memory.buffer);
-  const alone = callingThread(module, memory);
+  const alone = callingThread([{ module, memory }]);
   let pool: Pool | undefined; // one at a time: all threads on this memory would hear the call
   const poolOf = async (workers: number): Promise<Pool> => {
     if (workers > 1 && pool?.workers !== workers) {
       await pool?.close();
       Atomics.store(i32, control.abort / 4, 0);
-      pool = await nodeHost.startPool({ module, memory, manifest, control, workers });
+      pool = await nodeHost.startPool({ partitions: [{ module, memory, manifest }], control, workers });
     }
     i32[control.workers / 4] = workers;
     return workers > 1 ? pool! : alone;

@@ -8,8 +8,7 @@ import {
   type WasmFile,
 } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
-import { checkParts } from "./parts.ts";
-import { sizeText } from "../contract/amounts.ts";
+import { checkPartitions } from "./check-partitions.ts";
 import { sha256 } from "../base/sha256.ts";
 
 export interface Bundle {
@@ -37,7 +36,7 @@ export function parseManifest(text: string, from: string): Manifest {
     );
   if (!manifest.modules?.train && !manifest.modules?.infer)
     throw new SinterError("corrupt", `${from} names no module`);
-  checkParts(manifest, from);
+  checkPartitions(manifest, from);
   for (const module of Object.values(manifest.modules)) checkRows(module, from);
   return manifest;
 }
@@ -85,16 +84,4 @@ export async function wasmBytes(
       RECOMPILE,
     );
   return withSharedMemory(stored, wasm.memoryFlagOffset, shared);
-}
-
-export function createMemory(module: ModuleManifest, shared: boolean): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
-  } catch (cause) {
-    throw new SinterError(
-      "memory",
-      `cannot get ${sizeText(module.memoryBytes)} in one piece: ${(cause as Error).message}`,
-      "Use a smaller batch, context or model: sinter check SPEC prints what each needs.",
-    );
-  }
 }

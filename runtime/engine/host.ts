@@ -1,31 +1,30 @@
 /**
- * What the runtime needs of the machine it is on. `node/host.ts` is Node's; a page has its own. Everything
- * else in this folder is the same in both.
+ * What the runtime needs of the machine that it is on. `node/host.ts` is Node's host, `browser/host.ts` that of
+ * a page; everything else in this folder is the same in both.
  */
-import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import type { EntryPlace, Manifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
+import type { Partition } from "./partitions.ts";
 
 /** Runs a module's entries. */
 export interface Pool {
   readonly workers: number;
   /**
-   * Runs one entry (of a part: its number) to its end. Rejects with a SinterError when a worker dies or
-   * traps; the pool is of no use afterwards.
+   * Runs one entry of a partition to its end. Rejects with a SinterError when a worker dies or traps; the pool
+   * is of no use afterwards.
    */
-  run(entry: EntryPlace, part?: number): Promise<void>;
+  run(entry: EntryPlace, partition?: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What an instance is made of. */
-export interface PoolPart {
+/** A partition and the code that runs in its memory: what an instance is made of. */
+export interface LoadedPartition extends Partition {
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly manifest: ModuleManifest;
 }
 
-export interface PoolPlan extends PoolPart {
-  /** Of a module in parts, those after the first: every worker has an instance of each. */
-  readonly others?: readonly PoolPart[];
+export interface PoolPlan {
+  /** Every worker has an instance of each. The first one's memory is where workers are told what to run. */
+  readonly partitions: readonly LoadedPartition[];
   readonly control: Manifest["control"];
   readonly workers: number;
 }
@@ -42,34 +41,31 @@ export interface Host {
    * what is checked is what runs. `joined: false`: with no operations joined, whatever was asked before.
    */
   compile(bytes: Uint8Array<ArrayBuffer>, joined?: false): WebAssembly.Module;
-  /** Starts the workers; resolves when each has its instance. */
+  /** Starts the workers; resolves when each has its instances. */
   startPool(plan: PoolPlan): Promise<Pool>;
   /** Lets timers and signals in. */
   breathe(): Promise<void>;
 }
 
-type Entries = Readonly<Record<string, (worker: number) => void>>;
+/** The exported entries of an instance. */
+export type Instance = Readonly<Record<string, (worker: number) => void>>;
 
-export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Entries {
+export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Instance {
   const abort = (): never => {
     throw new Error("the module called abort");
   };
   const now = (): number => performance.now(); // for a profiled module
-  return new WebAssembly.Instance(module, { env: { memory, abort, now } }).exports as unknown as Entries;
+  return new WebAssembly.Instance(module, { env: { memory, abort, now } }).exports as unknown as Instance;
 }
 
-/** A pool of one: the calling thread. */
-export function callingThread(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  others: readonly Pick<PoolPart, "module" | "memory">[] = [],
-): Pool {
-  const instances = [{ module, memory }, ...others].map((part) => instantiate(part.module, part.memory));
+/** A pool without threads: the calling thread is its only worker. */
+export function callingThread(partitions: readonly Pick<LoadedPartition, "module" | "memory">[]): Pool {
+  const instances = partitions.map(({ module, memory }) => instantiate(module, memory));
   return {
     workers: 1,
-    async run(entry, part = 0) {
+    async run(entry, partition = 0) {
       try {
-        instances[part]![entry.name]!(0);
+        instances[partition]![entry.name]!(0);
       } catch (cause) {
         throw trapped(entry.name, 0, String(cause));
       }

@@ -1,16 +1,18 @@
 /**
- * A lane: where the keys and values of one text are, and the way to add to them. A model has one, whose bytes
- * all texts share: so whoever is about to run tokens asks first whose tokens are in it. More lanes would be a
- * dimension of the caches; a session would then keep one for itself, and lose nothing to others.
+ * A lane: the place where the keys and values of one text are, and the way to add to them. A module has one lane,
+ * and all texts use it in turn: whoever is about to run tokens looks first whose tokens are in it. Several lanes
+ * would be a leading dimension of the caches; a session would then keep one for itself, and would lose nothing to
+ * others.
  */
 import { SinterError } from "../base/errors.ts";
+import type { Entries } from "./entries.ts";
 
 export interface Lane {
   /** Most tokens that one `run` takes. */
   readonly chunk: number;
   /**
-   * Whose tokens are in it: of a session, itself. Undefined: nobody can go on from what is there. Set by who
-   * runs tokens.
+   * Whose tokens are in the lane; for a session, an object of its own. Undefined: nobody can go on from what is
+   * there. It is set by whoever runs tokens.
    */
   holder: object | undefined;
   /**
@@ -23,16 +25,18 @@ export interface Lane {
   readLogits(into: Float32Array): void;
 }
 
-/** Whoever runs tokens by position, without a session. */
+/** The holder when tokens are run by position, without a session. */
 const BY_POSITION = {};
-/** Nobody yet: positions may be left out, as measurements do; their keys and values are zeros. */
+/**
+ * The holder of a lane that nobody has used. Positions may then be left out, as measurements do: their keys and
+ * values are zeros.
+ */
 const FRESH = {};
 
-/** What a lane is made of: the model's part of it. */
-export interface LaneParts {
+/** What a lane is made of: the way to run tokens and to read what they give. */
+export interface LaneSource {
   readonly chunk: number;
   readonly sizes: { readonly context: number; readonly vocab: number };
-  /** Runs the entry for so many rows. */
   run(tokens: readonly number[], start: number): Promise<void>;
   readonly classes: number;
   /** Padded: its first `classes` are the logits. */
@@ -41,10 +45,10 @@ export interface LaneParts {
   breathe(): Promise<void>;
 }
 
-/** Between two looks at timers and signals, where runs follow each other. */
+/** Milliseconds between two looks at timers and signals, where runs follow each other. */
 const LISTEN_MS = 8;
 
-export function createLane({ chunk, sizes, classes, run, logits, breathe }: LaneParts): Lane {
+export function createLane({ chunk, sizes, classes, run, logits, breathe }: LaneSource): Lane {
   let listened = performance.now();
   const lane: Lane = {
     chunk,
@@ -67,11 +71,29 @@ export function createLane({ chunk, sizes, classes, run, logits, breathe }: Lane
   return lane;
 }
 
+/** The lane of a module: one token is a run of `decode`, several are one of `prefill`. */
+export const laneOf = (entries: Entries, breathe: () => Promise<void>): Lane =>
+  createLane({
+    chunk: entries.find("prefill")?.context ?? 1,
+    sizes: entries.manifest.model.sizes,
+    classes: entries.findTensor("logits")?.place.shape.at(-1) ?? entries.manifest.model.sizes.vocab,
+    breathe,
+    logits: () => entries.tensor("logits").padded() as Float32Array,
+    run(tokens, start) {
+      const { control } = entries.manifest;
+      // through `padded`, since bundles of earlier releases may say less of its length than there is room for
+      entries.tensor("tokens").padded().set(tokens);
+      entries.setControl(control.start, start);
+      entries.setControl(control.rows, tokens.length);
+      return entries.run(entries.get(tokens.length === 1 ? "decode" : "prefill"), tokens.length);
+    },
+  });
+
 function checkTokens(
   tokens: readonly number[],
   start: number,
   chunk: number,
-  { context, vocab }: LaneParts["sizes"],
+  { context, vocab }: LaneSource["sizes"],
 ): void {
   if (tokens.length === 0 || tokens.length > chunk || start < 0 || start + tokens.length > context)
     throw new SinterError("bug", `${tokens.length} tokens at position ${start} of a context of ${context}`);
@@ -85,8 +107,8 @@ function checkTokens(
 }
 
 /**
- * Tokens by position: for callers who keep account of what is in the cache themselves. Throws rather than to
- * go on from what a session has left there, or older weights.
+ * Runs tokens by position, for callers who keep account of what is in the cache themselves. Throws where they
+ * would go on from what a session has left there, or from what older weights have made.
  */
 export async function feedByPosition(lane: Lane, tokens: readonly number[], start: number): Promise<void> {
   if (start > 0 && lane.holder !== BY_POSITION && lane.holder !== FRESH)

@@ -1,46 +1,56 @@
 /**
- * What a pool's thread does: sleeps until `control.job` is raised, runs the entry, says when all have
- * finished. A trap or a throw is reported too, and ends the thread: the memory is then in an unknown state.
+ * What a pool's thread does: it sleeps until `job` is raised, runs the entry, and says when all threads have
+ * finished. A trap or an exception is reported too, and ends the thread: the memory is then in an unknown state.
  */
-import { instantiate } from "./host.ts";
+import { instantiate, type Instance } from "./host.ts";
+import { abortBarriers, jobWords, type JobWords } from "./job-words.ts";
 import type { WorkerPlan, WorkerReport } from "./pool.ts";
 
-/** A tenth of a millisecond or so: when the next token is asked for at once, no thread has to be waked. */
+/**
+ * How often a thread looks for a new job before it sleeps: a tenth of a millisecond or so. When the next token is
+ * asked for at once, no thread has to be woken.
+ */
 const SPINS = 100_000;
 
-/** Returns when the pool is closed. */
-export function serve(
-  { parts, control, entries, worker, workers, own, job }: WorkerPlan,
-  report: (message: WorkerReport) => void,
-): void {
-  const i32 = new Int32Array(parts[0]!.memory.buffer);
-  const done = control.done / 4;
+/** Runs one entry after the other. Returns when the pool is closed. */
+export function serve(plan: WorkerPlan, report: (message: WorkerReport) => void): void {
+  const { partitions, control } = plan;
   try {
-    const instances = parts.map(({ module, memory }) => instantiate(module, memory));
+    const instances = partitions.map(({ module, memory }) => instantiate(module, memory));
     report({ kind: "ready" });
-    for (let seen = job; ; seen++) {
-      for (let spin = 0; spin < SPINS && Atomics.load(i32, control.job / 4) === seen; spin++);
-      // Asked again after every waking: the one that raised the job may be held up between raising and
-      // waking, for so long that the entry has been run by then and this thread sleeps again. Running it a
-      // second time would be an update too many.
-      while (Atomics.load(i32, control.job / 4) === seen) Atomics.wait(i32, control.job / 4, seen);
-      const entry = entries[Atomics.load(i32, control.entry / 4)];
-      if (entry === undefined) return;
-      instances[entry.part]![entry.name]!(worker);
-      const others = Atomics.add(i32, done, 1);
-      if (own) Atomics.notify(i32, done);
-      else if (others === workers - 1) {
-        // the last one speaks for all
-        Atomics.store(i32, done, 0);
-        report({ kind: "done" });
-      }
-    }
+    serveJobs(plan, instances, report);
   } catch (cause) {
     report({ kind: "failed", cause: String(cause) }); // first: the others will trap too, and are not to blame
-    for (const { memory } of parts) {
-      const each = new Int32Array(memory.buffer);
-      Atomics.store(each, control.abort / 4, 1);
-      Atomics.notify(each, control.round / 4);
+    abortBarriers(partitions, control);
+  }
+}
+
+function serveJobs(
+  { partitions, control, entries, worker, workers, callerWorks, job: before }: WorkerPlan,
+  instances: readonly Instance[],
+  report: (message: WorkerReport) => void,
+): void {
+  const at = jobWords(partitions[0]!.memory, control);
+  for (let seen = before; ; seen++) {
+    waitForJob(at, seen);
+    const entry = entries[Atomics.load(at.words, at.entry)];
+    if (entry === undefined) return;
+    instances[entry.partition]![entry.name]!(worker);
+    const others = Atomics.add(at.words, at.done, 1);
+    if (callerWorks) Atomics.notify(at.words, at.done);
+    else if (others === workers - 1) {
+      // the last one speaks for all
+      Atomics.store(at.words, at.done, 0);
+      report({ kind: "done" });
     }
   }
+}
+
+/** Returns when the number of the job is no longer `seen`. */
+function waitForJob({ words, job }: JobWords, seen: number): void {
+  for (let spin = 0; spin < SPINS && Atomics.load(words, job) === seen; spin++);
+  // The number is looked at again after every waking. The caller may be held up between raising it and waking us,
+  // for so long that the entry has been run by then and this thread sleeps again: to run it a second time would
+  // be an update too many.
+  while (Atomics.load(words, job) === seen) Atomics.wait(words, job, seen);
 }

@@ -1,30 +1,43 @@
 /**
- * A pool of threads on one shared memory, whatever the host calls a thread. `control.job` is raised; every
- * worker runs the same entry, with barriers inside the module; the last to finish speaks for all. When one
- * dies or traps, `control.abort` makes the others leave their barrier by a trap, and the run is rejected: no
- * run stays open.
+ * A pool of threads on one shared memory, whatever the host calls a thread. To run an entry, the pool raises
+ * `control.job`; every worker runs the same entry, with barriers inside the module; the last to finish speaks for
+ * all. When a worker dies or traps, `control.abort` makes the others leave their barrier by a trap, and the run
+ * is rejected: no run stays open.
  *
- * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`own`), where
- * it may sleep: then nobody has to be waked between two entries.
+ * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`callerWorks`).
+ * That needs a thread that may sleep; then nobody has to be woken between two entries.
  */
 import type { EntryPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
-import { instantiate, trapped, type Pool, type PoolPart, type PoolPlan } from "./host.ts";
+import {
+  instantiate,
+  trapped,
+  type Instance,
+  type LoadedPartition,
+  type Pool,
+  type PoolPlan,
+} from "./host.ts";
+import { abortBarriers, jobWords, type JobWords } from "./job-words.ts";
 
+/** What a thread is given when it starts. */
 export interface WorkerPlan {
   /** The first one's memory holds job, entry and done. */
-  readonly parts: readonly Pick<PoolPart, "module" | "memory">[];
+  readonly partitions: readonly Pick<LoadedPartition, "module" | "memory">[];
   readonly control: PoolPlan["control"];
-  /** Export names and their parts, by the number in `control.entry`; any other number ends the thread. */
-  readonly entries: readonly ({ readonly part: number; readonly name: string } | undefined)[];
+  /** By the number in `control.entry`. Any other number ends the thread. */
+  readonly entries: readonly (NumberedEntry | undefined)[];
   readonly worker: number;
   readonly workers: number;
-  /**
-   * The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message.
-   */
-  readonly own: boolean;
+  /** The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message. */
+  readonly callerWorks: boolean;
   /** `control.job` when the thread was made. */
   readonly job: number;
+}
+
+/** An export of a partition's instance. */
+export interface NumberedEntry {
+  readonly partition: number;
+  readonly name: string;
 }
 
 export type WorkerReport =
@@ -34,144 +47,199 @@ export type WorkerReport =
 
 /** A thread that runs `serve` (pool-thread.ts). */
 export interface Thread {
-  /** A run has begun, or the pool is idle: an idle one need not keep the program alive. */
+  /** True: a run has begun. False: the pool is idle, and need not keep the program alive. */
   busy(yes: boolean): void;
-  /** Waits until it ends by itself, as it has been asked to, and ends it when it does not. */
+  /** Waits until the thread ends by itself, as it has been asked to, and ends it when it does not. */
   end(): Promise<void>;
 }
 
 export interface ThreadEvents {
   report(report: WorkerReport): void;
-  /** It ended, and nobody had asked it to. */
+  /** The thread ended. */
   died(cause: string): void;
 }
 
 export type StartThread = (plan: WorkerPlan, events: ThreadEvents) => Thread;
 
-const END = -1; // no entry has this index
-/** Before the calling thread sleeps: some tenths of a millisecond. */
+/** Starts the threads; resolves when each has its instances. */
+export async function startPool(
+  plan: PoolPlan,
+  startThread: StartThread,
+  callerWorks = false,
+): Promise<Pool> {
+  const pool = new ThreadPool(plan, callerWorks);
+  await pool.start(startThread);
+  return pool;
+}
+
+/** Ends the threads: no entry has this number. */
+const END = -1;
+/** How often the calling thread looks for the end before it sleeps: some tenths of a millisecond. */
 const SPINS = 100_000;
 /** How long the calling thread sleeps at most before it looks whether a worker has given up. */
 const LOOK_MS = 100;
-/** For what a worker that gave up has to say. */
+/** How long a worker that gave up has for saying why. */
 const LAST_WORDS_MS = 50;
 
+/** An entry that runs, or the start of the threads. */
 interface Round {
   readonly what: string;
-  /** Reports that are still to come: one of each thread at the start, one for all of them from an entry. */
+  /** How many reports are still to come: one of each thread at the start, one for all of them from an entry. */
   waiting: number;
   resolve(): void;
   reject(error: SinterError): void;
 }
 
-export async function startPool(plan: PoolPlan, startThread: StartThread, own = false): Promise<Pool> {
-  const { control, memory, workers } = plan;
-  const i32 = new Int32Array(memory.buffer);
-  const parts: readonly PoolPart[] = [plan, ...(plan.others ?? [])];
-  const entries: { part: number; name: string }[] = [];
-  const firstEntry: number[] = [];
-  for (const [part, { manifest }] of parts.entries()) {
-    firstEntry[part] = entries.length;
-    for (const { index, name } of manifest.entries) entries[firstEntry[part] + index] = { part, name };
+class ThreadPool implements Pool {
+  readonly workers: number;
+  readonly #plan: PoolPlan;
+  readonly #at: JobWords;
+  readonly #entries: EntryNumbers;
+  /** The instances of the calling thread, if it is worker 0. */
+  readonly #ownInstances: readonly Instance[] | undefined;
+  #threads: readonly Thread[] = [];
+  #round: Round | undefined;
+  /** Why no entry can run any more. */
+  #failure: SinterError | undefined;
+  #closing = false;
+
+  constructor(plan: PoolPlan, callerWorks: boolean) {
+    const { partitions, control, workers } = plan;
+    this.workers = workers;
+    this.#plan = plan;
+    this.#at = jobWords(partitions[0]!.memory, control);
+    this.#entries = numberEntries(partitions);
+    if (callerWorks) this.#ownInstances = partitions.map(({ module, memory }) => instantiate(module, memory));
+    for (const { memory } of partitions)
+      Atomics.store(new Int32Array(memory.buffer), control.workers / 4, workers);
   }
-  const instances = own ? parts.map((part) => instantiate(part.module, part.memory)) : [];
-  let round: Round | undefined;
-  let failure: SinterError | undefined;
-  let closing = false;
 
-  const raise = (entry: number): void => {
-    Atomics.store(i32, control.entry / 4, entry);
-    Atomics.add(i32, control.job / 4, 1);
-    Atomics.notify(i32, control.job / 4);
-  };
-  /** Whoever waits at a barrier, in whichever part, leaves it by a trap. */
-  const abort = (): void => {
-    for (const part of parts) {
-      const each = new Int32Array(part.memory.buffer);
-      Atomics.store(each, control.abort / 4, 1);
-      Atomics.notify(each, control.round / 4);
-    }
-    raise(END);
-  };
-  const fail = (error: SinterError): void => {
-    failure ??= error;
-    abort();
-    for (const thread of threads) void thread.end();
-    const open = round;
-    round = undefined;
-    open?.reject(failure);
-  };
-  const start = (worker: number): Thread => {
-    const shared = parts.map(({ module, memory: of }) => ({ module, memory: of }));
-    return startThread(
-      { parts: shared, control, entries, worker, workers, own, job: Atomics.load(i32, control.job / 4) },
-      {
-        report(report) {
-          if (report.kind === "failed") return fail(trapped(round?.what ?? "start", worker, report.cause));
-          if (round && --round.waiting === 0) {
-            const finished = round;
-            round = undefined;
-            for (const thread of threads) thread.busy(false);
-            finished.resolve();
-          }
-        },
-        died(cause) {
-          if (!closing) fail(trapped(round?.what ?? "idle", worker, cause));
-        },
-      },
+  async start(startThread: StartThread): Promise<void> {
+    const first = this.#ownInstances ? 1 : 0;
+    const ready = this.#begin("start", this.workers - first);
+    this.#threads = Array.from({ length: this.workers - first }, (_, i) =>
+      this.#startThread(startThread, first + i),
     );
-  };
-  const refusal = (what: string): SinterError | undefined => {
-    if (failure) return failure;
-    if (closing) return new SinterError("bug", `"${what}" was asked of a closed pool`);
-    if (round) return new SinterError("bug", `"${what}" was asked while "${round.what}" runs`);
+    await ready;
+  }
+
+  run(entry: EntryPlace, partition = 0): Promise<void> {
+    const error = this.#refusal(entry.name);
+    if (error) return Promise.reject(error);
+    const finished = this.#begin(entry.name, this.#ownInstances ? Infinity : 1);
+    for (const thread of this.#threads) thread.busy(true);
+    this.#raise(this.#entries.first[partition]! + entry.index);
+    if (!this.#ownInstances) return finished;
+    finished.catch(() => {}); // workAlong throws the same
+    return this.#workAlong(this.#ownInstances[partition]!, entry.name);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#abort();
+    await Promise.all(this.#threads.map((thread) => thread.end()));
+  }
+
+  #startThread(startThread: StartThread, worker: number): Thread {
+    const { partitions, control, workers } = this.#plan;
+    const plan: WorkerPlan = {
+      partitions: partitions.map(({ module, memory }) => ({ module, memory })),
+      control,
+      entries: this.#entries.list,
+      worker,
+      workers,
+      callerWorks: this.#ownInstances !== undefined,
+      job: Atomics.load(this.#at.words, this.#at.job),
+    };
+    return startThread(plan, {
+      report: (report) => this.#hear(worker, report),
+      died: (cause) => {
+        if (!this.#closing) this.#fail(trapped(this.#round?.what ?? "idle", worker, cause));
+      },
+    });
+  }
+
+  #hear(worker: number, report: WorkerReport): void {
+    const round = this.#round;
+    if (report.kind === "failed") return this.#fail(trapped(round?.what ?? "start", worker, report.cause));
+    if (!round || --round.waiting > 0) return;
+    this.#round = undefined;
+    for (const thread of this.#threads) thread.busy(false);
+    round.resolve();
+  }
+
+  #begin(what: string, waiting: number): Promise<void> {
+    return new Promise((resolve, reject) => (this.#round = { what, waiting, resolve, reject }));
+  }
+
+  #refusal(what: string): SinterError | undefined {
+    if (this.#failure) return this.#failure;
+    if (this.#closing) return new SinterError("bug", `"${what}" was asked of a closed pool`);
+    if (this.#round) return new SinterError("bug", `"${what}" was asked while "${this.#round.what}" runs`);
     return undefined;
-  };
-  const newRound = (what: string, waiting: number): Promise<void> =>
-    new Promise((resolve, reject) => (round = { what, waiting, resolve, reject }));
+  }
 
-  /** The calling thread's share, then the wait for the others' end. Rejects when one has given up. */
-  const take = async (what: string, part: number): Promise<void> => {
+  #raise(entry: number): void {
+    const { words, entry: entryWord, job } = this.#at;
+    Atomics.store(words, entryWord, entry);
+    Atomics.add(words, job, 1);
+    Atomics.notify(words, job);
+  }
+
+  #abort(): void {
+    abortBarriers(this.#plan.partitions, this.#plan.control);
+    this.#raise(END);
+  }
+
+  /** The first failure is the one that every run is rejected with. */
+  #fail(error: SinterError): void {
+    this.#failure ??= error;
+    this.#abort();
+    for (const thread of this.#threads) void thread.end();
+    const round = this.#round;
+    this.#round = undefined;
+    round?.reject(this.#failure);
+  }
+
+  /** The calling thread's share of an entry, then the wait for the others. Rejects when one has given up. */
+  async #workAlong(instance: Instance, entry: string): Promise<void> {
     try {
-      instances[part]![what]!(0);
-      const others = workers - 1;
-      const done = control.done / 4;
-      for (let spin = 0; spin < SPINS && Atomics.load(i32, done) < others; spin++);
-      for (let seen = Atomics.load(i32, done); seen < others; seen = Atomics.load(i32, done)) {
-        if (Atomics.load(i32, control.abort / 4) !== 0) throw new Error("another worker gave up");
-        Atomics.wait(i32, done, seen, LOOK_MS);
-      }
-      Atomics.store(i32, done, 0);
-      round = undefined;
+      instance[entry]!(0);
+      waitForOthers(this.#at, this.workers - 1);
+      this.#round = undefined;
     } catch (cause) {
-      // whoever trapped first says why, and `fail` has it
+      // whoever trapped first says why, and `#fail` hears it
       await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
-      fail(trapped(what, 0, String(cause)));
+      this.#fail(trapped(entry, 0, String(cause)));
     }
-  };
+    if (this.#failure) throw this.#failure;
+  }
+}
 
-  for (const part of parts) Atomics.store(new Int32Array(part.memory.buffer), control.workers / 4, workers);
-  const first = own ? 1 : 0;
-  const ready = newRound("start", workers - first);
-  const threads: readonly Thread[] = Array.from({ length: workers - first }, (_, i) => start(first + i));
-  await ready;
-  return {
-    workers,
-    run(entry: EntryPlace, part = 0) {
-      const error = refusal(entry.name);
-      if (error) return Promise.reject(error);
-      const finished = newRound(entry.name, own ? Infinity : 1);
-      for (const thread of threads) thread.busy(true);
-      raise(firstEntry[part]! + entry.index);
-      if (!own) return finished;
-      finished.catch(() => {});
-      return take(entry.name, part).then(() => (failure ? Promise.reject(failure) : undefined));
-    },
-    async close() {
-      if (closing) return;
-      closing = true;
-      abort();
-      await Promise.all(threads.map((thread) => thread.end()));
-    },
-  };
+/** Sleeps until so many workers have finished. Throws when one has given up. */
+function waitForOthers({ words, done, abort }: JobWords, others: number): void {
+  for (let spin = 0; spin < SPINS && Atomics.load(words, done) < others; spin++);
+  for (let seen = Atomics.load(words, done); seen < others; seen = Atomics.load(words, done)) {
+    if (Atomics.load(words, abort) !== 0) throw new Error("another worker gave up");
+    Atomics.wait(words, done, seen, LOOK_MS);
+  }
+  Atomics.store(words, done, 0);
+}
+
+/** The entries of all partitions, numbered one after the other. */
+interface EntryNumbers {
+  readonly list: readonly (NumberedEntry | undefined)[];
+  /** The number of each partition's entry with index 0. */
+  readonly first: readonly number[];
+}
+
+function numberEntries(partitions: readonly LoadedPartition[]): EntryNumbers {
+  const list: NumberedEntry[] = [];
+  const first = partitions.map(({ manifest }, partition) => {
+    const number = list.length;
+    for (const { index, name } of manifest.entries) list[number + index] = { partition, name };
+    return number;
+  });
+  return { list, first };
 }

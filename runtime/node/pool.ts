@@ -5,10 +5,12 @@ import { Worker } from "node:worker_threads";
 import type { Pool, PoolPlan } from "../engine/host.ts";
 import { startPool as start, type StartThread, type WorkerReport } from "../engine/pool.ts";
 
-const PATIENCE_MS = 1000; // for threads to end by themselves, before they are ended
+/** How long threads have for ending by themselves before they are ended. */
+const PATIENCE_MS = 1000;
 
-/** `own`: the calling thread is worker 0; its event loop stands still while an entry runs. */
-export const startPool = (plan: PoolPlan, own = false): Promise<Pool> => start(plan, startThread, own);
+/** `callerWorks`: the calling thread is worker 0; its event loop stands still while an entry runs. */
+export const startPool = (plan: PoolPlan, callerWorks = false): Promise<Pool> =>
+  start(plan, startThread, callerWorks);
 
 const startThread: StartThread = (workerData, { report, died }) => {
   const thread = new Worker(new URL("./worker.ts", import.meta.url), {

@@ -18,7 +18,7 @@ import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/docume
 import { SinterError } from "../base/errors.ts";
 import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files.ts";
 import { heldFiles } from "./held-files.ts";
-import { codeParts } from "../engine/parts.ts";
+import { partitionManifests } from "../engine/partitions.ts";
 import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
 import { sha256 } from "../base/sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "../base/text.ts";
@@ -204,7 +204,7 @@ export async function readBundle(files: Files, folder: string, hash?: string): P
     );
   const manifest = parseManifest(new TextDecoder().decode(bytes), path);
   const contents = new Map<string, Uint8Array>();
-  for (const module of Object.values(manifest.modules).flatMap(codeParts))
+  for (const module of Object.values(manifest.modules).flatMap(partitionManifests))
     for (const { file } of Object.values(module.wasm)) {
       if (!/^[\w.-]+\.wasm$/.test(file))
         throw new SinterError(

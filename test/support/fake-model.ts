@@ -11,7 +11,7 @@ import { initParameters } from "../../runtime/engine/init.ts";
 import { createLane, feedByPosition } from "../../runtime/engine/lane.ts";
 import type { RunningModel } from "../../runtime/engine/model.ts";
 import { tensorIn } from "../../runtime/engine/tensors.ts";
-import { createTurns } from "../../runtime/engine/turns.ts";
+import { CallQueue } from "../../runtime/engine/call-queue.ts";
 
 export const settings: TrainSettings = {
   batch: 2,
@@ -127,7 +127,7 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     logits: () =>
       Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last + 1) % sizes.vocab ? 9 : 0)),
   });
-  const turns = createTurns();
+  const queue = new CallQueue();
   return {
     manifest,
     module,
@@ -165,16 +165,16 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     tokenLosses: () => new Float32Array(16),
     logprobs: () => new Float32Array(16),
     feed: (tokens, start, signal) =>
-      turns.take(async () => {
+      queue.run(async () => {
         await feedByPosition(lane, tokens, start);
         const logits = new Float32Array(sizes.vocab);
         lane.readLogits(logits);
         return logits;
       }, signal),
-    inTurn: (work, signal) => turns.take(() => work(lane), signal),
+    inTurn: (work, signal) => queue.run(() => work(lane), signal),
     weightsChanged: () => void (lane.holder = undefined),
     profile: () => undefined,
-    close: async () => turns.close(new SinterError("input", "fake was closed before this call had ended")),
+    close: async () => queue.close(new SinterError("input", "fake was closed before this call had ended")),
   };
 }
 

@@ -71,7 +71,7 @@ describe("five classes of forty ids", () => {
     const file = module.wasm.simd!;
     const wasm = compiled.files.get(file.file)!;
     const code = new WebAssembly.Module(withSharedMemory(wasm, file.memoryFlagOffset, false));
-    expect(selfCheck(compiled.manifest, module, memory, code, code)).toBeUndefined();
+    expect(selfCheck(compiled.manifest, { manifest: module, memory }, code, code)).toBeUndefined();
     const { offset, shape } = module.tensors.find((t) => t.name === "targets")!;
     const targets = new Int32Array(memory.buffer, offset, shape[0]);
     expect(Math.max(...targets)).toBe(CLASSES - 1);

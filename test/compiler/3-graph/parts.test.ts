@@ -7,12 +7,14 @@ import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel, planModule, type Compiled, type CompileOptions } from "../../../compiler/compile.ts";
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
-import { createMemory, parseManifest, wasmBytes, type Bundle } from "../../../runtime/engine/bundle.ts";
+import { parseManifest, wasmBytes, type Bundle } from "../../../runtime/engine/bundle.ts";
+import { fillParameters } from "../../../runtime/engine/fill.ts";
+import { createMemory } from "../../../runtime/engine/partitions.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { createModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
-import { fillParameters, selfCheck } from "../../../runtime/engine/self-check.ts";
+import { selfCheck } from "../../../runtime/engine/self-check.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { bitsOf } from "../../support/fake-model.ts";
 
@@ -159,8 +161,8 @@ describe("a module in parts", () => {
     for (const part of parts!) {
       const memory = createMemory(part, false);
       const module = new WebAssembly.Module(await wasmBytes(cut, part.wasm.wide!, false));
-      fillParameters(part, memory);
-      expect(selfCheck(cut.manifest, part, memory, module, module)).toBeUndefined();
+      fillParameters({ manifest: part, memory });
+      expect(selfCheck(cut.manifest, { manifest: part, memory }, module, module)).toBeUndefined();
       const table = part.tensors.find((t) => t.storage === "parameter" && t.rowFloats !== t.shape.at(-1))!;
       const data = tensorIn(memory.buffer, table).padded();
       const columns = table.shape.at(-1)!;

@@ -11,7 +11,8 @@ import { guardAgainstNaN } from "../../../runtime/engine/nan-guard.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { selfCheck } from "../../../runtime/engine/self-check.ts";
-import { wasmBytes, createMemory } from "../../../runtime/engine/bundle.ts";
+import { wasmBytes } from "../../../runtime/engine/bundle.ts";
+import { createMemory } from "../../../runtime/engine/partitions.ts";
 import { bitsOf } from "../../support/fake-model.ts";
 
 const SPEC = `model small {
@@ -183,12 +184,14 @@ describe("the self-check", () => {
     nodeHost.enableWide();
     const wide = nodeHost.compile(bytes);
     const narrow = nodeHost.compile(Uint8Array.of(...bytes, 0, 1, 0), false);
-    expect(selfCheck(manifest, module, memory, wide, narrow)).toBeUndefined();
+    expect(selfCheck(manifest, { manifest: module, memory }, wide, narrow)).toBeUndefined();
     const damaged = changed(bytes);
     expect(
       damaged.some((b) => {
         try {
-          return selfCheck(manifest, module, memory, new WebAssembly.Module(b), narrow) !== undefined;
+          return (
+            selfCheck(manifest, { manifest: module, memory }, new WebAssembly.Module(b), narrow) !== undefined
+          );
         } catch {
           return true;
         }

@@ -83,7 +83,7 @@ beforeAll(async () => {
 async function pool(workers: number, own = false): Promise<{ pool: Pool; i32: Int32Array }> {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   return {
-    pool: await startPool({ module: shared, memory, manifest, control, workers }, own),
+    pool: await startPool({ partitions: [{ module: shared, memory, manifest }], control, workers }, own),
     i32: new Int32Array(memory.buffer),
   };
 }
@@ -170,9 +170,9 @@ describe("a pool", () => {
 
   it("does not start when the module cannot be instantiated", async () => {
     const memory = new WebAssembly.Memory({ initial: 2, maximum: 3, shared: true });
-    await expect(startPool({ module: shared, memory, manifest, control, workers: 2 })).rejects.toThrow(
-      /worker \d stopped in "start"/,
-    );
+    await expect(
+      startPool({ partitions: [{ module: shared, memory, manifest }], control, workers: 2 }),
+    ).rejects.toThrow(/worker \d stopped in "start"/);
   });
 });
 
@@ -214,7 +214,7 @@ describe("one worker", () => {
     const memory = plain();
     const i32 = new Int32Array(memory.buffer);
     i32[control.workers / 4] = 1;
-    const p = callingThread(alone, memory);
+    const p = callingThread([{ module: alone, memory }]);
     await p.run(entries.count);
     expect(i32[4160 / 4]).toBe(1);
     await p.close();
@@ -223,7 +223,9 @@ describe("one worker", () => {
   it("reports a trap", async () => {
     const memory = plain();
     new Int32Array(memory.buffer)[control.workers / 4] = 1;
-    await expect(callingThread(alone, memory).run(entries.trapFirst)).rejects.toMatchObject({ kind: "bug" });
+    await expect(callingThread([{ module: alone, memory }]).run(entries.trapFirst)).rejects.toMatchObject({
+      kind: "bug",
+    });
   });
 });
 
@@ -234,7 +236,7 @@ function program(code: string): Promise<string> {
     const module = new WebAssembly.Module(Buffer.from(${JSON.stringify(Buffer.from(bytes()).toString("base64"))}, "base64"));
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     const entry = ${JSON.stringify(entries.count)};
-    const pool = await startPool({ module, memory, manifest: ${JSON.stringify(manifest)}, control: ${JSON.stringify(control)}, workers: 2 });
+    const pool = await startPool({ partitions: [{ module, memory, manifest: ${JSON.stringify(manifest)} }], control: ${JSON.stringify(control)}, workers: 2 });
     ${code}`;
   return new Promise((resolve, reject) =>
     execFile(process.execPath, ["--input-type=module", "-e", setup], { timeout: 300_000 }, (error, stdout) =>

@@ -1,0 +1,97 @@
+/**
+ * A module that is ready to run: its tensors and entries by name. An entry of a module that is cut into
+ * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`) are
+ * copied to where the next expects them (`x_in`).
+ */
+import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
+import { SinterError } from "../base/errors.ts";
+import type { Pool } from "./host.ts";
+import type { Partition } from "./partitions.ts";
+import { tensorIn, type Tensor } from "./tensors.ts";
+
+/** What entries are made of: the results of the steps before (model.ts). */
+export interface EntriesSource {
+  readonly manifest: Manifest;
+  readonly module: ModuleManifest;
+  readonly partitions: readonly Partition[];
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly pool: Pool;
+}
+
+export class Entries {
+  readonly manifest: Manifest;
+  readonly module: ModuleManifest;
+  readonly #tensors: ReadonlyMap<string, Tensor>;
+  readonly #partitions: readonly Partition[];
+  readonly #pool: Pool;
+  /** Each partition's memory as words, for its control block. */
+  readonly #words: readonly Int32Array[];
+  readonly #ends: readonly PartitionEnds[];
+
+  constructor({ manifest, module, partitions, tensors, pool }: EntriesSource) {
+    this.manifest = manifest;
+    this.module = module;
+    this.#tensors = tensors;
+    this.#partitions = partitions;
+    this.#pool = pool;
+    this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
+    this.#ends = partitions.map(endsOf);
+  }
+
+  findTensor(name: string): Tensor | undefined {
+    return this.#tensors.get(name);
+  }
+
+  tensor(name: string): Tensor {
+    const found = this.findTensor(name);
+    if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
+    return found;
+  }
+
+  find(name: string): EntryPlace | undefined {
+    return this.module.entries.find((entry) => entry.name === name);
+  }
+
+  get(name: string): EntryPlace {
+    const found = this.find(name);
+    if (!found) throw new SinterError("bug", `the module has no entry "${name}"`);
+    return found;
+  }
+
+  /** Writes a field of the control block, in every partition. `field` is its byte offset. */
+  setControl(field: number, value: number): void {
+    for (const words of this.#words) words[field / 4] = value;
+  }
+
+  /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */
+  run(entry: EntryPlace, rows = entry.batch * entry.context): Promise<void> {
+    return this.module.parts ? this.#runChain(entry, rows) : this.#pool.run(entry);
+  }
+
+  async #runChain({ runs = [] }: EntryPlace, rows: number): Promise<void> {
+    for (const [i, { part, entry }] of runs.entries()) {
+      if (i > 0) this.#carry(runs[i - 1]!.part, part, rows);
+      const found = this.#partitions[part]!.manifest.entries.find(({ name }) => name === entry)!;
+      await this.#pool.run(found, part);
+    }
+  }
+
+  #carry(from: number, to: number, rows: number): void {
+    const source = this.#ends[from]!.out!;
+    this.#ends[to]!.in!.padded().set(source.padded().subarray(0, rows * source.place.rowFloats));
+  }
+}
+
+/** Where rows come into a partition, and where they leave it. */
+interface PartitionEnds {
+  readonly in: Tensor | undefined;
+  readonly out: Tensor | undefined;
+}
+
+function endsOf({ manifest, memory }: Partition): PartitionEnds {
+  const end = (name: string): Tensor | undefined => {
+    const place = manifest.tensors.find((tensor) => tensor.name === name);
+    return place && tensorIn(memory.buffer, place);
+  };
+  return { in: end("x_in"), out: end("x_out") };
+}

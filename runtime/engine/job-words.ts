@@ -1,0 +1,36 @@
+/**
+ * How a pool and its workers talk: words of the control block (contract/control.ts), changed by atomic
+ * operations only. Whoever starts an entry writes its number into `entry` and raises `job`; workers wait for
+ * `job` to change, run the entry, and count themselves in `done`.
+ */
+import type { Manifest } from "../contract/manifest.ts";
+import type { Partition } from "./partitions.ts";
+
+/** The control block's words, and where among them each field is. */
+export interface JobWords {
+  readonly words: Int32Array;
+  readonly job: number;
+  readonly entry: number;
+  readonly done: number;
+  readonly abort: number;
+}
+
+export const jobWords = (memory: WebAssembly.Memory, control: Manifest["control"]): JobWords => ({
+  words: new Int32Array(memory.buffer),
+  job: control.job / 4,
+  entry: control.entry / 4,
+  done: control.done / 4,
+  abort: control.abort / 4,
+});
+
+/** Makes whoever waits at a barrier, in whichever partition, leave it by a trap. */
+export function abortBarriers(
+  partitions: readonly Pick<Partition, "memory">[],
+  control: Manifest["control"],
+): void {
+  for (const { memory } of partitions) {
+    const words = new Int32Array(memory.buffer);
+    Atomics.store(words, control.abort / 4, 1);
+    Atomics.notify(words, control.round / 4);
+  }
+}
