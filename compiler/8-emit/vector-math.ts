@@ -1,6 +1,6 @@
 /**
  * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that other kernels
- * inline. Purely lanewise, and built from operations that V8 joins (SPEED.md), so that a pair of calls on a
+ * inline. Purely lanewise, and built from operations that V8 joins, so that a pair of calls on a
  * pair of registers is one call on 256 bits. No table look-ups, few constants, short chains: they stand
  * inside matmul epilogues.
  *

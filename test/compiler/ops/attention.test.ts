@@ -69,7 +69,7 @@ const cachedCase = (rows: number, positions: number, cfg: Config): Case => {
   };
 };
 
-/** RELIABILITY.md: NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
+/** NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
 function expectClose(got: Float64Array, want: Float64Array, what: string): void {
   let error = 0;
   let power = 0;
