@@ -4,7 +4,7 @@
  */
 import type { Model, Part, Rope } from "../../runtime/contract/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
-import type { Attrs } from "../ops/kit/op.ts";
+import type { AttrsOf } from "../ops/index.ts";
 import { cacheShapes, ringRows } from "../ops/attention/kit/cache-layout.ts";
 import { ceilTo, PANEL } from "../ops/kit/panels.ts";
 import {
@@ -119,7 +119,7 @@ const ropeTableName = ({ theta, linear: divisor, scaling }: Rope, headDim: numbe
   return ["rope", headDim, theta, ...(divisor === undefined ? [] : ["linear", divisor]), ...llama3].join("_");
 };
 
-const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Attrs => ({
+const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Partial<AttrsOf<"rope_table">> => ({
   theta,
   ...(divisor === undefined ? {} : { linear: divisor }),
   ...scaling,

@@ -1,7 +1,7 @@
 /** What the graph builder's parts share: the graph so far, and how values and nodes are added to it. */
 import type { Model } from "../../runtime/contract/model.ts";
-import type { Attrs, Op } from "../ops/kit/op.ts";
-import { ops, type OpName } from "../ops/index.ts";
+import type { AttrsOf, InsOf, OpName, OutsOf } from "../ops/index.ts";
+import { nodeOf } from "./node.ts";
 import {
   each,
   whole,
@@ -102,23 +102,15 @@ export function parameter(b: Builder, name: string, shape: readonly number[], in
   return declare(b, shownName(b, name), shape, "parameter", { init, decay: shape.length >= 2 });
 }
 
-export function emit(
+/** Adds a node; its names and attributes are checked by type. */
+export function emit<K extends OpName>(
   b: Builder,
-  op: OpName,
-  ins: Record<string, Ref | undefined>,
-  outs: Record<string, Ref | undefined>,
-  attrs: Attrs = {},
+  op: K,
+  ins: InsOf<K, Ref>,
+  outs: OutsOf<K, Ref>,
+  attrs: Partial<AttrsOf<K>> = {},
 ): void {
-  const present = (refs: Record<string, Ref | undefined>) =>
-    Object.fromEntries(Object.entries(refs).filter(([, r]) => r !== undefined)) as Record<string, Ref>;
-  const { accumulates }: Op = ops[op];
-  b.nodes.push({
-    op,
-    ins: present(ins),
-    outs: present(outs),
-    attrs,
-    ...(accumulates?.length && { accumulate: "flag" as const }),
-  });
+  b.nodes.push(nodeOf(op, ins, outs, attrs));
 }
 
 /** All nodes since the section before. */

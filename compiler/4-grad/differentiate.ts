@@ -8,6 +8,7 @@
 import { cotangentOf, primalOf } from "../ops/kit/cotangent.ts";
 import type { GradNode, Op } from "../ops/kit/op.ts";
 import { ops, type OpName } from "../ops/index.ts";
+import { nodeOf } from "../3-graph/node.ts";
 import {
   hyperOf,
   isTrained,
@@ -81,8 +82,7 @@ function transpose(tape: Tape, section: Section, terms: readonly Term[]): Sectio
 function defaultWeights(tape: Tape, shape: readonly number[]): Ref {
   const name = fresh(tape, "default_weights");
   tape.values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
-  const ins = { hyper: hyperOf(tape.values) };
-  tape.nodes.push({ op: "default_weight", ins, outs: { weights: whole(name) }, attrs: {} });
+  tape.nodes.push(nodeOf("default_weight", { hyper: hyperOf(tape.values) }, { weights: whole(name) }));
   return whole(name);
 }
 
@@ -162,7 +162,7 @@ function addCotangent(tape: Tape, forward: Ref, cotangent: Ref): void {
   if (!before) return void tape.cotangents.set(forward.value, cotangent);
   const sum = newCotangent(tape, value);
   const op = value.shape.length === 1 ? "add_vector" : "add";
-  tape.nodes.push({ op, ins: { a: before, b: cotangent }, outs: { out: sum }, attrs: {} });
+  tape.nodes.push(nodeOf(op, { a: before, b: cotangent }, { out: sum }));
   tape.cotangents.set(forward.value, sum);
 }
 

@@ -6,6 +6,7 @@
  */
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { GRAD_NORM_CHUNK } from "../ops/optimizer/grad_norm.ts";
+import { nodeOf } from "../3-graph/node.ts";
 import { hyperOf, isTrained, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
 
 const LINE = 64; // bytes of a region's row of 16 floats
@@ -47,13 +48,8 @@ export function addOptimizer(graph: Graph): Graph {
   values.set("norm", { name: "norm", shape: [1], dtype: "f32", storage: "output", slices: 1 });
   const hyper = hyperOf(values);
   const nodes: Node[] = [
-    { op: "grad_norm", ins: { g: whole(gradients) }, outs: { partial: whole("norm_partial") }, attrs: {} },
-    {
-      op: "grad_norm_total",
-      ins: { partial: whole("norm_partial") },
-      outs: { norm: whole("norm") },
-      attrs: {},
-    },
+    nodeOf("grad_norm", { g: whole(gradients) }, { partial: whole("norm_partial") }),
+    nodeOf("grad_norm_total", { partial: whole("norm_partial") }, { norm: whole("norm") }),
   ];
   for (const [kind, decay] of [
     ["matrices", true],
@@ -65,12 +61,8 @@ export function addOptimizer(graph: Graph): Graph {
     const g = whole(region(`gradients.${kind}`, "gradient", members));
     const m = whole(region(`moments1.${kind}`, "moment1", members));
     const v = whole(region(`moments2.${kind}`, "moment2", members));
-    nodes.push({
-      op: "adamw",
-      ins: { p, g, m, v, hyper, norm: whole("norm") },
-      outs: { p_out: p, m_out: m, v_out: v },
-      attrs: { decay },
-    });
+    const ins = { p, g, m, v, hyper, norm: whole("norm") };
+    nodes.push(nodeOf("adamw", ins, { p_out: p, m_out: m, v_out: v }, { decay }));
   }
   return {
     ...graph,

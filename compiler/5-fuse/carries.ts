@@ -5,17 +5,13 @@
  */
 import { ops } from "../ops/index.ts";
 import type { Op } from "../ops/kit/op.ts";
+import { nodeOf } from "../3-graph/node.ts";
 import { whole, type Graph, type Node } from "../3-graph/ir.ts";
 
 export function settleCarries(graph: Graph): Graph {
   const sections = graph.sections.map((s) => {
     const blocked = s.carries.filter(({ from, to }) => !canShare(s.nodes, from, to));
-    const copies = blocked.map(({ from, to }): Node => ({
-      op: "copy",
-      ins: { x: whole(to) },
-      outs: { out: whole(from) },
-      attrs: {},
-    }));
+    const copies = blocked.map(({ from, to }) => nodeOf("copy", { x: whole(to) }, { out: whole(from) }));
     return { ...s, carries: s.carries.filter((c) => !blocked.includes(c)), nodes: [...s.nodes, ...copies] };
   });
   return { ...graph, sections };
