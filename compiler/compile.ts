@@ -10,13 +10,13 @@
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
 import type { Model } from "../runtime/contract/model.ts";
-import { cutModel, entryName, partText, type Cut, type Part } from "./3-graph/cut.ts";
-import { buildGraph, type Job } from "./3-graph/build.ts";
+import { partitionModel, entryName, type Cut, type Partition } from "./3-graph/partition.ts";
+import { partitionText, printGraph } from "./3-graph/print.ts";
+import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows, type PerRow } from "./3-graph/builder.ts";
 import { freeze } from "./3-graph/freeze.ts";
 import type { Graph } from "./3-graph/ir.ts";
-import { printGraph } from "./3-graph/print.ts";
-import { wholeModel } from "./3-graph/stretch.ts";
+import { wholeModel } from "./3-graph/segment.ts";
 import { verifyGraph } from "./3-graph/verify.ts";
 import { differentiate } from "./4-grad/differentiate.ts";
 import { addOptimizer } from "./4-grad/optimize.ts";
@@ -53,13 +53,13 @@ export interface CompileOptions {
   readonly tiles?: ChosenTiles | undefined;
   /**
    * Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into
-   * parts: 3-graph/cut.ts.
+   * partitions: 3-graph/partition.ts.
    */
   readonly memoryLimit?: number | undefined;
   /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
   readonly logitBytes?: number;
   /**
-   * Weights, and caches of keys, of at least so many bytes are read in stretches when decoding: see
+   * Weights, and caches of keys, of at least so many bytes are read in segments when decoding: see
    * 5-fuse/split.ts. Tests make it small.
    */
   readonly splitBytes?: number;
@@ -85,21 +85,21 @@ export interface CompileOptions {
 }
 
 /** What one memory holds, and what runs on it. */
-export interface PartPlan {
+export interface PartitionPlan {
   readonly name: ModuleName;
-  readonly part: Part;
+  readonly partition: Partition;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;
 }
 
 /** A module as one memory of any size would hold it. */
-export interface ModulePlan extends PartPlan {
+export interface ModulePlan extends PartitionPlan {
   /** Absent: one memory holds it. */
   readonly over?: {
     readonly limit: number;
-    readonly parts?: readonly PartPlan[];
-    readonly tooLarge?: { readonly what: TooLarge; readonly plan: PartPlan };
+    readonly partitions?: readonly PartitionPlan[];
+    readonly tooLarge?: { readonly what: TooLarge; readonly plan: PartitionPlan };
   };
 }
 
@@ -113,7 +113,7 @@ export interface Compiled {
   readonly plans: readonly ModulePlan[];
 }
 
-function jobsOf(model: Model, module: ModuleName, { perRow }: CompileOptions): Job[] {
+function entriesOf(model: Model, module: ModuleName, { perRow }: CompileOptions): EntrySpec[] {
   const { batch, context } = model.train;
   const rows = { batch, context, ...perRow };
   return [
@@ -135,7 +135,7 @@ const keptAs = (name: ModuleName, { weights = "f32", cache = "f32" }: CompileOpt
   name === "infer" ? { weights, cache } : { weights: "f32", cache: "f32" };
 
 function graphPasses(
-  job: Job,
+  job: EntrySpec,
   { weights, cache }: Kept,
   options: CompileOptions,
   record: (event: FusionEvent) => void,
@@ -222,41 +222,50 @@ function graphPasses(
  * `compile` share it.
  */
 export function planModule(model: Model, name: ModuleName, options: CompileOptions = {}): ModulePlan {
-  const whole = planPart(model, name, [wholeModel(model)], options, name);
+  const whole = planPartition(model, name, [wholeModel(model)], options, name);
   const limit = options.memoryLimit ?? MEMORY_LIMIT;
   if (whole.placement.bytes <= limit) return whole;
   if (name === "train") return { ...whole, over: { limit, tooLarge: { what: "training", plan: whole } } };
   const quiet: CompileOptions = { ...options, dump() {}, verify: false };
-  const cut = cutModel(model, limit, (part) => planPart(model, name, part, quiet, name).placement.bytes);
+  const cut = partitionModel(
+    model,
+    limit,
+    (partition) => planPartition(model, name, partition, quiet, name).placement.bytes,
+  );
   if ("tooLarge" in cut)
     return {
       ...whole,
-      over: { limit, tooLarge: { what: cut.tooLarge, plan: planPart(model, name, cut.part, quiet, name) } },
+      over: {
+        limit,
+        tooLarge: { what: cut.tooLarge, plan: planPartition(model, name, cut.partition, quiet, name) },
+      },
     };
-  const parts = cut.parts.map((part, i) => planPart(model, name, part, options, `${name}/part${i}`));
-  for (const { part, placement } of parts)
+  const partitions = cut.partitions.map((partition, i) =>
+    planPartition(model, name, partition, options, `${name}/part${i}`),
+  );
+  for (const { partition, placement } of partitions)
     if (placement.bytes > limit)
-      throw new Error(`${partText(model, part)} has ${placement.bytes} bytes, more than ${limit}`);
-  return { ...whole, over: { limit, parts } };
+      throw new Error(`${partitionText(model, partition)} has ${placement.bytes} bytes, more than ${limit}`);
+  return { ...whole, over: { limit, partitions } };
 }
 
 /** One memory's programs. `folder`: of its dumps. */
-function planPart(
+function planPartition(
   model: Model,
   name: ModuleName,
-  part: Part,
+  partition: Partition,
   options: CompileOptions,
   folder: string,
-): PartPlan {
+): PartitionPlan {
   const kept = keptAs(name, options);
   const fusions = new Map<string, FusionEvent[]>();
-  const graphs = part.flatMap((stretch, i) =>
-    jobsOf(model, name, options).map((job) => {
+  const graphs = partition.flatMap((segment, i) =>
+    entriesOf(model, name, options).map((job) => {
       const entry = entryName(job.entry, i);
       const events: FusionEvent[] = [];
       fusions.set(entry, events);
       return runPasses(
-        buildGraph(model, job, stretch, entry),
+        buildGraph(model, job, segment, entry),
         graphPasses(job, kept, options, (e) => events.push(e)),
         printGraph,
         {
@@ -276,15 +285,15 @@ function planPart(
     options.dump?.(`${folder}/tiles-${target}.txt`, list.map(printProgram).join("\n"));
   for (const [entry, { placed }] of placement.arenas)
     options.dump?.(`${folder}/${entry}/arena.txt`, printArena(placed));
-  return { name, part, programs, placement, fusions };
+  return { name, partition, programs, placement, fusions };
 }
 
 export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
   const plans = (options.modules ?? ["train", "infer"]).map((name) => planModule(model, name, options));
   for (const { name, placement, over } of plans)
-    if (over && !over.parts)
+    if (over && !over.partitions)
       throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);
-  const emit = (plan: PartPlan, folder: string): BuiltModule => ({
+  const emit = (plan: PartitionPlan, folder: string): BuiltModule => ({
     ...plan,
     sources: new Map(
       [...plan.programs].map(([target, programs]) => {
@@ -295,11 +304,11 @@ export async function compileModel(model: Model, options: CompileOptions = {}): 
     ),
   });
   const built = plans.map((plan): BuiltModule =>
-    plan.over?.parts
+    plan.over?.partitions
       ? {
           ...plan,
           sources: new Map(),
-          parts: plan.over.parts.map((part, i) => emit(part, `${plan.name}/part${i}`)),
+          partitions: plan.over.partitions.map((p, i) => emit(p, `${plan.name}/part${i}`)),
         }
       : emit(plan, plan.name),
   );

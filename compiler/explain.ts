@@ -1,33 +1,32 @@
 /** `sinter explain SPEC [--fusion|--tiles|--arena]`: the reasons that the stages recorded, as text. Pure. */
-import type { ModulePlan, PartPlan } from "./compile.ts";
+import type { ModulePlan, PartitionPlan } from "./compile.ts";
 import type { Model } from "../runtime/contract/model.ts";
-import { partText } from "./3-graph/cut.ts";
+import { partitionText, printNode } from "./3-graph/print.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Program } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
 import { printArena } from "./7-place/arena.ts";
 import { sizeText } from "../runtime/contract/amounts.ts";
-import { printNode } from "./3-graph/print.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
 
 /** Of a module that one memory does not hold, every part on its own. */
 export function explainPlan(model: Model, plan: ModulePlan, topic: Topic): string {
   const { over } = plan;
-  if (!over?.parts)
+  if (!over?.partitions)
     return (
       (over ? `(more than the ${over.limit} bytes that one memory may have)\n` : "") +
       explainPart(plan, topic)
     );
-  return over.parts
+  return over.partitions
     .map(
       (part, i) =>
-        `part ${i} of ${over.parts!.length}: ${partText(model, part.part)}\n${explainPart(part, topic)}`,
+        `part ${i} of ${over.partitions!.length}: ${partitionText(model, part.partition)}\n${explainPart(part, topic)}`,
     )
     .join("\n");
 }
 
-function explainPart(plan: PartPlan, topic: Topic): string {
+function explainPart(plan: PartitionPlan, topic: Topic): string {
   switch (topic) {
     case "summary":
       return summary(plan);
@@ -40,7 +39,7 @@ function explainPart(plan: PartPlan, topic: Topic): string {
   }
 }
 
-function summary(plan: PartPlan): string {
+function summary(plan: PartitionPlan): string {
   const rows = plan.placement.regions.map((r) => `  ${r.name.padEnd(24)} ${sizeText(r.bytes).padStart(14)}`);
   const programs = [...plan.programs.values()][0]!;
   const entries = programs.map(
@@ -54,7 +53,7 @@ function summary(plan: PartPlan): string {
   );
 }
 
-function fusion(plan: PartPlan): string {
+function fusion(plan: PartitionPlan): string {
   const sections = [...plan.fusions].map(([entry, events]) => {
     const fired = events.map(
       (e) => `    ${e.section.padEnd(16)} ${e.what}\n${" ".repeat(21)}${e.rule}: ${e.why}`,
@@ -72,7 +71,7 @@ function fusion(plan: PartPlan): string {
   return [`module ${plan.name}`, ...sections].join("\n") + "\n";
 }
 
-function tiles(plan: PartPlan): string {
+function tiles(plan: PartitionPlan): string {
   const block = (p: Program): string[] => [
     `  entry ${p.graph.entry} for ${p.target}`,
     ...p.sections.flatMap((s) =>
@@ -96,7 +95,7 @@ function tiles(plan: PartPlan): string {
   );
 }
 
-function arena(plan: PartPlan): string {
+function arena(plan: PartitionPlan): string {
   const parts = [...plan.placement.arenas].map(([entry, { placed, lifetimes }]) => {
     const names = new Map<string, string[]>();
     for (const [value, buffer] of lifetimes.bufferOf)

@@ -1,6 +1,6 @@
 /**
- * Attention, and the tables that all layers read: rope's turns of this call's positions, and how far each
- * layer sees.
+ * Attention as nodes, and the tables that all layers read: the rotations of this call's positions (rope), and
+ * how far each layer sees.
  */
 import type { Model, Part, Rope } from "../../runtime/contract/model.ts";
 import { layerParts } from "../2-check/parameters.ts";
@@ -12,7 +12,7 @@ import {
   declare,
   emit,
   initialStd,
-  isExtending,
+  isIncremental,
   layersOf,
   parameter,
   place,
@@ -26,16 +26,14 @@ type Attention = Extract<Part, { part: "attention" }>;
 const windowsName = (p: Attention): string => `windows_${p.window}`;
 const ringsName = (p: Attention): string => `rings_${p.window}`;
 
-/** What all layers read. */
+/** Emits the tables that all layers read. */
 export function layerTables(b: Builder): void {
   if (layersOf(b) === 0) return;
   ropeTables(b);
   layerWindows(b);
 }
 
-/**
- * One table of this call's positions for each kind of rope in the layer (usually one): all layers read it.
- */
+/** One table of this call's positions for each kind of rope in the layer; usually there is one kind. */
 function ropeTables(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || !p.rope || b.values.has(ropeTableName(p.rope, p.headDim))) continue;
@@ -45,16 +43,19 @@ function ropeTables(b: Builder): void {
       ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim],
       "activation",
     );
-    emit(b, "rope_table", { place: isExtending(b) ? place(b) : undefined }, { table }, ropeAttrsOf(p.rope));
+    emit(b, "rope_table", { place: isIncremental(b) ? place(b) : undefined }, { table }, ropeAttrsOf(p.rope));
   }
 }
 
-/** Where layers alternate: how far each one's attention sees, for each width of band. */
+/**
+ * Where layers alternate, a number per layer says how many positions its attention sees (0: all of them), for
+ * each window that the layer's equations name; a second one says how many rows its cache has.
+ */
 function layerWindows(b: Builder): void {
   for (const p of layerParts(b.model)) {
     if (p.part !== "attention" || windowKind(b, p) !== "by layer" || b.values.has(windowsName(p))) continue;
-    const rows = cacheRows(b.model, p, b.stretch.from);
-    if (isExtending(b) && rows.length > 1) {
+    const rows = cacheRows(b.model, p, b.segment.from);
+    if (isIncremental(b) && rows.length > 1) {
       declare(b, ringsName(p), [1, 1], "activation", { dtype: "i32", slices: layersOf(b) });
       emit(b, "windows", {}, { windows: all(ringsName(p)) }, { pattern: rows.join("_") });
     }
@@ -66,7 +67,7 @@ function layerWindows(b: Builder): void {
       { windows: all(windowsName(p)) },
       {
         pattern: b.model
-          .pattern!.map((_, i) => (kindOf(b.model, b.stretch.from + i) === "banded" ? p.window : 0))
+          .pattern!.map((_, i) => (kindOf(b.model, b.segment.from + i) === "banded" ? p.window : 0))
           .join("_"),
       },
     );
@@ -79,8 +80,8 @@ function windowKind(b: Builder, { window }: Attention): "none" | "all layers" | 
 }
 
 /**
- * Rows that each layer's cache has; one number: all of them. A band's is a ring where that is less than the
- * context: ops/attention/kit/cache-layout.ts.
+ * How many rows each layer's cache has; a single number holds for all layers. A layer with a window keeps a
+ * ring of rows where that is less than the context: ops/attention/kit/cache-layout.ts.
  */
 function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0): readonly number[] {
   const { context } = model.sizes;
@@ -93,7 +94,7 @@ function cacheRows(model: Model, { window }: Pick<Attention, "window">, from = 0
   return pattern!.map((_, i) => (kindOf(model, from + i) === "banded" ? ring : dense));
 }
 
-/** Bands whose cache is a ring: how far back they see, and the rows that are kept. */
+/** The windows whose cache is a ring: how many positions they see, and how many rows are kept. */
 export const cacheBands = (model: Model): readonly { readonly window: number; readonly rows: number }[] =>
   layerParts(model).flatMap((p) => {
     if (p.part !== "attention" || p.window === undefined) return [];
@@ -101,17 +102,17 @@ export const cacheBands = (model: Model): readonly { readonly window: number; re
     return rows < model.sizes.context ? [{ window: p.window, rows }] : [];
   });
 
-/** Of the stretch's layers, how many see everything: for the count of FLOPs. */
+/** The share of the segment's layers that see everything; FLOPs are counted with it. */
 function denseShare(b: Builder): number {
   const layers = layersOf(b);
   return (
-    Array.from({ length: layers }, (_, i) => kindOf(b.model, b.stretch.from + i)).filter(
+    Array.from({ length: layers }, (_, i) => kindOf(b.model, b.segment.from + i)).filter(
       (kind) => kind === "dense",
     ).length / layers
   );
 }
 
-/** Where layers alternate. */
+/** What a layer is where layers alternate; `layer` counts in the whole model. */
 const kindOf = ({ pattern }: Model, layer: number) => pattern![layer % pattern!.length]!;
 
 const ropeTableName = ({ theta, linear: divisor, scaling }: Rope, headDim: number): string => {
@@ -127,60 +128,65 @@ const ropeAttrsOf = ({ theta, linear: divisor, scaling }: Rope): Partial<AttrsOf
 
 export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim;
-  const kv = p.kvHeads * p.headDim;
   const name = partName(b, p);
-  const straight = linear(b, `${name}.qkv`, x, rows, p.width, inner + 2 * kv, p.bias, initialStd(b));
-  const normed = p.qkNorm ? headNorm(b, p, p.qkNorm.eps, straight) : straight;
-  const qkv = p.rope ? turned(b, p, p.rope, normed) : normed;
-  const mixed = activation(b, `${name}.mixed`, [rows, inner]);
+  const qkv = queriesKeysValues(b, p, x, rows);
+  const attended = activation(b, `${name}.mixed`, [rows, inner]);
   const kind = windowKind(b, p);
   const window = kind === "by layer" ? each(windowsName(p)) : undefined;
-  const band = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
-  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...band };
-  if (isExtending(b)) {
-    const { context } = b.model.sizes;
-    const kept = cacheRows(b.model, p, b.stretch.from);
-    const most = Math.max(...kept);
-    const uneven = kept.length > 1;
-    const shapes = kept.map((n) => cacheShapes(n, p.kvHeads, p.headDim));
-    const largest = shapes[kept.indexOf(most)]!;
-    const [keys, values] = (["keys", "values"] as const).map((kind) =>
-      declare(
-        b,
-        `${name}.${kind}`,
-        largest[kind],
-        "cache",
-        uneven ? { sliceShapes: shapes.map((s) => s[kind]) } : {},
-      ),
-    ) as [Ref, Ref];
-    const ring = uneven ? each(ringsName(p)) : undefined;
-    emit(
-      b,
-      "attention_cached",
-      { qkv, keys, values, place: place(b), window, ring },
-      { out: mixed, keys_out: keys, values_out: values },
-      { ...sizes, ...((uneven || most < context) && { context }) },
-    );
+  const seen = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };
+  const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...seen };
+  if (isIncremental(b)) {
+    const { keys, values, ring, context } = declareCache(b, p);
+    const ins = { qkv, keys, values, place: place(b), window, ring };
+    const outs = { out: attended, keys_out: keys, values_out: values };
+    emit(b, "attention_cached", ins, outs, { ...sizes, ...(context !== undefined && { context }) });
   } else {
-    const context = (b.job as { context: number }).context;
+    const { context } = b.job as { context: number };
     const lse = activation(b, `${name}.lse`, [p.heads, rows]);
-    emit(b, "attention", { qkv, window }, { out: mixed, lse }, { ...sizes, context, causal: p.causal });
+    emit(b, "attention", { qkv, window }, { out: attended, lse }, { ...sizes, context, causal: p.causal });
   }
-  return linear(
-    b,
-    `${name}.out`,
-    mixed,
-    rows,
-    inner,
-    p.width,
-    p.outBias ?? p.bias,
-    residualStd(b),
-    `${name}.projected`,
-  );
+  const bias = p.outBias ?? p.bias;
+  return linear(b, `${name}.out`, attended, rows, inner, p.width, bias, residualStd(b), `${name}.projected`);
 }
 
-/** q and k of all heads, normalised; v as it was. */
-function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
+/** [rows, (heads + 2 kv_heads) · head_dim]: projected, then normalised and rotated where the spec says so. */
+function queriesKeysValues(b: Builder, p: Attention, x: Ref, rows: number): Ref {
+  const columns = (p.heads + 2 * p.kvHeads) * p.headDim;
+  const projected = linear(b, `${partName(b, p)}.qkv`, x, rows, p.width, columns, p.bias, initialStd(b));
+  const normalised = p.qkNorm ? qkNorm(b, p, p.qkNorm.eps, projected) : projected;
+  return p.rope ? rotated(b, p, p.rope, normalised) : normalised;
+}
+
+interface Cache {
+  readonly keys: Ref;
+  readonly values: Ref;
+  /** A number per layer: how many rows its cache has. Absent where all have the same. */
+  readonly ring: Ref | undefined;
+  /** The model's context, where a cache has other rows than that. */
+  readonly context: number | undefined;
+}
+
+function declareCache(b: Builder, p: Attention): Cache {
+  const rows = cacheRows(b.model, p, b.segment.from);
+  const most = Math.max(...rows);
+  const differ = rows.length > 1;
+  const shapes = rows.map((n) => cacheShapes(n, p.kvHeads, p.headDim));
+  const largest = shapes[rows.indexOf(most)]!;
+  const declared = (kind: "keys" | "values"): Ref => {
+    const sliceShapes = differ ? { sliceShapes: shapes.map((s) => s[kind]) } : {};
+    return declare(b, `${partName(b, p)}.${kind}`, largest[kind], "cache", sliceShapes);
+  };
+  const { context } = b.model.sizes;
+  return {
+    keys: declared("keys"),
+    values: declared("values"),
+    ring: differ ? each(ringsName(p)) : undefined,
+    context: differ || most < context ? context : undefined,
+  };
+}
+
+/** Normalises the queries and keys of all heads; the values stay as they are. */
+function qkNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
   const name = partName(b, p);
   const shape = b.values.get(x.value)!.shape;
   const out = activation(b, `${name}.normed`, shape);
@@ -192,8 +198,8 @@ function headNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
   return out;
 }
 
-/** q and k of all heads, turned by their positions; v as it was. */
-function turned(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
+/** Rotates the queries and keys of all heads by their positions; the values stay as they are. */
+function rotated(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
   const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
   emit(
     b,

@@ -1,13 +1,16 @@
 /**
- * Checked model → graph of one entry, forward only, one node per mathematical step; nothing is fused yet.
+ * Builds the graph of one entry from the checked model: forward only, one node per mathematical step, nothing
+ * fused yet.
  *
- *   train, evaluate   tokens, targets [B·T] → per-token losses, their sum; where the job says so, weights [B·T]
- *                     of the losses are an input, log-probabilities [B·T] an output
- *   prefill, decode   tokens [chunk] at position `place` → logits [1, V] of the last real row; keys and
- *                     values go to the cache. V = columns of the output: those of the vocabulary, or fewer
+ *   train, evaluate   tokens, targets [B·T]             → a loss per token, and their sum; where the spec says
+ *                                                         so, weights [B·T] of the losses are an input and
+ *                                                         log-probabilities [B·T] an output
+ *   prefill, decode   tokens [chunk], `place` of them   → logits [1, V] of the last real row, V columns as the
+ *                                                         output has; keys and values go to the cache
  *
- * Of a model that several memories hold, a graph is one stretch: rows [R, width] come in as `x_in` where it
- * does not begin with the embedding, and leave as `x_out` where it does not end with the output (cut.ts).
+ * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
+ * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
+ * not end with the output.
  */
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
 import { layerTables } from "./build-attention.ts";
@@ -17,34 +20,34 @@ import {
   emit,
   initialStd,
   input,
-  isExtending,
+  isIncremental,
   isTraining,
   layersOf,
   parameter,
   place,
   section,
   type Builder,
-  type Job,
+  type EntrySpec,
 } from "./builder.ts";
 import { whole, type Graph, type Ref, type Section } from "./ir.ts";
 import { tokenTable } from "./linear.ts";
 import { normOf, part } from "./parts.ts";
-import { wholeModel, type Stretch } from "./stretch.ts";
+import { wholeModel, type Segment } from "./segment.ts";
 
-export type { Job } from "./builder.ts";
+export type { EntrySpec as EntrySpec } from "./builder.ts";
 
-/** `entry`: the graph's name, where a module has several stretches with the same job. */
+/** `entry` is the graph's name; it differs from the spec's where a partition has two segments. */
 export function buildGraph(
   model: Model,
-  job: Job,
-  stretch: Stretch = wholeModel(model),
+  job: EntrySpec,
+  segment: Segment = wholeModel(model),
   entry: string = job.entry,
 ): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
   const b: Builder = {
     model,
     job,
-    stretch,
+    segment,
     rows,
     values: new Map(),
     nodes: [],
@@ -53,9 +56,9 @@ export function buildGraph(
     stem: "output",
   };
   const sections = [
-    stretch.embed ? embedSection(b) : enterSection(b),
+    segment.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
-    ...(stretch.output ? outputSections(b) : [leaveSection(b)]),
+    ...(segment.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
   return { entry, batch, context, values: b.values, sections, objective: b.objective };
@@ -72,7 +75,7 @@ function embedSection(b: Builder): Section {
   const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   layerTables(b);
-  const ins = { tokens, table, positions, place: isExtending(b) ? place(b) : undefined };
+  const ins = { tokens, table, positions, place: isIncremental(b) ? place(b) : undefined };
   emit(b, "embed", ins, { out }, { context: length });
   if (norm) {
     b.stem = "embed";
@@ -83,8 +86,8 @@ function embedSection(b: Builder): Section {
 }
 
 /**
- * Rows of the stretch before: a copy, because the layers' x is overwritten from layer to layer. Without
- * layers they are read where they are.
+ * Takes over the rows of the segment before. They are copied, because x is overwritten from layer to layer; a
+ * segment without layers reads them where they are.
  */
 function enterSection(b: Builder): Section {
   const shape = [b.rows, b.model.sizes.width];
@@ -99,8 +102,8 @@ function leaveSection(b: Builder): Section {
   return section(b, "head", "leave");
 }
 
-/** The stretch's rows, after its last layer. */
-const rowsOut = (b: Builder): Ref => whole(b.stretch.embed || layersOf(b) > 0 ? "x" : "x_in");
+/** The rows behind the segment's last layer. */
+const rowsOut = (b: Builder): Ref => whole(b.segment.embed || layersOf(b) > 0 ? "x" : "x_in");
 
 function layerSection(b: Builder): Section {
   b.layered = true;
@@ -116,11 +119,11 @@ function equations(b: Builder, assignments: readonly Assignment[]): Ref {
   return scope.get("x")!;
 }
 
-/** Logits, and of whole sequences their loss. */
+/** The logits; for whole sequences their losses, too. */
 function outputSections(b: Builder): readonly Section[] {
   const { width } = b.model.sizes;
   let x = rowsOut(b);
-  if (isExtending(b)) {
+  if (isIncremental(b)) {
     const row = activation(b, "last_row", [1, width]);
     emit(b, "take_row", { x, place: place(b) }, { out: row });
     x = row;
@@ -144,7 +147,7 @@ function outputSections(b: Builder): readonly Section[] {
   return [output, section(b, "loss", "loss")];
 }
 
-/** `outName`: of the value, where a norm or a linear map makes it. */
+/** `outName` is the name of the result, where a norm or a linear map makes it. */
 function expression(b: Builder, e: Expression, scope: ReadonlyMap<string, Ref>, outName?: string): Ref {
   switch (e.kind) {
     case "value":

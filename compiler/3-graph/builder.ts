@@ -1,4 +1,7 @@
-/** What the graph builder's parts share: the graph so far, and how values and nodes are added to it. */
+/**
+ * What all files of the graph builder share: the graph that has been built so far, and functions that add
+ * values and nodes to it.
+ */
 import type { Model } from "../../runtime/contract/model.ts";
 import type { AttrsOf, InsOf, OpName, OutsOf } from "../ops/index.ts";
 import { nodeOf } from "./node.ts";
@@ -14,7 +17,7 @@ import {
   type Value,
 } from "./ir.ts";
 import type { Init, Storage } from "../../runtime/contract/storage.ts";
-import type { Stretch } from "./stretch.ts";
+import type { Segment } from "./segment.ts";
 
 /** What training takes and gives row by row, besides tokens and targets. Default: nothing. */
 export interface PerRow {
@@ -24,7 +27,8 @@ export interface PerRow {
   readonly logprobs?: boolean;
 }
 
-export type Job =
+/** What a graph is built for: an entry of the module, and the sizes of one call. */
+export type EntrySpec =
   | ({ readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number } & PerRow)
   | { readonly entry: "prefill" | "decode"; readonly rows: number };
 
@@ -41,29 +45,29 @@ export const initialStd = (b: Builder): number =>
 
 export interface Builder {
   readonly model: Model;
-  readonly job: Job;
-  readonly stretch: Stretch;
+  readonly job: EntrySpec;
+  readonly segment: Segment;
   readonly rows: number;
   readonly values: Map<string, Value>;
   nodes: Node[];
-  /** Of an entry that trains. */
+  /** The terms of the objective; empty in entries that do not train. */
   readonly objective: Term[];
-  /** The layer is being built, whose values have a slice per layer. */
+  /** True while the layer is being built, whose parameters and caches have a slice per layer. */
   layered: boolean;
-  /** Outside of the layer: what the names of parameters begin with. */
+  /** What the names of parameters begin with, outside of the layer. */
   stem: "embed" | "output";
 }
 
-/** Layers of this stretch. */
-export const layersOf = ({ stretch }: Builder): number => stretch.to - stretch.from;
+/** The number of layers in this segment. */
+export const layersOf = ({ segment }: Builder): number => segment.to - segment.from;
 
-/** Tokens that one call of `prefill` takes. */
+/** The number of tokens that one call of `prefill` takes. */
 export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): number =>
   Math.min(PREFILL_ROWS, context);
 const PREFILL_ROWS = 128;
 
 export const isTraining = (b: Builder): boolean => b.job.entry === "train";
-export const isExtending = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
+export const isIncremental = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
 
 export function declare(
   b: Builder,
@@ -95,7 +99,7 @@ export function input(
   return whole(name);
 }
 
-/** What whoever uses the model calls a value of the builder's section. */
+/** The name under which a value of this section is known outside: "layers.attention.qkv.weight". */
 export const shownName = (b: Builder, name: string): string => `${b.layered ? "layers." : ""}${name}`;
 
 export function parameter(b: Builder, name: string, shape: readonly number[], init: Init): Ref {
@@ -113,7 +117,7 @@ export function emit<K extends OpName>(
   b.nodes.push(nodeOf(op, ins, outs, attrs));
 }
 
-/** All nodes since the section before. */
+/** Makes a section of all nodes that were emitted since the section before. */
 export function section(
   b: Builder,
   role: Role,
@@ -126,5 +130,5 @@ export function section(
   return { name, role, times, order: "up", carries, nodes };
 }
 
-/** [start, rows] of the chunk. */
+/** The input [start, rows]: the chunk's first position in the context, and how many of its rows are real. */
 export const place = (b: Builder): Ref => input(b, "place", [2], { dtype: "i32", control: "start" });

@@ -1,7 +1,4 @@
-/**
- * A mixture of experts (Shazeer et al. 2017): router, sorting, grouped products, mixing; in training also the
- * load-balancing loss.
- */
+/** A mixture of experts (Shazeer et al. 2017) as nodes. */
 import type { Part } from "../../runtime/contract/model.ts";
 import {
   activation,
@@ -18,8 +15,8 @@ import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd } from "./linear.ts";
 
 /**
- * A mixture of experts: rows are sorted by expert, so that every expert's product is one of neighbouring
- * rows.
+ * Router, sorting, the experts' products, and the sum of their results; in training also the load-balancing
+ * loss. Rows are sorted by expert first, so that each expert multiplies rows that lie side by side.
  */
 export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Ref, rows: number): Ref {
   const name = partName(b, p);
@@ -32,7 +29,7 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   const choice = indices("choice", [rows, p.top]);
   const slots = indices("slots", [rows, p.top]);
   const sources = indices("sources", [S]);
-  // an output: who trains wants to see the load
+  // in training this is an output: people want to see how evenly the experts are used
   const shown = (stem: string): string => shownName(b, `${name}.${stem}`);
   const starts = isTraining(b)
     ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" })

@@ -93,7 +93,7 @@ export type Role =
   /** Makes the rows x [R, width] that the first layer reads. */
   | "embed"
   | "layer"
-  /** Makes what leaves the model of the rows behind the last layer: logits, or rows for the next stretch. */
+  /** Makes what leaves the model of the rows behind the last layer: logits, or rows for the next segment. */
   | "head"
   | "loss"
   /** The optimizer's: it runs only when the host asked for an update. */

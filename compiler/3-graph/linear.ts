@@ -1,15 +1,21 @@
-/** Linear maps, with and without bias, and what their parameters are called and start from. */
+/** Linear maps with and without bias: their nodes, and the names and initial values of their parameters. */
 import type { Expression, Part } from "../../runtime/contract/model.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { whole, type Ref } from "./ir.ts";
 
-/** Stem of a part's parameters: "attention.qkv" in the layer ("layers." comes before it), "output.linear". */
+/**
+ * What the names of a part's parameters begin with: "output.linear", and in the layer "attention.qkv", before
+ * which "layers." comes.
+ */
 export const partName = (b: Builder, p: Part, inner?: string): string =>
   [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
 
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
-/** initialStd / √(layers · blocks that add to the residual stream in one layer). GPT-2 has two a layer. */
+/**
+ * initialStd / √(layers · blocks per layer), where blocks are the parts that add to the residual stream. GPT-2
+ * has two per layer.
+ */
 export function residualStd(b: Builder): number {
   const count = (e: Expression): number =>
     e.kind === "value"
@@ -36,7 +42,7 @@ export function linear(
   return withBias(b, name, bias, N, rows, outName, (out) => emit(b, "matmul", { a: x, b: w }, { out }));
 }
 
-/** Where the output is tied, embedding and output of one memory share it. */
+/** The table of embeddings. When the output is tied, it reads the same one. */
 export function tokenTable(b: Builder): Ref {
   const { vocab, width } = b.model.sizes;
   const name = "token_embedding.weight";

@@ -1,4 +1,4 @@
-/** The parts of the language as nodes: 2-check/parts.ts has their equations. */
+/** Turns the parts of the language into nodes; 2-check/parts.ts has their equations. */
 import type { Norm, Part } from "../../runtime/contract/model.ts";
 import { attention } from "./build-attention.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
@@ -6,7 +6,7 @@ import { experts } from "./experts.ts";
 import type { Ref } from "./ir.ts";
 import { linear, partName, residualStd, tiedLinear } from "./linear.ts";
 
-/** `outName`: of the result of a norm or a linear map; default: the part's name and ".out". */
+/** `outName` names the result of a norm or a linear map; the default is the part's name and ".out". */
 export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
   const rows = b.values.get(x.value)!.shape[0]!;
   switch (p.part) {
@@ -40,7 +40,7 @@ export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
   }
 }
 
-/** `outName`: of the result [rows, width]; default: the part's name and ".out". */
+/** `outName` names the result [rows, width]; the default is the part's name and ".out". */
 export function normOf(b: Builder, p: Norm, x: Ref, outName?: string): Ref {
   const name = partName(b, p);
   const rows = b.values.get(x.value)!.shape[0]!;

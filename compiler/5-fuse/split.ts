@@ -1,5 +1,5 @@
 /**
- * What decoding reads is read in stretches: an op of a few rows over a large operand becomes two nodes, one
+ * What decoding reads is read in segments: an op of a few rows over a large operand becomes two nodes, one
  * over S parts of it and one that adds the parts' results. See ops/matmul/matmul_split.ts and
  * ops/attention/attention_split.ts.
  *
@@ -11,7 +11,7 @@ import { MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 
-/** As many parts as there can be workers: each reads one stretch. */
+/** As many parts as there can be workers: each reads one segment. */
 const PARTS = MAX_WORKERS;
 /** Below this a second barrier costs more than short pieces do. */
 const LEAST_BYTES = 256 * 1024;

@@ -13,7 +13,8 @@ import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
-import { entryName, partText, runOrder } from "../3-graph/cut.ts";
+import { entryName, runOrder } from "../3-graph/partition.ts";
+import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
 import { cacheBytes, type Place, type Placement } from "../7-place/place.ts";
@@ -71,13 +72,13 @@ export async function bundleFiles(
   };
   for (const module of modules) {
     const parts: PartManifest[] = [];
-    for (const [i, part] of (module.parts ?? []).entries())
+    for (const [i, part] of (module.partitions ?? []).entries())
       parts.push({
-        holds: partText(model, part.part),
+        holds: partitionText(model, part.partition),
         ...moduleManifest(part, await build(part, `${module.name}.${i}`), model),
       });
     const whole = moduleManifest(module, await build(module, module.name), model);
-    manifests[module.name] = module.parts ? withParts(whole, parts, module.parts) : whole;
+    manifests[module.name] = module.partitions ? withPartitions(whole, parts, module.partitions) : whole;
   }
   const parameters = countParameters(modules[0]!.placement);
   const manifest: Manifest = {
@@ -122,7 +123,7 @@ function moduleManifest(
     maxWorkers: MAX_WORKERS,
     tensors: [...placement.persistent.values()]
       .filter((p) => !p.value.members && p.value.storage !== "cache")
-      .map((place) => tensorPlace(place, module.part[0]!.from)),
+      .map((place) => tensorPlace(place, module.partition[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
       const kept = (storage: string) =>
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
@@ -166,15 +167,15 @@ function mixturesOf({ graph }: Program): MixturePlace[] {
 }
 
 /**
- * What the parts are together. `whole` was planned as if one memory held it: names, shapes and costs are
- * right, addresses are not.
+ * The manifest of a module that consists of partitions. `whole` was planned as if one memory held it all, so
+ * that its names, shapes and costs are right and its addresses are not.
  */
-function withParts(
+function withPartitions(
   whole: ModuleManifest,
   parts: readonly PartManifest[],
   built: readonly BuiltModule[],
 ): ModuleManifest {
-  const order = runOrder(built.map((p) => p.part));
+  const order = runOrder(built.map((p) => p.partition));
   const sum = (of: (part: PartManifest) => number): number =>
     parts.reduce((total, part) => total + of(part), 0);
   return {
@@ -184,7 +185,7 @@ function withParts(
     tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
     entries: whole.entries.map((e) => ({
       ...e,
-      runs: order.map(({ part, stretch }) => ({ part, entry: entryName(e.name, stretch) })),
+      runs: order.map(({ partition, segment }) => ({ part: partition, entry: entryName(e.name, segment) })),
     })),
     parts,
   };

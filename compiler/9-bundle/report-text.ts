@@ -23,7 +23,7 @@ export function report(manifest: Manifest, modules: readonly BuiltModule[]): str
       title,
       ...built.parts.flatMap((part, i) => [
         "",
-        ...moduleReport(`${m.name} part ${i} (${part.holds})`, part, m.parts![i]!),
+        ...moduleReport(`${m.name} part ${i} (${part.holds})`, part, m.partitions![i]!),
       ]),
     ];
   });

@@ -3,11 +3,11 @@ import {
   planModule,
   type CompileOptions,
   type ModulePlan,
-  type PartPlan,
+  type PartitionPlan,
 } from "../../../compiler/compile.ts";
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { partText } from "../../../compiler/3-graph/cut.ts";
+import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
@@ -21,14 +21,14 @@ export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undef
 export function bytesText(model: Model, { placement, over }: ModulePlan): string {
   const plain = (bytes: number): string => `${thousands(bytes)} bytes`;
   if (!over) return `${plain(placement.bytes)} (${sizeText(placement.bytes)})`;
-  if (!over.parts)
+  if (!over.partitions)
     return (
       `${plain(placement.bytes)} (${sizeText(placement.bytes)}, more than the ${limitText(over.limit)} of ` +
       `one memory${uncut(over.tooLarge)})`
     );
   return (
-    `${plain(memoryBytes({ placement, over }))} in ${over.parts.length} parts ` +
-    `(${partsText(model, over.parts)})`
+    `${plain(memoryBytes({ placement, over }))} in ${over.partitions.length} parts ` +
+    `(${partsText(model, over.partitions)})`
   );
 }
 
@@ -42,27 +42,27 @@ const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
  * "3.26 GiB for embedding, layers 0…3, output; 2 × 2.77 GiB for layers 4…9": neighbours of equal size
  * together.
  */
-function partsText(model: Model, parts: readonly PartPlan[]): string {
-  const groups: PartPlan[][] = [];
+function partsText(model: Model, parts: readonly PartitionPlan[]): string {
+  const groups: PartitionPlan[][] = [];
   for (const part of parts) {
     const last = groups.at(-1);
-    const inside = (p: PartPlan): boolean => p.part.every((s) => !s.embed && !s.output);
+    const inside = (p: PartitionPlan): boolean => p.partition.every((s) => !s.embed && !s.output);
     if (last && inside(last[0]!) && inside(part) && last[0]!.placement.bytes === part.placement.bytes)
       last.push(part);
     else groups.push([part]);
   }
   return groups
     .map((group) => {
-      const [{ part, placement }] = group as [PartPlan];
-      const to = group.at(-1)!.part[0]!.to;
-      return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
+      const [{ partition: part, placement }] = group as [PartitionPlan];
+      const to = group.at(-1)!.partition[0]!.to;
+      return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partitionText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
     })
     .join("; ");
 }
 
 /** All memories together. */
 const memoryBytes = ({ placement, over }: Pick<ModulePlan, "placement" | "over">): number =>
-  over?.parts?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
+  over?.partitions?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
 
 const limitText = (limit: number): string => (limit === MEMORY_LIMIT ? "4 GiB" : sizeText(limit));
 

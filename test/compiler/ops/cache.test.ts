@@ -191,7 +191,7 @@ describe("what is kept", () => {
 /** Of what can be cut at all. */
 function smallestLimit(model: Model, bytes: number, cache: CacheFormat): number {
   for (let limit = Math.floor(bytes / 2); limit < bytes; limit += bytes >> 6)
-    if (planModule(model, "infer", { targets: ["wide"], cache, memoryLimit: limit }).over?.parts)
+    if (planModule(model, "infer", { targets: ["wide"], cache, memoryLimit: limit }).over?.partitions)
       return limit;
   throw new Error("it cannot be cut");
 }

@@ -55,7 +55,7 @@ function limits(model: Model, options: CompileOptions): Map<number, number> {
   for (let limit = Infinity; ;) {
     const { over, placement } = planModule(model, "infer", { ...options, memoryLimit: limit });
     if (over?.tooLarge) return found;
-    const parts = over?.parts ?? [{ placement }];
+    const parts = over?.partitions ?? [{ placement }];
     if (!found.has(parts.length)) found.set(parts.length, limit);
     limit = Math.max(...parts.map((p) => p.placement.bytes)) - 1;
   }
