@@ -34,7 +34,7 @@ import { tokenTable } from "./linear.ts";
 import { normOf, part } from "./parts.ts";
 import { wholeModel, type Segment } from "./segment.ts";
 
-export type { EntrySpec as EntrySpec } from "./builder.ts";
+export type { EntrySpec } from "./builder.ts";
 
 /** `entry` is the graph's name; it differs from the spec's where a partition has two segments. */
 export function buildGraph(
