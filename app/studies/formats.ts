@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits, readMeter, type ReadMeter } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
-import { bundleWithWeights, weightsOption } from "../cli/options/weights.ts";
+import { bundleWithWeights, weightsFrom } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { weightFormats } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
@@ -42,7 +42,7 @@ const { values: o } = parseArgs({
 const formats = [...o.formats.split(","), ...o.mix];
 const workers = Number(o.workers);
 const TARGET = "wide";
-const formatsOf = (text: string) => weightsOption({ weights: text })!;
+const formatsOf = weightsFrom;
 formats.forEach(formatsOf); // a name that is none, before anything is measured
 joinPairs(TARGET);
 const width = Math.max(8, ...formats.map((f) => f.length + 1));

@@ -21,7 +21,7 @@ import { writeGguf } from "../cli/runs/export-run.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
 import { specOf } from "../cli/runs/spec-of.ts";
-import { weightsOption } from "../cli/options/weights.ts";
+import { weightsFrom } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { GgufFile } from "../../runtime/formats/gguf/gguf.ts";
 import { tokenizerOfGguf } from "../../runtime/formats/gguf/gguf-tokenizer.ts";
@@ -104,7 +104,7 @@ async function opened(path: string) {
     { source: path, tokenizer: "tokenizer" in found ? found.tokenizer.name : "ids", parameters },
   );
   const model = checkSource(spec).models[0]!;
-  const modules = { targets: [TARGET], modules: ["infer"], weights: weightsOption({ weights })! } as const;
+  const modules = { targets: [TARGET], modules: ["infer"], weights: weightsFrom(weights) } as const;
   const running = await createModel(await compileModel(model, modules), "infer", {
     host: nodeHost,
     workers: threads,
@@ -180,7 +180,7 @@ async function time(path: string): Promise<void> {
   }
   await running.close();
   const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!;
-  const bytes = bytesPerToken(model, { weights: weightsOption({ weights })! });
+  const bytes = bytesPerToken(model, { weights: weightsFrom(weights) });
   const rate = (what: "prefill" | "decode"): string =>
     `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} ` +
     `(${(median(ours[what]) / median(theirs![what])).toFixed(2)} ×)`;

@@ -1,87 +1,93 @@
-/** Numbers and names that the verbs over runs take. */
-import { resolve } from "node:path";
-import type { Command } from "commander";
+/** Options that several verbs share: workers, target, memory, and the settings of the sampler. */
 import { MEMORY_LIMIT, PAGE_BYTES } from "../../../compiler/7-place/place.ts";
-import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import type { Io } from "../terminal/io.ts";
+import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
+import type { SampleSettings } from "../../../runtime/contract/model.ts";
+import { targets } from "../../../runtime/contract/targets.ts";
+import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
+import { named, oneWord, read, real, text, texts, whole, type Options } from "./option.ts";
+import { cacheOption, weightsOption } from "./weights.ts";
 
-export type Options = Readonly<Record<string, unknown>>;
+/** Threads. `help` says what the default is. */
+export const workersOption = (help: string, value = "<n>") =>
+  whole(value, help, { least: 1, most: MAX_WORKERS });
 
-/** `--top-k` is found as `topK`. Undefined when it was not given. */
-export function wholeOption(
-  options: Options,
-  flag: string,
-  least: number,
-  most = Number.MAX_SAFE_INTEGER,
-): number | undefined {
-  const text = options[camel(flag)];
-  if (text === undefined) return undefined;
-  const value = /^[0-9][0-9_]*$/.test(String(text)) ? Number(String(text).replaceAll("_", "")) : NaN;
-  if (!(value >= least && value <= most))
-    throw new SinterError(
-      "usage",
-      `--${flag} takes a whole number ${range(least, most)}, not \`${String(text)}\``,
-    );
-  return value;
-}
+/** One target; undefined: the best that this machine runs. */
+export const targetOption = (help = "simd, relaxed or wide (default: the best that this machine runs)") =>
+  read(text("<name>", help), (given) => named("target", targets, given));
 
-export function realOption(
-  options: Options,
-  flag: string,
-  least: number,
-  most = Infinity,
-): number | undefined {
-  const text = options[camel(flag)];
-  if (text === undefined) return undefined;
-  const value = String(text).trim() === "" ? NaN : Number(text);
-  if (!(value >= least && value <= most) || value === Infinity)
-    throw new SinterError("usage", `--${flag} takes a number ${range(least, most)}, not \`${String(text)}\``);
-  return value;
-}
-
-export function targetOption(options: Options): Target | undefined {
-  const text = options["target"];
-  const found = targets.find((target) => target === text);
-  if (text !== undefined && !found)
-    throw new SinterError(
-      "usage",
-      `there is no target \`${String(text)}\``,
-      `targets: ${targets.join(", ")}`,
-    );
-  return found;
-}
-
-export const withMemoryOption = (command: Command): Command =>
-  command.option(
-    "--memory-limit <bytes>",
-    "most that one memory may have, as 1_000_000 or 512MiB; a model that needs more is cut into parts " +
-      "(default: 4 GiB)",
-  );
+/** How many bytes one memory may have at most, for the compiler. */
+export const memoryOptions = {
+  memoryLimit: read(
+    text(
+      "<bytes>",
+      "most that one memory may have, as 1_000_000 or 512MiB; " +
+        "a model that needs more is cut into parts (default: 4 GiB)",
+    ),
+    bytesOf,
+  ),
+};
 
 const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
-/** Of `withMemoryOption`, for the compiler: bytes, at most what WebAssembly allows. */
-export function memoryLimit(options: Options): number | undefined {
-  const text = textOption(options, "memory-limit");
-  if (text === undefined) return undefined;
-  const [, digits, unit] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?(|KiB|MiB|GiB)$/.exec(text) ?? [];
+/** At most what WebAssembly allows. */
+function bytesOf(given: string, flag: string): number {
+  const [, digits, unit] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?(|KiB|MiB|GiB)$/.exec(given) ?? [];
   const bytes = digits === undefined ? NaN : Math.floor(Number(digits.replaceAll("_", "")) * units[unit!]!);
   if (!(bytes >= PAGE_BYTES && bytes <= 2 ** 32))
     throw new SinterError(
       "usage",
-      `--memory-limit takes bytes from 64KiB to 4GiB, not \`${text}\``,
-      "for example --memory-limit 512MiB",
+      `${flag} takes bytes from 64KiB to 4GiB, not \`${given}\``,
+      `for example ${flag} 512MiB`,
     );
   return Math.min(bytes, MEMORY_LIMIT);
 }
 
-export const textOption = (options: Options, flag: string): string | undefined =>
-  options[camel(flag)] as string | undefined;
+/** How a trained model is run. */
+export const runOptions = {
+  weights: weightsOption,
+  cache: cacheOption,
+  workers: workersOption("threads (default: as many as help)"),
+  target: targetOption(),
+};
+export type RunOptions = Options<typeof runOptions>;
 
-/** A path as the user meant it: from the folder the command was given in. */
-export const pathFrom = (io: Io, path: string): string => resolve(io.cwd, path);
+export const samplerOptions = {
+  tokens: whole("<n>", "most tokens to add (default: the spec's)", { short: "n", least: 0 }),
+  temp: real("<t>", "divides the logits; 0: always the likeliest token (default: the spec's)", { least: 0 }),
+  topK: whole("<k>", "keep the k likeliest tokens; 0: all", { least: 0 }),
+  topP: real("<p>", "keep the likeliest tokens that have probability p together; 1: all", {
+    least: 0,
+    most: 1,
+  }),
+  minP: real("<p>", "keep tokens at least p times as likely as the likeliest; 0: all", { least: 0, most: 1 }),
+  repeatPenalty: real("<r>", "divides the logits of the last 64 tokens; 1: off", { least: 1e-6 }),
+  stop: texts("<text>", "end before this text (may be repeated)"),
+  seed: whole("<n>", "same seed, same text (default: the spec's)", { least: 0 }),
+};
 
-const camel = (flag: string): string => flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-const range = (least: number, most: number): string =>
-  most === Number.MAX_SAFE_INTEGER || most === Infinity ? `from ${least}` : `from ${least} to ${most}`;
+export type Sampling = SamplerSettings & {
+  readonly tokens: number;
+  readonly seed: number;
+  readonly stop: readonly string[];
+};
+
+/** The spec's `sample` section, and what the command line says otherwise. */
+export const samplingOf = (spec: SampleSettings, o: Options<typeof samplerOptions>): Sampling => ({
+  ...samplerDefaults,
+  ...spec,
+  tokens: o.tokens ?? spec.tokens,
+  seed: o.seed ?? spec.seed,
+  temperature: o.temp ?? spec.temperature,
+  topK: o.topK ?? spec.topK,
+  topP: o.topP ?? spec.topP,
+  minP: o.minP ?? spec.minP,
+  repeatPenalty: o.repeatPenalty ?? spec.repeatPenalty,
+  stop: o.stop ?? [],
+});
+
+/** What happens when the context is full. */
+export const whenFullOption = read(
+  text("<what>", "when the context is full: shift (its newer half goes on) or stop"),
+  (given, flag) => oneWord(["shift", "stop"], given, flag, " or "),
+);

@@ -4,7 +4,6 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { Command } from "commander";
 import { MAX_CHARACTERS } from "../../../compiler/1-parse/parse.ts";
 import {
   checkSource,
@@ -17,20 +16,20 @@ import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
+import { text, texts, type Options } from "./option.ts";
 import { readText } from "../terminal/input.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const withSpecOptions = (command: Command): Command =>
-  command
-    .option("--model <name>", "one model of a file that holds several")
-    .option("--set <name=value>", "change a setting: width=256, train.lr=1e-3 (may be repeated)", collect);
+export const specOptions = {
+  model: text("<name>", "one model of a file that holds several"),
+  set: texts("<name=value>", "change a setting: width=256, train.lr=1e-3 (may be repeated)"),
+};
+export type SpecOptions = Options<typeof specOptions>;
 
-const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
-
-/** `--set a=1 --set b=2`, from the options of `withSpecOptions`. */
-export function checkOptions(options: Readonly<Record<string, unknown>>): CheckOptions {
+/** `--set a=1 --set b=2`, and `--model`. Throws `usage` for what is no NAME=VALUE. */
+export function checkOptions({ model, set: pairs = [] }: SpecOptions): CheckOptions {
   const set: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const pair of (options["set"] ?? []) as readonly string[]) {
+  for (const pair of pairs) {
     const at = pair.indexOf("=");
     if (at <= 0)
       throw new SinterError(
@@ -40,7 +39,7 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): CheckO
       );
     set[pair.slice(0, at).trim()] = pair.slice(at + 1);
   }
-  return { set, ...(typeof options["model"] === "string" ? { model: options["model"] } : {}) };
+  return { set, ...(model !== undefined && { model }) };
 }
 
 export function readSpec(path: string, io: Io): string {

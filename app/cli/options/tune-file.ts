@@ -13,8 +13,7 @@ import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { readText } from "../terminal/input.ts";
-import type { Command } from "commander";
-import type { Options } from "./run-options.ts";
+import { negation, text, type Options } from "./option.ts";
 import type { Io } from "../terminal/io.ts";
 
 export const TUNE_FILE = "sinter.tune.json";
@@ -140,36 +139,40 @@ function choiceOf(entry: unknown): Choice | undefined {
   };
 }
 
-export const withTuneOptions = (command: Command): Command =>
-  command
-    .option(
-      "--tune <file>",
-      `tiles from \`sinter tune\` (default: ${TUNE_FILE} beside the spec, when it is of this machine)`,
-    )
-    .option("--no-tune", "the compiler's own tiles");
+export const tuneOptions = {
+  tune: text(
+    "<file>",
+    `tiles from \`sinter tune\` (default: ${TUNE_FILE} beside the spec, when it is of this machine)`,
+  ),
+  noTune: negation("tune", "the compiler's own tiles"),
+};
+export type TuneOptions = Options<typeof tuneOptions>;
 
 /**
  * The tiles that a verb compiles with: `--tune FILE`, or the file beside the spec when it is of this machine,
  * this engine and this compiler; none with `--no-tune`. Says in one line what it took, or why not.
  */
-export function tilesFor(spec: string, options: Options, io: Io): ChosenTiles | undefined {
-  const asked = options["tune"];
-  if (asked === false) return undefined;
-  const path = typeof asked === "string" ? resolve(io.cwd, asked) : tunePath(spec, io);
-  if (asked === undefined && !existsSync(path)) return undefined;
+export function tilesFor(spec: string, { tune, noTune }: TuneOptions, io: Io): ChosenTiles | undefined {
+  if (noTune) return undefined;
+  const path = tune === undefined ? tunePath(spec, io) : resolve(io.cwd, tune);
+  if (tune === undefined && !existsSync(path)) return undefined;
   const { file, chosen } = readTuneFile(path, io);
-  const same = sameMachine(file.machine, thisMachine());
   const shapes = `${chosen.size} shape${chosen.size === 1 ? "" : "s"}`;
-  if (same) io.err(`tiles of ${path}: ${shapes}, measured on this machine\n`);
-  else if (asked !== undefined)
+  const machine = machineText(file.machine);
+  if (sameMachine(file.machine, thisMachine())) {
+    io.err(`tiles of ${path}: ${shapes}, measured on this machine\n`);
+    return chosen;
+  }
+  if (tune !== undefined) {
     io.err(
-      `tiles of ${path}: ${shapes}, measured elsewhere (${machineText(file.machine)}): right here too, ` +
-        "but perhaps not the fastest\n",
+      `tiles of ${path}: ${shapes}, measured elsewhere (${machine}): ` +
+        "right here too, but perhaps not the fastest\n",
     );
-  else
-    io.err(
-      `note: ${path} is of another machine or version (${machineText(file.machine)}) and left out; ` +
-        `\`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`,
-    );
-  return same || asked !== undefined ? chosen : undefined;
+    return chosen;
+  }
+  io.err(
+    `note: ${path} is of another machine or version (${machine}) and left out; ` +
+      `\`sinter tune\` measures here, --tune ${TUNE_FILE} takes it all the same\n`,
+  );
+  return undefined;
 }

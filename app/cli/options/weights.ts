@@ -3,7 +3,6 @@
  * holds, what a bundle was compiled for. A run's module holds them as its checkpoint does; for anything else
  * one is compiled in memory.
  */
-import type { Command } from "commander";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
@@ -23,14 +22,33 @@ import {
 } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { planAll } from "./plan.ts";
-import type { Options } from "./run-options.ts";
+import { named, read, text } from "./option.ts";
 
-export const withWeightsOption = (command: Command): Command =>
-  command.option(
-    "--weights <format>",
-    `how matrices are kept in memory: ${weightFormats.join(", ")}; less memory and more tokens a ` +
-      "second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0",
-  );
+/** Undefined: it was not given. */
+export const weightsOption = read(
+  text(
+    "<format>",
+    `how matrices are kept in memory: ${weightFormats.join(", ")}; ` +
+      "less memory and more tokens a second, less exact. Of a mix: q4_0,table=q8_0,output=q8_0",
+  ),
+  weightsFrom,
+);
+
+/** "q8_0", or a mix: "q4_0,table=q8_0,output=q8_0". */
+export function weightsFrom(given: string): Weights {
+  const mix = mixedFormats("--weights", given, weightFormats);
+  return mix.table || mix.output ? mix : mix.others;
+}
+
+/** Undefined: it was not given. */
+export const cacheOption = read(
+  text(
+    "<format>",
+    `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; ` +
+      "a quarter of the memory, faster far into a text",
+  ),
+  (given) => named("cache format", cacheFormats, given, { list: "formats: " }),
+);
 
 const places = ["table", "output"] as const;
 
@@ -41,7 +59,7 @@ export interface Mixed<Format> {
   readonly output?: Format;
 }
 
-/** Reads `--FLAG`. Throws `usage` for a format that is not in `formats`, or a place that there is not. */
+/** Reads the text of `flag`. Throws `usage` for a format that is not in `formats`, or a place that there is not. */
 export function mixedFormats<const Format extends string>(
   flag: string,
   text: string,
@@ -53,7 +71,7 @@ export function mixedFormats<const Format extends string>(
     if (!found)
       throw new SinterError(
         "usage",
-        `--${flag}: there is no format \`${name}\``,
+        `${flag}: there is no format \`${name}\``,
         `formats: ${formats.join(", ")}${near ? `; did you mean ${near}?` : ""}`,
       );
     return found;
@@ -66,41 +84,12 @@ export function mixedFormats<const Format extends string>(
     if (!place || value === undefined)
       throw new SinterError(
         "usage",
-        `--${flag}: \`${part}\` is no part of a mix`,
-        `for example --${flag} q4_0,${places.map((p) => `${p}=q8_0`).join()}`,
+        `${flag}: \`${part}\` is no part of a mix`,
+        `for example ${flag} q4_0,${places.map((p) => `${p}=q8_0`).join()}`,
       );
     mix[place] = named(value);
   }
   return mix;
-}
-
-export const withCacheOption = (command: Command): Command =>
-  command.option(
-    "--cache <format>",
-    `how keys and values of earlier tokens are kept: ${cacheFormats.join(", ")}; a quarter of the ` +
-      "memory, faster far into a text",
-  );
-
-/** Undefined: it was not given. */
-export function cacheOption(options: Options): CacheFormat | undefined {
-  const text = options["cache"];
-  const found = cacheFormats.find((format) => format === text);
-  const near = nearest(String(text), cacheFormats);
-  if (text !== undefined && !found)
-    throw new SinterError(
-      "usage",
-      `there is no cache format \`${String(text)}\``,
-      `formats: ${cacheFormats.join(", ")}${near ? `; did you mean ${near}?` : ""}`,
-    );
-  return found;
-}
-
-/** Undefined: it was not given. */
-export function weightsOption(options: Options): Weights | undefined {
-  const text = options["weights"];
-  if (text === undefined) return undefined;
-  const mix = mixedFormats("weights", String(text), weightFormats);
-  return mix.table || mix.output ? mix : mix.others;
 }
 
 /**

@@ -9,7 +9,8 @@ import { lineStream, type LineLimits, type ReadLine } from "../../../runtime/bas
 import { createSession, type Session } from "../../../runtime/sample/session.ts";
 import { nextPrompt, type Prompt, type Turn } from "../../../runtime/tokenizers/chat/chat-turns.ts";
 import type { ChatFormat, ChatMessage } from "../../../runtime/tokenizers/chat/chat.ts";
-import { untilInterrupted, type Sampling, type UsedRun } from "./use-run.ts";
+import type { Sampling } from "../options/run-options.ts";
+import { untilInterrupted, type UsedRun } from "./use-run.ts";
 import type { Io } from "../terminal/io.ts";
 
 export const lineLimits: LineLimits = { most: 1 << 20, endless: 64 << 20 };

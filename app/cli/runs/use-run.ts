@@ -13,47 +13,12 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { rateText, timeText } from "../../../runtime/contract/amounts.ts";
 import { holdsRun, openRun, type Run } from "../../../runtime/store/run-folder.ts";
-import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
-import type { Command } from "commander";
-import type { Model, SampleSettings } from "../../../runtime/contract/model.ts";
+import type { Model } from "../../../runtime/contract/model.ts";
 import { byteProgress, type ByteProgress } from "../terminal/progress.ts";
-import {
-  pathFrom,
-  realOption,
-  targetOption,
-  textOption,
-  wholeOption,
-  type Options,
-} from "../options/run-options.ts";
+import type { RunOptions } from "../options/run-options.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
-import type { Io } from "../terminal/io.ts";
-import {
-  bundleWithWeights,
-  cacheOption,
-  weightsOption,
-  withCacheOption,
-  withWeightsOption,
-} from "../options/weights.ts";
-
-export const withRunOptions = (command: Command): Command =>
-  withCacheOption(withWeightsOption(command))
-    .option("--workers <n>", "threads (default: as many as help)")
-    .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)");
-
-export const withSamplerOptions = (command: Command): Command =>
-  command
-    .option("-n, --tokens <n>", "most tokens to add (default: the spec's)")
-    .option("--temp <t>", "divides the logits; 0: always the likeliest token (default: the spec's)")
-    .option("--top-k <k>", "keep the k likeliest tokens; 0: all")
-    .option("--top-p <p>", "keep the likeliest tokens that have probability p together; 1: all")
-    .option("--min-p <p>", "keep tokens at least p times as likely as the likeliest; 0: all")
-    .option("--repeat-penalty <r>", "divides the logits of the last 64 tokens; 1: off")
-    .option(
-      "--stop <text>",
-      "end before this text (may be repeated)",
-      (value: string, before: readonly string[] = []) => [...before, value],
-    )
-    .option("--seed <n>", "same seed, same text (default: the spec's)");
+import { pathFrom, type Io } from "../terminal/io.ts";
+import { bundleWithWeights } from "../options/weights.ts";
 
 export interface UsedRun {
   readonly run: Run;
@@ -77,7 +42,7 @@ export async function checkIfRun(path: string, io: Io): Promise<void> {
 }
 
 /** To make text with: a small model runs on one worker unless the user says otherwise. */
-export async function useRun(dir: string, options: Options, io: Io): Promise<UsedRun> {
+export async function useRun(dir: string, options: RunOptions, io: Io): Promise<UsedRun> {
   const run = await openRunAt(dir, io);
   return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
 }
@@ -88,22 +53,16 @@ export async function useRun(dir: string, options: Options, io: Io): Promise<Use
  */
 export async function loadRun(
   run: Run,
-  options: Options,
+  options: RunOptions,
   io: Io,
   { workers, variant }: { readonly workers?: number | undefined; readonly variant?: Model | undefined } = {},
 ): Promise<UsedRun> {
   const files = nodeFiles();
-  const target = targetOption(options);
-  const bundle = await bundleWithWeights(
-    run.bundle,
-    weightsOption(options),
-    target,
-    variant,
-    cacheOption(options),
-  );
+  const { weights, cache, target } = options;
+  const bundle = await bundleWithWeights(run.bundle, weights, target, variant, cache);
   const model = await createModel(bundle, bundle.manifest.modules.infer ? "infer" : "train", {
     host: nodeHost,
-    workers: wholeOption(options, "workers", 1, 8) ?? workers,
+    workers: options.workers ?? workers,
     target,
   });
   try {
@@ -135,40 +94,6 @@ async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): P
   } finally {
     progress?.end();
   }
-}
-
-export type Sampling = SamplerSettings & {
-  readonly tokens: number;
-  readonly seed: number;
-  readonly stop: readonly string[];
-};
-
-/** The spec's `sample` section, and what the command line says otherwise. */
-export function samplingOf(spec: SampleSettings, options: Options): Sampling {
-  return {
-    ...samplerDefaults,
-    ...spec,
-    tokens: wholeOption(options, "tokens", 0) ?? spec.tokens,
-    seed: wholeOption(options, "seed", 0) ?? spec.seed,
-    temperature: realOption(options, "temp", 0) ?? spec.temperature,
-    topK: wholeOption(options, "top-k", 0) ?? spec.topK,
-    topP: realOption(options, "top-p", 0, 1) ?? spec.topP,
-    minP: realOption(options, "min-p", 0, 1) ?? spec.minP,
-    repeatPenalty: realOption(options, "repeat-penalty", 1e-6) ?? spec.repeatPenalty,
-    stop: (options["stop"] as readonly string[] | undefined) ?? [],
-  };
-}
-
-const whenFulls = ["shift", "stop"] as const;
-
-export function whenFullOption(
-  options: Options,
-  standard: (typeof whenFulls)[number],
-): (typeof whenFulls)[number] {
-  const text = textOption(options, "when-full") ?? standard;
-  const found = whenFulls.find((w) => w === text);
-  if (!found) throw new SinterError("usage", `--when-full takes ${whenFulls.join(" or ")}, not \`${text}\``);
-  return found;
 }
 
 /** Ctrl-C ends what is being generated; a second one the program. */

@@ -1,4 +1,6 @@
 /** The outside world, as the verbs see it; tests hand in their own. */
+import { resolve } from "node:path";
+
 export interface Io {
   out(text: string): void;
   err(text: string): void;
@@ -10,3 +12,6 @@ export interface Io {
   onResize?(changed: () => void): () => void;
   readonly cwd: string;
 }
+
+/** A path as the user meant it: from the folder the command was given in. */
+export const pathFrom = ({ cwd }: Io, path: string): string => resolve(cwd, path);

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contract/model.ts";
+import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Corpus, Parts } from "../../../runtime/train/batch-source.ts";
@@ -31,8 +32,8 @@ import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
 import { checkIfRun, openRunAt } from "../runs/use-run.ts";
-import { pathFrom, targetOption, textOption, type Options } from "../options/run-options.ts";
-import type { Io } from "../terminal/io.ts";
+import type { TuneOptions } from "../options/tune-file.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 
 export interface CheckedSpec {
   readonly path: string;
@@ -60,6 +61,17 @@ export interface Reopened extends Opened {
   readonly changes: readonly Change[];
 }
 
+export interface PrepareOptions extends TuneOptions {
+  /** File of the text; undefined: the built-in one. */
+  readonly data: string | undefined;
+  /** The tokenizer's file or folder; undefined: it is looked for beside the spec. */
+  readonly tokenizer: string | undefined;
+  /** Undefined: the best that runs here. */
+  readonly target: Target | undefined;
+  /** Nothing is printed for people. */
+  readonly json: boolean;
+}
+
 /**
  * Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: whose
  * weights it begins from.
@@ -67,22 +79,20 @@ export interface Reopened extends Opened {
 export async function prepare(
   folder: string,
   { path, model, source: specText }: CheckedSpec,
-  options: Options,
+  asked: PrepareOptions,
   io: Io,
   source?: Source,
 ): Promise<Prepared> {
-  const given = textOption(options, "data");
-  const dataFrom = given === undefined ? undefined : dataPath(given, io);
+  const dataFrom = asked.data === undefined ? undefined : dataPath(asked.data, io);
   const text = readData(dataFrom, io);
   const tokenizer = tokenizerFor(
     model,
-    await findTokenizer(model, text, textOption(options, "tokenizer"), path, io, source?.run),
+    await findTokenizer(model, text, asked.tokenizer, path, io, source?.run),
   );
   const data = cutIn(text, tokenizer, model.sizes.vocab, model.train, TEXT_RULE);
-  const wanted = targetOption(options);
-  const target = wanted ?? (await bestTarget(nodeHost));
+  const target = asked.target ?? (await bestTarget(nodeHost));
   const { tilesFor } = await import("../options/tune-file.ts");
-  const tiles = tilesFor(path, options, io);
+  const tiles = tilesFor(path, asked, io);
   const began = performance.now();
   const { compileModel } = await import("../../../compiler/compile.ts"); // a run that goes on needs no compiler
   const { planAll } = await import("../options/plan.ts");
@@ -90,7 +100,7 @@ export async function prepare(
   // The training module samples too; pages that only training touches cost nothing then.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (!options["json"])
+  if (!asked.json)
     io.out(
       `${model.name}: ${thousands(manifest.parameters)} parameters, compiled for ${target} in ${seconds} s\n`,
     );
@@ -103,7 +113,7 @@ export async function prepare(
       settings: model.train,
       scheduleRule: SCHEDULE_RULE,
       textRule: TEXT_RULE,
-      target: wanted,
+      target: asked.target,
       compiler: COMPILER_VERSION,
       from: source && { id: source.run.record.id, step: source.checkpoint.state.step },
     },
@@ -116,13 +126,13 @@ export async function prepare(
 
 /**
  * The run goes on as it began: its own bundle, tokenizer and text. `spec`: what the command line's spec says
- * now; `asked`: settings that are said on the command line, which may change.
+ * now; `asked`: settings that are said on the command line, which may change; `given`: where its text is now.
  */
 export async function reopen(
   folder: string,
   spec: CheckedSpec | undefined,
   asked: Readonly<Record<string, string>>,
-  options: Options,
+  given: string | undefined,
   io: Io,
 ): Promise<Reopened> {
   const run = await openRunAt(folder, io);
@@ -135,7 +145,6 @@ export async function reopen(
   const { model } = run.bundle.manifest;
   const changes = changesAsked(run, asked, spec?.model.train);
   if (spec) noteOtherSpec(spec, run, changes, io);
-  const given = textOption(options, "data");
   const text =
     given === undefined ? readDataAgain(run.record.data.path, io) : readData(dataPath(given, io), io);
   if ((await sha256(text)) !== run.record.data.sha256)

@@ -3,8 +3,7 @@ import { builtinText } from "../../../runtime/train/builtin-text.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { isStandardInput, readText } from "../terminal/input.ts";
-import { pathFrom } from "../options/run-options.ts";
-import type { Io } from "../terminal/io.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 
 /** As it is recorded in run.json: absolute; "-" is standard input. */
 export const dataPath = (given: string, io: Io): string =>

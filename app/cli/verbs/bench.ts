@@ -17,84 +17,88 @@ import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
-import { targets, type Target } from "../../../runtime/contract/targets.ts";
+import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
+import { targets } from "../../../runtime/contract/targets.ts";
 import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";
-import { textOption } from "../options/run-options.ts";
+import { flag, named, negation, read, text, withDefault, type Options } from "../options/option.ts";
 import { untilInterrupted } from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
 const QUICK_SECONDS = 0.05;
+const MOST_SECONDS = 600;
 
-export const benchVerb: Verb = {
+const options = {
+  filter: text(
+    "<text>",
+    'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; ' +
+      "gpt2 and mixture only when asked for",
+  ),
+  target: read(text("<target>", `${targets.join(", ")}; default: all three`), (given) =>
+    named("target", targets, given),
+  ),
+  workers: withDefault(
+    benchDefaults.workers.join(","),
+    read(text("<counts>", "numbers of workers and of the peers' threads, with commas"), countsFrom),
+  ),
+  seconds: read(
+    text(
+      "<seconds>",
+      `per operation (default: ${benchDefaults.ms / 1000}); ` +
+        "training steps, prompts and decoding get ten times that",
+    ),
+    secondsFrom,
+  ),
+  profile: flag("where the time of each step, prompt and token goes, kernel by kernel"),
+  all: flag("small cases of operations too"),
+  quick: flag(
+    "a first impression within a minute: one case of each operation, the best target, " +
+      `${QUICK_SECONDS} s each, no peers`,
+  ),
+  peers: read(
+    text(
+      "<names>",
+      `beside it, with commas: ${peers.map((p) => p.short).join(", ")} (default: those that are installed)`,
+    ),
+    (given) => given.split(",").map(peerFrom),
+  ),
+  noPeer: negation("peer", "nothing beside it"),
+  list: flag("print the names, measure nothing"),
+  json: flag("machine-readable"),
+  report: text("<file>", "also a page with charts: roofline, speed over size, scaling, tokens per second"),
+};
+
+export const benchVerb = defineVerb({
   name: "bench",
   summary: "measure operations, training steps, prefill and decode",
-  configure(command) {
-    command
-      .option(
-        "--filter <text>",
-        'only what has this in its name, several with commas: "matmul", "256×768", "train S,decode"; ' +
-          "gpt2 and mixture only when asked for",
-      )
-      .option("--target <target>", `${targets.join(", ")}; default: all three`)
-      .option(
-        "--workers <counts>",
-        "numbers of workers and of the peers' threads, with commas",
-        benchDefaults.workers.join(","),
-      )
-      .option(
-        "--seconds <seconds>",
-        `per operation (default: ${benchDefaults.ms / 1000}); training steps, prompts and decoding get ` +
-          "ten times that",
-      )
-      .option("--profile", "where the time of each step, prompt and token goes, kernel by kernel")
-      .option("--all", "small cases of operations too")
-      .option(
-        "--quick",
-        "a first impression within a minute: one case of each operation, the best target, " +
-          `${QUICK_SECONDS} s each, no peers`,
-      )
-      .option(
-        "--peers <names>",
-        `beside it, with commas: ${peers.map((p) => p.short).join(", ")} (default: those that are installed)`,
-      )
-      .option("--no-peer", "nothing beside it")
-      .option("--list", "print the names, measure nothing")
-      .option("--json", "machine-readable")
-      .option(
-        "--report <file>",
-        "also a page with charts: roofline, speed over size, scaling, tokens per second",
-      )
-      .addHelpText(
-        "after",
-        `
-Every kernel is compared with its reference first. Figures are medians; other programs slow them down. How long it takes is said at the
-beginning; Ctrl-C keeps what was measured until then.
-
-examples:
-  sinter bench --filter matmul --quick
-  sinter bench --filter matmul --target wide
-  sinter bench --filter "train S" --workers 1,2 --json
-  sinter bench --filter matmul,train,prefill,decode --target wide --report bench.html`,
-      );
-  },
-  async run(_args, options, io) {
-    const chosen = await optionsOf(options);
+  arguments: [],
+  options,
+  notes: [
+    "Every kernel is compared with its reference first. Figures are medians; other programs slow them down.",
+    "How long it takes is said at the beginning; Ctrl-C keeps what was measured until then.",
+  ],
+  examples: [
+    "sinter bench --filter matmul --quick",
+    "sinter bench --filter matmul --target wide",
+    'sinter bench --filter "train S" --workers 1,2 --json',
+    "sinter bench --filter matmul,train,prefill,decode --target wide --report bench.html",
+  ],
+  async run(_args, asked, io) {
+    const chosen = await chosenBy(asked);
     const names = benchNames(chosen.all);
     for (const filter of chosen.filters) refuseUnknown(filter, names);
-    if (options["list"]) {
+    if (asked.list) {
       // heavy ones too: they can be asked for
       const listed = chosen.filters.length === 0 && !chosen.quick ? names : chosenNames(chosen);
       io.out(`${listed.join("\n")}\n`);
       return exitCodes.ok;
     }
-    const path = textOption(options, "report");
-    // what is wrong with it is said now, not in the end
-    const page = path === undefined ? undefined : openOutput(path, io.cwd, { force: true });
+    // what is wrong with the page's path is said now, not in the end
+    const page = asked.report === undefined ? undefined : openOutput(asked.report, io.cwd, { force: true });
     try {
-      const report = await measure(chosen, options["json"] === true, io);
-      if (options["json"]) io.out(`${JSON.stringify(report, null, 1)}\n`);
+      const report = await measure(chosen, asked.json, io);
+      if (asked.json) io.out(`${JSON.stringify(report, null, 1)}\n`);
       page?.write(benchPage(report));
       page?.done();
       if (report.interrupted) io.err("interrupted: figures are of what was measured until then\n");
@@ -104,18 +108,18 @@ examples:
       throw error;
     }
   },
-};
+});
 
 /** The table as it comes, and on a terminal what is worked on. */
 async function measure(chosen: BenchOptions, quiet: boolean, io: Io): Promise<BenchReport> {
   const interrupted = untilInterrupted();
-  const live = new LiveLine(io, (text) => io.err(text));
+  const live = new LiveLine(io, (line) => io.err(line));
   const print = (line: string): void => {
     live.clear();
     if (!quiet) io.out(`${line}\n`);
   };
   try {
-    return await runBench(chosen, print, interrupted.signal, (text) => live.show(() => text));
+    return await runBench(chosen, print, interrupted.signal, (title) => live.show(() => title));
   } finally {
     live.end();
     interrupted.done();
@@ -132,72 +136,50 @@ function refuseUnknown(filter: string, names: readonly string[]): void {
   );
 }
 
-async function optionsOf(options: Readonly<Record<string, unknown>>): Promise<BenchOptions> {
-  const text = (key: string): string => `${options[key] ?? ""}`;
-  const quick = options["quick"] === true;
-  const everyone = quick ? [] : peers;
-  const usual = quick ? [await bestTarget(nodeHost)] : targets;
+/** With --quick: the best target alone, no peers, and less time. */
+async function chosenBy(asked: Options<typeof options>): Promise<BenchOptions> {
+  const { quick, all, profile, workers } = asked;
+  const usualTargets = quick ? [await bestTarget(nodeHost)] : targets;
+  const usualPeers = quick ? [] : peers;
+  const usualMs = quick ? 1000 * QUICK_SECONDS : benchDefaults.ms;
+  const names = (asked.filter ?? "").replaceAll(/(?<=\d)x/g, "×").split(","); // 256x768 is easier to type
   return {
-    filters: text("filter")
-      .replaceAll(/(?<=\d)x/g, "×")
-      .split(",")
-      .filter((f) => f !== ""), // 256x768 is easier to type
-    targets: options["target"] === undefined ? usual : [targetOf(text("target"))],
-    workers: text("workers")
-      .split(",")
-      .map((n) => count(n, "--workers", 8)),
-    peers:
-      options["peer"] === false
-        ? []
-        : options["peers"] === undefined
-          ? everyone
-          : text("peers").split(",").map(peerOf),
-    all: options["all"] === true,
-    profile: options["profile"] === true,
+    filters: names.filter((name) => name !== ""),
+    targets: asked.target ? [asked.target] : usualTargets,
+    workers,
+    peers: asked.noPeer ? [] : (asked.peers ?? usualPeers),
+    all,
+    profile,
     quick,
-    ms:
-      1000 *
-      (options["seconds"] === undefined
-        ? quick
-          ? QUICK_SECONDS
-          : benchDefaults.ms / 1000
-        : seconds(text("seconds"))),
+    ms: asked.seconds === undefined ? usualMs : 1000 * asked.seconds,
   };
 }
 
-function peerOf(given: string): Peer {
-  const peer = peers.find(
-    (p) => p.short.toLowerCase() === given.trim().toLowerCase() || p.name === given.trim(),
+function peerFrom(given: string): Peer {
+  const name = given.trim();
+  const peer = peers.find((p) => p.short.toLowerCase() === name.toLowerCase() || p.name === name);
+  if (peer) return peer;
+  throw new SinterError(
+    "usage",
+    `there is no peer \`${given}\``,
+    `peers: ${peers.map((p) => p.short).join(", ")}`,
   );
-  if (!peer)
+}
+
+function countsFrom(given: string, name: string): number[] {
+  return given.split(",").map((text) => {
+    const count = Number(text);
+    if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count;
     throw new SinterError(
       "usage",
-      `there is no peer \`${given}\``,
-      `peers: ${peers.map((p) => p.short).join(", ")}`,
+      `${name} takes whole numbers from 1 to ${MAX_WORKERS}, not \`${text}\``,
+      `for example ${name} 1,2`,
     );
-  return peer;
+  });
 }
 
-function targetOf(given: string): Target {
-  const target = targets.find((t) => t === given);
-  if (!target) throw new SinterError("usage", `there is no target \`${given}\``, `use ${targets.join(", ")}`);
-  return target;
-}
-
-function count(given: string, option: string, most: number): number {
-  const n = Number(given);
-  if (!Number.isInteger(n) || n < 1 || n > most)
-    throw new SinterError(
-      "usage",
-      `${option} takes whole numbers from 1 to ${most}, not \`${given}\``,
-      `for example ${option} 1,2`,
-    );
-  return n;
-}
-
-function seconds(given: string): number {
-  const n = Number(given);
-  if (!(n > 0 && n <= 600))
-    throw new SinterError("usage", `--seconds takes a number above 0, at most 600, not \`${given}\``);
-  return n;
+function secondsFrom(given: string, name: string): number {
+  const seconds = Number(given);
+  if (seconds > 0 && seconds <= MOST_SECONDS) return seconds;
+  throw new SinterError("usage", `${name} takes a number above 0, at most ${MOST_SECONDS}, not \`${given}\``);
 }

@@ -5,84 +5,66 @@
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
-import {
-  builtInChat,
-  chatFormatNames,
-  type ChatFormatName,
-} from "../../../runtime/tokenizers/chat/chat-formats.ts";
+import { builtInChat, chatFormatNames } from "../../../runtime/tokenizers/chat/chat-formats.ts";
 import { plainChat, type ChatFormat } from "../../../runtime/tokenizers/chat/chat.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { chatCommands, commandsText, converse } from "../runs/conversation.ts";
 import { causeOf } from "../terminal/files.ts";
-import { textOption, type Options } from "../options/run-options.ts";
-import {
-  samplingOf,
-  speedLine,
-  useRun,
-  withRunOptions,
-  withSamplerOptions,
-  type UsedRun,
-} from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
+import { flag, oneWord, read, text, type Options } from "../options/option.ts";
+import { runOptions, samplerOptions, samplingOf } from "../options/run-options.ts";
+import { speedLine, useRun, type UsedRun } from "../runs/use-run.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const chatVerb: Verb = {
+const formats = [...chatFormatNames, "plain"] as const;
+
+const options = {
+  system: text("<text>", "what the model is told before the conversation"),
+  chatFormat: read(
+    text(
+      "<name>",
+      `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`,
+    ),
+    (given, name) => oneWord(formats, given, name),
+  ),
+  ...samplerOptions,
+  ...runOptions,
+  json: flag("one JSON line for each answer"),
+};
+type Asked = Options<typeof options>;
+
+const commands = Object.keys(chatCommands).map((name) => `/${name}`);
+
+export const chatVerb = defineVerb({
   name: "chat",
   summary: "a conversation with a trained model",
-  configure(command) {
-    command
-      .argument("<dir>", "folder of a run")
-      .option("--system <text>", "what the model is told before the conversation")
-      .option(
-        "--chat-format <name>",
-        `how the conversation is written: ${chatFormatNames.join(", ")}, or plain (default: the tokenizer's)`,
-      );
-    withRunOptions(withSamplerOptions(command))
-      .option("--json", "one JSON line for each answer")
-      .addHelpText(
-        "after",
-        `
-Messages come from standard input, one a line; a line ends at a line break and nowhere else. Commands:
-${Object.keys(chatCommands)
-  .map((name) => `/${name}`)
-  .join(", ")}. A message that can not be taken is answered by the
-reason on standard error, and the conversation goes on as it was; the exit code is 0 when anything was answered, and 1
-when messages came and none was. A conversation that outgrows the context goes on without its oldest questions and
-answers, and says so.
-What is shown leaves out special tokens; the model sees its answers as it has drawn them. The format of the
-conversation is the tokenizer's: the template that came with it, else Llama 3's or ChatML where the vocabulary has
-their marks. Llama 2's takes --chat-format llama2; its vocabulary does not say so. A model without a format sees
-"User: …" and "Assistant: …", as with --chat-format plain.
-
-examples:
-  sinter chat runs/llama
-  echo "Who are you?" | sinter chat runs/llama --temp 0 --json`,
-      );
-  },
-  async run([dir], options, io) {
-    const wanted = formatOption(options);
-    const used = await useRun(dir!, options, io);
+  arguments: [{ name: "<dir>", help: "folder of a run" }],
+  options,
+  notes: [
+    "Messages come from standard input, one a line; a line ends at a line break and nowhere else.",
+    `Commands: ${commands.join(", ")}.`,
+    "A message that can not be taken is answered by the reason on standard error, and the conversation goes on as",
+    "it was; the exit code is 0 when anything was answered, and 1 when messages came and none was.",
+    "A conversation that outgrows the context goes on without its oldest questions and answers, and says so.",
+    "What is shown leaves out special tokens; the model sees its answers as it has drawn them.",
+    "The format of the conversation is the tokenizer's: the template that came with it, else Llama 3's or ChatML",
+    "where the vocabulary has their marks.",
+    "Llama 2's takes --chat-format llama2; its vocabulary does not say so.",
+    'A model without a format sees "User: …" and "Assistant: …", as with --chat-format plain.',
+  ],
+  examples: ["sinter chat runs/llama", 'echo "Who are you?" | sinter chat runs/llama --temp 0 --json'],
+  async run([dir], asked, io) {
+    const used = await useRun(dir!, asked, io);
     try {
-      const format = formatFor(used.run.tokenizer, wanted, io);
-      return await talk(used, format, options, io).finally(() => format.close());
+      const format = formatFor(used.run.tokenizer, asked.chatFormat, io);
+      return await talk(used, format, asked, io).finally(() => format.close());
     } finally {
       await used.model.close();
     }
   },
-};
+});
 
-type Wanted = ChatFormatName | "plain" | undefined;
-
-function formatOption(options: Options): Wanted {
-  const text = textOption(options, "chat-format");
-  const known = [...chatFormatNames, "plain"] as const;
-  const found = known.find((name) => name === text);
-  if (text !== undefined && !found)
-    throw new SinterError("usage", `--chat-format takes ${known.join(", ")}, not \`${text}\``);
-  return found;
-}
-
-function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
+function formatFor(tokenizer: Tokenizer, wanted: Asked["chatFormat"], io: Io): ChatFormat {
   if (wanted === "plain") return plainChat(tokenizer);
   if (wanted !== undefined) return builtInChat(tokenizer, wanted);
   const known = chatFormatOf(tokenizer);
@@ -94,9 +76,9 @@ function formatFor(tokenizer: Tokenizer, wanted: Wanted, io: Io): ChatFormat {
   return known ?? plainChat(tokenizer);
 }
 
-async function talk(used: UsedRun, format: ChatFormat, options: Options, io: Io): Promise<number> {
-  const json = options["json"] === true;
-  const sampling = samplingOf(used.run.bundle.manifest.model.sample, options);
+async function talk(used: UsedRun, format: ChatFormat, asked: Asked, io: Io): Promise<number> {
+  const { json, system } = asked;
+  const sampling = samplingOf(used.run.bundle.manifest.model.sample, asked);
   if (io.tty) io.err(commandsText());
   const { served } = await converse(
     standardInput(),
@@ -104,7 +86,7 @@ async function talk(used: UsedRun, format: ChatFormat, options: Options, io: Io)
       used,
       format,
       sampling,
-      system: textOption(options, "system"),
+      system,
       ...(!json && { onText: io.out }),
       answered(made, content) {
         io.out(json ? `${JSON.stringify(asJson(made, content))}\n` : "\n");

@@ -7,61 +7,53 @@ import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile.ts";
-import { memoryLimit, withMemoryOption } from "../options/run-options.ts";
-import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
-import { checkOptions, checkSpec, readSpec, withSpecOptions } from "../options/spec.ts";
+import { flag } from "../options/option.ts";
+import { memoryOptions } from "../options/run-options.ts";
+import { cacheOption, weightsOption } from "../options/weights.ts";
+import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
 import { memoryLine, planBytes } from "../options/plan.ts";
-import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
-import type { Verb } from "./verb.ts";
+import { tilesFor, tuneOptions } from "../options/tune-file.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const checkVerb: Verb = {
+export const checkVerb = defineVerb({
   name: "check",
   summary: "check specs, count their parameters and bytes",
-  configure(command) {
-    withCacheOption(
-      withWeightsOption(
-        withTuneOptions(
-          withMemoryOption(withSpecOptions(command.argument("<spec...>", "spec files; - is standard input"))),
-        ),
-      ),
-    )
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter check specs/gpt2.sinter\n  sinter check specs/gpt2.sinter --model " +
-          "gpt2-xl\n  sinter check specs/gpt2.sinter --set width=256 --set heads=4\n  sinter check " +
-          "specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
-      );
+  arguments: [{ name: "<spec...>", help: "spec files; - is standard input" }],
+  options: {
+    ...specOptions,
+    ...memoryOptions,
+    ...tuneOptions,
+    weights: weightsOption,
+    cache: cacheOption,
+    json: flag("machine-readable"),
   },
+  examples: [
+    "sinter check specs/gpt2.sinter",
+    "sinter check specs/gpt2.sinter --model gpt2-xl",
+    "sinter check specs/gpt2.sinter --set width=256 --set heads=4",
+    "sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
+  ],
   async run(paths, options, io) {
     const chosen = checkOptions(options);
-    const limit = {
-      memoryLimit: memoryLimit(options),
-      weights: weightsOption(options),
-      cache: cacheOption(options),
-    };
+    const { memoryLimit, weights, cache } = options;
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {
-      if (options["json"]) {
-        const source = readSpec(path, io);
-        const checked = checkSource(source, chosen);
-        reports.push(jsonReport(path, source, checked, { ...limit, tiles: tilesFor(path, options, io) }));
-        wrong ||= hasErrors(checked.diagnostics);
-        continue;
-      }
-      const checked = checkSpec(path, chosen, io);
-      const how = { ...limit, tiles: tilesFor(path, options, io) };
+      const source = options.json ? readSpec(path, io) : undefined;
+      const checked = source === undefined ? checkSpec(path, chosen, io) : checkSource(source, chosen);
+      const how = { memoryLimit, weights, cache, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
-      checked.models.forEach((model, i) =>
-        io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.summaries[i]!, io, how)}`),
-      );
+      if (source !== undefined) reports.push(jsonReport(path, source, checked, how));
+      else
+        checked.models.forEach((model, i) =>
+          io.out(`${i > 0 ? "\n" : ""}${modelTable(model, checked.summaries[i]!, io, how)}`),
+        );
     }
-    if (options["json"]) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
+    if (options.json) io.out(`${JSON.stringify(paths.length === 1 ? reports[0] : reports, null, 2)}\n`);
     return wrong ? exitCodes.input : exitCodes.ok;
   },
-};
+});
 
 /** The model in one line, its parts with their parameters, its expectations. */
 export function modelTable(

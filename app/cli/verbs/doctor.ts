@@ -6,28 +6,26 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
 import { sizeText } from "../../../runtime/contract/amounts.ts";
-import type { Verb } from "./verb.ts";
+import { flag } from "../options/option.ts";
+import { defineVerb } from "./verb.ts";
 
 const MEASURE_MS = 150;
 
-export const doctorVerb: Verb = {
+export const doctorVerb = defineVerb({
   name: "doctor",
   summary: "what this machine can do",
-  configure(command) {
-    command
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        "\nRates are of one register tile of a matrix product, on one core, right now: other programs " +
-          "slow it down.",
-      );
-  },
+  arguments: [],
+  options: { json: flag("machine-readable") },
+  notes: [
+    "Rates are of one register tile of a matrix product, on one core, right now: other programs slow it down.",
+  ],
+  examples: [],
   async run(_, options, io) {
     const report = await examine();
-    io.out(options["json"] ? `${JSON.stringify(report, null, 2)}\n` : table(report));
+    io.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : table(report));
     return report.simd ? exitCodes.ok : exitCodes.input;
   },
-};
+});
 
 interface Health {
   readonly node: string;
@@ -89,8 +87,13 @@ function table(h: Health): string {
   return `${rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join("\n")}\n`;
 }
 
+/** From this ratio of `wide` to `relaxed` on, wide vectors are worth something. */
+const LEAST_GAIN = 1.25;
+
 function wideText({ wide }: Health, rate: (target: Target) => string): string {
   if (!wide.right) return "no: the engine does not join operations, or joins them wrongly";
   const ratio = wide.ratio === undefined ? "" : `, ${wide.ratio.toFixed(2)} × relaxed`;
-  return `${rate("wide")}${ratio}${(wide.ratio ?? 0) < 1.25 ? " (no gain: this processor has no 256-bit vectors, or they are not used)" : ""}`;
+  const gains = (wide.ratio ?? 0) >= LEAST_GAIN;
+  const none = " (no gain: this processor has no 256-bit vectors, or they are not used)";
+  return `${rate("wide")}${ratio}${gains ? "" : none}`;
 }

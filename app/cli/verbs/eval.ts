@@ -8,65 +8,68 @@ import { thousands } from "../../../runtime/contract/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
-import { textOption, wholeOption } from "../options/run-options.ts";
+import { flag, oneWord, read, text, whole, wholeWithin } from "../options/option.ts";
+import { targetOption, workersOption } from "../options/run-options.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { loadRun, openRunAt } from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
-import { withWeightsOption } from "../options/weights.ts";
+import { weightsOption } from "../options/weights.ts";
 
 const parts = ["all", "train", "held-out"] as const;
 type PartName = (typeof parts)[number];
-const isPartName = (text: string): text is PartName => (parts as readonly string[]).includes(text);
 
-export const evalVerb: Verb = {
+const options = {
+  weights: weightsOption,
+  data: text("<file>", "UTF-8 text, - is standard input (default: the one that it was trained on)"),
+  part: read(
+    text("<name>", "all, train or held-out (default: all of another text, the held-out part of its own)"),
+    (given, name) => oneWord(parts, given, name),
+  ),
+  context: whole(
+    "<n>",
+    "tokens of a window, at most the model's context (default: the context of training)",
+    { least: 1 },
+  ),
+  stride: whole(
+    "<n>",
+    "tokens from window to window (not where rows are documents); below the context, every token is " +
+      "predicted from context − stride before it at least (default: the context)",
+    { least: 1 },
+  ),
+  workers: workersOption("threads (default: all cores)"),
+  target: targetOption(),
+  json: flag("machine-readable"),
+};
+
+export const evalVerb = defineVerb({
   name: "eval",
   summary: "the loss of a trained model over a text",
-  configure(command) {
-    withWeightsOption(command)
-      .argument("<dir>", "folder of a run")
-      .option("--data <file>", "UTF-8 text, - is standard input (default: the one that it was trained on)")
-      .option(
-        "--part <name>",
-        "all, train or held-out (default: all of another text, the held-out part of its own)",
-      )
-      .option(
-        "--context <n>",
-        "tokens of a window, at most the model's context (default: the context of training)",
-      )
-      .option(
-        "--stride <n>",
-        "tokens from window to window (not where rows are documents); below the context, every token is " +
-          "predicted from context − stride before it at least (default: the context)",
-      )
-      .option("--workers <n>", "threads (default: all cores)")
-      .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter eval runs/shakespeare\n  sinter eval runs/shakespeare --data other.txt " +
-          "--json\n  sinter eval runs/shakespeare --weights q8_0\n  sinter eval runs/gpt2 --data " +
-          "wikitext.txt --context 1024 --stride 512",
-      );
-  },
-  async run([dir], options, io) {
-    const part = textOption(options, "part");
-    if (part !== undefined && !isPartName(part))
-      throw new SinterError("usage", `--part takes ${parts.join(", ")}, not \`${part}\``);
+  arguments: [{ name: "<dir>", help: "folder of a run" }],
+  options,
+  examples: [
+    "sinter eval runs/shakespeare",
+    "sinter eval runs/shakespeare --data other.txt --json",
+    "sinter eval runs/shakespeare --weights q8_0",
+    "sinter eval runs/gpt2 --data wikitext.txt --context 1024 --stride 512",
+  ],
+  async run([dir], asked, io) {
     const run = await openRunAt(dir!, io);
     const isDocuments = run.record.settings.rows === "documents";
-    if (isDocuments && options["stride"] !== undefined)
+    if (isDocuments && asked.stride !== undefined)
       throw new SinterError(
         "usage",
         "--stride means nothing where rows are documents",
         "Leave it out: every document is a row, and counts once.",
       );
     const { model: spec } = run.bundle.manifest;
-    const context = wholeOption(options, "context", 1, spec.sizes.context) ?? spec.train.context;
-    const stride = wholeOption(options, "stride", 1, context) ?? context;
-    const wanted = { data: textOption(options, "data"), part, row: isDocuments ? context : undefined };
+    const within = (name: string, value: number | undefined, most: number): number | undefined =>
+      value === undefined ? undefined : wholeWithin(name, value, { least: 1, most });
+    const context = within("--context", asked.context, spec.sizes.context) ?? spec.train.context;
+    const stride = within("--stride", asked.stride, context) ?? context;
+    const wanted = { data: asked.data, part: asked.part, row: isDocuments ? context : undefined };
     const { corpus, rows, chosen } = await textToEvaluate(run, wanted, io);
-    const { model, step } = await loadRun(run, options, io, {
+    const { model, step } = await loadRun(run, { ...asked, cache: undefined }, io, {
       variant: context === spec.train.context ? undefined : withWindows(spec, context),
     });
     try {
@@ -84,16 +87,14 @@ export const evalVerb: Verb = {
         step,
         ...(documents && { documents: documents.count, cut_documents: documents.cut }),
       };
-      const line = options["json"]
-        ? JSON.stringify(facts)
-        : lineOf(e, chosen, rows, { context, stride, step });
+      const line = asked.json ? JSON.stringify(facts) : lineOf(e, chosen, rows, { context, stride, step });
       io.out(`${line}\n`);
       return exitCodes.ok;
     } finally {
       await model.close();
     }
   },
-};
+});
 
 interface Windows {
   readonly context: number;

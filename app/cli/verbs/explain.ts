@@ -3,56 +3,58 @@
  * and why.
  */
 import { planModule } from "../../../compiler/compile.ts";
-import { type ModuleName, moduleNames } from "../../../runtime/contract/manifest.ts";
 import { explainPlan, type Topic } from "../../../compiler/explain.ts";
 import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { memoryLimit, targetOption, withMemoryOption, type Options } from "../options/run-options.ts";
-import { cacheOption, weightsOption, withCacheOption, withWeightsOption } from "../options/weights.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
-import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
-import type { Verb } from "./verb.ts";
+import { moduleNames } from "../options/plan.ts";
+import { flag, named, read, text, withDefault, type Options } from "../options/option.ts";
+import { memoryOptions, targetOption } from "../options/run-options.ts";
+import { cacheOption, weightsOption } from "../options/weights.ts";
+import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
+import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { reflow } from "../terminal/reflow.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const explainVerb: Verb = {
+const options = {
+  ...specOptions,
+  ...tuneOptions,
+  ...memoryOptions,
+  weights: weightsOption,
+  cache: cacheOption,
+  fusion: flag("which operations became one, by which rule, and why"),
+  tiles: flag("sizes, tiles and tasks of every kernel"),
+  arena: flag("which buffer lies where, and when it is alive"),
+  module: withDefault(
+    "train",
+    read(text("<name>", "train or infer"), (given) => named("module", moduleNames, given)),
+  ),
+  target: withDefault("wide", targetOption("simd, relaxed or wide (of --tiles)")),
+};
+
+export const explainVerb = defineVerb({
   name: "explain",
   summary: "explain a diagnostic's code, or what becomes of a spec",
-  configure(command) {
-    withCacheOption(
-      withWeightsOption(
-        withMemoryOption(
-          withTuneOptions(
-            withSpecOptions(
-              command.argument(
-                "[code or spec]",
-                "a code such as E0203, or a spec file; without one, all codes are listed",
-              ),
-            ),
-          ),
-        ),
-      ),
-    )
-      .option("--fusion", "which operations became one, by which rule, and why")
-      .option("--tiles", "sizes, tiles and tasks of every kernel")
-      .option("--arena", "which buffer lies where, and when it is alive")
-      .option("--module <name>", "train or infer", "train")
-      .option("--target <name>", "simd, relaxed or wide (of --tiles)", "wide")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter explain E0203\n  sinter explain specs/quickstart.sinter --arena\n  " +
-          "sinter explain specs/gpt2.sinter --fusion --module infer",
-      );
-  },
-  async run(args, options, io) {
-    const [asked] = args;
+  arguments: [
+    {
+      name: "[code or spec]",
+      help: "a code such as E0203, or a spec file; without one, all codes are listed",
+    },
+  ],
+  options,
+  examples: [
+    "sinter explain E0203",
+    "sinter explain specs/quickstart.sinter --arena",
+    "sinter explain specs/gpt2.sinter --fusion --module infer",
+  ],
+  async run([asked], given, io) {
     if (asked === undefined) {
       io.out(`${codes.map((c) => `${c}  ${messages[c].title}`).join("\n")}\n`);
       return exitCodes.ok;
     }
     if (/[./\\]/.test(asked)) {
-      io.out(explainSpec(asked, options, io));
+      io.out(explainSpec(asked, given, io));
       return exitCodes.ok;
     }
     const code = /^[ew]?\d+$/i.test(asked) ? codeOf(asked) : undefined;
@@ -67,27 +69,14 @@ export const explainVerb: Verb = {
     io.out(reflow(explainCode(code), io.columns));
     return exitCodes.ok;
   },
-};
+});
 
-function explainSpec(path: string, options: Options, io: Io): string {
-  const { model } = oneModel(path, checkOptions(options), io);
-  const name = options["module"] as ModuleName;
-  if (!moduleNames.includes(name))
-    throw new SinterError(
-      "usage",
-      `there is no module \`${String(name)}\``,
-      `modules: ${moduleNames.join(", ")}`,
-    );
-  const plan = planModule(model, name, {
-    targets: [targetOption(options)!],
-    tiles: tilesFor(path, options, io),
-    memoryLimit: memoryLimit(options),
-    weights: weightsOption(options),
-    cache: cacheOption(options),
-  });
-  const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter(
-    (t) => options[t] === true,
-  );
+function explainSpec(path: string, asked: Options<typeof options>, io: Io): string {
+  const { model } = oneModel(path, checkOptions(asked), io);
+  const { module, target, memoryLimit, weights, cache } = asked;
+  const tiles = tilesFor(path, asked, io);
+  const plan = planModule(model, module, { targets: [target], tiles, memoryLimit, weights, cache });
+  const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => asked[t]);
   return (topics.length === 0 ? (["summary"] as const) : topics)
     .map((topic) => explainPlan(model, plan, topic))
     .join("\n");

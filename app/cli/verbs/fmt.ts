@@ -7,21 +7,17 @@ import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { replaceText } from "../terminal/files.ts";
 import { readSpec } from "../options/spec.ts";
-import type { Verb } from "./verb.ts";
+import { flag } from "../options/option.ts";
+import { defineVerb } from "./verb.ts";
 
-export const fmtVerb: Verb = {
+export const fmtVerb = defineVerb({
   name: "fmt",
   summary: "bring specs into their canonical layout",
-  configure(command) {
-    command
-      .argument("<spec...>", "spec files; - is standard input, written to standard output")
-      .option("--check", "change nothing; exit code 1 when a file is not in its canonical layout")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter fmt specs/*.sinter\n  sinter fmt --check specs/*.sinter\n  sinter fmt - " +
-          "< model.sinter",
-      );
+  arguments: [{ name: "<spec...>", help: "spec files; - is standard input, written to standard output" }],
+  options: {
+    check: flag("change nothing; exit code 1 when a file is not in its canonical layout"),
   },
+  examples: ["sinter fmt specs/*.sinter", "sinter fmt --check specs/*.sinter", "sinter fmt - < model.sinter"],
   async run(paths, options, io) {
     let wrong = false;
     for (const path of paths) {
@@ -30,7 +26,7 @@ export const fmtVerb: Verb = {
       if (text === undefined) {
         io.err(renderAll(diagnostics, { name: path, text: source }, { colour: io.tty }));
         wrong = true;
-      } else if (options["check"]) {
+      } else if (options.check) {
         if (text === source) continue;
         io.out(`${path} is not in its canonical layout\n`);
         wrong = true;
@@ -42,4 +38,4 @@ export const fmtVerb: Verb = {
     }
     return wrong ? exitCodes.input : exitCodes.ok;
   },
-};
+});

@@ -7,29 +7,21 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { holdsRun } from "../../../runtime/store/run-folder.ts";
-import { tilesFor, withTuneOptions } from "../options/tune-file.ts";
+import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { publishedSampling } from "../runs/import-sampling.ts";
 import { findPublishedTokenizer } from "../runs/import-tokenizer.ts";
 import { importRun } from "../runs/import-run.ts";
 import { checkIfRun } from "../runs/use-run.ts";
 import { mixedFormats, weightsText, type Mixed } from "../options/weights.ts";
-import {
-  memoryLimit,
-  pathFrom,
-  targetOption,
-  textOption,
-  wholeOption,
-  withMemoryOption,
-  type Options,
-} from "../options/run-options.ts";
-import type { Verb } from "./verb.ts";
+import { flag, read, required, text, whole } from "../options/option.ts";
+import { memoryOptions, targetOption } from "../options/run-options.ts";
+import { pathFrom } from "../terminal/io.ts";
+import { defineVerb } from "./verb.ts";
 
 const dtypes = ["f32", "f16", "bf16", "q8_0", "q4_0"] as const;
 
-function dtypeOption(options: Options): Mixed<FloatFormat> | undefined {
-  const text = textOption(options, "dtype");
-  if (text === undefined) return undefined;
-  const { others, table, output } = mixedFormats("dtype", text.toLowerCase(), dtypes);
+function dtypeFrom(given: string, name: string): Mixed<FloatFormat> {
+  const { others, table, output } = mixedFormats(name, given.toLowerCase(), dtypes);
   const upper = (type: (typeof dtypes)[number]) => type.toUpperCase() as Uppercase<typeof type>;
   return {
     others: upper(others),
@@ -38,42 +30,51 @@ function dtypeOption(options: Options): Mixed<FloatFormat> | undefined {
   };
 }
 
-export const importVerb: Verb = {
+const options = {
+  ...memoryOptions,
+  ...tuneOptions,
+  out: required(text("<dir>", "folder of the run", { short: "o" })),
+  tokenizer: text(
+    "<dir>",
+    "folder with the tokenizer's files (default: what lies beside the weights or in them)",
+  ),
+  context: whole("<n>", "a shorter context than published: less memory for keys and values", { least: 1 }),
+  dtype: read(
+    text(
+      "<type>",
+      `numbers that matrices are kept in: ${dtypes.join(", ")} (default: as in the file). ` +
+        "Of a mix: q4_0,table=q8_0,output=q8_0, which is what q4_0 alone means",
+    ),
+    dtypeFrom,
+  ),
+  target: targetOption(),
+  force: flag("replace the run that is in the folder, once all is checked"),
+  json: flag("machine-readable"),
+};
+
+export const importVerb = defineVerb({
   name: "import",
   summary: "a published model becomes a run folder",
-  configure(command) {
-    withTuneOptions(withMemoryOption(command))
-      .argument("<path>", "Hugging Face folder, .safetensors with its config.json, .gguf, or llama2.c .bin")
-      .requiredOption("-o, --out <dir>", "folder of the run")
-      .option(
-        "--tokenizer <dir>",
-        "folder with the tokenizer's files (default: what lies beside the weights or in them)",
-      )
-      .option("--context <n>", "a shorter context than published: less memory for keys and values")
-      .option(
-        "--dtype <type>",
-        `numbers that matrices are kept in: ${dtypes.join(", ")} (default: as in the file). Of a mix: ` +
-          "q4_0,table=q8_0,output=q8_0, which is what q4_0 alone means",
-      )
-      .option("--target <name>", "simd, relaxed or wide (default: the best that this machine runs)")
-      .option("--force", "replace the run that is in the folder, once all is checked")
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter import gpt2/ -o runs/gpt2\n  sinter import stories15M.bin -o " +
-          "runs/stories\n  sinter import model.gguf -o runs/model --context 2048\n  sinter import llama/ " +
-          '-o runs/llama --dtype q4_0\n  sinter sample runs/stories -p "Once upon a time"',
-      );
-  },
-  async run([path], options, io) {
+  arguments: [
+    {
+      name: "<path>",
+      help: "Hugging Face folder, .safetensors with its config.json, .gguf, or llama2.c .bin",
+    },
+  ],
+  options,
+  examples: [
+    "sinter import gpt2/ -o runs/gpt2",
+    "sinter import stories15M.bin -o runs/stories",
+    "sinter import model.gguf -o runs/model --context 2048",
+    "sinter import llama/ -o runs/llama --dtype q4_0",
+    'sinter sample runs/stories -p "Once upon a time"',
+  ],
+  async run([path], asked, io) {
     const files = nodeFiles();
-    const folder = pathFrom(io, textOption(options, "out")!);
+    const folder = pathFrom(io, asked.out);
     const source = pathFrom(io, path!);
-    const target = targetOption(options) ?? (await bestTarget(nodeHost));
-    const context = wholeOption(options, "context", 1);
-    const dtype = dtypeOption(options);
-    const force = options["force"] === true && (await holdsRun(files, folder));
-    if (!force && (await holdsRun(files, folder)))
+    const held = await holdsRun(files, folder);
+    if (held && !asked.force)
       throw new SinterError(
         "input",
         `${folder} holds a run already`,
@@ -81,59 +82,69 @@ export const importVerb: Verb = {
       );
     const opened = await openPublished(files, source);
     try {
-      const published = {
-        ...opened,
-        architecture: { ...opened.architecture, context: shorter(opened.architecture, context) },
-      };
-      const given = textOption(options, "tokenizer");
-      if (given !== undefined) await checkIfRun(given, io);
-      const { tokenizer, notes: besides } = await findPublishedTokenizer(
-        files,
-        published,
-        source,
-        given === undefined ? undefined : pathFrom(io, given),
-      );
+      const context = shorter(opened.architecture, asked.context);
+      const published = { ...opened, architecture: { ...opened.architecture, context } };
+      if (asked.tokenizer !== undefined) await checkIfRun(asked.tokenizer, io);
+      const given = asked.tokenizer === undefined ? undefined : pathFrom(io, asked.tokenizer);
+      const { tokenizer, notes: besides } = await findPublishedTokenizer(files, published, source, given);
       const { settings: sample, notes: samples } = publishedSampling(tokenizer);
-      const { model, parameters, tensors, bytes, weights, notes } = await importRun(published, {
+      const imported = await importRun(published, {
         files,
         folder,
         tokenizer,
         sample,
-        target,
-        memoryLimit: memoryLimit(options),
-        dtype,
-        tiles: tilesFor(source, options, io),
-        force,
+        target: asked.target ?? (await bestTarget(nodeHost)),
+        memoryLimit: asked.memoryLimit,
+        dtype: asked.dtype,
+        tiles: tilesFor(source, asked, io),
+        force: held,
         io,
       });
       const facts = {
-        folder: textOption(options, "out"),
-        model: model.name,
+        folder: asked.out,
+        model: imported.model.name,
         form: published.title,
-        parameters,
-        tensors,
+        parameters: imported.parameters,
+        tensors: imported.tensors,
         tokenizer: tokenizer.name,
-        bytes,
-        weights: weightsText(weights),
-        notes: [...published.notes, ...notes, ...besides, ...samples],
+        bytes: imported.bytes,
+        weights: weightsText(imported.weights),
+        notes: [...published.notes, ...imported.notes, ...besides, ...samples],
       };
-      io.out(
-        options["json"]
-          ? `${JSON.stringify(facts)}\n`
-          : [
-              `${model.name}: ${published.title}, ${thousands(parameters)} parameters in ${tensors} ` +
-                `tensors, ${sizeText(bytes)} in ${facts.weights}, tokenizer ${tokenizer.name}`,
-              ...facts.notes.map((note) => `note: ${note}`),
-              `${facts.folder}/spec.sinter is its spec; go on with: sinter sample ${facts.folder}`,
-              "",
-            ].join("\n"),
-      );
+      io.out(asked.json ? `${JSON.stringify(facts)}\n` : importedText(facts));
       return exitCodes.ok;
     } finally {
       await opened.file.close();
     }
   },
-};
+});
+
+interface Facts {
+  readonly folder: string;
+  readonly model: string;
+  readonly form: string;
+  readonly parameters: number;
+  readonly tensors: number;
+  readonly tokenizer: string;
+  readonly bytes: number;
+  readonly weights: string;
+  readonly notes: readonly string[];
+}
+
+function importedText(f: Facts): string {
+  const what = [
+    f.form,
+    `${thousands(f.parameters)} parameters in ${f.tensors} tensors`,
+    `${sizeText(f.bytes)} in ${f.weights}`,
+    `tokenizer ${f.tokenizer}`,
+  ];
+  return [
+    `${f.model}: ${what.join(", ")}`,
+    ...f.notes.map((note) => `note: ${note}`),
+    `${f.folder}/spec.sinter is its spec; go on with: sinter sample ${f.folder}`,
+    "",
+  ].join("\n");
+}
 
 function shorter(
   { family, context }: { readonly family: string; readonly context: number },

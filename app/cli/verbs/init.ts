@@ -3,26 +3,24 @@ import { basename } from "node:path";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { createText } from "../terminal/files.ts";
 import { starter } from "../help/starter.ts";
-import type { Verb } from "./verb.ts";
+import { flag } from "../options/option.ts";
+import { defineVerb } from "./verb.ts";
 
-export const initVerb: Verb = {
+export const initVerb = defineVerb({
   name: "init",
   summary: "write a commented spec to start from",
-  configure(command) {
-    command
-      .argument("[file]", "the file to write", "model.sinter")
-      .option("--force", "replace what is there")
-      .addHelpText("after", "\nexamples:\n  sinter init\n  sinter init specs/mine.sinter");
-  },
+  arguments: [{ name: "[file]", help: "the file to write", standard: "model.sinter" }],
+  options: { force: flag("replace what is there") },
+  examples: ["sinter init", "sinter init specs/mine.sinter"],
   async run(args, options, io) {
     const given = args[0] ?? "model.sinter";
     const path = given.endsWith(".sinter") ? given : `${given}.sinter`;
     const text = starter(modelName(basename(path, ".sinter")));
-    createText(path, io.cwd, text, { force: options["force"] === true });
+    createText(path, io.cwd, text, { force: options.force });
     io.out(`wrote ${path}\ntry:   sinter check ${path}\nthen:  sinter train ${path}\n`);
     return exitCodes.ok;
   },
-};
+});
 
 /** The file's name as a model's name: letters, digits, "-", "." and "_". */
 function modelName(file: string): string {

@@ -4,38 +4,38 @@ import { inspect, type Inspection } from "../../../runtime/formats/inspect.ts";
 import type { MetadataValue } from "../../../runtime/formats/kit/weights.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-import { pathFrom } from "../options/run-options.ts";
+import { flag } from "../options/option.ts";
+import { pathFrom } from "../terminal/io.ts";
 import { checkIfRun } from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
+import { defineVerb } from "./verb.ts";
 
-export const inspectVerb: Verb = {
+export const inspectVerb = defineVerb({
   name: "inspect",
   summary: "what is in a file of weights",
-  configure(command) {
-    command
-      .argument(
-        "<path>",
-        "safetensors, GGUF, llama2.c .bin, a Hugging Face folder, a run folder, a checkpoint",
-      )
-      .option("--all", "every layer's tensors, not one line for all layers that are alike")
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        "\nexamples:\n  sinter inspect model.gguf\n  sinter inspect runs/shakespeare\n  sinter inspect " +
-          "model.safetensors --json",
-      );
+  arguments: [
+    {
+      name: "<path>",
+      help: "safetensors, GGUF, llama2.c .bin, a Hugging Face folder, a run folder, a checkpoint",
+    },
+  ],
+  options: {
+    all: flag("every layer's tensors, not one line for all layers that are alike"),
+    json: flag("machine-readable"),
   },
+  examples: [
+    "sinter inspect model.gguf",
+    "sinter inspect runs/shakespeare",
+    "sinter inspect model.safetensors --json",
+  ],
   async run([path], options, io) {
     await checkIfRun(path!, io);
     const found = await inspect(nodeFiles(), pathFrom(io, path!));
     io.out(
-      options["json"]
-        ? `${JSON.stringify(asJson(found), null, 1)}\n`
-        : table(found, options["all"] === true, io.columns),
+      options.json ? `${JSON.stringify(asJson(found), null, 1)}\n` : table(found, options.all, io.columns),
     );
     return exitCodes.ok;
   },
-};
+});
 
 /** 64-bit numbers beyond 2^53 as texts. */
 const asJson = ({ metadata, ...rest }: Inspection): unknown => ({

@@ -6,49 +6,48 @@ import { existsSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { startPageServer, writeRuntime } from "../../../runtime/node/page-server.ts";
-import { pathFrom, textOption, wholeOption } from "../options/run-options.ts";
+import { flag, text, whole, withDefault } from "../options/option.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
 import { onFirstSignal } from "../terminal/stop-signals.ts";
-import type { Verb } from "./verb.ts";
-import type { Io } from "../terminal/io.ts";
+import { defineVerb } from "./verb.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 
 const MOST_PORT = 65_535;
 const ENTRY = "browser/index.js";
 
-export const pageVerb: Verb = {
+export const pageVerb = defineVerb({
   name: "page",
   summary: "serve a page with a model of yours from this machine",
-  configure(command) {
-    command
-      .argument(
-        "[folder]",
-        "what is served; its index.html, or else an example that wants bundle/ and model.gguf in it",
-        ".",
-      )
-      .option("--port <n>", "port of this machine, 0 for one that is free", "8080")
-      .option(
-        "--out <dir>",
-        "serve nothing: write the runtime as JavaScript into this folder, for another server",
-      )
-      .option("--json", "one line for programs")
-      .addHelpText(
-        "after",
-        `
-The runtime is at /sinter/, and answers carry the two headers that give a page threads. Only this machine reaches it.
-Ctrl-C ends it.
-
-examples:
-  sinter compile runs/imported/spec.sinter --module infer --target simd,relaxed -o site/bundle
-  sinter export runs/imported --to gguf -o site/model.gguf
-  sinter page site
-  sinter page --out site/sinter`,
-      );
+  arguments: [
+    {
+      name: "[folder]",
+      help: "what is served; its index.html, or else an example that wants bundle/ and model.gguf in it",
+      standard: ".",
+    },
+  ],
+  options: {
+    port: withDefault(
+      "8080",
+      whole("<n>", "port of this machine, 0 for one that is free", { least: 0, most: MOST_PORT }),
+    ),
+    out: text("<dir>", "serve nothing: write the runtime as JavaScript into this folder, for another server"),
+    json: flag("one line for programs"),
   },
+  notes: [
+    "The runtime is at /sinter/, and answers carry the two headers that give a page threads.",
+    "Only this machine reaches it.",
+    "Ctrl-C ends it.",
+  ],
+  examples: [
+    "sinter compile runs/imported/spec.sinter --module infer --target simd,relaxed -o site/bundle",
+    "sinter export runs/imported --to gguf -o site/model.gguf",
+    "sinter page site",
+    "sinter page --out site/sinter",
+  ],
   async run([folder], options, io) {
     silenceTypeStripping();
-    const out = textOption(options, "out");
-    if (out !== undefined) return writeOut(out, options["json"] === true, io);
-    const port = wholeOption(options, "port", 0, MOST_PORT)!;
+    const { out, port, json } = options;
+    if (out !== undefined) return writeOut(out, json, io);
     const root = pathFrom(io, folder ?? ".");
     if (!existsSync(root) || !statSync(root).isDirectory())
       throw new SinterError(
@@ -57,13 +56,13 @@ examples:
         "Name the folder that has bundle/ and model.gguf: sinter page FOLDER",
       );
     const { url, server } = await listen(root, port);
-    io.out(options["json"] ? `${JSON.stringify({ url })}\n` : `Serving ${root} at ${url} (Ctrl-C ends it)\n`);
+    io.out(json ? `${JSON.stringify({ url })}\n` : `Serving ${root} at ${url} (Ctrl-C ends it)\n`);
     await untilStopped();
     server.close();
     server.closeAllConnections();
     return exitCodes.ok;
   },
-};
+});
 
 async function writeOut(out: string, json: boolean, io: Io): Promise<number> {
   const files = await wholeFolder(pathFrom(io, out), ENTRY, writeRuntime);

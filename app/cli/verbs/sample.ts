@@ -16,101 +16,83 @@ import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { openOutput } from "../terminal/files.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { readPrompts, type Prompt } from "../terminal/prompts.ts";
-import { textOption, wholeOption, type Options } from "../options/run-options.ts";
-import {
-  samplingOf,
-  speedLine,
-  untilInterrupted,
-  useRun,
-  whenFullOption,
-  withRunOptions,
-  withSamplerOptions,
-  type UsedRun,
-} from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
+import { flag, text, whole, withDefault, type Options } from "../options/option.ts";
+import { runOptions, samplerOptions, samplingOf, whenFullOption } from "../options/run-options.ts";
+import { speedLine, untilInterrupted, useRun, type UsedRun } from "../runs/use-run.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
 const MOST_LOGPROBS = 100;
 
-export const sampleVerb: Verb = {
+const options = {
+  prompt: withDefault("", text("<text>", "text to go on from", { short: "p" })),
+  ...samplerOptions,
+  ...runOptions,
+  prompts: text(
+    "<file>",
+    'many prompts: one a line, or .jsonl with {"prompt": …}; - is standard input. One JSON line each',
+  ),
+  logprobs: whole("<n>", "with --json: each token's log-probability, and the n likeliest", {
+    least: 0,
+    most: MOST_LOGPROBS,
+  }),
+  whenFull: withDefault("shift", whenFullOption),
+  out: text("<file>", "with --prompts: write the answers there, all of them or none", { short: "o" }),
+  force: flag("with --out: replace what is there"),
+  special: flag("show special tokens by their names (default: left out of the text, as in chat)"),
+  json: flag("one JSON object at the end"),
+};
+type Asked = Options<typeof options>;
+
+export const sampleVerb = defineVerb({
   name: "sample",
   summary: "text from a trained model",
-  configure(command) {
-    command.argument("<dir>", "folder of a run").option("-p, --prompt <text>", "text to go on from", "");
-    withRunOptions(withSamplerOptions(command))
-      .option(
-        "--prompts <file>",
-        'many prompts: one a line, or .jsonl with {"prompt": …}; - is standard input. One JSON line each',
-      )
-      .option("--logprobs <n>", "with --json: each token's log-probability, and the n likeliest")
-      .option(
-        "--when-full <what>",
-        "when the context is full: shift (its newer half goes on) or stop",
-        "shift",
-      )
-      .option("-o, --out <file>", "with --prompts: write the answers there, all of them or none")
-      .option("--force", "with --out: replace what is there")
-      .option("--special", "show special tokens by their names (default: left out of the text, as in chat)")
-      .option("--json", "one JSON object at the end")
-      .addHelpText(
-        "after",
-        `
-The prompts are all looked at before the first is answered. Of a file of prompts: a byte order mark and empty
-lines are none; a lone surrogate in a .jsonl string is U+FFFD. Ctrl-C ends with exit code 5, after what there is.
-
-examples:
-  sinter sample runs/shakespeare -p "ROMEO:" -n 300
-  sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5
-  sinter sample runs/shakespeare --weights q8_0
-  sinter sample runs/shakespeare --prompts questions.txt -o answers.jsonl`,
-      );
-  },
-  async run([dir], options, io) {
-    const asked = whatIsAsked(options, io);
-    const used = await useRun(dir!, options, io);
+  arguments: [{ name: "<dir>", help: "folder of a run" }],
+  options,
+  notes: [
+    "The prompts are all looked at before the first is answered.",
+    "Of a file of prompts: a byte order mark and empty lines are none; a lone surrogate in a .jsonl string is U+FFFD.",
+    "Ctrl-C ends with exit code 5, after what there is.",
+  ],
+  examples: [
+    'sinter sample runs/shakespeare -p "ROMEO:" -n 300',
+    'sinter sample runs/shakespeare -p "ROMEO:" --temp 0 --json --logprobs 5',
+    "sinter sample runs/shakespeare --weights q8_0",
+    "sinter sample runs/shakespeare --prompts questions.txt -o answers.jsonl",
+  ],
+  async run([dir], asked, io) {
+    refuseContradictions(asked);
+    const { prompts: file, prompt } = asked;
+    const prompts = file === undefined ? [{ prompt, from: undefined }] : readPrompts(file, io);
+    const used = await useRun(dir!, asked, io);
     const interrupted = untilInterrupted();
     try {
       const settings: Settings = {
-        ...samplingOf(used.run.bundle.manifest.model.sample, options),
+        ...samplingOf(used.run.bundle.manifest.model.sample, asked),
         logprobs: asked.logprobs,
         whenFull: asked.whenFull,
-        special: options["special"] === true,
+        special: asked.special,
         session: createSession(used.model),
         signal: interrupted.signal,
       };
       // all that can be wrong, before anything is printed
-      const ids = asked.prompts.map((one) => checkedTokens(one, settings, used));
-      if (asked.many) await answerMany(asked.prompts, ids, settings, used, options, io);
-      else await answerOne(asked.prompts[0]!.prompt, settings, used, options, io);
+      const asking = prompts.map((one) => ({ ...one, ids: checkedTokens(one, settings, used) }));
+      if (file === undefined) await answerOne(prompt, settings, used, asked.json, io);
+      else await answerMany(asking, settings, used, asked, io);
       return interrupted.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
     } finally {
       interrupted.done();
       await used.model.close();
     }
   },
-};
+});
 
-interface Asked {
-  readonly prompts: readonly Prompt[];
-  /** They came from a file. */
-  readonly many: boolean;
-  readonly logprobs: number | undefined;
-  readonly whenFull: "shift" | "stop";
-}
-
-function whatIsAsked(options: Options, io: Io): Asked {
-  const logprobs = wholeOption(options, "logprobs", 0, MOST_LOGPROBS);
-  const whenFull = whenFullOption(options, "shift");
-  const file = textOption(options, "prompts");
-  const prompt = textOption(options, "prompt")!;
-  if (file !== undefined && prompt !== "")
+function refuseContradictions({ prompt, prompts, logprobs, json, out }: Asked): void {
+  if (prompts !== undefined && prompt !== "")
     throw new SinterError("usage", "--prompt and --prompts exclude each other");
-  if (logprobs !== undefined && options["json"] !== true && file === undefined)
+  if (logprobs !== undefined && !json && prompts === undefined)
     throw new SinterError("usage", "--logprobs goes with --json or --prompts");
-  if (textOption(options, "out") !== undefined && file === undefined)
-    throw new SinterError("usage", "--out goes with --prompts");
-  const prompts = file === undefined ? [{ prompt, from: undefined }] : readPrompts(file, io);
-  return { prompts, many: file !== undefined, logprobs, whenFull };
+  if (out !== undefined && prompts === undefined) throw new SinterError("usage", "--out goes with --prompts");
 }
 
 type Settings = Omit<GenerateOptions, "prompt">;
@@ -136,11 +118,10 @@ async function answerOne(
   prompt: string,
   settings: Settings,
   used: UsedRun,
-  options: Options,
+  json: boolean,
   io: Io,
 ): Promise<void> {
   const { model, run } = used;
-  const json = options["json"] === true;
   if (!json) io.out(prompt);
   const made = await generate(model, run.tokenizer, { ...settings, prompt }, json ? undefined : io.out);
   if (json) return io.out(`${JSON.stringify(asJson(prompt, made, used))}\n`);
@@ -152,21 +133,22 @@ async function answerOne(
   if (io.tty) io.err(`${speedLine(made)}\n`);
 }
 
-type Ids = readonly (readonly number[])[];
+interface Asking extends Prompt {
+  /** The prompt's tokens. */
+  readonly ids: readonly number[];
+}
 
 async function answerMany(
-  prompts: readonly Prompt[],
-  ids: Ids,
+  prompts: readonly Asking[],
   settings: Settings,
   used: UsedRun,
-  options: Options,
+  { out, force }: Asked,
   io: Io,
 ): Promise<void> {
-  const out = textOption(options, "out");
-  if (out === undefined) return answerAll(prompts, ids, settings, used, io.out, io);
-  const output = openOutput(out, io.cwd, { force: options["force"] === true });
+  if (out === undefined) return answerAll(prompts, settings, used, io.out, io);
+  const output = openOutput(out, io.cwd, { force });
   try {
-    await answerAll(prompts, ids, settings, used, output.write, io);
+    await answerAll(prompts, settings, used, output.write, io);
     if (!settings.signal?.aborted) return output.done();
     io.err(`interrupted: what there is stands in ${output.keepPart()}\n`);
   } catch (error) {
@@ -180,8 +162,7 @@ async function answerMany(
  * the order of the prompts.
  */
 async function answerAll(
-  prompts: readonly Prompt[],
-  ids: Ids,
+  prompts: readonly Asking[],
   settings: Settings,
   used: UsedRun,
   print: Io["out"],
@@ -189,12 +170,12 @@ async function answerAll(
 ): Promise<void> {
   const { model, run } = used;
   const lines: string[] = [];
-  const order = prompts.map(({ prompt }, i) => ({ i, prompt, ids: ids[i]! }));
+  const order = prompts.map(({ prompt, ids }, i) => ({ i, prompt, ids }));
   order.sort((a, b) => byTokens(a.ids, b.ids) || a.i - b.i);
   let written = 0;
   let tokens = 0;
   const began = performance.now();
-  const live = new LiveLine(io, (text) => io.err(text));
+  const live = new LiveLine(io, (line) => io.err(line));
   for (const [done, { i, prompt }] of order.entries()) {
     if (settings.signal?.aborted) break;
     const made = await generate(model, run.tokenizer, { ...settings, prompt });
@@ -227,17 +208,17 @@ function asJson(prompt: string, made: Generated, { run, step }: UsedRun): object
     step,
     first_token_ms: made.prefillMs,
     tokens_per_second: decodeRate(made),
-    ...(logprobs && { logprobs: logprobs.map((l) => named(l, run.tokenizer)) }),
+    ...(logprobs && { logprobs: logprobs.map((l) => logprobJson(l, run.tokenizer)) }),
   };
 }
 
-const named = (l: NonNullable<Generated["logprobs"]>[number], tokenizer: Tokenizer): object => {
-  const text = (id: number): string => new TextDecoder().decode(tokenizer.bytes(id));
+const logprobJson = (l: NonNullable<Generated["logprobs"]>[number], tokenizer: Tokenizer): object => {
+  const textOf = (id: number): string => new TextDecoder().decode(tokenizer.bytes(id));
   const known = l.top.filter(({ id }) => id < tokenizer.size && !tokenizer.absent?.has(id));
   return {
     id: l.id,
-    text: text(l.id),
+    text: textOf(l.id),
     logprob: l.logprob,
-    top: known.map((t) => ({ ...t, text: text(t.id) })),
+    top: known.map((t) => ({ ...t, text: textOf(t.id) })),
   };
 };

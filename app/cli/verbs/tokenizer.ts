@@ -19,12 +19,13 @@ import { tokenizerJson } from "../../../runtime/tokenizers/bpe/write-tokenizer-j
 import { createText } from "../terminal/files.ts";
 import { readText } from "../terminal/input.ts";
 import { LiveLine } from "../terminal/live-line.ts";
-import { pathFrom, textOption, wholeOption, type Options } from "../options/run-options.ts";
+import { flag, read, text, texts, whole, withDefault, type Options } from "../options/option.ts";
 import { checkIfRun } from "../runs/use-run.ts";
-import type { Verb } from "./verb.ts";
-import type { Io } from "../terminal/io.ts";
+import { defineVerb } from "./verb.ts";
+import { pathFrom, type Io } from "../terminal/io.ts";
 
-const PART = 1 << 22; // characters between two lines of progress
+/** Characters that are counted between two lines of progress. */
+const PART = 1 << 22;
 const MOST_VOCAB = 2 ** 20;
 /**
  * Bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and with
@@ -37,78 +38,85 @@ const SHOWN = 1 << 16;
 
 const actions = { train, encode: encodeText, decode: decodeIds } as const;
 
-export const tokenizerVerb: Verb = {
+const options = {
+  tokenizer: text("<path>", "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`", {
+    short: "t",
+  }),
+  out: withDefault("tokenizer.json", text("<file>", "train: file to write", { short: "o" })),
+  vocab: withDefault(
+    "4096",
+    whole("<n>", "train: tokens in all, special ones and 256 bytes included", {
+      least: 257,
+      most: MOST_VOCAB,
+    }),
+  ),
+  special: texts("<text>", "train: a special token (may be repeated; default: <|endoftext|>)"),
+  pattern: withDefault(
+    "gpt2",
+    read(
+      text(
+        "<name>",
+        `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`,
+      ),
+      patternFrom,
+    ),
+  ),
+  force: flag("train: replace the file where it is there"),
+  minCount: withDefault("2", whole("<n>", "train: pairs that come less often are not joined", { least: 1 })),
+  allowSpecial: flag("encode: names of special tokens in the text become these tokens"),
+  bos: flag("encode: put the token first that begins a text"),
+  skipSpecial: flag("decode: leave special tokens out"),
+  json: flag("one JSON object, for programs"),
+};
+type Asked = Options<typeof options>;
+
+function patternFrom(given: string): (typeof pieceRuleNames)[number] {
+  const pattern = pieceRuleNames.find((name) => name === given);
+  if (pattern !== undefined) return pattern;
+  throw new SinterError(
+    "usage",
+    `there is no pattern \`${given}\``,
+    pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "),
+  );
+}
+
+export const tokenizerVerb = defineVerb({
   name: "tokenizer",
   summary: "train a tokenizer, encode and decode text",
-  configure(command) {
-    command
-      .argument("<action>", "train, encode or decode")
-      .argument(
-        "[input...]",
-        "train: text files; encode: a text; decode: ids. Without it, or with -: standard input",
-      )
-      .option(
-        "-t, --tokenizer <path>",
-        "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`",
-      )
-      .option("-o, --out <file>", "train: file to write", "tokenizer.json")
-      .option("--vocab <n>", "train: tokens in all, special ones and 256 bytes included", "4096")
-      .option(
-        "--special <text>",
-        "train: a special token (may be repeated; default: <|endoftext|>)",
-        (value: string, before: readonly string[] = []) => [...before, value],
-      )
-      .option(
-        "--pattern <name>",
-        `train: how text is cut into pieces that tokens never cross: ${pieceRuleNames.join(", ")}`,
-        "gpt2",
-      )
-      .option("--force", "train: replace the file where it is there")
-      .option("--min-count <n>", "train: pairs that come less often are not joined", "2")
-      .option("--allow-special", "encode: names of special tokens in the text become these tokens")
-      .option("--bos", "encode: put the token first that begins a text")
-      .option("--skip-special", "decode: leave special tokens out")
-      .option("--json", "one JSON object, for programs")
-      .addHelpText(
-        "after",
-        `
-examples:
-  sinter tokenizer train shakespeare.txt --vocab 1024 -o tokenizer.json
-  sinter tokenizer encode -t tokenizer.json "Hello world"
-  sinter tokenizer encode -t gpt2/ --json < chapter.txt
-  sinter tokenizer decode -t gpt2/ 15496 995
-then, in a spec: vocab 1024  tokenizer json`,
-      );
-  },
-  async run([action, ...input], options, io) {
+  arguments: [
+    { name: "<action>", help: "train, encode or decode" },
+    {
+      name: "[input...]",
+      help: "train: text files; encode: a text; decode: ids. Without it, or with -: standard input",
+    },
+  ],
+  options,
+  examples: [
+    "sinter tokenizer train shakespeare.txt --vocab 1024 -o tokenizer.json",
+    'sinter tokenizer encode -t tokenizer.json "Hello world"',
+    "sinter tokenizer encode -t gpt2/ --json < chapter.txt",
+    "sinter tokenizer decode -t gpt2/ 15496 995",
+  ],
+  after: "then, in a spec: vocab 1024  tokenizer json",
+  async run([action, ...input], asked, io) {
     if (!Object.hasOwn(actions, action!))
       throw new SinterError(
         "usage",
         `there is no \`sinter tokenizer ${action}\``,
         `use ${Object.keys(actions).join(", ")}`,
       );
-    await actions[action as keyof typeof actions](input, options, io);
+    await actions[action as keyof typeof actions](input, asked, io);
     return exitCodes.ok;
   },
-};
+});
 
 // ---- train
 
-function train(paths: readonly string[], options: Options, io: Io): void {
-  const vocab = wholeOption(options, "vocab", 257, MOST_VOCAB)!;
-  const atLeast = wholeOption(options, "min-count", 1)!;
-  const out = textOption(options, "out")!;
-  const special = (options["special"] as readonly string[] | undefined) ?? ["<|endoftext|>"];
-  const pattern = pieceRuleNames.find((name) => name === options["pattern"]);
-  if (pattern === undefined)
-    throw new SinterError(
-      "usage",
-      `there is no pattern \`${String(options["pattern"])}\``,
-      pieceRuleNames.map((name) => `${name}: ${pieceRules[name].doc}`).join("\n      "),
-    );
-  const force = options["force"] === true;
+function train(paths: readonly string[], asked: Asked, io: Io): void {
+  const { vocab, minCount: atLeast, out, pattern, force } = asked;
+  const special = asked.special ?? ["<|endoftext|>"];
+  // said before the work
   if (!force && existsSync(pathFrom(io, out)))
-    // before the work
     throw new SinterError(
       "input",
       `cannot write ${out}: it exists already`,
@@ -116,17 +124,8 @@ function train(paths: readonly string[], options: Options, io: Io): void {
     );
   const began = performance.now();
   const counter = pieceCounter(pattern, special);
-  const progress = progressLine(io, options["json"] === true);
-  let bytes = 0;
-  for (const path of paths.length === 0 ? ["-"] : paths) {
-    const text = readText(path, io, MAX_TEXT_BYTES);
-    bytes += Buffer.byteLength(text);
-    for (let from = 0, to = 0; from < text.length; from = to) {
-      to = partEnd(text, from, PART);
-      counter.add(text.slice(from, to));
-      progress(`counting pieces of ${path}: ${Math.floor((100 * to) / text.length)} %`);
-    }
-  }
+  const progress = progressLine(io, asked.json);
+  const bytes = countPieces(paths, counter, progress, io);
   if (bytes === 0)
     throw new SinterError(
       "input",
@@ -143,17 +142,54 @@ function train(paths: readonly string[], options: Options, io: Io): void {
   const json = tokenizerJson(trained, pattern);
   createText(out, io.cwd, json, { force });
   const tokens = tokensOf(counter.counts, json);
-  const seconds = (performance.now() - began) / 1000;
-  const size = trained.tokens.length;
-  if (options["json"])
-    return io.out(
-      `${JSON.stringify({ out, vocab: size, merges: trained.merges.length, pieces: counter.counts.size, bytes, tokens, bytes_per_token: bytes / tokens, seconds })}\n`,
-    );
-  const less = size < vocab ? ` (not ${thousands(vocab)}: no pair comes ${atLeast} times any more)` : "";
-  io.out(
-    `${out}: ${thousands(size)} tokens${less}, from ${thousands(bytes)} bytes of text in ` +
-      `${seconds.toFixed(1)} s; ${(bytes / tokens).toFixed(2)} bytes a token\n`,
-  );
+  const facts = {
+    out,
+    vocab: trained.tokens.length,
+    merges: trained.merges.length,
+    pieces: counter.counts.size,
+    bytes,
+    tokens,
+    bytes_per_token: bytes / tokens,
+    seconds: (performance.now() - began) / 1000,
+  };
+  io.out(asked.json ? `${JSON.stringify(facts)}\n` : trainedText(facts, asked));
+}
+
+interface Facts {
+  readonly out: string;
+  readonly vocab: number;
+  readonly bytes: number;
+  readonly bytes_per_token: number;
+  readonly seconds: number;
+}
+
+function trainedText(f: Facts, asked: Asked): string {
+  const less = `not ${thousands(asked.vocab)}: no pair comes ${asked.minCount} times any more`;
+  const tokens = `${thousands(f.vocab)} tokens${f.vocab < asked.vocab ? ` (${less})` : ""}`;
+  const from = `from ${thousands(f.bytes)} bytes of text in ${f.seconds.toFixed(1)} s`;
+  return `${f.out}: ${tokens}, ${from}; ${f.bytes_per_token.toFixed(2)} bytes a token\n`;
+}
+
+type Progress = (text: string | undefined) => void;
+
+/** Counts the pieces of all files; returns how many bytes of text they hold. */
+function countPieces(
+  paths: readonly string[],
+  counter: ReturnType<typeof pieceCounter>,
+  progress: Progress,
+  io: Io,
+): number {
+  let bytes = 0;
+  for (const path of paths.length === 0 ? ["-"] : paths) {
+    const read = readText(path, io, MAX_TEXT_BYTES);
+    bytes += Buffer.byteLength(read);
+    for (let from = 0, to = 0; from < read.length; from = to) {
+      to = partEnd(read, from, PART);
+      counter.add(read.slice(from, to));
+      progress(`counting pieces of ${path}: ${Math.floor((100 * to) / read.length)} %`);
+    }
+  }
+  return bytes;
 }
 
 /** Tokens of the text that was learnt from, by its pieces. */
@@ -166,20 +202,20 @@ function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
 }
 
 /** One line that is written over, on a terminal; nothing elsewhere. `undefined` wipes it. */
-function progressLine(io: Io, quiet: boolean): (text: string | undefined) => void {
+function progressLine(io: Io, quiet: boolean): Progress {
   if (quiet || !io.tty) return () => {};
-  const live = new LiveLine(io, (text) => io.err(text));
-  return (text) => (text === undefined ? live.end() : live.show(() => text));
+  const live = new LiveLine(io, (line) => io.err(line));
+  return (line) => (line === undefined ? live.end() : live.show(() => line));
 }
 
 // ---- encode and decode
 
-async function encodeText(input: readonly string[], options: Options, io: Io): Promise<void> {
-  const tokenizer = await tokenizerOf(options, io);
-  const most = options["json"] ? MOST_JSON_INPUT : MOST_INPUT;
-  const text = fromStandardInput(input) ? readText("-", io, most, { keepMark: true }) : input.join(" ");
-  const ids = tokenizer.encode(text, { special: options["allowSpecial"] === true });
-  if (options["bos"]) {
+async function encodeText(input: readonly string[], asked: Asked, io: Io): Promise<void> {
+  const tokenizer = await tokenizerOf(asked, io);
+  const most = asked.json ? MOST_JSON_INPUT : MOST_INPUT;
+  const given = fromStandardInput(input) ? readText("-", io, most, { keepMark: true }) : input.join(" ");
+  const ids = tokenizer.encode(given, { special: asked.allowSpecial });
+  if (asked.bos) {
     if (tokenizer.beginOfText === undefined)
       throw new SinterError(
         "input",
@@ -188,20 +224,22 @@ async function encodeText(input: readonly string[], options: Options, io: Io): P
       );
     ids.unshift(tokenizer.beginOfText);
   }
-  if (!options["json"]) {
-    for (let at = 0; at < ids.length; at += SHOWN)
-      io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
-    return io.out("\n");
-  }
-  io.out(
-    `${JSON.stringify({ tokens: ids, pieces: ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id))), count: ids.length, bytes: Buffer.byteLength(text) })}\n`,
-  );
+  if (!asked.json) return printIds(ids, io);
+  const pieces = ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id)));
+  const facts = { tokens: ids, pieces, count: ids.length, bytes: Buffer.byteLength(given) };
+  io.out(`${JSON.stringify(facts)}\n`);
 }
 
-async function decodeIds(input: readonly string[], options: Options, io: Io): Promise<void> {
-  const tokenizer = await tokenizerOf(options, io);
-  const text = fromStandardInput(input) ? readText("-", io, MOST_INPUT) : input.join(" ");
-  const words = text.split(/[\s,[\]]+/).filter((word) => word !== "");
+function printIds(ids: readonly number[], io: Io): void {
+  for (let at = 0; at < ids.length; at += SHOWN)
+    io.out(`${at > 0 ? " " : ""}${ids.slice(at, at + SHOWN).join(" ")}`);
+  io.out("\n");
+}
+
+async function decodeIds(input: readonly string[], asked: Asked, io: Io): Promise<void> {
+  const tokenizer = await tokenizerOf(asked, io);
+  const given = fromStandardInput(input) ? readText("-", io, MOST_INPUT) : input.join(" ");
+  const words = given.split(/[\s,[\]]+/).filter((word) => word !== "");
   const ids = words.map((word, i) => {
     const id = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
     if (!(id < tokenizer.size))
@@ -211,16 +249,15 @@ async function decodeIds(input: readonly string[], options: Options, io: Io): Pr
       );
     return id;
   });
-  const decoded = decode(tokenizer, ids, { special: options["skipSpecial"] !== true });
-  if (options["json"]) return io.out(`${JSON.stringify({ text: decoded, count: ids.length })}\n`);
+  const decoded = decode(tokenizer, ids, { special: !asked.skipSpecial });
+  if (asked.json) return io.out(`${JSON.stringify({ text: decoded, count: ids.length })}\n`);
   io.out(io.tty ? `${decoded}\n` : decoded);
 }
 
 const fromStandardInput = (input: readonly string[]): boolean =>
   input.length === 0 || (input.length === 1 && input[0] === "-");
 
-async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
-  const path = textOption(options, "tokenizer");
+async function tokenizerOf({ tokenizer: path }: Asked, io: Io): Promise<Tokenizer> {
   if (path === undefined)
     throw new SinterError(
       "usage",
@@ -229,10 +266,6 @@ async function tokenizerOf(options: Options, io: Io): Promise<Tokenizer> {
     );
   if (path === "bytes") return byteTokenizer();
   await checkIfRun(path, io);
-  return openTokenizer(
-    nodeFiles(),
-    pathFrom(io, path),
-    otherJson,
-    brief((line) => io.err(`note: ${line}\n`)),
-  );
+  const hear = brief((line) => io.err(`note: ${line}\n`));
+  return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, hear);
 }

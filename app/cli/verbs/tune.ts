@@ -9,15 +9,16 @@ import { planModule } from "../../../compiler/compile.ts";
 import { kernelKey, kernelName, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
 import { hasChoice } from "../../../compiler/6-tile/tile-choices.ts";
 import { type Dims } from "../../../compiler/ops/kit/op.ts";
-import { targets, type Target } from "../../../runtime/contract/targets.ts";
+import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
+import { targets } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
-import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
+import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { writeOutput } from "../terminal/files.ts";
-import { fits, refuseTooLarge } from "../options/plan.ts";
-import { moduleNames } from "../../../runtime/contract/manifest.ts";
-import { realOption, textOption, wholeOption, type Options } from "../options/run-options.ts";
-import { checkOptions, oneModel, withSpecOptions } from "../options/spec.ts";
+import { fits, moduleNames, refuseTooLarge } from "../options/plan.ts";
+import { flag, named, read, real, text, withDefault } from "../options/option.ts";
+import { workersOption } from "../options/run-options.ts";
+import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { tuneKernel, type Tuned } from "../../../bench/measure/measure-tiles.ts";
 import {
   readTuneFile,
@@ -27,86 +28,94 @@ import {
   writeTuneText,
   type Choice,
 } from "../options/tune-file.ts";
-import type { Verb } from "./verb.ts";
+import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";
 
-export const tuneVerb: Verb = {
+const options = {
+  ...specOptions,
+  target: read(
+    text("<names>", `${targets.join(", ")}, several with commas (default: what \`train\` uses here)`),
+    (given) => given.split(",").map((name) => named("target", targets, name)),
+  ),
+  module: read(text("<name>", "train or infer (default: both, as far as they fit)"), (given) =>
+    named("module", moduleNames, given),
+  ),
+  seconds: withDefault(
+    "60",
+    real("<seconds>", "for measuring, all shapes together; compiling comes on top", {
+      least: 0.01,
+      most: 36_000,
+    }),
+  ),
+  workers: workersOption("default: all cores"),
+  out: text("<file>", "default: sinter.tune.json beside the spec, which compile and train then honour", {
+    short: "o",
+  }),
+  fresh: flag("forget what the file holds; otherwise other shapes stay in it"),
+  json: flag("machine-readable"),
+};
+
+export const tuneVerb = defineVerb({
   name: "tune",
   summary: "find the fastest tiles for a spec's shapes here",
-  configure(command) {
-    withSpecOptions(command.argument("<spec>", "spec file; - is standard input"))
-      .option(
-        "--target <names>",
-        `${targets.join(", ")}, several with commas (default: what \`train\` uses here)`,
-      )
-      .option("--module <name>", "train or infer (default: both, as far as they fit)")
-      .option("--seconds <seconds>", "for measuring, all shapes together; compiling comes on top", "60")
-      .option("--workers <n>", "default: all cores")
-      .option(
-        "-o, --out <file>",
-        "default: sinter.tune.json beside the spec, which compile and train then honour",
-      )
-      .option("--fresh", "forget what the file holds; otherwise other shapes stay in it")
-      .option("--json", "machine-readable")
-      .addHelpText(
-        "after",
-        `
-Every candidate is compared with the operation's reference before it is timed. Tiles never make a result wrong, but where they cut long sums (KC, KB)
-at other places the last bits differ: for the same bits, the same spec and the same file. Results do not depend on the number of workers either way.
-
-examples:
-  sinter tune specs/nanogpt-cpu.sinter
-  sinter tune specs/gpt2.sinter --module infer --target wide --seconds 120`,
-      );
-  },
-  async run([spec], options, io) {
-    const { model } = oneModel(spec!, checkOptions(options), io);
-    const seconds = realOption(options, "seconds", 0.01, 36_000)!;
-    const workers = wholeOption(options, "workers", 1, 8) ?? Math.min(nodeHost.cores, 8);
-    const chosen = await targetsOf(options);
-    const out = textOption(options, "out");
-    const path = out === undefined ? tunePath(spec!, io) : resolve(io.cwd, out);
-    const kept = options["fresh"] === true || !existsSync(path) ? [] : earlier(path, io);
-    const plans = modulesOf(options).map((name) => planModule(model, name, { targets: chosen }));
+  arguments: [{ name: "<spec>", help: "spec file; - is standard input" }],
+  options,
+  notes: [
+    "Every candidate is compared with the operation's reference before it is timed. Tiles never make a result",
+    "wrong, but where they cut long sums (KC, KB) at other places the last bits differ: for the same bits, the same",
+    "spec and the same file. Results do not depend on the number of workers either way.",
+  ],
+  examples: [
+    "sinter tune specs/nanogpt-cpu.sinter",
+    "sinter tune specs/gpt2.sinter --module infer --target wide --seconds 120",
+  ],
+  async run([spec], asked, io) {
+    const { model } = oneModel(spec!, checkOptions(asked), io);
+    const { workers = Math.min(nodeHost.cores, MAX_WORKERS), json } = asked;
+    const path = asked.out === undefined ? tunePath(spec!, io) : resolve(io.cwd, asked.out);
+    const kept = asked.fresh || !existsSync(path) ? [] : earlier(path, io);
+    const chosen = asked.target ?? [await bestTarget(nodeHost)];
+    const modules = asked.module ? [asked.module] : moduleNames;
+    const plans = modules.map((name) => planModule(model, name, { targets: chosen }));
     if (!plans.some(fits)) refuseTooLarge(model, plans.at(-1)!);
     const shapes = shapesOf(plans.filter(fits));
-    const say = (line: string): void => (options["json"] ? undefined : io.out(`${line}\n`));
-    if (loadavg()[0]! > nodeHost.cores / 2)
-      io.err(
-        `note: other programs keep this machine busy (load ${loadavg()[0]!.toFixed(1)}): what is found ` +
-          "may be chance\n",
-      );
-    say(
-      `${model.name}: ${shapes.length} shapes on ${workers} worker${workers === 1 ? "" : "s"}; * = ` +
-        "better than the compiler's own choice",
-    );
+    noteLoad(io);
+    const say = (line: string): void => (json ? undefined : io.out(`${line}\n`));
+    const on = `${workers} worker${workers === 1 ? "" : "s"}`;
+    say(`${model.name}: ${shapes.length} shapes on ${on}; * = better than the compiler's own choice`);
+    // after every shape: an interrupted run loses nothing
+    const keep = (rows: readonly Row[]): void => keepChoices(path, kept, rows, workers);
+    keep([]); // a folder that cannot be written to is found before an hour of measuring
     const rows: Row[] = [];
-    const keep = (): number => {
-      // after every shape: an interrupted run loses nothing
-      const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers));
-      const measured = new Set(rows.map((r) => keyOf(r.spec)));
-      const others = kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
-      writeOutput(
-        path,
-        writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }),
-      );
-      return choices.length;
-    };
-    keep(); // a folder that cannot be written to is found before an hour of measuring
     for (const [i, shape] of shapes.entries()) {
-      if (io.tty && !options["json"]) io.err(`\r${i + 1}/${shapes.length} ${kernelName(shape.spec)}\x1b[K`);
-      const tuned = await tuneKernel(shape.spec, workers, (1000 * seconds) / shapes.length);
-      if (io.tty && !options["json"]) io.err("\r\x1b[K");
+      if (io.tty && !json) io.err(`\r${i + 1}/${shapes.length} ${kernelName(shape.spec)}\x1b[K`);
+      const tuned = await tuneKernel(shape.spec, workers, (1000 * asked.seconds) / shapes.length);
+      if (io.tty && !json) io.err("\r\x1b[K");
       rows.push({ ...shape, tuned });
-      keep();
+      keep(rows);
       say(rowText(rows.at(-1)!, i + 1, shapes.length));
     }
-    if (options["json"])
-      io.out(`${JSON.stringify({ file: path, workers, shapes: rows.map(jsonRow) }, null, 2)}\n`);
-    else io.out(summary(rows, keep(), path));
+    const facts = { file: path, workers, shapes: rows.map(jsonRow) };
+    io.out(json ? `${JSON.stringify(facts, null, 2)}\n` : summary(rows, rows.filter(isBetter).length, path));
     return exitCodes.ok;
   },
-};
+});
+
+function noteLoad(io: Io): void {
+  const load = loadavg()[0]!;
+  if (load > nodeHost.cores / 2)
+    io.err(
+      `note: other programs keep this machine busy (load ${load.toFixed(1)}): what is found may be chance\n`,
+    );
+}
+
+/** Writes the file: the better choices of what has been measured, and the earlier ones of other shapes. */
+function keepChoices(path: string, kept: readonly Choice[], rows: readonly Row[], workers: number): void {
+  const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers));
+  const measured = new Set(rows.map((r) => keyOf(r.spec)));
+  const others = kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
+  writeOutput(path, writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }));
+}
 
 interface Shape {
   readonly spec: KernelSpec;
@@ -142,25 +151,6 @@ const choiceOf = ({ spec: s, tuned }: Row, workers: number): Choice => ({
   ownMs: tuned.ownMs,
   workers,
 });
-
-async function targetsOf(options: Options): Promise<readonly Target[]> {
-  const text = textOption(options, "target");
-  if (text === undefined) return [await bestTarget(nodeHost)];
-  return text.split(",").map((name) => {
-    const found = targets.find((t) => t === name.trim());
-    if (!found)
-      throw new SinterError("usage", `there is no target \`${name}\``, `targets: ${targets.join(", ")}`);
-    return found;
-  });
-}
-
-function modulesOf(options: Options): readonly (typeof moduleNames)[number][] {
-  const text = textOption(options, "module");
-  const found = moduleNames.find((m) => m === text);
-  if (text !== undefined && !found)
-    throw new SinterError("usage", `there is no module \`${text}\``, `modules: ${moduleNames.join(", ")}`);
-  return found ? [found] : moduleNames;
-}
 
 /** What the file holds already, when it is of this machine and these versions. */
 function earlier(path: string, io: Io): readonly Choice[] {
@@ -207,7 +197,9 @@ function rowText(row: Row, at: number, of: number): string {
   const { spec: s, tuned } = row;
   const better = isBetter(row);
   const gain = better ? `× ${(tuned.ownMs / tuned.ms).toFixed(2)}` : "";
-  return `${`${at}/${of}`.padStart(6)} ${better ? "*" : " "} ${s.target.padEnd(7)} ${kernelName(s).padEnd(38)} ${gain.padStart(6)}  ${tilesText(tuned.tiles)}`;
+  const place = `${at}/${of}`.padStart(6);
+  const kernel = `${s.target.padEnd(7)} ${kernelName(s).padEnd(38)}`;
+  return `${place} ${better ? "*" : " "} ${kernel} ${gain.padStart(6)}  ${tilesText(tuned.tiles)}`;
 }
 
 /** What the choices save per run of each entry, for the kernels that were measured. */
@@ -222,5 +214,6 @@ function summary(rows: readonly Row[], better: number, path: string): string {
       return ms > 0 ? `${entry} ${ms.toFixed(ms < 1 ? 3 : 1)} ms` : undefined;
     })
     .filter((text) => text !== undefined);
-  return `${better} of ${rows.length} shapes got other tiles${saved.length > 0 ? `; saved per call: ${saved.join(", ")}` : ""}\n${path}\n`;
+  const savings = saved.length > 0 ? `; saved per call: ${saved.join(", ")}` : "";
+  return `${better} of ${rows.length} shapes got other tiles${savings}\n${path}\n`;
 }
