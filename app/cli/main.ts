@@ -168,6 +168,7 @@ export function overview(): string {
       ? []
       : [`  ${group}`, ...rows.map((v) => `    ${v.name.padEnd(width)}  ${v.summary}`), ""];
   });
+  const codes = exitMeanings.map(({ code, short }) => `${code} ${short}`).join(", ");
   return [
     "sinter: compiles transformer specs to WebAssembly, trains and samples them",
     "",
@@ -184,7 +185,7 @@ export function overview(): string {
       "`import` make one,",
     "`sample`, `chat`, `eval` and `export` take one.",
     "",
-    `exit codes: ${exitMeanings.map(({ code, short }) => `${code} ${short}`).join(", ")} (sinter help ${EXIT_CODES})`,
+    `exit codes: ${codes} (sinter help ${EXIT_CODES})`,
     "",
   ].join("\n");
 }

@@ -24,6 +24,12 @@ export const thousands = (n: number): string =>
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ",");
 
+/** "1 worker", "2 workers", "1,024 workers". */
+export const counted = (n: number, noun: string): string => `${thousands(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** "42 %", or with digits behind the point. */
+export const percent = (share: number, digits = 0): string => `${(100 * share).toFixed(digits)} %`;
+
 /** "0.42 tok/s", "7.31 tok/s", "42.6 tok/s", "27,100 tok/s". */
 export const rateText = (tokensPerSecond: number): string => `${threeDigits(tokensPerSecond)} tok/s`;
 

@@ -2,7 +2,8 @@
 export const starter = (
   name: string,
 ): string => `// ${name}: a small language model over bytes. Check it, train it, sample from it:
-//   sinter check FILE     sinter train FILE --data TEXT --out runs/${name}     sinter sample runs/${name} -p "Once"
+//   sinter check FILE     sinter train FILE --data TEXT --out runs/${name}     \
+sinter sample runs/${name} -p "Once"
 
 model ${name} {
   // Sizes. The vocabulary is the tokenizer's: 256 bytes.
@@ -13,7 +14,8 @@ model ${name} {
 
   embed token + position
 
-  // One layer, as equations over x. "x += f(x)" is a residual connection. Values may be named: h = layernorm(x)
+  // One layer, as equations over x. "x += f(x)" is a residual connection. \
+Values may be named: h = layernorm(x)
   layer {
     x += attention(layernorm(x))
     x += mlp(layernorm(x), hidden: hidden, activation: gelu_tanh)

@@ -14,7 +14,7 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 type Given = string | boolean | readonly string[] | undefined;
 
 export interface Option<Value> {
-  /** The value in the help: "<n>", or "[stage]" where it may be left out. Undefined: a flag that stands alone. */
+  /** The value in the help: "<n>", or "[stage]" where it may be left out. Undefined: a flag alone. */
   readonly value?: string;
   readonly help: string;
   /** One letter: "o" makes -o. */

@@ -10,6 +10,7 @@ import type { Attrs, Dims } from "../../../compiler/ops/kit/op.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/tile-choices.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
+import { counted } from "../../../runtime/contract/amounts.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { readText } from "../terminal/input.ts";
@@ -57,9 +58,12 @@ export const sameMachine = (a: Machine, b: Machine): boolean => machineText(a) =
 export const tunePath = (spec: string, io: Io): string =>
   join(spec === "-" ? io.cwd : dirname(resolve(io.cwd, spec)), TUNE_FILE);
 
+/** The file's text: a choice a line. */
 export const writeTuneText = (file: TuneFile): string => {
   const { choices, ...head } = file;
-  return `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "choices": [\n${choices.map((c) => `    ${JSON.stringify(c)}`).join(",\n")}\n  ]\n}\n`;
+  const opened = JSON.stringify(head, null, 2).replace(/\n}$/, "");
+  const rows = choices.map((choice) => `    ${JSON.stringify(choice)}`).join(",\n");
+  return `${opened},\n  "choices": [\n${rows}\n  ]\n}\n`;
 };
 
 /** Reads and checks. Throws a SinterError of kind "corrupt" that names the entry. */
@@ -157,7 +161,7 @@ export function tilesFor(spec: string, { tune, noTune }: TuneOptions, io: Io): C
   const path = tune === undefined ? tunePath(spec, io) : resolve(io.cwd, tune);
   if (tune === undefined && !existsSync(path)) return undefined;
   const { file, chosen } = readTuneFile(path, io);
-  const shapes = `${chosen.size} shape${chosen.size === 1 ? "" : "s"}`;
+  const shapes = counted(chosen.size, "shape");
   const machine = machineText(file.machine);
   if (sameMachine(file.machine, thisMachine())) {
     io.err(`tiles of ${path}: ${shapes}, measured on this machine\n`);

@@ -59,7 +59,7 @@ export interface Mixed<Format> {
   readonly output?: Format;
 }
 
-/** Reads the text of `flag`. Throws `usage` for a format that is not in `formats`, or a place that there is not. */
+/** Reads the text of `flag`. Throws `usage` for a format that is not in `formats`, or an unknown place. */
 export function mixedFormats<const Format extends string>(
   flag: string,
   text: string,

@@ -6,6 +6,8 @@ import {
   type Architecture,
   type Experts,
 } from "../../../runtime/formats/architecture/architecture.ts";
+import type { Option } from "../../../compiler/2-check/fields.ts";
+import { parts } from "../../../compiler/2-check/parts.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 
 export interface SpecFacts {
@@ -18,78 +20,130 @@ export interface SpecFacts {
   readonly sample?: Readonly<Record<string, number>>;
 }
 
-export function specOf(a: Architecture, { source, tokenizer, parameters, sample = {} }: SpecFacts): string {
-  const text = `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.
-model ${a.name} {
-  vocab ${a.vocab}   context ${a.context}   width ${a.width}   layers ${a.layers}${a.pattern && isWindowed(a) ? ` alternate ${a.pattern.join(", ")}` : ""}   heads ${a.heads}${a.kvHeads === a.heads ? "" : `   kv_heads ${a.kvHeads}`}${a.headDim * a.heads === a.width ? "" : `   head_dim ${a.headDim}`}${isWindowed(a) ? `   band ${a.window}` : ""}
+/** What the language adds to a variance where nothing is said. */
+const NORM_EPS = usualEps(parts.rmsnorm.options);
+const QK_NORM_EPS = usualEps(qkNormFields(parts.attention.options["qk_norm"]));
 
-  embed token${a.family === "gpt2" ? " + position" : ""}
-  layer {
-    x += attention(${norm(a)}${attentionOptions(a)})
-    x += ${feedForward(a)}
-  }
-  output linear(${norm(a)}${a.bias.head ? ", bias: true" : ""}${a.tied ? ", tied: true" : ""})
-
-  tokenizer ${tokenizer}
-${sampleSection(sample)}
-  expect parameters ${digits(parameters)}
+function usualEps({ eps }: Readonly<Record<string, Option>>): number {
+  if (eps?.kind !== "real" || eps.shown === undefined) throw new Error("the norm has no eps");
+  return Number(eps.shown);
 }
-`;
+
+function qkNormFields(option: Option | undefined): Readonly<Record<string, Option>> {
+  if (option?.kind !== "group") throw new Error("attention has no qk_norm");
+  return option.fields;
+}
+
+export function specOf(a: Architecture, { source, tokenizer, parameters, sample = {} }: SpecFacts): string {
+  const text = [
+    `// Imported from ${source.replace(/[^\x20-\x7e]/g, "?")}.`,
+    `model ${a.name} {`,
+    `  ${sizes(a).join("   ")}`,
+    "",
+    `  embed ${a.family === "gpt2" ? "token + position" : "token"}`,
+    "  layer {",
+    `    x += ${attention(a)}`,
+    `    x += ${feedForward(a)}`,
+    "  }",
+    `  output ${call("linear", norm(a), { bias: ifTrue(a.bias.head), tied: ifTrue(a.tied) })}`,
+    "",
+    `  tokenizer ${tokenizer}`,
+    ...sampleSection(sample),
+    `  expect parameters ${digits(parameters)}`,
+    "}",
+    "",
+  ].join("\n");
   const { text: formatted } = format(text);
   if (formatted === undefined) throw new Error(`the spec of ${a.name} has a syntax error:\n${text}`);
   return formatted;
 }
 
-function sampleSection(sample: Readonly<Record<string, number>>): string {
+/** The model's sizes; what the language works out by itself is left out. */
+function sizes(a: Architecture): string[] {
+  const alternates = a.pattern && isWindowed(a) ? ` alternate ${a.pattern.join(", ")}` : "";
+  return [
+    `vocab ${a.vocab}`,
+    `context ${a.context}`,
+    `width ${a.width}`,
+    `layers ${a.layers}${alternates}`,
+    `heads ${a.heads}`,
+    ...(a.kvHeads === a.heads ? [] : [`kv_heads ${a.kvHeads}`]),
+    ...(a.headDim * a.heads === a.width ? [] : [`head_dim ${a.headDim}`]),
+    ...(isWindowed(a) ? [`band ${a.window}`] : []),
+  ];
+}
+
+function sampleSection(sample: Readonly<Record<string, number>>): string[] {
   const settings = Object.entries(sample).map(([name, value]) => `${name} ${value}`);
-  return settings.length === 0 ? "" : `\n  sample { ${settings.join("  ")} }\n`;
+  return settings.length === 0 ? [""] : ["", `  sample { ${settings.join("  ")} }`, ""];
 }
 
 const digits = (n: number): string => thousands(n).replaceAll(",", "_");
-const option = (condition: boolean, text: string): string => (condition ? `, ${text}` : "");
-
-/** The parts' own. */
-const EPS = 1e-5;
-const QK_EPS = 1e-6;
 const short = (eps: number): string => (eps < 1e-4 ? eps.toExponential() : `${eps}`);
 
+/** Options of a part by name. Undefined ones are left out: they are the language's defaults. */
+type Options = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** "mlp(x, hidden: 3072, activation: gelu)", "rope(theta: 10000)". */
+function call(callee: string, input: string | undefined, options: Options): string {
+  const said = Object.entries(options).filter(([, value]) => value !== undefined);
+  const list = said.map(([name, value]) => `${name}: ${value}`);
+  return `${callee}(${[...(input === undefined ? [] : [input]), ...list].join(", ")})`;
+}
+
+/** For an option that is false by default. */
+const ifTrue = (value: boolean): true | undefined => value || undefined;
+const epsUnless = (usual: number, eps: number): string | undefined =>
+  eps === usual ? undefined : short(eps);
+
 function norm({ family, eps, bias }: Architecture): string {
-  const ofNorm = family === "gpt2" ? option(!bias.norm, "bias: false") : option(bias.norm, "bias: true");
-  return `${family === "gpt2" ? "layernorm" : "rmsnorm"}(x${option(eps !== EPS, `eps: ${short(eps)}`)}${ofNorm})`;
+  if (family === "gpt2")
+    return call("layernorm", "x", {
+      eps: epsUnless(NORM_EPS, eps),
+      bias: bias.norm ? undefined : false,
+    });
+  return call("rmsnorm", "x", { eps: epsUnless(NORM_EPS, eps), bias: ifTrue(bias.norm) });
 }
 
-function attentionOptions({ rope, bias, qkNorm }: Architecture): string {
-  const turned = rope ? `rope: rope(${ropeOptions(rope)})` : "";
-  const normed = `qk_norm: rmsnorm(${qkNorm?.eps === QK_EPS ? "" : `eps: ${short(qkNorm?.eps ?? 0)}`})`;
-  return (
-    option(rope !== undefined, turned) +
-    option(qkNorm !== undefined, normed) +
-    option(bias.qkv, "bias: true") +
-    option(bias.attentionOut !== bias.qkv, `out_bias: ${bias.attentionOut}`)
-  );
-}
+const attention = (a: Architecture): string =>
+  call("attention", norm(a), {
+    rope: a.rope && call("rope", undefined, ropeOptions(a.rope)),
+    qk_norm: a.qkNorm && call("rmsnorm", undefined, { eps: epsUnless(QK_NORM_EPS, a.qkNorm.eps) }),
+    bias: ifTrue(a.bias.qkv),
+    out_bias: a.bias.attentionOut === a.bias.qkv ? undefined : a.bias.attentionOut,
+  });
 
-function ropeOptions({ theta, linear = 1, scaling }: Rope): string {
-  const llama3 =
-    scaling &&
-    `factor: ${scaling.factor}, low: ${scaling.low}, high: ${scaling.high}, original: ${scaling.original}`;
-  return `theta: ${theta}${option(linear !== 1, `linear: ${linear}`)}${llama3 ? `, ${llama3}` : ""}`;
+const ropeOptions = ({ theta, linear = 1, scaling }: Rope): Options => ({
+  theta,
+  linear: linear === 1 ? undefined : linear,
+  factor: scaling?.factor,
+  low: scaling?.low,
+  high: scaling?.high,
+  original: scaling?.original,
+});
+
+function feedForward(a: Architecture): string {
+  const { activation, experts } = a;
+  const hidden = a.hidden === 4 * a.width ? "4 * width" : a.hidden;
+  const bias = ifTrue(a.bias.ffn);
+  if (a.family === "gpt2") return call("mlp", norm(a), { hidden, activation, bias });
+  if (experts)
+    return call("experts", norm(a), {
+      ...expertOptions(experts),
+      hidden: a.hidden,
+      activation: activation === "silu" ? undefined : activation,
+    });
+  if (activation === "silu") return call("swiglu", norm(a), { hidden, bias });
+  return call("geglu", norm(a), { hidden, activation, bias });
 }
 
 /**
  * The weights of a token's experts add up to 1 in all published mixtures that are read; the language's
  * default for one expert is another.
  */
-const expertOptions = ({ count, top, balance }: Experts): string =>
-  `count: ${count}, top: ${top}${option(top === 1, "renormalise: true")}${option(balance !== undefined, `balance: ${balance}`)}`;
-
-function feedForward(a: Architecture): string {
-  const hidden = a.hidden === 4 * a.width ? "4 * width" : `${a.hidden}`;
-  const biases = option(a.bias.ffn, "bias: true");
-  if (a.family === "gpt2") return `mlp(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
-  if (a.experts)
-    return `experts(${norm(a)}, ${expertOptions(a.experts)}, hidden: ${a.hidden}${option(a.activation !== "silu", `activation: ${a.activation}`)})`;
-  return a.activation === "silu"
-    ? `swiglu(${norm(a)}, hidden: ${hidden}${biases})`
-    : `geglu(${norm(a)}, hidden: ${hidden}, activation: ${a.activation}${biases})`;
-}
+const expertOptions = ({ count, top, balance }: Experts): Options => ({
+  count,
+  top,
+  renormalise: ifTrue(top === 1),
+  balance,
+});

@@ -94,7 +94,8 @@ export async function prepare(
   const { tilesFor } = await import("../options/tune-file.ts");
   const tiles = tilesFor(path, asked, io);
   const began = performance.now();
-  const { compileModel } = await import("../../../compiler/compile.ts"); // a run that goes on needs no compiler
+  // loaded here, because a run that goes on needs no compiler
+  const { compileModel } = await import("../../../compiler/compile.ts");
   const { planAll } = await import("../options/plan.ts");
   planAll(model, ["train"], { targets: [target], tiles });
   // The training module samples too; pages that only training touches cost nothing then.

@@ -2,7 +2,7 @@
  * What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with
  * --json every event.
  */
-import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
+import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { Course, liveLine, plainLine, type Standing } from "../../../runtime/report/progress.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
@@ -64,7 +64,7 @@ export class Display {
     this.#line(`${known}; ${s.batch * s.accumulate} × ${s.context} tokens a step`);
     const cut = (train.documents?.cut ?? 0) + (heldOut.documents?.cut ?? 0);
     if (cut > 0) this.#line(cutLine(cut, s.context));
-    const place = `target ${target}, ${workers} worker${workers === 1 ? "" : "s"}, ${sizeText(module.memoryBytes)}`;
+    const place = `target ${target}, ${counted(workers, "worker")}, ${sizeText(module.memoryBytes)}`;
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 
@@ -166,7 +166,7 @@ const indent = (text: string): string =>
 function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
   const inTokens = `${thousands(tokens)} tokens`;
   if (!documents) return tokenizer === undefined ? thousands(tokens) : `${inTokens} (${tokenizer})`;
-  const count = `${thousands(documents.count)} document${documents.count === 1 ? "" : "s"}`;
+  const count = counted(documents.count, "document");
   return tokenizer === undefined ? count : `${count} (${inTokens}, ${tokenizer})`;
 }
 

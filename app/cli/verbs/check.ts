@@ -5,7 +5,7 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { positionOf } from "../../../compiler/diagnostics/span.ts";
 import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
-import { thousands } from "../../../runtime/contract/amounts.ts";
+import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
 import type { CompileOptions } from "../../../compiler/compile.ts";
 import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
@@ -69,41 +69,57 @@ export function modelTable(
     p.total === 0 && p.name.startsWith("linear") ? "tied" : thousands(p.each),
     p.times > 1 ? `× ${p.times}` : "",
     thousands(p.total),
-    `${((100 * p.total) / parameters).toFixed(1)} %`,
+    percent(p.total / parameters, 1),
   ]);
   const table = [
     ["part", "each", "", "parameters", ""],
     ...rows,
     ["total", "", "", thousands(parameters), ""],
     ...(active < parameters
-      ? [["used by one token", "", "", thousands(active), `${((100 * active) / parameters).toFixed(1)} %`]]
+      ? [["used by one token", "", "", thousands(active), percent(active / parameters, 1)]]
       : []),
   ];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   const lines = table.map((row) =>
-    (
-      "  " +
-      `${row.map((cell, column) => (column === 0 || column === 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ")}`
-    ).trimEnd(),
-  );
-  const facts = expects.map(
-    (e) =>
-      `  expect ${e.fact} ${thousands(e.expected)}: ${e.result === "holds" ? "holds" : e.result === "fails" ? `fails, found ${thousands(e.found)}` : "not checked, sizes were changed by --set"}`,
+    ["", ...row.map((cell, column) => padded[column]!(cell, widths[column]!))].join("  ").trimEnd(),
   );
   return [
     strong(model.name),
     `  ${sizesLine(model)}`,
     "",
     ...lines,
-    ...facts,
+    ...expects.map((e) => `  expect ${e.fact} ${thousands(e.expected)}: ${foundText(e)}`),
     memoryLine(model, options),
     "",
   ].join("\n");
 }
 
+const left = (cell: string, width: number): string => cell.padEnd(width);
+const right = (cell: string, width: number): string => cell.padStart(width);
+/** How the table's columns stand: names and "× 12" to the left, numbers to the right. */
+const padded = [left, right, left, right, right] as const;
+
+function foundText({ result, found }: ModelSummary["expects"][number]): string {
+  switch (result) {
+    case "holds":
+      return "holds";
+    case "fails":
+      return `fails, found ${thousands(found)}`;
+    default:
+      return "not checked, sizes were changed by --set";
+  }
+}
+
 function sizesLine({ sizes: s, tokenizer, pattern }: Model): string {
-  const kv = s.kvHeads === s.heads ? "" : ` (${s.kvHeads} of keys and values)`;
-  return `vocab ${s.vocab} (${tokenizer}), context ${s.context}, width ${s.width}, ${s.layers} layer${s.layers === 1 ? "" : "s"}${pattern ? ` (${pattern.join(", ")})` : ""}, ${s.heads} head${s.heads === 1 ? "" : "s"}${kv} of ${s.headDim}`;
+  const kinds = pattern ? ` (${pattern.join(", ")})` : "";
+  const keyValueHeads = s.kvHeads === s.heads ? "" : ` (${s.kvHeads} of keys and values)`;
+  return [
+    `vocab ${s.vocab} (${tokenizer})`,
+    `context ${s.context}`,
+    `width ${s.width}`,
+    `${counted(s.layers, "layer")}${kinds}`,
+    `${counted(s.heads, "head")}${keyValueHeads} of ${s.headDim}`,
+  ].join(", ");
 }
 
 function jsonReport(

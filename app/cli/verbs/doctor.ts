@@ -5,7 +5,7 @@ import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe, probeBytes, threadsSupported } from "../../../runtime/engine/probe.ts";
-import { sizeText } from "../../../runtime/contract/amounts.ts";
+import { counted, sizeText } from "../../../runtime/contract/amounts.ts";
 import { flag } from "../options/option.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -17,7 +17,8 @@ export const doctorVerb = defineVerb({
   arguments: [],
   options: { json: flag("machine-readable") },
   notes: [
-    "Rates are of one register tile of a matrix product, on one core, right now: other programs slow it down.",
+    "Rates are of one register tile of a matrix product, on one core, right now:",
+    "other programs slow it down.",
   ],
   examples: [],
   async run(_, options, io) {
@@ -76,7 +77,7 @@ function table(h: Health): string {
     h.gflops[target] === undefined ? "not here" : `${h.gflops[target].toFixed(0)} GFLOP/s on one core`;
   const rows: readonly (readonly [string, string])[] = [
     ["node", `${h.node} (V8 ${h.v8})`],
-    ["processor", `${h.cpu}, ${h.cores} core${h.cores === 1 ? "" : "s"}`],
+    ["processor", `${h.cpu}, ${counted(h.cores, "core")}`],
     ["memory", `${sizeText(h.memory.totalMiB * 2 ** 20)}, ${sizeText(h.memory.freeMiB * 2 ** 20)} free`],
     ["threads", h.threads ? "yes: shared memory" : "no: one worker only"],
     ["simd", h.simd ? rate("simd") : "no: this engine cannot run Sinter's kernels"],

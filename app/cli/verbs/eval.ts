@@ -4,7 +4,7 @@ import { openCorpus } from "../../../runtime/train/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { thousands } from "../../../runtime/contract/amounts.ts";
+import { counted, thousands } from "../../../runtime/contract/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
 import { sha256 } from "../../../runtime/base/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
@@ -171,7 +171,7 @@ async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Pr
   if (!documents && tokens < 2)
     throw new SinterError(
       "input",
-      `${named} is too short: ${tokens} token${tokens === 1 ? "" : "s"}`,
+      `${named} is too short: ${counted(tokens, "token")}`,
       "At least two are needed: one to predict from, one to predict.",
     );
   const own = (await sha256(text)) === run.record.data.sha256;

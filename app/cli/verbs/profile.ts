@@ -30,7 +30,8 @@ export const profileVerb = defineVerb({
   },
   notes: [
     "Wait: at the barrier after a kernel, for the workers that are not done.",
-    "Limit: the time that the measured multiply-add rate and read bandwidth allow, in per cent of the time taken;",
+    "Limit: the time that the measured multiply-add rate and read bandwidth allow,",
+    "in per cent of the time taken;",
     "what caches hold can be above 100 %.",
   ],
   examples: [

@@ -51,7 +51,8 @@ export const sampleVerb = defineVerb({
   options,
   notes: [
     "The prompts are all looked at before the first is answered.",
-    "Of a file of prompts: a byte order mark and empty lines are none; a lone surrogate in a .jsonl string is U+FFFD.",
+    "Of a file of prompts: a byte order mark and empty lines are none;",
+    "a lone surrogate in a .jsonl string is U+FFFD.",
     "Ctrl-C ends with exit code 5, after what there is.",
   ],
   examples: [

@@ -9,6 +9,7 @@ import { planModule } from "../../../compiler/compile.ts";
 import { kernelKey, kernelName, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
 import { hasChoice } from "../../../compiler/6-tile/tile-choices.ts";
 import { type Dims } from "../../../compiler/ops/kit/op.ts";
+import { counted } from "../../../runtime/contract/amounts.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
@@ -61,9 +62,10 @@ export const tuneVerb = defineVerb({
   arguments: [{ name: "<spec>", help: "spec file; - is standard input" }],
   options,
   notes: [
-    "Every candidate is compared with the operation's reference before it is timed. Tiles never make a result",
-    "wrong, but where they cut long sums (KC, KB) at other places the last bits differ: for the same bits, the same",
-    "spec and the same file. Results do not depend on the number of workers either way.",
+    "Every candidate is compared with the operation's reference before it is timed.",
+    "Tiles never make a result wrong, but where they cut long sums (KC, KB) at other places",
+    "the last bits differ: for the same bits, the same spec and the same file.",
+    "Results do not depend on the number of workers either way.",
   ],
   examples: [
     "sinter tune specs/nanogpt-cpu.sinter",
@@ -81,8 +83,8 @@ export const tuneVerb = defineVerb({
     const shapes = shapesOf(plans.filter(fits));
     noteLoad(io);
     const say = (line: string): void => (json ? undefined : io.out(`${line}\n`));
-    const on = `${workers} worker${workers === 1 ? "" : "s"}`;
-    say(`${model.name}: ${shapes.length} shapes on ${on}; * = better than the compiler's own choice`);
+    const on = `${shapes.length} shapes on ${counted(workers, "worker")}`;
+    say(`${model.name}: ${on}; * = better than the compiler's own choice`);
     // after every shape: an interrupted run loses nothing
     const keep = (rows: readonly Row[]): void => keepChoices(path, kept, rows, workers);
     keep([]); // a folder that cannot be written to is found before an hour of measuring
