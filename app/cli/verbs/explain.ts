@@ -7,7 +7,7 @@ import { explainPlan, type Topic } from "../../../compiler/explain.ts";
 import { codes, isCode, messages, type Code } from "../../../compiler/diagnostics/messages.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
-import { moduleNames } from "../options/plan.ts";
+import { moduleNames } from "../../../runtime/contract/manifest.ts";
 import { flag, named, read, text, withDefault, type Options } from "../options/option.ts";
 import { memoryOptions, targetOption } from "../options/run-options.ts";
 import { cacheOption, weightsOption } from "../options/weights.ts";
