@@ -18,7 +18,7 @@ import { bundleWithWeights } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { cacheFormats, weightFormats, type WeightFormat } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
-import { encodeText } from "../../runtime/train/data.ts";
+import { encodeText } from "../../runtime/train/sources/text-windows.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";

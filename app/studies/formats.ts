@@ -18,7 +18,7 @@ import { bundleWithWeights, weightsFrom } from "../cli/options/weights.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import { weightFormats } from "../../runtime/contract/memory-formats.ts";
 import { loadNewest } from "../../runtime/store/checkpoint.ts";
-import { encodeText } from "../../runtime/train/data.ts";
+import { encodeText } from "../../runtime/train/sources/text-windows.ts";
 import { evaluateText } from "../../runtime/train/evaluate.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";

@@ -5,7 +5,11 @@ import type { StepEvent, TrainEvent } from "../train/train.ts";
 import { duration, rateText } from "../contract/amounts.ts";
 import { sparkline } from "./sparkline.ts";
 
-export interface Standing {
+/** The speed that is shown is the mean of so many steps. */
+const RECENT_STEPS = 20;
+
+/** How far a run is, after its last step. */
+export interface TrainingProgress {
   readonly steps: number;
   readonly last: StepEvent;
   /** Newest validation loss. */
@@ -18,8 +22,8 @@ export interface Standing {
   readonly secondsLeft: number;
 }
 
-/** Keeps count of events. */
-export class Course {
+/** Turns a run's events into its progress. */
+export class ProgressMeter {
   readonly #steps: number;
   readonly #flopsPerToken: number;
   readonly #peak: number | undefined;
@@ -29,23 +33,23 @@ export class Course {
   #first: number | undefined;
   #valid: number | undefined;
 
-  /** `peak`: the machine's best rate in FLOP/s, all workers together. */
+  /** `peak` is the machine's best rate in FLOP/s, all workers together; undefined: not measured. */
   constructor(steps: number, flopsPerToken: number, peak: number | undefined) {
     this.#steps = steps;
     this.#flopsPerToken = flopsPerToken;
     this.#peak = peak;
   }
 
-  add(event: TrainEvent): Standing | undefined {
+  add(event: TrainEvent): TrainingProgress | undefined {
     if (event.kind === "eval") this.#valid = event.loss;
     if (event.kind !== "step") return undefined;
     this.#first ??= event.step - 1;
     this.#losses.push(event.loss);
     this.#recent.push(event.ms);
-    if (this.#recent.length > RECENT) this.#recent.shift();
+    if (this.#recent.length > RECENT_STEPS) this.#recent.shift();
     const ms = this.#recent.reduce((a, b) => a + b, 0) / this.#recent.length;
     const rate = (event.tokensPerSecond * event.ms) / ms;
-    // with evaluations, samples, checkpoints
+    // unlike `ms`, this includes evaluations, samples and checkpoints
     const perStep = (performance.now() - this.#began) / (event.step - this.#first);
     return {
       steps: this.#steps,
@@ -59,10 +63,11 @@ export class Course {
   }
 }
 
-const RECENT = 20;
-
-/** What the live line shows, in order; what is dropped first where it does not fit has the lowest rank. */
-const liveFields: readonly { readonly rank: number; readonly text: (s: Standing) => readonly string[] }[] = [
+/** What the live line shows, in order. Where it does not fit, the fields of lowest rank are left out first. */
+const liveFields: readonly {
+  readonly rank: number;
+  readonly text: (s: TrainingProgress) => readonly string[];
+}[] = [
   { rank: 4, text: (s) => [bar(s.last.step / s.steps, 16)] },
   { rank: 9, text: (s) => [`${s.last.step}/${s.steps}`] },
   { rank: 8, text: (s) => [`loss ${s.last.loss.toFixed(4)}`] },
@@ -75,7 +80,7 @@ const liveFields: readonly { readonly rank: number; readonly text: (s: Standing)
   { rank: 7, text: (s) => [`${duration(s.secondsLeft)} left`] },
 ];
 
-export function liveLine(s: Standing, columns: number): string {
+export function liveLine(s: TrainingProgress, columns: number): string {
   let fields = liveFields.flatMap(({ rank, text }) => text(s).map((words) => ({ rank, words })));
   const textOf = (): string => fields.map((f) => f.words).join("  ");
   while (fields.length > 1 && textOf().length > columns - 1) {
@@ -88,7 +93,7 @@ export function liveLine(s: Standing, columns: number): string {
     : textOf().slice(0, Math.max(0, columns - 1));
 }
 
-export function plainLine(s: Standing): string {
+export function plainLine(s: TrainingProgress): string {
   const { last } = s;
   return [
     `step ${last.step}/${s.steps}`,

@@ -14,7 +14,7 @@
  */
 import type { Model } from "../contract/model.ts";
 import { parseManifest, type Bundle } from "../engine/bundle.ts";
-import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/documents.ts";
+import { documentTokenizer, OLD_TEXT_RULE, type TextRule } from "../train/sources/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files.ts";
 import { heldFiles } from "./held-files.ts";

@@ -10,7 +10,7 @@
  */
 import type { TrainSettings } from "../contract/model.ts";
 import type { Target } from "../contract/targets.ts";
-import { textRules, type TextRule } from "../train/documents.ts";
+import { textRules, type TextRule } from "../train/sources/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";
 import * as s from "../base/schema.ts";

@@ -2,7 +2,7 @@
 import type { Batch, RunningModel } from "../engine/model.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { SinterError } from "../base/errors.ts";
-import { windows, type Tokens, type WindowOptions } from "./data.ts";
+import { windows, type Tokens, type WindowOptions } from "./sources/text-windows.ts";
 
 export interface Evaluation {
   /** Mean cross-entropy per token, in nats. */

@@ -3,7 +3,7 @@
  * wall are the caller's.
  */
 import type { TrainSettings } from "../contract/model.ts";
-import type { BatchSource } from "./batch-source.ts";
+import type { BatchSource } from "./sources/batch-source.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
 import { generate } from "../sample/generate.ts";
 import type { Host } from "../engine/host.ts";
@@ -55,7 +55,7 @@ export type TrainEvent =
   | { readonly kind: "sample"; readonly step: number; readonly prompt: string; readonly text: string }
   | { readonly kind: "save"; readonly step: number; readonly file: string; readonly ms: number };
 
-export interface Progress {
+export interface ResumePoint {
   readonly step: number;
   readonly tokens: number;
   /** The stream that draws batches, before the next one. */
@@ -73,10 +73,10 @@ export interface TrainOptions {
   readonly tokenizer: Tokenizer;
   readonly host: Host;
   /** Where to go on; undefined: from the beginning. */
-  readonly from?: Progress | undefined;
+  readonly from?: ResumePoint | undefined;
   readonly sample: { readonly settings: SamplerSettings; readonly prompt: string; readonly tokens: number };
   /** Writes a checkpoint; returns the file's name. */
-  save(progress: Progress): Promise<string>;
+  save(progress: ResumePoint): Promise<string>;
   report(event: TrainEvent): void;
   /** Stops after the step, with a checkpoint; an evaluation or a sample at once. */
   readonly signal?: AbortSignal | undefined;

@@ -5,9 +5,9 @@ import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contr
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
-import type { Corpus, Parts } from "../../../runtime/train/batch-source.ts";
-import { openCorpus } from "../../../runtime/train/corpus.ts";
-import { documentTexts, TEXT_RULE, type TextRule } from "../../../runtime/train/documents.ts";
+import type { Corpus, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
+import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
+import { documentTexts, TEXT_RULE, type TextRule } from "../../../runtime/train/sources/documents.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
@@ -49,7 +49,7 @@ export interface Opened {
 /** The text that a run learns from. */
 export interface TrainingText {
   readonly corpus: Corpus;
-  readonly parts: Parts;
+  readonly parts: DatasetSplits;
 }
 
 /** A run that has not begun: what its folder will hold. */

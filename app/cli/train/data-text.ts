@@ -1,5 +1,5 @@
 /** The text that a run learns from, or is evaluated on. */
-import { builtinText } from "../../../runtime/train/builtin-text.ts";
+import { builtinText } from "../../../runtime/train/sources/builtin-text.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { isStandardInput, readText } from "../terminal/input.ts";

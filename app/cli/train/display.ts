@@ -3,10 +3,15 @@
  * --json every event.
  */
 import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-import { Course, liveLine, plainLine, type Standing } from "../../../runtime/report/progress.ts";
+import {
+  ProgressMeter,
+  liveLine,
+  plainLine,
+  type TrainingProgress,
+} from "../../../runtime/report/progress.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
-import type { Part, Parts } from "../../../runtime/train/batch-source.ts";
+import type { DatasetSplit, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
 import type { TrainEvent } from "../../../runtime/train/train.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { changesText, type Change } from "./changes.ts";
@@ -18,14 +23,14 @@ const LIVE_MS = 80;
 export class Display {
   readonly #io: Io;
   readonly #json: boolean;
-  readonly #course: Course;
+  readonly #course: ProgressMeter;
   readonly #live: LiveLine;
   #shown = -Infinity;
-  #last: Standing | undefined;
+  #last: TrainingProgress | undefined;
   #steps = 0;
   #step = 0;
 
-  constructor(io: Io, json: boolean, course: Course) {
+  constructor(io: Io, json: boolean, course: ProgressMeter) {
     this.#io = io;
     this.#json = json;
     this.#course = course;
@@ -35,7 +40,7 @@ export class Display {
   start(
     { record, bundle, tokenizer }: Run,
     model: RunningModel,
-    { train, heldOut }: Parts,
+    { train, heldOut }: DatasetSplits,
     from: number | undefined,
   ): void {
     const { settings: s } = record;
@@ -111,7 +116,7 @@ export class Display {
     );
   }
 
-  #progress(standing: Standing): void {
+  #progress(standing: TrainingProgress): void {
     const now = performance.now();
     const last = standing.last.step === standing.steps;
     if (this.#last === undefined && !this.#io.tty) this.#shown = -Infinity;
@@ -163,7 +168,7 @@ const indent = (text: string): string =>
     .join("\n");
 
 /** "28,830 documents (176,123 tokens, characters)", "90,000 tokens (bytes)". */
-function amountOf({ tokens, documents }: Part, tokenizer?: string): string {
+function amountOf({ tokens, documents }: DatasetSplit, tokenizer?: string): string {
   const inTokens = `${thousands(tokens)} tokens`;
   if (!documents) return tokenizer === undefined ? thousands(tokens) : `${inTokens} (${tokenizer})`;
   const count = counted(documents.count, "document");
@@ -175,5 +180,5 @@ const cutLine = (cut: number, context: number): string =>
   "cut: " +
   "the end is not learnt from them";
 
-const documentFacts = ({ documents: a }: Part, { documents: b }: Part): object =>
+const documentFacts = ({ documents: a }: DatasetSplit, { documents: b }: DatasetSplit): object =>
   a && b ? { documents: a.count, heldOutDocuments: b.count, cutDocuments: a.cut + b.cut } : {};

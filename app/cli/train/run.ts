@@ -4,7 +4,7 @@
  */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
-import { batchSource } from "../../../runtime/train/batch-source.ts";
+import { batchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
@@ -13,7 +13,7 @@ import { openLog } from "../../../runtime/train/log.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe } from "../../../runtime/engine/probe.ts";
-import { Course } from "../../../runtime/report/progress.ts";
+import { ProgressMeter } from "../../../runtime/report/progress.ts";
 import { htmlReport } from "../../../runtime/report/report.ts";
 import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
 import type { RunRecord } from "../../../runtime/store/run-record.ts";
@@ -155,10 +155,14 @@ async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): P
   }
 }
 
-async function course(model: RunningModel, steps: number): Promise<Course> {
+async function course(model: RunningModel, steps: number): Promise<ProgressMeter> {
   const { flops, batch, context } = model.entry("train");
   const measured = await probe(model.target, PROBE_MS, nodeHost);
-  return new Course(steps, flops / (batch * context), measured && measured.gflops * 1e9 * model.workers);
+  return new ProgressMeter(
+    steps,
+    flops / (batch * context),
+    measured && measured.gflops * 1e9 * model.workers,
+  );
 }
 
 const factsOf = ({ record, bundle }: Run, model: RunningModel) => ({

@@ -1,6 +1,6 @@
 /** `sinter eval DIR`: the loss of a trained model over a text. */
-import type { Corpus, DocumentCounts, Part } from "../../../runtime/train/batch-source.ts";
-import { openCorpus } from "../../../runtime/train/corpus.ts";
+import type { Corpus, DocumentCounts, DatasetSplit } from "../../../runtime/train/sources/batch-source.ts";
+import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluate.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
@@ -105,7 +105,7 @@ interface Windows {
 function lineOf(
   e: Evaluation,
   chosen: PartName,
-  { documents }: Part,
+  { documents }: DatasetSplit,
   { context, stride, step }: Windows,
 ): string {
   const loss = `loss ${e.loss.toFixed(4)}  perplexity ${e.perplexity.toFixed(3)}`;
@@ -132,7 +132,7 @@ function withWindows(spec: Model, context: number): Model {
 
 interface Chosen {
   readonly corpus: Corpus;
-  readonly rows: Part;
+  readonly rows: DatasetSplit;
   readonly chosen: PartName;
 }
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { LiveLine } from "../../../app/cli/terminal/live-line.ts";
 import { Display } from "../../../app/cli/train/display.ts";
 import type { Io } from "../../../app/cli/terminal/io.ts";
-import { Course } from "../../../runtime/report/progress.ts";
+import { ProgressMeter } from "../../../runtime/report/progress.ts";
 import type { StepEvent } from "../../../runtime/train/train.ts";
 
 /** Lines as they were written, the cursor on one of their characters; rows are made from them for a width. */
@@ -123,7 +123,7 @@ describe("the live line", () => {
 
   test("of a training run fits every width, between steps too, and is gone at the end", () => {
     const terminal = new Terminal(120);
-    const display = new Display(terminal.io(), false, new Course(400, 1e6, 1e11));
+    const display = new Display(terminal.io(), false, new ProgressMeter(400, 1e6, 1e11));
     const step = (n: number): StepEvent =>
       ({
         kind: "step",

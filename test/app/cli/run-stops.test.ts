@@ -14,7 +14,7 @@ import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { train, type TrainEvent } from "../../../runtime/train/train.ts";
 import { inside } from "../../support/inside.ts";
 import { Display } from "../../../app/cli/train/display.ts";
-import type { Course } from "../../../runtime/report/progress.ts";
+import type { ProgressMeter } from "../../../runtime/report/progress.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "../../long/small-run.ts";
 import { fakeModel, settings } from "../../support/fake-model.ts";
 import { addressOf, SINTER } from "../../support/paths.ts";
@@ -128,7 +128,7 @@ describe("the evaluation at the end", () => {
       const said: string[] = [];
       const clock = performance.now;
       const io = { out: (text: string) => void said.push(text), err: () => {}, tty, columns: 120, cwd: at };
-      const display = new Display(io, false, {} as Course);
+      const display = new Display(io, false, {} as ProgressMeter);
       let now = 0;
       performance.now = () => now;
       try {

@@ -1,6 +1,6 @@
 /** A text that is long enough to be encoded in parts: the same ids as all at once, wherever a part ends. */
 import { describe, expect, it } from "vitest";
-import { encodeText } from "../../../runtime/train/data.ts";
+import { encodeText } from "../../../runtime/train/sources/text-windows.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { characterTokenizer, charactersOf } from "../../../runtime/tokenizers/plain/characters.ts";

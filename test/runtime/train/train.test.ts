@@ -2,9 +2,9 @@
  * The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels.
  */
 import { describe, expect, it } from "vitest";
-import { batchSource } from "../../../runtime/train/batch-source.ts";
-import { textCorpus } from "../../../runtime/train/corpus.ts";
-import { encodeText, randomBatch, split, windows } from "../../../runtime/train/data.ts";
+import { batchSource } from "../../../runtime/train/sources/batch-source.ts";
+import { textCorpus } from "../../../runtime/train/sources/corpus.ts";
+import { encodeText, randomBatch, split, windows } from "../../../runtime/train/sources/text-windows.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { evaluateText } from "../../../runtime/train/evaluate.ts";
 import type { Host } from "../../../runtime/engine/host.ts";
@@ -12,7 +12,7 @@ import { randomFrom, randomStream } from "../../../runtime/base/random.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
-import { train, type Progress, type TrainEvent, type TrainOptions } from "../../../runtime/train/train.ts";
+import { train, type ResumePoint, type TrainEvent, type TrainOptions } from "../../../runtime/train/train.ts";
 import { bitsOf, fakeModel, settings } from "../../support/fake-model.ts";
 
 const host: Host = {
@@ -104,7 +104,7 @@ describe("training", () => {
   const corpus = textCorpus(tokens, byteTokenizer(), 8);
   const run = (over: Partial<TrainOptions> & { model?: ReturnType<typeof fakeModel> } = {}) => {
     const events: TrainEvent[] = [];
-    const saves: Progress[] = [];
+    const saves: ResumePoint[] = [];
     const model = over.model ?? fakeModel(3);
     const options: TrainOptions = {
       settings,
@@ -113,7 +113,7 @@ describe("training", () => {
       host,
       sample: { settings: samplerDefaults, prompt: "\u0001", tokens: 5 },
       save: async (progress) => {
-        saves.push(JSON.parse(JSON.stringify(progress)) as Progress);
+        saves.push(JSON.parse(JSON.stringify(progress)) as ResumePoint);
         return "file";
       },
       report: (event) => void events.push(event),

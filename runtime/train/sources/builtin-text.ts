@@ -3,7 +3,7 @@
  * every machine. It is varied enough not to be learnt by heart, and its patterns can be seen in a sample at
  * once: who speaks to whom, sums that come out, colours that stay the same, a question that gets its answer.
  */
-import { randomStream, type Random } from "../base/random.ts";
+import { randomStream, type Random } from "../../base/random.ts";
 
 const SCENES = 3200;
 

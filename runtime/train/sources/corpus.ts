@@ -1,10 +1,10 @@
 /** A text as rows for training and evaluation: windows of it, or its documents, as the run's settings say. */
-import type { TrainSettings } from "../contract/model.ts";
-import type { Corpus, Part } from "./batch-source.ts";
-import { encodeText, randomBatch, split, windows, type Tokens } from "./data.ts";
+import type { TrainSettings } from "../../contract/model.ts";
+import type { Corpus, DatasetSplit } from "./batch-source.ts";
+import { encodeText, randomBatch, split, windows, type Tokens } from "./text-windows.ts";
 import { documentCorpus } from "./document-rows.ts";
 import type { TextRule } from "./documents.ts";
-import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 export interface CorpusOptions {
   readonly tokenizer: Tokenizer;
@@ -33,7 +33,7 @@ export function textCorpus(tokens: Tokens, tokenizer: Tokenizer, context: number
   };
 }
 
-const textPart = (tokens: Tokens): Part => ({
+const textPart = (tokens: Tokens): DatasetSplit => ({
   tokens: tokens.length,
   draw: (random, { batch, context }) => randomBatch(tokens, batch, context, random),
   read: ({ batch, context }, options) => windows(tokens, batch, context, options),

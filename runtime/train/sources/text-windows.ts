@@ -4,10 +4,10 @@
  * later.
  */
 import { documentsIn, TEXT_RULE } from "./documents.ts";
-import { SinterError } from "../base/errors.ts";
-import type { Batch } from "../engine/model.ts";
-import type { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { SinterError } from "../../base/errors.ts";
+import type { Batch } from "../../engine/model.ts";
+import type { Random } from "../../base/random.ts";
+import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
@@ -80,7 +80,7 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
   };
 }
 
-export interface Split {
+export interface TokenSplits {
   readonly train: Tokens;
   readonly heldOut: Tokens;
 }
@@ -89,7 +89,7 @@ export interface Split {
  * The first (1 − share) of the tokens, rounded down, are for training: as nanoGPT splits. Both parts must
  * hold a window.
  */
-export function split(tokens: Tokens, share: number, context: number): Split {
+export function split(tokens: Tokens, share: number, context: number): TokenSplits {
   const cut = share === 0 ? tokens.length : Math.floor(tokens.length * (1 - share));
   const parts = { train: tokens.subarray(0, cut), heldOut: tokens.subarray(cut) };
   if (parts.train.length < context + 1) throw tooShort(tokens.length, parts.train.length, context);

@@ -6,32 +6,32 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkSource } from "../../../compiler/2-check/check.ts";
-import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
-import { batchSource, type Corpus } from "../../../runtime/train/batch-source.ts";
-import { openCorpus } from "../../../runtime/train/corpus.ts";
-import { encodeText } from "../../../runtime/train/data.ts";
+import { checkSource } from "../../../../compiler/2-check/check.ts";
+import { byteCharacters } from "../../../../runtime/tokenizers/base/byte-level.ts";
+import { batchSource, type Corpus } from "../../../../runtime/train/sources/batch-source.ts";
+import { openCorpus } from "../../../../runtime/train/sources/corpus.ts";
+import { encodeText } from "../../../../runtime/train/sources/text-windows.ts";
 import {
   documentsIn,
   documentTexts,
   documentTokenizer,
   type TextRule,
-} from "../../../runtime/train/documents.ts";
-import { SinterError } from "../../../runtime/base/errors.ts";
-import { nodeFiles } from "../../../runtime/node/files.ts";
-import { randomFrom, randomStream } from "../../../runtime/base/random.ts";
-import { openRun, tokenizerFor } from "../../../runtime/store/run-folder.ts";
-import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
+} from "../../../../runtime/train/sources/documents.ts";
+import { SinterError } from "../../../../runtime/base/errors.ts";
+import { nodeFiles } from "../../../../runtime/node/files.ts";
+import { randomFrom, randomStream } from "../../../../runtime/base/random.ts";
+import { openRun, tokenizerFor } from "../../../../runtime/store/run-folder.ts";
+import { byteTokenizer } from "../../../../runtime/tokenizers/plain/bytes.ts";
 import {
   charactersOf,
   characterTokenizer,
   parseCharacters,
-} from "../../../runtime/tokenizers/plain/characters.ts";
-import { openTokenizer, readTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run, sinter } from "../../support/command-line.ts";
-import { shared } from "../formats/shared.ts";
-import { makeOldRecord } from "../../support/old-record.ts";
+} from "../../../../runtime/tokenizers/plain/characters.ts";
+import { openTokenizer, readTokenizer } from "../../../../runtime/tokenizers/tokenizer-files.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../../../runtime/tokenizers/base/tokenizer.ts";
+import { run, sinter } from "../../../support/command-line.ts";
+import { shared } from "../../formats/shared.ts";
+import { makeOldRecord } from "../../../support/old-record.ts";
 
 let folder: string;
 const at = (name: string): string => join(folder, name);

@@ -9,12 +9,12 @@
  * Training draws documents with repetition; held out are documents spread evenly over the file, which may be
  * sorted.
  */
-import type { BatchShape, Corpus, DocumentCounts, Part } from "./batch-source.ts";
-import { emptyBatch, tokenList, type Tokens } from "./data.ts";
+import type { BatchShape, Corpus, DocumentCounts, DatasetSplit } from "./batch-source.ts";
+import { emptyBatch, tokenList, type Tokens } from "./text-windows.ts";
 import { documentTexts } from "./documents.ts";
-import { SinterError } from "../base/errors.ts";
-import type { Batch } from "../engine/model.ts";
-import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { SinterError } from "../../base/errors.ts";
+import type { Batch } from "../../engine/model.ts";
+import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 interface Documents {
   /** Of all documents, without what stands around them. */
@@ -30,7 +30,7 @@ export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number
   const { texts, separator } = documentTexts(text);
   const documents = encodeDocuments(texts, tokenizer, vocab);
   const order = Uint32Array.from({ length: texts.length }, (_, i) => i);
-  const part = (which: Uint32Array): Part => documentPart(documents, which, context);
+  const part = (which: Uint32Array): DatasetSplit => documentPart(documents, which, context);
   const between = new TextEncoder().encode(separator).length;
   const { end } = documents;
   return {
@@ -68,7 +68,7 @@ function encodeDocuments(texts: readonly string[], tokenizer: Tokenizer, vocab: 
   return { tokens: list.all(), starts, begin, end };
 }
 
-function documentPart(documents: Documents, which: Uint32Array, rowContext: number): Part {
+function documentPart(documents: Documents, which: Uint32Array, rowContext: number): DatasetSplit {
   const lengthOf = (i: number): number => documents.starts[i + 1]! - documents.starts[i]!;
   let tokens = 0;
   let cut = 0;

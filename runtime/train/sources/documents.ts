@@ -3,7 +3,7 @@
  * (TinyStories', OpenWebText's) has <|endoftext|> between them; where every document is a row of its own, a
  * text without one has a document a line.
  */
-import { END_OF_TEXT, type Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 /**
  * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids

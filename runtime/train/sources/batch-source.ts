@@ -1,0 +1,70 @@
+/**
+ * Where batches come from. This is all that the trainer knows of its data. In this folder the rows are windows or
+ * documents of a text; they may be anything else that can be told in tokens and targets, where a target of −1 is
+ * not counted.
+ */
+import { type WindowOptions } from "./text-windows.ts";
+import type { Batch } from "../../engine/model.ts";
+import type { Random } from "../../base/random.ts";
+
+export interface BatchShape {
+  readonly batch: number;
+  readonly context: number;
+}
+
+export interface BatchSource {
+  /** Rows to learn from. All randomness comes from `random`, whose state a checkpoint holds. */
+  next(random: Random, shape: BatchShape): Batch;
+  /** The rows that are held out, each once; none where nothing is held out. */
+  evaluate(shape: BatchShape, options?: ReadOptions): Iterable<Batch>;
+  /** How many bytes of text a target stands for: an evaluation tells bits per byte. */
+  bytes(target: number): number;
+  /** Hash of the data. A run goes on with the same data only. */
+  readonly identity: string;
+}
+
+/** `most`: no more batches than this, spread evenly. `stride`: see WindowOptions. */
+export type ReadOptions = Pick<WindowOptions, "most" | "stride">;
+
+/** Rows that can be drawn at random, and read from the first to the last. */
+export interface DatasetSplit {
+  /** How many tokens it has; and how many documents, where rows are documents. */
+  readonly tokens: number;
+  readonly documents?: DocumentCounts;
+  draw(random: Random, shape: BatchShape): Batch;
+  read(shape: BatchShape, options?: ReadOptions): Iterable<Batch>;
+}
+
+export interface DocumentCounts {
+  readonly count: number;
+  /** Documents that are longer than a row of training: their rows lack the end. */
+  readonly cut: number;
+}
+
+/** A text as rows. */
+export interface Corpus {
+  readonly all: DatasetSplit;
+  /**
+   * Holds out `share` of the text, and leaves the rest for training. Throws SinterError where one of them would be
+   * too small.
+   */
+  split(share: number): DatasetSplits;
+  bytes(target: number): number;
+}
+
+export interface DatasetSplits {
+  readonly train: DatasetSplit;
+  readonly heldOut: DatasetSplit;
+}
+
+/** `identity`: the text's hash. */
+export const batchSource = (
+  { train, heldOut }: DatasetSplits,
+  corpus: Corpus,
+  identity: string,
+): BatchSource => ({
+  next: train.draw,
+  evaluate: heldOut.read,
+  bytes: corpus.bytes,
+  identity,
+});
