@@ -1,6 +1,6 @@
 /**
  * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that
- * the page stays free. Texts wait for each other at the model (turns.ts). Between two tokens, every few
+ * the page stays free. Texts wait for each other at the model (call-queue.ts). Between two tokens, every few
  * milliseconds, it listens (lane.ts): whoever does not want more text says so.
  */
 import { loadCheckpoint } from "../store/checkpoint.ts";
