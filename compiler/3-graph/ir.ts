@@ -1,20 +1,21 @@
 /**
  * The graph IR, on one page.
  *
- *   graph    = value* section* term*                    the objective is the sum of the terms' elements, each times its weight
+ *   graph    = value* section* term*                    the terms are its objective
  *   section  = role, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
  *   node     = op, ins { argument: ref }, outs { argument: ref }, attrs
  *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
- *   value    = name, shape, dtype, storage, slices      slices > 1: one tensor per layer (or block of rows), contiguous
+ *   value    = name, shape, dtype, storage, slices      slices > 1: one per layer (or block of rows), contiguous
+ *   term     = value, weights                           Σ of its elements, each times its weight
  *
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which
  * layer's tensor is meant. Code size therefore does not grow with the number of layers.
  *
  * Names are for people. A pass that looks for a section asks for its role.
  *
- * Differentiation begins with the objective's terms, whose weights are their cotangents. A loss is weighted by
- * a term that has a tensor of weights; it is added to another by a second term; it goes on where nodes read it
- * and what they make of it is the term. For the host these are inputs and outputs of an entry:
+ * Differentiation begins with the objective's terms, whose weights are their cotangents. A loss is weighted
+ * by a term that has a tensor of weights; it is added to another by a second term; it goes on where nodes
+ * read it and what they make of it is the term. For the host these are inputs and outputs of an entry:
  *
  *   evaluate   tokens, targets → logprobs [R]                 the host makes weights of them, row by row
  *   train      tokens, targets, weights [R] → gradients       d_logits = (softmax − onehot) · weights[r]
@@ -125,7 +126,7 @@ export interface Graph {
   readonly context: number;
   readonly values: ReadonlyMap<string, Value>;
   readonly sections: readonly Section[];
-  /** What training makes smaller: for differentiation, which leaves none. Empty in entries that do not train. */
+  /** What training makes smaller: none in entries that do not train, nor once it is differentiated. */
   readonly objective: readonly Term[];
 }
 

@@ -40,7 +40,8 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const first = neededBy(head, between); // weights
   const moved = between.filter((n) => !first.has(n)); // loss_sum, which reads all rows
   const made = valuesWritten(head);
-  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return graph; // all rows' losses come before any row's gradient
+  // a row's weight is made of all rows' losses: no block can be done with before the next
+  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return graph;
   const isRowed = (v: Value): boolean =>
     v.shape[0] === rows && v.storage !== "parameter" && v.storage !== "gradient";
   const sliced = new Set(

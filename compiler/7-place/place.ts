@@ -1,8 +1,8 @@
 /**
  * A byte address for everything, before anything runs. One module's memory, from bottom to top:
  *
- *   control block | inputs, outputs | parameters (matrices, vectors, those that are not trained) | gradients |
- *   moments | caches | scratch per worker | arena
+ *   control block | inputs, outputs | parameters (matrices, vectors, those that are not trained) |
+ *   gradients | moments | caches | scratch per worker | arena
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */

@@ -45,7 +45,7 @@ export interface TensorPlace {
   readonly of?: string;
   readonly init?: Init;
   readonly decay?: boolean;
-  /** Parameters: false = the module `train` leaves it as it is, without gradient and moments. Absent: true. */
+  /** Parameters: false = training leaves it as it is, without gradient and moments. Absent: true. */
   readonly trained?: boolean;
   /**
    * Kept in fewer bits, as rows of words (i32): weight-rows.ts. `transposed`: a row is a column of `shape`.

@@ -7,7 +7,7 @@ import { interpret, type Numbers } from "./interpret.ts";
 /** hyper.scale of `numbersFor`. */
 export const SCALE = 0.125;
 
-/** Parameters as they would be drawn, and inputs: tokens and targets below `ids`, one target in five not counted. */
+/** Parameters, and inputs: tokens and targets below `ids`, one target in five not counted. */
 export function numbersFor(
   graph: Graph,
   ids: { readonly tokens: number; readonly targets: number },
@@ -32,7 +32,7 @@ export function numbersFor(
 }
 
 /**
- * Worst |gradient − slope| / (1e-7 + 1e-4 · |slope|) over a few elements of each parameter that has a gradient.
+ * Worst |gradient − slope| / (1e-7 + 1e-4 · |slope|) over a few elements of each trained parameter.
  * `start`: the graph before it was differentiated; of what it leaves behind, `objective` makes the number.
  */
 export function worstSlope(

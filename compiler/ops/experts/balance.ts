@@ -5,7 +5,9 @@
  * same share of them. A row whose target is −1 is not counted: padding need not be divided evenly.
  *
  *   loss = factor · E · Σ_r Σ_e f[e] p[r,e]        p[r,:] = softmax(logits[r,:])        f[e] = share of the choices that went to expert e: no gradient
- *   d_logits[r,e] = factor · E · weight · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1            r: counted rows, here and in f
+ *   d_logits[r,e] = factor · E · weight · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1
+ *
+ * r: counted rows, here and in f.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";

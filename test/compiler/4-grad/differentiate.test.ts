@@ -142,7 +142,7 @@ describe("an objective", () => {
     expect(graph.values.has("hyper")).toBe(false);
   });
 
-  test("is a sum of terms: weighted losses, their plain sum, log-probabilities with weights of their own", () => {
+  test("is a sum of terms: weighted losses, their plain sum, weighted log-probabilities", () => {
     const terms = [
       { value: whole("losses"), weights: whole("weights") },
       { value: whole("logprobs"), weights: whole("others") },
@@ -168,7 +168,7 @@ describe("an objective", () => {
     );
   });
 
-  test("reaches parameters through a matrix that is itself computed, whose cotangent starts anew in each run", () => {
+  test("reaches parameters through a matrix that is computed itself", () => {
     const plain = linearModel([{ value: whole("losses") }]);
     const [head] = plain.sections;
     const start: Graph = {

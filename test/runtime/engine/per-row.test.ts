@@ -1,6 +1,6 @@
 /**
- * Objectives that the host computes: log-probabilities of rows come out, weights of rows go in. What a compiled
- * module makes of them is what the graph's references make of them in f64.
+ * Objectives that the host computes: log-probabilities of rows come out, weights of rows go in. What a
+ * compiled module makes of them is what the graph's references make of them in f64.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
@@ -130,7 +130,7 @@ describe("weights of rows", () => {
   });
 });
 
-test("log-probabilities of an evaluation, made into weights, train what the host wants: the first text before the second", async () => {
+test("weights made of log-probabilities train what the host wants: one text before the other", async () => {
   const model = await open(rows);
   const beta = 0.5;
   const whole: Batch = { ...batch, targets: batch.tokens.map((t) => (t * 3 + 1) % 40) };

@@ -51,7 +51,7 @@ async function step(model: RunningModel, n: number): Promise<void> {
   });
 }
 
-test("steps change what is trained and nothing else, and go on after a checkpoint without the others' moments", async () => {
+test("steps change what is trained and nothing else, after a checkpoint too", async () => {
   const model = await open(1);
   const frozen = bitsOf(model, false);
   const before = bitsOf(model, true);
