@@ -2,6 +2,7 @@
  * What a setting or an option takes. The tables in settings.ts and parts.ts are made of these; the checker,
  * the language reference and the messages all read the same rows.
  */
+import type { Range } from "../../runtime/contract/limits.ts";
 
 /**
  * Numbers that a default may depend on, by the names of the settings. A default over a number that is missing
@@ -17,13 +18,7 @@ interface FieldBase<T> {
   readonly shown?: string;
 }
 
-export interface NumberField extends FieldBase<number> {
-  readonly kind: "whole" | "real";
-  readonly min: number;
-  readonly max: number;
-  /** `min` itself is excluded. */
-  readonly above?: boolean;
-}
+export interface NumberField extends FieldBase<number>, Range {}
 export interface FlagField extends FieldBase<boolean> {
   readonly kind: "flag";
 }
@@ -75,24 +70,10 @@ function defaults<T extends number | boolean | string>(
   return { shown: `${given}`, initial: () => given };
 }
 
-export const whole = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
-  kind: "whole",
+export const number = (doc: string, range: Range, given?: Default<number>): NumberField => ({
   doc,
-  min,
-  max,
+  ...range,
   ...defaults(given),
-});
-export const real = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
-  kind: "real",
-  doc,
-  min,
-  max,
-  ...defaults(given),
-});
-/** A real number greater than `min`. */
-export const realAbove = (doc: string, min: number, max: number, given?: Default<number>): NumberField => ({
-  ...real(doc, min, max, given),
-  above: true,
 });
 export const flag = (doc: string, given?: Default<boolean>): FlagField => ({
   kind: "flag",

@@ -2,17 +2,9 @@
  * THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked
  * part. To add a part: a row here, a variant in model.ts.
  */
-import {
-  flag,
-  group,
-  real,
-  realAbove,
-  whole,
-  word,
-  type Fields,
-  type Options,
-  type ValuesOf,
-} from "./fields.ts";
+import { flag, group, number, word, type Fields, type Options, type ValuesOf } from "./fields.ts";
+import { NORM_EPS, QK_NORM_EPS } from "../../runtime/contract/defaults.ts";
+import { epsRange, expertRanges, ropeRanges, sizeRanges } from "../../runtime/contract/limits.ts";
 import type { Activation, Part, PartKind, Rope } from "../../runtime/contract/model.ts";
 
 export interface PartSpec {
@@ -60,28 +52,25 @@ function definePart<F extends Options>(
   };
 }
 
-const BIG = 16_777_216;
 const everywhere: readonly Section[] = ["layer", "output"];
 const norms: readonly Section[] = ["embed", ...everywhere];
 const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
 
 const ropeFields = {
-  theta: realAbove("Wavelengths reach from 2π to 2π · theta positions.", 1, 1e12, 10_000),
-  linear: real("Positions are divided by this (Chen et al. 2023); 1: they are not.", 1, 1e6, 1),
-  factor: real(
+  theta: number("Wavelengths reach from 2π to 2π · theta positions.", ropeRanges.theta, 10_000),
+  linear: number("Positions are divided by this (Chen et al. 2023); 1: they are not.", ropeRanges.linear, 1),
+  factor: number(
     "Llama 3.1's scaling: long wavelengths are stretched by this; 1: none. Needs `original`.",
-    1,
-    1e6,
+    ropeRanges.factor,
     1,
   ),
-  low: realAbove("Wavelengths above original / low are stretched in full.", 0, 1e6, 1),
-  high: realAbove(
+  low: number("Wavelengths above original / low are stretched in full.", ropeRanges.low, 1),
+  high: number(
     "Wavelengths below original / high stay as they are; between the two it is interpolated.",
-    0,
-    1e6,
+    ropeRanges.high,
     4,
   ),
-  original: whole("The context before scaling.", 1, BIG, ["none", () => 1]),
+  original: number("The context before scaling.", ropeRanges.original, ["none", () => 1]),
 } satisfies Fields;
 
 const ropeOf = (given: ValuesOf<typeof ropeFields> | undefined): { rope?: Rope } => {
@@ -110,7 +99,7 @@ const gatedPart = <K extends "swiglu" | "geglu">(
     source: "Shazeer 2020",
     sections: everywhere,
     options: {
-      hidden: whole("Width between the maps.", 1, BIG, [
+      hidden: number("Width between the maps.", sizeRanges.hidden, [
         "8/3 * width, rounded up to a multiple of 16",
         ({ input_width }) => gatedHidden(input_width!),
       ]),
@@ -139,7 +128,7 @@ export const parts = {
     source: "Ba, Kiros & Hinton 2016",
     sections: norms,
     options: {
-      eps: realAbove("Added to the variance.", 0, 1, 1e-5),
+      eps: number("Added to the variance.", epsRange, NORM_EPS),
       weight: flag("A trained factor per column.", true),
       bias: flag("A trained term per column.", true),
     },
@@ -158,7 +147,7 @@ export const parts = {
     source: "Zhang & Sennrich 2019",
     sections: norms,
     options: {
-      eps: realAbove("Added to the mean square.", 0, 1, 1e-5),
+      eps: number("Added to the mean square.", epsRange, NORM_EPS),
       weight: flag("A trained factor per column.", true),
       bias: flag("A trained term per column.", false),
     },
@@ -172,12 +161,12 @@ export const parts = {
     source: "Vaswani et al. 2017; grouped queries: Ainslie et al. 2023",
     sections: ["layer"],
     options: {
-      heads: whole("Heads.", 1, 65_536, ["heads", ({ heads }) => heads!]),
-      kv_heads: whole("Heads of keys and values.", 1, 65_536, [
+      heads: number("Heads.", sizeRanges.heads, ["heads", ({ heads }) => heads!]),
+      kv_heads: number("Heads of keys and values.", sizeRanges.kvHeads, [
         "kv_heads; heads where that is given here",
         ({ heads_here, kv_heads }) => heads_here ?? kv_heads!,
       ]),
-      head_dim: whole("Width of a head.", 1, 65_536, [
+      head_dim: number("Width of a head.", sizeRanges.headDim, [
         "head_dim; width / heads where that is given here",
         ({ heads_here, input_width, head_dim }) =>
           heads_here !== undefined ? input_width! / heads_here : head_dim!,
@@ -195,13 +184,12 @@ export const parts = {
         "Queries and keys are normalised per head, before rope, each with a trained factor per column " +
           "of a head (Henry et al. 2020).",
         "rmsnorm",
-        { eps: realAbove("Added to the mean square.", 0, 1, 1e-6) },
+        { eps: number("Added to the mean square.", epsRange, QK_NORM_EPS) },
         "qk_norm: rmsnorm()",
       ),
-      window: whole(
+      window: number(
         "Positions that a query sees, itself included; with a pattern of layers: in the `banded` ones.",
-        1,
-        BIG,
+        sizeRanges.window,
         ["band", ({ band }) => band ?? 0],
       ),
       rope: group(
@@ -238,7 +226,7 @@ export const parts = {
     source: "Vaswani et al. 2017",
     sections: everywhere,
     options: {
-      hidden: whole("Width between the two maps.", 1, BIG, [
+      hidden: number("Width between the two maps.", sizeRanges.hidden, [
         "4 * width",
         ({ input_width }) => 4 * input_width!,
       ]),
@@ -278,12 +266,12 @@ export const parts = {
     source: "Shazeer et al. 2017; load balancing: Fedus et al. 2021; renormalised weights: Jiang et al. 2024",
     sections: everywhere,
     options: {
-      count: whole("Experts.", 1, 4096, 8),
-      top: whole("Experts per token.", 1, 4096, [
+      count: number("Experts.", expertRanges.count, 8),
+      top: number("Experts per token.", expertRanges.top, [
         "2, at most count",
         ({ count_here }) => Math.min(2, count_here ?? 8),
       ]),
-      hidden: whole("Width inside of an expert.", 1, BIG, [
+      hidden: number("Width inside of an expert.", sizeRanges.hidden, [
         "8/3 * width, rounded up to a multiple of 16; 4 * width without gates",
         ({ input_width, gated_here }) => (gated_here === 0 ? 4 * input_width! : gatedHidden(input_width!)),
       ]),
@@ -293,11 +281,10 @@ export const parts = {
         "The weights of a token's experts add up to 1; false: they are its probabilities among all experts.",
         ["true, unless top is 1", ({ top_here, count_here }) => (top_here ?? 2) > 1 && count_here !== 1],
       ),
-      balance: real(
+      balance: number(
         "Weight of the load-balancing loss, count · Σ (share of tokens · mean probability), in the " +
           "objective of training; over the tokens that count.",
-        0,
-        10,
+        expertRanges.balance,
         0.01,
       ),
     },
@@ -310,7 +297,7 @@ export const parts = {
     source: "tied: Press & Wolf 2017",
     sections: everywhere,
     options: {
-      out: whole("Width of the result.", 1, BIG, [
+      out: number("Width of the result.", sizeRanges.hidden, [
         "width; vocab for the outermost of the output",
         ({ linear_out }) => linear_out!,
       ]),

@@ -2,36 +2,36 @@
  * THE tables of settings: the model's sizes, its training, its sampling. Name, range, default, meaning. A
  * default may use the rows above it.
  */
-import { real, realAbove, whole, word, type Fields } from "./fields.ts";
-import type { TokenizerName, TrainSettings } from "../../runtime/contract/model.ts";
-
-const TWO_24 = 16_777_216;
-const TWO_20 = 1_048_576;
-const MANY = 1_000_000_000;
+import { number, word, type Fields } from "./fields.ts";
+import { sampleDefaults } from "../../runtime/contract/defaults.ts";
+import { sampleRanges, sizeRanges, trainRanges } from "../../runtime/contract/limits.ts";
+import { schedules, type TokenizerName, type TrainSettings } from "../../runtime/contract/model.ts";
 
 export const sizeFields = {
-  vocab: whole("Number of tokens; rows of the token embedding, and of the output.", 1, TWO_24, [
+  vocab: number("Number of tokens; rows of the token embedding, and of the output.", sizeRanges.vocab, [
     "the tokenizer's: 256 for bytes, 50257 for gpt2",
     ({ tokenizer_vocab }) => tokenizer_vocab!,
   ]),
-  context: whole("Longest sequence, in tokens; rows of the position embedding.", 1, TWO_24),
-  width: whole("Numbers per token between the layers (d_model, n_embd).", 1, TWO_20),
-  layers: whole(
+  context: number("Longest sequence, in tokens; rows of the position embedding.", sizeRanges.context),
+  width: number("Numbers per token between the layers (d_model, n_embd).", sizeRanges.width),
+  layers: number(
     "How many times the layer is repeated, each time with parameters of its own. `layers 12 alternate " +
       "dense, banded`: kinds of layers, over and over.",
-    1,
-    10_000,
+    sizeRanges.layers,
   ),
-  heads: whole("Attention heads.", 1, 65_536),
-  kv_heads: whole("Heads of keys and values; fewer than heads: grouped-query attention.", 1, 65_536, [
-    "heads",
-    ({ heads }) => heads!,
+  heads: number("Attention heads.", sizeRanges.heads),
+  kv_heads: number(
+    "Heads of keys and values; fewer than heads: grouped-query attention.",
+    sizeRanges.kvHeads,
+    ["heads", ({ heads }) => heads!],
+  ),
+  head_dim: number("Width of a head.", sizeRanges.headDim, [
+    "width / heads",
+    ({ width, heads }) => width! / heads!,
   ]),
-  head_dim: whole("Width of a head.", 1, 65_536, ["width / heads", ({ width, heads }) => width! / heads!]),
-  band: whole(
+  band: number(
     "Positions that attention sees, its own included; with a pattern of layers: in the `banded` ones.",
-    1,
-    TWO_24,
+    sizeRanges.window,
     ["all", () => 0],
   ),
 } satisfies Fields;
@@ -39,15 +39,13 @@ export const sizeFields = {
 /** What a row of a batch holds. */
 export const rowKinds = ["text", "documents"] as const;
 
-const schedules: readonly TrainSettings["schedule"][] = ["cosine", "linear", "constant", "wsd"];
-
 export const trainFields = {
-  batch: whole("Sequences per micro-batch.", 1, TWO_20, 8),
-  context: whole("Tokens per sequence, at most the model's context.", 1, TWO_24, [
+  batch: number("Sequences per micro-batch.", trainRanges.batch, 8),
+  context: number("Tokens per sequence, at most the model's context.", trainRanges.context, [
     "the model's context, at most 256",
     ({ model_context }) => Math.min(model_context!, 256),
   ]),
-  steps: whole("Updates.", 0, MANY, 1000),
+  steps: number("Updates.", trainRanges.steps, 1000),
   rows: word(
     "What a sequence is: a window of the running text; or one document, from its beginning to its end, " +
       "the rest of the row not counted. Documents are what stands between `<|endoftext|>`, or lines where " +
@@ -55,13 +53,13 @@ export const trainFields = {
     rowKinds,
     "text",
   ),
-  accumulate: whole("Micro-batches whose gradients are summed before an update.", 1, TWO_20, 1),
-  lr: realAbove("Peak learning rate.", 0, 10, 6e-4),
-  min_lr: real("Learning rate at the end of the schedule; 0 is possible.", 0, 10, [
+  accumulate: number("Micro-batches whose gradients are summed before an update.", trainRanges.accumulate, 1),
+  lr: number("Peak learning rate.", trainRanges.lr, 6e-4),
+  min_lr: number("Learning rate at the end of the schedule; 0 is possible.", trainRanges.minLr, [
     "lr / 10",
     ({ lr }) => lr! / 10,
   ]),
-  warmup: whole("Steps in which the learning rate rises from 0 to lr.", 0, MANY, [
+  warmup: number("Steps in which the learning rate rises from 0 to lr.", trainRanges.warmup, [
     "steps / 10, at most 100",
     ({ steps }) => Math.min(100, Math.floor(steps! / 10)),
   ]),
@@ -71,31 +69,46 @@ export const trainFields = {
     schedules,
     "cosine",
   ),
-  beta1: real("AdamW: memory of the gradient's mean.", 0, 0.999999, 0.9),
-  beta2: real("AdamW: memory of the gradient's square.", 0, 0.999999, 0.95),
-  eps: realAbove("AdamW: added to the root of the square.", 0, 1, 1e-8),
-  decay: real("AdamW: weight decay, on matrices only.", 0, 10, 0.1),
-  clip: real("Global gradient norm above which gradients are scaled down; 0: never.", 0, 1e9, 1),
-  seed: whole("Seed of initial weights and of the order of the data.", 0, 4_294_967_295, 1337),
-  held_out: real(
+  beta1: number("AdamW: memory of the gradient's mean.", trainRanges.beta1, 0.9),
+  beta2: number("AdamW: memory of the gradient's square.", trainRanges.beta2, 0.95),
+  eps: number("AdamW: added to the root of the square.", trainRanges.eps, 1e-8),
+  decay: number("AdamW: weight decay, on matrices only.", trainRanges.decay, 0.1),
+  clip: number("Global gradient norm above which gradients are scaled down; 0: never.", trainRanges.clip, 1),
+  seed: number("Seed of initial weights and of the order of the data.", trainRanges.seed, 1337),
+  held_out: number(
     "Share of the data kept for validation: from its end; of documents, spread evenly over all of them.",
-    0,
-    0.9,
+    trainRanges.heldOut,
     0.1,
   ),
-  eval_every: whole("Steps between evaluations; 0: only at the end.", 0, MANY, 250),
-  sample_every: whole("Steps between samples; 0: only at the end.", 0, MANY, 0),
-  save_every: whole("Steps between checkpoints; 0: only at the end.", 0, MANY, 500),
+  eval_every: number("Steps between evaluations; 0: only at the end.", trainRanges.evalEvery, 250),
+  sample_every: number("Steps between samples; 0: only at the end.", trainRanges.sampleEvery, 0),
+  save_every: number("Steps between checkpoints; 0: only at the end.", trainRanges.saveEvery, 500),
 } satisfies Fields;
 
 export const sampleFields = {
-  temperature: real("Divides the logits; 0: always the most likely token.", 0, 100, 0.8),
-  top_k: whole("Keep the k most likely tokens; 0: all.", 0, TWO_24, 40),
-  top_p: real("Keep the most likely tokens that together have probability p; 1: all.", 0, 1, 0.95),
-  min_p: real("Keep tokens at least min_p times as likely as the most likely one; 0: all.", 0, 1, 0.05),
-  repeat_penalty: realAbove("Divides the logits of tokens that were just used; 1: not at all.", 0, 100, 1),
-  tokens: whole("How many tokens to write.", 1, MANY, 200),
-  seed: whole("Seed of the draws.", 0, 4_294_967_295, 0),
+  temperature: number(
+    "Divides the logits; 0: always the most likely token.",
+    sampleRanges.temperature,
+    sampleDefaults.temperature,
+  ),
+  top_k: number("Keep the k most likely tokens; 0: all.", sampleRanges.topK, sampleDefaults.topK),
+  top_p: number(
+    "Keep the most likely tokens that together have probability p; 1: all.",
+    sampleRanges.topP,
+    sampleDefaults.topP,
+  ),
+  min_p: number(
+    "Keep tokens at least min_p times as likely as the most likely one; 0: all.",
+    sampleRanges.minP,
+    sampleDefaults.minP,
+  ),
+  repeat_penalty: number(
+    "Divides the logits of tokens that were just used; 1: not at all.",
+    sampleRanges.repeatPenalty,
+    sampleDefaults.repeatPenalty,
+  ),
+  tokens: number("How many tokens to write.", sampleRanges.tokens, 200),
+  seed: number("Seed of the draws.", sampleRanges.seed, 0),
 } satisfies Fields;
 
 export const sectionFields = { train: trainFields, sample: sampleFields } satisfies Record<

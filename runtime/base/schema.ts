@@ -4,6 +4,9 @@
  * For records that this program wrote itself: a field that is not in the table is refused like one that is
  * missing.
  */
+import * as limits from "../contract/limits.ts";
+import { isWithin, rangeText, type Range } from "../contract/limits.ts";
+
 export type Check = (value: unknown, field: string) => string | undefined;
 
 /** Of a list or an object only what it is: it may be as deep as its file is long. */
@@ -20,36 +23,13 @@ const unless = (right: boolean, value: unknown, field: string, wanted: string): 
       ? `${field} is missing`
       : `${field} is ${shown(value)}, not ${wanted}`;
 
-export const whole =
-  (min: number, max: number): Check =>
+export const within =
+  (range: Range): Check =>
   (value, field) =>
-    unless(
-      Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
-      value,
-      field,
-      `a whole number from ${min} to ${max}`,
-    );
+    unless(isWithin(range, value), value, field, rangeText(range));
 
-export const real =
-  (min: number, max: number): Check =>
-  (value, field) =>
-    unless(
-      typeof value === "number" && value >= min && value <= max,
-      value,
-      field,
-      `a number from ${min} to ${max}`,
-    );
-
-/** Without `min` itself. */
-export const realAbove =
-  (min: number, max: number): Check =>
-  (value, field) =>
-    unless(
-      typeof value === "number" && value > min && value <= max,
-      value,
-      field,
-      `a number above ${min}, at most ${max}`,
-    );
+export const whole = (min: number, max: number): Check => within(limits.whole(min, max));
+export const real = (min: number, max: number): Check => within(limits.real(min, max));
 
 export const text =
   (pattern: RegExp = /^/, wanted = "a text"): Check =>

@@ -154,6 +154,8 @@ export type TokenizerName =
   | "json"
   | "ids";
 
+export const schedules = ["cosine", "linear", "constant", "wsd"] as const;
+
 export interface TrainSettings {
   readonly batch: number;
   /** Tokens per training sequence, at most the model's context. */
@@ -167,7 +169,7 @@ export interface TrainSettings {
   readonly lr: number;
   readonly minLr: number;
   readonly warmup: number;
-  readonly schedule: "cosine" | "linear" | "constant" | "wsd";
+  readonly schedule: (typeof schedules)[number];
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;

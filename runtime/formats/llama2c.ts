@@ -12,6 +12,7 @@
  * from it.
  */
 import type { Files, ReadableFile } from "../base/files.ts";
+import { isWithin, sizeRanges, whole } from "../contract/limits.ts";
 import { numberFormats } from "../contract/number-formats.ts";
 import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./kit/weights.ts";
 
@@ -33,17 +34,10 @@ export interface Llama2cFile extends WeightFile {
 
 const MAGIC = 0x616b3432; // "ak42"
 const HEADER_BYTES = 256;
-/** No model of this family comes near; products of them stay exact. */
-const MOST = {
-  width: 1 << 20,
-  hidden: 1 << 24,
-  layers: 4096,
-  heads: 65_536,
-  kvHeads: 65_536,
-  vocab: 1 << 24,
-  context: 1 << 24,
-} as const;
-const sizeNames = Object.keys(MOST) as (keyof typeof MOST)[];
+/** The header's sizes, in its order. */
+const sizeNames = ["width", "hidden", "layers", "heads", "kvHeads", "vocab", "context"] as const;
+/** No model of this family has as many layers; products of all sizes stay exact. */
+const ranges = { ...sizeRanges, layers: whole(1, 4096) };
 
 interface Header {
   readonly version: "legacy" | "v1" | "v2";
@@ -98,11 +92,12 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
     throw corruptFile(path, `offset 36: the flag of a shared output is ${shared}; it has to be 0 or 1`);
   const sizes = check({ ...readSizes(view, 8), shared: shared === 1 }, path, 8);
   const group = version === 2 ? view.getInt32(37, true) : 1;
-  if (group < 1 || group > MOST.hidden) throw corruptFile(path, `offset 37: groups of ${group} elements`);
+  if (group < 1 || group > ranges.hidden.max)
+    throw corruptFile(path, `offset 37: groups of ${group} elements`);
   return { version: version === 1 ? "v1" : "v2", sizes, group, begin: HEADER_BYTES };
 }
 
-function readSizes(view: DataView, at: number): Record<keyof typeof MOST, number> {
+function readSizes(view: DataView, at: number): Record<(typeof sizeNames)[number], number> {
   const [width, hidden, layers, heads, kvHeads, vocab, context] = sizeNames.map((_, i) =>
     view.getInt32(at + 4 * i, true),
   );
@@ -119,10 +114,10 @@ function readSizes(view: DataView, at: number): Record<keyof typeof MOST, number
 
 function check(sizes: Llama2cSizes, path: string, at: number): Llama2cSizes {
   sizeNames.forEach((name, i) => {
-    if (sizes[name] < 1 || sizes[name] > MOST[name])
+    if (!isWithin(ranges[name], sizes[name]))
       throw corruptFile(
         path,
-        `offset ${at + 4 * i}: ${name} is ${sizes[name]}; 1 to ${MOST[name]} is possible`,
+        `offset ${at + 4 * i}: ${name} is ${sizes[name]}; 1 to ${ranges[name].max} is possible`,
         "Is it a llama2.c model file?",
       );
   });

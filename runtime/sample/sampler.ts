@@ -4,6 +4,7 @@
  * can be among the chosen.
  */
 import { SinterError } from "../base/errors.ts";
+import { sampleDefaults } from "../contract/defaults.ts";
 import type { Random } from "../base/random.ts";
 
 export interface SamplerSettings {
@@ -24,11 +25,7 @@ export interface SamplerSettings {
 }
 
 export const samplerDefaults: SamplerSettings = {
-  temperature: 0.8,
-  topK: 40,
-  topP: 0.95,
-  minP: 0.05,
-  repeatPenalty: 1,
+  ...sampleDefaults,
   repeatLast: 64,
 };
 

@@ -8,8 +8,9 @@
  * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of
  * keys mean nothing.
  */
-import type { TrainSettings } from "../contract/model.ts";
-import type { Target } from "../contract/targets.ts";
+import { trainRanges } from "../contract/limits.ts";
+import { schedules, type TrainSettings } from "../contract/model.ts";
+import { targets, type Target } from "../contract/targets.ts";
 import { textRules, type TextRule } from "../train/sources/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";
@@ -72,38 +73,18 @@ export type ReadRecord =
   | { readonly version: typeof RUN_VERSION; readonly record: RunRecord }
   | { readonly version: 1; readonly record: Omit<RunRecord, "id" | "files">; readonly manifest: string };
 
-const MANY = 1_000_000_000;
-const TWO_20 = 2 ** 20;
-
-/** Ranges as in compiler/2-check/settings.ts: a test compares them. */
+const steps = s.within(trainRanges.steps);
+const numbers = Object.fromEntries(
+  Object.entries(trainRanges).map(([name, range]) => [name, s.within(range)]),
+) as Record<keyof typeof trainRanges, s.Check>;
+/** What each setting has to be: the ranges are those of a spec. */
 export const settingChecks = {
-  batch: s.whole(1, TWO_20),
-  context: s.whole(1, 2 ** 24),
+  ...numbers,
   rows: s.optional(s.oneOf("documents")),
-  steps: s.whole(0, MANY),
-  accumulate: s.whole(1, TWO_20),
-  lr: s.realAbove(0, 10),
-  minLr: s.real(0, 10),
-  warmup: s.whole(0, MANY),
-  schedule: s.oneOf(
-    ...Object.keys({ cosine: 1, linear: 1, constant: 1, wsd: 1 } satisfies Record<
-      TrainSettings["schedule"],
-      1
-    >),
-  ),
-  beta1: s.real(0, 0.999999),
-  beta2: s.real(0, 0.999999),
-  eps: s.realAbove(0, 1),
-  decay: s.real(0, 10),
-  clip: s.real(0, 1e9),
-  seed: s.whole(0, 2 ** 32 - 1),
-  heldOut: s.real(0, 0.9),
-  evalEvery: s.whole(0, MANY),
-  sampleEvery: s.whole(0, MANY),
-  saveEvery: s.whole(0, MANY),
+  schedule: s.oneOf(...schedules),
 } satisfies Record<keyof TrainSettings, s.Check>;
 
-const target = s.oneOf(...Object.keys({ simd: 1, relaxed: 1, wide: 1 } satisfies Record<Target, 1>));
+const target = s.oneOf(...targets);
 const plain = s.text(/^[^\0-\x1f]{0,1000}$/, "a text of one line");
 const path = s.text(/^[^\0]{1,4096}$/, "a path");
 
@@ -130,12 +111,12 @@ const checks = {
     ...common,
     data,
     id: s.sha256Text,
-    from: s.optional(s.object({ id: s.sha256Text, step: s.whole(0, MANY) })),
+    from: s.optional(s.object({ id: s.sha256Text, step: steps })),
     files: s.table(s.object({ bytes: s.whole(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
     changes: s.optional(
       s.list(
         s.object({
-          step: s.whole(0, MANY),
+          step: steps,
           setting: s.oneOf(...Object.keys(settingChecks)),
           from: scalar,
           to: scalar,
@@ -147,7 +128,7 @@ const checks = {
 } as const;
 
 function scalar(value: unknown, field: string): string | undefined {
-  return typeof value === "string" ? plain(value, field) : s.real(-MANY, 2 ** 32)(value, field);
+  return typeof value === "string" ? plain(value, field) : s.real(0, 2 ** 32)(value, field);
 }
 
 /** Throws `corrupt` with the field's name, and `input` for a record of a newer release. */

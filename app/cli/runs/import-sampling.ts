@@ -6,7 +6,7 @@ import { generationKeys } from "../../../runtime/tokenizers/keys/generation-conf
 import { isHarmless, knownKey, shownValue } from "../../../runtime/base/known-keys.ts";
 import { GENERATION_FILE } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import type { NumberField } from "../../../compiler/2-check/fields.ts";
+import { isWithin, type Range } from "../../../runtime/contract/limits.ts";
 import { sampleFields } from "../../../compiler/2-check/settings.ts";
 
 export interface PublishedSampling {
@@ -63,9 +63,9 @@ export function publishedSampling(tokenizer: Tokenizer): PublishedSampling {
 
 /** A spec that has the value would have an error. */
 function outside(name: keyof typeof sampleFields, value: number): string | undefined {
-  const { kind, min, max, above }: NumberField = sampleFields[name];
-  if (kind === "whole" && !Number.isInteger(value)) return "no whole number";
-  return value >= min && value <= max && !(above && value === min) ? undefined : `not from ${min} to ${max}`;
+  const range: Range = sampleFields[name];
+  if (range.kind === "whole" && !Number.isInteger(value)) return "no whole number";
+  return isWithin(range, value) ? undefined : `not from ${range.min} to ${range.max}`;
 }
 
 function refusals(config: Readonly<Record<string, unknown>>): string[] {

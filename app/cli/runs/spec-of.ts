@@ -1,13 +1,12 @@
 /** The spec of a published model: what a person would have written, in the formatter's layout. */
 import { format } from "../../../compiler/1-parse/format.ts";
+import { NORM_EPS, QK_NORM_EPS } from "../../../runtime/contract/defaults.ts";
 import type { Rope, TokenizerName } from "../../../runtime/contract/model.ts";
 import {
   isWindowed,
   type Architecture,
   type Experts,
 } from "../../../runtime/formats/architecture/architecture.ts";
-import type { Option } from "../../../compiler/2-check/fields.ts";
-import { parts } from "../../../compiler/2-check/parts.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 
 export interface SpecFacts {
@@ -18,20 +17,6 @@ export interface SpecFacts {
   readonly parameters: number;
   /** Settings of the sampler that it was published with. */
   readonly sample?: Readonly<Record<string, number>>;
-}
-
-/** What the language adds to a variance where nothing is said. */
-const NORM_EPS = usualEps(parts.rmsnorm.options);
-const QK_NORM_EPS = usualEps(qkNormFields(parts.attention.options["qk_norm"]));
-
-function usualEps({ eps }: Readonly<Record<string, Option>>): number {
-  if (eps?.kind !== "real" || eps.shown === undefined) throw new Error("the norm has no eps");
-  return Number(eps.shown);
-}
-
-function qkNormFields(option: Option | undefined): Readonly<Record<string, Option>> {
-  if (option?.kind !== "group") throw new Error("attention has no qk_norm");
-  return option.fields;
 }
 
 export function specOf(a: Architecture, { source, tokenizer, parameters, sample = {} }: SpecFacts): string {

@@ -3,7 +3,7 @@
  * a run to the next, the others are what the
  * run is. What changes is printed and recorded (run-record.ts); what may not is refused with the reason.
  */
-import type { NumberField } from "../../../compiler/2-check/fields.ts";
+import { isWithin, rangeText } from "../../../runtime/contract/limits.ts";
 import type { TrainSettings } from "../../../runtime/contract/model.ts";
 import { otherNames, sizeFields, trainFields } from "../../../compiler/2-check/settings.ts";
 import { nearest } from "../../../compiler/diagnostics/nearest.ts";
@@ -100,15 +100,10 @@ function valueOf(name: Name, text: string): number | string {
     return word;
   }
   const value = numberIn(text);
-  const { kind, min, max } = field;
-  const right = kind === "whole" ? Number.isSafeInteger(value) : Number.isFinite(value);
-  if (!right || value < min || value > max || (field.above && value === min))
-    throw new SinterError("usage", `${name} takes ${rangeOf(field)}, not \`${text}\``);
+  if (!isWithin(field, value))
+    throw new SinterError("usage", `${name} takes ${rangeText(field)}, not \`${text}\``);
   return value;
 }
-
-const rangeOf = ({ kind, min, max, above }: NumberField): string =>
-  `a ${kind === "whole" ? "whole number" : "number"} ${above ? "above" : "from"} ${min} to ${max}`;
 
 /** "lr 0.003 → 0.001, steps 100 → 200". */
 export const changesText = (changes: readonly Change[]): string =>

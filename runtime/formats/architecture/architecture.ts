@@ -9,6 +9,15 @@
  * and values, with normalised queries and keys, with x += experts(rmsnorm(x)), whose weights add up to 1
  * (Jiang et al. 2024).
  */
+import {
+  epsRange,
+  expertRanges,
+  isWithin,
+  rangeText,
+  ropeRanges,
+  sizeRanges,
+  whole,
+} from "../../contract/limits.ts";
 import type { Activation, LayerKind, Rope, Sizes } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 
@@ -56,28 +65,14 @@ export interface Biases {
   readonly head: boolean;
 }
 
-const BIG = 1 << 24;
-/** Largest sizes that a spec may have; what a file says is held against them before it is used. */
-const limits = {
-  vocab: BIG,
-  context: BIG,
-  width: 1 << 20,
-  layers: 10_000,
-  heads: 65_536,
-  kvHeads: 65_536,
-  headDim: 65_536,
-  hidden: BIG,
-} as const;
-export type SizeName = keyof typeof limits;
+/** The sizes that every architecture has; `window` is checked where it is given. */
+const { window: windowRange, ...sizes } = sizeRanges;
+export type SizeName = keyof typeof sizes;
 
 /** Throws `corrupt` when it is no size. `name`: what the file calls it. */
 export function checkSize(key: SizeName, value: number, path: string, name: string): void {
-  const most = limits[key];
-  if (Number.isInteger(value) && value >= 1 && value <= most) return;
-  throw new SinterError(
-    "corrupt",
-    `${path}: ${name} is ${value}; a whole number from 1 to ${most} was expected`,
-  );
+  if (isWithin(sizes[key], value)) return;
+  throw new SinterError("corrupt", `${path}: ${name} is ${value}; ${rangeText(sizes[key])} was expected`);
 }
 
 /** Throws `corrupt` when a size is no size. `named`: what the file calls them. */
@@ -86,15 +81,15 @@ export function checkSizes(
   path: string,
   named: Readonly<Partial<Record<SizeName, string>>> = {},
 ): Architecture {
-  for (const key of Object.keys(limits) as SizeName[]) checkSize(key, a[key], path, named[key] ?? key);
+  for (const key of Object.keys(sizes) as SizeName[]) checkSize(key, a[key], path, named[key] ?? key);
   if (a.heads % a.kvHeads !== 0)
     throw new SinterError(
       "corrupt",
       `${path}: ${a.heads} heads do not divide into ${a.kvHeads} of keys and values ` +
         `(${named.heads ?? "heads"}, ${named.kvHeads ?? "kvHeads"})`,
     );
-  if (!(a.eps > 0 && a.eps < 1)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
-  if (a.window !== undefined && !(Number.isInteger(a.window) && a.window >= 1 && a.window <= BIG))
+  if (!isWithin(epsRange, a.eps)) throw new SinterError("corrupt", `${path}: the norms' epsilon is ${a.eps}`);
+  if (a.window !== undefined && !isWithin(windowRange, a.window))
     throw new SinterError("corrupt", `${path}: the window of its attention is ${a.window}`);
   if (a.rope && a.headDim % 2 !== 0)
     throw new SinterError(
@@ -102,36 +97,33 @@ export function checkSizes(
       `${path}: heads of ${a.headDim} columns, and a rotary embedding that turns pairs`,
     );
   if (a.experts) checkExperts(a.experts, a.layers, path);
-  if (a.rope && !(a.rope.theta > 0 && a.rope.theta <= 1e12))
+  if (a.rope && !isWithin(ropeRanges.theta, a.rope.theta))
     throw new SinterError("corrupt", `${path}: the rotary embedding's theta is ${a.rope.theta}`);
   return a;
 }
 
-const MOST_EXPERTS = 4096;
 /**
  * Of all layers together: each has published tensors of its own, which are listed before any is looked for.
  */
 const MOST_MATRICES = 1 << 16;
-const MOST_BALANCE = 10;
 
 function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path: string): void {
-  const natural = (n: number, most: number): boolean => Number.isInteger(n) && n >= 1 && n <= most;
-  if (!natural(count, MOST_EXPERTS))
+  if (!isWithin(expertRanges.count, count))
     throw new SinterError(
       "corrupt",
-      `${path}: it has ${count} experts; a whole number from 1 to ${MOST_EXPERTS} was expected`,
+      `${path}: it has ${count} experts; ${rangeText(expertRanges.count)} was expected`,
     );
   if (count * layers > MOST_MATRICES)
     throw new SinterError(
       "corrupt",
       `${path}: ${layers} layers of ${count} experts; at most ${MOST_MATRICES} together were expected`,
     );
-  if (!natural(top, count))
+  if (!isWithin(whole(1, count), top))
     throw new SinterError("corrupt", `${path}: a token goes to ${top} of ${count} experts`);
-  if (!(balance >= 0 && balance <= MOST_BALANCE))
+  if (!isWithin(expertRanges.balance, balance))
     throw new SinterError(
       "corrupt",
-      `${path}: the load-balancing loss has the weight ${balance}; 0 to ${MOST_BALANCE} was expected`,
+      `${path}: the load-balancing loss has the weight ${balance}; ${rangeText(expertRanges.balance)} was expected`,
     );
 }
 

@@ -337,7 +337,7 @@ describe("settings at --resume", () => {
     ],
     [["--set", "decay=0"], 1, /decay is 0\.1 in this run/],
     [["--set", "learning_rate=1"], 2, /no setting learning_rate[^]*Did you mean lr\?/],
-    [["--set", "lr=fast"], 2, /lr takes a number above 0 to 10, not `fast`/],
+    [["--set", "lr=fast"], 2, /lr takes a number above 0, at most 10, not `fast`/],
     [["--set", "lr=11"], 2, /lr takes a number/],
     [["--set", "schedule=slow"], 2, /schedule is one of cosine/],
   ];
