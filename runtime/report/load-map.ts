@@ -2,7 +2,7 @@
  * The load of experts as a table: a row for each layer, a cell for each expert, as dark as its share;
  * hovering shows it.
  */
-import type { ExpertsEvent } from "../train/train.ts";
+import type { ExpertsEvent } from "../train/events.ts";
 import { escapeHtml } from "./escape.ts";
 
 /** A cell of twice an even share, or more, is full. */

@@ -1,7 +1,7 @@
 /**
  * What a run looks like while it goes: one live line on a terminal, plain lines elsewhere. Text in, text out.
  */
-import type { StepEvent, TrainEvent } from "../train/train.ts";
+import type { StepEvent, TrainEvent } from "../train/events.ts";
 import { duration, rateText } from "../contract/amounts.ts";
 import { sparkline } from "./sparkline.ts";
 

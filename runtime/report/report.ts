@@ -1,5 +1,5 @@
 /** report.html: a run's curves on one page that needs nothing else. Light or dark, as the reader has it. */
-import type { StepEvent, TrainEvent } from "../train/train.ts";
+import type { StepEvent, TrainEvent } from "../train/events.ts";
 import { chart, type Curve } from "./chart.ts";
 import { escapeHtml } from "./escape.ts";
 import { loadMap } from "./load-map.ts";

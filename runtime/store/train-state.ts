@@ -3,18 +3,12 @@
  * still come from anywhere, so every field has a type and a range, and the fields have to agree with each other.
  */
 import type { FormatRecord } from "./stored-format.ts";
-import type { RandomState } from "../base/random.ts";
 import * as s from "../base/schema.ts";
+import type { ResumePoint } from "../train/train.ts";
 
 export const STATE_VERSION = 2;
 
-export interface TrainState {
-  /** Updates made. */
-  readonly step: number;
-  /** Tokens that the updates have seen. */
-  readonly tokens: number;
-  /** The stream that draws batches, as it stands before the next one. */
-  readonly batches: RandomState;
+export interface TrainState extends ResumePoint {
   /** What must be the same for the next step to be the same. */
   readonly identity: Readonly<Record<string, string>>;
 }

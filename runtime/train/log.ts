@@ -4,7 +4,7 @@
  */
 import { writeText, type Files } from "../base/files.ts";
 import * as s from "../base/schema.ts";
-import type { TrainEvent } from "./train.ts";
+import type { TrainEvent } from "./events.ts";
 
 const LOG = "log.jsonl";
 const BATCH = 50; // events

@@ -1,71 +1,37 @@
 /**
- * The training loop. There is one. It knows batches, steps and events; files, terminals and clocks on the
- * wall are the caller's.
+ * The training loop; there is one. It knows batches, steps and events; files, terminals and clocks on the wall
+ * are the caller's.
  */
 import type { TrainSettings } from "../contract/model.ts";
-import type { BatchSource } from "./sources/batch-source.ts";
-import { evaluateBatches, type Evaluation } from "./evaluate.ts";
-import { generate } from "../sample/generate.ts";
 import type { Host } from "../engine/host.ts";
-import type { RunningModel } from "../engine/model.ts";
-import { countTargets } from "../engine/training.ts";
-import { balanceOf, overload, type MixtureLoad } from "../engine/mixtures.ts";
+import { balanceOf, overload } from "../engine/mixtures.ts";
+import type { RunningModel, StepResult } from "../engine/model.ts";
 import { guardAgainstNaN } from "../engine/nan-guard.ts";
-import { randomFrom, randomStream, type RandomState } from "../base/random.ts";
+import { countTargets } from "../engine/training.ts";
+import { randomFrom, randomStream, type Random, type RandomState } from "../base/random.ts";
+import { generate } from "../sample/generate.ts";
 import { samplerDefaults, type SamplerSettings } from "../sample/sampler.ts";
-import { learningRate, type ScheduleRule } from "./schedule.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { evaluateBatches } from "./evaluate.ts";
+import type { TrainEvent } from "./events.ts";
+import { ExpertLoads } from "./expert-loads.ts";
+import { learningRate, type ScheduleRule } from "./schedule.ts";
+import type { BatchSource } from "./sources/batch-source.ts";
 
-export interface StepEvent {
-  readonly kind: "step";
-  readonly step: number;
-  /** Mean cross-entropy of the step's batch, before its update; nats per token. */
-  readonly loss: number;
-  readonly lr: number;
-  /** Global gradient norm before clipping. */
-  readonly norm: number;
-  readonly ms: number;
-  /** Tokens trained on since the start. */
-  readonly tokens: number;
-  readonly tokensPerSecond: number;
-  /** Load-balancing loss of all mixtures of experts, as it is added to the objective; nats per token. */
-  readonly balance?: number;
-  /** The most loaded expert of any layer: 1 = an even share. */
-  readonly overload?: number;
-}
-
-/** How the choices since the last such event were divided: shares[layer][expert]. */
-export interface ExpertsEvent {
-  readonly kind: "experts";
-  readonly step: number;
-  readonly name: string;
-  readonly shares: readonly (readonly number[])[];
-}
-
-export type TrainEvent =
-  | StepEvent
-  | ExpertsEvent
-  /** `whole`: over all of the held-out part, not only windows spread over it. */
-  | ({
-      readonly kind: "eval";
-      readonly step: number;
-      readonly whole: boolean;
-      readonly ms: number;
-    } & Evaluation)
-  | { readonly kind: "sample"; readonly step: number; readonly prompt: string; readonly text: string }
-  | { readonly kind: "save"; readonly step: number; readonly file: string; readonly ms: number };
-
+/** Where a run goes on: all that the next step depends on, besides the tensors. */
 export interface ResumePoint {
+  /** Updates made so far. */
   readonly step: number;
+  /** Tokens that the updates have seen. */
   readonly tokens: number;
-  /** The stream that draws batches, before the next one. */
+  /** The stream that draws batches, as it stands before the next one. */
   readonly batches: RandomState;
 }
 
 export interface TrainOptions {
   readonly settings: TrainSettings;
   /**
-   * How the learning rate follows from them. Default: the newest rule; a run goes on with the one that it
+   * How the learning rate follows from the settings. Default: the newest rule; a run goes on with the rule that it
    * began under.
    */
   readonly scheduleRule?: ScheduleRule | undefined;
@@ -76,128 +42,156 @@ export interface TrainOptions {
   readonly from?: ResumePoint | undefined;
   readonly sample: { readonly settings: SamplerSettings; readonly prompt: string; readonly tokens: number };
   /** Writes a checkpoint; returns the file's name. */
-  save(progress: ResumePoint): Promise<string>;
+  save(point: ResumePoint): Promise<string>;
   report(event: TrainEvent): void;
-  /** Stops after the step, with a checkpoint; an evaluation or a sample at once. */
+  /** The signal stops training after the step, with a checkpoint; an evaluation or a sample stops at once. */
   readonly signal?: AbortSignal | undefined;
-  /** Of the evaluation at the end, which may take long: held-out tokens that it is over. */
+  /** Hears how many held-out tokens the evaluation at the end has read, since it may take long. */
   evaluating?(tokens: number): void;
 }
 
-/** Times that the division among experts is reported in a run. */
-const LOAD_REPORTS = 100;
-
-/** Batches of an evaluation in the middle of training. The one at the end reads everything. */
+/** How many batches an evaluation in the middle of training reads. The one at the end reads everything. */
 const EVAL_BATCHES = 20;
 
-/** Documents of a sample, where rows are documents. */
+/** How many documents are sampled, where rows are documents. */
 const SAMPLE_DOCUMENTS = 10;
 
 /**
- * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. "interrupted" too when
- * only the evaluation at the end was stopped: to go on from that checkpoint makes it again.
+ * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. The result is "interrupted"
+ * also when only the evaluation at the end was stopped: whoever goes on from that checkpoint makes it again.
  */
-export async function train(model: RunningModel, o: TrainOptions): Promise<"done" | "interrupted"> {
-  const { settings: s, host } = o;
-  const shape = model.entry("train");
-  const random = o.from ? randomFrom(o.from.batches) : randomStream(s.seed, "batches");
-  let step = o.from?.step ?? 0;
-  let tokens = o.from?.tokens ?? 0;
-  let saved = step;
+export const train = (model: RunningModel, options: TrainOptions): Promise<"done" | "interrupted"> =>
+  new Trainer(model, options).run();
 
-  const stopped = (): boolean => o.signal?.aborted === true;
-  const unlessStopped = (error: unknown): undefined => {
-    if (!stopped()) throw error;
-  };
-  const save = async (): Promise<void> => {
-    const began = performance.now();
-    const file = await o.save({ step, tokens, batches: random.state() });
-    saved = step;
-    o.report({ kind: "save", step, file, ms: performance.now() - began });
-  };
-  const evaluate = async (whole: boolean): Promise<void> => {
-    const began = performance.now();
-    const batches = o.data.evaluate(model.entry("evaluate"), { most: whole ? Infinity : EVAL_BATCHES });
-    const result = await evaluateBatches(model, batches, o.data.bytes, {
-      breathe: host.breathe,
-      signal: o.signal,
-      progress: whole ? o.evaluating : undefined,
-    }).catch(unlessStopped);
-    if (!result || result.tokens === 0) return; // stopped, or nothing is held out
-    o.report({ kind: "eval", step, whole, ms: performance.now() - began, ...result });
-  };
-  const sample = async (): Promise<void> => {
-    const { settings, prompt, tokens: most } = o.sample;
-    const texts: string[] = [];
-    let left = most; // of documents, as many as have room
-    for (let i = 0; i < (s.rows === "documents" ? SAMPLE_DOCUMENTS : 1) && left > 0; i++) {
-      const seed = s.seed + step + i * s.steps;
-      const made = await generate(model, o.tokenizer, {
-        ...samplerDefaults,
-        ...settings,
-        prompt,
-        tokens: left,
-        seed,
-        signal: o.signal,
-      });
-      texts.push(made.text);
-      left -= made.tokens.length + 1;
-      if (made.reason === "aborted") break;
-    }
-    if (!stopped()) o.report({ kind: "sample", step, prompt, text: texts.join("\n") });
-  };
-  // shares of the experts, not yet reported
-  const since = new Map<string, { steps: number; sums: number[][] }>();
-  const reportLoads = (loads: readonly MixtureLoad[]): void => {
-    for (const { name, shares } of loads) {
-      const before = since.get(name);
-      const steps = (before?.steps ?? 0) + 1;
-      const sums = shares.map((layer, l) => layer.map((share, e) => share + (before?.sums[l]![e] ?? 0)));
-      since.set(name, { steps, sums });
-      if (step % Math.ceil(s.steps / LOAD_REPORTS) !== 0 && step < s.steps) continue;
-      since.delete(name);
-      o.report({
-        kind: "experts",
-        step,
-        name,
-        shares: sums.map((layer) => layer.map((sum) => Number((sum / steps).toFixed(4)))),
-      });
-    }
-  };
-  const due = (every: number): boolean => every > 0 && step % every === 0 && step < s.steps;
+class Trainer {
+  readonly #model: RunningModel;
+  readonly #options: TrainOptions;
+  /** The stream that draws batches. */
+  readonly #random: Random;
+  readonly #loads: ExpertLoads;
+  /** Updates made so far, and the tokens that they have seen. */
+  #step: number;
+  #tokens: number;
+  /** The step of the newest checkpoint. */
+  #savedStep: number;
 
-  while (step < s.steps) {
-    if (stopped()) break;
+  constructor(model: RunningModel, options: TrainOptions) {
+    const { settings, from } = options;
+    this.#model = model;
+    this.#options = options;
+    this.#random = from ? randomFrom(from.batches) : randomStream(settings.seed, "batches");
+    this.#loads = new ExpertLoads(settings.steps);
+    this.#step = from?.step ?? 0;
+    this.#tokens = from?.tokens ?? 0;
+    this.#savedStep = this.#step;
+  }
+
+  async run(): Promise<"done" | "interrupted"> {
+    const { settings, host } = this.#options;
+    while (this.#step < settings.steps && !this.#isStopped()) {
+      await this.#makeStep();
+      if (this.#isDue(settings.evalEvery)) await this.#evaluate(false);
+      if (this.#isDue(settings.sampleEvery) && !this.#isStopped()) await this.#sample();
+      if (this.#isDue(settings.saveEvery)) await this.#save();
+      await host.breathe();
+    }
+    if (this.#step > this.#savedStep) await this.#save();
+    if (this.#step < settings.steps) return "interrupted";
+    if (!this.#isStopped()) await this.#evaluate(true);
+    if (!this.#isStopped()) await this.#sample();
+    return this.#isStopped() ? "interrupted" : "done";
+  }
+
+  #isStopped(): boolean {
+    return this.#options.signal?.aborted === true;
+  }
+
+  /** What is done every so many steps is done at the end anyway. */
+  #isDue(every: number): boolean {
+    return every > 0 && this.#step % every === 0 && this.#step < this.#options.settings.steps;
+  }
+
+  /** Draws the micro-batches of one update, makes it, and reports it. */
+  async #makeStep(): Promise<void> {
+    const { settings, scheduleRule, data } = this.#options;
     const began = performance.now();
-    const micro = Array.from({ length: s.accumulate }, () => o.data.next(random, shape));
+    const shape = this.#model.entry("train");
+    const micro = Array.from({ length: settings.accumulate }, () => data.next(this.#random, shape));
     const counted = micro.reduce((sum, { targets }) => sum + countTargets(targets), 0);
-    const lr = learningRate(step + 1, s, o.scheduleRule);
-    const { mixtures, ...result } = await model.trainStep(micro, { lr, step: step + 1 });
-    guardAgainstNaN(model, step + 1, result);
-    step++;
-    tokens += counted;
-    const ms = performance.now() - began;
+    const step = this.#step + 1;
+    const lr = learningRate(step, settings, scheduleRule);
+    const result = await this.#model.trainStep(micro, { lr, step });
+    guardAgainstNaN(this.#model, step, result);
+    this.#step = step;
+    this.#tokens += counted;
+    this.#reportStep(result, lr, counted, performance.now() - began);
+  }
+
+  #reportStep({ mixtures, ...result }: StepResult, lr: number, counted: number, ms: number): void {
     const balance = mixtures && balanceOf(mixtures);
-    o.report({
+    this.#options.report({
       kind: "step",
-      step,
+      step: this.#step,
       ...result,
       lr,
       ms,
-      tokens,
+      tokens: this.#tokens,
       tokensPerSecond: (counted * 1000) / ms,
       ...(balance !== undefined && { balance }),
       ...(mixtures && { overload: overload(mixtures) }),
     });
-    if (mixtures) reportLoads(mixtures);
-    if (due(s.evalEvery)) await evaluate(false);
-    if (due(s.sampleEvery) && !stopped()) await sample();
-    if (due(s.saveEvery)) await save();
-    await host.breathe();
+    if (mixtures) for (const event of this.#loads.add(this.#step, mixtures)) this.#options.report(event);
   }
-  if (step > saved) await save();
-  if (step < s.steps) return "interrupted";
-  if (!stopped()) await evaluate(true);
-  if (!stopped()) await sample();
-  return stopped() ? "interrupted" : "done";
+
+  /** `whole`: over all that is held out, not only some batches of it. */
+  async #evaluate(whole: boolean): Promise<void> {
+    const { data, host, signal, evaluating, report } = this.#options;
+    const began = performance.now();
+    const shape = this.#model.entry("evaluate");
+    const batches = data.evaluate(shape, { most: whole ? Infinity : EVAL_BATCHES });
+    const result = await evaluateBatches(this.#model, batches, data.bytes, {
+      breathe: host.breathe,
+      signal,
+      progress: whole ? evaluating : undefined,
+    }).catch((error: unknown) => {
+      if (!this.#isStopped()) throw error;
+      return undefined;
+    });
+    if (!result || result.tokens === 0) return; // stopped, or nothing is held out
+    report({ kind: "eval", step: this.#step, whole, ms: performance.now() - began, ...result });
+  }
+
+  /** A text; where rows are documents, as many documents as there is room for. */
+  async #sample(): Promise<void> {
+    const { settings, tokenizer, sample, signal, report } = this.#options;
+    const most = settings.rows === "documents" ? SAMPLE_DOCUMENTS : 1;
+    const texts: string[] = [];
+    let room = sample.tokens;
+    for (let i = 0; i < most && room > 0; i++) {
+      const made = await generate(this.#model, tokenizer, {
+        ...samplerDefaults,
+        ...sample.settings,
+        prompt: sample.prompt,
+        tokens: room,
+        seed: settings.seed + this.#step + i * settings.steps,
+        signal,
+      });
+      texts.push(made.text);
+      room -= made.tokens.length + 1;
+      if (made.reason === "aborted") break;
+    }
+    if (!this.#isStopped())
+      report({ kind: "sample", step: this.#step, prompt: sample.prompt, text: texts.join("\n") });
+  }
+
+  async #save(): Promise<void> {
+    const began = performance.now();
+    const file = await this.#options.save({
+      step: this.#step,
+      tokens: this.#tokens,
+      batches: this.#random.state(),
+    });
+    this.#savedStep = this.#step;
+    this.#options.report({ kind: "save", step: this.#step, file, ms: performance.now() - began });
+  }
 }

@@ -12,7 +12,7 @@ import {
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import type { RunningModel } from "../../../runtime/engine/model.ts";
 import type { DatasetSplit, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
-import type { TrainEvent } from "../../../runtime/train/train.ts";
+import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { LiveLine } from "../terminal/live-line.ts";
 import { changesText, type Change } from "./changes.ts";
 import type { Io } from "../terminal/io.ts";

@@ -7,7 +7,7 @@ import { LiveLine } from "../../../app/cli/terminal/live-line.ts";
 import { Display } from "../../../app/cli/train/display.ts";
 import type { Io } from "../../../app/cli/terminal/io.ts";
 import { ProgressMeter } from "../../../runtime/report/progress.ts";
-import type { StepEvent } from "../../../runtime/train/train.ts";
+import type { StepEvent } from "../../../runtime/train/events.ts";
 
 /** Lines as they were written, the cursor on one of their characters; rows are made from them for a width. */
 class Terminal {

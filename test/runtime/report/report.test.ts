@@ -10,7 +10,7 @@ import { chromiumMissing, inChromium } from "../../../bench/measure/chromium.ts"
 import { chart } from "../../../runtime/report/chart.ts";
 import { htmlReport } from "../../../runtime/report/report.ts";
 import { latest, smooth } from "../../../runtime/report/smooth.ts";
-import type { TrainEvent } from "../../../runtime/train/train.ts";
+import type { TrainEvent } from "../../../runtime/train/events.ts";
 
 const STEPS = 400;
 const facts = {

@@ -12,7 +12,8 @@ import { randomFrom, randomStream } from "../../../runtime/base/random.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
-import { train, type ResumePoint, type TrainEvent, type TrainOptions } from "../../../runtime/train/train.ts";
+import { train, type ResumePoint, type TrainOptions } from "../../../runtime/train/train.ts";
+import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { bitsOf, fakeModel, settings } from "../../support/fake-model.ts";
 
 const host: Host = {
