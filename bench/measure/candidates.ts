@@ -2,7 +2,7 @@
  * Tiles worth trying for one kernel, in two rounds: register tiles first, then cache blocks around the best
  * of them.
  */
-import { type Dims } from "../../compiler/ops/kit/op.ts";
+import type { Dims } from "../../compiler/ops/kit/signature.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { wrongTiles } from "../../compiler/6-tile/tile-choices.ts";

@@ -9,7 +9,8 @@ import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/cont
 import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
-import { shapeOf, type Case, type Op, type TensorSlot } from "../../compiler/ops/kit/op.ts";
+import { type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/signature.ts";
 import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 

@@ -11,7 +11,7 @@ import { prelude } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
-import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/op.ts";
+import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/signature.ts";
 import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";

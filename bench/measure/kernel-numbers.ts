@@ -3,7 +3,8 @@
  * benches and `tune` share it.
  */
 import v8 from "node:v8";
-import { shapeOf, type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { shapeOf } from "../../compiler/ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 
 export type Tensors = Readonly<Record<string, Float64Array>>;

@@ -3,7 +3,8 @@
  * turns, so that a busy moment hits all of them; the fastest of a candidate's samples counts. A choice has to
  * win a second time, side by side with the default, and in most of the turns.
  */
-import type { Case, Dims } from "../../compiler/ops/kit/op.ts";
+import type { Case } from "../../compiler/ops/kit/op.ts";
+import type { Dims } from "../../compiler/ops/kit/signature.ts";
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { checker } from "./kernel-check.ts";
 import { kernelModule, type KernelModule } from "./kernel-module.ts";

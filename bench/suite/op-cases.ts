@@ -2,7 +2,8 @@
  * Which cases of which operations are timed: those of the op files that are large enough, and sizes that only
  * a bench can bear.
  */
-import { leastTraffic, shapeOf, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { leastTraffic, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
+import { shapeOf } from "../../compiler/ops/kit/signature.ts";
 import { ops, type OpName } from "../../compiler/ops/index.ts";
 import { elements } from "../measure/kernel-numbers.ts";
 

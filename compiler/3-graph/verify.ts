@@ -1,5 +1,5 @@
 /** What holds of every graph, after every pass. A violation is a bug of ours: it throws, naming the pass. */
-import { shapeOf, unify } from "../ops/kit/op.ts";
+import { shapeOf, unify } from "../ops/kit/signature.ts";
 import { ops } from "../ops/index.ts";
 import type { Op } from "../ops/kit/op.ts";
 import { printNode } from "./print.ts";

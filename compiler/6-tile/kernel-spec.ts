@@ -2,7 +2,8 @@
  * What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part,
  * target and tiles.
  */
-import { type Attrs, type Dims, type Kernel, type Op, type Turns } from "../ops/kit/op.ts";
+import { type Attrs, type Kernel, type Op, type Turns } from "../ops/kit/op.ts";
+import type { Dims } from "../ops/kit/signature.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 
 /** Everything that a kernel's code depends on. Two nodes with the same text of this share one kernel. */

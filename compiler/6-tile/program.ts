@@ -2,7 +2,8 @@
  * Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in
  * memory yet.
  */
-import { leastTraffic, unify, type Op } from "../ops/kit/op.ts";
+import { leastTraffic, type Op } from "../ops/kit/op.ts";
+import { unify } from "../ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
 import { printNode } from "../3-graph/print.ts";

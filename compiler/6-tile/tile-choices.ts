@@ -6,7 +6,8 @@
  *   matmul, matmul_nt, matmul_tn   MR × NR register tile; KC steps of k, PB panels of b, RB tiles of rows per cache block
  *   attention…                     QB queries × KB keys per block of scores; MR × NR as they are
  */
-import { type Attrs, type Dims, type Op } from "../ops/kit/op.ts";
+import { type Attrs, type Op } from "../ops/kit/op.ts";
+import type { Dims } from "../ops/kit/signature.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";

@@ -15,7 +15,7 @@ import {
   type KernelSpec,
 } from "../6-tile/kernel-spec.ts";
 import { control } from "../../runtime/contract/control.ts";
-import { shapeOf } from "../ops/kit/op.ts";
+import { shapeOf } from "../ops/kit/signature.ts";
 import { Writer } from "../ops/kit/writer.ts";
 
 /** What a kernel is called with, in this order. `turn`: address of its count in `control.turns`. */

@@ -37,7 +37,8 @@ import { default_weight } from "./loss/default_weight.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
-import type { AttrTypes, InputsOf, OptionalOf, OutputsOf } from "./kit/op.ts";
+import type { AttrTypes } from "./kit/op.ts";
+import type { InputsOf, OptionalOf, OutputsOf } from "./kit/signature.ts";
 import type { Related } from "./kit/related.ts";
 
 const table = {

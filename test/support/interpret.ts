@@ -3,7 +3,8 @@
  * What a pass has made of a graph can thus be held against finite differences.
  */
 import { refShape, type Graph, type Node, type Ref, type Value } from "../../compiler/3-graph/ir.ts";
-import { unify, type Op } from "../../compiler/ops/kit/op.ts";
+import { type Op } from "../../compiler/ops/kit/op.ts";
+import { unify } from "../../compiler/ops/kit/signature.ts";
 import { ops } from "../../compiler/ops/index.ts";
 import { elements } from "../../bench/measure/kernel-numbers.ts";
 

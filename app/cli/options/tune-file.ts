@@ -6,7 +6,8 @@
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import type { Attrs, Dims } from "../../../compiler/ops/kit/op.ts";
+import type { Attrs } from "../../../compiler/ops/kit/op.ts";
+import type { Dims } from "../../../compiler/ops/kit/signature.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/tile-choices.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";

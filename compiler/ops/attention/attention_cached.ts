@@ -13,7 +13,8 @@
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between
  * writing and reading. 5-fuse/split.ts gives a single row over a long cache to attention_split instead.
  */
-import { defineOp, type Dims, type Kernel } from "../kit/op.ts";
+import { defineOp, type Kernel } from "../kit/op.ts";
+import type { Dims } from "../kit/signature.ts";
 import {
   cachedFlops,
   cachedPositions,

@@ -9,7 +9,8 @@
  * The results of the two differ by some 1e-5, because the first rounds queries and weights to 16 bits. The
  * reference does not round them; it only quantises what goes into the cache.
  */
-import { defineOp, type Dims } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
+import type { Dims } from "../kit/signature.ts";
 import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-layout.ts";
 import {
   cachedFlops,

@@ -10,7 +10,8 @@
  * positions, and prefetchers stop at every end of a piece.
  * 5-fuse/split.ts decides where.
  */
-import { defineOp, type Dims } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
+import type { Dims } from "../kit/signature.ts";
 import { rowBytes, rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { emitZeroPadding } from "../kit/copy-rows.ts";
 import { emitNewKey, emitOneRow, rowAreas, rowBlocks, rowSizes } from "./kit/decode-f32.ts";

@@ -1,36 +1,26 @@
 /**
- * What an operation is. One operation = one file in `ops/`: signature, equation, f64 reference, gradient,
- * cost, emitter, cases. The signature string is shape rule, argument types and documentation at once:
+ * What an operation is. One operation is one file in `ops/`: signature, equation, f64 reference, gradient,
+ * cost, emitter, cases. The signature string is shape rule, argument types and documentation at once
+ * (kit/signature.ts); attributes have the types of their defaults.
  *
- *   "x[R,C] w[C]? tokens[R]:i32 -> out[R,C] mean[R]?"      ? = may be absent;  :i32 = integers (else f32)
- *
- * Layout of every tensor in memory: row-major, the last dimension padded with zeros to a multiple of 16
- * floats (64 bytes): runtime/contract/tensor-layout.ts. Kernels therefore never need scalar tails; they must keep the padding
- * zero. References see dense arrays.
+ * Every tensor lies in memory row by row, the last dimension padded with zeros to a multiple of 16 floats (64
+ * bytes; runtime/contract/tensor-layout.ts). Kernels therefore never need scalar tails, and they must keep the
+ * padding zero. References see dense arrays.
  */
 import type { Cotangent } from "./cotangent.ts";
-import type { DType } from "../../../runtime/contract/memory-formats.ts";
+import {
+  parseSignature,
+  shapeOf,
+  type Dims,
+  type InputsOf,
+  type LettersOf,
+  type OutputsOf,
+  type TensorSlot,
+} from "./signature.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { Writer } from "./writer.ts";
 
-export type Dims = Readonly<Record<string, number>>;
 export type Attrs = Readonly<Record<string, string | number | boolean>>;
-
-type Split<S extends string, Sep extends string> = S extends `${infer A}${Sep}${infer B}`
-  ? A | Split<B, Sep>
-  : S;
-type NameOf<Term extends string> = Term extends `${infer N}[${string}` ? N : never;
-type LettersOf<Term extends string> = Term extends `${string}[${infer D}]${string}` ? Split<D, ","> : never;
-type OptionalName<Term extends string> = Term extends `${infer N}[${string}]?${string}` ? N : never;
-type Sides<S extends string> = S extends `${infer Ins}-> ${infer Outs}`
-  ? [Split<Ins, " ">, Split<Outs, " ">]
-  : never;
-
-/** Names of a signature's inputs, outputs, tensors that may be absent, and its dimension letters. */
-export type InputsOf<S extends string> = NameOf<Sides<S>[0]>;
-export type OutputsOf<S extends string> = NameOf<Sides<S>[1]>;
-export type OptionalOf<S extends string> = OptionalName<Split<S, " ">>;
-type Letters<S extends string> = LettersOf<Split<S, " ">>;
 
 /**
  * The types of an op's attributes, read off their defaults: a number, true or false, or any text. An attribute
@@ -184,44 +174,15 @@ export interface TypedOp<S extends string, A extends Attrs, G extends GradStep> 
   backward?(has: (tensor: string) => boolean, attrs: Attrs): readonly G[];
 }
 
-export interface TensorSlot {
-  readonly name: string;
-  readonly letters: readonly string[];
-  readonly dtype: DType;
-  readonly optional: boolean;
-  readonly output: boolean;
-}
-
 export const defineOp = <
   const S extends string,
   A extends Attrs = Record<never, never>,
   const G extends GradStep<InputsOf<S>, OutputsOf<S>> = never,
 >(
   signature: S,
-  body: Body<InputsOf<S>, OutputsOf<S>, Letters<S>, A, G>,
+  body: Body<InputsOf<S>, OutputsOf<S>, LettersOf<S>, A, G>,
 ): TypedOp<S, A, G> =>
   ({ signature, tensors: parseSignature(signature), attrs: {}, ...body }) as unknown as TypedOp<S, A, G>;
-
-function parseSignature(signature: string): TensorSlot[] {
-  const [ins, outs] = signature.split(/ ?-> /); // an op may have no inputs
-  if (outs === undefined) throw new Error(`signature without "->": ${signature}`);
-  const slots = (text: string, output: boolean): TensorSlot[] =>
-    text
-      .split(" ")
-      .filter(Boolean)
-      .map((term) => {
-        const m = /^(\w+)\[([\w,]+)\](\?)?(?::(f32|i32))?$/.exec(term);
-        if (!m) throw new Error(`signature term "${term}" in "${signature}"`);
-        return {
-          name: m[1]!,
-          letters: m[2]!.split(","),
-          optional: m[3] === "?",
-          dtype: (m[4] ?? "f32") as DType,
-          output,
-        };
-      });
-  return [...slots(ins!, false), ...slots(outs, true)];
-}
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
 export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>
@@ -229,25 +190,3 @@ export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string
   op.tensors
     .filter((t) => has(t.name))
     .reduce((sum, t) => sum + 4 * shapeOf(t, d).reduce((a, b) => a * b, 1), 0);
-
-/**
- * Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that
- * is a bug of ours.
- */
-export function unify(op: Op, shapes: Readonly<Record<string, readonly number[] | undefined>>): Dims {
-  const d: Record<string, number> = {};
-  for (const slot of op.tensors) {
-    const shape = shapes[slot.name];
-    if (!shape) continue;
-    if (shape.length !== slot.letters.length)
-      throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
-    for (const [i, letter] of slot.letters.entries()) {
-      if (d[letter] !== undefined && d[letter] !== shape[i])
-        throw new Error(`${slot.name}: ${letter} is ${d[letter]} and ${shape[i]} in ${op.signature}`);
-      d[letter] = shape[i]!;
-    }
-  }
-  return d;
-}
-
-export const shapeOf = (slot: TensorSlot, d: Dims): number[] => slot.letters.map((letter) => d[letter]!);

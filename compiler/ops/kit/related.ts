@@ -3,7 +3,8 @@
  * `Related` of itself. A gradient's step must name an op that there is, with its required inputs and without
  * arguments or attributes that it has not; tsc reports what does not fit at the table.
  */
-import type { AttrTypes, Attrs, InputsOf, OptionalOf, OutputsOf } from "./op.ts";
+import type { AttrTypes, Attrs } from "./op.ts";
+import type { InputsOf, OptionalOf, OutputsOf } from "./signature.ts";
 
 export type Related<Table> = {
   readonly [K in keyof Table]: {

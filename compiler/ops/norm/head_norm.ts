@@ -7,7 +7,8 @@
  *
  * A row of x is q of all heads, then k, then v of all key/value heads. H = heads + kv_heads.
  */
-import { defineOp, type Dims } from "../kit/op.ts";
+import { defineOp } from "../kit/op.ts";
+import type { Dims } from "../kit/signature.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 

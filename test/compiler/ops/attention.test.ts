@@ -7,7 +7,8 @@ import { attention } from "../../../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../../../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../../../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../../../compiler/ops/attention/kit/cache-layout.ts";
-import { shapeOf, type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
+import { shapeOf } from "../../../compiler/ops/kit/signature.ts";
 import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import {

@@ -5,14 +5,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { cotangentOf, primalOf, type Cotangent } from "../../../compiler/ops/kit/cotangent.ts";
-import {
-  shapeOf,
-  unify,
-  type Attrs,
-  type Case,
-  type GradStep,
-  type Op,
-} from "../../../compiler/ops/kit/op.ts";
+import { type Attrs, type Case, type GradStep, type Op } from "../../../compiler/ops/kit/op.ts";
+import { shapeOf, unify } from "../../../compiler/ops/kit/signature.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops } from "../../../compiler/ops/index.ts";
 import {

@@ -2,7 +2,8 @@
  * What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals,
  * parts of the f64 reference, what a test feeds.
  */
-import type { Dims, Kernel } from "../../kit/op.ts";
+import type { Kernel } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitZeroPadding, zeroFloats } from "../../kit/copy-rows.ts";
 import { emitQueries, type Queries } from "./query-blocks.ts";

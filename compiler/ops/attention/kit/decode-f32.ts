@@ -4,7 +4,7 @@
  * then its values; the maximum and the sum of each head's row are carried from block to block (online
  * softmax: Milakov & Gimelshein 2018).
  */
-import type { Dims } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";

@@ -8,7 +8,8 @@
  *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
  *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
  */
-import type { AttrTypes, Dims } from "../../kit/op.ts";
+import type { AttrTypes } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import { registerTile } from "../../kit/register-tile.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";

@@ -1,6 +1,7 @@
 /** The three products as one: out[M,N] = â[M,K] · b̂[K,N], and where the elements of â and b̂ lie. */
 import type { Activation } from "../../../../runtime/contract/model.ts";
-import type { Dims, Kernel } from "../../kit/op.ts";
+import type { Kernel } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import { registerTile } from "../../kit/register-tile.ts";
 import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";

@@ -7,7 +7,8 @@
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
  */
-import type { Dims, Turns } from "../../kit/op.ts";
+import type { Turns } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";

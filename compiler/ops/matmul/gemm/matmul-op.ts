@@ -1,7 +1,8 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations } from "../../kit/activations.ts";
-import { oneOf, type Dims, type Turns } from "../../kit/op.ts";
+import { oneOf, type Turns } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";

@@ -12,7 +12,8 @@
  * itself (tn). Every element is summed in the same order whatever the tile, so the division among workers
  * changes no bit.
  */
-import type { Dims, Kernel, Turns } from "../../kit/op.ts";
+import type { Kernel, Turns } from "../../kit/op.ts";
+import type { Dims } from "../../kit/signature.ts";
 import { ceilTo } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
