@@ -116,7 +116,6 @@ async function peak(target: Target): Promise<number> {
   const calls = 1000;
   const op = defineOp("a[M,K] b[K,N] -> c[M,N]", {
     doc: "c = a · b, again and again",
-    kind: "contract",
     flops: () => 2 * MR * NR * K * calls,
     reference() {},
     tasks: () => 1,
@@ -138,7 +137,6 @@ async function readRate(target: Target): Promise<number> {
   const sums = [0, 1, 2, 3, 4, 5, 6, 7];
   const op = defineOp("a[M,N] -> c[L]", {
     doc: "c = sums of a",
-    kind: "row",
     flops: () => 0,
     reference() {},
     tasks: () => 1,

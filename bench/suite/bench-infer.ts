@@ -5,7 +5,6 @@
  */
 import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
-import { matricesRead } from "../../compiler/ops/experts/grouped-panels.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise } from "../measure/kernel-numbers.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
@@ -81,24 +80,17 @@ export async function* benchInference(o: InferOptions, size = inferSize): AsyncG
     }
 }
 
-/**
- * Bytes of parameters that one token's run reads: all but the tables of which it takes a row; of experts
- * those that it goes to.
- */
+/** Bytes of parameters that one token's run reads: a row of a table, and the experts that the token goes to. */
 export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
   const plan = planModule(model, "infer", { ...options, targets: ["simd"] });
   const decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;
   const read = new Map<string, number>(); // parameter → the share of it that is read
-  for (const { node, spec } of decode.sections.flatMap((s) => s.calls)) {
-    if (node.op.startsWith("embed")) continue;
+  for (const { node, spec } of decode.sections.flatMap((s) => s.calls))
     for (const [argument, { value }] of Object.entries(node.ins)) {
       if (decode.graph.values.get(value)!.storage !== "parameter") continue;
-      const { S, E } = spec.d;
-      const share =
-        node.op.startsWith("grouped_") && argument === "b" ? matricesRead({ S: S!, E: E! }) / E! : 1;
+      const share = spec.op.share?.[argument]?.(spec.d) ?? 1;
       read.set(value, Math.max(share, read.get(value) ?? 0));
     }
-  }
   return [...read].reduce(
     (sum, [name, share]) =>
       sum + share * decode.graph.values.get(name)!.slices * plan.placement.persistent.get(name)!.stride,

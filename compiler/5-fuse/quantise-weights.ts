@@ -1,99 +1,98 @@
 /**
- * Weights in fewer bits (module `infer` alone): matrices of products and the token table are kept as rows of
+ * Weights in fewer bits (module `infer` alone): matrices of products and the token table are stored as rows of
  * words, [out, words].
  *
  *   matmul(a, w)   many rows            →  matmul_quantised(a, w′)
  *                  few rows, bf16       →  matmul_quantised(a, w′)
- *                  few rows, q8_0 q4_0  →  q = quantise_rows(a);  matmul_integer(q, w′)      q once for all products that read a
- *   grouped_matmul(a, w, starts)        →  grouped_quantised or, with q, grouped_integer: by the same rule, in slots of experts
+ *                  few rows, q8_0 q4_0  →  q = quantise_rows(a);  matmul_integer(q, w′)
  *   embed(table)                        →  embed_quantised(table′)
  *
- * Vectors and position tables stay in f32: they are small, and read element by element. So do routers of
- * experts (as in llama.cpp): a rounded logit may send a token to another expert.
+ * An op says by which other one it is replaced (`quantised`, ops/kit/replacements.ts). Products that read the
+ * same rows share their integers. Vectors and position tables stay in f32: they are small, and read element by
+ * element. So do routers of experts (as in llama.cpp): a rounded logit may send a token to another expert.
  */
-import { refShape, whole, type Graph, type Node, type Value } from "../3-graph/ir.ts";
-import { weightFormatOf, type Weights } from "../../runtime/contract/memory-formats.ts";
-import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
-import { FEW_SLOTS } from "../ops/experts/grouped-panels.ts";
-import { isInteger, weightWords } from "../../runtime/contract/weight-rows.ts";
+import { nodeOf } from "../3-graph/node.ts";
+import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
+import type { QuantisedFormat, Weights } from "../../runtime/contract/memory-formats.ts";
+import { weightFormatOf } from "../../runtime/contract/memory-formats.ts";
+import { isInteger, weightWords, type IntegerFormat } from "../../runtime/contract/weight-rows.ts";
+import { opOf } from "../ops/index.ts";
 import { activationWords } from "../ops/matmul/quantised/layout.ts";
-
-/**
- * Node → its argument that is a matrix of weights, [in, out] (`transposed`: rows of words are its columns) or
- * rows already.
- */
-const weightOf: Readonly<Record<string, { readonly argument: string; readonly transposed: boolean }>> = {
-  matmul: { argument: "b", transposed: true },
-  matmul_nt: { argument: "b", transposed: false },
-  grouped_matmul: { argument: "b", transposed: true }, // [experts, in, out]
-  embed: { argument: "table", transposed: false },
-};
 
 export function quantiseWeights(graph: Graph, weights: Weights): Graph {
   const values = new Map(graph.values);
   const sections = graph.sections.map((s) => {
-    const integers = new Set<string>();
-    const logits = new Set(s.nodes.filter((n) => n.op === "route").map((n) => n.ins["logits"]!.value));
-    return {
-      ...s,
-      nodes: s.nodes.flatMap((node) =>
-        logits.has(node.outs["out"]?.value ?? "")
-          ? [node]
-          : quantised(graph, values, node, weights, integers),
-      ),
-    };
+    const exact = exactValues(s.nodes);
+    const known = new Set<string>(); // rows of integers that an earlier node has made
+    const nodes = s.nodes.flatMap((node) =>
+      Object.values(node.outs).some((ref) => exact.has(ref.value))
+        ? [node]
+        : quantised(graph, values, node, weights, known),
+    );
+    return { ...s, nodes };
   });
   return { ...graph, values, sections };
 }
+
+/** What some node wants computed with weights as they are. */
+const exactValues = (nodes: readonly Node[]): ReadonlySet<string> =>
+  new Set(
+    nodes.flatMap((node) => {
+      const { exact = [] } = opOf(node.op);
+      return exact.map((input) => node.ins[input]!.value);
+    }),
+  );
 
 function quantised(
   graph: Graph,
   values: Map<string, Value>,
   node: Node,
   weights: Weights,
-  integers: Set<string>,
+  known: Set<string>,
 ): readonly Node[] {
-  const place = weightOf[node.op];
-  const weight = place && node.ins[place.argument];
-  const value = weight && graph.values.get(weight.value);
-  const grouped = node.op === "grouped_matmul";
-  if (!place || value?.storage !== "parameter" || value.shape.length !== (grouped ? 3 : 2)) return [node];
+  const { quantised: how } = opOf(node.op);
+  const value = how && graph.values.get(node.ins[how.weights]!.value);
+  if (!how || value?.storage !== "parameter") return [node];
   const format = weightFormatOf(weights, value.name);
   if (format === "f32") return [node];
+  const [first, second] = value.shape.slice(-2) as [number, number];
+  const K = how.transposed ? first : second;
+  values.set(value.name, inWords(value, format, how.transposed));
+  const attrs = { ...node.attrs, format };
+  const { integers } = how;
+  const rows = integers && node.ins[integers.of]!;
+  if (!rows || refShape(graph, rows)[0]! > integers.most || !isInteger(format))
+    return [{ ...node, op: how.by, attrs }];
+  const q = integersOf(graph, values, rows, format, K);
+  const product: Node = { ...node, op: integers.by, ins: { ...node.ins, [integers.of]: q }, attrs };
+  if (known.has(q.value)) return [product];
+  known.add(q.value);
+  return [nodeOf("quantise_rows", { a: rows }, { out: q }, { format }), product];
+}
+
+/** A matrix, or a stack of them, as rows of words. */
+function inWords(value: Value, format: QuantisedFormat, transposed: boolean): Value {
   const { shape } = value;
   const [first, second] = shape.slice(-2) as [number, number];
-  const [rows, K] = place.transposed ? [second, first] : [first, second];
-  const words = [...shape.slice(0, -2), rows, weightWords(format, K)];
-  values.set(value.name, {
+  const [rows, K] = transposed ? [second, first] : [first, second];
+  return {
     ...value,
     dtype: "i32",
-    shape: words,
-    quantised: { format, shape, transposed: place.transposed },
-  });
-  const attrs = { ...node.attrs, format };
-  if (node.op === "embed") return [{ ...node, op: "embed_quantised", attrs }];
-  const a = node.ins["a"]!;
-  const M = refShape(graph, a)[0]!;
-  const few = grouped ? M <= FEW_SLOTS : usesFewRows("nt", M);
-  if (!few || !isInteger(format))
-    return [{ ...node, op: grouped ? "grouped_quantised" : "matmul_quantised", attrs }];
-  const name = `${a.value}.${format}`;
-  const known = integers.has(name);
-  const q = whole(name); // each format has its own order of integers
-  integers.add(name);
-  const product: Node = {
-    ...node,
-    op: grouped ? "grouped_integer" : "matmul_integer",
-    ins: { ...node.ins, a: q },
-    attrs,
+    shape: [...shape.slice(0, -2), rows, weightWords(format, K)],
+    quantised: { format, shape, transposed },
   };
-  if (known) return [product];
-  values.set(q.value, {
-    name: q.value,
-    shape: [M, activationWords(format, K)],
-    dtype: "i32",
-    storage: "activation",
-    slices: 1,
-  });
-  return [{ op: "quantise_rows", ins: { a }, outs: { out: q }, attrs: { format } }, product];
+}
+
+/** The rows as integers: one value for each format, which has its own order of them. */
+function integersOf(
+  graph: Graph,
+  values: Map<string, Value>,
+  rows: Ref,
+  format: IntegerFormat,
+  K: number,
+): Ref {
+  const name = `${rows.value}.${format}`;
+  const shape = [refShape(graph, rows)[0]!, activationWords(format, K)];
+  values.set(name, { name, shape, dtype: "i32", storage: "activation", slices: 1 });
+  return whole(name);
 }

@@ -1,65 +1,63 @@
 /**
- * What decoding reads is read in segments: an op of a few rows over a large operand becomes two nodes, one
- * over S parts of it and one that adds the parts' results. See ops/matmul/matmul_split.ts and
- * ops/attention/attention_split.ts.
+ * Decoding reads large operands for a single row. Here an op of few rows over a large operand becomes two
+ * nodes, one over S parts of it and one that puts the parts' results together, so that each worker reads one
+ * stretch of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts).
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
  *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)
+ *
+ * An op says by which two it is replaced, and where that is worth it: `split`, ops/kit/replacements.ts.
  */
-import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { MAX_WORKERS } from "../../runtime/contract/control.ts";
-import { usesFewRows } from "../ops/matmul/gemm/cache-blocks.ts";
-import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";
+import { opOf, type OpName } from "../ops/index.ts";
+import { unify } from "../ops/kit/signature.ts";
 
-/** As many parts as there can be workers: each reads one segment. */
+/** As many parts as there can be workers: each reads one stretch. */
 const PARTS = MAX_WORKERS;
 /** Below this a second barrier costs more than short pieces do. */
 const LEAST_BYTES = 256 * 1024;
-/** Longer rows are long enough in pieces. */
-const LONGEST_ROW_BYTES = 64 * 1024;
 
 export function splitFewRows(graph: Graph, leastBytes = LEAST_BYTES): Graph {
   const values = new Map(graph.values);
-  const partial = (name: string, shape: readonly number[]): Ref => {
-    values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 } satisfies Value);
-    return whole(name);
-  };
-  const product = (node: Node): readonly Node[] => {
-    const { a, b, ...rest } = node.ins;
-    const [M] = refShape(graph, a!);
-    const [K, N] = refShape(graph, b!);
-    if (!usesFewRows("nn", M!) || K! * N! * 4 < leastBytes || N! * 4 > LONGEST_ROW_BYTES) return [node];
-    const sums = partial(`${node.outs["out"]!.value}.sums`, [PARTS, M!, N!]);
-    return [
-      { op: "matmul_split", ins: { a: a!, b: b! }, outs: { sums }, attrs: {} },
-      { ...node, op: "matmul_sum", ins: { sums, ...rest } },
-    ];
-  };
-  const attention = (node: Node): readonly Node[] => {
-    const { out, ...caches } = node.outs;
-    const [R] = refShape(graph, node.ins["qkv"]!);
-    const keys = refShape(graph, node.ins["keys"]!);
-    const [, , E] = refShape(graph, node.ins["values"]!);
-    if (R !== 1 || tensorBytes(keys) < leastBytes) return [node];
-    const heads = node.attrs["heads"] as number;
-    const name = out!.value;
-    const parts = {
-      mixed: partial(`${name}.parts`, [PARTS, heads, E!]),
-      top: partial(`${name}.top`, [PARTS, heads]),
-      sums: partial(`${name}.sums`, [PARTS, heads]),
-    };
-    return [
-      { ...node, op: "attention_split", outs: { ...parts, ...caches } },
-      {
-        op: "attention_merge",
-        ins: parts,
-        outs: { out: out! },
-        attrs: { head_dim: node.attrs["head_dim"]! },
-      },
-    ];
-  };
-  const split = (node: Node): readonly Node[] =>
-    node.op === "matmul" ? product(node) : node.op === "attention_cached" ? attention(node) : [node];
-  const sections = graph.sections.map((s) => ({ ...s, nodes: s.nodes.flatMap(split) }));
+  const sections = graph.sections.map((s) => ({
+    ...s,
+    nodes: s.nodes.flatMap((node) => split(graph, values, node, leastBytes)),
+  }));
   return { ...graph, values, sections };
 }
+
+function split(graph: Graph, values: Map<string, Value>, node: Node, leastBytes: number): readonly Node[] {
+  const op = opOf(node.op);
+  const { split: how } = op;
+  if (!how) return [node];
+  const tensors = Object.entries({ ...node.ins, ...node.outs });
+  const d = unify(op, Object.fromEntries(tensors.map(([name, ref]) => [name, refShape(graph, ref)])));
+  if (!how.isWorthIt(d, leastBytes)) return [node];
+  const partial = ([argument, shape]: readonly [string, readonly number[]]): [string, Ref] => {
+    const name = `${node.outs["out"]!.value}.${argument}`;
+    values.set(name, { name, shape, dtype: "f32", storage: "activation", slices: 1 });
+    return [argument, whole(name)];
+  };
+  const between = how.between(d, { ...op.attrs, ...node.attrs }, PARTS);
+  const partials = Object.fromEntries(Object.entries(between).map(partial));
+  return [
+    asNode(how.parts, { ...node, outs: { ...node.outs, ...partials } }),
+    asNode(how.merge, { ...node, ins: { ...node.ins, ...partials } }),
+  ];
+}
+
+/** A node of this op, with those of the tensors and attributes that it has. */
+function asNode(name: OpName, { ins, outs, attrs }: Node): Node {
+  const { tensors, attrs: defaults } = opOf(name);
+  const named = (output: boolean): string[] => tensors.filter((t) => t.output === output).map((t) => t.name);
+  return {
+    op: name,
+    ins: only(ins, named(false)),
+    outs: only(outs, named(true)),
+    attrs: only(attrs, Object.keys(defaults)),
+  };
+}
+
+const only = <T>(named: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
+  Object.fromEntries(names.filter((n) => Object.hasOwn(named, n)).map((n) => [n, named[n]!]));

@@ -37,8 +37,9 @@ import { default_weight } from "./loss/default_weight.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
-import type { AttrTypes } from "./kit/op.ts";
+import type { Attrs, AttrTypes, Op } from "./kit/op.ts";
 import type { InputsOf, OptionalOf, OutputsOf } from "./kit/signature.ts";
+import type { Replacements } from "./kit/replacements.ts";
 import type { Related } from "./kit/related.ts";
 
 const table = {
@@ -126,6 +127,10 @@ export const ops = table satisfies Related<typeof table>;
 
 export type OpName = keyof typeof ops;
 export type AttrsOf<K extends OpName> = AttrTypes<(typeof ops)[K]["attrs"]>;
+
+/** An op for whoever takes ops as they come; those that may replace it are of this table. */
+export type AnyOp = Op & Replacements<string, string, Attrs, OpName>;
+export const opOf = (name: OpName): AnyOp => ops[name];
 
 /** A T for each input (output) of an op; undefined for one that is left out. */
 export type InsOf<K extends OpName, T> = Arguments<K, InputsOf<(typeof ops)[K]["signature"]>, T>;

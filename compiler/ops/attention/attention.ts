@@ -39,7 +39,6 @@ const areasOf = (s: Sizes) => {
 
 export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R]?", {
   doc: "out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax",
-  kind: "row",
   attrs: attentionAttrs,
   flops: ({ R }, a) => 4 * a.heads * a.head_dim * pairs(a) * (R / a.context),
   reference({ qkv, window, out, lse }, { R, Q, O }, a) {

@@ -69,7 +69,6 @@ export const attention_backward = defineOp(
     doc:
       "dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / " +
       "√D − lse)",
-    kind: "row",
     attrs: attentionAttrs,
     flops: ({ R }, a) => 10 * a.heads * a.head_dim * pairs(a) * (R / a.context),
     reference({ qkv, window, out, lse, d_out, d_qkv }, { R, Q, O }, a) {

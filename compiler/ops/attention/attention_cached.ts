@@ -13,6 +13,8 @@
  * A task is one key/value head, which also writes its own rows into the cache: no barrier is needed between
  * writing and reading. 5-fuse/split.ts gives a single row over a long cache to attention_split instead.
  */
+import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
+import { cacheShapes } from "./kit/cache-layout.ts";
 import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";
 import {
@@ -57,7 +59,6 @@ export const attention_cached = defineOp(
     doc:
       "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and " +
       "values went there;  place = [start, rows]",
-    kind: "row",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
     flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
@@ -132,6 +133,22 @@ export const attention_cached = defineOp(
               `${group * D * 4}, rows, alpha);`,
           );
         });
+    },
+    cacheQuantised: {
+      by: "attention_cached_q8",
+      caches: ["keys", "values"],
+      shape: ([panels], { kv_heads, head_dim }, format) =>
+        cacheShapes(panels! * PANEL, kv_heads, head_dim, format).keys,
+    },
+    split: {
+      parts: "attention_split",
+      merge: "attention_merge",
+      isWorthIt: ({ R, N, G, D, L }, leastBytes) => R === 1 && tensorBytes([N, G, D, L]) >= leastBytes,
+      between: ({ E }, { heads }, parts) => ({
+        mixed: [parts, heads, E],
+        top: [parts, heads],
+        sums: [parts, heads],
+      }),
     },
     sample: (tensor, d, noise, _i, attrs) => sampleCached(tensor, d.R, d, attrs) ?? noise(),
     cases: [

@@ -61,7 +61,6 @@ export const attention_cached_q8 = defineOp(
     doc:
       "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's " +
       "keys and values went there;  place = [start, rows]",
-    kind: "row",
     attrs: attentionAttrs,
     flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
     mutates: { keys_out: "keys", values_out: "values" },

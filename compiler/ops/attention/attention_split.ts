@@ -58,7 +58,6 @@ export const attention_split = defineOp(
     doc:
       "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / " +
       "√D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
-    kind: "row",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
     flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
@@ -169,7 +168,6 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
   doc:
     "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part " +
     "has a key",
-  kind: "row",
   attrs: { head_dim: 1 },
   flops: ({ S, O }) => 2 * S * O,
   reference({ mixed, top, sums, out }, { S, H, E }, attrs) {

@@ -41,7 +41,6 @@ export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
   doc:
     "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in " +
     "Llama 3.1)",
-  kind: "gather",
   attrs: ropeAttrs,
   flops: ({ T, W }) => 20 * T * W,
   reference({ place, table }, { T, W }, attrs) {
@@ -132,7 +131,6 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
   doc:
     "out[r,2i] = x[r,2i] cos − x[r,2i+1] sin,  out[r,2i+1] = x[r,2i] sin + x[r,2i+1] cos   of row r mod T " +
     "of the table; inverse: −sin",
-  kind: "map",
   attrs: { heads: 1, head_dim: 2, inverse: false },
   flops: ({ R }, a) => 3 * R * a.heads * a.head_dim,
   inPlace: { out: "x" },

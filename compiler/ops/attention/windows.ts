@@ -13,7 +13,6 @@ const windowsOf = (pattern: string): number[] => pattern.split("_").map((n) => N
 
 export const windows = defineOp("-> windows[N,O]:i32", {
   doc: "windows[n] = positions that layer n's attention sees: the pattern, over and over",
-  kind: "gather",
   attrs: { pattern: "0" },
   flops: () => 0,
   reference({ windows }, { N }, attrs) {

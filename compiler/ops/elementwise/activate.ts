@@ -15,7 +15,6 @@ const spread = (tensor: string, noise: () => number): number => (tensor === "x" 
 
 export const activate = defineOp("x[R,C] -> out[R,C]", {
   doc: "out = f(x),  f = activation",
-  kind: "map",
   attrs,
   flops: ({ R, C }) => 16 * R * C,
   inPlace: { out: "x" },
@@ -40,7 +39,6 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
 
 export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   doc: "d_x = f′(x) · d_out,  f = activation",
-  kind: "map",
   attrs,
   flops: ({ R, C }) => 18 * R * C,
   inPlace: { d_x: ["d_out", "x"] },

@@ -5,7 +5,6 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
   doc: "out = a + b",
-  kind: "map",
   flops: ({ R, C }) => R * C,
   inPlace: { out: "a" },
   reference({ a, b, out }) {
@@ -30,7 +29,6 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
 
 export const add_vector = defineOp("a[R] b[R] -> out[R]", {
   doc: "out = a + b",
-  kind: "map",
   flops: ({ R }) => R,
   inPlace: { out: "a" },
   reference({ a, b, out }) {

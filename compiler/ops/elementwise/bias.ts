@@ -4,7 +4,6 @@ import { columnSums, columnTasks, eachRow, writeRow } from "../kit/row-loops.ts"
 
 export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
   doc: "out[r,n] = x[r,n] + bias[n]",
-  kind: "map",
   flops: ({ R, N }) => R * N,
   inPlace: { out: "x" },
   reference({ x, bias, out }, { N }) {
@@ -31,7 +30,6 @@ export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
 
 export const bias_backward = defineOp("d_out[R,N] -> d_bias[N]", {
   doc: "d_bias[n] = Σ_r d_out[r,n]",
-  kind: "contract",
   flops: ({ R, N }) => R * N,
   accumulates: ["d_bias"],
   reference({ d_out, d_bias }, { R, N }, _attrs, accumulate) {

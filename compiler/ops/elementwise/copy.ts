@@ -4,7 +4,6 @@ import { eachPair } from "../kit/row-loops.ts";
 
 export const copy = defineOp("x[R,C] -> out[R,C]", {
   doc: "out = x",
-  kind: "map",
   flops: () => 0,
   inPlace: { out: "x" },
   reference({ x, out }) {

@@ -25,7 +25,6 @@ const cases = [
 
 export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
   doc: "out = f(gate) · up,  f = activation   (Shazeer 2020)",
-  kind: "map",
   attrs,
   flops: ({ R, C }) => 17 * R * C,
   inPlace: { out: ["up", "gate"] },
@@ -56,7 +55,6 @@ export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
 
 export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R,C] d_up[R,C]", {
   doc: "d_gate = f′(gate) · up · d_out,  d_up = f(gate) · d_out,  f = activation",
-  kind: "map",
   attrs,
   flops: ({ R, C }) => 36 * R * C,
   inPlace: { d_gate: ["gate", "up", "d_out"], d_up: ["d_out", "up", "gate"] },

@@ -16,10 +16,10 @@ const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
 
 export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]?:i32 -> out[R,C]", {
   doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:]",
-  kind: "gather",
   attrs: { context: 1 },
   flops: ({ R, C }) => R * C,
   bytes: ({ R, C }) => 12 * R * C,
+  share: { table: ({ R, V }) => R / V, positions: ({ R, X }) => R / X },
   reference({ tokens, table, positions, place, out }, { R, C }, attrs) {
     const start = place?.[0] ?? 0;
     const rows = place?.[1] ?? R;
@@ -36,6 +36,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
           { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
           { op: "embed_dpositions", ins: { d_out: "d_out" }, outs: { d_positions: "d_positions" }, attrs },
         ],
+  quantised: { by: "embed_quantised", weights: "table", transposed: false },
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs, has }) {
     const bytes = rowBytes(C);
@@ -80,7 +81,6 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
  */
 export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]", {
   doc: "d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v }",
-  kind: "gather",
   flops: ({ R, C }) => R * C,
   bytes: ({ R, C }) => 12 * R * C,
   accumulates: ["d_table"],
@@ -123,7 +123,6 @@ export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]",
 
 export const embed_dpositions = defineOp("d_out[R,C] -> d_positions[X,C]", {
   doc: "d_positions[t,:] = Σ { d_out[r,:] : r mod T = t }",
-  kind: "gather",
   attrs: { context: 1 },
   flops: ({ R, C }) => R * C,
   accumulates: ["d_positions"],

@@ -30,10 +30,10 @@ export const embed_quantised = defineOp(
   "tokens[R]:i32 table[V,W]:i32 positions[X,C]? place[P]?:i32 -> out[R,C]",
   {
     doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:];  rows of the table in bf16, q8_0 or q4_0",
-    kind: "gather",
     attrs: { context: 1, ...formatAttrs },
     flops: ({ R, C }) => 2 * R * C,
     bytes: ({ R, C, W }) => R * (8 * C + 4 * W),
+    share: { table: ({ R, V }) => R / V, positions: ({ R, X }) => R / X },
     reference(t, d, attrs) {
       const table = Float64Array.from({ length: d.V * d.C });
       const { V, W, C } = d;

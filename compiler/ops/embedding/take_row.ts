@@ -4,7 +4,6 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const take_row = defineOp("x[R,C] place[P]:i32 -> out[O,C]", {
   doc: "out[0,:] = x[rows − 1,:],  rows = place[1]",
-  kind: "gather",
   flops: () => 0,
   bytes: ({ C }) => 8 * C,
   reference({ x, place, out }, { C }) {

@@ -98,7 +98,6 @@ export const balance = defineOp("logits[R,E] choice[R,K]:i32 targets[R]:i32 -> l
   doc:
     "loss = factor · E · Σ_r Σ_e f[e] softmax(logits[r,:])[e] over the rows that count   (Fedus et al. " +
     "2021)",
-  kind: "contract",
   attrs: balanceAttrs,
   flops: ({ R, E }) => 18 * R * E,
   reference(t, d, attrs) {
@@ -136,7 +135,6 @@ export const balance_backward = defineOp(
   "logits[R,E] choice[R,K]:i32 targets[R]:i32 weight[O]? hyper[Z]? -> d_logits[R,E]",
   {
     doc: "d_logits = factor · E · (weight or scale) · p ∘ (f − Σ_j f[j] p[:,j]);  0 where the target is −1",
-    kind: "row",
     attrs: balanceAttrs,
     flops: ({ R, E }) => 20 * R * E,
     inPlace: { d_logits: "logits" },

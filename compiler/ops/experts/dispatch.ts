@@ -10,7 +10,6 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i32 starts[F]:i32", {
   doc: "a stable counting sort of the choices by expert",
-  kind: "gather",
   flops: ({ S }) => 4 * S,
   reference({ choice, slots, sources, starts }, { F }) {
     let slot = 0;

@@ -34,6 +34,7 @@ export const sampleStarts = ({ S, F }: Readonly<Record<"S" | "F", number>>, i: n
 
 /** Matrices that a product reads: with few slots only those that were chosen. */
 export const matricesRead = ({ S, E }: Readonly<Record<"S" | "E", number>>): number => Math.min(S, E);
+export const shareRead = (d: Readonly<Record<"S" | "E", number>>): number => matricesRead(d) / d.E;
 
 /** For task …: locals e, panel, from (the expert's first row), rows. */
 export function eachTask(w: Writer, starts: string, E: number, body: () => void): void {

@@ -27,6 +27,7 @@ import {
   matricesRead,
   panels,
   sampleStarts,
+  shareRead,
 } from "./grouped-panels.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
@@ -145,9 +146,15 @@ const cases = [
 
 export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N]", {
   doc: "out[s,:] = a[s,:] · b[e],  starts[e] ≤ s < starts[e+1]",
-  kind: "contract",
   flops,
   bytes,
+  share: { b: shareRead },
+  quantised: {
+    by: "grouped_quantised",
+    weights: "b",
+    transposed: true,
+    integers: { by: "grouped_integer", of: "a", most: FEW_SLOTS },
+  },
   reference: (t, d) =>
     groupedReference(
       t,
@@ -169,7 +176,6 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
 
 export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[S,N]", {
   doc: "out[s,:] = a[s,:] · b[e]ᵀ,  starts[e] ≤ s < starts[e+1]",
-  kind: "contract",
   flops,
   reference: (t, d) =>
     groupedReference(
@@ -188,7 +194,6 @@ export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[
 
 export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,M,N]", {
   doc: "out[e] (+)= Σ a[s,:]ᵀ · b[s,:] over starts[e] ≤ s < starts[e+1]",
-  kind: "contract",
   flops: ({ S, M, N }) => 2 * S * M * N,
   accumulates: ["out"],
   reference({ a, b, starts, out }, { S, M, N }, _attrs, accumulate) {

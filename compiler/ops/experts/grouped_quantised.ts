@@ -27,6 +27,7 @@ import {
   matricesRead,
   panels,
   sampleStarts,
+  shareRead,
 } from "./grouped-panels.ts";
 import { sampleActivation } from "../matmul/matmul_quantised.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
@@ -131,10 +132,10 @@ const cases = (format: QuantisedFormat) => [
 
 export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> out[S,N]", {
   doc: "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  rows of b[e] in bf16, q8_0 or q4_0",
-  kind: "contract",
   attrs: formatAttrs,
   flops: groupedFlops,
   bytes: (d) => wordBytes(d, d.K),
+  share: { b: shareRead },
   reference(t, d, attrs) {
     const b = elementsOf(t.b, d.E * d.N, (row) => weightsIn(attrs.format, row, d.K));
     groupedReference(
@@ -183,10 +184,10 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
   doc:
     "out[s,:] = b[e] · a[s,:],  starts[e] ≤ s < starts[e+1];  a from quantise_rows, rows of b[e] in q8_0 " +
     "or q4_0",
-  kind: "contract",
   attrs: integerAttrs,
   flops: ({ S, N, W }, attrs) => 2 * S * N * HALF_BLOCK * halvesOf(attrs.format, W),
   bytes: (d) => wordBytes(d, d.A),
+  share: { b: shareRead },
   reference(t, d, attrs) {
     const format = attrs.format;
     const halves = halvesOf(format, d.W);

@@ -14,9 +14,9 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
   doc:
     "choice[r,:] = the K largest logits, in falling order; weights[r,:] = softmax over them   (Shazeer et " +
     "al. 2017)",
-  kind: "row",
   attrs: { renormalise: true },
   flops: ({ R, E, K }) => R * K * (E + 16),
+  exact: ["logits"],
   reference({ logits, weights, choice }, { R, E, K }, attrs) {
     for (let r = 0; r < R; r++) {
       const row = logits.slice(r * E, (r + 1) * E);
@@ -104,7 +104,6 @@ export const route_backward = defineOp(
     doc:
       "d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j), 0 for experts that are not chosen; with " +
       "logits: not renormalised",
-    kind: "row",
     flops: ({ R, K }) => 5 * R * K,
     reference({ logits, weights, choice, d_weights, d_logits }, { R, E, K }) {
       d_logits.fill(0);

@@ -27,7 +27,6 @@ const cases = sizes.flatMap((d) => [{ d }, { d, with: ["weights" as const] }]);
 
 export const to_slots = defineOp("x[R,C] weights[R,K]? sources[S]:i32 slots[R,K]:i32 -> out[S,C]", {
   doc: "out[s,:] = weights[r,k] · x[r,:],  r · K + k = sources[s]",
-  kind: "gather",
   flops: ({ S, C }) => S * C,
   reference({ x, weights, sources, out }, { S, K, C }) {
     for (let s = 0; s < S; s++)
@@ -61,7 +60,6 @@ export const to_slots = defineOp("x[R,C] weights[R,K]? sources[S]:i32 slots[R,K]
 
 export const from_slots = defineOp("y[S,C] weights[R,K]? slots[R,K]:i32 sources[S]:i32 -> out[R,C]", {
   doc: "out[r,:] = Σ_k weights[r,k] · y[slots[r,k],:]",
-  kind: "gather",
   flops: ({ S, C }) => 2 * S * C,
   reference({ y, weights, slots, out }, { R, K, C }) {
     out.fill(0);
@@ -108,7 +106,6 @@ export const from_slots = defineOp("y[S,C] weights[R,K]? slots[R,K]:i32 sources[
 
 export const slot_dots = defineOp("y[S,C] d_out[R,C] slots[R,K]:i32 -> d_weights[R,K]", {
   doc: "d_weights[r,k] = d_out[r,:] · y[slots[r,k],:]",
-  kind: "gather",
   flops: ({ S, C }) => 2 * S * C,
   reference({ y, d_out, slots, d_weights }, { R, K, C }) {
     for (let i = 0; i < R * K; i++) {

@@ -17,6 +17,7 @@ import {
   type OutputsOf,
   type TensorSlot,
 } from "./signature.ts";
+import type { Replacements } from "./replacements.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import type { Writer } from "./writer.ts";
 
@@ -81,7 +82,7 @@ export interface Case<D extends string = string, A = Attrs, N extends string = s
 
 /**
  * What an op file writes. In and Out = names of inputs and outputs, D = dimension letters, all read off the
- * signature; A = the attributes' defaults; G = the nodes of its gradient.
+ * signature; A = the attributes' defaults; G = the steps of its gradient; To = ops that may replace it.
  */
 interface Body<
   In extends string,
@@ -89,25 +90,28 @@ interface Body<
   D extends string,
   A extends Attrs,
   G extends GradStep,
+  To extends string,
   N extends string = In | Out,
-> {
+> extends Replacements<In, D, AttrTypes<A>, To> {
   /** The equation, with its paper. Heads the generated kernel; `explain` prints it. */
   readonly doc: string;
-  /**
-   * What a neighbour may be fused with: "map" works element by element, "row" needs a whole row, "contract"
-   * sums a dimension away, "gather" reads at indices.
-   */
-  readonly kind: "map" | "row" | "contract" | "gather" | "optimizer";
   /** Defaults of attributes; an op accepts no others. */
   readonly attrs?: A;
   flops(d: Record<D, number>, attrs: AttrTypes<A>): number;
   /** Bytes that must move at least. Default: every tensor once. */
   bytes?(d: Record<D, number>, attrs: AttrTypes<A>): number;
+  /** The share of an input that is read at all. Default: all of it. */
+  readonly share?: { readonly [I in In]?: (d: Record<D, number>) => number };
   /**
    * Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional
    * tensors are undefined.
    */
   reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: AttrTypes<A>, accumulate: boolean): void;
+  /**
+   * A letter along which nothing is summed, and no output depends on its neighbours: a few indices of it can
+   * be checked alone.
+   */
+  readonly independent?: D;
   /** The gradient's steps, given which optional tensors the forward node has. Absent: not differentiable. */
   backward?(has: (tensor: N) => boolean, attrs: AttrTypes<A>): readonly G[];
   /**
@@ -160,15 +164,21 @@ export interface Turns {
 export const oneByOne = (tasks: number): Turns => ({ fixed: Math.floor(tasks / 2), grain: 1 });
 
 /** Any op, for passes and tests that take them as they come. */
-export interface Op extends Body<string, string, string, Attrs, GradStep> {
+export interface Op extends Body<string, string, string, Attrs, GradStep, string> {
   readonly signature: string;
   readonly tensors: readonly TensorSlot[];
   readonly attrs: Attrs;
   readonly cases: readonly Case[];
 }
 
-/** One op, of which the types know its tensors, attributes and gradient. */
-export interface TypedOp<S extends string, A extends Attrs, G extends GradStep> extends Op {
+/** One op, of which the types know its tensors and attributes, and what it says about other ops. */
+export type TypedOp<S extends string, A extends Attrs, G extends GradStep, To extends string> = WithTypes<
+  S,
+  A,
+  G
+> &
+  Replacements<string, string, Attrs, To>;
+interface WithTypes<S extends string, A extends Attrs, G extends GradStep> extends Op {
   readonly signature: S;
   readonly attrs: A;
   backward?(has: (tensor: string) => boolean, attrs: Attrs): readonly G[];
@@ -178,11 +188,12 @@ export const defineOp = <
   const S extends string,
   A extends Attrs = Record<never, never>,
   const G extends GradStep<InputsOf<S>, OutputsOf<S>> = never,
+  const To extends string = never,
 >(
   signature: S,
-  body: Body<InputsOf<S>, OutputsOf<S>, LettersOf<S>, A, G>,
-): TypedOp<S, A, G> =>
-  ({ signature, tensors: parseSignature(signature), attrs: {}, ...body }) as unknown as TypedOp<S, A, G>;
+  body: Body<InputsOf<S>, OutputsOf<S>, LettersOf<S>, A, G, To>,
+): TypedOp<S, A, G, To> =>
+  ({ signature, tensors: parseSignature(signature), attrs: {}, ...body }) as unknown as TypedOp<S, A, G, To>;
 
 /** Bytes that a kernel must move at least: every tensor once, unless the op says otherwise. */
 export const leastTraffic = (op: Op, d: Dims, attrs: Attrs, has: (tensor: string) => boolean): number =>

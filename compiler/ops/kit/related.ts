@@ -4,10 +4,11 @@
  * arguments or attributes that it has not; tsc reports what does not fit at the table.
  */
 import type { AttrTypes, Attrs } from "./op.ts";
+import type { Replacements } from "./replacements.ts";
 import type { InputsOf, OptionalOf, OutputsOf } from "./signature.ts";
 
 export type Related<Table> = {
-  readonly [K in keyof Table]: {
+  readonly [K in keyof Table]: Replacements<string, string, Attrs, keyof Table & string> & {
     backward?(
       has: (tensor: string) => boolean,
       attrs: Attrs,

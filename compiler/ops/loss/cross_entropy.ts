@@ -141,7 +141,6 @@ const weighted = [
 
 export const cross_entropy = defineOp("logits[R,V] targets[R]:i32 -> losses[R] logprobs[R]?", {
   doc: "loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1",
-  kind: "row",
   flops: ({ R, V }) => 16 * R * V,
   reference: (t, d) => reference(t, d),
   backward: () => [
@@ -167,7 +166,6 @@ export const cross_entropy_backward = defineOp(
   "logits[R,V] targets[R]:i32 weights[R]? hyper[Z]? -> d_logits[R,V]",
   {
     doc: "d_logits = (softmax(logits) − onehot(targets)) · weights, or · scale;  0 where the target is −1",
-    kind: "row",
     attrs: weightAttrs,
     flops: ({ R, V }) => 17 * R * V,
     inPlace: { d_logits: "logits" },
@@ -185,7 +183,6 @@ export const cross_entropy_grad = defineOp(
     doc:
       "loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · " +
       "weights, or · scale",
-    kind: "row",
     attrs: weightAttrs,
     flops: ({ R, V }) => 18 * R * V,
     inPlace: { d_logits: "logits" },

@@ -8,7 +8,6 @@ import { padVector } from "../kit/row-loops.ts";
 
 export const default_weight = defineOp("hyper[Z] -> weights[R]", {
   doc: "weights[r] = hyper.scale",
-  kind: "map",
   flops: () => 0,
   reference({ hyper, weights }) {
     weights.fill(hyper[hyperIndex.scale]!);

@@ -7,7 +7,6 @@ import { padVector } from "../kit/row-loops.ts";
 
 export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
   doc: "loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ]",
-  kind: "contract",
   flops: ({ R }) => R,
   accumulates: ["loss"],
   reference({ losses, targets, loss }, { R }, _attrs, accumulate) {
@@ -44,7 +43,6 @@ export const loss_sum = defineOp("losses[R] targets[R]:i32 -> loss[L]", {
 
 export const loss_sum_backward = defineOp("targets[R]:i32 d_loss[L] -> d_losses[R]", {
   doc: "d_losses[r] = d_loss[0] where targets[r] ≥ 0, else 0; their number has no gradient",
-  kind: "map",
   flops: () => 0,
   reference({ targets, d_loss, d_losses }, { R }) {
     for (let r = 0; r < R; r++) d_losses[r] = targets[r]! < 0 ? 0 : d_loss[0]!;

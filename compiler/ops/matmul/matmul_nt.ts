@@ -3,14 +3,15 @@
  * weights stored [in,out]. See gemm/.
  */
 import { defineOp } from "../kit/op.ts";
+import { FEW_ROWS } from "./gemm/cache-blocks.ts";
 import { forwardCases } from "./gemm/cases.ts";
 import { emitter, matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 
 export const matmul_nt = defineOp("a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
   doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add",
-  kind: "contract",
   attrs: matmulAttrs,
   flops: matmulFlops,
+  independent: "M",
   inPlace: { out: "add" },
   reference: (t, d, attrs) =>
     matmulReference(
@@ -24,6 +25,12 @@ export const matmul_nt = defineOp("a[M,K] b[N,K] bias[N]? gate[M,N]? add[M,N]? -
     { op: "matmul", ins: { a: "d_out", b: "b" }, outs: { out: "d_a" } }, // [M,N]·[N,K]
     { op: "matmul_tn", ins: { a: "d_out", b: "a" }, outs: { out: "d_b" } }, // [M,N]ᵀ·[M,K]
   ],
+  quantised: {
+    by: "matmul_quantised",
+    weights: "b",
+    transposed: false,
+    integers: { by: "matmul_integer", of: "a", most: FEW_ROWS },
+  },
   ...emitter("nt"),
   cases: forwardCases,
 });

@@ -62,9 +62,9 @@ export const matmul_quantised = defineOp(
   "a[M,K] b[N,W]:i32 bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?",
   {
     doc: "pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add;  rows of b in bf16, q8_0 or q4_0",
-    kind: "contract",
     attrs: quantisedAttrs,
     flops: matmulFlops,
+    independent: "M",
     inPlace: { out: "add" },
     reference(t, d, attrs) {
       const b = elementsOf(t.b, d.N, (row) => weightsIn(attrs.format, row, d.K));
@@ -125,9 +125,9 @@ export const matmul_integer = defineOp(
     doc:
       "pre = Σ over groups of 32 of d_a · d_b · Σ a·b, + bias,  out = act(pre) · act'(gate) + add;  a " +
       "from quantise_rows, rows of b in q8_0 or q4_0",
-    kind: "contract",
     attrs: { ...matmulAttrs, ...integerAttrs },
     flops: ({ M, N, W }, attrs) => 2 * M * N * HALF_BLOCK * halvesOf(attrs.format, W),
+    independent: "M",
     inPlace: { out: "add" },
     reference(t, { M, N, W }, attrs) {
       const format = attrs.format;

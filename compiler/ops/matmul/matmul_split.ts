@@ -27,7 +27,6 @@ const rowsOfPart = (p: number, K: number, P: number): [number, number] => [
 
 export const matmul_split = defineOp("a[M,K] b[K,N] -> sums[P,M,N]", {
   doc: "sums[p] = a[:, rows of p] · b[rows of p, :],  part p = rows K·p/P … K·(p+1)/P",
-  kind: "contract",
   flops: ({ M, N, K }) => 2 * M * N * K,
   reference({ a, b, sums }, { M, N, K, P }) {
     for (let p = 0; p < P; p++) {
@@ -75,7 +74,6 @@ export const matmul_split = defineOp("a[M,K] b[K,N] -> sums[P,M,N]", {
 
 export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? -> out[M,N] pre[M,N]?", {
   doc: "pre = Σ_p sums[p] + bias,  out = act(pre) · act'(gate) + add",
-  kind: "map",
   attrs: matmulAttrs,
   flops: ({ P, M, N }) => P * M * N,
   inPlace: { out: "add" },

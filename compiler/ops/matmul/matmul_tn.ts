@@ -8,8 +8,8 @@ import { emitter, matmulFlops } from "./gemm/matmul-op.ts";
 
 export const matmul_tn = defineOp("a[K,M] b[K,N] -> out[M,N]", {
   doc: "out (+)= aᵀ·b",
-  kind: "contract",
   flops: matmulFlops,
+  independent: "M",
   accumulates: ["out"],
   reference({ a, b, out }, { M, N, K }, _attrs, accumulate) {
     for (let m = 0; m < M; m++)

@@ -29,7 +29,6 @@ const HALF_FLOATS = HALF_BLOCK * 4; // bytes
 
 export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
   doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and, for q4_0, −8·Σ q",
-  kind: "row",
   attrs: integerAttrs,
   flops: ({ M, K }) => 4 * M * K,
   reference({ a, out }, { M, K, A }, attrs) {

@@ -136,7 +136,6 @@ const headsOf = ({ H }: { readonly H: number }): number => Math.ceil((H * 2) / 3
 
 export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
   doc: "out = x / √(mean_c x² + ε) · w   per head of queries and keys   (Henry et al. 2020)",
-  kind: "row",
   attrs: { ...headAttrs, eps: 1e-6 },
   flops: ({ R, H, D }) => 4 * R * H * D,
   inPlace: { out: "x" },
@@ -194,7 +193,6 @@ const sample = (tensor: string, noise: () => number): number =>
 
 export const head_norm_dx = defineOp("x[R,Q] wq[D] wk[D] rstd[R,H] d_out[R,Q] -> d_x[R,Q]", {
   doc: "d_x = rstd · (g − n · mean_c(g·n)) per head,  g = w · d_out,  n = x · rstd",
-  kind: "row",
   attrs: headAttrs,
   flops: ({ R, H, D }) => 9 * R * H * D,
   inPlace: { d_x: "d_out" },
@@ -245,7 +243,6 @@ export const head_norm_dx = defineOp("x[R,Q] wq[D] wk[D] rstd[R,H] d_out[R,Q] ->
  */
 export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_wk[D]", {
   doc: "d_wq[c], d_wk[c] = Σ over rows and heads of d_out · x · rstd",
-  kind: "contract",
   attrs: headAttrs,
   flops: ({ R, H, D }) => 3 * R * H * D,
   accumulates: ["d_wq", "d_wk"],

@@ -27,7 +27,6 @@ const normed = ({ x, mean, rstd }: Tensors, r: number, c: number, C: number): nu
 
 export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[R]?", {
   doc: "out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016)",
-  kind: "row",
   attrs: { eps: 1e-5 },
   flops: ({ R, C }) => 8 * R * C,
   inPlace: { out: "x" },
@@ -96,7 +95,6 @@ const statistic = (tensor: string, noise: () => number): number =>
 
 export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
   doc: "d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd",
-  kind: "row",
   flops: ({ R, C }) => 14 * R * C,
   inPlace: { d_x: ["d_out", "add", "x"] },
   reference(t, { R, C }) {
@@ -160,7 +158,6 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
 
 export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?", {
   doc: "d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = (x − mean) · rstd",
-  kind: "contract",
   flops: ({ R, C }) => 5 * R * C,
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {

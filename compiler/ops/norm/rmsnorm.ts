@@ -19,7 +19,6 @@ import {
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
-  kind: "row",
   attrs: { eps: 1e-5 },
   flops: ({ R, C }) => 4 * R * C,
   inPlace: { out: "x" },
@@ -77,7 +76,6 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
 
 export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
   doc: "d_x = rstd · (g − n · mean_c(g·n)) + add,  g = w · d_out,  n = x · rstd",
-  kind: "row",
   flops: ({ R, C }) => 9 * R * C,
   inPlace: { d_x: ["d_out", "add", "x"] },
   reference(t, { R, C }) {
@@ -129,7 +127,6 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
 
 export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?", {
   doc: "d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = x · rstd",
-  kind: "contract",
   flops: ({ R, C }) => 4 * R * C,
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {

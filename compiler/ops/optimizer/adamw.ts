@@ -21,7 +21,6 @@ export const adamw = defineOp(
   "p[N,L] g[N,L] m[N,L] v[N,L] hyper[H] norm[O] -> p_out[N,L] m_out[N,L] v_out[N,L]",
   {
     doc: "p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)   (Loshchilov & Hutter 2019)",
-    kind: "optimizer",
     attrs: { decay: true },
     flops: ({ N, L }) => 16 * N * L,
     bytes: ({ N, L }) => 28 * N * L,

@@ -13,7 +13,6 @@ const BLOCK = 32;
 
 export const grad_norm = defineOp("g[N,L] -> partial[S]", {
   doc: "partial[s] = Σ g² over the s-th 1024 lines",
-  kind: "contract",
   flops: ({ N, L }) => 2 * N * L,
   reference({ g, partial }, { S, L }) {
     for (let s = 0; s < S; s++)
@@ -46,7 +45,6 @@ export const grad_norm = defineOp("g[N,L] -> partial[S]", {
 
 export const grad_norm_total = defineOp("partial[S] -> norm[O]", {
   doc: "norm = √(Σ_s partial[s])",
-  kind: "contract",
   flops: ({ S }) => S,
   reference({ partial, norm }) {
     norm[0] = Math.sqrt(partial.reduce((sum, v) => sum + v, 0));

@@ -9,7 +9,6 @@ import type { Related } from "../../../compiler/ops/kit/related.ts";
 
 const rest = {
   doc: "out = x",
-  kind: "map",
   flops: () => 0,
   reference() {},
   tasks: () => 1,
@@ -88,4 +87,16 @@ test("a gradient's steps are ops of the table, with their arguments", () => {
   });
   // @ts-expect-error -- activate has no attribute `activate`
   related({ ...ops, unknownAttribute });
+});
+
+test("what replaces an op is an op of the table", () => {
+  const [by, weights] = ["embed_quantised", "x"] as const;
+  const good = defineOp("x[R] -> out[R]", { ...rest, quantised: { by, weights, transposed: false } });
+  expect(related({ ...ops, good }).good.quantised!.by).toBe(by);
+  const wrong = defineOp("x[R] -> out[R]", {
+    ...rest,
+    quantised: { by: "embed_in_few_bits", weights, transposed: false },
+  });
+  // @ts-expect-error -- there is no op embed_in_few_bits
+  related({ ...ops, wrong });
 });

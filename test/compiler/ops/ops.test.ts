@@ -18,6 +18,7 @@ import {
   referenceOutputs,
   type Bench,
 } from "../../../bench/measure/kernel-bench.ts";
+import { fewIndices } from "../../../bench/measure/kernel-check.ts";
 import { joinTrace } from "../../support/join-trace.ts";
 
 type Tensors = Record<string, Float64Array>;
@@ -134,6 +135,20 @@ describe("V8 joins the pairs of a wide kernel", () => {
     },
     LONG,
   );
+});
+
+/** The check of a large product computes a few rows of its reference alone. */
+describe("independent: a few indices come out alone as they do among all", () => {
+  for (const [name, op] of table.filter(([, o]) => o.independent))
+    test(name, () => {
+      for (const c of small(op, 20_000_000).filter((c) => c.d[op.independent!]! > 2)) {
+        const inputs = inputsFor(op, c);
+        const few = fewIndices(op, c, op.independent!);
+        const reference = referenceOutputs(op, few.c, few.of(inputs));
+        expect(few.c.d[op.independent!]).toBeLessThanOrEqual(c.d[op.independent!]!);
+        expect(few.of(referenceOutputs(op, c, inputs)), show(c)).toEqual(reference);
+      }
+    });
 });
 
 describe("gradient = finite differences", () => {

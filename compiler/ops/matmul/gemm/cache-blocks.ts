@@ -27,7 +27,9 @@ export function isLight(k: MatmulKernel): boolean {
   return activation === "none" && derivative === "none" && !k.has("pre");
 }
 
-export const usesFewRows = (form: Form, M: number): boolean => form !== "tn" && M <= 4;
+/** Up to so many rows of a, nothing of b is used often enough to be packed. */
+export const FEW_ROWS = 4;
+export const usesFewRows = (form: Form, M: number): boolean => form !== "tn" && M <= FEW_ROWS;
 
 /** 256 bytes of each row of b are packed at a time (four cache lines, one page), into PB panels. */
 const PACKED_ROW_FLOATS = 64;

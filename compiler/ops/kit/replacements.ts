@@ -1,0 +1,46 @@
+/**
+ * What an op's file says to the passes that put other ops in its place (5-fuse/quantise-weights.ts,
+ * quantise-cache.ts, split.ts). A pass asks an op what it can become; it knows no op by name. That the names
+ * are ones of the table is checked in ops/index.ts.
+ */
+import type { CacheFormat } from "../../../runtime/contract/memory-formats.ts";
+
+export interface Replacements<In extends string, D extends string, A, To extends string> {
+  /** The ops that do the same with weights in fewer bits. */
+  readonly quantised?: QuantisedBy<In, To>;
+  /** Inputs that a rounded weight must not reach: the product that makes them keeps its weights in f32. */
+  readonly exact?: readonly In[];
+  /** The op that does the same with its caches in fewer bits. */
+  readonly cacheQuantised?: CacheQuantisedBy<In, A, To>;
+  /** The two ops that do the same, one over parts of an operand and one for the parts' results. */
+  readonly split?: SplitBy<D, A, To>;
+}
+
+interface QuantisedBy<In, To> {
+  readonly by: To;
+  /** The input that is a matrix of weights (or a stack of them): [in, out] if `transposed`, else [out, in]. */
+  readonly weights: In;
+  readonly transposed: boolean;
+  /** For at most so many rows of the input `of`, which become integers too where the weights are integers. */
+  readonly integers?: { readonly by: To; readonly of: In; readonly most: number };
+}
+
+interface CacheQuantisedBy<In, A, To> {
+  readonly by: To;
+  readonly caches: readonly In[];
+  /** Shape of either cache that has as many panels of positions as [panels, …] in f32. */
+  shape(f32: readonly number[], attrs: A, format: CacheFormat): readonly number[];
+}
+
+interface SplitBy<D extends string, A, To> {
+  readonly parts: To;
+  readonly merge: To;
+  /** Is an operand large enough, `leastBytes` or more, and are its parts? */
+  isWorthIt(d: Readonly<Record<D, number>>, leastBytes: number): boolean;
+  /** Shapes of what `parts` hands to `merge`, by argument. */
+  between(
+    d: Readonly<Record<D, number>>,
+    attrs: A,
+    parts: number,
+  ): Readonly<Record<string, readonly number[]>>;
+}
