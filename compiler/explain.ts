@@ -3,54 +3,44 @@ import type { ModulePlan, PartitionPlan } from "./compile.ts";
 import type { Model } from "../runtime/contract/model.ts";
 import { partitionText, printNode } from "./3-graph/print.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
-import { callFlops, type Program } from "./6-tile/program.ts";
+import { callFlops, type Call, type ProgramSection } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
 import { printArena } from "./7-place/arena.ts";
 import { sizeText } from "../runtime/contract/amounts.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
 
-/** Of a module that one memory does not hold, every part on its own. */
-export function explainPlan(model: Model, plan: ModulePlan, topic: Topic): string {
-  const { over } = plan;
-  if (!over?.partitions)
-    return (
-      (over ? `(more than the ${over.limit} bytes that one memory may have)\n` : "") +
-      explainPart(plan, topic)
-    );
-  return over.partitions
-    .map(
-      (part, i) =>
-        `part ${i} of ${over.partitions!.length}: ${partitionText(model, part.partition)}\n${explainPart(part, topic)}`,
-    )
-    .join("\n");
+/** Explains a module; where it is divided over several memories, each partition on its own. */
+export function explainPlan(model: Model, { over, ...whole }: ModulePlan, topic: Topic): string {
+  const explain = topics[topic];
+  if (!over?.partitions) {
+    const tooLarge = over ? `(more than the ${over.limit} bytes that one memory may have)\n` : "";
+    return tooLarge + explain(whole);
+  }
+  const { partitions } = over;
+  const texts = partitions.map((plan, i) => {
+    const title = `part ${i} of ${partitions.length}: ${partitionText(model, plan.partition)}`;
+    return `${title}\n${explain(plan)}`;
+  });
+  return texts.join("\n");
 }
 
-function explainPart(plan: PartitionPlan, topic: Topic): string {
-  switch (topic) {
-    case "summary":
-      return summary(plan);
-    case "fusion":
-      return fusion(plan);
-    case "tiles":
-      return tiles(plan);
-    case "arena":
-      return arena(plan);
-  }
-}
+const topics: Readonly<Record<Topic, (plan: PartitionPlan) => string>> = { summary, fusion, tiles, arena };
+
+const linesOf = (lines: readonly string[]): string => `${lines.join("\n")}\n`;
 
 function summary(plan: PartitionPlan): string {
   const rows = plan.placement.regions.map((r) => `  ${r.name.padEnd(24)} ${sizeText(r.bytes).padStart(14)}`);
   const programs = [...plan.programs.values()][0]!;
-  const entries = programs.map(
-    (p) =>
-      `  ${p.graph.entry.padEnd(10)} ${p.sections.map((s) => `${s.name}${s.times > 1 ? ` × ${s.times}` : ""} (${s.calls.length} kernels)`).join(", ")}`,
-  );
-  return (
-    [`module ${plan.name}: ${plan.placement.bytes} bytes of memory`, ...rows, "entries", ...entries].join(
-      "\n",
-    ) + "\n"
-  );
+  const entries = programs.map((p) => {
+    const sections = p.sections.map((s) => {
+      const times = s.times > 1 ? ` × ${s.times}` : "";
+      return `${s.name}${times} (${s.calls.length} kernels)`;
+    });
+    return `  ${p.graph.entry.padEnd(10)} ${sections.join(", ")}`;
+  });
+  const title = `module ${plan.name}: ${plan.placement.bytes} bytes of memory`;
+  return linesOf([title, ...rows, "entries", ...entries]);
 }
 
 function fusion(plan: PartitionPlan): string {
@@ -68,32 +58,34 @@ function fusion(plan: PartitionPlan): string {
       ...(idle.length ? ["  rules that found nothing to do", ...idle] : []),
     ].join("\n");
   });
-  return [`module ${plan.name}`, ...sections].join("\n") + "\n";
+  return linesOf([`module ${plan.name}`, ...sections]);
 }
 
 function tiles(plan: PartitionPlan): string {
-  const block = (p: Program): string[] => [
-    `  entry ${p.graph.entry} for ${p.target}`,
-    ...p.sections.flatMap((s) =>
-      s.calls.map((c) => {
-        const pairs = (o: Readonly<Record<string, unknown>>) =>
-          Object.entries(o)
-            .map(([k, v]) => `${k} ${v}`)
-            .join(", ");
-        return `    ${s.name.padEnd(16)} ${printNode(c.node)
-          .replace(/ \(.*$/, "")
-          .padEnd(
-            28,
-          )} ${pairs(c.spec.d)}\n${" ".repeat(22)}tiles ${pairs(facts(c.spec).tiles) || "none"}; ${tasksOf(c.spec)} tasks; ${(callFlops(c) / 1e6).toFixed(2)} MFLOP × ${s.times}`;
-      }),
-    ),
-  ];
-  return (
-    [`module ${plan.name}`, ...[...plan.programs.values()].flatMap((list) => list.flatMap(block))].join(
-      "\n",
-    ) + "\n"
-  );
+  const entries = [...plan.programs.values()]
+    .flat()
+    .flatMap((program) => [
+      `  entry ${program.graph.entry} for ${program.target}`,
+      ...program.sections.flatMap((section) => section.calls.map((call) => tilesOfCall(section, call))),
+    ]);
+  return linesOf([`module ${plan.name}`, ...entries]);
 }
+
+function tilesOfCall({ name, times }: ProgramSection, call: Call): string {
+  const op = printNode(call.node).replace(/ \(.*$/, "");
+  const chosen = pairs(facts(call.spec).tiles) || "none";
+  const mflop = (callFlops(call) / 1e6).toFixed(2);
+  return [
+    `    ${name.padEnd(16)} ${op.padEnd(28)} ${pairs(call.spec.d)}`,
+    `${" ".repeat(22)}tiles ${chosen}; ${tasksOf(call.spec)} tasks; ${mflop} MFLOP × ${times}`,
+  ].join("\n");
+}
+
+/** { M: 64, N: 16 } → "M 64, N 16". */
+const pairs = (sizes: Readonly<Record<string, unknown>>): string =>
+  Object.entries(sizes)
+    .map(([name, size]) => `${name} ${size}`)
+    .join(", ");
 
 function arena(plan: PartitionPlan): string {
   const parts = [...plan.placement.arenas].map(([entry, { placed, lifetimes }]) => {
@@ -112,5 +104,5 @@ function arena(plan: PartitionPlan): string {
       ...shared,
     ].join("\n");
   });
-  return [`module ${plan.name}`, ...parts].join("\n") + "\n";
+  return linesOf([`module ${plan.name}`, ...parts]);
 }

@@ -21,8 +21,8 @@ export const MAX_SYNTAX_ERRORS = 100;
 class TooManyErrors extends Error {}
 
 /**
- * Chevrotain asks for a message once per mistake, so this is the place where mistakes can be counted. A message
- * says only what was expected; syntax-errors.ts makes a sentence of it.
+ * Chevrotain asks for a message once per mistake, so this is the place where mistakes can be counted. A
+ * message says only what was expected; syntax-errors.ts makes a sentence of it.
  */
 class CountedMessages implements IParserErrorMessageProvider {
   private mistakes = 0;

@@ -72,7 +72,9 @@ export function parseOverride(source: Source, from: number, report: Reporter): V
   return failed || !value || !("children" in value) ? undefined : buildValue(b, value);
 }
 
-/** Other languages write comments as "# …". Such a comment is left out whole, with a complaint about its sign. */
+/**
+ * Other languages write comments as "# …". Such a comment is left out whole, with a complaint about its sign.
+ */
 const wrongComments = (found: readonly IToken[]): Unread[] =>
   found.map((c) => ({ offset: c.startOffset, length: 1 }));
 

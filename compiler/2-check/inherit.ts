@@ -1,6 +1,6 @@
 /**
- * Resolves `like`: a model consists of its ancestors' items, oldest first, each replaced where a younger model
- * says otherwise. Expectations are not inherited, since they are facts about one model.
+ * Resolves `like`: a model consists of its ancestors' items, oldest first, each replaced where a younger
+ * model says otherwise. Expectations are not inherited, since they are facts about one model.
  */
 import type { Item, ModelNode, Setting, Value, Word } from "../1-parse/ast.ts";
 import { nearest } from "../diagnostics/nearest.ts";

@@ -30,7 +30,8 @@ const elements = (t: ParameterTensor): number => t.shape.reduce((a, b) => a * b,
  * A part's own tensors, as [in, out] where they are matrices. A tied linear has no weight of its own. What
  * importers must know:
  *
- *   attention.qkv   columns: q of all heads, k of all kv_heads, v of all kv_heads, head_dim each. Query head h uses kv head ⌊h · kv_heads / heads⌋;
+ *   attention.qkv   columns: q of all heads, k of all kv_heads, v of all kv_heads, head_dim each.
+ *                   Query head h uses kv head ⌊h · kv_heads / heads⌋;
  *                   rope turns columns 2i and 2i + 1 of a head together ("interleaved", as in Meta's files;
  *                   Hugging Face's pair i with i + head_dim/2)
  *   attention.q_norm, k_norm   one factor per column of a head, in the order of qkv's columns

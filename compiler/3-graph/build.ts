@@ -2,11 +2,11 @@
  * Builds the graph of one entry from the checked model: forward only, one node per mathematical step, nothing
  * fused yet.
  *
- *   train, evaluate   tokens, targets [B·T]             → a loss per token, and their sum; where the spec says
- *                                                         so, weights [B·T] of the losses are an input and
- *                                                         log-probabilities [B·T] an output
- *   prefill, decode   tokens [chunk], `place` of them   → logits [1, V] of the last real row, V columns as the
- *                                                         output has; keys and values go to the cache
+ *   train, evaluate   tokens, targets [B·T]   → a loss per token, and their sum; where the spec says so, weights
+ *                                               [B·T] of the losses are an input and log-probabilities [B·T]
+ *                                               an output
+ *   prefill, decode   tokens [chunk], their   → logits [1, V] of the last real row, with as many columns as
+ *                     place in the context      the output has; keys and values go to the cache
  *
  * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does

@@ -5,7 +5,7 @@
  *   section  = role, times, order, carry*, node*        "layer × 12 up": the nodes run for l = 0 … 11
  *   node     = op, ins { argument: ref }, outs { argument: ref }, attrs
  *   ref      = value, slice                             x   x[l]   x[l+1]   x[0]   x[:]
- *   value    = name, shape, dtype, storage, slices      slices > 1: one per layer (or block of rows), contiguous
+ *   value    = name, shape, dtype, storage, slices      slices > 1: one per layer or block of rows
  *   term     = value, weights                           Σ of its elements, each times its weight
  *
  * The nodes of a layer stand here once, however many layers there are: `slices` and `ref.slice` say which

@@ -13,8 +13,8 @@ export const partName = (b: Builder, p: Part, inner?: string): string =>
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
 /**
- * initialStd / √(layers · blocks per layer), where blocks are the parts that add to the residual stream. GPT-2
- * has two per layer.
+ * initialStd / √(layers · blocks per layer), where blocks are the parts that add to the residual stream.
+ * GPT-2 has two per layer.
  */
 export function residualStd(b: Builder): number {
   const count = (e: Expression): number =>

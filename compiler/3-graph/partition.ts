@@ -76,7 +76,8 @@ interface Sizes {
 }
 
 /**
- * What layers cost, whichever they are: where layers alternate, their caches have several sizes. All in bytes.
+ * What layers cost, whichever they are: where layers alternate, their caches have several sizes. All in
+ * bytes.
  */
 interface LayerCosts {
   /** How much more the largest layer needs than layer 0, when it is a partition's first. */
@@ -96,8 +97,8 @@ function layerCosts(
 }
 
 /**
- * Parameters and caches have one slice per layer, everything else is the same for one layer and for many. From
- * one layer on, a partition therefore never grows by more than `more` per layer.
+ * Parameters and caches have one slice per layer, everything else is the same for one layer and for many.
+ * From one layer on, a partition therefore never grows by more than `more` per layer.
  */
 function sizesOf(
   partition: (layers: number) => Partition,
@@ -122,7 +123,9 @@ function shareLayers(layers: number, partitions: readonly Sizes[]): number[] {
   return counts;
 }
 
-/** The segments in the order in which they run, each by the number of its partition and its own number there. */
+/**
+ * The segments in the order in which they run, each by the number of its partition and its own number there.
+ */
 export function runOrder(
   partitions: readonly Partition[],
 ): { readonly partition: number; readonly segment: number }[] {
@@ -130,6 +133,8 @@ export function runOrder(
   return all.sort((a, b) => a.segment - b.segment); // a second segment is the end of the model
 }
 
-/** A segment's entry has the name of what it does, with a suffix where a partition's second segment does it. */
+/**
+ * A segment's entry has the name of what it does, with a suffix where a partition's second segment does it.
+ */
 export const entryName = (entry: string, segment: number): string =>
   segment === 0 ? entry : `${entry}_output`;

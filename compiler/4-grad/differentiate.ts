@@ -2,8 +2,8 @@
  * Reverse-mode differentiation, graph → graph (Griewank & Walther 2008; sections as in a scan's transpose).
  * It begins at the objective's terms: a term's cotangent is its weights. Then it walks the sections backward;
  * each node's op says which nodes compute its cotangents (`Op.backward`). A section that runs × times up gets
- * a partner that runs × times down, whose carry is the cotangent of what the layers hand on. Cotangents of one
- * value from several uses are added; gradients of parameters are accumulated in place.
+ * a partner that runs × times down, whose carry is the cotangent of what the layers hand on. Cotangents of
+ * one value from several uses are added; gradients of parameters are accumulated in place.
  */
 import { cotangentOf, primalOf } from "../ops/kit/cotangent.ts";
 import type { GradNode, Op } from "../ops/kit/op.ts";

@@ -34,7 +34,7 @@ export function planArena(buffers: readonly Buffer[]): Placed[] {
 export const arenaBytes = (placed: readonly Placed[]): number =>
   placed.reduce((end, p) => Math.max(end, p.offset + p.bytes), 0);
 
-/** What no plan can go below: the bytes that are alive at the busiest step. */
+/** The bytes that every plan needs at least: those that are alive at the busiest step. */
 export function lowerBound(buffers: readonly Buffer[]): number {
   const steps = buffers.reduce((last, b) => Math.max(last, b.last), 0) + 1;
   return Math.max(
@@ -45,7 +45,7 @@ export function lowerBound(buffers: readonly Buffer[]): number {
   );
 }
 
-/** One row per buffer, one column per step: ▇ while it is alive. Read it to see what could share memory. */
+/** Draws a row per buffer and a column per step, with ▇ while the buffer is alive. */
 export function printArena(placed: readonly Placed[]): string {
   const steps = placed.reduce((last, p) => Math.max(last, p.last), 0) + 1;
   const sum = placed.reduce((s, p) => s + p.bytes, 0);

@@ -1,7 +1,7 @@
 /**
- * Where must the workers wait for each other? Between two calls of which one writes bytes that the other
- * reads or writes. Everything else runs on: a weight's gradient and an input's gradient need no barrier
- * between them.
+ * Finds where the workers have to wait for each other: between two calls of which one writes bytes that the
+ * other reads or writes. Other calls need no barrier between them, for example those that compute a weight's
+ * gradient and an input's gradient.
  */
 import { refShape, type Graph, type Ref } from "../3-graph/ir.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
@@ -17,8 +17,8 @@ interface Span {
 export type AddressOf = (value: string) => { readonly offset: number; readonly stride: number };
 
 /**
- * For each section, for each call: must the workers meet before it? And at the end of an iteration of a loop,
- * always (`loop`).
+ * Says for each section, and each call in it, whether the workers must meet before the call. At the end of a
+ * loop's iteration they always meet.
  */
 export function barriersBefore(
   graph: Graph,

@@ -1,8 +1,8 @@
 /**
- * When does each activation hold something? Steps are the calls of the program in order, a loop's body
- * counted once. A value that lives in one iteration of one section has just its own steps; one that crosses
- * an iteration or a section lives through the whole of every loop that touches it. Values that may share a
- * buffer in place become one buffer.
+ * Finds between which steps each activation holds something. Steps are the calls of the program in their
+ * order, where a loop's body counts once. A value that lives within one iteration of one section occupies its
+ * own steps; one that crosses an iteration or a section lives through every loop that touches it. Values that
+ * may be written over each other in place share one buffer.
  */
 import { worksInPlace } from "../5-fuse/carries.ts";
 import type { Program } from "../6-tile/program.ts";
@@ -83,7 +83,8 @@ function touch(touches: Map<string, Touch[]>, name: string, t: Touch): void {
 }
 
 /**
- * The gradient takes the logits' place, a sum its summand's: where the op allows it and the input dies there.
+ * Lets an output take an input's buffer where the op allows it and the input is not read again: the gradient
+ * takes the logits' place, a sum the place of a summand.
  */
 function shareInPlace(
   program: Program,

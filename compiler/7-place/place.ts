@@ -1,5 +1,5 @@
 /**
- * A byte address for everything, before anything runs. One module's memory, from bottom to top:
+ * Gives everything a byte address before anything runs. A module's memory, from bottom to top:
  *
  *   control block | inputs, outputs | parameters (matrices, vectors, those that are not trained) |
  *   gradients | moments | caches | scratch per worker | arena
@@ -17,7 +17,7 @@ import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 
 export const PAGE_BYTES = 65536;
-/** wasm32 ends at 4 GiB. Less one mebibyte: the address after the last tensor must not become 0. */
+/** wasm32 ends at 4 GiB; a mebibyte less, because the address behind the last tensor must not become 0. */
 export const MEMORY_LIMIT = 2 ** 32 - 2 ** 20;
 
 export interface Place {
@@ -39,7 +39,7 @@ export interface Placement {
   readonly persistent: ReadonlyMap<string, Place>;
   /** Per entry: address of each activation. */
   readonly activations: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  readonly arenas: ReadonlyMap<string, { readonly placed: readonly Placed[]; readonly lifetimes: Lifetimes }>;
+  readonly arenas: ReadonlyMap<string, Arena>;
   readonly scratch: { readonly offset: number; readonly bytesPerWorker: number };
   readonly profile?: ProfilePlace;
   readonly regions: readonly Region[];
@@ -54,7 +54,7 @@ export interface Placement {
 export interface ProfilePlace {
   readonly offset: number;
   readonly bytesPerWorker: number;
-  /** Of each entry: number of its first site. */
+  /** The number of each entry's first site. */
   readonly firstSites: readonly number[];
 }
 
@@ -68,79 +68,106 @@ const persistentOrder: readonly Exclude<Storage, "activation">[] = [
   "cache",
 ];
 
-/** `programs`: every entry of the module, for every target (offsets are the same for all targets). */
+/**
+ * Places a module. `programs` has every entry for every target; addresses are the same for all targets, only
+ * scratch is as large as the target that needs most.
+ */
 export function placeModule(programs: ReadonlyMap<Target, readonly Program[]>, profile = false): Placement {
   const all = [...programs.values()].flat();
   const one = [...programs.values()][0]!;
-  const persistent = new Map<string, Place>();
-  const regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
-  let top = CONTROL_BYTES;
-  for (const storage of persistentOrder) {
-    const start = top;
-    for (const value of largest(
-      one.map((p) => p.graph),
-      storage,
-    )) {
-      const fixed = value.control && control[value.control];
-      persistent.set(value.name, { value, offset: fixed ?? top, stride: tensorBytes(value.shape) });
-      if (fixed === undefined) top += alignUp(valueBytes(value));
-    }
-    if (top > start) regions.push({ name: regionNames[storage], bytes: top - start });
-  }
-  placeRegions(
+  const memory = new Memory();
+  const persistent = placePersistent(
     one.map((p) => p.graph),
-    persistent,
+    memory,
   );
   const bytesPerWorker = alignUp(Math.max(0, ...all.map(programScratch)));
-  const scratch = { offset: top, bytesPerWorker };
-  top += bytesPerWorker * MAX_WORKERS;
-  if (bytesPerWorker > 0)
-    regions.push({ name: `scratch (${MAX_WORKERS} workers)`, bytes: bytesPerWorker * MAX_WORKERS });
-  const arenas = new Map(
-    one.map((p) => {
-      const lives = lifetimes(p);
-      return [p.graph.entry, { placed: planArena(lives.buffers), lifetimes: lives }] as const;
-    }),
+  const scratch = { offset: memory.takePerWorker("scratch", bytesPerWorker), bytesPerWorker };
+  const arenas = new Map(one.map((p) => [p.graph.entry, arenaOf(p)] as const));
+  const arenaStart = memory.take(
+    "activations",
+    Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed))),
   );
   const activations = new Map(
-    [...arenas].map(([entry, { placed, lifetimes }]) => {
-      const offsets = new Map(placed.map((b) => [b.name, top + b.offset]));
-      return [
-        entry,
-        new Map([...lifetimes.bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!])),
-      ] as const;
-    }),
+    [...arenas].map(([entry, arena]) => [entry, addressesIn(arena, arenaStart)] as const),
   );
-  const arena = Math.max(0, ...[...arenas.values()].map((a) => arenaBytes(a.placed)));
-  regions.push({ name: "activations", bytes: arena });
-  top += arena;
-  const times = profile ? placeProfile(one, top) : undefined;
-  if (times) {
-    regions.push({ name: `profile (${MAX_WORKERS} workers)`, bytes: times.bytesPerWorker * MAX_WORKERS });
-    top += times.bytesPerWorker * MAX_WORKERS;
-  }
+  const times = profile ? placeProfile(one, memory) : undefined;
   return {
     persistent,
     activations,
     arenas,
     scratch,
     ...(times && { profile: times }),
-    regions,
-    bytes: top,
-    pages: Math.ceil(top / PAGE_BYTES),
+    regions: memory.regions,
+    bytes: memory.top,
+    pages: Math.ceil(memory.top / PAGE_BYTES),
   };
 }
 
-function placeProfile(programs: readonly Program[], offset: number): ProfilePlace {
+/** The module's memory, filled from the bottom; each region takes the bytes above the one before it. */
+class Memory {
+  /** Bytes that are taken; the next region begins here. */
+  top = CONTROL_BYTES;
+  readonly regions: Region[] = [{ name: "control", bytes: CONTROL_BYTES }];
+
+  /** Takes a region, and returns its first byte. */
+  take(name: string, bytes: number): number {
+    const offset = this.top;
+    this.top += bytes;
+    this.regions.push({ name, bytes });
+    return offset;
+  }
+
+  /** Takes so many bytes for each worker; nothing is listed where they need none. */
+  takePerWorker(name: string, bytesPerWorker: number): number {
+    if (bytesPerWorker === 0) return this.top;
+    return this.take(`${name} (${MAX_WORKERS} workers)`, bytesPerWorker * MAX_WORKERS);
+  }
+}
+
+/** Places everything but activations, one region for each kind of storage. */
+function placePersistent(graphs: readonly Graph[], memory: Memory): Map<string, Place> {
+  const persistent = new Map<string, Place>();
+  for (const storage of persistentOrder) {
+    let bytes = 0;
+    for (const value of largest(graphs, storage)) {
+      const fixed = value.control && control[value.control];
+      const offset = fixed ?? memory.top + bytes;
+      persistent.set(value.name, { value, offset, stride: tensorBytes(value.shape) });
+      if (fixed === undefined) bytes += alignUp(valueBytes(value));
+    }
+    if (bytes > 0) memory.take(regionNames[storage], bytes);
+  }
+  placeViews(graphs, persistent);
+  return persistent;
+}
+
+interface Arena {
+  readonly placed: readonly Placed[];
+  readonly lifetimes: Lifetimes;
+}
+
+function arenaOf(program: Program): Arena {
+  const lives = lifetimes(program);
+  return { placed: planArena(lives.buffers), lifetimes: lives };
+}
+
+/** The address of each activation in an arena that begins at `start`. */
+function addressesIn({ placed, lifetimes: { bufferOf } }: Arena, start: number): Map<string, number> {
+  const offsets = new Map(placed.map((b) => [b.name, start + b.offset]));
+  return new Map([...bufferOf].map(([value, buffer]) => [value, offsets.get(buffer)!]));
+}
+
+function placeProfile(programs: readonly Program[], memory: Memory): ProfilePlace {
   const calls = programs.map((p) => p.sections.reduce((n, s) => n + s.calls.length, 0));
   const firstSites = calls.map((_, i) => calls.slice(0, i).reduce((a, b) => a + b, 0));
   const sites = calls.reduce((a, b) => a + b, 0);
-  return { offset, bytesPerWorker: alignUp(sites * PROFILE_SITE_BYTES), firstSites };
+  const bytesPerWorker = alignUp(sites * PROFILE_SITE_BYTES);
+  return { offset: memory.takePerWorker("profile", bytesPerWorker), bytesPerWorker, firstSites };
 }
 
 /**
- * What no plan of this entry can go below: weights, gradients and moments without padding, and the
- * activations that its busiest step needs.
+ * The bytes that every plan of this entry needs at least: weights, gradients and moments without padding, and
+ * the activations of its busiest step.
  */
 export function leastBytes(p: Placement, entry: string): number {
   const kept = [...p.persistent.values()]
@@ -164,8 +191,8 @@ const regionNames: Readonly<Record<Exclude<Storage, "activation">, string>> = {
 };
 
 /**
- * Values of one storage over all entries; of inputs that differ in length, the longest. Parameters that are
- * trained come first, and of these matrices: see 4-grad/optimize.ts.
+ * The values of one storage in all entries, each in its largest form. Trained parameters come before the
+ * others, and matrices before vectors: see 4-grad/optimize.ts.
  */
 function largest(graphs: readonly Graph[], storage: Storage): Value[] {
   const found = new Map<string, Value>();
@@ -181,8 +208,8 @@ function largest(graphs: readonly Graph[], storage: Storage): Value[] {
 }
 
 /**
- * Rows are padded, so lengths that differ may have the same bytes: 120 and 128 tokens. The runtime writes as
- * many as the value says.
+ * Rows are padded, so that values of different lengths, such as 120 and 128 tokens, may have the same bytes.
+ * The runtime writes as many elements as the value has, so then the longer one counts as larger.
  */
 function isLarger(a: Value, b: Value): boolean {
   const more = valueBytes(a) - valueBytes(b);
@@ -194,8 +221,8 @@ const elements = ({ shape, slices }: Value): number => shape.reduce((n, d) => n 
 export const cacheBytes = (p: Placement): number =>
   p.regions.find((r) => r.name === regionNames.cache)?.bytes ?? 0;
 
-/** Views of several neighbours as one tensor. */
-function placeRegions(graphs: readonly Graph[], persistent: Map<string, Place>): void {
+/** Places the values that are views: several neighbours in memory, seen as one tensor. */
+function placeViews(graphs: readonly Graph[], persistent: Map<string, Place>): void {
   for (const value of graphs.flatMap((g) => [...g.values.values()])) {
     if (!value.members) continue;
     const places = value.members.map((m) => persistent.get(m)!);

@@ -1,7 +1,7 @@
 /**
- * AssemblyScript text → wasm bytes, in process. The memory is imported; whether it is shared says a byte of
- * its import, whose offset is returned: the loader changes it, so that one binary serves both one worker (no
- * SharedArrayBuffer) and several.
+ * Compiles AssemblyScript text to wasm bytes, in this process. The memory is imported. A byte of the import
+ * says whether it is shared; the byte's offset is returned, since the loader changes it: one binary thus
+ * serves a single worker, which needs no SharedArrayBuffer, as well as several.
  */
 import { control } from "../../runtime/contract/control.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -15,10 +15,11 @@ export interface Assembled {
 }
 
 /**
- * asc translates without optimising; these passes of binaryen's do what the kernels need (V8 does the rest):
- * constants and addresses folded, locals merged, dead code gone. Common subexpressions: both halves of a pair
- * then use one load of each constant, and one address; V8 joins no pair of loads around one that may trap.
- * asc's own -O3 takes ten times as long for the same speed (bench/EXPERIMENTS.md).
+ * asc translates without optimising. These passes of binaryen do what the kernels need, and V8 does the rest:
+ * they fold constants and addresses, merge locals and drop dead code. Eliminating common subexpressions lets
+ * both halves of a `wide` pair use one load of each constant and one address; V8 joins no pair of loads
+ * around a load that may trap. asc's own -O3 takes ten times as long for the same speed
+ * (bench/EXPERIMENTS.md).
  */
 const PASSES = [
   "remove-unused-brs",

@@ -1,10 +1,10 @@
 /**
- * Sources and plans → the files of a bundle:
+ * Makes the files of a bundle from sources and plans:
  *
  *   manifest.json            all that the runtime needs to know
- *   train.wide.wasm …        one module per job and target; `infer` holds no gradients and no moments
- *   infer.0.wide.wasm …      of a module that is cut into parts, one for each structure of a part
- *   train.wide.kernels.ts …  what each was compiled from, to read
+ *   train.wide.wasm …        a module per purpose and target; `infer` has no gradients and no moments
+ *   infer.0.wide.wasm …      where a module is divided into partitions, one for each structure of a partition
+ *   train.wide.kernels.ts …  the source of each, for readers
  *   report.txt               sizes, memory, fusions, kernels
  *   index.js, index.d.ts     the bundle as a package entry
  */
@@ -43,7 +43,8 @@ export async function bundleFiles(
 ): Promise<{ manifest: Manifest; files: Map<string, Uint8Array<ArrayBuffer>> }> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const manifests: { train?: ModuleManifest; infer?: ModuleManifest } = {};
-  const made = new Map<string, WasmFile>(); // by target and source: parts of equal structure share their code
+  // by target and source: partitions of equal structure share their code
+  const made = new Map<string, WasmFile>();
   const build = async (module: BuiltModule, stem: string): Promise<Partial<Record<Target, WasmFile>>> => {
     const wasm: Partial<Record<Target, WasmFile>> = {};
     for (const [target, source] of module.sources)
@@ -125,15 +126,15 @@ function moduleManifest(
       .filter((p) => !p.value.members && p.value.storage !== "cache")
       .map((place) => tensorPlace(place, module.partition[0]!.from)),
     entries: programs.map((p, index): EntryPlace => {
-      const kept = (storage: string) =>
+      const namesOf = (storage: string) =>
         [...p.graph.values.values()].filter((v) => v.storage === storage).map((v) => v.name);
       const { entry, batch, context } = p.graph;
       const mixtures = mixturesOf(p);
       return {
         name: entry,
         index,
-        inputs: kept("input"),
-        outputs: kept("output"),
+        inputs: namesOf("input"),
+        outputs: namesOf("output"),
         batch,
         context,
         flops: programFlops(p),
@@ -151,7 +152,7 @@ function moduleManifest(
   };
 }
 
-/** Mixtures whose load is an output. */
+/** The mixtures of experts whose load is an output of the entry. */
 function mixturesOf({ graph }: Program): MixturePlace[] {
   const nodes = graph.sections.flatMap((s) => s.nodes);
   return nodes

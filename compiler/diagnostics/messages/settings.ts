@@ -45,7 +45,8 @@ other's settings.`,
     help: ({ width, heads }) => {
       const good = nearDivisors(width, heads);
       const isFar = !good.some((h) => h >= heads / 2 && h <= heads * 2);
-      return `use ${either(good)} heads${isFar ? `, or width ${Math.max(1, Math.round(width / heads)) * heads}` : ""}`;
+      const nearest = Math.max(1, Math.round(width / heads)) * heads;
+      return `use ${either(good)} heads${isFar ? `, or width ${nearest}` : ""}`;
     },
     explain: `Attention cuts the width into heads of equal size: head_dim = width / heads (Vaswani et al.
 2017, 3.2.2). Where a model's heads have another size than that, as in some Llama-like models, say so with
@@ -166,8 +167,12 @@ The 13B model of GPT-3 (Brown et al. 2020, table 2.1) is printed with width 5140
     title: "heads × head_dim differs from the width",
     text: ({ width, heads, headDim }) =>
       `${heads} heads of ${headDim} make ${heads * headDim}, not the width ${width}`,
-    help: ({ width, headDim, heads }) =>
-      `${width % headDim === 0 ? `if that is not meant, use ${width / headDim} heads` : width % heads === 0 ? `if that is not meant, use head_dim ${width / heads}` : "check the sizes"}; if it is, an \`expect parameters\` that holds silences this`,
+    help({ width, headDim, heads }) {
+      const silence = "if it is, an `expect parameters` that holds silences this";
+      if (width % headDim === 0) return `if that is not meant, use ${width / headDim} heads; ${silence}`;
+      if (width % heads === 0) return `if that is not meant, use head_dim ${width / heads}; ${silence}`;
+      return `check the sizes; ${silence}`;
+    },
     explain: `Some published models are like that. In others it is a misprint: the GPT-3 paper (Brown et al.
 2020, table 2.1) gives its XL model 24 heads of 128 with width 2048, where 16 × 128 = 2048 and 16 heads give
 the published count. An "expect parameters" that holds settles it, and the warning goes away.`,
