@@ -1,7 +1,7 @@
 /**
- * Calls that need something to themselves run one after the other, in the order in which they came. A model has
- * such a queue, because all of its calls use one memory. A call that waits can be given up; one that fails, or
- * that is given up, holds nobody else up.
+ * Calls that need something to themselves run one after the other, in the order in which they came. A model
+ * has such a queue, because all of its calls use one memory. A call that waits can be given up; one that
+ * fails, or that is given up, holds nobody else up.
  */
 
 /** A call that waits or runs. */

@@ -1,6 +1,6 @@
 /**
- * The check of a module that is cut into partitions: together these have to make the module. Manifests come from
- * files, so nothing is believed before its numbers are used.
+ * The check of a module that is cut into partitions: together these have to make the module. Manifests come
+ * from files, so nothing is believed before its numbers are used.
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
@@ -15,8 +15,8 @@ const isCount = (value: unknown, most: number): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most;
 
 /**
- * Every slice of every tensor has to be in one partition, entries have to be chains of entries that exist, and
- * the rows that go from one partition to the next have to have the model's width. Throws `corrupt`.
+ * Every slice of every tensor has to be in one partition, entries have to be chains of entries that exist,
+ * and the rows that go from one partition to the next have to have the model's width. Throws `corrupt`.
  */
 export function checkPartitions(manifest: Manifest, from: string): void {
   for (const [name, module] of Object.entries(manifest.modules)) {

@@ -13,8 +13,8 @@ import { probe, probeBytes } from "./probe.ts";
  */
 const WIDE_PAYS = 1.25;
 /**
- * Machines with 256-bit vectors measure about 2 times the speed, others 1 at most. A ratio between these means
- * that something has disturbed the measurement, and it is made again.
+ * Machines with 256-bit vectors measure about 2 times the speed, others 1 at most. A ratio between these
+ * means that something has disturbed the measurement, and it is made again.
  */
 const DOUBTFUL_RATIO = { from: 1.05, to: 1.7 } as const;
 const MOST_PROBES = 8;
@@ -27,8 +27,8 @@ export async function bestTarget(host: Host): Promise<Target> {
 }
 
 /**
- * Why a target is not for this host; undefined when it is. Speed counts as a reason only where there is a choice
- * between targets.
+ * Why a target is not for this host; undefined when it is. Speed counts as a reason only where there is a
+ * choice between targets.
  */
 export async function whyNot(target: Target, host: Host, hasChoice = true): Promise<string | undefined> {
   if (!WebAssembly.validate(probeBytes(target))) return "the engine lacks the instructions";

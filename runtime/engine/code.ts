@@ -1,6 +1,6 @@
 /**
- * From a module's memory to code for it: the best of the bundle's targets that this host runs well and rightly,
- * or the one that the user names. All partitions of a module run on the same target.
+ * From a module's memory to code for it: the best of the bundle's targets that this host runs well and
+ * rightly, or the one that the user names. All partitions of a module run on the same target.
  */
 import { fastestFirst, type Target } from "../contract/targets.ts";
 import { wasmBytes, type Bundle } from "./bundle.ts";
@@ -76,7 +76,10 @@ async function compile(
   return modules;
 }
 
-/** What the joined code computes wrongly; undefined when it agrees with the same code compiled without joining. */
+/**
+ * What the joined code computes wrongly; undefined when it agrees with the same code compiled without
+ * joining.
+ */
 async function wrongWide(
   bundle: Bundle,
   partitions: readonly Partition[],

@@ -1,7 +1,7 @@
 /**
  * A module that is ready to run: its tensors and entries by name. An entry of a module that is cut into
- * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`) are
- * copied to where the next expects them (`x_in`).
+ * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`)
+ * are copied to where the next expects them (`x_in`).
  */
 import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";

@@ -1,7 +1,7 @@
 /**
- * Numbers for parameters that nobody has drawn or loaded: for a check of the code before weights are loaded, and
- * for benchmarks, whose speed does not depend on what they multiply. They are made quickly, because to draw a
- * number takes longer than to load one.
+ * Numbers for parameters that nobody has drawn or loaded: for a check of the code before weights are loaded,
+ * and for benchmarks, whose speed does not depend on what they multiply. They are made quickly, because to
+ * draw a number takes longer than to load one.
  */
 import type { TensorPlace } from "../contract/manifest.ts";
 import type { Partition } from "./partitions.ts";
@@ -10,7 +10,9 @@ import { tensorIn, type Tensor } from "./tensors.ts";
 
 /** So many different numbers are repeated; a prime, so that no two rows are alike. */
 const FILL_FLOATS = 4099;
-/** So many different rows are repeated where weights are quantised, since encoding each would take too long. */
+/**
+ * So many different rows are repeated where weights are quantised, since encoding each would take too long.
+ */
 const QUANTISED_ROWS = 7;
 
 export const fillParameters = ({ manifest, memory }: Partition): void =>

@@ -1,6 +1,6 @@
 /**
- * What the runtime needs of the machine that it is on. `node/host.ts` is Node's host, `browser/host.ts` that of
- * a page; everything else in this folder is the same in both.
+ * What the runtime needs of the machine that it is on. `node/host.ts` is Node's host, `browser/host.ts` that
+ * of a page; everything else in this folder is the same in both.
  */
 import type { EntryPlace, Manifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
@@ -10,8 +10,8 @@ import type { Partition } from "./partitions.ts";
 export interface Pool {
   readonly workers: number;
   /**
-   * Runs one entry of a partition to its end. Rejects with a SinterError when a worker dies or traps; the pool
-   * is of no use afterwards.
+   * Runs one entry of a partition to its end. Rejects with a SinterError when a worker dies or traps; the
+   * pool is of no use afterwards.
    */
   run(entry: EntryPlace, partition?: number): Promise<void>;
   close(): Promise<void>;

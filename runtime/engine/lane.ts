@@ -1,8 +1,8 @@
 /**
- * A lane: the place where the keys and values of one text are, and the way to add to them. A module has one lane,
- * and all texts use it in turn: whoever is about to run tokens looks first whose tokens are in it. Several lanes
- * would be a leading dimension of the caches; a session would then keep one for itself, and would lose nothing to
- * others.
+ * A lane: the place where the keys and values of one text are, and the way to add to them. A module has one
+ * lane, and all texts use it in turn: whoever is about to run tokens looks first whose tokens are in it.
+ * Several lanes would be a leading dimension of the caches; a session would then keep one for itself, and
+ * would lose nothing to others.
  */
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
@@ -11,8 +11,8 @@ export interface Lane {
   /** Most tokens that one `run` takes. */
   readonly chunk: number;
   /**
-   * Whose tokens are in the lane; for a session, an object of its own. Undefined: nobody can go on from what is
-   * there. It is set by whoever runs tokens.
+   * Whose tokens are in the lane; for a session, an object of its own. Undefined: nobody can go on from what
+   * is there. It is set by whoever runs tokens.
    */
   holder: object | undefined;
   /**
@@ -28,8 +28,8 @@ export interface Lane {
 /** The holder when tokens are run by position, without a session. */
 const BY_POSITION = {};
 /**
- * The holder of a lane that nobody has used. Positions may then be left out, as measurements do: their keys and
- * values are zeros.
+ * The holder of a lane that nobody has used. Positions may then be left out, as measurements do: their keys
+ * and values are zeros.
  */
 const FRESH = {};
 

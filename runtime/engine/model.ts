@@ -1,6 +1,6 @@
 /**
- * A compiled model, ready to run: its memory, its tensors by name, its entries as functions. Nothing here knows
- * the model's structure; all of it is in the manifest.
+ * A compiled model, ready to run: its memory, its tensors by name, its entries as functions. Nothing here
+ * knows the model's structure; all of it is in the manifest.
  *
  *   trainStep   B·T tokens and targets, several times with accumulation → loss, gradient norm; one update
  *   evaluate    B·T tokens and targets → sum of cross-entropies
@@ -45,8 +45,8 @@ export interface RunningModel {
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
   entry(name: string): EntryPlace;
   /**
-   * One optimizer update from these micro-batches. `step` counts from 1. The signal gives the call up while it
-   * waits for its turn, here and in all other calls.
+   * One optimizer update from these micro-batches. `step` counts from 1. The signal gives the call up while
+   * it waits for its turn, here and in all other calls.
    */
   trainStep(micro: readonly Batch[], options: StepOptions): Promise<StepResult>;
   /** Sum of cross-entropies over the counted targets, and their number. */
@@ -57,8 +57,8 @@ export interface RunningModel {
    */
   tokenLosses(): Float32Array;
   /**
-   * The same as log-probabilities ln p(target), by a module that was compiled to give them; 0 where a target is
-   * not counted. With weights made of them, the next step makes any function of them smaller:
+   * The same as log-probabilities ln p(target), by a module that was compiled to give them; 0 where a target
+   * is not counted. With weights made of them, the next step makes any function of them smaller:
    *
    *   await model.evaluate(batch);
    *   const weights = yours(model.logprobs());         weights[r] = −∂objective/∂logprobs[r]
@@ -66,25 +66,25 @@ export interface RunningModel {
    */
   logprobs(): Float32Array;
   /**
-   * Runs tokens at positions `start` … and returns the logits [classes] after the last one, in an array that the
-   * next `feed` overwrites. Keys and values of earlier positions must be in the cache as the last call of `feed`
-   * has left them: throws when a session has used it, or the weights have changed.
+   * Runs tokens at positions `start` … and returns the logits [classes] after the last one, in an array that
+   * the next `feed` overwrites. Keys and values of earlier positions must be in the cache as the last call of
+   * `feed` has left them: throws when a session has used it, or the weights have changed.
    */
   feed(tokens: readonly number[], start: number, signal?: AbortSignal): Promise<Float32Array>;
   /**
-   * Runs work of several calls, which has the model to itself from its first call to its last. The work uses the
-   * lane that it is given: if it waited for another call of the model, it would wait for ever. Rejects with the
-   * signal's reason when the signal comes before the work begins.
+   * Runs work of several calls, which has the model to itself from its first call to its last. The work uses
+   * the lane that it is given: if it waited for another call of the model, it would wait for ever. Rejects
+   * with the signal's reason when the signal comes before the work begins.
    */
   inTurn<T>(work: (lane: Lane) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /**
-   * Must be called by whoever has written into parameters, since what is in the cache was made by the old ones.
-   * `trainStep` and loaders of weights do so themselves.
+   * Must be called by whoever has written into parameters, since what is in the cache was made by the old
+   * ones. `trainStep` and loaders of weights do so themselves.
    */
   weightsChanged(): void;
   /**
-   * Times per site and worker since the start or the last `clear`. Undefined: the module was not compiled to be
-   * profiled.
+   * Times per site and worker since the start or the last `clear`. Undefined: the module was not compiled to
+   * be profiled.
    */
   profile(clear?: "clear"): readonly SiteTimes[] | undefined;
   /** Ends the workers. Calls that wait or run reject with an error. */
@@ -103,8 +103,8 @@ export interface ModelOptions {
 }
 
 /**
- * From a bundle to a running model, one step after the other: the module's manifest → its memory → code that runs
- * here → workers → entries by name.
+ * From a bundle to a running model, one step after the other: the module's manifest → its memory → code that
+ * runs here → workers → entries by name.
  */
 export async function createModel(
   bundle: Bundle,

@@ -1,7 +1,8 @@
 /**
- * Where a module is in memory. A small module is one partition: one memory, one instance of the kernels. A model
- * that does not fit into one memory is cut by layers into several, and these act as one: a tensor's slices are
- * spread over the partitions, and an entry of the module is a chain of the partitions' entries (entries.ts).
+ * Where a module is in memory. A small module is one partition: one memory, one instance of the kernels. A
+ * model that does not fit into one memory is cut by layers into several, and these act as one: a tensor's
+ * slices are spread over the partitions, and an entry of the module is a chain of the partitions' entries
+ * (entries.ts).
  *
  * In manifest.json the partitions are called `parts`.
  */
@@ -56,8 +57,8 @@ export function tensorsOf(
 }
 
 /**
- * One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them; only the
- * inputs of the control block are in all, and those the model writes itself.
+ * One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them; only
+ * the inputs of the control block are in all, and those the model writes itself.
  */
 function joined(place: TensorPlace, pieces: readonly Tensor[]): Tensor {
   const [first] = pieces;

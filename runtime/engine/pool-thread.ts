@@ -1,14 +1,15 @@
 /**
  * What a pool's thread does: it sleeps until `job` is raised, runs the entry, and says when all threads have
- * finished. A trap or an exception is reported too, and ends the thread: the memory is then in an unknown state.
+ * finished. A trap or an exception is reported too, and ends the thread: the memory is then in an unknown
+ * state.
  */
 import { instantiate, type Instance } from "./host.ts";
 import { abortBarriers, jobWords, type JobWords } from "./job-words.ts";
 import type { WorkerPlan, WorkerReport } from "./pool.ts";
 
 /**
- * How often a thread looks for a new job before it sleeps: a tenth of a millisecond or so. When the next token is
- * asked for at once, no thread has to be woken.
+ * How often a thread looks for a new job before it sleeps: a tenth of a millisecond or so. When the next
+ * token is asked for at once, no thread has to be woken.
  */
 const SPINS = 100_000;
 
@@ -49,8 +50,8 @@ function serveJobs(
 /** Returns when the number of the job is no longer `seen`. */
 function waitForJob({ words, job }: JobWords, seen: number): void {
   for (let spin = 0; spin < SPINS && Atomics.load(words, job) === seen; spin++);
-  // The number is looked at again after every waking. The caller may be held up between raising it and waking us,
-  // for so long that the entry has been run by then and this thread sleeps again: to run it a second time would
-  // be an update too many.
+  // The number is looked at again after every waking. The caller may be held up between raising it and waking
+  // us, for so long that the entry has been run by then and this thread sleeps again: to run it a second time
+  // would be an update too many.
   while (Atomics.load(words, job) === seen) Atomics.wait(words, job, seen);
 }

@@ -1,11 +1,11 @@
 /**
  * A pool of threads on one shared memory, whatever the host calls a thread. To run an entry, the pool raises
- * `control.job`; every worker runs the same entry, with barriers inside the module; the last to finish speaks for
- * all. When a worker dies or traps, `control.abort` makes the others leave their barrier by a trap, and the run
- * is rejected: no run stays open.
+ * `control.job`; every worker runs the same entry, with barriers inside the module; the last to finish speaks
+ * for all. When a worker dies or traps, `control.abort` makes the others leave their barrier by a trap, and
+ * the run is rejected: no run stays open.
  *
- * The calling thread either stays free and hears of the end by message, or is worker 0 itself (`callerWorks`).
- * That needs a thread that may sleep; then nobody has to be woken between two entries.
+ * The calling thread either stays free and hears of the end by message, or is worker 0 itself
+ * (`callerWorks`). That needs a thread that may sleep; then nobody has to be woken between two entries.
  */
 import type { EntryPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
@@ -28,7 +28,9 @@ export interface WorkerPlan {
   readonly entries: readonly (NumberedEntry | undefined)[];
   readonly worker: number;
   readonly workers: number;
-  /** The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message. */
+  /**
+   * The thread that starts the entries is worker 0, and waits on `control.done`; else it waits for a message.
+   */
   readonly callerWorks: boolean;
   /** `control.job` when the thread was made. */
   readonly job: number;
@@ -84,7 +86,9 @@ const LAST_WORDS_MS = 50;
 /** An entry that runs, or the start of the threads. */
 interface Round {
   readonly what: string;
-  /** How many reports are still to come: one of each thread at the start, one for all of them from an entry. */
+  /**
+   * How many reports are still to come: one of each thread at the start, one for all of them from an entry.
+   */
   waiting: number;
   resolve(): void;
   reject(error: SinterError): void;

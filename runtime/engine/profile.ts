@@ -11,8 +11,8 @@ export interface SiteTimes extends ProfileSite {
 }
 
 /**
- * The times of all partitions; of several, each with its number in the section's name. Undefined when the module
- * was not compiled to be profiled.
+ * The times of all partitions; of several, each with its number in the section's name. Undefined when the
+ * module was not compiled to be profiled.
  */
 export function profileOf(
   partitions: readonly Partition[],

@@ -24,7 +24,9 @@ export const wordsOf = ({ buffer, byteOffset, length }: Int32Array<ArrayBufferLi
   halves: new Uint16Array(buffer, byteOffset, 2 * length),
 });
 
-/** Where every group of a row lies, in halves of words: its scale, its first piece, and from piece to piece. */
+/**
+ * Where every group of a row lies, in halves of words: its scale, its first piece, and from piece to piece.
+ */
 interface Places {
   readonly scale: Int32Array;
   readonly first: Int32Array;

@@ -1,8 +1,8 @@
 /**
- * The check that joined code is right on this engine. `wide` rests on an experimental pass of V8, so it is used
- * only after this: the same entry runs twice on the same memory, once as compiled with the pass and once as
- * compiled without, and both must leave the same numbers. Operations and their order are the same in both, so
- * rounding is no excuse.
+ * The check that joined code is right on this engine. `wide` rests on an experimental pass of V8, so it is
+ * used only after this: the same entry runs twice on the same memory, once as compiled with the pass and once
+ * as compiled without, and both must leave the same numbers. Operations and their order are the same in both,
+ * so rounding is no excuse.
  */
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
@@ -18,8 +18,8 @@ const TOLERANCE = 1e-6;
 const ENTRY_NAMES = ["train", "evaluate", "prefill", "decode"] as const;
 
 /**
- * The entry that covers most and is not too much arithmetic; a decode step at least. The partition that ends a
- * model has a second one, for what it does after the last layer.
+ * The entry that covers most and is not too much arithmetic; a decode step at least. The partition that ends
+ * a model has a second one, for what it does after the last layer.
  */
 function entriesToCheck(module: ModuleManifest): EntryPlace[] {
   const best = (ending: string): EntryPlace | undefined => {
@@ -32,8 +32,8 @@ function entriesToCheck(module: ModuleManifest): EntryPlace[] {
 }
 
 /**
- * What the candidate computes otherwise than the reference; undefined when they agree. Parameters stay as they
- * are; gradients, caches and outputs are overwritten.
+ * What the candidate computes otherwise than the reference; undefined when they agree. Parameters stay as
+ * they are; gradients, caches and outputs are overwritten.
  */
 export function selfCheck(
   model: Manifest,

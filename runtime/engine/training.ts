@@ -12,8 +12,9 @@ export interface Batch {
   readonly tokens: Int32Array; // [B·T]
   readonly targets: Int32Array; // [B·T]
   /**
-   * [B·T]: what each row's cross-entropy counts in the objective of a training step, by a module that was compiled
-   * to take weights. Default: 1 / (counted targets of the step). A row whose target is −1 counts for nothing.
+   * [B·T]: what each row's cross-entropy counts in the objective of a training step, by a module that was
+   * compiled to take weights. Default: 1 / (counted targets of the step). A row whose target is −1 counts for
+   * nothing.
    */
   readonly weights?: Float32Array;
 }

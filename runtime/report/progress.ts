@@ -63,7 +63,9 @@ export class ProgressMeter {
   }
 }
 
-/** What the live line shows, in order. Where it does not fit, the fields of lowest rank are left out first. */
+/**
+ * What the live line shows, in order. Where it does not fit, the fields of lowest rank are left out first.
+ */
 const liveFields: readonly {
   readonly rank: number;
   readonly text: (s: TrainingProgress) => readonly string[];

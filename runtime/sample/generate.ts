@@ -1,16 +1,15 @@
 /**
- * Text from a model: the prompt in chunks, then token by token, with keys and values of earlier positions in
- * the cache. When the context is full, its newer half is fed again from position 0 and becomes the past; or
- * that is the end (`whenFull`).
+ * Text from a model: the prompt goes in by chunks, then the text grows token by token, with keys and values
+ * of earlier positions in the cache. When the context is full, its newer half is fed again from position 0
+ * and becomes the past; or the text ends there (`whenFull`).
  */
 import { SinterError } from "../base/errors.ts";
-import { logprobReader, type TokenLogprob } from "./logprobs.ts";
+import { Continuation, type EndReason } from "./continuation.ts";
+import type { TokenLogprob } from "./logprobs.ts";
 import type { Lane } from "../engine/lane.ts";
 import type { RunningModel } from "../engine/model.ts";
-import { randomStream } from "../base/random.ts";
-import { sampleToken, type SamplerSettings } from "./sampler.ts";
+import type { SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
-import { textStream } from "../tokenizers/base/text-stream.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
 export interface GenerateOptions extends SamplerSettings {
@@ -20,36 +19,40 @@ export interface GenerateOptions extends SamplerSettings {
   readonly tokens: number;
   readonly seed: number;
   readonly stop?: readonly string[];
-  /** false: special tokens (marks of turns, say) are drawn, but are no part of the text. Default: true. */
+  /**
+   * false: special tokens (those that mark a chat's turns, say) are drawn, but do not appear in the text.
+   * Default: true.
+   */
   readonly special?: boolean | undefined;
-  /** With each token its log-probability, and so many of the likeliest. */
+  /** Asks for the log-probability of each token, and of so many of the likeliest at its position. */
   readonly logprobs?: number | undefined;
   /**
-   * What happens when the context is full. Default: shift. A prompt that does not fit: its end is taken
-   * (shift), or an error (stop).
+   * What happens when the context is full. "shift": the text goes on after its newer half, and of a prompt
+   * that does not fit the end is taken. "stop": the text ends, and a prompt that does not fit is an error.
+   * Default: shift.
    */
   readonly whenFull?: "shift" | "stop" | undefined;
-  /** Where earlier texts' keys and values may be found. Default: a new one. */
+  /** A session whose cache may hold the beginning of the prompt. Default: a new session. */
   readonly session?: Session | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
+export type { EndReason } from "./continuation.ts";
 
 export interface Generated {
   readonly text: string;
   readonly tokens: readonly number[];
   readonly promptTokens: number;
-  /** Of them, those whose keys and values were in the cache. */
+  /** How many of these had their keys and values in the cache already. */
   readonly cachedTokens: number;
   readonly reason: EndReason;
-  /** Until the first token could be drawn; and for all that came after. */
+  /** Milliseconds until the first token could be drawn, and for everything after that. */
   readonly prefillMs: number;
   readonly decodeMs: number;
   readonly logprobs?: readonly TokenLogprob[];
 }
 
-/** Tokens a second after the first; undefined when there are too few to tell. */
+/** Tokens per second after the first token; undefined when there are too few to tell. */
 export const decodeRate = ({ tokens, decodeMs }: Generated): number | undefined =>
   tokens.length < 2 ? undefined : ((tokens.length - 1) * 1000) / decodeMs;
 
@@ -72,12 +75,12 @@ export async function generate(
       "Make one for this model: createSession(model)",
     );
   const prompt = typeof o.prompt === "string" ? promptTokens(tokenizer, o.prompt) : [...o.prompt];
-  const write = (lane: Lane): Promise<Generated> =>
-    writeText(session.within(lane), session, tokenizer, prompt, o, onText);
+  const text = new Continuation(tokenizer, prompt, o, onText);
+  const write = (lane: Lane): Promise<Generated> => writeText(session.within(lane), session, text, o);
   return (await unlessAborted(model.inTurn(write, o.signal), o.signal)) ?? nothing(prompt, o);
 }
 
-/** Undefined: the signal came first. */
+/** The result of the work; undefined when the signal came first. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
   try {
     return await work;
@@ -87,7 +90,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
-/** Given up before the first token. */
+/** The result when the text was given up before its first token. */
 const nothing = (prompt: readonly number[], { logprobs }: GenerateOptions): Generated => ({
   text: "",
   tokens: [],
@@ -102,100 +105,65 @@ const nothing = (prompt: readonly number[], { logprobs }: GenerateOptions): Gene
 async function writeText(
   calls: SessionCalls,
   session: Session,
-  tokenizer: Tokenizer,
-  prompt: readonly number[],
+  text: Continuation,
   o: GenerateOptions,
-  onText: (text: string) => void,
 ): Promise<Generated> {
   const { context } = session.model.manifest.model.sizes;
-  const { whenFull = "shift" } = o;
-  const random = randomStream(o.seed, "sample");
-  const stream = textStream(o.stop ?? [], tokenizer.cleansSpaces);
-  const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
-  const hidden = o.special === false ? names : undefined;
-  const all = [...prompt];
-  const logprobs: TokenLogprob[] = [];
-  let text = "";
-  let reason: EndReason = "tokens";
-  const show = (piece: string): void => {
-    text += piece;
-    if (piece !== "") onText(piece);
-  };
-
+  const prompt = o.whenFull === "stop" ? text.prompt : text.prompt.slice(-context);
   const began = performance.now();
-  const first =
-    o.tokens > 0
-      ? await calls.feed(whenFull === "shift" ? prompt.slice(-context) : prompt, o.signal)
-      : undefined;
-  let logits = first?.logits;
+  const first = o.tokens > 0 ? await calls.feed(prompt, o.signal) : undefined;
   const prefilled = performance.now();
-  while (logits && all.length - prompt.length < o.tokens) {
-    if (o.signal?.aborted) {
-      reason = "aborted";
-      break;
-    }
-    const logprobOf = o.logprobs === undefined ? undefined : logprobReader(logits, o.logprobs);
-    const token = sampleToken(
-      logits,
-      o,
-      all,
-      random,
-      Math.min(tokenizer.size, logits.length),
-      tokenizer.absent,
-    );
-    if (ends(tokenizer, token)) {
-      reason = "end of text";
-      break;
-    }
-    if (logprobOf) logprobs.push(logprobOf(token));
-    all.push(token);
-    const mark = hidden?.get(token);
-    const bytes = mark === undefined ? tokenizer.bytes(token) : NOTHING;
-    const isFirst = all.length - prompt.length === 1 && (o.prompt === "" || typeof o.prompt !== "string");
-    const { text: piece, stopped } = stream.push(
-      isFirst && tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes,
-    );
-    show(piece);
-    if (stopped || (mark !== undefined && o.stop?.includes(mark))) {
-      reason = "stop";
-      break;
-    }
-    if (all.length - prompt.length === o.tokens) break;
-    const full = session.cached.length === context;
-    if (full && whenFull === "stop") {
-      reason = "context";
-      break;
-    }
-    if (!full) {
-      logits = await calls.next(token);
-      continue;
-    }
-    logits = (await unlessAborted(calls.feed(all.slice(-Math.max(1, context >> 1)), o.signal), o.signal))
-      ?.logits;
-    if (!logits) reason = "aborted";
-  }
-  show(stream.end());
+  const reason = first ? await addTokens(calls, session, text, first.logits, o) : "tokens";
+  text.finish();
   return {
-    text,
-    tokens: all.slice(prompt.length),
-    promptTokens: prompt.length,
+    text: text.shown,
+    tokens: text.added,
+    promptTokens: text.prompt.length,
     cachedTokens: first?.reused ?? 0,
     reason,
     prefillMs: prefilled - began,
     decodeMs: performance.now() - prefilled,
-    ...(o.logprobs !== undefined && { logprobs }),
+    ...(o.logprobs !== undefined && { logprobs: text.logprobs }),
   };
 }
 
-const ends = (tokenizer: Tokenizer, token: number): boolean =>
-  token === tokenizer.endOfText || token === tokenizer.beginOfText || tokenizer.stops.has(token);
-
-const SPACE = 0x20;
-const NOTHING = new Uint8Array(0);
+/** Adds a token after the other until the text ends. `first`: the logits after the prompt. */
+async function addTokens(
+  calls: SessionCalls,
+  session: Session,
+  text: Continuation,
+  first: Float32Array,
+  o: GenerateOptions,
+): Promise<EndReason> {
+  const { context } = session.model.manifest.model.sizes;
+  let logits: Float32Array | undefined = first;
+  while (logits && !o.signal?.aborted) {
+    const end = text.drawToken(logits);
+    if (end) return end;
+    const isFull = session.cached.length === context;
+    if (isFull && o.whenFull === "stop") return "context";
+    logits = isFull ? await shift(calls, text, context, o.signal) : await calls.next(text.tokens.at(-1)!);
+  }
+  return "aborted";
+}
 
 /**
- * The token that begins every text, where the vocabulary has one. A model needs a token to start from:
- * otherwise it is, of an empty prompt, <|endoftext|>, else a line break, else token 0.
+ * The context is full: feeds its newer half again from position 0, and returns the logits after it.
+ * Undefined: the signal came first.
+ */
+async function shift(
+  calls: SessionCalls,
+  text: Continuation,
+  context: number,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array | undefined> {
+  const newer = text.tokens.slice(-Math.max(1, context >> 1));
+  return (await unlessAborted(calls.feed(newer, signal), signal))?.logits;
+}
+
+/**
+ * A prompt as ids, after the token that begins every text where the vocabulary has one. A model needs a token
+ * to start from; where there is none, that is the token that ends texts, else a line break, else token 0.
  */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
   const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];

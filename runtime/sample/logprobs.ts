@@ -1,13 +1,13 @@
 /**
- * Log-probabilities of tokens: the softmax of the logits as the model gives them, before any penalty, cut or
- * temperature.
+ * Log-probabilities of tokens: the logarithm of the softmax of the logits, as the model gives them, before
+ * any penalty, cut or temperature.
  */
 
 export interface TokenLogprob {
   readonly id: number;
   /** Natural logarithm of its probability. */
   readonly logprob: number;
-  /** The likeliest ids, falling. */
+  /** The likeliest ids, by falling probability. */
   readonly top: readonly { readonly id: number; readonly logprob: number }[];
 }
 
@@ -21,17 +21,17 @@ export function logSumExp(logits: Float32Array): number {
 }
 
 /**
- * To be made before the logits are sampled from, which overwrites them. `top`: so many of the likeliest go
- * with each token.
+ * Reads log-probabilities of ids from the logits, which are copied, since sampling overwrites them. `top`:
+ * how many of the likeliest ids go with each token.
  */
 export function logprobReader(logits: Float32Array, top: number): (id: number) => TokenLogprob {
   const total = logSumExp(logits);
   const best = likeliest(logits, top).map((id) => ({ id, logprob: logits[id]! - total }));
-  const kept = logits.slice();
-  return (id) => ({ id, logprob: kept[id]! - total, top: best });
+  const copy = logits.slice();
+  return (id) => ({ id, logprob: copy[id]! - total, top: best });
 }
 
-/** Ids of the k largest, falling; the lower id first among equals. */
+/** The ids of the k largest logits, by falling logit; of equal ones, the lower id comes first. */
 function likeliest(logits: Float32Array, k: number): number[] {
   if (k === 0) return [];
   const found: number[] = [];

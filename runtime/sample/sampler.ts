@@ -1,7 +1,7 @@
 /**
- * Picks a token from logits. Order and defaults as in llama.cpp: repetition penalty, top-k, top-p, min-p,
- * temperature last. Temperature 0 takes the likeliest. The vocabulary is never sorted as a whole, only what
- * can be among the chosen.
+ * Draws a token from logits. Order and defaults are llama.cpp's: repetition penalty, top-k, top-p, min-p, and
+ * temperature last. Temperature 0 takes the likeliest token. The vocabulary is never sorted as a whole, only
+ * the part of it that can be chosen.
  */
 import { SinterError } from "../base/errors.ts";
 import { sampleDefaults } from "../contract/defaults.ts";
@@ -30,8 +30,8 @@ export const samplerDefaults: SamplerSettings = {
 };
 
 /**
- * `logits` [V] is overwritten. `recent`: tokens so far, the newest last. `size`: ids from here on are never
- * taken, nor are those of `absent`.
+ * `logits` [V] is overwritten. `recent` are the tokens so far, the newest last. Ids from `size` on are never
+ * drawn, nor are those in `absent`. Throws `corrupt` when a logit is NaN or infinite.
  */
 export function sampleToken(
   logits: Float32Array,
@@ -46,8 +46,7 @@ export function sampleToken(
   penalize(scores, recent.slice(Math.max(0, recent.length - s.repeatLast)), s.repeatPenalty);
   const best = argmax(scores);
   if (s.temperature <= 0 || s.topK === 1) return best;
-  const kept = candidates(scores, best, s);
-  return draw(scores, kept, scores[best]!, s.temperature, random.unit());
+  return draw(scores, candidates(scores, best, s), scores[best]!, s.temperature, random.unit());
 }
 
 function penalize(scores: Float32Array, recent: readonly number[], penalty: number): void {
@@ -72,34 +71,32 @@ function argmax(scores: Float32Array): number {
   return best;
 }
 
-/** Ids that survive top-k, top-p and min-p, falling in score. Undefined: all of them. */
+/** The ids that survive top-k, top-p and min-p, by falling score. Undefined: all of them do. */
 function candidates(
   scores: Float32Array,
   best: number,
   { topK, topP, minP }: SamplerSettings,
 ): Int32Array | undefined {
   const max = scores[best]!;
-  let kept = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
+  let ids = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
   if (topP < 1)
-    kept = kept
-      ? nucleus(scores, kept, max, topP, expSum(scores, kept, max))
-      : nucleusOfAll(scores, max, topP);
+    ids = ids ? nucleus(scores, ids, max, topP, expSum(scores, ids, max)) : nucleusOfAll(scores, max, topP);
   if (minP > 0) {
     const least = max + Math.log(minP);
-    kept = (kept ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
+    ids = (ids ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
   }
-  return kept;
+  return ids;
 }
 
-/** The lower id first among equals. */
+/** By falling score; of equal scores, the lower id comes first. */
 const falling =
   (scores: Float32Array) =>
   (a: number, b: number): number =>
     scores[b]! - scores[a]! || a - b;
 
 /**
- * The k largest, falling. A heap of k holds the largest so far, its least on top: most of the vocabulary is
- * one comparison.
+ * The ids of the k largest scores, by falling score. A heap of k ids holds the largest so far, with the least
+ * of them on top, so that most of the vocabulary costs one comparison.
  */
 function largest(scores: Float32Array, k: number): Int32Array {
   const heap = Int32Array.from({ length: k }, (_, id) => id);
@@ -126,7 +123,7 @@ function largest(scores: Float32Array, k: number): Int32Array {
   return heap.sort(falling(scores));
 }
 
-/** The shortest beginning of `sorted` that holds the share p of `total`; at least one. */
+/** The shortest beginning of `sorted` that holds the share p of `total`; at least one id. */
 function nucleus(
   scores: Float32Array,
   sorted: Int32Array,
@@ -140,7 +137,7 @@ function nucleus(
   return sorted.subarray(0, Math.max(1, n));
 }
 
-/** The same of the whole vocabulary: only tokens near the likeliest are sorted, as many as it takes. */
+/** The same for the whole vocabulary: only tokens near the likeliest are sorted, as many as it takes. */
 function nucleusOfAll(scores: Float32Array, max: number, p: number): Int32Array {
   const all = Int32Array.from(scores.keys());
   const total = expSum(scores, all, max);
@@ -157,20 +154,27 @@ function expSum(scores: Float32Array, ids: Int32Array, max: number): number {
   return sum;
 }
 
-/** Softmax at the temperature, then the id where the cumulative probability passes u. */
+/** Softmax at the temperature, then the id at which the cumulative probability passes u. */
 function draw(
   scores: Float32Array,
-  kept: Int32Array | undefined,
+  ids: Int32Array | undefined,
   max: number,
   temperature: number,
   u: number,
 ): number {
-  const n = kept?.length ?? scores.length;
-  const at = (i: number): number => kept?.[i] ?? i;
+  const n = ids?.length ?? scores.length;
+  const idAt = (i: number): number => ids?.[i] ?? i;
   const weights = new Float64Array(n);
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += weights[i] = Math.exp((scores[at(i)]! - max) / temperature);
+  for (let i = 0; i < n; i++) {
+    const weight = Math.exp((scores[idAt(i)]! - max) / temperature);
+    weights[i] = weight;
+    sum += weight;
+  }
   let left = u * sum;
-  for (let i = 0; i < n; i++) if ((left -= weights[i]!) < 0) return at(i);
-  return at(weights.findLastIndex((weight) => weight > 0)); // the sum was rounded
+  for (let i = 0; i < n; i++) {
+    left -= weights[i]!;
+    if (left < 0) return idAt(i);
+  }
+  return idAt(weights.findLastIndex((weight) => weight > 0)); // the sum was rounded
 }

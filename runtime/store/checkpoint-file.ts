@@ -63,8 +63,8 @@ type Hashes = Record<string, string>;
 const UNKNOWN_HASH = "0".repeat(64);
 
 /**
- * Writes a checkpoint that is complete or absent. Throws `input` when a value is not a number, or when the disk
- * has no room for it. At step 0 there are no moments in it: they are zero.
+ * Writes a checkpoint that is complete or absent. Throws `input` when a value is not a number, or when the
+ * disk has no room for it. At step 0 there are no moments in it: they are zero.
  */
 export async function writeCheckpoint(
   files: Files,

@@ -1,6 +1,6 @@
 /**
- * Carries the rows of a checkpoint to where they belong in a model's memory, a few rows at a time, in the order
- * of the file. What has to be done depends on both sides:
+ * Carries the rows of a checkpoint to where they belong in a model's memory, a few rows at a time, in the
+ * order of the file. What has to be done depends on both sides:
  *
  *   in the file             in memory                        how
  *   [out, in], or a table   rows of words, same format       the bytes go to their places as they are

@@ -1,6 +1,7 @@
 /**
  * What a checkpoint says of its run, besides the tensors, and the check of it. A state with a right hash may
- * still come from anywhere, so every field has a type and a range, and the fields have to agree with each other.
+ * still come from anywhere, so every field has a type and a range, and the fields have to agree with each
+ * other.
  */
 import type { FormatRecord } from "./stored-format.ts";
 import * as s from "../base/schema.ts";
@@ -39,8 +40,8 @@ export interface WrongState {
 }
 
 /**
- * What is wrong with a state; undefined when nothing is. `path` is the file's: where it is named after a step,
- * the state must be of that step.
+ * What is wrong with a state; undefined when nothing is. `path` is the file's: where it is named after a
+ * step, the state must be of that step.
  */
 export function wrongState(json: string, path: string): WrongState | undefined {
   let state: unknown;

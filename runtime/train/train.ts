@@ -1,6 +1,6 @@
 /**
- * The training loop; there is one. It knows batches, steps and events; files, terminals and clocks on the wall
- * are the caller's.
+ * The training loop; there is one. It knows batches, steps and events; files, terminals and clocks on the
+ * wall are the caller's.
  */
 import type { TrainSettings } from "../contract/model.ts";
 import type { Host } from "../engine/host.ts";
@@ -31,8 +31,8 @@ export interface ResumePoint {
 export interface TrainOptions {
   readonly settings: TrainSettings;
   /**
-   * How the learning rate follows from the settings. Default: the newest rule; a run goes on with the rule that it
-   * began under.
+   * How the learning rate follows from the settings. Default: the newest rule; a run goes on with the rule
+   * that it began under.
    */
   readonly scheduleRule?: ScheduleRule | undefined;
   readonly data: BatchSource;
@@ -57,8 +57,9 @@ const EVAL_BATCHES = 20;
 const SAMPLE_DOCUMENTS = 10;
 
 /**
- * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. The result is "interrupted"
- * also when only the evaluation at the end was stopped: whoever goes on from that checkpoint makes it again.
+ * Runs to `settings.steps`, or until the signal: then a checkpoint is saved first. The result is
+ * "interrupted" also when only the evaluation at the end was stopped: whoever goes on from that checkpoint
+ * makes it again.
  */
 export const train = (model: RunningModel, options: TrainOptions): Promise<"done" | "interrupted"> =>
   new Trainer(model, options).run();

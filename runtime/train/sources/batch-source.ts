@@ -1,7 +1,7 @@
 /**
- * Where batches come from. This is all that the trainer knows of its data. In this folder the rows are windows or
- * documents of a text; they may be anything else that can be told in tokens and targets, where a target of −1 is
- * not counted.
+ * Where batches come from. This is all that the trainer knows of its data. In this folder the rows are
+ * windows or documents of a text; they may be anything else that can be told in tokens and targets, where a
+ * target of −1 is not counted.
  */
 import { type WindowOptions } from "./text-windows.ts";
 import type { Batch } from "../../engine/model.ts";
@@ -45,8 +45,8 @@ export interface DocumentCounts {
 export interface Corpus {
   readonly all: DatasetSplit;
   /**
-   * Holds out `share` of the text, and leaves the rest for training. Throws SinterError where one of them would be
-   * too small.
+   * Holds out `share` of the text, and leaves the rest for training. Throws SinterError where one of them
+   * would be too small.
    */
   split(share: number): DatasetSplits;
   bytes(target: number): number;

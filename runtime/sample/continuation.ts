@@ -1,0 +1,118 @@
+/**
+ * A text while it grows: the prompt's tokens, those that were drawn after it, and what of them can be shown.
+ */
+import { randomStream, type Random } from "../base/random.ts";
+import { textStream } from "../tokenizers/base/text-stream.ts";
+import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { logprobReader, type TokenLogprob } from "./logprobs.ts";
+import { sampleToken, type SamplerSettings } from "./sampler.ts";
+
+export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
+
+export interface ContinuationOptions extends SamplerSettings {
+  readonly prompt: string | readonly number[];
+  /** Most tokens to add. */
+  readonly tokens: number;
+  readonly seed: number;
+  readonly stop?: readonly string[];
+  readonly special?: boolean | undefined;
+  readonly logprobs?: number | undefined;
+}
+
+const SPACE = 0x20;
+const NOTHING = new Uint8Array(0);
+
+export class Continuation {
+  readonly prompt: readonly number[];
+  readonly logprobs: TokenLogprob[] = [];
+  readonly #tokenizer: Tokenizer;
+  readonly #options: ContinuationOptions;
+  readonly #onText: (text: string) => void;
+  readonly #random: Random;
+  readonly #stream: ReturnType<typeof textStream>;
+  /** The texts of special tokens that are not shown. */
+  readonly #hidden: ReadonlyMap<number, string>;
+  readonly #tokens: number[];
+  #shown = "";
+
+  /** `prompt`: the ids of `options.prompt`. `onText` gets each piece of new text as soon as it is certain. */
+  constructor(
+    tokenizer: Tokenizer,
+    prompt: readonly number[],
+    options: ContinuationOptions,
+    onText: (text: string) => void,
+  ) {
+    this.prompt = prompt;
+    this.#tokenizer = tokenizer;
+    this.#options = options;
+    this.#onText = onText;
+    this.#random = randomStream(options.seed, "sample");
+    this.#stream = textStream(options.stop ?? [], tokenizer.cleansSpaces);
+    this.#hidden = new Map(
+      options.special === false ? [...tokenizer.special].map(([name, id]) => [id, name]) : [],
+    );
+    this.#tokens = [...prompt];
+  }
+
+  /** The prompt's tokens and those that were added. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
+  get added(): readonly number[] {
+    return this.#tokens.slice(this.prompt.length);
+  }
+
+  /** What was shown so far. */
+  get shown(): string {
+    return this.#shown;
+  }
+
+  /**
+   * Draws a token from the logits, which this overwrites. Returns why the text ends; undefined: it goes on.
+   */
+  drawToken(logits: Float32Array): EndReason | undefined {
+    const { logprobs, tokens: most } = this.#options;
+    const logprobOf = logprobs === undefined ? undefined : logprobReader(logits, logprobs);
+    const { size, absent } = this.#tokenizer;
+    const ids = Math.min(size, logits.length);
+    const token = sampleToken(logits, this.#options, this.#tokens, this.#random, ids, absent);
+    if (this.#endsText(token)) return "end of text";
+    if (logprobOf) this.logprobs.push(logprobOf(token));
+    this.#tokens.push(token);
+    if (this.#showToken(token) === "stop") return "stop";
+    return this.#tokens.length - this.prompt.length === most ? "tokens" : undefined;
+  }
+
+  /** Shows what was held back because a stop text might have begun there. */
+  finish(): void {
+    this.#show(this.#stream.end());
+  }
+
+  #endsText(token: number): boolean {
+    const { endOfText, beginOfText, stops } = this.#tokenizer;
+    return token === endOfText || token === beginOfText || stops.has(token);
+  }
+
+  /** "stop": one of the stop texts is complete. */
+  #showToken(token: number): "stop" | undefined {
+    const name = this.#hidden.get(token);
+    const { text, stopped } = this.#stream.push(name === undefined ? this.#bytesOf(token) : NOTHING);
+    this.#show(text);
+    return stopped || (name !== undefined && this.#options.stop?.includes(name)) ? "stop" : undefined;
+  }
+
+  /** A text that does not continue another one begins without the space that its first token may carry. */
+  #bytesOf(token: number): Uint8Array {
+    const bytes = this.#tokenizer.bytes(token);
+    const { prompt } = this.#options;
+    const begins =
+      this.#tokens.length - this.prompt.length === 1 && (prompt === "" || typeof prompt !== "string");
+    return begins && this.#tokenizer.addsSpace && bytes[0] === SPACE ? bytes.subarray(1) : bytes;
+  }
+
+  #show(text: string): void {
+    this.#shown += text;
+    if (text !== "") this.#onText(text);
+  }
+}
