@@ -10,7 +10,7 @@
  * Pure: no files, clock or randomness. Same model and options, same bytes.
  */
 import type { Model } from "../runtime/contract/model.ts";
-import { partitionModel, entryName, type Cut, type Partition } from "./3-graph/partition.ts";
+import { partitionModel, type Cut, type Partition } from "./3-graph/partition.ts";
 import { partitionText, printGraph } from "./3-graph/print.ts";
 import { buildGraph, type EntrySpec } from "./3-graph/build.ts";
 import { prefillRows, type PerRow } from "./3-graph/builder.ts";
@@ -35,7 +35,8 @@ import { MEMORY_LIMIT, placeModule, type Placement } from "./7-place/place.ts";
 import { emitModule } from "./8-emit/module.ts";
 import type { BuiltModule } from "./9-bundle/built-module.ts";
 import { bundleFiles } from "./9-bundle/bundle.ts";
-import type { Manifest, ModuleName } from "../runtime/contract/manifest.ts";
+import { entriesOfModule, segmentEntry, type EntryName } from "../runtime/contract/entries.ts";
+import { moduleNames, type Manifest, type ModuleName } from "../runtime/contract/manifest.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import { targets as allTargets, type Target } from "../runtime/contract/targets.ts";
 import { runPasses, type Pass } from "./pipeline.ts";
@@ -118,12 +119,13 @@ export interface Compiled {
 function entriesOf(model: Model, module: ModuleName, { perRow }: CompileOptions): EntrySpec[] {
   const { batch, context } = model.train;
   const rows = { batch, context, ...perRow };
-  return [
-    ...(module === "train" ? [{ entry: "train", ...rows } as const] : []),
-    { entry: "evaluate", ...rows },
-    { entry: "prefill", rows: prefillRows(model) },
-    { entry: "decode", rows: 1 },
-  ];
+  const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {
+    train: { entry: "train", ...rows },
+    evaluate: { entry: "evaluate", ...rows },
+    prefill: { entry: "prefill", rows: prefillRows(model) },
+    decode: { entry: "decode", rows: 1 },
+  };
+  return entriesOfModule[module].map((name) => specs[name]);
 }
 
 /** How a module keeps what it reads most of. */
@@ -263,7 +265,7 @@ function planPartition(
   const fusions = new Map<string, FusionEvent[]>();
   const graphs = partition.flatMap((segment, i) =>
     entriesOf(model, name, options).map((job) => {
-      const entry = entryName(job.entry, i);
+      const entry = segmentEntry(job.entry, i);
       const events: FusionEvent[] = [];
       fusions.set(entry, events);
       return runPasses(
@@ -291,7 +293,7 @@ function planPartition(
 }
 
 export async function compileModel(model: Model, options: CompileOptions = {}): Promise<Compiled> {
-  const plans = (options.modules ?? ["train", "infer"]).map((name) => planModule(model, name, options));
+  const plans = (options.modules ?? moduleNames).map((name) => planModule(model, name, options));
   for (const { name, placement, over } of plans)
     if (over && !over.partitions)
       throw new Error(`the module ${name} needs ${placement.bytes} bytes, more than ${over.limit}`);

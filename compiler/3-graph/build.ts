@@ -16,7 +16,7 @@ import type { Assignment, Expression, Model } from "../../runtime/contract/model
 import { layerTables } from "./build-attention.ts";
 import {
   activation,
-  declare,
+  entryOutput,
   emit,
   initialStd,
   input,
@@ -66,7 +66,7 @@ export function buildGraph(
 
 function embedSection(b: Builder): Section {
   const { context, width } = b.model.sizes;
-  const tokens = input(b, "tokens", [b.rows], { dtype: "i32" });
+  const tokens = input(b, "tokens", [b.rows]);
   const table = tokenTable(b);
   const positions = b.model.embed.position
     ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) })
@@ -91,14 +91,14 @@ function embedSection(b: Builder): Section {
  */
 function enterSection(b: Builder): Section {
   const shape = [b.rows, b.model.sizes.width];
-  const x = input(b, "x_in", shape, { dtype: "f32" });
+  const x = input(b, "x_in", shape);
   layerTables(b);
   if (layersOf(b) > 0) emit(b, "copy", { x }, { out: activation(b, "x", shape) });
   return section(b, "embed", "enter");
 }
 
 function leaveSection(b: Builder): Section {
-  emit(b, "copy", { x: rowsOut(b) }, { out: declare(b, "x_out", [b.rows, b.model.sizes.width], "output") });
+  emit(b, "copy", { x: rowsOut(b) }, { out: entryOutput(b, "x_out", [b.rows, b.model.sizes.width]) });
   return section(b, "head", "leave");
 }
 
@@ -134,16 +134,16 @@ function outputSections(b: Builder): readonly Section[] {
     return [section(b, "head", "output")];
   }
   const output = section(b, "head", "output");
-  const targets = input(b, "targets", [b.rows], { dtype: "i32" });
-  const losses = declare(b, "token_losses", [b.rows], "output");
-  const logprobs = b.job.logprobs ? declare(b, "logprobs", [b.rows], "output") : undefined;
+  const targets = input(b, "targets", [b.rows]);
+  const losses = entryOutput(b, "token_losses", [b.rows]);
+  const logprobs = b.job.logprobs ? entryOutput(b, "logprobs", [b.rows]) : undefined;
   emit(b, "cross_entropy", { logits, targets }, { losses, logprobs });
   if (isTraining(b))
     b.objective.push({
       value: losses,
-      ...(b.job.weights && { weights: input(b, "weights", [b.rows], { dtype: "f32" }) }),
+      ...(b.job.weights && { weights: input(b, "weights", [b.rows]) }),
     });
-  emit(b, "loss_sum", { losses, targets }, { loss: declare(b, "loss", [2], "output") });
+  emit(b, "loss_sum", { losses, targets }, { loss: entryOutput(b, "loss", [2]) });
   return [output, section(b, "loss", "loss")];
 }
 

@@ -16,6 +16,13 @@ import {
   type Term,
   type Value,
 } from "./ir.ts";
+import {
+  inputTensors,
+  type BatchEntry,
+  type IncrementalEntry,
+  type InputName,
+  type OutputName,
+} from "../../runtime/contract/entries.ts";
 import type { Init, Storage } from "../../runtime/contract/storage.ts";
 import type { Segment } from "./segment.ts";
 
@@ -29,8 +36,8 @@ export interface PerRow {
 
 /** What a graph is built for: an entry of the module, and the sizes of one call. */
 export type EntrySpec =
-  | ({ readonly entry: "train" | "evaluate"; readonly batch: number; readonly context: number } & PerRow)
-  | { readonly entry: "prefill" | "decode"; readonly rows: number };
+  | ({ readonly entry: BatchEntry; readonly batch: number; readonly context: number } & PerRow)
+  | { readonly entry: IncrementalEntry; readonly rows: number };
 
 /**
  * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual
@@ -89,15 +96,14 @@ export function activation(b: Builder, stem: string, shape: readonly number[]): 
   return declare(b, name, shape, "activation");
 }
 
-export function input(
-  b: Builder,
-  name: string,
-  shape: readonly number[],
-  more: Pick<Value, "dtype" | "control">,
-): Ref {
-  if (!b.values.has(name)) declare(b, name, shape, "input", more);
+/** An input of the entry; several nodes may ask for the same one. */
+export function input(b: Builder, name: InputName, shape: readonly number[]): Ref {
+  if (!b.values.has(name)) declare(b, name, shape, "input", inputTensors[name]);
   return whole(name);
 }
+
+export const entryOutput = (b: Builder, name: OutputName, shape: readonly number[]): Ref =>
+  declare(b, name, shape, "output");
 
 /** The name under which a value of this section is known outside: "layers.attention.qkv.weight". */
 export const shownName = (b: Builder, name: string): string => `${b.layered ? "layers." : ""}${name}`;
@@ -131,4 +137,4 @@ export function section(
 }
 
 /** The input [start, rows]: the chunk's first position in the context, and how many of its rows are real. */
-export const place = (b: Builder): Ref => input(b, "place", [2], { dtype: "i32", control: "start" });
+export const place = (b: Builder): Ref => input(b, "place", [2]);

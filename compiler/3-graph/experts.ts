@@ -37,7 +37,7 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
   emit(b, "dispatch", { choice }, { slots, sources, starts });
   if (isTraining(b) && p.balance > 0) {
-    const targets = input(b, "targets", [rows], { dtype: "i32" });
+    const targets = input(b, "targets", [rows]);
     const loss = declare(b, shown("balance"), [1], "output");
     emit(b, "balance", { logits, choice, targets }, { loss }, { factor: p.balance });
     b.objective.push({ value: loss });

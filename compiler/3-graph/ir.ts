@@ -21,6 +21,7 @@
  *   train      tokens, targets, weights [R] → gradients       d_logits = (softmax − onehot) · weights[r]
  */
 import { HYPER_FLOATS } from "../../runtime/contract/control.ts";
+import { inputTensors, type InputName } from "../../runtime/contract/entries.ts";
 import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Init, Quantised, Storage } from "../../runtime/contract/storage.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
@@ -146,10 +147,10 @@ export const isTrained = ({ storage, trained }: Value): boolean =>
 
 /** What the host says of a step: control.ts. Declared by the first that reads it. */
 export function hyperOf(values: Map<string, Value>): Ref {
-  const name = "hyper";
+  const name = "hyper" satisfies InputName;
   const shape = [HYPER_FLOATS];
   if (!values.has(name))
-    values.set(name, { name, shape, dtype: "f32", storage: "input", slices: 1, control: "hyper" });
+    values.set(name, { name, shape, storage: "input", slices: 1, ...inputTensors[name] });
   return whole(name);
 }
 

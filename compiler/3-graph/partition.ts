@@ -132,9 +132,3 @@ export function runOrder(
   const all = partitions.flatMap((p, partition) => p.map((_, segment) => ({ partition, segment })));
   return all.sort((a, b) => a.segment - b.segment); // a second segment is the end of the model
 }
-
-/**
- * A segment's entry has the name of what it does, with a suffix where a partition's second segment does it.
- */
-export const entryName = (entry: string, segment: number): string =>
-  segment === 0 ? entry : `${entry}_output`;

@@ -9,11 +9,12 @@
  *   index.js, index.d.ts     the bundle as a package entry
  */
 import type { Model } from "../../runtime/contract/model.ts";
+import { segmentEntry } from "../../runtime/contract/entries.ts";
 import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
-import { entryName, runOrder } from "../3-graph/partition.ts";
+import { runOrder } from "../3-graph/partition.ts";
 import { partitionText } from "../3-graph/print.ts";
 import { kernelName } from "../6-tile/kernel-spec.ts";
 import { callBytes, callFlops, programFlops, type Program } from "../6-tile/program.ts";
@@ -186,7 +187,10 @@ function withPartitions(
     tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
     entries: whole.entries.map((e) => ({
       ...e,
-      runs: order.map(({ partition, segment }) => ({ part: partition, entry: entryName(e.name, segment) })),
+      runs: order.map(({ partition, segment }) => ({
+        part: partition,
+        entry: segmentEntry(e.name, segment),
+      })),
     })),
     parts,
   };

@@ -54,11 +54,11 @@ export interface TensorPlace {
 }
 
 export interface EntryPlace {
-  /** "train" | "evaluate" | "prefill" | "decode": also the wasm export's name, called as entry(worker). */
+  /** An entry's name (entries.ts), or that of a segment's entry; also the name of the wasm export. */
   readonly name: string;
   /** Index that the workers get in `control.entry`. */
   readonly index: number;
-  /** Input and output tensors (names in `tensors`): tokens, targets, loss, logits … */
+  /** Names of the tensors that are written before it and read after it: entries.ts. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** Sequences × tokens per sequence that one call takes. */
@@ -162,30 +162,3 @@ export interface Manifest {
 /** Modules that have code: each module of a bundle, or its parts. */
 export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] =>
   Object.values(modules).flatMap((m): readonly ModuleManifest[] => m.parts ?? [m]);
-
-/**
- * Names of input and output tensors, fixed for all models. In parts of a module also x_in and x_out, f32
- * [rows, width].
- *
- * train, evaluate: tokens i32 [B·T], targets i32 [B·T] (−1 = not counted), hyper f32 [16] (train) → loss f32
- * [2]: sum of the counted targets'
- *   cross-entropies, and their number; token_losses f32 [B·T]; norm f32 [1] (train: global gradient norm,
- *   before clipping; not finite = no update was made);
- *   and of mixtures of experts what `mixtures` names. Only where they were asked for at compile time:
- *   weights f32 [B·T] (train: of each row's cross-entropy in what is made smaller, instead of hyper.scale;
- *   a row whose target is −1 has none), and logprobs f32 [B·T]: ln p(target), 0 where it is −1.
- * prefill: tokens i32 [chunk], control.start, control.rows → logits f32 [1, classes] of the chunk's last real
- * row.
- * decode:  the same with a chunk of 1. Classes: the vocabulary's ids, or fewer where the output has fewer.
- */
-export const tensorNames = [
-  "tokens",
-  "targets",
-  "hyper",
-  "loss",
-  "token_losses",
-  "norm",
-  "logits",
-  "weights",
-  "logprobs",
-] as const;

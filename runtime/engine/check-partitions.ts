@@ -2,10 +2,13 @@
  * The check of a module that is cut into partitions: together these have to make the module. Manifests come
  * from files, so nothing is believed before its numbers are used.
  */
+import type { TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 
 const PAGE_BYTES = 65536;
+/** Where rows of x come into a partition and leave it. */
+const partitionEnds: readonly string[] = ["x_in", "x_out"] satisfies readonly TensorName[];
 const MOST_PAGES = 65536; // wasm32: 4 GiB
 /** No count or address of a tensor is larger. */
 const MOST_COUNT = 2 ** 40;
@@ -69,7 +72,7 @@ function wrongPartition(
     return `part ${p} has other targets than part 0`;
   for (const t of tensors)
     if (!fitsMemory(t, memoryBytes)) return `part ${p}: ${t?.name} is not within its memory`;
-  for (const end of tensors.filter((t) => t.name === "x_in" || t.name === "x_out"))
+  for (const end of tensors.filter((t) => partitionEnds.includes(t.name)))
     if (end.shape[1] !== width || end.dtype !== "f32") return `part ${p}: ${end.name} is [${end.shape}]`;
   return undefined;
 }
@@ -121,7 +124,9 @@ function wrongChain(
     if (!found) return `entry "${name}" runs "${entry}" of part ${part}, which does not exist`;
     if (found.batch * found.context !== batch * context)
       return `entry "${name}" has other rows than "${entry}" of part ${part}`;
-    const needed = [...(i > 0 ? ["x_in"] : []), ...(i < runs.length - 1 ? ["x_out"] : [])];
+    const needed: TensorName[] = [];
+    if (i > 0) needed.push("x_in");
+    if (i < runs.length - 1) needed.push("x_out");
     for (const end of needed)
       if (rowsOf(parts[part]!, end) < batch * context)
         return `part ${part} has no ${end} for entry "${name}"`;

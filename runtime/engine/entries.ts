@@ -3,6 +3,7 @@
  * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`)
  * are copied to where the next expects them (`x_in`).
  */
+import type { EntryName, TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Pool } from "./host.ts";
@@ -38,21 +39,26 @@ export class Entries {
     this.#ends = partitions.map(endsOf);
   }
 
-  findTensor(name: string): Tensor | undefined {
+  findTensor(name: TensorName): Tensor | undefined {
     return this.#tensors.get(name);
   }
 
-  tensor(name: string): Tensor {
-    const found = this.findTensor(name);
+  tensor(name: TensorName): Tensor {
+    return this.tensorNamed(name);
+  }
+
+  /** A tensor whose name the manifest gives. */
+  tensorNamed(name: string): Tensor {
+    const found = this.#tensors.get(name);
     if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
     return found;
   }
 
-  find(name: string): EntryPlace | undefined {
+  find(name: EntryName): EntryPlace | undefined {
     return this.module.entries.find((entry) => entry.name === name);
   }
 
-  get(name: string): EntryPlace {
+  get(name: EntryName): EntryPlace {
     const found = this.find(name);
     if (!found) throw new SinterError("bug", `the module has no entry "${name}"`);
     return found;
@@ -89,7 +95,7 @@ interface PartitionEnds {
 }
 
 function endsOf({ manifest, memory }: Partition): PartitionEnds {
-  const end = (name: string): Tensor | undefined => {
+  const end = (name: TensorName): Tensor | undefined => {
     const place = manifest.tensors.find((tensor) => tensor.name === name);
     return place && tensorIn(memory.buffer, place);
   };

@@ -8,6 +8,7 @@
  *
  * Each call has the model to itself; calls that come meanwhile wait, in their order (call-queue.ts).
  */
+import type { EntryName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, ModuleName } from "../contract/manifest.ts";
 import type { Target } from "../contract/targets.ts";
 import { moduleOf, type Bundle } from "./bundle.ts";
@@ -43,7 +44,7 @@ export interface RunningModel {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** In the manifest's order. Gradients and moments: of the parameters that are trained. */
   of(storage: "parameter" | "gradient" | "moment1" | "moment2"): readonly Tensor[];
-  entry(name: string): EntryPlace;
+  entry(name: EntryName): EntryPlace;
   /**
    * One optimizer update from these micro-batches. `step` counts from 1. The signal gives the call up while
    * it waits for its turn, here and in all other calls.

@@ -4,6 +4,7 @@
  * as compiled without, and both must leave the same numbers. Operations and their order are the same in both,
  * so rounding is no excuse.
  */
+import { entryNames, segmentEntry, segmentNumbers } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
 import type { Partition } from "./partitions.ts";
@@ -14,21 +15,17 @@ const MOST_FLOPS = 5e10;
 /** The largest difference that is let pass, relative to the largest element of a tensor. */
 const TOLERANCE = 1e-6;
 
-/** From the one that covers most kernels ("train" has forward and backward) to the one that covers least. */
-const ENTRY_NAMES = ["train", "evaluate", "prefill", "decode"] as const;
-
 /**
  * The entry that covers most and is not too much arithmetic; a decode step at least. The partition that ends
  * a model has a second one, for what it does after the last layer.
  */
 function entriesToCheck(module: ModuleManifest): EntryPlace[] {
-  const best = (ending: string): EntryPlace | undefined => {
-    const found = ENTRY_NAMES.map((name) => module.entries.find((e) => e.name === name + ending)).filter(
-      (e) => e !== undefined,
-    );
+  const best = (segment: number): EntryPlace | undefined => {
+    const names = entryNames.map((name) => segmentEntry(name, segment));
+    const found = names.flatMap((name) => module.entries.find((e) => e.name === name) ?? []);
     return found.find((e) => e.flops <= MOST_FLOPS) ?? found.at(-1);
   };
-  return [best(""), best("_output")].filter((e) => e !== undefined);
+  return segmentNumbers.map(best).filter((e) => e !== undefined);
 }
 
 /**

@@ -51,7 +51,9 @@ export async function trainStep(
   const counted = micro.reduce((sum, batch) => sum + countTargets(batch.targets), 0);
   if (counted === 0) throw new SinterError("input", "a batch without a single target");
   writeHyper(entries, lr, step, counted);
-  const mixtures = train.mixtures?.map((place) => new MixtureCounts(place, (name) => entries.tensor(name)));
+  const mixtures = train.mixtures?.map(
+    (place) => new MixtureCounts(place, (name) => entries.tensorNamed(name)),
+  );
   for (const [i, batch] of micro.entries()) {
     writeBatch(entries, batch);
     writeWeights(entries, batch, counted);

@@ -5,14 +5,12 @@ import {
   type ModulePlan,
   type PartitionPlan,
 } from "../../../compiler/compile.ts";
-import type { ModuleName } from "../../../runtime/contract/manifest.ts";
+import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
-
-export const moduleNames = ["train", "infer"] as const satisfies readonly ModuleName[];
 
 /** In one memory or in several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;

@@ -1,0 +1,81 @@
+/**
+ * The entries of a module, which are what the runtime can run of it, and the tensors through which the two
+ * talk. An entry is a wasm export of its name and is called as entry(worker).
+ *
+ *   train      a micro-batch of B sequences, T tokens each: forward, backward and, with the last micro-batch of a
+ *              step, the optimizer's update
+ *   evaluate   the same batch forward only
+ *   prefill    a chunk of a text at any position: its keys and values go to the cache
+ *   decode     the same with a chunk of one token
+ */
+import type { ModuleName } from "./manifest.ts";
+import type { DType } from "./memory-formats.ts";
+
+/** From the one that covers most kernels (`train` has forward and backward) to the one that covers least. */
+export const entryNames = ["train", "evaluate", "prefill", "decode"] as const;
+export type EntryName = (typeof entryNames)[number];
+/** Entries over whole sequences, and entries that go on from what the cache holds. */
+export type BatchEntry = Extract<EntryName, "train" | "evaluate">;
+export type IncrementalEntry = Exclude<EntryName, BatchEntry>;
+
+/** Which entries a module has. */
+export const entriesOfModule = {
+  train: entryNames,
+  infer: ["evaluate", "prefill", "decode"],
+} as const satisfies Record<ModuleName, readonly EntryName[]>;
+
+/**
+ * The export of a partition's segment, of which there may be two: the second one is what comes after the last
+ * layer, in the partition that also begins the model.
+ */
+export const segmentEntry = (entry: string, segment: number): string =>
+  segment === 0 ? entry : `${entry}_output`;
+/** The numbers that a partition's segments may have. */
+export const segmentNumbers = [0, 1] as const;
+
+interface InputTensor {
+  readonly dtype: DType;
+  /** It lies in the control block (control.ts), in the field of this name. */
+  readonly control?: "start" | "hyper";
+}
+
+/** What the runtime writes before an entry; R rows are B·T, or those of a chunk. */
+export const inputTensors = {
+  /** [R]: ids. */
+  tokens: { dtype: "i32" },
+  /** train, evaluate: [R]. The id that is to follow each token; −1 is not counted. */
+  targets: { dtype: "i32" },
+  /**
+   * train, where it was asked for at compile time: [R]. The weight of each row's cross-entropy in what is made
+   * smaller, instead of hyper.scale; a row whose target is −1 has none.
+   */
+  weights: { dtype: "f32" },
+  /** train: [16]. The step's numbers for the optimizer. */
+  hyper: { dtype: "f32", control: "hyper" },
+  /** prefill, decode: [2]. The position of the first row, and how many rows are real. */
+  place: { dtype: "i32", control: "start" },
+  /** Partitions that do not begin the model: [R, width]. The rows that the partition before has made. */
+  x_in: { dtype: "f32" },
+} as const satisfies Record<string, InputTensor>;
+export type InputName = keyof typeof inputTensors;
+
+/** What the runtime reads after an entry, f32; beside it, what `mixtures` in the manifest names. */
+export const outputNames = [
+  /** train, evaluate: [2]. The sum of the counted targets' cross-entropies, and their number. */
+  "loss",
+  /** train, evaluate: [R]. The cross-entropy of each row; 0 where the target is −1. */
+  "token_losses",
+  /** train, evaluate, where it was asked for at compile time: [R]. ln p(target); 0 where the target is −1. */
+  "logprobs",
+  /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
+  "norm",
+  /**
+   * prefill, decode: [1, classes], after the last real row. Classes are the vocabulary's ids, or fewer where
+   * the model's output has fewer.
+   */
+  "logits",
+  /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */
+  "x_out",
+] as const;
+export type OutputName = (typeof outputNames)[number];
+export type TensorName = InputName | OutputName;

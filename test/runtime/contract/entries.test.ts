@@ -1,0 +1,54 @@
+/** What the contract says of entries and their tensors is what a compiled module has. */
+import { expect, test } from "vitest";
+import { checkSource } from "../../../compiler/2-check/check.ts";
+import { compileModel } from "../../../compiler/compile.ts";
+import {
+  entriesOfModule,
+  inputTensors,
+  outputNames,
+  segmentEntry,
+} from "../../../runtime/contract/entries.ts";
+import { codeOf, moduleNames } from "../../../runtime/contract/manifest.ts";
+
+const source = `model tiny { vocab 61  context 16  width 32  layers 4  heads 2  embed token
+  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 4, top: 2, hidden: 48) }
+  output linear(rmsnorm(x), tied: true)  train { batch 2  context 8 } }`;
+const model = checkSource(source).models[0]!;
+
+test("a module has its entries, and their tensors have the names and types of the table", async () => {
+  const perRow = { weights: true, logprobs: true };
+  const { manifest } = await compileModel(model, { targets: ["simd"], perRow });
+  const used = new Set<string>();
+  for (const name of moduleNames) {
+    const { entries, tensors } = manifest.modules[name]!;
+    expect(entries.map((entry) => entry.name)).toEqual(entriesOfModule[name]);
+    for (const { inputs, outputs, mixtures = [] } of entries) {
+      const ofMixtures = mixtures.flatMap(({ starts, balance }) => [starts, balance]);
+      for (const input of inputs) {
+        expect(Object.keys(inputTensors)).toContain(input);
+        const { dtype } = inputTensors[input as keyof typeof inputTensors];
+        expect(tensors.find((t) => t.name === input)?.dtype, input).toBe(dtype);
+      }
+      for (const output of outputs)
+        expect([...outputNames, ...ofMixtures].includes(output), output).toBe(true);
+      for (const tensor of [...inputs, ...outputs]) used.add(tensor);
+    }
+  }
+  const ends = ["x_in", "x_out"]; // a module in one memory has none
+  expect([...Object.keys(inputTensors), ...outputNames].filter((name) => !used.has(name))).toEqual(ends);
+});
+
+test("partitions have the entries of their segments, and ends for the rows", async () => {
+  const whole = await compileModel(model, { targets: ["simd"], modules: ["infer"] });
+  const memoryLimit = Math.ceil(whole.manifest.modules.infer!.memoryBytes * 0.8);
+  const { manifest } = await compileModel(model, { targets: ["simd"], modules: ["infer"], memoryLimit });
+  const partitions = codeOf(manifest.modules);
+  expect(partitions.length).toBeGreaterThan(1);
+  const wanted = [0, 1].flatMap((segment) =>
+    entriesOfModule.infer.map((name) => segmentEntry(name, segment)),
+  );
+  expect(partitions[0]!.entries.map((entry) => entry.name).sort()).toEqual([...wanted].sort());
+  expect(wanted).toContain("decode_output");
+  const names = partitions.flatMap(({ tensors }) => tensors.map((tensor) => tensor.name));
+  expect(names).toEqual(expect.arrayContaining(["x_in", "x_out"]));
+});
