@@ -9,6 +9,7 @@ import { attention } from "../../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../../compiler/ops/attention/kit/cache-layout.ts";
+import { PANEL_BYTES } from "../../compiler/ops/kit/panels.ts";
 import { registerTile, callTile } from "../../compiler/ops/kit/register-tile.ts";
 import { defineOp, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
@@ -120,10 +121,11 @@ async function peak(target: Target): Promise<number> {
     reference() {},
     tasks: () => 1,
     cases: [],
-    emit: (w, at) =>
-      w.line(
-        `for (let i = 0; i < ${calls}; i++) ${callTile(w, { mr: MR, nr: NR, aRow: K * 4, aStep: 4, bStep: 64, cRow: 64, mode: "set" }, at.a, at.b, at.c, `${K}`)}`,
-      ),
+    emit(w, at) {
+      const tile = { mr: MR, nr: NR, aRow: K * 4, aStep: 4, bStep: PANEL_BYTES, outRow: PANEL_BYTES };
+      const call = callTile(w, tile, { a: at.a, b: at.b, steps: K, out: at.c });
+      w.line(`for (let i = 0; i < ${calls}; i++) ${call}`);
+    },
   });
   const c = { d: { M: MR, K, N: 16 } };
   const bench = await kernelBench("peak", op, c, target);

@@ -61,19 +61,17 @@ export function emitRows(
 ): void {
   const { MR, NR } = registerTile(k.target);
   const aRow = rowBytes(K);
-  const cRow = rowBytes(N);
+  const outRow = rowBytes(N);
   for (let column = 0; column < PANEL; column += NR) {
-    const tile = (mr: number): Tile => ({ mr, nr: NR, aRow, aStep: 4, bStep, cRow, mode: "set" });
+    const tile = (mr: number): Tile => ({ mr, nr: NR, aRow, aStep: 4, bStep, outRow });
     const after = column ? ` + ${column * 4}` : "";
     const call = (mr: number): string =>
-      callTile(
-        w,
-        tile(mr),
-        `a_e + <usize>r * ${aRow}`,
-        `${b}${after}`,
-        `out_e + <usize>r * ${cRow}${after}`,
-        `${K}`,
-      );
+      callTile(w, tile(mr), {
+        a: `a_e + <usize>r * ${aRow}`,
+        b: `${b}${after}`,
+        steps: K,
+        out: `out_e + <usize>r * ${outRow}${after}`,
+      });
     w.block("", () => {
       w.line("let r = 0;");
       w.line(`for (; r + ${MR} <= rows; r += ${MR}) ${call(MR)}`);

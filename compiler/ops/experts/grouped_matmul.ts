@@ -13,7 +13,7 @@
 import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
-import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
+import { callTile, registerTile, type TileMode } from "../kit/register-tile.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
   eachTask,
@@ -223,14 +223,16 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
       );
       for (let column = 0; column < PANEL; column += NR) {
         const after = column ? ` + ${column * 4}` : "";
-        const call = (mr: number, mode: Tile["mode"]): string =>
+        const call = (mr: number, mode: TileMode): string =>
           callTile(
             w,
-            { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, cRow, mode },
-            "a_e + (<usize>m << 2)",
-            `scratch${after}`,
-            `out_e + <usize>m * ${cRow}${after}`,
-            "rows",
+            { mr, nr: NR, aRow: 4, aStep: aRow, bStep: PANEL_BYTES, outRow: cRow, mode },
+            {
+              a: "a_e + (<usize>m << 2)",
+              b: `scratch${after}`,
+              steps: "rows",
+              out: `out_e + <usize>m * ${cRow}${after}`,
+            },
           );
         const either = (mr: number): void =>
           w.line(`if (accumulate) ${call(mr, "add")} else ${call(mr, "set")}`);

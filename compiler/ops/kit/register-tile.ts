@@ -1,14 +1,16 @@
 /**
- * The register tile of all products: C[mr,nr] = A[mr,k] · B[k,nr], accumulators in registers over the whole
- * of k.
+ * The register tile, of which every product in f32 is made: out[mr,nr] = a[mr,K] · b[K,nr], with all of out in
+ * registers while k runs (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
  *
- * A is read one float at a time (load32_splat, its rows at immediate offsets), B sixteen or eight adjacent
- * floats at a time. The stores are adjacent pairs: from them V8's `wide` pass starts to join the two halves
- * (see SPEED in bench/EXPERIMENTS.md).
+ * `a` is read one float at a time, by splats with its rows at immediate offsets off one pointer; `b` is read
+ * sixteen or eight adjacent floats at a time, mostly from a packed panel (panels.ts).
+ *
+ * The code is written for V8's joining of 128-bit pairs: adjacent stores start it, both halves of a pair have the
+ * same form, and loads stand before the stores that might alias them.
  */
 import type { Target } from "../../../runtime/contract/targets.ts";
-import type { Writer } from "./writer.ts";
 import { PANEL } from "./panels.ts";
+import { count, type Writer } from "./writer.ts";
 
 /**
  * Rows × columns of the register tile, the best of those measured (bench/EXPERIMENTS.md): 6×16 fills 12 of 16
@@ -17,77 +19,185 @@ import { PANEL } from "./panels.ts";
 export const registerTile = (target: Target): { readonly MR: number; readonly NR: number } =>
   target === "wide" ? { MR: 6, NR: 16 } : { MR: 4, NR: 8 };
 
+/**
+ * How the product meets what is in out already:
+ *
+ *   set      out = a·b
+ *   add      out = out + a·b: the sums begin with out
+ *   fade     out = out · α + a·b, with α[mr]: the sums begin with out · α
+ *   scaled   out = (a·b) · α
+ */
+export type TileMode = "set" | "add" | "fade" | "scaled";
+
+/**
+ * What is added to a finished product before it is stored, in this order:
+ *
+ *   keep   out & keep, where keep is all ones or all zeros: gradients add up, and blocks of K do
+ *   sums   [mr,nr], contiguous: the tile of the blocks of K before this one
+ *   bias   [nr]
+ *   add    [mr,nr], rows as far apart as out's
+ */
+export type Addend = "keep" | "sums" | "bias" | "add";
+
 export interface Tile {
   readonly mr: number;
   readonly nr: number;
-  /** Bytes from row to row of A, from k to k of A, from k to k of B, from row to row of C. */
+  /** Bytes from row to row of a, from k to k of a, and from k to k of b. */
   readonly aRow: number;
   readonly aStep: number;
   readonly bStep: number;
-  readonly cRow: number;
-  /** C = A·B;  C += A·B;  C = C·α + A·B with α[mr];  C = (A·B)·α. */
-  readonly mode: "set" | "add" | "fade" | "scaled";
   /**
-   * B's steps come in runs of PANEL, so many bytes apart (from the end of one to the next). Absent: in one
-   * stretch.
+   * Bytes between runs of b: its steps come in runs of PANEL, and from the end of one run to the next are so
+   * many bytes. Absent: all steps follow each other.
    */
-  readonly gap?: number;
+  readonly bGap?: number;
+  /** Bytes from row to row of out. Absent: each call says. */
+  readonly outRow?: number;
+  /** Default: "set". */
+  readonly mode?: TileMode;
+  /** Default: none. */
+  readonly addends?: readonly Addend[];
 }
 
-const modeUsesAlpha = (mode: Tile["mode"]): boolean => mode === "fade" || mode === "scaled";
-
-/** Adds the function to the module, once, and returns its name. */
-export function tileFunction(w: Writer, t: Tile): string {
-  const name = `attention_tile_${t.mr}x${t.nr}_a${t.aRow}_${t.aStep}_b${t.bStep}_c${t.cRow}_${t.mode}${t.gap === undefined ? "" : `_gap${t.gap}`}`;
-  return w.helper(name, (f) => emitTile(f, name, t));
+/** What a call of the tile is given: expressions of the generated code. */
+export interface TileCall {
+  /** Addresses of the operands. */
+  readonly a: string;
+  readonly b: string;
+  readonly out: string;
+  /** K (i32 or usize). */
+  readonly steps: string | number;
+  /** Bytes from row to row of out, when the tile has no `outRow` of its own. */
+  readonly outBytes?: number;
+  /** Address of α[mr], for the modes "fade" and "scaled". */
+  readonly alpha?: string | undefined;
+  /** The tile's addends: a mask for "keep" (i32), addresses for the others. */
+  readonly addends?: readonly string[];
 }
 
-/** A call of the tile, as a statement. `alpha` is needed by "fade" and "scaled". */
-export function callTile(w: Writer, t: Tile, a: string, b: string, c: string, k: string, alpha = ""): string {
-  return `${tileFunction(w, t)}(${[a, b, c, k, ...(modeUsesAlpha(t.mode) ? [alpha] : [])].join(", ")});`;
+const usesAlpha = ({ mode = "set" }: Tile): boolean => mode === "fade" || mode === "scaled";
+
+/** A call of the tile, as a statement. Its function is added to the module when it is not there yet. */
+export function callTile(w: Writer, t: Tile, call: TileCall): string {
+  const { a, b, steps, out, outBytes, alpha, addends = [] } = call;
+  const own = t.outRow === undefined ? [`${outBytes}`] : [];
+  return `${tileFunction(w, t)}(${[a, b, steps, out, ...own, ...(usesAlpha(t) ? [alpha] : []), ...addends].join(", ")});`;
+}
+
+function tileFunction(w: Writer, t: Tile): string {
+  const { mr, nr, aRow, aStep, bStep, bGap, outRow, mode = "set", addends = [] } = t;
+  const name = [
+    `tile_${mr}x${nr}_a${aRow}_${aStep}_b${bStep}`,
+    ...(bGap === undefined ? [] : [`gap${bGap}`]),
+    ...(outRow === undefined ? [] : [`out${outRow}`]),
+    ...(mode === "set" ? [] : [mode]),
+    ...addends,
+  ].join("_");
+  return w.helper(name, (h) => emitTile(h, name, t));
 }
 
 function emitTile(w: Writer, name: string, t: Tile): void {
-  const rows = Array.from({ length: t.mr }, (_, i) => i);
-  const vectors = Array.from({ length: t.nr / 4 }, (_, j) => j);
-  const at = (pointer: string, offset: number): string => (offset === 0 ? pointer : `${pointer}, ${offset}`);
-  const meaning = { set: "C = A·B", add: "C += A·B", fade: "C = C·α + A·B", scaled: "C = (A·B)·α" }[t.mode];
+  const { mr, nr, outRow, addends = [] } = t;
+  const rows = count(mr);
+  const vectors = vectorsOf(t);
   w.line(
-    `/** ${meaning}   A[${t.mr},k] B[k,${t.nr}] -> C[${t.mr},${t.nr}]   strides in bytes: A ${t.aRow}, ` +
-      `${t.aStep}; B ${t.bStep}; C ${t.cRow} */`,
+    `/** ${equation(t)}   a[${mr},K] b[K,${nr}] -> out[${mr},${nr}] in ${(mr * nr) / 4} registers; bytes ` +
+      `from row to row of a: ${t.aRow}, from step to step: a ${t.aStep}, b ${t.bStep} */`,
   );
-  w.block(
-    `function ${name}(a: usize, b: usize, c: usize, k: ` +
-      `i32${modeUsesAlpha(t.mode) ? ", alpha: usize" : ""}): void`,
-    () => {
+  const parameters = [
+    ...["a", "b", "steps", "out"].map((p) => `${p}: usize`),
+    ...(outRow === undefined ? ["outBytes: usize"] : []),
+    ...(usesAlpha(t) ? ["alpha: usize"] : []),
+    ...addends.map((x) => `${x}: ${x === "keep" ? "i32" : "usize"}`),
+  ];
+  w.block(`function ${name}(${parameters.join(", ")}): void`, () => {
+    for (const i of rows) startRow(w, t, i);
+    if (t.bGap === undefined) multiply(w, t, "steps");
+    else
+      w.block(`for (; <isize>steps > 0; steps -= ${PANEL}, b += ${t.bGap})`, () =>
+        multiply(w, t, `min<isize>(steps, ${PANEL})`),
+      );
+    if (addends.includes("keep")) w.line("const mask = i32x4.splat(keep);");
+    if (addends.includes("bias"))
+      w.line(`const ${vectors.map((j) => `bias${j} = v128.load(bias${offset(16 * j)})`).join(", ")};`);
+    if (outRow === undefined) {
       for (const i of rows) {
-        if (t.mode === "fade") w.line(`const f${i} = v128.load32_splat(${at("alpha", i * 4)});`);
-        const start = (j: number): string => {
-          const old = `v128.load(${at("c", i * t.cRow + j * 16)})`;
-          return t.mode === "add" ? old : t.mode === "fade" ? `f32x4.mul(${old}, f${i})` : "ZERO";
-        };
-        w.line(`let ${vectors.map((j) => `c${i}${j} = ${start(j)}`).join(", ")};`);
+        finishRow(w, t, i);
+        storeRow(w, t, i, 0);
+        if (i < mr - 1)
+          w.line(addends.includes("add") ? "out += outBytes; add += outBytes;" : "out += outBytes;");
       }
-      const steps = (k: string): void => {
-        w.line(`const end = b + <usize>${k} * ${t.bStep};`);
-        w.block(`for (; b < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
-          w.line(`const ${vectors.map((j) => `b${j} = v128.load(${at("b", j * 16)})`).join(", ")};`);
-          for (const i of rows) {
-            w.line(`const a${i} = v128.load32_splat(${at("a", i * t.aRow)});`);
-            w.line(vectors.map((j) => `c${i}${j} = madd(a${i}, b${j}, c${i}${j});`).join(" "));
-          }
-        });
-      };
-      if (t.gap === undefined) steps("k");
-      else w.block(`for (; k > 0; k -= ${PANEL}, b += ${t.gap})`, () => steps(`min(k, ${PANEL})`));
-      // every load before the first store: V8 joins no pair across a store that might alias
-      if (t.mode === "scaled")
-        for (const i of rows) {
-          w.line(`const f${i} = v128.load32_splat(${at("alpha", i * 4)});`);
-          w.line(vectors.map((j) => `c${i}${j} = f32x4.mul(c${i}${j}, f${i});`).join(" "));
-        }
-      for (const i of rows)
-        w.line(vectors.map((j) => `v128.store(c, c${i}${j}, ${i * t.cRow + j * 16});`).join(" "));
-    },
+    } else {
+      for (const i of rows) finishRow(w, t, i);
+      for (const i of rows) storeRow(w, t, i, i * outRow);
+    }
+  });
+}
+
+const vectorsOf = ({ nr }: Tile): readonly number[] => count(nr / 4);
+const offset = (bytes: number): string => (bytes === 0 ? "" : `, ${bytes}`);
+
+/** The sums of row i begin with zeros, or with what is in out. */
+function startRow(w: Writer, t: Tile, i: number): void {
+  if (t.mode === "fade") w.line(`const alpha${i} = v128.load32_splat(alpha${offset(4 * i)});`);
+  const start = (j: number): string => {
+    const old = `v128.load(out${offset(i * (t.outRow ?? 0) + 16 * j)})`;
+    return t.mode === "add" ? old : t.mode === "fade" ? `f32x4.mul(${old}, alpha${i})` : "ZERO";
+  };
+  w.line(
+    `let ${vectorsOf(t)
+      .map((j) => `c${i}_${j} = ${start(j)}`)
+      .join(", ")};`,
   );
+}
+
+/** The sums of all rows take up so many steps of k; `a` and `b` move on. */
+function multiply(w: Writer, t: Tile, steps: string): void {
+  const vectors = vectorsOf(t);
+  w.block(`for (const end = a + ${steps} * ${t.aStep}; a < end; b += ${t.bStep}, a += ${t.aStep})`, () => {
+    w.line(`const ${vectors.map((j) => `b${j} = v128.load(b${offset(16 * j)})`).join(", ")};`);
+    for (const i of count(t.mr)) {
+      w.line(`const a${i} = v128.load32_splat(a${offset(i * t.aRow)});`);
+      w.line(vectors.map((j) => `c${i}_${j} = madd(a${i}, b${j}, c${i}_${j});`).join(" "));
+    }
+  });
+}
+
+/** Scales the sums of row i, or adds to them. */
+function finishRow(w: Writer, t: Tile, i: number): void {
+  const vectors = vectorsOf(t);
+  const { addends = [] } = t;
+  if (t.mode === "scaled") {
+    w.line(`const alpha${i} = v128.load32_splat(alpha${offset(4 * i)});`);
+    w.line(vectors.map((j) => `c${i}_${j} = f32x4.mul(c${i}_${j}, alpha${i});`).join(" "));
+  }
+  const finished = (j: number): string =>
+    addends.reduce((sum, x) => `f32x4.add(${sum}, ${addend(x, i, j, t.nr)})`, `c${i}_${j}`);
+  if (addends.length > 0) w.line(vectors.map((j) => `c${i}_${j} = ${finished(j)};`).join(" "));
+}
+
+const storeRow = (w: Writer, t: Tile, i: number, bytes: number): void =>
+  w.line(
+    vectorsOf(t)
+      .map((j) => `v128.store(out, c${i}_${j}${offset(bytes + 16 * j)});`)
+      .join(" "),
+  );
+
+function addend(x: Addend, row: number, vector: number, nr: number): string {
+  switch (x) {
+    case "keep":
+      return `v128.and(v128.load(out, ${16 * vector}), mask)`;
+    case "sums":
+      return `v128.load(sums, ${row * nr * 4 + 16 * vector})`;
+    case "bias":
+      return `bias${vector}`;
+    case "add":
+      return `v128.load(add, ${16 * vector})`;
+  }
+}
+
+/** For the comments in generated code. */
+function equation({ mode = "set", addends = [] }: Tile): string {
+  const product = { set: "a·b", add: "out + a·b", fade: "out · α + a·b", scaled: "(a·b) · α" }[mode];
+  return `out = ${[product, ...addends.map((x) => (x === "keep" ? "(out & keep)" : x))].join(" + ")}`;
 }

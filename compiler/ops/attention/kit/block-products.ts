@@ -10,7 +10,7 @@
 import type { Writer } from "../../kit/writer.ts";
 import { type Sizes } from "./kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
-import { callTile, type Tile } from "../../kit/register-tile.ts";
+import { callTile, type Tile, type TileMode } from "../../kit/register-tile.ts";
 
 /** For the comments in generated code. */
 const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;
@@ -78,8 +78,7 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
         aRow: p.aRow,
         aStep: 4,
         bStep: PANEL_BYTES,
-        cRow,
-        mode: "set",
+        outRow: cRow,
       });
       // later rows do not see so far back
       const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined;
@@ -90,14 +89,12 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
         p.rows,
         p.tail,
         (mr) =>
-          callTile(
-            w,
-            tile(mr),
-            `${p.a} + <usize>r * ${p.aRow}`,
-            "b",
-            `${p.c} + <usize>r * ${cRow} + (k << 2)`,
-            `${s.D}`,
-          ),
+          callTile(w, tile(mr), {
+            a: `${p.a} + <usize>r * ${p.aRow}`,
+            b: "b",
+            steps: s.D,
+            out: `${p.c} + <usize>r * ${cRow} + (k << 2)`,
+          }),
         below,
       );
     },
@@ -124,7 +121,7 @@ export interface FromKeys {
   readonly firstKey: string;
   readonly c: string;
   readonly cRow: number;
-  readonly mode: Tile["mode"];
+  readonly mode: TileMode;
   /** Address of α[rows], for the modes that need it. */
   readonly alpha?: string;
   readonly rows: string;
@@ -147,9 +144,9 @@ export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
       aRow,
       aStep: 4,
       bStep: PANEL_BYTES,
-      cRow: p.cRow,
+      outRow: p.cRow,
       mode: p.mode,
-      ...(apart && { gap }),
+      ...(apart && { bGap: gap }),
     });
     const keys = (mr: number): string => (s.causal ? `min(${p.keys}, ${p.ahead} + r + ${mr})` : p.keys);
     const seen = s.windowed
@@ -160,15 +157,13 @@ export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
     const rowsAfter = apart ? after(PANEL, p.panels.rows) : after(1, PANEL_BYTES);
     const steps = (mr: number): string => (s.windowed ? `max(${keys(mr)} - (${seen}), 0)` : keys(mr));
     rowTiles(w, s, "0", p.rows, p.tail, (mr) =>
-      callTile(
-        w,
-        tile(mr),
-        `${p.scores} + <usize>r * ${aRow}${after(1, 4)}`,
-        `b${rowsAfter}`,
-        `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
-        steps(mr),
-        p.alpha && `${p.alpha} + (<usize>r << 2)`,
-      ),
+      callTile(w, tile(mr), {
+        a: `${p.scores} + <usize>r * ${aRow}${after(1, 4)}`,
+        b: `b${rowsAfter}`,
+        steps: steps(mr),
+        out: `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
+        alpha: p.alpha && `${p.alpha} + (<usize>r << 2)`,
+      }),
     );
   });
 }
@@ -184,7 +179,7 @@ export interface FromQueries {
   readonly panelRows: number;
   readonly c: string;
   readonly cRow: number;
-  readonly mode: Tile["mode"];
+  readonly mode: TileMode;
   readonly rows: string;
   readonly keys: string;
   readonly ahead: string;
@@ -202,7 +197,7 @@ export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
       aRow: 4,
       aStep,
       bStep: PANEL_BYTES,
-      cRow: p.cRow,
+      outRow: p.cRow,
       mode: p.mode,
     });
     const keys = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
@@ -214,14 +209,12 @@ export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {
         ? `max(min(${p.rows}, r + ${mr - 1} + WINDOW - ${p.ahead}) - ${first}, 0)`
         : `${p.rows} - ${first}`;
     rowTiles(w, s, "0", keys, p.tail, (mr) =>
-      callTile(
-        w,
-        tile(mr),
-        `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`,
-        `b + <usize>${first} * ${PANEL_BYTES}`,
-        `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
-        steps(mr),
-      ),
+      callTile(w, tile(mr), {
+        a: `${p.scores} + (<usize>r << 2) + <usize>${first} * ${aStep}`,
+        b: `b + <usize>${first} * ${PANEL_BYTES}`,
+        steps: steps(mr),
+        out: `${p.c} + <usize>r * ${p.cRow} + (c << 2)`,
+      }),
     );
   });
 }

@@ -106,11 +106,11 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
         tiles(
           w,
           s,
-          { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, cRow: KB * 4, mode: "set" },
+          { nr: NR, aRow: D * 4, aStep: 4, bStep: PANEL_BYTES, outRow: KB * 4 },
           {
             a: `${p.query} + <usize>${p.fromHead} * ${group * D * 4}`,
             b: `b + ${c * 4}`,
-            c: `scores + <usize>((k + ${c}) << 2)`,
+            out: `scores + <usize>((k + ${c}) << 2)`,
             steps: `${D}`,
           },
         );
@@ -137,11 +137,11 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
           tiles(
             w,
             s,
-            { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, cRow: DP * 4, mode: "add" },
+            { nr: NR, aRow: KB * 4, aStep: 4, bStep: PANEL_BYTES, outRow: DP * 4, mode: "add" },
             {
               a: "scores + <usize>(from << 2)",
               b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`,
-              c: `${p.mixed} + ${c * 4}`,
+              out: `${p.mixed} + ${c * 4}`,
               steps: "steps",
             },
           );
@@ -164,17 +164,17 @@ function eachPanel(w: Writer, s: Sizes, first: string, head: number, body: () =>
   });
 }
 
-/** C[group,nr] = A[group,steps] · B for the rows from r on; `a` and `c` are the addresses of row 0. */
+/** out[group,nr] = a[group,steps] · b for the rows from r on; `a` and `out` are the addresses of row 0. */
 function tiles(
   w: Writer,
   s: Sizes,
-  shape: Omit<Tile, "mr">,
-  t: Readonly<Record<"a" | "b" | "c" | "steps", string>>,
+  shape: Omit<Tile, "mr"> & { readonly outRow: number },
+  { a, b, out, steps }: Readonly<Record<"a" | "b" | "out" | "steps", string>>,
 ): void {
   for (const row of columns(s.group, s.MR)) {
     const tile = { ...shape, mr: Math.min(s.MR, s.group - row) };
     const at = (address: string, bytes: number): string =>
       `${address} + ${row ? `(r + ${row})` : "r"} * ${bytes}`;
-    w.line(callTile(w, tile, at(t.a, shape.aRow), t.b, at(t.c, shape.cRow), t.steps));
+    w.line(callTile(w, tile, { a: at(a, shape.aRow), b, steps, out: at(out, shape.outRow) }));
   }
 }

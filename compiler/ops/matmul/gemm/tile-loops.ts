@@ -20,7 +20,7 @@ import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { packColumns, packRows, packTransposed, spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
 import { isLight, type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
-import { tileFunction, type Addend } from "./tile.ts";
+import { callTile, type Addend } from "../../kit/register-tile.ts";
 
 /** b[N,K] as something else than rows of f32: the bytes of its rows, and how they become panels. */
 export interface PanelSource {
@@ -319,14 +319,15 @@ function oneTile(
     bias: `${at.bias} + <usize>panel * ${p.NR * 4}`,
     add: `${at.add} + place`,
   };
-  const multiply = (out: string, bytes: number, finish: readonly Addend[]): void => {
-    const kernel = tileFunction(w, {
-      MR: rows,
-      NR: p.NR,
-      finish,
-      ...(tn ? { rowBytes: 4, stepBytes: rows * 4 } : { rowBytes: rowBytes(p.K), stepBytes: 4 }),
-    });
-    w.line(`${kernel}(${[a, "columns", steps, out, bytes, ...finish.map((t) => value[t])].join(", ")});`);
+  const multiply = (out: string, bytes: number, addends: readonly Addend[]): void => {
+    const strides = tn ? { aRow: 4, aStep: rows * 4 } : { aRow: rowBytes(p.K), aStep: 4 };
+    w.line(
+      callTile(
+        w,
+        { mr: rows, nr: p.NR, ...strides, bStep: p.NR * 4, addends },
+        { a, b: "columns", steps, out, outBytes: bytes, addends: addends.map((x) => value[x]) },
+      ),
+    );
   };
   const epilogue = (): void => {
     const tensors = epilogueTensors(k).map((t) => (t === "bias" ? value.bias : `${at[t]} + place`));
