@@ -6,7 +6,7 @@ import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/ke
 import { elements, joinPairs } from "./kernel-numbers.ts";
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
-import { prelude } from "../../compiler/8-emit/prelude.ts";
+import { prelude, taskCounter } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
 import { type Case, type Op } from "../../compiler/ops/kit/op.ts";
@@ -62,7 +62,7 @@ export async function kernelBenches(
     const name = `${opName}_${i}`;
     const text = emitKernel(name, spec, helpers);
     const call = (accumulate: string, worker: string): string =>
-      `${name}(${kernelArguments(spec, { tensors: slots.map((t) => `${at[t.name]}`), scratches: `${scratches}`, accumulate, turn: `${control.turns}`, worker })})`;
+      `${name}(${kernelArguments(spec, { tensors: slots.map((t) => `${at[t.name]}`), scratches: `${scratches}`, accumulate, counter: taskCounter(0), worker })})`;
     return `${text}export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }
 export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`;
   });

@@ -7,7 +7,7 @@
  */
 import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
-import { prelude } from "../../compiler/8-emit/prelude.ts";
+import { prelude, taskCounter } from "../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
@@ -110,8 +110,7 @@ function kernelsSource(
   const kernels = placed.map(({ spec, slots, at }, i) => {
     const text = emitKernel(`kernel${i}`, spec, functions);
     const tensors = slots.map((t) => `${at[t.name]}`);
-    const turn = `${control.turns}`;
-    const call = `kernel${i}(${kernelArguments(spec, { tensors, scratches: `${scratches}`, accumulate: "false", turn, worker: "worker" })});`;
+    const call = `kernel${i}(${kernelArguments(spec, { tensors, scratches: `${scratches}`, accumulate: "false", counter: taskCounter(0), worker: "worker" })});`;
     return `${text}export function run${i}(worker: i32): void { ${call} barrier(); }
 export function repeat${i}(worker: i32): void { for (let left = load<i32>(${TIMES}); left > 0; left--) { ${call} barrier(); } }`;
   });

@@ -2,7 +2,7 @@
  * What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part,
  * target and tiles.
  */
-import { type Attrs, type Kernel, type Op, type Turns } from "../ops/kit/op.ts";
+import { type Attrs, type Kernel, type Op, type DynamicTasks } from "../ops/kit/op.ts";
 import type { Dims } from "../ops/kit/signature.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 
@@ -44,10 +44,10 @@ export const facts = (s: KernelSpec): Kernel => ({
 export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, facts(s));
 export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, facts(s)) ?? 0;
 
-/** Undefined: tasks are shared evenly, once. */
-export function turnsOf(s: KernelSpec): Turns | undefined {
-  const turns = s.op.turns?.(s.d, facts(s));
-  return turns && turns.fixed < tasksOf(s) ? turns : undefined;
+/** How tasks are handed out while a kernel runs. Undefined: they are shared evenly, once. */
+export function dynamicTasksOf(s: KernelSpec): DynamicTasks | undefined {
+  const dynamic = s.op.dynamic?.(s.d, facts(s));
+  return dynamic && dynamic.fixed < tasksOf(s) ? dynamic : undefined;
 }
 
 /**
@@ -59,11 +59,15 @@ export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.
 export const needsAccumulate = (s: KernelSpec): boolean => (s.op.accumulates?.length ?? 0) > 0;
 export const needsScratch = (s: KernelSpec): boolean => scratchOf(s) > 0;
 
-/** matmul_768x128x512_bias_gelu: the op, its sizes, what was fused into it. */
+/** Longest name of a kernel, without the number that tells it from another kernel of the same name. */
+const LONGEST_NAME = 120;
+
+/** matmul_M768_K128_N512_bias_gelu: the op, its sizes by letter, what was fused into it. */
 export function kernelName({ opName, d, attrs, op, tensors }: KernelSpec): string {
   const extras = op.tensors.filter((t) => t.optional && tensors.includes(t.name)).map((t) => t.name);
   const words = Object.entries(attrs).flatMap(([k, v]) =>
     typeof v === "string" && v !== op.attrs?.[k] ? [v] : [],
   );
-  return [opName, Object.values(d).join("x"), ...extras, ...words].join("_");
+  const sizes = Object.entries(d).map(([letter, size]) => `${letter}${size}`);
+  return [opName, ...sizes, ...extras, ...words].join("_").slice(0, LONGEST_NAME);
 }

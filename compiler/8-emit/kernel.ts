@@ -11,19 +11,19 @@ import {
   needsAccumulate,
   needsScratch,
   tasksOf,
-  turnsOf,
+  dynamicTasksOf,
   type KernelSpec,
 } from "../6-tile/kernel-spec.ts";
-import { control } from "../../runtime/contract/control.ts";
 import { shapeOf } from "../ops/kit/signature.ts";
 import { Writer } from "../ops/kit/writer.ts";
+import { loadControl } from "./prelude.ts";
 
-/** What a kernel is called with, in this order. `turn`: address of its count in `control.turns`. */
+/** What a kernel is called with, in this order. `counter`: address of its counter of dynamic tasks. */
 interface Argument {
   readonly tensors: readonly string[];
   readonly scratches: string;
   readonly accumulate: string;
-  readonly turn: string;
+  readonly counter: string;
   readonly worker: string;
 }
 
@@ -32,7 +32,7 @@ export const kernelArguments = (spec: KernelSpec, a: Argument): string =>
     ...a.tensors,
     ...(needsScratch(spec) ? [a.scratches] : []),
     ...(needsAccumulate(spec) ? [a.accumulate] : []),
-    ...(turnsOf(spec) ? [a.turn] : []),
+    ...(dynamicTasksOf(spec) ? [a.counter] : []),
     a.worker,
   ].join(", ");
 
@@ -54,7 +54,7 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
     tensors: slots.map((t) => `${t.name}: usize`),
     scratches: "scratches: usize",
     accumulate: "accumulate: bool",
-    turn: "turn: usize",
+    counter: "counter: usize",
     worker: "worker: i32",
   });
   w.block(`function ${name}(${parameters}): void`, () => {
@@ -65,27 +65,30 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
   return String(w);
 }
 
-/** This worker's tasks: [first, last), once or several times. */
+/**
+ * This worker's tasks [first, last): once, or several times when some of them are handed out to whoever is free.
+ * `fresh` is true the first time.
+ */
 function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   const tasks = tasksOf(spec);
-  const turns = turnsOf(spec);
-  if (!turns) {
+  const dynamic = dynamicTasksOf(spec);
+  if (!dynamic) {
     w.line(`const first = share(${tasks}, worker), last = share(${tasks}, worker + 1);`);
     return body();
   }
-  w.line(`const alone = load<i32>(${control.workers}) == 1;`);
+  const { fixed, grain } = dynamic;
+  w.line(`const alone = ${loadControl("CONTROL_WORKERS")} == 1;`);
   w.line(
-    `let first = share(${turns.fixed}, worker), last = alone ? ${tasks} : share(${turns.fixed}, worker ` +
-      "+ 1), fresh = true;",
+    `let first = share(${fixed}, worker), last = alone ? ${tasks} : share(${fixed}, worker + 1), fresh = true;`,
   );
   w.block("for (;;)", () => {
     body();
     w.line("if (alone) break;");
     w.line(
-      `first = ${turns.fixed} + ${turns.grain} * atomic.add<i32>(turn, 1); // whoever is free takes the next`,
+      `first = ${fixed} + ${grain} * atomic.add<i32>(counter, 1); // whoever is free takes the next piece`,
     );
     w.line(`if (first >= ${tasks}) break;`);
-    w.line(`last = min(first + ${turns.grain}, ${tasks});`);
+    w.line(`last = min(first + ${grain}, ${tasks});`);
     w.line("fresh = false;");
   });
 }

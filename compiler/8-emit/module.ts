@@ -2,21 +2,20 @@
  * Placed programs → one AssemblyScript module, written to be read: prelude, addresses by name, kernels (each
  * once, however many layers call it), one exported function per entry.
  */
-import { control } from "../../runtime/contract/control.ts";
 import { type Op } from "../ops/kit/op.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { Writer } from "../ops/kit/writer.ts";
 import { ops } from "../ops/index.ts";
 import { programFlops, type Call, type Program, type ProgramSection } from "../6-tile/program.ts";
-import { kernelKey, kernelName, turnsOf, type KernelSpec } from "../6-tile/kernel-spec.ts";
+import { kernelKey, kernelName, dynamicTasksOf, type KernelSpec } from "../6-tile/kernel-spec.ts";
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
 import { sliceBytes, type Node, type Ref, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
-import { prelude } from "./prelude.ts";
+import { loadControl, prelude } from "./prelude.ts";
 
 export function emitModule(target: Target, programs: readonly Program[], placement: Placement): string {
   const kernels = nameKernels(programs);
@@ -118,14 +117,14 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
   w.block(`export function ${entry}(worker: i32): void`, () => {
     const calls = program.sections.flatMap((s) => s.calls);
     if (calls.some((c) => c.node.accumulate === "flag" || c.node.accumulate === "iterations"))
-      w.line(`const accumulate = load<i32>(${control.accumulate}) != 0;`);
+      w.line(`const accumulate = ${loadControl("CONTROL_ACCUMULATE")} != 0;`);
     for (const [name, offset] of local)
       w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
     const phase = new Phase();
     for (const [i, section] of program.sections.entries())
       emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
-    if (phase.open) w.line("barrier(); // sets the turns back");
+    if (phase.open) w.line("barrier(); // sets the counters back");
   });
   return String(w);
 }
@@ -148,7 +147,7 @@ function emitSection(
   const body = (): void => {
     for (const [k, call] of section.calls.entries()) {
       if (meet[k] && !(loops && k === 0)) wait();
-      if (turnsOf(call.spec) && phase.full) wait();
+      if (dynamicTasksOf(call.spec) && phase.full) wait();
       emitCall(w, call, loops, kernels, addressOf, phase);
       clock.called(w);
     }
@@ -157,7 +156,7 @@ function emitSection(
   w.line();
   w.line(`// ${section.name}`);
   if (section.role === "update")
-    return phase.perhaps(() => w.block(`if (load<i32>(${control.update}) != 0)`, body));
+    return phase.perhaps(() => w.block(`if (${loadControl("CONTROL_UPDATE")} != 0)`, body));
   if (!loops) return body();
   if (meet[0]) wait(); // once: an iteration ends with one of its own
   w.block(
@@ -200,8 +199,8 @@ function emitCall(
   const tensors = { ...node.ins, ...node.outs };
   const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
   const accumulate = { ...accumulateText, none: "" }[node.accumulate ?? "none"];
-  const turn = turnsOf(spec) ? `${phase.next()}` : "";
+  const counter = dynamicTasksOf(spec) ? phase.next() : "";
   w.line(
-    `${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, { tensors: slots, scratches: "SCRATCHES", accumulate, turn, worker: "worker" })});`,
+    `${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, { tensors: slots, scratches: "SCRATCHES", accumulate, counter, worker: "worker" })});`,
   );
 }

@@ -1,31 +1,33 @@
 /**
- * Between two barriers every kernel that hands out tasks by turns has a count of its own, in `control.turns`.
+ * Which counter each kernel with dynamic tasks gets. Between two barriers every such kernel has a counter of its
+ * own; a barrier sets all of them back to zero, so that they can be used again.
  */
-import { control, MAX_TURNS } from "../../runtime/contract/control.ts";
+import { MAX_TASK_COUNTERS } from "../../runtime/contract/control.ts";
+import { taskCounter } from "./prelude.ts";
 
 export class Phase {
   #used = 0;
 
-  /** Has a count been used since the last barrier? */
+  /** Has a counter been used since the last barrier? */
   get open(): boolean {
     return this.#used > 0;
   }
-  /** No count is left: a barrier has to come first. */
+  /** No counter is left: a barrier has to come first. */
   get full(): boolean {
-    return this.#used === MAX_TURNS;
+    return this.#used === MAX_TASK_COUNTERS;
   }
-  /** Byte address of the next kernel's count. */
-  next(): number {
-    return control.turns + 4 * this.#used++;
+  /** Address of the next kernel's counter, in generated code. */
+  next(): string {
+    return taskCounter(this.#used++);
   }
-  /** A barrier. */
+  /** A barrier has been written. */
   close(): void {
     this.#used = 0;
   }
-  /** A part that may be left out: what follows uses no count that either way has used. */
-  perhaps(part: () => void): void {
+  /** Code that may be skipped: what follows it uses only counters that are free in both cases. */
+  perhaps(write: () => void): void {
     const before = this.#used;
-    part();
+    write();
     this.#used = Math.max(before, this.#used);
   }
 }

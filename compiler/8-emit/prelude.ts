@@ -3,7 +3,7 @@
  * another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../../runtime/contract/targets.ts";
-import { control, MAX_TURNS, SPILL_BYTES } from "../../runtime/contract/control.ts";
+import { control, MAX_TASK_COUNTERS, SPILL_BYTES } from "../../runtime/contract/control.ts";
 import { vectorMath } from "./vector-math.ts";
 
 /**
@@ -12,24 +12,62 @@ import { vectorMath } from "./vector-math.ts";
  */
 const SPINS = 400_000;
 
+/** Fields of the control block that generated code reads or writes: constant → [field, comment]. */
+const controlFields = {
+  CONTROL_WORKERS: ["workers", "workers that take part in every entry (i32)"],
+  CONTROL_ARRIVED: ["arrived", "workers that have arrived at the barrier (i32)"],
+  CONTROL_ROUND: ["round", "number of the barrier; sleepers wait on it (i32)"],
+  CONTROL_ABORT: ["abort", "not zero: leave the entry at the next barrier (i32)"],
+  CONTROL_ACCUMULATE: ["accumulate", "gradients of this micro-batch are added to those that are there (i32)"],
+  CONTROL_UPDATE: ["update", "an update follows this micro-batch (i32)"],
+  TASK_COUNTERS: [
+    "turns",
+    "how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)",
+  ],
+  SPILLS: ["spill", "where horizontal sums end, one piece per worker"],
+} as const satisfies Readonly<Record<string, readonly [keyof typeof control, string]>>;
+
+/** Name of a field's address in generated code. */
+export type ControlName = keyof typeof controlFields;
+export const loadControl = (name: ControlName): string => `load<i32>(${name})`;
+
+/** Address of a counter of dynamic tasks, in generated code. */
+export const taskCounter = (index: number): string => `TASK_COUNTERS${index === 0 ? "" : ` + ${4 * index}`}`;
+
+const controlAddresses = Object.entries(controlFields)
+  .map(([name, [field, comment]]) => `const ${name}: usize = ${control[field]}; // ${comment}`)
+  .join("\n");
+
 export function prelude(target: Target): string {
   const fma = target !== "simd";
-  return `const ZERO = f32x4(0, 0, 0, 0);
+  const madd = fma ? "f32x4.relaxed_madd(a, b, c)" : "f32x4.add(f32x4.mul(a, b), c)";
+  const nmadd = fma ? "f32x4.relaxed_nmadd(a, b, c)" : "f32x4.sub(c, f32x4.mul(a, b))";
+  return `// The control block, by which the host and the kernels talk: byte addresses.
+${controlAddresses}
+const SPILL_BYTES: usize = ${SPILL_BYTES};
+${arithmetic(madd, nmadd, fma ? ", rounded once where the machine can" : "")}
+${horizontal}
+${barrier}
+${vectorMath}`;
+}
+
+const arithmetic = (madd: string, nmadd: string, rounded: string): string => `const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
-/** a·b + c${fma ? ", rounded once where the machine can" : ""} */
+/** a·b + c${rounded} */
 // @ts-ignore: decorator
-@inline function madd(a: v128, b: v128, c: v128): v128 { return ${fma ? "f32x4.relaxed_madd(a, b, c)" : "f32x4.add(f32x4.mul(a, b), c)"}; }
+@inline function madd(a: v128, b: v128, c: v128): v128 { return ${madd}; }
 /** c − a·b */
 // @ts-ignore: decorator
-@inline function nmadd(a: v128, b: v128, c: v128): v128 { return ${fma ? "f32x4.relaxed_nmadd(a, b, c)" : "f32x4.sub(c, f32x4.mul(a, b))"}; }
+@inline function nmadd(a: v128, b: v128, c: v128): v128 { return ${nmadd}; }
 
 /** First of \`tasks\` that belongs to worker w. */
 function share(tasks: i32, w: i32): i32 {
-  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(${control.workers}));
+  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(CONTROL_WORKERS));
 }
+`;
 
-/** Sum of the 8 lanes of a pair. */
+const horizontal = `/** Sum of the 8 lanes of a pair. */
 // @ts-ignore: decorator
 @inline function sum8(lo: v128, hi: v128, spill: usize): f32 {
   v128.store(spill, lo);
@@ -47,27 +85,29 @@ function share(tasks: i32, w: i32): i32 {
 }
 /** Worker w's corner for horizontal sums. */
 // @ts-ignore: decorator
-@inline function spillOf(w: i32): usize { return ${control.spill} + <usize>w * ${SPILL_BYTES}; }
+@inline function spillOf(w: i32): usize { return SPILLS + <usize>w * SPILL_BYTES; }
+`;
 
-/** All workers arrive before any goes on. Spins briefly, then sleeps. Leaves by a trap when the host has raised \`abort\`. */
+const barrier = `/**
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the host has
+ * raised CONTROL_ABORT.
+ */
 function barrier(): void {
-  const workers = load<i32>(${control.workers});
+  const workers = load<i32>(CONTROL_WORKERS);
   if (workers == 1) return;
-  const round = atomic.load<i32>(${control.round});
-  if (atomic.add<i32>(${control.arrived}, 1) == workers - 1) {
-    atomic.store<i32>(${control.arrived}, 0);
-    memory.fill(${control.turns}, 0, ${MAX_TURNS * 4});
-    atomic.add<i32>(${control.round}, 1);
-    atomic.notify(${control.round}, -1);
+  const round = atomic.load<i32>(CONTROL_ROUND);
+  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
+    atomic.store<i32>(CONTROL_ARRIVED, 0);
+    memory.fill(TASK_COUNTERS, 0, ${MAX_TASK_COUNTERS * 4});
+    atomic.add<i32>(CONTROL_ROUND, 1);
+    atomic.notify(CONTROL_ROUND, -1);
   } else {
-    for (let spin = 0; spin < ${SPINS}; spin++) if (atomic.load<i32>(${control.round}) != round) return;
-    while (atomic.load<i32>(${control.round}) == round) {
-      if (atomic.load<i32>(${control.abort}) != 0) unreachable();
-      atomic.wait<i32>(${control.round}, round, 100_000_000); // ns: looks at \`abort\` ten times a second
+    for (let spin = 0; spin < ${SPINS}; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    while (atomic.load<i32>(CONTROL_ROUND) == round) {
+      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
     }
   }
-  if (atomic.load<i32>(${control.abort}) != 0) unreachable();
+  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
-
-${vectorMath}`;
-}
+`;

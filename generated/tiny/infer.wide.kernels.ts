@@ -2,6 +2,16 @@
 // Tensors are row-major f32 with rows padded to 16 floats; a name in capitals is the byte address of the first of them.
 
 
+// The control block, by which the host and the kernels talk: byte addresses.
+const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
+const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
+const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
+const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
+const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
+const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
+const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
+const SPILLS: usize = 1024; // where horizontal sums end, one piece per worker
+const SPILL_BYTES: usize = 256;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
@@ -14,7 +24,7 @@ const ONE = f32x4(1, 1, 1, 1);
 
 /** First of `tasks` that belongs to worker w. */
 function share(tasks: i32, w: i32): i32 {
-  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(0));
+  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(CONTROL_WORKERS));
 }
 
 /** Sum of the 8 lanes of a pair. */
@@ -35,26 +45,29 @@ function share(tasks: i32, w: i32): i32 {
 }
 /** Worker w's corner for horizontal sums. */
 // @ts-ignore: decorator
-@inline function spillOf(w: i32): usize { return 1024 + <usize>w * 256; }
+@inline function spillOf(w: i32): usize { return SPILLS + <usize>w * SPILL_BYTES; }
 
-/** All workers arrive before any goes on. Spins briefly, then sleeps. Leaves by a trap when the host has raised `abort`. */
+/**
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the host has
+ * raised CONTROL_ABORT.
+ */
 function barrier(): void {
-  const workers = load<i32>(0);
+  const workers = load<i32>(CONTROL_WORKERS);
   if (workers == 1) return;
-  const round = atomic.load<i32>(128);
-  if (atomic.add<i32>(64, 1) == workers - 1) {
-    atomic.store<i32>(64, 0);
-    memory.fill(512, 0, 64);
-    atomic.add<i32>(128, 1);
-    atomic.notify(128, -1);
+  const round = atomic.load<i32>(CONTROL_ROUND);
+  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
+    atomic.store<i32>(CONTROL_ARRIVED, 0);
+    memory.fill(TASK_COUNTERS, 0, 64);
+    atomic.add<i32>(CONTROL_ROUND, 1);
+    atomic.notify(CONTROL_ROUND, -1);
   } else {
-    for (let spin = 0; spin < 400000; spin++) if (atomic.load<i32>(128) != round) return;
-    while (atomic.load<i32>(128) == round) {
-      if (atomic.load<i32>(192) != 0) unreachable();
-      atomic.wait<i32>(128, round, 100_000_000); // ns: looks at `abort` ten times a second
+    for (let spin = 0; spin < 400000; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    while (atomic.load<i32>(CONTROL_ROUND) == round) {
+      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
     }
   }
-  if (atomic.load<i32>(192) != 0) unreachable();
+  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -280,17 +293,17 @@ function pack_rows_16_row192_panel1088(b: usize, packed: usize, steps: usize, pa
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -302,37 +315,36 @@ function tile_6x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, bias0); c2_1 = f32x4.add(c2_1, bias1); c2_2 = f32x4.add(c2_2, bias2); c2_3 = f32x4.add(c2_3, bias3);
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, bias0); c3_1 = f32x4.add(c3_1, bias1); c3_2 = f32x4.add(c3_2, bias2); c3_3 = f32x4.add(c3_3, bias3);
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
   c4_0 = f32x4.add(c4_0, bias0); c4_1 = f32x4.add(c4_1, bias1); c4_2 = f32x4.add(c4_2, bias2); c4_3 = f32x4.add(c4_3, bias3);
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
   c5_0 = f32x4.add(c5_0, bias0); c5_1 = f32x4.add(c5_1, bias1); c5_2 = f32x4.add(c5_2, bias2); c5_3 = f32x4.add(c5_3, bias3);
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -340,20 +352,19 @@ function tile_4x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, bias0); c2_1 = f32x4.add(c2_1, bias1); c2_2 = f32x4.add(c2_2, bias2); c2_3 = f32x4.add(c2_3, bias3);
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, bias0); c3_1 = f32x4.add(c3_1, bias1); c3_2 = f32x4.add(c3_2, bias2); c3_3 = f32x4.add(c3_3, bias3);
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** Stores the first `columns` columns of four rows, 64 bytes apart. */
@@ -397,52 +408,50 @@ function attention_pack_rows_8_s192_p16(x: usize, panels: usize, rows: i32): voi
   }
 }
 
-/** C = A·B   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 192, 4; B 64; C 64 */
-function attention_tile_6x16_a192_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_6x16_a192_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 384);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 576);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 768);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 960);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = A·B   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 192, 4; B 64; C 64 */
-function attention_tile_2x16_a192_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_2x16_a192_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** row[valid … end) = very low. `end` is a multiple of 8, valid > end − 16. */
@@ -508,68 +517,66 @@ function attention_sum_of_rows(at: usize): v128 {
   return f32x4.add(v128.shuffle<i32>(t0, t2, 0, 1, 4, 5), v128.shuffle<i32>(t0, t2, 2, 3, 6, 7));
 }
 
-/** C = (A·B)·α   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_6x16_a64_4_b64_c64_scaled(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 128);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 256);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  const f2 = v128.load32_splat(alpha, 8);
-  c20 = f32x4.mul(c20, f2); c21 = f32x4.mul(c21, f2); c22 = f32x4.mul(c22, f2); c23 = f32x4.mul(c23, f2);
-  const f3 = v128.load32_splat(alpha, 12);
-  c30 = f32x4.mul(c30, f3); c31 = f32x4.mul(c31, f3); c32 = f32x4.mul(c32, f3); c33 = f32x4.mul(c33, f3);
-  const f4 = v128.load32_splat(alpha, 16);
-  c40 = f32x4.mul(c40, f4); c41 = f32x4.mul(c41, f4); c42 = f32x4.mul(c42, f4); c43 = f32x4.mul(c43, f4);
-  const f5 = v128.load32_splat(alpha, 20);
-  c50 = f32x4.mul(c50, f5); c51 = f32x4.mul(c51, f5); c52 = f32x4.mul(c52, f5); c53 = f32x4.mul(c53, f5);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  const alpha2 = v128.load32_splat(alpha, 8);
+  c2_0 = f32x4.mul(c2_0, alpha2); c2_1 = f32x4.mul(c2_1, alpha2); c2_2 = f32x4.mul(c2_2, alpha2); c2_3 = f32x4.mul(c2_3, alpha2);
+  const alpha3 = v128.load32_splat(alpha, 12);
+  c3_0 = f32x4.mul(c3_0, alpha3); c3_1 = f32x4.mul(c3_1, alpha3); c3_2 = f32x4.mul(c3_2, alpha3); c3_3 = f32x4.mul(c3_3, alpha3);
+  const alpha4 = v128.load32_splat(alpha, 16);
+  c4_0 = f32x4.mul(c4_0, alpha4); c4_1 = f32x4.mul(c4_1, alpha4); c4_2 = f32x4.mul(c4_2, alpha4); c4_3 = f32x4.mul(c4_3, alpha4);
+  const alpha5 = v128.load32_splat(alpha, 20);
+  c5_0 = f32x4.mul(c5_0, alpha5); c5_1 = f32x4.mul(c5_1, alpha5); c5_2 = f32x4.mul(c5_2, alpha5); c5_3 = f32x4.mul(c5_3, alpha5);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = (A·B)·α   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_2x16_a64_4_b64_c64_scaled(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 64 */
@@ -590,17 +597,17 @@ function pack_rows_16_row64_panel1088(b: usize, packed: usize, steps: usize, pan
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -612,37 +619,36 @@ function tile_6x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes; add += outBytes;
   c4_0 = f32x4.add(f32x4.add(c4_0, bias0), v128.load(add, 0)); c4_1 = f32x4.add(f32x4.add(c4_1, bias1), v128.load(add, 16)); c4_2 = f32x4.add(f32x4.add(c4_2, bias2), v128.load(add, 32)); c4_3 = f32x4.add(f32x4.add(c4_3, bias3), v128.load(add, 48));
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes; add += outBytes;
   c5_0 = f32x4.add(f32x4.add(c5_0, bias0), v128.load(add, 0)); c5_1 = f32x4.add(f32x4.add(c5_1, bias1), v128.load(add, 16)); c5_2 = f32x4.add(f32x4.add(c5_2, bias2), v128.load(add, 32)); c5_3 = f32x4.add(f32x4.add(c5_3, bias3), v128.load(add, 48));
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -650,20 +656,19 @@ function tile_4x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 128 bytes apart */
@@ -677,17 +682,17 @@ function pack_rows_16_row128_panel1088(b: usize, packed: usize, steps: usize, pa
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -699,19 +704,18 @@ function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, out
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
 /** tile[rows,16] -> out: out = relu2(v + bias) */
@@ -737,15 +741,15 @@ function epilogue_16_relu2_bias(tile: usize, rows: usize, out: usize, outBytes: 
   }
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -753,15 +757,14 @@ function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, out
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
@@ -775,17 +778,17 @@ function pack_rows_16_row64_panel2112(b: usize, packed: usize, steps: usize, pan
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_6x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_6x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -797,37 +800,36 @@ function tile_6x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 640);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes; add += outBytes;
   c4_0 = f32x4.add(f32x4.add(c4_0, bias0), v128.load(add, 0)); c4_1 = f32x4.add(f32x4.add(c4_1, bias1), v128.load(add, 16)); c4_2 = f32x4.add(f32x4.add(c4_2, bias2), v128.load(add, 32)); c4_3 = f32x4.add(f32x4.add(c4_3, bias3), v128.load(add, 48));
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes; add += outBytes;
   c5_0 = f32x4.add(f32x4.add(c5_0, bias0), v128.load(add, 0)); c5_1 = f32x4.add(f32x4.add(c5_1, bias1), v128.load(add, 16)); c5_2 = f32x4.add(f32x4.add(c5_2, bias2), v128.load(add, 32)); c5_3 = f32x4.add(f32x4.add(c5_3, bias3), v128.load(add, 48));
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_4x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -835,20 +837,19 @@ function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 384);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
@@ -886,92 +887,89 @@ function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): voi
   }
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** C = (A·B)·α   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_6x16_a64_4_b64_c64_scaled_gap1024(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  for (; k > 0; k -= 16, b += 1024) {
-    const end = b + <usize>min(k, 16) * 64;
-    for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (; <isize>steps > 0; steps -= 16, b += 1024) {
+    for (const end = a + min<isize>(steps, 16) * 4; a < end; b += 64, a += 4) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
       const a0 = v128.load32_splat(a);
-      c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+      c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
       const a1 = v128.load32_splat(a, 64);
-      c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+      c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
       const a2 = v128.load32_splat(a, 128);
-      c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+      c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
       const a3 = v128.load32_splat(a, 192);
-      c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+      c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
       const a4 = v128.load32_splat(a, 256);
-      c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+      c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
       const a5 = v128.load32_splat(a, 320);
-      c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+      c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
     }
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  const f2 = v128.load32_splat(alpha, 8);
-  c20 = f32x4.mul(c20, f2); c21 = f32x4.mul(c21, f2); c22 = f32x4.mul(c22, f2); c23 = f32x4.mul(c23, f2);
-  const f3 = v128.load32_splat(alpha, 12);
-  c30 = f32x4.mul(c30, f3); c31 = f32x4.mul(c31, f3); c32 = f32x4.mul(c32, f3); c33 = f32x4.mul(c33, f3);
-  const f4 = v128.load32_splat(alpha, 16);
-  c40 = f32x4.mul(c40, f4); c41 = f32x4.mul(c41, f4); c42 = f32x4.mul(c42, f4); c43 = f32x4.mul(c43, f4);
-  const f5 = v128.load32_splat(alpha, 20);
-  c50 = f32x4.mul(c50, f5); c51 = f32x4.mul(c51, f5); c52 = f32x4.mul(c52, f5); c53 = f32x4.mul(c53, f5);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  const alpha2 = v128.load32_splat(alpha, 8);
+  c2_0 = f32x4.mul(c2_0, alpha2); c2_1 = f32x4.mul(c2_1, alpha2); c2_2 = f32x4.mul(c2_2, alpha2); c2_3 = f32x4.mul(c2_3, alpha2);
+  const alpha3 = v128.load32_splat(alpha, 12);
+  c3_0 = f32x4.mul(c3_0, alpha3); c3_1 = f32x4.mul(c3_1, alpha3); c3_2 = f32x4.mul(c3_2, alpha3); c3_3 = f32x4.mul(c3_3, alpha3);
+  const alpha4 = v128.load32_splat(alpha, 16);
+  c4_0 = f32x4.mul(c4_0, alpha4); c4_1 = f32x4.mul(c4_1, alpha4); c4_2 = f32x4.mul(c4_2, alpha4); c4_3 = f32x4.mul(c4_3, alpha4);
+  const alpha5 = v128.load32_splat(alpha, 20);
+  c5_0 = f32x4.mul(c5_0, alpha5); c5_1 = f32x4.mul(c5_1, alpha5); c5_2 = f32x4.mul(c5_2, alpha5); c5_3 = f32x4.mul(c5_3, alpha5);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = (A·B)·α   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_2x16_a64_4_b64_c64_scaled_gap1024(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  for (; k > 0; k -= 16, b += 1024) {
-    const end = b + <usize>min(k, 16) * 64;
-    for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (; <isize>steps > 0; steps -= 16, b += 1024) {
+    for (const end = a + min<isize>(steps, 16) * 4; a < end; b += 64, a += 4) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
       const a0 = v128.load32_splat(a);
-      c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+      c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
       const a1 = v128.load32_splat(a, 64);
-      c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+      c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     }
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** at[count] = 0 */
@@ -979,61 +977,58 @@ function attention_zero_floats(at: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_2x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_2x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
 /** sums[1,rows] = a[1] · b[rows]ᵀ, rows 64 bytes long, padding (zeros) included */
@@ -1122,16 +1117,15 @@ function attention_zero_bytes(at: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
 }
 
-/** C = A·B   A[1,k] B[k,16] -> C[1,16]   strides in bytes: A 32, 4; B 64; C 64 */
-function attention_tile_1x16_a32_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
+function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
 /** to[rows,16] = from[rows,16] · alpha[rows]   bytes a row: from 64, to 64 */
@@ -1142,16 +1136,15 @@ function attention_copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32
   }
 }
 
-/** C += A·B   A[1,k] B[k,16] -> C[1,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_1x16_a64_4_b64_c64_add(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = v128.load(c), c01 = v128.load(c, 16), c02 = v128.load(c, 32), c03 = v128.load(c, 48);
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = out + a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = v128.load(out), c0_1 = v128.load(out, 16), c0_2 = v128.load(out, 32), c0_3 = v128.load(out, 48);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
 /** to[rows,8] = from[rows,8] · alpha[rows]   bytes a row: from 64, to 32 */
@@ -1251,7 +1244,7 @@ function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize)
 
 /** embed  tokens[16] table[32,16] positions[8,16] -> out[16,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
+function embed_R16_V32_C16_X8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1276,7 +1269,7 @@ function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usiz
 
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1323,10 +1316,10 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
 
 /** matmul  a[16,16] b[16,48] bias[48] -> out[16,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
@@ -1342,15 +1335,15 @@ function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scrat
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 1152 + <usize>panel * 64;
-        tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_4x16_a64_4_b64_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
     last = min(first + 1, 9);
     fresh = false;
@@ -1359,10 +1352,10 @@ function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scrat
 
 /** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
@@ -1394,8 +1387,8 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
           for (let k = 0; k < min(8, ahead + rows); k += 16) {
             const b = k_across + <usize>((0 + k) >> 4) * 512;
             let r = max(k - ahead, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_2x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
           }
           // scores = e^(scale · scores − shift), row by row; sum = Σ of it
           for (let r = 0; r < rows; r++) {
@@ -1424,15 +1417,15 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
           attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
         }
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -1441,10 +1434,10 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
 
 /** matmul  a[16,16] b[16,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -1460,15 +1453,15 @@ function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_4x16_a64_4_b64_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -1477,10 +1470,10 @@ function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -1496,19 +1489,19 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
       }
       if (from < to && to > 2) {
         const sums = scratch;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -1517,10 +1510,10 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
 
 /** matmul  a[16,32] b[32,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -1536,15 +1529,15 @@ function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_4x16_a128_4_b64_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -1553,10 +1546,10 @@ function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
 
 /** matmul_nt  a[16,16] b[32,16] -> out[16,32]   activation=none derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -1574,15 +1567,15 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, out + place, 128);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 768 + <usize>panel * 64;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, out + place, 128);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -1591,7 +1584,7 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1 */
-function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
+function cross_entropy_R16_V32(logits: usize, targets: usize, losses: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1626,7 +1619,7 @@ function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worke
 
 /** loss_sum  losses[16] targets[16] -> loss[2]
  *  loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ] */
-function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
+function loss_sum_R16_L2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
@@ -1643,7 +1636,7 @@ function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: b
 
 /** embed  tokens[8] table[32,16] positions[8,16] place[2] -> out[8,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
+function embed_R8_V32_C16_X8_P2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(8, worker), last = share(8, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
@@ -1673,7 +1666,7 @@ function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, position
 
 /** layernorm  x[8,16] w[16] b[16] -> out[8,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R8_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(8, worker), last = share(8, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1720,10 +1713,10 @@ function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul  a[8,16] b[16,48] bias[48] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
@@ -1739,15 +1732,15 @@ function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 1152 + <usize>panel * 64;
-        tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_2x16_a64_4_b64_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 4 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -1756,7 +1749,7 @@ function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 
 /** attention_cached  qkv[8,48] keys[1,2,8,16] values[1,2,16,16] place[2] -> out[8,16] keys_out[1,2,8,16] values_out[1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
-function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
+function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -1794,8 +1787,8 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         for (let k = 0; k < min(known, ahead + rows); k += 16) {
           const b = across + <usize>((0 + k) >> 4) * 1024;
           let r = max(k - ahead, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+          if (r < rows) tile_2x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
         }
         // scores = e^(scale · scores − shift), row by row; sum = Σ of it
         for (let r = 0; r < rows; r++) {
@@ -1824,8 +1817,8 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         for (let c = 0; c < 8; c += 16) {
           const b = panels + <usize>((c >> 4) * 1024);
           let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled_gap1024(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 6), alpha + (<usize>r << 2));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled_gap1024(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 2), alpha + (<usize>r << 2));
+          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
         }
         attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
       }
@@ -1836,10 +1829,10 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
 
 /** matmul  a[8,16] b[16,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -1855,15 +1848,15 @@ function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_2x16_a64_4_b64_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 2) break;
     last = min(first + 1, 2);
     fresh = false;
@@ -1872,10 +1865,10 @@ function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** matmul  a[8,16] b[16,32] bias[32] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -1891,19 +1884,19 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
       }
       if (from < to && to > 1) {
         const sums = scratch;
-        tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
+        tile_2x16_a64_4_b64(a + <usize>1 * 384, columns, 16, sums, 64);
         const place = <usize>1 * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -1912,10 +1905,10 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 
 /** matmul  a[8,32] b[32,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -1931,15 +1924,15 @@ function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_2x16_a128_4_b64_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 2) break;
     last = min(first + 1, 2);
     fresh = false;
@@ -1948,7 +1941,7 @@ function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** take_row  x[8,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
-function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
+function take_row_R8_C16_P2_O1(x: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
@@ -1956,7 +1949,7 @@ function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): voi
 
 /** layernorm  x[1,16] w[16] b[16] -> out[1,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R1_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   for (let r = first; r < last; r++) {
@@ -2003,7 +1996,7 @@ function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul_nt  a[1,16] b[32,16] -> out[1,32]   activation=none derivative=none
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_nt_M1_K16_N32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -2016,7 +2009,7 @@ function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, wor
 
 /** embed  tokens[1] table[32,16] positions[8,16] place[2] -> out[1,16]   context=1
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
+function embed_R1_V32_C16_X8_P2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
@@ -2046,7 +2039,7 @@ function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, position
 
 /** matmul  a[1,16] b[16,48] bias[48] -> out[1,48]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(3, worker), last = share(3, worker + 1);
@@ -2063,7 +2056,7 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 
 /** attention_cached  qkv[1,48] keys[1,2,8,16] values[1,2,16,16] place[2] -> out[1,16] keys_out[1,2,8,16] values_out[1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=1 NR=16 QB=2 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
-function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
+function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -2103,7 +2096,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = keys + <usize>((first_key + k) >> 4) * 1024 + <usize>first * 512;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
-          attention_tile_1x16_a32_4_b64_c64_set(qkv + <usize>first * 32 + r * 32, b + 0, scores + <usize>((k + 0) << 2) + r * 64, 8);
+          tile_1x16_a32_4_b64_out64(qkv + <usize>first * 32 + r * 32, b + 0, 8, scores + <usize>((k + 0) << 2) + r * 64);
         }
       }
       // scores = e^(scale · scores − shift), row by row; sum = Σ of it
@@ -2132,7 +2125,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         let b = values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
-          attention_tile_1x16_a64_4_b64_c64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, mixed + 0 + r * 64, steps);
+          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, mixed + 0 + r * 64);
         }
       }
     }
@@ -2147,7 +2140,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
 
 /** matmul  a[1,16] b[16,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
@@ -2164,7 +2157,7 @@ function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** matmul  a[1,16] b[16,32] bias[32] -> out[1,32]   activation=relu2 derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -2181,7 +2174,7 @@ function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 
 /** matmul  a[1,32] b[32,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
@@ -2198,7 +2191,7 @@ function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** take_row  x[1,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
-function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
+function take_row_R1_C16_P2_O1(x: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
@@ -2206,7 +2199,7 @@ function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): voi
 
 /** evaluate: 0.2 MFLOP. Every worker runs it on the same memory. */
 export function evaluate(worker: i32): void {
-  const accumulate = load<i32>(320) != 0;
+  const accumulate = load<i32>(CONTROL_ACCUMULATE) != 0;
   const x: usize = 65408; // [16,16]
   const layernorm_1_out: usize = 66432; // [16,16]
   const attention_qkv_out: usize = 62336; // [16,48]
@@ -2219,35 +2212,35 @@ export function evaluate(worker: i32): void {
   const logits: usize = 62336; // [16,32]
 
   // embed
-  embed_16x32x16x8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
+  embed_R16_V32_C16_X8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_16x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
+    matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, 512, worker);
+    attention_R16_Q48_O16(attention_qkv_out, attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
+    matmul_M16_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    layernorm_16x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
+    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
+    matmul_M16_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
   // output
-  layernorm_16x16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
+  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, TASK_COUNTERS, worker);
   barrier();
-  cross_entropy_16x32(logits, TARGETS, TOKEN_LOSSES, worker);
+  cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, worker);
   barrier();
-  loss_sum_16x2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
+  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
 }
 
 /** prefill: 0.1 MFLOP. Every worker runs it on the same memory. */
@@ -2264,33 +2257,33 @@ export function prefill(worker: i32): void {
   const output_layernorm_out: usize = 62336; // [1,16]
 
   // embed
-  embed_8x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
+  embed_R8_V32_C16_X8_P2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_8x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R8_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
+    matmul_M8_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_cached_8x48x1x2x8x16x16x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
+    matmul_M8_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    layernorm_8x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
+    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
+    matmul_M8_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
   // output
-  take_row_8x16x2x1(x, PLACE, last_row, worker);
+  take_row_R8_C16_P2_O1(x, PLACE, last_row, worker);
   barrier();
-  layernorm_1x16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_1x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
+  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
 }
 
 /** decode: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -2307,31 +2300,31 @@ export function decode(worker: i32): void {
   const output_layernorm_out: usize = 62336; // [1,16]
 
   // embed
-  embed_1x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
+  embed_R1_V32_C16_X8_P2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_1x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_1x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
     barrier();
-    attention_cached_1x48x1x2x8x16x16x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_1x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_M1_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
     barrier();
-    layernorm_1x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_1x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
     barrier();
-    matmul_1x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_M1_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
     barrier();
   }
 
   // output
-  take_row_1x16x2x1(x, PLACE, last_row, worker);
+  take_row_R1_C16_P2_O1(x, PLACE, last_row, worker);
   barrier();
-  layernorm_1x16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_1x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
+  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
 }

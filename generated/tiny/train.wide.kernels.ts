@@ -2,6 +2,16 @@
 // Tensors are row-major f32 with rows padded to 16 floats; a name in capitals is the byte address of the first of them.
 
 
+// The control block, by which the host and the kernels talk: byte addresses.
+const CONTROL_WORKERS: usize = 0; // workers that take part in every entry (i32)
+const CONTROL_ARRIVED: usize = 64; // workers that have arrived at the barrier (i32)
+const CONTROL_ROUND: usize = 128; // number of the barrier; sleepers wait on it (i32)
+const CONTROL_ABORT: usize = 192; // not zero: leave the entry at the next barrier (i32)
+const CONTROL_ACCUMULATE: usize = 320; // gradients of this micro-batch are added to those that are there (i32)
+const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
+const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
+const SPILLS: usize = 1024; // where horizontal sums end, one piece per worker
+const SPILL_BYTES: usize = 256;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
@@ -14,7 +24,7 @@ const ONE = f32x4(1, 1, 1, 1);
 
 /** First of `tasks` that belongs to worker w. */
 function share(tasks: i32, w: i32): i32 {
-  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(0));
+  return <i32>(<i64>tasks * <i64>w / <i64>load<i32>(CONTROL_WORKERS));
 }
 
 /** Sum of the 8 lanes of a pair. */
@@ -35,26 +45,29 @@ function share(tasks: i32, w: i32): i32 {
 }
 /** Worker w's corner for horizontal sums. */
 // @ts-ignore: decorator
-@inline function spillOf(w: i32): usize { return 1024 + <usize>w * 256; }
+@inline function spillOf(w: i32): usize { return SPILLS + <usize>w * SPILL_BYTES; }
 
-/** All workers arrive before any goes on. Spins briefly, then sleeps. Leaves by a trap when the host has raised `abort`. */
+/**
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the host has
+ * raised CONTROL_ABORT.
+ */
 function barrier(): void {
-  const workers = load<i32>(0);
+  const workers = load<i32>(CONTROL_WORKERS);
   if (workers == 1) return;
-  const round = atomic.load<i32>(128);
-  if (atomic.add<i32>(64, 1) == workers - 1) {
-    atomic.store<i32>(64, 0);
-    memory.fill(512, 0, 64);
-    atomic.add<i32>(128, 1);
-    atomic.notify(128, -1);
+  const round = atomic.load<i32>(CONTROL_ROUND);
+  if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
+    atomic.store<i32>(CONTROL_ARRIVED, 0);
+    memory.fill(TASK_COUNTERS, 0, 64);
+    atomic.add<i32>(CONTROL_ROUND, 1);
+    atomic.notify(CONTROL_ROUND, -1);
   } else {
-    for (let spin = 0; spin < 400000; spin++) if (atomic.load<i32>(128) != round) return;
-    while (atomic.load<i32>(128) == round) {
-      if (atomic.load<i32>(192) != 0) unreachable();
-      atomic.wait<i32>(128, round, 100_000_000); // ns: looks at `abort` ten times a second
+    for (let spin = 0; spin < 400000; spin++) if (atomic.load<i32>(CONTROL_ROUND) != round) return;
+    while (atomic.load<i32>(CONTROL_ROUND) == round) {
+      if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
+      atomic.wait<i32>(CONTROL_ROUND, round, 100_000_000); // ns: looks at CONTROL_ABORT ten times a second
     }
   }
-  if (atomic.load<i32>(192) != 0) unreachable();
+  if (atomic.load<i32>(CONTROL_ABORT) != 0) unreachable();
 }
 
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -339,17 +352,17 @@ function pack_rows_16_row192_panel1088(b: usize, packed: usize, steps: usize, pa
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -361,37 +374,36 @@ function tile_6x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, bias0); c2_1 = f32x4.add(c2_1, bias1); c2_2 = f32x4.add(c2_2, bias2); c2_3 = f32x4.add(c2_3, bias3);
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, bias0); c3_1 = f32x4.add(c3_1, bias1); c3_2 = f32x4.add(c3_2, bias2); c3_3 = f32x4.add(c3_3, bias3);
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
   c4_0 = f32x4.add(c4_0, bias0); c4_1 = f32x4.add(c4_1, bias1); c4_2 = f32x4.add(c4_2, bias2); c4_3 = f32x4.add(c4_3, bias3);
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
   c5_0 = f32x4.add(c5_0, bias0); c5_1 = f32x4.add(c5_1, bias1); c5_2 = f32x4.add(c5_2, bias2); c5_3 = f32x4.add(c5_3, bias3);
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -399,20 +411,19 @@ function tile_4x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, bias0); c2_1 = f32x4.add(c2_1, bias1); c2_2 = f32x4.add(c2_2, bias2); c2_3 = f32x4.add(c2_3, bias3);
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, bias0); c3_1 = f32x4.add(c3_1, bias1); c3_2 = f32x4.add(c3_2, bias2); c3_3 = f32x4.add(c3_3, bias3);
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** Stores the first `columns` columns of four rows, 64 bytes apart. */
@@ -456,52 +467,50 @@ function attention_pack_rows_8_s192_p16(x: usize, panels: usize, rows: i32): voi
   }
 }
 
-/** C = A·B   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 192, 4; B 64; C 64 */
-function attention_tile_6x16_a192_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_6x16_a192_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 384);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 576);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 768);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 960);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = A·B   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 192, 4; B 64; C 64 */
-function attention_tile_2x16_a192_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_2x16_a192_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** row[valid … end) = very low. `end` is a multiple of 8, valid > end − 16. */
@@ -588,68 +597,66 @@ function attention_log4(x: v128): v128 {
   return madd(e, f32x4.splat(0.693359375), f32x4.add(f, y));
 }
 
-/** C = (A·B)·α   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_6x16_a64_4_b64_c64_scaled(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 128);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 256);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  const f2 = v128.load32_splat(alpha, 8);
-  c20 = f32x4.mul(c20, f2); c21 = f32x4.mul(c21, f2); c22 = f32x4.mul(c22, f2); c23 = f32x4.mul(c23, f2);
-  const f3 = v128.load32_splat(alpha, 12);
-  c30 = f32x4.mul(c30, f3); c31 = f32x4.mul(c31, f3); c32 = f32x4.mul(c32, f3); c33 = f32x4.mul(c33, f3);
-  const f4 = v128.load32_splat(alpha, 16);
-  c40 = f32x4.mul(c40, f4); c41 = f32x4.mul(c41, f4); c42 = f32x4.mul(c42, f4); c43 = f32x4.mul(c43, f4);
-  const f5 = v128.load32_splat(alpha, 20);
-  c50 = f32x4.mul(c50, f5); c51 = f32x4.mul(c51, f5); c52 = f32x4.mul(c52, f5); c53 = f32x4.mul(c53, f5);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  const alpha2 = v128.load32_splat(alpha, 8);
+  c2_0 = f32x4.mul(c2_0, alpha2); c2_1 = f32x4.mul(c2_1, alpha2); c2_2 = f32x4.mul(c2_2, alpha2); c2_3 = f32x4.mul(c2_3, alpha2);
+  const alpha3 = v128.load32_splat(alpha, 12);
+  c3_0 = f32x4.mul(c3_0, alpha3); c3_1 = f32x4.mul(c3_1, alpha3); c3_2 = f32x4.mul(c3_2, alpha3); c3_3 = f32x4.mul(c3_3, alpha3);
+  const alpha4 = v128.load32_splat(alpha, 16);
+  c4_0 = f32x4.mul(c4_0, alpha4); c4_1 = f32x4.mul(c4_1, alpha4); c4_2 = f32x4.mul(c4_2, alpha4); c4_3 = f32x4.mul(c4_3, alpha4);
+  const alpha5 = v128.load32_splat(alpha, 20);
+  c5_0 = f32x4.mul(c5_0, alpha5); c5_1 = f32x4.mul(c5_1, alpha5); c5_2 = f32x4.mul(c5_2, alpha5); c5_3 = f32x4.mul(c5_3, alpha5);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = (A·B)·α   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_2x16_a64_4_b64_c64_scaled(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 64 */
@@ -670,17 +677,17 @@ function pack_rows_16_row64_panel1088(b: usize, packed: usize, steps: usize, pan
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -692,37 +699,36 @@ function tile_6x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes; add += outBytes;
   c4_0 = f32x4.add(f32x4.add(c4_0, bias0), v128.load(add, 0)); c4_1 = f32x4.add(f32x4.add(c4_1, bias1), v128.load(add, 16)); c4_2 = f32x4.add(f32x4.add(c4_2, bias2), v128.load(add, 32)); c4_3 = f32x4.add(f32x4.add(c4_3, bias3), v128.load(add, 48));
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes; add += outBytes;
   c5_0 = f32x4.add(f32x4.add(c5_0, bias0), v128.load(add, 0)); c5_1 = f32x4.add(f32x4.add(c5_1, bias1), v128.load(add, 16)); c5_2 = f32x4.add(f32x4.add(c5_2, bias2), v128.load(add, 32)); c5_3 = f32x4.add(f32x4.add(c5_3, bias3), v128.load(add, 48));
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -730,20 +736,19 @@ function tile_4x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: u
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 128 bytes apart */
@@ -757,17 +762,17 @@ function pack_rows_16_row128_panel1088(b: usize, packed: usize, steps: usize, pa
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -779,19 +784,18 @@ function tile_6x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, out
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
 /** tile[rows,16] -> out: out = relu2(v + bias) */
@@ -821,15 +825,15 @@ function epilogue_16_relu2_bias_pre(tile: usize, rows: usize, out: usize, outByt
   }
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_4x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -837,15 +841,14 @@ function tile_4x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, out
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** packed[panels][K,16] = b[K,panels·16], b's rows 64 bytes apart */
@@ -859,17 +862,17 @@ function pack_rows_16_row64_panel2112(b: usize, packed: usize, steps: usize, pan
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_6x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_6x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -881,37 +884,36 @@ function tile_6x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 640);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes; add += outBytes;
   c4_0 = f32x4.add(f32x4.add(c4_0, bias0), v128.load(add, 0)); c4_1 = f32x4.add(f32x4.add(c4_1, bias1), v128.load(add, 16)); c4_2 = f32x4.add(f32x4.add(c4_2, bias2), v128.load(add, 32)); c4_3 = f32x4.add(f32x4.add(c4_3, bias3), v128.load(add, 48));
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes; add += outBytes;
   c5_0 = f32x4.add(f32x4.add(c5_0, bias0), v128.load(add, 0)); c5_1 = f32x4.add(f32x4.add(c5_1, bias1), v128.load(add, 16)); c5_2 = f32x4.add(f32x4.add(c5_2, bias2), v128.load(add, 32)); c5_3 = f32x4.add(f32x4.add(c5_3, bias3), v128.load(add, 48));
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_4x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -919,20 +921,19 @@ function tile_4x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: 
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 384);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes; add += outBytes;
   c2_0 = f32x4.add(f32x4.add(c2_0, bias0), v128.load(add, 0)); c2_1 = f32x4.add(f32x4.add(c2_1, bias1), v128.load(add, 16)); c2_2 = f32x4.add(f32x4.add(c2_2, bias2), v128.load(add, 32)); c2_3 = f32x4.add(f32x4.add(c2_3, bias3), v128.load(add, 48));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes; add += outBytes;
   c3_0 = f32x4.add(f32x4.add(c3_0, bias0), v128.load(add, 0)); c3_1 = f32x4.add(f32x4.add(c3_1, bias1), v128.load(add, 16)); c3_2 = f32x4.add(f32x4.add(c3_2, bias2), v128.load(add, 32)); c3_3 = f32x4.add(f32x4.add(c3_3, bias3), v128.load(add, 48));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** panel[K,16] = b[16,K]ᵀ, b's rows 64 bytes apart; a cache line of four rows at a time */
@@ -970,17 +971,17 @@ function pack_transposed_16of16_row64(b: usize, panel: usize, steps: usize): voi
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_6x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_6x16_a128_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -992,30 +993,29 @@ function tile_6x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, ou
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 640);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_4x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_4x16_a128_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -1023,15 +1023,14 @@ function tile_4x16_row128_step4(a: usize, b: usize, steps: usize, out: usize, ou
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 384);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** packed[strips][K,6] = a[K,strips·6], a's rows 128 bytes apart; and a narrower one [K,2] */
@@ -1050,17 +1049,17 @@ function pack_columns_6_row128_strip448_rest2(a: usize, packed: usize, steps: us
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 4 bytes apart, its steps 24. */
-function tile_6x16_row4_step24_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 4, from step to step: a 24, b 64 */
+function tile_6x16_a4_24_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 24; a < end; a += 24) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 24; a < end; b += 64, a += 24) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 4);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -1072,46 +1071,44 @@ function tile_6x16_row4_step24_keep(a: usize, b: usize, steps: usize, out: usize
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 20);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
   const mask = i32x4.splat(keep);
   c0_0 = f32x4.add(c0_0, v128.and(v128.load(out, 0), mask)); c0_1 = f32x4.add(c0_1, v128.and(v128.load(out, 16), mask)); c0_2 = f32x4.add(c0_2, v128.and(v128.load(out, 32), mask)); c0_3 = f32x4.add(c0_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, v128.and(v128.load(out, 0), mask)); c1_1 = f32x4.add(c1_1, v128.and(v128.load(out, 16), mask)); c1_2 = f32x4.add(c1_2, v128.and(v128.load(out, 32), mask)); c1_3 = f32x4.add(c1_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, v128.and(v128.load(out, 0), mask)); c2_1 = f32x4.add(c2_1, v128.and(v128.load(out, 16), mask)); c2_2 = f32x4.add(c2_2, v128.and(v128.load(out, 32), mask)); c2_3 = f32x4.add(c2_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, v128.and(v128.load(out, 0), mask)); c3_1 = f32x4.add(c3_1, v128.and(v128.load(out, 16), mask)); c3_2 = f32x4.add(c3_2, v128.and(v128.load(out, 32), mask)); c3_3 = f32x4.add(c3_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
   c4_0 = f32x4.add(c4_0, v128.and(v128.load(out, 0), mask)); c4_1 = f32x4.add(c4_1, v128.and(v128.load(out, 16), mask)); c4_2 = f32x4.add(c4_2, v128.and(v128.load(out, 32), mask)); c4_3 = f32x4.add(c4_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
   c5_0 = f32x4.add(c5_0, v128.and(v128.load(out, 0), mask)); c5_1 = f32x4.add(c5_1, v128.and(v128.load(out, 16), mask)); c5_2 = f32x4.add(c5_2, v128.and(v128.load(out, 32), mask)); c5_3 = f32x4.add(c5_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 4 bytes apart, its steps 8. */
-function tile_2x16_row4_step8_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 4, from step to step: a 8, b 64 */
+function tile_2x16_a4_8_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 8; a < end; a += 8) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 8; a < end; b += 64, a += 8) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 4);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
   const mask = i32x4.splat(keep);
   c0_0 = f32x4.add(c0_0, v128.and(v128.load(out, 0), mask)); c0_1 = f32x4.add(c0_1, v128.and(v128.load(out, 16), mask)); c0_2 = f32x4.add(c0_2, v128.and(v128.load(out, 32), mask)); c0_3 = f32x4.add(c0_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, v128.and(v128.load(out, 0), mask)); c1_1 = f32x4.add(c1_1, v128.and(v128.load(out, 16), mask)); c1_2 = f32x4.add(c1_2, v128.and(v128.load(out, 32), mask)); c1_3 = f32x4.add(c1_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
 /** tile[rows,16] -> out: out = v · relu2'(gate) */
@@ -1188,15 +1185,15 @@ function pack_columns_6_row64_strip448_rest4(a: usize, packed: usize, steps: usi
   }
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 4 bytes apart, its steps 16. */
-function tile_4x16_row4_step16_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
+/** out = a·b + (out & keep)   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 4, from step to step: a 16, b 64 */
+function tile_4x16_a4_16_b64_keep(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, keep: i32): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 16; a < end; a += 16) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 16; a < end; b += 64, a += 16) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 4);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -1204,20 +1201,19 @@ function tile_4x16_row4_step16_keep(a: usize, b: usize, steps: usize, out: usize
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 12);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
   const mask = i32x4.splat(keep);
   c0_0 = f32x4.add(c0_0, v128.and(v128.load(out, 0), mask)); c0_1 = f32x4.add(c0_1, v128.and(v128.load(out, 16), mask)); c0_2 = f32x4.add(c0_2, v128.and(v128.load(out, 32), mask)); c0_3 = f32x4.add(c0_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, v128.and(v128.load(out, 0), mask)); c1_1 = f32x4.add(c1_1, v128.and(v128.load(out, 16), mask)); c1_2 = f32x4.add(c1_2, v128.and(v128.load(out, 32), mask)); c1_3 = f32x4.add(c1_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
   c2_0 = f32x4.add(c2_0, v128.and(v128.load(out, 0), mask)); c2_1 = f32x4.add(c2_1, v128.and(v128.load(out, 16), mask)); c2_2 = f32x4.add(c2_2, v128.and(v128.load(out, 32), mask)); c2_3 = f32x4.add(c2_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
   c3_0 = f32x4.add(c3_0, v128.and(v128.load(out, 0), mask)); c3_1 = f32x4.add(c3_1, v128.and(v128.load(out, 16), mask)); c3_2 = f32x4.add(c3_2, v128.and(v128.load(out, 32), mask)); c3_3 = f32x4.add(c3_3, v128.and(v128.load(out, 48), mask));
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** x[rows,8], 192 bytes a row -> panels [1][12][16] */
@@ -1251,52 +1247,50 @@ function attention_dot_rows_8_s64(x: usize, y: usize, rows: i32, to: usize): voi
   }
 }
 
-/** C = A·B   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_6x16_a64_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 128);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 192);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 256);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 320);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = A·B   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_2x16_a64_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** row = e^(scale · row − lse) = P;  d = P · (scale · d − delta) = dS, delta scaled already */
@@ -1315,52 +1309,50 @@ function attention_row_grad(row: usize, d: usize, end: i32, scale: f32, lse: f32
   }
 }
 
-/** C = A·B   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 4, 64; B 64; C 64 */
-function attention_tile_6x16_a4_64_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 64) {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 4, from step to step: a 64, b 64 */
+function tile_6x16_a4_64_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (const end = a + steps * 64; a < end; b += 64, a += 64) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 4);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     const a2 = v128.load32_splat(a, 8);
-    c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+    c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 12);
-    c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+    c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
     const a4 = v128.load32_splat(a, 16);
-    c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+    c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 20);
-    c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+    c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = A·B   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 4, 64; B 64; C 64 */
-function attention_tile_2x16_a4_64_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 64) {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 4, from step to step: a 64, b 64 */
+function tile_2x16_a4_64_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (const end = a + steps * 64; a < end; b += 64, a += 64) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 4);
-    c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+    c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 192 */
@@ -1405,17 +1397,17 @@ function pack_transposed_16of16_row192(b: usize, panel: usize, steps: usize): vo
   }
 }
 
-/** a[6,K] · b[K,16] in 24 registers; a's rows 192 bytes apart, its steps 4. */
-function tile_6x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_6x16_a192_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
   let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
   let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -1427,30 +1419,29 @@ function tile_6x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, ou
     c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
     const a5 = v128.load32_splat(a, 960);
     c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
   out += outBytes;
-  v128.store(out, c4_0, 0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
+  v128.store(out, c4_0); v128.store(out, c4_1, 16); v128.store(out, c4_2, 32); v128.store(out, c4_3, 48);
   out += outBytes;
-  v128.store(out, c5_0, 0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
+  v128.store(out, c5_0); v128.store(out, c5_1, 16); v128.store(out, c5_2, 32); v128.store(out, c5_3, 48);
 }
 
-/** a[4,K] · b[K,16] in 16 registers; a's rows 192 bytes apart, its steps 4. */
-function tile_4x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[4,K] b[K,16] -> out[4,16] in 16 registers; bytes from row to row of a: 192, from step to step: a 4, b 64 */
+function tile_4x16_a192_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
   let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
   let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 192);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
@@ -1458,15 +1449,14 @@ function tile_4x16_row192_step4(a: usize, b: usize, steps: usize, out: usize, ou
     c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
     const a3 = v128.load32_splat(a, 576);
     c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
   out += outBytes;
-  v128.store(out, c2_0, 0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
+  v128.store(out, c2_0); v128.store(out, c2_1, 16); v128.store(out, c2_2, 32); v128.store(out, c2_3, 48);
   out += outBytes;
-  v128.store(out, c3_0, 0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
+  v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
 /** tile[rows,16] -> out: out = relu2(v + bias) */
@@ -1492,92 +1482,89 @@ function epilogue_16_relu2_bias(tile: usize, rows: usize, out: usize, outBytes: 
   }
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
+/** out = a·b + bias   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(c0_0, bias0); c0_1 = f32x4.add(c0_1, bias1); c0_2 = f32x4.add(c0_2, bias2); c0_3 = f32x4.add(c0_3, bias3);
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
   c1_0 = f32x4.add(c1_0, bias0); c1_1 = f32x4.add(c1_1, bias1); c1_2 = f32x4.add(c1_2, bias2); c1_3 = f32x4.add(c1_3, bias3);
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** C = (A·B)·α   A[6,k] B[k,16] -> C[6,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_6x16_a64_4_b64_c64_scaled_gap1024(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  let c20 = ZERO, c21 = ZERO, c22 = ZERO, c23 = ZERO;
-  let c30 = ZERO, c31 = ZERO, c32 = ZERO, c33 = ZERO;
-  let c40 = ZERO, c41 = ZERO, c42 = ZERO, c43 = ZERO;
-  let c50 = ZERO, c51 = ZERO, c52 = ZERO, c53 = ZERO;
-  for (; k > 0; k -= 16, b += 1024) {
-    const end = b + <usize>min(k, 16) * 64;
-    for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[6,K] b[K,16] -> out[6,16] in 24 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_6x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  let c2_0 = ZERO, c2_1 = ZERO, c2_2 = ZERO, c2_3 = ZERO;
+  let c3_0 = ZERO, c3_1 = ZERO, c3_2 = ZERO, c3_3 = ZERO;
+  let c4_0 = ZERO, c4_1 = ZERO, c4_2 = ZERO, c4_3 = ZERO;
+  let c5_0 = ZERO, c5_1 = ZERO, c5_2 = ZERO, c5_3 = ZERO;
+  for (; <isize>steps > 0; steps -= 16, b += 1024) {
+    for (const end = a + min<isize>(steps, 16) * 4; a < end; b += 64, a += 4) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
       const a0 = v128.load32_splat(a);
-      c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+      c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
       const a1 = v128.load32_splat(a, 64);
-      c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+      c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
       const a2 = v128.load32_splat(a, 128);
-      c20 = madd(a2, b0, c20); c21 = madd(a2, b1, c21); c22 = madd(a2, b2, c22); c23 = madd(a2, b3, c23);
+      c2_0 = madd(a2, b0, c2_0); c2_1 = madd(a2, b1, c2_1); c2_2 = madd(a2, b2, c2_2); c2_3 = madd(a2, b3, c2_3);
       const a3 = v128.load32_splat(a, 192);
-      c30 = madd(a3, b0, c30); c31 = madd(a3, b1, c31); c32 = madd(a3, b2, c32); c33 = madd(a3, b3, c33);
+      c3_0 = madd(a3, b0, c3_0); c3_1 = madd(a3, b1, c3_1); c3_2 = madd(a3, b2, c3_2); c3_3 = madd(a3, b3, c3_3);
       const a4 = v128.load32_splat(a, 256);
-      c40 = madd(a4, b0, c40); c41 = madd(a4, b1, c41); c42 = madd(a4, b2, c42); c43 = madd(a4, b3, c43);
+      c4_0 = madd(a4, b0, c4_0); c4_1 = madd(a4, b1, c4_1); c4_2 = madd(a4, b2, c4_2); c4_3 = madd(a4, b3, c4_3);
       const a5 = v128.load32_splat(a, 320);
-      c50 = madd(a5, b0, c50); c51 = madd(a5, b1, c51); c52 = madd(a5, b2, c52); c53 = madd(a5, b3, c53);
+      c5_0 = madd(a5, b0, c5_0); c5_1 = madd(a5, b1, c5_1); c5_2 = madd(a5, b2, c5_2); c5_3 = madd(a5, b3, c5_3);
     }
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  const f2 = v128.load32_splat(alpha, 8);
-  c20 = f32x4.mul(c20, f2); c21 = f32x4.mul(c21, f2); c22 = f32x4.mul(c22, f2); c23 = f32x4.mul(c23, f2);
-  const f3 = v128.load32_splat(alpha, 12);
-  c30 = f32x4.mul(c30, f3); c31 = f32x4.mul(c31, f3); c32 = f32x4.mul(c32, f3); c33 = f32x4.mul(c33, f3);
-  const f4 = v128.load32_splat(alpha, 16);
-  c40 = f32x4.mul(c40, f4); c41 = f32x4.mul(c41, f4); c42 = f32x4.mul(c42, f4); c43 = f32x4.mul(c43, f4);
-  const f5 = v128.load32_splat(alpha, 20);
-  c50 = f32x4.mul(c50, f5); c51 = f32x4.mul(c51, f5); c52 = f32x4.mul(c52, f5); c53 = f32x4.mul(c53, f5);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
-  v128.store(c, c20, 128); v128.store(c, c21, 144); v128.store(c, c22, 160); v128.store(c, c23, 176);
-  v128.store(c, c30, 192); v128.store(c, c31, 208); v128.store(c, c32, 224); v128.store(c, c33, 240);
-  v128.store(c, c40, 256); v128.store(c, c41, 272); v128.store(c, c42, 288); v128.store(c, c43, 304);
-  v128.store(c, c50, 320); v128.store(c, c51, 336); v128.store(c, c52, 352); v128.store(c, c53, 368);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  const alpha2 = v128.load32_splat(alpha, 8);
+  c2_0 = f32x4.mul(c2_0, alpha2); c2_1 = f32x4.mul(c2_1, alpha2); c2_2 = f32x4.mul(c2_2, alpha2); c2_3 = f32x4.mul(c2_3, alpha2);
+  const alpha3 = v128.load32_splat(alpha, 12);
+  c3_0 = f32x4.mul(c3_0, alpha3); c3_1 = f32x4.mul(c3_1, alpha3); c3_2 = f32x4.mul(c3_2, alpha3); c3_3 = f32x4.mul(c3_3, alpha3);
+  const alpha4 = v128.load32_splat(alpha, 16);
+  c4_0 = f32x4.mul(c4_0, alpha4); c4_1 = f32x4.mul(c4_1, alpha4); c4_2 = f32x4.mul(c4_2, alpha4); c4_3 = f32x4.mul(c4_3, alpha4);
+  const alpha5 = v128.load32_splat(alpha, 20);
+  c5_0 = f32x4.mul(c5_0, alpha5); c5_1 = f32x4.mul(c5_1, alpha5); c5_2 = f32x4.mul(c5_2, alpha5); c5_3 = f32x4.mul(c5_3, alpha5);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
+  v128.store(out, c2_0, 128); v128.store(out, c2_1, 144); v128.store(out, c2_2, 160); v128.store(out, c2_3, 176);
+  v128.store(out, c3_0, 192); v128.store(out, c3_1, 208); v128.store(out, c3_2, 224); v128.store(out, c3_3, 240);
+  v128.store(out, c4_0, 256); v128.store(out, c4_1, 272); v128.store(out, c4_2, 288); v128.store(out, c4_3, 304);
+  v128.store(out, c5_0, 320); v128.store(out, c5_1, 336); v128.store(out, c5_2, 352); v128.store(out, c5_3, 368);
 }
 
-/** C = (A·B)·α   A[2,k] B[k,16] -> C[2,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_2x16_a64_4_b64_c64_scaled_gap1024(a: usize, b: usize, c: usize, k: i32, alpha: usize): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  let c10 = ZERO, c11 = ZERO, c12 = ZERO, c13 = ZERO;
-  for (; k > 0; k -= 16, b += 1024) {
-    const end = b + <usize>min(k, 16) * 64;
-    for (; b < end; b += 64, a += 4) {
+/** out = (a·b) · α   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usize, out: usize, alpha: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
+  for (; <isize>steps > 0; steps -= 16, b += 1024) {
+    for (const end = a + min<isize>(steps, 16) * 4; a < end; b += 64, a += 4) {
       const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
       const a0 = v128.load32_splat(a);
-      c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+      c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
       const a1 = v128.load32_splat(a, 64);
-      c10 = madd(a1, b0, c10); c11 = madd(a1, b1, c11); c12 = madd(a1, b2, c12); c13 = madd(a1, b3, c13);
+      c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
     }
   }
-  const f0 = v128.load32_splat(alpha);
-  c00 = f32x4.mul(c00, f0); c01 = f32x4.mul(c01, f0); c02 = f32x4.mul(c02, f0); c03 = f32x4.mul(c03, f0);
-  const f1 = v128.load32_splat(alpha, 4);
-  c10 = f32x4.mul(c10, f1); c11 = f32x4.mul(c11, f1); c12 = f32x4.mul(c12, f1); c13 = f32x4.mul(c13, f1);
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
-  v128.store(c, c10, 64); v128.store(c, c11, 80); v128.store(c, c12, 96); v128.store(c, c13, 112);
+  const alpha0 = v128.load32_splat(alpha);
+  c0_0 = f32x4.mul(c0_0, alpha0); c0_1 = f32x4.mul(c0_1, alpha0); c0_2 = f32x4.mul(c0_2, alpha0); c0_3 = f32x4.mul(c0_3, alpha0);
+  const alpha1 = v128.load32_splat(alpha, 4);
+  c1_0 = f32x4.mul(c1_0, alpha1); c1_1 = f32x4.mul(c1_1, alpha1); c1_2 = f32x4.mul(c1_2, alpha1); c1_3 = f32x4.mul(c1_3, alpha1);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c1_0, 64); v128.store(out, c1_1, 80); v128.store(out, c1_2, 96); v128.store(out, c1_3, 112);
 }
 
 /** at[count] = 0 */
@@ -1585,61 +1572,58 @@ function attention_zero_floats(at: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 64 bytes apart, its steps 4. */
-function tile_2x16_row64_step4(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
+/** out = a·b   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_2x16_a64_4_b64(a: usize, b: usize, steps: usize, out: usize, outBytes: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 64);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes;
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
-/** a[2,K] · b[K,16] in 8 registers; a's rows 128 bytes apart, its steps 4. */
-function tile_2x16_row128_step4_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
+/** out = a·b + bias + add   a[2,K] b[K,16] -> out[2,16] in 8 registers; bytes from row to row of a: 128, from step to step: a 4, b 64 */
+function tile_2x16_a128_4_b64_bias_add(a: usize, b: usize, steps: usize, out: usize, outBytes: usize, bias: usize, add: usize): void {
   let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
   let c1_0 = ZERO, c1_1 = ZERO, c1_2 = ZERO, c1_3 = ZERO;
-  for (const end = a + steps * 4; a < end; a += 4) {
-    const b0 = v128.load(b, 0), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
-    const a0 = v128.load32_splat(a, 0);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
+    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const a0 = v128.load32_splat(a);
     c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
     const a1 = v128.load32_splat(a, 128);
     c1_0 = madd(a1, b0, c1_0); c1_1 = madd(a1, b1, c1_1); c1_2 = madd(a1, b2, c1_2); c1_3 = madd(a1, b3, c1_3);
-    b += 64;
   }
-  const bias0 = v128.load(bias, 0), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
+  const bias0 = v128.load(bias), bias1 = v128.load(bias, 16), bias2 = v128.load(bias, 32), bias3 = v128.load(bias, 48);
   c0_0 = f32x4.add(f32x4.add(c0_0, bias0), v128.load(add, 0)); c0_1 = f32x4.add(f32x4.add(c0_1, bias1), v128.load(add, 16)); c0_2 = f32x4.add(f32x4.add(c0_2, bias2), v128.load(add, 32)); c0_3 = f32x4.add(f32x4.add(c0_3, bias3), v128.load(add, 48));
-  v128.store(out, c0_0, 0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
   out += outBytes; add += outBytes;
   c1_0 = f32x4.add(f32x4.add(c1_0, bias0), v128.load(add, 0)); c1_1 = f32x4.add(f32x4.add(c1_1, bias1), v128.load(add, 16)); c1_2 = f32x4.add(f32x4.add(c1_2, bias2), v128.load(add, 32)); c1_3 = f32x4.add(f32x4.add(c1_3, bias3), v128.load(add, 48));
-  v128.store(out, c1_0, 0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
+  v128.store(out, c1_0); v128.store(out, c1_1, 16); v128.store(out, c1_2, 32); v128.store(out, c1_3, 48);
 }
 
 /** sums[1,rows] = a[1] · b[rows]ᵀ, rows 64 bytes long, padding (zeros) included */
@@ -1728,16 +1712,15 @@ function attention_zero_bytes(at: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
 }
 
-/** C = A·B   A[1,k] B[k,16] -> C[1,16]   strides in bytes: A 32, 4; B 64; C 64 */
-function attention_tile_1x16_a32_4_b64_c64_set(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = ZERO, c01 = ZERO, c02 = ZERO, c03 = ZERO;
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 32, from step to step: a 4, b 64 */
+function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = ZERO, c0_1 = ZERO, c0_2 = ZERO, c0_3 = ZERO;
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
 /** to[rows,16] = from[rows,16] · alpha[rows]   bytes a row: from 64, to 64 */
@@ -1748,16 +1731,15 @@ function attention_copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32
   }
 }
 
-/** C += A·B   A[1,k] B[k,16] -> C[1,16]   strides in bytes: A 64, 4; B 64; C 64 */
-function attention_tile_1x16_a64_4_b64_c64_add(a: usize, b: usize, c: usize, k: i32): void {
-  let c00 = v128.load(c), c01 = v128.load(c, 16), c02 = v128.load(c, 32), c03 = v128.load(c, 48);
-  const end = b + <usize>k * 64;
-  for (; b < end; b += 64, a += 4) {
+/** out = out + a·b   a[1,K] b[K,16] -> out[1,16] in 4 registers; bytes from row to row of a: 64, from step to step: a 4, b 64 */
+function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: usize): void {
+  let c0_0 = v128.load(out), c0_1 = v128.load(out, 16), c0_2 = v128.load(out, 32), c0_3 = v128.load(out, 48);
+  for (const end = a + steps * 4; a < end; b += 64, a += 4) {
     const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
     const a0 = v128.load32_splat(a);
-    c00 = madd(a0, b0, c00); c01 = madd(a0, b1, c01); c02 = madd(a0, b2, c02); c03 = madd(a0, b3, c03);
+    c0_0 = madd(a0, b0, c0_0); c0_1 = madd(a0, b1, c0_1); c0_2 = madd(a0, b2, c0_2); c0_3 = madd(a0, b3, c0_3);
   }
-  v128.store(c, c00, 0); v128.store(c, c01, 16); v128.store(c, c02, 32); v128.store(c, c03, 48);
+  v128.store(out, c0_0); v128.store(out, c0_1, 16); v128.store(out, c0_2, 32); v128.store(out, c0_3, 48);
 }
 
 /** to[rows,8] = from[rows,8] · alpha[rows]   bytes a row: from 64, to 32 */
@@ -1857,7 +1839,7 @@ function row_stream_1x8x16_row128(a: usize, b: usize, sums: usize, bytes: usize)
 
 /** embed  tokens[16] table[32,16] positions[8,16] -> out[16,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
+function embed_R16_V32_C16_X8_positions(tokens: usize, table: usize, positions: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1882,7 +1864,7 @@ function embed_16x32x16x8_positions(tokens: usize, table: usize, positions: usiz
 
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16] mean[16] rstd[16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_16x16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usize, mean: usize, rstd: usize, worker: i32): void {
+function layernorm_R16_C16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usize, mean: usize, rstd: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -1931,10 +1913,10 @@ function layernorm_16x16_w_b_mean_rstd(x: usize, w: usize, b: usize, out: usize,
 
 /** matmul  a[16,16] b[16,48] bias[48] -> out[16,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
@@ -1950,15 +1932,15 @@ function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scrat
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 1152 + <usize>panel * 64;
-        tile_4x16_row64_step4_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_4x16_a64_4_b64_bias(a + <usize>2 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
     last = min(first + 1, 9);
     fresh = false;
@@ -1967,10 +1949,10 @@ function matmul_16x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scrat
 
 /** attention  qkv[16,48] -> out[16,16] lse[2,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches: usize, turn: usize, worker: i32): void {
+function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
@@ -2002,8 +1984,8 @@ function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches:
           for (let k = 0; k < min(8, ahead + rows); k += 16) {
             const b = k_across + <usize>((0 + k) >> 4) * 512;
             let r = max(k - ahead, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_2x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
           }
           // scores = e^(scale · scores − shift), row by row; sum = Σ of it
           for (let r = 0; r < rows; r++) {
@@ -2033,8 +2015,8 @@ function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches:
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
           attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
           memory.copy(lse + <usize>h * 64 + (<usize>(sequence * 8 + q) << 2), shift, <usize>rows << 2);
@@ -2042,7 +2024,7 @@ function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches:
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -2051,10 +2033,10 @@ function attention_16x48x16x2_lse(qkv: usize, out: usize, lse: usize, scratches:
 
 /** matmul  a[16,16] b[16,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2070,15 +2052,15 @@ function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row64_step4_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_4x16_a64_4_b64_bias_add(a + <usize>2 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2087,10 +2069,10 @@ function matmul_16x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32] pre[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: usize, pre: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -2106,19 +2088,19 @@ function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: us
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias_pre(sums, 6, out + place, 128, bias + <usize>panel * 64, pre + place);
       }
       if (from < to && to > 2) {
         const sums = scratch;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias_pre(sums, 4, out + place, 128, bias + <usize>panel * 64, pre + place);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -2127,10 +2109,10 @@ function matmul_16x16x32_bias_pre_relu2(a: usize, b: usize, bias: usize, out: us
 
 /** matmul  a[16,32] b[32,16] bias[16] add[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2146,15 +2128,15 @@ function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row128_step4_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_4x16_a128_4_b64_bias_add(a + <usize>2 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2163,10 +2145,10 @@ function matmul_16x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, o
 
 /** matmul_nt  a[16,16] b[32,16] -> out[16,32]   activation=none derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -2184,15 +2166,15 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 128);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, out + place, 128);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 768 + <usize>panel * 64;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 128);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, out + place, 128);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -2201,7 +2183,7 @@ function matmul_nt_16x16x32(a: usize, b: usize, out: usize, scratches: usize, tu
 
 /** cross_entropy_grad  logits[16,32] targets[16] hyper[16] -> losses[16] d_logits[16,32]   of=losses
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]],  d_logits = (softmax(logits) − onehot(targets)) · weights, or · scale */
-function cross_entropy_grad_16x32x16_hyper(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
+function cross_entropy_grad_R16_V32_Z16_hyper(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   const scale = load<f32>(hyper, 32);
@@ -2261,7 +2243,7 @@ function cross_entropy_grad_16x32x16_hyper(logits: usize, targets: usize, hyper:
 
 /** loss_sum  losses[16] targets[16] -> loss[2]
  *  loss = [ Σ { losses[r] : targets[r] ≥ 0 }, number of them ] */
-function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
+function loss_sum_R16_L2(losses: usize, targets: usize, loss: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
@@ -2278,10 +2260,10 @@ function loss_sum_16x2(losses: usize, targets: usize, loss: usize, accumulate: b
 
 /** matmul  a[16,32] b[32,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K32_N16(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2297,15 +2279,15 @@ function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn:
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+        tile_6x16_a128_4_b64(a + <usize>tile * 768, columns, 32, out + place, 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
+        tile_4x16_a128_4_b64(a + <usize>2 * 768, columns, 32, out + place, 64);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2314,10 +2296,10 @@ function matmul_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn:
 
 /** matmul_tn  a[16,32] b[16,16] -> out[32,16]   MR=6 NR=16 KC=16 PB=1 RB=6
  *  out (+)= aᵀ·b */
-function matmul_tn_16x32x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
+function matmul_tn_K16_M32_N16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
   for (;;) {
     // 6 tiles of 6 rows × 1 panels of 16 columns; task = tile · panels + panel
@@ -2335,15 +2317,15 @@ function matmul_tn_16x32x16(a: usize, b: usize, out: usize, scratches: usize, ac
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 5); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
       if (from < to && to > 5) {
         const place = <usize>5 * 384 + <usize>panel * 64;
-        tile_2x16_row4_step8_keep(strips + <usize>(5 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_2x16_a4_8_b64_keep(strips + <usize>(5 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
-    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 4 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -2352,7 +2334,7 @@ function matmul_tn_16x32x16(a: usize, b: usize, out: usize, scratches: usize, ac
 
 /** layernorm_dx  x[16,16] w[16] mean[16] rstd[16] d_out[16,16] -> d_x[16,16]
  *  d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd */
-function layernorm_dx_16x16_w(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, d_x: usize, worker: i32): void {
+function layernorm_dx_R16_C16_w(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, d_x: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -2400,7 +2382,7 @@ function layernorm_dx_16x16_w(x: usize, w: usize, mean: usize, rstd: usize, d_ou
 
 /** layernorm_dw  x[16,16] mean[16] rstd[16] d_out[16,16] -> d_w[16] d_b[16]
  *  d_w[c] = Σ_r d_out · n,  d_b[c] = Σ_r d_out,  n = (x − mean) · rstd */
-function layernorm_dw_16x16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: usize, d_w: usize, d_b: usize, accumulate: bool, worker: i32): void {
+function layernorm_dw_R16_C16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: usize, d_w: usize, d_b: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
@@ -2436,7 +2418,7 @@ function layernorm_dw_16x16_d_w_d_b(x: usize, mean: usize, rstd: usize, d_out: u
 
 /** bias_backward  d_out[16,16] -> d_bias[16]
  *  d_bias[n] = Σ_r d_out[r,n] */
-function bias_backward_16x16(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
+function bias_backward_R16_N16(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
@@ -2456,10 +2438,10 @@ function bias_backward_16x16(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,16] b[32,16] gate[16,32] -> out[16,32]   activation=none derivative=relu2 MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K16_N32_gate_relu2(a: usize, b: usize, gate: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -2477,19 +2459,19 @@ function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usi
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_none_by_relu2_gate(sums, 6, out + place, 128, gate + place);
       }
       if (from < to && to > 2) {
         const sums = scratch;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
         epilogue_16_none_by_relu2_gate(sums, 4, out + place, 128, gate + place);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -2498,7 +2480,7 @@ function matmul_nt_16x16x32_gate_relu2(a: usize, b: usize, gate: usize, out: usi
 
 /** bias_backward  d_out[16,32] -> d_bias[32]
  *  d_bias[n] = Σ_r d_out[r,n] */
-function bias_backward_16x32(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
+function bias_backward_R16_N32(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
@@ -2518,10 +2500,10 @@ function bias_backward_16x32(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,32] b[16,32] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K32_N16(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2539,15 +2521,15 @@ function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, tu
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4(a + <usize>tile * 768, columns, 32, out + place, 64);
+        tile_6x16_a128_4_b64(a + <usize>tile * 768, columns, 32, out + place, 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row128_step4(a + <usize>2 * 768, columns, 32, out + place, 64);
+        tile_4x16_a128_4_b64(a + <usize>2 * 768, columns, 32, out + place, 64);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2556,10 +2538,10 @@ function matmul_nt_16x32x16(a: usize, b: usize, out: usize, scratches: usize, tu
 
 /** matmul_tn  a[16,16] b[16,32] -> out[16,32]   MR=6 NR=16 KC=16 PB=2 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x32(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
+function matmul_tn_K16_M16_N32(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -2579,15 +2561,15 @@ function matmul_tn_16x16x32(a: usize, b: usize, out: usize, scratches: usize, ac
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 768 + <usize>panel * 64;
-        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 768 + <usize>panel * 64;
-        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
+        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 128, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -2596,7 +2578,7 @@ function matmul_tn_16x16x32(a: usize, b: usize, out: usize, scratches: usize, ac
 
 /** layernorm_dx  x[16,16] w[16] mean[16] rstd[16] d_out[16,16] add[16,16] -> d_x[16,16]
  *  d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd */
-function layernorm_dx_16x16_w_add(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, add: usize, d_x: usize, worker: i32): void {
+function layernorm_dx_R16_C16_w_add(x: usize, w: usize, mean: usize, rstd: usize, d_out: usize, add: usize, d_x: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -2646,10 +2628,10 @@ function layernorm_dx_16x16_w_add(x: usize, w: usize, mean: usize, rstd: usize, 
 
 /** matmul_nt  a[16,16] b[16,16] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K16_N16(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2667,15 +2649,15 @@ function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, tu
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, out + place, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, out + place, 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, out + place, 64);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, out + place, 64);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2684,10 +2666,10 @@ function matmul_nt_16x16x16(a: usize, b: usize, out: usize, scratches: usize, tu
 
 /** matmul_tn  a[16,16] b[16,16] -> out[16,16]   MR=6 NR=16 KC=16 PB=1 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
+function matmul_tn_K16_M16_N16(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2707,15 +2689,15 @@ function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, ac
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
+        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 64, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2724,10 +2706,10 @@ function matmul_tn_16x16x16(a: usize, b: usize, out: usize, scratches: usize, ac
 
 /** attention_backward  qkv[16,48] out[16,16] lse[2,16] d_out[16,16] -> d_qkv[16,48]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  dV = Pᵀ dO,  dS = P ∘ (dO Vᵀ − rowsum(dO ∘ O)) / √D,  dQ = dS K,  dK = dSᵀ Q   with P = e^(Q Kᵀ / √D − lse) */
-function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, scratches: usize, turn: usize, worker: i32): void {
+function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d_out: usize, d_qkv: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
@@ -2771,15 +2753,15 @@ function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out
           for (let k = 0; k < min(8, q + rows); k += 16) {
             const b = k_across + <usize>((0 + k) >> 4) * 512;
             let r = max(k - q, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(query + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(query + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_2x16_a192_4_b64_out64(query + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
           }
           // d_scores[rows,keys] = d_o[rows,8] · v_across
           for (let k = 0; k < min(8, q + rows); k += 16) {
             const b = v_across + <usize>((0 + k) >> 4) * 512;
             let r = max(k - q, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
-            if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_o + <usize>r * 64, b, d_scores + <usize>r * 64 + (k << 2), 8);
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64(d_o + <usize>r * 64, b, 8, d_scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64(d_o + <usize>r * 64, b, 8, d_scores + <usize>r * 64 + (k << 2));
           }
           // scores = P = e^(scale · scores − lse); d_scores = P ∘ (d_scores − Δ) · scale
           for (let r = 0; r < rows; r++) {
@@ -2792,22 +2774,22 @@ function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out
           for (let c = 0; c < 8; c += 16) {
             const b = d_panels + <usize>((c >> 4) * 768);
             let r = 0;
-            for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-            if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_v + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+            for (; r + 6 <= min(8, q + rows); r += 6) tile_6x16_a4_64_b64_out64(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, rows - max(r - q, 0), d_v + <usize>r * 64 + (c << 2));
+            if (r < min(8, q + rows)) tile_2x16_a4_64_b64_out64(scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, rows - max(r - q, 0), d_v + <usize>r * 64 + (c << 2));
           }
           // d_k[keys,8] = d_scoresᵀ[keys,rows] · q_panels
           for (let c = 0; c < 8; c += 16) {
             const b = q_panels + <usize>((c >> 4) * 768);
             let r = 0;
-            for (; r + 6 <= min(8, q + rows); r += 6) attention_tile_6x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
-            if (r < min(8, q + rows)) attention_tile_2x16_a4_64_b64_c64_set(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, d_k + <usize>r * 64 + (c << 2), rows - max(r - q, 0));
+            for (; r + 6 <= min(8, q + rows); r += 6) tile_6x16_a4_64_b64_out64(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, rows - max(r - q, 0), d_k + <usize>r * 64 + (c << 2));
+            if (r < min(8, q + rows)) tile_2x16_a4_64_b64_out64(d_scores + (<usize>r << 2) + <usize>max(r - q, 0) * 64, b + <usize>max(r - q, 0) * 64, rows - max(r - q, 0), d_k + <usize>r * 64 + (c << 2));
           }
           // d_q[rows,8] = d_scores[rows,keys] · k_panels
           for (let c = 0; c < 8; c += 16) {
             const b = k_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 6));
-            if (r < rows) attention_tile_2x16_a64_4_b64_c64_set(d_scores + <usize>r * 64, b, d_q + <usize>r * 64 + (c << 2), min(8, q + r + 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64(d_scores + <usize>r * 64, b, min(8, q + r + 6), d_q + <usize>r * 64 + (c << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64(d_scores + <usize>r * 64, b, min(8, q + r + 2), d_q + <usize>r * 64 + (c << 2));
           }
           attention_copy_rows_8_f64_t192(d_q, d_x + <usize>q * 192 + <usize>h * 32, rows);
         }
@@ -2816,7 +2798,7 @@ function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out
       attention_copy_rows_8_f64_t192(d_v, d_x + value, 8);
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -2825,7 +2807,7 @@ function attention_backward_16x48x16x2(qkv: usize, out: usize, lse: usize, d_out
 
 /** bias_backward  d_out[16,48] -> d_bias[48]
  *  d_bias[n] = Σ_r d_out[r,n] */
-function bias_backward_16x48(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
+function bias_backward_R16_N48(d_out: usize, d_bias: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(3, worker), last = share(3, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
@@ -2845,10 +2827,10 @@ function bias_backward_16x48(d_out: usize, d_bias: usize, accumulate: bool, work
 
 /** matmul_nt  a[16,48] b[16,48] -> out[16,16]   activation=none derivative=none MR=6 NR=16 KC=48 PB=1 RB=3
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_nt_M16_K48_N16(a: usize, b: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 3 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -2866,15 +2848,15 @@ function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, tu
       const columns = packed + <usize>(panel - panel0) * 3136;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row192_step4(a + <usize>tile * 1152, columns, 48, out + place, 64);
+        tile_6x16_a192_4_b64(a + <usize>tile * 1152, columns, 48, out + place, 64);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 384 + <usize>panel * 64;
-        tile_4x16_row192_step4(a + <usize>2 * 1152, columns, 48, out + place, 64);
+        tile_4x16_a192_4_b64(a + <usize>2 * 1152, columns, 48, out + place, 64);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 3) break;
     last = min(first + 1, 3);
     fresh = false;
@@ -2883,10 +2865,10 @@ function matmul_nt_16x48x16(a: usize, b: usize, out: usize, scratches: usize, tu
 
 /** matmul_tn  a[16,16] b[16,48] -> out[16,48]   MR=6 NR=16 KC=16 PB=3 RB=3
  *  out (+)= aᵀ·b */
-function matmul_tn_16x16x48(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, turn: usize, worker: i32): void {
+function matmul_tn_K16_M16_N48(a: usize, b: usize, out: usize, scratches: usize, accumulate: bool, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(6, worker), last = alone ? 9 : share(6, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
@@ -2906,15 +2888,15 @@ function matmul_tn_16x16x48(a: usize, b: usize, out: usize, scratches: usize, ac
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_row4_step24_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+        tile_6x16_a4_24_b64_keep(strips + <usize>(tile - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
       }
       if (from < to && to > 2) {
         const place = <usize>2 * 1152 + <usize>panel * 64;
-        tile_4x16_row4_step16_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
+        tile_4x16_a4_16_b64_keep(strips + <usize>(2 - tile0) * 448, columns, 16, out + place, 192, accumulate ? -1 : 0);
       }
     }
     if (alone) break;
-    first = 6 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 6 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 9) break;
     last = min(first + 1, 9);
     fresh = false;
@@ -2923,7 +2905,7 @@ function matmul_tn_16x16x48(a: usize, b: usize, out: usize, scratches: usize, ac
 
 /** embed_dtable  tokens[16] d_out[16,16] -> d_table[32,16]
  *  d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v } */
-function embed_dtable_16x16x32(tokens: usize, d_out: usize, d_table: usize, accumulate: bool, worker: i32): void {
+function embed_dtable_R16_C16_V32(tokens: usize, d_out: usize, d_table: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const from = <usize>first * 64, to = <usize>last * 64; // bytes in a row
@@ -2942,7 +2924,7 @@ function embed_dtable_16x16x32(tokens: usize, d_out: usize, d_table: usize, accu
 
 /** embed_dpositions  d_out[16,16] -> d_positions[8,16]   context=8
  *  d_positions[t,:] = Σ { d_out[r,:] : r mod T = t } */
-function embed_dpositions_16x16x8(d_out: usize, d_positions: usize, accumulate: bool, worker: i32): void {
+function embed_dpositions_R16_C16_X8(d_out: usize, d_positions: usize, accumulate: bool, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(8, worker), last = share(8, worker + 1);
   for (let t = <usize>first; t < <usize>last; t++) {
@@ -2969,7 +2951,7 @@ function embed_dpositions_16x16x8(d_out: usize, d_positions: usize, accumulate: 
 
 /** grad_norm  g[320,16] -> partial[1]
  *  partial[s] = Σ g² over the s-th 1024 lines */
-function grad_norm_320x16x1(g: usize, partial: usize, worker: i32): void {
+function grad_norm_N320_L16_S1(g: usize, partial: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const end = g + <usize>320 * 64;
@@ -2999,7 +2981,7 @@ function grad_norm_320x16x1(g: usize, partial: usize, worker: i32): void {
 
 /** grad_norm_total  partial[1] -> norm[1]
  *  norm = √(Σ_s partial[s]) */
-function grad_norm_total_1x1(partial: usize, norm: usize, worker: i32): void {
+function grad_norm_total_S1_O1(partial: usize, norm: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first == last) return;
@@ -3011,7 +2993,7 @@ function grad_norm_total_1x1(partial: usize, norm: usize, worker: i32): void {
 
 /** adamw  p[296,16] g[296,16] m[296,16] v[296,16] hyper[16] norm[1] -> p_out[296,16] m_out[296,16] v_out[296,16]   decay=true
  *  p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)   (Loshchilov & Hutter 2019) */
-function adamw_296x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
+function adamw_N296_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(296, worker), last = share(296, worker + 1);
   const total = load<f32>(norm);
@@ -3048,7 +3030,7 @@ function adamw_296x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize,
 
 /** adamw  p[24,16] g[24,16] m[24,16] v[24,16] hyper[16] norm[1] -> p_out[24,16] m_out[24,16] v_out[24,16]   decay=false
  *  p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)   (Loshchilov & Hutter 2019) */
-function adamw_24x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
+function adamw_N24_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: usize, norm: usize, p_out: usize, m_out: usize, v_out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(24, worker), last = share(24, worker + 1);
   const total = load<f32>(norm);
@@ -3084,7 +3066,7 @@ function adamw_24x16x16x1(p: usize, g: usize, m: usize, v: usize, hyper: usize, 
 
 /** layernorm  x[16,16] w[16] b[16] -> out[16,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R16_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -3131,10 +3113,10 @@ function layernorm_16x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i
 
 /** attention  qkv[16,48] -> out[16,16]   heads=2 kv_heads=2 head_dim=8 context=8 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(causal(Q Kᵀ / √D)) V   per head, blocked, online softmax */
-function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     const mask = scratch + 0;
@@ -3166,8 +3148,8 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
           for (let k = 0; k < min(8, ahead + rows); k += 16) {
             const b = k_across + <usize>((0 + k) >> 4) * 512;
             let r = max(k - ahead, 0) / 6 * 6;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-            if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+            for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+            if (r < rows) tile_2x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
           }
           // scores = e^(scale · scores − shift), row by row; sum = Σ of it
           for (let r = 0; r < rows; r++) {
@@ -3196,15 +3178,15 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 6), alpha + (<usize>r << 2));
-            if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(8, ahead + r + 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
           attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
         }
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -3213,10 +3195,10 @@ function attention_16x48x16(qkv: usize, out: usize, scratches: usize, turn: usiz
 
 /** matmul  a[16,16] b[16,32] bias[32] -> out[16,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=3
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M16_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(3, worker), last = alone ? 6 : share(3, worker + 1), fresh = true;
   for (;;) {
     // 3 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -3232,19 +3214,19 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 2); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
       }
       if (from < to && to > 2) {
         const sums = scratch;
-        tile_4x16_row64_step4(a + <usize>2 * 384, columns, 16, sums, 64);
+        tile_4x16_a64_4_b64(a + <usize>2 * 384, columns, 16, sums, 64);
         const place = <usize>2 * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 4, out + place, 128, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 3 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 3 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -3253,7 +3235,7 @@ function matmul_16x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize,
 
 /** cross_entropy  logits[16,32] targets[16] -> losses[16]
  *  loss[r] = −ln softmax(logits[r,:])[targets[r]] = −logprob[r];  0 where the target is −1 */
-function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worker: i32): void {
+function cross_entropy_R16_V32(logits: usize, targets: usize, losses: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
   for (let r = first; r < last; r++) {
@@ -3288,7 +3270,7 @@ function cross_entropy_16x32(logits: usize, targets: usize, losses: usize, worke
 
 /** embed  tokens[8] table[32,16] positions[8,16] place[2] -> out[8,16]   context=8
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
+function embed_R8_V32_C16_X8_P2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(8, worker), last = share(8, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
@@ -3318,7 +3300,7 @@ function embed_8x32x16x8x2_positions_place(tokens: usize, table: usize, position
 
 /** layernorm  x[8,16] w[16] b[16] -> out[8,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R8_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(8, worker), last = share(8, worker + 1);
   for (let r = first; r < last; r++) {
@@ -3365,10 +3347,10 @@ function layernorm_8x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul  a[8,16] b[16,48] bias[48] -> out[8,48]   activation=none derivative=none MR=6 NR=16 KC=16 PB=3 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(4, worker), last = alone ? 6 : share(4, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 3 panels of 16 columns; task = panel · tiles + tile
@@ -3384,15 +3366,15 @@ function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 1152 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_6x16_a64_4_b64_bias(a + <usize>tile * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 1152 + <usize>panel * 64;
-        tile_2x16_row64_step4_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
+        tile_2x16_a64_4_b64_bias(a + <usize>1 * 384, columns, 16, out + place, 192, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 4 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 4 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 6) break;
     last = min(first + 1, 6);
     fresh = false;
@@ -3401,7 +3383,7 @@ function matmul_8x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 
 /** attention_cached  qkv[8,48] keys[1,2,8,16] values[1,2,16,16] place[2] -> out[8,16] keys_out[1,2,8,16] values_out[1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=6 NR=16 QB=12 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
-function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
+function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -3439,8 +3421,8 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         for (let k = 0; k < min(known, ahead + rows); k += 16) {
           const b = across + <usize>((0 + k) >> 4) * 1024;
           let r = max(k - ahead, 0) / 6 * 6;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
-          if (r < rows) attention_tile_2x16_a192_4_b64_c64_set(q_rows + <usize>r * 192, b, scores + <usize>r * 64 + (k << 2), 8);
+          for (; r + 6 <= rows; r += 6) tile_6x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
+          if (r < rows) tile_2x16_a192_4_b64_out64(q_rows + <usize>r * 192, b, 8, scores + <usize>r * 64 + (k << 2));
         }
         // scores = e^(scale · scores − shift), row by row; sum = Σ of it
         for (let r = 0; r < rows; r++) {
@@ -3469,8 +3451,8 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         for (let c = 0; c < 8; c += 16) {
           const b = panels + <usize>((c >> 4) * 1024);
           let r = 0;
-          for (; r + 6 <= rows; r += 6) attention_tile_6x16_a64_4_b64_c64_scaled_gap1024(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 6), alpha + (<usize>r << 2));
-          if (r < rows) attention_tile_2x16_a64_4_b64_c64_scaled_gap1024(scores + <usize>r * 64, b, mixed + <usize>r * 64 + (c << 2), min(known, ahead + r + 2), alpha + (<usize>r << 2));
+          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
         }
         attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
       }
@@ -3481,10 +3463,10 @@ function attention_cached_8x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
 
 /** matmul  a[8,16] b[16,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=16 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -3500,15 +3482,15 @@ function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row64_step4_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a64_4_b64_bias_add(a + <usize>tile * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_row64_step4_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_2x16_a64_4_b64_bias_add(a + <usize>1 * 384, columns, 16, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 2) break;
     last = min(first + 1, 2);
     fresh = false;
@@ -3517,10 +3499,10 @@ function matmul_8x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** matmul  a[8,16] b[16,32] bias[32] -> out[8,32]   activation=relu2 derivative=none MR=6 NR=16 KC=16 PB=2 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(2, worker), last = alone ? 4 : share(2, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 2 panels of 16 columns; task = panel · tiles + tile
@@ -3536,19 +3518,19 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
       const columns = packed + <usize>(panel - panel0) * 1088;
       for (let tile = from; tile < min(to, 1); tile++) {
         const sums = scratch;
-        tile_6x16_row64_step4(a + <usize>tile * 384, columns, 16, sums, 64);
+        tile_6x16_a64_4_b64(a + <usize>tile * 384, columns, 16, sums, 64);
         const place = <usize>tile * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 6, out + place, 128, bias + <usize>panel * 64);
       }
       if (from < to && to > 1) {
         const sums = scratch;
-        tile_2x16_row64_step4(a + <usize>1 * 384, columns, 16, sums, 64);
+        tile_2x16_a64_4_b64(a + <usize>1 * 384, columns, 16, sums, 64);
         const place = <usize>1 * 768 + <usize>panel * 64;
         epilogue_16_relu2_bias(sums, 2, out + place, 128, bias + <usize>panel * 64);
       }
     }
     if (alone) break;
-    first = 2 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 4) break;
     last = min(first + 1, 4);
     fresh = false;
@@ -3557,10 +3539,10 @@ function matmul_8x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 
 /** matmul  a[8,32] b[32,16] bias[16] add[8,16] -> out[8,16]   activation=none derivative=none MR=6 NR=16 KC=32 PB=1 RB=2
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, turn: usize, worker: i32): void {
+function matmul_M8_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, counter: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
-  const alone = load<i32>(0) == 1;
+  const alone = load<i32>(CONTROL_WORKERS) == 1;
   let first = share(0, worker), last = alone ? 2 : share(0, worker + 1), fresh = true;
   for (;;) {
     // 2 tiles of 6 rows × 1 panels of 16 columns; task = panel · tiles + tile
@@ -3576,15 +3558,15 @@ function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
       const columns = packed + <usize>(panel - panel0) * 2112;
       for (let tile = from; tile < min(to, 1); tile++) {
         const place = <usize>tile * 384 + <usize>panel * 64;
-        tile_6x16_row128_step4_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_6x16_a128_4_b64_bias_add(a + <usize>tile * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
       if (from < to && to > 1) {
         const place = <usize>1 * 384 + <usize>panel * 64;
-        tile_2x16_row128_step4_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
+        tile_2x16_a128_4_b64_bias_add(a + <usize>1 * 768, columns, 32, out + place, 64, bias + <usize>panel * 64, add + place);
       }
     }
     if (alone) break;
-    first = 0 + 1 * atomic.add<i32>(turn, 1); // whoever is free takes the next
+    first = 0 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
     if (first >= 2) break;
     last = min(first + 1, 2);
     fresh = false;
@@ -3593,7 +3575,7 @@ function matmul_8x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** take_row  x[8,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
-function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
+function take_row_R8_C16_P2_O1(x: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
@@ -3601,7 +3583,7 @@ function take_row_8x16x2x1(x: usize, place: usize, out: usize, worker: i32): voi
 
 /** layernorm  x[1,16] w[16] b[16] -> out[1,16]   eps=0.00001
  *  out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016) */
-function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
+function layernorm_R1_C16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   for (let r = first; r < last; r++) {
@@ -3648,7 +3630,7 @@ function layernorm_1x16_w_b(x: usize, w: usize, b: usize, out: usize, worker: i3
 
 /** matmul_nt  a[1,16] b[32,16] -> out[1,32]   activation=none derivative=none
  *  pre = a·bᵀ + bias,  out = act(pre) · act'(gate) + add */
-function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_nt_M1_K16_N32(a: usize, b: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -3661,7 +3643,7 @@ function matmul_nt_1x16x32(a: usize, b: usize, out: usize, scratches: usize, wor
 
 /** embed  tokens[1] table[32,16] positions[8,16] place[2] -> out[1,16]   context=1
  *  out[r,:] = table[tokens[r],:] + positions[p(r),:] */
-function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
+function embed_R1_V32_C16_X8_P2_positions_place(tokens: usize, table: usize, positions: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   const start = load<i32>(place), rows = load<i32>(place, 4);
@@ -3691,7 +3673,7 @@ function embed_1x32x16x8x2_positions_place(tokens: usize, table: usize, position
 
 /** matmul  a[1,16] b[16,48] bias[48] -> out[1,48]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N48_bias(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(3, worker), last = share(3, worker + 1);
@@ -3708,7 +3690,7 @@ function matmul_1x16x48_bias(a: usize, b: usize, bias: usize, out: usize, scratc
 
 /** attention_cached  qkv[1,48] keys[1,2,8,16] values[1,2,16,16] place[2] -> out[1,16] keys_out[1,2,8,16] values_out[1,2,16,16]   heads=2 kv_heads=2 head_dim=8 context=1 causal=true window=0 dense_share=0 MR=1 NR=16 QB=2 KB=16
  *  out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of the cache, after this chunk's keys and values went there;  place = [start, rows] */
-function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
+function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize, values: usize, place: usize, out: usize, keys_out: usize, values_out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -3748,7 +3730,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = keys + <usize>((first_key + k) >> 4) * 1024 + <usize>first * 512;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 512) {
-          attention_tile_1x16_a32_4_b64_c64_set(qkv + <usize>first * 32 + r * 32, b + 0, scores + <usize>((k + 0) << 2) + r * 64, 8);
+          tile_1x16_a32_4_b64_out64(qkv + <usize>first * 32 + r * 32, b + 0, 8, scores + <usize>((k + 0) << 2) + r * 64);
         }
       }
       // scores = e^(scale · scores − shift), row by row; sum = Σ of it
@@ -3777,7 +3759,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
         let b = values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
-          attention_tile_1x16_a64_4_b64_c64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, mixed + 0 + r * 64, steps);
+          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, mixed + 0 + r * 64);
         }
       }
     }
@@ -3792,7 +3774,7 @@ function attention_cached_1x48x1x2x8x16x16x2x16(qkv: usize, keys: usize, values:
 
 /** matmul  a[1,16] b[16,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
@@ -3809,7 +3791,7 @@ function matmul_1x16x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** matmul  a[1,16] b[16,32] bias[32] -> out[1,32]   activation=relu2 derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K16_N32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(2, worker), last = share(2, worker + 1);
@@ -3826,7 +3808,7 @@ function matmul_1x16x32_bias_relu2(a: usize, b: usize, bias: usize, out: usize, 
 
 /** matmul  a[1,32] b[32,16] bias[16] add[1,16] -> out[1,16]   activation=none derivative=none
  *  pre = a·b + bias,  out = act(pre) · act'(gate) + add */
-function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
+function matmul_M1_K32_N16_bias_add(a: usize, b: usize, bias: usize, add: usize, out: usize, scratches: usize, worker: i32): void {
   const scratch = scratches + <usize>worker * SCRATCH_BYTES;
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
@@ -3843,7 +3825,7 @@ function matmul_1x32x16_bias_add(a: usize, b: usize, bias: usize, add: usize, ou
 
 /** take_row  x[1,16] place[2] -> out[1,16]
  *  out[0,:] = x[rows − 1,:],  rows = place[1] */
-function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): void {
+function take_row_R1_C16_P2_O1(x: usize, place: usize, out: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(1, worker), last = share(1, worker + 1);
   if (first < last) memory.copy(out, x + <usize>(load<i32>(place, 4) - 1) * 64, 64);
@@ -3851,7 +3833,7 @@ function take_row_1x16x2x1(x: usize, place: usize, out: usize, worker: i32): voi
 
 /** train: 0.6 MFLOP. Every worker runs it on the same memory. */
 export function train(worker: i32): void {
-  const accumulate = load<i32>(320) != 0;
+  const accumulate = load<i32>(CONTROL_ACCUMULATE) != 0;
   const x: usize = 167872; // 3 × [16,16]
   const layernorm_1_out: usize = 176064; // 2 × [16,16]
   const layernorm_1_mean: usize = 185536; // 2 × [16]
@@ -3882,89 +3864,89 @@ export function train(worker: i32): void {
   const norm_partial: usize = 153536; // [1]
 
   // embed
-  embed_16x32x16x8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
+  embed_R16_V32_C16_X8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_16x16_w_b_mean_rstd(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, worker);
+    layernorm_R16_C16_w_b_mean_rstd(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, SCRATCHES, 512, worker);
+    matmul_M16_K16_N48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_16x48x16x2_lse(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, SCRATCHES, 512, worker);
+    attention_R16_Q48_O16_H2_lse(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, 512, worker);
+    matmul_M16_K16_N16_bias_add(attention_mixed + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    layernorm_16x16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, worker);
+    layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, worker);
     barrier();
-    matmul_16x16x32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent + i * 2048, mlp_up_out + i * 2048, SCRATCHES, 512, worker);
+    matmul_M16_K16_N32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent + i * 2048, mlp_up_out + i * 2048, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, 512, worker);
+    matmul_M16_K32_N16_bias_add(mlp_bent + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
   // output
-  layernorm_16x16_w_b_mean_rstd(x + 2048, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, output_layernorm_mean, output_layernorm_rstd, worker);
+  layernorm_R16_C16_w_b_mean_rstd(x + 2048, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, output_layernorm_mean, output_layernorm_rstd, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
+  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, TASK_COUNTERS, worker);
   barrier();
-  cross_entropy_grad_16x32x16_hyper(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, worker);
+  cross_entropy_grad_R16_V32_Z16_hyper(logits, TARGETS, HYPER, TOKEN_LOSSES, d_logits, worker);
   barrier();
-  loss_sum_16x2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
-  matmul_16x32x16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, SCRATCHES, 512, worker);
-  matmul_tn_16x32x16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, SCRATCHES, accumulate, 516, worker);
+  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
+  matmul_M16_K32_N16(d_logits, TOKEN_EMBEDDING_WEIGHT, d_output_layernorm_out, SCRATCHES, TASK_COUNTERS, worker);
+  matmul_tn_K16_M32_N16(d_logits, output_layernorm_out, TOKEN_EMBEDDING_WEIGHT_GRAD, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
   barrier();
-  layernorm_dx_16x16_w(x + 2048, OUTPUT_LAYERNORM_WEIGHT, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, d_x, worker);
-  layernorm_dw_16x16_d_w_d_b(x + 2048, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, OUTPUT_LAYERNORM_WEIGHT_GRAD, OUTPUT_LAYERNORM_BIAS_GRAD, accumulate, worker);
+  layernorm_dx_R16_C16_w(x + 2048, OUTPUT_LAYERNORM_WEIGHT, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, d_x, worker);
+  layernorm_dw_R16_C16_d_w_d_b(x + 2048, output_layernorm_mean, output_layernorm_rstd, d_output_layernorm_out, OUTPUT_LAYERNORM_WEIGHT_GRAD, OUTPUT_LAYERNORM_BIAS_GRAD, accumulate, worker);
 
   // layer_backward
   barrier();
   for (let i: usize = 1; <isize>i >= 0; i--) {
-    bias_backward_16x16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_tn_16x32x16(mlp_bent + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, 512, worker);
-    matmul_nt_16x16x32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, SCRATCHES, 516, worker);
+    bias_backward_R16_N16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, worker);
+    matmul_tn_K16_M32_N16(mlp_bent + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, TASK_COUNTERS, worker);
+    matmul_nt_M16_K16_N32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, SCRATCHES, TASK_COUNTERS + 4, worker);
     barrier();
-    bias_backward_16x32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, worker);
-    matmul_nt_16x32x16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, SCRATCHES, 512, worker);
-    matmul_tn_16x16x32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, 516, worker);
+    bias_backward_R16_N32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, worker);
+    matmul_nt_M16_K32_N16(d_mlp_up_out, LAYERS_MLP_UP_WEIGHT + i * 2048, d_layernorm_2_out, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_tn_K16_M16_N32(layernorm_2_out + i * 1024, d_mlp_up_out, LAYERS_MLP_UP_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
     barrier();
-    layernorm_dx_16x16_w_add(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, d_x, d_sum_2, worker);
-    layernorm_dw_16x16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, worker);
+    layernorm_dx_R16_C16_w_add(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, d_x, d_sum_2, worker);
+    layernorm_dw_R16_C16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, worker);
     barrier();
-    bias_backward_16x16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_nt_16x16x16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_mixed, SCRATCHES, 512, worker);
-    matmul_tn_16x16x16(attention_mixed + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, 516, worker);
+    bias_backward_R16_N16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, worker);
+    matmul_nt_M16_K16_N16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_tn_K16_M16_N16(attention_mixed + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
     barrier();
-    attention_backward_16x48x16x2(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, d_attention_mixed, d_attention_qkv_out, SCRATCHES, 512, worker);
+    attention_backward_R16_Q48_O16_H2(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, d_attention_mixed, d_attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    bias_backward_16x48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, worker);
-    matmul_nt_16x48x16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, SCRATCHES, 512, worker);
-    matmul_tn_16x16x48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, SCRATCHES, accumulate, 516, worker);
+    bias_backward_R16_N48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, worker);
+    matmul_nt_M16_K48_N16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_tn_K16_M16_N48(layernorm_1_out + i * 1024, d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT_GRAD + i * 3072, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
     barrier();
-    layernorm_dx_16x16_w_add(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, d_sum_2, d_x_3, worker);
-    layernorm_dw_16x16_d_w_d_b(x + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, LAYERS_LAYERNORM_1_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_1_BIAS_GRAD + i * 64, accumulate, worker);
+    layernorm_dx_R16_C16_w_add(x + i * 1024, LAYERS_LAYERNORM_1_WEIGHT + i * 64, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, d_sum_2, d_x_3, worker);
+    layernorm_dw_R16_C16_d_w_d_b(x + i * 1024, layernorm_1_mean + i * 64, layernorm_1_rstd + i * 64, d_layernorm_1_out, LAYERS_LAYERNORM_1_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_1_BIAS_GRAD + i * 64, accumulate, worker);
     barrier();
   }
 
   // embed_backward
-  embed_dtable_16x16x32(TOKENS, d_x, TOKEN_EMBEDDING_WEIGHT_GRAD, true, worker);
-  embed_dpositions_16x16x8(d_x, POSITION_EMBEDDING_WEIGHT_GRAD, accumulate, worker);
+  embed_dtable_R16_C16_V32(TOKENS, d_x, TOKEN_EMBEDDING_WEIGHT_GRAD, true, worker);
+  embed_dpositions_R16_C16_X8(d_x, POSITION_EMBEDDING_WEIGHT_GRAD, accumulate, worker);
 
   // update
-  if (load<i32>(324) != 0) {
+  if (load<i32>(CONTROL_UPDATE) != 0) {
     barrier();
-    grad_norm_320x16x1(GRADIENTS, norm_partial, worker);
+    grad_norm_N320_L16_S1(GRADIENTS, norm_partial, worker);
     barrier();
-    grad_norm_total_1x1(norm_partial, NORM, worker);
+    grad_norm_total_S1_O1(norm_partial, NORM, worker);
     barrier();
-    adamw_296x16x16x1(PARAMETERS_MATRICES, GRADIENTS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, HYPER, NORM, PARAMETERS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, worker);
-    adamw_24x16x16x1(PARAMETERS_VECTORS, GRADIENTS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, HYPER, NORM, PARAMETERS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, worker);
+    adamw_N296_L16_H16_O1(PARAMETERS_MATRICES, GRADIENTS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, HYPER, NORM, PARAMETERS_MATRICES, MOMENTS1_MATRICES, MOMENTS2_MATRICES, worker);
+    adamw_N24_L16_H16_O1(PARAMETERS_VECTORS, GRADIENTS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, HYPER, NORM, PARAMETERS_VECTORS, MOMENTS1_VECTORS, MOMENTS2_VECTORS, worker);
   }
 }
 
 /** evaluate: 0.2 MFLOP. Every worker runs it on the same memory. */
 export function evaluate(worker: i32): void {
-  const accumulate = load<i32>(320) != 0;
+  const accumulate = load<i32>(CONTROL_ACCUMULATE) != 0;
   const x: usize = 156608; // [16,16]
   const layernorm_1_out: usize = 157632; // [16,16]
   const attention_qkv_out: usize = 153536; // [16,48]
@@ -3977,35 +3959,35 @@ export function evaluate(worker: i32): void {
   const logits: usize = 153536; // [16,32]
 
   // embed
-  embed_16x32x16x8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
+  embed_R16_V32_C16_X8_positions(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_16x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R16_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_16x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
+    matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_16x48x16(attention_qkv_out, attention_mixed, SCRATCHES, 512, worker);
+    attention_R16_Q48_O16(attention_qkv_out, attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
+    matmul_M16_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    layernorm_16x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_16x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
+    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_16x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
+    matmul_M16_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
   // output
-  layernorm_16x16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R16_C16_w_b(x, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_16x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, 512, worker);
+  matmul_nt_M16_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, logits, SCRATCHES, TASK_COUNTERS, worker);
   barrier();
-  cross_entropy_16x32(logits, TARGETS, TOKEN_LOSSES, worker);
+  cross_entropy_R16_V32(logits, TARGETS, TOKEN_LOSSES, worker);
   barrier();
-  loss_sum_16x2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
+  loss_sum_R16_L2(TOKEN_LOSSES, TARGETS, LOSS, accumulate, worker);
 }
 
 /** prefill: 0.1 MFLOP. Every worker runs it on the same memory. */
@@ -4022,33 +4004,33 @@ export function prefill(worker: i32): void {
   const output_layernorm_out: usize = 153536; // [1,16]
 
   // embed
-  embed_8x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
+  embed_R8_V32_C16_X8_P2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_8x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R8_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_8x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, 512, worker);
+    matmul_M8_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_cached_8x48x1x2x8x16x16x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_8x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, 512, worker);
+    matmul_M8_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    layernorm_8x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_8x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, 512, worker);
+    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_8x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, 512, worker);
+    matmul_M8_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
   // output
-  take_row_8x16x2x1(x, PLACE, last_row, worker);
+  take_row_R8_C16_P2_O1(x, PLACE, last_row, worker);
   barrier();
-  layernorm_1x16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_1x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
+  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
 }
 
 /** decode: 0.0 MFLOP. Every worker runs it on the same memory. */
@@ -4065,31 +4047,31 @@ export function decode(worker: i32): void {
   const output_layernorm_out: usize = 153536; // [1,16]
 
   // embed
-  embed_1x32x16x8x2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
+  embed_R1_V32_C16_X8_P2_positions_place(TOKENS, TOKEN_EMBEDDING_WEIGHT, POSITION_EMBEDDING_WEIGHT, PLACE, x, worker);
 
   // layer
   barrier();
   for (let i: usize = 0; i < 2; i++) {
-    layernorm_1x16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
+    layernorm_R1_C16_w_b(x, LAYERS_LAYERNORM_1_WEIGHT + i * 64, LAYERS_LAYERNORM_1_BIAS + i * 64, layernorm_1_out, worker);
     barrier();
-    matmul_1x16x48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
+    matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
     barrier();
-    attention_cached_1x48x1x2x8x16x16x2x16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_1x16x16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_M1_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
     barrier();
-    layernorm_1x16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
+    layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_1x16x32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
     barrier();
-    matmul_1x32x16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_M1_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
     barrier();
   }
 
   // output
-  take_row_1x16x2x1(x, PLACE, last_row, worker);
+  take_row_R1_C16_P2_O1(x, PLACE, last_row, worker);
   barrier();
-  layernorm_1x16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
+  layernorm_R1_C16_w_b(last_row, OUTPUT_LAYERNORM_WEIGHT, OUTPUT_LAYERNORM_BIAS, output_layernorm_out, worker);
   barrier();
-  matmul_nt_1x16x32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
+  matmul_nt_M1_K16_N32(output_layernorm_out, TOKEN_EMBEDDING_WEIGHT, LOGITS, SCRATCHES, worker);
 }

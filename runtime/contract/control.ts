@@ -28,8 +28,8 @@ export const control = {
   start: 328,
   rows: 332,
   /**
-   * Which task comes next, one i32 for each kernel between two barriers: see 8-emit/kernel.ts. A barrier sets
-   * them back to 0.
+   * How many pieces of a kernel's dynamic tasks are taken: one i32 for each such kernel between two barriers
+   * (compiler/8-emit/kernel.ts). A barrier sets them back to 0.
    */
   turns: 512,
   /** Step-wise numbers of the optimizer, f32 each: see `hyper`. */
@@ -44,8 +44,8 @@ export const control = {
 } as const;
 
 export const SPILL_BYTES = 256;
-/** Kernels between two barriers that can take tasks by turns. */
-export const MAX_TURNS = 16;
+/** Kernels between two barriers that may have dynamic tasks. */
+export const MAX_TASK_COUNTERS = 16;
 export const MAX_WORKERS = 8;
 export const CONTROL_BYTES = 4096;
 

@@ -82,7 +82,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   ],
   tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
   tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
-  turns: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
+  dynamic: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,
   emit(w, at, d, k) {
     const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context);

@@ -109,7 +109,7 @@ export const attention_backward = defineOp(
     },
     tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
     tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
-    turns: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
+    dynamic: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
     scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,
     emit(w, at, d, k) {
       const s = sizesOf(d, k.attrs, k.tiles, k.attrs.context);

@@ -4,7 +4,7 @@
  * panel: each worker has a share of every expert, however uneven the division. The register tiles are
  * attention's: unlike gemm's they take their numbers of rows and steps as arguments.
  */
-import { type Kernel, type Turns } from "../kit/op.ts";
+import { type Kernel, type DynamicTasks } from "../kit/op.ts";
 import { rowFloats, rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "../kit/writer.ts";
 import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
@@ -16,10 +16,10 @@ export const FEW_SLOTS = 16;
 export const panels = (N: number): number => rowFloats(N) / PANEL;
 export const groupedTasks = ({ E, N }: Readonly<Record<"E" | "N", number>>): number => E * panels(N);
 /**
- * A quarter of the tasks by turns: a worker that was held up does not hold up the others, and most of a's
+ * A quarter of the tasks is dynamic: a worker that was held up does not hold up the others, and most of a's
  * rows stay in one core's caches.
  */
-export const groupedTurns = (d: Readonly<Record<"E" | "N", number>>): Turns => ({
+export const groupedDynamic = (d: Readonly<Record<"E" | "N", number>>): DynamicTasks => ({
   fixed: Math.floor((groupedTasks(d) * 3) / 4),
   grain: Math.max(1, Math.ceil(groupedTasks(d) / 64)),
 });

@@ -10,7 +10,7 @@
  * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen
  * matrices at the speed of memory.
  */
-import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
+import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
 import { callTile, registerTile, type TileMode } from "../kit/register-tile.ts";
@@ -23,7 +23,7 @@ import {
   groupedFlops as flops,
   groupedReference,
   groupedTasks as tasks,
-  groupedTurns as turns,
+  groupedDynamic as dynamic,
   matricesRead,
   panels,
   sampleStarts,
@@ -34,7 +34,7 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
 
 /** Columns of the last eighth, in small pieces: memory serves one worker better than another. */
-const fewTurns = (tasks: number): Turns => ({
+const fewDynamic = (tasks: number): DynamicTasks => ({
   fixed: tasks - Math.floor(tasks / 8),
   grain: Math.max(2, Math.ceil(tasks / 64)),
 });
@@ -168,7 +168,7 @@ export const grouped_matmul = defineOp("a[S,K] b[E,K,N] starts[F]:i32 -> out[S,N
   ],
   scratch,
   tasks: (d) => (d.S <= FEW_SLOTS ? panels(d.N) : tasks(d)),
-  turns: (d) => (d.S <= FEW_SLOTS ? fewTurns(panels(d.N)) : turns(d)),
+  dynamic: (d) => (d.S <= FEW_SLOTS ? fewDynamic(panels(d.N)) : dynamic(d)),
   emit: (w, at, d, k) => (d.S <= FEW_SLOTS ? emitFewSlots(w, at, d) : emitForward(w, at, d, k, false)),
   sample,
   cases,
@@ -185,7 +185,7 @@ export const grouped_matmul_nt = defineOp("a[S,K] b[E,N,K] starts[F]:i32 -> out[
       (e, k, n) => t.b[(e * d.N + n) * d.K + k]!,
     ),
   tasks,
-  turns,
+  dynamic,
   scratch,
   emit: (w, at, d, k) => emitForward(w, at, d, k, true),
   sample,
@@ -205,7 +205,7 @@ export const grouped_matmul_tn = defineOp("a[S,M] b[S,N] starts[F]:i32 -> out[E,
     }
   },
   tasks,
-  turns,
+  dynamic,
   scratch: ({ S }) => S * PANEL_BYTES,
   emit(w, at, { S, E, M, N }, k) {
     const { MR, NR } = registerTile(k.target);

@@ -12,9 +12,9 @@
  * With few slots a task is a panel of sixteen columns, slot by slot: two workers and two experts per token
  * then read one long stretch of memory each. With many slots tasks are those of grouped-panels.ts.
  */
-import { defineOp, type Kernel, type Turns } from "../kit/op.ts";
+import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { fewRowsTurns } from "../matmul/gemm/few-rows.ts";
+import { fewRowsDynamic } from "../matmul/gemm/few-rows.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 import {
   eachTask,
@@ -23,7 +23,7 @@ import {
   groupedFlops,
   groupedReference,
   groupedTasks,
-  groupedTurns,
+  groupedDynamic,
   matricesRead,
   panels,
   sampleStarts,
@@ -54,7 +54,7 @@ type Sizes = Readonly<Record<"S" | "E" | "N", number>>;
 
 const few = ({ S }: Pick<Sizes, "S">): boolean => S <= FEW_SLOTS;
 const fewTasks = ({ S, N }: Pick<Sizes, "S" | "N">): number => S * panels(N);
-const fewTurns = (d: Pick<Sizes, "S" | "N">): Turns => fewRowsTurns({ N: fewTasks(d) * PANEL });
+const fewDynamic = (d: Pick<Sizes, "S" | "N">): DynamicTasks => fewRowsDynamic({ N: fewTasks(d) * PANEL });
 
 /** Of each slot the columns that are the worker's: `dots` is the call that writes so many of them. */
 function emitFew(
@@ -146,7 +146,7 @@ export const grouped_quantised = defineOp("a[S,K] b[E,N,W]:i32 starts[F]:i32 -> 
     );
   },
   tasks: (d) => (few(d) ? fewTasks(d) : groupedTasks(d)),
-  turns: (d) => (few(d) ? fewTurns(d) : groupedTurns(d)),
+  dynamic: (d) => (few(d) ? fewDynamic(d) : groupedDynamic(d)),
   scratch: (d, k) => (few(d) ? 0 : ceilTo(d.K, panelSource(k.attrs.format, d.K).steps) * PANEL_BYTES),
   emit(w, at, d, k) {
     if (!few(d)) return emitDecoded(w, at, d, k);
@@ -197,7 +197,7 @@ export const grouped_integer = defineOp("a[S,A]:i32 b[E,N,W]:i32 starts[F]:i32 -
     groupedReference(t, { ...d, K }, a, (e, k, n) => b(e * d.N + n, k));
   },
   tasks: fewTasks,
-  turns: fewTurns,
+  dynamic: fewDynamic,
   emit(w, at, d, k) {
     const format = k.attrs.format;
     const dots = integerDots(w, format, k.target, 1, halvesOf(format, d.W));

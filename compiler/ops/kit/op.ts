@@ -133,11 +133,10 @@ interface Body<
    */
   tasks(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
-   * How tasks are handed out: `fixed` of them evenly, as two stretches for two workers; the rest in grains to
-   * whoever is free first, so that a worker that was held up does not hold up the others. Absent: all of them
-   * evenly. No bit depends on it.
+   * How tasks are scheduled: some of them evenly before the kernel starts, the rest dynamically. Absent: all
+   * of them evenly. No bit depends on it.
    */
-  turns?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): Turns;
+  dynamic?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): DynamicTasks;
   /** Bytes of scratch per worker. */
   scratch?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
@@ -155,13 +154,19 @@ interface Body<
   readonly cases: readonly Case<D, Partial<AttrTypes<A>>, N>[];
 }
 
-export interface Turns {
+/**
+ * Dynamic scheduling: a worker that was held up does not hold up the others, because whoever is free takes the
+ * next piece.
+ */
+export interface DynamicTasks {
+  /** The first so many tasks are shared evenly, one stretch of them for each worker. */
   readonly fixed: number;
+  /** Tasks that a free worker takes at once of the rest. */
   readonly grain: number;
 }
 
 /** Half of the tasks evenly, the others one by one: for tasks that are long. */
-export const oneByOne = (tasks: number): Turns => ({ fixed: Math.floor(tasks / 2), grain: 1 });
+export const oneByOne = (tasks: number): DynamicTasks => ({ fixed: Math.floor(tasks / 2), grain: 1 });
 
 /** Any op, for passes and tests that take them as they come. */
 export interface Op extends Body<string, string, string, Attrs, GradStep, string> {

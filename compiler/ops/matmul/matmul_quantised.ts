@@ -10,9 +10,9 @@
  */
 import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./gemm/tile-loops.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmDynamic, planOf } from "./gemm/tile-loops.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
-import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./gemm/few-rows.ts";
+import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./gemm/few-rows.ts";
 import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
@@ -78,7 +78,7 @@ export const matmul_quantised = defineOp(
     },
     tiles: (d, attrs, target) => (asDots(d, attrs) ? {} : blockTiles("nt", d, target, 2 * HALF_BLOCK)),
     tasks: (d, k) => (asDots(d, k.attrs) ? fewRowsTasks(d) : gemmTasks(plan(d, k))),
-    turns: (d, k) => (asDots(d, k.attrs) ? fewRowsTurns(d) : gemmTurns(plan(d, k))),
+    dynamic: (d, k) => (asDots(d, k.attrs) ? fewRowsDynamic(d) : gemmDynamic(plan(d, k))),
     scratch: (d, k) => (asDots(d, k.attrs) ? fewRowsScratch("nt", d) : gemmScratch(plan(d, k))),
     emit(w, at, d, k) {
       if (!asDots(d, k.attrs)) return emitGemm(w, at, plan(d, k), k);
@@ -138,7 +138,7 @@ export const matmul_integer = defineOp(
       matmulReference(t, { M, N, K }, attrs, a, (k, n) => b(n, k));
     },
     tasks: (d) => fewRowsTasks(d),
-    turns: (d) => fewRowsTurns(d),
+    dynamic: (d) => fewRowsDynamic(d),
     scratch: (d) => fewRowsScratch("nt", d),
     emit(w, at, d, k) {
       const format = k.attrs.format;

@@ -211,7 +211,7 @@ describe("sinter tune, and what the other verbs make of its file", () => {
     );
     expect(tuned).toMatchObject({ code: 0 });
     expect(tuned.out).toMatch(/^small: \d+ shapes on 1 worker;/);
-    expect(tuned.out).toContain("matmul_16x32x96");
+    expect(tuned.out).toContain("matmul_M16_K32_N96");
     expect(tuned.out).toMatch(/\d+ of \d+ shapes got other tiles/);
     const { machine, choices } = JSON.parse(readFileSync(file, "utf8")) as {
       machine: object;

@@ -97,7 +97,7 @@ describe("a compiled model", () => {
       splitBytes: 0,
       verify: true,
     });
-    for (const kernel of ["matmul_split_1x40x72x8(", "attention_split_"])
+    for (const kernel of ["matmul_split_M1_K40_N72_P8(", "attention_split_"])
       expect(new TextDecoder().decode(split.files.get("infer.wide.kernels.ts"))).toContain(
         `function ${kernel}`,
       );

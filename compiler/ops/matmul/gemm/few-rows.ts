@@ -7,7 +7,7 @@
  *
  * tile[M,W] in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
  */
-import type { Turns } from "../../kit/op.ts";
+import type { DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
@@ -19,7 +19,7 @@ export const GROUP = 16;
 
 export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (GROUP * 4);
 /** The last eighth in small pieces: memory serves one worker better than another. */
-export function fewRowsTurns(d: Dims): Turns {
+export function fewRowsDynamic(d: Dims): DynamicTasks {
   const tasks = fewRowsTasks(d);
   const rest = Math.floor(tasks / 8);
   return { fixed: tasks - rest, grain: Math.max(8, Math.ceil(rest / 16)) };

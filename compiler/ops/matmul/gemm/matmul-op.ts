@@ -1,11 +1,11 @@
 /** What the three op files have in common: tasks, scratch, body, f64 reference. */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations } from "../../kit/activations.ts";
-import { oneOf, type Turns } from "../../kit/op.ts";
+import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmTurns, planOf } from "./tile-loops.ts";
-import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsTurns } from "./few-rows.ts";
+import { emitGemm, gemmScratch, gemmTasks, gemmDynamic, planOf } from "./tile-loops.ts";
+import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./few-rows.ts";
 import {
   gemmTiles,
   usesFewRows,
@@ -21,8 +21,8 @@ export const emitter = (form: Form) => ({
   tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
   tasks: (d: Sizes, k: MatmulKernel): number =>
     usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
-  turns: (d: Sizes, k: MatmulKernel): Turns =>
-    usesFewRows(form, d.M) ? fewRowsTurns(d) : gemmTurns(planOf(form, d, k)),
+  dynamic: (d: Sizes, k: MatmulKernel): DynamicTasks =>
+    usesFewRows(form, d.M) ? fewRowsDynamic(d) : gemmDynamic(planOf(form, d, k)),
   scratch: (d: Sizes, k: MatmulKernel): number =>
     usesFewRows(form, d.M) ? fewRowsScratch(form, d) : gemmScratch(planOf(form, d, k)),
   emit(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, k: MatmulKernel): void {

@@ -12,7 +12,7 @@
  * itself (tn). Every element is summed in the same order whatever the tile, so the division among workers
  * changes no bit.
  */
-import type { Kernel, Turns } from "../../kit/op.ts";
+import type { Kernel, DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import { ceilTo } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -94,10 +94,8 @@ export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: Pa
 
 export const gemmTasks = (p: Plan): number => p.rowTiles * p.panels;
 
-/**
- * Share of a product's panels (rows of tiles) that is handed out by turns, and in how many pieces at least.
- */
-const BY_TURNS = 1 / 4;
+/** Share of a product's panels (or rows of tiles) that is dynamic, and in how many pieces at least. */
+const DYNAMIC_SHARE = 1 / 4;
 const PIECES = 8;
 
 /**
@@ -105,10 +103,10 @@ const PIECES = 8;
  * K) they do not pay. A product that is shared by rows hands out columns of its last rows: a piece packs only
  * its own panels.
  */
-export function gemmTurns(p: Plan): Turns {
+export function gemmDynamic(p: Plan): DynamicTasks {
   const [units, each] = p.byRows ? [p.rowTiles, p.panels] : [p.panels, p.rowTiles];
   const tasks = units * each;
-  const rest = Math.ceil(units * BY_TURNS);
+  const rest = Math.ceil(units * DYNAMIC_SHARE);
   if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K)) return { fixed: tasks, grain: tasks };
   if (tailByColumns(p))
     return { fixed: (p.rowTiles - rest) * p.panels, grain: rest * Math.ceil(p.panels / PIECES) };
@@ -146,7 +144,7 @@ export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k
   w.line(`const packed = scratch${p.sumsBytes ? ` + ${p.sumsBytes}` : ""}; // b: panels of [${KC},${p.NR}]`);
   if (form === "tn") w.line(`const strips = packed + ${PB * p.panelBytes}; // a: strips of [${KC},${p.MR}]`);
   if (tailByColumns(p)) {
-    const { fixed } = gemmTurns(p);
+    const { fixed } = gemmDynamic(p);
     const firstOfTail = fixed / panels;
     const tall = rowTiles - firstOfTail;
     w.line(
