@@ -20,6 +20,7 @@ export const elements = (shape: readonly number[]): number => shape.reduce((a, b
 /** Dense inputs of a case: noise, or what the op's `sample` says. */
 export function inputsFor(op: Op, c: Case, seed = 99): Record<string, Float64Array> {
   const slots = op.tensors.filter((t) => !t.output && (!t.optional || c.with?.includes(t.name)));
+  const attrs = { ...op.attrs, ...c.attrs };
   return Object.fromEntries(
     slots.map((t, i) => {
       const next = noise(seed + i * 7919);
@@ -27,7 +28,8 @@ export function inputsFor(op: Op, c: Case, seed = 99): Record<string, Float64Arr
       return [
         t.name,
         Float64Array.from({ length: elements(shapeOf(t, c.d)) }, (_, i) => {
-          const value = op.sample?.(t.name, c.d, next, i, c.attrs ?? {}) ?? next();
+          const value = op.sample?.(t.name, c.d, next, i, attrs) ?? next();
+          if (Number.isNaN(value)) throw new Error(`${op.signature}: the sample of ${t.name} is no number`);
           return t.dtype === "i32" ? value : Math.fround(value);
         }),
       ];
