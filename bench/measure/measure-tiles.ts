@@ -6,10 +6,10 @@
 import type { Case } from "../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../compiler/ops/kit/signature.ts";
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { candidates } from "../../compiler/6-tile/tile-choices.ts";
 import { checker } from "./kernel-check.ts";
 import { kernelModule, type KernelModule } from "./kernel-module.ts";
 import { inputsFor } from "./kernel-numbers.ts";
-import { firstRound, secondRound } from "./candidates.ts";
 
 export interface Tuned {
   readonly tiles: Dims;
@@ -37,31 +37,31 @@ export async function tuneKernel(spec: KernelSpec, workers: number, ms: number):
   };
   const inputs = inputsFor(spec.op, c);
   const wrong = checker(spec.op, c, inputs);
-  const race = async (candidates: readonly Dims[], share: number, turns: number): Promise<number[][]> => {
-    if (candidates.length === 1) return [[0]];
+  const race = async (choices: readonly Dims[], share: number, turns: number): Promise<number[][]> => {
+    if (choices.length === 1) return [[0]];
     const module = await kernelModule(
-      candidates.map((tiles) => ({ ...spec, tiles })),
+      choices.map((tiles) => ({ ...spec, tiles })),
       spec.target,
       workers,
     );
     try {
       module.load(0, inputs); // all have the same tensors at the same places
-      for (const [i, tiles] of candidates.entries()) {
+      for (const [i, tiles] of choices.entries()) {
         module.clear(i);
         const said = wrong(await module.run(i, workers));
         if (said)
           throw new Error(`${spec.opName} ${JSON.stringify(spec.d)} with ${JSON.stringify(tiles)}: ${said}`);
       }
-      return await takeTurns(module, candidates.length, workers, ms * share, turns);
+      return await takeTurns(module, choices.length, workers, ms * share, turns);
     } finally {
       await module.close();
     }
   };
-  const registers = firstRound(spec);
-  const best = registers[fastest(await race(registers, 0.35, LEAST_TURNS))]!;
-  const blocks = secondRound(spec, best);
-  const tiles = blocks[fastest(await race(blocks, 0.45, LEAST_TURNS))]!;
-  const tried = registers.length + blocks.length - 1;
+  const first = candidates(spec);
+  const best = first[fastest(await race(first, 0.35, LEAST_TURNS))]!;
+  const second = candidates(spec, best);
+  const tiles = second[fastest(await race(second, 0.45, LEAST_TURNS))]!;
+  const tried = first.length + second.length - 1;
   if (JSON.stringify(tiles) === JSON.stringify(spec.tiles)) return { tiles, ms: 0, ownMs: 0, tried };
   const [own, other] = (await race([spec.tiles, tiles], 0.2, LAST_TURNS)) as [number[], number[]];
   const gain = Math.min(

@@ -13,6 +13,7 @@ import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts"
 import { stretched } from "./kit/block-products.ts";
 import { emitQueries, queryAreas } from "./kit/query-blocks.ts";
 import { fillMask } from "./kit/score-rows.ts";
+import { sequenceTileChoices } from "./kit/tile-choices.ts";
 import {
   areas,
   attentionAttrs,
@@ -81,6 +82,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
     },
   ],
   tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
+  tileChoices: sequenceTileChoices,
   tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
   dynamic: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
   scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,

@@ -23,6 +23,7 @@ import {
   type Sizes,
 } from "./kit/kernel-sizes.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
+import { sequenceTileChoices } from "./kit/tile-choices.ts";
 import { emitEndOfRow, emitHide, usedRow } from "./kit/softmax.ts";
 
 /**
@@ -108,6 +109,7 @@ export const attention_backward = defineOp(
       }
     },
     tiles: (_d, a, target) => blocks(target, a.context, a.context, QUERIES, KEYS),
+    tileChoices: sequenceTileChoices,
     tasks: ({ R }, { attrs }) => (R / attrs.context) * attrs.kv_heads,
     dynamic: (d, k) => oneByOne((d.R / k.attrs.context) * k.attrs.kv_heads),
     scratch: (d, k) => areasOf(sizesOf(d, k.attrs, k.tiles, k.attrs.context)).total,

@@ -40,6 +40,7 @@ import {
   type Sizes,
 } from "./kit/kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
+import { attentionTileChoices } from "./kit/tile-choices.ts";
 import { emitEnds } from "./kit/softmax.ts";
 
 /** As in `attention`. */
@@ -78,6 +79,12 @@ export const attention_cached = defineOp(
         (g, n, c) => values_out[places.value(g, n, c)]!,
       );
     },
+    tileChoices: attentionTileChoices(({ R, N, L }, { heads }: AttentionAttrs) => ({
+      rows: R === 1 ? heads : R,
+      positions: N * L,
+      causal: R > 1,
+      oneRow: R === 1,
+    })),
     tiles: ({ R, N, L }, a, target) =>
       R === 1 ? rowBlocks(target, a, N * L) : blocks(target, R, N * L, QUERIES, KEYS),
     tasks: (_d, { attrs }) => attrs.kv_heads,

@@ -19,6 +19,7 @@ import {
 } from "./signature.ts";
 import type { Replacements } from "./replacements.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
+import type { TileChoices } from "./tile-choices.ts";
 import type { Writer } from "./writer.ts";
 
 export type Attrs = Readonly<Record<string, string | number | boolean>>;
@@ -127,6 +128,8 @@ interface Body<
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */
   tiles?(d: Record<D, number>, attrs: AttrTypes<A>, target: Target): Dims;
+  /** Tiles that a kernel may have instead. Absent: the op leaves no choice. */
+  readonly tileChoices?: TileChoices<Record<D, number>, AttrTypes<A>>;
   /**
    * Independent units of work. A worker runs [first, last) of them; no output element may depend on how they
    * are divided.

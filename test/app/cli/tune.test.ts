@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   chooseTiles,
+  candidates,
   hasChoice,
   wrongTiles,
   type TileChoice,
@@ -16,7 +17,6 @@ import { kernelSpec, type KernelSpec } from "../../../compiler/6-tile/kernel-spe
 import { checker } from "../../../bench/measure/kernel-check.ts";
 import { kernelModule } from "../../../bench/measure/kernel-module.ts";
 import { inputsFor, noise } from "../../../bench/measure/kernel-numbers.ts";
-import { firstRound, secondRound } from "../../../bench/measure/candidates.ts";
 import { thisMachine } from "../../../app/cli/options/tune-file.ts";
 import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../../compiler/ops/kit/signature.ts";
@@ -45,7 +45,7 @@ test.each(targets)("an operation's own tiles are always possible: every case, %s
 
 /** What `tune` would try, and random numbers that pass the check. */
 function tilesToTry(spec: KernelSpec): Dims[] {
-  const all = firstRound(spec).flatMap((t) => secondRound(spec, t));
+  const all = candidates(spec).flatMap((t) => candidates(spec, t));
   const next = noise(17);
   const small = (most: number): number => 1 + Math.floor(((next() + 1) / 2) * most * 0.9999);
   for (let i = 0; i < 24 && spec.opName.startsWith("matmul"); i++)

@@ -4,6 +4,7 @@ import { activations } from "../../kit/activations.ts";
 import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
+import { gemmTileChoices } from "./tile-choices.ts";
 import { emitGemm, gemmScratch, gemmTasks, gemmDynamic, planOf } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./few-rows.ts";
 import {
@@ -19,6 +20,7 @@ type Sizes = Record<"M" | "N" | "K", number>;
 
 export const emitter = (form: Form) => ({
   tiles: (d: Sizes, _attrs: unknown, target: Target): Dims => gemmTiles(form, d, target),
+  tileChoices: gemmTileChoices,
   tasks: (d: Sizes, k: MatmulKernel): number =>
     usesFewRows(form, d.M) ? fewRowsTasks(d) : gemmTasks(planOf(form, d, k)),
   dynamic: (d: Sizes, k: MatmulKernel): DynamicTasks =>
