@@ -22,7 +22,7 @@ import { numberFormats, type FloatFormat } from "../../runtime/contract/number-f
 import { outgoing, type OutgoingTensor } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { INDEX_FILE } from "../../runtime/formats/safetensors-weights.ts";
-import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import { tokenizerPairs } from "../../runtime/formats/tokenizer-to-gguf.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { randomStream } from "../../runtime/base/random.ts";

@@ -13,7 +13,7 @@ import { ggufHeader, paddingAfter, tensorBytes } from "../../runtime/formats/ggu
 import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { encoded, outgoing } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
-import { tokenizerPairs } from "../../runtime/formats/tokenizer-out.ts";
+import { tokenizerPairs } from "../../runtime/formats/tokenizer-to-gguf.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { plainFormat } from "../../runtime/store/stored-format.ts";

@@ -1,6 +1,6 @@
 /**
- * Errors that a user can cause or meet: one clear message, a hint, an exit code. Anything else that is thrown
- * is a bug of ours.
+ * Errors that a user can cause or meet: a clear message, a hint, an exit code. Anything else that is thrown
+ * is a bug of Sinter's.
  */
 export const exitCodes = {
   ok: 0,
@@ -20,7 +20,7 @@ interface ExitMeaning {
   readonly means: string;
 }
 
-/** THE table of exit codes, for help and documentation. */
+/** The table of exit codes, for help and documentation. */
 const meanings = {
   ok: ["done", "what was asked for was done"],
   input: [
@@ -50,7 +50,7 @@ export const exitMeanings: readonly ExitMeaning[] = (Object.keys(exitCodes) as E
 
 export class SinterError extends Error {
   readonly kind: Exclude<ExitKind, "ok">;
-  /** What to do about it. */
+  /** What the user can do about it. */
   readonly hint: string | undefined;
   constructor(kind: Exclude<ExitKind, "ok">, message: string, hint?: string) {
     super(message);

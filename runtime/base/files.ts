@@ -1,55 +1,64 @@
 /**
- * All that the runtime asks of a file system. Tests hand in one whose calls fail on demand; `node/files.ts`
- * is the real one. Paths are joined with "/". Every method rejects with a SinterError that names the path,
- * the cause, and what to do.
+ * Everything that the runtime needs of a file system. `node/files.ts` is the real one; tests use one whose
+ * calls fail on demand. Paths are joined with "/". Every method rejects with a SinterError that names the
+ * path and the cause, and says what to do.
  */
 import type { Digester } from "./piece-hash.ts";
 
 export interface Files {
   exists(path: string): Promise<boolean>;
-  /** All of a file, at most `most` bytes. Rejects where a longer one is, or a folder, a pipe, a device. */
+  /**
+   * All of a file, which has at most `most` bytes. Rejects for a longer file, a folder, a pipe or a device.
+   */
   read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** A file that is read from any place in it: no folder, pipe or device. */
+  /** Opens a file that can be read at any offset. Rejects for a folder, a pipe or a device. */
   open(path: string): Promise<ReadableFile>;
-  /** Names in a folder, sorted. */
+  /** The names in a folder, sorted. */
   list(folder: string): Promise<readonly string[]>;
   makeFolder(folder: string): Promise<void>;
   create(path: string): Promise<WritableFile>;
   append(path: string, text: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
-  /** Makes renames and removals in the folder last. */
+  /** Makes sure that renames and removals in the folder survive a crash. */
   syncFolder(folder: string): Promise<void>;
-  /** Bytes that may still be written there; undefined: it cannot be asked. */
+  /** How many bytes can still be written there; undefined where the system cannot say it. */
   freeBytes?(folder: string): Promise<number | undefined>;
-  /** SHA-256 as bytes come, where the host has it. */
+  /** An incremental SHA-256, if the host has one. */
   readonly digester?: () => Digester;
 }
 
 export interface ReadableFile {
   readonly bytes: number;
-  /** Exactly `length` bytes, or a rejection. */
+  /** Exactly `length` bytes, otherwise it rejects. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Fills `into` with the bytes from `offset` on, or rejects. */
+  /** Fills `into` with the bytes from `offset` on, otherwise it rejects. */
   fill(offset: number, into: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface WritableFile {
-  /** Writes all of it, behind what was written before. */
+  /** Writes all of `bytes` behind what was written before. */
   write(bytes: Uint8Array<ArrayBufferLike>): Promise<void>;
-  /** Writes over what is there already. */
+  /** Writes over bytes that are there already. */
   overwrite(offset: number, bytes: Uint8Array<ArrayBufferLike>): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** The name of a file, without the folders that its path names. */
+export const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** The folder of a file; "." where its path names none. */
+export const folderOf = (path: string): string =>
+  path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".";
+
 export const TEMPORARY = ".tmp";
 
 /**
- * Complete or absent: the file gets its name only when every byte of it is on the disk. `fill` writes it.
- * After a failure the temporary file is removed, if that is possible, and what had the name before is
- * untouched.
+ * Writes a file so that it is either complete or absent: it gets its name only when every byte is on the
+ * disk. `fill` writes the contents. After a failure the temporary file is removed, if that is possible, and a
+ * file that already had the name is untouched.
  */
 export async function writeAtomically(
   files: Files,
@@ -78,7 +87,10 @@ export async function writeAtomically(
 export const writeText = (files: Files, folder: string, name: string, text: string): Promise<void> =>
   writeAtomically(files, folder, name, (file) => file.write(new TextEncoder().encode(text)));
 
-/** Each complete or absent. A name may begin with that of a folder, which is made: "templates/one.jinja". */
+/**
+ * Writes several files, each complete or absent. A name may begin with a folder ("templates/one.jinja"),
+ * which is made.
+ */
 export async function writeAll(
   files: Files,
   folder: string,
@@ -92,7 +104,7 @@ export async function writeAll(
   }
 }
 
-/** Removes what an interrupted write left. */
+/** Removes the temporary files that interrupted writes left behind. */
 export async function sweepTemporaries(files: Files, folder: string): Promise<void> {
   for (const name of await files.list(folder))
     if (name.endsWith(TEMPORARY)) await files.remove(`${folder}/${name}`);

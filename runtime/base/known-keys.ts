@@ -1,32 +1,32 @@
 /**
- * What the keys of other people's files do here. Each reader has a table of the keys that its format's
- * documentation names:
+ * What Sinter does with the keys of other programs' files. Every reader has a table of the keys that the
+ * documentation of its format names:
  *
- *   read      it counts: another value gives another result, or is refused
- *   refused   it would count and can not be done here; some values of it change nothing
- *   none      it changes neither numbers nor ids
+ *   read      the key counts: another value gives another result, or is refused
+ *   refused   the key would count, and cannot be done here; some of its values change nothing
+ *   none      the key changes neither numbers nor ids
  *
- * A key that is in no table is named in one line (`ignoredKeysNote`), never dropped in silence. Tests feed
- * each key of each table.
+ * A key that is in no table is never dropped silently: the user gets a line that names it
+ * (`ignoredKeysNote`). Tests feed each key of each table.
  */
 import { SinterError } from "./errors.ts";
 
 export interface ReadKey {
   readonly effect: "read";
-  /** What it becomes here. */
+  /** What the value becomes in Sinter. */
   readonly what: string;
-  /** A value that must change the result, or be refused: for the tests. */
+  /** A value that must change the result or be refused; tests use it. */
   readonly another: unknown;
 }
 
 export interface RefusedKey {
   readonly effect: "refused";
-  /** Why it can not be done: "its queries and keys are turned in part". */
+  /** Why it cannot be done: "its queries and keys are turned in part". */
   readonly why: string;
   readonly help: string;
-  /** Values that change nothing. null and what is left out are always among them. */
+  /** Values that change nothing. null and a missing key are always harmless. */
   readonly harmless: readonly unknown[] | ((value: unknown) => boolean);
-  /** A value that has to be refused: for the tests. */
+  /** A value that has to be refused; tests use it. */
   readonly another: unknown;
 }
 
@@ -37,15 +37,15 @@ export interface IdleKey {
 }
 
 export type KnownKey = ReadKey | RefusedKey | IdleKey;
-/** By key. A key may have one or more "*", each of which stands for any text: "summary_*". */
+/** The entries by key. A key may have "*" in it, which stands for any text: "summary_*". */
 export type KeyTable = Readonly<Record<string, KnownKey>>;
-/** Keys of a table that are read: what a reader may ask for. */
+/** The keys of a table that are read: those that a reader may ask for. */
 export type ReadIn<T extends KeyTable> = { [K in keyof T]: T[K] extends ReadKey ? K : never }[keyof T] &
   string;
 
 export const read = (what: string, another: unknown): ReadKey => ({ effect: "read", what, another });
 export const none = (why: string): IdleKey => ({ effect: "none", why });
-/** Several keys that change nothing for one reason. */
+/** Entries for several keys that change nothing for the same reason. */
 export const noneOf = <K extends string>(why: string, ...keys: readonly K[]): Readonly<Record<K, IdleKey>> =>
   Object.fromEntries(keys.map((key) => [key, none(why)])) as Record<K, IdleKey>;
 
@@ -62,7 +62,10 @@ export function knownKey(table: KeyTable, key: string): KnownKey | undefined {
   return Object.entries(table).find(([pattern]) => pattern.includes("*") && matches(pattern, key))?.[1];
 }
 
-/** "a.*.b" and "a.x.b": the parts between the stars, in this order. */
+/**
+ * Whether a key fits a pattern: "a.x.b" fits "a.*.b". The parts between the stars have to occur in this
+ * order.
+ */
 function matches(pattern: string, key: string): boolean {
   const parts = pattern.split("*");
   const first = parts[0]!;
@@ -86,8 +89,8 @@ export function isHarmless({ harmless }: RefusedKey, value: unknown): boolean {
 }
 
 /**
- * Throws `input` for the first key whose value can not be done here: which key, which value, why, and what to
- * do.
+ * Throws `input` for the first key whose value cannot be done here. The message says which key, which value,
+ * why, and what to do.
  */
 export function refuseKeys(table: KeyTable, pairs: Iterable<readonly [string, unknown]>, path: string): void {
   for (const [key, value] of pairs) {
@@ -104,7 +107,7 @@ export function refuseKeys(table: KeyTable, pairs: Iterable<readonly [string, un
 const MOST_NAMED = 12;
 const MOST_CHARACTERS = 60;
 
-/** "config.json has keys that are not known here, and are ignored: a, b". Undefined: there are none. */
+/** "config.json has keys that are not known here, and are ignored: a, b"; undefined where there are none. */
 export function ignoredKeysNote(file: string, keys: readonly string[]): string | undefined {
   if (keys.length === 0) return undefined;
   const named = keys.slice(0, MOST_NAMED).map(shownKey);
@@ -116,7 +119,7 @@ export function ignoredKeysNote(file: string, keys: readonly string[]): string |
   return `${file} has ${what}: ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-/** Printable, and on one line: keys are other people's words. */
+/** The key in a form that is printable and on one line, since it comes from another program's file. */
 const shownKey = (key: string): string =>
   /^[\w.*/-]{1,60}$/.test(key) ? key : cut(JSON.stringify(key).replace(/[^\x20-\x7e]/g, "?"));
 const cut = (text: string): string =>

@@ -1,6 +1,6 @@
 /**
- * Lines as their writer ended them: at \n or \r\n, and nowhere else. U+2028, U+0085 and a lone \r stand
- * within a line (some libraries take them for its end, and so make two messages of one).
+ * Splits text into lines as their writer meant them: at \n or \r\n and nowhere else. U+2028, U+0085 and a
+ * lone \r stay within a line. (Some libraries break lines there, and so make two messages of one.)
  */
 import { concat } from "./bytes.ts";
 import { SinterError } from "./errors.ts";
@@ -8,20 +8,20 @@ import { textOf } from "./text.ts";
 
 export interface Line {
   readonly text: string;
-  /** From 1, empty lines counted. */
+  /** The line's number, from 1. Empty lines count. */
   readonly number: number;
 }
 
 export const linesOf = (text: string): Line[] =>
   text.split(/\r?\n/).map((line, i) => ({ text: line, number: i + 1 }));
 
-/** A line that came, or why it can not be taken. */
+/** A line, or the reason why it cannot be used. */
 export type ReadLine = Line | { readonly wrong: SinterError; readonly number: number };
 
 export interface LineLimits {
-  /** Bytes of a line that is taken. What is longer is passed over without being kept. */
+  /** The longest line that is used, in bytes. The bytes of a longer line are skipped. */
   readonly most: number;
-  /** Bytes after which a line is taken for one without an end. */
+  /** After so many bytes, the line is considered to have no end. */
   readonly endless: number;
 }
 
@@ -29,8 +29,8 @@ const LINE_END = 10;
 const RETURN = 13;
 
 /**
- * Lines of bytes as they come, whatever pieces they come in; a byte order mark before the first is dropped.
- * Throws SinterError "input" when a line has no end.
+ * The lines of a stream of bytes, however the stream is cut into chunks. A byte order mark before the first
+ * line is dropped. Throws SinterError "input" when a line has no end.
  */
 export async function* lineStream(
   chunks: AsyncIterable<Uint8Array>,
@@ -64,7 +64,7 @@ export async function* lineStream(
       yield take();
       from = end + 1;
     }
-    if (from < chunk.length) add(chunk.slice(from)); // a copy: a stream may use its memory again
+    if (from < chunk.length) add(chunk.slice(from)); // a copy, since a stream may reuse its memory
   }
   if (bytes > 0) yield take();
 }

@@ -1,12 +1,12 @@
 /**
- * SHA-256 of a long stream, piece by piece: of up to 4 MiB it is the plain hash; of more, the hash of the
- * pieces' hashes one after the other. So WebCrypto, which takes whole texts only, needs no more than a piece
- * in memory. Where the host hashes as bytes come (Node), nothing is copied.
+ * SHA-256 of a long stream in pieces. For up to 4 MiB it is the plain hash; for more it is the hash of the
+ * pieces' hashes, one after the other. So WebCrypto, which only hashes complete messages, never needs more
+ * than one piece in memory. Where the host has an incremental hash (Node), nothing is copied.
  */
 import { concat } from "./bytes.ts";
 import { hexadecimal, sha256Bytes } from "./sha256.ts";
 
-/** SHA-256 of bytes as they come. */
+/** An incremental SHA-256. */
 export interface Digester {
   update(bytes: Uint8Array): void;
   digest(): Uint8Array;
@@ -16,11 +16,11 @@ export const HASH_PIECE = 1 << 22;
 
 export interface PieceHash {
   update(bytes: Uint8Array): Promise<void> | void;
-  /** Lower-case hexadecimal. */
+  /** The hash in lower-case hexadecimal. */
   hex(): Promise<string>;
 }
 
-/** `piece`: Infinity for the plain hash of everything. */
+/** Starts a hash. `piece` is the size of a piece; Infinity gives the plain hash of everything. */
 export function pieceHash(start: (() => Digester) | undefined, piece = HASH_PIECE): PieceHash {
   const done: Uint8Array[] = [];
   const current = start ? started(start) : collected();
@@ -66,7 +66,7 @@ function started(start: () => Digester) {
 function collected() {
   let parts: Uint8Array[] = [];
   return {
-    add: (bytes: Uint8Array): void => void parts.push(bytes.slice()), // the caller may use its buffer again
+    add: (bytes: Uint8Array): void => void parts.push(bytes.slice()), // a copy, since the caller may reuse its buffer
     finish(): Promise<Uint8Array> {
       const whole = concat(parts);
       parts = [];

@@ -1,21 +1,22 @@
 /**
- * Random streams: xoshiro128** (Blackman & Vigna, "Scrambled linear pseudorandom number generators", 2021),
- * one per purpose. A stream is named: (seed, "init/wte") and (seed, "batches") do not depend on each other,
- * nor on the order in which they are made. Its state is four words, so a checkpoint can hold it.
+ * Streams of random numbers: xoshiro128** (Blackman & Vigna, "Scrambled linear pseudorandom number
+ * generators", 2021), one stream for each purpose. A stream has a name: (seed, "init/wte") and (seed,
+ * "batches") depend neither on each other nor on the order in which they are made. The state is four words,
+ * so a checkpoint can hold it.
  */
 export type RandomState = readonly [number, number, number, number];
 
 export interface Random {
-  /** 0 … 2^32 − 1. */
+  /** An integer from 0 to 2^32 − 1. */
   word(): number;
-  /** 0 ≤ u < 1, 53 bits. */
+  /** A number 0 ≤ u < 1 with 53 random bits. */
   unit(): number;
-  /** 0 … n − 1, each as likely as the others up to n / 2^53. */
+  /** An integer from 0 to n − 1. All are equally likely, up to a difference of n / 2^53. */
   below(n: number): number;
   state(): RandomState;
 }
 
-/** The stream of a purpose. Same seed and name, same numbers, on every machine. */
+/** The stream for a purpose. The same seed and name give the same numbers on every machine. */
 export function randomStream(seed: number, name: string): Random {
   const text = `${seed}:${name}`;
   const words = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0x6a09e667].map((basis) => mixedHash(text, basis));
@@ -24,7 +25,7 @@ export function randomStream(seed: number, name: string): Random {
 
 export function randomFrom(state: RandomState): Random {
   let [a, b, c, d] = state;
-  if ((a | b | c | d) === 0) d = 1; // the one state that xoshiro never leaves
+  if ((a | b | c | d) === 0) d = 1; // xoshiro never leaves the state of zeros
   const word = (): number => {
     const scaled = Math.imul(b, 5);
     const result = Math.imul((scaled << 7) | (scaled >>> 25), 9) >>> 0;
@@ -47,8 +48,8 @@ export function randomFrom(state: RandomState): Random {
 }
 
 /**
- * FNV-1a over the UTF-16 units, then the finalizer of MurmurHash3: every bit of the text reaches every bit of
- * the word.
+ * FNV-1a over the UTF-16 units, then the finalizer of MurmurHash3, so that every bit of the text affects
+ * every bit of the result.
  */
 function mixedHash(text: string, basis: number): number {
   let h = basis;

@@ -1,15 +1,19 @@
 /**
- * What a value from a file has to be, field by field. A check says why a value is not that, and names the
- * field; undefined: it is.
- * For records that this program wrote itself: a field that is not in the table is refused like one that is
- * missing.
+ * Checks of values from files, field by field. A check returns undefined when a value is as it has to be;
+ * otherwise it says why not, and names the field.
+ *
+ * These checks are for records that Sinter wrote itself: a field that is not in the table is refused, like
+ * one that is missing.
  */
 import * as limits from "../contract/limits.ts";
 import { isWithin, rangeText, type Range } from "../contract/limits.ts";
 
 export type Check = (value: unknown, field: string) => string | undefined;
 
-/** Of a list or an object only what it is: it may be as deep as its file is long. */
+/**
+ * A value in a message. Lists and objects are not written out, since they may be nested as deep as the file
+ * is long.
+ */
 const shown = (value: unknown): string => {
   if (typeof value === "object" && value !== null)
     return Array.isArray(value) ? `a list of ${value.length}` : "an object";
@@ -56,7 +60,7 @@ export const list =
     return first(value.map((item, i) => check(item, `${field}[${i}]`)));
   };
 
-/** Names that are not known beforehand, and what stands under each. */
+/** An object with any names, whose values all pass the same check. */
 export const table =
   (check: Check): Check =>
   (value, field) => {
@@ -64,7 +68,7 @@ export const table =
     return first(Object.entries(value).map(([key, item]) => check(item, `${field}[${shown(key)}]`)));
   };
 
-/** These fields, and no others. */
+/** An object with exactly these fields. */
 export const object =
   (fields: Readonly<Record<string, Check>>): Check =>
   (value, field) => {
@@ -82,7 +86,10 @@ const first = (wrongs: readonly (string | undefined)[]): string | undefined =>
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The same value, the same text: keys in order, no white space. What a hash of a record is taken of. */
+/**
+ * JSON with sorted keys and no white space, so that equal values have equal texts. The hash of a record is
+ * taken of this text.
+ */
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonical(item)).join(",")}]`;
   if (!isObject(value)) return JSON.stringify(value) ?? "null";

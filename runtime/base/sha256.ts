@@ -6,10 +6,10 @@ export async function sha256(bytes: Uint8Array<ArrayBufferLike> | string): Promi
 export const sha256Bytes = async (bytes: Uint8Array<ArrayBufferLike>): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", ownBuffer(bytes)));
 
-/** Lower-case. */
+/** Bytes in lower-case hexadecimal. */
 export const hexadecimal = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** WebCrypto refuses views of shared memory. */
+/** A copy where the memory is shared, since WebCrypto refuses views of shared memory. */
 const ownBuffer = (bytes: Uint8Array<ArrayBufferLike>): Uint8Array<ArrayBuffer> =>
   bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);

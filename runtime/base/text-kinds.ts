@@ -1,19 +1,19 @@
 /**
- * What a file is that is not UTF-8 text: told by its first bytes (the formats' own documents), by zero bytes,
- * or by what its bytes above 127 are like. Advice that fits another kind of file makes garbage that is then
- * learnt, so each kind has its own.
+ * Says what a file is that is not UTF-8 text. It is recognised by its first bytes (as the formats' documents
+ * give them), by zero bytes, or by the statistics of its bytes above 127. Each kind has advice of its own,
+ * since advice for another kind of file would turn it into garbage, and a model would learn that.
  */
 
 export interface TextKind {
-  /** "gzip", for "it is …". */
+  /** For example "gzip", as in "it is gzip". */
   readonly what: string;
   readonly advice: string;
 }
 
 interface Signature extends TextKind {
-  /** Bytes in hexadecimal. */
+  /** The bytes of the signature, in hexadecimal. */
   readonly bytes: string;
-  /** Where they stand. Default: at the beginning. */
+  /** Where the signature stands; by default at the beginning. */
   readonly at?: number;
 }
 
@@ -26,7 +26,10 @@ const COLUMN = "Write its column of texts to a file of UTF-8 text, for example w
 const SELECT = "Write its texts to a file of UTF-8 text: sqlite3 FILE 'select …' > NEW";
 const EXTRACT = "Save what it says as plain text in UTF-8.";
 
-/** THE table of signatures; the first that fits counts, so longer ones stand before their beginnings. */
+/**
+ * The table of signatures. The first that fits counts, so a signature stands before those that are its
+ * beginning.
+ */
 const signatures: readonly Signature[] = [
   { what: "UTF-32 text", bytes: "fffe0000", advice: convert("utf-32") },
   { what: "UTF-32 text", bytes: "0000feff", advice: convert("utf-32") },
@@ -61,19 +64,19 @@ const signatures: readonly Signature[] = [
   { what: "a program (ELF)", bytes: "7f454c46", advice: PICTURE },
 ];
 
-/** Bytes that are looked at for zeros and for what older encodings are like. */
+/** How many bytes are searched for zeros and for signs of older encodings. */
 const SAMPLE = 1 << 16;
 
 /**
- * By its first bytes, or by the zero bytes of UTF-16 and of files that are no text at all; undefined: nothing
- * speaks against text.
+ * The kind of a file, by its first bytes, or by the zero bytes of UTF-16 and of binary files; undefined where
+ * nothing says that it is no text.
  */
 export function kindOfBytes(bytes: Uint8Array): TextKind | undefined {
   const found = signatures.find((signature) => fits(signature, bytes));
   return (found && seen(found)) ?? safetensors(bytes) ?? byZeros(bytes.subarray(0, SAMPLE));
 }
 
-/** With the bytes that say so: "gzip (1F 8B at its beginning)". */
+/** The kind, with the bytes that say so: "gzip (1F 8B at its beginning)". */
 function seen({ what, advice, bytes, at = 0 }: Signature): TextKind {
   const shown = bytes.toUpperCase().match(/../g)!.join(" ");
   return { what: `${what} (${shown} at ${at === 0 ? "its beginning" : `byte ${at}`})`, advice };
@@ -88,13 +91,13 @@ function fits({ bytes: hex, at = 0 }: Signature, bytes: Uint8Array): boolean {
   return true;
 }
 
-/** The header's length, below 2^32, then "{". */
+/** A safetensors file begins with the length of its header, below 2^32, and then "{". */
 function safetensors(bytes: Uint8Array): TextKind | undefined {
   const isOne = bytes[8] === 0x7b && bytes.subarray(4, 8).every((byte) => byte === 0);
   return isOne ? { what: "a safetensors file", advice: WEIGHTS } : undefined;
 }
 
-/** Letters of Latin in UTF-16 have a zero in every second byte. */
+/** In UTF-16, Latin letters have a zero in every second byte. */
 function byZeros(sample: Uint8Array): TextKind | undefined {
   const zeros = [0, 0];
   for (let i = 0; i < sample.length; i++) if (sample[i] === 0) zeros[i & 1]!++;
@@ -111,8 +114,8 @@ function byZeros(sample: Uint8Array): TextKind | undefined {
 }
 
 /**
- * Encodings before Unicode, for bytes that no signature tells: what is plausible for the bytes around `bad`,
- * the first that is not UTF-8.
+ * The most plausible encoding from before Unicode, for bytes that no signature identifies. `bad` is where the
+ * first byte stands that is not UTF-8; the bytes around it decide.
  */
 export function olderEncoding(bytes: Uint8Array, bad: number): TextKind {
   const count = countBytes(bytes.subarray(0, SAMPLE), bytes.subarray(bad, bad + SAMPLE));
@@ -139,12 +142,12 @@ export function olderEncoding(bytes: Uint8Array, bad: number): TextKind {
 
 interface Counted {
   all: number;
-  /** Above 127. */
+  /** Bytes above 127. */
   high: number;
-  /** 128 … 159: letters in Windows-1252, control characters in Latin-1. */
+  /** Bytes from 128 to 159, which are letters in Windows-1252 and control characters in Latin-1. */
   c1: number;
   controls: number;
-  /** Characters of several bytes that are right in UTF-8, and bytes above 127 that belong to none. */
+  /** Correct UTF-8 characters of several bytes, and bytes above 127 that belong to none. */
   characters: number;
   stray: number;
 }
@@ -172,7 +175,7 @@ function countBytes(...samples: readonly Uint8Array[]): Counted {
 }
 
 const continues = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
-/** Bytes of the character that begins with this one; 0: none does. */
+/** How many bytes the character has that begins with this byte; 0 where none does. */
 function lengthOf(byte: number): number {
   if (byte < 0xc2 || byte > 0xf4) return 0;
   return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;

@@ -1,21 +1,21 @@
 /**
- * Texts from files: UTF-8, or a message that says what the bytes are instead and what to do. All that reads a
- * text reads it here.
+ * Decodes texts from files: as UTF-8, or with a message that says what the bytes are instead and what to do.
+ * Everything that reads text reads it here.
  */
 import { SinterError } from "./errors.ts";
 import { kindOfBytes, olderEncoding, type TextKind } from "./text-kinds.ts";
 
-/** V8's longest string, if every byte is a character. */
+/** The longest string of V8, if every byte is a character. */
 export const MAX_TEXT_BYTES = 2 ** 29 - 24;
 
 export interface TextOptions {
-  /** A byte order mark before a text is no part of it. `true`: it stays, for who needs the very bytes. */
+  /** Keeps a byte order mark at the beginning, for callers that need all bytes. By default it is dropped. */
   readonly keepMark?: boolean;
 }
 
-/** Throws SinterError "input" that names `from`. */
+/** Decodes a text. Throws SinterError "input" that names `from`. */
 export function textOf(bytes: Uint8Array, from: string, { keepMark = false }: TextOptions = {}): string {
-  // UTF-16 of Latin letters is right UTF-8, too
+  // UTF-16 of Latin letters is valid UTF-8 too, but it has zero bytes.
   const kind = bytes.includes(0) ? kindOfBytes(bytes) : undefined;
   if (kind) throw notText(from, kind);
   try {
@@ -33,7 +33,10 @@ export function textOf(bytes: Uint8Array, from: string, { keepMark = false }: Te
   }
 }
 
-/** Of a JSON file, say: that it is none is damage. */
+/**
+ * The same for a text that is part of something else, such as a JSON file: here bytes that are no text mean
+ * damage ("corrupt").
+ */
 export function textOfPart(bytes: Uint8Array, from: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -49,18 +52,18 @@ export function textOfPart(bytes: Uint8Array, from: string): string {
 const notText = (from: string, { what, advice }: TextKind): SinterError =>
   new SinterError("input", `${from} is not UTF-8 text: it is ${what}`, advice);
 
-/** Where the first sequence begins that is no character. */
+/** Where the first byte sequence begins that is no character. */
 function firstBadByte(bytes: Uint8Array): number {
   const whole = (end: number): boolean => {
     try {
-      // as a stream: the last character may be incomplete
+      // as a stream, since the last character may be incomplete
       new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true });
       return true;
     } catch {
       return false;
     }
   };
-  let good = 0; // a beginning of this length is right, and one of `bad` bytes is not
+  let good = 0; // the first `good` bytes are correct, the first `bad` are not
   let bad = bytes.length + 1;
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;

@@ -1,15 +1,16 @@
 /**
- * llama2.c's .bin files (github.com/karpathy/llama2.c, export.py), little-endian. Sizes are 7 × i32: width,
- * hidden, layers, heads, heads of keys and values, vocabulary, context.
+ * Reads the .bin files of llama2.c (github.com/karpathy/llama2.c, export.py), which are little-endian.
+ * `sizes` are seven i32: width, hidden, layers, heads, heads of keys and values, vocabulary, context.
  *
- *   legacy  sizes (vocabulary negative: the output has its own matrix), then f32: by kind, all layers of it together
- *   v1      "ak42" 1, sizes, shared u8, to 256 bytes; f32: norms first, then the matrices
- *   v2      "ak42" 2, sizes, shared u8, group i32, to 256 bytes; norms f32; every matrix of every layer: i8 of all elements, then f32
- *           scales, one for each `group` elements
+ *   legacy  sizes (a negative vocabulary says that the output has a matrix of its own), then f32 tensors, kind
+ *           by kind, each for all layers
+ *   v1      "ak42", 1, sizes, shared u8, filled up to 256 bytes; then f32 tensors: norms first, then matrices
+ *   v2      "ak42", 2, sizes, shared u8, group i32, filled up to 256 bytes; then the norms in f32, then each
+ *           matrix of each layer: all its elements as i8, and an f32 scale for every `group` of them
  *
  * Tensors get Meta's names (…attention.wq …), as in the checkpoints that the format is made from. Queries and
- * keys are in RoPE's interleaved form. The header says all: the file's length has to be exactly what follows
- * from it.
+ * keys have the two numbers of a rotary pair side by side. The header determines the length of the file,
+ * which is checked exactly.
  */
 import type { Files, ReadableFile } from "../base/files.ts";
 import { isWithin, sizeRanges, whole } from "../contract/limits.ts";
@@ -24,7 +25,7 @@ export interface Llama2cSizes {
   readonly kvHeads: number;
   readonly vocab: number;
   readonly context: number;
-  /** The token embedding is the output's matrix. */
+  /** The output's matrix is the token embedding. */
   readonly shared: boolean;
 }
 
@@ -42,7 +43,7 @@ const ranges = { ...sizeRanges, layers: whole(1, 4096) };
 interface Header {
   readonly version: "legacy" | "v1" | "v2";
   readonly sizes: Llama2cSizes;
-  /** Elements that share a scale (v2). */
+  /** Elements that share a scale, in version 2. */
   readonly group: number;
   /** Byte where the weights begin. */
   readonly begin: number;
@@ -134,7 +135,7 @@ function check(sizes: Llama2cSizes, path: string, at: number): Llama2cSizes {
 
 type Kind = { readonly name: string; readonly shape: readonly number[]; readonly layered: boolean };
 
-/** By their short names, as in llama2.c's code. */
+/** The kinds of tensors, by the short names that llama2.c's code uses. */
 function kindsOf({
   width,
   hidden,
@@ -169,7 +170,7 @@ function kindsOf({
   };
 }
 
-/** Order of the kinds in a file; the output's matrix, where there is one, comes last. */
+/** The order of the kinds in a file. The output's matrix, where there is one, comes last. */
 const order = {
   legacy: [
     "embedding",
@@ -192,13 +193,16 @@ const order = {
 
 interface Planned extends Kind {
   readonly elements: number;
-  /** In the file. */
+  /** Bytes in the file. */
   readonly bytes: number;
-  /** Scales follow the elements. */
+  /** Whether scales follow the elements. */
   readonly grouped: boolean;
 }
 
-/** One row for each kind. Throws when the file's length is not exactly what they take together. */
+/**
+ * One row for each kind of tensor. Throws `corrupt` when the file's length is not exactly what they take
+ * together.
+ */
 function plan({ version, sizes, group, begin }: Header, path: string, fileBytes: number): readonly Planned[] {
   const kinds = kindsOf(sizes);
   const rows = [...order[version], ...(sizes.shared ? [] : ["output"])].map((key): Planned => {
@@ -251,7 +255,7 @@ function tensorsOf(file: ReadableFile, path: string, header: Header): Map<string
   return out;
 }
 
-/** Elements from … of i8 [elements] followed by f32 scales [elements / group]. */
+/** Reads elements that are stored as i8 [elements], followed by f32 scales [elements / group]. */
 function groupReader(
   file: ReadableFile,
   offset: number,

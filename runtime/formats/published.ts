@@ -1,15 +1,16 @@
 /**
- * A published model, whatever its form: what its configuration says, its tensors by name, and how Sinter's
- * are made of them.
+ * Opens a published model, whatever form it has: reads its configuration, finds its tensors by name, and says
+ * how Sinter's tensors are made of them.
  *
- *   folder with config.json   Hugging Face: GPT-2 (also nanoGPT's and minGPT's names), Llama, Mistral, Mixtral, Qwen 2 and 3
- *   FILE.safetensors          the same; config.json lies beside it
+ *   folder with config.json   Hugging Face: GPT-2 (also with nanoGPT's and minGPT's names), Llama, Mistral, Mixtral,
+ *                             Qwen 2 and 3
+ *   FILE.safetensors          the same, with config.json beside it
  *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa; also
- *                             one of several files
+ *                             one of the several files that a model was split into
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
 import { SinterError } from "../base/errors.ts";
-import type { Files } from "../base/files.ts";
+import { folderOf, baseName, type Files } from "../base/files.ts";
 import { modelName, type Architecture } from "./architecture/architecture.ts";
 import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./architecture/fit.ts";
 import { openGguf } from "./gguf/gguf.ts";
@@ -26,19 +27,19 @@ import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetenso
 import type { WeightFile } from "./kit/weights.ts";
 
 export interface Published {
-  /** "Hugging Face GPT-2", "llama2.c v1", "GGUF (llama)". */
+  /** For example "Hugging Face GPT-2", "llama2.c v1", "GGUF (llama)". */
   readonly title: string;
   readonly architecture: Architecture;
   readonly file: WeightFile;
   readonly index: TensorIndex;
   readonly options: LinkOptions;
-  /** For the user, a line each: keys that are ignored, tensors that are the token embedding once more. */
+  /** Lines for the user: keys that are ignored, and tensors that repeat the token embedding. */
   readonly notes: readonly string[];
 }
 
 export type PublishedKind = "folder" | "safetensors" | "gguf" | "llama2.c";
 
-/** By its first bytes, not by its name. */
+/** What a path is, told by the file's first bytes and not by its name. */
 export async function kindOf(files: Files, path: string): Promise<PublishedKind> {
   if (!(await files.exists(path)))
     throw new SinterError("input", `there is no file or folder ${path}`, "Check the path.");
@@ -47,7 +48,7 @@ export async function kindOf(files: Files, path: string): Promise<PublishedKind>
   try {
     const first = await file.read(0, Math.min(9, file.bytes));
     if (String.fromCharCode(...first.subarray(0, 4)) === "GGUF") return "gguf";
-    // length < 2^48, then "{"
+    // A safetensors file begins with a length (here: below 2^48) and then "{".
     return first[8] === 0x7b && first[6] === 0 && first[7] === 0 ? "safetensors" : "llama2.c";
   } finally {
     await file.close();
@@ -65,17 +66,12 @@ async function isFolder(files: Files, path: string): Promise<boolean> {
 
 export async function openPublished(files: Files, path: string): Promise<Published> {
   const kind = await kindOf(files, path);
-  const base = path.slice(path.lastIndexOf("/") + 1);
+  const base = baseName(path);
   switch (kind) {
     case "folder":
       return fromHuggingFace(files, path, base, () => openSafetensorsFolder(files, path));
     case "safetensors":
-      return fromHuggingFace(
-        files,
-        path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".",
-        base,
-        () => openSafetensors(files, path),
-      );
+      return fromHuggingFace(files, folderOf(path), base, () => openSafetensors(files, path));
     case "gguf":
       return closing(await openGguf(files, path), async (file) => {
         const index = indexTensors(file, namings.gguf);
@@ -144,7 +140,7 @@ async function fromHuggingFace(
       (name) => gpt2.has(name) || llama.has(name),
     );
     const unknown = ignoredKeysNote(
-      `__metadata__ of ${file.path.slice(file.path.lastIndexOf("/") + 1)}`,
+      `__metadata__ of ${baseName(file.path)}`,
       unknownKeys(safetensorsKeys, file.metadata.keys()),
     );
     const naming = namings[architecture.family];
@@ -171,9 +167,9 @@ async function closing<F extends WeightFile>(
 }
 
 /**
- * The output's matrix may be absent (it is the token embedding), or be there twice (checked to be equal), or
- * stand under the output's name only. Where it is another one, the configuration must not say that the two
- * are tied.
+ * Settles whether the output has a matrix of its own. The file may lack it (then it is the token embedding),
+ * have it twice (then the two are checked to be equal), or have it under the output's name only. Throws
+ * `input` where the two differ although the configuration says that they are tied.
  */
 async function settleHeads(
   title: string,
@@ -219,11 +215,17 @@ async function settleHeads(
   };
 }
 
-/** [width, 3 · width] or [3 · width, width]: the first is Hugging Face's Conv1D. */
+/**
+ * Whether matrices are [in, out], as Hugging Face's Conv1D has them: attention's is [width, 3 · width] there,
+ * and [3 · width, width] otherwise.
+ */
 const isInOut = (index: TensorIndex, { width }: Architecture): boolean =>
   index.get("h.0.attn.c_attn.weight")?.shape[0] === width;
 
-/** Links to Sinter's tensors, each piece checked to be there in its shape, and nothing left over. */
+/**
+ * The links to Sinter's tensors. Throws `input` unless each piece is there in its shape and nothing is left
+ * over.
+ */
 export function fittedLinks({ architecture, options, index, file }: Published, stems: Stems): Link[] {
   const links = linksOf(architecture, stems, options);
   checkFit(links, index, options.naming, file.path);

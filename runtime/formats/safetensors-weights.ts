@@ -1,6 +1,6 @@
 /**
- * Weights in safetensors: one file, or several named by model.safetensors.index.json
- * (huggingface.co/docs/safetensors).
+ * Opens weights in safetensors: one file, or several that model.safetensors.index.json names
+ * (huggingface.co/docs/safetensors). The format itself is read in store/safetensors.ts.
  */
 import { SinterError } from "../base/errors.ts";
 import type { Files, ReadableFile } from "../base/files.ts";
@@ -64,7 +64,7 @@ function tensorsOf(safe: SafeFile, file: ReadableFile, path: string): Map<string
   );
 }
 
-/** A folder's weights: the index where there is one, else the single file. */
+/** Opens the weights of a folder: those of the index if there is one, otherwise the single file. */
 export async function openSafetensorsFolder(files: Files, folder: string): Promise<WeightFile> {
   const index = `${folder}/${INDEX_FILE}`;
   if (await files.exists(index)) return openShards(files, folder, index);
@@ -118,7 +118,7 @@ async function openShards(files: Files, folder: string, index: string): Promise<
   }
 }
 
-/** Of all shards; where they differ, all that they say. */
+/** The metadata of all shards. Where they differ, all their values stand one after the other. */
 function metadataOf(shards: readonly WeightFile[]): Metadata {
   const said = new Map<string, Set<string>>();
   for (const { metadata } of shards)
@@ -126,7 +126,10 @@ function metadataOf(shards: readonly WeightFile[]): Metadata {
   return new Map([...said].map(([key, values]) => [key, [...values].join("; ")]));
 }
 
-/** Tensor → shard. Shards are plain file names: nothing outside of the folder is opened. */
+/**
+ * The shard of each tensor. A shard has to be a plain file name, so that nothing outside of the folder is
+ * opened.
+ */
 function parseIndex(value: Json, index: string): ReadonlyMap<string, string> {
   const map = record(record(value, index, "the index").get("weight_map"), index, "weight_map");
   const out = new Map<string, string>();
@@ -144,7 +147,7 @@ function parseIndex(value: Json, index: string): ReadonlyMap<string, string> {
   return out;
 }
 
-/** A text file that has no reason to be longer than `limit` bytes. */
+/** Reads all of a text file. Throws `corrupt` when it is longer than `limit` bytes. */
 export async function readLimited(
   files: Files,
   path: string,

@@ -1,9 +1,11 @@
 /**
- * A tokenizer's tables, read back from the files that a run keeps of it: what other formats want of it.
+ * The tables of a tokenizer, read back from the files that a run has of it, for those who write other
+ * formats:
  *
- *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in order of rank, which pre-tokenizer (by GGUF's name)
+ *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in the order of their rank, and the pre-tokenizer
+ *            by its name in GGUF
  *   pieces   sentencepiece BPE: pieces with scores and kinds
- *   singles  bytes, characters or ids: every token alone
+ *   singles  bytes, characters or ids: there are no merges
  *   none     a tokenizer.json of another kind
  */
 import type { TokenizerName } from "../contract/model.ts";
@@ -16,7 +18,7 @@ import { wireFields } from "../tokenizers/published/protobuf.ts";
 import { readNormalizers } from "../tokenizers/json/normalizers.ts";
 import { readPreTokenizers, schemeOf } from "../tokenizers/json/pre-tokenizers.ts";
 import { typeOf } from "../tokenizers/json/json-steps.ts";
-import { field, optionalText, type JsonPlace } from "../tokenizers/base/json-fields.ts";
+import { field, optionalText, type JsonNode } from "../tokenizers/base/json-fields.ts";
 import { JSON_FILE } from "../tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { ggufPreNamed, ggufPreOf, type GgufPre } from "./gguf/gguf-pre.ts";
@@ -26,11 +28,11 @@ export interface BpeVocabulary {
   readonly kind: "bpe";
   readonly pre: GgufPre;
   readonly names: readonly string[];
-  /** A normalizer that stands before it and is not said here. */
+  /** The form into which a normalizer puts a text first, which this vocabulary does not record. */
   readonly lost?: string | undefined;
-  /** Ids of tokens that are found in the text before anything else, and are not special. */
+  /** Ids of tokens that are found in the text before it is split, and are not special. */
   readonly user: ReadonlySet<number>;
-  /** "left right" */
+  /** Each is "left right". */
   readonly merges: readonly string[];
 }
 
@@ -84,7 +86,7 @@ const utf8 = new TextDecoder();
 const specialIds = (tokenizer: Tokenizer): ReadonlyMap<number, string> =>
   new Map([...tokenizer.special].map(([name, id]) => [id, name]));
 
-/** By what each token stands for. */
+/** The names of all tokens, in GPT-2's alphabet. */
 function namesOf(tokenizer: Tokenizer): string[] {
   const special = specialIds(tokenizer);
   return Array.from({ length: tokenizer.size }, (_, id) => special.get(id) ?? nameOf(tokenizer.bytes(id)));
@@ -116,7 +118,7 @@ interface Behind {
   readonly kind: "control" | "user" | "unused";
 }
 
-/** Tokens behind the vocabulary of the tokenizer's own files, which has `size`. */
+/** The tokens behind the vocabulary of the tokenizer's own files, which has `size` tokens. */
 function behindOf(tokenizer: Tokenizer, size: number): readonly Behind[] {
   const special = specialIds(tokenizer);
   return Array.from({ length: Math.max(0, tokenizer.size - size) }, (_, i): Behind => {
@@ -131,8 +133,9 @@ function behindOf(tokenizer: Tokenizer, size: number): readonly Behind[] {
 }
 
 /**
- * Ranks without merges (Llama 3): neighbours join when what they make is a token, so every cut of a token
- * into two tokens is a merge of its rank. Published files have all of them, too, in this order.
+ * The merges of a tokenizer that has ranks and no merges (Llama 3). Two neighbours join when the result is a
+ * token, so every way to cut a token into two tokens is a merge with that token's rank. Published files list
+ * all of these merges, in this order.
  */
 function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
   const special = specialIds(tokenizer);
@@ -155,14 +158,15 @@ function mergesOf(tokenizer: Tokenizer, names: readonly string[]): string[] {
 }
 
 /**
- * `lost`: a normalizer that the other formats can not say, and without which most texts have the same ids.
+ * What a tokenizer.json does that other formats can say. `lost` is a normalizer that they cannot say, and
+ * without which most texts have the same ids.
  */
 type JsonRules =
   | { readonly kind: "bytes"; readonly lost?: string }
   | { readonly kind: "pieces"; readonly addsSpace: boolean };
 
-/** What other formats can say of a tokenizer.json; a text: what they can not. */
-function rulesOf(root: JsonPlace): JsonRules | string {
+/** The rules of a tokenizer.json; a string names what other formats cannot say. */
+function rulesOf(root: JsonNode): JsonRules | string {
   const model = optionalText(field(field(root, "model"), "type")) ?? "BPE";
   if (model !== "BPE") return `its model (${model})`;
   const { types, prepends, space } = readNormalizers(root, { anyExpression: true });
@@ -235,10 +239,10 @@ function fromJson(tokenizer: Tokenizer): Vocabulary {
   return { kind: "pieces", pieces, addsSpace: rules.addsSpace };
 }
 
-/** What stands at an id that no token has, in formats that know no gaps. */
+/** The name for an id that no token has, in formats that allow no gaps. */
 const absentName = (id: number): string => `[ABSENT_${id}]`;
 
-/** tokenizer.model. sentencePieceFile has checked it. */
+/** The pieces of a tokenizer.model, which sentencePieceFile has checked. */
 function fromModel(file: Uint8Array): VocabularyPiece[] {
   const kinds = new Map(
     Object.entries(pieceKinds).map(([kind, number]) => [number, kind as VocabularyPiece["kind"]]),
@@ -256,7 +260,7 @@ function fromModel(file: Uint8Array): VocabularyPiece[] {
   });
 }
 
-/** llama2.c's tokenizer.bin. llama2cFile has checked it. */
+/** The pieces of llama2.c's tokenizer.bin, which llama2cFile has checked. */
 function fromTable(file: Uint8Array): VocabularyPiece[] {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const named = ["<unk>", "<s>", "</s>"];

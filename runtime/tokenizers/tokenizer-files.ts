@@ -1,4 +1,4 @@
-/** Tokenizers from their files: which files each kind has, and which kind a file is. */
+/** Opens tokenizers from their files. The table here says which files each kind has. */
 import type { TokenizerName } from "../contract/model.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
@@ -26,11 +26,14 @@ import {
 import type { Tokenizer } from "./base/tokenizer.ts";
 import { withAddedTokens, withBeside } from "./beside/with-beside.ts";
 
-/** Reads the tokenizer.json files that are not read here; Node has one (runtime/node/bounded-tokenizer.ts). */
+/**
+ * Opens a tokenizer.json that the reader here does not support. Node has one that does
+ * (node/bounded-tokenizer.ts).
+ */
 export type OtherJson = (files: JsonFiles, unsupported: string) => Tokenizer | Promise<Tokenizer>;
 
 interface Reading {
-  /** Path of the first file. */
+  /** The path of the first file. */
   readonly path: string;
   readonly name: TokenizerName;
   readonly beside: Beside;
@@ -42,12 +45,12 @@ interface FileSet {
   readonly needs: readonly string[];
   /** Longer files are not read into memory. */
   readonly mostBytes: number;
-  /** Whether files beside these count: which tokens end a text, a chat template. */
+  /** Whether the files beside these count, which say which tokens end a text, or how a chat is written. */
   readonly beside: boolean;
   read(contents: readonly Uint8Array[], reading: Reading): Tokenizer | Promise<Tokenizer>;
 }
 
-/** Hugging Face's older names of GPT-2's two files. */
+/** The older names that Hugging Face has for GPT-2's two files. */
 const GPT2_OLDER = ["vocab.json", "merges.txt"] as const;
 
 const gpt2Set = (needs: readonly string[]): FileSet => ({
@@ -122,7 +125,10 @@ const json: FileSet = {
   },
 };
 
-/** Tokens that tokenizer.json does not list, or not as special ones, and at whose ids it has no others. */
+/**
+ * Added tokens that tokenizer.json does not list, or lists as plain ones. A token whose id tokenizer.json
+ * gives to another token is left out.
+ */
 function notIn(
   wanted: readonly AddedToken[],
   listed: readonly AddedToken[],
@@ -144,7 +150,7 @@ const bytes: FileSet = {
   read: ([end], { path }) => parseBytes(new TextDecoder().decode(end), path),
 };
 
-/** THE table of tokenizers' files. Of several sets the first that is there is read. */
+/** The table of tokenizers' files. If a kind has several sets of files, the first set that exists is read. */
 export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>> = {
   bytes: [bytes],
   characters: [characters],
@@ -160,7 +166,10 @@ export const tokenizerFiles: Readonly<Record<TokenizerName, readonly FileSet[]>>
 export const filesNeeded = (name: TokenizerName): string =>
   tokenizerFiles[name].map(({ needs }) => needs.join(" and ")).join(", or ");
 
-/** Files of these names are read as one class of tokenizers has them: another's would give other ids. */
+/**
+ * Throws `input` where tokenizer_config.json names another class than the one whose rules are applied here:
+ * under that class's rules the same files give other ids.
+ */
 function onlyClass(known: RegExp, { config }: Beside, path: string): void {
   const found = config && optionalText(field(config, "tokenizer_class"));
   if (found === undefined || known.test(found) || found === "PreTrainedTokenizerFast") return;
@@ -171,7 +180,7 @@ function onlyClass(known: RegExp, { config }: Beside, path: string): void {
   );
 }
 
-/** `folder`: where files beside these are looked for, if anywhere. */
+/** `folder` is where files beside these are looked for; undefined where there is none. */
 async function readSet(
   files: Files,
   set: FileSet,
@@ -197,8 +206,8 @@ interface Ears {
 }
 
 /**
- * undefined: `folder` holds none of the sets of files that this tokenizer may have. `hear`: a flaw in a file
- * beside these costs that file alone, and is said there; without it, it is thrown.
+ * The tokenizer in a folder; undefined where the folder has none of the sets of files of this kind. A flaw in
+ * a file beside these costs that file alone, and `hear` gets a line about it; without `hear` it is thrown.
  */
 export async function tokenizerIn(
   files: Files,
@@ -217,11 +226,11 @@ export async function tokenizerIn(
         name,
         { other, hear },
       );
-  const isFile = folder.endsWith(`/${BYTES_FILE}`); // its name was given instead of the folder's
+  const isFile = folder.endsWith(`/${BYTES_FILE}`); // the path names the file, not its folder
   return name === "bytes" && !isFile ? byteTokenizer() : undefined;
 }
 
-/** A tokenizer that was published or saved as files in `folder`. Bytes need none. */
+/** Opens a tokenizer that was published or saved as files in `folder`. The `bytes` tokenizer needs none. */
 export async function readTokenizer(
   files: Files,
   folder: string,
@@ -237,7 +246,7 @@ export async function readTokenizer(
   );
 }
 
-/** A tokenizer of kind `name` from `path`: a folder with its files, or the file. */
+/** Opens a tokenizer of kind `name` from `path`, which is a folder with its files, or the file. */
 export async function tokenizerAt(
   files: Files,
   path: string,
@@ -263,8 +272,8 @@ export async function tokenizerAt(
 }
 
 /**
- * A tokenizer of whatever kind from `path`: a file, or a folder that holds its files, itself or in
- * `tokenizer/` (a run).
+ * Opens a tokenizer of any kind from `path`: a file, a folder that holds its files, or a run, which has them
+ * in `tokenizer/`.
  */
 export async function openTokenizer(
   files: Files,
@@ -279,7 +288,7 @@ export async function openTokenizer(
   return tokenizerAt(files, path, await kindOf(files, path), other, hear);
 }
 
-/** Names that say what a folder holds; a tokenizer.json comes first, since it says most. */
+/** File names by which a folder's tokenizer is recognised. tokenizer.json comes first, since it says most. */
 export const namesInFolders = [
   JSON_FILE,
   GPT2_FILES[0],
@@ -291,7 +300,7 @@ export const namesInFolders = [
   BYTES_FILE,
 ] as const;
 
-/** By name, and where several kinds share one, by content. */
+/** The kind of a file: by its name, and where several kinds share a name, by its contents. */
 async function kindOf(files: Files, path: string): Promise<TokenizerName> {
   const [, file] = split(path);
   if (tokenizerFiles.gpt2.some(({ needs }) => needs.includes(file))) return "gpt2";

@@ -27,7 +27,9 @@ import {
 import { toUse } from "../../../runtime/store/identity.ts";
 import { recognise } from "../../../runtime/formats/architecture/recognise.ts";
 import { SINGLE_FILE } from "../../../runtime/formats/safetensors-weights.ts";
-import { endsOf, tokenizerFolderFiles, tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
+import { endsOf } from "../../../runtime/formats/tokenizer-out.ts";
+import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-to-huggingface.ts";
+import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
 import type { Run } from "../../../runtime/store/run-folder.ts";
 import { writeHeader, type SafeDType } from "../../../runtime/store/safetensors.ts";
 import { removedOnSignal } from "../terminal/files.ts";

@@ -12,7 +12,7 @@ import { tokenizerOfGguf } from "../../../runtime/formats/gguf/gguf-tokenizer.ts
 import type { GgufFile } from "../../../runtime/formats/gguf/gguf.ts";
 import { CONFIG_FILE as MODEL_CONFIG } from "../../../runtime/formats/huggingface/huggingface-common.ts";
 import { MAX_CONFIG_BYTES } from "../../../runtime/formats/huggingface/huggingface.ts";
-import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-out.ts";
+import { tokenizerFolderFiles } from "../../../runtime/formats/tokenizer-to-huggingface.ts";
 import type { Published } from "../../../runtime/formats/published.ts";
 import { templateFlaw } from "../../../runtime/node/chat-template.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";

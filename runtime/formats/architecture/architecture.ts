@@ -1,13 +1,17 @@
 /**
- * What published model files say of a decoder of the GPT-2 or Llama family, in one form: readers of
- * configurations make it, specs, configurations and metadata are made from it.
+ * The architecture of a decoder of the GPT-2 or Llama family, in one form for all published formats. Readers
+ * of configurations make it; specs, configurations and metadata are written from it.
  *
- *   gpt2   token + learned positions; x += attention(layernorm(x)); x += mlp(layernorm(x)); layernorm, linear      (Radford et al. 2019)
- *   llama  token; x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x)); rmsnorm, linear                       (Touvron et al. 2023)
+ *   gpt2   token + learned positions
+ *          x += attention(layernorm(x)); x += mlp(layernorm(x))
+ *          linear(layernorm(x))                                                     (Radford et al. 2019)
+ *   llama  token
+ *          x += attention(rmsnorm(x), rope); x += swiglu(rmsnorm(x))
+ *          linear(rmsnorm(x))                                                       (Touvron et al. 2023)
  *
- * Mistral, Qwen 2, Qwen 3 and Mixtral are of the second family: with a window, with biases of queries, keys
- * and values, with normalised queries and keys, with x += experts(rmsnorm(x)), whose weights add up to 1
- * (Jiang et al. 2024).
+ * Mistral, Qwen 2, Qwen 3 and Mixtral belong to the second family. Mistral adds a window, Qwen 2 biases of
+ * queries, keys and values, Qwen 3 normalised queries and keys, and Mixtral x += experts(rmsnorm(x)), where
+ * the weights of a token's experts add up to 1 (Jiang et al. 2024).
  */
 import {
   epsRange,
@@ -25,35 +29,41 @@ export type Family = "gpt2" | "llama";
 
 export interface Architecture extends Sizes {
   readonly family: Family;
-  /** Letters, digits, "-", "." and "_", beginning with a letter. */
+  /** Letters, digits, "-", "." and "_"; the first is a letter. */
   readonly name: string;
-  /** Between the two maps of the feed-forward part, or of an expert. */
+  /** Width between the two maps of the feed-forward part, or of one expert. */
   readonly hidden: number;
   readonly activation: Activation;
   readonly eps: number;
-  /** Llama family. */
+  /** Only in the Llama family. */
   readonly rope: Rope | undefined;
-  /** Llama family: a mixture in the place of one gated part; `hidden` is that of an expert. */
+  /**
+   * Only in the Llama family: a mixture of experts instead of one gated part. `hidden` is then that of one
+   * expert.
+   */
   readonly experts?: Experts | undefined;
-  /** The token embedding is the output's matrix. */
+  /** The output's matrix is the token embedding. */
   readonly tied: boolean;
   readonly bias: Biases;
-  /** Llama family: queries and keys are normalised per head, before rope, with this epsilon. */
+  /** Only in the Llama family: queries and keys are normalised per head, before rope, with this epsilon. */
   readonly qkNorm?: { readonly eps: number } | undefined;
   /**
-   * Positions that a query sees, itself included, in the banded layers of `pattern`, or without a pattern in
-   * all. One of the whole context is none: `isWindowed`.
+   * How many positions a query sees, itself included. It holds for the banded layers of `pattern`, or for all
+   * layers where there is no pattern. A window as long as the context makes no difference (`isWindowed`).
    */
   readonly window?: number | undefined;
-  /** Kinds of layers, over and over. Given only where they differ. */
+  /** Kinds of layers, repeated over the depth of the model. Given only where layers differ. */
   readonly pattern?: readonly LayerKind[] | undefined;
 }
 
 export interface Experts {
   readonly count: number;
-  /** Experts that a token goes to. */
+  /** How many experts a token goes to. */
   readonly top: number;
-  /** Weight of the load-balancing loss, as the language counts it (ops/experts/balance.ts); undefined: not said. */
+  /**
+   * Weight of the load-balancing loss, in the units of the language (compiler/ops/experts/balance.ts);
+   * undefined where the file does not say it.
+   */
   readonly balance?: number | undefined;
 }
 
@@ -69,13 +79,13 @@ export interface Biases {
 const { window: windowRange, ...sizes } = sizeRanges;
 export type SizeName = keyof typeof sizes;
 
-/** Throws `corrupt` when it is no size. `name`: what the file calls it. */
+/** Throws `corrupt` when the value is no size. `name` is what the file calls it. */
 export function checkSize(key: SizeName, value: number, path: string, name: string): void {
   if (isWithin(sizes[key], value)) return;
   throw new SinterError("corrupt", `${path}: ${name} is ${value}; ${rangeText(sizes[key])} was expected`);
 }
 
-/** Throws `corrupt` when a size is no size. `named`: what the file calls them. */
+/** Throws `corrupt` when a size is impossible. `named` says what the file calls the sizes. */
 export function checkSizes(
   a: Architecture,
   path: string,
@@ -103,7 +113,8 @@ export function checkSizes(
 }
 
 /**
- * Of all layers together: each has published tensors of its own, which are listed before any is looked for.
+ * Expert matrices of all layers together. Each is a published tensor, and all are listed before any is looked
+ * for.
  */
 const MOST_MATRICES = 1 << 16;
 
@@ -127,7 +138,7 @@ function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path
     );
 }
 
-/** A name from a file or folder, as a spec may have it. */
+/** Makes the name of a file or folder into one that a spec may have. */
 export function modelName(text: string): string {
   const plain = text
     .replace(/\.(safetensors|gguf|bin)$/i, "")
@@ -136,11 +147,11 @@ export function modelName(text: string): string {
   return plain.slice(0, 64) || "model";
 }
 
-/** Whether some layer sees less than the whole context. */
+/** Whether any layer sees less than the whole context. */
 export const isWindowed = ({ window, context }: Pick<Architecture, "window" | "context">): boolean =>
   window !== undefined && window < context;
 
-/** Kinds of all layers → the shortest pattern that, repeated, gives them; nothing where all are alike. */
+/** The shortest pattern that gives these kinds when it is repeated; undefined where all layers are alike. */
 export function patternOf(kinds: readonly LayerKind[]): readonly LayerKind[] | undefined {
   if (new Set(kinds).size < 2) return undefined;
   for (let n = 2; n < kinds.length; n++)
@@ -148,7 +159,7 @@ export function patternOf(kinds: readonly LayerKind[]): readonly LayerKind[] | u
   return kinds;
 }
 
-/** Kind of each layer; without a pattern: banded where there is a window. */
+/** The kind of each layer. Without a pattern, all are banded if there is a window. */
 export const layerKindsOf = ({
   pattern,
   window,

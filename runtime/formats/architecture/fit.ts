@@ -1,13 +1,13 @@
 /**
- * Published tensors against the links of a model: what is missing, what has another shape, what is left over,
- * which heads are doubled.
+ * Checks published tensors against the links of a model: which are missing, have another shape, or are left
+ * over, and whether two tensors are the same.
  */
 import { SinterError } from "../../base/errors.ts";
 import type { Link, Piece } from "./links.ts";
 import type { Naming } from "./naming.ts";
 import { corruptFile, PIECE, quoted, type StoredTensor, type WeightFile } from "../kit/weights.ts";
 
-/** Tensors by their names without an optional prefix. */
+/** Tensors by their names, without an optional prefix. */
 export type TensorIndex = ReadonlyMap<string, StoredTensor>;
 
 export function indexTensors(file: WeightFile, naming: Naming): TensorIndex {
@@ -25,7 +25,7 @@ export function indexTensors(file: WeightFile, naming: Naming): TensorIndex {
 
 const MOST_SHOWN = 8;
 
-/** Throws `input` and names tensors, with the shape that the model has and the one that was found. */
+/** Throws `input` and names the tensors, with the shape that the model has and the one that the file has. */
 export function checkFit(links: readonly Link[], index: TensorIndex, naming: Naming, path: string): void {
   const problems: string[] = [];
   const wanted = new Set<string>();
@@ -52,7 +52,7 @@ export function checkFit(links: readonly Link[], index: TensorIndex, naming: Nam
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((n, i) => n === b[i]);
 
-/** Whether two tensors hold the same numbers. Reads them in pieces. */
+/** Whether two tensors hold the same numbers. Reads them some at a time. */
 export async function equalTensors(a: StoredTensor, b: StoredTensor): Promise<boolean> {
   if (!sameShape(a.shape, b.shape)) return false;
   if (a.type === b.type && a.bytes === b.bytes) return equalBytes(a, b);

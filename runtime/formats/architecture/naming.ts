@@ -1,7 +1,7 @@
 /**
- * THE table of names: what each tensor of a model is called, in Sinter's own checkpoints (`Stems`, from the
- * model) and in published files. A name is the entry, the layer's number for {i}, the expert's for {e}, and
- * ".weight" or ".bias".
+ * The table of names: what each tensor of a model is called in Sinter's own checkpoints (`Stems`, which come
+ * from the model) and in published files. A name is the entry of the table, with the layer's number for {i}
+ * and the expert's for {e}, followed by ".weight" or ".bias".
  */
 export const roles = [
   "token",
@@ -31,25 +31,25 @@ export interface Naming {
   readonly title: string;
   readonly names: Readonly<Partial<Record<Role, string>>>;
   /**
-   * Matrices are stored [out, in]. "told apart": Hugging Face's GPT-2 has [in, out] (its Conv1D), nanoGPT and
-   * minGPT [out, in] under the same names.
+   * Whether matrices are stored [out, in]. With "told apart" the shapes have to tell: Hugging Face's GPT-2
+   * stores [in, out] (its Conv1D), nanoGPT and minGPT store [out, in] under the same names.
    */
   readonly matrices: "out, in" | "told apart";
   /**
-   * Rotary pairs: columns (2i, 2i+1) of a head, or (i, i + head_dim / 2), for which the rows of queries and
-   * keys stand in another order.
+   * Where the two numbers of a rotary pair stand in a head: in columns (2i, 2i + 1), or in (i, i + head_dim /
+   * 2). In the second case the rows of queries and keys are in another order than Sinter's.
    */
   readonly rope: "pairs" | "halves";
-  /** Prefixes that a name may have or lack. */
+  /** Prefixes that a name may have. */
   readonly prefixes: readonly string[];
-  /** Buffers and leftovers that hold nothing learned. */
+  /** Names of tensors that hold nothing learned: buffers and leftovers. */
   readonly ignored: RegExp;
 }
 
 export type NamingKind = "gpt2" | "llama" | "meta" | "gguf";
 
 export const namings: Readonly<Record<NamingKind, Naming>> = {
-  /** huggingface.co/docs/transformers/model_doc/gpt2; also nanoGPT and minGPT */
+  /** huggingface.co/docs/transformers/model_doc/gpt2; also nanoGPT and minGPT. */
   gpt2: {
     title: "Hugging Face GPT-2",
     names: {
@@ -70,8 +70,8 @@ export const namings: Readonly<Record<NamingKind, Naming>> = {
     ignored: /^h\.\d+\.attn\.(masked_)?bias$/,
   },
   /**
-   * huggingface.co/docs/transformers/model_doc/llama; also mistral, qwen2, qwen3, and mixtral, whose w1, w2,
-   * w3 are gate, down and up
+   * huggingface.co/docs/transformers/model_doc/llama; also mistral, qwen2, qwen3, and mixtral, whose w1, w2
+   * and w3 are gate, down and up.
    */
   llama: {
     title: "Hugging Face Llama",
@@ -100,7 +100,7 @@ export const namings: Readonly<Record<NamingKind, Naming>> = {
     prefixes: ["model."],
     ignored: /rotary_emb\.inv_freq$/,
   },
-  /** github.com/meta-llama/llama-models; llama2.c takes these */
+  /** github.com/meta-llama/llama-models; llama2.c uses these names. */
   meta: {
     title: "Meta",
     names: {
@@ -156,7 +156,7 @@ export const namings: Readonly<Record<NamingKind, Naming>> = {
 
 export type Suffix = "weight" | "bias";
 
-/** Undefined where the naming has no such tensor. */
+/** The published name of a tensor; undefined where the naming has none. */
 export function publishedName(
   naming: Naming,
   role: Role,
@@ -170,15 +170,20 @@ export function publishedName(
     : `${pattern.replace("{i}", `${layer}`).replace("{e}", `${expert}`)}.${suffix}`;
 }
 
-/** Every expert has a tensor of its own; or those of a layer are one, [experts, out, in]. */
+/**
+ * Whether every expert has a tensor of its own. Otherwise the experts of a layer are one tensor [experts,
+ * out, in].
+ */
 export const expertsApart = (naming: Naming): boolean => naming.names.expertUp?.includes("{e}") ?? false;
 
 /**
- * Sinter's tensors by role, without layer number and suffix: "layers.attention.qkv". Roles that are one
- * tensor there are one here.
+ * The names of Sinter's tensors by role, without the layer's number and the suffix: "layers.attention.qkv".
+ * Several roles may be the same tensor.
  */
 export type Stems = Readonly<Partial<Record<Role, string>>>;
 
-/** "layers.attention.qkv", 3 → "layers.3.attention.qkv". */
+/**
+ * The name of a tensor in a checkpoint: "layers.attention.qkv" in layer 3 is "layers.3.attention.qkv.weight".
+ */
 export const sinterName = (stem: string, suffix: Suffix, layer: number): string =>
   `${stem.replace(/^layers\./, `layers.${layer}.`)}.${suffix}`;

@@ -1,16 +1,18 @@
 /**
- * The classes of models that other programs know, and which of them a model is: Hugging Face's
- * (huggingface.co/docs/transformers, the configurations of GPT2, Llama, Mistral, Mixtral, Qwen2, Qwen3) and
- * llama.cpp's architectures (github.com/ggml-org/llama.cpp, src/models).
+ * The classes of models that other programs know, and which of them a model belongs to. They are Hugging
+ * Face's (huggingface.co/docs/transformers: the configurations of GPT2, Llama, Mistral, Mixtral, Qwen2,
+ * Qwen3) and llama.cpp's architectures (github.com/ggml-org/llama.cpp, src/models).
  *
- *   layer of Llama, and                        Hugging Face        GGUF
- *   nothing more                               llama               llama
- *   biases of queries, keys and values         qwen2               qwen2 (with Llama 3's scaling: llama)
- *   other biases                               llama               llama
- *   normalised queries and keys                qwen3               qwen3
- *   experts, whose weights add up to 1         mixtral             llama
- *   a window in all layers                     mistral             granite_swa, whose scales are 1 and whose sinks take nothing
- *   a window in some layers                    qwen2 (layer_types) granite_swa
+ *   Llama's layer with                         Hugging Face         GGUF
+ *   nothing more                               llama                llama
+ *   biases of queries, keys and values         qwen2                qwen2 (with Llama 3's scaling: llama)
+ *   other biases                               llama                llama
+ *   normalised queries and keys                qwen3                qwen3
+ *   experts, whose weights add up to 1         mixtral              llama
+ *   a window in all layers                     mistral              granite_swa
+ *   a window in some layers                    qwen2 (layer_types)  granite_swa
+ *
+ * Files of granite_swa go out with scales of 1 and with sinks that take no attention.
  */
 import { SinterError } from "../../base/errors.ts";
 import { isWindowed, type Architecture, type Biases, type Family } from "./architecture.ts";
@@ -22,22 +24,23 @@ export interface PublishedClass {
   readonly family: Family;
   readonly naming: Naming;
   /**
-   * What a model has that the class lacks, or lacks that the class always has; undefined: it is of the class.
+   * Why a model is not of this class: it has something that the class lacks, or lacks something that the
+   * class always has. Undefined: it is of the class.
    */
   cannot(a: Architecture): string | undefined;
-  /** As the class has them; those that the model lacks are written as zeros. */
+  /** The biases that the class has. Those that the model lacks are written as zeros. */
   biases(a: Architecture): Biases;
 }
 
 export interface HuggingFaceClass extends PublishedClass {
-  /** "LlamaForCausalLM" */
+  /** For example "LlamaForCausalLM". */
   readonly title: string;
 }
 
 const none: Biases = { norm: false, qkv: false, attentionOut: false, ffn: false, head: false };
 const all: Biases = { norm: true, qkv: true, attentionOut: true, ffn: true, head: false };
 
-/** The first of these that is true. */
+/** The text of the first condition that is true. */
 const reasons = (...list: readonly (readonly [boolean, string])[]): string | undefined =>
   list.find(([is]) => is)?.[1];
 const has = {
@@ -63,7 +66,7 @@ const has = {
     a.heads * a.headDim !== a.width,
     `its heads together are ${a.heads * a.headDim} wide, the model ${a.width}`,
   ],
-  // Gemma's classes have such gates, and norms of their own
+  // Gemma's classes have such gates, but their norms differ too.
   gate: (a: Architecture) => [a.activation !== "silu", `its gate goes through ${a.activation}`],
 } as const satisfies Record<string, (a: Architecture) => readonly [boolean, string]>;
 type Has = keyof typeof has;
@@ -164,7 +167,7 @@ export const ggufClasses: readonly PublishedClass[] = [
   },
 ];
 
-/** One switch for all four of a layer's projections. */
+/** The class has one switch for the biases of all four projections of attention. */
 function bothOfAttention({ bias }: Architecture): Biases {
   const attention = bias.qkv || bias.attentionOut;
   return { ...bias, qkv: attention, attentionOut: attention };
@@ -174,8 +177,8 @@ const sameBiases = (a: Biases, b: Biases): boolean =>
   (Object.keys(a) as (keyof Biases)[]).every((key) => a[key] === b[key]);
 
 /**
- * The class that a model goes out as: rather one whose biases are the model's. Throws `input`, and says of
- * each class what is in the way.
+ * The class that a model goes out as, if possible one that has exactly the model's biases. Throws `input`,
+ * and says for each class why the model is not of it.
  */
 export function classOf<C extends PublishedClass>(a: Architecture, classes: readonly C[], form: string): C {
   const refuse = (why: string, hint: string): never => {
@@ -196,6 +199,6 @@ export function classOf<C extends PublishedClass>(a: Architecture, classes: read
   );
 }
 
-/** Types of both forms that are read, for messages. */
+/** The names of all classes, for messages. */
 export const typesOf = (classes: readonly PublishedClass[]): string =>
   classes.map(({ type }) => type).join(", ");

@@ -1,15 +1,15 @@
 /**
- * A checked model as a member of a published family: its architecture, and what its tensors are called.
- * Anything else has no published form.
+ * Recognises a checked model as a member of a published family: its architecture, and the names of its
+ * tensors. A model that is of neither family has no published form.
  */
-import type { Assignment, Expression, Model, Part } from "../../contract/model.ts";
+import type { Activation, Assignment, Expression, Model, Part } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
-import { layerKindsOf, patternOf, type Architecture } from "./architecture.ts";
+import { layerKindsOf, patternOf, type Architecture, type Biases } from "./architecture.ts";
 import type { Stems } from "./naming.ts";
 
 export interface Recognised {
   readonly architecture: Architecture;
-  /** Sinter's names by role. */
+  /** The names of its tensors by role. */
   readonly stems: Stems;
 }
 
@@ -18,7 +18,49 @@ type Norm = PartOf<"layernorm" | "rmsnorm">;
 
 /** Throws `input` with the first thing that neither family has. */
 export function recognise(model: Model): Recognised {
-  const refuse = (why: string): never => {
+  const refuse = refusalOf(model);
+  const equations = equationsOf(model, refuse);
+  const { attention, ffn, norm } = equations;
+  if (!attention.causal) refuse("its attention is not causal");
+  const common = commonOf(model, equations);
+  const stems = commonStems(equations);
+  if (ffn.part === "mlp" && norm.part === "layernorm") {
+    checkGpt2(model, attention, common.window, refuse);
+    return {
+      architecture: { ...common, family: "gpt2", ...feedForwardOf(common.bias, ffn), rope: undefined },
+      stems: { ...stems, position: "position_embedding", ...feedForwardStems(ffn.name, ["up", "down"]) },
+    };
+  }
+  const gated = ffn.part === "swiglu" || ffn.part === "geglu" || ffn.part === "experts";
+  if (!gated || norm.part !== "rmsnorm")
+    return refuse(`${norm.part} with ${ffn.part} is neither GPT-2's layer nor Llama's`);
+  if (model.embed.position) refuse("it has learned positions and rmsnorm");
+  if (!attention.rope) return refuse("its attention has no rope");
+  const llama = { ...common, family: "llama", rope: attention.rope, qkNorm: attention.qkNorm } as const;
+  const maps = feedForwardStems(ffn.name, ["gate", "up", "down"]);
+  if (ffn.part !== "experts")
+    return {
+      architecture: { ...llama, ...feedForwardOf(common.bias, ffn) },
+      stems: { ...stems, ...maps },
+    };
+  if (!ffn.gated) refuse("its experts have no gates");
+  if (!ffn.renormalise) refuse("the weights of a token's experts do not add up to 1 (renormalise: false)");
+  return {
+    architecture: {
+      ...llama,
+      ...feedForwardOf(common.bias, { ...ffn, bias: false }),
+      experts: { count: ffn.count, top: ffn.top, balance: ffn.balance },
+    },
+    stems: { ...stems, router: `layers.${ffn.name}.router`, ...maps },
+  };
+}
+
+/** Throws `input`, and says why the model has no published form. */
+type Refuse = (why: string) => never;
+
+const refusalOf =
+  (model: Model): Refuse =>
+  (why) => {
     throw new SinterError(
       "input",
       `${model.name}: ${why}, so no published format has a place for it`,
@@ -26,101 +68,65 @@ export function recognise(model: Model): Recognised {
         "attention with rope, rmsnorm, swiglu), also as Mistral, Mixtral (experts) and Qwen have it.",
     );
   };
-  if (model.embed.norm)
-    refuse(
-      `it has ${model.embed.norm.part === "rmsnorm" ? "an" : "a"} ${model.embed.norm.part} of its embedding`,
-    );
+
+/** The parts of a model whose layer is attention and a feed-forward part, each behind a norm. */
+interface Equations {
+  readonly attention: PartOf<"attention">;
+  readonly ffn: Part;
+  readonly head: PartOf<"linear">;
+  /** The three norms, which differ in nothing but their names. */
+  readonly norm: Norm;
+  readonly normNames: { readonly attention: string; readonly ffn: string; readonly output: string };
+}
+
+function equationsOf(model: Model, refuse: Refuse): Equations {
+  const { norm: embedNorm } = model.embed;
+  if (embedNorm)
+    refuse(`it has ${embedNorm.part === "rmsnorm" ? "an" : "a"} ${embedNorm.part} of its embedding`);
   const [first, second, ...more] = model.layer.map(
     (a) => residual(a) ?? refuse(`the layer has an equation other than x += part(norm(x))`),
   );
   if (!first || !second || more.length > 0 || first.part.part !== "attention")
     return refuse("its layer is not attention, then a feed-forward part");
-  const attention = first.part;
-  const ffn = second.part;
   const out = normed(model.output);
   if (!out || out.part.part !== "linear") return refuse("its output is not linear(norm(x))");
-  const norms = [first.norm, second.norm, out.norm];
-  const shape = sameNorms(norms) ?? refuse("its norms differ from each other");
-  const common = commonOf(model, attention, out.part, shape);
-  const stems = {
-    token: "token_embedding",
-    attentionNorm: `layers.${first.norm.name}`,
-    ffnNorm: `layers.${second.norm.name}`,
-    norm: `output.${out.norm.name}`,
-    ...attentionStems(attention),
-    ...headStems(out.part),
-  };
-  if (!attention.causal) refuse("its attention is not causal");
-
-  if (ffn.part === "mlp" && shape.part === "layernorm") {
-    if (!model.embed.position) refuse("it has no learned positions");
-    if (attention.rope) refuse("it has rope and layernorm");
-    if (attention.qkNorm) refuse("it has layernorm, and normalises queries and keys");
-    if (common.window !== undefined)
-      refuse("it has learned positions, and attention that sees less than the context");
-    if (attention.kvHeads !== attention.heads) refuse("its heads share keys and values");
-    if (attention.heads * attention.headDim !== model.sizes.width)
-      refuse("its heads together are not as wide as the model");
-    return {
-      architecture: {
-        ...common,
-        family: "gpt2",
-        hidden: ffn.hidden,
-        activation: ffn.activation,
-        rope: undefined,
-        bias: { ...common.bias, ffn: ffn.bias },
-      },
-      stems: { ...stems, position: "position_embedding", ...feedForwardStems(ffn.name, ["up", "down"]) },
-    };
-  }
-  if ((ffn.part === "swiglu" || ffn.part === "geglu") && shape.part === "rmsnorm") {
-    if (model.embed.position) refuse("it has learned positions and rmsnorm");
-    if (!attention.rope) return refuse("its attention has no rope");
-    return {
-      architecture: {
-        ...common,
-        family: "llama",
-        hidden: ffn.hidden,
-        activation: ffn.activation,
-        rope: attention.rope,
-        qkNorm: attention.qkNorm,
-        bias: { ...common.bias, ffn: ffn.bias },
-      },
-      stems: { ...stems, ...feedForwardStems(ffn.name, ["gate", "up", "down"]) },
-    };
-  }
-  if (ffn.part === "experts" && shape.part === "rmsnorm") {
-    if (model.embed.position) refuse("it has learned positions and rmsnorm");
-    if (!attention.rope) return refuse("its attention has no rope");
-    if (!ffn.gated) refuse("its experts have no gates");
-    if (!ffn.renormalise) refuse("the weights of a token's experts do not add up to 1 (renormalise: false)");
-    return {
-      architecture: {
-        ...common,
-        family: "llama",
-        hidden: ffn.hidden,
-        activation: ffn.activation,
-        rope: attention.rope,
-        qkNorm: attention.qkNorm,
-        bias: { ...common.bias, ffn: false },
-        experts: { count: ffn.count, top: ffn.top, balance: ffn.balance },
-      },
-      stems: {
-        ...stems,
-        router: `layers.${ffn.name}.router`,
-        ...feedForwardStems(ffn.name, ["gate", "up", "down"]),
-      },
-    };
-  }
-  return refuse(`${shape.part} with ${ffn.part} is neither GPT-2's layer nor Llama's`);
+  const norm = sameNorms([first.norm, second.norm, out.norm]) ?? refuse("its norms differ from each other");
+  const normNames = { attention: first.norm.name, ffn: second.norm.name, output: out.norm.name };
+  return { attention: first.part, ffn: second.part, head: out.part, norm, normNames };
 }
 
-const commonOf = (
-  { name, sizes, pattern }: Model,
+/** Throws unless a model with layernorm and mlp is GPT-2's in everything else. */
+function checkGpt2(
+  { embed, sizes }: Model,
   attention: PartOf<"attention">,
-  head: PartOf<"linear">,
-  norm: Norm,
-) => ({
+  window: number | undefined,
+  refuse: Refuse,
+): void {
+  if (!embed.position) refuse("it has no learned positions");
+  if (attention.rope) refuse("it has rope and layernorm");
+  if (attention.qkNorm) refuse("it has layernorm, and normalises queries and keys");
+  if (window !== undefined) refuse("it has learned positions, and attention that sees less than the context");
+  if (attention.kvHeads !== attention.heads) refuse("its heads share keys and values");
+  if (attention.heads * attention.headDim !== sizes.width)
+    refuse("its heads together are not as wide as the model");
+}
+
+const commonStems = ({ attention, head, normNames }: Equations): Stems => ({
+  token: "token_embedding",
+  attentionNorm: `layers.${normNames.attention}`,
+  ffnNorm: `layers.${normNames.ffn}`,
+  norm: `output.${normNames.output}`,
+  ...attentionStems(attention),
+  ...headStems(head),
+});
+
+const feedForwardOf = (
+  bias: Omit<Biases, "ffn">,
+  ffn: { readonly hidden: number; readonly activation: Activation; readonly bias: boolean },
+) => ({ hidden: ffn.hidden, activation: ffn.activation, bias: { ...bias, ffn: ffn.bias } });
+
+/** What both families have. */
+const commonOf = ({ name, sizes, pattern }: Model, { attention, head, norm }: Equations) => ({
   name,
   vocab: sizes.vocab,
   context: sizes.context,
@@ -140,7 +146,7 @@ const commonOf = (
   },
 });
 
-/** A window that nothing is outside of is none. */
+/** A window counts only where a position can be outside of it. */
 function windowsOf(
   { layers, context }: Model["sizes"],
   window: number | undefined,
@@ -162,13 +168,13 @@ const headStems = ({ name }: PartOf<"linear">): Stems => ({ head: `output.${name
 const feedForwardStems = (name: string, maps: readonly ("gate" | "up" | "down")[]): Stems =>
   Object.fromEntries(maps.map((map) => [map, `layers.${name}.${map}`]));
 
-/** x = x + part(norm(x)) */
+/** The norm and the part of x = x + part(norm(x)). */
 function residual({ name, value }: Assignment): { norm: Norm; part: Part } | undefined {
   if (name !== "x" || value.kind !== "add" || !isX(value.left)) return undefined;
   return normed(value.right);
 }
 
-/** part(norm(x)) */
+/** The norm and the part of part(norm(x)). */
 function normed(value: Expression): { norm: Norm; part: Part } | undefined {
   if (value.kind !== "apply" || value.input.kind !== "apply" || !isX(value.input.input)) return undefined;
   const norm = value.input.part;

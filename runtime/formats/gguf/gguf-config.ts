@@ -1,5 +1,6 @@
-/** A model's configuration in GGUF metadata, both ways (github.com/ggml-org/ggml, docs/gguf.md). */
+/** A model's architecture in GGUF metadata, read and written (github.com/ggml-org/ggml, docs/gguf.md). */
 import { SinterError } from "../../base/errors.ts";
+import { baseName } from "../../base/files.ts";
 import type { LayerKind } from "../../contract/model.ts";
 import {
   checkSizes,
@@ -21,8 +22,8 @@ import { ggufClasses, typesOf, type PublishedClass } from "../architecture/publi
 import { allFloats, corruptFile } from "../kit/weights.ts";
 
 /**
- * granite_swa has a logit per head that takes a share of the attention and gives nothing: this one takes none
- * (e to it is 0 in f32).
+ * granite_swa has a logit per head (a sink) that takes a share of the attention and contributes nothing. This
+ * value takes no share: its exponential is 0 in f32.
  */
 export const NO_SINK = -1e9;
 export const sinksName = (layer: number): string => `blk.${layer}.attn_sinks.weight`;
@@ -30,7 +31,7 @@ export const sinksName = (layer: number): string => `blk.${layer}.attn_sinks.wei
 export interface ReadGguf {
   readonly architecture: Architecture;
   readonly published: PublishedClass;
-  /** For the user, a line each. */
+  /** Lines for the user. */
   readonly notes: readonly string[];
 }
 
@@ -111,24 +112,25 @@ async function sizesOf(read: GgufValues, index: TensorIndex, family: Family): Pr
   return architecture;
 }
 
-/** The file's, or its own name without the number that it has among several. */
+/**
+ * The model's name: from the metadata, otherwise from the file's name, without the number of a split file.
+ */
 function nameOf({ file: { path, metadata } }: GgufValues, family: Family): string {
   const title = metadata.get("general.name");
-  const base = path.slice(path.lastIndexOf("/") + 1);
-  const own = base.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
+  const own = baseName(path).replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
   return modelName(typeof title === "string" && title !== family ? title : own);
 }
 
 /**
- * Values are as wide as keys, scores are divided by the root of that, and queries and keys are turned as a
- * whole.
+ * Checks that values are as wide as keys, that scores are divided by the root of that width, and that rope
+ * rotates all columns of a head.
  */
 function checkScores(read: GgufValues, { headDim, heads, kvHeads, family }: Architecture): void {
-  const whole = "All of a head's columns are what Sinter takes.";
+  const allColumns = "All of a head's columns are what Sinter takes.";
   if (read.number("attention.value_length", headDim) !== headDim)
-    read.refuse("attention.value_length", `its keys have ${headDim} columns`, whole);
+    read.refuse("attention.value_length", `its keys have ${headDim} columns`, allColumns);
   if (read.number("rope.dimension_count", headDim) !== headDim)
-    read.refuse("rope.dimension_count", `a head has ${headDim} columns`, whole);
+    read.refuse("rope.dimension_count", `a head has ${headDim} columns`, allColumns);
   const scale = read.number("attention.scale", 0);
   if (scale !== 0 && Math.fround(scale) !== Math.fround(1 / Math.sqrt(headDim)))
     read.refuse(
@@ -166,7 +168,7 @@ function expertsOf(read: GgufValues, hidden: number): Experts | undefined {
   return { count, top: read.number("expert_used_count") };
 }
 
-/** Granite's window and kinds of layers; the others have none. */
+/** Granite's window and kinds of layers. The other architectures have neither. */
 async function windowsOf(
   read: GgufValues,
   index: TensorIndex,
@@ -184,7 +186,8 @@ async function windowsOf(
 }
 
 /**
- * What granite_swa has beyond Llama's layer and a window: sinks that take nothing are read, others are not.
+ * Reads what granite_swa has beyond Llama's layer: the window of each layer. Its sinks have to take no
+ * attention.
  */
 async function graniteWindows(
   read: GgufValues,
@@ -213,8 +216,8 @@ async function graniteWindows(
 }
 
 /**
- * Metadata of a model that goes out, without those of its tokenizer. `type`: general.architecture,
- * `fileType`: general.file_type.
+ * The metadata of a model that goes out, without its tokenizer's. `type` is general.architecture, `fileType`
+ * is general.file_type.
  */
 export function ggufPairs(a: Architecture, type: string, fileType: number): PairToWrite[] {
   const key = (rest: string): string => `${type}.${rest}`;

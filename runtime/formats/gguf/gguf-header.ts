@@ -1,13 +1,16 @@
 /**
- * The header of a GGUF file (github.com/ggml-org/ggml, docs/gguf.md), version 3:
+ * Reads the header of a GGUF file, version 2 or 3 (github.com/ggml-org/ggml, docs/gguf.md):
  *
  *   "GGUF"  version u32  tensors u64  pairs u64
- *   pair    key: string  type u32  value             string: length u64, UTF-8;  array: type u32, length u64, values
- *   tensor  name: string  dimensions u32  sizes u64…, innermost first  type u32  offset u64, from the start of the data
- *   data    from the next multiple of general.alignment on; every tensor begins at one, right after the tensor before
+ *   pair    key: string  type u32  value
+ *             string: length u64, UTF-8
+ *             array: type u32, length u64, values
+ *   tensor  name: string  dimensions u32  sizes u64…, innermost first  type u32  offset u64 in the data
+ *   data    begins at the next multiple of general.alignment; every tensor begins at such a multiple, right after
+ *           the tensor before it
  *
- * Long arrays (a vocabulary) are not read here: their place is kept, `readArray` reads them. So the memory
- * that a header takes does not depend on what it claims.
+ * Long arrays, such as a vocabulary, are not read here: the header notes where they are, and `readArray`
+ * reads them. So the memory that a header takes does not depend on what it claims.
  */
 import type { ReadableFile } from "../../base/files.ts";
 import { Cursor } from "../kit/cursor.ts";
@@ -27,7 +30,7 @@ export type Scalar = string | number | bigint | boolean;
 export interface GgufArray {
   readonly type: Exclude<ValueType, "array">;
   readonly count: number;
-  /** Byte of the first value. */
+  /** Where the first value begins, in bytes. */
   readonly offset: number;
 }
 
@@ -38,10 +41,10 @@ export type GgufValue =
 export interface GgufTensor {
   readonly name: string;
   readonly type: TensorType;
-  /** Row-major: the file's order turned round. */
+  /** Row-major, outermost first: the reverse of the file's order. */
   readonly shape: readonly number[];
   readonly bytes: number;
-  /** From the start of the file. */
+  /** From the start of the file, in bytes. */
   readonly offset: number;
 }
 
@@ -53,12 +56,15 @@ export interface GgufHeader {
   readonly dataStart: number;
 }
 
-/** Far above what any model has; a header of that size still takes a few megabytes. */
+/** Far above what any model has. A header of that size still takes only a few megabytes. */
 const MAX_PAIRS = 4096;
 const MAX_TENSORS = 65_536;
+/** A header cannot have more entries than the file has bytes for: the least that a pair and a tensor take. */
+const LEAST_PAIR_BYTES = 8 + 4 + 1; // a key's length, a type, a value
+const LEAST_TENSOR_BYTES = 8 + 4 + 8 + 4; // a name's length, dimensions, a size, a type
 const MAX_KEY = 65_535;
 const MAX_NAME = 256;
-/** A chat template is the longest text that belongs here. */
+/** A chat template is the longest text that a header should have. */
 const MAX_TEXT = 4 << 20;
 const MAX_TEXTS_TOGETHER = 16 << 20;
 export const MAX_ARRAY = 1 << 24;
@@ -68,15 +74,16 @@ export async function readGgufHeader(file: ReadableFile, path: string): Promise<
   const magic = await at.bytes(4, 4, "the magic number");
   if (String.fromCharCode(...magic) !== "GGUF") at.fail("it does not begin with GGUF", 0);
   const version = await at.u32("the version");
-  if (version !== 2 && version !== 3)
-    at.fail(
-      version & 0xffff
-        ? `version ${version}; versions 2 and 3 are read`
-        : "the file is big-endian; little-endian ones are read",
-      4,
-    );
-  const tensorCount = await at.count("the number of tensors", Math.min(MAX_TENSORS, file.bytes / 24));
-  const pairCount = await at.count("the number of metadata pairs", Math.min(MAX_PAIRS, file.bytes / 13));
+  if (version !== 2 && version !== 3) {
+    // a small number in big-endian order has its bytes at the other end
+    const isBigEndian = (version & 0xffff) === 0;
+    if (isBigEndian) at.fail("the file is big-endian; little-endian ones are read", 4);
+    at.fail(`version ${version}; versions 2 and 3 are read`, 4);
+  }
+  const mostTensors = Math.min(MAX_TENSORS, file.bytes / LEAST_TENSOR_BYTES);
+  const tensorCount = await at.count("the number of tensors", mostTensors);
+  const mostPairs = Math.min(MAX_PAIRS, file.bytes / LEAST_PAIR_BYTES);
+  const pairCount = await at.count("the number of metadata pairs", mostPairs);
   const pairs = await readPairs(at, pairCount);
   const alignment = alignmentOf(pairs, at);
   const found = await readTensors(at, tensorCount);
@@ -92,20 +99,24 @@ export async function readGgufHeader(file: ReadableFile, path: string): Promise<
 
 async function readPairs(at: Cursor, count: number): Promise<ReadonlyMap<string, GgufValue>> {
   const pairs = new Map<string, GgufValue>();
-  let together = 0;
+  let characters = 0;
   for (let i = 0; i < count; i++) {
     const begin = at.at;
     const key = await text(at, MAX_KEY, `key ${i}`);
     if (key === "") at.fail(`key ${i} is empty`, begin);
     if (pairs.has(key)) at.fail(`the key ${quoted(key)} stands there twice`, begin);
     const value = await readValue(at, `the value of ${quoted(key)}`);
-    if (value.type === "string") together += (value.value as string).length;
-    if ((together += key.length) > MAX_TEXTS_TOGETHER)
+    characters += key.length;
+    if (value.type === "string") characters += (value.value as string).length;
+    if (characters > MAX_TEXTS_TOGETHER)
       at.fail(`keys and texts of more than ${MAX_TEXTS_TOGETHER} characters together`, begin);
     pairs.set(key, value);
   }
   return pairs;
 }
+
+/** What a string's length takes, before its text. */
+const STRING_LENGTH_BYTES = 8;
 
 const text = async (at: Cursor, most: number, what: string): Promise<string> =>
   at.text(await at.count(`the length of ${what}`, Math.min(most, at.left)), most, what);
@@ -164,7 +175,7 @@ async function readScalar(at: Cursor, type: Exclude<ValueType, "array">, what: s
   }
 }
 
-/** All values of an array, at most `most` of them, their texts at most `mostBytes` together. */
+/** Reads all values of an array: at most `most` of them, and at most `mostBytes` of texts. */
 export async function readArray(
   file: ReadableFile,
   path: string,
@@ -182,7 +193,8 @@ export async function readArray(
     else {
       const begin = at.at;
       const value = await text(at, Math.min(MAX_KEY, at.left), `item ${i} of ${what}`);
-      if ((left -= at.at - begin - 8) < 0) at.fail(`${what} has more than ${mostBytes} bytes`, begin);
+      left -= at.at - begin - STRING_LENGTH_BYTES;
+      if (left < 0) at.fail(`${what} has more than ${mostBytes} bytes`, begin);
       out.push(value);
     }
   }
@@ -200,7 +212,7 @@ function alignmentOf(pairs: ReadonlyMap<string, GgufValue>, at: Cursor): number 
 }
 
 interface Found extends Omit<GgufTensor, "offset"> {
-  /** From the start of the data. */
+  /** From the start of the data, in bytes. */
   readonly relative: number;
   readonly begin: number;
 }
@@ -239,7 +251,8 @@ async function readTensors(at: Cursor, count: number): Promise<readonly Found[]>
 const aligned = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 /**
- * Tensors lie one after the other, each at a multiple of the alignment; what follows the last one is padding.
+ * Checks that the tensors lie one after the other, each at a multiple of the alignment, with nothing but
+ * padding after the last one.
  */
 function placeTensors(
   found: readonly Found[],

@@ -1,29 +1,29 @@
 /**
- * Pre-tokenizers by the names that GGUF has for them (tokenizer.ggml.pre), as the tokenizer.json of the
- * models that they are named after has
- * them; llama.cpp's list of names is in its src/llama-vocab.cpp. A name that is not in this table, or whose
- * steps the reader of
- * tokenizer.json does not know, costs the tokenizer alone.
+ * The pre-tokenizers that GGUF files name (tokenizer.ggml.pre), with the steps that the tokenizer.json of the
+ * models behind those names has. llama.cpp's list of names is in its src/llama-vocab.cpp. A file with a name
+ * that is not in this table loses its tokenizer, not its model.
  */
 import { pieceRules, ruleOf, type PieceRuleName } from "../../tokenizers/bpe/pieces.ts";
 
-/** Steps of a pre-tokenizer, the last one (bytes) left out. */
+/**
+ * A step of a pre-tokenizer. The last step, which turns text into bytes, is the same for all and left out.
+ */
 export type PreStep = { readonly rule: PieceRuleName } | "digit" | "gpt2";
 
 export interface GgufPre {
   readonly names: readonly string[];
   readonly steps: readonly PreStep[];
-  /** A piece that is a token is taken whole, whatever the merges say. */
+  /** A piece of the text that is a token becomes that token, whatever the merges say. */
   readonly wholePieces?: boolean;
-  /** Where the file does not say whether bos_token begins every text. */
+  /** Whether bos_token begins every text, for files that do not say it. */
   readonly addsBegin?: boolean;
 }
 
 const rule = (name: PieceRuleName): PreStep => ({ rule: name });
 
 /**
- * THE table. The first name of a row is the one that goes out. Files of GPT-2 had "default" before there were
- * names.
+ * The table. The first name of a row is the one that is written. Files of GPT-2 that are older than the key
+ * have "default".
  */
 export const ggufPres: readonly GgufPre[] = [
   {
@@ -102,7 +102,7 @@ const byteLevel = (use_regex: boolean): object => ({
 });
 export const byteLevelDecoder = byteLevel(true);
 
-/** `pre_tokenizer` of a tokenizer.json. */
+/** The `pre_tokenizer` of a tokenizer.json. */
 export function preTokenizerJson({ steps }: Pick<GgufPre, "steps">): object {
   const own = steps.at(-1) === "gpt2";
   const before = (own ? steps.slice(0, -1) : steps).map((step): object => {
@@ -124,7 +124,7 @@ interface JsonStep {
   readonly pretokenizers?: readonly JsonStep[];
 }
 
-/** The row whose steps these are; undefined: GGUF has no name for them that is known here. */
+/** The row with these steps; undefined where GGUF has no name for them. */
 export function ggufPreOf(preTokenizer: unknown, wholePieces: boolean): GgufPre | undefined {
   const wanted = signature(preTokenizer as JsonStep | undefined | null);
   return ggufPres.find(
@@ -133,7 +133,7 @@ export function ggufPreOf(preTokenizer: unknown, wholePieces: boolean): GgufPre 
   );
 }
 
-/** Equal for steps that do the same. */
+/** A text that is equal for steps that do the same. */
 function signature(step: JsonStep | undefined | null): string {
   if (!step) return "";
   switch (step.type) {

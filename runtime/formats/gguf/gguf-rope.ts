@@ -1,7 +1,7 @@
 /**
- * Rotary embeddings in GGUF files. Linear scaling has a key, and an older one; of Llama 3's scaling there are
- * only its factors, as a tensor: the numbers that they came from are those of published models, or stand in a
- * key of Sinter's own.
+ * Rotary embeddings in GGUF files. Linear scaling has a key, and an older one. For Llama 3's scaling a file
+ * has only the resulting factors, as a tensor. The numbers behind them are those of a published model, or
+ * stand in a key of Sinter's own.
  */
 import type { Rope, RopeScaling } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -11,10 +11,10 @@ import { f32, list, text, type PairToWrite } from "./gguf-write.ts";
 import { allFloats, corruptFile, type StoredTensor } from "../kit/weights.ts";
 
 export const ROPE_FACTORS = "rope_freqs.weight";
-/** factor, low, high, original */
+/** A list of factor, low, high and original. */
 export const OWN_SCALING = "sinter.rope.llama3";
 
-/** Linear scaling, or Llama 3's, or none. */
+/** The rotary embedding, with linear scaling, or Llama 3's, or none. */
 export async function ropeOfGguf(read: GgufValues, index: TensorIndex, headDim: number): Promise<Rope> {
   const theta = decimal(read.number("rope.freq_base", 10000));
   const linear = linearOf(read);
@@ -35,7 +35,7 @@ function linearOf(read: GgufValues): number {
     );
   const keys = (["rope.scaling.factor", "rope.scale_linear"] as const).filter((key) => read.has(key));
   const factors = keys.map((key) => {
-    const factor = decimal(read.number(key)) || 1; // 0 is none
+    const factor = decimal(read.number(key)) || 1; // 0 stands for no scaling
     return factor >= 1 ? factor : read.wrong(key, "a number from 1 on");
   });
   const [linear = 1, older = linear] = factors;
@@ -56,8 +56,8 @@ export function decimal(x: number): number {
 }
 
 /**
- * By how much each pair's wavelength is stretched [head_dim / 2]: files carry Llama 3's scaling as these
- * factors (tensor rope_freqs.weight). Grattafiori et al. 2024 and the model's published code.
+ * By how much the wavelength of each pair is stretched, [head_dim / 2]: the form in which files carry Llama
+ * 3's scaling (tensor rope_freqs.weight). After Grattafiori et al. 2024 and the model's published code.
  */
 export function ropeFactors(
   theta: number,
@@ -74,7 +74,8 @@ export function ropeFactors(
 }
 
 /**
- * Published scalings: 3.1 and 3.2. The factors do not say from which numbers they came, so those are tried.
+ * The scalings of published models (Llama 3.1 and 3.2) and their like. The factors do not say which numbers
+ * they come from, so these are tried.
  */
 const knownScalings: readonly RopeScaling[] = [8, 32, 16, 4, 2].map((factor) => ({
   factor,
@@ -131,7 +132,7 @@ async function ownScaling({ file }: GgufValues): Promise<RopeScaling | undefined
     : unlike(file.path, `${OWN_SCALING} is [${values}]; factor, low, high and original were expected`);
 }
 
-/** Metadata of a rotary embedding that goes out, but for its theta. */
+/** The metadata of a rotary embedding that goes out, without its theta. */
 export function ropePairs(type: string, { linear, scaling }: Rope): PairToWrite[] {
   const newer =
     linear === undefined

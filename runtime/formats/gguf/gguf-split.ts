@@ -1,9 +1,10 @@
 /**
- * A GGUF file that llama.cpp's gguf-split cut into several: NAME-00001-of-00003.gguf and its siblings, each a
- * GGUF file of its own with some of the tensors. The first has the metadata, all have split.no (from 0),
+ * Models that llama.cpp's gguf-split cut into several files: NAME-00001-of-00003.gguf and its siblings. Each
+ * is a GGUF file with some of the tensors. The first has the metadata, and all have split.no (from 0),
  * split.count and split.tensors.count.
  */
 import { SinterError } from "../../base/errors.ts";
+import { baseName } from "../../base/files.ts";
 import { corruptFile, type MetadataValue } from "../kit/weights.ts";
 
 export const SPLIT_NO = "split.no";
@@ -12,14 +13,14 @@ export const SPLIT_TENSORS = "split.tensors.count";
 const MOST_FILES = 4096;
 
 export interface Split {
-  /** From 0. */
+  /** The file's number, from 0. */
   readonly no: number;
   readonly count: number;
-  /** Of all files together. */
+  /** Tensors of all files together. */
   readonly tensors: number | undefined;
 }
 
-/** Undefined: the file is whole. */
+/** What a file says about the others; undefined where it is a complete model. */
 export function splitOf(metadata: ReadonlyMap<string, MetadataValue>, path: string): Split | undefined {
   const number = (key: string, most: number): number | undefined => {
     const value = metadata.get(key);
@@ -44,9 +45,8 @@ export function splitOf(metadata: ReadonlyMap<string, MetadataValue>, path: stri
 
 const NUMBERED = /-(\d{5})-of-(\d{5})\.gguf$/;
 const five = (n: number): string => `${n}`.padStart(5, "0");
-const base = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Paths of all files, in order. Throws `input` where the file's name does not say the others'. */
+/** The paths of all files, in order. Throws `input` where the file's name does not fit its number. */
 export function splitPaths(path: string, { no, count }: Split): readonly string[] {
   const found = NUMBERED.exec(path);
   const stem = path.slice(0, found?.index);
@@ -60,9 +60,9 @@ export function splitPaths(path: string, { no, count }: Split): readonly string[
   return Array.from({ length: count }, (_, i) => `${stem}-${five(i + 1)}-of-${five(count)}.gguf`);
 }
 
-/** Throws `input` and says which file is missing. */
+/** An `input` error that says which files are missing. */
 export function missingPart(path: string, { no, count }: Split, missing: readonly string[]): SinterError {
-  const names = missing.slice(0, 3).map(base).join(", ");
+  const names = missing.slice(0, 3).map(baseName).join(", ");
   const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
   return new SinterError(
     "input",
@@ -72,7 +72,7 @@ export function missingPart(path: string, { no, count }: Split, missing: readonl
   );
 }
 
-/** Throws `corrupt` where a part belongs to another model. */
+/** Throws `corrupt` where a file belongs to another model. */
 export function checkPart(path: string, part: Split | undefined, first: Split, no: number): void {
   if (part?.no !== no || part.count !== first.count || part.tensors !== first.tensors)
     throw corruptFile(

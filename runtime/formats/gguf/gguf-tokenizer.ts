@@ -1,10 +1,13 @@
 /**
- * The tokenizer in GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md, "Tokenizer") → one of Sinter's,
- * with files that a run keeps.
+ * Reads the tokenizer in GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md, "Tokenizer") and makes one of
+ * Sinter's of it, with files that a run can keep:
  *
- *   gpt2    byte-level BPE: tokens by their names, merges, and in `pre` which pre-tokenizer    → tokenizer.json
- *   llama   sentencepiece BPE: tokens with scores and kinds                                     → tokenizer.model
- *   rwkv    tokens as byte strings, the longest that fits: here single bytes, characters or ids → bytes, characters, ids
+ *   kind   in the file                                         here
+ *   gpt2   byte-level BPE: names of tokens, merges,            tokenizer.json
+ *          and in `pre` the name of the pre-tokenizer
+ *   llama  sentencepiece BPE: tokens with scores and kinds     tokenizer.model
+ *   rwkv   tokens as byte strings, the longest that fits;      bytes, characters or ids
+ *          read when they are single bytes, characters or ids
  */
 import { SinterError } from "../../base/errors.ts";
 import { configBytes, openBeside, type Beside } from "../../tokenizers/beside/beside.ts";
@@ -36,8 +39,9 @@ export const USER = pieceKinds.user;
 export type GgufTokenizer = { readonly tokenizer: Tokenizer } | { readonly none: string };
 
 /**
- * `none`: the file has no tokenizer, or one that is not read here; says which. `hear`: what else there is to
- * say, a line each. Throws SinterError "corrupt" where its tables contradict themselves.
+ * The tokenizer, or in `none` why there is none: the file has none, or one that is not read. `hear` gets
+ * everything else that the user should know, a line each. Throws `corrupt` where the tables contradict
+ * themselves.
  */
 export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<GgufTokenizer> {
   const model = file.metadata.get("tokenizer.ggml.model");
@@ -70,7 +74,7 @@ export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<Gguf
 const keysOf = (file: GgufFile): [string, unknown][] =>
   [...file.metadata].filter(([key]) => key.startsWith("tokenizer."));
 
-/** Keys that would give other ids. */
+/** Why the tokenizer is not read: a key that would give other ids. */
 function refusal(file: GgufFile): string | undefined {
   try {
     refuseKeys(ggufTokenizerKeys, keysOf(file), file.path);
@@ -195,7 +199,7 @@ async function sentencePiece(file: GgufFile, hear: Hear | undefined): Promise<Gg
   };
 }
 
-/** What the file says beside its tables, as the files that a folder would have. */
+/** What the metadata say beside the tables, as the files that a Hugging Face folder would have. */
 function filesBeside(
   file: GgufFile,
   tokens: readonly string[],
@@ -242,25 +246,19 @@ function filesBeside(
 
 // ---- rwkv: what bytes and characters are written as
 
-const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r" };
+/** Characters that are written as a backslash and a letter. */
+const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r", "\\": "\\" };
+const escapeOf = new Map(Object.entries(ESCAPES).map(([letter, character]) => [character, `\\${letter}`]));
 
-/** A token's bytes as llama.cpp's "rwkv" vocabularies write them: printable ASCII, \t \n \r \\ and \xHH. */
+/**
+ * A token's bytes as llama.cpp's "rwkv" vocabularies write them: printable ASCII, \t, \n, \r, \\ and \xHH.
+ */
 export function escapeBytes(bytes: Uint8Array): string {
-  let out = "";
-  for (const byte of bytes)
-    out +=
-      byte === 9
-        ? "\\t"
-        : byte === 10
-          ? "\\n"
-          : byte === 13
-            ? "\\r"
-            : byte === 92
-              ? "\\\\"
-              : byte >= 32 && byte < 127
-                ? String.fromCharCode(byte)
-                : `\\x${byte.toString(16).padStart(2, "0")}`;
-  return out;
+  return Array.from(bytes, (byte) => {
+    const character = String.fromCharCode(byte);
+    const isPrintable = byte >= 32 && byte < 127;
+    return escapeOf.get(character) ?? (isPrintable ? character : `\\x${byte.toString(16).padStart(2, "0")}`);
+  }).join("");
 }
 
 function unescapeBytes(text: string): Uint8Array {
@@ -277,7 +275,7 @@ async function singles(file: GgufFile): Promise<GgufTokenizer> {
   const all = (await texts(file, "tokens")).map(unescapeBytes);
   const kinds = await numbers(file, "token_type", all.length);
   const last = all.length - 1;
-  // of models whose rows are documents
+  // Models that were trained on documents have such a token.
   const ends = kinds?.[last] === CONTROL && id(file, "eos", all.length) === last;
   const tokens = ends ? all.slice(0, last) : all;
   if (tokens.length === 256 && tokens.every((bytes, i) => bytes.length === 1 && bytes[0] === i))
@@ -297,7 +295,7 @@ async function singles(file: GgufFile): Promise<GgufTokenizer> {
   }
 }
 
-/** Ids alone, some of which end a text. */
+/** A tokenizer for ids alone, some of which end a text. */
 function endingIds(file: GgufFile, count: number): Tokenizer {
   const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, count) ?? []);
   const ids = idTokenizer(count);
@@ -310,8 +308,8 @@ function endingIds(file: GgufFile, count: number): Tokenizer {
 }
 
 /**
- * What stands for the token that ends documents: bytes that are no token yet, and whose beginning is one, or
- * nothing.
+ * The bytes that stand for the token that ends documents. They are no token yet; their beginning is a token,
+ * or nothing.
  */
 export const endStandIn = ({ name, encode }: Tokenizer): Uint8Array =>
   Uint8Array.from(name === "bytes" || hasNul(encode) ? [0, 0] : [0]);
@@ -325,9 +323,9 @@ function hasNul(encode: Tokenizer["encode"]): boolean {
 }
 
 /**
- * What stands for an id where no text belongs to it: one byte, then two, then three. llama.cpp's search for
- * the longest token that fits does not end when a token's beginning is no token itself; here every beginning
- * is one.
+ * The bytes that stand for an id that has no text: one byte, then two, then three. llama.cpp's search for the
+ * longest token that fits does not end when the beginning of a token is no token, and here every beginning is
+ * one.
  */
 export function standIn(id: number): Uint8Array {
   if (id < 256) return Uint8Array.of(id);

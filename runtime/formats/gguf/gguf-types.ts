@@ -1,8 +1,12 @@
 /**
- * Tables of GGUF version 3 (github.com/ggml-org/ggml, docs/gguf.md): types of metadata values and of tensors.
+ * The tables of GGUF version 3 (github.com/ggml-org/ggml, docs/gguf.md): types of metadata values and of
+ * tensors.
  */
 
-/** Number in the file → name and bytes; strings and arrays have lengths of their own. */
+/**
+ * Types of metadata values, by their number in the file. `bytes` is the least that a value takes: strings and
+ * arrays have lengths of their own.
+ */
 export const valueTypes = [
   { name: "u8", bytes: 1 },
   { name: "i8", bytes: 1 },
@@ -22,7 +26,7 @@ export type ValueType = (typeof valueTypes)[number]["name"];
 
 export interface TensorType {
   readonly name: string;
-  /** Elements and bytes of a block. Rows are whole blocks. */
+  /** Elements and bytes of a block. A row has a whole number of blocks. */
   readonly block: number;
   readonly bytes: number;
 }
@@ -30,8 +34,8 @@ export interface TensorType {
 const type = (name: string, block: number, bytes: number): TensorType => ({ name, block, bytes });
 
 /**
- * By their number in the file. Those without a decoder in numbers.ts or ggml-blocks.ts can be listed, not
- * read.
+ * Types of tensors, by their number in the file. Those without a decoder in contract/number-formats.ts or in
+ * kit/ggml-blocks.ts can be listed, and not read.
  */
 export const tensorTypes: ReadonlyMap<number, TensorType> = new Map([
   [0, type("F32", 1, 4)],
@@ -76,5 +80,5 @@ export const tensorTypeNumber = (name: string): number => {
 export const ALIGNMENT_KEY = "general.alignment";
 export const DEFAULT_ALIGNMENT = 32;
 export const MAX_ALIGNMENT = 1 << 20;
-/** general.file_type: what most of the tensors are. */
+/** The value of general.file_type: the format of most tensors. */
 export const fileTypes: Readonly<Record<string, number>> = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 7, BF16: 32 };

@@ -1,5 +1,6 @@
-/** Metadata of a GGUF file, typed, and asked for by keys of the architecture's table alone. */
+/** Typed access to the metadata of a GGUF file, by the keys of its architecture's table. */
 import { SinterError } from "../../base/errors.ts";
+import { baseName } from "../../base/files.ts";
 import type { GgufFile } from "./gguf.ts";
 import type { Scalar } from "./gguf-header.ts";
 import { ggufTable, type GgufKey, type GgufType } from "../keys/gguf-model.ts";
@@ -30,12 +31,9 @@ export class GgufValues {
     );
   }
 
-  /** The line about keys that are in no table. */
+  /** A line about keys that are in no table. */
   note(): string | undefined {
-    return ignoredKeysNote(
-      this.file.path.slice(this.file.path.lastIndexOf("/") + 1),
-      unknownKeys(this.#table, this.file.metadata.keys()),
-    );
+    return ignoredKeysNote(baseName(this.file.path), unknownKeys(this.#table, this.file.metadata.keys()));
   }
 
   name(key: GgufKey): string {
@@ -54,8 +52,8 @@ export class GgufValues {
     return typeof found === "string" ? found : this.wrong(key, "a text");
   }
   /**
-   * One number for all layers, or a list with one for each, if they are all alike. Throws `input` where they
-   * are not.
+   * A number that may be given once for all layers, or in a list with one for each layer if they are all
+   * alike. Throws `input` where they differ.
    */
   async ofLayers(key: GgufKey, layers: number, otherwise?: number): Promise<number> {
     const each = await this.list(key, layers);
@@ -74,7 +72,7 @@ export class GgufValues {
       );
     return first;
   }
-  /** Undefined: it is no list. */
+  /** The items of a list; undefined where the value is no list. */
   async list(key: GgufKey, most: number): Promise<readonly Scalar[] | undefined> {
     return this.#raw(key) === undefined ? undefined : this.file.array(this.name(key), most);
   }
@@ -85,7 +83,7 @@ export class GgufValues {
       `the metadata pair ${this.name(key)} is ${shownValue(this.#raw(key))}; ${what} was expected`,
     );
   }
-  /** Throws `input`: its value can not be done here. */
+  /** Throws `input`: the value means something that cannot be done here. */
   refuse(key: GgufKey, why: string, hint: string): never {
     throw new SinterError(
       "input",
@@ -102,7 +100,7 @@ export class GgufValues {
   }
 }
 
-/** 64-bit numbers as any others, where they are small enough to be exact. */
+/** Makes 64-bit integers into numbers where that is exact. */
 const plain = (value: MetadataValue | undefined): MetadataValue | undefined =>
   typeof value === "bigint" && value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER
     ? Number(value)

@@ -1,4 +1,4 @@
-/** Writes GGUF version 3. The format: gguf-header.ts. */
+/** Writes the header of a GGUF file, version 3. gguf-header.ts describes the format. */
 import { DEFAULT_ALIGNMENT, tensorTypeNumber, valueTypes, type ValueType } from "./gguf-types.ts";
 import type { Scalar } from "./gguf-header.ts";
 import { readFormats, type ReadFormat } from "../kit/weights.ts";
@@ -15,7 +15,7 @@ export type PairToWrite =
 export interface GgufTensorToWrite {
   readonly name: string;
   readonly type: ReadFormat;
-  /** Row-major; rows (last dimension) are whole blocks. */
+  /** Row-major. Each row (the last dimension) is a whole number of blocks. */
   readonly shape: readonly number[];
 }
 
@@ -37,13 +37,13 @@ export function tensorBytes({ type, shape }: Pick<GgufTensorToWrite, "type" | "s
   return rows * (row / block) * bytes;
 }
 
-/** Zero bytes that follow `bytes` of data. */
+/** How many zero bytes follow `bytes` of data. */
 export const paddingAfter = (bytes: number): number =>
   (DEFAULT_ALIGNMENT - (bytes % DEFAULT_ALIGNMENT)) % DEFAULT_ALIGNMENT;
 
 /**
- * Everything before the first tensor's bytes. The tensors' bytes follow in this order, `paddingAfter` behind
- * each.
+ * Everything before the first tensor. The bytes of the tensors follow in this order, each with its padding
+ * (`paddingAfter`).
  */
 export function ggufHeader(pairs: readonly PairToWrite[], tensors: readonly GgufTensorToWrite[]): Uint8Array {
   const out = new Writer();
@@ -77,7 +77,7 @@ export function ggufHeader(pairs: readonly PairToWrite[], tensors: readonly Gguf
 
 const numberOf = (type: ValueType): number => valueTypes.findIndex((t) => t.name === type);
 
-/** Bytes that grow. */
+/** A buffer that grows as it is written to. */
 class Writer {
   #bytes = new Uint8Array(1 << 16);
   #view = new DataView(this.#bytes.buffer);

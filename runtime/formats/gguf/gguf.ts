@@ -1,6 +1,6 @@
 /**
- * Weights in a GGUF file, or in the several that it was split into, behind the interface of all readers. The
- * format: gguf-header.ts.
+ * Opens the weights in a GGUF file, or in the several files that a model was split into, as a WeightFile like
+ * any other. gguf-header.ts describes the format.
  */
 import type { Files, ReadableFile } from "../../base/files.ts";
 import {
@@ -26,14 +26,14 @@ import {
 
 export interface GgufFile extends WeightFile {
   readonly header: GgufHeader;
-  /** Values of a long array. Throws `corrupt` when there are more than `most`. */
+  /** The values of an array; undefined where there is none. Throws `corrupt` when it has more than `most`. */
   array(key: string, most?: number): Promise<readonly Scalar[] | undefined>;
 }
 
 /** Arrays up to this length are part of `metadata`. */
 const SHORT = 16;
 
-/** One of several files: all of them, as one. */
+/** Opens the file; if it is one of several, opens all of them as one. */
 export async function openGguf(files: Files, path: string): Promise<GgufFile> {
   const named = await openOne(files, path);
   let split: Split | undefined;

@@ -1,4 +1,4 @@
-/** What the readers of all classes' configurations have in common: activations, tied outputs, notes. */
+/** What the readers of all classes of config.json share: activations, tied outputs, notes. */
 import type { Activation } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import type { Architecture } from "../architecture/architecture.ts";
@@ -7,7 +7,7 @@ import { shownValue } from "../../base/known-keys.ts";
 
 export const CONFIG_FILE = "config.json";
 
-/** Their word → ours. "gelu_new" and its like are the tanh form. */
+/** The activations by Hugging Face's names. "gelu_new" and similar names mean the tanh form. */
 const activationWords: Readonly<Record<string, Activation>> = {
   gelu_new: "gelu_tanh",
   gelu_pytorch_tanh: "gelu_tanh",
@@ -34,7 +34,7 @@ export type Has = (name: string) => boolean;
 
 export interface ReadConfig {
   readonly architecture: Architecture;
-  /** For the user, a line each. */
+  /** Lines for the user. */
   readonly notes: readonly string[];
 }
 
@@ -47,8 +47,9 @@ interface Tied {
 }
 
 /**
- * Whether the output's matrix is the token embedding. `usual`: what the class means where nothing is said;
- * undefined: what the weights have. Where it is said to be another matrix, that one has to be there.
+ * Whether the output's matrix is the token embedding. `said` is what the configuration says. `usual` is the
+ * class's default; if that is undefined too, the weights decide. Throws `input` where the configuration says
+ * that there is a separate matrix and the weights have none.
  */
 export function tiedOf(
   said: boolean | undefined,
@@ -82,7 +83,7 @@ export function activationOf<K extends string>(read: Fields<K>, key: K, otherwis
   );
 }
 
-/** The library leaves such a bias out of all these classes. */
+/** None of these classes has a bias of the output. Throws `input` where the weights have one. */
 export function headBias(type: string, path: string, has: Has): boolean {
   if (!has("lm_head.bias")) return false;
   throw new SinterError(

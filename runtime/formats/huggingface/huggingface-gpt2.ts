@@ -1,4 +1,4 @@
-/** config.json of GPT-2, and of minGPT, which calls itself gpt-mini and the like (GPT2Config). */
+/** Reads config.json of GPT-2 (GPT2Config), and of minGPT, which calls itself gpt-mini and the like. */
 import { checkSizes, modelName } from "../architecture/architecture.ts";
 import type { Fields } from "../kit/fields.ts";
 import {
@@ -60,7 +60,10 @@ export function gpt2(read: Fields<Gpt2Key>, type: string, folder: string, has: H
   return { architecture, notes: notesOf(note, ignoredKeysNote(CONFIG_FILE, read.unknown())) };
 }
 
-/** n_ctx and block_size count where the library's own key is left out: older files, and minGPT's. */
+/**
+ * The key that holds the context. Older files have n_ctx instead of the library's key, and minGPT's have
+ * block_size.
+ */
 function contextKeyOf(read: Fields<Gpt2Key>): Gpt2Key {
   const key = read.oneOf(["n_positions", "max_position_embeddings"]);
   return read.has(key) ? key : read.has("n_ctx") ? "n_ctx" : read.has("block_size") ? "block_size" : key;

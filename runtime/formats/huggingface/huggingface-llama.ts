@@ -1,5 +1,5 @@
 /**
- * config.json of Llama and its relatives (LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config,
+ * Reads config.json of Llama and its relatives (LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config,
  * Qwen3Config).
  */
 import type { LayerKind } from "../../contract/model.ts";
@@ -35,19 +35,20 @@ interface Defaults {
   readonly hidden: number;
   readonly layers: number;
   readonly heads: number;
-  /** undefined: as many as heads. null means that in all classes. */
+  /** Undefined: as many as heads. In all classes null means that. */
   readonly kvHeads: number | undefined;
-  /** undefined: width / heads. null means that in all classes. */
+  /** Undefined: width / heads. In all classes null means that. */
   readonly headDim: number | undefined;
   readonly context: number;
   readonly eps: number;
   readonly theta: number;
-  /** undefined: none. */
+  /** Undefined: no window. */
   readonly window: number | undefined;
 }
 
 /**
- * What configurations of these classes leave out. In all of them the gate is silu and the output is not tied.
+ * The defaults of these classes for what a configuration leaves out. All of them have silu as the gate's
+ * activation and an output that is not tied.
  */
 const llamaDefaults: Readonly<Record<LlamaType, Defaults>> = {
   llama: {
@@ -125,7 +126,7 @@ export function llama(type: LlamaType, read: Fields<LlamaKey>, folder: string, h
   const layers = read.number("num_hidden_layers", usual.layers);
   const eps = read.number("rms_norm_eps", usual.eps);
   const { tied, note } = tiedOf(read.flag("tie_word_embeddings"), false, has, "embed_tokens.weight", path);
-  checkSize("layers", layers, path, "num_hidden_layers"); // before there is a list of them
+  checkSize("layers", layers, path, "num_hidden_layers"); // checked before a list of this length is made
   const windowed = windows(type, read, layers);
   const { rope, unknown } = ropeOf(read, new Set(layerKindsOf({ ...windowed, layers })), usual.theta);
   const architecture = checkSizes(
@@ -176,11 +177,11 @@ const ropeOf = (read: Fields<LlamaKey>, kinds: ReadonlySet<LayerKind>, usualThet
   });
 
 /**
- * Classes whose configurations say which biases there are; the others have those of queries, keys and values,
- * or none.
+ * How a class says which biases there are. Without a key, `qkv` says whether queries, keys and values may
+ * have biases; nothing else has any.
  */
 interface SaysBiases {
-  /** Keys that say it. */
+  /** Keys of the configuration that say it. */
   readonly attention?: LlamaKey;
   readonly ffn?: LlamaKey;
   readonly qkv: boolean;
@@ -194,8 +195,8 @@ const saysBiases: Readonly<Record<LlamaType, SaysBiases>> = {
 };
 
 /**
- * The library has the biases that the class says, and leaves out what else the weights have: here the two
- * have to agree.
+ * The library has the biases that the configuration or the class says, and ignores all others that the
+ * weights have. Here configuration and weights have to agree.
  */
 function biasesOf(type: LlamaType, read: Fields<LlamaKey>, has: Has): Biases {
   const { attention, ffn, qkv } = saysBiases[type];
@@ -226,7 +227,7 @@ function biasesOf(type: LlamaType, read: Fields<LlamaKey>, has: Has): Biases {
   };
 }
 
-/** The library renormalises the weights of the chosen, whatever their number. */
+/** The experts. Whatever their number, the library makes the weights of the chosen ones add up to 1. */
 function experts(read: Fields<LlamaKey>, layers: number): Experts {
   const count = read.number(read.oneOf(["num_local_experts", "num_experts"]), 8);
   const top = read.number("num_experts_per_tok", 2);
@@ -234,9 +235,10 @@ function experts(read: Fields<LlamaKey>, layers: number): Experts {
 }
 
 /**
- * Weight of the load-balancing loss. The library's counts a token's choices one by one (the shares add up to
- * `top`) and takes all layers' tokens together; here shares add up to 1 and every layer has its own. With the
- * same load in every layer the two are equal.
+ * The weight of the load-balancing loss in the units of Sinter's language. In the library a token counts once
+ * for each of its experts, so that the shares add up to `top`, and all layers' tokens count together. In
+ * Sinter the shares add up to 1 and every layer has a loss of its own. With the same load in every layer both
+ * are the same.
  */
 const balanceOf = (coefficient: number, top: number, layers: number): number =>
   Number(((coefficient * top) / layers).toPrecision(6));
@@ -246,8 +248,8 @@ export const coefficientOf = ({ balance, top }: Experts, layers: number): number
 type Windows = Pick<Architecture, "window" | "pattern">;
 
 /**
- * Mistral's and Mixtral's layers are all alike; of Qwen's, those from `max_window_layers` on have a window,
- * or `layer_types` names them.
+ * The window, and which layers have it. In Mistral and Mixtral all layers are alike. In Qwen the layers from
+ * `max_window_layers` on have a window, or `layer_types` names them.
  */
 function windows(type: LlamaType, read: Fields<LlamaKey>, layers: number): Windows {
   const named = kindsNamed(read, layers);
@@ -276,7 +278,7 @@ function windows(type: LlamaType, read: Fields<LlamaKey>, layers: number): Windo
   return kinds.includes("banded") ? { window, pattern: patternOf(kinds) } : {};
 }
 
-/** `layer_types`, one for each layer. */
+/** The kinds that `layer_types` names, one for each layer. */
 function kindsNamed(read: Fields<LlamaKey>, layers: number): readonly LayerKind[] | undefined {
   const types = read.list("layer_types");
   if (!types) return undefined;

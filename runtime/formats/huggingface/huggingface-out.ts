@@ -1,4 +1,4 @@
-/** config.json of models that go out: every key that the readers count is written. */
+/** Writes config.json of models that go out. Every key that the readers take into account is written. */
 import { layerKindsOf, type Architecture } from "../architecture/architecture.ts";
 import { activationNames } from "./huggingface-common.ts";
 import { coefficientOf } from "./huggingface-llama.ts";
@@ -12,13 +12,13 @@ const torchNames: Readonly<Partial<Record<FloatFormat, string>>> = {
   BF16: "bfloat16",
 };
 
-/** Ids of the tokenizer's special tokens, where it has them. */
+/** Ids of special tokens, for tokenizers that have them. */
 interface SpecialIds {
   readonly bos: number | undefined;
   readonly eos: number | readonly number[] | undefined;
 }
 
-/** config.json for a model that goes out as `type`, with matrices in `dtype`. */
+/** The configuration of a model that goes out as class `type`, with matrices in `dtype`. */
 export function configOf(
   a: Architecture,
   type: string,
@@ -68,7 +68,7 @@ export function configOf(
   };
 }
 
-/** Keys that some of Llama's relatives have. */
+/** Keys that only some of Llama's relatives have. */
 function ownKeys(a: Architecture, type: string): Readonly<Record<string, unknown>> {
   const kinds = layerKindsOf(a);
   const banded = kinds.includes("banded");

@@ -1,7 +1,7 @@
 /**
- * Rotary embeddings in config.json: `rope_theta` and `rope_scaling`, and, since version 5 of the library,
- * both in `rope_parameters`, which may have an entry for each kind of layer. Where two places disagree,
- * nothing says which one is meant.
+ * Rotary embeddings in config.json. `rope_theta` and `rope_scaling` describe them; since version 5 of the
+ * library, `rope_parameters` has both, and may have an entry for each kind of layer. Where two of these
+ * sources disagree, nothing says which one is meant, and the file is refused.
  */
 import type { LayerKind, Rope } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -12,15 +12,15 @@ import { shownValue } from "../../base/known-keys.ts";
 
 type JsonRecord = ReadonlyMap<string, Json>;
 
-/** What the configuration's own level says. */
-interface RopePlaces {
+/** What the top level of the configuration says. */
+interface RopeSources {
   readonly path: string;
   readonly theta: number | undefined;
   readonly scaling: JsonRecord | undefined;
   readonly parameters: JsonRecord | undefined;
-  /** Of the layers that there are. */
+  /** The kinds of layers that the model has. */
   readonly kinds: ReadonlySet<LayerKind>;
-  /** Of the class. */
+  /** The default of the class. */
   readonly usualTheta: number;
 }
 
@@ -34,24 +34,31 @@ const kindNames: Readonly<Record<LayerKind, string>> = {
   banded: "sliding_attention",
 };
 
-export function ropeOfConfig({ path, theta, scaling, parameters, kinds, usualTheta }: RopePlaces): FoundRope {
-  const places = [
+export function ropeOfConfig({
+  path,
+  theta,
+  scaling,
+  parameters,
+  kinds,
+  usualTheta,
+}: RopeSources): FoundRope {
+  const sources = [
     ...(scaling ? [new Fields<RopeKey>(scaling, ropeKeys, path, "rope_scaling.")] : []),
-    ...(parameters ? partsOfParameters(parameters, kinds, path) : []),
+    ...(parameters ? fieldsOfParameters(parameters, kinds, path) : []),
   ];
-  const thetas = [theta, ...places.map((place) => place.numberOrNull("rope_theta", undefined, undefined))];
-  const scalings = places.map((place) => scalingOf(place));
+  const thetas = [theta, ...sources.map((source) => source.numberOrNull("rope_theta", undefined, undefined))];
+  const scalings = sources.map((source) => scalingOf(source));
   const [found = usualTheta] = agreed(
     thetas.filter((each) => each !== undefined),
     "rope_theta",
     path,
   );
   const [scaled = {}] = agreed(scalings, "rope's scaling", path);
-  return { rope: { theta: found, ...scaled }, unknown: places.flatMap((place) => place.unknown()) };
+  return { rope: { theta: found, ...scaled }, unknown: sources.flatMap((source) => source.unknown()) };
 }
 
-/** One place; or one for each kind of layer that there is. */
-function partsOfParameters(
+/** The fields of rope_parameters: one set of them, or one for each kind of layer that the model has. */
+function fieldsOfParameters(
   parameters: JsonRecord,
   kinds: ReadonlySet<LayerKind>,
   path: string,
@@ -71,7 +78,7 @@ function partsOfParameters(
   });
 }
 
-/** All of them, which say the same. Throws `input` where they do not. */
+/** The values, which have to be the same. Throws `input` where they are not. */
 function agreed<T>(values: readonly T[], what: string, path: string): readonly T[] {
   const other = values.find((value) => JSON.stringify(value) !== JSON.stringify(values[0]));
   if (other === undefined) return values;
@@ -85,43 +92,43 @@ function agreed<T>(values: readonly T[], what: string, path: string): readonly T
 
 type Scaling = Omit<Rope, "theta">;
 
-function scalingOf(place: Fields<RopeKey>): Scaling {
-  const type = place.text(place.has("rope_type") ? "rope_type" : "type") ?? "default";
+function scalingOf(source: Fields<RopeKey>): Scaling {
+  const type = source.text(source.has("rope_type") ? "rope_type" : "type") ?? "default";
   switch (type) {
     case "default":
       return {};
     case "linear": {
-      const factor = place.number("factor");
-      if (!(factor >= 1)) place.wrong("factor", "a number from 1 on");
+      const factor = source.number("factor");
+      if (!(factor >= 1)) source.wrong("factor", "a number from 1 on");
       return factor === 1 ? {} : { linear: factor };
     }
     case "llama3":
-      return llama3Of(place);
+      return llama3Of(source);
     default:
       throw new SinterError(
         "input",
-        `${place.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
+        `${source.path}: its rotary embedding is scaled by type ${shownValue(type)}`,
         "These are read: default, linear, llama3.",
       );
   }
 }
 
-function llama3Of(place: Fields<RopeKey>): Scaling {
+function llama3Of(source: Fields<RopeKey>): Scaling {
   const scaling = {
-    factor: place.number("factor"),
-    low: place.number("low_freq_factor"),
-    high: place.number("high_freq_factor"),
-    original: place.number("original_max_position_embeddings"),
+    factor: source.number("factor"),
+    low: source.number("low_freq_factor"),
+    high: source.number("high_freq_factor"),
+    original: source.number("original_max_position_embeddings"),
   };
-  if (!(scaling.factor >= 1)) place.wrong("factor", "a number from 1 on");
+  if (!(scaling.factor >= 1)) source.wrong("factor", "a number from 1 on");
   if (!(scaling.low > 0 && scaling.low < scaling.high))
-    place.wrong("low_freq_factor", "a number above 0 and below high_freq_factor");
+    source.wrong("low_freq_factor", "a number above 0 and below high_freq_factor");
   if (!(Number.isInteger(scaling.original) && scaling.original >= 1))
-    place.wrong("original_max_position_embeddings", "a number of positions");
+    source.wrong("original_max_position_embeddings", "a number of positions");
   return scaling.factor === 1 ? {} : { scaling };
 }
 
-/** `rope_scaling` of a model that goes out. */
+/** The `rope_scaling` of a model that goes out. */
 export function ropeScalingOf({ linear, scaling }: Rope): Readonly<Record<string, unknown>> | null {
   if (linear !== undefined) return { rope_type: "linear", factor: linear };
   if (!scaling) return null;

@@ -1,7 +1,7 @@
 /**
- * config.json of Hugging Face folders (huggingface.co/docs/transformers). What a configuration leaves out has
- * its class's default; what it says and Sinter can not do is refused, and what is not known is named:
- * keys/config-json.ts.
+ * Reads config.json of Hugging Face folders (huggingface.co/docs/transformers). What a configuration leaves
+ * out has the default of its class. What it says and Sinter cannot do is refused, and keys that are not known
+ * are named to the user; keys/config-json.ts lists them all.
  */
 import { SinterError } from "../../base/errors.ts";
 import { Fields } from "../kit/fields.ts";
@@ -16,13 +16,13 @@ import { corruptFile } from "../kit/weights.ts";
 
 export const MAX_CONFIG_BYTES = 1 << 20;
 
-/** Families whose layers look like Llama's and are not. */
+/** Families whose layers look like Llama's but differ. */
 const others: readonly (readonly [RegExp, string])[] = [
   [/^gemma/, "Gemma's norms multiply by 1 + weight, and its embedding by √width"],
   [/^phi3?$/, "Phi's queries, keys and values, or its gates, are one matrix, and a head is turned in part"],
 ];
 
-/** `has` decides about biases and heads of their own, where the class leaves it open. */
+/** `has` decides about biases and a separate output matrix where the class leaves that open. */
 export function architectureOfConfig(config: Json, path: string, folder: string, has: Has): ReadConfig {
   if (!isRecord(config)) throw corruptFile(path, "it is no object");
   const type = typeOf(config, path);
@@ -38,7 +38,7 @@ export function architectureOfConfig(config: Json, path: string, folder: string,
   );
 }
 
-/** It says which table the other keys are in. */
+/** The class of the model, which decides which table the other keys are in. */
 function typeOf(config: ReadonlyMap<string, Json>, path: string): string {
   const type = config.get("model_type");
   if (typeof type === "string") return type;

@@ -1,7 +1,7 @@
 /**
- * Keys of config.json, by class (huggingface.co/docs/transformers: PretrainedConfig, GPT2Config, LlamaConfig,
- * MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config), and those of other classes that would change a
- * layer. What each does: known-keys.ts.
+ * The keys of config.json, by class (huggingface.co/docs/transformers: PretrainedConfig, GPT2Config,
+ * LlamaConfig, MistralConfig, MixtralConfig, Qwen2Config, Qwen3Config), and those keys of other classes that
+ * would change a layer. base/known-keys.ts says what the entries mean.
  */
 import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "../../base/known-keys.ts";
 
@@ -21,7 +21,7 @@ const isEmpty = (value: unknown): boolean =>
       : value === "" || value === false;
 const isAllOnes = (value: unknown): boolean =>
   Array.isArray(value) && value.every((each) => each === 1 || each === true);
-/** A head that is no language model's. */
+/** Classes whose output is not a language model's. */
 const OTHER_HEAD = /For(?:Sequence|Token)Classification|ForQuestionAnswering|ForMultipleChoice|Reward/;
 const hasLanguageHead = (value: unknown): boolean =>
   Array.isArray(value) &&
@@ -36,7 +36,7 @@ const packed = (another: Readonly<Record<string, unknown>>) =>
   );
 const decoderOnly = (why: string) => refused(why, [false], true, "Decoders alone are read.");
 
-/** PretrainedConfig, which all classes have in common. */
+/** PretrainedConfig: the keys that all classes have in common. */
 const common = {
   model_type: read("which class it is", "bloom"),
   vocab_size: read("vocab", 9),
@@ -153,15 +153,15 @@ const common = {
 const QUERIES_SCALED = "its queries are scaled by a number of their own";
 const LOGITS_SCALED = "its logits are scaled";
 const EMBEDDING_SCALED = "its embedding is scaled";
-const PARTLY_TURNED = "its queries and keys are turned in part";
+const PARTLY_ROTATED = "its queries and keys are turned in part";
 const OTHER_PAIRS = "its queries and keys are turned in other pairs";
-const SOME_UNTURNED = "some of its layers have no rotary embedding";
+const SOME_UNROTATED = "some of its layers have no rotary embedding";
 const SIDE_BY_SIDE = "its attention and feed-forward part stand side by side";
 const SEVERAL_PARTS = "its positions have several parts";
 const OTHER_EXPERTS = "it has experts of another kind";
 const partOfLarger = refused("it is one part of a larger model", isEmpty, { hidden_size: 8 });
 
-/** Keys of other classes: under one of these classes' names they say that the layer is another one. */
+/** Keys of other classes. In a configuration of one of these classes they say that the layer differs. */
 const foreign = {
   attn_logit_softcapping: refused("its attention's scores are softly capped", [0], 50),
   final_logit_softcapping: refused("its logits are softly capped", [0], 30),
@@ -176,13 +176,13 @@ const foreign = {
   scale_depth: refused("what its layers add is scaled", [], 1.4),
   clip_qkv: refused("its queries, keys and values are clipped", [0], 8),
   alibi: refused("its positions are slopes (ALiBi)", [false], true),
-  partial_rotary_factor: refused(PARTLY_TURNED, [1], 0.5),
-  rotary_pct: refused(PARTLY_TURNED, [1], 0.25),
+  partial_rotary_factor: refused(PARTLY_ROTATED, [1], 0.5),
+  rotary_pct: refused(PARTLY_ROTATED, [1], 0.25),
   rope_interleaved: refused(OTHER_PAIRS, [false], true),
   rope_interleave: refused(OTHER_PAIRS, [false], true),
   rope_traditional: refused(OTHER_PAIRS, [false], true),
-  no_rope_layers: refused(SOME_UNTURNED, (value) => isEmpty(value) || isAllOnes(value), [1, 0]),
-  no_rope_layer_interval: refused(SOME_UNTURNED, [0], 4),
+  no_rope_layers: refused(SOME_UNROTATED, (value) => isEmpty(value) || isAllOnes(value), [1, 0]),
+  no_rope_layer_interval: refused(SOME_UNROTATED, [0], 4),
   use_mrope: refused(SEVERAL_PARTS, [false], true),
   parallel_attn: refused(SIDE_BY_SIDE, [false], true),
   use_parallel_residual: refused(SIDE_BY_SIDE, [false], true),
@@ -229,7 +229,7 @@ export const gpt2Keys = {
   ...noneOf(LABELS, "summary_*"),
 } satisfies KeyTable;
 
-/** What Llama's relatives have in common. */
+/** Keys that Llama and its relatives have in common. */
 const llamaFamily = {
   ...common,
   ...foreign,
@@ -287,7 +287,7 @@ export const llamaTypeKeys = {
   qwen3: { ...llamaFamily, ...switchedWindow, ...attentionBias, ...noExperts },
 } satisfies Readonly<Record<string, KeyTable>>;
 
-/** Inside rope_scaling and rope_parameters. */
+/** Keys inside rope_scaling and rope_parameters. */
 export const ropeKeys = {
   rope_type: read("the kind of scaling", "yarn"),
   type: read("the kind of scaling, in older files", "yarn"),
@@ -296,7 +296,7 @@ export const ropeKeys = {
   low_freq_factor: read("low", 2),
   high_freq_factor: read("high", 8),
   original_max_position_embeddings: read("original", 77),
-  partial_rotary_factor: refused(PARTLY_TURNED, [1], 0.5),
+  partial_rotary_factor: refused(PARTLY_ROTATED, [1], 0.5),
   mrope_section: refused(SEVERAL_PARTS, isEmpty, [2, 1, 1]),
   mrope_interleaved: refused(SEVERAL_PARTS, [false], true),
   ...noneOf(
@@ -317,7 +317,7 @@ export const ropeKeys = {
 
 export type Gpt2Key = ReadIn<typeof gpt2Keys>;
 export type LlamaType = keyof typeof llamaTypeKeys;
-/** A key that some of Llama's relatives has. */
+/** A key that some relative of Llama has. */
 export type LlamaKey = { [T in LlamaType]: ReadIn<(typeof llamaTypeKeys)[T]> }[LlamaType];
 export type RopeKey = ReadIn<typeof ropeKeys>;
 export const isLlamaType = (type: string): type is LlamaType => Object.hasOwn(llamaTypeKeys, type);

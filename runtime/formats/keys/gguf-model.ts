@@ -1,6 +1,7 @@
 /**
- * Metadata keys of GGUF files that say what the model is, but for its tokenizer (github.com/ggml-org/ggml,
- * docs/gguf.md; github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py). What each does: known-keys.ts.
+ * The metadata keys of GGUF files that describe the model, without its tokenizer (github.com/ggml-org/ggml,
+ * docs/gguf.md; github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py). base/known-keys.ts says what the
+ * entries mean.
  */
 import { none, noneOf, read, refused, type KeyTable, type ReadIn } from "../../base/known-keys.ts";
 
@@ -64,11 +65,12 @@ const QUERIES_SCALED = "its queries are scaled by a number of their own";
 const LAYER_KINDS = "its layers are not all alike";
 const OTHER_EXPERTS = "it has experts of another kind";
 const DEPTH = "it has parts beside its layers";
-const TURNED_BY_KIND = "its queries and keys are turned by kind of layer";
+const ROTATED_BY_KIND = "its queries and keys are turned by kind of layer";
 const SMALLER_MATRICES = "its attention goes through smaller matrices";
 
 /**
- * Behind "llama." and the like; those that no architecture read here has say that its layer is another one.
+ * Keys that follow the architecture's name ("llama." and the like). Those that no architecture read here has
+ * say that the layer differs.
  */
 const sizes = {
   context_length: read("context", 12),
@@ -192,8 +194,8 @@ const llamaFamily = {
   ),
   ...noneOf(ASIDE, "rope.scaling.finetuned"),
   "rope.dimension_sections": refused("its positions have several parts", isZeros, [1, 1, 0, 0]),
-  "rope.dimension_count_swa": refused(TURNED_BY_KIND, [], 2),
-  "rope.freq_base_swa": refused(TURNED_BY_KIND, [], 500),
+  "rope.dimension_count_swa": refused(ROTATED_BY_KIND, [], 2),
+  "rope.freq_base_swa": refused(ROTATED_BY_KIND, [], 500),
 } satisfies KeyTable;
 
 const graniteSwa = {
@@ -201,7 +203,7 @@ const graniteSwa = {
   "attention.sliding_window_pattern": read("which layers have a window", [true, false]),
 } satisfies KeyTable;
 
-/** Sinter's own, where a file has a rotary embedding. */
+/** A key of Sinter's own, for files with a rotary embedding. */
 const ownKeys = {
   "sinter.rope.llama3": read(
     "rope's factor, low, high and original, where they are no published model's",
@@ -223,12 +225,12 @@ export const ggufKeys = {
 } satisfies Readonly<Record<string, KeyTable>>;
 
 export type GgufType = Exclude<keyof typeof ggufKeys, "general">;
-/** Without the architecture's name in front. */
+/** A key without the architecture's name in front of it. */
 export type GgufKey = { [T in GgufType]: ReadIn<(typeof ggufKeys)[T]> }[GgufType];
 export const isGgufType = (type: unknown): type is GgufType =>
   typeof type === "string" && type !== "general" && Object.hasOwn(ggufKeys, type);
 
-/** Of a file of this architecture, keys as they stand in it. */
+/** The table for a file of this architecture, with the keys as they stand in the file. */
 export function ggufTable(type: GgufType): KeyTable {
   const own = Object.entries<KeyTable[string]>(ggufKeys[type]).map(
     ([key, known]) => [`${type}.${key}`, known] as const,

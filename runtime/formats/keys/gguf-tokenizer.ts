@@ -1,13 +1,13 @@
 /**
- * Keys of a tokenizer in GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md, and github.com/ggml-
- * org/llama.cpp, gguf-py's constants).
+ * The metadata keys of a tokenizer in GGUF files (github.com/ggml-org/ggml, docs/gguf.md;
+ * github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py).
  */
 import { none, read, refused, type KeyTable } from "../../base/known-keys.ts";
 
 const MIDDLE = "text is not filled into a middle here";
 const OTHER_TOKENIZER = "Name another tokenizer: --tokenizer PATH";
 
-/** Refused here: it costs the tokenizer, not the model. */
+/** A key that is refused here costs the file its tokenizer, not its model. */
 export const ggufTokenizerKeys = {
   "tokenizer.ggml.model": read("the kind: byte-level BPE, sentencepiece, byte strings", "bert"),
   "tokenizer.ggml.pre": read("the pre-tokenizer", "deepseek-llm"),

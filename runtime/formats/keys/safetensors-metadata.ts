@@ -1,6 +1,6 @@
 /**
- * Keys of a safetensors header's `__metadata__` (huggingface.co/docs/safetensors): texts, free but for
- * `format`.
+ * The keys of a safetensors header's `__metadata__` (huggingface.co/docs/safetensors). They are free texts,
+ * except for `format`.
  */
 import { noneOf, refused, type KeyTable } from "../../base/known-keys.ts";
 

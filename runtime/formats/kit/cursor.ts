@@ -1,5 +1,5 @@
 /**
- * Reads a file from front to back through a window, little-endian. Every length is checked against the file
+ * Reads a little-endian file from front to back, through a buffer. Every length is checked against the file
  * before it is used.
  */
 import type { ReadableFile } from "../../base/files.ts";
@@ -13,7 +13,7 @@ export class Cursor {
   #window = new Uint8Array();
   #view = new DataView(this.#window.buffer);
   #start = 0;
-  /** Byte of the file that is read next. */
+  /** The byte of the file that is read next. */
   at: number;
 
   constructor(file: ReadableFile, path: string, at = 0) {
@@ -30,7 +30,10 @@ export class Cursor {
     throw corruptFile(this.#path, `offset ${at}: ${why}`);
   }
 
-  /** Index in the window of the next `bytes`, which are behind the cursor then. `what` is for the message. */
+  /**
+   * Makes the next `bytes` available, moves behind them, and returns where they begin in the buffer. `what`
+   * is for the message.
+   */
   async #need(bytes: number, what: string): Promise<number> {
     if (bytes > this.left)
       this.fail(`the file ends in ${what}: ${bytes} bytes are needed, ${this.left} are left`);
@@ -77,7 +80,7 @@ export class Cursor {
     return this.#view.getBigInt64(from, true);
   }
 
-  /** A u64 that has to be at most `most`. */
+  /** A u64 that is at most `most`. */
   async count(what: string, most: number): Promise<number> {
     const at = this.at;
     const value = await this.u64(what);
@@ -86,14 +89,14 @@ export class Cursor {
     return Number(value);
   }
 
-  /** `length` bytes, at most `most`; a view that the next read may move away from. */
+  /** `length` bytes, at most `most`. The result is a view of the buffer and valid until the next read. */
   async bytes(length: number, most: number, what: string): Promise<Uint8Array> {
     if (length > most) this.fail(`${what} of ${length} bytes; at most ${most} are allowed`);
     const from = await this.#need(length, what);
     return this.#window.subarray(from, from + length);
   }
 
-  /** UTF-8 of `length` bytes. */
+  /** A text of `length` bytes of UTF-8. */
   async text(length: number, most: number, what: string): Promise<string> {
     const at = this.at;
     const bytes = await this.bytes(length, most, what);

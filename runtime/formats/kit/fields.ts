@@ -1,6 +1,6 @@
 /**
- * A configuration's values, typed, and asked for by keys of its table alone: what the table does not call
- * `read` can not be read, what it refuses is refused, and what it does not have is listed.
+ * Typed access to the values of a configuration, by the keys of its table. Only keys that the table calls
+ * `read` can be read; a refused key throws; a key that the table does not have is listed.
  */
 import { SinterError } from "../../base/errors.ts";
 import { isRecord, type Json } from "./json.ts";
@@ -16,8 +16,8 @@ export class Fields<K extends string> {
   readonly #inside: string;
 
   /**
-   * `inside`: "rope_scaling." where the values are those of an object in the configuration. Throws `input`
-   * for a refused key.
+   * `inside` is the path to the values where they are those of an object in the configuration
+   * ("rope_scaling."). Throws `input` for a refused key.
    */
   constructor(values: JsonRecord, table: KeyTable, path: string, inside = "") {
     this.#values = values;
@@ -27,12 +27,12 @@ export class Fields<K extends string> {
     refuseKeys(table, values, inside === "" ? path : `${path}, in ${inside.slice(0, -1)}`);
   }
 
-  /** Keys that the table does not have, as a person would write them. */
+  /** The keys that the table does not have, with the path to them. */
   unknown(): string[] {
     return unknownKeys(this.#table, this.#values.keys()).map((key) => `${this.#inside}${key}`);
   }
 
-  /** null counts as given. */
+  /** Whether the key is given; null counts as given. */
   has(key: K): boolean {
     return this.#raw(key) !== undefined;
   }
@@ -44,12 +44,12 @@ export class Fields<K extends string> {
     const found = this.#raw(key) ?? (this.isNull(key) ? undefined : otherwise);
     return typeof found === "number" && Number.isFinite(found) ? found : this.wrong(key, "a number");
   }
-  /** null is `ofNull`, what is left out is `otherwise`. */
+  /** The number, or `ofNull` for null, or `otherwise` where the key is left out. */
   numberOrNull<T, U>(key: K, otherwise: T, ofNull: U): number | T | U {
     if (!this.has(key)) return otherwise;
     return this.isNull(key) ? ofNull : this.number(key);
   }
-  /** null is false, as for the library. */
+  /** true or false; null is false, as in Hugging Face's library. */
   flag(key: K): boolean | undefined {
     const found = this.#raw(key);
     if (found === undefined || found === null) return found === null ? false : undefined;
@@ -70,10 +70,7 @@ export class Fields<K extends string> {
     return found === undefined || isRecord(found) ? found : this.wrong(key, "an object");
   }
 
-  /**
-   * The first of several keys that are one setting under several names. Throws `input` where two of them
-   * disagree.
-   */
+  /** The first of several keys that name the same setting. Throws `input` where two of them disagree. */
   oneOf(keys: readonly [K, ...K[]]): K {
     const given = keys.filter((key) => this.has(key));
     const [first = keys[0], ...more] = given;

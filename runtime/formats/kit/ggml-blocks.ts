@@ -1,22 +1,23 @@
 /**
- * ggml's other block formats, which are read and not written: blocks of 32, and of 256 in sub-blocks of 16 or
- * 32 that have small scales of their own (github.com/ggml-org/ggml, ggml-common.h and ggml-quants.c,
- * `dequantize_row_…`). Scales d and minima m are F16.
+ * Decoders for the block formats of ggml that are read and not written: blocks of 32 elements, and blocks of
+ * 256 in sub-blocks of 16 or 32 with small scales of their own (github.com/ggml-org/ggml, ggml-common.h and
+ * ggml-quants.c, `dequantize_row_…`). The scales d and the minima m of a block are F16.
  *
- *   Q4_1    d m, 32 × 4 bits                          x = d · q + m
- *   Q5_0    d, 32 fifth bits, 32 × 4 bits             x = d · (q − 16)
- *   Q5_1    d m, 32 fifth bits, 32 × 4 bits           x = d · q + m
- *   IQ4_NL  d, 32 × 4 bits                            x = d · levels[q]
- *   Q2_K    16 × (4-bit scale, 4-bit minimum), 256 × 2 bits, d m                      x = d · s · q − m · s′
- *   Q3_K    256 third bits, 256 × 2 bits, 16 × 6-bit scales, d                        x = d · (s − 32) · (q − 4)
- *   Q4_K    d m, 8 × (6-bit scale, 6-bit minimum), 256 × 4 bits                       x = d · s · q − m · s′
- *   Q5_K    d m, 8 × (6-bit scale, 6-bit minimum), 256 fifth bits, 256 × 4 bits       x = d · s · q − m · s′
- *   Q6_K    256 × 4 bits, 256 × 2 upper bits, 16 × i8 scales, d                       x = d · s · (q − 32)
- *   IQ4_XS  d, 8 × 6-bit scales, 256 × 4 bits                                         x = d · (s − 32) · levels[q]
+ *   format  a block's bytes, in order                             an element x
+ *   Q4_1    d m, 32 × 4 bits                                      d · q + m
+ *   Q5_0    d, 32 fifth bits, 32 × 4 bits                         d · (q − 16)
+ *   Q5_1    d m, 32 fifth bits, 32 × 4 bits                       d · q + m
+ *   IQ4_NL  d, 32 × 4 bits                                        d · levels[q]
+ *   Q2_K    16 × (4-bit scale, 4-bit minimum), 256 × 2 bits, d m  d · s · q − m · s′
+ *   Q3_K    256 third bits, 256 × 2 bits, 16 × 6-bit scales, d    d · (s − 32) · (q − 4)
+ *   Q4_K    d m, 8 × (6-bit scale, 6-bit minimum), 256 × 4 bits   d · s · q − m · s′
+ *   Q5_K    as Q4_K, with 256 fifth bits before the 4 bits        d · s · q − m · s′
+ *   Q6_K    256 × 4 bits, 256 × 2 upper bits, 16 × i8 scales, d   d · s · (q − 32)
+ *   IQ4_XS  d, 8 × 6-bit scales, 256 × 4 bits                     d · (s − 32) · levels[q]
  */
 import { f16ToF32 } from "../../contract/number-formats.ts";
 
-/** Decodes whole blocks: `out` has room for all of their elements. */
+/** Decodes complete blocks. `out` has room for all of their elements. */
 export interface BlockFormat {
   /** Elements and bytes of a block. */
   readonly block: number;
@@ -40,7 +41,7 @@ const blocks = (
   },
 });
 
-/** 32 × 4 bits at `at`: element j low, j + 16 high, times d, plus m. */
+/** Decodes 32 × 4 bits at `at`: byte j has element j in its low half and element j + 16 in its high half. */
 function nibbles(b: Bytes, at: number, out: Float32Array, to: number, d: number, m: number): void {
   for (let j = 0; j < 16; j++) {
     const byte = b[at + j]!;
@@ -49,7 +50,9 @@ function nibbles(b: Bytes, at: number, out: Float32Array, to: number, d: number,
   }
 }
 
-/** The same with fifth bits, one for each element in order, at `fifth`. `zero`: what is taken off q. */
+/**
+ * The same with fifth bits, which stand at `fifth` in the order of the elements. `zero` is subtracted from q.
+ */
 function fives(
   b: Bytes,
   fifth: number,
@@ -68,7 +71,7 @@ function fives(
   }
 }
 
-/** What four bits stand for in IQ4: closer together around 0. */
+/** The values of the four-bit codes of IQ4, which are closer together around 0. */
 const levels = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 function levelled(b: Bytes, at: number, out: Float32Array, to: number, d: number): void {
@@ -80,8 +83,9 @@ function levelled(b: Bytes, at: number, out: Float32Array, to: number, d: number
 }
 
 /**
- * Scale and minimum j of eight in 12 bytes: the first four have six bits of a byte each, the others four
- * there and two above the first.
+ * Scales and minima of Q4_K and Q5_K: eight of each, six bits each, in 12 bytes. The first four of them take
+ * six bits of a byte. The other four have four bits in the last bytes, and their upper two bits above the
+ * first scales.
  */
 const scaleOf = (b: Bytes, at: number, j: number): number =>
   j < 4 ? b[at + j]! & 63 : (b[at + j + 4]! & 15) | ((b[at + j - 4]! >>> 6) << 4);
@@ -89,8 +93,8 @@ const minimumOf = (b: Bytes, at: number, j: number): number =>
   j < 4 ? b[at + j + 4]! & 63 : (b[at + j + 4]! >>> 4) | ((b[at + j]! >>> 6) << 4);
 
 /**
- * Q4_K and Q5_K: 64 elements share 32 bytes, the first half has the low bits. `fifth` < 0: there are no fifth
- * bits.
+ * Q4_K and Q5_K: 64 elements share 32 bytes, whose low halves are the first 32 of them. With `fifth` < 0
+ * there are no fifth bits.
  */
 function scaled(b: Bytes, at: number, fifth: number, quants: number, out: Float32Array, to: number): void {
   const d = half(b, at);
@@ -107,7 +111,7 @@ function scaled(b: Bytes, at: number, fifth: number, quants: number, out: Float3
   }
 }
 
-/** Q2_K and Q3_K: sub-block s of 16 elements has two bits of 16 bytes. */
+/** Q2_K and Q3_K: where the two bits of sub-block s, of 16 elements, stand in the bytes. */
 const pairsAt = (s: number): { readonly from: number; readonly shift: number } => ({
   from: (s >>> 3) * 32 + (s & 1) * 16,
   shift: ((s >>> 1) & 3) * 2,
@@ -152,7 +156,7 @@ export const blockFormats = {
   Q6_K: blocks(256, 210, (b, at, out, to) => {
     const d = half(b, at + 208);
     for (let s = 0; s < 16; s++) {
-      // of 16 elements; 128 share 64 bytes of lower and 32 of upper bits
+      // A sub-block of 16 elements. 128 elements share 64 bytes of lower bits and 32 bytes of upper bits.
       const step = d * signed(b[at + 192 + s]!);
       const quarter = (s >>> 1) & 3;
       const l = (s & 1) * 16;

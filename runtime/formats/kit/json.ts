@@ -1,13 +1,13 @@
 /**
- * JSON files that belong to a model, read without trust: objects become maps, so that no key has a meaning of
- * its own.
+ * Reads JSON files that came with a model. They are not trusted: objects become maps, so that no key can have
+ * a special meaning, and a key that an object has twice is an error.
  */
 import { textOfPart } from "../../base/text.ts";
 import { corruptFile, quoted } from "./weights.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json>;
 
-/** Nesting beyond this is no configuration. */
+/** No configuration is nested deeper. */
 const MAX_DEPTH = 64;
 
 export function parseJson(bytes: Uint8Array, from: string): Json {
@@ -36,15 +36,14 @@ function plain(value: unknown, from: string, depth: number): Json {
   return value as null | boolean | number | string;
 }
 
-/** A text, or one character that opens, closes or separates. */
+/** A string, or a character that opens, closes or separates. */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g;
 
 /**
- * The first key that an object of a valid text has twice: JSON.parse takes the last of them, and says
- * nothing.
+ * The first key that some object of a valid JSON text has twice. JSON.parse silently takes the last of them.
  */
 function duplicateKey(text: string): string | undefined {
-  const open: (Set<string> | undefined)[] = []; // keys of an object; undefined: a list
+  const open: (Set<string> | undefined)[] = []; // keys of an open object; undefined for an open list
   let isKey = false;
   for (const [token] of text.matchAll(TOKEN)) {
     if (token === "{" || token === "[") open.push(token === "{" ? new Set() : undefined);

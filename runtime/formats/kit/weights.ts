@@ -1,7 +1,7 @@
 /**
- * What every reader of weights gives: named tensors whose numbers are read on demand, in pieces, as f32. A
- * file is never read whole; what its header claims is checked against its length before anything is
- * allocated.
+ * What every reader of weights gives: named tensors whose numbers are read on demand, some at a time, as f32.
+ * A file is never read into memory as a whole, and what its header claims is checked against its length
+ * before anything is allocated.
  */
 import { SinterError } from "../../base/errors.ts";
 import type { ReadableFile } from "../../base/files.ts";
@@ -12,30 +12,30 @@ export type WeightFormat = "safetensors" | "gguf" | "llama2.c";
 
 export interface StoredTensor {
   readonly name: string;
-  /** As the file calls it: "BF16", "Q8_0", "Q6_K". */
+  /** The number format, by the file's name for it: "BF16", "Q8_0", "Q6_K". */
   readonly type: string;
   /** Row-major, outermost first. */
   readonly shape: readonly number[];
-  /** Elements. */
+  /** How many elements it has. */
   readonly elements: number;
-  /** Bytes in the file. */
+  /** How many bytes it has in the file. */
   readonly bytes: number;
-  /** Byte offset in `file`. */
+  /** Where it begins in `file`, in bytes. */
   readonly offset: number;
   readonly file: string;
-  /** Bytes of it as they are stored, from byte `at` of the tensor on. */
+  /** Fills `into` with its stored bytes, from byte `at` of the tensor on. */
   fill(at: number, into: Uint8Array): Promise<void>;
   /**
-   * Elements from … from + count − 1, as f32. Both are multiples of the format's block. Throws `input` for a
-   * type that is not read.
+   * The elements from `from` to `from + count − 1` as f32. Both numbers are multiples of the format's block.
+   * Throws `input` for a type that is not read.
    */
   floats(from: number, count: number): Promise<Float32Array<ArrayBuffer>>;
-  /** The same elements as the file has them, where a reader gives them. */
+  /** The stored bytes of the same elements, for formats whose reader gives them. */
   encoded?(from: number, count: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 export type Metadata = ReadonlyMap<string, MetadataValue>;
-/** Lists that are long stay in the file: their type and length stand for them. */
+/** Long lists stay in the file, and are represented by their type and length. */
 export type MetadataValue =
   | string
   | number
@@ -46,9 +46,9 @@ export type MetadataValue =
 
 export interface WeightFile {
   readonly format: WeightFormat;
-  /** For messages. */
+  /** The path that messages name. */
   readonly path: string;
-  /** "3", "legacy", "int8, groups of 64". */
+  /** For example "3", "legacy", "v2, int8 in groups of 64". */
   readonly version: string;
   readonly metadata: Metadata;
   /** In the order of the file. */
@@ -57,8 +57,8 @@ export interface WeightFile {
 }
 
 /**
- * a · b · … of sizes from a file; undefined when it can not be counted exactly (≥ 2^53) or is no natural
- * number.
+ * The product of sizes from a file; undefined when it is too large to be exact (≥ 2^53) or a size is no
+ * natural number.
  */
 export function product(...sizes: readonly number[]): number | undefined {
   let out = 1n;
@@ -79,17 +79,17 @@ export const corruptFile = (
   hint = "The file is damaged or was not written in this format; use another copy.",
 ): SinterError => new SinterError("corrupt", `${path}: ${why}`, hint);
 
-/** Elements that are decoded at a time: 4 MiB of f32. A multiple of every block. */
+/** How many elements are decoded at a time: 4 MiB of f32. It is a multiple of every block. */
 export const PIECE = 1 << 20;
 
-/** Everything that is read, by the name that files have for it. */
+/** All number formats that are read, by the names that files have for them. */
 export const readFormats = { ...numberFormats, ...blockFormats } satisfies Readonly<
   Record<string, BlockFormat>
 >;
 export type ReadFormat = keyof typeof readFormats;
 export const isReadFormat = (name: string): name is ReadFormat => Object.hasOwn(readFormats, name);
 
-/** Reads elements of a tensor that lies dense in one of the known formats at `offset`. */
+/** Reads elements of a tensor that begins at `offset` and is dense, in a known format. */
 export function floatReader(file: ReadableFile, offset: number, format: ReadFormat): StoredTensor["floats"] {
   const { block, bytes, decode } = readFormats[format];
   return async (from, count) => {
@@ -105,7 +105,7 @@ export function floatReader(file: ReadableFile, offset: number, format: ReadForm
   };
 }
 
-/** The same, undecoded. */
+/** Reads the stored bytes of such elements. */
 export function encodedReader(
   file: ReadableFile,
   offset: number,
@@ -119,7 +119,7 @@ export function encodedReader(
   };
 }
 
-/** Reads nothing: says what to do instead. */
+/** The `floats` of a tensor that cannot be read: it rejects, and says what to do instead. */
 export const unreadable =
   (path: string, name: string, type: string): StoredTensor["floats"] =>
   () =>
@@ -132,6 +132,6 @@ export const unreadable =
       ),
     );
 
-/** All of a tensor. */
+/** All elements of a tensor. */
 export const allFloats = (tensor: StoredTensor): Promise<Float32Array<ArrayBuffer>> =>
   tensor.floats(0, tensor.elements);

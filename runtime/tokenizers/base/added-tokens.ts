@@ -1,30 +1,31 @@
 /**
- * Tokens that are found in the text before anything else: special ones (ends of texts and turns), which plain
- * text never becomes, and words that a vocabulary got later. As huggingface/tokenizers finds them, in two
- * tries: tokens that are not `normalized` in the text as it is; the others, with their names normalized too,
- * in what is left, once it is normalized. The longest name wins where several begin at one place.
+ * Added tokens are found in a text before it is split into pieces: special ones (ends of texts and turns),
+ * which plain text never becomes, and words that a vocabulary got later. The search is that of
+ * huggingface/tokenizers, in two passes: tokens that are not `normalized` are found in the text as it is; the
+ * others are found in the rest once that is normalized, with their names normalized too. Where several tokens
+ * begin at one position, the longest name wins.
  */
 export interface AddedToken {
   readonly name: string;
   readonly id: number;
   readonly special: boolean;
-  /** Takes the white space before it, after it, as well. */
+  /** The token also takes the white space before it (`left`) or after it (`right`). */
   readonly left?: boolean;
   readonly right?: boolean;
-  /** Not found within a word. */
+  /** The token is not found within a word. */
   readonly singleWord?: boolean;
-  /** Found in the normalized text. */
+  /** The token is found in the normalized text. */
   readonly normalized?: boolean;
 }
 
-/** A stretch of text between added tokens. */
+/** Text between two added tokens. */
 export interface PlainPart {
   readonly text: string;
-  /** The whole text begins with it. */
+  /** Whether it is the beginning of the text. */
   readonly start: boolean;
 }
 
-/** Text between added tokens, normalized, and ids of the tokens, in order. */
+/** Splits a text: plain parts, normalized, and the ids of the added tokens between them, in order. */
 export type Segments = (text: string, special: boolean) => readonly (PlainPart | number)[];
 export type Normalizer = (text: string) => string;
 
@@ -64,12 +65,15 @@ function twoTries(
 // ---- what a stranger wrote stays plain
 
 /**
- * Within a special token's name it makes that name plain text; it is not a character (Unicode,
+ * Placed inside a special token's name, it turns the name into plain text. It is no character (Unicode,
  * noncharacters).
  */
 const GUARD = "\ufdd0";
 
-/** A text of a stranger, to stand in a text that is encoded with special tokens: it stays plain. */
+/**
+ * Marks a text from an untrusted source, so that it stays plain inside a text that is encoded with special
+ * tokens.
+ */
 export function guarded(text: string, special: ReadonlyMap<string, number>): string {
   let out = text.replaceAll(GUARD, "");
   for (const name of special.keys())
@@ -77,12 +81,12 @@ export function guarded(text: string, special: ReadonlyMap<string, number>): str
   return out;
 }
 
-/** What such a text says. */
+/** The text without these marks. */
 export const unguarded = (text: string): string => text.replaceAll(GUARD, "");
 
 /**
- * The same where special tokens are found in the normalized text: what a stranger writes may become a special
- * token's name on the way. A text in which that happens gets a guard behind every character.
+ * The same for tokenizers that find special tokens in the normalized text, where normalizing can turn other
+ * text into the name of a special token. If that happens, a mark follows every character.
  */
 export function plainOf(
   tokens: readonly AddedToken[],
@@ -134,9 +138,9 @@ function splitter(tokens: readonly AddedToken[]): (text: string) => (PlainPart |
   };
 }
 
-/** What may stand in a word: Unicode TS 18, annex C, as Rust's expressions have it. */
+/** Characters of a word: Unicode TS 18, annex C, as in Rust's regular expressions. */
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
-/** Not JavaScript's \s, which has U+FEFF too, and lacks U+0085. */
+/** Not JavaScript's \s, which includes U+FEFF and lacks U+0085. */
 const SPACE = /\p{White_Space}/u;
 
 const isSpace = (text: string, at: number): boolean => SPACE.test(text[at]!);

@@ -1,19 +1,19 @@
 /**
- * Tokens behind a vocabulary: its own files do not have them, those beside it do (tokenizer_config.json,
- * added_tokens.json).
+ * Tokens behind a vocabulary: those that its own files lack and the files beside it have
+ * (tokenizer_config.json, added_tokens.json).
  */
 import type { AddedToken } from "./added-tokens.ts";
 
 /**
- * Of the tokens those whose ids a vocabulary of this size has not; of two with one id the last, as the
- * library keeps them.
+ * The tokens whose ids are beyond a vocabulary of this size. If two have the same id, the last one counts, as
+ * in Hugging Face's library.
  */
 export const behind = (added: readonly AddedToken[], size: number): readonly AddedToken[] => [
   ...new Map(added.filter(({ id }) => id >= size).map((token) => [token.id, token])).values(),
 ];
 
 /**
- * A table of what ids stand for, with `more` behind it; nothing stands at ids between them that no token has.
+ * A table of the tokens' bytes with `more` tokens behind it. Ids in between that no token has stay undefined.
  */
 export function withMore(
   table: readonly (Uint8Array | undefined)[],
@@ -22,5 +22,5 @@ export function withMore(
   const bytes = [...table];
   const utf8 = new TextEncoder();
   for (const { id, name } of more) bytes[id] = utf8.encode(name);
-  return Array.from(bytes); // a list with holes is not what its length says
+  return Array.from(bytes); // fills the holes with undefined
 }

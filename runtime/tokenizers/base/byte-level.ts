@@ -1,12 +1,12 @@
 /**
- * GPT-2's names of bytes. Its vocabulary files write every byte as one printable character: printable Latin-1
- * stands for itself, the other 68 bytes are U+0100 … U+0143 in byte order (Radford et al. 2019, encoder.py's
- * bytes_to_unicode).
+ * GPT-2's names for bytes. Its vocabulary files write every byte as one printable character: printable
+ * Latin-1 stands for itself, and the other 68 bytes are U+0100 … U+0143 in the order of the bytes (Radford et
+ * al. 2019, encoder.py's bytes_to_unicode).
  */
 const printable = (byte: number): boolean =>
   (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
 
-/** Byte → its character. */
+/** The character of each byte. */
 export const byteCharacters: readonly string[] = (() => {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
@@ -16,7 +16,7 @@ const byteOf: ReadonlyMap<string, number> = new Map(
   byteCharacters.map((character, byte) => [character, byte]),
 );
 
-/** A token's name in the file → its bytes. Undefined: not written in this alphabet. */
+/** The bytes of a token, from its name in the file; undefined where the name is not in this alphabet. */
 export function bytesOfName(name: string): Uint8Array | undefined {
   const out = new Uint8Array(name.length);
   for (let i = 0; i < name.length; i++) {

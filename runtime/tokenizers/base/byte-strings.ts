@@ -1,15 +1,16 @@
 /**
- * Byte strings → ids, looked up by any part of a buffer without making strings of it. Open addressing; the
- * hash is FNV-1a's with a random multiplier, so that nobody can write tokens that all fall on one place.
+ * A hash table from byte strings to ids, which looks up any part of a buffer without making a string of it.
+ * It uses open addressing, and FNV-1a with a random multiplier, so that nobody can craft tokens that all
+ * collide.
  */
 export class ByteStrings {
   readonly #mask: number;
-  readonly #slots: Int32Array; // id + 1; 0: free
+  readonly #slots: Int32Array; // id + 1, or 0 where the slot is free
   readonly #multiplier = (Math.floor(Math.random() * 2 ** 28) * 8 + 5) | 0;
   readonly #strings: readonly (Uint8Array | undefined)[];
   readonly #longest: number;
 
-  /** Strings by id; of equal ones the first counts; `undefined` and empty ones are never found. */
+  /** The strings by id. Of equal strings the first counts; `undefined` and empty strings are never found. */
   constructor(strings: readonly (Uint8Array | undefined)[]) {
     this.#strings = strings;
     const size = 2 ** Math.max(4, 33 - Math.clz32(strings.length)); // at most half full
@@ -25,7 +26,7 @@ export class ByteStrings {
     this.#longest = longest;
   }
 
-  /** Id of bytes [from … to); −1: none. */
+  /** The id of bytes [from … to), or −1. */
   find(bytes: Uint8Array, from: number, to: number): number {
     return to - from > this.#longest ? -1 : this.#slots[this.#placeOf(bytes, from, to)]! - 1;
   }

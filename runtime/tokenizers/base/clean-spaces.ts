@@ -1,13 +1,11 @@
 /**
- * Decoded text without the spaces that a vocabulary of words puts before its punctuation: what
- * `clean_up_tokenization_spaces` of
- * tokenizer_config.json asks for (huggingface.co/docs/transformers,
- * PreTrainedTokenizerBase.clean_up_tokenization). Absent means no,
- * as in the library since 4.45; before that it was said to be yes, and files that relied on it say so
- * themselves.
+ * Removes the spaces that a vocabulary of words puts before its punctuation, as
+ * `clean_up_tokenization_spaces` of tokenizer_config.json asks (huggingface.co/docs/transformers,
+ * PreTrainedTokenizerBase.clean_up_tokenization). A missing key means no, as in the library since version
+ * 4.45; files from before that and that rely on a yes say so.
  */
 
-/** In this order, each over the whole text. */
+/** The replacements, applied in this order, each to all of the text. */
 const rules: readonly (readonly [string, string])[] = [
   [" .", "."],
   [" ?", "?"],
@@ -25,18 +23,18 @@ export const withoutExtraSpaces = (text: string): string =>
   rules.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text);
 
 /**
- * A rule begins with a space and has at most so many characters: behind so many others no rule reaches from
- * one part into the next.
+ * A rule begins with a space and has at most so many more characters. Behind that many other characters, no
+ * rule can reach across a cut.
  */
 const REACH = 3;
 
 export interface SpaceCleaner {
-  /** What is certain of the text so far. */
+  /** The text that is final by now. */
   push(text: string): string;
   end(): string;
 }
 
-/** The same, as the text comes. */
+/** Cleans a text as it comes in. */
 export function spaceCleaner(): SpaceCleaner {
   let held = "";
   return {
@@ -55,12 +53,12 @@ export function spaceCleaner(): SpaceCleaner {
   };
 }
 
-/** The last place with no space among the characters before it that a rule could span. */
+/** The last position at which the text can be cut: no rule can span it. */
 function safeCut(text: string): number {
   for (let cut = text.length; cut > 0; cut--) {
     const space = text.lastIndexOf(" ", cut - 1);
     if (space < 0 || cut - 1 - space >= REACH) return cut;
-    cut = space + 1; // no place behind this space is far enough from it, and before it
+    cut = space + 1; // no cut behind this space is far enough from it, but one before it is
   }
   return 0;
 }

@@ -1,76 +1,79 @@
-/** Checked access to a JSON file: every mistake is a SinterError that says where in the file it is. */
+/**
+ * Checked access to the values of a JSON file. Every mistake is a SinterError that says where in the file it
+ * is.
+ */
 import { SinterError } from "../../base/errors.ts";
 import { textOfPart } from "../../base/text.ts";
 
-export interface JsonPlace {
+export interface JsonNode {
   readonly value: unknown;
-  /** "tokenizer.json: model.merges[3]" */
+  /** Where the value stands, for messages: "tokenizer.json: model.merges[3]". */
   readonly path: string;
 }
 
 const HINT = "Use the file as it was published, or make a new one with sinter tokenizer train.";
-export const badPlace = ({ path }: JsonPlace, why: string): SinterError =>
+export const badValue = ({ path }: JsonNode, why: string): SinterError =>
   new SinterError("corrupt", `${path} ${why}`, HINT);
 
-/** `mostBytes`: longer files are refused before they are read as text. */
-export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): JsonPlace {
-  const whole = { value: undefined, path: from };
+/** Parses a file. One with more than `mostBytes` is refused before it is decoded. */
+export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): JsonNode {
+  const file = { value: undefined, path: from };
   if (bytes.length > mostBytes)
-    throw badPlace(whole, `has ${bytes.length} bytes; at most ${mostBytes} are read`);
+    throw badValue(file, `has ${bytes.length} bytes; at most ${mostBytes} are read`);
   try {
     return { value: JSON.parse(textOfPart(bytes, from)) as unknown, path: from };
   } catch (cause) {
     if (cause instanceof SinterError) throw cause;
-    throw badPlace(whole, `is no JSON: ${(cause as Error).message.slice(0, 120)}`);
+    throw badValue(file, `is no JSON: ${(cause as Error).message.slice(0, 120)}`);
   }
 }
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A field of an object; `value` is undefined where it is absent or null. */
-export function field(place: JsonPlace, name: string): JsonPlace {
-  if (!isObject(place.value)) throw badPlace(place, `is ${shown(place.value)}, not an object`);
-  const value = Object.hasOwn(place.value, name) ? place.value[name] : undefined;
+/** A field of an object. Its value is undefined where the field is missing or null. */
+export function field(node: JsonNode, name: string): JsonNode {
+  if (!isObject(node.value)) throw badValue(node, `is ${shown(node.value)}, not an object`);
+  const value = Object.hasOwn(node.value, name) ? node.value[name] : undefined;
   return {
     value: value === null ? undefined : value,
-    path: place.path.endsWith(".json") ? `${place.path}: ${name}` : `${place.path}.${name}`,
+    path: node.path.endsWith(".json") ? `${node.path}: ${name}` : `${node.path}.${name}`,
   };
 }
 
-/** Elements of a list; none where it is absent. */
-export function list(place: JsonPlace, most: number): readonly JsonPlace[] {
-  if (place.value === undefined) return [];
-  if (!Array.isArray(place.value)) throw badPlace(place, `is ${shown(place.value)}, not a list`);
-  if (place.value.length > most)
-    throw badPlace(place, `has ${place.value.length} entries; at most ${most} are read`);
-  return (place.value as readonly unknown[]).map((value, i) => ({ value, path: `${place.path}[${i}]` }));
+/** The elements of a list; none where the list is missing. */
+export function list(node: JsonNode, most: number): readonly JsonNode[] {
+  if (node.value === undefined) return [];
+  if (!Array.isArray(node.value)) throw badValue(node, `is ${shown(node.value)}, not a list`);
+  if (node.value.length > most)
+    throw badValue(node, `has ${node.value.length} entries; at most ${most} are read`);
+  return (node.value as readonly unknown[]).map((value, i) => ({ value, path: `${node.path}[${i}]` }));
 }
 
-export function text(place: JsonPlace): string {
-  if (typeof place.value !== "string") throw badPlace(place, `is ${shown(place.value)}, not a text`);
-  return place.value;
+export function text(node: JsonNode): string {
+  if (typeof node.value !== "string") throw badValue(node, `is ${shown(node.value)}, not a text`);
+  return node.value;
 }
 
-export const optionalText = (place: JsonPlace): string | undefined =>
-  place.value === undefined ? undefined : text(place);
+export const optionalText = (node: JsonNode): string | undefined =>
+  node.value === undefined ? undefined : text(node);
 
-export function flag(place: JsonPlace, otherwise: boolean): boolean {
-  if (place.value === undefined) return otherwise;
-  if (typeof place.value !== "boolean") throw badPlace(place, `is ${shown(place.value)}, not true or false`);
-  return place.value;
+export function flag(node: JsonNode, otherwise: boolean): boolean {
+  if (node.value === undefined) return otherwise;
+  if (typeof node.value !== "boolean") throw badValue(node, `is ${shown(node.value)}, not true or false`);
+  return node.value;
 }
 
-export function whole(place: JsonPlace, most: number): number {
-  const { value } = place;
+export function integer(node: JsonNode, most: number): number {
+  const { value } = node;
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most)
-    throw badPlace(place, `is ${shown(value)}, not a whole number from 0 to ${most}`);
+    throw badValue(node, `is ${shown(value)}, not a whole number from 0 to ${most}`);
   return value;
 }
 
 /**
- * A value in a message. Lists and objects are not written out: they may be large, or nested so deep that
- * writing them fails.
+ * A value in a message. Lists and objects are not written out, since they may be large, or nested so deep
+ * that writing them fails.
  */
 export const shown = (value: unknown): string => {
   if (value === undefined) return "missing";

@@ -1,14 +1,14 @@
 /**
- * Which special tokens begin a text, end it, end a turn: what tokenizer_config.json says, else what they are
- * called.
+ * Which special tokens begin a text, end it, or end a turn: as tokenizer_config.json says, otherwise by their
+ * usual names.
  */
 import type { AddedToken } from "./added-tokens.ts";
-import { field, isObject, text, type JsonPlace } from "./json-fields.ts";
+import { field, isObject, text, type JsonNode } from "./json-fields.ts";
 
-/** Names in use, the likelier first. */
+/** Names in use, the likelier ones first. */
 const endsText = ["<|end_of_text|>", "<|endoftext|>", "</s>", "<eos>", "<|eos|>", "[EOS]"];
 export const endsTurn = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>", "<|return|>"];
-/** A message after which the same speaker goes on, with what a tool has said. */
+/** Ends a message after which the same speaker goes on, with the answer of a tool. */
 export const endsMessage = ["<|eom_id|>"];
 
 export interface SpecialRoles {
@@ -17,11 +17,11 @@ export interface SpecialRoles {
   readonly stops: readonly number[];
 }
 
-/** `before`: what the post-processor puts before a text. `config`: tokenizer_config.json. */
+/** `before` is the token that the post-processor puts before a text; `config` is tokenizer_config.json. */
 export function specialRoles(
   added: readonly AddedToken[],
   before: number | undefined,
-  config: JsonPlace | undefined,
+  config: JsonNode | undefined,
 ): SpecialRoles {
   const ids = new Map(added.map((token) => [token.name, token.id]));
   const find = (names: readonly string[]): readonly number[] => names.flatMap((name) => ids.get(name) ?? []);
@@ -44,12 +44,12 @@ export function specialRoles(
   };
 }
 
-/** Classes of tokenizers that make the post-processor anew from add_bos_token. */
+/** Classes of tokenizers that build a new post-processor from add_bos_token. */
 const makesAnew = /^(Llama|CodeLlama|Gemma|Cohere)Tokenizer(Fast)?$/;
 
-/** The token that begins every text. `before`: by the tokenizer's own files. */
+/** The token that begins every text. `before` is the one that the tokenizer's own files name. */
 function beginningOf(
-  config: JsonPlace | undefined,
+  config: JsonNode | undefined,
   before: number | undefined,
   named: () => number | undefined,
 ): number | undefined {
@@ -60,8 +60,8 @@ function beginningOf(
   return before ?? (adds === true ? named() : undefined);
 }
 
-/** "<s>", or { content: "<s>", … }. */
-export function tokenName(place: JsonPlace): string | undefined {
-  if (place.value === undefined) return undefined;
-  return text(isObject(place.value) ? field(place, "content") : place);
+/** The name of a token that is given as "<s>" or as { content: "<s>", … }. */
+export function tokenName(node: JsonNode): string | undefined {
+  if (node.value === undefined) return undefined;
+  return text(isObject(node.value) ? field(node, "content") : node);
 }

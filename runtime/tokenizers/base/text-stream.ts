@@ -1,17 +1,21 @@
 /**
- * Tokens → text, as they come. A token may end in the middle of a character: its bytes wait for the rest. And
- * a stop string may begin in one token and end in another: text that could be its beginning waits too.
+ * Turns tokens into text as they come. A token may end in the middle of a character; then its bytes wait for
+ * the rest. A stop string may begin in one token and end in another, so text that may be the beginning of one
+ * waits too.
  */
 import { spaceCleaner } from "./clean-spaces.ts";
 
 export interface TextStream {
-  /** Text that can be shown now. `stopped` once a stop string is complete; it is not part of the text. */
+  /**
+   * The text that can be shown now. `stopped` is true once a stop string is complete; that string is not part
+   * of the text.
+   */
   push(bytes: Uint8Array): { readonly text: string; readonly stopped: boolean };
-  /** What was waiting. */
+  /** The text that was still waiting. */
   end(): string;
 }
 
-/** `cleans`: without the spaces before punctuation (clean-spaces.ts). */
+/** With `cleans`, spaces before punctuation are removed (clean-spaces.ts). */
 export function textStream(stops: readonly string[], cleans = false): TextStream {
   const wanted = stops.filter((stop) => stop !== "");
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -40,13 +44,13 @@ export function textStream(stops: readonly string[], cleans = false): TextStream
   };
 }
 
-/** Where the first of the strings begins; −1: nowhere. */
+/** Where the first of the strings begins, or −1. */
 function firstOf(text: string, strings: readonly string[]): number {
-  const places = strings.map((s) => text.indexOf(s)).filter((at) => at >= 0);
-  return places.length === 0 ? -1 : Math.min(...places);
+  const positions = strings.map((s) => text.indexOf(s)).filter((at) => at >= 0);
+  return positions.length === 0 ? -1 : Math.min(...positions);
 }
 
-/** Length of the longest end of `text` that is a proper beginning of one of the strings. */
+/** The length of the longest end of `text` that is a proper beginning of one of the strings. */
 function longestBeginning(text: string, strings: readonly string[]): number {
   let longest = 0;
   for (const s of strings)

@@ -1,19 +1,17 @@
 /**
- * tiktoken's ranks files: one token a line, its bytes in base64, a space, its rank. Ranks are ids, and the
- * order of merges (github.com/openai/tiktoken, load.py; Llama 3's tokenizer.model has this form).
+ * Reads tiktoken's ranks files: one token a line, as its bytes in base64, a space, and its rank. The ranks
+ * are the ids and the order of merges (github.com/openai/tiktoken, load.py; Llama 3's tokenizer.model has
+ * this form).
  */
 import { SinterError } from "../../base/errors.ts";
 
 export const MAX_TOKENS = 2 ** 20; // the largest published vocabularies have 2^18
-/**
- * Of a token or piece, and of the files that have no other structure: finding all ways to make each token
- * stays a matter of seconds.
- */
+/** The longest token or piece. It keeps the search for all ways to make each token a matter of seconds. */
 export const MAX_TOKEN_BYTES = 256;
 export const MAX_TABLE_BYTES = 8 * 2 ** 20;
 const LINE = /^([A-Za-z0-9+/]+={0,2}) (\d{1,7})$/;
 
-/** Tokens by rank 0 … n − 1, each once. Throws SinterError that names the line. */
+/** The tokens by rank, 0 … n − 1, each once. Throws a SinterError that names the line. */
 export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array[] {
   const bad = (why: string, line?: number): SinterError =>
     new SinterError(
@@ -28,7 +26,7 @@ export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array
   if (lines.length === 0) throw bad("it is empty");
   if (lines.length > MAX_TOKENS) throw bad(`${lines.length} tokens; at most ${MAX_TOKENS} are read`);
   const tokens: Uint8Array[] = [];
-  const pool = new Uint8Array(bytes.length); // one buffer for all: small ones cost more than their bytes
+  const pool = new Uint8Array(bytes.length); // one buffer for all, since a small buffer takes more memory than its bytes
   let used = 0;
   const lineOf = new Map<string, number>();
   for (const [i, line] of lines.entries()) {

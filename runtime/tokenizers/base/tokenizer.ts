@@ -1,6 +1,6 @@
 /**
- * What every tokenizer can do. Ids are 0 … size − 1, but for absent ones; `bytes` of an id are what it stands
- * for in UTF-8 text.
+ * What every tokenizer can do. Its ids are 0 … size − 1 without the absent ones. The `bytes` of an id are the
+ * UTF-8 text that it stands for.
  */
 import type { TokenizerName } from "../../contract/model.ts";
 import { concat } from "../../base/bytes.ts";
@@ -8,64 +8,62 @@ import { spaceCleaner } from "./clean-spaces.ts";
 
 export interface EncodeOptions {
   /**
-   * true: the names of special tokens become these tokens. Only for text that a program wrote, such as a
-   * filled-in chat template: otherwise whoever wrote the text could end a turn, or begin one in another's
-   * name.
+   * With true, the names of special tokens become these tokens. This is only for text that a program wrote,
+   * such as a filled-in chat template: otherwise the author of a text could end a turn, or begin one in
+   * another's name.
    */
   readonly special?: boolean;
 }
 
 export interface Tokenizer {
   readonly name: TokenizerName;
-  /** The highest id, and 1. */
+  /** The highest id plus 1. */
   readonly size: number;
   /**
-   * Ids below `size` that no token has: a published vocabulary may have gaps. They are never drawn, and stand
-   * for no bytes.
+   * Ids below `size` that no token has: a published vocabulary may have gaps. They are never drawn, and have
+   * no bytes.
    */
   readonly absent?: ReadonlySet<number> | undefined;
-  /** Throws SinterError when the text has a character that no token stands for. */
+  /** Throws a SinterError when the text has a character that no token stands for. */
   encode(text: string, options?: EncodeOptions): number[];
   /**
-   * The ids of a long text, without special tokens, in lists that follow each other: together they are what
-   * `encode` gives, wherever one list ends. A list is used again after `take`. Absent: `encode` has to do it
-   * at once.
+   * Encodes a long text without special tokens, and hands out its ids in several lists. All lists together
+   * are what `encode` gives. A list is reused after `take` returns. A tokenizer without this method encodes
+   * the text at once.
    */
   encodeInParts?(text: string, take: (ids: readonly number[]) => void): void;
   /**
-   * A stranger's text, so marked that `encode` with special tokens finds none in it. Absent: `guarded` does
-   * it.
+   * Marks a text from an untrusted source, so that `encode` with special tokens finds none in it. A tokenizer
+   * without this method leaves it to `guarded`.
    */
   plain?(text: string): string;
   /**
-   * What an id adds to a text that has begun; of a special token its name. Throws RangeError where there is
-   * no such id.
+   * What an id adds to a text that has already begun; for a special token, its name. Throws RangeError where
+   * there is no such id.
    */
   bytes(id: number): Uint8Array;
-  /** Names of special tokens → ids. Plain text never becomes one of them. */
+  /** The ids of special tokens by name. Plain text never becomes one of them. */
   readonly special: ReadonlyMap<string, number>;
-  /** Stands before the first token of every text, where models of this kind are trained so. */
+  /** The token that stands before every text, if models with this tokenizer are trained so. */
   readonly beginOfText: number | undefined;
-  /** Text that ends a document, in training and sampling; undefined when the vocabulary has none. */
+  /** The token that ends a document, in training and sampling; undefined when the vocabulary has none. */
   readonly endOfText: number | undefined;
-  /** All tokens after which a model has nothing more to say: `endOfText`, the end of a turn, … */
+  /** All tokens after which a model has nothing more to say: `endOfText`, the end of a turn, and others. */
   readonly stops: ReadonlySet<number>;
-  /**
-   * `encode` puts one space before the text (sentencepiece), which decoding takes away from its beginning.
-   */
+  /** `encode` puts a space before the text (sentencepiece), and decoding removes it. */
   readonly addsSpace: boolean;
   /**
-   * Decoded text loses the spaces before its punctuation (tokenizer_config.json's
-   * clean_up_tokenization_spaces; clean-spaces.ts).
+   * Decoding removes the spaces before punctuation (clean_up_tokenization_spaces of tokenizer_config.json;
+   * see clean-spaces.ts).
    */
   readonly cleansSpaces?: boolean | undefined;
-  /** One line for the user: what its files hold that is not known here. */
+  /** A line for the user about what the tokenizer's files hold that is not known here. */
   readonly note?: string | undefined;
-  /** Files to keep beside a run, so that it can be sampled later: name → contents. */
+  /** Files to store in a run, so that it can be sampled later: their contents by name. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-/** `encodeInParts` of a tokenizer whose every character stands for itself. */
+/** The `encodeInParts` of a tokenizer in which every character stands for itself. */
 export const characterByCharacter =
   (encode: Tokenizer["encode"]): NonNullable<Tokenizer["encodeInParts"]> =>
   (text, take) => {
@@ -80,7 +78,7 @@ const AT_ONCE = 1 << 20;
 const isLow = (text: string, at: number): boolean =>
   text.charCodeAt(at) >= 0xdc00 && text.charCodeAt(at) < 0xe000;
 
-/** Of a vocabulary without special tokens. */
+/** The properties of a vocabulary without special tokens. */
 export const nothingSpecial = {
   special: new Map<string, number>(),
   beginOfText: undefined,
@@ -89,12 +87,12 @@ export const nothingSpecial = {
   addsSpace: false,
 } as const;
 
-/** What stands between documents in text files of many, and GPT-2's name of the token for it. */
+/** What stands between the documents of many text files, and GPT-2's name for that token. */
 export const END_OF_TEXT = "<|endoftext|>";
 
 /**
- * Of bytes or characters with one token more, which begins and ends every document: for models whose rows are
- * documents.
+ * The properties of bytes or characters with one more token, which begins and ends every document. This is
+ * for models that are trained on documents.
  */
 export const endsAt = (id: number) =>
   ({
@@ -106,24 +104,27 @@ export const endsAt = (id: number) =>
   }) as const;
 
 export interface DecodeOptions {
-  /** false: special tokens are left out. */
+  /** With false, special tokens are left out. */
   readonly special?: boolean;
 }
 
-/** Text of a whole sequence; bytes that are not UTF-8 become U+FFFD. */
+/** The text of a sequence of ids. Bytes that are not UTF-8 become U+FFFD. */
 export function decode(tokenizer: Tokenizer, ids: readonly number[], options: DecodeOptions = {}): string {
   const decoder = tokenDecoder(tokenizer, options);
   return decoder.push(ids) + decoder.end();
 }
 
 export interface TokenDecoder {
-  /** Text that is certain now. */
+  /** The text that is final by now. */
   push(ids: readonly number[]): string;
-  /** What was waiting: bytes of a character that never came to its end, as U+FFFD. */
+  /** The text that was still waiting. Bytes of an incomplete character become U+FFFD. */
   end(): string;
 }
 
-/** Ids → text as they come. A token may end in the middle of a character: its bytes wait for the rest. */
+/**
+ * Turns ids into text as they come. A token may end in the middle of a character; then its bytes wait for the
+ * rest.
+ */
 export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOptions = {}): TokenDecoder {
   const specialIds = new Set(tokenizer.special.values());
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -138,7 +139,7 @@ export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOpt
         if (isSpecial && !special) continue;
         const bytes = tokenizer.bytes(id);
         parts.push(atBeginning && bytes[0] === SPACE && !isSpecial ? bytes.subarray(1) : bytes);
-        atBeginning = false; // behind a special token that is shown the space stays, as in the library's
+        atBeginning = false; // behind a special token that is shown, the space stays, as in the library
       }
       return clean(utf8.decode(concat(parts), { stream: true }));
     },
@@ -148,7 +149,7 @@ export function tokenDecoder(tokenizer: Tokenizer, { special = true }: DecodeOpt
 
 const SPACE = 0x20;
 
-/** `bytes` of a tokenizer with a table of them, in which nothing stands at a gap. */
+/** The `bytes` of a tokenizer that has a table of them, in which gaps are undefined. */
 export const bytesFrom =
   (table: readonly (Uint8Array | undefined)[]) =>
   (id: number): Uint8Array => {
@@ -159,7 +160,7 @@ export const bytesFrom =
 
 const NOTHING = new Uint8Array(0);
 
-/** Ids at which a table of tokens has nothing; undefined: there are none. */
+/** The ids at which a table of tokens is empty; undefined where there are none. */
 export function absentIn(table: readonly unknown[]): ReadonlySet<number> | undefined {
   const absent = new Set<number>();
   for (let id = 0; id < table.length; id++) if (table[id] === undefined) absent.add(id);

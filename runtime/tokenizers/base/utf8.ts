@@ -1,11 +1,11 @@
 /**
- * UTF-8 of a part of a text, into a buffer that is used again: TextEncoder for pieces of a few characters
- * costs more than they do.
+ * Writes UTF-8 of a part of a text into a buffer that is reused. For pieces of a few characters, TextEncoder
+ * costs more than the pieces do.
  */
 
 /**
- * Bytes of text[from … to) into `out`, which has room for 3 per UTF-16 unit; returns how many. A lone
- * surrogate becomes U+FFFD.
+ * Writes the bytes of text[from … to) into `out`, which needs 3 bytes for each UTF-16 unit, and returns how
+ * many there are. A lone surrogate becomes U+FFFD.
  */
 export function utf8Into(text: string, from: number, to: number, out: Uint8Array): number {
   let n = 0;

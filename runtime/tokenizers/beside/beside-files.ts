@@ -1,17 +1,17 @@
 /**
- * Files that stand beside a tokenizer's own, in a published folder and in a run's, and say what its tokens
- * are for:
+ * The files that stand beside a tokenizer's own files, in a published folder and in a run's, and say what its
+ * tokens are for:
  *
  *   tokenizer_config.json          which tokens begin and end a text, tokens behind the vocabulary, the chat
  *                                  template, how text is decoded
  *   generation_config.json         all tokens that end a text; settings of the sampler
  *   special_tokens_map.json        older: the special tokens
  *   added_tokens.json              older: tokens behind the vocabulary
- *   chat_template.jinja            the chat template; it goes before the one in tokenizer_config.json
+ *   chat_template.jinja            the chat template; it counts before the one in tokenizer_config.json
  *   additional_chat_templates/     templates for other uses, by their names
  *
- * Whoever reads them may hand in an ear: then a flaw in one costs that part alone, and is said in one line.
- * Without it a flaw is thrown.
+ * With a listener (`Hear`), a flaw in one of them costs that part alone, and the listener gets a line about
+ * it. Without a listener the flaw is thrown.
  */
 import { SinterError } from "../../base/errors.ts";
 import type { Files } from "../../base/files.ts";
@@ -23,30 +23,30 @@ export const ADDED_FILE = "added_tokens.json";
 export const TEMPLATE_FILE = "chat_template.jinja";
 export const TEMPLATES_FOLDER = "additional_chat_templates";
 
-/** Lines for the user, one each. */
+/** Receives lines for the user. */
 export interface Hear {
   (line: string): void;
-  /** What the user named has to be whole: flaws are thrown, other lines are heard. */
+  /** For files that the user named: flaws are thrown, and only other lines are heard. */
   readonly strict?: boolean;
-  /** Hears what is wrong, not what there is besides. */
+  /** Hears of flaws only, not of what else is worth knowing. */
   readonly brief?: boolean;
 }
 
-/** For whoever uses a tokenizer, and does not bring it in. */
+/** The listener of someone who uses a tokenizer and does not import it. */
 export const brief = (hear: (line: string) => void): Hear =>
   Object.assign((line: string) => hear(line), { brief: true });
 
 interface BesideFile {
-  /** Longer ones are not read. */
+  /** Longer files are not read. */
   readonly mostBytes: number;
-  /** What goes on without it, and the way out. */
+  /** What goes on without the file, and how the user can help. */
   readonly without: string;
 }
 
 const OTHER_FOLDER = "tokens are what their names say; --tokenizer PATH names another folder";
 const CHAT_ANYWAY = "sinter chat --chat-format NAME names another format";
 
-/** THE table of these files, in the order in which they are kept. */
+/** The table of these files, in the order in which a run stores them. */
 export const besideFiles: Readonly<Record<string, BesideFile>> = {
   [CONFIG_FILE]: { mostBytes: MAX_JSON_BYTES, without: OTHER_FOLDER },
   [GENERATION_FILE]: {
@@ -61,20 +61,20 @@ export const besideFiles: Readonly<Record<string, BesideFile>> = {
   [TEMPLATE_FILE]: { mostBytes: 1 << 20, without: CHAT_ANYWAY },
 };
 
-/** "additional_chat_templates/tool_use.jinja" → "tool_use". */
+/** The name of a template by its file: "additional_chat_templates/tool_use.jinja" is "tool_use". */
 export const templateNameOf = (file: string): string | undefined =>
   /^additional_chat_templates\/([\w.-]{1,64})\.jinja$/.exec(file)?.[1];
 const MOST_TEMPLATES = 64;
 
 const limitsOf = (file: string): BesideFile => besideFiles[file] ?? besideFiles[TEMPLATE_FILE]!;
 
-/** The line about a flaw in a file, or in one of its keys. */
+/** Tells the listener of a flaw in a file or in one of its keys, or throws it. */
 export function flawed(file: string, cause: unknown, hear: Hear | undefined): void {
   if (!hear || hear.strict || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
   hear(`${cause.message}: left out (${limitsOf(file).without})`);
 }
 
-/** Those that are in the folder, by name, in the table's order. */
+/** The files that the folder has, by name, in the order of the table. */
 export async function readBeside(
   files: Files,
   folder: string,
@@ -99,7 +99,7 @@ async function templatesIn(files: Files, folder: string): Promise<readonly strin
     const names = (await files.list(path)).map((name) => `${TEMPLATES_FOLDER}/${name}`);
     return names.filter((name) => templateNameOf(name) !== undefined).slice(0, MOST_TEMPLATES);
   } catch (cause) {
-    // There is no such folder; behind an address nothing can be listed.
+    // There is no such folder, or it is behind an address, where nothing can be listed.
     if (cause instanceof SinterError) return [];
     throw cause;
   }

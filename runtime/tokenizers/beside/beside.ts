@@ -1,6 +1,4 @@
-/**
- * What the files beside a tokenizer (beside-files.ts) say, checked key by key, and a tokenizer that heeds it.
- */
+/** Reads the files beside a tokenizer (beside-files.ts) and checks them key by key. */
 import { ignoredKeysNote, refuseKeys, unknownKeys, type KeyTable } from "../../base/known-keys.ts";
 import { generationKeys } from "../keys/generation-config.ts";
 import { addedTokensKeys, specialTokensMapKeys, tokenizerConfigKeys } from "../keys/tokenizer-config.ts";
@@ -17,7 +15,7 @@ import {
 } from "./beside-files.ts";
 import { namedTemplates, utf8Text } from "./chat-templates.ts";
 import {
-  badPlace,
+  badValue,
   field,
   flag,
   isObject,
@@ -25,22 +23,22 @@ import {
   parseJson,
   shown,
   text,
-  whole,
-  type JsonPlace,
+  integer,
+  type JsonNode,
 } from "../base/json-fields.ts";
 import { tokenName } from "../base/special-roles.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 import { CONFIG_FILE } from "../json/read-tokenizer-json.ts";
 
 export interface Beside {
-  /** As they are kept: without what was wrong in them. */
+  /** The files as a run stores them, without the parts that were wrong. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** tokenizer_config.json, with what an older special_tokens_map.json says. */
-  readonly config: JsonPlace | undefined;
-  readonly generation: JsonPlace | undefined;
+  /** tokenizer_config.json, together with what an older special_tokens_map.json says. */
+  readonly config: JsonNode | undefined;
+  readonly generation: JsonNode | undefined;
   /** Tokens that may stand behind the vocabulary of the tokenizer's own files, by id. */
   readonly added: readonly AddedToken[];
-  /** Ids that end a text, the first one first. */
+  /** The ids that end a text; the first one is the main one. */
   readonly ends: readonly number[];
 }
 
@@ -52,29 +50,29 @@ export const nothingBeside: Beside = {
   ends: [],
 };
 
-/** Throws SinterError "corrupt" where a value has not this shape. */
-type Shape = (place: JsonPlace) => unknown;
-const boolean: Shape = (place) => flag(place, false);
-const number: Shape = (place) => {
-  if (typeof place.value !== "number") throw badPlace(place, `is ${shown(place.value)}, not a number`);
+/** Throws SinterError "corrupt" where a value does not have this shape. */
+type Shape = (node: JsonNode) => unknown;
+const boolean: Shape = (node) => flag(node, false);
+const number: Shape = (node) => {
+  if (typeof node.value !== "number") throw badValue(node, `is ${shown(node.value)}, not a number`);
 };
-const names: Shape = (place) => {
-  if (isObject(place.value)) for (const key of Object.keys(place.value)) tokenName(field(place, key));
-  else for (const one of list(place, MAX_TOKENS)) tokenName(one);
+const names: Shape = (node) => {
+  if (isObject(node.value)) for (const key of Object.keys(node.value)) tokenName(field(node, key));
+  else for (const one of list(node, MAX_TOKENS)) tokenName(one);
 };
-const templates: Shape = (place) => {
-  if (typeof place.value === "string") return;
-  for (const entry of list(place, 64)) {
+const templates: Shape = (node) => {
+  if (typeof node.value === "string") return;
+  for (const entry of list(node, 64)) {
     text(field(entry, "name"));
     text(field(entry, "template"));
   }
 };
-/** 2, or [2, 5]. */
-const idsIn = (place: JsonPlace): readonly number[] =>
-  (Array.isArray(place.value) ? list(place, 1024) : [place]).map((one) => whole(one, MAX_TOKENS - 1));
+/** One id (2) or several ([2, 5]). */
+const idsIn = (node: JsonNode): readonly number[] =>
+  (Array.isArray(node.value) ? list(node, 1024) : [node]).map((one) => integer(one, MAX_TOKENS - 1));
 
-const anyId = (place: JsonPlace): number => whole(place, MAX_TOKENS - 1);
-/** By key, or one for every key. */
+const anyId = (node: JsonNode): number => integer(node, MAX_TOKENS - 1);
+/** Shapes by key, or one shape for every key. */
 type Shapes = Readonly<Record<string, Shape>> | Shape;
 
 const roleShapes = { bos_token: tokenName, eos_token: tokenName, additional_special_tokens: names } as const;
@@ -101,10 +99,10 @@ const generationShapes: Readonly<Record<string, Shape>> = {
 
 const utf8 = new TextEncoder();
 
-/** `folder`: for messages. Throws where a key is refused that makes the tokenizer another one. */
+/** `folder` is for messages. Throws where a refused key would make the tokenizer another one. */
 export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: string, hear?: Hear): Beside {
   const files = new Map<string, Uint8Array>();
-  const read = (file: string, shapes: Shapes, table: KeyTable): JsonPlace | undefined => {
+  const read = (file: string, shapes: Shapes, table: KeyTable): JsonNode | undefined => {
     const bytes = contents.get(file);
     if (!bytes) return undefined;
     try {
@@ -140,19 +138,19 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
   };
 }
 
-/** Keys whose values have another shape are left out, each with a line. */
-function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear | undefined): JsonPlace {
-  if (!isObject(root.value)) throw badPlace(root, `is ${shown(root.value)}, not an object`);
+/** The object without those keys whose values have another shape. The listener gets a line about each. */
+function withoutFlaws(root: JsonNode, shapes: Shapes, file: string, hear: Hear | undefined): JsonNode {
+  if (!isObject(root.value)) throw badValue(root, `is ${shown(root.value)}, not an object`);
   const bad = new Set<string>();
   const keys = Object.keys(root.value).filter(
     (key) => typeof shapes === "function" || Object.hasOwn(shapes, key),
   );
   for (const key of keys) {
     const shape = typeof shapes === "function" ? shapes : shapes[key]!;
-    const place = field(root, key);
-    if (place.value === undefined) continue;
+    const node = field(root, key);
+    if (node.value === undefined) continue;
     try {
-      shape(place);
+      shape(node);
     } catch (cause) {
       flawed(file, cause, hear);
       bad.add(key);
@@ -163,12 +161,10 @@ function withoutFlaws(root: JsonPlace, shapes: Shapes, file: string, hear: Hear 
 }
 
 /**
- * Where tokenizer_config.json lists its added tokens it is complete; before it did, the map's roles counted.
+ * Adds the roles of special_tokens_map.json to the configuration. A tokenizer_config.json that lists its
+ * added tokens is complete; older ones are not.
  */
-function withSpecialMap(
-  config: JsonPlace | undefined,
-  special: JsonPlace | undefined,
-): JsonPlace | undefined {
+function withSpecialMap(config: JsonNode | undefined, special: JsonNode | undefined): JsonNode | undefined {
   if (!special || (config && field(config, "added_tokens_decoder").value !== undefined)) return config;
   const roles = Object.keys(roleShapes).flatMap((key) =>
     field(special, key).value === undefined ? [] : [[key, field(special, key).value] as const],
@@ -177,16 +173,15 @@ function withSpecialMap(
   return { value, path: config?.path ?? special.path };
 }
 
-/** { "32000": { content, special, … } } */
-function decoderTokens(place: JsonPlace): readonly AddedToken[] {
-  if (!isObject(place.value))
-    throw badPlace(place, `is ${shown(place.value)}, not an object of ids and tokens`);
-  return Object.keys(place.value)
+/** The tokens of added_tokens_decoder: { "32000": { content, special, … } }. */
+function decoderTokens(node: JsonNode): readonly AddedToken[] {
+  if (!isObject(node.value)) throw badValue(node, `is ${shown(node.value)}, not an object of ids and tokens`);
+  return Object.keys(node.value)
     .map((key): AddedToken => {
-      const token = field(place, key);
+      const token = field(node, key);
       const special = flag(field(token, "special"), false);
       const value = /^\d{1,9}$/.test(key) ? Number(key) : key;
-      const id = anyId({ value, path: `${place.path}[${shown(key)}]` });
+      const id = anyId({ value, path: `${node.path}[${shown(key)}]` });
       return {
         id,
         name: text(field(token, "content")),
@@ -201,8 +196,11 @@ function decoderTokens(place: JsonPlace): readonly AddedToken[] {
     .sort((a, b) => a.id - b.id);
 }
 
-/** { "<|extra|>": 32000 }: special where special_tokens_map.json names it. */
-function listedTokens(listed: JsonPlace | undefined, special: JsonPlace | undefined): readonly AddedToken[] {
+/**
+ * The tokens of added_tokens.json: { "<|extra|>": 32000 }. Those that special_tokens_map.json names are
+ * special.
+ */
+function listedTokens(listed: JsonNode | undefined, special: JsonNode | undefined): readonly AddedToken[] {
   if (!listed) return [];
   const values: readonly unknown[] = special ? Object.values(special.value as object).flat() : [];
   const named = new Set(values.map((one) => (isObject(one) ? one["content"] : one)));
@@ -236,7 +234,7 @@ function keepTemplates(
 
 function sayTemplates(
   files: ReadonlyMap<string, Uint8Array>,
-  config: JsonPlace | undefined,
+  config: JsonNode | undefined,
   hear: Hear,
 ): void {
   const named = [...namedTemplates(files, config).keys()];
@@ -256,7 +254,7 @@ function sayTemplates(
   );
 }
 
-/** For tokenizer.json's readers, which know tokenizer_config.json by its bytes. */
+/** The configuration as bytes, which the readers of tokenizer.json take. */
 export function configBytes({ config, files }: Beside): Uint8Array | undefined {
   if (config === undefined) return undefined;
   const own = files.has(SPECIAL_MAP_FILE) ? undefined : files.get(CONFIG_FILE);

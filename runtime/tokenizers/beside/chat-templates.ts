@@ -1,15 +1,15 @@
 /**
- * The chat template among the files that a tokenizer keeps: chat_template.jinja, else
- * tokenizer_config.json's.
+ * Finds the chat template among a tokenizer's files: in chat_template.jinja, otherwise in
+ * tokenizer_config.json.
  */
 import { SinterError } from "../../base/errors.ts";
 import { TEMPLATE_FILE, templateNameOf } from "./beside-files.ts";
-import { field, list, text, type JsonPlace } from "../base/json-fields.ts";
+import { field, list, text, type JsonNode } from "../base/json-fields.ts";
 import { CONFIG_FILE, templateIn } from "../json/read-tokenizer-json.ts";
 
 export interface FoundTemplate {
   readonly template: string;
-  /** Its file. */
+  /** The file that it is from. */
   readonly from: string;
 }
 
@@ -21,7 +21,7 @@ export const utf8Text = (bytes: Uint8Array, from: string): string => {
   }
 };
 
-/** The one that is meant where no other is asked for; undefined: there is none. */
+/** The template for a conversation without other wishes; undefined where there is none. */
 export function templateOf(files: ReadonlyMap<string, Uint8Array>): FoundTemplate | undefined {
   const own = files.get(TEMPLATE_FILE);
   const config = files.get(CONFIG_FILE);
@@ -30,10 +30,10 @@ export function templateOf(files: ReadonlyMap<string, Uint8Array>): FoundTemplat
   return template === undefined ? undefined : { template, from: CONFIG_FILE };
 }
 
-/** Templates with names of their own, by name; "default" is not among them. */
+/** The templates that have names of their own, without "default". */
 export function namedTemplates(
   files: ReadonlyMap<string, Uint8Array>,
-  config: JsonPlace | undefined,
+  config: JsonNode | undefined,
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const several = config && field(config, "chat_template");

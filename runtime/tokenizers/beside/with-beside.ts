@@ -1,18 +1,20 @@
-/** A tokenizer that heeds the files beside it, and one whose model has fewer rows than it has tokens. */
+/** Applies the files beside a tokenizer to it, and limits a tokenizer to the rows of its model. */
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
 import type { Beside } from "./beside.ts";
 import { besideFiles, type Hear } from "./beside-files.ts";
-import { field, isObject, list, parseJson, shown, type JsonPlace } from "../base/json-fields.ts";
+import { field, isObject, list, parseJson, shown, type JsonNode } from "../base/json-fields.ts";
 import { specialRoles, tokenName } from "../base/special-roles.ts";
 import { MAX_JSON_BYTES } from "../json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 
-/** Roles, end tokens, how text is decoded, and the files to keep. */
+/**
+ * The tokenizer with the roles, end tokens and decoding that the files beside it say, and with these files.
+ */
 export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): Tokenizer {
   const { config, ends, files } = beside;
   if (files.size === 0) return tokenizer;
-  // tokenizer.json's readers have seen the configuration.
+  // The readers of tokenizer.json have already applied the configuration.
   const roles = tokenizer.name === "json" ? tokenizer : rolesOf(tokenizer, config);
   if (hear && config) sayDifferences(tokenizer, beside, config, hear);
   const own = [...tokenizer.files].filter(([name]) => !Object.hasOwn(besideFiles, name));
@@ -28,8 +30,8 @@ export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): T
 
 type Roles = Pick<Tokenizer, "beginOfText" | "endOfText" | "stops">;
 
-/** The files of older kinds say which tokens these are; the configuration may say otherwise. */
-function rolesOf(tokenizer: Tokenizer, config: JsonPlace | undefined): Roles {
+/** The roles of the special tokens: the tokenizer's own, unless the configuration says otherwise. */
+function rolesOf(tokenizer: Tokenizer, config: JsonNode | undefined): Roles {
   const special = [...tokenizer.special].map(([name, id]): AddedToken => ({ name, id, special: true }));
   const { beginOfText, endOfText, stops } = specialRoles(special, tokenizer.beginOfText, config);
   const begins =
@@ -42,15 +44,15 @@ function rolesOf(tokenizer: Tokenizer, config: JsonPlace | undefined): Roles {
   };
 }
 
-function idOf({ special }: Tokenizer, config: JsonPlace | undefined, role: string): number | undefined {
+function idOf({ special }: Tokenizer, config: JsonNode | undefined, role: string): number | undefined {
   const name = config && tokenName(field(config, role));
   return name === undefined ? undefined : special.get(name);
 }
 
 const MOST_NAMED = 8;
 
-/** What the configuration says and the tokenizer's own files do not do. */
-function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPlace, hear: Hear): void {
+/** Tells the listener what the configuration says and the tokenizer's own files do not do. */
+function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonNode, hear: Hear): void {
   const space = field(config, "add_prefix_space").value;
   const utf8 = new TextDecoder();
   if (typeof space === "boolean" && space !== tokenizer.addsSpace)
@@ -80,12 +82,12 @@ function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonPla
     );
 }
 
-/** Of a list, or of an object by their uses. */
-function namesIn(place: JsonPlace): readonly string[] {
-  const places = isObject(place.value)
-    ? Object.keys(place.value).map((key) => field(place, key))
-    : list(place, Infinity);
-  return places.flatMap((one) => tokenName(one) ?? []);
+/** The names of tokens in a list, or in an object whose keys are their uses. */
+function namesIn(node: JsonNode): readonly string[] {
+  const nodes = isObject(node.value)
+    ? Object.keys(node.value).map((key) => field(node, key))
+    : list(node, Infinity);
+  return nodes.flatMap((one) => tokenName(one) ?? []);
 }
 
 interface JsonToken {
@@ -93,7 +95,7 @@ interface JsonToken {
   readonly special?: boolean;
 }
 
-/** A tokenizer.json with these among its added tokens; those that it has become special. */
+/** A tokenizer.json with more added tokens. Tokens that it already has become special. */
 export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], from: string): Uint8Array {
   const { value } = parseJson(json, from, MAX_JSON_BYTES);
   const root = value as { readonly added_tokens?: readonly JsonToken[] | null };
@@ -116,9 +118,8 @@ export function withAddedTokens(json: Uint8Array, more: readonly AddedToken[], f
 }
 
 /**
- * For a model whose embedding has `rows` rows: tokens beyond them are neither drawn nor fed. Encoding a text
- * that has one throws
- * SinterError "input", which names it.
+ * The tokenizer for a model whose embedding has `rows` rows. Tokens beyond them are neither drawn nor fed.
+ * Encoding a text that has one throws SinterError "input", which names the token.
  */
 export function withinRows(tokenizer: Tokenizer, rows: number): Tokenizer {
   if (tokenizer.size <= rows) return tokenizer;

@@ -1,23 +1,23 @@
 /**
- * Byte-pair encoding of one piece of text (Sennrich et al. 2016): as long as neighbours have a merge, the
- * pair of lowest rank is joined, the leftmost first among equals. The core of all tokenizers here: byte-level
- * ones rank their merges in the order of a list (GPT-2) or by the id of what they make (tiktoken),
- * sentencepiece by score.
+ * Byte-pair encoding of one piece of text (Sennrich et al. 2016): while any two neighbours have a merge, the
+ * pair with the lowest rank is joined; among equal ranks the leftmost comes first. This is the core of most
+ * tokenizers here. Byte-level tokenizers rank merges by their order in a list (GPT-2) or by the id of the
+ * result (tiktoken); sentencepiece ranks them by score.
  */
 import type { PairTable } from "./pair-table.ts";
 
-/** Up to so many symbols a plain search for the least rank is faster than a heap. */
+/** For up to so many symbols, a linear search for the lowest rank is faster than a heap. */
 const SHORT = 48;
 
 /**
- * Joins in place the first `n` of `ids`; returns how many are left. n symbols cost at most n log n, also for
- * hostile text.
+ * Joins the first `n` of `ids` in place and returns how many are left. n symbols cost at most n log n, even
+ * in a text that was made to be slow.
  */
 export function merge(ids: Int32Array, n: number, merges: PairTable): number {
   return n <= SHORT ? mergeShort(ids, n, merges) : mergeLong(ids, n, merges);
 }
 
-/** Ids of a piece, given those of its symbols. */
+/** The ids of a piece, from the ids of its symbols. */
 export function mergePairs(symbols: readonly number[], merges: PairTable): number[] {
   const ids = Int32Array.from(symbols);
   return Array.from(ids.subarray(0, merge(ids, ids.length, merges)));
@@ -25,12 +25,12 @@ export function mergePairs(symbols: readonly number[], merges: PairTable): numbe
 
 const NONE = 0x7fffffff;
 const ranks = new Int32Array(SHORT);
-const places = new Int32Array(SHORT); // of the pair that begins here
+const slots = new Int32Array(SHORT); // slot of the pair that begins here
 
 function mergeShort(ids: Int32Array, n: number, merges: PairTable): number {
   const look = (i: number): void => {
-    const place = (places[i] = merges.find(ids[i]!, ids[i + 1]!));
-    ranks[i] = place < 0 ? NONE : merges.rankAt(place);
+    const slot = (slots[i] = merges.find(ids[i]!, ids[i + 1]!));
+    ranks[i] = slot < 0 ? NONE : merges.rankAt(slot);
   };
   for (let i = 0; i + 1 < n; i++) look(i);
   for (let left = n; left > 1;) {
@@ -42,12 +42,12 @@ function mergeShort(ids: Int32Array, n: number, merges: PairTable): number {
         at = i;
       }
     if (best === NONE) return left;
-    ids[at] = merges.joinedAt(places[at]!);
+    ids[at] = merges.joinedAt(slots[at]!);
     left--;
     for (let i = at + 1; i < left; i++) {
       ids[i] = ids[i + 1]!;
       ranks[i] = ranks[i + 1]!;
-      places[i] = places[i + 1]!;
+      slots[i] = slots[i + 1]!;
     }
     if (at + 1 < left) look(at);
     if (at > 0) look(at - 1);
@@ -59,17 +59,17 @@ const POSITION = 2 ** 32;
 const GONE = -1;
 
 /**
- * Symbols form a linked list; a heap holds possible merges, ordered by (rank, position). A merge that has
- * been overtaken is recognised when it comes up: its pair is no longer there.
+ * The symbols form a linked list, and a heap holds the possible merges by (rank, position). When an entry
+ * comes up whose pair no longer exists, it is skipped.
  */
 function mergeLong(ids: Int32Array, n: number, merges: PairTable): number {
-  const next = Int32Array.from({ length: n }, (_, i) => i + 1); // n: none
-  const previous = Int32Array.from({ length: n }, (_, i) => i - 1); // −1: none
+  const next = Int32Array.from({ length: n }, (_, i) => i + 1); // n is the end
+  const previous = Int32Array.from({ length: n }, (_, i) => i - 1); // −1 is the end
   const heap = new Heap();
   const offer = (left: number): void => {
     const right = next[left]!;
-    const place = right < n ? merges.find(ids[left]!, ids[right]!) : -1;
-    if (place >= 0) heap.push(merges.rankAt(place) * POSITION + left);
+    const slot = right < n ? merges.find(ids[left]!, ids[right]!) : -1;
+    if (slot >= 0) heap.push(merges.rankAt(slot) * POSITION + left);
   };
   for (let i = 0; i < n; i++) offer(i);
   for (let top = heap.pop(); top !== undefined; top = heap.pop()) {
@@ -77,9 +77,9 @@ function mergeLong(ids: Int32Array, n: number, merges: PairTable): number {
     const wanted = Math.floor(top / POSITION);
     const right = next[left]!;
     if (ids[left] === GONE || right >= n) continue;
-    const place = merges.find(ids[left]!, ids[right]!);
-    if (place < 0 || merges.rankAt(place) !== wanted) continue; // overtaken
-    ids[left] = merges.joinedAt(place);
+    const slot = merges.find(ids[left]!, ids[right]!);
+    if (slot < 0 || merges.rankAt(slot) !== wanted) continue; // the pair no longer exists
+    ids[left] = merges.joinedAt(slot);
     ids[right] = GONE;
     next[left] = next[right]!;
     if (next[right]! < n) previous[next[right]!] = left;
@@ -91,7 +91,7 @@ function mergeLong(ids: Int32Array, n: number, merges: PairTable): number {
   return kept;
 }
 
-/** Binary heap of numbers, smallest first. */
+/** A binary heap of numbers, the smallest first. */
 class Heap {
   readonly #items: number[] = [];
 

@@ -1,7 +1,7 @@
 /**
- * What pre-tokenizers ask of a character: letter, number, white space, line break, or none of these. Classes
- * are Unicode's; a table answers for the first plane. White space is \p{White_Space}: JavaScript's \s has
- * U+FEFF too, and lacks U+0085.
+ * The classes of characters that pre-tokenizers distinguish: letter, number, white space, line break, and
+ * others. They are Unicode's classes; a table answers for the first plane. White space is \p{White_Space};
+ * JavaScript's \s includes U+FEFF and lacks U+0085.
  */
 export const OTHER = 0;
 export const LETTER = 1;
@@ -24,12 +24,12 @@ const classify = (character: string): number =>
           ? SPACE
           : OTHER;
 
-const table = new Uint8Array(65536); // class + 1, once asked for; 0 before
+const table = new Uint8Array(65536); // class + 1, or 0 before it is asked for
 const HIGH = 0xd800;
 const LOW = 0xdc00;
 const END = 0xe000;
 
-/** Class of the character at `at`, which is inside the text. */
+/** The class of the character at `at`, which is inside the text. */
 export function classAt(text: string, at: number): number {
   const code = text.charCodeAt(at);
   const known = table[code]!;
@@ -40,7 +40,7 @@ export function classAt(text: string, at: number): number {
   return found;
 }
 
-/** UTF-16 units of the character at `at`: 2 for a pair of surrogates. */
+/** The number of UTF-16 units of the character at `at`: 2 for a pair of surrogates. */
 export const unitsAt = (text: string, at: number): number => (isPair(text, at) ? 2 : 1);
 
 function isPair(text: string, at: number): boolean {

@@ -1,14 +1,14 @@
-/** How often each piece comes in a text: all that training a tokenizer needs to know of it. */
+/** Counts how often each piece occurs in a text, which is all that the training of a tokenizer needs. */
 import { segmentsAt } from "../base/added-tokens.ts";
 import { nextPiece, type PieceRuleName } from "./pieces.ts";
 
 export interface PieceCounter {
-  /** May be called many times, with parts of a text that `partEnd` cut. */
+  /** Counts a part of the text that `partEnd` cut. It may be called many times. */
   add(text: string): void;
   readonly counts: ReadonlyMap<string, number>;
 }
 
-/** Special tokens in the text end a piece, and count for nothing. */
+/** Special tokens in the text end a piece and are not counted. */
 export function pieceCounter(rule: PieceRuleName, special: readonly string[]): PieceCounter {
   const counts = new Map<string, number>();
   const next = nextPiece(rule);
@@ -29,9 +29,9 @@ export function pieceCounter(rule: PieceRuleName, special: readonly string[]): P
 }
 
 /**
- * Where a part of a long text may end that begins at `from`, about `length` characters further: before a
- * space that follows something else, where every pre-tokenizer here ends a piece. Without such a place near:
- * between two characters.
+ * Where a part of a long text can end that begins at `from` and has about `length` characters: before a space
+ * that follows another character, where every pre-tokenizer here ends a piece. If there is no such position
+ * nearby, it is any position between two characters.
  */
 export function partEnd(text: string, from: number, length: number): number {
   let end = from + length;

@@ -1,12 +1,12 @@
 /**
- * Binary heap of pairs by count, largest first; among equals the one that `before` prefers. A pair may stand
- * in it several times.
+ * A binary heap of pairs by count, the largest first. Among equal counts, the pair that `before` prefers
+ * comes first. A pair may be in the heap several times.
  */
 export class PairHeap {
   readonly #pairs: number[] = [];
   readonly #counts: number[] = [];
   readonly #before: (a: number, b: number) => boolean;
-  /** Count with which the last pair was pushed that `pop` gave. */
+  /** The count with which the last popped pair was pushed. */
   popped = 0;
 
   constructor(before: (a: number, b: number) => boolean) {
@@ -26,7 +26,7 @@ export class PairHeap {
     this.#put(at, pair, count);
   }
 
-  /** −1: it is empty. */
+  /** The first pair, or −1 where the heap is empty. */
   pop(): number {
     const n = this.#pairs.length - 1;
     if (n < 0) return -1;
@@ -46,10 +46,10 @@ export class PairHeap {
     return top;
   }
 
-  /** Whether it comes before what stands at `place`. */
-  #first(pair: number, count: number, place: number): boolean {
-    const other = this.#counts[place]!;
-    return count === other ? this.#before(pair, this.#pairs[place]!) : count > other;
+  /** Whether the pair comes before the entry in `slot`. */
+  #first(pair: number, count: number, slot: number): boolean {
+    const other = this.#counts[slot]!;
+    return count === other ? this.#before(pair, this.#pairs[slot]!) : count > other;
   }
 
   #move(from: number, to: number): void {

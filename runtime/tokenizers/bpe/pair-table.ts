@@ -1,7 +1,7 @@
 /**
- * Merges: (left id, right id) → rank, and the id of what they make. Open addressing in typed arrays, several
- * times as fast as a Map of numbers. The hash has a random multiplier, so that nobody can write a file whose
- * pairs all fall on one place.
+ * A hash table of merges: (left id, right id) gives a rank and the id of the result. Open addressing in typed
+ * arrays is several times as fast as a Map of numbers. The hash has a random multiplier, so that nobody can
+ * craft a file whose pairs all collide.
  */
 export const MAX_MERGES = 2 ** 21 - 1; // ranks have to fit beside a position (bpe.ts)
 
@@ -15,7 +15,7 @@ export class PairTable {
   #rank = new Int32Array(0);
   #joined = new Int32Array(0);
 
-  /** Room for `pairs` pairs at first. */
+  /** The table has room for `pairs` pairs at first, and grows. */
   constructor(pairs: number) {
     this.#empty(Math.max(4, 32 - Math.clz32(pairs) + 1)); // at most half full
   }
@@ -29,7 +29,7 @@ export class PairTable {
     this.#joined = new Int32Array(2 ** bits);
   }
 
-  /** Where a pair comes twice, what it had first stays. Several pairs may have one rank. */
+  /** If the pair is there already, it keeps what it has. Several pairs may have the same rank. */
   add(left: number, right: number, rank: number, joined: number): void {
     let at = this.#placeOf(left, right);
     if (this.#left[at] !== EMPTY) return;
@@ -43,18 +43,18 @@ export class PairTable {
     this.#joined[at] = joined;
   }
 
-  /** Where the pair is, for `rankAt` and `joinedAt`; −1: it has no merge. */
+  /** The slot of the pair, for `rankAt` and `joinedAt`, or −1 where it has no merge. */
   find(left: number, right: number): number {
     const at = this.#placeOf(left, right);
     return this.#left[at] === EMPTY ? -1 : at;
   }
 
-  rankAt(place: number): number {
-    return this.#rank[place]!;
+  rankAt(slot: number): number {
+    return this.#rank[slot]!;
   }
 
-  joinedAt(place: number): number {
-    return this.#joined[place]!;
+  joinedAt(slot: number): number {
+    return this.#joined[slot]!;
   }
 
   #grow(): void {

@@ -1,6 +1,6 @@
 /**
- * The way of a text through a BPE tokenizer: pieces, the symbols of each, merges; with a memory for pieces
- * that come again.
+ * How a text goes through a BPE tokenizer: it is cut into pieces, each piece into symbols, and the symbols
+ * are merged. Pieces that occur again come from a cache.
  */
 import { merge } from "./bpe.ts";
 import type { PairTable } from "./pair-table.ts";
@@ -12,20 +12,20 @@ import type { Tokenizer } from "../base/tokenizer.ts";
 export interface PieceSteps {
   readonly nextPiece: NextPiece;
   /**
-   * First symbols of text[from … to): bytes, or characters. Into `out`, with room for 3 a UTF-16 unit;
-   * returns how many.
+   * Writes the first symbols of text[from … to), bytes or characters, into `out`, and returns how many there
+   * are. `out` needs room for 3 symbols per UTF-16 unit.
    */
   symbols(text: string, from: number, to: number, out: Int32Array): number;
   readonly merges: PairTable;
-  /** A piece that is one token as it stands; −1: it is not. */
+  /** The token that the piece is without any merge, or −1 where it is none. */
   readonly whole?: ((text: string, from: number, to: number) => number) | undefined;
-  /** What to do with symbols that no token stands for. Appends ids to `out`. */
+  /** Appends ids to `out`, and decides what becomes of symbols that no token stands for. */
   readonly finish?: ((symbols: Int32Array, n: number, out: number[]) => void) | undefined;
 }
 
-/** Takes ids that are ready, and empties the list: a long text needs no list of all its ids. */
+/** Takes ids that are final and empties the list, so that a long text needs no list of all its ids. */
 export type Spill = (out: number[]) => void;
-/** Appends the ids of a text. */
+/** Appends the ids of a text to `out`. */
 export type PieceEncoder = (text: string, out: number[], spill?: Spill) => void;
 
 const MOST_WAITING = 1 << 18;
@@ -33,7 +33,7 @@ export const spilt = (out: number[], spill: Spill | undefined): void => {
   if (spill && out.length >= MOST_WAITING) spill(out);
 };
 
-/** `encode` of a tokenizer that finds its added tokens first. */
+/** The `encode` of a tokenizer that first finds its added tokens. */
 export function encodersOf(
   segments: Segments,
   encodePart: (part: PlainPart, out: number[], spill?: Spill) => void,
@@ -85,6 +85,6 @@ export function pieceEncoder({ nextPiece, symbols, merges, whole, finish }: Piec
 function finished(finish: NonNullable<PieceSteps["finish"]>, ids: Int32Array, count: number): number {
   const out: number[] = [];
   finish(ids, count, out);
-  ids.set(out); // at most the 3 bytes of each unit
+  ids.set(out); // at most 3 bytes for each unit
   return out.length;
 }

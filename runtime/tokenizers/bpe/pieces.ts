@@ -1,18 +1,18 @@
 /**
- * Pre-tokenizers: they cut a text into pieces that merges never cross. Each is published as a regular
- * expression; a file that names one must name it letter by letter, for a regular expression from a file could
- * keep a thread busy for ever. The two that most models use are also written out as scanners, several times
- * as fast; the tests hold them against their expressions.
+ * Pre-tokenizers cut a text into pieces that merges never cross. Each is published as a regular expression. A
+ * file has to name one letter by letter, since an unknown expression could keep a thread busy for ever. The
+ * two that most models use are also written as scanners, which are several times as fast; tests compare them
+ * with their expressions.
  */
 import { BREAK, classAt, LETTER, NUMBER, OTHER, SPACE, unitsAt } from "./character-classes.ts";
 
-/** Where the piece ends that begins at `from`; always beyond `from`. */
+/** Where the piece ends that begins at `from`. The end is always beyond `from`. */
 export type NextPiece = (text: string, from: number) => number;
 
 export interface PieceRule {
-  /** As tokenizer.json files write it, in the syntax of Rust's and Oniguruma's expressions. */
+  /** The expression as tokenizer.json files write it, in the syntax of Rust and Oniguruma. */
   readonly published: readonly string[];
-  /** The same for JavaScript. */
+  /** The same expression for JavaScript. */
   readonly expression: RegExp;
   readonly scan?: NextPiece;
   readonly doc: string;
@@ -30,7 +30,7 @@ const rule = (...alternatives: readonly string[]): RegExp => new RegExp(alternat
 const CASE_ONLY = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)`;
 const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
 
-/** THE table of pre-tokenizers. */
+/** The table of pre-tokenizers. */
 export const pieceRules = {
   gpt2: {
     doc: "GPT-2 (Radford et al. 2019)",
@@ -157,15 +157,18 @@ export const pieceRules = {
 export type PieceRuleName = keyof typeof pieceRules;
 export const pieceRuleNames = Object.keys(pieceRules) as readonly PieceRuleName[];
 
-/** Cuts within what another rule has cut: every digit by itself, or runs of them. */
+/** Cuts inside the pieces of another rule: every digit by itself, or runs of digits. */
 export const digitRules = { digit: /\p{N}/gu, digits: /\p{N}+/gu } as const;
 export type CutName = PieceRuleName | keyof typeof digitRules;
 
-/** The rule that a file names by its expression; undefined: not one that is known to be harmless. */
+/** The rule whose expression a file names; undefined where it is not known to be harmless. */
 export const ruleOf = (published: string): PieceRuleName | undefined =>
   pieceRuleNames.find((name) => (pieceRules[name].published as readonly string[]).includes(published));
 
-/** Several: the second cuts within the pieces of the first, and so on. None: the text is one piece. */
+/**
+ * The scanner for several rules, each of which cuts inside the pieces of the one before. Without any rule,
+ * the text is one piece.
+ */
 export function nextPiece(...names: readonly CutName[]): NextPiece {
   const [first, ...rest] = names;
   if (first === undefined) return (text) => text.length;
@@ -180,8 +183,8 @@ function cutBy(name: CutName): NextPiece {
 }
 
 /**
- * `inner` sees each piece of `outer` as a text of its own. The pieces of a text are asked for one after the
- * other.
+ * Cuts with `inner` each piece of `outer` as if it were a text. The pieces of a text have to be asked for in
+ * order.
  */
 function within(outer: NextPiece, inner: NextPiece): NextPiece {
   let piece = "";
@@ -197,7 +200,7 @@ function within(outer: NextPiece, inner: NextPiece): NextPiece {
   };
 }
 
-/** What the expression leaves out is a piece, too. */
+/** Cuts by an expression. Text between two matches is a piece too. */
 export function byExpression(expression: RegExp): NextPiece {
   const e = new RegExp(expression.source, "gu");
   return (text, from) => {
@@ -243,7 +246,7 @@ function scanLlama3(text: string, from: number): number {
   return last >= from ? last + 1 : spaces(text, from);
 }
 
-/** End of the run of one class; at most so many characters. */
+/** The end of a run of characters of one class, `most` at the most. */
 function runOf(kind: number, text: string, from: number, most = Infinity): number {
   let at = from;
   for (let taken = 0; taken < most && at < text.length && classAt(text, at) === kind; taken++)
@@ -263,7 +266,7 @@ function spaceRun(text: string, from: number): number {
   return at;
 }
 
-/** White space, but for its last character where something follows: that one begins the next piece. */
+/** The end of a run of white space. If something follows, the last white space is left to the next piece. */
 function spaces(text: string, from: number): number {
   const end = spaceRun(text, from);
   return end < text.length && end - from > 1 ? end - 1 : end;
@@ -272,7 +275,7 @@ function spaces(text: string, from: number): number {
 const exactly = (text: string): string => text;
 const folded = (text: string): string => text.toLowerCase().replaceAll("ſ", "s");
 
-/** 's 't 'm 'd 're 've 'll; `from`: there is none here. */
+/** The end of 's, 't, 'm, 'd, 're, 've or 'll at `from`; `from` itself where there is none. */
 function contraction(text: string, from: number, fold: (text: string) => string): number {
   const one = fold(text.slice(from + 1, from + 2));
   if (one === "s" || one === "t" || one === "m" || one === "d") return from + 2;

@@ -1,9 +1,11 @@
 /**
- * Training of a byte-level BPE (Sennrich et al. 2016, algorithm 1): the pair of neighbours that is counted
- * most becomes a token, again and again. Of equal counts the pair wins whose bytes are greater, the left
- * token's first.  Each different piece is kept once, with its count. A merge visits only the pieces that hold
- * the pair, and corrects the counts of the pairs around it; a heap knows the largest count. Old pairs can
- * only become rarer, so an entry of the heap that promises too much is put back with what is true.
+ * Trains a byte-level BPE (Sennrich et al. 2016, algorithm 1): again and again, the pair of neighbours with
+ * the highest count becomes a token. Among equal counts, the pair with the greater bytes wins; the left token
+ * is compared first.
+ *
+ * Each distinct piece is stored once, with its count. A merge visits only the pieces that have the pair, and
+ * corrects the counts of the pairs around it. A heap knows the highest count. The count of an existing pair
+ * can only fall, so an entry of the heap whose count is too high is put back with the right count.
  */
 import { concat } from "../../base/bytes.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -12,30 +14,33 @@ import { PairTable } from "./pair-table.ts";
 import { PairHeap } from "./pair-heap.ts";
 
 export interface BpeTraining {
-  /** Tokens in all: special ones, 256 bytes, merges. */
+  /** The number of all tokens: special ones, 256 bytes, and merges. */
   readonly vocab: number;
-  /** They get the first ids. */
+  /** Special tokens, which get the first ids. */
   readonly special: readonly string[];
-  /** Pairs that are counted less often are not merged. */
+  /** Pairs with a lower count are not merged. */
   readonly atLeast: number;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
 export interface TrainedBpe {
   readonly special: readonly string[];
-  /** Id → bytes; empty for special tokens. */
+  /** The bytes of each token by id; special tokens have none. */
   readonly tokens: readonly Uint8Array[];
-  /** Ids of the two that are joined, in the order of their ranks. */
+  /** The ids of the two tokens of each merge, in the order of their ranks. */
   readonly merges: readonly (readonly [left: number, right: number])[];
 }
 
 /**
- * A text without spaces would make tokens of any length, which no file of a tokenizer may have
- * (read-tokenizer-json.ts).
+ * Without a limit, a text without spaces would make tokens of any length, and readers of tokenizer files
+ * refuse long ones (read-tokenizer-json.ts).
  */
 const MOST_TOKEN_BYTES = 1024;
 
-/** `counts`: pieces and how often they come. May end with fewer tokens, when nothing is left to merge. */
+/**
+ * `counts` are the pieces and how often they occur. The result may have fewer tokens, when nothing is left to
+ * merge.
+ */
 export function trainBpe(
   counts: ReadonlyMap<string, number>,
   { vocab, special, atLeast, onProgress }: BpeTraining,
@@ -82,8 +87,8 @@ export function trainBpe(
 }
 
 /**
- * In the order of GPT-2's names of them: ids of bytes are the same as in its vocabulary, but for what stands
- * before.
+ * The bytes in the order of GPT-2's names for them. So bytes have the same ids as in its vocabulary, shifted
+ * by the number of special tokens.
  */
 const bytesInOrder: readonly number[] = byteCharacters
   .map((character, byte) => ({ code: character.charCodeAt(0), byte }))
@@ -91,10 +96,10 @@ const bytesInOrder: readonly number[] = byteCharacters
   .map(({ byte }) => byte);
 
 interface Words {
-  /** Symbols of all words, one after the other. */
+  /** The symbols of all words, one after the other. */
   readonly symbols: Int32Array;
   readonly start: Int32Array;
-  /** Of word w now; becomes less with every merge. */
+  /** The current length of each word, which every merge reduces. */
   readonly length: Int32Array;
   readonly count: Float64Array;
 }
@@ -113,17 +118,17 @@ function wordsOf(counts: ReadonlyMap<string, number>, byteIds: Int32Array): Word
   return { symbols, start, length, count: Float64Array.from(counts.values()) };
 }
 
-/** All pairs of neighbours: how often, in which words, and which comes most. */
+/** All pairs of neighbours: their counts, the words that have them, and the pair with the highest count. */
 class Pairs {
   readonly left: number[] = [];
   readonly right: number[] = [];
   readonly count: number[] = [];
-  /** Words that hold the pair, or did. */
+  /** The words that have each pair, or had it once. */
   readonly #words: number[][] = [];
   readonly #index: PairTable;
   readonly #heap: PairHeap;
   readonly #all: Words;
-  readonly #visited: Int32Array; // word → merge that visited it last
+  readonly #visited: Int32Array; // for each word, the merge that visited it last
   #merge = 0;
 
   constructor(all: Words, tokens: readonly Uint8Array[]) {
@@ -137,7 +142,7 @@ class Pairs {
     for (let pair = 0; pair < this.count.length; pair++) this.#heap.push(pair, this.count[pair]!);
   }
 
-  /** −1: there are no pairs. */
+  /** The pair with the highest count, or −1 where there are no pairs. */
   most(): number {
     for (;;) {
       const pair = this.#heap.pop();
@@ -146,7 +151,7 @@ class Pairs {
     }
   }
 
-  /** The pair becomes the symbol `id` in every word. */
+  /** Replaces the pair by the symbol `id` in every word. */
   merge(pair: number, id: number): void {
     const left = this.left[pair]!;
     const right = this.right[pair]!;
@@ -164,7 +169,10 @@ class Pairs {
       if (this.count[made]! > 0) this.#heap.push(made, this.count[made]!);
   }
 
-  /** a left right b → a id b: the pairs (a,left) (left,right) (right,b) lose, (a,id) (id,b) win. */
+  /**
+   * Rewrites a word: a left right b becomes a id b. The pairs (a, left), (left, right) and (right, b) lose
+   * counts, and (a, id) and (id, b) gain counts.
+   */
   #rewrite(w: number, left: number, right: number, id: number, grown: Set<number>): void {
     const { symbols, start, length, count } = this.#all;
     const from = start[w]!;
@@ -186,18 +194,18 @@ class Pairs {
       if (joined) this.#change(left, right, w, -times);
       oldPrevious = joined ? right : symbols[from + i]!;
       i += joined ? 2 : 1;
-      symbols[from + kept++] = symbol; // behind what is still to be read
+      symbols[from + kept++] = symbol; // never beyond what is still to be read
       previous = symbol;
       previousJoined = joined;
     }
     length[w] = kept;
   }
 
-  /** Adds to the pair's count, and notes the word where it wins. Returns the pair. */
+  /** Adds `by` to the pair's count, notes the word where the count grows, and returns the pair. */
   #change(left: number, right: number, word: number, by: number): number {
-    const place = this.#index.find(left, right);
-    const pair = place < 0 ? this.count.length : this.#index.rankAt(place);
-    if (place < 0) {
+    const slot = this.#index.find(left, right);
+    const pair = slot < 0 ? this.count.length : this.#index.rankAt(slot);
+    if (slot < 0) {
       this.#index.add(left, right, pair, 0);
       this.left.push(left);
       this.right.push(right);
@@ -212,7 +220,7 @@ class Pairs {
     return pair;
   }
 
-  /** Which of two pairs of equal count comes first. */
+  /** Whether the first of two pairs with equal counts comes first. */
   #greater(tokens: readonly Uint8Array[], a: number, b: number): boolean {
     const order = compareBytes(tokens[this.left[a]!]!, tokens[this.left[b]!]!);
     return (order === 0 ? compareBytes(tokens[this.right[a]!]!, tokens[this.right[b]!]!) : order) > 0;

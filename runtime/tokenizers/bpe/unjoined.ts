@@ -1,13 +1,13 @@
 /**
- * Where a text may be cut whatever a vocabulary's pre-tokenizer does: between two characters that stand
- * beside each other in no token. No merge ever reaches across such a place, so that the parts become the same
- * tokens as the whole. (A vocabulary whose tokens cross words would else make one piece of a book.)
+ * Finds where a text can be cut without changing its tokens: between two characters that stand side by side
+ * in no token. No merge ever crosses such a position, so the parts give the same tokens as the complete text.
+ * (Otherwise, in a vocabulary whose tokens cross words, a book would be one piece.)
  */
 import type { NextPiece } from "./pieces.ts";
 
 /**
- * `texts`: all that merges make. `isSymbol`: a character that is a token: a part begins with one, so that
- * what becomes of several characters without a token in a row is decided in one part.
+ * `texts` is everything that merges make. `isSymbol` says whether a character is a token. A part begins with
+ * such a character, so that characters in a row without a token are in the same part.
  */
 export function unjoined(texts: readonly string[], isSymbol: (character: string) => boolean): NextPiece {
   const beside = new Beside(texts);
@@ -31,10 +31,10 @@ export function unjoined(texts: readonly string[], isSymbol: (character: string)
 
 const TABLE = 128;
 const MARK = 0x2581;
-/** Place in the small table: of ASCII, and of ▁, which stands for a space; −1: none. */
+/** The index in the small table for ASCII and for ▁, which stands for a space; −1 for other characters. */
 const placeOf = (code: number): number => (code < TABLE - 1 ? code : code === MARK ? TABLE - 1 : -1);
 
-/** Pairs of characters that stand side by side in some text. */
+/** The pairs of characters that stand side by side in some text. */
 class Beside {
   readonly #small = new Uint8Array(TABLE * TABLE);
   readonly #others = new Set<number>();

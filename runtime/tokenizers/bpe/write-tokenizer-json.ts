@@ -1,4 +1,4 @@
-/** A trained BPE as tokenizer.json (huggingface/tokenizers), which other tools read too. */
+/** Writes a trained BPE as a tokenizer.json (huggingface/tokenizers), which other tools read too. */
 import { byteCharacters } from "../base/byte-level.ts";
 import { pieceRules, type PieceRuleName } from "./pieces.ts";
 import type { TrainedBpe } from "./train-bpe.ts";

@@ -1,11 +1,14 @@
 /**
- * Chat formats that are built in: how a conversation is written for models that were trained so, and the same
- * as a template, for files that go out. A format is chosen by name, or by its marks, where the vocabulary has
- * them as special tokens.
+ * The built-in chat formats: how a conversation is written for models that were trained with them, and the
+ * same as a template for files that go out. A format is chosen by its name, or by its marks where the
+ * vocabulary has them as special tokens.
  *
- *   llama3   <|start_header_id|>role<|end_header_id|>⏎⏎text<|eot_id|> …            (llama-models, models/llama3/chat_format.py)
- *   chatml   <|im_start|>role⏎text<|im_end|>⏎ …                                  (OpenAI's chat markup, as Qwen has it)
- *   llama2   <s>[INST] <<SYS>>⏎system⏎<</SYS>>⏎⏎question [/INST] answer </s> …   (llama, llama/generation.py)
+ *   llama3   <|start_header_id|>role<|end_header_id|>⏎⏎text<|eot_id|> …
+ *            llama-models, models/llama3/chat_format.py
+ *   chatml   <|im_start|>role⏎text<|im_end|>⏎ …
+ *            OpenAI's chat markup, as Qwen has it
+ *   llama2   <s>[INST] <<SYS>>⏎system⏎<</SYS>>⏎⏎question [/INST] answer </s> …
+ *            llama, llama/generation.py
  */
 import { SinterError } from "../../base/errors.ts";
 import { guarded } from "../base/added-tokens.ts";
@@ -14,23 +17,23 @@ import type { Tokenizer } from "../base/tokenizer.ts";
 
 interface BuiltInFormat {
   readonly doc: string;
-  /** What the format is made of. */
+  /** The texts that structure a conversation. */
   readonly marks: readonly string[];
   /**
-   * The vocabulary must have the marks as special tokens; else they may be plain text, which no message may
-   * hold then.
+   * Whether the vocabulary must have the marks as special tokens. Otherwise they may be plain text, and then
+   * no message may contain them.
    */
   readonly needsTokens: boolean;
-  /** In Jinja, as tokenizer_config.json and GGUF have it. */
+  /** The format in Jinja, as tokenizer_config.json and GGUF have it. */
   readonly template: string;
   encode(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): number[];
-  /** As ChatFormat's. */
+  /** See ChatFormat. */
   render(tokenizer: Tokenizer, messages: readonly ChatMessage[], reply: boolean): string;
-  /** Ends an answer where no token does. */
+  /** Texts that end an answer where no token does. */
   readonly stops: readonly string[];
 }
 
-/** THE table of chat formats. */
+/** The table of chat formats. */
 export const chatFormats = {
   llama3: {
     doc: "Llama 3",
@@ -130,13 +133,13 @@ const idList = (id: number | undefined): readonly number[] => (id === undefined 
 
 interface Llama2Turn {
   readonly text: string;
-  /** The answer is there. */
+  /** Whether the answer is already there. */
   readonly ends: boolean;
 }
 
 /**
- * What the system is told is part of the first question; every question and its answer begin and end like a
- * text of their own.
+ * The system's text is part of the first question. Each question with its answer begins and ends like a text
+ * of its own.
  */
 function llama2(
   tokenizer: Tokenizer,
@@ -166,7 +169,7 @@ function llama2(
 }
 
 /**
- * Special tokens stay plain text, but for those that are marks of the format: messages hold none
+ * Keeps the names of special tokens plain, except for the format's marks, which no message contains
  * (`builtInChat`).
  */
 const guardedMarks = (text: string, { special }: Tokenizer): string =>
@@ -179,13 +182,13 @@ const guardedMarks = (text: string, { special }: Tokenizer): string =>
 const hasTokens = (tokenizer: Tokenizer, { marks }: BuiltInFormat): boolean =>
   marks.every((mark) => tokenizer.special.has(mark));
 
-/** The format whose marks are tokens of the vocabulary; undefined: none is known by its marks. */
+/** The format whose marks are special tokens of the vocabulary; undefined where there is none. */
 export const formatByMarks = (tokenizer: Tokenizer): ChatFormatName | undefined =>
   chatFormatNames.find((name) => hasTokens(tokenizer, chatFormats[name]));
 
 /**
- * Throws SinterError "input" when the vocabulary lacks a token that the format needs; its `encode` when a
- * message holds a mark that is plain text.
+ * Throws SinterError "input" when the vocabulary lacks a token that the format needs. Its `encode` throws
+ * when a message contains a mark that is plain text.
  */
 export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFormat {
   const format: BuiltInFormat = chatFormats[name];
@@ -196,7 +199,7 @@ export function builtInChat(tokenizer: Tokenizer, name: ChatFormatName): ChatFor
       `the ${tokenizer.name} tokenizer has no ${missing}, which ${format.doc}'s chat format needs`,
       `Use ${format.doc}'s tokenizer, or another --chat-format.`,
     );
-  // Llama 2's stay marks even where they are tokens: its own code refuses them, too
+  // Llama 2's marks are refused even where they are tokens, as in Meta's code.
   const forbidden = format.marks.filter((mark) => name === "llama2" || !tokenizer.special.has(mark));
   const checked = (messages: readonly ChatMessage[]): void => {
     for (const { role, content } of messages)

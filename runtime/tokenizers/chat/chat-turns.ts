@@ -1,9 +1,10 @@
 /**
- * A conversation goes on behind the answer as it was drawn. Encoded anew, an answer may become other tokens
- * than the model chose: it would see what it never said, and keys and values of the answer would be computed
- * twice. So the next prompt is the last one, the drawn tokens, and the tokens of what the format writes
- * behind them, wherever the format writes the answer right behind the last prompt. A format that changes what
- * was said (that leaves out thoughts, or earlier turns) is encoded anew, as a whole.
+ * Continues a conversation behind the answer as it was drawn. If the answer were encoded anew, it could
+ * become other tokens than the model chose: the model would see something that it never said, and the
+ * answer's keys and values would be computed twice. So the next prompt is the last prompt, the drawn tokens,
+ * and the tokens of what the format writes behind them. This needs a format that writes the answer right
+ * behind the last prompt. A format that changes what was said (one that leaves out thoughts, or earlier
+ * turns) makes the whole conversation be encoded anew.
  */
 import { concat } from "../../base/bytes.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -13,23 +14,23 @@ import { tokenDecoder, type Tokenizer } from "../base/tokenizer.ts";
 
 /** What a model was asked. */
 export interface Prompt {
-  /** As the format writes it, with the beginning of the answer. */
+  /** The text that the format makes, with the beginning of the answer. */
   readonly text: string;
   readonly ids: readonly number[];
 }
 
-/** One that was answered. */
+/** A prompt that was answered. */
 export interface Turn {
   readonly prompt: Prompt;
-  /** As they were drawn; some at the end may belong to a text that ended the answer. */
+  /** The tokens as they were drawn. Some at the end may belong to the text that ended the answer. */
   readonly drawn: readonly number[];
-  /** What they say, special tokens left out, without the text that ended it. */
+  /** Their text without special tokens, and without the text that ended the answer. */
   readonly said: string;
-  /** As it stands in the messages. */
+  /** The answer as it stands in the messages. */
   readonly content: string;
 }
 
-/** The next prompt. `before`: the turn whose answer is the last but one of the messages. */
+/** The next prompt. `before` is the turn whose answer is the last message but one. */
 export async function nextPrompt(
   format: ChatFormat,
   tokenizer: Tokenizer,
@@ -47,8 +48,8 @@ export async function nextPrompt(
 }
 
 /**
- * undefined: the answer does not stand right behind the prompt that it answers, or the tokenizer can not go
- * on in the middle of a text.
+ * The prompt behind an answer; undefined where the answer does not stand right behind the prompt that it
+ * answers, or where the tokenizer cannot continue in the middle of a text.
  */
 export function behindAnswer(
   tokenizer: Tokenizer,
@@ -58,7 +59,7 @@ export function behindAnswer(
   if (!text.startsWith(prompt.text)) return undefined;
   const rest = text.slice(prompt.text.length);
   const answer = plainText(tokenizer, content);
-  // white space before it is the answer's own, if it has drawn any
+  // white space before it belongs to the answer, if the model has drawn any
   const at = answer === "" ? 0 : rest.length - rest.trimStart().length;
   if (!rest.startsWith(answer, at)) return undefined;
   const { count, left } = withinSaid(tokenizer, drawn, said);
@@ -67,8 +68,8 @@ export function behindAnswer(
 }
 
 /**
- * Tokens whose text is part of what was said, and what is left of it: a text that ended the answer may have
- * begun within a token.
+ * How many tokens belong completely to what was said, and the rest of it as text: the text that ended the
+ * answer may have begun within a token.
  */
 function withinSaid(
   tokenizer: Tokenizer,
@@ -92,8 +93,8 @@ function withinSaid(
 const SPACE = 0x20;
 
 /**
- * Ids of a text that a program wrote, to stand behind others. undefined: the tokenizer writes a space before
- * it that is not there.
+ * The ids of a text that a program wrote, to be appended to others; undefined where the tokenizer would write
+ * a space before it that is not there.
  */
 function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | undefined {
   const ids = tokenizer.encode(text, { special: true });
@@ -105,13 +106,13 @@ function encodeBehind(tokenizer: Tokenizer, text: string): readonly number[] | u
   return head && [...head, ...ids.slice(end)];
 }
 
-/** What a text says before the first special token in it. */
+/** The beginning of a text, up to the first special token in it. */
 function beforeMarks(text: string, { special }: Tokenizer): string {
-  const marks = [...special.keys()].map((name) => text.indexOf(name)).filter((place) => place >= 0);
+  const marks = [...special.keys()].map((name) => text.indexOf(name)).filter((at) => at >= 0);
   return unguarded(text.slice(0, Math.min(text.length, ...marks)));
 }
 
-/** `ids`: what the tokenizer makes of `head`, with a space before it. */
+/** `ids` is what the tokenizer makes of `head`, with a space before it. */
 function withoutAddedSpace(
   tokenizer: Tokenizer,
   head: string,
@@ -120,7 +121,7 @@ function withoutAddedSpace(
   const plain = new TextEncoder().encode(head);
   const isSpace = (id: number | undefined): boolean =>
     id !== undefined && equal(tokenizer.bytes(id), Uint8Array.of(SPACE));
-  const [space] = tokenizer.encode("\n"); // the space that is added, by itself
+  const [space] = tokenizer.encode("\n"); // the added space by itself
   const candidates: readonly (readonly number[])[] = [
     ids,
     ...(isSpace(ids[0]) ? [ids.slice(1)] : []),

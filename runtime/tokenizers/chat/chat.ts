@@ -1,34 +1,36 @@
-/** Conversations as tokens: how a model was trained to see who says what. */
+/** Conversations as tokens: the form in which a model was trained to see who says what. */
 import { guarded } from "../base/added-tokens.ts";
 import type { Tokenizer } from "../base/tokenizer.ts";
 
 export interface ChatMessage {
-  /** system, user, assistant, … as the format knows them. */
+  /** system, user, assistant, or another role that the format knows. */
   readonly role: string;
   readonly content: string;
 }
 
 export interface ChatFormat {
   /**
-   * Ids of a conversation; `reply`: with the beginning of the assistant's answer behind it. What the messages
-   * say is plain text, whatever it looks like: no message can end its turn.
+   * The ids of a conversation. With `reply`, the beginning of the assistant's answer follows. The text of the
+   * messages is always plain: no message can end its turn.
    */
   encode(messages: readonly ChatMessage[], reply: boolean): Promise<readonly number[]>;
   /**
-   * The same as a text, for `Tokenizer.encode` with special tokens: these stand there by their names, and
-   * what messages say is plain (`plainText`).
+   * The same as a text for `Tokenizer.encode` with special tokens, which stand in it by their names. The text
+   * of the messages is made plain (`plainText`).
    */
   render(messages: readonly ChatMessage[], reply: boolean): Promise<string>;
-  /** Texts that end an answer, where the format has no token for it. */
+  /** Texts that end an answer, for formats that have no token for it. */
   readonly stops?: readonly string[];
   close(): void;
 }
 
-/** What a message says, to stand in a text that is encoded with special tokens: it becomes none. */
+/**
+ * Marks the text of a message, so that it contains no special token when it is encoded with special tokens.
+ */
 export const plainText = (tokenizer: Tokenizer, text: string): string =>
   tokenizer.plain?.(text) ?? guarded(text, tokenizer.special);
 
-/** For a model that knows no format: who speaks, a colon, what they say. */
+/** For a model that knows no format: the speaker's role, a colon, and the text. */
 export function plainChat(tokenizer: Tokenizer): ChatFormat {
   const name = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1);
   const begin = tokenizer.beginOfText === undefined ? [] : [tokenizer.beginOfText];

@@ -1,6 +1,6 @@
 /**
- * Byte-level BPE (Radford et al. 2019): symbols are the bytes of a piece, so no text is unknown. GPT-2, Llama
- * 3 and most tokenizer.json files differ in their tables alone.
+ * Byte-level BPE (Radford et al. 2019). The symbols are the bytes of a piece, so no text is unknown. GPT-2,
+ * Llama 3 and most tokenizer.json files differ only in their tables.
  */
 import { SinterError } from "../../base/errors.ts";
 import { plainOf, segmentsAt, specialsOf, type AddedToken, type Normalizer } from "../base/added-tokens.ts";
@@ -14,27 +14,25 @@ import { utf8Into } from "../base/utf8.ts";
 
 export interface ByteLevelParts {
   readonly name: Tokenizer["name"];
-  /** Id → its bytes; of added tokens, their name's; at a gap nothing. */
+  /** The bytes of each token by id. An added token has the bytes of its name; a gap is undefined. */
   readonly tokens: readonly (Uint8Array | undefined)[];
   readonly merges: PairTable;
   readonly added: readonly AddedToken[];
-  /**
-   * Added tokens that the merges make, too, and their bytes by the vocabulary: words that were added later.
-   */
+  /** Words that were added later and that the merges make too, with their bytes in the vocabulary. */
   readonly alsoMerged?: ReadonlyMap<number, Uint8Array>;
   /**
-   * Where the text is cut; of several rules the second cuts within the pieces of the first. None: the text is
-   * one piece.
+   * The rules that cut the text. If there are several, each cuts inside the pieces of the one before; if
+   * there are none, the text is one piece.
    */
   readonly pieces: readonly CutName[];
-  /** Where no such rules say it: what cuts the text. */
+  /** What cuts the text, where no rules can say it. */
   readonly cut?: PreTokenizer | undefined;
-  /** A piece that is a token itself is emitted whole, whatever the merges say (Llama 3). */
+  /** A piece that is a token becomes that token, whatever the merges say (Llama 3). */
   readonly wholePieces?: boolean;
-  /** One space before each text that does not begin with one. */
+  /** A space is put before each text that does not begin with one. */
   readonly addsSpace?: boolean;
   readonly normalize?: Normalizer | undefined;
-  /** What becomes of a byte that no token stands for; of several in a row one, where they are fused. */
+  /** The token for a byte that no token stands for. With `fused`, several such bytes in a row become one. */
   readonly unknown?: { readonly id: number; readonly fused: boolean } | undefined;
   readonly beginOfText: number | undefined;
   readonly endOfText: number | undefined;
@@ -98,7 +96,7 @@ function byteEncoder({ name, tokens, merges, added, unknown, ...parts }: ByteLev
   });
 }
 
-/** Byte → id of the token that is this byte alone; −1: there is none. */
+/** For each byte the id of the token that is just this byte, or −1. */
 function singleBytes(tokens: ByteLevelParts["tokens"]): Int32Array {
   const ids = new Int32Array(256).fill(-1);
   for (const [id, bytes] of tokens.entries())
@@ -122,8 +120,8 @@ function wholePieces(tokens: ByteLevelParts["tokens"]): FindWhole {
 }
 
 /**
- * Merges of a vocabulary whose ids are ranks (tiktoken): neighbours join when what they make is a token, the
- * one of the lowest id first.
+ * The merges of a vocabulary whose ids are ranks (tiktoken). Two neighbours join when the result is a token;
+ * the lowest id comes first.
  */
 export function mergesByRank(tokens: readonly Uint8Array[]): PairTable {
   const strings = new ByteStrings(tokens);

@@ -1,8 +1,9 @@
 /**
- * Regular expressions of tokenizer.json files, which are written for Oniguruma (its Ruby syntax), as
- * JavaScript's. Only what means the same in both is taken; the rest is named. `\s` is \p{White_Space}, `\d`
- * \p{Nd}, `\w` letters, marks, digits and connecting punctuation. What is kept of a match (`?+`, `++`, `*+`,
- * `(?>…)`) is a lookahead and its group.
+ * Translates the regular expressions of tokenizer.json files, which are written for Oniguruma (with Ruby's
+ * syntax), into JavaScript's. Only what means the same in both is translated; anything else is named and
+ * refused. `\s` is \p{White_Space}, `\d` is \p{Nd}, and `\w` is letters, marks, digits and connecting
+ * punctuation. Parts of a match that are never given back (`?+`, `++`, `*+`, `(?>…)`) become a lookahead and
+ * a reference to its group.
  */
 export type Translation = { readonly expression: RegExp } | { readonly unsupported: string };
 
@@ -25,7 +26,7 @@ export function translated(source: string): Translation {
   }
 }
 
-/** One character or class, once or in runs: no text can make it search for long. */
+/** Whether an expression is one character or class, once or repeated: such an expression is never slow. */
 export const isPlain = (source: string): boolean => plain.test(source);
 const oneSign = String.raw`[^\\^$.|?*+()[\]{}]|\\[sSdDwWnrt]|\\[pP]\{\^?\w+\}`;
 const oneClass = String.raw`\[\^?(?:[^\\[\]&^-]|\\[sdwnrt]|\\p\{\w+\})+\]`;
@@ -33,7 +34,7 @@ const plain = new RegExp(`^(?:${oneSign}|${oneClass})\\+?$`, "u");
 
 class Untranslatable extends Error {}
 
-/** `least`: characters that it takes at least. */
+/** `least` is the number of characters that the part matches at least. */
 interface Part {
   readonly js: string;
   readonly least: number;
@@ -41,7 +42,7 @@ interface Part {
 
 const SPACE = String.raw`\p{White_Space}`;
 const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}`;
-/** Escapes of classes: what stands in brackets. Outside of them \w takes some numbers, too, in Oniguruma. */
+/** The classes that may stand inside brackets. Outside of them, Oniguruma's \w includes some numbers too. */
 const classes: Readonly<Record<string, string>> = { s: SPACE, d: String.raw`\p{Nd}`, w: WORD };
 const alone: Readonly<Record<string, string>> = { ...classes, w: `${WORD}²³¹¼-¾` };
 const control: Readonly<Record<string, string>> = { n: "\\n", r: "\\r", t: "\\t", f: "\\f", v: "\\v" };
@@ -49,7 +50,7 @@ const categories = /^(?:L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C
 const scripts = new RegExp(
   `^(?:${"Han Latin Greek Cyrillic Hiragana Katakana Hangul Arabic Hebrew Thai".replaceAll(" ", "|")})$`,
 );
-/** Letters that fold to several characters, or several to one (ß, ﬁ, …), where they stand together. */
+/** Letters that fold to several characters, or several that fold to one (ß, ﬁ, …). */
 const foldsTogether = /ss|f[fil]|st/i;
 
 class Reader {
@@ -75,7 +76,7 @@ class Reader {
     return found;
   }
 
-  /** Up to the end, or the bracket that ends the group. */
+  /** Reads up to the end, or to the bracket that ends the group. */
   alternatives(depth: number, folded: boolean): Part {
     if (depth > MOST_DEPTH) throw new Untranslatable("groups that are nested too deep");
     const parts = [this.#sequence(depth, folded)];
@@ -131,7 +132,7 @@ class Reader {
     return { js: `{${least}${found[2] ?? ""}${found[3] ?? ""}}`, least, keeps: false };
   }
 
-  /** What has been matched is not given back. */
+  /** A part whose match is never given back. */
   #kept(js: string, keeps: boolean): string {
     return keeps ? `(?=(${js}))\\${++this.#groups}` : js;
   }
@@ -171,7 +172,7 @@ class Reader {
     if (look?.startsWith("?<") && groups !== this.#groups)
       throw new Untranslatable("what is kept in a look behind");
     if (look !== undefined) return { js: `(${look}${inner.js})`, least: 0 };
-    // the groups within were numbered before this one
+    // the groups inside it were numbered before this one
     if (keeps && groups !== this.#groups) throw new Untranslatable("what is kept in what is kept");
     return { js: this.#kept(`(?:${inner.js})`, keeps), least: inner.least };
   }
@@ -186,7 +187,7 @@ class Reader {
     return { js: this.#character(sign), least: 1 };
   }
 
-  /** \n, \u1234, \x{1F600}, \. */
+  /** An escaped character: \n, \u1234, \x{1F600}, \. */
   #character(sign: string): string {
     if (control[sign] !== undefined) return control[sign];
     const rest = this.#source.slice(this.#at, this.#at + 10).join("");
@@ -245,10 +246,10 @@ function fail(why: string): never {
   throw new Untranslatable(why);
 }
 
-/** The sign itself, in and outside of brackets. */
+/** The character itself, inside and outside of brackets. */
 const literal = (sign: string): string => (/[\\^$.*+?()[\]{}|/-]/.test(sign) ? `\\${sign}` : sign);
 
-/** Unicode folds ſ to s, and the sign for kelvin to k. */
+/** The character in both cases. Unicode folds ſ to s, and the kelvin sign to k. */
 function bothCases(sign: string): string {
   if (sign > "\x7f") throw new Untranslatable("letters of either case beyond ASCII");
   const lower = sign.toLowerCase();

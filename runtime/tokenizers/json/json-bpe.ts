@@ -1,7 +1,7 @@
 /**
- * BPE over characters as tokenizer.json files have it (huggingface/tokenizers, models/bpe): symbols are
- * characters; one that is no token becomes the tokens of its bytes (byte_fallback), else the unknown token;
- * then neighbours merge.
+ * BPE over characters, as tokenizer.json files have it (huggingface/tokenizers, models/bpe). The symbols are
+ * characters. One that is no token becomes the tokens of its bytes (byte_fallback), otherwise the unknown
+ * token. Then neighbours merge.
  */
 import { SinterError } from "../../base/errors.ts";
 import type { PairTable } from "../bpe/pair-table.ts";
@@ -9,21 +9,21 @@ import { pieceEncoder, type PieceEncoder } from "../bpe/piece-encoder.ts";
 import { unjoined } from "../bpe/unjoined.ts";
 
 export interface JsonBpeParts {
-  /** Names that a text may become, and their ids. */
+  /** The names that a text may become, and their ids. */
   readonly ids: ReadonlyMap<string, number>;
   readonly merges: PairTable;
-  /** All that merges make. */
+  /** Everything that merges make. */
   readonly texts: readonly string[];
-  /** Byte → id, −1 where there is none; undefined: no byte fallback. */
+  /** The id of each byte's token, or −1 where there is none; undefined where there is no byte fallback. */
   readonly byteIds: Int32Array | undefined;
-  /** A name, which the vocabulary may lack. */
+  /** The name of the unknown token, which the vocabulary may lack. */
   readonly unknown: string | undefined;
   readonly unknownId: number | undefined;
-  /** Neighbours that are unknown become one unknown token. */
+  /** Unknown neighbours become a single unknown token. */
   readonly fused: boolean;
-  /** A piece that is a token itself stays whole, whatever the merges say. */
+  /** A piece that is a token becomes that token, whatever the merges say. */
   readonly wholePieces: boolean;
-  /** The merges join bytes or unknown tokens, too. */
+  /** Merges may also join bytes or unknown tokens. */
   readonly mergesOthers: boolean;
 }
 
@@ -55,7 +55,7 @@ function symbolsOf(
   { ids, byteIds, fused, ...parts }: JsonBpeParts,
 ): number {
   let n = 0;
-  let waiting = false; // an unknown token, until it is certain that the next one is not part of it
+  let waiting = false; // an unknown token waits until it is certain that the next one is not part of it
   for (let i = from; i < to; i++) {
     const code = text.codePointAt(i)!;
     const character = String.fromCodePoint(code);
@@ -69,7 +69,7 @@ function symbolsOf(
     }
     const bytes = byteIds && idsOfBytes(character, byteIds);
     if (bytes) {
-      for (const byte of bytes) out[n++] = byte; // before an unknown one that waits, as in the library
+      for (const byte of bytes) out[n++] = byte; // before an unknown token that still waits, as in the library
       continue;
     }
     if (parts.unknownId === undefined) throw noToken(character, parts.unknown);
@@ -80,7 +80,10 @@ function symbolsOf(
   return n;
 }
 
-/** Undefined: not all of its bytes have tokens. `byteIds`: −1 where there is none. */
+/**
+ * The ids of a text's bytes; undefined where not all of them have tokens. A byte without one is −1 in
+ * `byteIds`.
+ */
 export function idsOfBytes(text: string, byteIds: Int32Array): readonly number[] | undefined {
   const ids = Array.from(utf8.encode(text), (byte) => byteIds[byte]!);
   return ids.includes(-1) ? undefined : ids;

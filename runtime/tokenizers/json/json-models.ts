@@ -1,8 +1,8 @@
-/** The model of a tokenizer.json: its vocabulary, checked, and how it makes tokens of a piece. */
+/** Reads the model of a tokenizer.json: checks its vocabulary, and says how it makes tokens of a piece. */
 import type { AddedToken } from "../base/added-tokens.ts";
 import { jsonBpe, type JsonBpeParts } from "./json-bpe.ts";
 import {
-  badPlace,
+  badValue,
   field,
   flag,
   isObject,
@@ -10,8 +10,8 @@ import {
   optionalText,
   shown,
   text,
-  whole,
-  type JsonPlace,
+  integer,
+  type JsonNode,
 } from "../base/json-fields.ts";
 import { Unsupported } from "./json-steps.ts";
 import { unigram, wordLevel, wordPiece } from "./json-words.ts";
@@ -22,25 +22,25 @@ import { MAX_TOKENS } from "../base/tiktoken.ts";
 const MAX_NAME = 1024; // characters of a token's name
 
 export interface JsonModel {
-  /** Id → name, added tokens too; undefined at a gap. */
+  /** The name of each token by id, including added tokens; undefined at a gap. */
   readonly names: readonly (string | undefined)[];
   readonly ids: ReadonlyMap<string, number>;
   /** The model's own vocabulary, without added tokens. */
   readonly own: ReadonlyMap<string, number>;
   readonly unknownId: number | undefined;
-  /** Encodes a piece over characters. */
+  /** Encodes a piece of characters. */
   readonly encode: PieceEncoder;
-  /** Tables of a BPE: a byte-level pre-tokenizer takes them instead. */
+  /** The tables of a BPE, for use behind a byte-level pre-tokenizer. */
   readonly bpe?: JsonBpeParts;
 }
 
 interface Named {
-  readonly model: JsonPlace;
+  readonly model: JsonNode;
   readonly vocabulary: ReadonlyMap<string, number>;
   readonly plain: ReadonlyMap<string, number>;
 }
 
-/** `plain`: names that a text may become, which special tokens never are. */
+/** The table of models. `plain` has the names that a text may become; special tokens are not among them. */
 const models: Readonly<Record<string, (named: Named) => Pick<JsonModel, "encode" | "bpe" | "unknownId">>> = {
   BPE(named) {
     const bpe = readBpe(named);
@@ -61,7 +61,7 @@ const models: Readonly<Record<string, (named: Named) => Pick<JsonModel, "encode"
         ids: plain,
         unknown,
         prefix,
-        mostCharacters: most.value === undefined ? 100 : whole(most, 2 ** 31),
+        mostCharacters: most.value === undefined ? 100 : integer(most, 2 ** 31),
       }),
     };
   },
@@ -72,7 +72,7 @@ const models: Readonly<Record<string, (named: Named) => Pick<JsonModel, "encode"
     const id =
       field(model, "unk_id").value === undefined
         ? undefined
-        : whole(field(model, "unk_id"), scores.length - 1);
+        : integer(field(model, "unk_id"), scores.length - 1);
     const byteIds = flag(field(model, "byte_fallback"), false) ? byteIdsOf(plain) : undefined;
     return {
       unknownId: id,
@@ -82,9 +82,9 @@ const models: Readonly<Record<string, (named: Named) => Pick<JsonModel, "encode"
 };
 
 /** Throws Unsupported, and SinterError where the file contradicts itself. */
-export function readModel(root: JsonPlace, added: readonly AddedToken[]): JsonModel {
+export function readModel(root: JsonNode, added: readonly AddedToken[]): JsonModel {
   const model = field(root, "model");
-  if (!isObject(model.value)) throw badPlace(model, `is ${shown(model.value)}, not an object`);
+  if (!isObject(model.value)) throw badValue(model, `is ${shown(model.value)}, not an object`);
   const type =
     optionalText(field(model, "type")) ?? (field(model, "merges").value === undefined ? undefined : "BPE");
   const make = type !== undefined && Object.hasOwn(models, type) ? models[type] : undefined;
@@ -99,68 +99,71 @@ export function readModel(root: JsonPlace, added: readonly AddedToken[]): JsonMo
 
 // ---- vocabularies
 
-/** Names → ids of the model alone. */
-function vocabularyOf(vocab: JsonPlace, isList: boolean): ReadonlyMap<string, number> {
-  const entries: (readonly [string, JsonPlace])[] = [];
+/** The ids of the model's own vocabulary by name. */
+function vocabularyOf(vocab: JsonNode, isList: boolean): ReadonlyMap<string, number> {
+  const entries: (readonly [string, JsonNode])[] = [];
   if (isList) {
     for (const [id, entry] of list(vocab, MAX_TOKENS).entries())
       entries.push([text(list(entry, 2)[0] ?? entry), { value: id, path: entry.path }]);
   } else {
     if (!isObject(vocab.value))
-      throw badPlace(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
+      throw badValue(vocab, `is ${shown(vocab.value)}, not an object of names and ids`);
     const pairs = Object.entries(vocab.value);
     if (pairs.length > MAX_TOKENS)
-      throw badPlace(vocab, `has ${pairs.length} entries; at most ${MAX_TOKENS} are read`);
+      throw badValue(vocab, `has ${pairs.length} entries; at most ${MAX_TOKENS} are read`);
     for (const [name, id] of pairs)
       entries.push([name, { value: id, path: `${vocab.path}[${shown(name)}]` }]);
   }
   const ids = new Map<string, number>();
-  for (const [name, place] of entries) {
-    const id = whole(place, MAX_TOKENS - 1);
+  for (const [name, node] of entries) {
+    const id = integer(node, MAX_TOKENS - 1);
     if (name.length > MAX_NAME || name === "")
-      throw badPlace(place, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
-    if (ids.has(name)) throw badPlace(vocab, `has ${shown(name)} twice`);
+      throw badValue(node, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
+    if (ids.has(name)) throw badValue(vocab, `has ${shown(name)} twice`);
     ids.set(name, id);
   }
   return ids;
 }
 
-/** Names by id, each id once: of the model's vocabulary, and of the tokens that were added behind it. */
+/**
+ * The names by id, each id once: those of the model's vocabulary, and those of the tokens that were added
+ * behind it.
+ */
 function namesOf(
-  model: JsonPlace,
+  model: JsonNode,
   vocabulary: ReadonlyMap<string, number>,
-  root: JsonPlace,
+  root: JsonNode,
 ): JsonModel["names"] {
   const vocab = field(model, "vocab");
   const names: (string | undefined)[] = [];
-  const put = (name: string, id: number, place: JsonPlace): void => {
+  const put = (name: string, id: number, node: JsonNode): void => {
     if (names[id] !== undefined && names[id] !== name)
-      throw badPlace(place, `gives id ${id} to ${shown(name)}, but ${shown(names[id])} has it`);
+      throw badValue(node, `gives id ${id} to ${shown(name)}, but ${shown(names[id])} has it`);
     names[id] = name;
   };
   for (const [name, id] of vocabulary) put(name, id, { ...vocab, path: `${vocab.path}[${shown(name)}]` });
   for (const token of list(field(root, "added_tokens"), MAX_TOKENS)) {
     const name = text(field(token, "content"));
-    const place = field(token, "id");
+    const node = field(token, "id");
     if (name.length > MAX_NAME || name === "")
-      throw badPlace(place, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
-    put(name, whole(place, MAX_TOKENS - 1), place);
+      throw badValue(node, `is the id of a name of ${name.length} characters; 1 … ${MAX_NAME} are possible`);
+    put(name, integer(node, MAX_TOKENS - 1), node);
   }
-  if (names.length === 0) throw badPlace(vocab, "is empty");
+  if (names.length === 0) throw badValue(vocab, "is empty");
   const seen = new Map<string, number>();
   for (const [id, name] of names.entries()) {
     if (name === undefined) continue;
     if (seen.has(name))
-      throw badPlace(vocab, `gives two ids to one name: ${shown(name)} is ${seen.get(name)} and ${id}`);
+      throw badValue(vocab, `gives two ids to one name: ${shown(name)} is ${seen.get(name)} and ${id}`);
     seen.set(name, id); // one of the two is an added token's
   }
-  return Array.from(names); // of a list with holes, map and filter see only a part
+  return Array.from(names); // fills the holes with undefined, since map and filter skip holes
 }
 
-function numberOf(place: JsonPlace): number {
-  if (typeof place.value !== "number" || !Number.isFinite(place.value))
-    throw badPlace(place, `is ${shown(place.value)}, not a number`);
-  return place.value;
+function numberOf(node: JsonNode): number {
+  if (typeof node.value !== "number" || !Number.isFinite(node.value))
+    throw badValue(node, `is ${shown(node.value)}, not a number`);
+  return node.value;
 }
 
 function unknownOf({ model, vocabulary }: Named): {
@@ -204,15 +207,15 @@ interface ListedMerges {
 }
 
 /**
- * `"a b"` or `["a", "b"]`, in order of rank. A merge that would make a special token is left out: text never
- * becomes one. Of a pair that comes twice the later counts.
+ * The merges, given as `"a b"` or `["a", "b"]` in the order of their ranks. A merge that would make a special
+ * token is left out, since text never becomes one. If a pair occurs twice, the later one counts.
  */
 function mergesOf(
-  place: JsonPlace,
+  node: JsonNode,
   ids: ReadonlyMap<string, number>,
   specialIds: ReadonlySet<number>,
 ): ListedMerges {
-  const merges = list(place, MAX_MERGES);
+  const merges = list(node, MAX_MERGES);
   const texts: string[] = [];
   const parts = new Set<number>();
   const found: number[] = [];
@@ -225,10 +228,10 @@ function mergesOf(
           : [];
     if (typeof merge.value === "string" && merge.value.startsWith("#version")) continue;
     if (typeof left !== "string" || typeof right !== "string" || more !== undefined)
-      throw badPlace(merge, `is ${shown(merge.value)}, not a pair of names`);
+      throw badValue(merge, `is ${shown(merge.value)}, not a pair of names`);
     const id = (name: string): number => {
       const known = ids.get(name);
-      if (known === undefined) throw badPlace(merge, `needs ${shown(name)}, which is not in the vocabulary`);
+      if (known === undefined) throw badValue(merge, `needs ${shown(name)}, which is not in the vocabulary`);
       return known;
     };
     const joined = id(left + right);

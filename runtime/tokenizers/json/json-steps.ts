@@ -1,12 +1,15 @@
-/** Components of a tokenizer.json (normalizer, pre_tokenizer): what all of them are read with. */
-import { badPlace, field, list, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
+/** What the readers of a tokenizer.json's components (normalizer, pre_tokenizer) share. */
+import { badValue, field, list, optionalText, shown, text, type JsonNode } from "../base/json-fields.ts";
 import { isPlain, translated } from "./expressions.ts";
 import { matchesOf, occurrencesOf, type Pattern } from "./splits.ts";
 
-/** What a file asks for that is not read: the caller may have another reader, or refuses by this name. */
+/**
+ * The file asks for something that is not supported. The caller may have another reader, or refuses the file
+ * by this name.
+ */
 export class Unsupported extends Error {}
 
-/** Whether expressions of the file may be run: only where a thread runs them that can be ended. */
+/** Whether expressions of the file may be run. They may only run in a thread that can be ended. */
 export interface StepOptions {
   readonly anyExpression: boolean;
 }
@@ -14,35 +17,35 @@ export interface StepOptions {
 const MOST_STEPS = 16;
 const MOST_DEPTH = 4;
 
-export const typeOf = (place: JsonPlace): string => text(field(place, "type"));
+export const typeOf = (node: JsonNode): string => text(field(node, "type"));
 
-/** A step, or the steps of a sequence, and of sequences in it. */
-export function stepsOf(place: JsonPlace, name: string, depth = 0): readonly JsonPlace[] {
-  if (place.value === undefined) return [];
-  if (typeOf(place) !== "Sequence") return [place];
+/** A step, or the steps of a sequence, including those of sequences inside it. */
+export function stepsOf(node: JsonNode, name: string, depth = 0): readonly JsonNode[] {
+  if (node.value === undefined) return [];
+  if (typeOf(node) !== "Sequence") return [node];
   if (depth === MOST_DEPTH) throw new Unsupported("sequences of sequences of sequences");
-  const steps = list(field(place, name), MOST_STEPS).flatMap((step) => stepsOf(step, name, depth + 1));
+  const steps = list(field(node, name), MOST_STEPS).flatMap((step) => stepsOf(step, name, depth + 1));
   if (steps.length > MOST_STEPS)
-    throw badPlace(place, `has ${steps.length} steps in all; at most ${MOST_STEPS} are read`);
+    throw badValue(node, `has ${steps.length} steps in all; at most ${MOST_STEPS} are read`);
   return steps;
 }
 
 const MOST_CONTENT = 256;
 
-/** What is put into a text, again and again: a long one would make a short text as long as memory. */
-export function contentOf(place: JsonPlace): string {
-  const content = text(place);
+/** Text that a step inserts. Its length is limited, since it may be inserted many times. */
+export function contentOf(node: JsonNode): string {
+  const content = text(node);
   if (content.length > MOST_CONTENT)
-    throw badPlace(place, `has ${content.length} characters; at most ${MOST_CONTENT} are read`);
+    throw badValue(node, `has ${content.length} characters; at most ${MOST_CONTENT} are read`);
   return content;
 }
 
-/** `{ String: … }` or `{ Regex: … }`. `what`: who asks, for messages. */
-export function patternOf(place: JsonPlace, what: string, { anyExpression }: StepOptions): Pattern {
-  const plain = optionalText(field(place, "String"));
-  const source = optionalText(field(place, "Regex"));
+/** A pattern `{ String: … }` or `{ Regex: … }`. `what` names the component for messages. */
+export function patternOf(node: JsonNode, what: string, { anyExpression }: StepOptions): Pattern {
+  const plain = optionalText(field(node, "String"));
+  const source = optionalText(field(node, "Regex"));
   if (plain !== undefined && plain !== "") return occurrencesOf(plain);
-  if (source === undefined) throw new Unsupported(`${what} at ${shown(plain ?? place.value)}`);
+  if (source === undefined) throw new Unsupported(`${what} at ${shown(plain ?? node.value)}`);
   const found = translated(source);
   if ("unsupported" in found) throw new Unsupported(`${what} at ${shown(source)} (${found.unsupported})`);
   if (!anyExpression && !isPlain(source)) throw new Unsupported(`${what} at ${shown(source)}`);

@@ -1,7 +1,7 @@
 /**
- * The other models of tokenizer.json files: one token a word (WordLevel), the longest pieces of a word
- * (WordPiece: Schuster & Nakajima 2012), the likeliest pieces (Unigram: Kudo 2018). As huggingface/tokenizers
- * has them.
+ * The other models of tokenizer.json files, as huggingface/tokenizers has them: one token per word
+ * (WordLevel), the longest pieces of a word (WordPiece: Schuster & Nakajima 2012), and the likeliest pieces
+ * (Unigram: Kudo 2018).
  */
 import { idsOfBytes, noToken } from "./json-bpe.ts";
 import type { PieceEncoder } from "../bpe/piece-encoder.ts";
@@ -26,7 +26,7 @@ export const wordLevel =
 export interface WordPieceParts {
   readonly ids: Ids;
   readonly unknown: Unknown;
-  /** Before pieces that go on in a word. */
+  /** The prefix of pieces that continue a word. */
   readonly prefix: string;
   /** Longer words are unknown. */
   readonly mostCharacters: number;
@@ -51,18 +51,18 @@ export function wordPiece({ ids, unknown, prefix, mostCharacters }: WordPiecePar
 }
 
 export interface UnigramParts {
-  /** Pieces that a text may become → id. */
+  /** The pieces that a text may become, and their ids. */
   readonly ids: Ids;
   readonly scores: readonly number[];
   readonly unknown: Unknown;
-  /** Byte → id, −1 where there is none; undefined: no byte fallback. */
+  /** The id of each byte's token, or −1 where there is none; undefined where there is no byte fallback. */
   readonly byteIds: Int32Array | undefined;
 }
 
-/** Sentencepiece's penalty of a character that no piece stands for. */
+/** Sentencepiece's penalty for a character that no piece stands for. */
 const PENALTY = 10;
 
-/** Viterbi: of all ways to cut a text into pieces the one of the highest sum of scores. */
+/** Viterbi's algorithm: of all ways to cut a text into pieces, the one with the highest sum of scores. */
 export function unigram({ ids, scores, unknown, byteIds }: UnigramParts): PieceEncoder {
   const trie = trieOf(ids);
   const unknownScore = scores.reduce((least, score) => Math.min(least, score), Infinity) - PENALTY;
@@ -103,7 +103,7 @@ export function unigram({ ids, scores, unknown, byteIds }: UnigramParts): PieceE
   }
 }
 
-/** The way back from the end; what is unknown in a row is one part. */
+/** Follows the best path back from the end. Unknown characters in a row are one part. */
 function partsBack(
   text: string,
   from: Int32Array,
@@ -150,6 +150,6 @@ function longestOf(names: Iterable<string>): number {
   return longest;
 }
 
-/** Between the two units of one character. */
+/** Whether `at` is between the two units of one character. */
 const isInside = (text: string, at: number): boolean =>
   at < text.length && text.charCodeAt(at) >= 0xdc00 && text.charCodeAt(at) < 0xe000;

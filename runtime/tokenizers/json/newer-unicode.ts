@@ -1,7 +1,7 @@
 /**
- * huggingface/tokenizers (0.23) knows some properties of characters from tables of older Unicode versions.
- * Here is what JavaScript's newer tables have beyond them, found by asking that library about every code
- * point: code points and ranges in hexadecimal.
+ * What JavaScript's Unicode tables have beyond those of huggingface/tokenizers (0.23), which are older. It
+ * was found by asking that library about every code point. The texts list code points and ranges in
+ * hexadecimal.
  */
 const newer = {
   /** Punctuation. */
@@ -37,7 +37,7 @@ const newer = {
     1e01b-1e021 1e023-1e024 1e026-1e02a 1e08f 1e130-1e136 1e2ae 1e2ec-1e2ef 1e4ec-1e4ef 1e5ee-1e5ef
     1e6e3 1e6e6 1e6ee-1e6ef 1e6f5 1e944-1e94a
   `,
-  /** Characters with a compatible form, for NFKC and NFKD. */
+  /** Characters with a compatibility form, for NFKC and NFKD. */
   compatible: `
     32ff a7f1-a7f4 ab69 10781-10785 10787-107b0 107b2-107ba 1ccd6-1ccf9 1e030-1e06d 1f16c 1fbf0-1fbf9
   `,
@@ -51,7 +51,7 @@ const newer = {
   `,
 } as const;
 
-/** For a class of a regular expression with the flag u. */
+/** The characters as a class of a regular expression with the flag u. */
 export const newerThan = (name: keyof typeof newer): string =>
   newer[name]
     .trim()

@@ -1,16 +1,16 @@
 /**
- * Normalizers of tokenizer.json files: what happens to a text before it is cut. As huggingface/tokenizers has
- * them; @huggingface/tokenizers of npm is another program, and differs.
+ * The normalizers of tokenizer.json files, as huggingface/tokenizers has them: what happens to a text before
+ * it is cut. (npm's @huggingface/tokenizers is another program, which differs.)
  */
 import { SinterError } from "../../base/errors.ts";
-import { field, flag, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
+import { field, flag, optionalText, shown, text, type JsonNode } from "../base/json-fields.ts";
 import { contentOf, patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import type { Normalizer } from "../base/added-tokens.ts";
 import { newerThan } from "./newer-unicode.ts";
 
-type ReadNormalizer = (place: JsonPlace, options: StepOptions) => Normalizer;
+type ReadNormalizer = (node: JsonNode, options: StepOptions) => Normalizer;
 
-/** THE table of normalizers. Every other type is refused by name. */
+/** The table of normalizers. Any other type is refused by name. */
 const normalizers: Readonly<Record<string, ReadNormalizer>> = {
   NFC: () => (t) => t.normalize("NFC"),
   NFD: () => canonical,
@@ -18,14 +18,14 @@ const normalizers: Readonly<Record<string, ReadNormalizer>> = {
   NFKD: () => form("NFKD", newerThan("compatible") + newerThan("canonical")),
   Lowercase: () => lowercase,
   StripAccents: () => without(`(?![${newerThan("marks")}])\\p{M}|[\u1cf2\u1cf3]`),
-  Strip: (place) => strip(flag(field(place, "strip_left"), true), flag(field(place, "strip_right"), true)),
-  Prepend(place) {
-    const before = contentOf(field(place, "prepend"));
+  Strip: (node) => strip(flag(field(node, "strip_left"), true), flag(field(node, "strip_right"), true)),
+  Prepend(node) {
+    const before = contentOf(field(node, "prepend"));
     return (t) => (t === "" ? t : before + t);
   },
-  Replace(place, options) {
-    const pattern = patternOf(field(place, "pattern"), "normalizer Replace", options);
-    const content = contentOf(field(place, "content"));
+  Replace(node, options) {
+    const pattern = patternOf(field(node, "pattern"), "normalizer Replace", options);
+    const content = contentOf(field(node, "content"));
     return (t) => {
       const parts: string[] = [];
       let done = 0;
@@ -39,7 +39,7 @@ const normalizers: Readonly<Record<string, ReadNormalizer>> = {
   BertNormalizer: bert,
 };
 
-/** A normal form, which leaves these characters as they are. */
+/** A normal form of Unicode that leaves the `newer` characters as they are. */
 function form(name: "NFD" | "NFKC" | "NFKD", newer: string): Normalizer {
   const any = new RegExp(`[${newer}]`, "u");
   const between = new RegExp(`([${newer}])`, "u");
@@ -59,7 +59,7 @@ function without(characters: string): Normalizer {
   return (t) => t.replace(all, "");
 }
 
-/** Letter by letter: JavaScript's own makes Σ at the end of a word ς. */
+/** Lower case character by character: JavaScript makes ς of a Σ at the end of a word. */
 const lowercase = (t: string): string => t.replaceAll("Σ", "σ").toLowerCase();
 
 function strip(left: boolean, right: boolean): Normalizer {
@@ -73,29 +73,29 @@ function strip(left: boolean, right: boolean): Normalizer {
 }
 
 const WHITE = /\p{White_Space}/u;
-/** Ideographs that BERT takes as words (its tokenization.py). */
+/** Ideographs that BERT treats as words (its tokenization.py). */
 const IDEOGRAPH = new RegExp(
   String.raw`[\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}` +
     String.raw`\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]`,
   "gu",
 );
 
-/** `strip_accents` null: where it lowers the case. */
-function bert(place: JsonPlace): Normalizer {
-  const lower = flag(field(place, "lowercase"), true);
-  const accents = flag(field(place, "strip_accents"), lower);
+/** Where `strip_accents` is null, it has the value of `lowercase`. */
+function bert(node: JsonNode): Normalizer {
+  const lower = flag(field(node, "lowercase"), true);
+  const accents = flag(field(node, "strip_accents"), lower);
   const steps: Normalizer[] = [];
-  if (flag(field(place, "clean_text"), true)) {
+  if (flag(field(node, "clean_text"), true)) {
     const clean = without(`[\\0\ufffd]|(?![\\t\\n\\r${newerThan("format")}])[\\p{Cc}\\p{Cf}\\p{Co}]`);
     steps.push((t) => clean(t).replace(/\p{White_Space}/gu, " "));
   }
-  if (flag(field(place, "handle_chinese_chars"), true)) steps.push((t) => t.replace(IDEOGRAPH, " $& "));
+  if (flag(field(node, "handle_chinese_chars"), true)) steps.push((t) => t.replace(IDEOGRAPH, " $& "));
   if (accents) steps.push(canonical, without(`(?![${newerThan("nonspacing")}])\\p{Mn}|[\u1734\u{1171e}]`));
   if (lower) steps.push(lowercase);
   return inOrder(steps);
 }
 
-/** A text may grow by its normalizer: "ﷺ" has 18 letters. More than this is not meant for texts. */
+/** A normalizer may make a text longer: "ﷺ" becomes 18 letters. Growth beyond this is refused. */
 const MOST_GROWTH = 64;
 const SMALL = 1 << 16;
 
@@ -116,13 +116,13 @@ const tooLong = (characters: number, made: number): SinterError =>
   );
 
 export interface ReadNormalizers {
-  /** Undefined: there is none. */
+  /** Undefined where there is none. */
   readonly normalize: Normalizer | undefined;
-  /** Their types, for those who write other formats. */
+  /** The types of the steps, for writers of other formats. */
   readonly types: readonly string[];
-  /** The beginning of the text may go, so that what begins is not its beginning. */
+  /** The beginning of the text may be removed, so that what is left does not begin where the text began. */
   readonly movesStart: boolean;
-  /** What they put before a text, and what they make of a space. */
+  /** What the steps put before a text, and what they make of a space. */
   readonly prepends: string | undefined;
   readonly space: string;
 }
@@ -130,7 +130,7 @@ export interface ReadNormalizers {
 const keepsStart = new Set(["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Prepend"]);
 
 /** Throws Unsupported. */
-export function readNormalizers(root: JsonPlace, options: StepOptions): ReadNormalizers {
+export function readNormalizers(root: JsonNode, options: StepOptions): ReadNormalizers {
   const steps = stepsOf(field(root, "normalizer"), "normalizers");
   const types = steps.map(typeOf);
   const run = steps.map((step, i) => {

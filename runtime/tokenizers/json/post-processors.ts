@@ -1,23 +1,23 @@
 /**
- * Post-processors of tokenizer.json files: what stands before a text. What they put behind it, a text that
- * goes on has not.
+ * The post-processors of tokenizer.json files: the tokens before a text. Tokens that they put behind a text
+ * are left out, since a prompt is continued.
  */
-import { badPlace, field, list, shown, text, whole, type JsonPlace } from "../base/json-fields.ts";
+import { badValue, field, list, shown, text, integer, type JsonNode } from "../base/json-fields.ts";
 import { stepsOf, typeOf, Unsupported } from "./json-steps.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 
 type Ids = ReadonlyMap<string, number>;
 
-/** THE table of post-processors: ids before a text. Every other type is refused by name. */
-const postProcessors: Readonly<Record<string, (place: JsonPlace, ids: Ids) => readonly number[]>> = {
-  ByteLevel: () => [], // moves offsets alone
+/** The table of post-processors, which give the ids before a text. Any other type is refused by name. */
+const postProcessors: Readonly<Record<string, (node: JsonNode, ids: Ids) => readonly number[]>> = {
+  ByteLevel: () => [], // changes offsets only
   TemplateProcessing: template,
-  RobertaProcessing: (place) => [pairOf(field(place, "cls"))],
-  BertProcessing: (place) => [pairOf(field(place, "cls"))],
+  RobertaProcessing: (node) => [pairOf(field(node, "cls"))],
+  BertProcessing: (node) => [pairOf(field(node, "cls"))],
 };
 
-/** The token that the post-processor puts before a text. Throws Unsupported where it is more than one. */
-export function firstSpecial(root: JsonPlace, ids: Ids): number | undefined {
+/** The token that the post-processor puts before a text. Throws Unsupported where there are several. */
+export function firstSpecial(root: JsonNode, ids: Ids): number | undefined {
   const before = stepsOf(field(root, "post_processor"), "processors").flatMap((step) => {
     const type = typeOf(step);
     const find = Object.hasOwn(postProcessors, type) ? postProcessors[type] : undefined;
@@ -29,30 +29,30 @@ export function firstSpecial(root: JsonPlace, ids: Ids): number | undefined {
   return before[0];
 }
 
-/** `["<s>", 0]` */
-function pairOf(place: JsonPlace): number {
-  const [name, id, more] = list(place, 2);
-  if (!name || !id || more) throw badPlace(place, `is ${shown(place.value)}, not a name and its id`);
+/** The id in a pair `["<s>", 0]`. */
+function pairOf(node: JsonNode): number {
+  const [name, id, more] = list(node, 2);
+  if (!name || !id || more) throw badValue(node, `is ${shown(node.value)}, not a name and its id`);
   text(name);
-  return whole(id, MAX_TOKENS - 1);
+  return integer(id, MAX_TOKENS - 1);
 }
 
-function template(place: JsonPlace, ids: Ids): readonly number[] {
+function template(node: JsonNode, ids: Ids): readonly number[] {
   const before: number[] = [];
-  const single = list(field(place, "single"), 16);
+  const single = list(field(node, "single"), 16);
   for (const step of single) {
     if (field(step, "Sequence").value !== undefined) return before;
     const name = text(field(field(step, "SpecialToken"), "id"));
     const id = ids.get(name);
-    if (id === undefined) throw badPlace(step, `names ${shown(name)}, which is not in the vocabulary`);
+    if (id === undefined) throw badValue(step, `names ${shown(name)}, which is not in the vocabulary`);
     const given =
-      field(place, "special_tokens").value === undefined
+      field(node, "special_tokens").value === undefined
         ? undefined
-        : field(field(place, "special_tokens"), name);
+        : field(field(node, "special_tokens"), name);
     const listed =
       given?.value === undefined
         ? [id]
-        : list(field(given, "ids"), 16).map((one) => whole(one, MAX_TOKENS - 1));
+        : list(field(given, "ids"), 16).map((one) => integer(one, MAX_TOKENS - 1));
     if (listed.length !== 1 || listed[0] !== id)
       throw new Unsupported(`a post_processor's ${shown(name)} with the ids ${listed.join(", ")}`);
     before.push(id);

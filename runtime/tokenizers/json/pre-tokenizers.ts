@@ -1,41 +1,43 @@
 /**
- * Pre-tokenizers of tokenizer.json files: how a text is cut into pieces that merges never cross. As
- * huggingface/tokenizers has them. The usual ones of byte-level models are cut by the scanners of pieces.ts.
+ * The pre-tokenizers of tokenizer.json files, as huggingface/tokenizers has them: how a text is cut into
+ * pieces that merges never cross. The usual ones of byte-level models are cut by the scanners of
+ * bpe/pieces.ts.
  */
-import { field, flag, optionalText, shown, text, type JsonPlace } from "../base/json-fields.ts";
+import { field, flag, optionalText, shown, text, type JsonNode } from "../base/json-fields.ts";
 import { patternOf, stepsOf, typeOf, Unsupported, type StepOptions } from "./json-steps.ts";
 import { newerThan } from "./newer-unicode.ts";
 import { nextPiece, pieceRules, ruleOf, type CutName } from "../bpe/pieces.ts";
 import { behaviors, cutAt, matchesOf, type Behavior, type Pattern } from "./splits.ts";
 
-/** Hands on the pieces of a piece. `start`: it stands at the beginning of the whole text. */
+/** Cuts a text and hands each piece to `give`. `start` says that the text is the beginning of everything. */
 export type PreTokenizer = (text: string, start: boolean, give: Give) => void;
 type Give = (piece: string, start: boolean) => void;
 
-type ReadStep = (place: JsonPlace, options: StepOptions) => PreTokenizer;
+type ReadStep = (node: JsonNode, options: StepOptions) => PreTokenizer;
 
 /**
- * THE table of pre-tokenizers; ByteLevel stands at the end, and besides. Every other type is refused by name.
+ * The table of pre-tokenizers. ByteLevel is handled separately, since it has to come last. Any other type is
+ * refused by name.
  */
 const preTokenizers: Readonly<Record<string, ReadStep>> = {
-  Split(place, options) {
-    const known = ruleOf(optionalText(field(field(place, "pattern"), "Regex")) ?? "");
+  Split(node, options) {
+    const known = ruleOf(optionalText(field(field(node, "pattern"), "Regex")) ?? "");
     const pattern = known
       ? matchesOf(pieceRules[known].expression)
-      : patternOf(field(place, "pattern"), "pre_tokenizer's split", options);
-    return cutting(pattern, behaviorOf(field(place, "behavior")), flag(field(place, "invert"), false));
+      : patternOf(field(node, "pattern"), "pre_tokenizer's split", options);
+    return cutting(pattern, behaviorOf(field(node, "behavior")), flag(field(node, "invert"), false));
   },
-  Digits: (place) =>
-    cutting(matchesOf(/\p{N}/gu), flag(field(place, "individual_digits"), false) ? "Isolated" : "Contiguous"),
-  Punctuation: (place) => cutting(matchesOf(PUNCTUATION), behaviorOf(field(place, "behavior"))),
+  Digits: (node) =>
+    cutting(matchesOf(/\p{N}/gu), flag(field(node, "individual_digits"), false) ? "Isolated" : "Contiguous"),
+  Punctuation: (node) => cutting(matchesOf(PUNCTUATION), behaviorOf(field(node, "behavior"))),
   WhitespaceSplit: () => cutting(matchesOf(WHITE), "Removed"),
   Whitespace: () => cutting(matchesOf(WORDS), "Removed", true),
   BertPreTokenizer: () =>
     then(cutting(matchesOf(WHITE), "Removed"), cutting(matchesOf(PUNCTUATION), "Isolated")),
-  CharDelimiterSplit(place) {
-    const delimiter = text(field(place, "delimiter"));
+  CharDelimiterSplit(node) {
+    const delimiter = text(field(node, "delimiter"));
     return cutting(
-      patternOf({ value: { String: delimiter }, path: place.path }, "pre_tokenizer's split", {
+      patternOf({ value: { String: delimiter }, path: node.path }, "pre_tokenizer's split", {
         anyExpression: false,
       }),
       "Removed",
@@ -52,8 +54,8 @@ const WHITE = /\p{White_Space}/gu;
 const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
 const WORDS = new RegExp(String.raw`[${WORD}]+|[^${WORD}\p{White_Space}]+`, "gu");
 
-function behaviorOf(place: JsonPlace): Behavior {
-  const name = optionalText(place) ?? "Isolated";
+function behaviorOf(node: JsonNode): Behavior {
+  const name = optionalText(node) ?? "Isolated";
   const found = behaviors.find((known) => known === name);
   if (!found) throw new Unsupported(`a split's behavior ${shown(name)}`);
   return found;
@@ -74,24 +76,24 @@ const then =
 
 export type PrependScheme = "always" | "first" | "never";
 
-/** `add_prefix_space` is the older name of the scheme. */
-export function schemeOf(place: JsonPlace): PrependScheme {
+/** How a space is put before the text. `add_prefix_space` is the older key for it. */
+export function schemeOf(node: JsonNode): PrependScheme {
   const scheme =
-    optionalText(field(place, "prepend_scheme")) ??
-    (flag(field(place, "add_prefix_space"), true) ? "always" : "never");
+    optionalText(field(node, "prepend_scheme")) ??
+    (flag(field(node, "add_prefix_space"), true) ? "always" : "never");
   if (scheme !== "always" && scheme !== "first" && scheme !== "never")
     throw new Unsupported(`prepend_scheme ${shown(scheme)}`);
   return scheme;
 }
 
-function metaspace(place: JsonPlace): PreTokenizer {
-  const mark = text(field(place, "replacement"));
-  const scheme = schemeOf(place);
+function metaspace(node: JsonNode): PreTokenizer {
+  const mark = text(field(node, "replacement"));
+  const scheme = schemeOf(node);
   if (Array.from(mark).length !== 1) throw new Unsupported(`a pre_tokenizer with ${shown(mark)} for spaces`);
-  const words = patternOf({ value: { String: mark }, path: place.path }, "pre_tokenizer's split", {
+  const words = patternOf({ value: { String: mark }, path: node.path }, "pre_tokenizer's split", {
     anyExpression: false,
   });
-  const cut = flag(field(place, "split"), true) ? cutting(words, "MergedWithNext") : undefined;
+  const cut = flag(field(node, "split"), true) ? cutting(words, "MergedWithNext") : undefined;
   return (piece, start, give) => {
     const marked = piece.replaceAll(" ", mark);
     const added =
@@ -106,7 +108,8 @@ function metaspace(place: JsonPlace): PreTokenizer {
 // ---- byte-level models
 
 /**
- * `cuts`: the scanners that do the same to a text, where they can; several cut within what the first has cut.
+ * `cuts` names scanners that do the same to a text, where there are any. If there are several, each cuts
+ * inside the pieces of the one before.
  */
 export interface BytePieces {
   readonly kind: "bytes";
@@ -116,12 +119,12 @@ export interface BytePieces {
 }
 export interface CharacterPieces {
   readonly kind: "characters";
-  readonly steps: readonly JsonPlace[];
+  readonly steps: readonly JsonNode[];
   readonly run: PreTokenizer | undefined;
 }
 
 /** Throws Unsupported. */
-export function readPreTokenizers(root: JsonPlace, options: StepOptions): BytePieces | CharacterPieces {
+export function readPreTokenizers(root: JsonNode, options: StepOptions): BytePieces | CharacterPieces {
   const steps = stepsOf(field(root, "pre_tokenizer"), "pretokenizers");
   const last = steps.at(-1);
   const isBytes = last !== undefined && typeOf(last) === "ByteLevel";
@@ -149,8 +152,8 @@ export function readPreTokenizers(root: JsonPlace, options: StepOptions): BytePi
   };
 }
 
-/** The scanner that does what a step does. */
-function cutOf(step: JsonPlace): CutName | undefined {
+/** The scanner that does the same as a step. */
+function cutOf(step: JsonNode): CutName | undefined {
   if (typeOf(step) === "Digits") return flag(field(step, "individual_digits"), false) ? "digit" : "digits";
   const isolated =
     typeOf(step) === "Split" &&
@@ -159,7 +162,7 @@ function cutOf(step: JsonPlace): CutName | undefined {
   return isolated ? ruleOf(optionalText(field(field(step, "pattern"), "Regex")) ?? "") : undefined;
 }
 
-/** One space before each piece that does not begin with one, then GPT-2's expression. */
+/** Puts a space before each piece that does not begin with one, then cuts by GPT-2's expression. */
 function byteLevel(addsSpace: boolean, ownRule: boolean): PreTokenizer {
   const next = nextPiece(...(ownRule ? ["gpt2" as const] : []));
   return (piece, start, give) => {

@@ -1,7 +1,7 @@
 /**
- * tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as sentencepiece does
- * it, WordPiece, WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the tables
- * beside this file. Ids are those of that library, or the file is refused by name
+ * Reads tokenizer.json files (huggingface/tokenizers): byte-level BPE, BPE over characters as in
+ * sentencepiece, WordPiece, WordLevel and Unigram, with the normalizers, pre-tokenizers and decoders of the
+ * tables in this folder. The ids are those of that library, or the file is refused by name
  * (test/runtime/tokenizers/sweep.test.ts).
  */
 import { SinterError } from "../../base/errors.ts";
@@ -19,8 +19,8 @@ import {
   parseJson,
   shown,
   text,
-  whole,
-  type JsonPlace,
+  integer,
+  type JsonNode,
 } from "../base/json-fields.ts";
 import { readModel, type JsonModel } from "./json-models.ts";
 import { Unsupported, typeOf, type StepOptions } from "./json-steps.ts";
@@ -38,9 +38,9 @@ export const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 export interface JsonFiles {
   readonly json: Uint8Array;
-  /** tokenizer_config.json says which tokens begin and end a text, and holds the chat template. */
+  /** tokenizer_config.json, which says which tokens begin and end a text, and has the chat template. */
   readonly config?: Uint8Array | undefined;
-  /** Path of the first, for errors. */
+  /** The path of `json`, for errors. */
   readonly from: string;
 }
 
@@ -49,12 +49,12 @@ export const configPath = (from: string): string =>
 
 interface JsonRead {
   readonly tokenizer: Tokenizer;
-  /** The file's added tokens. */
+  /** The added tokens of the file. */
   readonly added: readonly AddedToken[];
 }
 export type JsonReading = JsonRead | { readonly unsupported: string };
 
-/** Throws SinterError that names the place in the file, where the file contradicts itself. */
+/** Throws a SinterError where the file contradicts itself; the error names the position in the file. */
 export function readTokenizerJson(
   files: JsonFiles,
   options: StepOptions = { anyExpression: false },
@@ -168,26 +168,29 @@ function overCharacters(
   };
 }
 
-/** What stands for a space in the names of tokens. */
+/** The character that stands for a space in the names of tokens. */
 function markOf(pieces: CharacterPieces | BytePieces, { space }: ReadNormalizers): string | undefined {
   const metaspace =
     pieces.kind === "bytes" ? undefined : pieces.steps.find((step) => typeOf(step) === "Metaspace");
   return metaspace ? text(field(metaspace, "replacement")) : space === " " ? undefined : space;
 }
 
-/** "first" asks where in the text as it came a piece begins. */
+/**
+ * The scheme "first" depends on where in the original text a piece begins, so a normalizer must not move the
+ * beginning.
+ */
 function checkStart({ steps }: CharacterPieces, { movesStart, types }: ReadNormalizers): void {
   if (movesStart && steps.some((step) => typeOf(step) === "Metaspace" && schemeOf(step) === "first"))
     throw new Unsupported(`prepend_scheme "first" behind the normalizer ${types.join(", ")}`);
 }
 
-/** `added_tokens`; their ids are not checked against the vocabulary. */
-export function addedIn(root: JsonPlace): readonly AddedToken[] {
+/** The `added_tokens`. Their ids are not checked against the vocabulary. */
+export function addedIn(root: JsonNode): readonly AddedToken[] {
   const tokens = list(field(root, "added_tokens"), MAX_TOKENS).map((token): AddedToken => {
     const special = flag(field(token, "special"), false);
     return {
       name: text(field(token, "content")),
-      id: whole(field(token, "id"), MAX_TOKENS - 1),
+      id: integer(field(token, "id"), MAX_TOKENS - 1),
       special,
       left: flag(field(token, "lstrip"), false),
       right: flag(field(token, "rstrip"), false),
@@ -199,9 +202,9 @@ export function addedIn(root: JsonPlace): readonly AddedToken[] {
 }
 
 /**
- * Added tokens have to be found at all. Returns one line where huggingface/tokenizers gives one another id
- * than the file does, which says where the model has its row: it counts up from the vocabulary's size, over
- * gaps or not.
+ * Checks that added tokens can be found. Returns a line where huggingface/tokenizers would give one another
+ * id than the file says: the library counts up from the vocabulary's size, whatever the gaps. The file's id
+ * is the one that counts, since it says where the model has the row.
  */
 function checkAdded(
   added: readonly AddedToken[],
@@ -230,7 +233,7 @@ function checkAdded(
   return elsewhere.length === 0 ? undefined : `${what}: ${elsewhere[0]}${more}`;
 }
 
-/** For callers without another reader. */
+/** The error for callers that have no other reader. */
 export const unsupportedJson = (from: string, what: string): SinterError =>
   new SinterError(
     "input",
@@ -238,10 +241,10 @@ export const unsupportedJson = (from: string, what: string): SinterError =>
     "Files with other expressions are read in Node, by the reader otherJson of sinter/runtime/node.",
   );
 
-/** `chat_template`: the template, or several with names, of which `default` is meant. */
+/** The template in `chat_template`. If there are several with names, it is the one called `default`. */
 export function templateIn(config: Uint8Array, from: string = CONFIG_FILE): string | undefined {
-  const place = field(parseJson(config, from, MAX_JSON_BYTES), "chat_template");
-  if (place.value === undefined || typeof place.value === "string") return optionalText(place);
-  const named = list(place, 64).find((entry) => text(field(entry, "name")) === "default");
+  const node = field(parseJson(config, from, MAX_JSON_BYTES), "chat_template");
+  if (node.value === undefined || typeof node.value === "string") return optionalText(node);
+  const named = list(node, 64).find((entry) => text(field(entry, "name")) === "default");
   return named && text(field(named, "template"));
 }

@@ -1,6 +1,6 @@
 /**
- * Cutting a text at the matches of a pattern, with what becomes of a match (huggingface/tokenizers,
- * SplitDelimiterBehavior):
+ * Cuts a text at the matches of a pattern. The behaviour says what becomes of a match
+ * (huggingface/tokenizers, SplitDelimiterBehavior):
  *
  *   the-final--countdown at "-"
  *   Removed             the | final | countdown
@@ -18,11 +18,11 @@ export const behaviors = [
 ] as const;
 export type Behavior = (typeof behaviors)[number];
 
-/** Calls `at` for each match, in order; matches are not empty, and do not overlap. */
+/** Calls `at` for each match, in order. Matches are not empty and do not overlap. */
 export type Pattern = (text: string, at: (from: number, to: number) => void) => void;
 type Give = (from: number, to: number) => void;
 
-/** `invert`: what lies between matches counts as match, and the other way round. */
+/** With `invert`, the text between matches counts as the match, and the other way round. */
 export function cutAt(
   pattern: Pattern,
   behavior: Behavior,
@@ -42,7 +42,7 @@ export function cutAt(
 }
 
 interface Steps {
-  /** The stretches of a text, one after the other. */
+  /** Takes the next part of the text, which is a match or the text between two. */
   take(from: number, to: number, match: boolean): void;
   end(): void;
 }
@@ -63,7 +63,8 @@ const byBehavior: Readonly<Record<Behavior, (give: Give) => Steps>> = {
 };
 
 /**
- * A stretch joins the one before it where `joins` says so; not more than one each, but for runs of one kind.
+ * A part is joined to the one before it where `joins` says so: at most one to each, except in runs of one
+ * kind.
  */
 function joined(give: Give, joins: (before: boolean, match: boolean) => boolean): Steps {
   let start = -1;
@@ -84,7 +85,7 @@ function joined(give: Give, joins: (before: boolean, match: boolean) => boolean)
 
 // ---- patterns
 
-/** `expression`: with the flags g and u. */
+/** The pattern of an expression with the flags g and u. */
 export const matchesOf =
   (expression: RegExp): Pattern =>
   (text, at) => {

@@ -1,8 +1,8 @@
 /**
- * Keys of tokenizer.json (huggingface/tokenizers, the serialization of each component). A key of the file
- * itself that is in no table is named in one line; one of a component is refused, since it may change ids.
+ * The keys of tokenizer.json (huggingface/tokenizers, the serialization of each component). An unknown key at
+ * the top level gives a line for the user; an unknown key of a component is refused, since it may change ids.
  */
-import { isObject, shown, type JsonPlace } from "../base/json-fields.ts";
+import { isObject, shown, type JsonNode } from "../base/json-fields.ts";
 import { Unsupported } from "./json-steps.ts";
 import { none, read, refused, refuseKeys, unknownKeys, type KeyTable } from "../../base/known-keys.ts";
 
@@ -68,7 +68,7 @@ export const modelKeys = {
 const sequence = (of: string): KeyTable => ({ ...type, [of]: read("components in order", []) });
 const byteLevelOffsets = { ...type, add_prefix_space: offsets, trim_offsets: offsets, use_regex: offsets };
 
-/** By section, then by the component's type. Types that are not here are refused where they are read. */
+/** The keys by section, then by the component's type. Other types are refused where they are read. */
 export const componentKeys: Readonly<
   Record<"normalizer" | "pre_tokenizer" | "post_processor" | "decoder", Readonly<Record<string, KeyTable>>>
 > = {
@@ -174,7 +174,7 @@ export const componentKeys: Readonly<
   },
 };
 
-/** Where the components of a Sequence stand. */
+/** The key that holds the components of a Sequence. */
 const inner: Readonly<Record<keyof typeof componentKeys, string>> = {
   normalizer: "normalizers",
   pre_tokenizer: "pretokenizers",
@@ -184,10 +184,10 @@ const inner: Readonly<Record<keyof typeof componentKeys, string>> = {
 const MOST_DEPTH = 8;
 
 /**
- * Returns keys of the file that nobody knows. Throws Unsupported for one in a component, and SinterError for
- * a value that can not be done.
+ * Returns the unknown keys of the top level. Throws Unsupported for an unknown key of a component, and
+ * SinterError for a value that cannot be done.
  */
-export function checkKeys({ value: root, path }: JsonPlace): readonly string[] {
+export function checkKeys({ value: root, path }: JsonNode): readonly string[] {
   if (!isObject(root)) return [];
   for (const token of Array.isArray(root.added_tokens) ? (root.added_tokens as readonly unknown[]) : [])
     checkObject(addedTokenKeys, token, "added_tokens");

@@ -1,4 +1,4 @@
-/** Keys of generation_config.json (huggingface.co/docs/transformers, GenerationConfig). */
+/** The keys of generation_config.json (huggingface.co/docs/transformers, GenerationConfig). */
 import { none, read, refused, type KeyTable } from "../../base/known-keys.ts";
 
 const BEAMS = "for search in beams";
@@ -7,7 +7,7 @@ const DRAFTS = "drafts by a smaller model change the speed alone";
 const OUTPUT = "what its library hands back";
 const DRAWN = "Sinter draws a token at a time, by temperature, top_k, top_p, min_p and repeat_penalty.";
 
-/** Refused here: named and left out, since none of it makes the weights wrong. */
+/** A refused key is named and left out, since it does not make the weights wrong. */
 export const generationKeys = {
   eos_token_id: read("tokens that end a text, one or several", [3, 5]),
   do_sample: read("true: settings that are left out are the library's; false: the likeliest token", false),

@@ -1,7 +1,6 @@
 /**
- * Keys of tokenizer_config.json, special_tokens_map.json and added_tokens.json
- * (huggingface.co/docs/transformers,
- * PreTrainedTokenizerBase and the tokenizers of Llama, GPT-2, Qwen 2).
+ * The keys of tokenizer_config.json, special_tokens_map.json and added_tokens.json
+ * (huggingface.co/docs/transformers: PreTrainedTokenizerBase and the tokenizers of Llama, GPT-2 and Qwen 2).
  */
 import { none, read, refused, type KeyTable } from "../../base/known-keys.ts";
 
@@ -151,7 +150,7 @@ export const specialTokensMapKeys = {
   "audio_*": none(MEDIA),
 } satisfies KeyTable;
 
-/** Every key is a token's name. */
+/** Every key is the name of a token. */
 export const addedTokensKeys = { "*": read("a token behind the vocabulary", 259) } satisfies KeyTable;
 
 function isEmptyObject(value: unknown): boolean {

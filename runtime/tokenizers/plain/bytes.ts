@@ -1,4 +1,4 @@
-/** One token per byte of UTF-8: 256 tokens, nothing to learn, nothing unknown. */
+/** A tokenizer with one token per byte of UTF-8: 256 tokens, nothing to train, nothing unknown. */
 import { SinterError } from "../../base/errors.ts";
 import {
   bytesFrom,
@@ -9,11 +9,11 @@ import {
   type Tokenizer,
 } from "../base/tokenizer.ts";
 
-/** Of bytes that have an end; without one they need no file. */
+/** The file of a `bytes` tokenizer that has an end token. Without one, no file is needed. */
 export const BYTES_FILE = "bytes.json";
 const BYTES = 256;
 
-/** `ends`: token 256 begins and ends documents. */
+/** With `ends`, token 256 begins and ends documents. */
 export function byteTokenizer({ ends = false } = {}): Tokenizer {
   const encoder = new TextEncoder();
   const singles = Array.from({ length: BYTES }, (_, byte) => Uint8Array.of(byte));

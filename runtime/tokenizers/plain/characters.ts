@@ -1,8 +1,8 @@
 /**
- * One token per Unicode character (code point) that the training text has, in code-point order: nanoGPT's
- * tokenizer for Shakespeare. The vocabulary is kept beside the run, as a JSON array of strings in
- * characters.json. Where rows are documents, the last entry is <|endoftext|>, which begins and ends each of
- * them.
+ * A tokenizer with one token per Unicode character (code point) of the training text, in the order of code
+ * points: nanoGPT's tokenizer for Shakespeare. The run stores the vocabulary as a JSON array of strings in
+ * characters.json. For models that are trained on documents, the last entry is <|endoftext|>, which begins
+ * and ends each document.
  */
 import { SinterError } from "../../base/errors.ts";
 import {
@@ -16,7 +16,7 @@ import {
 
 export const CHARACTERS_FILE = "characters.json";
 
-/** Characters of a text, sorted by code point. */
+/** The characters of a text, sorted by code point. */
 export function charactersOf(text: string): string[] {
   const seen = new Set<number>();
   for (let i = 0; i < text.length; i++) {
@@ -27,7 +27,7 @@ export function charactersOf(text: string): string[] {
   return [...seen].sort((a, b) => a - b).map((code) => String.fromCodePoint(code));
 }
 
-/** `characters`: the last may be END_OF_TEXT. */
+/** The last of `characters` may be END_OF_TEXT. */
 export function characterTokenizer(characters: readonly string[]): Tokenizer {
   const ends = characters.at(-1) === END_OF_TEXT;
   const last = characters.length - 1;

@@ -1,12 +1,12 @@
 /**
- * No tokenizer at all: the text is the ids themselves, whole numbers with white space between them. For
- * models that came without one.
+ * The tokenizer of models that came without one: the text is a list of ids, whole numbers with white space
+ * between them.
  */
 import { SinterError } from "../../base/errors.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 import { bytesFrom, nothingSpecial, type Tokenizer } from "../base/tokenizer.ts";
 
-/** How many ids there are, as a JSON number. */
+/** The number of ids, as a JSON number. */
 export const IDS_FILE = "ids.json";
 
 export function idTokenizer(size: number): Tokenizer {

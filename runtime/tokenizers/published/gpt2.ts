@@ -1,6 +1,6 @@
 /**
- * GPT-2's tokenizer (Radford et al. 2019): 256 bytes, 50,000 merges, <|endoftext|>. Made from the two
- * published files, encoder.json (names → ids) and vocab.bpe (merges in rank order).
+ * GPT-2's tokenizer (Radford et al. 2019): 256 bytes, 50,000 merges and <|endoftext|>. It is made from the
+ * two published files, encoder.json (ids by name) and vocab.bpe (merges in the order of their ranks).
  */
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
@@ -15,8 +15,8 @@ export const GPT2_FILES = ["encoder.json", "vocab.bpe"] as const;
 const END_OF_TEXT = "<|endoftext|>";
 
 /**
- * Throws SinterError that names the file and the entry which is wrong. `added`: tokens that may stand behind
- * the vocabulary.
+ * Throws a SinterError that names the file and the entry that is wrong. `added` are tokens that may stand
+ * behind the vocabulary.
  */
 export function gpt2Tokenizer(
   encoderJson: Uint8Array,
@@ -27,7 +27,7 @@ export function gpt2Tokenizer(
   const tokens: Uint8Array[] = [];
   const utf8 = new TextEncoder();
   for (const [name, id] of ids) tokens[id] = bytesOfName(name) ?? utf8.encode(name);
-  for (const character of byteCharacters) idOf(ids, character); // all 256 are there
+  for (const character of byteCharacters) idOf(ids, character); // all 256 have to be there
   const end = ids.get(END_OF_TEXT);
   const more = behind(added, tokens.length);
   return byteLevelTokenizer({
@@ -58,7 +58,7 @@ function idOf(ids: ReadonlyMap<string, number>, name: string): number {
   return id;
 }
 
-/** Names → ids 0 … n − 1, each once. */
+/** The ids by name: 0 … n − 1, each once. */
 function parseEncoder(bytes: Uint8Array): ReadonlyMap<string, number> {
   let value: unknown;
   try {

@@ -1,8 +1,9 @@
 /**
- * llama2.c's tokenizer.bin: a sentencepiece vocabulary without its kinds (llama2.c, tokenizer.py, export).
- * Little-endian: u32 length of the longest piece, then per id f32 score, u32 length, text. Spaces stand for
- * themselves; of control pieces it says "\n<s>\n". Ids have fixed meanings: 0 unknown, 1 begins a text, 2
- * ends it, 3 … 258 are the bytes.
+ * Reads llama2.c's tokenizer.bin: a sentencepiece vocabulary without the kinds of its pieces (llama2.c,
+ * tokenizer.py, export). It is little-endian: a u32 with the length of the longest piece, then for each id an
+ * f32 score, a u32 length and the text. Spaces stand for themselves, and control pieces are written as
+ * "\n<s>\n". The ids have fixed meanings: 0 is unknown, 1 begins a text, 2 ends it, and 3 … 258 are the
+ * bytes.
  */
 import { SinterError } from "../../base/errors.ts";
 import { MARK, sentencePieceTokenizer, type Piece } from "./sentencepiece.ts";
@@ -78,7 +79,7 @@ export function llama2cFile(
 
 const named = ["<unk>", "<s>", "</s>"];
 
-/** undefined: not what has to stand there. */
+/** The piece of an id; undefined where the text is not what it has to be. */
 function pieceOf(id: number, text: string, score: number): Piece | undefined {
   if (id < FIRST_BYTE)
     return text.trim() === named[id]

@@ -1,6 +1,6 @@
 /**
  * Llama 3's tokenizer: 128,000 ranks and 256 special tokens behind them (llama-models,
- * models/llama3/tokenizer.py, release 3.1 and later: 3.0 had reserved names for ids 4, 8, 10 and 11).
+ * models/llama3/tokenizer.py, release 3.1 and later; 3.0 had reserved names for ids 4, 8, 10 and 11).
  */
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
@@ -12,7 +12,7 @@ export const LLAMA3_FILE = "tokenizer.model";
 const RANKS = 128_000;
 const SPECIALS = 256;
 
-/** The first of them; the rest are <|reserved_special_token_2 … 245|>. */
+/** The first special tokens. The others are <|reserved_special_token_2 … 245|>. */
 const named = [
   "begin_of_text",
   "end_of_text",
@@ -36,7 +36,7 @@ export const llama3Specials: readonly AddedToken[] = Array.from({ length: SPECIA
 
 const idOf = (name: (typeof named)[number]): number => RANKS + named.indexOf(name);
 
-/** Throws SinterError that names the line which is wrong. */
+/** Throws a SinterError that names the line that is wrong. */
 export function llama3Tokenizer(ranksFile: Uint8Array, from: string = LLAMA3_FILE): Tokenizer {
   const ranks = parseRanks(ranksFile, from);
   if (ranks.length !== RANKS)

@@ -1,6 +1,6 @@
 /**
- * The wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as sentencepiece's
- * model files use it.
+ * Reads the wire format of protocol buffers (protobuf.dev/programming-guides/encoding), as far as
+ * sentencepiece's model files use it.
  */
 import { SinterError } from "../../base/errors.ts";
 
@@ -8,7 +8,7 @@ export type WireValue = number | Uint8Array;
 
 export interface WireField {
   readonly field: number;
-  /** A whole number, four bytes as a float, or a length-delimited stretch of the file. */
+  /** An integer, the four bytes of a float, or a part of the file (a string or a message). */
   readonly value: WireValue;
   readonly offset: number;
 }
@@ -19,8 +19,8 @@ const LENGTH = 2;
 const BYTES4 = 5;
 
 /**
- * Fields of one message, bounds checked. `start`: where the message begins in the file, for errors. Groups
- * are refused: proto3 has none.
+ * The fields of one message, with checked bounds. `start` is where the message begins in the file, for
+ * errors. Groups are refused, since proto3 has none.
  */
 export function* wireFields(bytes: Uint8Array, from: string, start = 0): Generator<WireField> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,7 +1,7 @@
 /**
- * Sentencepiece's model files: ModelProto of sentencepiece_model.proto. Read are pieces (field 1), the
- * trainer's facts (2) and the normalizer's (3); a normalizer with a table of its own is refused, since its
- * rules are compiled into a binary form.
+ * Reads sentencepiece's model files: ModelProto of sentencepiece_model.proto. It reads the pieces (field 1)
+ * and the settings of the trainer (2) and of the normalizer (3). A normalizer with a table of its own is
+ * refused, since its rules are compiled into a binary form.
  */
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
@@ -14,7 +14,7 @@ export const SENTENCEPIECE_FILE = "tokenizer.model";
 const HINT =
   "It should be a sentencepiece model of kind BPE (Llama 2's tokenizer.model), as it was published.";
 
-/** SentencePiece.Type, by number. */
+/** SentencePiece.Type, by its number. */
 const kinds: Readonly<Record<number, PieceKind>> = {
   1: "normal",
   2: "unknown",
@@ -25,7 +25,7 @@ const kinds: Readonly<Record<number, PieceKind>> = {
 };
 const MODEL_BPE = 2;
 
-/** Field numbers. */
+/** The numbers of the fields. */
 const fields = {
   model: { pieces: 1, trainer: 2, normalizer: 3 },
   piece: { text: 1, score: 2, kind: 3 },
@@ -34,9 +34,9 @@ const fields = {
 } as const;
 
 export interface SentencePieceOptions {
-  /** Tokens behind its pieces: of added_tokens.json or tokenizer_config.json. */
+  /** Tokens behind its pieces, from added_tokens.json or tokenizer_config.json. */
   readonly added?: readonly AddedToken[];
-  /** A space is put before the text alone, not behind special tokens (`legacy: false`). */
+  /** A space is put before the text only, and not behind special tokens (`legacy: false`). */
   readonly spaceAtStartOnly?: boolean;
 }
 
@@ -85,7 +85,7 @@ export function sentencePieceFile(
   if ((normalizer.get(escapesSpaces) ?? 1) === 0) throw unsupported(from, "it does not write spaces as ▁");
   const control = (field: number, otherwise: number): number | undefined => {
     const id = trainer.get(field) ?? otherwise;
-    // −1, "none", is a large number here
+    // −1, "none", is a large number here.
     return typeof id === "number" && pieces[id]?.kind === "control" ? id : undefined;
   };
   return sentencePieceTokenizer({

@@ -1,6 +1,6 @@
 /**
- * Sentencepiece's model file (ModelProto of sentencepiece_model.proto) from a vocabulary. Read by
- * runtime/tokenizers/published/sentencepiece-file.ts.
+ * Writes a vocabulary as sentencepiece's model file (ModelProto of sentencepiece_model.proto), which
+ * sentencepiece-file.ts reads.
  */
 import type { PieceKind } from "./sentencepiece.ts";
 import { concat } from "../../base/bytes.ts";
@@ -62,7 +62,7 @@ export function sentencePieceModel({
   return concat([...rows, field(2, trainer), field(3, normalizer)]);
 }
 
-/** −1 as an int32 of 64 bits. */
+/** −1, written as a 64-bit integer. */
 const NONE = -1;
 
 function varint(value: number): number[] {

@@ -1,8 +1,8 @@
 /**
- * Sentencepiece's BPE (Kudo & Richardson 2018), as Llama 2 uses it: spaces are written ▁ (U+2581) and belong
- * to the word behind them, symbols are characters, neighbours join when what they make is a piece, the one of
- * the highest score first. A character that no piece stands for falls back to its UTF-8 bytes, or to the
- * unknown token.
+ * Sentencepiece's BPE (Kudo & Richardson 2018), as Llama 2 uses it. Spaces are written ▁ (U+2581) and belong
+ * to the word behind them. The symbols are characters. Two neighbours join when the result is a piece; the
+ * highest score comes first. A character that no piece stands for becomes its UTF-8 bytes, or the unknown
+ * token.
  */
 import { SinterError } from "../../base/errors.ts";
 import { segmentsAt, specialsOf, type AddedToken } from "../base/added-tokens.ts";
@@ -14,11 +14,11 @@ import { absentIn, bytesFrom, type Tokenizer } from "../base/tokenizer.ts";
 import { unjoined } from "../bpe/unjoined.ts";
 import { utf8Into } from "../base/utf8.ts";
 
-/** `unused` pieces have a place in the vocabulary, and nothing is ever encoded as one. */
+/** `unused` pieces are in the vocabulary, and nothing is ever encoded as one. */
 export type PieceKind = "normal" | "unknown" | "control" | "user" | "unused" | "byte";
 
 export interface Piece {
-  /** With ▁ for spaces; of bytes `<0x00>` … `<0xFF>`. */
+  /** The text, with ▁ for spaces. Pieces for bytes are `<0x00>` … `<0xFF>`. */
   readonly text: string;
   readonly score: number;
   readonly kind: PieceKind;
@@ -27,20 +27,20 @@ export interface Piece {
 export interface SentencePieceParts {
   readonly name: Tokenizer["name"];
   readonly pieces: readonly Piece[];
-  /** More tokens, with ids behind the pieces'. */
+  /** More tokens, with ids behind those of the pieces. */
   readonly added?: readonly AddedToken[];
-  /** The space is added before the text's beginning alone, not after special tokens. */
+  /** The space is added only before the beginning of the text, and not after special tokens. */
   readonly spaceAtStartOnly?: boolean;
-  /** One space before the text, and after each special token. */
+  /** A space is put before the text, and after each special token. */
   readonly addsSpace: boolean;
   readonly beginOfText: number | undefined;
   readonly endOfText: number | undefined;
-  /** More tokens after which a model has nothing to say. */
+  /** More tokens after which a model has nothing more to say. */
   readonly stops?: readonly number[];
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
-/** How sentencepiece writes a space. */
+/** The character that sentencepiece writes for a space. */
 export const MARK = "\u2581";
 const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
 
@@ -117,7 +117,7 @@ interface Fallback {
   readonly unknown: number | undefined;
 }
 
-/** Neighbours that are unknown become one unknown token. */
+/** Unknown neighbours become a single unknown token. */
 function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, unknown }: Fallback): void {
   let before = false;
   for (let i = 0; i < n; i++) {
@@ -144,10 +144,10 @@ function finish(symbols: Int32Array, n: number, out: number[], { name, byteIds, 
 
 // ---- where a text may be cut
 
-/** ▁ behind another character: merges that make it cross the beginning of a word. */
+/** Whether ▁ stands behind another character: merges that make such a piece cross the beginning of a word. */
 const crossesWords = (text: string): boolean => /[^\u2581]\u2581/.test(text);
 
-/** ▁s, then all up to the next ▁: no merge goes further, when no token crosses words. */
+/** A run of ▁, then everything up to the next ▁. No merge goes further when no token crosses words. */
 const nextWord: NextPiece = (text, from) => {
   let at = from;
   while (text.startsWith(MARK, at)) at++;
@@ -159,7 +159,7 @@ const nextWord: NextPiece = (text, from) => {
 
 const utf8 = new TextEncoder();
 
-/** What a piece adds to a text. */
+/** The bytes that a piece adds to a text. */
 export function bytesOf(text: string, kind: PieceKind): Uint8Array {
   const byte = kind === "byte" ? BYTE.exec(text) : null;
   return byte
@@ -167,7 +167,7 @@ export function bytesOf(text: string, kind: PieceKind): Uint8Array {
     : utf8.encode(kind === "control" || kind === "unknown" ? text : text.replaceAll(MARK, " "));
 }
 
-/** Byte → id, when the vocabulary has all 256. */
+/** The id of each byte, when the vocabulary has all 256. */
 export function byteIdsOf(
   pieces: readonly { readonly text: string; readonly kind?: PieceKind }[],
 ): Int32Array | undefined {
@@ -179,7 +179,9 @@ export function byteIdsOf(
   return ids.includes(-1) ? undefined : ids;
 }
 
-/** Every way to make a piece of two; the highest score has rank 0, equal scores have equal ranks. */
+/**
+ * Every way to make a piece of two others. The highest score has rank 0, and equal scores have equal ranks.
+ */
 function mergesByScore(pieces: readonly Piece[], ids: ReadonlyMap<string, number>): PairTable {
   const order = [...ids.values()]
     .filter((id) => pieces[id]!.kind === "normal")

@@ -12,7 +12,7 @@ import {
 import { tokenizerOfGguf } from "../../../runtime/formats/gguf/gguf-tokenizer.ts";
 import { bool, ggufHeader, text, u32 } from "../../../runtime/formats/gguf/gguf-write.ts";
 import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
-import { tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
+import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
 import { byteCharacters } from "../../../runtime/tokenizers/base/byte-level.ts";
 import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";

@@ -8,7 +8,7 @@ import { ggufHeader, paddingAfter, tensorBytes } from "../../../runtime/formats/
 import { linksOf } from "../../../runtime/formats/architecture/links.ts";
 import { namings, roles, type Stems } from "../../../runtime/formats/architecture/naming.ts";
 import { f32ToF16, numberFormats, type FloatFormat } from "../../../runtime/contract/number-formats.ts";
-import { tokenizerPairs } from "../../../runtime/formats/tokenizer-out.ts";
+import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
 import { readFormats, type ReadFormat } from "../../../runtime/formats/kit/weights.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";

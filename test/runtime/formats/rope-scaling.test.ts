@@ -130,7 +130,7 @@ function reference(ids: readonly number[], frequencies: readonly number[]): numb
     return x.map((v, i) => v * scale * weights.get(name)![i]!);
   };
   /** Halves of a head, as Hugging Face pairs them. */
-  const turned = (x: readonly number[], position: number): number[] =>
+  const rotated = (x: readonly number[], position: number): number[] =>
     x.map((v, c) => {
       const column = c % D;
       const i = column % (D / 2);
@@ -145,8 +145,8 @@ function reference(ids: readonly number[], frequencies: readonly number[]): numb
     for (let l = 0; l < L; l++) {
       const of = (name: string): string => `layers.${l}.${name}`;
       const n = norm(of("input_layernorm"), x);
-      const q = turned(times(of("self_attn.q_proj"), n), position);
-      keys[l]!.push(turned(times(of("self_attn.k_proj"), n), position));
+      const q = rotated(times(of("self_attn.q_proj"), n), position);
+      keys[l]!.push(rotated(times(of("self_attn.k_proj"), n), position));
       values[l]!.push(times(of("self_attn.v_proj"), n));
       const mixed = Array.from({ length: H }, (_, h) => {
         const kv = Math.floor(h / (H / KV)) * D;
