@@ -66,7 +66,8 @@ function started(start: () => Digester) {
 function collected() {
   let parts: Uint8Array[] = [];
   return {
-    add: (bytes: Uint8Array): void => void parts.push(bytes.slice()), // a copy, since the caller may reuse its buffer
+    // a copy, since the caller may reuse its buffer
+    add: (bytes: Uint8Array): void => void parts.push(bytes.slice()),
     finish(): Promise<Uint8Array> {
       const whole = concat(parts);
       parts = [];

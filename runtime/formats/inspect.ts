@@ -1,6 +1,6 @@
 /**
- * What a file of weights holds, as data for a table or for other programs (`sinter inspect`). It reads headers
- * only.
+ * What a file of weights holds, as data for a table or for other programs (`sinter inspect`). It reads
+ * headers only.
  */
 import { openCheckpoint } from "../store/checkpoint-file.ts";
 import { listCheckpoints } from "../store/checkpoint.ts";

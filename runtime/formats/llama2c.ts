@@ -2,8 +2,8 @@
  * Reads the .bin files of llama2.c (github.com/karpathy/llama2.c, export.py), which are little-endian.
  * `sizes` are seven i32: width, hidden, layers, heads, heads of keys and values, vocabulary, context.
  *
- *   legacy  sizes (a negative vocabulary says that the output has a matrix of its own), then f32 tensors, kind
- *           by kind, each for all layers
+ *   legacy  sizes (a negative vocabulary says that the output has a matrix of its own), then f32 tensors,
+ *           kind by kind, each for all layers
  *   v1      "ak42", 1, sizes, shared u8, filled up to 256 bytes; then f32 tensors: norms first, then matrices
  *   v2      "ak42", 2, sizes, shared u8, group i32, filled up to 256 bytes; then the norms in f32, then each
  *           matrix of each layer: all its elements as i8, and an f32 scale for every `group` of them

@@ -1,11 +1,11 @@
 /**
- * Loads the weights of a published file straight into a running model, without a run folder and without a copy
- * of the model in f32. Tensors are taken in the order of the file, so that a file that a server sends can be read
- * once, from its beginning to its end.
+ * Loads the weights of a published file straight into a running model, without a run folder and without a
+ * copy of the model in f32. Tensors are taken in the order of the file, so that a file that a server sends
+ * can be read once, from its beginning to its end.
  *
  * Rows that the file has in the model's own format (Q8_0, Q4_0, BF16) only change their order. All others go
- * through f32: a tensor at a time, or, for tensors whose rows stand in the model as in the file, some rows at a
- * time.
+ * through f32: a tensor at a time, or, for tensors whose rows stand in the model as in the file, some rows at
+ * a time.
  */
 import { SinterError } from "../base/errors.ts";
 import type { RunningModel } from "../engine/model.ts";
@@ -29,8 +29,8 @@ interface Destination {
 }
 
 /**
- * `pause` is called now and then, so that a page's thread can answer its messages. Throws `input` when the file
- * holds another model, and names what differs.
+ * `pause` is called now and then, so that a page's thread can answer its messages. Throws `input` when the
+ * file holds another model, and names what differs.
  */
 export async function loadPublished(
   model: RunningModel,
@@ -60,8 +60,8 @@ const byPosition = (a: StoredTensor, b: StoredTensor): number =>
   a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1;
 
 /**
- * The destination of each published tensor, by its name. The compiler's tensors and the links describe the same
- * model, so that a difference between them is a bug.
+ * The destination of each published tensor, by its name. The compiler's tensors and the links describe the
+ * same model, so that a difference between them is a bug.
  */
 function destinationsOf(model: RunningModel, links: readonly Link[]): ReadonlyMap<string, Destination> {
   const own = new Map(

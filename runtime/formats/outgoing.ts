@@ -27,8 +27,8 @@ export interface OutgoingTensor {
   readonly type: FloatFormat;
   values(): Promise<Float32Array<ArrayBuffer>>;
   /**
-   * Its bytes in the checkpoint, given where the checkpoint stores them exactly as they go out: blocks that came
-   * in go out again bit for bit.
+   * Its bytes in the checkpoint, given where the checkpoint stores them exactly as they go out: blocks that
+   * came in go out again bit for bit.
    */
   stored?(): Promise<Uint8Array>;
 }

@@ -2,11 +2,11 @@
  * Opens a published model, whatever form it has: reads its configuration, finds its tensors by name, and says
  * how Sinter's tensors are made of them.
  *
- *   folder with config.json   Hugging Face: GPT-2 (also with nanoGPT's and minGPT's names), Llama, Mistral, Mixtral,
- *                             Qwen 2 and 3
+ *   folder with config.json   Hugging Face: GPT-2 (also with nanoGPT's and minGPT's names), Llama, Mistral,
+ *                             Mixtral, Qwen 2 and 3
  *   FILE.safetensors          the same, with config.json beside it
- *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa; also
- *                             one of the several files that a model was split into
+ *   FILE.gguf                 GGUF 2 and 3: gpt2, llama (with experts: Mixtral), qwen2, qwen3, granite_swa;
+ *                             also one of the several files that a model was split into
  *   FILE.bin                  llama2.c: legacy, v1, int8 v2
  */
 import { SinterError } from "../base/errors.ts";

@@ -43,7 +43,9 @@ export function tokenizerPairs(tokenizer: Tokenizer, vocab: number): TokenizerOu
   return notes.length === 0 ? { out } : { out, note: notes.join("; ") };
 }
 
-/** A list with one item for each row of the model: those of the tokens, then those of the rows that have none. */
+/**
+ * A list with one item for each row of the model: those of the tokens, then those of the rows that have none.
+ */
 const rowsOf = <T>(tokens: readonly T[], vocab: number, unused: (i: number) => T): readonly T[] => [
   ...tokens.slice(0, vocab),
   ...fill(vocab - tokens.length, unused),

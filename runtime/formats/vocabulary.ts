@@ -2,8 +2,8 @@
  * The tables of a tokenizer, read back from the files that a run has of it, for those who write other
  * formats:
  *
- *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in the order of their rank, and the pre-tokenizer
- *            by its name in GGUF
+ *   bpe      byte-level BPE: names in GPT-2's alphabet, merges in the order of their rank, and the
+ *            pre-tokenizer by its name in GGUF
  *   pieces   sentencepiece BPE: pieces with scores and kinds
  *   singles  bytes, characters or ids: there are no merges
  *   none     a tokenizer.json of another kind

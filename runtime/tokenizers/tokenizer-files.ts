@@ -324,10 +324,15 @@ async function kindOf(files: Files, path: string): Promise<TokenizerName> {
       throw new SinterError(
         "input",
         `${path} is no file of a tokenizer`,
-        "Known are " +
-          `${[...new Set(Object.values(tokenizerFiles).flatMap((sets) => sets.flatMap(({ needs }) => needs)))].join(", ")}.`,
+        `Known are ${allFileNames().join(", ")}.`,
       );
   }
+}
+
+/** The names of all files that some tokenizer needs. */
+function allFileNames(): readonly string[] {
+  const sets = Object.values(tokenizerFiles).flat();
+  return [...new Set(sets.flatMap(({ needs }) => needs))];
 }
 
 function split(path: string): readonly [folder: string, file: string] {

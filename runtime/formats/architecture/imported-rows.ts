@@ -1,6 +1,6 @@
 /**
- * The rows of an imported model's tensors as its checkpoint stores them. A number format that checkpoints have
- * stays; any other becomes the nearest one that loses nothing that matters.
+ * The rows of an imported model's tensors as its checkpoint stores them. A number format that checkpoints
+ * have stays; any other becomes the nearest one that loses nothing that matters.
  *
  *   in the published file                     in the checkpoint
  *   F32 F16 BF16 Q8_0 Q4_0                    the same, bit for bit
@@ -9,8 +9,8 @@
  *   int8 of llama2.c                          F32, since its groups may be smaller than 32
  *
  * Vectors, position tables and routers become F32, since they are small. The rows stand in the order in which
- * products read them (store/stored-format.ts), with the two numbers of a rotary pair side by side. Only some rows
- * are in memory at a time.
+ * products read them (store/stored-format.ts), with the two numbers of a rotary pair side by side. Only some
+ * rows are in memory at a time.
  */
 import { SinterError } from "../../base/errors.ts";
 import { storedRows, type StoredFormat } from "../../store/stored-format.ts";
@@ -29,10 +29,14 @@ export const finest = (types: readonly FloatFormat[]): FloatFormat =>
 export const nearestFormat = (type: string): FloatFormat =>
   isFileFormat(type) ? type : isReadFormat(type) ? "Q8_0" : "F32";
 
-/** Whether the tensor is a matrix of a product or of the embedding: only those may have fewer bits than f32. */
+/**
+ * Whether the tensor is a matrix of a product or of the embedding: only those may have fewer bits than f32.
+ */
 export const isMatrix = ({ pieces }: Link): boolean => pieces.every((piece) => !piece.exact);
 
-/** How the checkpoint stores a tensor. `asked` is the format that the user wants; undefined: the file's own. */
+/**
+ * How the checkpoint stores a tensor. `asked` is the format that the user wants; undefined: the file's own.
+ */
 export function storedFormatFor(link: Link, index: TensorIndex, asked?: FloatFormat): StoredFormat {
   const type = !isMatrix(link)
     ? "F32"
@@ -42,8 +46,8 @@ export function storedFormatFor(link: Link, index: TensorIndex, asked?: FloatFor
 }
 
 /**
- * Whether a published matrix is [in, out] and no embedding table. Blocks run along `in`, so such a matrix has to
- * be transposed before it can be stored in blocks.
+ * Whether a published matrix is [in, out] and no embedding table. Blocks run along `in`, so such a matrix has
+ * to be transposed before it can be stored in blocks.
  */
 const isInOut = ({ name, pieces }: Link): boolean =>
   !pieces[0]!.transposed && name !== "token_embedding.weight";
@@ -52,8 +56,8 @@ const isInOut = ({ name, pieces }: Link): boolean =>
 const BYTES_AT_ONCE = 1 << 20;
 
 /**
- * The tensor's rows in the stored format, in order, some at a time. The buffer that it yields is overwritten by
- * the next rows. Throws `input` for a type that is not read.
+ * The tensor's rows in the stored format, in order, some at a time. The buffer that it yields is overwritten
+ * by the next rows. Throws `input` for a type that is not read.
  */
 export async function* rowsToStore(
   link: Link,
@@ -119,8 +123,8 @@ function converter(type: FloatFormat, columns: number): (values: Float32Array, o
 }
 
 /**
- * Transposes a matrix [in, out] into the blocks of [out, in]. It reads 32 rows at a time, which give one block to
- * every row of the result; the result stays in memory until the end.
+ * Transposes a matrix [in, out] into the blocks of [out, in]. It reads 32 rows at a time, which give one
+ * block to every row of the result; the result stays in memory until the end.
  */
 async function* columnsAsRows(
   { shape }: Link,

@@ -1,8 +1,8 @@
 /**
  * Which published tensors a tensor of Sinter's is made of, and how. Sinter stores a matrix as [in, out], and
- * has one matrix for queries, keys and values; published files often store [out, in], and have three matrices.
- * A link says how the two belong together, and serves both directions: an import gathers by it, an export
- * scatters by it.
+ * has one matrix for queries, keys and values; published files often store [out, in], and have three
+ * matrices. A link says how the two belong together, and serves both directions: an import gathers by it, an
+ * export scatters by it.
  */
 import type { Architecture } from "./architecture.ts";
 import {
@@ -26,7 +26,9 @@ export interface Piece {
   /** The first of its columns in Sinter's tensor, or of its elements in a vector. */
   readonly from: number;
   readonly columns: number;
-  /** In a tensor of several matrices, [experts, in, out]: the first of its matrices, and how many there are. */
+  /**
+   * In a tensor of several matrices, [experts, in, out]: the first of its matrices, and how many there are.
+   */
   readonly matrix: number;
   readonly matrices: number;
   /**
@@ -228,7 +230,9 @@ function joinedLink(
   return { name: sinterName(stem(into), suffix, layer), shape, pieces };
 }
 
-/** The matrices of a layer's experts, [experts, rows, columns]: published one by one, or all as one tensor. */
+/**
+ * The matrices of a layer's experts, [experts, rows, columns]: published one by one, or all as one tensor.
+ */
 function matricesLink(
   { a, stem, published, options: { naming } }: Linking,
   role: Role,

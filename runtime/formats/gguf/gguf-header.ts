@@ -6,8 +6,8 @@
  *             string: length u64, UTF-8
  *             array: type u32, length u64, values
  *   tensor  name: string  dimensions u32  sizes u64…, innermost first  type u32  offset u64 in the data
- *   data    begins at the next multiple of general.alignment; every tensor begins at such a multiple, right after
- *           the tensor before it
+ *   data    begins at the next multiple of general.alignment; every tensor begins at such a multiple,
+ *           right after the tensor before it
  *
  * Long arrays, such as a vocabulary, are not read here: the header notes where they are, and `readArray`
  * reads them. So the memory that a header takes does not depend on what it claims.

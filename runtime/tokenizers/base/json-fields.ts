@@ -3,6 +3,7 @@
  * is.
  */
 import { SinterError } from "../../base/errors.ts";
+import { isObject } from "../../base/schema.ts";
 import { textOfPart } from "../../base/text.ts";
 
 export interface JsonNode {
@@ -27,9 +28,6 @@ export function parseJson(bytes: Uint8Array, from: string, mostBytes: number): J
     throw badValue(file, `is no JSON: ${(cause as Error).message.slice(0, 120)}`);
   }
 }
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A field of an object. Its value is undefined where the field is missing or null. */
 export function field(node: JsonNode, name: string): JsonNode {

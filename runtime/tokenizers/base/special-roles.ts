@@ -3,7 +3,8 @@
  * usual names.
  */
 import type { AddedToken } from "./added-tokens.ts";
-import { field, isObject, text, type JsonNode } from "./json-fields.ts";
+import { field, text, type JsonNode } from "./json-fields.ts";
+import { isObject } from "../../base/schema.ts";
 
 /** Names in use, the likelier ones first. */
 const endsText = ["<|end_of_text|>", "<|endoftext|>", "</s>", "<eos>", "<|eos|>", "[EOS]"];

@@ -26,7 +26,8 @@ export function parseRanks(bytes: Uint8Array, from: string): readonly Uint8Array
   if (lines.length === 0) throw bad("it is empty");
   if (lines.length > MAX_TOKENS) throw bad(`${lines.length} tokens; at most ${MAX_TOKENS} are read`);
   const tokens: Uint8Array[] = [];
-  const pool = new Uint8Array(bytes.length); // one buffer for all, since a small buffer takes more memory than its bytes
+  // one buffer for all, since a small buffer takes more memory than its bytes
+  const pool = new Uint8Array(bytes.length);
   let used = 0;
   const lineOf = new Map<string, number>();
   for (const [i, line] of lines.entries()) {

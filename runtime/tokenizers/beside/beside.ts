@@ -18,7 +18,6 @@ import {
   badValue,
   field,
   flag,
-  isObject,
   list,
   parseJson,
   shown,
@@ -26,6 +25,7 @@ import {
   integer,
   type JsonNode,
 } from "../base/json-fields.ts";
+import { isObject } from "../../base/schema.ts";
 import { tokenName } from "../base/special-roles.ts";
 import { MAX_TOKENS } from "../base/tiktoken.ts";
 import { CONFIG_FILE } from "../json/read-tokenizer-json.ts";

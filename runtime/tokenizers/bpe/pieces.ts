@@ -25,7 +25,8 @@ const WORD = String.raw`[^\r\n\p{L}\p{N}]?\p{L}+`;
 const UPPER = String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`;
 const LOWER = String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`;
 const CASED = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)(?:${CONTRACTION})?`;
-const rule = (...alternatives: readonly string[]): RegExp => new RegExp(alternatives.join("|"), "gu");
+const anyOf = (...alternatives: readonly string[]): string => alternatives.join("|");
+const rule = (...alternatives: readonly string[]): RegExp => new RegExp(anyOf(...alternatives), "gu");
 
 const CASE_ONLY = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER}*${LOWER}+|${UPPER}+${LOWER}*)`;
 const FOLDED = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)`;
@@ -44,7 +45,15 @@ export const pieceRules = {
   llama3: {
     doc: "Llama 3: numbers in threes, line breaks with what stands before them",
     published: [
-      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+      anyOf(
+        FOLDED,
+        String.raw`[^\r\n\p{L}\p{N}]?\p{L}+`,
+        String.raw`\p{N}{1,3}`,
+        String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*`,
+        String.raw`\s*[\r\n]+`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CONTRACTION,
@@ -59,7 +68,15 @@ export const pieceRules = {
   cl100k: {
     doc: "GPT-4 (tiktoken's cl100k_base)",
     published: [
-      String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+      anyOf(
+        String.raw`'(?i:[sdmt]|ll|ve|re)`,
+        String.raw`[^\r\n\p{L}\p{N}]?+\p{L}+`,
+        String.raw`\p{N}{1,3}`,
+        String.raw` ?[^\s\p{L}\p{N}]++[\r\n]*`,
+        String.raw`\s*[\r\n]`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CONTRACTION,
@@ -87,7 +104,15 @@ export const pieceRules = {
   o200k: {
     doc: "GPT-4o (tiktoken's o200k_base): words also end where lower case turns upper",
     published: [
-      String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+${FOLDED}?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*${FOLDED}?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+      anyOf(
+        String.raw`[^\r\n\p{L}\p{N}]?${UPPER}*${LOWER}+${FOLDED}?`,
+        String.raw`[^\r\n\p{L}\p{N}]?${UPPER}+${LOWER}*${FOLDED}?`,
+        String.raw`\p{N}{1,3}`,
+        String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*`,
+        String.raw`\s*[\r\n]+`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CASED,
@@ -100,7 +125,15 @@ export const pieceRules = {
   tekken: {
     doc: "Mistral's tekken: as o200k, but contractions are no part of words, and numbers go digit by digit",
     published: [
-      String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+      anyOf(
+        String.raw`[^\r\n\p{L}\p{N}]?${UPPER}*${LOWER}+`,
+        String.raw`[^\r\n\p{L}\p{N}]?${UPPER}+${LOWER}*`,
+        String.raw`\p{N}`,
+        String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*`,
+        String.raw`\s*[\r\n]+`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CASE_ONLY,
@@ -113,7 +146,15 @@ export const pieceRules = {
   qwen35: {
     doc: "Qwen 3.5: as Qwen 2, and marks belong to the letters before them",
     published: [
-      String.raw`${FOLDED}|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+      anyOf(
+        FOLDED,
+        String.raw`[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+`,
+        String.raw`\p{N}`,
+        String.raw` ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*`,
+        String.raw`\s*[\r\n]+`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CONTRACTION,
@@ -141,7 +182,15 @@ export const pieceRules = {
   bailing: {
     doc: "Ling (BailingMoE): as GPT-4, and numbers digit by digit",
     published: [
-      String.raw`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+      anyOf(
+        String.raw`'(?i:[sdmt]|ll|ve|re)`,
+        String.raw`[^\r\n\p{L}\p{N}]?+\p{L}+`,
+        String.raw`\p{N}`,
+        String.raw` ?[^\s\p{L}\p{N}]++[\r\n]*`,
+        String.raw`\s*[\r\n]`,
+        String.raw`\s+(?!\S)`,
+        String.raw`\s+`,
+      ),
     ],
     expression: rule(
       CONTRACTION,

@@ -69,7 +69,8 @@ function symbolsOf(
     }
     const bytes = byteIds && idsOfBytes(character, byteIds);
     if (bytes) {
-      for (const byte of bytes) out[n++] = byte; // before an unknown token that still waits, as in the library
+      // before an unknown token that still waits, as in the library
+      for (const byte of bytes) out[n++] = byte;
       continue;
     }
     if (parts.unknownId === undefined) throw noToken(character, parts.unknown);

@@ -5,7 +5,6 @@ import {
   badValue,
   field,
   flag,
-  isObject,
   list,
   optionalText,
   shown,
@@ -13,6 +12,7 @@ import {
   integer,
   type JsonNode,
 } from "../base/json-fields.ts";
+import { isObject } from "../../base/schema.ts";
 import { Unsupported } from "./json-steps.ts";
 import { unigram, wordLevel, wordPiece } from "./json-words.ts";
 import { MAX_MERGES, PairTable } from "../bpe/pair-table.ts";

@@ -2,7 +2,8 @@
  * The keys of tokenizer.json (huggingface/tokenizers, the serialization of each component). An unknown key at
  * the top level gives a line for the user; an unknown key of a component is refused, since it may change ids.
  */
-import { isObject, shown, type JsonNode } from "../base/json-fields.ts";
+import { shown, type JsonNode } from "../base/json-fields.ts";
+import { isObject } from "../../base/schema.ts";
 import { Unsupported } from "./json-steps.ts";
 import { none, read, refused, refuseKeys, unknownKeys, type KeyTable } from "../../base/known-keys.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What test/runtime/browser/browser.test.ts runs in pages of Chromium. Each function is an answer of its own; a page asks for
- * several, one after the other.
+ * What test/runtime/browser/browser.test.ts runs in pages of Chromium. Each function is an answer of its own;
+ * a page asks for several, one after the other.
  */
 import type * as Browser from "../../../runtime/browser/index.ts";
 import type * as Runtime from "../../../runtime/index.ts";
