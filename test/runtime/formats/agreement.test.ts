@@ -13,6 +13,7 @@ import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/stud
 import { sinter } from "../../support/command-line.ts";
 import { logitsOf } from "./models.ts";
 import { shared } from "./shared.ts";
+import { llama3Rope, llamaLayer } from "../../support/small-models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-agreement-"));
 const at = (name: string): string => join(scratch, name);
@@ -21,7 +22,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const spec = `model small-llama3.2 {
   vocab 256  context 128  width 64  layers 3  heads 4  kv_heads 2  head_dim 32
   embed token
-  layer { x += attention(rmsnorm(x), rope: rope(theta: 500000, factor: 32, low: 1, high: 4, original: 8192))  x += swiglu(rmsnorm(x), hidden: 96) }
+  ${llamaLayer(llama3Rope(32), 96)}
   output linear(rmsnorm(x), tied: true)
   tokenizer bytes
   train { batch 4  context 32  steps 60  lr 1e-2  warmup 0 }

@@ -12,6 +12,7 @@ import { run, sinter } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
 import { likeliest, logitsOf, parametersOf } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
+import { llama3Rope } from "../../support/small-models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-architectures-"));
 const at = (name: string): string => join(scratch, name);
@@ -30,7 +31,7 @@ interface Relative {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-const SCALED = "rope: rope(theta: 500000, factor: 32, low: 1, high: 4, original: 8192)";
+const SCALED = llama3Rope(32);
 const relatives = {
   "llama3.2": {
     attention: SCALED,
@@ -120,8 +121,9 @@ const names = Object.keys(relatives) as Name[];
 function spec(name: Name): string {
   const { attention, sizes = "", ffn, eps = "1e-5", tied = false }: Relative = relatives[name];
   const norm = `rmsnorm(x, eps: ${eps})`;
+  const layers = name === "alternating" ? "3 alternate dense, banded" : "2";
   return `model ${name} {
-    vocab 256  context 32  width 64  layers ${name === "alternating" ? "3 alternate dense, banded" : "2"}  heads 4  kv_heads 2  ${sizes}
+    vocab 256  context 32  width 64  layers ${layers}  heads 4  kv_heads 2  ${sizes}
     embed token
     layer { x += attention(${norm}, ${attention})  x += swiglu(${norm}, hidden: 96${ffn ? `, ${ffn}` : ""}) }
     output linear(${norm}, tied: ${tied})

@@ -17,6 +17,7 @@ import {
   type LlamaType,
 } from "../../../runtime/formats/keys/config-json.ts";
 import { isHarmless, type KeyTable } from "../../../runtime/base/known-keys.ts";
+import { tinyHuggingFace } from "../../support/small-models.ts";
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -628,51 +629,6 @@ describe("what the weights have to agree with", () => {
 });
 
 describe("what goes out", () => {
-  const rest = {
-    name: "m",
-    vocab: 6,
-    context: 32,
-    width: 16,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headDim: 4,
-    hidden: 24,
-    eps: 1e-3,
-    tied: false,
-  };
-  const no = { norm: false, qkv: false, attentionOut: false, ffn: false, head: false };
-  const like = {
-    ...rest,
-    family: "llama",
-    activation: "silu",
-    rope: { theta: 300 },
-    bias: no,
-  } as const satisfies Architecture;
-  const scaling = { factor: 8, low: 1.5, high: 5, original: 16 };
-  const models: Readonly<Record<string, readonly [type: string, Architecture]>> = {
-    gpt2: [
-      "gpt2",
-      {
-        ...rest,
-        kvHeads: 4,
-        family: "gpt2",
-        activation: "relu",
-        rope: undefined,
-        bias: { norm: true, qkv: true, attentionOut: true, ffn: true, head: false },
-      },
-    ],
-    llama: ["llama", like],
-    tied: ["llama", { ...like, tied: true }],
-    gelu: ["llama", { ...like, activation: "gelu_tanh" }],
-    linear: ["llama", { ...like, rope: { theta: 300, linear: 4 } }],
-    llama3: ["llama", { ...like, rope: { theta: 300, scaling } }],
-    biased: ["llama", { ...like, headDim: 6, bias: { ...no, qkv: true, attentionOut: true, ffn: true } }],
-    mistral: ["mistral", { ...like, window: 5 }],
-    mixtral: ["mixtral", { ...like, experts: { count: 4, top: 2, balance: 0.02 } }],
-    qwen2: ["qwen2", { ...like, bias: { ...no, qkv: true }, window: 5, pattern: ["banded", "dense"] }],
-    qwen3: ["qwen3", { ...like, headDim: 8, qkNorm: { eps: 1e-3 }, window: 5 }],
-  };
   /** Other names of keys that are written, and what says the same as a key that is. */
   const spared = new Set([
     ...Object.keys(insteadOf),
@@ -681,7 +637,7 @@ describe("what goes out", () => {
     "layer_types",
   ]);
 
-  it.each(Object.entries(models))(
+  it.each(Object.entries(tinyHuggingFace))(
     "%s comes back as the same architecture, and leans on no default",
     (_, [type, was]) => {
       const has = (name: string): boolean =>

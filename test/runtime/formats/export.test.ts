@@ -15,6 +15,7 @@ import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/stud
 import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
 import { shared } from "./shared.ts";
+import { llama3Rope, llamaLayer } from "../../support/small-models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-export-"));
 const at = (name: string): string => join(scratch, name);
@@ -42,7 +43,7 @@ const specs = {
   llama: `model out-llama {
     vocab 256  context 32  width 64  layers 2  heads 4  kv_heads 2  head_dim 8
     embed token
-    layer { x += attention(rmsnorm(x), rope: rope(theta: 500000, factor: 8, low: 1, high: 4, original: 8192))  x += swiglu(rmsnorm(x), hidden: 96) }
+    ${llamaLayer(llama3Rope(8), 96)}
     output linear(rmsnorm(x))
     tokenizer bytes
     train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }
@@ -50,7 +51,10 @@ const specs = {
   mixture: `model out-mixture {
     vocab 256  context 32  width 64  layers 2  heads 4  kv_heads 2
     embed token
-    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 4, top: 2, hidden: 96, balance: 0.02) }
+    layer {
+      x += attention(rmsnorm(x), rope: rope(theta: 10000))
+      x += experts(rmsnorm(x), count: 4, top: 2, hidden: 96, balance: 0.02)
+    }
     output linear(rmsnorm(x))
     tokenizer bytes
     train { batch 4  context 32  steps 40  lr 1e-2  warmup 0 }
@@ -60,7 +64,10 @@ const specs = {
   single: `model out-single {
     vocab 256  context 32  width 32  layers 1  heads 2
     embed token
-    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 3, top: 1, renormalise: true, hidden: 64) }
+    layer {
+      x += attention(rmsnorm(x), rope: rope(theta: 10000))
+      x += experts(rmsnorm(x), count: 3, top: 1, renormalise: true, hidden: 64)
+    }
     output linear(rmsnorm(x), tied: true)
     tokenizer bytes
     train { batch 2  context 16  steps 3  lr 1e-2  warmup 0 }

@@ -15,6 +15,7 @@ import { builtInChat, chatFormats } from "../../../runtime/tokenizers/chat/chat-
 import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { dataPath, dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
+import { llama3Rope, llamaLayer } from "../../support/small-models.ts";
 import { sinter } from "../../support/command-line.ts";
 import {
   askLlamaCpp,
@@ -32,7 +33,7 @@ const files = nodeFiles();
 const spec = `model small-llama3.2 {
   vocab 128256  context 64  width 32  layers 1  heads 2  kv_heads 1
   embed token
-  layer { x += attention(rmsnorm(x), rope: rope(theta: 500000, factor: 32, low: 1, high: 4, original: 8192))  x += swiglu(rmsnorm(x), hidden: 64) }
+  ${llamaLayer(llama3Rope(32), 64)}
   output linear(rmsnorm(x), tied: true)
   tokenizer llama3
   train { batch 1  context 16  steps 2  lr 1e-2  warmup 0 }

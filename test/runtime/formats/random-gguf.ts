@@ -12,24 +12,7 @@ import { tokenizerPairs } from "../../../runtime/formats/tokenizer-to-gguf.ts";
 import { readFormats, type ReadFormat } from "../../../runtime/formats/kit/weights.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
-
-export const smallLlama: Architecture = {
-  family: "llama",
-  name: "small",
-  vocab: 320,
-  context: 64,
-  width: 256,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 64,
-  hidden: 512,
-  activation: "silu",
-  eps: 1e-5,
-  rope: { theta: 10000 },
-  tied: false,
-  bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
-};
+import { smallLlama } from "../../support/small-models.ts";
 
 /**
  * Formats whose blocks are random bits; the others are encoded. F16 scales of a block: byte, and value so

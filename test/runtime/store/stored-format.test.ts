@@ -28,7 +28,8 @@ import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../runtime/contract/weight-rows.ts";
 import { noise } from "../../../bench/measure/kernel-bench.ts";
 import { run, sinter } from "../../support/command-line.ts";
-import { randomGguf, smallLlama } from "../formats/random-gguf.ts";
+import { randomGguf } from "../formats/random-gguf.ts";
+import { smallLlama } from "../../support/small-models.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "sinter-kept-"));
 const at = (name: string): string => join(scratch, name);
