@@ -32,7 +32,7 @@ export const within =
   (value, field) =>
     unless(isWithin(range, value), value, field, rangeText(range));
 
-export const whole = (min: number, max: number): Check => within(limits.whole(min, max));
+export const integer = (min: number, max: number): Check => within(limits.integer(min, max));
 export const real = (min: number, max: number): Check => within(limits.real(min, max));
 
 export const text =

@@ -13,7 +13,7 @@ export interface Range {
   readonly above?: boolean;
 }
 
-export const whole = (min: number, max: number): Range => ({ kind: "whole", min, max });
+export const integer = (min: number, max: number): Range => ({ kind: "whole", min, max });
 export const real = (min: number, max: number): Range => ({ kind: "real", min, max });
 /** Greater than `min`. */
 export const realAbove = (min: number, max: number): Range => ({ kind: "real", min, max, above: true });
@@ -38,19 +38,19 @@ const MOST_SEED = 2 ** 32 - 1;
 
 /** The model's sizes; `hidden` is the width inside of a part, `window` what attention sees. */
 export const sizeRanges = {
-  vocab: whole(1, TWO_24),
-  context: whole(1, TWO_24),
-  width: whole(1, TWO_20),
-  layers: whole(1, 10_000),
-  heads: whole(1, 65_536),
-  kvHeads: whole(1, 65_536),
-  headDim: whole(1, 65_536),
-  hidden: whole(1, TWO_24),
-  window: whole(1, TWO_24),
+  vocab: integer(1, TWO_24),
+  context: integer(1, TWO_24),
+  width: integer(1, TWO_20),
+  layers: integer(1, 10_000),
+  heads: integer(1, 65_536),
+  kvHeads: integer(1, 65_536),
+  headDim: integer(1, 65_536),
+  hidden: integer(1, TWO_24),
+  window: integer(1, TWO_24),
 } as const satisfies Record<keyof Sizes | "hidden" | "window", Range>;
 
 /** A mixture's experts, how many of them a token goes to, and the weight of its load-balancing loss. */
-export const expertRanges = { count: whole(1, 4096), top: whole(1, 4096), balance: real(0, 10) } as const;
+export const expertRanges = { count: integer(1, 4096), top: integer(1, 4096), balance: real(0, 10) } as const;
 
 /** What norms add to a variance or a mean square. */
 export const epsRange = realAbove(0, 1);
@@ -62,35 +62,35 @@ export const ropeRanges = {
   factor: real(1, 1e6),
   low: realAbove(0, 1e6),
   high: realAbove(0, 1e6),
-  original: whole(1, TWO_24),
+  original: integer(1, TWO_24),
 } as const;
 
 export const trainRanges = {
-  batch: whole(1, TWO_20),
-  context: whole(1, TWO_24),
-  steps: whole(0, MOST_STEPS),
-  accumulate: whole(1, TWO_20),
+  batch: integer(1, TWO_20),
+  context: integer(1, TWO_24),
+  steps: integer(0, MOST_STEPS),
+  accumulate: integer(1, TWO_20),
   lr: realAbove(0, 10),
   minLr: real(0, 10),
-  warmup: whole(0, MOST_STEPS),
+  warmup: integer(0, MOST_STEPS),
   beta1: real(0, 0.999999),
   beta2: real(0, 0.999999),
   eps: realAbove(0, 1),
   decay: real(0, 10),
   clip: real(0, 1e9),
-  seed: whole(0, MOST_SEED),
+  seed: integer(0, MOST_SEED),
   heldOut: real(0, 0.9),
-  evalEvery: whole(0, MOST_STEPS),
-  sampleEvery: whole(0, MOST_STEPS),
-  saveEvery: whole(0, MOST_STEPS),
+  evalEvery: integer(0, MOST_STEPS),
+  sampleEvery: integer(0, MOST_STEPS),
+  saveEvery: integer(0, MOST_STEPS),
 } as const satisfies Record<Exclude<keyof TrainSettings, "rows" | "schedule">, Range>;
 
 export const sampleRanges = {
   temperature: real(0, 100),
-  topK: whole(0, TWO_24),
+  topK: integer(0, TWO_24),
   topP: real(0, 1),
   minP: real(0, 1),
   repeatPenalty: realAbove(0, 100),
-  tokens: whole(1, MOST_STEPS),
-  seed: whole(0, MOST_SEED),
+  tokens: integer(1, MOST_STEPS),
+  seed: integer(0, MOST_SEED),
 } as const satisfies Record<keyof SampleSettings, Range>;

@@ -13,7 +13,7 @@
  * which is checked exactly.
  */
 import type { Files, ReadableFile } from "../base/files.ts";
-import { isWithin, sizeRanges, whole } from "../contract/limits.ts";
+import { isWithin, sizeRanges, integer } from "../contract/limits.ts";
 import { numberFormats } from "../contract/number-formats.ts";
 import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./kit/weights.ts";
 
@@ -38,7 +38,7 @@ const HEADER_BYTES = 256;
 /** The header's sizes, in its order. */
 const sizeNames = ["width", "hidden", "layers", "heads", "kvHeads", "vocab", "context"] as const;
 /** No model of this family has as many layers; products of all sizes stay exact. */
-const ranges = { ...sizeRanges, layers: whole(1, 4096) };
+const ranges = { ...sizeRanges, layers: integer(1, 4096) };
 
 interface Header {
   readonly version: "legacy" | "v1" | "v2";

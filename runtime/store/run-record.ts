@@ -112,7 +112,7 @@ const checks = {
     data,
     id: s.sha256Text,
     from: s.optional(s.object({ id: s.sha256Text, step: steps })),
-    files: s.table(s.object({ bytes: s.whole(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
+    files: s.table(s.object({ bytes: s.integer(0, Number.MAX_SAFE_INTEGER), sha256: s.sha256Text })),
     changes: s.optional(
       s.list(
         s.object({

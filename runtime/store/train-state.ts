@@ -23,9 +23,9 @@ export interface StoredState extends TrainState {
 
 const stateCheck = s.object({
   version: s.oneOf(1, STATE_VERSION),
-  step: s.whole(0, 1_000_000_000),
-  tokens: s.whole(0, Number.MAX_SAFE_INTEGER),
-  batches: s.list(s.whole(0, 2 ** 32 - 1), 4),
+  step: s.integer(0, 1_000_000_000),
+  tokens: s.integer(0, Number.MAX_SAFE_INTEGER),
+  batches: s.list(s.integer(0, 2 ** 32 - 1), 4),
   identity: s.table(s.text()),
   sha256: s.table(s.sha256Text),
   kept: s.optional((value, field) => (s.isObject(value) ? undefined : `${field} is no object`)),

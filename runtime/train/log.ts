@@ -48,7 +48,7 @@ export async function openLog(files: Files, folder: string, step: number): Promi
 const line = (event: TrainEvent): string =>
   `${JSON.stringify(event, (_, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(9)) : value))}\n`;
 
-const count = s.whole(0, Number.MAX_SAFE_INTEGER);
+const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
 const evaluated = { loss: any, perplexity: any, bitsPerByte: any, tokens: count, ms: any };
 

@@ -20,7 +20,7 @@ import {
   rangeText,
   ropeRanges,
   sizeRanges,
-  whole,
+  integer,
 } from "../../contract/limits.ts";
 import type { Activation, LayerKind, Rope, Sizes } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -129,7 +129,7 @@ function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path
       "corrupt",
       `${path}: ${layers} layers of ${count} experts; at most ${MOST_MATRICES} together were expected`,
     );
-  if (!isWithin(whole(1, count), top))
+  if (!isWithin(integer(1, count), top))
     throw new SinterError("corrupt", `${path}: a token goes to ${top} of ${count} experts`);
   if (!isWithin(expertRanges.balance, balance))
     throw new SinterError(

@@ -9,13 +9,13 @@ import {
   sampleRanges,
   sizeRanges,
   trainRanges,
-  whole,
+  integer,
 } from "../../../runtime/contract/limits.ts";
 import { sampleDefaults } from "../../../runtime/contract/defaults.ts";
 import { samplerDefaults } from "../../../runtime/sample/sampler.ts";
 
 test("what lies within a range", () => {
-  expect([0, 1, 10, 11, 1.5, "1", NaN, undefined].map((v) => isWithin(whole(1, 10), v))).toEqual([
+  expect([0, 1, 10, 11, 1.5, "1", NaN, undefined].map((v) => isWithin(integer(1, 10), v))).toEqual([
     false,
     true,
     true,
@@ -34,7 +34,7 @@ test("what lies within a range", () => {
     false,
   ]);
   expect(isWithin(real(0, 1), 0)).toBe(true);
-  expect([whole(1, 4096), real(0, 10), realAbove(0, 1)].map(rangeText)).toEqual([
+  expect([integer(1, 4096), real(0, 10), realAbove(0, 1)].map(rangeText)).toEqual([
     "a whole number from 1 to 4096",
     "a number from 0 to 10",
     "a number above 0, at most 1",
