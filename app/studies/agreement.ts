@@ -7,6 +7,8 @@
  *
  * Tokens can differ only where the margin is below twice the noise.
  */
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
+
 export interface Agreement {
   readonly positions: number;
   /** Positions at which both take the same token. */
@@ -65,13 +67,7 @@ function compare(reference: Float32Array, other: Float32Array, at: number) {
     noise,
     spread: Math.sqrt(squares / reference.length),
     reference: first,
-    other: likeliest(other),
+    other: likeliestToken(other),
     margin: reference[first]! - reference[second]!,
   };
-}
-
-export function likeliest(logits: Float32Array): number {
-  let at = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[at]!) at = i;
-  return at;
 }

@@ -13,7 +13,8 @@ import { PANEL_BYTES } from "../../compiler/ops/kit/panels.ts";
 import { registerTile, callTile } from "../../compiler/ops/kit/register-tile.ts";
 import { defineOp, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
-import { inputsFor, kernelBench, referenceOutputs, type Bench } from "../../bench/measure/kernel-bench.ts";
+import { kernelBench, type Bench } from "../../bench/measure/kernel-bench.ts";
+import { inputsFor, referenceOutputs } from "../../bench/measure/kernel-numbers.ts";
 
 type Inputs = Record<string, Float64Array>;
 interface Row {

@@ -8,6 +8,7 @@
  * for `wide` Chromium is started with V8's flag. Files stay in the folder, by default one of the system's for
  * temporary files, and are written once.
  */
+import { median } from "../../bench/measure/statistics.ts";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -151,11 +152,6 @@ function agreement({ greedy }: Side, { greedy: { text } }: { readonly greedy: Gr
   return same === tokens.length
     ? `the same ${same} tokens`
     : `the same ${same} tokens, then one whose second best was ${tokens[same]!.margin.toFixed(4)} nats away`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 /** Texts of `length` tokens whose first word is another each time. */

@@ -9,6 +9,7 @@
  * position far into the context, the two caches' steps by turns; and what a token reads, weights and cache,
  * as a share of what memory gives as many workers in the same run.
  */
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
@@ -26,7 +27,7 @@ import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/fill.ts";
-import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
+import { bytesPerToken, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -84,7 +85,8 @@ async function accuracy(folder: string, data: string, most: number): Promise<voi
     found.f32.loss -= exact[tokens[i + 1]!]! / total;
     found.q8_0.loss -= fewer[tokens[i + 1]!]! / total;
     found.q8_0.kl += exact.reduce((sum, v, n) => sum + Math.exp(v) * (v - fewer[n]!), 0) / total;
-    if (likeliest(Float32Array.from(exact)) !== likeliest(Float32Array.from(fewer))) found.q8_0.other++;
+    if (likeliestToken(Float32Array.from(exact)) !== likeliestToken(Float32Array.from(fewer)))
+      found.q8_0.other++;
   }
   console.log(
     `${run.record.model}, ${total} tokens one by one: loss ${found.f32.loss.toFixed(5)} with a cache in ` +

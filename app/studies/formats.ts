@@ -9,6 +9,9 @@
  * weights that a token reads as a share of what this machine's memory gives as many workers, read between the
  * tokens.
  */
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
+import { median } from "../../bench/measure/statistics.ts";
+import { percent } from "../../runtime/contract/amounts.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { checkSource } from "../../compiler/2-check/check.ts";
@@ -26,7 +29,7 @@ import { nodeHost } from "../../runtime/node/host.ts";
 import { otherJson } from "../../runtime/node/bounded-tokenizer.ts";
 import { openRun, textRuleOf } from "../../runtime/store/run-folder.ts";
 import { fillTensors } from "../../runtime/engine/fill.ts";
-import { bytesPerToken, likeliest, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
+import { bytesPerToken, PROMPT, promptTokens } from "../../bench/suite/bench-infer.ts";
 
 const { values: o } = parseArgs({
   options: {
@@ -115,7 +118,7 @@ function distance(
   return {
     kl,
     most: exact.reduce((most, v, i) => Math.max(most, Math.abs(v - found[i]!)), 0),
-    other: likeliest(exact) !== likeliest(found),
+    other: likeliestToken(exact) !== likeliestToken(found),
   };
 }
 
@@ -187,7 +190,7 @@ async function decodeSpeed(
   let at = 0;
   const token = async (): Promise<number> => {
     const began = performance.now();
-    logits = await model.feed([likeliest(logits)], PROMPT + (at++ % 64));
+    logits = await model.feed([likeliestToken(logits)], PROMPT + (at++ % 64));
     return performance.now() - began;
   };
   for (let i = 0; i < 64; i++) await token(); // pages of the cache are touched for the first time
@@ -201,12 +204,4 @@ async function decodeSpeed(
     shares.push(bytes / median(times) / 1e6 / ((limits.at(-1)! + limits.at(-2)!) / 2));
   }
   return { tokenMs: median(all), readLimit: median(limits), share: median(shares) };
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)} %`;
 }

@@ -6,6 +6,7 @@
  * one by one. Says what the parts are, how long each step took, tok/s, and GB/s of weights beside the limit
  * of this machine's memory.
  */
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
 import { checkSource } from "../../compiler/2-check/check.ts";
@@ -22,7 +23,7 @@ import { randomStream } from "../../runtime/base/random.ts";
 import { rowWriter, wordsOf } from "../../runtime/engine/quantise.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
-import { bytesPerToken, likeliest, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
+import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
 
 const {
   values: o,
@@ -152,7 +153,7 @@ for (const round of ["first", "second"]) {
   );
   if (round === "first") continue;
   for (let i = 0; i < tokens; i++) {
-    ids.push(likeliest(logits));
+    ids.push(likeliestToken(logits));
     const start = performance.now();
     logits = await model.feed([ids.at(-1)!], PROMPT + i);
     decodeMs.push(performance.now() - start);

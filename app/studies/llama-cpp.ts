@@ -11,6 +11,8 @@
  * keeps keys and values in f32, without
  * fused attention, unless --as-it-comes.
  */
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
+import { median } from "../../bench/measure/statistics.ts";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +36,7 @@ import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { openTokenizer } from "../../runtime/tokenizers/tokenizer-files.ts";
-import { agreement, likeliest } from "./agreement.ts";
+import { agreement } from "./agreement.ts";
 import { askLlamaCpp, llamaCppGreedy } from "./ask-llama-cpp.ts";
 import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
 import { drawnWeights } from "../../bench/measure/drawn-weights.ts";
@@ -175,11 +177,10 @@ async function time(path: string): Promise<void> {
     let logits = await running.feed(prompt, 0);
     if (run > 0) ours.prefill.push((1000 * PROMPT) / (performance.now() - from));
     from = performance.now();
-    for (let i = 0; i < tokens; i++) logits = await running.feed([likeliest(logits)], PROMPT + i);
+    for (let i = 0; i < tokens; i++) logits = await running.feed([likeliestToken(logits)], PROMPT + i);
     if (run > 0) ours.decode.push((1000 * tokens) / (performance.now() - from));
   }
   await running.close();
-  const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1]!;
   const bytes = bytesPerToken(model, { weights: weightsFrom(weights) });
   const rate = (what: "prefill" | "decode"): string =>
     `${what} ${median(ours[what]).toFixed(1)} tok/s, llama.cpp ${median(theirs![what]).toFixed(1)} ` +

@@ -2,29 +2,32 @@
  * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches
  * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
  */
-import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
-import { elements, joinPairs } from "./kernel-numbers.ts";
-import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
-import { prelude, taskCounter } from "../../compiler/8-emit/prelude.ts";
+import { kernelSpec, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
+import type { Case, Op } from "../../compiler/ops/kit/op.ts";
+import type { TensorSlot } from "../../compiler/ops/kit/signature.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
-import { type Case, type Op } from "../../compiler/ops/kit/op.ts";
-import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/signature.ts";
-import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
+import {
+  kernelsSource,
+  layOut,
+  numbersOf,
+  PAGE_BYTES,
+  readDense,
+  rowsOf,
+  scratchBytesFor,
+  wordRange,
+  wordsOf,
+  writeDense,
+  type KernelLayout,
+  type Words,
+} from "./kernel-layout.ts";
+import { joinPairs } from "./kernel-numbers.ts";
 
-export {
-  difference,
-  elements,
-  inputsFor,
-  joinPairs,
-  noise,
-  referenceOutputs,
-  type Difference,
-} from "./kernel-numbers.ts";
-
-const BAND = 256; // bytes of canary before and after each tensor
+/** Bytes of canary before and after each tensor. */
+const BAND_BYTES = 256;
+const BAND_WORDS = BAND_BYTES / 4;
 const CANARY = 0x7fa5a5a5 | 0;
 
 export interface Bench {
@@ -54,64 +57,37 @@ export async function kernelBenches(
   target: Target,
   compile = (wasm: Uint8Array<ArrayBuffer>) => new WebAssembly.Module(wasm),
 ): Promise<Bench[]> {
-  const placed = cases.map((c) => layOut(opName, op, c, target));
-  const scratchBytes = Math.max(...placed.map((p) => p.scratchBytes));
-  const pages = Math.max(...placed.map((p) => Math.ceil((p.scratches + scratchBytes * MAX_WORKERS) / 65536)));
-  const helpers = new Map<string, string>();
-  const kernels = placed.map(({ spec, slots, at, scratches }, i) => {
-    const name = `${opName}_${i}`;
-    const text = emitKernel(name, spec, helpers);
-    const call = (accumulate: string, worker: string): string =>
-      `${name}(${kernelArguments(spec, { tensors: slots.map((t) => `${at[t.name]}`), scratches: `${scratches}`, accumulate, counter: taskCounter(0), worker })})`;
-    return `${text}export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }
-export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`;
+  const layouts = cases.map((c) =>
+    layOut(kernelSpec(opName, op, c.d, c.attrs ?? {}, c.with ?? [], target), CONTROL_BYTES, BAND_BYTES),
+  );
+  const scratchBytes = scratchBytesFor(layouts.map(({ spec }) => spec));
+  const end = Math.max(...layouts.map((layout) => layout.end));
+  const pages = Math.ceil((end + scratchBytes * MAX_WORKERS) / PAGE_BYTES);
+  const source = kernelsSource({
+    layouts,
+    target,
+    scratchBytes,
+    scratches: (layout) => layout.end,
+    nameOf: (i) => `${opName}_${i}`,
+    entries: (i, call) =>
+      [
+        `export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }`,
+        `export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`,
+      ].join("\n"),
   });
-  const source = [
-    prelude(target),
-    `const SCRATCH_BYTES: usize = ${scratchBytes};\n`,
-    ...helpers.values(),
-    ...kernels,
-  ].join("\n");
   const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
   const module = compile(withSharedMemory(wasm, memoryFlagOffset, false));
-  return placed.map((p, i) => {
+  return layouts.map((layout, i) => {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const instance = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
     const exports = instance.exports as unknown as Record<string, (a: number, b: number) => void>;
-    return bench(opName, op, p, memory, {
+    return bench(opName, layout, wordsOf(memory), {
       run: exports[`run${i}`]!,
       repeat: exports[`repeat${i}`]!,
       source,
       wasmBytes: wasm.length,
     });
   });
-}
-
-interface Placed {
-  readonly c: Case;
-  readonly spec: KernelSpec;
-  readonly slots: readonly TensorSlot[];
-  /** Byte addresses. */
-  readonly at: Readonly<Record<string, number>>;
-  readonly scratches: number;
-  readonly scratchBytes: number;
-}
-
-function layOut(opName: string, op: Op, c: Case, target: Target): Placed {
-  const spec = kernelSpec(opName, op, c.d, c.attrs ?? {}, c.with ?? [], target);
-  const slots = op.tensors.filter((t) => spec.tensors.includes(t.name));
-  let top = CONTROL_BYTES;
-  const at: Record<string, number> = {};
-  for (const t of slots) {
-    const shared = op.mutates?.[t.name];
-    if (shared !== undefined) {
-      at[t.name] = at[shared]!;
-      continue;
-    }
-    at[t.name] = top + BAND;
-    top += BAND * 2 + tensorBytes(shapeOf(t, c.d));
-  }
-  return { c, spec, slots, at, scratches: top, scratchBytes: Math.ceil(scratchOf(spec) / 64) * 64 };
 }
 
 interface Compiled {
@@ -121,68 +97,61 @@ interface Compiled {
   repeat(times: number, unused: number): void;
 }
 
-function bench(
-  opName: string,
-  op: Op,
-  { c, spec, slots, at }: Placed,
-  memory: WebAssembly.Memory,
-  compiled: Compiled,
-): Bench {
-  const f32 = new Float32Array(memory.buffer);
-  const i32 = new Int32Array(memory.buffer);
-  const view = (name: string) => {
-    const t = slots.find((s) => s.name === name)!;
-    const shape = shapeOf(t, c.d);
-    const columns = shape.at(-1)!;
-    const ld = rowFloats(columns);
-    const from = at[name]! / 4;
-    const count = elements(shape);
-    return {
-      count,
-      columns,
-      ld,
-      from,
-      floats: tensorBytes(shape) / 4,
-      numbers: t.dtype === "i32" ? i32 : f32,
-      index: (i: number) => from + Math.floor(i / columns) * ld + (i % columns),
-    };
-  };
-  const place = (name: string, values: Float64Array | undefined, accumulate: boolean): void => {
-    const { from, floats, numbers, index } = view(name);
-    i32.fill(CANARY, from - BAND / 4, from);
-    i32.fill(CANARY, from + floats, from + floats + BAND / 4);
-    // A fresh output holds what was there before, also in its padding: the kernel has to write all of it.
-    i32.fill(values || accumulate ? 0 : CANARY, from, from + floats);
-    if (values) for (let i = 0; i < values.length; i++) numbers[index(i)] = values[i]!;
-  };
-  const read = (name: string): Float64Array => {
-    const { from, floats, columns, ld, numbers, count, index } = view(name);
-    for (let i = 1; i <= BAND / 4; i++)
-      if (i32[from - i] !== CANARY || i32[from + floats + i - 1] !== CANARY)
-        throw new Error(`${opName} wrote outside ${name}`);
-    for (let i = 0; i < floats; i++)
-      if (i % ld >= columns && numbers[from + i] !== 0)
-        throw new Error(
-          `${opName} left ${numbers[from + i]} in the padding of ${name}, column ${i % ld} of ${columns}`,
-        );
-    return Float64Array.from({ length: count }, (_, i) => numbers[index(i)]!);
-  };
+function bench(opName: string, layout: KernelLayout, words: Words, compiled: Compiled): Bench {
+  const { spec, slots } = layout;
+  const { i32 } = words;
+  const own = slots.filter((slot) => spec.op.mutates?.[slot.name] === undefined);
   return {
     spec,
     source: compiled.source,
     wasmBytes: compiled.wasmBytes,
     run(inputs, { accumulate = false, workers = 1 } = {}) {
-      for (const t of slots)
-        if (op.mutates?.[t.name] === undefined) place(t.name, inputs[t.name], accumulate);
+      for (const slot of own) place(layout, slot, inputs[slot.name], accumulate, words);
       i32[control.workers / 4] = workers;
       i32[control.turns / 4] = 0;
       joinPairs(spec.target);
       for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);
-      return Object.fromEntries(slots.filter((t) => t.output).map((t) => [t.name, read(t.name)]));
+      const outputs = slots.filter((slot) => slot.output);
+      return Object.fromEntries(outputs.map((slot) => [slot.name, read(opName, layout, slot, words)]));
     },
     repeat(times) {
       joinPairs(spec.target);
       compiled.repeat(times, 0);
     },
   };
+}
+
+/** Puts a tensor's numbers into memory, and canaries around it. */
+function place(
+  layout: KernelLayout,
+  slot: TensorSlot,
+  values: Float64Array | undefined,
+  accumulate: boolean,
+  words: Words,
+): void {
+  const { i32 } = words;
+  const [from, to] = wordRange(layout, slot);
+  i32.fill(CANARY, from - BAND_WORDS, from);
+  i32.fill(CANARY, to, to + BAND_WORDS);
+  // A fresh output holds what was there before, also in its padding: the kernel has to write all of it.
+  i32.fill(values || accumulate ? 0 : CANARY, from, to);
+  if (values) writeDense(layout, slot, values, words);
+}
+
+/** A tensor's numbers. Throws where the kernel has written outside it, or anything but zeros into its padding. */
+function read(opName: string, layout: KernelLayout, slot: TensorSlot, words: Words): Float64Array {
+  const { i32 } = words;
+  const numbers = numbersOf(words, slot);
+  const [from, to] = wordRange(layout, slot);
+  for (let i = 0; i < BAND_WORDS; i++)
+    if (i32[from - 1 - i] !== CANARY || i32[to + i] !== CANARY)
+      throw new Error(`${opName} wrote outside ${slot.name}`);
+  for (const { word, words: taken, from: first, to: end } of rowsOf(layout, slot))
+    for (let column = end - first; column < taken; column++)
+      if (numbers[word + column] !== 0)
+        throw new Error(
+          `${opName} left ${numbers[word + column]} in the padding of ${slot.name}, ` +
+            `column ${column} of ${end - first}`,
+        );
+  return readDense(layout, slot, words);
 }

@@ -5,21 +5,28 @@
  *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch, one piece per
  *   worker
  */
-import { kernelSpec, scratchOf, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
-import { emitKernel, kernelArguments } from "../../compiler/8-emit/kernel.ts";
-import { prelude, taskCounter } from "../../compiler/8-emit/prelude.ts";
+import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
-import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
 import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
-import { shapeOf, type TensorSlot } from "../../compiler/ops/kit/signature.ts";
-import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
+import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { elements, joinPairs, type Tensors } from "./kernel-numbers.ts";
-
-export { kernelSpec };
+import {
+  isFreshOutput,
+  kernelsSource,
+  layOut,
+  PAGE_BYTES,
+  readDense,
+  scratchBytesFor,
+  wordRange,
+  wordsOf,
+  writeDense,
+  type KernelLayout,
+  type Words,
+} from "./kernel-layout.ts";
+import { joinPairs, type Tensors } from "./kernel-numbers.ts";
 
 export interface KernelModule {
   /**
@@ -41,15 +48,6 @@ export interface KernelModule {
 
 const TIMES = CONTROL_BYTES;
 const TENSORS = CONTROL_BYTES + 64;
-const PAGE = 65536;
-
-interface Placed {
-  readonly spec: KernelSpec;
-  readonly slots: readonly TensorSlot[];
-  /** Byte addresses. */
-  readonly at: Readonly<Record<string, number>>;
-  readonly top: number;
-}
 
 /** `specs` are all for `target`. Throws when the memory cannot be had. */
 export async function kernelModule(
@@ -57,30 +55,43 @@ export async function kernelModule(
   target: Target,
   mostWorkers: number,
 ): Promise<KernelModule> {
-  const placed = specs.map(layOut);
-  const scratches = Math.max(...placed.map((p) => p.top));
-  const scratchBytes = Math.ceil(Math.max(...specs.map(scratchOf)) / 64) * 64;
-  const bytes = scratches + scratchBytes * mostWorkers;
+  const layouts = specs.map((spec) => layOut(spec, TENSORS));
+  const scratches = Math.max(...layouts.map((layout) => layout.end));
+  const scratchBytes = scratchBytesFor(specs);
+  const source = kernelsSource({
+    layouts,
+    target,
+    scratchBytes,
+    scratches: () => scratches,
+    nameOf: (i) => `kernel${i}`,
+    entries(i, call) {
+      const once = `${call("false", "worker")}; barrier();`;
+      const left = `let left = load<i32>(${TIMES}); left > 0; left--`;
+      return [
+        `export function run${i}(worker: i32): void { ${once} }`,
+        `export function repeat${i}(worker: i32): void { for (${left}) { ${once} } }`,
+      ].join("\n");
+    },
+  });
   return measuredModule(
     {
-      source: kernelsSource(placed, target, scratches, scratchBytes),
+      source,
       target,
-      bytes,
+      bytes: scratches + scratchBytes * mostWorkers,
       mostWorkers,
-      entries: placed.flatMap((_, i) => [`run${i}`, `repeat${i}`]),
+      entries: layouts.flatMap((_, i) => [`run${i}`, `repeat${i}`]),
     },
     (memory, call) => {
-      const i32 = new Int32Array(memory.buffer);
-      const f32 = new Float32Array(memory.buffer);
+      const words = wordsOf(memory);
       return {
-        load: (kernel, inputs) => write(placed[kernel]!, inputs, f32, i32),
-        clear: (kernel) => clearOutputs(placed[kernel]!, i32),
+        load: (kernel, inputs) => load(layouts[kernel]!, inputs, words),
+        clear: (kernel) => clearOutputs(layouts[kernel]!, words),
         async run(kernel, workers) {
           await call(`run${kernel}`, workers);
-          return read(placed[kernel]!, f32, i32);
+          return read(layouts[kernel]!, words);
         },
         repeat(kernel, workers, times) {
-          i32[TIMES / 4] = times;
+          words.i32[TIMES / 4] = times;
           return call(`repeat${kernel}`, workers);
         },
       };
@@ -88,82 +99,23 @@ export async function kernelModule(
   );
 }
 
-function layOut(spec: KernelSpec): Placed {
-  const slots = spec.op.tensors.filter((t) => spec.tensors.includes(t.name));
-  const at: Record<string, number> = {};
-  let top = TENSORS;
-  for (const t of slots) {
-    const shared = spec.op.mutates?.[t.name];
-    at[t.name] = shared === undefined ? top : at[shared]!;
-    if (shared === undefined) top += tensorBytes(shapeOf(t, spec.d));
-  }
-  return { spec, slots, at, top };
-}
-
-function kernelsSource(
-  placed: readonly Placed[],
-  target: Target,
-  scratches: number,
-  scratchBytes: number,
-): string {
-  const functions = new Map<string, string>();
-  const kernels = placed.map(({ spec, slots, at }, i) => {
-    const text = emitKernel(`kernel${i}`, spec, functions);
-    const tensors = slots.map((t) => `${at[t.name]}`);
-    const call = `kernel${i}(${kernelArguments(spec, { tensors, scratches: `${scratches}`, accumulate: "false", counter: taskCounter(0), worker: "worker" })});`;
-    return `${text}export function run${i}(worker: i32): void { ${call} barrier(); }
-export function repeat${i}(worker: i32): void { for (let left = load<i32>(${TIMES}); left > 0; left--) { ${call} barrier(); } }`;
-  });
-  return [
-    prelude(target),
-    `const SCRATCH_BYTES: usize = ${scratchBytes};\n`,
-    ...functions.values(),
-    ...kernels,
-  ].join("\n");
-}
-
-/** Rows of a tensor: where each begins in 32-bit words of memory, and in the dense array. */
-function* rowsOf(
-  { spec, at }: Placed,
-  slot: TensorSlot,
-): Generator<{ readonly word: number; readonly from: number; readonly to: number }> {
-  const shape = shapeOf(slot, spec.d);
-  const columns = shape.at(-1)!;
-  const start = at[slot.name]! / 4;
-  for (let r = 0, rows = elements(shape) / columns; r < rows; r++)
-    yield { word: start + r * rowFloats(columns), from: r * columns, to: (r + 1) * columns };
-}
-
-function write(placed: Placed, inputs: Tensors, f32: Float32Array, i32: Int32Array): void {
-  i32.fill(0, TENSORS / 4, placed.top / 4);
-  for (const slot of placed.slots) {
+function load(layout: KernelLayout, inputs: Tensors, words: Words): void {
+  words.i32.fill(0, TENSORS / 4, layout.end / 4);
+  for (const slot of layout.slots) {
     const values = inputs[slot.name];
-    const numbers = slot.dtype === "i32" ? i32 : f32;
-    if (values)
-      for (const { word, from, to } of rowsOf(placed, slot)) numbers.set(values.subarray(from, to), word);
+    if (values) writeDense(layout, slot, values, words);
   }
 }
 
 /** Zeros in all outputs but those that share an input's place. */
-function clearOutputs({ spec, slots, at }: Placed, i32: Int32Array): void {
-  for (const t of slots)
-    if (t.output && spec.op.mutates?.[t.name] === undefined)
-      i32.fill(0, at[t.name]! / 4, (at[t.name]! + tensorBytes(shapeOf(t, spec.d))) / 4);
+function clearOutputs(layout: KernelLayout, { i32 }: Words): void {
+  for (const slot of layout.slots) if (isFreshOutput(layout, slot)) i32.fill(0, ...wordRange(layout, slot));
 }
 
-function read(placed: Placed, f32: Float32Array, i32: Int32Array): Record<string, Float64Array> {
-  return Object.fromEntries(
-    placed.slots
-      .filter((t) => t.output)
-      .map((slot) => {
-        const numbers = slot.dtype === "i32" ? i32 : f32;
-        const out = new Float64Array(elements(shapeOf(slot, placed.spec.d)));
-        for (const { word, from, to } of rowsOf(placed, slot))
-          out.set(numbers.subarray(word, word + to - from), from);
-        return [slot.name, out];
-      }),
+const read = (layout: KernelLayout, words: Words): Record<string, Float64Array> =>
+  Object.fromEntries(
+    layout.slots.filter((slot) => slot.output).map((slot) => [slot.name, readDense(layout, slot, words)]),
   );
-}
 
 interface Plan {
   /** AssemblyScript; every entry is `export function NAME(worker: i32): void`. */
@@ -181,7 +133,7 @@ export async function measuredModule<T>(
   plan: Plan,
   use: (memory: WebAssembly.Memory, call: Call) => T,
 ): Promise<T & { close(): Promise<void> }> {
-  const pages = Math.ceil(plan.bytes / PAGE);
+  const pages = Math.ceil(plan.bytes / PAGE_BYTES);
   const { wasm, memoryFlagOffset } = await assemble(plan.source, plan.target, pages);
   const shared = plan.mostWorkers > 1;
   const named = withSharedMemory(withName(wasm, plan.target), memoryFlagOffset, shared);

@@ -9,11 +9,24 @@ import type { Target } from "../../runtime/contract/targets.ts";
 
 export type Tensors = Readonly<Record<string, Float64Array>>;
 
-/** Deterministic noise in −1…1, rounded to f32 so that reference and kernel see the same numbers. */
+/**
+ * Deterministic noise in −1…1, rounded to f32 so that reference and kernel see the same numbers: the linear
+ * congruential generator of Park & Miller 1988, with the multiplier of Park, Miller & Stockmeyer 1993.
+ */
 export function noise(seed: number): () => number {
+  const modulus = 2 ** 31 - 1;
   let state = seed;
-  return () => Math.fround((state = (state * 48271) % 2147483647) / 1073741823.5 - 1);
+  return () => {
+    state = (state * 48271) % modulus;
+    return Math.fround(state / (modulus / 2) - 1);
+  };
 }
+
+/** Noise is from −1 to 1, both included; this half keeps the largest below `vocab`. */
+const HALF = 0.49999;
+/** Token ids that nothing depends on, all below `vocab`. `next`: noise. */
+export const randomTokens = (next: () => number, count: number, vocab: number): Int32Array =>
+  Int32Array.from({ length: count }, () => Math.floor((next() + 1) * HALF * vocab));
 
 export const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 

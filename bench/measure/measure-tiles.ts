@@ -10,6 +10,7 @@ import { candidates } from "../../compiler/6-tile/tile-choices.ts";
 import { checker } from "./kernel-check.ts";
 import { kernelModule, type KernelModule } from "./kernel-module.ts";
 import { inputsFor } from "./kernel-numbers.ts";
+import { median } from "./statistics.ts";
 
 export interface Tuned {
   readonly tiles: Dims;
@@ -93,8 +94,6 @@ async function takeTurns(
       times[i]!.push((await module.repeat(i, workers, calls[i]!)) / calls[i]!);
   return times;
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 function fastest(times: readonly (readonly number[])[]): number {
   const fewest = times.map((own) => Math.min(...own));

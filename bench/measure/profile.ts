@@ -5,18 +5,20 @@
  */
 import { compileModel } from "../../compiler/compile.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { joinPairs, noise } from "./kernel-numbers.ts";
+import { joinPairs, noise, randomTokens } from "./kernel-numbers.ts";
+import { median, ratesOf, timesOf, type Rates } from "./statistics.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { SiteTimes } from "../../runtime/engine/profile.ts";
-import { rateText } from "../../runtime/contract/amounts.ts";
+import { counted, percent, rateText } from "../../runtime/contract/amounts.ts";
 import type { Limits } from "./limits.ts";
 
 export const profiled = ["train", "prefill", "decode"] as const;
 export type ProfiledEntry = (typeof profiled)[number];
 
-export interface KernelRow {
+/** Rates are of all workers together. */
+export interface KernelRow extends Rates {
   readonly section: string;
   readonly kernel: string;
   readonly calls: number;
@@ -25,12 +27,6 @@ export interface KernelRow {
   readonly waitingMs: number;
   /** Of the entry's time. */
   readonly share: number;
-  /** Of all workers together. */
-  readonly gflops: number;
-  readonly gbs: number;
-  readonly bound: "arithmetic" | "memory";
-  /** Time that the measured limits allow ÷ time taken. What caches hold can be above 1. */
-  readonly ofLimit: number;
 }
 
 export interface Profile {
@@ -63,6 +59,7 @@ export interface ProfileOptions {
 }
 
 const PROMPT = 128;
+const WARM_RUNS = 2;
 
 export async function profileModel(source: Model, o: ProfileOptions): Promise<Profile> {
   const name = o.entry === "train" ? "train" : "infer";
@@ -76,15 +73,9 @@ export async function profileModel(source: Model, o: ProfileOptions): Promise<Pr
   });
   try {
     const run = o.entry === "train" ? steps(model) : prompts(model, o.entry);
-    for (let warm = 0; warm < 2; warm++) await run();
+    for (let warm = 0; warm < WARM_RUNS; warm++) await run();
     model.profile("clear");
-    const times: number[] = [];
-    for (const until = performance.now() + o.ms; times.length < 3 || performance.now() < until;) {
-      const began = performance.now();
-      await run();
-      times.push(performance.now() - began);
-    }
-    return summary(model, o, times);
+    return summary(model, o, await timesOf({ warm: 0, least: 3, ms: o.ms }, run));
   } finally {
     await model.close();
   }
@@ -94,8 +85,7 @@ function steps(model: RunningModel): () => Promise<unknown> {
   const { batch, context } = model.entry("train");
   const { vocab } = model.manifest.model.sizes;
   const next = noise(7);
-  const ids = (): Int32Array =>
-    Int32Array.from({ length: batch * context }, () => Math.floor((next() + 1) * 0.49999 * vocab));
+  const ids = (): Int32Array => randomTokens(next, batch * context, vocab);
   const tokens = ids();
   const targets = ids();
   let step = 0;
@@ -125,13 +115,10 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
   const sum = (of: (s: SiteTimes) => number): number => sites.reduce((total, s) => total + of(s), 0);
   const busyMs = sum((s) => mean(s.busy));
   const waitingMs = sum((s) => mean(s.waiting));
-  const read = o.limits.read[o.workers]!;
-  const fma = o.limits.fma[o.target]![o.workers]!;
   const kernels = sites
     .map((s): KernelRow => {
       const ms = mean(s.busy);
-      const atMemory = (s.bytes * s.times) / read / 1e6;
-      const atArithmetic = (s.flops * s.times) / fma / 1e6;
+      const work = { flops: s.flops * s.times, bytes: s.bytes * s.times, ms };
       return {
         section: s.section,
         kernel: s.kernel,
@@ -139,14 +126,11 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
         ms,
         waitingMs: mean(s.waiting),
         share: (ms + mean(s.waiting)) / (busyMs + waitingMs),
-        gflops: (s.flops * s.times) / ms / 1e6,
-        gbs: (s.bytes * s.times) / ms / 1e6,
-        bound: atArithmetic > atMemory ? "arithmetic" : "memory",
-        ofLimit: Math.max(atMemory, atArithmetic) / ms,
+        ...ratesOf(work, o.limits, o.target, o.workers),
       };
     })
     .sort((a, b) => b.share - a.share);
-  const ms = [...times].sort((a, b) => a - b)[times.length >> 1]!;
+  const ms = median(times);
   return {
     entry: o.entry,
     target: o.target,
@@ -168,7 +152,6 @@ const LEAST_SHARE = 0.002;
 
 /** The table, 100 columns wide. */
 export function profileLines(p: Profile): string[] {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   const ms = (n: number): string => (n < 1 ? n.toFixed(3) : n < 100 ? n.toFixed(2) : n.toFixed(0));
   const line = (...cells: readonly string[]): string =>
     cells
@@ -189,9 +172,9 @@ export function profileLines(p: Profile): string[] {
       `${k.calls}`,
       ms(k.ms),
       ms(k.waitingMs),
-      percent(k.share),
+      percent(k.share, 1),
       k.bound === "arithmetic" ? `${k.gflops.toFixed(0)} GFLOP/s` : `${k.gbs.toFixed(0)} GB/s`,
-      `${(100 * k.ofLimit).toFixed(0)} %`,
+      percent(k.ofLimit),
     ),
   ]);
   return [
@@ -203,13 +186,16 @@ export function profileLines(p: Profile): string[] {
             "",
             ms(total((k) => k.ms)),
             ms(total((k) => k.waitingMs)),
-            percent(total((k) => k.share)),
+            percent(
+              total((k) => k.share),
+              1,
+            ),
           ),
         ]
       : []),
-    `${p.entry}, ${p.target}, ${p.workers} worker${p.workers === 1 ? "" : "s"}: ${ms(p.ms)} ms, ` +
+    `${p.entry}, ${p.target}, ${counted(p.workers, "worker")}: ${ms(p.ms)} ms, ` +
       `${rateText((1000 * p.tokens) / p.ms)}, ${p.gflops.toFixed(0)} GFLOP/s. ` +
       `In kernels ${ms(p.busyMs)}, at barriers ${ms(p.waitingMs)} ` +
-      `(${percent(p.waitingMs / (p.busyMs + p.waitingMs))}), outside ${ms(p.outsideMs)} ms.`,
+      `(${percent(p.waitingMs / (p.busyMs + p.waitingMs), 1)}), outside ${ms(p.outsideMs)} ms.`,
   ];
 }

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { FLOAT, model as onnxModel, node, value } from "./onnx.ts";
 import { pastNames, presentName } from "./onnx-gpt2.ts";
 import {
@@ -125,7 +126,7 @@ async function infer({ which: folder, threads, seconds }: Request): Promise<Rate
     prefill.push(performance.now() - began);
     for (let i = 0; i < 64; i++) {
       began = performance.now();
-      state = await step([likeliest(state.logits)], state.caches);
+      state = await step([likeliestToken(state.logits)], state.caches);
       decode.push(performance.now() - began);
     }
   }
@@ -165,12 +166,6 @@ async function checkLogits(
         );
     }
   }
-}
-
-function likeliest(logits: Float32Array): number {
-  let at = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[at]!) at = i;
-  return at;
 }
 
 await serve(load, (request) => {

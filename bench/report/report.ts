@@ -1,22 +1,16 @@
 /** A bench's figures as one page that needs nothing else. */
 import { targets, type Target } from "../../runtime/contract/targets.ts";
-import { rateText, timeText } from "../../runtime/contract/amounts.ts";
+import { counted, percent, rateText, timeText } from "../../runtime/contract/amounts.ts";
 import type { BenchReport } from "../suite/bench.ts";
 import { DECODED, PROMPT } from "../suite/bench-infer.ts";
 import { sizeLine } from "../suite/bench-models.ts";
+import { cubeOf } from "../suite/op-cases.ts";
 import { barChart, type Bar, type BarGroup } from "./bars.ts";
 import { speedOverSize, type Series } from "./lines.ts";
 import { card, factCards, page, responsive, table, type Fact } from "./page.ts";
 import { roofline, rooflineKeys } from "./roofline.ts";
 import { keys, peerColour, targetColour, targetName } from "./series.ts";
 import { caption, short } from "./svg.ts";
-
-const workersText = (count: number): string => `${count} worker${count === 1 ? "" : "s"}`;
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
-const cube = (which: string | undefined): number | undefined => {
-  const [M, K, N] = (which ?? "").split("x").map(Number);
-  return M !== undefined && M === K && K === N && M > 0 ? M : undefined;
-};
 
 export function benchPage(r: BenchReport): string {
   const { host } = r;
@@ -82,7 +76,7 @@ function factsOf(r: BenchReport): Fact[] {
       facts.push({
         name,
         value: rateText(row.tokensPerSecond),
-        note: ratio ? `${ratio[1].toFixed(2)} × ${ratio[0]}` : workersText(most),
+        note: ratio ? `${ratio[1].toFixed(2)} × ${ratio[0]}` : counted(most, "worker"),
       });
   };
   for (const size of new Set(r.training.map((t) => t.size)))
@@ -168,7 +162,7 @@ function tokenBars(r: BenchReport, what: string, which: string, own: readonly Ow
     const [first] = mine;
     const limit = what === "decode" ? first?.limit : undefined;
     return {
-      name: workersText(workers),
+      name: counted(workers, "worker"),
       bars,
       ...(limit !== undefined && { limit: { value: limit, words: `limit ${short(limit)}` } }),
     };
@@ -179,8 +173,8 @@ function tokenBars(r: BenchReport, what: string, which: string, own: readonly Ow
 // speed over size, roofline, scaling
 
 function sizes(r: BenchReport): string {
-  const cubes = r.ops.filter((o) => o.op === "matmul" && cube(o.product) !== undefined);
-  if (new Set(cubes.map((o) => cube(o.product))).size < 2) return "";
+  const cubes = r.ops.filter((o) => o.op === "matmul" && cubeOf(o.product) !== undefined);
+  if (new Set(cubes.map((o) => cubeOf(o.product))).size < 2) return "";
   const sorted = (points: (readonly [number, number])[]) => points.sort((a, b) => a[0] - b[0]);
   const charts = measuredWorkers(r)
     .filter((w) => cubes.some((o) => o.workers === w))
@@ -192,21 +186,21 @@ function sizes(r: BenchReport): string {
         points: sorted(
           cubes
             .filter((o) => o.target === target && o.workers === workers)
-            .map((o) => [cube(o.product)!, o.gflops]),
+            .map((o) => [cubeOf(o.product)!, o.gflops]),
         ),
       }));
       const asked = r.peerRows.filter(
-        (p) => p.what === "sgemm" && p.threads === workers && cube(p.which) !== undefined,
+        (p) => p.what === "sgemm" && p.threads === workers && cubeOf(p.which) !== undefined,
       );
       const peers = [...new Set(asked.map((p) => p.peer))].map((peer): Series => ({
         name: peer,
         colour: peerColour(peer),
         own: false,
-        points: sorted(asked.filter((p) => p.peer === peer).map((p) => [cube(p.which)!, p.median])),
+        points: sorted(asked.filter((p) => p.peer === peer).map((p) => [cubeOf(p.which)!, p.median])),
       }));
       const series = [...own, ...peers].filter((s) => s.points.length > 0);
       const roof = Math.max(...Object.values(r.limits.fma).map((by) => by[workers]!));
-      return `<h3>${workersText(workers)}</h3>${keys(series)}${responsive((width) => speedOverSize(series, roof, width))}`;
+      return `<h3>${counted(workers, "worker")}</h3>${keys(series)}${responsive((width) => speedOverSize(series, roof, width))}`;
     });
   return card(
     "Matrix product [n,n] · [n,n]: speed over size",
@@ -222,7 +216,8 @@ function roofs(r: BenchReport): string {
   const shown = measuredWorkers(r).filter((w) => of(w).length > 0);
   if (shown.length === 0) return "";
   const charts = shown.map(
-    (w) => `<h3>${workersText(w)}</h3>${responsive((width) => roofline(of(w), r.limits, target, w, width))}`,
+    (w) =>
+      `<h3>${counted(w, "worker")}</h3>${responsive((width) => roofline(of(w), r.limits, target, w, width))}`,
   );
   return card(
     `Roofline, ${target}`,
@@ -269,7 +264,7 @@ function scaling(r: BenchReport): string {
     ),
   ];
   const large = r.ops.filter(
-    (o) => o.target === target && o.workers === 1 && (o.ms > 0.3 || cube(o.product) !== undefined),
+    (o) => o.target === target && o.workers === 1 && (o.ms > 0.3 || cubeOf(o.product) !== undefined),
   );
   const kernels = large
     .flatMap((one) =>
@@ -321,7 +316,7 @@ function profiles(r: BenchReport): string {
         { name: "bound by memory", colour: "jax" },
       ]);
       return card(
-        `Where the time goes: ${p.entry}, ${p.target}, ${workersText(p.workers)}`,
+        `Where the time goes: ${p.entry}, ${p.target}, ${counted(p.workers, "worker")}`,
         `${short(p.ms)} ms a run, ${short(p.gflops)} GFLOP/s; milliseconds per run and worker, with the ` +
           "share of the measured limit.",
         legend + responsive((width) => barChart("Profile", [{ name: "", bars: [...bars, waiting] }], width)),

@@ -3,6 +3,7 @@
  * above the roof: read bandwidth · intensity, or the multiply-add rate. Tensors that stay in a cache may be
  * above the slope.
  */
+import { percent } from "../../runtime/contract/amounts.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { OpRow } from "../suite/bench-ops.ts";
 import type { Limits } from "../measure/limits.ts";
@@ -122,7 +123,7 @@ function slopeName(
 
 const tip = (r: OpRow): string =>
   `${r.op} ${r.sizes}: ${short(r.gflops)} GFLOP/s at ${short(intensity(r))} FLOP/byte, ` +
-  `${(100 * r.ofLimit).toFixed(0)} % of the limit`;
+  `${percent(r.ofLimit)} of the limit`;
 
 /** One of each operation, its largest; those that do most first. */
 function notable(rows: readonly OpRow[]): OpRow[] {

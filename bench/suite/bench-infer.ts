@@ -6,10 +6,12 @@
 import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import { joinPairs, noise } from "../measure/kernel-numbers.ts";
+import { joinPairs, noise, randomTokens } from "../measure/kernel-numbers.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";
+import { likeliestToken } from "../../runtime/sample/logprobs.ts";
+import { median, ratesOf, rounds } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
 export const PROMPT = 128;
@@ -54,24 +56,23 @@ export async function* benchInference(o: InferOptions, size = inferSize): AsyncG
       const model = await createModel(bundle, "infer", { host: nodeHost, workers, target, seed: 1 });
       try {
         const times = await measure(model, o.ms);
-        const { flops } = model.entry("prefill");
         for (const phase of o.phases) {
-          const sorted = times[phase].sort((a, b) => a - b);
-          const ms = sorted[sorted.length >> 1]!;
+          const ms = median(times[phase]);
+          const work =
+            phase === "prefill" ? { flops: model.entry("prefill").flops, bytes: 0 } : { flops: 0, bytes };
+          const { gflops, gbs, ofLimit } = ratesOf({ ...work, ms }, o.limits, target, workers);
           const tokens = phase === "prefill" ? PROMPT : 1;
-          const rate = (phase === "prefill" ? flops : bytes) / ms / 1e6;
-          const limit = phase === "prefill" ? o.limits.fma[target]![workers]! : o.limits.read[workers]!;
           yield {
             phase,
             size,
             target,
             workers,
             tokensPerSecond: (1000 * tokens) / ms,
-            best: (1000 * tokens) / sorted[0]!,
+            best: (1000 * tokens) / Math.min(...times[phase]),
             ms,
-            rate,
-            ofLimit: rate / limit,
-            runs: sorted.length,
+            rate: phase === "prefill" ? gflops : gbs,
+            ofLimit,
+            runs: times[phase].length,
           };
         }
       } finally {
@@ -98,34 +99,22 @@ export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weigh
   );
 }
 
-/** Milliseconds of whole prompts and of single tokens, after one round that does not count. */
+/** Milliseconds of whole prompts and of single tokens. */
 async function measure(model: RunningModel, ms: number): Promise<Record<Phase, number[]>> {
-  const { vocab } = model.manifest.model.sizes;
-  const prompt = promptTokens(vocab);
+  const prompt = promptTokens(model.manifest.model.sizes.vocab);
   const times: Record<Phase, number[]> = { prefill: [], decode: [] };
-  let until = Infinity;
-  for (let round = 0; round < 3 || performance.now() < until; round++) {
-    if (round === 1) until = performance.now() + ms;
-    let began = performance.now();
-    let logits = await model.feed(prompt, 0);
-    if (round > 0) times.prefill.push(performance.now() - began);
+  await rounds({ warm: 1, least: 2, ms }, async (counts) => {
+    const feed = async (phase: Phase, tokens: readonly number[], at: number): Promise<Float32Array> => {
+      const began = performance.now();
+      const logits = await model.feed(tokens, at);
+      if (counts) times[phase].push(performance.now() - began);
+      return logits;
+    };
+    let logits = await feed("prefill", prompt, 0);
     if (!logits.every(Number.isFinite)) throw new Error("logits are not finite: not timed");
-    for (let i = 0; i < DECODED; i++) {
-      began = performance.now();
-      logits = await model.feed([likeliest(logits)], PROMPT + i);
-      if (round > 0) times.decode.push(performance.now() - began);
-    }
-  }
+    for (let i = 0; i < DECODED; i++) logits = await feed("decode", [likeliestToken(logits)], PROMPT + i);
+  });
   return times;
 }
 
-export function promptTokens(vocab: number): number[] {
-  const next = noise(5);
-  return Array.from({ length: PROMPT }, () => Math.floor((next() + 1) * 0.49999 * vocab));
-}
-
-export function likeliest(logits: Float32Array): number {
-  let at = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[at]!) at = i;
-  return at;
-}
+export const promptTokens = (vocab: number): number[] => [...randomTokens(noise(5), PROMPT, vocab)];

@@ -8,13 +8,15 @@
  */
 import { Bench } from "tinybench";
 import { checker } from "../measure/kernel-check.ts";
-import { kernelModule, kernelSpec, type KernelModule } from "../measure/kernel-module.ts";
+import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { kernelModule, type KernelModule } from "../measure/kernel-module.ts";
 import { inputsFor } from "../measure/kernel-numbers.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Limits } from "../measure/limits.ts";
+import { ratesOf, type Rates } from "../measure/statistics.ts";
 import { bytesOf, flopsOf, largest, opCases, productOf, sizesOf, type OpCase } from "./op-cases.ts";
 
-export interface OpRow {
+export interface OpRow extends Rates {
   readonly op: string;
   /** "256×768×3072 gelu". */
   readonly sizes: string;
@@ -24,12 +26,6 @@ export interface OpRow {
   readonly bestMs: number;
   readonly flops: number;
   readonly bytes: number;
-  readonly gflops: number;
-  /** GB/s, every tensor counted once unless the op says otherwise. */
-  readonly gbs: number;
-  readonly bound: "arithmetic" | "memory";
-  /** 0…1 and, in caches, above. */
-  readonly ofLimit: number;
   /** Products alone: "nt:MxKxN", as peers know it. */
   readonly product?: string;
 }
@@ -93,7 +89,7 @@ async function* benchTogether(cases: readonly OpCase[], o: OpBenchOptions): Asyn
             sizes: sizesOf(each),
             target,
             workers,
-            ...rates(each, target, workers, o.limits, await time(module, i, workers, o.ms)),
+            ...figures(each, target, workers, o.limits, await time(module, i, workers, o.ms)),
           };
         }
     }
@@ -112,17 +108,17 @@ async function time(module: KernelModule, kernel: number, workers: number, ms: n
   const least = workers > 1 ? LEAST_SAMPLE_MS.several : LEAST_SAMPLE_MS.alone;
   const once = (await module.repeat(kernel, workers, 2)) / 2;
   const calls = Math.max(1, Math.ceil(least / Math.max(once, 1e-4)));
-  const bench = new Bench({ time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1 }).add(
-    "kernel",
-    async () => void (await module.repeat(kernel, workers, calls)),
-  );
+  const sampling = { time: ms, warmupTime: ms / 3, iterations: 5, warmupIterations: 1 };
+  const bench = new Bench(sampling).add("kernel", async () => {
+    await module.repeat(kernel, workers, calls);
+  });
   await bench.run();
   const { result } = bench.tasks[0]!;
   if (!("latency" in result)) throw new Error(`the bench did not run: ${result.state}`);
   return { ms: result.latency.p50 / calls, bestMs: result.latency.min / calls };
 }
 
-function rates(
+function figures(
   each: OpCase,
   target: Target,
   workers: number,
@@ -132,17 +128,12 @@ function rates(
   const bytes = bytesOf(each);
   const flops = flopsOf(each);
   const product = productOf(each);
-  const atMemory = bytes / limits.read[workers]! / 1e6;
-  const atArithmetic = flops / limits.fma[target]![workers]! / 1e6; // ms
   return {
     ms,
     bestMs,
     flops,
     bytes,
-    gflops: flops / ms / 1e6,
-    gbs: bytes / ms / 1e6,
-    bound: atArithmetic > atMemory ? "arithmetic" : "memory",
-    ofLimit: Math.max(atMemory, atArithmetic) / ms,
+    ...ratesOf({ flops, bytes, ms }, limits, target, workers),
     ...(product && { product }),
   };
 }

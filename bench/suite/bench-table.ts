@@ -4,9 +4,8 @@ import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";
 import type { Limits } from "../measure/limits.ts";
 import type { PeerRow, PeerState } from "./peers.ts";
-import { rateText, timeText } from "../../runtime/contract/amounts.ts";
+import { counted, percent, rateText, timeText } from "../../runtime/contract/amounts.ts";
 
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `× ${ratio.toFixed(2)}`);
 const amount = (n: number): string => (n < 100 ? n.toFixed(1) : n.toFixed(0));
 
@@ -19,12 +18,10 @@ const columns =
       .join("  ")
       .trimEnd();
 
-export const workersText = (n: number): string => `${n} worker${n === 1 ? "" : "s"}`;
-
 export function limitLines({ read, fma }: Limits): string[] {
   const by = (rates: Readonly<Record<number, number>>, unit: string): string =>
     Object.entries(rates)
-      .map(([n, rate]) => `${workersText(Number(n))} ${rate.toFixed(1)}`)
+      .map(([n, rate]) => `${counted(Number(n), "worker")} ${rate.toFixed(1)}`)
       .join(", ") + ` ${unit}`;
   const lines = Object.entries(fma).map(
     ([target, rates]) => `multiply-add, ${target.padEnd(7)}  ${by(rates, "GFLOP/s")}`,
@@ -50,7 +47,7 @@ const opColumns = (workers: readonly number[]) =>
 export function opHead(workers: readonly number[], peer: string | undefined): string {
   return opColumns(workers)(
     "",
-    ...workers.flatMap((n) => [workersText(n), "rate", "limit", peer ? "torch" : ""]),
+    ...workers.flatMap((n) => [counted(n, "worker"), "rate", "limit", peer ? "torch" : ""]),
     workers.length > 1 ? "gain" : "",
   );
 }

@@ -8,7 +8,8 @@ import type { Bundle } from "../../runtime/engine/bundle.ts";
 import { createModel, type Batch, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import type { Limits } from "../measure/limits.ts";
-import { joinPairs, noise } from "../measure/kernel-numbers.ts";
+import { joinPairs, noise, randomTokens } from "../measure/kernel-numbers.ts";
+import { median, ratesOf, timesOf } from "../measure/statistics.ts";
 import { benchModel } from "./bench-models.ts";
 
 export interface TrainRow {
@@ -52,43 +53,37 @@ async function measure(
   try {
     const { flops, batch, context } = model.entry("train");
     const times = await stepTimes(model, batchesFor(model), ms);
-    const median = times.sort((a, b) => a - b)[times.length >> 1]!;
+    const stepMs = median(times);
+    const { gflops, ofLimit } = ratesOf({ flops, bytes: 0, ms: stepMs }, limits, target, workers);
     const tokens = batch * context;
     return {
-      tokensPerSecond: (1000 * tokens) / median,
-      best: (1000 * tokens) / times[0]!,
+      tokensPerSecond: (1000 * tokens) / stepMs,
+      best: (1000 * tokens) / Math.min(...times),
       steps: times.length,
-      gflops: flops / median / 1e6,
-      mfu: flops / median / 1e6 / limits.fma[target]![workers]!,
+      gflops,
+      mfu: ofLimit,
     };
   } finally {
     await model.close();
   }
 }
 
+const BATCHES = 8;
+
 /** Random tokens: the arithmetic does not depend on them. */
 function batchesFor(model: RunningModel): Batch[] {
   const { batch, context } = model.entry("train");
   const { vocab } = model.manifest.model.sizes;
   const next = noise(7);
-  const ids = (): Int32Array =>
-    Int32Array.from({ length: batch * context }, () => Math.floor((next() + 1) * 0.49999 * vocab));
-  return Array.from({ length: 8 }, () => ({ tokens: ids(), targets: ids() }));
+  const ids = (): Int32Array => randomTokens(next, batch * context, vocab);
+  return Array.from({ length: BATCHES }, () => ({ tokens: ids(), targets: ids() }));
 }
 
-/**
- * Milliseconds of each step after the first two, for at least `ms` and five steps. Throws when a loss is not
- * a number.
- */
-async function stepTimes(model: RunningModel, batches: readonly Batch[], ms: number): Promise<number[]> {
-  const times: number[] = [];
-  for (let step = 1, until = performance.now() + ms; times.length < 5 || performance.now() < until; step++) {
-    const began = performance.now();
+/** Milliseconds of each step that counts. Throws when a loss is not a number. */
+const stepTimes = (model: RunningModel, batches: readonly Batch[], ms: number): Promise<number[]> =>
+  timesOf({ warm: 2, least: 5, ms }, async (i) => {
+    const step = i + 1;
     const { loss, norm } = await model.trainStep([batches[step % batches.length]!], { lr: 1e-3, step });
     if (!Number.isFinite(loss) || !Number.isFinite(norm))
       throw new Error(`step ${step}: loss ${loss}, norm ${norm}: not timed`);
-    if (step > 2) times.push(performance.now() - began);
-    else until = performance.now() + ms;
-  }
-  return times;
-}
+  });

@@ -6,13 +6,15 @@
 import { mixtureSize } from "./bench-models.ts";
 import { cpus, loadavg } from "node:os";
 import { targets as allTargets, type Target } from "../../runtime/contract/targets.ts";
+import { MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
 import { busyLine, limitLines, peerStateLine } from "./bench-table.ts";
 import { measureLimits, type Limits } from "../measure/limits.ts";
 import { peers as allPeers, Peers, type Peer, type PeerState } from "./peers.ts";
-import { partsOf, planLine, Standing } from "./estimate.ts";
+import { BenchProgress, partsOf, planLine } from "./estimate.ts";
 import { quickTitles } from "./op-cases.ts";
-import { isHeavy, sections, type Measured } from "./sections.ts";
+import type { Measured } from "./section.ts";
+import { isHeavy, sections } from "./sections.ts";
 
 export interface BenchOptions {
   /** Parts of names; a name with any of them is measured. None: all but the heavy ones. */
@@ -30,11 +32,10 @@ export interface BenchOptions {
   readonly ms: number;
 }
 
-const MOST_WORKERS = 8;
 export const benchDefaults: BenchOptions = {
   filters: [],
   targets: allTargets,
-  workers: [...new Set([1, Math.min(nodeHost.cores, MOST_WORKERS)])],
+  workers: [...new Set([1, Math.min(nodeHost.cores, MAX_WORKERS)])],
   peers: allPeers,
   all: false,
   profile: false,
@@ -110,8 +111,8 @@ export async function runBench(
     await peers.look(o.peers.filter((p) => chosen.some((title) => p.can.includes(workOf(title)))));
     for (const state of peers.states()) line(peerStateLine(state));
     line(planLine(parts, rows));
-    const standing = new Standing(parts);
-    const working = (title: string): void => show(standing.at(title));
+    const progress = new BenchProgress(parts);
+    const working = (title: string): void => show(progress.at(title));
     for (const section of sections)
       await section.run({ ...o, limits, peers, wanted, line, working }, measured);
   } catch (cause) {

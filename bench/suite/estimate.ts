@@ -3,6 +3,7 @@
  * (2026-11-27); while it runs, the time that the finished ones took corrects what is left.
  */
 import { leastTraffic } from "../../compiler/ops/kit/op.ts";
+import { LONG } from "./section.ts";
 import { attrsOf, opCases, type OpCase } from "./op-cases.ts";
 
 export interface Part {
@@ -30,7 +31,6 @@ const PER_CASE = 0.15;
 const PER_MODULE = 0.4;
 /** Warm-up and samples, as a multiple of the time asked for; whole steps and prompts get ten times that. */
 const PER_MS = 1.5e-3;
-const LONG = 10;
 /** Compilation, and the least that a measurement takes: at least five steps, three prompts. */
 const models: readonly { readonly title: RegExp; readonly compile: number; readonly least: number }[] = [
   { title: /^train S$/, compile: 5, least: 1 },
@@ -68,8 +68,8 @@ export function aboutText(seconds: number): string {
   return seconds < 100 ? `${10 * Math.round(seconds / 10)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-/** Where a bench stands. */
-export class Standing {
+/** How far a bench has come, and how long the rest takes. */
+export class BenchProgress {
   readonly #parts: readonly Part[];
   readonly #total: number;
   readonly #began: number;

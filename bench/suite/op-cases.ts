@@ -75,6 +75,12 @@ export function productOf({ name, c }: OpCase): string | undefined {
     : `${form}${M}x${K}x${N}`;
 }
 
+/** n of a product [n,n] · [n,n] that is called "NxNxN". */
+export function cubeOf(product: string | undefined): number | undefined {
+  const [M, K, N] = (product ?? "").split("x").map(Number);
+  return M !== undefined && M === K && K === N && M > 0 ? M : undefined;
+}
+
 /** Enough work that the call does not count, little enough that drawing the numbers does not. */
 const QUICK_FLOPS = 1e9;
 const QUICK_ELEMENTS = 2e6;

@@ -31,6 +31,13 @@ export function logprobReader(logits: Float32Array, top: number): (id: number) =
   return (id) => ({ id, logprob: copy[id]! - total, top: best });
 }
 
+/** The id of the largest logit; the lowest id among equals. */
+export function likeliestToken(logits: Float32Array): number {
+  let at = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[at]!) at = id;
+  return at;
+}
+
 /** The ids of the k largest logits, by falling logit; of equal ones, the lower id comes first. */
 function likeliest(logits: Float32Array, k: number): number[] {
   if (k === 0) return [];

@@ -30,11 +30,12 @@ import {
   trainHead,
   trainLine,
 } from "../../bench/suite/bench-table.ts";
-import { partsOf, planLine, Standing } from "../../bench/suite/estimate.ts";
+import { partsOf, planLine, BenchProgress } from "../../bench/suite/estimate.ts";
 import { opCases, productOf } from "../../bench/suite/op-cases.ts";
 import { benchPage } from "../../bench/report/report.ts";
 import { checker } from "../../bench/measure/kernel-check.ts";
-import { kernelModule, kernelSpec } from "../../bench/measure/kernel-module.ts";
+import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
+import { kernelModule } from "../../bench/measure/kernel-module.ts";
 import { inputsFor } from "../../bench/measure/kernel-numbers.ts";
 import { targets, type Target } from "../../runtime/contract/targets.ts";
 import { matmul } from "../../compiler/ops/matmul/matmul.ts";
@@ -257,13 +258,13 @@ test("how long it takes is said beforehand, and what is left while it runs", () 
   );
   let now = 0;
   const [a, b, c] = ["a", "b", "c"].map((title) => ({ title, seconds: 10 }));
-  const standing = new Standing([a!, b!, c!], () => now);
-  expect(standing.at("a")).toBe("1 of 3, about 30 s left: a");
+  const progress = new BenchProgress([a!, b!, c!], () => now);
+  expect(progress.at("a")).toBe("1 of 3, about 30 s left: a");
   now = 40_000; // four times as long as it was thought
-  expect(standing.at("b")).toBe("2 of 3, about 80 s left: b");
-  expect(standing.at("b")).toBe("2 of 3, about 80 s left: b");
+  expect(progress.at("b")).toBe("2 of 3, about 80 s left: b");
+  expect(progress.at("b")).toBe("2 of 3, about 80 s left: b");
   now = 50_000;
-  expect(standing.at("c")).toBe("3 of 3, about 30 s left: c");
+  expect(progress.at("c")).toBe("3 of 3, about 30 s left: c");
 });
 
 test("every line of the table fits into 100 columns", () => {

@@ -7,7 +7,8 @@
  */
 import type { Op } from "../../compiler/ops/kit/op.ts";
 import { ops } from "../../compiler/ops/index.ts";
-import { difference, inputsFor, kernelBenches, referenceOutputs } from "../../bench/measure/kernel-bench.ts";
+import { kernelBenches } from "../../bench/measure/kernel-bench.ts";
+import { difference, inputsFor, referenceOutputs } from "../../bench/measure/kernel-numbers.ts";
 
 async function checked(
   name: string,

@@ -8,7 +8,7 @@ import { assemble } from "../../../compiler/9-bundle/assemble.ts";
 import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 import { activations, erf, normalCdf } from "../../../compiler/ops/kit/activations.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
-import { joinPairs } from "../../../bench/measure/kernel-bench.ts";
+import { joinPairs } from "../../../bench/measure/kernel-numbers.ts";
 
 interface Bound {
   readonly f: (x: number) => number;

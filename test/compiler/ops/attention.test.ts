@@ -11,13 +11,8 @@ import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
 import { shapeOf } from "../../../compiler/ops/kit/signature.ts";
 import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
-import {
-  elements,
-  inputsFor,
-  kernelBench,
-  kernelBenches,
-  referenceOutputs,
-} from "../../../bench/measure/kernel-bench.ts";
+import { kernelBench, kernelBenches } from "../../../bench/measure/kernel-bench.ts";
+import { elements, inputsFor, referenceOutputs } from "../../../bench/measure/kernel-numbers.ts";
 
 type Tensors = Record<string, Float64Array>;
 interface Config {

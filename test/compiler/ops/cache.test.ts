@@ -21,7 +21,7 @@ import {
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { createSession } from "../../../runtime/sample/session.ts";
-import { noise } from "../../../bench/measure/kernel-bench.ts";
+import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { joinTrace } from "../../support/join-trace.ts";
 
 const LONG = 180_000; // ms

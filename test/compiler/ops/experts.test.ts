@@ -19,7 +19,8 @@ import { overload } from "../../../runtime/engine/mixtures.ts";
 import { createModel, type Batch } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { loadMap } from "../../../runtime/report/load-map.ts";
-import { difference, inputsFor, kernelBench, referenceOutputs } from "../../../bench/measure/kernel-bench.ts";
+import { kernelBench } from "../../../bench/measure/kernel-bench.ts";
+import { difference, inputsFor, referenceOutputs } from "../../../bench/measure/kernel-numbers.ts";
 
 const S = 53;
 const E = 4;

@@ -12,13 +12,8 @@ import type { Target } from "../../../runtime/contract/targets.ts";
 import { matmul } from "../../../compiler/ops/matmul/matmul.ts";
 import { matmul_nt } from "../../../compiler/ops/matmul/matmul_nt.ts";
 import { matmul_tn } from "../../../compiler/ops/matmul/matmul_tn.ts";
-import {
-  difference,
-  elements,
-  inputsFor,
-  kernelBenches,
-  referenceOutputs,
-} from "../../../bench/measure/kernel-bench.ts";
+import { kernelBenches } from "../../../bench/measure/kernel-bench.ts";
+import { difference, elements, inputsFor, referenceOutputs } from "../../../bench/measure/kernel-numbers.ts";
 
 type Tensors = Record<string, Float64Array>;
 type Sizes = readonly [M: number, K: number, N: number];

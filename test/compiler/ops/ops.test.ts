@@ -9,15 +9,14 @@ import { type Attrs, type Case, type GradStep, type Op } from "../../../compiler
 import { shapeOf, unify } from "../../../compiler/ops/kit/signature.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops } from "../../../compiler/ops/index.ts";
+import { kernelBenches, type Bench } from "../../../bench/measure/kernel-bench.ts";
 import {
   difference,
   elements,
   inputsFor,
-  kernelBenches,
   noise,
   referenceOutputs,
-  type Bench,
-} from "../../../bench/measure/kernel-bench.ts";
+} from "../../../bench/measure/kernel-numbers.ts";
 import { fewIndices } from "../../../bench/measure/kernel-check.ts";
 import { joinTrace } from "../../support/join-trace.ts";
 

@@ -16,7 +16,7 @@ import { createModel, type RunningModel } from "../../../runtime/engine/model.ts
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { rowWriter, wordsOf } from "../../../runtime/engine/quantise.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
-import { noise } from "../../../bench/measure/kernel-bench.ts";
+import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { joinTrace } from "../../support/join-trace.ts";
 
 const LONG = 180_000; // ms

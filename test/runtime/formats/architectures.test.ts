@@ -2,6 +2,7 @@
  * Llama's relatives, small and trained here: which class each goes out as, that it comes back as it was, and
  * that others compute the same.
  */
+import { likeliestToken } from "../../../runtime/sample/logprobs.ts";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { run, sinter } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
-import { likeliest, logitsOf, parametersOf } from "./models.ts";
+import { logitsOf, parametersOf } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
 import { llama3Rope } from "../../support/small-models.ts";
 
@@ -198,7 +199,7 @@ describe.each(names)("%s", (name) => {
       theirs.logits.forEach((row, i) =>
         row.forEach((x, k) => expect(Math.abs(x - ours[i]![k]!), `${i}, ${k}`).toBeLessThan(1e-3)),
       );
-      expect(ours.map(likeliest)).toEqual(theirs.ids);
+      expect(ours.map(likeliestToken)).toEqual(theirs.ids);
     },
   );
 });

@@ -1,4 +1,5 @@
 /** What run folders hold and say: all numbers of the newest checkpoint, logits, greedy tokens. */
+import { likeliestToken } from "../../../runtime/sample/logprobs.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import { listCheckpoints, loadNewest } from "../../../runtime/store/checkpoint.ts";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
@@ -71,11 +72,8 @@ export const greedyOf = (folder: string, ids: readonly number[], count: number):
     const out: number[] = [];
     let logits = await model.feed(ids, 0);
     while (out.length < count) {
-      out.push(likeliest(logits));
+      out.push(likeliestToken(logits));
       if (out.length < count) logits = await model.feed([out.at(-1)!], ids.length + out.length - 1);
     }
     return out;
   });
-
-export const likeliest = (logits: Float32Array): number =>
-  logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity));

@@ -26,7 +26,7 @@ import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../runtime/contract/weight-rows.ts";
-import { noise } from "../../../bench/measure/kernel-bench.ts";
+import { noise } from "../../../bench/measure/kernel-numbers.ts";
 import { run, sinter } from "../../support/command-line.ts";
 import { randomGguf } from "../formats/random-gguf.ts";
 import { smallLlama } from "../../support/small-models.ts";
