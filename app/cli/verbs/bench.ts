@@ -36,7 +36,7 @@ const options = {
       "gpt2 and mixture only when asked for",
   ),
   target: read(text("<target>", `${targets.join(", ")}; default: all three`), (given) =>
-    named("target", targets, given),
+    named("target", targets, given, { list: "use " }),
   ),
   workers: withDefault(
     benchDefaults.workers.join(","),
