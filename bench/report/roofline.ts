@@ -7,7 +7,7 @@ import { percent } from "../../runtime/contract/amounts.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { OpRow } from "../suite/bench-ops.ts";
 import type { Limits } from "../measure/limits.ts";
-import { keys, type Key } from "./series.ts";
+import { keys, type Key } from "./colours.ts";
 import {
   axes,
   caption,

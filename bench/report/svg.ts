@@ -2,9 +2,8 @@
  * Drawing: scales, axes, marks, as SVG text. Colours are the page's custom properties (page.ts); hovering a
  * mark shows its numbers.
  */
-import { escapeHtml } from "../../runtime/report/escape.ts";
-
-export { escapeHtml };
+import { thousands } from "../../runtime/contract/amounts.ts";
+import { element, escapeHtml } from "../../runtime/report/markup.ts";
 
 /** Where a chart's marks may be, in pixels of its own width. */
 export interface Area {
@@ -37,26 +36,18 @@ export const powers = (from: number, to: number, step = 1): number[] => {
 export const n = (value: number): string => `${Number(value.toFixed(1))}`;
 /** 0.125, 3.1, 42, 1,234. */
 export function short(value: number): string {
-  if (value >= 1000)
-    return Math.round(value)
-      .toString()
-      .replace(/\B(?=(\d{3})+$)/g, ",");
-  return value >= 100
-    ? value.toFixed(0)
-    : value >= 10
-      ? `${Number(value.toFixed(1))}`
-      : `${Number(value.toPrecision(2))}`;
+  if (value >= 1000) return thousands(value);
+  if (value >= 100) return value.toFixed(0);
+  return value >= 10 ? `${Number(value.toFixed(1))}` : `${Number(value.toPrecision(2))}`;
 }
 
-/** A name that fits: sizes after the fourth dimension and attributes are left to the tooltip. */
+/** A name that fits: sizes after the third dimension and attributes are left to the tooltip. */
 export function caption(op: string, sizes: string): string {
   const [dims = "", ...rest] = sizes.split(" ");
   const parts = dims.split("×");
-  return `${op} ${parts.slice(0, 3).join("×")}${parts.length > 3 ? "…" : ""}${rest
-    .filter((w) => !w.includes("="))
-    .slice(0, 1)
-    .map((w) => ` ${w}`)
-    .join("")}`;
+  const shown = `${op} ${parts.slice(0, 3).join("×")}${parts.length > 3 ? "…" : ""}`;
+  const special = rest.find((word) => !word.includes("="));
+  return special === undefined ? shown : `${shown} ${special}`;
 }
 
 type Anchor = "start" | "middle" | "end";
@@ -67,11 +58,22 @@ export const text = (
   words: string,
   { anchor = "start", kind = "" }: { readonly anchor?: Anchor; readonly kind?: string } = {},
 ): string =>
-  `<text x="${n(x)}" y="${n(y)}"${anchor === "start" ? "" : ` text-anchor="${anchor}"`}${kind && ` class="${kind}"`}>${escapeHtml(words)}</text>`;
+  element(
+    "text",
+    {
+      x: n(x),
+      y: n(y),
+      "text-anchor": anchor === "start" ? undefined : anchor,
+      class: kind === "" ? undefined : kind,
+    },
+    escapeHtml(words),
+  );
 export const line = (x1: number, y1: number, x2: number, y2: number, kind: string): string =>
   `<line class="${kind}" x1="${n(x1)}" y1="${n(y1)}" x2="${n(x2)}" y2="${n(y2)}"/>`;
-export const path = (points: readonly (readonly [number, number])[], kind: string, colour: string): string =>
-  `<path class="${kind}" style="stroke:var(--${colour})" d="${points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${n(x)} ${n(y)}`).join("")}"/>`;
+export function path(points: readonly (readonly [number, number])[], kind: string, colour: string): string {
+  const along = points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${n(x)} ${n(y)}`).join("");
+  return `<path class="${kind}" style="stroke:var(--${colour})" d="${along}"/>`;
+}
 export const dot = (x: number, y: number, radius: number, colour: string, title: string): string =>
   `<circle cx="${n(x)}" cy="${n(y)}" r="${radius}" ` +
   `style="fill:var(--${colour})"><title>${escapeHtml(title)}</title></circle>`;

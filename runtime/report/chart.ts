@@ -68,7 +68,8 @@ function drawn({ points, tone, marks = "line" }: Curve, x: Scale, y: Scale): str
   const seen = points
     .filter(([, v]) => Number.isFinite(v))
     .map(([px, py]) => ({ px, py, at: `${across(x(px))} ${across(1 - y(py))}` }));
-  const line = `<path class="curve" stroke="var(--${tone})" d="${seen.map(({ at }, i) => `${i === 0 ? "M" : "L"}${at}`).join("")}"/>`;
+  const along = seen.map(({ at }, i) => `${i === 0 ? "M" : "L"}${at}`).join("");
+  const line = `<path class="curve" stroke="var(--${tone})" d="${along}"/>`;
   const mark = (kind: string, colour: string, at: string, words: string): string =>
     `<path class="${kind}" stroke="var(--${colour})" d="M${at}h0">${words}</path>`;
   const each = seen.map(({ px, py, at }) => {

@@ -2,8 +2,9 @@
  * The load of experts as a table: a row for each layer, a cell for each expert, as dark as its share;
  * hovering shows it.
  */
+import { percent } from "../contract/amounts.ts";
 import type { ExpertsEvent } from "../train/events.ts";
-import { escapeHtml } from "./escape.ts";
+import { escapeHtml } from "./markup.ts";
 
 /** A cell of twice an even share, or more, is full. */
 const FULL = 2;
@@ -34,7 +35,8 @@ export function loadMap({ name, step, shares }: ExpertsEvent): string {
 function cell(share: number, experts: number, layer: number, expert: number, numbered: boolean): string {
   const times = share * experts;
   const depth = Math.min(1, Math.max(0.04, times / FULL));
-  const words = `layer ${layer}, expert ${expert}: ${(100 * share).toFixed(2)} %, ${times.toFixed(2)} of an even share`;
+  const much = `${percent(share, 2)}, ${times.toFixed(2)} of an even share`;
+  const words = `layer ${layer}, expert ${expert}: ${much}`;
   const background = `color-mix(in srgb, var(--first) ${(55 * depth).toFixed(0)}%, transparent)`;
   return (
     `<td style="background:${background}" ` +

@@ -32,7 +32,7 @@ import {
 } from "../../bench/suite/bench-table.ts";
 import { partsOf, planLine, BenchProgress } from "../../bench/suite/estimate.ts";
 import { opCases, productOf } from "../../bench/suite/op-cases.ts";
-import { benchPage } from "../../bench/report/report.ts";
+import { benchPage } from "../../bench/report/bench-page.ts";
 import { checker } from "../../bench/measure/kernel-check.ts";
 import { kernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { kernelModule } from "../../bench/measure/kernel-module.ts";

@@ -23,17 +23,17 @@ const LIVE_MS = 80;
 export class Display {
   readonly #io: Io;
   readonly #json: boolean;
-  readonly #course: ProgressMeter;
+  readonly #meter: ProgressMeter;
   readonly #live: LiveLine;
   #shown = -Infinity;
   #last: TrainingProgress | undefined;
   #steps = 0;
   #step = 0;
 
-  constructor(io: Io, json: boolean, course: ProgressMeter) {
+  constructor(io: Io, json: boolean, meter: ProgressMeter) {
     this.#io = io;
     this.#json = json;
-    this.#course = course;
+    this.#meter = meter;
     this.#live = new LiveLine(io, (text) => io.out(text));
   }
 
@@ -95,36 +95,37 @@ export class Display {
 
   event(event: TrainEvent): void {
     if (event.kind === "step") this.#step = event.step;
-    const standing = this.#course.add(event);
+    const progress = this.#meter.add(event);
     if (this.#json) return this.#line(JSON.stringify(event));
     if (event.kind === "eval") this.#above(evaluationLine(event));
     if (event.kind === "sample") this.#above(`step ${event.step}  sample:\n${indent(event.text)}`);
-    if (standing) this.#progress(standing);
+    if (progress) this.#progress(progress);
   }
 
   end(end: "done" | "interrupted", folder: string): void {
     if (this.#json) return this.#line(JSON.stringify({ kind: "end", end, folder }));
     this.#live.end();
     const goOn = `sinter train --resume --out ${folder}`;
-    this.#line(
-      end === "interrupted"
-        ? this.#step < this.#steps
-          ? `stopped after step ${this.#step}, saved; go on with: ${goOn}`
-          : `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is ` +
-            `made by: ${goOn}`
-        : `done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`,
-    );
+    if (end === "done")
+      this.#line(`done: ${folder} (report.html shows the curves; sinter sample ${folder} -p "…")`);
+    else if (this.#step < this.#steps)
+      this.#line(`stopped after step ${this.#step}, saved; go on with: ${goOn}`);
+    else
+      this.#line(
+        `all ${this.#steps} steps are made, and saved; the evaluation at the end was stopped. It is ` +
+          `made by: ${goOn}`,
+      );
   }
 
-  #progress(standing: TrainingProgress): void {
+  #progress(progress: TrainingProgress): void {
     const now = performance.now();
-    const last = standing.last.step === standing.steps;
+    const last = progress.last.step === progress.steps;
     if (this.#last === undefined && !this.#io.tty) this.#shown = -Infinity;
-    this.#last = standing;
+    this.#last = progress;
     if (now - this.#shown < (this.#io.tty ? LIVE_MS : PLAIN_MS) && !last) return;
     this.#shown = now;
-    if (this.#io.tty) this.#live.show((columns) => liveLine(standing, columns));
-    else this.#line(plainLine(standing));
+    if (this.#io.tty) this.#live.show((columns) => liveLine(progress, columns));
+    else this.#line(plainLine(progress));
   }
 
   /** Prints above the live line. */

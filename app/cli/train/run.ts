@@ -8,13 +8,14 @@ import { batchSource } from "../../../runtime/train/sources/batch-source.ts";
 import { listCheckpoints, loadNewest, saveCheckpoint } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { writeText, type Files } from "../../../runtime/base/files.ts";
-import { identityOf, toGoOnWith } from "../../../runtime/store/identity.ts";
+import { identityOf, toGoOnWith, type Identity } from "../../../runtime/store/identity.ts";
+import type { TrainState } from "../../../runtime/store/train-state.ts";
 import { openLog } from "../../../runtime/train/log.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { probe } from "../../../runtime/engine/probe.ts";
 import { ProgressMeter } from "../../../runtime/report/progress.ts";
-import { htmlReport } from "../../../runtime/report/report.ts";
+import { htmlReport } from "../../../runtime/report/training-page.ts";
 import { writeRecord, type Run } from "../../../runtime/store/run-folder.ts";
 import type { RunRecord } from "../../../runtime/store/run-record.ts";
 import { OLD_SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
@@ -46,77 +47,97 @@ export async function goOn(
   o: GoOnOptions,
   io: Io,
 ): Promise<"done" | "interrupted"> {
-  const files = nodeFiles();
-  const { bundle, tokenizer, folder } = run;
-  const { sample } = bundle.manifest.model;
+  const { record, bundle } = run;
   const stop = stopAtSignals();
   let model: RunningModel | undefined;
   try {
     model = await createModel(bundle, "train", {
       host: nodeHost,
       workers: o.workers,
-      target: run.record.target,
-      seed: run.record.settings.seed,
+      target: record.target,
+      seed: record.settings.seed,
     });
-    const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
-    const loaded = await loadNewest(files, folder, model, { what: "all", accept: toGoOnWith(identity) });
-    for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
-    if (loaded && loaded.state.identity["wasm"] !== identity["wasm"]) io.err(OTHER_KERNELS);
-    const step = loaded?.state.step ?? 0;
-    const record = changed({ ...run.record, target: model.target }, o.changes, step);
-    // from here on it keeps the target, whose bits it is made of, and the settings
-    await writeRecord(files, folder, record);
-    const { settings } = record;
-    const going = { ...run, record };
-    const log = await openLog(files, folder, step);
-    const show = new Display(io, o.json, await course(model, settings.steps));
-    show.start(going, model, data.parts, loaded?.state.step);
-    show.changed(step, o.changes);
-    const facts = factsOf(going, model);
-    const report = async (): Promise<void> => {
-      await log.flush();
-      await writeText(files, folder, "report.html", htmlReport(facts, log.events));
-    };
-    const failed = (): Promise<void> => {
-      show.close();
-      return report();
-    };
-    const training = model;
-    const source = batchSource(data.parts, data.corpus, record.data.sha256);
-    const end = await orLastReport(
-      failed,
-      train(training, {
-        settings,
-        scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
-        data: source,
-        tokenizer,
-        host: nodeHost,
-        from: loaded?.state,
-        signal: stop.signal,
-        sample: { settings: { ...samplerDefaults, ...sample }, prompt: "", tokens: SAMPLE_TOKENS },
-        async save(progress) {
-          const file = await savedOr(
-            files,
-            folder,
-            saveCheckpoint(files, folder, training, { ...progress, identity }, o.keep),
-          );
-          await report();
-          return file;
-        },
-        report(event) {
-          log.add(event);
-          show.event(event);
-        },
-        evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
-      }),
-    );
-    await report();
-    show.end(end, folder);
-    return end;
+    return await trained(await loadedRun(run, model, o, io), data, o, stop.signal, io);
   } finally {
     stop.release();
     await model?.close();
   }
+}
+
+/** A run with its model, which holds the newest checkpoint's numbers where there is one. */
+interface LoadedRun {
+  readonly run: Run;
+  readonly model: RunningModel;
+  readonly identity: Identity;
+  /** Undefined: it begins. */
+  readonly from: TrainState | undefined;
+}
+
+async function loadedRun(run: Run, model: RunningModel, o: GoOnOptions, io: Io): Promise<LoadedRun> {
+  const files = nodeFiles();
+  const identity = await identityOf(run, model.module.wasm[model.target]!.sha256);
+  const loaded = await loadNewest(files, run.folder, model, { what: "all", accept: toGoOnWith(identity) });
+  for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
+  if (loaded && loaded.state.identity["wasm"] !== identity["wasm"]) io.err(OTHER_KERNELS);
+  const record = changed({ ...run.record, target: model.target }, o.changes, loaded?.state.step ?? 0);
+  // from here on it keeps the target, whose bits it is made of, and the settings
+  await writeRecord(files, run.folder, record);
+  return { run: { ...run, record }, model, identity, from: loaded?.state };
+}
+
+/** Trains to the end, or until the signal; log, report and checkpoints are written on the way. */
+async function trained(
+  { run, model, identity, from }: LoadedRun,
+  data: TrainingText,
+  o: GoOnOptions,
+  signal: AbortSignal,
+  io: Io,
+): Promise<"done" | "interrupted"> {
+  const files = nodeFiles();
+  const { record, bundle, tokenizer, folder } = run;
+  const step = from?.step ?? 0;
+  const log = await openLog(files, folder, step);
+  const show = new Display(io, o.json, await progressMeter(model, record.settings.steps));
+  show.start(run, model, data.parts, from?.step);
+  show.changed(step, o.changes);
+  const facts = factsOf(run, model);
+  const report = async (): Promise<void> => {
+    await log.flush();
+    await writeText(files, folder, "report.html", htmlReport(facts, log.events));
+  };
+  const failed = (): Promise<void> => {
+    show.close();
+    return report();
+  };
+  const training = train(model, {
+    settings: record.settings,
+    scheduleRule: record.scheduleRule ?? OLD_SCHEDULE_RULE,
+    data: batchSource(data.parts, data.corpus, record.data.sha256),
+    tokenizer,
+    host: nodeHost,
+    from,
+    signal,
+    sample: {
+      settings: { ...samplerDefaults, ...bundle.manifest.model.sample },
+      prompt: "",
+      tokens: SAMPLE_TOKENS,
+    },
+    async save(progress) {
+      const saving = saveCheckpoint(files, folder, model, { ...progress, identity }, o.keep);
+      const file = await savedOr(files, folder, saving);
+      await report();
+      return file;
+    },
+    report(event) {
+      log.add(event);
+      show.event(event);
+    },
+    evaluating: (tokens) => show.evaluating(tokens, data.parts.heldOut.tokens),
+  });
+  const end = await orLastReport(failed, training);
+  await report();
+  show.end(end, folder);
+  return end;
 }
 
 /** The record with the settings as they are from this step on, and what they were before. */
@@ -155,7 +176,7 @@ async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): P
   }
 }
 
-async function course(model: RunningModel, steps: number): Promise<ProgressMeter> {
+async function progressMeter(model: RunningModel, steps: number): Promise<ProgressMeter> {
   const { flops, batch, context } = model.entry("train");
   const measured = await probe(model.target, PROBE_MS, nodeHost);
   return new ProgressMeter(

@@ -11,7 +11,7 @@ import {
   type BenchOptions,
   type BenchReport,
 } from "../../../bench/suite/bench.ts";
-import { benchPage } from "../../../bench/report/report.ts";
+import { benchPage } from "../../../bench/report/bench-page.ts";
 import { peers, type Peer } from "../../../bench/suite/peers.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { chromiumMissing, inChromium } from "../../../bench/measure/chromium.ts";
 import { chart } from "../../../runtime/report/chart.ts";
-import { htmlReport } from "../../../runtime/report/report.ts";
+import { htmlReport } from "../../../runtime/report/training-page.ts";
 import { latest, smooth } from "../../../runtime/report/smooth.ts";
 import type { TrainEvent } from "../../../runtime/train/events.ts";
 

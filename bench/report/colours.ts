@@ -1,6 +1,6 @@
 /** Who has which colour, everywhere on the page. */
 import type { Target } from "../../runtime/contract/targets.ts";
-import { escapeHtml } from "./svg.ts";
+import { element, escapeHtml } from "../../runtime/report/markup.ts";
 
 export const targetColour: Readonly<Record<Target, string>> = {
   wide: "wide",
@@ -24,4 +24,7 @@ export interface Key {
   readonly colour: string;
 }
 export const keys = (entries: readonly Key[]): string =>
-  `<p class="keys">${entries.map(({ name, colour }) => `<span><i style="background:var(--${colour})"></i>${escapeHtml(name)}</span>`).join("")}</p>`;
+  element("p", { class: "keys" }, entries.map(legend).join(""));
+
+const legend = ({ name, colour }: Key): string =>
+  element("span", {}, element("i", { style: `background:var(--${colour})` }, "") + escapeHtml(name));

@@ -1,9 +1,9 @@
 /** report.html: a run's curves on one page that needs nothing else. Light or dark, as the reader has it. */
 import type { StepEvent, TrainEvent } from "../train/events.ts";
 import { chart, type Curve } from "./chart.ts";
-import { escapeHtml } from "./escape.ts";
+import { escapeHtml, htmlPage } from "./markup.ts";
 import { loadMap } from "./load-map.ts";
-import { duration, rateText, thousands } from "../contract/amounts.ts";
+import { counted, duration, rateText, thousands } from "../contract/amounts.ts";
 import { pageStyle } from "./page-style.ts";
 import { latest, smooth } from "./smooth.ts";
 import { shrink } from "./sparkline.ts";
@@ -128,14 +128,18 @@ function expertSections(events: readonly TrainEvent[], of: CurveOf): string[] {
 const zip = (a: readonly number[], b: readonly number[]): (readonly [number, number])[] =>
   a.map((x, i) => [x, b[i]!] as const);
 
-const page = (facts: ReportFacts, body: string): string => `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(facts.model)} · training report</title>
-<style>${pageStyle}</style>
-<h1>${escapeHtml(facts.model)}</h1>
-<p class="about">${thousands(facts.parameters)} parameters · ${escapeHtml(facts.data)} · target ${escapeHtml(facts.target)} · ${facts.workers} worker${facts.workers === 1 ? "" : "s"}</p>
-${body}
-</html>
-`;
+function page(facts: ReportFacts, body: string): string {
+  const about = [
+    `${thousands(facts.parameters)} parameters`,
+    facts.data,
+    `target ${facts.target}`,
+    counted(facts.workers, "worker"),
+  ];
+  return htmlPage({
+    title: `${facts.model} · training report`,
+    heading: facts.model,
+    about: about.join(" · "),
+    style: pageStyle,
+    body,
+  });
+}

@@ -1,0 +1,139 @@
+/** Charts of operations: speed over size, the roofline, and what more workers bring. */
+import { counted } from "../../runtime/contract/amounts.ts";
+import { targets, type Target } from "../../runtime/contract/targets.ts";
+import { element } from "../../runtime/report/markup.ts";
+import type { BenchReport } from "../suite/bench.ts";
+import { cubeOf } from "../suite/op-cases.ts";
+import { barChart, type Bar, type BarGroup } from "./bars.ts";
+import { keys, peerColour, targetColour, targetName } from "./colours.ts";
+import { bestTarget, measuredWorkers } from "./measured.ts";
+import { card, responsive } from "./page-frame.ts";
+import { roofline, rooflineKeys } from "./roofline.ts";
+import { speedOverSize, type Series } from "./speed-over-size.ts";
+import { caption } from "./svg.ts";
+
+export function sizes(r: BenchReport): string {
+  const cubes = r.ops.filter((o) => o.op === "matmul" && cubeOf(o.product) !== undefined);
+  if (new Set(cubes.map((o) => cubeOf(o.product))).size < 2) return "";
+  const sorted = (points: (readonly [number, number])[]) => points.sort((a, b) => a[0] - b[0]);
+  const charts = measuredWorkers(r)
+    .filter((w) => cubes.some((o) => o.workers === w))
+    .map((workers) => {
+      const own = targets.map((target): Series => ({
+        name: targetName(target),
+        colour: targetColour[target],
+        own: true,
+        points: sorted(
+          cubes
+            .filter((o) => o.target === target && o.workers === workers)
+            .map((o) => [cubeOf(o.product)!, o.gflops]),
+        ),
+      }));
+      const asked = r.peerRows.filter(
+        (p) => p.what === "sgemm" && p.threads === workers && cubeOf(p.which) !== undefined,
+      );
+      const peers = [...new Set(asked.map((p) => p.peer))].map((peer): Series => ({
+        name: peer,
+        colour: peerColour(peer),
+        own: false,
+        points: sorted(asked.filter((p) => p.peer === peer).map((p) => [cubeOf(p.which)!, p.median])),
+      }));
+      const series = [...own, ...peers].filter((s) => s.points.length > 0);
+      const roof = Math.max(...Object.values(r.limits.fma).map((by) => by[workers]!));
+      const heading = element("h3", {}, counted(workers, "worker"));
+      return heading + keys(series) + responsive((width) => speedOverSize(series, roof, width));
+    });
+  return card(
+    "Matrix product [n,n] · [n,n]: speed over size",
+    "GFLOP/s. All operands f32; peers are called as their users call them, from Python or JavaScript.",
+    charts.join(""),
+  );
+}
+
+export function roofs(r: BenchReport): string {
+  const target = bestTarget(r);
+  const of = (workers: number) =>
+    r.ops.filter((o) => o.target === target && o.workers === workers && o.flops > 0);
+  const shown = measuredWorkers(r).filter((w) => of(w).length > 0);
+  if (shown.length === 0) return "";
+  const charts = shown.map(
+    (w) =>
+      `<h3>${counted(w, "worker")}</h3>${responsive((width) => roofline(of(w), r.limits, target, w, width))}`,
+  );
+  return card(
+    `Roofline, ${target}`,
+    "Each dot is one operation at one size: its speed over the FLOP that it does per byte that it must " +
+      "move. The slope is the read bandwidth, the ceiling the multiply-add rate, both measured in this " +
+      "run; above the slope are tensors that stay in a cache.",
+    rooflineKeys(of(shown[0]!)) + charts.join(""),
+  );
+}
+
+export function scaling(r: BenchReport): string {
+  const workers = measuredWorkers(r);
+  const most = workers.at(-1)!;
+  const target = bestTarget(r);
+  if (most === 1) return "";
+  const ratio = <T extends { readonly target: Target; readonly workers: number }>(
+    rows: readonly T[],
+    rate: (row: T) => number,
+  ): number | undefined => {
+    const one = rows.find((t) => t.target === target && t.workers === 1);
+    const all = rows.find((t) => t.target === target && t.workers === most);
+    return one && all && rate(all) / rate(one);
+  };
+  const entry = (name: string, value: number | undefined): Bar[] =>
+    value === undefined ? [] : [{ name, value, words: `× ${value.toFixed(2)}`, colour: "wide", own: false }];
+  const whole = [
+    ...[...new Set(r.training.map((t) => t.size))].flatMap((size) =>
+      entry(
+        `train ${size}`,
+        ratio(
+          r.training.filter((t) => t.size === size),
+          (t) => t.tokensPerSecond,
+        ),
+      ),
+    ),
+    ...(["prefill", "decode"] as const).flatMap((phase) =>
+      entry(
+        `${phase} gpt2`,
+        ratio(
+          r.inference.filter((t) => t.phase === phase),
+          (t) => t.tokensPerSecond,
+        ),
+      ),
+    ),
+  ];
+  const large = r.ops.filter(
+    (o) => o.target === target && o.workers === 1 && (o.ms > 0.3 || cubeOf(o.product) !== undefined),
+  );
+  const kernels = large
+    .flatMap((one) =>
+      entry(
+        caption(one.op, one.sizes),
+        ratio(
+          r.ops.filter((o) => o.op === one.op && o.sizes === one.sizes),
+          (o) => 1 / o.ms,
+        ),
+      ),
+    )
+    .sort((a, b) => b.value - a.value);
+  const limit = { value: most, words: `${most} ×` };
+  const groups: BarGroup[] = [
+    { name: "whole steps", bars: whole, limit },
+    { name: "operations", bars: spread(kernels, 24), limit },
+  ].filter((g) => g.bars.length > 0);
+  return groups.length === 0
+    ? ""
+    : card(
+        `Scaling: ${most} workers against one, ${target}`,
+        "Results are the same bits for any number of workers.",
+        responsive((width) => barChart("Scaling", groups, width)),
+      );
+}
+
+/** At most `count`, evenly taken from the first to the last. */
+const spread = <T>(all: readonly T[], count: number): T[] =>
+  all.length <= count
+    ? [...all]
+    : Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / (count - 1))]!);
