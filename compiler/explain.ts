@@ -1,11 +1,11 @@
 /** `sinter explain SPEC [--fusion|--tiles|--arena]`: the reasons that the stages recorded, as text. Pure. */
-import type { ModulePlan, PartitionPlan } from "./compile.ts";
+import type { ModulePlan, PartitionPlan } from "./plan.ts";
 import type { Model } from "../runtime/contract/model.ts";
 import { partitionText, printNode } from "./3-graph/print.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Call, type ProgramSection } from "./6-tile/program.ts";
 import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
-import { printArena } from "./7-place/arena.ts";
+import { arenaLines } from "./7-place/arena.ts";
 import { sizeText } from "../runtime/contract/amounts.ts";
 
 export type Topic = "summary" | "fusion" | "tiles" | "arena";
@@ -95,14 +95,7 @@ function arena(plan: PartitionPlan): string {
     const shared = [...names].map(
       ([buffer, values]) => `    ${buffer} also holds ${values.join(", ")} (in place)`,
     );
-    return [
-      `  entry ${entry}`,
-      ...printArena(placed)
-        .trimEnd()
-        .split("\n")
-        .map((l) => `    ${l}`),
-      ...shared,
-    ].join("\n");
+    return [`  entry ${entry}`, ...arenaLines(placed).map((line) => `    ${line}`), ...shared].join("\n");
   });
   return linesOf([`module ${plan.name}`, ...parts]);
 }

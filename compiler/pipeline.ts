@@ -1,10 +1,22 @@
 /**
- * Runs a list of passes over an IR. The compiler's table of contents is the list that compile.ts hands in.
+ * How the compiler's table of contents (compile.ts) is run: passes change an IR, stages make the next thing of
+ * it. Both say why they stand where they stand, and both can be looked at.
  */
-export interface Pass<IR> {
+
+/** IR → IR. `C` is what passes may know beside it. */
+export interface Pass<IR, C> {
   readonly name: string;
   readonly why: string;
-  run(ir: IR): IR;
+  /** Default: always. */
+  when?(context: C): boolean;
+  run(ir: IR, context: C): IR;
+}
+
+/** In → Out, and the texts that a dump of the result has: file → contents. */
+export interface Stage<In, Out, C> {
+  readonly why: string;
+  run(input: In, context: C): Out;
+  texts(output: Out): Iterable<readonly [file: string, text: string]>;
 }
 
 /**
@@ -16,17 +28,20 @@ export interface Host<IR> {
   verify?(ir: IR, after: string): void;
 }
 
-export function runPasses<IR>(
+/** Runs the passes whose `when` holds, in their order. */
+export function runPasses<IR, C>(
   ir: IR,
-  passes: readonly Pass<IR>[],
+  passes: readonly Pass<IR, C>[],
+  context: C,
   print: (ir: IR) => string,
   host: Host<IR> = {},
 ): IR {
   let before = print(ir);
   host.verify?.(ir, "start");
   host.dump?.("00-start.txt", before);
-  for (const [i, pass] of passes.entries()) {
-    ir = pass.run(ir);
+  const chosen = passes.filter((pass) => pass.when?.(context) ?? true);
+  for (const [i, pass] of chosen.entries()) {
+    ir = pass.run(ir, context);
     host.verify?.(ir, pass.name);
     const after = print(ir);
     host.dump?.(
@@ -36,4 +51,15 @@ export function runPasses<IR>(
     before = after;
   }
   return ir;
+}
+
+export function runStage<In, Out, C>(
+  stage: Stage<In, Out, C>,
+  input: In,
+  context: C,
+  dump?: (file: string, text: string) => void,
+): Out {
+  const output = stage.run(input, context);
+  if (dump) for (const [file, text] of stage.texts(output)) dump(file, text);
+  return output;
 }

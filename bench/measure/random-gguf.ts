@@ -4,7 +4,8 @@
  * hand.
  */
 import type { Model } from "../../runtime/contract/model.ts";
-import { compileModel, type CompileOptions } from "../../compiler/compile.ts";
+import { compileModel } from "../../compiler/compile.ts";
+import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { OpenCheckpoint } from "../../runtime/store/checkpoint-file.ts";
 import type { Files } from "../../runtime/base/files.ts";
 import { ggufPairs } from "../../runtime/formats/gguf/gguf-config.ts";

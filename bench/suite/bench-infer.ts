@@ -3,7 +3,8 @@
  * each the likeliest so far. Through the real runtime and its `infer` module; random weights: the arithmetic
  * does not depend on them.
  */
-import { compileModel, planModule, type CompileOptions } from "../../compiler/compile.ts";
+import { compileModel, planModule } from "../../compiler/compile.ts";
+import type { CompileOptions } from "../../compiler/compile-options.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { joinPairs, noise, randomTokens } from "../measure/kernel-numbers.ts";

@@ -20,12 +20,13 @@ export function printNode(node: Node): string {
 
 const roleOf = ({ role, of }: Section): string => (of === undefined ? role : `${role}, backward of ${of}`);
 
+/** "section layer × 12 up" */
+export const sectionTitle = ({ name, times, order }: Pick<Section, "name" | "times" | "order">): string =>
+  `section ${name}${times > 1 ? ` × ${times} ${order}` : ""}`;
+
 function printSection(s: Section): string[] {
   const carries = s.carries.map((c) => ` carry ${c.to} → ${c.from}`).join("");
-  return [
-    `section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}: ${roleOf(s)}${carries}`,
-    ...s.nodes.map((n) => `  ${printNode(n)}`),
-  ];
+  return [`${sectionTitle(s)}: ${roleOf(s)}${carries}`, ...s.nodes.map((n) => `  ${printNode(n)}`)];
 }
 
 export function printValue(v: Value): string {

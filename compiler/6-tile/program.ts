@@ -6,9 +6,9 @@ import { leastTraffic, type Op } from "../ops/kit/op.ts";
 import { unify } from "../ops/kit/signature.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { ops } from "../ops/index.ts";
-import { printNode } from "../3-graph/print.ts";
+import { printNode, sectionTitle } from "../3-graph/print.ts";
 import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";
-import { facts, kernelSpec, scratchOf, tasksOf, type KernelSpec } from "./kernel-spec.ts";
+import { kernelSpec, scratchOf, tasksOf, type KernelSpec } from "./kernel-spec.ts";
 import { chosenFor, type ChosenTiles } from "./tile-choices.ts";
 
 export interface Call {
@@ -64,15 +64,14 @@ export function printProgram(p: Program): string {
       Object.entries(o)
         .map(([k, v]) => `${k}=${v}`)
         .join(" ");
-    return `  ${printNode(node)}\n      ${pairs(spec.d)}${Object.keys(spec.tiles).length ? `   tiles ${pairs(facts(spec).tiles)}` : ""}   tasks ${tasksOf(spec)}   scratch ${scratchOf(spec)} B`;
+    const tiles = Object.keys(spec.tiles).length ? [`tiles ${pairs(spec.tiles)}`] : [];
+    const cost = [`tasks ${tasksOf(spec)}`, `scratch ${scratchOf(spec)} B`];
+    return `  ${printNode(node)}\n      ${[pairs(spec.d), ...tiles, ...cost].join("   ")}`;
   };
   return (
     [
       `program ${p.graph.entry} for ${p.target}`,
-      ...p.sections.flatMap((s) => [
-        `section ${s.name}${s.times > 1 ? ` × ${s.times} ${s.order}` : ""}`,
-        ...s.calls.map(row),
-      ]),
+      ...p.sections.flatMap((s) => [sectionTitle(s), ...s.calls.map(row)]),
     ].join("\n") + "\n"
   );
 }

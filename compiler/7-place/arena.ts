@@ -46,7 +46,7 @@ export function lowerBound(buffers: readonly Buffer[]): number {
 }
 
 /** Draws a row per buffer and a column per step, with ▇ while the buffer is alive. */
-export function printArena(placed: readonly Placed[]): string {
+export function arenaLines(placed: readonly Placed[]): readonly string[] {
   const steps = placed.reduce((last, p) => Math.max(last, p.last), 0) + 1;
   const sum = placed.reduce((s, p) => s + p.bytes, 0);
   const rows = [...placed]
@@ -57,11 +57,11 @@ export function printArena(placed: readonly Placed[]): string {
       );
       return `${String(p.offset).padStart(12)} ${String(p.bytes).padStart(12)}  ${life}  ${p.name}`;
     });
-  return (
-    [
-      `      offset        bytes  step 0…${steps - 1}`,
-      ...rows,
-      `arena ${arenaBytes(placed)} bytes; lower bound ${lowerBound(placed)}; without reuse ${sum}`,
-    ].join("\n") + "\n"
-  );
+  return [
+    `      offset        bytes  step 0…${steps - 1}`,
+    ...rows,
+    `arena ${arenaBytes(placed)} bytes; lower bound ${lowerBound(placed)}; without reuse ${sum}`,
+  ];
 }
+
+export const printArena = (placed: readonly Placed[]): string => arenaLines(placed).join("\n") + "\n";

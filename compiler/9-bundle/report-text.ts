@@ -2,7 +2,7 @@
 import type { BuiltModule } from "./built-module.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import type { Manifest, ModuleManifest } from "../../runtime/contract/manifest.ts";
-import { arenaBytes, lowerBound, printArena } from "../7-place/arena.ts";
+import { arenaBytes, lowerBound, arenaLines } from "../7-place/arena.ts";
 
 export function report(manifest: Manifest, modules: readonly BuiltModule[]): string {
   const { sizes } = manifest.model;
@@ -51,10 +51,7 @@ function moduleReport(name: string, built: ModuleManifest, module: BuiltModule):
     ]),
     ...[...placement.arenas].flatMap(([entry, { placed, lifetimes }]) => [
       `  arena of ${entry}: ${arenaBytes(placed)} bytes, lower bound ${lowerBound(lifetimes.buffers)}`,
-      ...printArena(placed)
-        .trimEnd()
-        .split("\n")
-        .map((l) => `    ${l}`),
+      ...arenaLines(placed).map((line) => `    ${line}`),
     ]),
   ];
 }

@@ -3,7 +3,8 @@
  * mixture of experts, weights in fewer bits, a cache that is a ring, products in pieces.
  */
 import { expect, test } from "vitest";
-import { planModule, type CompileOptions } from "../../compiler/compile.ts";
+import { planModule } from "../../compiler/compile.ts";
+import type { CompileOptions } from "../../compiler/compile-options.ts";
 import { golden } from "../support/golden.ts";
 import { inProject } from "../support/paths.ts";
 import { smallModels, type SmallModel } from "../support/small-graphs.ts";

@@ -1,10 +1,7 @@
 /** Does a model fit into a module's memory? Asked before anything is compiled; the answer is exact. */
-import {
-  planModule,
-  type CompileOptions,
-  type ModulePlan,
-  type PartitionPlan,
-} from "../../../compiler/compile.ts";
+import { planModule } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
+import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
 import { moduleNames, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";

@@ -6,7 +6,7 @@ import { positionOf } from "../../../compiler/diagnostics/span.ts";
 import { type Diagnostic, hasErrors } from "../../../compiler/diagnostics/report.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { counted, percent, thousands } from "../../../runtime/contract/amounts.ts";
-import type { CompileOptions } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { cacheOption, weightsOption } from "../options/weights.ts";

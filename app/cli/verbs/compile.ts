@@ -1,7 +1,8 @@
 /** `sinter compile SPEC -o DIR`: a bundle of wasm modules, manifest and readable kernels. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { compileModel, planModule, type CompileOptions } from "../../../compiler/compile.ts";
+import { compileModel, planModule } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import { moduleNames, type Manifest, type ModuleName } from "../../../runtime/contract/manifest.ts";
 import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import { targets } from "../../../runtime/contract/targets.ts";

@@ -5,7 +5,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { compileModel, planModule, type Compiled, type CompileOptions } from "../../../compiler/compile.ts";
+import { compileModel, planModule, type Compiled } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { Manifest } from "../../../runtime/contract/manifest.ts";
 import { parseManifest, wasmBytes, type Bundle } from "../../../runtime/engine/bundle.ts";
 import { fillParameters } from "../../../runtime/engine/fill.ts";

@@ -7,7 +7,8 @@
 import { describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { compileModel, planModule, type CompileOptions } from "../../../compiler/compile.ts";
+import { compileModel, planModule } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { CacheFormat } from "../../../runtime/contract/memory-formats.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { attention_cached_q8 } from "../../../compiler/ops/attention/attention_cached_q8.ts";

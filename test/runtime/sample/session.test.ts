@@ -5,7 +5,8 @@
  */
 import { afterAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
-import { compileModel, planModule, type Compiled, type CompileOptions } from "../../../compiler/compile.ts";
+import { compileModel, planModule, type Compiled } from "../../../compiler/compile.ts";
+import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModuleName } from "../../../runtime/contract/manifest.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { generate, type Generated, type GenerateOptions } from "../../../runtime/sample/generate.ts";

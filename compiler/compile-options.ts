@@ -1,0 +1,50 @@
+/** How a model is compiled: what callers may choose, with its defaults. */
+import type { ModuleName } from "../runtime/contract/manifest.ts";
+import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
+import type { Target } from "../runtime/contract/targets.ts";
+import type { PerRow } from "./3-graph/builder.ts";
+import type { ChosenTiles } from "./6-tile/tile-choices.ts";
+
+export interface CompileOptions {
+  /** Default: all three. */
+  readonly targets?: readonly Target[];
+  /** `train` also holds what `infer` holds, and needs gradients' and moments' memory. Default: both. */
+  readonly modules?: readonly ModuleName[];
+  /** Gets every stage's text: "train/04-save.txt". */
+  dump?(file: string, text: string): void;
+  /** Checks the graph after every pass; a violation throws. */
+  readonly verify?: boolean;
+  /** Tiles measured to be better than the operations' own: from `chooseTiles`. */
+  readonly tiles?: ChosenTiles | undefined;
+  /**
+   * Bytes that one memory may have. Default: `MEMORY_LIMIT`. An infer module that needs more is cut into
+   * partitions: 3-graph/partition.ts.
+   */
+  readonly memoryLimit?: number | undefined;
+  /** Bytes of one block of logits: see 5-fuse/blocks.ts. Tests make it small. */
+  readonly logitBytes?: number;
+  /**
+   * Weights, and caches of keys, of at least so many bytes are read in segments when decoding: see
+   * 5-fuse/split.ts. Tests make it small.
+   */
+  readonly splitBytes?: number;
+  /** How the module `infer` keeps matrices: runtime/contract/weight-rows.ts. Training needs f32. Default: f32. */
+  readonly weights?: Weights | undefined;
+  /**
+   * How the module `infer` keeps keys and values of earlier positions (ops/attention/kit/cache-layout.ts).
+   * Default: f32.
+   */
+  readonly cache?: CacheFormat | undefined;
+  /**
+   * For objectives that the host computes: `train` takes a weight for each row's loss, `train` and `evaluate`
+   * give each row's log-probability. Default: neither.
+   */
+  readonly perRow?: PerRow;
+  /**
+   * Which parameters the module `train` trains, by name without the layer's number
+   * ("layers.attention.qkv.weight"). Default: all.
+   */
+  trains?(parameter: string): boolean;
+  /** Every kernel and barrier is timed, by worker: the host's clock is one more import. */
+  readonly profile?: boolean;
+}
