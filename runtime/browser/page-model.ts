@@ -1,10 +1,10 @@
 /**
  * A model for a page: it lives in a thread of its own, and its text comes in pieces.
  *
- *   const model = await openModel({ bundle: "gpt2/", weights: "gpt2-q8_0.gguf" }, { onProgress: (part) =>
- *   (bar.value = part) });
- *   for await (const piece of model.generate("Once upon a time", { tokens: 200 })) out.append(piece); // to
- *   break out of the loop stops it
+ *   const files = { bundle: "gpt2/", weights: "gpt2-q8_0.gguf" };
+ *   const model = await openModel(files, { onProgress: (part) => (bar.value = part) });
+ *   const text = model.generate("Once upon a time", { tokens: 200 });
+ *   for await (const piece of text) out.append(piece); // to break out of the loop stops it
  *   await model.close();
  */
 import { SinterError } from "../base/errors.ts";
@@ -20,9 +20,9 @@ import {
 
 export interface PageModel extends ModelFacts {
   /**
-   * The text that follows `prompt` (or its ids), piece by piece. Texts wait for each other. What a text has
-   * in common with the last one is not run again. Rejects with a SinterError; a signal, or leaving the loop,
-   * ends it after the token at hand, or at once while it waits.
+   * The text that follows `prompt` (a text or its ids), piece by piece. Texts wait for each other. What a
+   * text has in common with the last one is not run again. Rejects with a SinterError. A signal, or leaving
+   * the loop, ends the text after the token at hand, or at once while it waits.
    */
   generate(
     prompt: string | readonly number[],
@@ -33,114 +33,151 @@ export interface PageModel extends ModelFacts {
 }
 
 export interface TextStream extends AsyncIterable<string> {
-  /** All of the text, its tokens and times; when it is complete. */
+  /** All of the text with its tokens and times, when it is complete. */
   readonly result: Promise<Generated>;
 }
 
 export interface Opening {
-  /** The share of the weights that is here: 0 … 1. */
+  /** Hears which share of the weights is here: 0 … 1. */
   readonly onProgress?: ((part: number, loaded: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For the thread to close its pool, before it is ended. */
+/** How long the thread has for closing its pool before it is ended. */
 const PATIENCE_MS = 1500;
 
 /**
  * Loads bundle, weights and tokenizer in a new thread. Rejects with a SinterError that says what is wrong and
  * what to do.
  */
-export async function openModel(
-  options: OpenOptions,
-  { onProgress, signal }: Opening = {},
-): Promise<PageModel> {
-  signal?.throwIfAborted();
-  const thread = new Worker(new URL("./model-worker.ts", import.meta.url), {
+export async function openModel(options: OpenOptions, opening: Opening = {}): Promise<PageModel> {
+  opening.signal?.throwIfAborted();
+  const thread = new ModelThread(opening);
+  const facts = await thread.open(options);
+  return {
+    ...facts,
+    generate: (prompt, { signal, ...rest } = {}) => thread.generate(prompt, rest, signal),
+    close: () => thread.close(),
+  };
+}
+
+/** The page's side of the model's thread (model-worker.ts). */
+class ModelThread {
+  readonly #worker = new Worker(new URL("./model-worker.ts", import.meta.url), {
     type: "module",
     name: "sinter model",
   });
-  const streams = new Map<number, Feeder>();
-  const tell = (message: ToModel): void => thread.postMessage(message);
-  let failure: SinterError | undefined;
-  let closed: () => void = () => {};
-  let next = 0;
-  const absolute = (url: string): string => new URL(url, globalThis.location.href).href;
+  readonly #opening: Opening;
+  readonly #opened = Promise.withResolvers<ModelFacts>();
+  readonly #closed = Promise.withResolvers<void>();
+  /** Texts that are being made, by their number. */
+  readonly #streams = new Map<number, Feeder>();
+  #nextStream = 0;
+  /** Why nothing can be asked of the thread any more. */
+  #failure: unknown;
 
-  const facts = await new Promise<ModelFacts>((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      failure = error as SinterError;
-      thread.terminate();
-      reject(error);
-      for (const stream of streams.values()) stream.fail(error);
-      streams.clear();
+  constructor(opening: Opening) {
+    this.#opening = opening;
+    this.#worker.onmessage = ({ data }: MessageEvent<FromModel>) => this.#hear(data);
+    this.#worker.onerror = ({ message }) => {
+      const why = message || "its program could not be loaded";
+      this.#fail(new SinterError("bug", `the model's thread failed: ${why}`));
     };
-    const given = (): void => fail(signal!.reason);
-    signal?.addEventListener("abort", given, { once: true });
-    thread.onerror = (event) =>
-      fail(
-        new SinterError(
-          "bug",
-          `the model's thread failed: ${event.message || "its program could not be loaded"}`,
-        ),
-      );
-    thread.onmessage = ({ data }: MessageEvent<FromModel>) => {
-      switch (data.kind) {
-        case "progress":
-          return onProgress?.(data.loaded / data.total, data.loaded, data.total);
-        case "open":
-          signal?.removeEventListener("abort", given); // from here on `close` ends it
-          return resolve(data.facts);
-        case "text":
-          return streams.get(data.id)?.text(data.text);
-        case "closed":
-          return closed();
-        case "failed":
-          if (data.id === undefined) return fail(sinterError(data.error));
-          streams.get(data.id)?.fail(sinterError(data.error));
-          return void streams.delete(data.id);
-        case "done":
-          streams.get(data.id)?.done(data.result);
-          return void streams.delete(data.id);
-      }
-    };
-    const { tokenizer } = options;
-    tell({
+  }
+
+  /** Until the model is open, the signal ends the thread; afterwards `close` does. */
+  async open(options: OpenOptions): Promise<ModelFacts> {
+    const { signal } = this.#opening;
+    const giveUp = (): void => this.#fail(signal!.reason);
+    signal?.addEventListener("abort", giveUp, { once: true });
+    const { bundle, weights, tokenizer } = options;
+    this.#tell({
       kind: "open",
       options: {
         ...options,
-        bundle: absolute(options.bundle),
-        weights: absolute(options.weights),
+        bundle: absolute(bundle),
+        weights: absolute(weights),
         ...(tokenizer !== undefined && { tokenizer: absolute(tokenizer) }),
       },
     });
-  });
+    try {
+      return await this.#opened.promise;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
+    }
+  }
 
-  return {
-    ...facts,
-    generate(prompt, { signal: stop, ...rest } = {}) {
-      const id = next++;
-      const feeder = createFeeder(() => tell({ kind: "stop", id }));
-      if (failure) feeder.fail(failure);
-      else {
-        streams.set(id, feeder);
-        tell({ kind: "generate", id, prompt, options: rest });
-        if (stop?.aborted) tell({ kind: "stop", id });
-        else stop?.addEventListener("abort", () => tell({ kind: "stop", id }), { once: true });
-      }
+  generate(
+    prompt: string | readonly number[],
+    options: PageGenerateOptions,
+    signal: AbortSignal | undefined,
+  ): TextStream {
+    const id = this.#nextStream++;
+    const stop = (): void => this.#tell({ kind: "stop", id });
+    const feeder = createFeeder(stop);
+    if (this.#failure !== undefined) {
+      feeder.fail(this.#failure);
       return feeder.stream;
-    },
-    async close() {
-      if (failure) return;
-      failure = new SinterError("input", `${facts.name} is closed`, "Open it again.");
-      const end = new Promise<void>((resolve) => (closed = resolve));
-      tell({ kind: "close" });
-      await Promise.race([end, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
-      thread.terminate();
-      for (const stream of streams.values()) stream.fail(failure);
-      streams.clear();
-    },
-  };
+    }
+    this.#streams.set(id, feeder);
+    this.#tell({ kind: "generate", id, prompt, options });
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop, { once: true });
+    return feeder.stream;
+  }
+
+  async close(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    const { name } = await this.#opened.promise;
+    const closed = new SinterError("input", `${name} is closed`, "Open it again.");
+    this.#failure = closed;
+    this.#tell({ kind: "close" });
+    const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+    await Promise.race([this.#closed.promise, patience]);
+    this.#end(closed);
+  }
+
+  #tell(message: ToModel): void {
+    this.#worker.postMessage(message);
+  }
+
+  #hear(message: FromModel): void {
+    switch (message.kind) {
+      case "progress": {
+        const { loaded, total } = message;
+        return this.#opening.onProgress?.(loaded / total, loaded, total);
+      }
+      case "open":
+        return this.#opened.resolve(message.facts);
+      case "text":
+        return this.#streams.get(message.id)?.text(message.text);
+      case "closed":
+        return this.#closed.resolve();
+      case "failed":
+        if (message.id === undefined) return this.#fail(sinterError(message.error));
+        this.#streams.get(message.id)?.fail(sinterError(message.error));
+        return void this.#streams.delete(message.id);
+      case "done":
+        this.#streams.get(message.id)?.done(message.result);
+        return void this.#streams.delete(message.id);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error;
+    this.#opened.reject(error);
+    this.#end(error);
+  }
+
+  /** Ends the thread, and every text that is being made with this error. */
+  #end(error: unknown): void {
+    this.#worker.terminate();
+    for (const stream of this.#streams.values()) stream.fail(error);
+    this.#streams.clear();
+  }
 }
+
+const absolute = (url: string): string => new URL(url, globalThis.location.href).href;
 
 interface Feeder {
   readonly stream: TextStream;
@@ -149,7 +186,7 @@ interface Feeder {
   fail(error: unknown): void;
 }
 
-/** Pieces wait here until they are asked for. `stop`: nobody will ask for more. */
+/** Holds pieces of text until they are asked for. `stop` is called when nobody will ask for more. */
 function createFeeder(stop: () => void): Feeder {
   const pieces: string[] = [];
   let wake: () => void = () => {};

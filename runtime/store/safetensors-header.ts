@@ -1,7 +1,7 @@
 /**
- * The JSON of a safetensors header, and nothing more: objects of texts and whole numbers, in the one shape
- * that the format allows. JSON.parse would hide duplicate keys, give "__proto__" a meaning, and round 1e20; a
- * reader of the format itself is shorter than the checks around it.
+ * Reads the JSON of a safetensors header: objects of texts and whole numbers, in the one shape that the
+ * format allows. JSON.parse would hide duplicate keys, give "__proto__" a meaning, and round 1e20; a reader
+ * of the format itself is shorter than the checks that would be needed around it.
  */
 export interface HeaderEntry {
   readonly dtype: string;
@@ -25,7 +25,7 @@ export function parseHeader(bytes: Uint8Array, fail: (why: string) => never): He
   } catch {
     return fail("offset 8: the header is not UTF-8");
   }
-  const at = cursor(text, (index, why) => fail(`offset ${8 + byteLength(text, index)}: ${why}`));
+  const at = new HeaderCursor(text, (index, why) => fail(`offset ${8 + byteLength(text, index)}: ${why}`));
   const entries = new Map<string, HeaderEntry>();
   let metadata: ReadonlyMap<string, string> = new Map();
   let seenMetadata = false;
@@ -42,9 +42,7 @@ export function parseHeader(bytes: Uint8Array, fail: (why: string) => never): He
   return { metadata, entries };
 }
 
-type Cursor = ReturnType<typeof cursor>;
-
-function texts(at: Cursor): ReadonlyMap<string, string> {
+function texts(at: HeaderCursor): ReadonlyMap<string, string> {
   const out = new Map<string, string>();
   at.object((key) => {
     if (out.has(key)) at.fail(`the metadata key ${JSON.stringify(key.slice(0, 60))} stands there twice`);
@@ -53,7 +51,7 @@ function texts(at: Cursor): ReadonlyMap<string, string> {
   return out;
 }
 
-function entry(at: Cursor, name: string): HeaderEntry {
+function entry(at: HeaderCursor, name: string): HeaderEntry {
   let dtype: string | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
@@ -61,7 +59,7 @@ function entry(at: Cursor, name: string): HeaderEntry {
   const once = <T>(before: T | undefined, key: string, read: () => T): T =>
     before === undefined ? read() : at.fail(`${what} has ${key} twice`);
   at.object((key) => {
-    if (key === "dtype") dtype = once(dtype, key, at.text);
+    if (key === "dtype") dtype = once(dtype, key, () => at.text());
     else if (key === "shape") shape = once(shape, key, () => at.numbers(MAX_DIMENSIONS));
     else if (key === "data_offsets") offsets = once(offsets, key, () => at.numbers(2));
     else at.fail(`${what} has an unknown key ${JSON.stringify(key.slice(0, 60))}`);
@@ -71,76 +69,98 @@ function entry(at: Cursor, name: string): HeaderEntry {
   return { dtype, shape, offsets: offsets as unknown as [number, number] };
 }
 
+/** Space, line feed, carriage return, tab. */
+const SPACES: ReadonlySet<number> = new Set([0x20, 0x0a, 0x0d, 0x09]);
+
 /** Reads JSON (RFC 8259) from left to right, without recursion. */
-function cursor(text: string, failAt: (index: number, why: string) => never) {
-  let i = 0;
-  const fail = (why: string): never => failAt(i, why);
-  const skip = (): void => {
-    while (text[i] === " " || text[i] === "\n" || text[i] === "\r" || text[i] === "\t") i++;
-  };
-  const eat = (character: string): boolean => {
-    skip();
-    if (text[i] !== character) return false;
-    i++;
-    return true;
-  };
-  const expect = (character: string): void => {
-    if (!eat(character))
-      fail(`${character} was expected, ${i < text.length ? JSON.stringify(text[i]) : "the header ends"}`);
-  };
-  const readText = (): string => {
-    skip();
-    if (text[i] !== '"') fail("a text in quotes was expected");
-    let end = i + 1;
-    while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1;
+class HeaderCursor {
+  readonly #text: string;
+  readonly #failAt: (index: number, why: string) => never;
+  #at = 0;
+
+  constructor(text: string, failAt: (index: number, why: string) => never) {
+    this.#text = text;
+    this.#failAt = failAt;
+  }
+
+  fail(why: string): never {
+    return this.#failAt(this.#at, why);
+  }
+
+  text(): string {
+    this.#skipSpace();
+    const begin = this.#at;
+    if (this.#text[begin] !== '"') this.fail("a text in quotes was expected");
+    let end = begin + 1;
+    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
     try {
       // also refuses control characters and bad escapes
-      const value = JSON.parse(text.slice(i, end + 1)) as string;
-      i = end + 1;
+      const value = JSON.parse(this.#text.slice(begin, end + 1)) as string;
+      this.#at = end + 1;
       return value;
     } catch {
-      return fail("a text that does not end, or has a bad escape");
+      return this.fail("a text that does not end, or has a bad escape");
     }
-  };
-  const number = (): number => {
-    skip();
+  }
+
+  number(): number {
+    this.#skipSpace();
     const pattern = /(?:0|[1-9][0-9]*)(?![0-9.eE+-])/y;
-    pattern.lastIndex = i;
-    const [found] = pattern.exec(text) ?? [];
+    pattern.lastIndex = this.#at;
+    const [found] = pattern.exec(this.#text) ?? [];
     if (found === undefined || !Number.isSafeInteger(Number(found)))
-      return fail("a whole number from 0 to 2^53 − 1 was expected");
-    i += found.length;
+      return this.fail("a whole number from 0 to 2^53 − 1 was expected");
+    this.#at += found.length;
     return Number(found);
-  };
-  return {
-    fail,
-    text: readText,
-    numbers(most: number): number[] {
-      const out: number[] = [];
-      expect("[");
-      if (eat("]")) return out;
-      do {
-        if (out.length === most) fail(`more than ${most} numbers`);
-        out.push(number());
-      } while (eat(","));
-      expect("]");
-      return out;
-    },
-    object(member: (key: string) => void): void {
-      expect("{");
-      if (eat("}")) return;
-      do {
-        const key = readText();
-        expect(":");
-        member(key);
-      } while (eat(","));
-      expect("}");
-    },
-    end(): void {
-      skip();
-      if (i < text.length) fail("something follows the header's object");
-    },
-  };
+  }
+
+  /** A list of at most `most` numbers. */
+  numbers(most: number): number[] {
+    const out: number[] = [];
+    this.#expect("[");
+    if (this.#eat("]")) return out;
+    do {
+      if (out.length === most) this.fail(`more than ${most} numbers`);
+      out.push(this.number());
+    } while (this.#eat(","));
+    this.#expect("]");
+    return out;
+  }
+
+  /** An object, each of whose values `member` reads. */
+  object(member: (key: string) => void): void {
+    this.#expect("{");
+    if (this.#eat("}")) return;
+    do {
+      const key = this.text();
+      this.#expect(":");
+      member(key);
+    } while (this.#eat(","));
+    this.#expect("}");
+  }
+
+  end(): void {
+    this.#skipSpace();
+    if (this.#at < this.#text.length) this.fail("something follows the header's object");
+  }
+
+  #skipSpace(): void {
+    while (SPACES.has(this.#text.charCodeAt(this.#at))) this.#at++;
+  }
+
+  /** Passes over the character, if it is the next one. */
+  #eat(character: string): boolean {
+    this.#skipSpace();
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #expect(character: string): void {
+    if (this.#eat(character)) return;
+    const found = this.#at < this.#text.length ? JSON.stringify(this.#text[this.#at]) : "the header ends";
+    this.fail(`${character} was expected, ${found}`);
+  }
 }
 
 const byteLength = (text: string, index: number): number =>
