@@ -18,6 +18,7 @@ import {
 } from "./settings.ts";
 
 type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
+type Section = ItemOf<"section">["section"];
 
 /** What one model declares itself. */
 export interface Declared {
@@ -124,67 +125,86 @@ const merge = (older: Declared, younger: Declared): Declared => ({
   sample: new Map([...older.sample, ...younger.sample]),
 });
 
-function readItems(model: ModelNode, report: Reporter): Declared & { readonly expects: ItemOf<"expect">[] } {
-  const sizes = new Map<string, Binding>();
-  const sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
-  const once = new Map<string, Span>();
-  const first = (what: string, span: Span): boolean => {
-    const before = once.get(what);
-    if (before) report("E0206", span, { what }, [{ text: "the first is here", span: before }]);
-    else once.set(what, span);
-    return !before;
-  };
-  const bind = (
+type Own = Declared & { readonly expects: readonly ItemOf<"expect">[] };
+
+function readItems(model: ModelNode, report: Reporter): Own {
+  const reader = new ItemReader(report);
+  for (const item of model.items) reader.read(item);
+  return reader.declared();
+}
+
+/** Sorts a model's items, and reports those that are given twice or not known. */
+class ItemReader {
+  private readonly report: Reporter;
+  private readonly sizes = new Map<string, Binding>();
+  private readonly sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
+  private readonly single: { -readonly [K in keyof Omit<Declared, "sizes" | Section>]: Declared[K] } = {};
+  private readonly expects: ItemOf<"expect">[] = [];
+  /** What was given so far, and where. */
+  private readonly given = new Map<string, Span>();
+
+  constructor(report: Reporter) {
+    this.report = report;
+  }
+
+  declared(): Own {
+    return { sizes: this.sizes, ...this.sections, ...this.single, expects: this.expects };
+  }
+
+  read(item: Item): void {
+    const { report, single } = this;
+    switch (item.kind) {
+      case "setting":
+        if (knownSize(item, report)) this.bind(this.sizes, "setting", item.key, item.value);
+        if (item.pattern && patternBelongs(item, report)) single.pattern = item.pattern;
+        break;
+      case "let":
+        if (freeName(item.name, report)) this.bind(this.sizes, "let", item.name, item.value);
+        break;
+      case "section":
+        if (this.isFirst(item.section, keywordSpan(item))) this.readSection(item);
+        break;
+      case "embed":
+        if (this.isFirst("embed", keywordSpan(item))) single.embed = item;
+        break;
+      case "layer":
+        if (this.isFirst("layer", keywordSpan(item))) single.layer = item;
+        break;
+      case "output":
+        if (this.isFirst("output", keywordSpan(item))) single.output = item;
+        break;
+      case "tokenizer":
+        if (this.isFirst("tokenizer", keywordSpan(item))) single.tokenizer = item.name;
+        break;
+      case "expect":
+        if (this.isFirst(`expect ${item.fact.text}`, item.fact.span)) this.expects.push(item);
+        break;
+    }
+  }
+
+  private readSection({ section, settings }: ItemOf<"section">): void {
+    for (const s of settings) if (s.pattern) patternBelongs(s, this.report);
+    for (const s of settings)
+      if (knownIn(section, s, this.report))
+        this.bind(this.sections[section], "setting", s.key, s.value, `${section} ${s.key.text}`);
+  }
+
+  private bind(
     into: Map<string, Binding>,
     kind: Binding["kind"],
     key: Word,
     value: Value | undefined,
     what = key.text,
-  ): void => {
-    if (first(what, key.span)) into.set(key.text, { kind, key, value });
-  };
-  const single: {
-    embed?: ItemOf<"embed">;
-    layer?: ItemOf<"layer">;
-    output?: ItemOf<"output">;
-    tokenizer?: Word;
-    pattern?: readonly Word[];
-  } = {};
-  const expects: ItemOf<"expect">[] = [];
-  for (const item of model.items) {
-    switch (item.kind) {
-      case "setting":
-        if (knownSize(item, report)) bind(sizes, "setting", item.key, item.value);
-        if (item.pattern && patternBelongs(item, report)) single.pattern = item.pattern;
-        break;
-      case "let":
-        if (freeName(item.name, report)) bind(sizes, "let", item.name, item.value);
-        break;
-      case "section":
-        if (!first(item.section, keywordSpan(item))) break;
-        for (const s of item.settings) if (s.pattern) patternBelongs(s, report);
-        for (const s of item.settings)
-          if (knownIn(item.section, s, report))
-            bind(sections[item.section], "setting", s.key, s.value, `${item.section} ${s.key.text}`);
-        break;
-      case "embed":
-        if (first("embed", keywordSpan(item))) single.embed = item;
-        break;
-      case "layer":
-        if (first("layer", keywordSpan(item))) single.layer = item;
-        break;
-      case "output":
-        if (first("output", keywordSpan(item))) single.output = item;
-        break;
-      case "tokenizer":
-        if (first("tokenizer", keywordSpan(item))) single.tokenizer = item.name;
-        break;
-      case "expect":
-        if (first(`expect ${item.fact.text}`, item.fact.span)) expects.push(item);
-        break;
-    }
+  ): void {
+    if (this.isFirst(what, key.span)) into.set(key.text, { kind, key, value });
   }
-  return { sizes, ...sections, ...single, expects };
+
+  private isFirst(what: string, span: Span): boolean {
+    const before = this.given.get(what);
+    if (before) this.report("E0206", span, { what }, [{ text: "the first is here", span: before }]);
+    else this.given.set(what, span);
+    return !before;
+  }
 }
 
 /** The word that begins an item: where "given twice" points. */

@@ -20,8 +20,7 @@ export const BLOCK_BYTES = 32 * 1024 * 1024;
 const ROW_MULTIPLE = 16;
 
 export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
-  const index = graph.sections.findIndex((s) => s.role === "head");
-  const section = graph.sections[index];
+  const section = graph.sections.find((s) => s.role === "head");
   const read = section?.nodes.find((n) => readsLogits.has(n.op))?.ins["logits"];
   const logits = read && graph.values.get(read.value);
   if (!section || logits?.storage !== "activation") return graph;
@@ -29,10 +28,23 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   if (section.nodes.some((n) => n.accumulate === "never")) return graph; // sums over all rows
   const blockRows = rowsPerBlock(rows, tensorBytes(logits.shape) / rows, blockBytes);
   if (blockRows === rows) return graph;
+  const parts = divide(graph, section, logits);
+  return parts ? inBlocks(graph, section, parts, rows, blockRows) : graph;
+}
 
+/** The head's section in three parts. Its values: `wide` of one block, `sliced` one slice per block. */
+interface Parts {
+  readonly before: readonly Node[];
+  readonly head: readonly Node[];
+  readonly after: readonly Node[];
+  readonly wide: ReadonlySet<string>;
+  readonly sliced: ReadonlySet<string>;
+}
+
+/** Undefined where blocks cannot be computed one after the other. */
+function divide(graph: Graph, section: Section, logits: Value): Parts | undefined {
   const wide = likeLogits(graph, section, logits);
-  const inHead = (n: Node): boolean =>
-    [...Object.values(n.ins), ...Object.values(n.outs)].some((r) => wide.has(r.value));
+  const inHead = (n: Node): boolean => valuesOfNode(n).some((v) => wide.has(v));
   const from = section.nodes.findIndex(inHead);
   const to = section.nodes.findLastIndex(inHead);
   const head = section.nodes.slice(from, to + 1).filter(inHead);
@@ -40,50 +52,51 @@ export function blockHead(graph: Graph, blockBytes = BLOCK_BYTES): Graph {
   const first = neededBy(head, between); // weights
   const moved = between.filter((n) => !first.has(n)); // loss_sum, which reads all rows
   const made = valuesWritten(head);
-  // a row's weight is made of all rows' losses: no block can be done with before the next
-  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return graph;
-  const isRowed = (v: Value): boolean =>
-    v.shape[0] === rows && v.storage !== "parameter" && v.storage !== "gradient";
+  // a row's weight is made of all rows' losses: no block can be finished before the next begins
+  if ([...first].some((n) => Object.values(n.ins).some((r) => made.has(r.value)))) return undefined;
+  const isRowed = ({ shape, storage }: Value): boolean =>
+    shape[0] === logits.shape[0] && storage !== "parameter" && storage !== "gradient";
   const sliced = new Set(
-    head
-      .flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)])
-      .map((r) => r.value)
-      .filter((v) => isRowed(graph.values.get(v)!) && !wide.has(v)),
+    head.flatMap(valuesOfNode).filter((v) => isRowed(graph.values.get(v)!) && !wide.has(v)),
   );
+  // a stack that the layers saved feeds the head directly: it cannot be cut a second time
+  if ([...wide, ...sliced].some((name) => graph.values.get(name)!.slices !== 1)) return undefined;
+  return {
+    before: [...section.nodes.slice(0, from), ...first],
+    head,
+    after: [...moved, ...section.nodes.slice(to + 1)],
+    wide,
+    sliced,
+  };
+}
 
+function inBlocks(graph: Graph, section: Section, parts: Parts, rows: number, blockRows: number): Graph {
+  const { wide, sliced } = parts;
+  const times = rows / blockRows;
   const values = new Map(graph.values);
   for (const name of [...wide, ...sliced]) {
     const v = values.get(name)!;
-    if (v.slices !== 1) return graph; // a saved stack feeds the head directly: leave it whole
-    values.set(name, {
-      ...v,
-      shape: [blockRows, ...v.shape.slice(1)],
-      slices: wide.has(name) ? 1 : rows / blockRows,
-    });
+    const shape = [blockRows, ...v.shape.slice(1)];
+    values.set(name, { ...v, shape, slices: wide.has(name) ? 1 : times });
   }
   const rewrite = (nodes: readonly Node[], ref: (r: Ref) => Ref): Node[] =>
     nodes.map((n) => ({ ...n, ins: mapRefs(n.ins, ref), outs: mapRefs(n.outs, ref) }));
   const outside = (r: Ref): Ref => (sliced.has(r.value) ? all(r.value) : r);
   const inside = (r: Ref): Ref => (sliced.has(r.value) ? each(r.value) : r);
-  const headSection: Section = {
+  const overBlocks = (n: Node): Node => (n.accumulate === "flag" ? { ...n, accumulate: "iterations" } : n);
+  const head: Section = {
     name: "head",
     role: "head",
-    times: rows / blockRows,
+    times,
     order: "up",
     carries: [],
-    nodes: rewrite(head, inside).map((n) =>
-      n.accumulate === "flag" ? { ...n, accumulate: "iterations" } : n,
-    ),
+    nodes: rewrite(parts.head, inside).map(overBlocks),
   };
-  const sections = graph.sections.flatMap((s, i): Section[] => {
-    if (i !== index) return [{ ...s, nodes: rewrite(s.nodes, outside) }];
-    const before = { ...s, nodes: rewrite([...s.nodes.slice(0, from), ...first], outside) };
-    const after = {
-      ...s,
-      name: "output_rest",
-      nodes: rewrite([...moved, ...s.nodes.slice(to + 1)], outside),
-    };
-    return [before, headSection, after].filter((part) => part.nodes.length > 0);
+  const sections = graph.sections.flatMap((s): Section[] => {
+    if (s !== section) return [{ ...s, nodes: rewrite(s.nodes, outside) }];
+    const before = { ...s, nodes: rewrite(parts.before, outside) };
+    const after = { ...s, name: "output_rest", nodes: rewrite(parts.after, outside) };
+    return [before, head, after].filter((part) => part.nodes.length > 0);
   });
   return { ...graph, values, sections };
 }
@@ -116,7 +129,9 @@ const readsLogits: ReadonlySet<string> = new Set<OpName>([
  */
 function likeLogits(graph: Graph, section: Section, logits: Value): Set<string> {
   const wide = new Set([logits.name]);
-  const elsewhere = valuesOf(graph.sections.filter((s) => s !== section).flatMap((s) => s.nodes));
+  const elsewhere = new Set(
+    graph.sections.filter((s) => s !== section).flatMap((s) => s.nodes.flatMap(valuesOfNode)),
+  );
   const alike = (name: string): boolean => {
     const { storage, shape } = graph.values.get(name)!;
     return storage === "activation" && `${shape}` === `${logits.shape}` && !elsewhere.has(name);
@@ -131,8 +146,8 @@ function likeLogits(graph: Graph, section: Section, logits: Value): Set<string> 
   return wide;
 }
 
-const valuesOf = (nodes: readonly Node[]): Set<string> =>
-  new Set(nodes.flatMap((n) => [...Object.values(n.ins), ...Object.values(n.outs)].map((r) => r.value)));
+const valuesOfNode = ({ ins, outs }: Node): string[] =>
+  [...Object.values(ins), ...Object.values(outs)].map((r) => r.value);
 
 /** Values of which the first could be written over the second. */
 function inPlacePairs({ op, ins, outs }: Node): (readonly [string, string])[] {
