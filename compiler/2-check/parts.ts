@@ -5,7 +5,13 @@
 import { flag, group, number, word, type Fields, type Options, type ValuesOf } from "./fields.ts";
 import { NORM_EPS, QK_NORM_EPS } from "../../runtime/contract/defaults.ts";
 import { epsRange, expertRanges, ropeRanges, sizeRanges } from "../../runtime/contract/limits.ts";
-import type { Activation, Part, PartKind, Rope } from "../../runtime/contract/model.ts";
+import {
+  activations,
+  type Activation,
+  type Part,
+  type PartKind,
+  type Rope,
+} from "../../runtime/contract/model.ts";
 
 export interface PartSpec {
   readonly doc: string;
@@ -54,7 +60,6 @@ function definePart<F extends Options>(
 
 const everywhere: readonly Section[] = ["layer", "output"];
 const norms: readonly Section[] = ["embed", ...everywhere];
-const activations: readonly Activation[] = ["relu", "relu2", "gelu", "gelu_tanh", "silu"];
 
 const ropeFields = {
   theta: number("Wavelengths reach from 2π to 2π · theta positions.", ropeRanges.theta, 10_000),

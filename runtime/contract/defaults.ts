@@ -1,14 +1,14 @@
 /** Values that hold where nothing else is said, in a spec as in a call of the runtime. */
-import type { SampleSettings } from "./model.ts";
 
-/** How tokens are drawn: llama.cpp's defaults. */
+/** How a token is drawn: llama.cpp's defaults. The last of them is no setting of a spec. */
 export const sampleDefaults = {
   temperature: 0.8,
   topK: 40,
   topP: 0.95,
   minP: 0.05,
   repeatPenalty: 1,
-} as const satisfies Partial<SampleSettings>;
+  repeatLast: 64,
+} as const;
 
 /** What a norm adds to a variance or a mean square; what the norm of queries and keys adds. */
 export const NORM_EPS = 1e-5;

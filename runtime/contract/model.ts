@@ -14,7 +14,8 @@ export interface Sizes {
   readonly headDim: number;
 }
 
-export type Activation = "relu" | "relu2" | "gelu" | "gelu_tanh" | "silu";
+export const activations = ["relu", "relu2", "gelu", "gelu_tanh", "silu"] as const;
+export type Activation = (typeof activations)[number];
 
 /**
  * Llama 3.1's stretching of long wavelengths; in its configuration factor, low_freq_factor, high_freq_factor,

@@ -24,10 +24,7 @@ export interface SamplerSettings {
   readonly repeatLast: number;
 }
 
-export const samplerDefaults: SamplerSettings = {
-  ...sampleDefaults,
-  repeatLast: 64,
-};
+export const samplerDefaults: SamplerSettings = sampleDefaults;
 
 /**
  * `logits` [V] is overwritten. `recent` are the tokens so far, the newest last. Ids from `size` on are never

@@ -60,8 +60,8 @@ test("the language's settings are these ranges, all of them, and each default li
 });
 
 test("the sampler's defaults are the spec's", () => {
-  for (const [name, value] of Object.entries(sampleDefaults)) {
+  const { repeatLast: _, ...defaults } = sampleDefaults; // no setting of a spec
+  for (const [name, value] of Object.entries(defaults))
     expect(sampleFields[snake(name) as keyof typeof sampleFields].initial!({}), name).toBe(value);
-    expect(samplerDefaults).toMatchObject({ [name]: value });
-  }
+  expect(samplerDefaults).toEqual(sampleDefaults);
 });
