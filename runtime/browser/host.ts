@@ -1,16 +1,18 @@
 /**
  * A page, or a worker of a page, as a host. Several workers need a shared memory, which a page has when it is
- * cross-origin isolated; one needs nothing. V8 cannot be asked from here to join pairs of operations: `wide`
- * runs in a browser that was started with --js-flags=--wasm-revectorize (so called in Chromium 156; before,
- * and in Node 24, --experimental-wasm-revectorize), when it is asked for by name.
+ * cross-origin isolated; a single one needs nothing. A page cannot ask V8 to join pairs of operations. So
+ * `wide` runs only where it is asked for by name, in a browser that was started with
+ * --js-flags=--wasm-revectorize (the name in Chromium 156; before that, and in Node 24, it is
+ * --experimental-wasm-revectorize).
  */
 import { SinterError } from "../base/errors.ts";
 import type { Host, Pool, PoolPlan } from "../engine/host.ts";
 import { startPool as start, type StartThread, type WorkerReport } from "../engine/pool.ts";
 
-const PATIENCE_MS = 1000; // for workers to end by themselves, before they are ended
+/** How long workers have for ending by themselves before they are ended. */
+const PATIENCE_MS = 1000;
 
-/** Are we in a worker? There a thread may sleep, and be one of the pool itself. */
+/** Whether this is a worker, which may sleep, and so be one of the pool itself. */
 const inWorker = (): boolean => typeof document === "undefined";
 
 export const browserHost: Host = {
@@ -27,7 +29,7 @@ export const browserHost: Host = {
     }),
 };
 
-/** A message to ourselves: timers would wait 4 ms. */
+/** `breathe` sends a message to this thread itself, because timers wait 4 ms. */
 const { port1, port2 } = new MessageChannel();
 const waiting: (() => void)[] = [];
 port2.onmessage = () => waiting.shift()?.();

@@ -1,19 +1,19 @@
-/** What page and model's thread say to each other. */
+/** The messages between a page and the model's thread. */
 import type { Target } from "../contract/targets.ts";
 import { SinterError, type ExitKind } from "../base/errors.ts";
 import type { Generated, GenerateOptions } from "../sample/generate.ts";
 
 export interface OpenOptions {
-  /** Address of a bundle's folder: what `sinter compile` or a run has. Relative to the page. */
+  /** The address of a bundle's folder, as `sinter compile` or a run has it; relative to the page. */
   readonly bundle: string;
   /**
-   * Address of the weights: a GGUF file, a safetensors file with config.json beside it, or a checkpoint of a
-   * run.
+   * The address of the weights: a GGUF file, a safetensors file with config.json beside it, or the checkpoint
+   * of a run.
    */
   readonly weights: string;
   /**
-   * Address of a tokenizer's folder, which ends in "/", or file. Default: what the GGUF file holds; else the
-   * folder tokenizer/ beside the bundle's, as in a run.
+   * The address of a tokenizer's folder, which ends in "/", or of its file. Default: what the GGUF file
+   * holds, else the folder tokenizer/ beside the bundle's, as in a run.
    */
   readonly tokenizer?: string | undefined;
   /** Threads. Default: one for a small model or where the page is not isolated, else one for each core. */
@@ -21,7 +21,7 @@ export interface OpenOptions {
   readonly target?: Target | undefined;
 }
 
-/** Defaults: the spec's. */
+/** What is not given is as the spec says. */
 export type PageGenerateOptions = Partial<Omit<GenerateOptions, "prompt" | "signal" | "session">>;
 
 export interface ModelFacts {
@@ -56,7 +56,7 @@ export type FromModel =
   | { readonly kind: "failed"; readonly id?: number; readonly error: PlainError }
   | { readonly kind: "closed" };
 
-/** Errors lose their class between threads. */
+/** An error as plain data, because errors lose their class between threads. */
 export interface PlainError {
   readonly kind: Exclude<ExitKind, "ok">;
   readonly message: string;

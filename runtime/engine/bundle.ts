@@ -1,4 +1,7 @@
-/** A compiled model as the runtime takes it, and the way from its bytes to a WebAssembly module. */
+/**
+ * A compiled model as the runtime takes it: manifest.json and the WebAssembly files that it names, each
+ * checked.
+ */
 import { withSharedMemory } from "../contract/memory-import.ts";
 import {
   MANIFEST_VERSION,
@@ -19,7 +22,7 @@ export interface Bundle {
 
 const RECOMPILE = "Compile the spec again: sinter compile SPEC -o DIR";
 
-/** Reads manifest.json. Only its own fields are looked at; a bundle of another version is refused. */
+/** Reads manifest.json. Throws `corrupt` when it is of another version, or cannot be. */
 export function parseManifest(text: string, from: string): Manifest {
   let value: unknown;
   try {
@@ -42,8 +45,8 @@ export function parseManifest(text: string, from: string): Manifest {
 }
 
 /**
- * Bundles that do not say how they keep their cache are older than the order of words in a row
- * (contract/weight-rows.ts).
+ * Refuses bundles whose quantised rows lie in an older order. They are told by their not saying how the cache
+ * is stored, which is younger than today's order of words in a row (contract/weight-rows.ts).
  */
 function checkRows({ cache, tensors }: ModuleManifest, from: string): void {
   const old =
@@ -67,7 +70,7 @@ export function moduleOf(bundle: Bundle, name: ModuleName): ModuleManifest {
   return module;
 }
 
-/** The module's bytes, checked against the manifest, its memory import declared shared or not. */
+/** A module's bytes, checked against the manifest, with its memory import declared shared or not. */
 export async function wasmBytes(
   bundle: Bundle,
   wasm: WasmFile,

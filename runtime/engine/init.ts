@@ -1,7 +1,7 @@
 /**
- * Initial parameters. Every slice of every tensor has its own random stream, named after the tensor as
- * checkpoints name it, and draws one number per element in row-major order: so neither layout nor padding nor
- * the order of tensors matters.
+ * Draws the initial parameters. Every slice of every tensor has its own random stream, which is named after
+ * the tensor as checkpoints name it and gives one number per element, in row-major order. So neither the
+ * layout nor the padding nor the order of tensors changes a number.
  */
 import { randomStream } from "../base/random.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
@@ -19,9 +19,9 @@ export function initParameters(parameters: readonly Tensor[], seed: number): voi
 }
 
 /**
- * Inverse of the normal distribution's cumulative function, 1e-7 relative: one number in, one out, so that a
- * stream's length is known. Wichura, "Algorithm AS 241: the percentage points of the normal distribution",
- * 1988, PPND7.
+ * The inverse of the normal distribution's cumulative function, exact to 1e-7 relative. It takes one number
+ * for one, so the length of a stream is known. Wichura, "Algorithm AS 241: the percentage points of the
+ * normal distribution", 1988, PPND7.
  */
 export function normalQuantile(p: number): number {
   const q = p - 0.5;

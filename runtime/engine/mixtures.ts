@@ -1,7 +1,7 @@
 /**
- * What a training step says of its mixtures of experts: how a batch's choices were divided among the experts
- * of each layer, and the load-balancing loss that was added to the objective (Fedus et al. 2021). Experts
- * have no capacity: no token is dropped.
+ * What a training step reports of its mixtures of experts: how the choices of a batch were divided among the
+ * experts of each layer, and the load-balancing loss that the objective contains (Fedus et al. 2021). Experts
+ * have no capacity limit: no token is dropped.
  */
 import type { MixturePlace } from "../contract/manifest.ts";
 import type { Tensor } from "./tensors.ts";
@@ -9,16 +9,16 @@ import type { Tensor } from "./tensors.ts";
 export interface MixtureLoad {
   /** As its parameters are called: "layers.experts". */
   readonly name: string;
-  /** [layer][expert]: share of the step's choices; a layer's add up to 1. */
+  /** [layer][expert]: the share of the step's choices; the shares of a layer add up to 1. */
   readonly shares: readonly (readonly number[])[];
   /**
-   * Load-balancing loss of all layers, in nats per counted target, as the objective has it. Undefined: it has
-   * none.
+   * The load-balancing loss of all layers, in nats per counted target, as the objective contains it.
+   * Undefined: it contains none.
    */
   readonly balance: number | undefined;
 }
 
-/** Adds up the micro-batches of one step. */
+/** Adds up what the micro-batches of one step say. */
 export class MixtureCounts {
   readonly #place: MixturePlace;
   readonly #starts: Tensor;
@@ -35,7 +35,7 @@ export class MixtureCounts {
     );
   }
 
-  /** After a micro-batch. */
+  /** Reads what the last micro-batch has left in memory. */
   add(): void {
     for (const [layer, choices] of this.#choices.entries()) {
       const starts = this.#starts.padded(layer);
@@ -44,7 +44,7 @@ export class MixtureCounts {
     }
   }
 
-  /** `counted`: targets of all micro-batches. */
+  /** The sums. `counted`: how many targets of all micro-batches count. */
   load(counted: number): MixtureLoad {
     const shares = this.#choices.map((choices) => {
       const all = choices.reduce((a, b) => a + b, 0);
@@ -54,11 +54,13 @@ export class MixtureCounts {
   }
 }
 
-/** The most loaded expert of any layer, as a multiple of an even share: 1 when all have the same. */
+/**
+ * The load of the most loaded expert of any layer, as a multiple of an even share: 1 when all have the same.
+ */
 export const overload = (loads: readonly MixtureLoad[]): number =>
   Math.max(...loads.flatMap(({ shares }) => shares.map((layer) => Math.max(...layer) * layer.length)));
 
-/** Load-balancing losses together; undefined: no mixture has one. */
+/** The sum of the load-balancing losses; undefined when no mixture has one. */
 export function balanceOf(loads: readonly MixtureLoad[]): number | undefined {
   const losses = loads.flatMap(({ balance }) => (balance === undefined ? [] : [balance]));
   return losses.length === 0 ? undefined : losses.reduce((a, b) => a + b, 0);

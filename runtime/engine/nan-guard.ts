@@ -1,11 +1,13 @@
-/** Where a run went wrong: the first tensor with a value that is not a number. */
+/**
+ * Ends a run that has gone wrong, and says where: in which tensor is the first value that is not a number.
+ */
 import { SinterError } from "../base/errors.ts";
 import type { RunningModel, StepResult } from "./model.ts";
 import { checkpointName, type Tensor } from "./tensors.ts";
 
 /**
- * Throws when loss or gradient norm is NaN or infinite. The update was not made: the module leaves it out
- * itself.
+ * Throws `input` when the loss or the gradient norm is NaN or infinite. The parameters are unharmed, since
+ * the module itself leaves such an update out.
  */
 export function guardAgainstNaN(model: RunningModel, step: number, { loss, norm }: StepResult): void {
   if (Number.isFinite(loss) && Number.isFinite(norm)) return;

@@ -1,7 +1,7 @@
 /**
- * A module's tensors, as typed views of its memory. In memory the last dimension is padded with zeros to
- * whole cache lines (`rowFloats`); outside, everywhere, tensors are dense. The two meet here only; and so do
- * f32 and weights in fewer bits (quantise.ts).
+ * A module's tensors, as typed views of its memory. In memory, the last dimension is padded with zeros to
+ * whole cache lines (`rowFloats`); everywhere else, tensors are dense. Only this file knows both. It also
+ * hides that weights may be quantised (quantise.ts): outside they are f32.
  */
 import type { TensorPlace } from "../contract/manifest.ts";
 import { decodeWeights } from "../contract/weight-rows.ts";
@@ -67,12 +67,13 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
   return { place, rows, columns, elements: rows * columns, padded, dense, write, fill };
 }
 
-/** Columns of a transposed tensor that are gathered at once: a cache line of each of its rows. */
+/** So many columns of a transposed tensor are gathered at once: a cache line of each of its rows. */
 const TOGETHER = 16;
 
 /**
- * f32 outside, rows of words in memory; of a tensor [experts, in, out] a matrix after the other. `padded`
- * gives the words; `dense` decodes them; `write` needs a whole slice, because a scale belongs to 32 numbers.
+ * A quantised tensor: f32 outside, rows of words in memory. A tensor [experts, in, out] lies as one matrix
+ * after the other. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because 32
+ * numbers share a scale.
  */
 function quantisedIn(
   buffer: ArrayBufferLike,
@@ -111,7 +112,7 @@ function quantisedIn(
   const fill = (slice: number, next: () => number): void => {
     const to = wordsAt(slice);
     if (transposed) {
-      // drawn row by row, kept column by column
+      // numbers come row by row, and are stored column by column
       const matrix = new Float32Array(each);
       for (let m = 0; m < matrices; m++) {
         for (let i = 0; i < each; i++) matrix[i] = next();

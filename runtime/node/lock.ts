@@ -1,11 +1,11 @@
 /**
- * One trainer per folder. The lock is a file that names its process, when that began, and on which machine;
- * it appears with its text in it, or not at all.
+ * One trainer per folder. The lock is a file that names its process, when that process began, and on which
+ * machine. The file appears with its text in it, or not at all.
  *
- * A lock whose process is gone is taken over. Only one of several may do that, or one of them would take away
- * the lock that another has just got: so the
- * right to take away this very text is itself a lock, `lock.after-HASH`. Whoever dies with it leaves a right
- * to be taken over in the same way.
+ * A lock whose process is gone is taken over. If several trainers could do that at once, one of them would
+ * take away the lock that another has just got. So the right to take away a lock with a certain text is
+ * itself a lock, `lock.after-HASH`; a process that dies with this right leaves one that is taken over in the
+ * same way.
  */
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -14,19 +14,20 @@ import { SinterError } from "../base/errors.ts";
 import { fileError } from "./files.ts";
 
 const LOCK = "lock";
-/** Looks at a lock that is changing hands, and the time between two. */
+/** How often a lock that is changing hands is looked at, and the time between two looks. */
 const ATTEMPTS = 50;
 const LOOK_MS = 10;
 
 interface Owner {
   readonly pid: number;
   /**
-   * Start of the process in clock ticks since boot (Linux): tells it from a later one with the same number.
+   * When the process began, in clock ticks since boot (Linux): tells it from a later one with the same
+   * number.
    */
   readonly began?: string | undefined;
   /**
-   * The machine, and its last start: process numbers mean something there only. Absent in locks of earlier
-   * releases.
+   * The machine and its last start, since process numbers mean something there only. Absent in locks of
+   * earlier releases.
    */
   readonly host?: string | undefined;
   readonly boot?: string | undefined;
@@ -34,7 +35,7 @@ interface Owner {
   readonly nonce?: string;
 }
 
-/** Throws SinterError when another trainer holds the folder. Returns what lets go. */
+/** Throws `input` when another trainer holds the folder. Returns the function that lets go of it. */
 export function lockFolder(folder: string): () => void {
   const path = `${folder}/${LOCK}`;
   const mine: Owner = {
@@ -72,7 +73,7 @@ function busy(folder: string, { pid, host }: Owner): SinterError {
   );
 }
 
-/** A link to a file that is already written. False: the name is taken. */
+/** Gives a file that is already written the lock's name, by a link. False: the name is taken. */
 function claim(path: string, text: string): boolean {
   const written = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
@@ -97,7 +98,7 @@ const letGo = (path: string, text: string): void => {
   if (readOr(path) === text) fs.rmSync(path, { force: true });
 };
 
-/** Takes a dead owner's lock away. False: another has the right to, or it has been done. */
+/** Takes a dead owner's lock away. False: another process has the right to do so, or has done it. */
 function takeAway(path: string, seen: string, text: string): boolean {
   const right = `${path}.after-${createHash("sha256").update(seen).digest("hex").slice(0, 16)}`;
   if (!claim(right, text)) {
@@ -132,7 +133,10 @@ function parse(text: string): Owner | undefined {
   }
 }
 
-/** On another machine nobody here can tell: alive. */
+/**
+ * Whether a lock's owner still runs. Of a process on another machine nobody here can tell, so it counts as
+ * alive.
+ */
 function alive({ pid, began: then, host, boot: started }: Owner): boolean {
   if (host !== undefined && host !== hostname()) return true;
   if (started !== undefined && boot() !== undefined && started !== boot()) return false;
@@ -146,7 +150,10 @@ function alive({ pid, began: then, host, boot: started }: Owner): boolean {
   return then === undefined || now === undefined || then === now;
 }
 
-/** Fields of /proc/PID/stat after the name: the state first, the start time twentieth (proc(5)). */
+/**
+ * When a process began. In /proc/PID/stat, the state is the first field after the name, and the start time
+ * the twentieth (proc(5)).
+ */
 function began(pid: number): string | undefined {
   const stat = readOr(`/proc/${pid}/stat`);
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -155,7 +162,7 @@ function began(pid: number): string | undefined {
 
 const ENDED = "ended, and not yet collected by its parent";
 
-/** Linux: a number for each start of the machine. */
+/** Linux has a number for each start of the machine. */
 const boot = (): string | undefined => readOr("/proc/sys/kernel/random/boot_id")?.trim();
 
 const pause = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

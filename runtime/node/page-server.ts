@@ -1,9 +1,9 @@
 /**
- * Serves a page that uses Sinter from this machine (`sinter page`): a folder's files (with ranges, so that
- * weights can be streamed), the browser's runtime as JavaScript under /sinter/, and the two headers that give
- * a page shared memory. Where the folder has no index.html, the example is the page.
+ * Serves a page that uses Sinter from this machine (`sinter page`): the files of a folder (with ranges, so
+ * that weights can be streamed), the browser's runtime as JavaScript under /sinter/, and the two headers that
+ * give a page shared memory. Where the folder has no index.html, the example is the page.
  *
- * A browser does not read TypeScript: types are taken away (node:module), nothing is bundled.
+ * Browsers do not read TypeScript, so types are taken away (node:module). Nothing is bundled.
  */
 import {
   createReadStream,
@@ -41,9 +41,9 @@ const isolation = {
 export const asJavaScript = (typescript: string): string =>
   stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
 
-/** What a page has no use for: Node's part, and reports, but for the words of amounts. */
+/** What a page has no use for: Node's part, and reports. */
 const notForPages = (path: string): boolean =>
-  path.startsWith(`node${sep}`) || (path.startsWith(`report${sep}`) && path !== `report${sep}amounts.ts`);
+  path.startsWith(`node${sep}`) || path.startsWith(`report${sep}`);
 
 /** The browser's runtime as JavaScript: paths without the prefix. */
 export const runtimeFiles = (): readonly string[] =>
@@ -53,7 +53,7 @@ export const runtimeFiles = (): readonly string[] =>
 
 const stripped = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
 
-/** As it is on the disk now. */
+/** A file of the runtime as JavaScript, as it is on the disk now. */
 function runtimeFile(path: string): string {
   const file = join(RUNTIME, `${path.slice(0, -3)}.ts`);
   const { mtimeMs } = statSync(file);
@@ -66,7 +66,7 @@ function runtimeFile(path: string): string {
 
 export interface PageServerOptions {
   readonly folder: string;
-  /** 0: any that is free. */
+  /** 0: any port that is free. */
   readonly port: number;
   /** false: without the headers, as most servers are. */
   readonly isolated?: boolean;
@@ -120,7 +120,7 @@ function pathOf(url: string): string | undefined {
   }
 }
 
-/** All of it, or from `range` on (RFC 9110 §14: "bytes=A-B", one of them). */
+/** Sends a file, or its bytes from A to B (RFC 9110 §14: "bytes=A-B", a single range). */
 function sendFile(
   file: string,
   range: string | undefined,

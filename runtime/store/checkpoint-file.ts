@@ -1,7 +1,7 @@
 /**
  * One file of tensors with a state. It is a safetensors file, whose metadata hold everything else.
  *
- *   layers.3.attention.qkv.weight            a parameter: one tensor per layer, in the format of stored-format.ts
+ *   layers.3.attention.qkv.weight            a parameter: one tensor per layer (stored-format.ts says how)
  *   moment1.layers.3.attention.qkv.weight    the optimizer's moments of that parameter (moment1, moment2)
  *   __metadata__ { sinter: the state as JSON, sinter_sha256: its hash }
  *

@@ -1,9 +1,10 @@
 /**
  * Checkpoints of a model: step-000250.safetensors holds the weights, the optimizer's moments, and everything
  * else that the next step depends on. A resumed run computes the same bits as one that was never interrupted.
- * What is in a file: checkpoint-file.ts.
+ * checkpoint-file.ts says what is in a file.
  *
- * A file counts when all of it verifies; no pointer to the "latest" is kept or trusted.
+ * A file counts only when all of it verifies. Which one is the latest is found by looking: no pointer is
+ * stored.
  */
 import {
   openCheckpoint,
@@ -19,6 +20,7 @@ import { rowTaker } from "./take-rows.ts";
 import { checkpointName, type Tensor } from "../engine/tensors.ts";
 import type { TrainState } from "./train-state.ts";
 
+/** A slice of a tensor, under its name in a checkpoint. */
 interface Item {
   readonly name: string;
   readonly tensor: Tensor;
@@ -28,7 +30,7 @@ interface Item {
 export const checkpointFile = (step: number): string => `step-${String(step).padStart(6, "0")}.safetensors`;
 const CHECKPOINT = /^step-(\d{6,})\.safetensors$/;
 
-/** Everything in a model that a checkpoint holds, in the manifest's order. */
+/** Everything of a model that a checkpoint holds, in the manifest's order. */
 function itemsOf(model: RunningModel, withMoments: boolean): Item[] {
   const storages = withMoments ? (["parameter", "moment1", "moment2"] as const) : (["parameter"] as const);
   return storages.flatMap((storage) =>
@@ -86,8 +88,9 @@ export async function listCheckpoints(
 }
 
 /**
- * A folder without a record, in which a run is to begin: the weights of one that did not get there (step 0)
- * go; of a run that has lost its record nothing is touched, unless by `force`.
+ * Clears a folder without a record, in which a run is to begin. Weights of step 0 were left by a run that
+ * never began, and are removed. Those of a later step belong to a run that has lost its record: throws
+ * `input`, unless `force` says to remove them too.
  */
 export async function clearUnfinished(files: Files, folder: string, force: boolean): Promise<void> {
   for (const { file, step } of await listCheckpoints(files, folder)) {
@@ -104,25 +107,25 @@ export async function clearUnfinished(files: Files, folder: string, force: boole
 export interface Loaded {
   readonly file: string;
   readonly state: TrainState;
-  /** Newer files that did not verify, and why. */
+  /** Why newer files were passed over: they did not verify. */
   readonly skipped: readonly string[];
 }
 
 export interface LoadOptions {
   /** `weights`: without the moments, for models that will not be trained. */
   readonly what: "all" | "weights";
-  /** Called once with the bytes that there are to read, then with those of every piece. */
+  /** Hears once how many bytes there are to read; `read` hears the bytes of every piece. */
   readonly total?: (bytes: number) => unknown;
   readonly read?: (bytes: number) => void;
   readonly accept?: Accept | undefined;
 }
 
-/** Why a checkpoint of this state is not one to go on with; undefined: it is. */
+/** Says why a checkpoint of this state is not to be used; undefined when it may be. */
 export type Accept = (state: TrainState) => string | undefined;
 
 /**
- * Loads the newest checkpoint that verifies. Undefined: there is none. Throws `corrupt` when there are some
- * and none verifies.
+ * Loads the newest checkpoint that verifies. Undefined: the folder has none. Throws `corrupt` when it has
+ * some, but none verifies.
  */
 export async function loadNewest(
   files: Files,
@@ -135,8 +138,8 @@ export async function loadNewest(
 }
 
 /**
- * The newest one that opens, to read from without a model. Undefined: there is none. Throws `corrupt` when
- * there are some and none opens.
+ * Opens the newest checkpoint that can be opened, to read from it without a model. Undefined: the folder has
+ * none. Throws `corrupt` when it has some, but none can be opened.
  */
 export async function openNewest(
   files: Files,
@@ -162,7 +165,10 @@ interface Newest<T> {
   readonly skipped: readonly string[];
 }
 
-/** `use` throws SinterError where a file is of no use: the next older one is tried. */
+/**
+ * Tries the files from the newest on. `use` throws SinterError where a file is of no use; then the next is
+ * tried.
+ */
 async function newest<T>(
   files: Files,
   folder: string,
@@ -200,7 +206,7 @@ export async function loadCheckpoint(
     if (why !== undefined) throw refused(path, why);
     const moments = what === "all" && opened.state.step > 0;
     const items = itemsOf(model, moments);
-    // a newer file that turned out damaged may have set some
+    // a newer file that turned out to be damaged may have set some
     if (what === "all" && !moments) clearMoments(model);
     total?.(
       items.reduce((sum, { name }) => sum + bytesIn(opened.tensors.get(nameIn(opened.tensors, name))), 0),

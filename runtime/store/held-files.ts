@@ -1,8 +1,8 @@
-/** Files whose bytes are at hand already, as a file system: what has been checked is what is read. */
+/** A file system of files whose bytes are in memory already, so that what was checked is what is read. */
 import { SinterError } from "../base/errors.ts";
 import type { Files, ReadableFile } from "../base/files.ts";
 
-/** Path → bytes. Nothing can be written. */
+/** `contents` has the bytes of each path. Nothing can be written. */
 export function heldFiles(contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Files {
   const bytesOf = async (path: string): Promise<Uint8Array<ArrayBuffer>> => {
     const bytes = contents.get(path);

@@ -1,7 +1,6 @@
 /**
- * What must be the same for a checkpoint to belong to a run. It says the run's id (run-record.ts); those of
- * earlier releases do not, and are known by model,
- * text and tokenizer.
+ * How a checkpoint is known to belong to a run. It names the run's id (run-record.ts); checkpoints of earlier
+ * releases do not, and are known by their model, text and tokenizer.
  */
 import type { Accept } from "./checkpoint.ts";
 import { concat } from "../base/bytes.ts";
@@ -11,7 +10,7 @@ import type { TrainState } from "./train-state.ts";
 
 export type Identity = TrainState["identity"];
 
-/** `wasm`: hash of the code that trains; where the code is another, bits may differ. */
+/** `wasm` is the hash of the code that trains: under other code, the last bits may differ. */
 export async function identityOf(
   { record, tokenizer }: Pick<Run, "record" | "tokenizer">,
   wasm: string,
@@ -26,7 +25,7 @@ export async function identityOf(
   };
 }
 
-/** `keys`: what is compared where a checkpoint does not name its run. */
+/** Compares these keys, and the run's id where the checkpoint names it. */
 const belongs =
   (identity: Identity, keys: readonly string[]): Accept =>
   ({ identity: found }) => {
@@ -38,9 +37,9 @@ const belongs =
     return undefined;
   };
 
-/** To train on from: the tokenizer too must be the one that the run began with. */
+/** For training on: the tokenizer, too, must be the one that the run began with. */
 export const toGoOnWith = (identity: Identity): Accept => belongs(identity, ["model", "data", "tokenizer"]);
 
-/** To use the weights. */
+/** For using the weights. */
 export const toUse = ({ record: { id, model, data } }: Pick<Run, "record">): Accept =>
   belongs({ run: id, model, data: data.sha256 }, ["model", "data"]);

@@ -1,13 +1,14 @@
 /**
- * Takes a run out of its folder, for another that begins there: what a run writes, and nothing else that lies
- * in it.
+ * Removes a run from its folder, so that another one can begin there: the files that a run writes, and
+ * nothing else that lies in the folder.
  */
 import { TEMPORARY, type Files } from "../base/files.ts";
 
 const RECORD = "run.json";
+/** Names of files that a run writes. */
 const own = /^(spec\.sinter|log\.jsonl|report\.html|step-\d+\.safetensors)$/;
 
-/** The record goes first: without it the folder holds no run, whatever ends the rest. */
+/** The record goes first: without it the folder holds no run, even if this is interrupted. */
 export async function removeRun(files: Files, folder: string): Promise<void> {
   await files.remove(`${folder}/${RECORD}`);
   await files.syncFolder(folder);

@@ -3,7 +3,8 @@
  *
  *   run.json                 what is trained on what, and hashes of the rest (run-record.ts); written last
  *   spec.sinter              the spec's text, to read
- *   bundle/                  manifest.json and the wasm modules: a later release of the compiler changes nothing for this run
+ *   bundle/                  manifest.json and the wasm modules, so that a later release of the compiler changes
+ *                            nothing for this run
  *   tokenizer/               its files, when it has any
  *   step-000250.safetensors  checkpoints (checkpoint.ts)
  *   log.jsonl, report.html   what happened
@@ -30,7 +31,7 @@ const RUN_FILE = "run.json";
 const SPEC_FILE = "spec.sinter";
 const BUNDLE = "bundle";
 const TOKENIZER = "tokenizer";
-/** A record of more than some kilobytes is none. */
+/** A file that is larger is no record: those have some kilobytes. */
 const MOST_RECORD_BYTES = 4 << 20;
 const RESTORE = "Restore it from a copy, or train again into another folder.";
 
@@ -39,7 +40,7 @@ export interface Run {
   readonly record: RunRecord;
   readonly bundle: Bundle;
   readonly tokenizer: Tokenizer;
-  /** What could not be checked, in a line each: for whoever opened it. */
+  /** What could not be checked, in a line each, to be told to the user. */
   readonly notes: readonly string[];
 }
 
@@ -60,7 +61,7 @@ export function contentsOf(
   return new Map([...within(BUNDLE, bundle.files), ...within(TOKENIZER, tokenizer.files), [SPEC_FILE, spec]]);
 }
 
-/** `run.record` is of `contents`. */
+/** Writes what a run begins with: `contents`, and last the record, which holds their hashes. */
 export async function beginRun(
   files: Files,
   { folder, record }: Pick<Run, "folder" | "record">,
@@ -79,8 +80,8 @@ export const writeRecord = async (files: Files, folder: string, record: RunRecor
   writeText(files, folder, RUN_FILE, await recordText(record));
 
 /**
- * `other`: a reader for those tokenizer.json files that the runtime does not read itself. Throws `corrupt`
- * where a file is not as it was.
+ * Opens a run. `other` reads those tokenizer.json files that the runtime does not read itself. Throws `input`
+ * when the folder holds no run, and `corrupt` when a file is not as it was.
  */
 export async function openRun(files: Files, folder: string, other?: OtherJson): Promise<Run> {
   if (!(await files.exists(folder)))
@@ -121,9 +122,9 @@ const notesOn = ({ version }: ReadRecord, path: string): readonly string[] =>
     : [];
 
 /**
- * The tokenizer as the model sees it: without tokens that it has no rows for, and with a beginning of every
- * text where
- * its rows are documents. Throws SinterError where these have no end.
+ * The tokenizer as the model sees it: without tokens that the model has no rows for; and with a token that
+ * begins every text, where the model's rows are documents. Throws `input` where no token ends such a
+ * document.
  */
 export function tokenizerFor(
   model: Pick<Model, "train" | "tokenizer" | "sizes">,
@@ -140,10 +141,12 @@ export function tokenizerFor(
   );
 }
 
-/** How the text of a run became tokens. */
+/** The rule by which the text of a run became tokens. */
 export const textRuleOf = ({ textRule }: RunRecord): TextRule => textRule ?? OLD_TEXT_RULE;
 
-/** The record's files, each as long as it was and with the hash that it had. */
+/**
+ * Reads the files that the record names. Throws `corrupt` when one has another length or hash than it had.
+ */
 async function checked(files: Files, folder: string, hashes: RunRecord["files"]): Promise<Contents> {
   const contents = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const [name, { bytes, sha256: hash }] of Object.entries(hashes)) {
@@ -160,7 +163,7 @@ async function checked(files: Files, folder: string, hashes: RunRecord["files"])
   return contents;
 }
 
-/** Undefined: it is longer or shorter. Nothing is read then. */
+/** A file of just so many bytes. Undefined: it is longer or shorter, and is not read. */
 async function readExactly(
   files: Files,
   path: string,
@@ -175,13 +178,14 @@ async function readExactly(
 }
 
 /**
- * Of a record without hashes: what there is. The manifest has one, and has those of the modules (bundle.ts).
+ * Reads what a run of an earlier release has, whose record holds no hashes of its files but the manifest's.
+ * The manifest has those of the modules (bundle.ts).
  */
 async function unchecked(files: Files, folder: string, manifestHash: string): Promise<Contents> {
   const bundle = await readBundle(files, `${folder}/${BUNDLE}`, manifestHash);
   const names = [...bundle.files.keys(), "manifest.json"].map((name) => `${BUNDLE}/${name}`);
-  const kept = `${folder}/${TOKENIZER}`;
-  const inTokenizer = (await files.exists(kept)) ? await files.list(kept) : [];
+  const tokenizerFolder = `${folder}/${TOKENIZER}`;
+  const inTokenizer = (await files.exists(tokenizerFolder)) ? await files.list(tokenizerFolder) : [];
   for (const name of inTokenizer) if (!name.endsWith(TEMPORARY)) names.push(`${TOKENIZER}/${name}`);
   if (await files.exists(`${folder}/${SPEC_FILE}`)) names.push(SPEC_FILE);
   const contents = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -190,8 +194,8 @@ async function unchecked(files: Files, folder: string, manifestHash: string): Pr
 }
 
 /**
- * A compiled bundle's folder. Only files that its manifest names are read, and only by their plain names.
- * `hash`: the manifest's, where it is known.
+ * Reads a compiled bundle's folder. Only files that its manifest names are read, and only by plain names.
+ * `hash` is the manifest's, where it is known. Throws `corrupt` when the manifest cannot be used.
  */
 export async function readBundle(files: Files, folder: string, hash?: string): Promise<Bundle> {
   const path = `${folder}/manifest.json`;

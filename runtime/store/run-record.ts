@@ -1,11 +1,11 @@
 /**
- * run.json: what is trained on what, from which seed, and the hashes of all files that the run began with;
- * then a hash of itself.
+ * run.json says what is trained on which text, from which seed, with the hashes of all files that the run
+ * began with; then comes a hash of itself.
  *
  *   version 2   as described here
- *   version 1   no hashes but the manifest's: what else is damaged cannot be seen
+ *   version 1   has no hash but the manifest's, so that other damage is not seen
  *
- * The hash is that of the record's canonical text (schema.ts), without the hash: white space and the order of
+ * The hash is that of the record's canonical text (schema.ts) without the hash: white space and the order of
  * keys mean nothing.
  */
 import { trainRanges } from "../contract/limits.ts";
@@ -27,7 +27,7 @@ export interface FileHash {
   readonly sha256: string;
 }
 
-/** Of a setting at a resume: said by flags, and from this step on. */
+/** A setting that was changed by a flag when the run went on after this step. */
 export interface SettingChange {
   readonly step: number;
   readonly setting: keyof TrainSettings;
@@ -38,7 +38,7 @@ export interface SettingChange {
 export interface RunRecord {
   readonly model: string;
   /**
-   * Text file's path as seen from the folder it was started in, made absolute; undefined: the built-in text.
+   * The text file's absolute path; undefined: the built-in text.
    */
   readonly data: { readonly path?: string | undefined; readonly sha256: string };
   readonly settings: TrainSettings;
@@ -52,18 +52,21 @@ export interface RunRecord {
    * field.
    */
   readonly textRule?: TextRule | undefined;
-  /** The target that it began on; undefined: not begun yet. Its bundle has code for one target only. */
+  /**
+   * The target that the run began on; undefined: it has not begun yet. Its bundle has code for one target
+   * only.
+   */
   readonly target?: Target | undefined;
   readonly compiler: string;
   /**
-   * A model that came in from elsewhere: its weights are the checkpoint of step 0, and no text belongs to it.
+   * Only of an imported model: its weights are the checkpoint of step 0, and no text belongs to it.
    */
   readonly imported?: { readonly from: string; readonly form: string } | undefined;
-  /** The run whose weights it began with: its id, and the step that they are of. */
+  /** The run whose weights this one began with: its id, and the step of those weights. */
   readonly from?: { readonly id: string; readonly step: number } | undefined;
-  /** Hash of all that it began with: checkpoints carry it, so that one of another run is known as such. */
+  /** Hash of all that the run began with. Checkpoints carry it, so that one of another run is recognised. */
   readonly id: string;
-  /** Every file that it began with, by its path in the folder. */
+  /** Every file that the run began with, by its path in the folder. */
   readonly files: Readonly<Record<string, FileHash>>;
   readonly changes?: readonly SettingChange[] | undefined;
 }
@@ -98,7 +101,7 @@ const common = {
   compiler: plain,
   imported: s.optional(s.object({ from: path, form: plain })),
 };
-/** Of an imported model the hash is empty: no text belongs to it. */
+/** The hash of an imported model's text is empty: no text belongs to it. */
 const data = s.object({
   path: s.optional(path),
   sha256: s.text(/^([0-9a-f]{64})?$/, "a SHA-256 in hexadecimal"),
@@ -155,7 +158,7 @@ export async function parseRecord(bytes: Uint8Array, from: string): Promise<Read
   return { version, record: record as unknown as RunRecord };
 }
 
-/** Undefined: it is no object of JSON in UTF-8. */
+/** Undefined: the bytes are no JSON object in UTF-8. */
 function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(
@@ -176,9 +179,9 @@ export async function recordText(record: RunRecord): Promise<string> {
 const hashOf = (value: unknown): Promise<string> => sha256(s.canonical(value));
 
 /**
- * Hashes of the files that a run begins with; and an id from all that decides its numbers: how long it goes
- * and how often it looks around do not, so
- * code and tokenizer count, the manifest and the spec, which say that too, do not.
+ * A record with the hashes of the files that a run begins with, and an id of all that decides its numbers.
+ * How long it trains and how often it evaluates, samples and saves do not belong to that. So the code and the
+ * tokenizer count, but the manifest and the spec, which say those things too, do not.
  */
 export async function newRecord(
   facts: Omit<RunRecord, "id" | "files">,

@@ -2,11 +2,11 @@
  * The safetensors format, reader and writer of our own (huggingface.co/docs/safetensors, "Format").
  *
  *   8 bytes  N, unsigned little-endian
- *   N bytes  a JSON object, first byte "{", padded with spaces: name → { dtype, shape, data_offsets: [begin, end] }, and
- *            optionally "__metadata__" → { text: text }
+ *   N bytes  a JSON object, first byte "{", padded with spaces:
+ *            name → { dtype, shape, data_offsets: [begin, end] }, and optionally "__metadata__" → { text: text }
  *   rest     the tensors' bytes, little-endian, row-major, one after the other without holes
  *
- * The reader takes nothing on trust: a file is refused before anything is allocated by one of its numbers.
+ * The reader trusts nothing: a file is refused before anything is allocated by one of its numbers.
  */
 import { SinterError } from "../base/errors.ts";
 import { parseHeader, type HeaderEntry } from "./safetensors-header.ts";
@@ -57,7 +57,7 @@ const corrupt = (from: string, why: string): SinterError =>
     "The file is damaged or was not written as safetensors; use another copy.",
   );
 
-/** How many header bytes follow the first eight. `fileBytes` is the whole file's length. */
+/** How many bytes of header follow the first eight. `fileBytes` is the length of the whole file. */
 export function headerBytes(first: Uint8Array, fileBytes: number, from: string): number {
   if (fileBytes < 8 || first.length < 8)
     throw corrupt(from, `${fileBytes} bytes are too few: the length of the header takes 8`);
@@ -71,7 +71,7 @@ export function headerBytes(first: Uint8Array, fileBytes: number, from: string):
   return length;
 }
 
-/** Reads and checks a header. `header` is the JSON's bytes alone. */
+/** Reads and checks a header; `header` is its JSON alone. Throws `corrupt`. */
 export function readHeader(header: Uint8Array, fileBytes: number, from: string): SafeFile {
   const fail = (why: string): never => {
     throw corrupt(from, why);
@@ -123,7 +123,7 @@ function checkEntry(
   return { name, dtype: dtype as SafeDType, shape, begin: dataStart + begin, end: dataStart + end };
 }
 
-/** A whole file in memory. */
+/** Reads and checks a whole file in memory. Throws `corrupt`. */
 export function readSafetensors(bytes: Uint8Array, from: string): SafeFile {
   const length = headerBytes(bytes.subarray(0, 8), bytes.length, from);
   return readHeader(bytes.subarray(8, 8 + length), bytes.length, from);

@@ -3,8 +3,8 @@
  * was imported stays in the numbers that it came with:
  *
  *   F32, F16, BF16   dense, in that dtype of safetensors
- *   Q8_0, Q4_0       dtype U8 [rows, bytes]: ggml's blocks of 32 (contract/number-formats.ts), each row filled
- *                    up with zeros to whole blocks
+ *   Q8_0, Q4_0       dtype U8 [rows, bytes]: ggml's blocks of 32 (contract/number-formats.ts), each row
+ *                    filled up with zeros to whole blocks
  *
  * `transposed`: a matrix [in, out] is stored as rows of output features, [out, in], as the files of Hugging
  * Face and GGUF have it. Blocks then go along `in`, which is the order in which matrix products read them. A

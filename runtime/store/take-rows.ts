@@ -2,12 +2,12 @@
  * Carries the rows of a checkpoint to where they belong in a model's memory, a few rows at a time, in the
  * order of the file. What has to be done depends on both sides:
  *
- *   in the file             in memory                        how
- *   [out, in], or a table   rows of words, same format       the bytes go to their places as they are
- *   [out, in], or a table   rows of words, another format    a row at a time is decoded, encoded and placed
- *   [out, in]               f32 [in, out]                    16 rows at a time are decoded and transposed
- *   [in, out]               f32 [in, out]                    a row at a time is decoded
- *   [in, out]               rows of words [out, in]          groups of 32 rows are decoded, collected, encoded
+ *   in the file             in memory                       how
+ *   [out, in], or a table   rows of words, same format      the bytes go to their places as they are
+ *   [out, in], or a table   rows of words, another format   a row at a time is decoded, encoded and placed
+ *   [out, in]               f32 [in, out]                   16 rows at a time are decoded and transposed
+ *   [in, out]               f32 [in, out]                   a row at a time is decoded
+ *   [in, out]               rows of words [out, in]         groups of 32 rows are decoded and encoded
  *
  * So a tensor takes a few megabytes beside its own memory, whatever its size.
  */
