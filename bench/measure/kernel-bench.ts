@@ -6,14 +6,13 @@ import { kernelSpec, type KernelSpec } from "../../compiler/6-tile/kernel-spec.t
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import type { TensorSlot } from "../../compiler/ops/kit/signature.ts";
-import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
-import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
+import { control, CONTROL_BYTES, MAX_WORKERS, controlWord } from "../../runtime/contract/control.ts";
+import { withSharedMemory, PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import {
   kernelsSource,
   layOut,
   numbersOf,
-  PAGE_BYTES,
   readDense,
   rowsOf,
   scratchBytesFor,
@@ -107,8 +106,8 @@ function bench(opName: string, layout: KernelLayout, words: Words, compiled: Com
     wasmBytes: compiled.wasmBytes,
     run(inputs, { accumulate = false, workers = 1 } = {}) {
       for (const slot of own) place(layout, slot, inputs[slot.name], accumulate, words);
-      i32[control.workers / 4] = workers;
-      i32[control.turns / 4] = 0;
+      i32[controlWord(control.workers)] = workers;
+      i32[controlWord(control.turns)] = 0;
       joinPairs(spec.target);
       for (let w = 0; w < workers; w++) compiled.run(w, accumulate ? 1 : 0);
       const outputs = slots.filter((slot) => slot.output);

@@ -10,7 +10,6 @@ import type { Target } from "../../runtime/contract/targets.ts";
 import { rowFloats, tensorBytes } from "../../runtime/contract/tensor-layout.ts";
 import { elements } from "./kernel-numbers.ts";
 
-export const PAGE_BYTES = 65_536;
 const CACHE_LINE = 64;
 
 export interface KernelLayout {

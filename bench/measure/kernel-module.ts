@@ -7,9 +7,9 @@
  */
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
-import { control, CONTROL_BYTES } from "../../runtime/contract/control.ts";
+import { control, CONTROL_BYTES, controlWord } from "../../runtime/contract/control.ts";
 import type { EntryPlace, ModuleManifest } from "../../runtime/contract/manifest.ts";
-import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
+import { withSharedMemory, PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { callingThread, type Pool } from "../../runtime/engine/host.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
@@ -17,7 +17,6 @@ import {
   isFreshOutput,
   kernelsSource,
   layOut,
-  PAGE_BYTES,
   readDense,
   scratchBytesFor,
   wordRange,
@@ -163,10 +162,10 @@ export async function measuredModule<T>(
   const poolOf = async (workers: number): Promise<Pool> => {
     if (workers > 1 && pool?.workers !== workers) {
       await pool?.close();
-      Atomics.store(i32, control.abort / 4, 0);
+      Atomics.store(i32, controlWord(control.abort), 0);
       pool = await nodeHost.startPool({ partitions: [{ module, memory, manifest }], control, workers });
     }
-    i32[control.workers / 4] = workers;
+    i32[controlWord(control.workers)] = workers;
     return workers > 1 ? pool! : alone;
   };
   const call: Call = async (name, workers) => {

@@ -6,6 +6,7 @@
  *
  * Entries never run at the same time, so their arenas share the same bytes.
  */
+import { PAGE_BYTES } from "../../runtime/contract/memory-import.ts";
 import { control, CONTROL_BYTES, MAX_WORKERS } from "../../runtime/contract/control.ts";
 import { PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import { tensorBytes } from "../../runtime/contract/tensor-layout.ts";
@@ -16,7 +17,6 @@ import type { Storage } from "../../runtime/contract/storage.ts";
 import { alignUp, arenaBytes, lowerBound, planArena, type Placed } from "./arena.ts";
 import { lifetimes, valueBytes, type Lifetimes } from "./lifetimes.ts";
 
-export const PAGE_BYTES = 65536;
 /** wasm32 ends at 4 GiB; a mebibyte less, because the address behind the last tensor must not become 0. */
 export const MEMORY_LIMIT = 2 ** 32 - 2 ** 20;
 

@@ -11,6 +11,7 @@
 import type { Model } from "../../runtime/contract/model.ts";
 import { segmentEntry } from "../../runtime/contract/entries.ts";
 import { control, hyper, MAX_WORKERS } from "../../runtime/contract/control.ts";
+import { sha256 } from "../../runtime/contract/sha256.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { cacheBands } from "../3-graph/build-attention.ts";
@@ -234,9 +235,4 @@ function tensorPlace({ value, offset, stride }: Place, firstLayer: number): Tens
       quantised: { format: value.quantised.format, transposed: value.quantised.transposed },
     }),
   };
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
 }

@@ -4,7 +4,7 @@
  * than one piece in memory. Where the host has an incremental hash (Node), nothing is copied.
  */
 import { concat } from "./bytes.ts";
-import { hexadecimal, sha256Bytes } from "./sha256.ts";
+import { hexadecimal, sha256Bytes } from "../contract/sha256.ts";
 
 /** An incremental SHA-256. */
 export interface Digester {

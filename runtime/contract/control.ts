@@ -43,6 +43,9 @@ export const control = {
   constants: 3072,
 } as const;
 
+/** Index of a field among the memory's words, where a field is read or written as an i32. `field`: its offset. */
+export const controlWord = (field: number): number => field / 4;
+
 export const SPILL_BYTES = 256;
 /** Kernels between two barriers that may have dynamic tasks. */
 export const MAX_TASK_COUNTERS = 16;

@@ -4,6 +4,10 @@
  * whoever runs one with a single thread, where no SharedArrayBuffer may be had, writes the other flag.
  */
 
+/** WebAssembly counts memory in pages; with addresses of 32 bits there are at most 4 GiB of them. */
+export const PAGE_BYTES = 65_536;
+export const MOST_PAGES = 65_536;
+
 /** Bit 0: the memory has a maximum; bit 1: it is shared. */
 const limitsFlags = { unshared: 1, shared: 3 } as const;
 

@@ -12,7 +12,7 @@ import {
 } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import { checkPartitions } from "./check-partitions.ts";
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../contract/sha256.ts";
 
 export interface Bundle {
   readonly manifest: Manifest;

@@ -2,14 +2,13 @@
  * The check of a module that is cut into partitions: together these have to make the module. Manifests come
  * from files, so nothing is believed before its numbers are used.
  */
+import { MOST_PAGES, PAGE_BYTES } from "../contract/memory-import.ts";
 import type { TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 
-const PAGE_BYTES = 65536;
 /** Where rows of x come into a partition and leave it. */
 const partitionEnds: readonly string[] = ["x_in", "x_out"] satisfies readonly TensorName[];
-const MOST_PAGES = 65536; // wasm32: 4 GiB
 /** No count or address of a tensor is larger. */
 const MOST_COUNT = 2 ** 40;
 

@@ -3,6 +3,7 @@
  * partitions is a chain of the partitions' entries, one after the other; the rows that leave one (`x_out`)
  * are copied to where the next expects them (`x_in`).
  */
+import { controlWord } from "../contract/control.ts";
 import type { EntryName, TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
@@ -66,7 +67,7 @@ export class Entries {
 
   /** Writes a field of the control block, in every partition. `field` is its byte offset. */
   setControl(field: number, value: number): void {
-    for (const words of this.#words) words[field / 4] = value;
+    for (const words of this.#words) words[controlWord(field)] = value;
   }
 
   /** Runs an entry to its end. `rows`: how many rows of x there are to be carried between partitions. */

@@ -3,6 +3,7 @@
  * operations only. Whoever starts an entry writes its number into `entry` and raises `job`; workers wait for
  * `job` to change, run the entry, and count themselves in `done`.
  */
+import { controlWord } from "../contract/control.ts";
 import type { Manifest } from "../contract/manifest.ts";
 import type { Partition } from "./partitions.ts";
 
@@ -17,10 +18,10 @@ export interface JobWords {
 
 export const jobWords = (memory: WebAssembly.Memory, control: Manifest["control"]): JobWords => ({
   words: new Int32Array(memory.buffer),
-  job: control.job / 4,
-  entry: control.entry / 4,
-  done: control.done / 4,
-  abort: control.abort / 4,
+  job: controlWord(control.job),
+  entry: controlWord(control.entry),
+  done: controlWord(control.done),
+  abort: controlWord(control.abort),
 });
 
 /** Makes whoever waits at a barrier, in whichever partition, leave it by a trap. */
@@ -30,7 +31,7 @@ export function abortBarriers(
 ): void {
   for (const { memory } of partitions) {
     const words = new Int32Array(memory.buffer);
-    Atomics.store(words, control.abort / 4, 1);
-    Atomics.notify(words, control.round / 4);
+    Atomics.store(words, controlWord(control.abort), 1);
+    Atomics.notify(words, controlWord(control.round));
   }
 }

@@ -7,6 +7,7 @@
  * The calling thread either stays free and hears of the end by message, or is worker 0 itself
  * (`callerWorks`). That needs a thread that may sleep; then nobody has to be woken between two entries.
  */
+import { controlWord } from "../contract/control.ts";
 import type { EntryPlace } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import {
@@ -115,7 +116,7 @@ class ThreadPool implements Pool {
     this.#entries = numberEntries(partitions);
     if (callerWorks) this.#ownInstances = partitions.map(({ module, memory }) => instantiate(module, memory));
     for (const { memory } of partitions)
-      Atomics.store(new Int32Array(memory.buffer), control.workers / 4, workers);
+      Atomics.store(new Int32Array(memory.buffer), controlWord(control.workers), workers);
   }
 
   async start(startThread: StartThread): Promise<void> {

@@ -4,6 +4,7 @@
  * as compiled without, and both must leave the same numbers. Operations and their order are the same in both,
  * so rounding is no excuse.
  */
+import { controlWord } from "../contract/control.ts";
 import { entryNames, segmentEntry, segmentNumbers } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
@@ -66,11 +67,11 @@ function runAlone(
   control: Manifest["control"],
 ): void {
   const words = new Int32Array(memory.buffer);
-  words[control.workers / 4] = 1;
-  words[control.start / 4] = 0;
-  words[control.rows / 4] = entry.context;
-  words[control.accumulate / 4] = 0;
-  words[control.update / 4] = 0;
+  words[controlWord(control.workers)] = 1;
+  words[controlWord(control.start)] = 0;
+  words[controlWord(control.rows)] = entry.context;
+  words[controlWord(control.accumulate)] = 0;
+  words[controlWord(control.update)] = 0;
   instantiate(module, memory)[entry.name]!(0);
 }
 

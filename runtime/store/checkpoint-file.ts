@@ -32,7 +32,7 @@ import {
 import { HASH_PIECE, pieceHash } from "../base/piece-hash.ts";
 import { nameIn } from "./renamed.ts";
 import { headerBytes, readHeader, writeHeader, type SafeFile, type SafeTensor } from "./safetensors.ts";
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../contract/sha256.ts";
 import { denseTaker, type TakeRows } from "./take-rows.ts";
 import { STATE_VERSION, wrongState, type StoredState, type TrainState } from "./train-state.ts";
 

@@ -5,7 +5,7 @@
 import type { Accept } from "./checkpoint.ts";
 import { concat } from "../base/bytes.ts";
 import type { Run } from "./run-folder.ts";
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../contract/sha256.ts";
 import type { TrainState } from "./train-state.ts";
 
 export type Identity = TrainState["identity"];

@@ -21,7 +21,7 @@ import { TEMPORARY, writeAtomically, writeText, type Files } from "../base/files
 import { heldFiles } from "./held-files.ts";
 import { partitionManifests } from "../engine/partitions.ts";
 import { newRecord, parseRecord, recordText, type ReadRecord, type RunRecord } from "./run-record.ts";
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../contract/sha256.ts";
 import { MAX_TEXT_BYTES, textOf } from "../base/text.ts";
 import { readTokenizer, type OtherJson } from "../tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";

@@ -15,7 +15,7 @@ import { textRules, type TextRule } from "../train/sources/documents.ts";
 import { SinterError } from "../base/errors.ts";
 import { scheduleRules, type ScheduleRule } from "../train/schedule.ts";
 import * as s from "../base/schema.ts";
-import { sha256 } from "../base/sha256.ts";
+import { sha256 } from "../contract/sha256.ts";
 
 export const RUN_VERSION = 2;
 const RESTORE = "Restore it from a copy, or train again into another folder.";

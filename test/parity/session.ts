@@ -2,6 +2,7 @@
  * A compiled module, run by hand: memory, instance, tensors by their places in the manifest, entries called
  * directly. The smallest loader that can train; it knows nothing of the runtime.
  */
+import { controlWord } from "../../runtime/contract/control.ts";
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
 import { withSharedMemory } from "../../runtime/contract/memory-import.ts";
@@ -46,7 +47,7 @@ export async function openSession(
   const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
   const f32 = new Float32Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
-  i32[manifest.control.workers / 4] = workers;
+  i32[controlWord(manifest.control.workers)] = workers;
   // workers that have left the entry: some may still be in its last kernel
   const finished = new Int32Array(new SharedArrayBuffer(4));
   const others = await Promise.all(
@@ -92,7 +93,7 @@ export async function openSession(
       return dense;
     },
     set(field, value) {
-      i32[manifest.control[field] / 4] = value;
+      i32[controlWord(manifest.control[field])] = value;
     },
     call(entry) {
       Atomics.store(finished, 0, 0);

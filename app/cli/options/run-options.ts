@@ -1,5 +1,6 @@
 /** Options that several verbs share: workers, target, memory, and the settings of the sampler. */
-import { MEMORY_LIMIT, PAGE_BYTES } from "../../../compiler/7-place/place.ts";
+import { MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
+import { PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import type { SampleSettings } from "../../../runtime/contract/model.ts";

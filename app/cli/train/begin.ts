@@ -17,7 +17,7 @@ import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { canonical } from "../../../runtime/base/schema.ts";
-import { sha256 } from "../../../runtime/base/sha256.ts";
+import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { brief } from "../../../runtime/tokenizers/beside/beside-files.ts";

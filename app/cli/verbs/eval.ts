@@ -6,7 +6,7 @@ import { evaluateBatches, type Evaluation } from "../../../runtime/train/evaluat
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { counted, thousands } from "../../../runtime/contract/amounts.ts";
 import { textRuleOf, type Run } from "../../../runtime/store/run-folder.ts";
-import { sha256 } from "../../../runtime/base/sha256.ts";
+import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { dataPath, readData, readDataAgain } from "../train/data-text.ts";
 import { flag, oneWord, read, text, whole, wholeWithin } from "../options/option.ts";
 import { targetOption, workersOption } from "../options/run-options.ts";

@@ -4,7 +4,7 @@
  */
 import { execFile } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
-import { control } from "../../../runtime/contract/control.ts";
+import { control, controlWord } from "../../../runtime/contract/control.ts";
 import { prelude } from "../../../compiler/8-emit/prelude.ts";
 import { assemble } from "../../../compiler/9-bundle/assemble.ts";
 import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
@@ -196,7 +196,7 @@ describe("a waking that comes late", () => {
       for (let i = 1; i <= 10; i++) {
         await p.run(entries.count);
         await settle(); // they sleep
-        woken += Atomics.notify(i32, control.job / 4);
+        woken += Atomics.notify(i32, controlWord(control.job));
         await settle();
         expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
       }
@@ -213,7 +213,7 @@ describe("one worker", () => {
   it("is the calling thread, without shared memory", async () => {
     const memory = plain();
     const i32 = new Int32Array(memory.buffer);
-    i32[control.workers / 4] = 1;
+    i32[controlWord(control.workers)] = 1;
     const p = callingThread([{ module: alone, memory }]);
     await p.run(entries.count);
     expect(i32[4160 / 4]).toBe(1);
@@ -222,7 +222,7 @@ describe("one worker", () => {
 
   it("reports a trap", async () => {
     const memory = plain();
-    new Int32Array(memory.buffer)[control.workers / 4] = 1;
+    new Int32Array(memory.buffer)[controlWord(control.workers)] = 1;
     await expect(callingThread([{ module: alone, memory }]).run(entries.trapFirst)).rejects.toMatchObject({
       kind: "bug",
     });

@@ -17,7 +17,7 @@ import { nodeHost } from "../../../runtime/node/host.ts";
 import { nameIn } from "../../../runtime/store/renamed.ts";
 import { beginRun, contentsOf } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";
-import { sha256 } from "../../../runtime/base/sha256.ts";
+import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { bitsOf } from "../../support/fake-model.ts";
 import { inside as runInside } from "../../support/inside.ts";

@@ -20,7 +20,7 @@ import { nodeFiles } from "../../../runtime/node/files.ts";
 import { pieceHash } from "../../../runtime/base/piece-hash.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { readHeader, writeHeader } from "../../../runtime/store/safetensors.ts";
-import { sha256 } from "../../../runtime/base/sha256.ts";
+import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { rowTaker } from "../../../runtime/store/take-rows.ts";
 import { tensorIn } from "../../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
