@@ -15,9 +15,15 @@ import { codeBlocks, likeness, readersEnvironment, strayCommands } from "./suppo
 
 test("blocks are found with what is said of them, npm ci is left out", () => {
   const block = (mark: string, command: string): string => `${mark}\`\`\`sh\n${command}\n\`\`\`\n`;
-  const text =
-    `a\n${block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x")}${block("", "not here")}${block("<!-- test -->\n\n", "one\ntwo")}` +
-    `${block("<!-- tour stdin: a\\nb -->\n", "cat")}${block("<!-- tour server -->\n", "serve")}${block("<!-- not in the tour: long -->\n", "no")}`;
+  const text = [
+    "a\n",
+    block("<!-- test exit 1 -->\n", "npm ci && npx sinter check x"),
+    block("", "not here"),
+    block("<!-- test -->\n\n", "one\ntwo"),
+    block("<!-- tour stdin: a\\nb -->\n", "cat"),
+    block("<!-- tour server -->\n", "serve"),
+    block("<!-- not in the tour: long -->\n", "no"),
+  ].join("");
   expect(
     codeBlocks(text).map(({ line, command, exit, when, stdin }) => [line, command, exit, when, stdin]),
   ).toEqual([

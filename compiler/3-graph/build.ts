@@ -2,9 +2,9 @@
  * Builds the graph of one entry from the checked model: forward only, one node per mathematical step, nothing
  * fused yet.
  *
- *   train, evaluate   tokens, targets [B·T]   → a loss per token, and their sum; where the spec says so, weights
- *                                               [B·T] of the losses are an input and log-probabilities [B·T]
- *                                               an output
+ *   train, evaluate   tokens, targets [B·T]   → a loss per token, and their sum; where the spec says so,
+ *                                               weights [B·T] of the losses are an input and
+ *                                               log-probabilities [B·T] an output
  *   prefill, decode   tokens [chunk], their   → logits [1, V] of the last real row, with as many columns as
  *                     place in the context      the output has; keys and values go to the cache
  *

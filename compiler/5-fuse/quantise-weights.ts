@@ -1,6 +1,6 @@
 /**
- * Weights in fewer bits (module `infer` alone): matrices of products and the token table are stored as rows of
- * words, [out, words].
+ * Stores weights in fewer bits (module `infer` alone): matrices of products and the token table become rows
+ * of words, [out, words].
  *
  *   matmul(a, w)   many rows            →  matmul_quantised(a, w′)
  *                  few rows, bf16       →  matmul_quantised(a, w′)
@@ -8,8 +8,9 @@
  *   embed(table)                        →  embed_quantised(table′)
  *
  * An op says by which other one it is replaced (`quantised`, ops/kit/replacements.ts). Products that read the
- * same rows share their integers. Vectors and position tables stay in f32: they are small, and read element by
- * element. So do routers of experts (as in llama.cpp): a rounded logit may send a token to another expert.
+ * same rows share their integers. Vectors and position tables stay in f32, because they are small and are
+ * read element by element. Routers of experts stay, too, as in llama.cpp: a rounded logit may send a token to
+ * another expert.
  */
 import { nodeOf } from "../3-graph/node.ts";
 import { refShape, whole, type Graph, type Node, type Ref, type Value } from "../3-graph/ir.ts";

@@ -1,10 +1,11 @@
 /**
  * Decoding reads large operands for a single row. Here an op of few rows over a large operand becomes two
- * nodes, one over S parts of it and one that puts the parts' results together, so that each worker reads one
- * stretch of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts).
+ * nodes, one that computes S pieces of it and one that puts the pieces' results together, so that each worker
+ * reads one piece of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts).
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
- *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);  attention_merge(mixed, top, sums)
+ *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);
+ *                                            attention_merge(mixed, top, sums)
  *
  * An op says by which two it is replaced, and where that is worth it: `split`, ops/kit/replacements.ts.
  */

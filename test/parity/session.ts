@@ -119,7 +119,8 @@ interface Start {
  * Worker `index`: instantiates the same module on the same memory, then runs each entry whose name arrives.
  */
 function startWorker(workerData: Start): Promise<Worker> {
-  const code = `const { workerData: { module, memory, finished, index }, parentPort } = require("node:worker_threads");
+  const code = `const { workerData, parentPort } = require("node:worker_threads");
+    const { module, memory, finished, index } = workerData;
     const { exports } = new WebAssembly.Instance(module, { env: { memory, abort() {} } });
     parentPort.on("message", (entry) => {
       exports[entry](index);

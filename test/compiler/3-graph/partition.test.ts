@@ -30,7 +30,8 @@ const specs = {
     layer { x += attention(rmsnorm(x), rope: rope(theta: 10_000))  x += swiglu(rmsnorm(x), hidden: 80) }
     output linear(rmsnorm(x))
     tokenizer characters  train { batch 2  context 24 } }`,
-  "dense and banded layers by turns": `model bands { vocab 61  context 40  width 32  layers 5 alternate dense, banded  heads 2
+  "dense and banded layers by turns": `model bands {
+    vocab 61  context 40  width 32  layers 5 alternate dense, banded  heads 2
     embed token + position
     layer { x += attention(layernorm(x), window: 7)  x += mlp(layernorm(x)) }
     output linear(layernorm(x), tied: true)

@@ -36,8 +36,11 @@ const config = (batch: number, T: number, heads: number, kv: number, D: number, 
   causal,
 });
 const windowed = (window: number, cfg: Config, byTensor = false): Config => ({ ...cfg, window, byTensor });
-const show = ({ batch, T, heads, kv, D, causal, window, byTensor }: Config): string =>
-  `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${causal === false ? ", not causal" : ""}${window ? `, window ${window}${byTensor ? " by tensor" : ""}` : ""}`;
+function show({ batch, T, heads, kv, D, causal, window, byTensor }: Config): string {
+  const seen = window ? `, window ${window}${byTensor ? " by tensor" : ""}` : "";
+  const direction = causal === false ? ", not causal" : "";
+  return `batch ${batch}, T ${T}, ${heads}/${kv} heads of ${D}${direction}${seen}`;
+}
 /** By tensor, the constant is only a stand-in. */
 const windowAttr = ({ window = 0, byTensor }: Config): { window: number } => ({
   window: byTensor ? 1 : window,

@@ -46,7 +46,10 @@ const head: Readonly<Record<Kind, string>> = {
 
 function modelOf(kind: Kind): Model {
   const { models, diagnostics } = checkSource(`model tiny { vocab 61  context ${CONTEXT}  ${head[kind]}
-    layer { x += attention(rmsnorm(x), ${attentionOf[kind]})  x += mlp(rmsnorm(x), hidden: 64, activation: gelu_tanh) }
+    layer {
+      x += attention(rmsnorm(x), ${attentionOf[kind]})
+      x += mlp(rmsnorm(x), hidden: 64, activation: gelu_tanh)
+    }
     output linear(rmsnorm(x))  train { batch 1  context ${TOKENS} } }`);
   expect(diagnostics).toEqual([]);
   return models[0]!;

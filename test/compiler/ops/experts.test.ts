@@ -138,7 +138,10 @@ test("what is not a number still goes to experts that exist", async () => {
 const tiny = (
   layers: number,
 ): string => `model tiny { vocab 61  context 16  width 32  layers ${layers}  heads 2  embed token
-  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 5, top: 2, hidden: 48, balance: 0.05) }
+  layer {
+    x += attention(rmsnorm(x), rope: rope(theta: 10000))
+    x += experts(rmsnorm(x), count: 5, top: 2, hidden: 48, balance: 0.05)
+  }
   output linear(rmsnorm(x))  train { batch 2  context 12  lr 1e-3 } }`;
 
 test.each([1, 3])(
@@ -180,35 +183,38 @@ test.each([1, 3])(
   },
 );
 
-test("the load-balancing loss is the mean over the targets that count, whatever else is in the batch", async () => {
-  const source = `model rows { vocab 61  context 16  width 32  layers 2  heads 2  embed token
+test(
+  "the load-balancing loss is the mean over the targets that count, " + "whatever else is in the batch",
+  async () => {
+    const source = `model rows { vocab 61  context 16  width 32  layers 2  heads 2  embed token
     layer { x += experts(rmsnorm(x), count: 5, top: 2, hidden: 48, balance: 0.5) }
     output linear(rmsnorm(x))  train { batch 2  context 12 } }`;
-  const bundle = await compileModel(checkSource(source).models[0]!, {
-    modules: ["train"],
-    targets: ["simd"],
-    logitBytes: 16 * 64 * 4,
-    verify: true,
-  });
-  const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 5 });
-  const half = Array.from({ length: 12 }, (_, i) => (i * i) % 61);
-  const other = half.map((t) => (t * 7 + 3) % 61);
-  const batch = (tokens: readonly number[], counted: number): Batch => ({
-    tokens: Int32Array.from(tokens),
-    targets: Int32Array.from(tokens, (t, i) => (i < counted ? (t + 1) % 61 : -1)),
-  });
-  const step = async (...micro: Batch[]) => {
-    const { loss, norm, mixtures } = await model.trainStep(micro, { lr: 0, step: 1 });
-    return { loss, norm, balance: mixtures![0]!.balance! };
-  };
-  const near = (a: object) =>
-    Object.fromEntries(Object.entries(a).map(([key, v]) => [key, expect.closeTo(v as number, 5)]));
-  // Rows do not see each other here: half of them, counted, are what two equal halves are.
-  const twice = await step(batch([...half, ...half], 24));
-  const masked = await step(batch([...half, ...other], 12));
-  expect(masked).toEqual(near(twice));
-  expect(masked.balance / (0.5 * 2)).toBeLessThan(2); // not twice as much
-  // a micro-batch without a target adds nothing
-  expect(await step(batch([...half, ...other], 12), batch([...other, ...half], 0))).toEqual(near(masked));
-  await model.close();
-});
+    const bundle = await compileModel(checkSource(source).models[0]!, {
+      modules: ["train"],
+      targets: ["simd"],
+      logitBytes: 16 * 64 * 4,
+      verify: true,
+    });
+    const model = await createModel(bundle, "train", { host: nodeHost, workers: 1, target: "simd", seed: 5 });
+    const half = Array.from({ length: 12 }, (_, i) => (i * i) % 61);
+    const other = half.map((t) => (t * 7 + 3) % 61);
+    const batch = (tokens: readonly number[], counted: number): Batch => ({
+      tokens: Int32Array.from(tokens),
+      targets: Int32Array.from(tokens, (t, i) => (i < counted ? (t + 1) % 61 : -1)),
+    });
+    const step = async (...micro: Batch[]) => {
+      const { loss, norm, mixtures } = await model.trainStep(micro, { lr: 0, step: 1 });
+      return { loss, norm, balance: mixtures![0]!.balance! };
+    };
+    const near = (a: object) =>
+      Object.fromEntries(Object.entries(a).map(([key, v]) => [key, expect.closeTo(v as number, 5)]));
+    // Rows do not see each other here: half of them, counted, are what two equal halves are.
+    const twice = await step(batch([...half, ...half], 24));
+    const masked = await step(batch([...half, ...other], 12));
+    expect(masked).toEqual(near(twice));
+    expect(masked.balance / (0.5 * 2)).toBeLessThan(2); // not twice as much
+    // a micro-batch without a target adds nothing
+    expect(await step(batch([...half, ...other], 12), batch([...other, ...half], 0))).toEqual(near(masked));
+    await model.close();
+  },
+);

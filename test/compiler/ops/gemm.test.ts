@@ -31,7 +31,8 @@ async function check(
   for (const [i, c] of cases.entries()) {
     const inputs: Tensors = inputsFor(op, c);
     const { M, K, N } = c.d;
-    const label = `${name} [${M},${K}]·[${K},${N}] ${target} ${JSON.stringify(c.attrs ?? {})} ${c.with?.join() ?? ""}`;
+    const also = `${JSON.stringify(c.attrs ?? {})} ${c.with?.join() ?? ""}`;
+    const label = `${name} [${M},${K}]·[${K},${N}] ${target} ${also}`;
     // What is in out beforehand: numbers to add to, or NaN that must not survive.
     const before = new Float64Array(elements([M!, N!])).map((_, at) => (accumulate ? (at % 13) - 6 : NaN));
     const out = op.mutates?.out === undefined ? { out: before } : {};
@@ -230,7 +231,8 @@ describe("joining", () => {
       const c = { d: { M: 48, K: 64, N: 32 }, with: name === "matmul_tn" ? [] : ["bias", "add"] };
       const bench = await kernelBench(name, op, c, "wide");
       bench.run(inputsFor(op, c));
-      const start = process.threadCpuUsage().user; // microseconds of this thread, so that V8's optimising compiler gets as many beside it
+      // microseconds of this thread, so that V8's optimising compiler gets as many beside it
+      const start = process.threadCpuUsage().user;
       while (process.threadCpuUsage().user - start < 1.5e6) bench.repeat(100);
     }`;
   test("V8 joins all 24 accumulators of each wide tile", () => {

@@ -1,6 +1,6 @@
 /**
- * What the types of an op's file refuse. Each "@ts-expect-error" below fails `tsc` as soon as the line after it
- * is accepted; what is left to run is that such an op is otherwise as any other.
+ * What the types of an op's file refuse. Each "@ts-expect-error" below fails `tsc` as soon as the line behind
+ * it is accepted; what is left to run is that such an op is otherwise like any other.
  */
 import { expect, test } from "vitest";
 import { ops } from "../../../compiler/ops/index.ts";

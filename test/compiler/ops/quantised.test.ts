@@ -84,13 +84,19 @@ describe.each(formats)("rows of %s", (format) => {
 
 const specs = {
   gpt: `model tiny { vocab 61  context 40  width 48  layers 2  heads 3  embed token + position
-    layer { x += attention(layernorm(x), bias: true)  x += mlp(layernorm(x), hidden: 160, activation: gelu_tanh, bias: true) }
+    layer {
+      x += attention(layernorm(x), bias: true)
+      x += mlp(layernorm(x), hidden: 160, activation: gelu_tanh, bias: true)
+    }
     output linear(layernorm(x), tied: true)  train { batch 2  context 12 } }`,
   llama: `model tiny { vocab 75  context 40  width 64  layers 2  heads 4  kv_heads 2  embed token
     layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += swiglu(rmsnorm(x), hidden: 172) }
     output linear(rmsnorm(x))  train { batch 2  context 12 } }`,
   mixture: `model tiny { vocab 75  context 40  width 64  layers 2  heads 4  kv_heads 2  embed token
-    layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 5, top: 2, hidden: 150) }
+    layer {
+      x += attention(rmsnorm(x), rope: rope(theta: 10000))
+      x += experts(rmsnorm(x), count: 5, top: 2, hidden: 150)
+    }
     output linear(rmsnorm(x))  train { batch 2  context 12 } }`,
 };
 
