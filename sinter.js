@@ -1,20 +1,23 @@
 #!/usr/bin/env node
-// The launcher. Sinter is TypeScript that Node runs by stripping its types, which needs Node 22.18 or later.
-// Where this one is older, the Node of `npm install` (development dependency "node") takes over; exit code
-// and signals pass through, and so do descriptors that are named as /dev/fd/N: what a shell makes of
-// <(command).
+// The launcher. An installed package runs the JavaScript in dist/. A checkout has no need of a build: Node strips
+// the types of the TypeScript itself, which it does from 22.18 on; where this Node is older, the one of
+// `npm install` (development dependency "node") takes over. Exit code and signals pass through, and so do
+// descriptors that are named as /dev/fd/N: what a shell makes of <(command).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import nodeModule from "node:module";
 import { fileURLToPath } from "node:url";
 
-const main = new URL("./app/cli/main.ts", import.meta.url);
-const [major, minor] = process.versions.node.split(".").map(Number);
+const source = new URL("./app/cli/main.ts", import.meta.url);
+const built = new URL("./dist/app/cli/main.js", import.meta.url);
+const inCheckout = existsSync(source);
+const needed = inCheckout ? "22.18" : "22.12";
 
-if (major > 22 || (major === 22 && minor >= 18)) {
-  // stripped and compiled once: starts three times as fast
-  nodeModule.enableCompileCache(fileURLToPath(new URL("./.cache/node", import.meta.url)));
-  const { launch } = await import(main.href);
+if (isAtLeast(needed)) {
+  // compiled once (and in a checkout stripped once): starts three times as fast
+  if (inCheckout) nodeModule.enableCompileCache(fileURLToPath(new URL("./.cache/node", import.meta.url)));
+  else nodeModule.enableCompileCache();
+  const { launch } = await import((inCheckout ? source : built).href);
   await launch();
 } else {
   const node = [
@@ -23,15 +26,25 @@ if (major > 22 || (major === 22 && minor >= 18)) {
     "./node_modules/node/bin/node.exe",
   ]
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-    .find((path) => existsSync(path));
+    .find((path) => inCheckout && existsSync(path));
   if (node) takeOver(node);
   else {
+    const here = fileURLToPath(new URL(".", import.meta.url));
+    const help = inCheckout
+      ? `run \`npm install\` in ${here}: it brings a newer Node with it`
+      : "install a newer Node from https://nodejs.org, or with the version manager that you use";
     console.error(
-      `error: sinter needs Node 22.18 or later, and this is ${process.versions.node}\nhelp: run \`npm ` +
-        `install\` in ${fileURLToPath(new URL(".", import.meta.url))}: it brings a newer Node with it`,
+      `error: sinter needs Node ${needed} or later, and this is ${process.versions.node}\nhelp: ${help}`,
     );
     process.exitCode = 2;
   }
+}
+
+/** Is this Node "22.18" or later? */
+function isAtLeast(version) {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const [needMajor, needMinor] = version.split(".").map(Number);
+  return major > needMajor || (major === needMajor && minor >= needMinor);
 }
 
 /**

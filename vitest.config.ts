@@ -11,6 +11,7 @@ const PATIENCE_MS = 20 * 60_000;
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: ["test/package/**"], // npm run test:package
     pool: "forks", // V8 flags (`wide`) and signals belong to a process
     maxWorkers: 2,
     testTimeout: PATIENCE_MS,

@@ -77,6 +77,7 @@ const rooms = [
   "app/cli/verbs",
   "app/cli",
   "app/studies",
+  "app/package",
   "test",
 ] as const;
 
@@ -88,7 +89,7 @@ const roomOf = (file: string): string => (file.startsWith("test/") ? "test" : di
 const sources = ["runtime", "compiler", "bench", "app", "test"].flatMap((top) =>
   readdirSync(inProject(top), { recursive: true, encoding: "utf8" })
     .map((file) => `${top}/${file.replaceAll("\\", "/")}`)
-    .filter((file) => file.endsWith(".ts") && !file.includes("/node_modules/")),
+    .filter((file) => file.endsWith(".ts") && !/\/(?:node_modules|dist)\//.test(file)),
 );
 
 const specifier = /(?:\bfrom\s+|\bimport\(|^import\s+)"([^"]+)"/gm;

@@ -1,6 +1,6 @@
 /**
- * What package.json promises: the packages that the code imports, one binaryen for it and for asc, and the
- * scripts that workflows run.
+ * What both package.json promise: the packages that the code imports, one version, one binaryen for us and for asc,
+ * and the scripts that workflows run. The packed packages are tested from outside: test/package/.
  */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
@@ -10,9 +10,11 @@ import { inProject } from "./support/paths.ts";
 interface PackageFile {
   readonly name: string;
   readonly version: string;
-  readonly files: readonly string[];
+  readonly private?: boolean;
+  readonly engines: Readonly<Record<string, string>>;
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
 interface LockFile {
@@ -21,6 +23,7 @@ interface LockFile {
 
 const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, "utf8")) as T;
 const ours = readJson<PackageFile>(inProject("package.json"));
+const runtime = readJson<PackageFile>(inProject("runtime/package.json"));
 
 /** All modules that a text imports by a package's name: static, dynamic and for types alone. */
 const packagesOf = (text: string): string[] =>
@@ -28,13 +31,17 @@ const packagesOf = (text: string): string[] =>
     .map(([, name]) => name!)
     .filter((name) => !isBuiltin(name));
 
-const shipped = ours.files
-  .filter((name) => !name.includes("."))
-  .flatMap((folder) =>
+/** Packages that the sources in some folders import, each without the path behind its name. */
+const importedIn = (...folders: readonly string[]): string[] => {
+  const modules = folders.flatMap((folder) =>
     readdirSync(inProject(folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
+      .filter((name) => name.endsWith(".ts") && !/\bnode_modules\b|^(?:peers|dist)\b/.test(name))
       .flatMap((name) => packagesOf(readFileSync(inProject(`${folder}/${name}`), "utf8"))),
   );
+  const names = modules.map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)![0]);
+  return [...new Set(names)].filter((name) => name !== ours.name).sort(); // in the text of a bundle's index.d.ts
+};
+const shipped = importedIn("compiler", "app/cli", "bench");
 
 test("imports of packages are found in every form", () => {
   const text = [
@@ -48,15 +55,29 @@ test("imports of packages are found in every form", () => {
 });
 
 test("the shipped code imports its dependencies, all of them and nothing else", () => {
-  const names = shipped
-    .map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)![0])
-    .filter((name) => name !== ours.name); // in the text of a bundle's index.d.ts
-  expect([...new Set(names)].sort()).toEqual(Object.keys(ours.dependencies).sort());
+  // what fills chat templates comes with sinter, and is a choice of whoever takes the runtime alone
+  const { [runtime.name]: same, ...others } = ours.dependencies;
+  expect([...shipped, ...importedIn("runtime")].sort()).toEqual(Object.keys(others).sort());
+  expect(importedIn("runtime")).toEqual(Object.keys(runtime.peerDependencies));
+  expect(runtime.peerDependencies["@huggingface/jinja"]).toBe(others["@huggingface/jinja"]);
+  expect(runtime.dependencies).toBeUndefined();
+  expect(same).toBe(runtime.version);
+});
+
+test("two packages, one version, ready to be published", () => {
+  expect(runtime.version).toBe(ours.version);
+  expect(runtime.engines).toEqual(ours.engines);
+  for (const { name, version } of [ours, runtime]) {
+    expect(readFileSync(inProject("CHANGELOG.md"), "utf8")).toContain(`\n## ${version}\n`);
+    expect(readFileSync(inProject("CHANGELOG.md"), "utf8")).toContain(`\`${name}\``);
+  }
+  expect([ours.private, runtime.private]).toEqual([undefined, undefined]);
 });
 
 test("binaryen is imported under its own name", () => {
   expect(shipped).toContain("binaryen");
-  expect(shipped).not.toContain("assemblyscript/binaryen");
+  const assembling = readFileSync(inProject("compiler/9-bundle/assemble.ts"), "utf8");
+  expect(packagesOf(assembling)).not.toContain("assemblyscript/binaryen");
 });
 
 test("our binaryen is the one that assemblyscript depends on", () => {

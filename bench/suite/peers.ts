@@ -3,6 +3,7 @@
  * own.
  */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startPeer, type PeerProcess, type Rate } from "./peer-process.ts";
@@ -29,6 +30,8 @@ const pythons = ["python3", "/usr/bin/python3"];
 const node = (...args: string[]): readonly (readonly string[])[] => [[process.execPath, ...args]];
 const python = (...args: string[]): readonly (readonly string[])[] =>
   pythons.map((p) => [p, file("pytorch.py"), "serve", ...args]);
+/** An installed package has no programs for peers. */
+const HERE = existsSync(file("pytorch.py"));
 const NPM = "npm ci --prefix bench/peers";
 const TORCH = "apt-get install python3-torch libopenblas0-openmp";
 const ANY = 8;
@@ -135,6 +138,10 @@ export class Peers {
   async look(wanted: readonly Peer[]): Promise<void> {
     for (const peer of wanted) {
       const { name, native } = peer;
+      if (!HERE) {
+        this.#states.set(peer, { name, native, missing: "peers are measured in a checkout of the project" });
+        continue;
+      }
       try {
         const started = await start(peer);
         this.#states.set(peer, { name, native, about: started.about });

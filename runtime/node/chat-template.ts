@@ -3,6 +3,7 @@
  * GGUF). They are code of strangers, and run in a thread that can be ended, with bounds on steps and sizes;
  * what they write is a text that is then encoded.
  */
+import { createRequire } from "node:module";
 import { SinterError } from "../base/errors.ts";
 import { plainText, type ChatFormat, type ChatMessage } from "../tokenizers/chat/chat.ts";
 import { builtInChat, formatByMarks } from "../tokenizers/chat/chat-formats.ts";
@@ -39,6 +40,21 @@ export interface ChatTemplate {
 
 const OTHER_FORMAT = "Write the conversation in another format: --chat-format NAME";
 
+/** The package that fills templates; `sinter` brings it along, `@sinter/runtime` alone does not. */
+const JINJA = "@huggingface/jinja";
+
+function needJinja(from: string): void {
+  try {
+    createRequire(import.meta.url).resolve(JINJA);
+  } catch {
+    throw new SinterError(
+      "input",
+      `${from}: chat templates are filled by the package ${JINJA}, which is not installed`,
+      `npm install ${JINJA}, or write the conversation in a built-in format (builtInChat)`,
+    );
+  }
+}
+
 /**
  * Why a template can not write one plain question; undefined: it can, or says itself that it does not take
  * it.
@@ -71,6 +87,7 @@ export function chatTemplate(
   let worker: BoundedWorker<TemplateQuestion, TemplateAnswer> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   const ask = async (question: TemplateQuestion): Promise<string> => {
+    if (worker === undefined) needJinja(from);
     worker ??= boundedWorker({
       url: new URL("./chat-template-worker.ts", import.meta.url),
       from,

@@ -3,7 +3,8 @@
  * that weights can be streamed), the browser's runtime as JavaScript under /sinter/, and the two headers that
  * give a page shared memory. Where the folder has no index.html, the example is the page.
  *
- * Browsers do not read TypeScript, so types are taken away (node:module). Nothing is bundled.
+ * In the checkout the runtime is TypeScript, which a browser does not read: its types are taken away. The built
+ * package has JavaScript, which is served as it is. Nothing is bundled.
  */
 import {
   createReadStream,
@@ -15,11 +16,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { stripTypeScriptTypes } from "node:module";
+import nodeModule from "node:module";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const RUNTIME = fileURLToPath(new URL("..", import.meta.url));
+/** How the runtime's files end: in the checkout .ts, in the built package .js. */
+const EXTENSION = import.meta.url.slice(-3);
 const PREFIX = "/sinter/";
 const EXAMPLE = join(RUNTIME, "browser/example.html");
 const mimeTypes: Readonly<Record<string, string>> = {
@@ -39,28 +42,33 @@ const isolation = {
 
 /** A TypeScript file as a browser takes it; imports of other such files end in .js. */
 export const asJavaScript = (typescript: string): string =>
-  stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
+  nodeModule.stripTypeScriptTypes(typescript).replaceAll(/(["'])(\.{1,2}\/[^"'\n]+)\.ts\1/g, "$1$2.js$1");
 
-/** What a page has no use for: Node's part, and reports. */
+/** What a page has no use for: Node's part, reports, and what was built from these files. */
 const notForPages = (path: string): boolean =>
-  path.startsWith(`node${sep}`) || path.startsWith(`report${sep}`);
+  ["node", "report", "dist"].some((folder) => path.startsWith(folder + sep));
+
+/** A built file names a map that is not served. */
+const withoutMap = (javaScript: string): string =>
+  javaScript.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
 
 /** The browser's runtime as JavaScript: paths without the prefix. */
 export const runtimeFiles = (): readonly string[] =>
   readdirSync(RUNTIME, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !notForPages(path))
+    .filter((path) => path.endsWith(EXTENSION) && !notForPages(path))
     .map((path) => `${path.slice(0, -3)}.js`);
 
-const stripped = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
+const read = new Map<string, { readonly mtimeMs: number; readonly text: string }>();
 
 /** A file of the runtime as JavaScript, as it is on the disk now. */
 function runtimeFile(path: string): string {
-  const file = join(RUNTIME, `${path.slice(0, -3)}.ts`);
+  const file = join(RUNTIME, path.slice(0, -3) + EXTENSION);
   const { mtimeMs } = statSync(file);
-  const known = stripped.get(path);
+  const known = read.get(path);
   if (known?.mtimeMs === mtimeMs) return known.text;
-  const text = asJavaScript(readFileSync(file, "utf8"));
-  stripped.set(path, { mtimeMs, text });
+  const found = readFileSync(file, "utf8");
+  const text = EXTENSION === ".ts" ? asJavaScript(found) : withoutMap(found);
+  read.set(path, { mtimeMs, text });
   return text;
 }
 

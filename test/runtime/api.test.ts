@@ -3,8 +3,8 @@
  * feeds tokens.
  */
 import { expect, test } from "vitest";
-import { createModel, readBundle } from "sinter/runtime";
-import { nodeFiles, nodeHost } from "sinter/runtime/node";
+import { createModel, readBundle } from "../../runtime/index.ts";
+import { nodeFiles, nodeHost } from "../../runtime/node/index.ts";
 import { inProject } from "../support/paths.ts";
 
 const folder = inProject("generated/tiny");

@@ -1,5 +1,5 @@
 /**
- * What the package's entries export, as text: every declaration without its comments, sorted by name, and
+ * What the entries of both packages export, as text: every declaration without its comments, sorted by name, and
  * after them what these declarations mention. No file's name is in it, so that a file may move.
  *
  * tsc writes declaration files into a temporary folder; they are read as text, statement by statement.
@@ -24,13 +24,22 @@ interface DeclarationFile {
   readonly passedOn: readonly string[];
 }
 
-/** Entries of the package: "sinter/runtime" to its source file. */
+interface PackageFile {
+  readonly name: string;
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+}
+
+/** Entries of both packages that programs import: "@sinter/runtime/node" to its source file. */
 export function entriesOf(root: string): Map<string, string> {
-  const { name, exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-    readonly name: string;
-    readonly exports: Readonly<Record<string, string>>;
-  };
-  return new Map(Object.entries(exports).map(([key, file]) => [name + key.slice(1), join(root, file)]));
+  const entries = [root, join(root, "runtime")].flatMap((folder) => {
+    const { name, exports } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageFile;
+    return Object.entries(exports).flatMap(([key, to]): [string, string][] =>
+      typeof to === "string" || /\*|-worker$/.test(key)
+        ? []
+        : [[name + key.slice(1), join(folder, to.default.replace(/^\.\/dist\/(.*)\.js$/, "$1.ts"))]],
+    );
+  });
+  return new Map(entries);
 }
 
 /** The text of the whole API of these entries. */
@@ -39,14 +48,25 @@ export function apiText(root: string, entries: ReadonlyMap<string, string>): str
   try {
     writeDeclarations(root, [...entries.values()], folder);
     const api = new Api();
-    const sections = [...entries].map(([name, source]) => {
-      const file = declarationPath(join(folder, "out", relative(root, source)));
-      return section(name, api.exportsOf(file));
+    const outputOf = (source: string): string => declarationPath(join(folder, "out", relative(root, source)));
+    const names = new Map([...entries].map(([name, source]) => [outputOf(source), name]));
+    const sections = [...entries.values()].map((source) => {
+      const file = outputOf(source);
+      const whole = names.get(wholeOf(file) ?? "");
+      return whole === undefined
+        ? section(names.get(file)!, api.exportsOf(file))
+        : `# ${names.get(file)}\n\nexport * from "${whole}";\n`;
     });
     return [...sections, section("mentioned in these", api.mentioned())].join("\n");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Which file a file passes on whole; undefined: none. */
+function wholeOf(file: string): string | undefined {
+  const [, from] = /^export \* from "(\.[^"]*)";$/m.exec(readFileSync(file, "utf8")) ?? [];
+  return from === undefined ? undefined : declarationPath(resolve(dirname(file), from));
 }
 
 const section = (title: string, declarations: readonly Declaration[]): string => {

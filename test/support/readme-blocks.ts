@@ -56,7 +56,7 @@ export const strayCommands = (text: string): string[] =>
 export function likeness(): string {
   const folder = mkdtempSync(join(tmpdir(), "sinter-readme-"));
   for (const name of readdirSync(root)) {
-    if ([".git", "runs", "out", "generated"].includes(name)) continue;
+    if ([".git", "dist", "runs", "out", "generated"].includes(name)) continue;
     if (name === "specs") cpSync(join(root, name), join(folder, name), { recursive: true });
     else symlinkSync(join(root, name), join(folder, name));
   }

@@ -133,7 +133,7 @@ export function copyOf(root: string, folder: string): void {
   for (const name of COPIED.filter((one) => existsSync(join(root, one))))
     cpSync(join(root, name), join(folder, name), {
       recursive: true,
-      filter: (path) => !path.endsWith("node_modules"),
+      filter: (path) => !/\/(?:node_modules|dist)$/.test(path),
     });
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 }

@@ -2,8 +2,6 @@
  * THE table of verbs. A verb's file is loaded only when it is asked for. To add one: write verbs/<name>.ts,
  * then its row here.
  */
-import { existsSync } from "node:fs";
-import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Verb } from "./verb.ts";
 
 export const groups = ["specs", "learning", "using", "other formats", "measuring"] as const;
@@ -14,17 +12,6 @@ export interface VerbRow {
   /** One line for `sinter --help`. */
   readonly summary: string;
   load(): Promise<Verb>;
-}
-
-/** Of a verb whose programs are not part of the package. */
-async function inCheckout<T>(folder: string, load: () => Promise<T>): Promise<T> {
-  if (existsSync(new URL(`../../../${folder}`, import.meta.url))) return load();
-  throw new SinterError(
-    "input",
-    `sinter ${folder} needs the project's folder ${folder}/, which an installed package does not have`,
-    "Run it in a checkout of the project, after npm ci. What this machine can do: sinter doctor; where " +
-      "a spec's time goes: sinter profile SPEC",
-  );
 }
 
 export const verbs: readonly VerbRow[] = [
@@ -116,7 +103,7 @@ export const verbs: readonly VerbRow[] = [
     name: "bench",
     group: "measuring",
     summary: "measure operations, training steps, prefill and decode",
-    load: async () => (await inCheckout("bench", () => import("./bench.ts"))).benchVerb,
+    load: async () => (await import("./bench.ts")).benchVerb,
   },
   {
     name: "tune",

@@ -1,4 +1,4 @@
-/** `sinter profile SPEC`: where a step's time goes, kernel by kernel. Works in a checkout. */
+/** `sinter profile SPEC`: where a step's time goes, kernel by kernel. */
 import { measureLimits } from "../../../bench/measure/limits.ts";
 import { profiled, profileLines, profileModel } from "../../../bench/measure/profile.ts";
 import { exitCodes } from "../../../runtime/base/errors.ts";
