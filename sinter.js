@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The launcher. An installed package runs the JavaScript in dist/. A checkout has no need of a build: Node strips
-// the types of the TypeScript itself, which it does from 22.18 on; where this Node is older, the one of
-// `npm install` (development dependency "node") takes over. Exit code and signals pass through, and so do
+// The launcher. An installed package runs the JavaScript in dist/. A checkout has no need of a build: Node
+// strips the types of the TypeScript itself, which it does from 22.18 on; where this Node is older, the one
+// of `npm install` (development dependency "node") takes over. Exit code and signals pass through, and so do
 // descriptors that are named as /dev/fd/N: what a shell makes of <(command).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";

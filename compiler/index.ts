@@ -25,8 +25,8 @@ export type { Model } from "../runtime/contract/model.ts";
 export type { Target } from "../runtime/contract/targets.ts";
 
 /**
- * Reads a spec: its models, what is known about each, and everything that is wrong with the text, all at once.
- * It never throws, whatever the text; a model with errors is not among the models.
+ * Reads a spec: its models, what is known about each, and everything that is wrong with the text, all at
+ * once. It never throws, whatever the text; a model with errors is not among the models.
  */
 export const check = (source: string, options: CheckOptions = {}): Checked => checkSource(source, options);
 
@@ -34,7 +34,10 @@ export const check = (source: string, options: CheckOptions = {}): Checked => ch
 export interface CompileOptions extends CheckOptions {
   /** What the text is called in messages. Default: "spec". */
   readonly name?: string;
-  /** What to compile: `train` learns, evaluates and samples; `infer` only evaluates and samples. Default: both. */
+  /**
+   * What to compile: `train` learns, evaluates and samples; `infer` only evaluates and samples. Default:
+   * both.
+   */
   readonly modules?: readonly ModuleName[];
   /** Instruction sets: the runtime takes the best that its engine has. Default: all three. */
   readonly targets?: readonly Target[];

@@ -1,6 +1,6 @@
 /**
- * What both package.json promise: the packages that the code imports, one version, one binaryen for us and for asc,
- * and the scripts that workflows run. The packed packages are tested from outside: test/package/.
+ * What both package.json promise: the packages that the code imports, one version, one binaryen for us and
+ * for asc, and the scripts that workflows run. The packed packages are tested from outside: test/package/.
  */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
@@ -39,7 +39,8 @@ const importedIn = (...folders: readonly string[]): string[] => {
       .flatMap((name) => packagesOf(readFileSync(inProject(`${folder}/${name}`), "utf8"))),
   );
   const names = modules.map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)![0]);
-  return [...new Set(names)].filter((name) => name !== ours.name).sort(); // in the text of a bundle's index.d.ts
+  // our own name is in the text of a bundle's index.d.ts
+  return [...new Set(names)].filter((name) => name !== ours.name).sort();
 };
 const shipped = importedIn("compiler", "app/cli", "bench");
 

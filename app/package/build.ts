@@ -4,9 +4,9 @@
  *   compiler/, app/cli/, bench/  → dist/           package `sinter`
  *   runtime/                     → runtime/dist/   package `@sinter/runtime`
  *
- * In the checkout everything imports TypeScript by relative paths. What tsc leaves of that is changed here: an
- * import that leads from one package into the other becomes an import by name, and file names that end in .ts
- * (in declarations, and where a thread is started) end in .js. Nothing is bundled: a module stays a file.
+ * In the checkout everything imports TypeScript by relative paths. What tsc leaves of that is changed here:
+ * an import that leads from one package into the other becomes an import by name, and file names that end in
+ * .ts (in declarations, and where a thread is started) end in .js. Nothing is bundled: a module stays a file.
  */
 import { execFileSync } from "node:child_process";
 import {

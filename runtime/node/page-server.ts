@@ -3,8 +3,8 @@
  * that weights can be streamed), the browser's runtime as JavaScript under /sinter/, and the two headers that
  * give a page shared memory. Where the folder has no index.html, the example is the page.
  *
- * In the checkout the runtime is TypeScript, which a browser does not read: its types are taken away. The built
- * package has JavaScript, which is served as it is. Nothing is bundled.
+ * In the checkout the runtime is TypeScript, which a browser does not read: its types are taken away. The
+ * built package has JavaScript, which is served as it is. Nothing is bundled.
  */
 import {
   createReadStream,

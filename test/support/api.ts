@@ -1,6 +1,6 @@
 /**
- * What the entries of both packages export, as text: every declaration without its comments, sorted by name, and
- * after them what these declarations mention. No file's name is in it, so that a file may move.
+ * What the entries of both packages export, as text: every declaration without its comments, sorted by name,
+ * and after them what these declarations mention. No file's name is in it, so that a file may move.
  *
  * tsc writes declaration files into a temporary folder; they are read as text, statement by statement.
  */
@@ -108,7 +108,9 @@ class Api {
     return [...own.keys(), ...passedOn].map((name) => this.#give(file, name) ?? fail(`${name} of ${file}`));
   }
 
-  /** What the declarations given out so far mention, and what those mention; what was given out is left out. */
+  /**
+   * What the declarations given out so far mention, and what those mention; what was given out is left out.
+   */
   mentioned(): Declaration[] {
     const exported = new Set(this.#given.keys());
     for (const { file, name, text } of this.#given.values())

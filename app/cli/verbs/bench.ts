@@ -1,6 +1,6 @@
 /**
- * `sinter bench`: how fast this machine is, how near the kernels come, and, in a checkout, where other libraries
- * stand.
+ * `sinter bench`: how fast this machine is, how near the kernels come, and, in a checkout, where other
+ * libraries stand.
  */
 import {
   benchDefaults,
