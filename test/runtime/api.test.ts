@@ -1,6 +1,6 @@
 /**
- * A program of a user's: opens the committed bundle by its public entry, trains a few steps on one batch,
- * feeds tokens.
+ * A user's program: it opens the committed bundle through the public entry, trains a few steps on one batch,
+ * and feeds tokens.
  */
 import { expect, test } from "vitest";
 import { createModel, readBundle } from "../../runtime/index.ts";

@@ -134,7 +134,8 @@ function checkExperts({ count, top, balance = 0 }: Experts, layers: number, path
   if (!isWithin(expertRanges.balance, balance))
     throw new SinterError(
       "corrupt",
-      `${path}: the load-balancing loss has the weight ${balance}; ${rangeText(expertRanges.balance)} was expected`,
+      `${path}: the load-balancing loss has the weight ${balance}; ` +
+        `${rangeText(expertRanges.balance)} was expected`,
     );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The runtime in a page of Chromium: the bits of Node, streams, what goes wrong. Skipped, and said so, where
- * there is no Chromium.
+ * The runtime in a page of Chromium: the same bits as in Node, streams, and what goes wrong. Without a
+ * Chromium the tests are skipped, and say so.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -31,7 +31,7 @@ const stories = shared("checkpoints/stories260K/stories260K.gguf");
 const expected = shared("vectors/stories260K-greedy200.json");
 const page = asJavaScript(readFileSync(new URL("page.ts", import.meta.url), "utf8"));
 
-/** Calls of functions of page.ts, one after the other, in one page. */
+/** Calls functions of page.ts, one after the other, in one page. */
 const calls = async (
   list: Readonly<Record<string, string>>,
   options: Partial<PageRun> = {},
@@ -58,7 +58,10 @@ const options = { tokens: 24, seed: 3 };
 let trained: { losses: number[]; bits: number };
 let texts: string[];
 
-/** /tiny/: a bundle; /tiny-run/: what a run folder has. Both from Node, with what Node computes. */
+/**
+ * Makes /tiny/, a bundle, and /tiny-run/, the contents of a run folder. Both come from Node, with what Node
+ * computes.
+ */
 beforeAll(async () => {
   if (missing !== undefined) return;
   const source = shippedSpec("tiny")
@@ -115,6 +118,7 @@ const why = missing === undefined ? "" : ` (skipped: ${missing})`;
 
 describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
   let got: Record<string, unknown>;
+  const weights = '"/tiny-run/step-000005.safetensors"';
   beforeAll(async () => {
     got = await calls({
       isolated: "crossOriginIsolated",
@@ -125,8 +129,8 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
       sampled:
         `sample({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2, ` +
         `target: "simd" }, ${JSON.stringify(PROMPTS)}, ${JSON.stringify(options)})`,
-      chosen: `sample({ bundle: "/tiny/", weights: "/tiny-run/step-000005.safetensors" }, ["a"], { tokens: 4 })`,
-      cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: 2 })`,
+      chosen: `sample({ bundle: "/tiny/", weights: ${weights} }, ["a"], { tokens: 4 })`,
+      cancelled: `cancel({ bundle: "/tiny-run/bundle/", weights: ${weights}, workers: 2 })`,
       together:
         `together({ bundle: "/tiny-run/bundle/", weights: "/tiny-run/step-000005.safetensors", workers: ` +
         `2, target: "simd" }, ${JSON.stringify([...PROMPTS, ...PROMPTS])}, ${JSON.stringify(options)})`,
@@ -159,7 +163,7 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     expect(rest).toMatchObject({ reason: "aborted", broken: "aborted", first: "tokens", second: "aborted" });
     expect(rest["tokens"]).toBeGreaterThan(10);
     expect(rest["tokens"]).toBeLessThan(100_000);
-    expect(ticks).toBeGreaterThan(20); // of 300 milliseconds
+    expect(ticks).toBeGreaterThan(20); // in 300 milliseconds
     expect([after, afterBroken]).toEqual([4, 4]);
     expect(rest["closed"]).toBe("aborted");
     expect(String(rest["late"])).toMatch(/is closed/);
@@ -254,7 +258,7 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
     expect((await calls({ read: call }, { ranges: false }))["read"]).toEqual(whole);
   });
 
-  /** Answers to /numbers.bin are cut after 100 KB; from the second on with another version. */
+  /** Cuts answers to /numbers.bin after 100 KB. From the second answer on, they have another version. */
   const cutting =
     (requests: string[], version: (n: number) => string) =>
     (request: IncomingMessage, response: ServerResponse): boolean => {
@@ -280,7 +284,7 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
     );
     expect(one["read"]).toMatchObject({ bytes: 3_000_000, sums: [expect.any(Number) as unknown] });
     const starts = requests.map((range) => range.replace(/\d*$/, "")); // the browser's cache may add the end
-    // a busy browser may ask a second time by itself where a connection broke before it saw the answer
+    // a busy browser may ask a second time by itself if a connection broke before it saw the answer
     const asked = starts.filter((start, i) => start !== starts[i - 1]);
     expect(asked).toEqual(["bytes=0-", "bytes=100000-", "bytes=200000-"]);
     const other = await calls(
@@ -309,7 +313,7 @@ describe.skipIf(missing !== undefined || !stories.there || !expected.there)(
       });
       const { loaded, text: shown, status, wide, icon } = got["example"] as Record<string, string>;
       expect(Number(wide)).toBeLessThanOrEqual(360);
-      expect(icon).toMatch(/^data:image/); // nothing is asked for that is not there
+      expect(icon).toMatch(/^data:image/); // so that the browser asks for no file that is not there
       expect(loaded).toBe("stories260K: 260,032 parameters, 1 thread, simd");
       expect(shown).toMatch(/^Once upon a time.{40,}/s);
       expect(status).toMatch(/^\d+ tokens, \d+ a second$/);

@@ -1,6 +1,6 @@
 /**
- * What test/runtime/browser/browser.test.ts runs in pages of Chromium. Each function is an answer of its own;
- * a page asks for several, one after the other.
+ * What test/runtime/browser/browser.test.ts runs in pages of Chromium. Each function gives one answer; a test
+ * asks for several, one after the other.
  */
 import type * as Browser from "../../../runtime/browser/index.ts";
 import type * as Runtime from "../../../runtime/index.ts";
@@ -10,7 +10,7 @@ const load = <M>(path: string): Promise<M> => import(path) as Promise<M>;
 const browser = (): Promise<typeof Browser> => load("/sinter/browser/index.js");
 const runtime = (): Promise<typeof Runtime> => load("/sinter/index.js");
 
-/** Trains /tiny/ for a few steps on this thread: its losses, and the bits of its parameters. */
+/** Trains /tiny/ for a few steps on this thread, and returns its losses and a hash of its parameters. */
 export async function train(workers: number, target: Target): Promise<{ losses: number[]; bits: number }> {
   const { browserHost, fetchFiles } = await browser();
   const { createModel, readBundle } = await runtime();
@@ -25,7 +25,7 @@ export async function train(workers: number, target: Target): Promise<{ losses: 
   return { losses, bits };
 }
 
-/** The same in Node and in a page. */
+/** The same steps in Node and in a page. */
 export async function steps(model: Runtime.RunningModel): Promise<{ losses: number[]; bits: number }> {
   const { batch, context } = model.entry("train");
   const { vocab } = model.manifest.model.sizes;
@@ -51,7 +51,7 @@ export async function steps(model: Runtime.RunningModel): Promise<{ losses: numb
   return { losses, bits };
 }
 
-/** `train` in a worker, whose thread is worker 0 of the pool. */
+/** Runs `train` in a worker, whose thread is then worker 0 of the pool. */
 export async function trainInWorker(workers: number, target: Target): Promise<unknown> {
   const source =
     `import { train } from "${location.origin}/program.js"; train(${workers}, "${target}").then((v) => ` +
@@ -67,7 +67,7 @@ export async function trainInWorker(workers: number, target: Target): Promise<un
   return answer;
 }
 
-/** What is chosen where the engine does not know relaxed instructions. */
+/** The target that is chosen where the engine does not know relaxed instructions. */
 export async function withoutRelaxed(): Promise<unknown> {
   const { browserHost, fetchFiles } = await browser();
   const { createModel, readBundle } = await runtime();
@@ -144,7 +144,7 @@ export async function cancel(open: Browser.OpenOptions): Promise<unknown> {
   let ticks = 0;
   const began = performance.now();
   const timer = setInterval(() => {
-    // a busy machine ticks less often: it gets the time it needs
+    // a busy machine ticks less often, so it gets the time that it needs
     if (++ticks > 25 && performance.now() - began > 300) stop.abort();
   }, 1);
   const { reason, tokens } = await stream.result;
@@ -172,7 +172,7 @@ export async function cancel(open: Browser.OpenOptions): Promise<unknown> {
   return out;
 }
 
-/** What is said of what goes wrong. */
+/** The messages of what goes wrong. */
 export async function refusals(all: readonly Browser.OpenOptions[]): Promise<unknown> {
   const { openModel } = await browser();
   const out: unknown[] = [];
@@ -186,7 +186,7 @@ export async function refusals(all: readonly Browser.OpenOptions[]): Promise<unk
   return out;
 }
 
-/** A file in pieces, at these offsets: what came, as sums, or what was said. */
+/** Reads pieces of a file at these offsets, and returns their sums, or the error. */
 export async function readPieces(path: string, offsets: readonly number[], length: number): Promise<unknown> {
   const { fetchFiles } = await browser();
   try {
@@ -201,10 +201,10 @@ export async function readPieces(path: string, offsets: readonly number[], lengt
   }
 }
 
-/** The example page, as somebody uses it. */
+/** Uses the example page as a person would. */
 export async function example(query: string): Promise<unknown> {
   const frame = document.body.appendChild(document.createElement("iframe"));
-  frame.style.width = "360px"; // a telephone's
+  frame.style.width = "360px"; // the width of a telephone
   frame.src = `/example.html?${query}`;
   const until = async (right: (page: Document) => boolean): Promise<Document> => {
     for (let i = 0; i < 20_000 && !(frame.contentDocument && right(frame.contentDocument)); i++)

@@ -1,6 +1,6 @@
 /**
- * Amounts are written in one way everywhere: the functions, and that no other place in the sources writes a
- * size with its unit.
+ * Amounts are written in the same way everywhere: the functions that do it, and that no other place in the
+ * sources writes a size with its unit.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -61,8 +61,8 @@ describe("amounts", () => {
 });
 
 /**
- * A number that ends in a template's brace, then a unit of bytes. Rates ("GB/s") are measured in 1e9 bytes,
- * as the field does.
+ * A number at the end of a template, followed by a unit of bytes. Rates ("GB/s") count 1e9 bytes, as usual in
+ * the field.
  */
 const ownSize = /\} ?(?:kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)\b(?!\/s)|toLocaleString\("en-US"\)/;
 

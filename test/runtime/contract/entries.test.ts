@@ -11,7 +11,10 @@ import {
 import { codeOf, moduleNames } from "../../../runtime/contract/manifest.ts";
 
 const source = `model tiny { vocab 61  context 16  width 32  layers 4  heads 2  embed token
-  layer { x += attention(rmsnorm(x), rope: rope(theta: 10000))  x += experts(rmsnorm(x), count: 4, top: 2, hidden: 48) }
+  layer {
+    x += attention(rmsnorm(x), rope: rope(theta: 10000))
+    x += experts(rmsnorm(x), count: 4, top: 2, hidden: 48)
+  }
   output linear(rmsnorm(x), tied: true)  train { batch 2  context 8 } }`;
 const model = checkSource(source).models[0]!;
 

@@ -1,4 +1,6 @@
-/** Ranges: what lies within, and how it is said; every reader of them takes the same numbers. */
+/**
+ * Ranges: what lies within them, how they are worded, and that every reader of them uses the same numbers.
+ */
 import { expect, test } from "vitest";
 import { sampleFields, sizeFields, trainFields } from "../../../compiler/2-check/settings.ts";
 import {

@@ -1,8 +1,8 @@
-/** One binary serves one thread and several: only the flag byte of its memory's import tells them apart. */
+/** One binary serves one thread and several; only the flag byte of its memory import differs. */
 import { expect, test } from "vitest";
 import { withSharedMemory } from "../../../runtime/contract/memory-import.ts";
 
-/** A module that imports "m" "m", a memory of one page; its limits flags are byte 16. */
+/** A module that imports "m" "m", a memory of one page. Byte 16 holds the flags of its limits. */
 const module = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 2, 9, 1, 1, 109, 1, 109, 2, 3, 1, 1);
 const FLAGS = 16;
 

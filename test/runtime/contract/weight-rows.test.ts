@@ -1,6 +1,6 @@
 /**
- * The order of bytes in a row of quantised weights, written out by hand: bundles, kernels and the runtime's
- * writer rely on it. That kernels read it so is in test/compiler/ops.
+ * The order of bytes in a row of quantised weights, written out by hand. Bundles, kernels and the runtime's
+ * writer rely on it; test/compiler/ops shows that kernels read it in this order.
  */
 import { describe, expect, test } from "vitest";
 import { numberFormats } from "../../../runtime/contract/number-formats.ts";

@@ -1,7 +1,4 @@
-/**
- * The runtime on a real compiled model: workers, accumulation, cache, self-check, and bundles that are not
- * whole.
- */
+/** The runtime on a real compiled model: workers, accumulation, cache, self-check, and incomplete bundles. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import { compileModel, type Compiled } from "../../../compiler/compile.ts";
@@ -73,7 +70,7 @@ describe("a compiled model", () => {
   it("sums the gradients of micro-batches, weighted by their targets", async () => {
     const model = await open(1);
     const [a, b] = batches(2);
-    b!.targets.fill(-1, 10); // fewer targets: a mean of means would be wrong
+    b!.targets.fill(-1, 10); // with fewer targets, a mean of means would be wrong
     const gradients = async (micro: readonly Batch[]): Promise<number[]> => {
       await model.trainStep(micro, { lr: 0, step: 1 });
       return model
@@ -128,7 +125,7 @@ describe("a compiled model", () => {
       expect(Math.abs(parts[i]! - whole[i]!)).toBeLessThan(1e-5);
       expect(Math.abs(single[i]! - whole[i]!)).toBeLessThan(1e-5);
     }
-    // and they are those of an evaluation: the last position's loss is that of its logits
+    // and they are those of an evaluation: the loss of the last position is that of its logits
     const target = 7;
     const filled = new Int32Array(72);
     const targets = new Int32Array(72).fill(-1);
@@ -200,7 +197,7 @@ describe("the self-check", () => {
   });
 });
 
-/** Copies of a module with one f32 multiplication turned into an addition. */
+/** Copies of a module, each with one f32 multiplication changed into an addition. */
 function changed(wasm: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
   const out: Uint8Array<ArrayBuffer>[] = [];
   for (let i = 0; i + 2 < wasm.length && out.length < 40; i++)

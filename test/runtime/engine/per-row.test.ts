@@ -40,7 +40,7 @@ const batch: Batch = {
   tokens: Int32Array.from({ length: R }, (_, i) => (i * 11 + 5) % 40),
   targets: Int32Array.from({ length: R }, (_, i) => (i % 9 === 4 ? -1 : (i * 7 + 2) % 40)),
 };
-/** Of either sign, some of them zero. */
+/** Weights of either sign, some of them zero. */
 const weights = Float32Array.from({ length: R }, (_, i) => (i % 6 === 1 ? 0 : ((i * 5) % 13) / 8 - 0.7));
 const counted = batch.targets.filter((t) => t >= 0).length;
 
@@ -63,7 +63,7 @@ beforeAll(async () => {
   blocks = await compile(spec, { perRow, logitBytes: 16 * 48 * 4 });
 });
 
-/** Gradients of the weighted losses and the balance, in f64. */
+/** The gradients of the weighted losses and the balance, in f64. */
 function expected(parameters: ReadonlyMap<string, Float32Array[]>): Map<string, Float64Array[]> {
   const start = buildGraph(spec, { entry: "train", batch: 2, context: 16, ...perRow });
   const graph = saveForBackward(differentiate(start));
@@ -135,7 +135,7 @@ test("weights made of log-probabilities train what the host wants: one text befo
   const model = await open(rows);
   const beta = 0.5;
   const whole: Batch = { ...batch, targets: batch.tokens.map((t) => (t * 3 + 1) % 40) };
-  /** Σ of each text's rows. */
+  /** The sum over each text's rows. */
   const texts = (): [number, number] => {
     const rowsOf = (from: number): number =>
       model

@@ -15,7 +15,7 @@ import { startPool } from "../../../runtime/node/pool.ts";
 import { leastMs } from "../../support/patient.ts";
 import { addressOf } from "../../support/paths.ts";
 
-/** Cells from 4096 on: one per worker; then their sum, written by worker 0 after a barrier. */
+/** Each worker writes a cell, from address 4096 on; after a barrier, worker 0 writes their sum. */
 const source = `${prelude("simd")}
 const CELLS: usize = 4096;
 const SUM: usize = 4160;
@@ -31,15 +31,19 @@ export function count(worker: i32): void {
 }
 export function trap(worker: i32): void { if (worker == 1) unreachable(); barrier(); }
 export function trapFirst(worker: i32): void { if (worker == 0) unreachable(); barrier(); }
-export function spin(worker: i32): void { if (worker == 1) { while (true) { store<i32>(SUM, load<i32>(SUM) + 1); } } if (worker == 0) unreachable(); barrier(); }
+export function spin(worker: i32): void {
+  if (worker == 1) { while (true) { store<i32>(SUM, load<i32>(SUM) + 1); } }
+  if (worker == 0) unreachable();
+  barrier();
+}
 `;
 const names = ["count", "trap", "trapFirst", "spin"] as const;
 
 const TWO_SECONDS = 2000;
 
 /**
- * Milliseconds until a failure is reported and the pool is closed: the least of several, each with a pool of
- * its own.
+ * Milliseconds until a failure is reported and the pool is closed: the least of several tries, each with a
+ * pool of its own.
  */
 async function reported(
   start: () => Promise<{ readonly pool: Pool }>,
@@ -177,9 +181,9 @@ describe("a pool", () => {
 });
 
 /**
- * A busy machine may take the calling thread off its core between raising a job and waking the sleepers. The
- * threads, which spin for a while, see the job, run it to its end and sleep again; the late waking then finds
- * them asleep on a job that they have done.
+ * A busy machine may suspend the calling thread between raising a job and waking the sleepers. The workers
+ * spin for a while, see the job, finish it and sleep again. The late call to wake them then finds them asleep
+ * after a job that they have already done.
  */
 describe("a waking that comes late", () => {
   const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
@@ -195,7 +199,7 @@ describe("a waking that comes late", () => {
       let woken = 0;
       for (let i = 1; i <= 10; i++) {
         await p.run(entries.count);
-        await settle(); // they sleep
+        await settle(); // the workers fall asleep
         woken += Atomics.notify(i32, controlWord(control.job));
         await settle();
         expect(i32[4160 / 4]).toBe((i * workers * (workers + 1)) / 2);
@@ -229,14 +233,16 @@ describe("one worker", () => {
   });
 });
 
-/** A program of its own: what it prints, and whether it ends. */
+/** Runs a program in a process of its own: what it prints, and whether it ends. */
 function program(code: string): Promise<string> {
   const setup = `
     import { startPool } from ${JSON.stringify(addressOf("runtime/node/pool.ts"))};
-    const module = new WebAssembly.Module(Buffer.from(${JSON.stringify(Buffer.from(bytes()).toString("base64"))}, "base64"));
+    const binary = Buffer.from(${JSON.stringify(Buffer.from(bytes()).toString("base64"))}, "base64");
+    const module = new WebAssembly.Module(binary);
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     const entry = ${JSON.stringify(entries.count)};
-    const pool = await startPool({ partitions: [{ module, memory, manifest: ${JSON.stringify(manifest)} }], control: ${JSON.stringify(control)}, workers: 2 });
+    const partitions = [{ module, memory, manifest: ${JSON.stringify(manifest)} }];
+    const pool = await startPool({ partitions, control: ${JSON.stringify(control)}, workers: 2 });
     ${code}`;
   return new Promise((resolve, reject) =>
     execFile(process.execPath, ["--input-type=module", "-e", setup], { timeout: 300_000 }, (error, stdout) =>

@@ -1,6 +1,6 @@
 /**
- * What a machine is measured to be does not depend on how busy it is: a run that begins again must begin on
- * the same target.
+ * The measurement of a machine does not depend on how busy it is: a run that is continued must choose the
+ * same target.
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeHost } from "../../../runtime/node/host.ts";
@@ -15,7 +15,7 @@ describe("the probe on a busy machine", () => {
     let late = 0;
     let reads = 0;
     performance.now = () => {
-      // the first twenty runs each take 30 ms more: longer than the whole measurement
+      // the first twenty runs each take 30 ms more, which is longer than the entire measurement
       if (reads++ < 40) late += 30;
       return now() + late;
     };

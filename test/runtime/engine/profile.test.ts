@@ -1,6 +1,6 @@
 /**
  * A module that times itself: every call is counted, results stay the same, and `sinter profile` makes a
- * table of it. Also: planned bytes against the least.
+ * table of it. Also compares planned bytes with the least possible.
  */
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";

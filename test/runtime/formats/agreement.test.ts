@@ -1,8 +1,9 @@
 /**
- * Sinter and llama.cpp on the same file, in the same format: llama.cpp writes greedily (keys and values in
- * f32), Sinter computes the logits of the same prefixes, token by token. In q8_0 and q4_0 both quantise
- * activations, to the same numbers: logits are equal but for the order of sums, until one of them rounds the
- * other way. What comes after sees other keys and values, and differs by what quantisation costs anyway.
+ * Sinter and llama.cpp on the same file, in the same format: llama.cpp writes greedily (with keys and values
+ * in f32), and Sinter computes the logits of the same prefixes, token by token. In q8_0 and q4_0 both
+ * quantise activations to the same numbers. So the logits differ only by the order of sums, until one of the
+ * two rounds a number the other way. From then on the keys and values differ, and the logits by as much as
+ * quantisation costs anyway.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,8 +30,8 @@ const spec = `model small-llama3.2 {
 }`;
 
 /**
- * Largest noise, as a share of the spread of the logits; and of the first position, before anything can have
- * rounded the other way.
+ * The largest noise, as a share of the spread of the logits: over all positions, and at the first position,
+ * where nothing can have been rounded the other way yet.
  */
 const bounds = {
   f32: { all: 1e-4, first: 1e-4 },
@@ -68,7 +69,7 @@ const models: readonly {
     data: shared("checkpoints/stories260K"),
     begin: 1,
     formats: ["f32", "q8_0"],
-  }, // rows of 172 are no whole blocks: q4_0 keeps them as F16 in the file
+  }, // rows of 172 are no multiple of 32, so a q4_0 file has them as F16
   {
     name: "tinystories-656k",
     source: () => shared("checkpoints/tinystories-656k").path,

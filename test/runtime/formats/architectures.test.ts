@@ -1,6 +1,6 @@
 /**
- * Llama's relatives, small and trained here: which class each goes out as, that it comes back as it was, and
- * that others compute the same.
+ * Small relatives of Llama, trained here: which class each goes out as, that it comes back unchanged, and
+ * that other programs compute the same from it.
  */
 import { likeliestToken } from "../../../runtime/sample/logprobs.ts";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,10 +25,10 @@ interface Relative {
   readonly ffn?: string;
   readonly eps?: string;
   readonly tied?: boolean;
-  /** What it goes out as. */
+  /** The class that it goes out as. */
   readonly hf: string;
   readonly gguf: string;
-  /** Keys of config.json that others read. */
+  /** Keys of config.json that other programs read. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 

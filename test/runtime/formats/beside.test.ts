@@ -1,6 +1,6 @@
 /**
- * What stands beside a published model, by the command line: it counts, it goes out again, and a flaw in it
- * costs the model nothing.
+ * The files beside a published model, through the command line: they count, they go out again, and a flaw in
+ * one costs the model nothing.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,7 +70,7 @@ const GENERATION = {
   top_p: 0.9,
   transformers_version: "4.57.0",
 };
-/** <|assistant|> → O → K → <|end_of_answer|>. */
+/** A model that says O, K and <|end_of_answer|> after <|assistant|>. */
 const answering = {
   vocab: 262,
   next: (t: number): number =>
@@ -344,7 +344,7 @@ describe("a flaw beside good weights", () => {
       `${into}2`,
       "--tokenizer",
       join(source, Object.keys(contents)[0]!),
-    ); // by name it has to be whole
+    ); // a file that was named must have no flaw
     if (!line.source.includes("kept"))
       expect([named.code === 1 || named.code === 3, existsSync(`${into}2`)]).toEqual([true, false]);
   });

@@ -1,5 +1,5 @@
 /**
- * Every key of config.json's tables is fed to the reader: it counts, is refused by name, or changes nothing,
+ * Feeds every key of config.json's tables to the reader: it counts, is refused by name, or changes nothing,
  * as its table says.
  */
 import fc from "fast-check";
@@ -47,7 +47,7 @@ const bases: Readonly<Record<"gpt2" | LlamaType, Config>> = {
 const tables: Readonly<Record<keyof typeof bases, KeyTable>> = { gpt2: gpt2Keys, ...llamaTypeKeys };
 const types = Object.keys(bases) as (keyof typeof bases)[];
 
-/** A key that counts where another is left out. */
+/** Keys that count only where another one is missing. */
 const insteadOf: Readonly<Record<string, string>> = {
   n_ctx: "n_positions",
   block_size: "n_positions",
@@ -67,7 +67,7 @@ const readText = (text: string, has: (name: string) => boolean = (name) => tenso
 const open = (config: Config, has?: (name: string) => boolean): ReadConfig =>
   readText(JSON.stringify(config), has);
 
-/** The architecture, or why there is none. */
+/** The architecture, or the error that says why there is none. */
 function outcome(config: Config): Architecture | SinterError {
   try {
     return open(config).architecture;
@@ -294,7 +294,7 @@ describe("what is left out", () => {
     if (found instanceof SinterError) throw found;
     return found;
   };
-  /** huggingface.co/docs/transformers, each class's own page. */
+  /** After huggingface.co/docs/transformers, each class's own page. */
   it("has each class's default", () => {
     expect(bare("gpt2")).toMatchObject({
       vocab: 50257,
@@ -393,7 +393,7 @@ describe("published configurations", () => {
     hidden_act: "silu",
     tie_word_embeddings: false,
   };
-  /** Keys as the published files have them, with small sizes. */
+  /** Configurations with the keys of published files, in small sizes. */
   const published: Readonly<Record<string, Config>> = {
     gpt2: {
       activation_function: "gelu_new",
@@ -629,7 +629,7 @@ describe("what the weights have to agree with", () => {
 });
 
 describe("what goes out", () => {
-  /** Other names of keys that are written, and what says the same as a key that is. */
+  /** Other names of keys that are written, and keys that say the same as one that is. */
   const spared = new Set([
     ...Object.keys(insteadOf),
     ...Object.keys(gpt2InsteadOf),

@@ -1,5 +1,6 @@
 /**
- * What goes out comes back: the same tensors from every format; and other programs compute the same from it.
+ * What goes out comes back: the tensors of every format are the same, and other programs compute the same
+ * from them.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +24,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const files = nodeFiles();
 
 const specs = {
-  // odd sizes on purpose: rows of 40 are no whole blocks of 32
+  // odd sizes on purpose: rows of 40 are no multiple of 32
   gpt2: `model out-gpt2 {
     vocab 256  context 24  width 40  layers 2  heads 5
     embed token + position
@@ -59,8 +60,8 @@ const specs = {
     tokenizer bytes
     train { batch 4  context 32  steps 40  lr 1e-2  warmup 0 }
   }`,
-  // one expert per token, whose weight is 1: nothing that trains well, but what the published forms would
-  // mean by it
+  // One expert per token, with a weight of 1. It does not train well, but it is what the published forms
+  // would mean by it.
   single: `model out-single {
     vocab 256  context 32  width 32  layers 1  heads 2
     embed token
@@ -94,7 +95,7 @@ beforeAll(async () => {
   }
 });
 
-/** Exports and imports again. */
+/** Exports a run and imports the result. */
 async function thereAndBack(name: Name, to: "hf" | "gguf", dtype: string): Promise<string> {
   const out = at(`${name}-${dtype}.${to}`);
   const back = `${out}.back`;
@@ -111,7 +112,7 @@ describe("there and back", () => {
       const is = await parameters(await thereAndBack(name, to, "f32"));
       const zeros = [...is].filter(([key]) => !was.has(key));
       if (name !== "plain") expect(zeros).toEqual([]);
-      // biases that GPT-2 always has
+      // GPT-2 has these biases in any case
       for (const [, values] of zeros) expect(values.every((x) => x === 0)).toBe(true);
       for (const [key, values] of was) expect(is.get(key), key).toEqual(values);
     },
@@ -321,7 +322,7 @@ describe("llama.cpp", () => {
         const theirs = llamaCppGreedy(out, [1], 40, at("logits"));
         expect(theirs.ids.slice(0, dtype === "f32" ? 40 : 10)).toEqual(
           (await ourGreedy(back, [1], 40)).slice(0, dtype === "f32" ? 40 : 10),
-        ); // q8_0: it quantises activations too
+        ); // q8_0 quantises activations too
         expect(theirs.text).toMatch(/^ ?Once upon a time, there was a little/);
       }
     },

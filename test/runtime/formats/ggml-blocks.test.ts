@@ -1,8 +1,7 @@
 /**
- * ggml's blocks of 4 to 6 bits against a reference of another form: one element at a time in f64, from the
- * structures of ggml-common.h, with the order of elements as the dequantising loops of ggml-quants.c run
- * through it. And llama.cpp itself: a model with random blocks of each format says the same greedy tokens
- * there and here.
+ * The decoders of ggml's blocks against a reference of another form: one element at a time in f64, after the
+ * structures of ggml-common.h, in the order in which the loops of ggml-quants.c go through them. And against
+ * llama.cpp: a model with random blocks of each format gives the same greedy tokens in both programs.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,8 +35,8 @@ const fifth = (b: Uint8Array, at: number, e: number): number =>
 const iq4 = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /**
- * Six-bit scale and minimum j of Q4_K and Q5_K: "0-3: bits 0-5 of bytes 0-3 (minima: 4-7); 4-7: nibbles of
- * bytes 8-11, with bits 6-7 of bytes 0-7 above".
+ * The six-bit scale and minimum j of Q4_K and Q5_K: "0-3: bits 0-5 of bytes 0-3 (minima: 4-7); 4-7: nibbles
+ * of bytes 8-11, with bits 6-7 of bytes 0-7 above".
  */
 function sixBits(b: Uint8Array, at: number, j: number): { scale: number; least: number } {
   if (j < 4) return { scale: bits(b, at + j, 0, 6), least: bits(b, at + 4 + j, 0, 6) };
@@ -105,7 +104,7 @@ const reference: Readonly<Record<Name, (b: Uint8Array, e: number) => number>> = 
   },
 };
 
-/** Where each format has F16 numbers: they are made finite. */
+/** Where each format has F16 numbers, which the test makes finite. */
 const halvesAt: Readonly<Record<Name, readonly number[]>> = {
   Q4_1: [0, 2],
   Q5_0: [0],
@@ -147,7 +146,7 @@ describe.each(names)("%s", (name) => {
     );
   });
   it("every bit of a block is read", () => {
-    // numbers of one sign everywhere, so that no change can hide behind a zero
+    // all numbers have the same sign, so that no change can hide behind a zero
     const stored = new Uint8Array(bytes).fill(0x55);
     const was = new Float32Array(block);
     const is = new Float32Array(block);

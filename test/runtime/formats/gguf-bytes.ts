@@ -1,4 +1,4 @@
-/** GGUF files byte by byte, right or wrong: what the writer proper would refuse to write. */
+/** Makes GGUF files byte by byte, including wrong ones that the real writer would refuse. */
 import { concat } from "../../../runtime/base/bytes.ts";
 
 const utf8 = new TextEncoder();
@@ -17,7 +17,7 @@ export const text = (value: string, length?: number | bigint): Uint8Array =>
 
 export const join = (...parts: readonly Uint8Array[]): Uint8Array => concat(parts);
 
-/** A metadata pair: key, number of the type, value's bytes. */
+/** A metadata pair: a key, the number of a type, and the bytes of the value. */
 export const pair = (key: string, type: number, ...value: readonly Uint8Array[]): Uint8Array =>
   join(text(key), u32(type), ...value);
 
@@ -29,7 +29,7 @@ export interface TensorBytes {
   readonly offset?: number | bigint;
 }
 
-/** Defaults: "a", F32 [8], at the start of the data: 32 bytes. */
+/** By default "a", F32 [8], at the start of the data, with 32 bytes. */
 export const tensor = ({
   name = text("a"),
   dims = [8],
@@ -47,7 +47,7 @@ export interface FileBytes {
   readonly tensorCount?: number | bigint;
   readonly pairCount?: number | bigint;
   readonly alignment?: number;
-  /** Bytes of data. */
+  /** The number of bytes of data. */
   readonly data?: number;
 }
 

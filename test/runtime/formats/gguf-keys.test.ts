@@ -1,5 +1,5 @@
 /**
- * Every key of GGUF's tables is fed to the reader: it counts, is refused by name, or changes nothing, as its
+ * Feeds every key of GGUF's tables to the reader: it counts, is refused by name, or changes nothing, as its
  * table says.
  */
 import fc from "fast-check";
@@ -30,7 +30,7 @@ import { tinyGguf, tinyLlama } from "../../support/small-models.ts";
 const { layers, width, heads, context, hidden } = tinyLlama;
 const types = Object.keys(ggufKeys).filter((name): name is GgufType => name !== "general");
 
-/** A pair for any value: the type that a writer would take. */
+/** A pair for any value, with the type that a writer would choose. */
 function pairOf(key: string, value: unknown): PairToWrite {
   if (typeof value === "string") return text(key, value);
   if (typeof value === "boolean") return bool(key, value);
@@ -85,7 +85,7 @@ function fileOf(
   ]);
 }
 
-/** Keys whose other value does not go with the rest: the message names the rest. */
+/** Keys whose other value contradicts the rest of the file: the message names the rest. */
 const saidOtherwise = /^split|^llama.expert_count$|^granite_swa.block_count$/;
 
 interface Read {
@@ -125,7 +125,7 @@ describe.each(types)("GGUF of %s", (type) => {
     const before = await read(base);
     const after = await read({ ...base, [key]: another });
     expect(before).not.toBeInstanceOf(SinterError);
-    // what comes second needs the first: a share of four experts
+    // the second key needs the first: a share of four experts
     if (key.endsWith("expert_used_count") && type === "llama")
       expect(await read({ ...base, "llama.expert_count": 4, [key]: 1 })).toMatchObject({
         architecture: { experts: { count: 4, top: 1 } },

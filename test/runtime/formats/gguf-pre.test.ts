@@ -38,7 +38,7 @@ async function opened(
 }
 
 /**
- * All names that llama.cpp knows for byte-level BPE and that are not in the table: their rules are others.
+ * The names for byte-level BPE that llama.cpp knows and the table does not have, since their rules differ.
  */
 const refused = [
   "deepseek-llm",
@@ -159,7 +159,10 @@ it("a normalizer that GGUF can not say is said", () => {
 });
 
 describe("where they cut", () => {
-  /** Every stretch of the text is a token, and pieces are taken whole: tokens are pieces. */
+  /**
+   * In this tokenizer every part of the text is a token and pieces are not split, so that its tokens are the
+   * pieces.
+   */
   function pieces(name: string, text: string): readonly string[] {
     const utf8 = new TextEncoder();
     const nameOf = (part: string): string =>

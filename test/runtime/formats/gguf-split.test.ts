@@ -1,6 +1,6 @@
 /**
- * A model in several GGUF files is read as one, whichever of them is named; a file that is missing, renamed
- * or another model's is said.
+ * A model in several GGUF files is read as one model, whichever file is named. A file that is missing,
+ * renamed or another model's is reported.
  */
 import { describe, expect, it } from "vitest";
 import { concat } from "../../../runtime/base/bytes.ts";
@@ -83,7 +83,9 @@ describe("a split GGUF", () => {
   it("says which file it is, and which is missing", async () => {
     expect(await refused({ [at(2)]: undefined })).toMatchObject({
       kind: "input",
-      message: `${at(1)} is file 1 of 3 that a model was split into; beside it there is no m-00002-of-00003.gguf`,
+      message:
+        `${at(1)} is file 1 of 3 that a model was split into; ` +
+        "beside it there is no m-00002-of-00003.gguf",
       hint: "Put all files of the model into one folder; then name any of them.",
     });
     expect((await refused({ [at(1)]: undefined, [at(2)]: undefined }, at(3))).message).toContain(

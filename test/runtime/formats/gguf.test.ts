@@ -1,6 +1,6 @@
 /**
- * GGUF: what is written is read back; bad files of every kind are refused with a reason and a place;
- * mutations never crash.
+ * GGUF files: what is written is read back; bad files of every kind are refused with a reason and an offset;
+ * mutations never crash the reader.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -29,8 +29,8 @@ const ALIGN = "general.alignment";
 const long = new Uint8Array(60_000);
 
 /**
- * name → file, and what the message has to say. Kinds after llama.cpp's tests/test-gguf.cpp, and shapes of
- * its published overflows.
+ * Bad files by name, with what the message has to say. The kinds are those of llama.cpp's
+ * tests/test-gguf.cpp, and shapes of its published overflows.
  */
 const bad: Record<string, readonly [Uint8Array, RegExp]> = {
   "empty file": [new Uint8Array(), /ends in the magic number/],

@@ -1,4 +1,7 @@
-/** Real checkpoints, imported by the command line and run: they say what their authors published. */
+/**
+ * Real checkpoints, imported through the command line and run: their texts and losses are what their authors
+ * published.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +20,7 @@ const scratch = mkdtempSync(join(tmpdir(), "sinter-import-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let runs = 0;
-/** Imports, opens, gives the model to `work`. */
+/** Imports a model, opens it, and gives it to `work`. */
 async function imported<T>(
   path: string,
   work: (model: RunningModel, folder: string) => Promise<T>,
@@ -91,9 +94,9 @@ describe("stories260K by the command line", () => {
     },
   );
   /**
-   * By PyTorch, from the files alone (stories_loss.py). The first fifty stories are of the kind that the
-   * model learnt; those behind them are another generator's, and all together come to 1.494 there and here
-   * (`sinter eval --context 512`: too long for a test).
+   * Losses by PyTorch, from the files alone (stories_loss.py). The first fifty stories are of the kind that
+   * the model was trained on. The others are from another generator; all stories together have a loss of
+   * 1.494 in both programs (`sinter eval --context 512`, which takes too long for a test).
    */
   const byPyTorch: Record<"first50" | "first150", { tokens: number; loss: number }> = json(
     fileURLToPath(new URL("stories260K-loss.json", import.meta.url)),
@@ -130,7 +133,7 @@ describe("stories260K by the command line", () => {
       }
       expect(fifty.loss).toBeLessThan(1.31);
       expect(Math.abs(rounded.loss - fifty.loss)).toBeLessThan(0.02);
-      expect((await run("eval", f32)).code).toBe(2); // no text of its own
+      expect((await run("eval", f32)).code).toBe(2); // it has no text of its own
     },
   );
 });
@@ -175,7 +178,7 @@ describe("gpt-nano-sort (minGPT: GPT-2's names, matrices the other way round, an
             expect(Math.abs(logits[k]! - wanted[(b * time + t) * vocab + k]!)).toBeLessThan(1e-5);
         }
       for (let n = 0; n < 40; n++) {
-        // six digits of 0, 1, 2 go in; the next six are the same in order
+        // six digits of 0, 1 and 2 go in; the next six are the same digits, sorted
         const digits = Array.from({ length: 6 }, (_, i) => Math.floor((n * 37 + 11) / 3 ** i) % 3);
         expect((await greedy(model, digits, 12)).slice(6), digits.join()).toEqual(digits.toSorted());
       }

@@ -1,6 +1,4 @@
-/**
- * Tables of keys: what is found in them, what is refused with which words, and the one line about the rest.
- */
+/** Tables of keys: how a key is found in them, how a refusal is worded, and the line about unknown keys. */
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import {

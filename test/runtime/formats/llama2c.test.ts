@@ -1,6 +1,6 @@
 /**
- * llama2.c's files: the three forms of one real model agree; headers with absurd numbers are refused before
- * anything is allocated.
+ * llama2.c's files: the three forms of one real model agree, and headers with absurd numbers are refused
+ * before anything is allocated.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -1,7 +1,7 @@
 /**
- * Llama 3's tokenizer in a GGUF file: llama.cpp cuts texts into the published ids from it, knows its special
- * tokens and its chat format, and it comes back as a tokenizer that does the same. A model of width 32
- * carries it; rope's scaling by 32 goes with it.
+ * Llama 3's tokenizer in a GGUF file: with it, llama.cpp gives the published ids and knows the special tokens
+ * and the chat format, and Sinter reads back a tokenizer that does the same. The file's model has a width of
+ * 32, and rope's scaling by 32.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -79,7 +79,7 @@ describe.skipIf(!withData)("Llama 3's tokenizer as GGUF (needs ../shared/data)",
   it("has merges for all ranks, the special tokens' roles, the chat format and rope's factors", async () => {
     const file = await openGguf(files, gguf);
     const value = (key: string): unknown => file.metadata.get(`tokenizer.${key}`);
-    // as many as in the tokenizer.json that was published
+    // as many as in the published tokenizer.json
     expect(value("ggml.merges")).toEqual({ type: "string", count: 280_147 });
     expect(
       ["model", "pre", "bos_token_id", "eos_token_id", "eot_token_id", "eom_token_id", "add_bos_token"].map(

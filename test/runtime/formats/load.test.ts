@@ -1,6 +1,6 @@
 /**
- * A GGUF file straight into a model: the same words as by way of a run folder, whatever the formats of file
- * and model; and what does not go together.
+ * Loading a GGUF file straight into a model: the same words as through a run folder, for all formats of file
+ * and model, and the errors where the two do not fit.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

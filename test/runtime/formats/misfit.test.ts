@@ -1,6 +1,6 @@
 /**
- * Weights and configurations that do not go together, and folders that are not what they say: which tensor,
- * which shape, which key.
+ * Weights and configurations that do not fit, and folders that are not what they claim: the errors name the
+ * tensor, the shape or the key.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -14,7 +14,7 @@ import { allFloats } from "../../../runtime/formats/kit/weights.ts";
 import { writeHeader } from "../../../runtime/store/safetensors.ts";
 import { memoryFiles } from "../../support/memory-files.ts";
 
-/** Numbers of one of Sinter's tensors, dense. */
+/** The numbers of one of Sinter's tensors, dense. */
 async function importTensor(link: Link, index: TensorIndex): Promise<Float32Array> {
   const out = new Float32Array(link.shape.reduce((a, b) => a * b, 1));
   for (const piece of link.pieces) gather(link, piece, await allFloats(index.get(piece.name)!), out);
@@ -159,13 +159,13 @@ describe("heads and buffers", () => {
     const two = { ...shapes, "lm_head.weight": [vocab, width] };
     // GPT2Config means tied where it says nothing
     expect(await why(open(two))).toMatch(/lm_head.weight differs from wte.weight/);
-    // minGPT's says nothing at all
+    // minGPT's configuration says nothing about it
     expect((await open(two, { ...config, model_type: "gpt-nano" })).architecture.tied).toBe(false);
     const own = await open(two, { ...config, tie_word_embeddings: false });
     expect(own.architecture.tied).toBe(false);
     const head = fittedLinks(own, stems).find(({ name }) => name === "output.f.weight")!;
     expect(head.shape).toEqual([width, vocab]);
-    // row 0, column 1: the second token's first number
+    // row 0, column 1: the first number of the second token
     expect((await importTensor(head, own.index))[1]).toBe("lm_head.weight".length + width / 8);
   });
   it("attn.bias and attn.masked_bias are no weights; the prefix may be there", async () => {

@@ -1,4 +1,4 @@
-/** What run folders hold and say: all numbers of the newest checkpoint, logits, greedy tokens. */
+/** What a run folder holds and computes: all numbers of its newest checkpoint, logits, greedy tokens. */
 import { likeliestToken } from "../../../runtime/sample/logprobs.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import { listCheckpoints, loadNewest } from "../../../runtime/store/checkpoint.ts";
@@ -51,7 +51,7 @@ export async function withModel<T>(
   }
 }
 
-/** Logits after each of these tokens: every position fed alone. */
+/** The logits after each of these tokens, each fed in a call of its own. */
 export const logitsOf = (
   folder: string,
   ids: readonly number[],
@@ -61,7 +61,8 @@ export const logitsOf = (
     folder,
     async (model) => {
       const out: Float32Array[] = [];
-      for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice()); // a view
+      // a copy, since the model returns a view
+      for (const [i, id] of ids.entries()) out.push((await model.feed([id], i)).slice());
       return out;
     },
     use,

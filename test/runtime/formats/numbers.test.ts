@@ -1,5 +1,6 @@
 /**
- * Number formats against their definitions: every F16, ties, and blocks whose bytes were computed by hand.
+ * Number formats against their definitions: every F16 number, ties, and blocks whose bytes were computed by
+ * hand.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -83,7 +84,7 @@ describe("blocks of 32", () => {
     const values = new Float32Array(32);
     values.set([127, -127, 63.5, -63.5, 0.4, 0.6]);
     const stored = encode("Q8_0", values);
-    // d = 1; halves away from zero
+    // d = 1; ties are rounded away from zero
     expect(Array.from(stored.subarray(0, 8))).toEqual([0x00, 0x3c, 127, 256 - 127, 64, 256 - 64, 0, 1]);
     expect(stored.length).toBe(34);
   });
@@ -101,7 +102,7 @@ describe("blocks of 32", () => {
       15 | (8 << 4),
       ...Array(13).fill(0x88),
       8 | (15 << 4),
-    ]); // d = 1; 8 is cut to 7
+    ]); // d = 1; 8 is clipped to 7
   });
   it.each(["Q8_0", "Q4_0"] as const)(
     "%s: within half a step, and the same bytes when quantised again",

@@ -1,6 +1,6 @@
 /**
- * GGUF files of a small Llama with random blocks of any format: numbers of the size that weights have, one
- * token clearly the likeliest.
+ * GGUF files of a small Llama with random blocks of any format. The numbers have the size of real weights,
+ * and one token is clearly the likeliest.
  */
 import { ggufPairs } from "../../../runtime/formats/gguf/gguf-config.ts";
 import type { Architecture } from "../../../runtime/formats/architecture/architecture.ts";
@@ -15,8 +15,8 @@ import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { smallLlama } from "../../support/small-models.ts";
 
 /**
- * Formats whose blocks are random bits; the others are encoded. F16 scales of a block: byte, and value so
- * that random bits make numbers around ±0.06.
+ * Formats whose blocks are random bits; other formats are encoded. For each F16 number of a block: its byte
+ * offset, and a value with which random bits give numbers around ±0.06.
  */
 const scales: Readonly<Partial<Record<ReadFormat, readonly (readonly [number, number])[]>>> = {
   Q4_1: [
@@ -46,7 +46,7 @@ const scales: Readonly<Partial<Record<ReadFormat, readonly (readonly [number, nu
   IQ4_XS: [[0, 0.00005]],
 };
 
-/** `type`: of all matrices, or by published name ("blk.0.attn_v.weight"). */
+/** `type` is the format of all matrices, or a function of the published name ("blk.0.attn_v.weight"). */
 export function randomGguf(
   type: ReadFormat | ((name: string) => ReadFormat),
   seed: number,

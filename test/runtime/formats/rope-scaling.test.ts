@@ -1,6 +1,6 @@
 /**
- * Scaled rotary embeddings: what config.json and GGUF say of them is what is computed, against a forward pass
- * in f64; and it goes out again.
+ * Scaled rotary embeddings: what config.json and GGUF say is what is computed, compared with a forward pass
+ * in f64, and it goes out again.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +55,7 @@ const weights = new Map(
 );
 
 const plain = Array.from({ length: D / 2 }, (_, i) => THETA ** ((-2 * i) / D));
-/** Llama 3's, as its report's code has it: original context 16, factor 8, low 1, high 4. */
+/** Llama 3's scaling, after the code of its report: original context 16, factor 8, low 1, high 4. */
 const llama3 = plain.map((f) => {
   const turns = (16 * f) / (2 * Math.PI);
   const share = Math.min(1, Math.max(0, (turns - 1) / 3));
@@ -117,7 +117,7 @@ beforeAll(() => {
   }
 });
 
-/** Touvron et al. 2023, in f64: logits after each token. */
+/** The model (Touvron et al. 2023) in f64: the logits after each token. */
 function reference(ids: readonly number[], frequencies: readonly number[]): number[][] {
   const times = (name: string, x: readonly number[]): number[] => {
     const w = weights.get(name)!;
@@ -129,7 +129,7 @@ function reference(ids: readonly number[], frequencies: readonly number[]): numb
     const scale = 1 / Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length + EPS);
     return x.map((v, i) => v * scale * weights.get(name)![i]!);
   };
-  /** Halves of a head, as Hugging Face pairs them. */
+  /** Rotates pairs that are half a head apart, as in Hugging Face's weights. */
   const rotated = (x: readonly number[], position: number): number[] =>
     x.map((v, c) => {
       const column = c % D;
@@ -183,7 +183,7 @@ describe.each(names)("%s", (name) => {
     );
     const right = reference(prompt, frequencies);
     expect(furthest(await logitsOf(at(`${name}-run`), prompt), right)).toBeLessThan(2e-4);
-    // the test can fail
+    // shows that the test can fail
     if (name !== "plain") expect(furthest(reference(prompt, plain), right)).toBeGreaterThan(0.1);
   });
   it.each(["hf", "gguf"] as const)("goes out as %s, and comes back", async (to) => {

@@ -1,6 +1,6 @@
 /**
- * Data that lie beside the project and are no part of it. Tests that need them skip where they are not, and
- * say so.
+ * Data that lie beside the project and are not part of it. Tests that need them are skipped where they are
+ * absent, and say so.
  */
 import { existsSync } from "node:fs";
 import { inShared } from "../../support/paths.ts";

@@ -1,5 +1,5 @@
 /**
- * Every key of tokenizer.json is fed: one that is read changes the tokenizer or is refused, one without
+ * Feeds every key of tokenizer.json: a key that is read changes the tokenizer or is refused, and one without
  * effect does neither.
  */
 import { readFileSync } from "node:fs";
@@ -65,7 +65,7 @@ const texts = [
   "Ta b",
 ];
 
-/** All that a tokenizer says; a text: it is refused, and why. */
+/** Everything that a tokenizer answers, or why the file is refused. */
 function answers(json: Json): string {
   try {
     const reading = readTokenizerJson({
@@ -109,7 +109,7 @@ const keysOf = (table: KeyTable): (readonly [string, KnownKey])[] => Object.entr
 const another = (known: KnownKey): unknown => ("another" in known ? known.another : undefined);
 const strange = [true, false, 7, { a: [1] }];
 
-/** A component in its usual form: what the keys of its table are changed in. */
+/** A component in its usual form, in which the keys of its table are changed. */
 const usual: Readonly<Record<string, Json>> = {
   "normalizer Sequence": { normalizers: [{ type: "Lowercase" }] },
   "normalizer Strip": { strip_left: true, strip_right: true },

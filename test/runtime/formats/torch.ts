@@ -1,4 +1,4 @@
-/** PyTorch, for logits of a Hugging Face folder: huggingface.py. */
+/** Asks PyTorch for the logits of a Hugging Face folder (huggingface.py). */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,4 +1,4 @@
-/** Ticks of ranges that are hardly any: a run of one step, a loss that stands still. */
+/** Ticks of very small ranges: a run of one step, a loss that does not change. */
 import { expect, test } from "vitest";
 import { ticks } from "../../../runtime/report/chart.ts";
 

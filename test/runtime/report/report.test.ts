@@ -164,7 +164,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Look {
   readonly width: number;
-  /** Of the page: more than `width` means that it can be pushed sideways. */
+  /** The width of the page's contents. If it is more than `width`, the page can be scrolled sideways. */
   readonly scroll: number;
   readonly smallest: number;
 }
@@ -185,8 +185,11 @@ describe.skipIf(missing !== undefined)(
         frame.src = "/report.html";
         await loaded;
         const page = frame.contentDocument;
-        const sizes = [...page.querySelectorAll("body *")].filter((e) => e.children.length === 0 && e.textContent.trim() !== "" && e.tagName !== "title")
-          .map((e) => Math.min(parseFloat(getComputedStyle(e).fontSize), e.getBoundingClientRect().height || 99));
+        const hasText = (e) =>
+          e.children.length === 0 && e.textContent.trim() !== "" && e.tagName !== "title";
+        const sizeOf = (e) =>
+          Math.min(parseFloat(getComputedStyle(e).fontSize), e.getBoundingClientRect().height || 99);
+        const sizes = [...page.querySelectorAll("body *")].filter(hasText).map(sizeOf);
         looks.push({ width, scroll: page.documentElement.scrollWidth, smallest: Math.min(...sizes) });
       }
       return looks;

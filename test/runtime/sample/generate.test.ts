@@ -1,6 +1,6 @@
 /**
- * Generation around a model whose next token is always the last one plus one: cache, full context,
- * log-probabilities; and the verbs that use it.
+ * Generation with a model whose next token is always the last one plus one: cache, full context,
+ * log-probabilities, and the verbs that use it.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ import { plainChat } from "../../../runtime/tokenizers/chat/chat.ts";
 import { fakeModel } from "../../support/fake-model.ts";
 import { SINTER } from "../../support/paths.ts";
 
-/** Counts the tokens that really run. Context 8, vocabulary 16. */
+/** Counts the tokens that really run. The context is 8, the vocabulary 16. */
 function counting(): { model: RunningModel; runs: [start: number, tokens: readonly number[]][] } {
   const runs: [number, readonly number[]][] = [];
   return { runs, model: fakeModel(1, { onRun: (start, tokens) => runs.push([start, tokens]) }) };
@@ -31,7 +31,7 @@ describe("the cache", () => {
     const session = createSession(model);
     expect((await session.feed([1, 2, 3, 4])).reused).toBe(0);
     expect((await session.feed([1, 2, 3, 9])).reused).toBe(3);
-    // the last one always runs: its logits are wanted
+    // the last token always runs, since its logits are wanted
     expect((await session.feed([1, 2, 3, 9])).reused).toBe(3);
     session.forget();
     expect((await session.feed([1, 2])).reused).toBe(0);
@@ -183,7 +183,7 @@ describe("the verbs", () => {
       .split("\n")
       .map((l) => JSON.parse(l) as Record<string, unknown>);
     expect(lines.map((l) => l["index"])).toEqual([0, 1, 2]);
-    expect(lines[0]!["cached_tokens"]).toBeGreaterThan(5); // "User: he" came first
+    expect(lines[0]!["cached_tokens"]).toBeGreaterThan(5); // the tokens of "User: he"
     for (const line of lines) {
       const alone = JSON.parse(
         (

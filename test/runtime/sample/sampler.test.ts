@@ -1,8 +1,9 @@
 /**
- * The sampler: each cut by itself, the order of the chain, and chi-square over 100,000 draws. Random streams
- * and initial values.
+ * The sampler: each cut by itself, the order of the chain, and a chi-square test over 100,000 draws. Also
+ * random streams and initial values.
  */
 import { describe, expect, it } from "vitest";
+import { cpuMs } from "../../support/tokenizer-data.ts";
 import { normalQuantile } from "../../../runtime/engine/init.ts";
 import { randomFrom, randomStream } from "../../../runtime/base/random.ts";
 import { sampleToken, samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
@@ -17,7 +18,7 @@ const plain: SamplerSettings = {
 };
 const DRAWS = 100_000;
 
-/** How often each id came. */
+/** How often each id was drawn. */
 function counts(
   logits: readonly number[],
   settings: Partial<SamplerSettings>,
@@ -55,7 +56,7 @@ function expected(logits: readonly number[], s: SamplerSettings): number[] {
 }
 
 /**
- * Σ (found − expected)² / expected; a value above its 99.99 % quantile (normal approximation) is a failure.
+ * Σ (found − expected)² / expected. A value above its 99.99 % quantile (normal approximation) is a failure.
  */
 function chiSquare(found: readonly number[], share: readonly number[]): void {
   let sum = 0;
@@ -166,7 +167,6 @@ describe("the chain", () => {
   it("is quick on a large vocabulary", () => {
     const large = Float32Array.from({ length: 50257 }, (_, i) => Math.sin(i * 7.7) * 4);
     const random = randomStream(3, "large");
-    const cpuMs = (): number => process.threadCpuUsage().user / 1000; // other programs do not count
     const began = cpuMs();
     for (let i = 0; i < 100; i++) sampleToken(large.slice(), samplerDefaults, [], random);
     expect((cpuMs() - began) / 100).toBeLessThan(5); // ms a token

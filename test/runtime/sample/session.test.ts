@@ -1,7 +1,7 @@
 /**
- * Several texts on one model at the same time: each has the bits that it has alone, whoever else uses the
- * model; calls wait in their order and can be given up. For f32 and q8_0 weights, caches that are rings or
- * int8, several memories, the training module; on one worker and on two.
+ * Several texts on one model at the same time: each has the same bits as alone, whoever else uses the model;
+ * calls wait in their order and can be given up. Tested for f32 and q8_0 weights, caches that are rings or
+ * int8, several memories, and the training module, on one worker and on two.
  */
 import { afterAll, describe, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
@@ -20,7 +20,7 @@ import { fakeModel } from "../../support/fake-model.ts";
 
 const LONG = 180_000; // ms
 const VOCAB = 256;
-/** A chunk of prefill has 128 rows: a band of 20 keeps 160 of 250. */
+/** A chunk of prefill has 128 rows, so a window of 20 needs a ring of 160 of these 250. */
 const CONTEXT = 250;
 
 const dense = `width 32  layers 2  heads 4  kv_heads 2  embed token
@@ -31,7 +31,7 @@ interface Kind {
   readonly spec: string;
   readonly module: ModuleName;
   readonly options: CompileOptions;
-  /** Over as many memories as there can be. */
+  /** The model is cut into as many memories as possible. */
   readonly cut?: true;
 }
 const kinds = {
@@ -79,8 +79,8 @@ async function open(kind: Kind, workers: number): Promise<RunningModel> {
 const tokenizer = byteTokenizer();
 const ids = (random: Random, length: number): number[] => Array.from({ length }, () => random.below(VOCAB));
 /**
- * Of several lengths: single tokens, chunks, chunks with a token left over, texts that fill the context and
- * shift.
+ * Texts of several lengths: single tokens, chunks, chunks with a token left over, and texts that fill the
+ * context and shift.
  */
 const wanted = Array.from({ length: 8 }, (_, i): GenerateOptions => ({
   ...samplerDefaults,
@@ -140,20 +140,20 @@ describe.each(Object.entries<Kind>(kinds))("%s", (name, kind) => {
         }),
       );
       for (let round = 0; round < 24; round++) {
-        // All calls of a round are asked for at once; then what each has got is compared with what it gets
+        // All calls of a round are asked for at once; then the result of each is compared with what it is
         // alone.
         const asked = lives.map((life) => ({ life, call: drawCall(life.random, life) }));
         const got = await Promise.all(asked.map(({ life, call }) => call(life.ours)));
         for (const [i, { life, call }] of asked.entries())
           expect([...got[i]!], `round ${round}, session ${i}`).toEqual([...(await call(life.own))]);
-        if (round % 8 === 7) await shared.feed(ids(lives[0]!.random, 9), 0); // someone without a session
+        if (round % 8 === 7) await shared.feed(ids(lives[0]!.random, 9), 0); // a user without a session
       }
     },
     LONG,
   );
 });
 
-/** Goes on by a token; or with another text that shares a beginning with the last one, of any length. */
+/** Continues by a token, or with another text that shares a beginning of any length with the last one. */
 function drawCall(random: Random, life: { text: number[] }): (session: Session) => Promise<Float32Array> {
   const { text } = life;
   if (text.length > 0 && text.length < CONTEXT && random.below(3) > 0) {
@@ -176,7 +176,7 @@ test(
     const session = createSession(model);
     const text = ids(randomStream(7, "text"), 240);
     await session.feed(text);
-    // what 120 sees, 100 … 119, is there: the ring has 80 … 239
+    // the positions that 120 sees, 100 … 119, are there: the ring has 80 … 239
     expect((await session.feed([...text.slice(0, 120), 1])).reused).toBe(120);
     const twice = [...text.slice(0, 90), 2];
     const { logits, reused } = await session.feed(twice); // it sees 70 … 89, and 70 … 79 are overwritten
@@ -331,7 +331,7 @@ describe("weights that change", () => {
       const session = createSession(model);
       await session.feed(text);
       const before = (await session.next(7)).slice();
-      // A step and two calls that are asked for at once: the second call stands on the new weights.
+      // A step and two calls are asked for at once; the second call uses the new weights.
       const [, after, told] = await Promise.all([
         model.trainStep([batch(model)], { lr: 1e-2, step: 1 }),
         session.next(8).then((logits) => logits.slice()),

@@ -1,6 +1,6 @@
 /**
- * Checkpoints: exact, complete or absent, verified; and every call of the file system failing, once and for
- * ever.
+ * Checkpoints are exact, complete or absent, and verified, even if any call of the file system fails, once or
+ * for ever.
  */
 import fs from "node:fs";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -115,7 +115,7 @@ describe("a checkpoint", () => {
       for (const tensor of trained.of(kind)) tensor.fill(0, () => 7);
     await saveCheckpoint(files, folder, trained, state(2), 3);
     const bytes = readFileSync(path(2));
-    bytes[bytes.length - 1]! ^= 1; // in the last moment: all before it have been read by then
+    bytes[bytes.length - 1]! ^= 1; // in the last moment, when everything before it has been read
     writeFileSync(path(2), bytes);
     const other = fakeModel(9);
     expect(await loadNewest(files, folder, other, "all")).toMatchObject({
@@ -149,7 +149,7 @@ describe("when the file system fails", () => {
   ] as const;
   const codes = ["ENOSPC", "EIO", "EACCES", "EMFILE"] as const;
 
-  /** node:fs whose `call` fails at its n-th use, or from then on. */
+  /** node:fs with a `call` that fails at its n-th use, or from then on. */
   function failing(call: (typeof calls)[number], code: string, nth: number, forEver: boolean): RawFs {
     let used = 0;
     const broken = (...args: unknown[]): unknown => {

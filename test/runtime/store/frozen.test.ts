@@ -1,4 +1,6 @@
-/** Parameters that are not trained: as they were after any step, without moments in memory or checkpoint. */
+/**
+ * Parameters that are not trained do not change in a step, and have no moments, in memory or in a checkpoint.
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

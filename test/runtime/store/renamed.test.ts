@@ -1,6 +1,6 @@
 /**
- * The only rmsnorm of a layer with `qk_norm: rmsnorm()` is called `rmsnorm`; runs that called it `rmsnorm_1`
- * open, go on, and can be begun from.
+ * The only rmsnorm of a layer with `qk_norm: rmsnorm()` is called `rmsnorm`. Runs that called it `rmsnorm_1`
+ * can be opened, continued, and used as the start of another run.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
-import { compileModel } from "../../../compiler/compile.ts";
+import { compileModel, type Compiled } from "../../../compiler/compile.ts";
 import { loadNewest } from "../../../runtime/store/checkpoint.ts";
 import { openCheckpoint } from "../../../runtime/store/checkpoint-file.ts";
 import { createModel } from "../../../runtime/engine/model.ts";
@@ -33,7 +33,7 @@ const SPEC = `model m {
 `;
 const TEXT = "the quick brown fox jumps over the lazy dog\n".repeat(20);
 const modelOf = (source: string): Model => checkSource(source).models[0]!;
-/** As the check of before named it. */
+/** The model with the names that an earlier release gave. */
 const before = (model: Model): Model =>
   JSON.parse(JSON.stringify(model).replaceAll('"name":"rmsnorm"', '"name":"rmsnorm_1"')) as Model;
 const names = (model: Model): string[] =>
@@ -83,11 +83,8 @@ test("the other name of a tensor, where it is the only one of its kind", () => {
   expect(of("layers.0.layernorm_1.weight")("layers.0.layernorm.weight")).toBe("layers.0.layernorm.weight");
 });
 
-test("a run of before goes on, is used, and is begun from; its checkpoints load into a module of now", async () => {
-  const files = nodeFiles();
-  const run = join(folder, "old");
-  const model = modelOf(SPEC);
-  const compiled = await compileModel(before(model), { modules: ["train"], targets: ["simd"] });
+/** Begins a run in the folder, as an earlier release would have. */
+async function beginOldRun(run: string, model: Model, compiled: Compiled): Promise<void> {
   const contents = contentsOf(compiled, byteTokenizer(), SPEC);
   const record = await newRecord(
     {
@@ -99,7 +96,15 @@ test("a run of before goes on, is used, and is begun from; its checkpoints load 
     },
     contents,
   );
-  await beginRun(files, { folder: run, record }, contents);
+  await beginRun(nodeFiles(), { folder: run, record }, contents);
+}
+
+test("a run of before goes on, is used, and is begun from; its checkpoints load into a module of now", async () => {
+  const files = nodeFiles();
+  const run = join(folder, "old");
+  const model = modelOf(SPEC);
+  const compiled = await compileModel(before(model), { modules: ["train"], targets: ["simd"] });
+  await beginOldRun(run, model, compiled);
   const flags = ["--workers", "1", "--target", "simd"];
   for (const steps of ["2", "3"])
     expect(

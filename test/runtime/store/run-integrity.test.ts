@@ -1,6 +1,6 @@
 /**
- * What a run's folder holds is what it began with, or it is refused: record, spec, bundle, tokenizer;
- * settings change by flags.
+ * A run's folder holds what the run began with, or it is refused: record, spec, bundle, tokenizer. Settings
+ * are changed by flags only.
  */
 import {
   cpSync,
@@ -86,7 +86,7 @@ const verbs: Readonly<Record<string, () => Promise<Said>>> = {
     ),
 };
 
-/** Verbs that are given a run as the place of a tokenizer. */
+/** Verbs that take a tokenizer from a run. */
 describe("a run that a tokenizer is taken from", () => {
   const doors: Readonly<Record<string, () => Promise<Said>>> = {
     train: () => {
@@ -440,7 +440,7 @@ describe("what stands beside", () => {
       err: expect.stringMatching(/holds a checkpoint of step 6, and no run\.json/) as unknown,
     });
     for (const step of [2, 4, 6]) rmSync(join(copy(), checkpointName(step)));
-    // of a beginning that did not get to its record
+    // left by a start that did not get as far as its record
     cpSync(join(half, checkpointName(2)), join(copy(), checkpointName(0)));
     expect(await sinter(...begin, "--keep", "9")).toMatchObject({ code: 0 });
     expect(lastOf(copy()).equals(lastOf(whole))).toBe(true);

@@ -1,6 +1,6 @@
 /**
- * One trainer per folder, whatever comes together: many that start at once over stale locks, locks of other
- * processes, machines and starts.
+ * There is one trainer per folder, whatever comes together: many that start at once over stale locks, and
+ * locks of other processes, machines and boots.
  */
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -18,8 +18,8 @@ afterAll(() => rmSync(at, { recursive: true, force: true }));
 
 const LOCK = addressOf("runtime/node/lock.ts");
 /**
- * Takes the lock again and again; leaves a dead owner's behind now and then; "held" is made by one holder at
- * a time, or that is said.
+ * Takes the lock again and again, and sometimes leaves the lock of a dead owner. Only one holder at a time
+ * may make "held"; otherwise the program says so.
  */
 const program = (folder: string, rounds: number): string => `
   import fs from "node:fs";
@@ -31,7 +31,8 @@ const program = (folder: string, rounds: number): string => `
     try {
       release = lockFolder(folder);
     } catch (error) {
-      if (!/in use by another trainer|other trainers are starting/.test(error.message)) console.log("WRONG", error.message);
+      const isExpected = /in use by another trainer|other trainers are starting/.test(error.message);
+      if (!isExpected) console.log("WRONG", error.message);
       continue;
     }
     got++;

@@ -1,4 +1,4 @@
-/** Training states that have a right hash and cannot be: test/long/states.ts. */
+/** Training states that have a right hash and are impossible: test/long/states.ts. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const good = {
   },
   sha256: { x: "0".repeat(64) },
 };
-/** Those that only the run, or a tensor, can tell. */
+/** Mistakes that only the run, or a tensor, can show. */
 const byTheRun = /^identity\.(model|data|run): |^identity: \{\}|^sha256: \{\}|^kept: \{/;
 
 describe("a state that cannot be", () => {

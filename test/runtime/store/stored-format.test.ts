@@ -1,6 +1,6 @@
 /**
  * Weights stay as they came: the folder of an imported model has the numbers of its source, and the model
- * computes from them what it would from f32.
+ * computes from them what it would compute from f32.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ import { randomStream } from "../../../runtime/base/random.ts";
 import { readHeader, writeHeader } from "../../../runtime/store/safetensors.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
 import { rowTaker } from "../../../runtime/store/take-rows.ts";
-import { tensorIn } from "../../../runtime/engine/tensors.ts";
+import { tensorIn, type Tensor } from "../../../runtime/engine/tensors.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
 import { rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import { weightWords } from "../../../runtime/contract/weight-rows.ts";
@@ -37,7 +37,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const files = nodeFiles();
 const CHECKPOINT = "step-000000.safetensors";
 
-/** Imports a random GGUF; the folder. */
+/** Imports a random GGUF file, and returns the folder. */
 async function imported(
   name: string,
   type: ReadFormat | ((tensor: string) => ReadFormat),
@@ -49,7 +49,7 @@ async function imported(
   return { folder, said: await sinter("import", source, "-o", folder, ...more) };
 }
 
-/** Of the file that was imported. */
+/** The bytes of a tensor in the file that was imported. */
 async function bytesIn(type: string, name: string): Promise<Uint8Array> {
   const gguf = await openGguf(files, at(`${type}.gguf`));
   const tensor = gguf.tensors.get(name)!;
@@ -157,7 +157,7 @@ describe("an imported model", () => {
         expect(is!.equals(was!), tensorName).toBe(true);
       }
       await Promise.all([source!.close(), again!.close()]);
-      const hf = at(`${type}-hf`); // which has no blocks
+      const hf = at(`${type}-hf`); // this form has no blocks
       expect(await sinter("export", folder, "--to", "hf", "-o", hf)).toContain(
         `most of it ${type.startsWith("Q") ? "f32" : type.toLowerCase()}`,
       );
@@ -333,77 +333,90 @@ describe("rows of a file go to their places in memory", () => {
       [true, false].flatMap((transposed) => memories.map((memory) => ({ type, transposed, memory }))),
     )
     .filter(({ type, transposed }) => transposed || numberFormats[type].block === 1);
+  const shapes = [
+    [70, 37],
+    [300, 24],
+    [2, 64, 19],
+    [32, 1],
+  ];
+
+  /** A function that makes empty tensors of a shape, in a module that holds weights in a format. */
+  function tensorMaker(shape: readonly number[], memory: (typeof memories)[number]): () => Tensor {
+    const [K, N] = shape.slice(-2) as [number, number];
+    const matrices = shape.length === 3 ? shape[0]! : 1;
+    const place = { name: "w", storage: "parameter", shape, slices: 2, layered: true, offset: 0 } as const;
+    const isFloats = memory === "f32";
+    const ld = isFloats ? rowFloats(N) : rowFloats(weightWords(memory, K));
+    const stride = 4 * ld * matrices * (isFloats ? K : N);
+    const rest = { ...place, rowFloats: ld, stride };
+    return () =>
+      tensorIn(
+        new ArrayBuffer(2 * stride),
+        isFloats
+          ? { ...rest, dtype: "f32" }
+          : { ...rest, dtype: "i32", quantised: { format: memory, transposed: true } },
+      );
+  }
+
+  /** Random rows as a file stores them, and the numbers that they stand for, in the model's shape. */
+  function randomRows(shape: readonly number[], format: StoredFormat): RandomRows {
+    const [K, N] = shape.slice(-2) as [number, number];
+    const next = noise(3);
+    const { block, bytes, encode, decode } = numberFormats[format.type];
+    const { rows, rowsEach, columns, rowBytes } = storedRows(shape, format);
+    expect(bytes * Math.ceil(columns / block)).toBe(rowBytes);
+    const stored = new Uint8Array(rows * rowBytes);
+    const dense = new Float32Array(rows * columns);
+    for (let r = 0; r < rows; r++) {
+      const row = new Float32Array(Math.ceil(columns / block) * block).map((_, i) =>
+        i < columns ? next() : 0,
+      );
+      const to = stored.subarray(r * rowBytes, (r + 1) * rowBytes);
+      encode(row, to);
+      decode(to, row);
+      const matrix = Math.floor(r / rowsEach);
+      const each = r % rowsEach;
+      for (let c = 0; c < columns; c++)
+        dense[matrix * K * N + (format.transposed ? c * N + each : each * N + c)] = row[c]!;
+    }
+    return { stored, dense, rows, rowBytes };
+  }
+
   it.each(cases)("$type, transposed: $transposed, to $memory", ({ type, transposed, memory }) => {
-    for (const shape of [
-      [70, 37],
-      [300, 24],
-      [2, 64, 19],
-      [32, 1],
-    ]) {
-      const [K, N] = shape.slice(-2) as [number, number];
-      const matrices = shape.length === 3 ? shape[0]! : 1;
-      const next = noise(3);
-      const { block, bytes, encode, decode } = numberFormats[type];
-      const place = { name: "w", storage: "parameter", shape, slices: 2, layered: true, offset: 0 } as const;
-      const ld = memory === "f32" ? rowFloats(N) : rowFloats(weightWords(memory, K));
-      const stride = 4 * ld * matrices * (memory === "f32" ? K : N);
-      const make = () =>
-        tensorIn(
-          new ArrayBuffer(2 * stride),
-          memory === "f32"
-            ? { ...place, dtype: "f32", rowFloats: ld, stride }
-            : {
-                ...place,
-                dtype: "i32",
-                rowFloats: ld,
-                stride,
-                quantised: { format: memory, transposed: true },
-              },
-        );
+    for (const shape of shapes) {
       const format: StoredFormat = { type, transposed };
-      const { rows, columns, rowBytes } = storedRows(shape, format);
-      const stored = new Uint8Array(rows * rowBytes);
-      const dense = new Float32Array(matrices * K * N);
-      for (let r = 0; r < rows; r++) {
-        const row = new Float32Array(Math.ceil(columns / block) * block).map((_, i) =>
-          i < columns ? next() : 0,
-        );
-        const to = stored.subarray(r * rowBytes, (r + 1) * rowBytes);
-        encode(row, to);
-        decode(to, row);
-        const m = Math.floor((r * columns) / (K * N));
-        const each = r % (rows / matrices);
-        for (let c = 0; c < columns; c++)
-          dense[m * K * N + (transposed ? c * N + each : each * N + c)] = row[c]!;
-      }
-      expect(bytes * Math.ceil(columns / block)).toBe(rowBytes);
+      const { stored, dense, rows, rowBytes } = randomRows(shape, format);
+      const make = tensorMaker(shape, memory);
       const wanted = make();
       const found = make();
       const take = rowTaker(found, 1, format);
       wanted.write(dense, 1);
-      for (let first = 0; first < rows; first += 7)
-        take(
-          stored.slice(first * rowBytes, Math.min(rows, first + 7) * rowBytes),
-          first,
-          Math.min(7, rows - first),
-        );
-      expect(
-        Buffer.from(Int32Array.from(found.padded(1) as Int32Array).buffer).equals(
-          Buffer.from(Int32Array.from(wanted.padded(1) as Int32Array).buffer),
-        ),
-        `${shape}`,
-      ).toBe(true);
+      for (let first = 0; first < rows; first += 7) {
+        const count = Math.min(7, rows - first);
+        take(stored.slice(first * rowBytes, (first + count) * rowBytes), first, count);
+      }
+      const bits = (tensor: Tensor): Buffer =>
+        Buffer.from(Int32Array.from(tensor.padded(1) as Int32Array).buffer);
+      expect(bits(found).equals(bits(wanted)), `${shape}`).toBe(true);
       expect([...found.padded(1)], `${shape}`).toEqual([...wanted.padded(1)]);
       expect(found.padded(0).every((v) => v === 0)).toBe(true);
     }
   });
 });
 
+/** Rows in the form of a file, and the same numbers as the model has them. */
+interface RandomRows {
+  readonly stored: Uint8Array;
+  readonly dense: Float32Array;
+  readonly rows: number;
+  readonly rowBytes: number;
+}
+
 describe("a checkpoint with tensors that are not plain f32", () => {
   const state: TrainState = { step: 0, tokens: 0, batches: randomStream(1, "batches").state(), identity: {} };
   const format: StoredFormat = { type: "Q8_0", transposed: true };
-  const bytes = new Uint8Array(16 * 68).fill(1); // [64, 16] → 16 rows of two blocks
-  /** As written, with another state. */
+  const bytes = new Uint8Array(16 * 68).fill(1); // [64, 16] becomes 16 rows of two blocks
+  /** The written checkpoint with another state. */
   async function forged(
     change: (state: Record<string, unknown>) => void,
     dtype: ReturnType<typeof inHeader> = inHeader([64, 16], format),

@@ -1,6 +1,6 @@
 /**
- * Published tokenizers beside @huggingface/tokenizers, made from the same files: random texts, and Llama 3 in
- * tokenizer.json's form.
+ * Published tokenizers compared with @huggingface/tokenizers, made from the same files: random texts, and
+ * Llama 3 as a tokenizer.json.
  */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import fc from "fast-check";
@@ -34,14 +34,10 @@ function gpt2Json(): object {
 }
 
 /**
- * As transformers converts a ranks file: all ways to make each token, in the order of the ranks of its parts.
+ * Llama 3's ranks file as transformers converts it: all ways to make each token are merges, in the order of
+ * the ranks of their parts.
  */
-function llama3Json(): object {
-  const lines = dataText("tokenizers/llama3/tokenizer.model").trimEnd().split("\n");
-  const names = lines.map((line) =>
-    Array.from(Buffer.from(line.split(" ")[0]!, "base64"), (byte) => byteCharacters[byte]!).join(""),
-  );
-  const ids = new Map(names.map((name, id) => [name, id]));
+function llama3Merges(names: readonly string[], ids: ReadonlyMap<string, number>): [string, string][] {
   const merges: [string, string][] = [];
   for (const name of names) {
     const ways: [number, number][] = [];
@@ -53,46 +49,48 @@ function llama3Json(): object {
     for (const [left, right] of ways.sort((a, b) => a[0] - b[0] || a[1] - b[1]))
       merges.push([names[left]!, names[right]!]);
   }
+  return merges;
+}
+
+const llama3PreTokenizer = {
+  type: "Sequence",
+  pretokenizers: [
+    {
+      type: "Split",
+      pattern: { Regex: pieceRules.llama3.published[0] },
+      behavior: "Isolated",
+      invert: false,
+    },
+    byteLevel(false),
+  ],
+};
+
+const LLAMA3_BEGIN = "<|begin_of_text|>";
+const llama3PostProcessor = {
+  type: "Sequence",
+  processors: [
+    byteLevel(true),
+    {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: LLAMA3_BEGIN, type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+      pair: [],
+      special_tokens: { [LLAMA3_BEGIN]: { id: LLAMA3_BEGIN, ids: [128000], tokens: [LLAMA3_BEGIN] } },
+    },
+  ],
+};
+
+function llama3Json(): object {
+  const lines = dataText("tokenizers/llama3/tokenizer.model").trimEnd().split("\n");
+  const names = lines.map((line) =>
+    Array.from(Buffer.from(line.split(" ")[0]!, "base64"), (byte) => byteCharacters[byte]!).join(""),
+  );
+  const ids = new Map(names.map((name, id) => [name, id]));
+  const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
   return {
-    added_tokens: [...published.llama3().special].map(([content, id]) => ({
-      id,
-      content,
-      special: true,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
+    added_tokens: [...published.llama3().special].map(([content, id]) => ({ id, content, ...flags })),
     normalizer: null,
-    pre_tokenizer: {
-      type: "Sequence",
-      pretokenizers: [
-        {
-          type: "Split",
-          pattern: { Regex: pieceRules.llama3.published[0] },
-          behavior: "Isolated",
-          invert: false,
-        },
-        byteLevel(false),
-      ],
-    },
-    post_processor: {
-      type: "Sequence",
-      processors: [
-        byteLevel(true),
-        {
-          type: "TemplateProcessing",
-          single: [
-            { SpecialToken: { id: "<|begin_of_text|>", type_id: 0 } },
-            { Sequence: { id: "A", type_id: 0 } },
-          ],
-          pair: [],
-          special_tokens: {
-            "<|begin_of_text|>": { id: "<|begin_of_text|>", ids: [128000], tokens: ["<|begin_of_text|>"] },
-          },
-        },
-      ],
-    },
+    pre_tokenizer: llama3PreTokenizer,
+    post_processor: llama3PostProcessor,
     decoder: byteLevel(true),
     model: {
       type: "BPE",
@@ -100,7 +98,7 @@ function llama3Json(): object {
       unk_token: null,
       ignore_merges: true,
       vocab: Object.fromEntries(ids),
-      merges,
+      merges: llama3Merges(names, ids),
     },
   };
 }
@@ -115,8 +113,8 @@ function read(json: object): Tokenizer {
 }
 
 /**
- * Words, signs, white space and characters of many scripts; without those that JavaScript's \s, which the
- * package uses, classes otherwise.
+ * Words, signs, white space and characters of many scripts, without those that JavaScript's \s, which the
+ * package uses, treats differently.
  */
 const text = fc
   .array(

@@ -1,7 +1,7 @@
 /**
- * Every key of the tables for tokenizer_config.json, special_tokens_map.json, added_tokens.json,
- * generation_config.json and GGUF's tokenizer is fed to its reader: it counts, is refused or named, or
- * changes nothing, as its table says.
+ * Feeds every key of the tables for tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+ * generation_config.json and GGUF's tokenizer to its reader: it counts, is refused or named, or changes
+ * nothing, as its table says.
  */
 import { describe, expect, it } from "vitest";
 import { publishedSampling } from "../../../app/cli/runs/import-sampling.ts";
@@ -31,7 +31,7 @@ import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokeniz
 import { byteTokenizerJson, byteTokenizerPairs } from "../../support/counting-model.ts";
 import { memoryFiles } from "../../support/memory-files.ts";
 
-/** All that a key may change. */
+/** Everything that a key may change. */
 function seen(tokenizer: Tokenizer, notes: readonly string[]): string {
   const said = "a .b</s> c<|extra|>d";
   const ids = tokenizer.encode(said, { special: true });
@@ -51,7 +51,7 @@ function seen(tokenizer: Tokenizer, notes: readonly string[]): string {
   });
 }
 
-/** What came of the files, or why nothing did. */
+/** The tokenizer that the files give, or why there is none. */
 async function outcome(open: (hear: (line: string) => void) => Promise<Tokenizer>): Promise<string> {
   const notes: string[] = [];
   try {
@@ -94,7 +94,7 @@ const folder = (base: Contents, more: Contents): Promise<string> =>
 
 interface Fed {
   readonly base: Contents;
-  /** What stands in the file already, where the key counts together with something. */
+  /** Other keys in the file, for a key that counts only together with them. */
   readonly with?: Readonly<Record<string, unknown>>;
 }
 
@@ -225,7 +225,7 @@ describe("tokenizer.* of GGUF", () => {
     "tokenizer.ggml.scores": llama,
     "tokenizer.ggml.add_space_prefix": llama,
   };
-  /** Tables, in which one thing is another. */
+  /** Tables in which one thing differs. */
   const tables: Readonly<Record<string, PairToWrite>> = {
     "tokenizer.ggml.tokens": list("tokenizer.ggml.tokens", "string", [
       "<unk>",
@@ -268,7 +268,7 @@ describe("tokenizer.* of GGUF", () => {
   it.each(["tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges"])(
     "%s",
     async (key) => {
-      // letters that are lacking are an error
+      // missing letters are an error
       const open2 = open(bytes, tables[key]!).catch((error: unknown) => String(error));
       expect(await open2).not.toBe(await open(bytes));
     },

@@ -1,6 +1,6 @@
 /**
- * Files beside a tokenizer: which of them count, in which order, what a flaw in one costs; decoding as they
- * say.
+ * The files beside a tokenizer: which of them count, in which order, and what a flaw in one costs; and
+ * decoding as they say.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -55,7 +55,7 @@ describe("end tokens", () => {
         "tokenizer.json": byteTokenizerJson().model,
         "generation_config.json": { eos_token_id: 7 },
       }).catch(() => undefined);
-      expect(alone).toBeUndefined(); // that was no tokenizer.json
+      expect(alone).toBeUndefined(); // this was no tokenizer.json
       const ids = await openTokenizer(
         memoryFiles({ "m/ids.json": "9", "m/generation_config.json": '{"eos_token_id": [7, 3]}' }),
         "m",
@@ -460,7 +460,7 @@ describe("a flaw", () => {
                 Object.fromEntries([...tokenizer.files].map(([name, bytes]) => [`n/${name}`, bytes])),
               ),
               "n",
-            ); // kept without its flaws
+            ); // stored without its flaws
           } catch (error) {
             expect(error).toBeInstanceOf(SinterError);
             expect((error as SinterError).message).toMatch(/tokenizer_config\.json: \w+ is /);

@@ -104,7 +104,8 @@ describe.skipIf(!withData)("Llama 2's format (needs ../shared/data)", () => {
       ...llama2.encode("[INST] Who are you? [/INST] A llama. "),
       2,
     ]);
-    expect(formatByMarks(llama2)).toBeUndefined(); // its vocabulary has no marks: it has to be asked for
+    // its vocabulary has no marks, so that it has to be asked for
+    expect(formatByMarks(llama2)).toBeUndefined();
   });
 
   it("its template gives the same ids", async () => {
@@ -128,7 +129,7 @@ describe.skipIf(!withData)("Llama 2's format (needs ../shared/data)", () => {
   });
 });
 
-/** A byte-level vocabulary of bytes with these special tokens behind them. */
+/** A byte-level vocabulary of the bytes, with these special tokens behind them. */
 function byteVocabulary(special: readonly string[], config?: Uint8Array): Tokenizer {
   const names = Array.from({ length: 256 }, (_, b) =>
     String.fromCharCode((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174 ? b : 0),
@@ -232,7 +233,7 @@ describe("templates", () => {
     await expect(refused).rejects.toMatchObject({ kind: "input" });
   });
 
-  it.each([
+  const harmful = [
     ["a range of 300 million", "{% for i in range(300000000) %}{% endfor %}"],
     ["a range of 300 million, filtered", "{{ range(300000000) | list | length }}"],
     ["a range from below", "{{ range(-300000000, 300000000) }}"],
@@ -284,7 +285,8 @@ describe("templates", () => {
     ],
     ["the way to JavaScript", "{{ messages.constructor.constructor('return process')() }}"],
     ["a quarter of a million brackets and more", "{".repeat(2 ** 18 + 1)],
-  ])("%s: an error, not a dead process", async (_, template) => {
+  ] as const;
+  it.each(harmful)("%s: an error, not a dead process", async (_, template) => {
     const began = performance.now();
     const error: unknown = await render(template, hello, { milliseconds: 3000 }).then(
       () => undefined,

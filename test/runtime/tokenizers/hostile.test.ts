@@ -1,6 +1,6 @@
 /**
- * Files that are corrupt, truncated, or made to do harm: a typed error that names the place, no hang, no
- * large memory.
+ * Files that are corrupt, truncated, or made to do harm: each gives a typed error that names the position,
+ * without a hang and without much memory.
  */
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ const readers = {
   "llama2.c": (bytes) => llama2cFile(bytes, "llama2", "tokenizer.bin"),
 } as const satisfies Record<string, Reader>;
 
-/** Nothing, or a SinterError; anything else is a bug of ours. */
+/** Nothing, or a SinterError. Any other exception is a bug of Sinter's. */
 function refusal(read: Reader, bytes: Uint8Array): SinterError | undefined {
   try {
     read(bytes);
@@ -54,7 +54,7 @@ describe("tokenizer.json", () => {
   it("the good one is read", () =>
     expect(readers["tokenizer.json"](text(good()))).toHaveProperty("tokenizer"));
 
-  it.each([
+  const flawed = [
     ["nothing", "", /is no JSON/],
     ["half of it", JSON.stringify(good()).slice(0, 100), /is no JSON/],
     ["a list", "[]", /is a list of 0, not an object/],
@@ -133,7 +133,8 @@ describe("tokenizer.json", () => {
       /normalizer has 256 steps in all/,
     ],
     ["not UTF-8", "\u0000", /is no JSON/],
-  ] as const)("%s", (_, value, says) => {
+  ] as const;
+  it.each(flawed)("%s", (_, value, says) => {
     const error = refusal(readers["tokenizer.json"], text(value));
     expect(error?.message).toMatch(says);
     expect(error?.message).toMatch(/^tokenizer\.json/);
@@ -155,7 +156,7 @@ describe("tokenizer.json", () => {
     );
     expect(readers["tokenizer.json"](text(json))).toEqual({
       unsupported: `pre_tokenizer's split at "(a+)+$"`,
-    }); // in no thread that can be ended
+    }); // outside of a thread that can be ended
   });
 
   it("a text that its normalizer makes too long is refused, not a crash", () => {

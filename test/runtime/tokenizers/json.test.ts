@@ -1,6 +1,6 @@
 /**
- * tokenizer.json files: those read here, and those with expressions of their own, read in a thread that can
- * be ended.
+ * tokenizer.json files: those that are read here, and those with expressions of their own, which are read in
+ * a thread that can be ended.
  */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
@@ -33,7 +33,7 @@ const added = (content: string, id: number, special = true, more: Json = {}): Js
 const ids = (names: readonly string[]): Record<string, number> =>
   Object.fromEntries(names.map((name, id) => [name, id]));
 
-/** Characters with ▁ for spaces, as Llama 2's tokenizer.json: bytes, a few letters, merges. */
+/** A tokenizer.json over characters with ▁ for spaces, like Llama 2's: bytes, a few letters, merges. */
 const byteNames = Array.from(
   { length: 256 },
   (_, b) => `<0x${b.toString(16).toUpperCase().padStart(2, "0")}>`,
@@ -302,8 +302,8 @@ describe.skipIf(!withData)("byte-level files with several pre-tokenizers (need .
       expect(ours.encode(text), text.slice(0, 40)).toEqual(
         theirs.encode(text, { add_special_tokens: false }).ids,
       );
-    // ½ and Ⅷ are numbers for Rust's is_numeric, which the original uses, and for us; the package's \d+ has
-    // decimal digits only
+    // ½ and Ⅷ are numbers for Rust's is_numeric, which the original uses, and here. The package's \d+ matches
+    // decimal digits only.
     expect(decode(ours, ours.encode("½ of Ⅷ"))).toBe("½ of Ⅷ");
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Ids of huggingface/tokenizers 0.23.2 (Rust) for 160 files, drawn from all components that are read here,
- * over seven small models (library.json). Special tokens are found in the text, none are put around it.
+ * The ids of huggingface/tokenizers 0.23.2 (Rust) for 160 files, drawn from all components that are read
+ * here, over seven small models (library.json). Special tokens are found in the text; none are put around it.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";

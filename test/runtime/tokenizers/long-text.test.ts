@@ -1,4 +1,7 @@
-/** A text that is long enough to be encoded in parts: the same ids as all at once, wherever a part ends. */
+/**
+ * A text that is long enough to be encoded in parts has the same ids as when it is encoded at once, wherever
+ * a part ends.
+ */
 import { describe, expect, it } from "vitest";
 import { encodeText } from "../../../runtime/train/sources/text-windows.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
@@ -23,7 +26,7 @@ function inParts(
   return { ids, lists };
 }
 
-/** Not toEqual: it takes minutes for a million numbers that differ. */
+/** toEqual would take minutes for a million numbers that differ. */
 const firstDifference = (a: readonly number[], b: readonly number[]): number => {
   for (let i = 0; i < Math.max(a.length, b.length); i++) if (a[i] !== b[i]) return i;
   return -1;
@@ -84,7 +87,7 @@ it.each([
   ["bytes", byteTokenizer()],
   ["characters", characterTokenizer(charactersOf("a🦙b"))],
 ])("%s: no character is cut in two", (_, tokenizer) => {
-  const text = `a${"🦙".repeat(LONG / 2)}b`; // a pair of units lies over every even place
+  const text = `a${"🦙".repeat(LONG / 2)}b`; // a pair of units lies across every even position
   const { ids, lists } = inParts(tokenizer, text);
   expect(firstDifference(ids, tokenizer.encode(text))).toBe(-1);
   expect(lists).toBe(2);

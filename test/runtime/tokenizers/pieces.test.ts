@@ -22,7 +22,7 @@ function cut(text: string, next: NextPiece): string[] {
   return out;
 }
 
-/** One of each class, and the characters that JavaScript classes differently. */
+/** One character of each class, and the characters that JavaScript classifies differently. */
 const characters = [
   "a",
   "Z",

@@ -1,7 +1,7 @@
 /**
- * The reader that users get, held against huggingface/tokenizers 0.23 (Rust): 48 variations of tokenizer.json
+ * Compares the reader that users get with huggingface/tokenizers 0.23 (Rust): 48 variations of tokenizer.json
  * × 58 odd texts. Each pair gives the library's ids, or the file or the text is refused by name; other ids
- * never.
+ * are never given.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,16 +22,16 @@ const right = withSweep
   ? (readJson("right.json") as Readonly<Record<string, { readonly ids: readonly (readonly number[])[] }>>)
   : {};
 
-/** What the library does, and is refused here: it says why. */
+/** What the library does and the reader here refuses, with the reason that it gives. */
 const refusedFiles: Readonly<Record<string, RegExp>> = {
-  // the file gives é the id 600, the library the id that its vocabulary has for this name
+  // the file gives é the id 600; the library gives it the id that its vocabulary has for this name
   b_add_nfc: /model\.vocab gives two ids to one name: "é"/,
 };
-/** The library drops characters of these without a word. */
+/** The library silently drops characters of these texts. */
 const refusedTexts: Readonly<Record<string, { readonly count: number; readonly says: RegExp }>> = {
   c_nounk: { count: 26, says: /the json tokenizer has no token for ".*", and none for what is unknown/su },
 };
-/** Those whose expressions run in a thread that can be ended. */
+/** Files whose expressions run in a thread that can be ended. */
 const threaded: readonly string[] = [];
 
 const folder = (name: string): string => join(SWEEP, `variations/${name}.json`);

@@ -1,6 +1,6 @@
 /**
- * {% break %} and {% continue %}: what an iteration has written stays. Right values from jinja2 3.1.6 with
- * loopcontrols, trim_blocks and lstrip_blocks.
+ * {% break %} and {% continue %}: what an iteration has written stays. The expected values are from jinja2
+ * 3.1.6 with loopcontrols, trim_blocks and lstrip_blocks.
  */
 import { expect, test } from "vitest";
 import { chatTemplate } from "../../../runtime/node/chat-template.ts";

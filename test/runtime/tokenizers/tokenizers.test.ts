@@ -1,5 +1,6 @@
 /**
- * Tokenizers: llama.cpp's own cases for GPT-2, hostile pieces, speed, characters, text that arrives in parts.
+ * Tokenizers: llama.cpp's own cases for GPT-2, hostile pieces, speed, characters, and text that arrives in
+ * parts.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -16,9 +17,7 @@ import { textStream } from "../../../runtime/tokenizers/base/text-stream.ts";
 import { concat } from "../../../runtime/base/bytes.ts";
 import { decode } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { inShared } from "../../support/paths.ts";
-
-/** Time that this thread has computed: other programs do not count. */
-const cpuMs = (): number => process.threadCpuUsage().user / 1000;
+import { cpuMs } from "../../support/tokenizer-data.ts";
 
 const data = (path: string): Uint8Array => new Uint8Array(readFileSync(inShared(`data/${path}`)));
 const withData = existsSync(inShared("data"));
@@ -84,7 +83,7 @@ describe("byte-pair merges", () => {
     readonly joined: number;
   }
 
-  /** The definition: join the leftmost pair of the lowest rank, until there is none. */
+  /** The definition: join the leftmost pair with the lowest rank until there is none. */
   function slow(symbols: number[], merges: readonly Merge[]): number[] {
     for (;;) {
       let best: Merge | undefined;

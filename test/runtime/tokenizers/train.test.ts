@@ -1,4 +1,7 @@
-/** The trainer: a reference training, the definition on small texts, speed, and the file that it writes. */
+/**
+ * The trainer of tokenizers: a reference training, the definition on small texts, speed, and the file that it
+ * writes.
+ */
 import { Tokenizer as HuggingFace } from "@huggingface/tokenizers";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../../runtime/base/errors.ts";

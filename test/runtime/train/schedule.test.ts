@@ -1,6 +1,5 @@
 /**
- * The learning rate of every step: as in the schedules' own definitions; and a run keeps the rule that it
- * began under.
+ * The learning rate of every step: as the schedules define it; and a run keeps the rule that it began with.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +14,7 @@ type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "st
 const rates = (s: Schedule, rule?: 1 | 2): number[] =>
   Array.from({ length: s.steps }, (_, i) => learningRate(i + 1, s, rule));
 
-/** nanoGPT's get_lr with lr_decay_iters = the run's steps; `it` counts from 0. */
+/** nanoGPT's get_lr, where lr_decay_iters is the number of steps; `it` counts from 0. */
 function getLr(it: number, { lr, minLr, warmup, steps }: Schedule): number {
   if (it < warmup) return (lr * (it + 1)) / (warmup + 1);
   if (it > steps) return minLr;
@@ -24,7 +23,7 @@ function getLr(it: number, { lr, minLr, warmup, steps }: Schedule): number {
   return minLr + coefficient * (lr - minLr);
 }
 
-/** [lr, minLr, warmup, steps] */
+/** The four numbers are lr, minLr, warmup and steps. */
 const runs: readonly (readonly [number, number, number, number])[] = [
   [1e-2, 1e-3, 4, 10],
   [1e-2, 0, 0, 1],
@@ -51,7 +50,8 @@ describe("learning rate", () => {
     (schedule) => {
       for (const [lr, minLr, warmup, steps] of runs) {
         const all = rates({ schedule, lr, minLr, warmup, steps });
-        if (warmup < steps) expect(all[warmup]! / lr).toBeCloseTo(1, 15); // minLr + (lr − minLr) may round
+        // minLr + (lr − minLr) may be rounded
+        if (warmup < steps) expect(all[warmup]! / lr).toBeCloseTo(1, 15);
         for (const [it, rate] of all.slice(0, warmup).entries())
           expect(rate).toBe((lr * (it + 1)) / (warmup + 1));
         for (const [i, rate] of all.slice(warmup + 1).entries())
@@ -126,7 +126,7 @@ describe("a run", () => {
       });
   };
   const weights = (run: string): Buffer => readFileSync(join(folder, run, "step-000010.safetensors"));
-  /** The record as it was before it named the rule. */
+  /** Makes the record as it was before it named the rule. */
   const makeOld = (run: string): void => {
     makeOldRecord(join(folder, run), ["scheduleRule", "textRule"]);
   };

@@ -1,5 +1,5 @@
 /**
- * The loop: splits, windows, exact resume, interruption, the NaN guard. With a model that needs no kernels.
+ * The training loop: splits, windows, exact resume, interruption, the NaN guard. The model needs no kernels.
  */
 import { describe, expect, it } from "vitest";
 import { batchSource } from "../../../runtime/train/sources/batch-source.ts";

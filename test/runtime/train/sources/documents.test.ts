@@ -1,5 +1,6 @@
 /**
- * Documents of a text: which tokens stand around them, documents as rows, and what a run remembers of both.
+ * The documents of a text: which tokens stand around them, documents as rows, and what a run remembers of
+ * both.
  */
 import fc from "fast-check";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +41,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** All tensors of a checkpoint: the header also says which run it is of. */
+/** All tensors of a checkpoint, without the header, which also says which run it is from. */
 function weightsOf(name: string, step: number): Buffer {
   const bytes = readFileSync(at(`${name}/step-${String(step).padStart(6, "0")}.safetensors`));
   return bytes.subarray(8 + Number(bytes.readBigUInt64LE(0)));
@@ -296,7 +297,7 @@ describe("what a spec says of rows", () => {
     const [m] = checkSource(spec("train { rows documents }")).models;
     expect(m).toMatchObject({ sizes: { vocab: 257 }, tokenizer: "bytes", train: { rows: "documents" } });
     expect(checkSource(spec("")).models[0]!.sizes.vocab).toBe(256);
-    // the models of before are equal to today's
+    // such a model is equal to one of an earlier release
     expect(Object.keys(checkSource(spec("train { rows text }")).models[0]!.train)).not.toContain("rows");
     const { diagnostics } = checkSource(spec("vocab 256 tokenizer bytes train { rows documents }"));
     expect(diagnostics.map((d) => [d.code, d.text, d.notes.map((n) => n.text)])).toEqual([
@@ -327,7 +328,10 @@ const SPEC = `model words {
   layer { x += attention(rmsnorm(x))  x += mlp(rmsnorm(x)) }
   output linear(x)
   tokenizer characters
-  train { rows documents  batch 8  context 8  steps 60  lr 2e-2  min_lr 0  schedule linear  warmup 2  eval_every 0  save_every 0 }
+  train {
+    rows documents  batch 8  context 8  steps 60  lr 2e-2  min_lr 0  schedule linear  warmup 2
+    eval_every 0  save_every 0
+  }
 }
 `;
 const WORDS = Array.from({ length: 200 }, (_, i) => ["ada", "bea", "carla", "dora"][i % 4]).join("\n");
@@ -371,7 +375,7 @@ describe("a run over documents", () => {
     expect(made).toMatchObject({ reason: "end of text", prompt_tokens: 1 });
     expect(WORDS.split("\n")).toContain(made["text"]);
     const more = last(await sinter("sample", at("words"), "-p", "car", "--json", "--temp", "0"));
-    // its beginning, and three letters
+    // its beginning and three letters
     expect(more).toMatchObject({ text: "la", reason: "end of text", prompt_tokens: 4 });
     expect(JSON.parse(readFileSync(at("words/tokenizer/characters.json"), "utf8"))).toEqual([
       ...charactersOf(WORDS.replaceAll("\n", "")),
@@ -494,7 +498,7 @@ describe("a run over documents", () => {
     expect({ code, err }).toMatchObject({
       code: 1,
       err: expect.stringContaining('"\\n" (U+000A), which is not in the vocabulary') as unknown,
-    }); // its characters have no line break
+    }); // its characters include no line break
   });
 
   it("of bytes, too", async () => {
@@ -561,7 +565,7 @@ describe("a run over documents goes out, and comes back", () => {
   });
 });
 
-/** A vocabulary of special tokens and the bytes; `config`: which of them begin and end texts. */
+/** A vocabulary of special tokens and the bytes. `config` says which of them begin and end texts. */
 function writeByteJson(
   dir: string,
   special: readonly string[] = ["<unk>", "<s>", "</s>"],
@@ -667,7 +671,7 @@ describe("a run over a running text of documents", () => {
     train(at("m.sinter"), "--tokenizer", at("json"), "--data", at("m.txt"), "--out", at(out), ...args);
   const sample = async (name: string, ...args: readonly string[]): Promise<Record<string, unknown>> =>
     JSON.parse(await sinter("sample", at(name), "--json", "--temp", "0", ...args)) as Record<string, unknown>;
-  /** The record as it was before it named the rule. */
+  /** Makes the record as it was before it named the rule. */
   const makeOld = (name: string): void => {
     const { textRule } = JSON.parse(readFileSync(at(`${name}/run.json`), "utf8")) as Record<string, unknown>;
     expect(textRule).toBe(2 satisfies TextRule);
@@ -686,7 +690,7 @@ describe("a run over a running text of documents", () => {
     const { tokens } = JSON.parse(await sinter("eval", at("new"), "--part", "all", "--json")) as {
       tokens: number;
     };
-    // every document with its begin and its end; the first token is no target
+    // every document has its begin and its end; the first token is no target
     expect(tokens).toBe(300 * (4 + 4 + 6) + 2 * 900 - 1);
   });
 
@@ -703,7 +707,7 @@ describe("a run over a running text of documents", () => {
       tokens: number;
     };
     expect(tokens).toBe(300 * (4 + 4 + 6) + 900 - 1);
-    // by the token that begins the next
+    // ended by the token that begins the next text
     expect(await sample("old", "-p", "tw")).toMatchObject({ text: "o.", reason: "end of text" });
   });
 
@@ -741,7 +745,7 @@ it.skipIf(!names.there)(`specs/names.sinter learns names that end ${names.why}`,
     documents: number;
   };
   expect(documents).toBe(3203);
-  expect(loss).toBeLessThan(2.35); // chance is ln 27 = 3.30, letters by their frequency 2.82
+  expect(loss).toBeLessThan(2.35); // chance is ln 27 = 3.30; letters by their frequency give 2.82
   const made = [];
   for (let seed = 0; seed < 20; seed++)
     made.push(
