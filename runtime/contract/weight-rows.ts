@@ -35,7 +35,7 @@ export const halfBlocks = (K: number): number => Math.ceil(K / HALF_BLOCK);
 
 /** Bytes of the numbers of one group, and of what stands together of them in one lane. */
 export const GROUP_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: GROUP, q4_0: GROUP / 2 };
-export const PIECE_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 2, q4_0: 4 };
+export const GROUP_PIECE: Readonly<Record<IntegerFormat, number>> = { q8_0: 2, q4_0: 4 };
 /** Bytes of the numbers of half a block, and of its scales: four f16. */
 export const HALF_BYTES: Readonly<Record<IntegerFormat, number>> = {
   q8_0: HALF_LANES * GROUP_BYTES.q8_0,
@@ -68,14 +68,14 @@ export function halvesOf(format: IntegerFormat, words: number): number {
 }
 
 /** A group's lane, how many lanes there are, and the first half block of those that lie side by side. */
-export interface Lane {
+export interface GroupLane {
   readonly lane: number;
   readonly lanes: number;
   readonly half: number;
 }
 
 /** `halves`: half blocks of the row. */
-export function laneOf(group: number, halves: number): Lane {
+export function groupLane(group: number, halves: number): GroupLane {
   const half = Math.floor(group / HALF_LANES);
   const alone = halves % 2 === 1 && half === halves - 1;
   const lanes = alone ? HALF_LANES : LANES;
@@ -91,14 +91,14 @@ export interface GroupPlace {
 
 /** `halves`: half blocks of the row. */
 export function groupPlace(format: IntegerFormat, group: number, halves: number): GroupPlace {
-  const { lane, lanes, half } = laneOf(group, halves);
+  const { lane, lanes, half } = groupLane(group, halves);
   const within = group % SUPERBLOCK_GROUPS;
   const superblock = ((group - within) / SUPERBLOCK_GROUPS) * superblockBytes(format);
   const block = superblock + SCALE_LINE + (half % SUPERBLOCK_HALVES) * HALF_BYTES[format];
   return {
     scale: superblock + 2 * within,
-    first: block + lane * PIECE_BYTES[format],
-    step: lanes * PIECE_BYTES[format],
+    first: block + lane * GROUP_PIECE[format],
+    step: lanes * GROUP_PIECE[format],
   };
 }
 

@@ -3,6 +3,7 @@
  * still come from anywhere, so every field has a type and a range, and the fields have to agree with each
  * other.
  */
+import { trainRanges } from "../contract/limits.ts";
 import type { FormatRecord } from "./stored-format.ts";
 import * as s from "../base/schema.ts";
 import type { ResumePoint } from "../train/train.ts";
@@ -23,7 +24,7 @@ export interface StoredState extends TrainState {
 
 const stateCheck = s.object({
   version: s.oneOf(1, STATE_VERSION),
-  step: s.integer(0, 1_000_000_000),
+  step: s.within(trainRanges.steps),
   tokens: s.integer(0, Number.MAX_SAFE_INTEGER),
   batches: s.list(s.integer(0, 2 ** 32 - 1), 4),
   identity: s.table(s.text()),

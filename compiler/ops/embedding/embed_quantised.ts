@@ -10,7 +10,7 @@ import {
   halfBlocks,
   isInteger,
   LANES,
-  PIECE_BYTES,
+  GROUP_PIECE,
   SCALE_LINE,
   SUPERBLOCK_GROUPS,
   superblockBytes,
@@ -89,7 +89,7 @@ export const embed_quantised = defineOp(
 function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
   const name = `decode_${format}_${C}`;
   const halves = halfBlocks(C);
-  const piece = PIECE_BYTES[format];
+  const piece = GROUP_PIECE[format];
   return w.helper(name, (h) => {
     h.line(`/** out[${C}] = a row of ${format} */`);
     h.block(`function ${name}(row: usize, out: usize): void`, () => {

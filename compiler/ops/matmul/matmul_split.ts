@@ -9,14 +9,13 @@ import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { epilogueFunction, epilogueTensors } from "./gemm/epilogue.ts";
 import { epilogueReference, matmulAttrs } from "./gemm/matmul-op.ts";
-import { rowStream } from "./gemm/few-rows.ts";
+import { rowStream, TASK_COLUMNS } from "./gemm/few-rows.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /**
  * Rows of b at once: neighbours, so one stream of memory; more of them spare trips of the sums through L1.
  */
 const ROWS = 1;
-const GROUP = 16;
 
 /** First row of part p. */
 const partStart = (p: number, K: number, P: number): number => Math.floor((p * K) / P / ROWS) * ROWS;
@@ -84,15 +83,15 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
       return v;
     });
   },
-  tasks: ({ N }) => rowBytes(N) / (GROUP * 4),
-  scratch: () => GROUP * 4,
+  tasks: ({ N }) => rowBytes(N) / (TASK_COLUMNS * 4),
+  scratch: () => TASK_COLUMNS * 4,
   emit(w, at, { P, M, N }, k) {
     const outRow = rowBytes(N);
     const add = addParts(w, P, M * outRow);
-    const epilogue = epilogueFunction(w, k, GROUP);
+    const epilogue = epilogueFunction(w, k, TASK_COLUMNS);
     w.block(
-      `for (let place = <usize>first * ${GROUP * 4}, end = <usize>last * ${GROUP * 4}; place < end; ` +
-        `place += ${GROUP * 4})`,
+      `for (let place = <usize>first * ${TASK_COLUMNS * 4}, end = <usize>last * ${TASK_COLUMNS * 4}; place < end; ` +
+        `place += ${TASK_COLUMNS * 4})`,
       () => {
         for (let m = 0; m < M; m++) {
           const here = `place${m ? ` + ${m * outRow}` : ""}`;

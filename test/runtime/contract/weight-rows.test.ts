@@ -10,7 +10,7 @@ import {
   groupPlace,
   halfBlocks,
   halvesOf,
-  laneOf,
+  groupLane,
   superblockBytes,
   weightWords,
 } from "../../../runtime/contract/weight-rows.ts";
@@ -35,14 +35,14 @@ test("words of a row: half blocks of 128 weights, and a cache line of scales for
 });
 
 test("eight groups lie side by side; half a block at the end stands alone", () => {
-  expect([0, 5, 7, 8, 11].map((group) => laneOf(group, 3))).toEqual([
+  expect([0, 5, 7, 8, 11].map((group) => groupLane(group, 3))).toEqual([
     { lane: 0, lanes: 8, half: 0 },
     { lane: 5, lanes: 8, half: 0 },
     { lane: 7, lanes: 8, half: 0 },
     { lane: 0, lanes: 4, half: 2 },
     { lane: 3, lanes: 4, half: 2 },
   ]);
-  expect(laneOf(8, 4)).toEqual({ lane: 0, lanes: 8, half: 2 });
+  expect(groupLane(8, 4)).toEqual({ lane: 0, lanes: 8, half: 2 });
 });
 
 test("scale, first piece and step of a group", () => {

@@ -14,10 +14,10 @@ import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
 import { type Form, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 
-/** Columns of a task. */
-export const GROUP = 16;
+/** Columns of a task: a cache line of f32. */
+export const TASK_COLUMNS = 16;
 
-export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (GROUP * 4);
+export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (TASK_COLUMNS * 4);
 /** The last eighth in small pieces: memory serves one worker better than another. */
 export function fewRowsDynamic(d: Dims): DynamicTasks {
   const tasks = fewRowsTasks(d);
@@ -25,7 +25,7 @@ export function fewRowsDynamic(d: Dims): DynamicTasks {
   return { fixed: tasks - rest, grain: Math.max(8, Math.ceil(rest / 16)) };
 }
 export const fewRowsScratch = (form: Form, { M, N }: Dims): number =>
-  form === "nn" ? M! * rowBytes(N!) : M! * GROUP * 4;
+  form === "nn" ? M! * rowBytes(N!) : M! * TASK_COLUMNS * 4;
 
 export function emitFewRows(
   w: Writer,
@@ -59,10 +59,10 @@ function emitRowStreams(
   const rest = K % STREAMS;
   const vectors = k.target === "wide" ? 4 : 2;
   w.line(
-    `const bytes = <usize>(last - first) * ${GROUP * 4}; // of the worker's columns; sums[${M}] of them ` +
+    `const bytes = <usize>(last - first) * ${TASK_COLUMNS * 4}; // of the worker's columns; sums[${M}] of them ` +
       "in scratch",
   );
-  w.line(`const from = <usize>first * ${GROUP * 4};`);
+  w.line(`const from = <usize>first * ${TASK_COLUMNS * 4};`);
   w.line(`memory.fill(scratch, 0, bytes * ${M});`);
   const pass = (rows: number): string => rowStream(w, M, rows, bRow, aRow, vectors);
   if (K >= STREAMS)
@@ -73,8 +73,8 @@ function emitRowStreams(
     w.line(
       `${pass(rest)}(${at.a} + ${(K - rest) * 4}, ${at.b} + ${(K - rest) * bRow} + from, scratch, bytes);`,
     );
-  w.block(`for (let group: usize = 0; group < bytes; group += ${GROUP * 4})`, () => {
-    const epilogue = epilogueFunction(w, k, GROUP);
+  w.block(`for (let group: usize = 0; group < bytes; group += ${TASK_COLUMNS * 4})`, () => {
+    const epilogue = epilogueFunction(w, k, TASK_COLUMNS);
     for (const m of count(M)) {
       const place = `from + group${m ? ` + ${m * bRow}` : ""}`;
       const tensors = epilogueTensors(k).map((t) =>
@@ -150,17 +150,18 @@ export function emitDotTasks(
   dots: (rows: string, b: string) => string,
 ): void {
   const outRow = rowBytes(N);
-  const groups = outRow / (GROUP * 4);
-  const valid = N - (groups - 1) * GROUP;
+  const groups = outRow / (TASK_COLUMNS * 4);
+  const valid = N - (groups - 1) * TASK_COLUMNS;
   w.block(`for (let group = first; group < last; group++)`, () => {
-    w.line(`const place = <usize>group * ${GROUP * 4};`);
-    if (valid < GROUP) w.line(`if (group == ${groups - 1}) memory.fill(scratch, 0, ${M * GROUP * 4});`);
+    w.line(`const place = <usize>group * ${TASK_COLUMNS * 4};`);
+    if (valid < TASK_COLUMNS)
+      w.line(`if (group == ${groups - 1}) memory.fill(scratch, 0, ${M * TASK_COLUMNS * 4});`);
     w.line(
-      `${dots(valid < GROUP ? `group == ${groups - 1} ? ${valid} : ${GROUP}` : `${GROUP}`, `${at.b} + <usize>group * ${GROUP * bRow}`)};`,
+      `${dots(valid < TASK_COLUMNS ? `group == ${groups - 1} ? ${valid} : ${TASK_COLUMNS}` : `${TASK_COLUMNS}`, `${at.b} + <usize>group * ${TASK_COLUMNS * bRow}`)};`,
     );
     const tensors = epilogueTensors(k).map((t) => `${at[t]} + place`);
     w.line(
-      `${epilogueFunction(w, k, GROUP)}(${["scratch", M, `${at.out} + place`, outRow, ...tensors].join(", ")});`,
+      `${epilogueFunction(w, k, TASK_COLUMNS)}(${["scratch", M, `${at.out} + place`, outRow, ...tensors].join(", ")});`,
     );
   });
 }
@@ -200,7 +201,7 @@ function dotProducts(w: Writer, M: number, bRow: number): string {
         for (const m of count(M))
           h.line(
             `store<f32>(sums, sum8(f32x4.add(s${m}_0, s${m}_1), f32x4.add(t${m}_0, t${m}_1), spill + ` +
-              `${32 * m}), ${m * GROUP * 4});`,
+              `${32 * m}), ${m * TASK_COLUMNS * 4});`,
           );
       });
     });

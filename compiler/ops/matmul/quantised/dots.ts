@@ -12,7 +12,7 @@
 import { rowFloats, rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { count, type Writer } from "../../kit/writer.ts";
-import { GROUP as TASK } from "../gemm/few-rows.ts";
+import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";
 import {
   HALF_BYTES,
@@ -260,7 +260,7 @@ export function integerDots(
               ...(blocks > 0 ? [`sum8(lo${m}, hi${m}, spill + ${32 * m})`] : []),
               ...(odd ? [`(${four})`] : []),
             ];
-            h.line(`store<f32>(sums, ${terms.join(" + ")}, ${m * TASK * 4});`);
+            h.line(`store<f32>(sums, ${terms.join(" + ")}, ${m * TASK_COLUMNS * 4});`);
           }
           h.line(`b += ${bRow};`);
         });
@@ -327,7 +327,7 @@ export function bf16Dots(w: Writer, M: number, K: number): string {
           for (const m of count(M))
             h.line(
               `store<f32>(sums, sum8(f32x4.add(s${m}_low, s${m}_high), f32x4.add(t${m}_low, ` +
-                `t${m}_high), spill + ${32 * m}), ${m * TASK * 4});`,
+                `t${m}_high), spill + ${32 * m}), ${m * TASK_COLUMNS * 4});`,
             );
           h.line(`b += ${bRow};`);
         });

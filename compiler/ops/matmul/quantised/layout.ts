@@ -14,7 +14,7 @@ import {
   HALF_BLOCK,
   halfBlocks,
   isInteger,
-  laneOf,
+  groupLane,
   SCALE_LINE,
   superblockBytes,
   type IntegerFormat,
@@ -39,7 +39,7 @@ export const F16_UNIT = "5192296858534827628530496329220096.0";
 
 /** Byte of activation e in its row. Its group has the lane of the weights' group: 32 bits of each vector. */
 export function activationByte(format: IntegerFormat, e: number, halves: number): number {
-  const { lane, lanes, half } = laneOf(Math.floor(e / GROUP), halves);
+  const { lane, lanes, half } = groupLane(Math.floor(e / GROUP), halves);
   const j = e % GROUP;
   const vector = format === "q8_0" ? j >> 1 : 2 * ((j & 15) >> 2) + (j >> 4);
   const within = format === "q8_0" ? 2 * (j & 1) : j & 3;

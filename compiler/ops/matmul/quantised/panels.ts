@@ -14,7 +14,7 @@ import {
   HALF_BYTES,
   HALF_LANES,
   LANES,
-  PIECE_BYTES,
+  GROUP_PIECE,
   HALF_SCALES,
   isInteger,
   SCALE_LINE,
@@ -52,7 +52,7 @@ function eachQuad(h: Writer, valid: number, bRow: number, quad: (rows: number) =
 function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, valid: number): string {
   const name = `pack_${format}_${valid}of${NR}_${K}`;
   const half = HALF_BYTES[format];
-  const piece = PIECE_BYTES[format];
+  const piece = GROUP_PIECE[format];
   const bRow = rowBytes(weightWords(format, K));
   const quad = quadOfGroups(w, format, NR, bRow);
   return w.helper(name, (h) => {
