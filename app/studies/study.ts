@@ -13,6 +13,7 @@ const studies = {
   large: "a model that takes several memories: SPEC --model NAME --weights q4_0",
   "large-file": "a published file of any size with drawn weights: SPEC --model NAME -o FILE",
   attention: "attention's kernels, forward, backward and cached: [wide|relaxed|simd]",
+  turns: "this checkout beside another one, by turns: --against DIR [--filter NAMES] [--pairs N]",
   tokenizers: "MB/s of a tokenizer beside @huggingface/tokenizers: TOKENIZER TEXT…",
   "llama-cpp": "beside llama.cpp, native: --gguf FILE, --time (needs npm ci --prefix bench/peers)",
   browser: "beside llama.cpp in a page of Chromium: --tokenizer DIR (needs chromium and the peers)",
