@@ -2,7 +2,8 @@
  * How far two programs agree on a model. One of them (the reference) writes greedily; the other computes
  * logits of the same prefixes, so that what differs at one position does not decide about the next.
  *
- *   noise     largest |Δ logit| at a position, over the vocabulary; of both rows their mean is taken off first, since softmax does not see it
+ *   noise     largest |Δ logit| at a position, over the vocabulary; the mean of each row is taken off first,
+ *             since softmax does not see it
  *   margin    the reference's largest logit − its second
  *
  * Tokens can differ only where the margin is below twice the noise.

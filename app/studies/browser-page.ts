@@ -1,6 +1,6 @@
 /**
- * What app/studies/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same prompts and
- * as many threads.
+ * What app/studies/browser.ts runs in a page: Sinter and wllama take turns with the same file, the same
+ * prompts and as many threads.
  */
 import type * as Browser from "../../runtime/browser/index.ts";
 import type { Target } from "../../runtime/contract/targets.ts";

@@ -2,12 +2,13 @@
  * npm run study -- cache [--run DIR --data FILE] [--model SPEC:NAME:WEIGHTS]… [--tokens 10000] [--position
  * 1000] [--workers 2] [--ms 4000]
  *
- * Keys and values in q8_0 against f32 (ops/attention/kit/cache-layout.ts). Of a run: a text token by token, as
- * in
- * sampling, a context at a time: the mean loss, the mean KL divergence from f32's distribution, how often the
- * likeliest token is another. Of models, with numbers at hand instead of trained ones: single tokens at a
- * position far into the context, the two caches' steps by turns; and what a token reads, weights and cache,
- * as a share of what memory gives as many workers in the same run.
+ * Keys and values in q8_0 against f32 (ops/attention/kit/cache-layout.ts).
+ *
+ * With a run, it feeds a text token by token, as sampling does, a context at a time, and prints the mean
+ * loss, the mean KL divergence from f32's distribution, and how often the likeliest token is another. With
+ * models, whose weights are drawn at random, it times single tokens at a position far into the context, the
+ * two caches by turns, and prints what a token reads, weights and cache, as a share of what memory gives as
+ * many workers in the same run.
  */
 import { likeliestToken } from "../../runtime/sample/logprobs.ts";
 import { readFileSync } from "node:fs";

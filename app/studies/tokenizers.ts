@@ -1,5 +1,6 @@
 /**
- * npm run study -- tokenizers TOKENIZER TEXT…      for example  npm run study -- tokenizers data/gpt2 tinystories.txt
+ * npm run study -- tokenizers TOKENIZER TEXT…
+ * for example  npm run study -- tokenizers data/gpt2 tinystories.txt
  *
  * One tokenizer (a file or folder, as `sinter tokenizer` takes it) on each text: MB/s (1e6 bytes of UTF-8,
  * CPU time of this thread) of the first encoding, of later ones, of decoding; beside @huggingface/tokenizers

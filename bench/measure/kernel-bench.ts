@@ -62,6 +62,7 @@ export async function kernelBenches(
   const scratchBytes = scratchBytesFor(layouts.map(({ spec }) => spec));
   const end = Math.max(...layouts.map((layout) => layout.end));
   const pages = Math.ceil((end + scratchBytes * MAX_WORKERS) / PAGE_BYTES);
+  const again = "for (let i = 0; i < times; i++)";
   const source = kernelsSource({
     layouts,
     target,
@@ -71,7 +72,7 @@ export async function kernelBenches(
     entries: (i, call) =>
       [
         `export function run${i}(worker: i32, accumulate: bool): void { ${call("accumulate", "worker")}; }`,
-        `export function repeat${i}(times: i32): void { for (let i = 0; i < times; i++) ${call("false", "0")}; }`,
+        `export function repeat${i}(times: i32): void { ${again} ${call("false", "0")}; }`,
       ].join("\n"),
   });
   const { wasm, memoryFlagOffset } = await assemble(source, target, pages);
@@ -137,7 +138,7 @@ function place(
   if (values) writeDense(layout, slot, values, words);
 }
 
-/** A tensor's numbers. Throws where the kernel has written outside it, or anything but zeros into its padding. */
+/** A tensor's numbers. Throws where the kernel wrote outside it, or anything but zeros into its padding. */
 function read(opName: string, layout: KernelLayout, slot: TensorSlot, words: Words): Float64Array {
   const { i32 } = words;
   const numbers = numbersOf(words, slot);

@@ -106,7 +106,8 @@ async function measure(
 const reading = (): string => `${prelude("wide")}
 export function read(worker: i32): void {
   let lo0 = ZERO, hi0 = ZERO, lo1 = ZERO, hi1 = ZERO;
-  const from: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker) * 64, end: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker + 1) * 64;
+  const from: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker) * 64;
+  const end: usize = ${READ_FROM} + <usize>share(${READ_BYTES / 64}, worker + 1) * 64;
   for (let at = from; at < end; at += 64) {
     lo0 = f32x4.add(lo0, v128.load(at));
     hi0 = f32x4.add(hi0, v128.load(at, 16));
@@ -122,14 +123,19 @@ export function read(worker: i32): void {
 function multiplyAdds(target: Target): string {
   const pairs = Array.from({ length: PAIRS[target] }, (_, i) => i);
   const halves = pairs.flatMap((i) => [`lo${i}`, `hi${i}`]);
+  const start = halves.map((half) => `  let ${half} = v128.load32_splat(${OPERANDS + 8});`);
+  const round = halves.map((half) => `    ${half} = madd(a, ${half}, b);`);
+  const stores = halves.map((half, i) => `  v128.store(to, ${half}, ${16 * i});`);
   return `${prelude(target)}
 export function fma(worker: i32): void {
-  const a = v128.load32_splat(${OPERANDS}), b = v128.load32_splat(${OPERANDS + 4}), to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
-  let ${halves.map((h) => `${h} = v128.load32_splat(${OPERANDS + 8})`).join(", ")};
+  const a = v128.load32_splat(${OPERANDS});
+  const b = v128.load32_splat(${OPERANDS + 4});
+  const to: usize = ${RESULTS} + <usize>worker * ${RESULT_BYTES};
+${start.join("\n")}
   for (let i = 0; i < ${FMA_ROUNDS}; i++) {
-${halves.map((h) => `    ${h} = madd(a, ${h}, b);`).join("\n")}
+${round.join("\n")}
   }
-${pairs.map((i) => `  v128.store(to, lo${i}, ${32 * i});\n  v128.store(to, hi${i}, ${32 * i + 16});`).join("\n")}
+${stores.join("\n")}
   barrier();
 }`;
 }

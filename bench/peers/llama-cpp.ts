@@ -1,12 +1,17 @@
 /**
- * llama.cpp itself (npm's node-llama-cpp), on the CPU:  node llama-cpp.ts FILE.gguf [options] < requests → a JSON list of answers, on the last line
+ * llama.cpp itself (npm's node-llama-cpp), on the CPU:
  *
- *   { do: "tokenize", texts, special }         → { ids: [texts][ids] }        `special`: names of special tokens are these tokens
- *   { do: "greedy", prompt, count, logits }    → { ids, text }                the likeliest token each time; `logits`: file that gets [count, vocab] as f32
- *   { do: "time", prompt, count, runs }        → { prefill, decode }          tokens per second of each run: the prompt at once, then tokens one by one
+ *   node llama-cpp.ts FILE.gguf [options] < requests      prints a JSON list of answers, on the last line
  *
- * Requests are a JSON list; options are JSON, too. `exact`: keys and values in f32 and no fused attention; as
- * it comes, they are f16.
+ *   { do: "tokenize", texts, special }       → { ids: [texts][ids] }
+ *     With `special`, names of special tokens in the texts become these tokens.
+ *   { do: "greedy", prompt, count, logits }  → { ids, text }
+ *     The likeliest token each time. `logits` names the file that gets [count, vocab] as f32.
+ *   { do: "time", prompt, count, runs }      → { prefill, decode }
+ *     Tokens per second of each run: the prompt at once, then tokens one by one.
+ *
+ * Requests are a JSON list; the options are JSON, too. With the option `exact`, keys and values are f32 and
+ * attention is not fused; llama.cpp's default are f16 keys and values.
  */
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";

@@ -3,7 +3,8 @@
  * MultiHeadAttention, which both of its builds have and which reads the cache in place of a chain of standard
  * operators; everything else is standard.
  *
- *   tokens[1,T] past_key_l[1,H,P,D] past_value_l[1,H,P,D]  ->  logits[1,V] after the last token, present_key_l, present_value_l [1,H,P+T,D]
+ *   tokens[1,T] past_key_l[1,H,P,D] past_value_l[1,H,P,D]
+ *     ->  logits[1,V] after the last token, present_key_l[1,H,P+T,D] present_value_l[1,H,P+T,D]
  */
 import {
   externalTensor,
@@ -68,89 +69,96 @@ export const pastNames = (layers: number): string[] =>
   Array.from({ length: layers }, (_, l) => [`past_key_${l}`, `past_value_${l}`]).flat();
 export const presentName = (past: string): string => past.replace("past", "present");
 
-/** The model's bytes. Weights lie in `file`, one after the other, in the order of `gpt2Weights`. */
-export function gpt2Onnx(s: Gpt2Sizes, file: string): Bytes {
-  const nodes: Bytes[] = [];
-  const constants: Bytes[] = [];
-  const emit = (
+/** Nodes and constants of a graph under construction. Each method adds a node and returns its output's name. */
+class GraphBuilder {
+  readonly nodes: Bytes[] = [];
+  readonly constants: Bytes[] = [];
+
+  emit(
     op: string,
     inputs: readonly string[],
     output: string,
     attributes: Readonly<Record<string, Attribute>> = {},
-  ): string => {
-    nodes.push(node(op, inputs, [output], attributes));
+  ): string {
+    this.nodes.push(node(op, inputs, [output], attributes));
     return output;
-  };
-  const constant = (name: string, values: readonly number[], shape: readonly number[] = []): string => {
-    constants.push(tensor(name, INT64, shape, integers(values)));
-    return name;
-  };
-  const norm = (x: string, name: string): string =>
-    emit("LayerNormalization", [x, `${name}.weight`, `${name}.bias`], `${name}.out`, {
-      axis: -1,
-      epsilon: { float: 1e-5 },
-    });
-  const linear = (x: string, name: string): string =>
-    emit("Add", [emit("MatMul", [x, `${name}.weight`], `${name}.product`), `${name}.bias`], `${name}.out`);
-
-  for (const [name, number] of [
-    ["one", 1],
-    ["two", 2],
-    ["last", -1],
-  ] as const)
-    constant(name, [number]);
-  const length = emit("Gather", [emit("Shape", ["tokens"], "tokens.shape"), "one"], "length");
-  const past = emit("Gather", [emit("Shape", ["past_key_0"], "past.shape"), "two"], "past");
-  const positions = emit("Range", [past, emit("Add", [past, length], "total"), "one"], "positions");
-  let x = emit(
-    "Add",
-    [
-      emit("Gather", ["token_embedding.weight", "tokens"], "embedded"),
-      emit("Gather", ["position_embedding.weight", positions], "places"),
-    ],
-    "x",
-  );
-  for (let l = 0; l < s.layers; l++) {
-    const name = `layers.${l}`;
-    const qkv = linear(norm(x, `${name}.layernorm_1`), `${name}.attention.qkv`);
-    const parts = ["q", "k", "v"].map((part) => `${name}.${part}`);
-    const mixed = `${name}.mixed`;
-    nodes.push(node("Split", [qkv], parts, { axis: 2, num_outputs: 3 }));
-    // inputs: query key value, bias, key_padding_mask, attention_bias, past_key, past_value
-    nodes.push(
-      concat([
-        node(
-          "MultiHeadAttention",
-          [...parts, "", "", "", `past_key_${l}`, `past_value_${l}`],
-          [mixed, `present_key_${l}`, `present_value_${l}`],
-          { num_heads: s.heads, unidirectional: 1 },
-        ),
-        bytes(7, new TextEncoder().encode("com.microsoft") as Bytes), // NodeProto.domain
-      ]),
-    );
-    x = emit("Add", [x, linear(mixed, `${name}.attention.out`)], `${name}.middle`);
-    const bent = emit("Gelu", [linear(norm(x, `${name}.layernorm_2`), `${name}.mlp.up`)], `${name}.bent`, {
-      approximate: "tanh",
-    });
-    x = emit("Add", [x, linear(bent, `${name}.mlp.down`)], `${name}.end`);
   }
-  const row = norm(emit("Gather", [x, "last"], "row", { axis: 1 }), "output.layernorm");
-  emit("Gemm", [row, "token_embedding.weight"], "logits", { transB: 1 });
+
+  /** One whole number. */
+  constant(name: string, number: number): string {
+    this.constants.push(tensor(name, INT64, [], integers([number])));
+    return name;
+  }
+
+  norm(x: string, name: string): string {
+    const attributes = { axis: -1, epsilon: { float: 1e-5 } };
+    return this.emit("LayerNormalization", [x, `${name}.weight`, `${name}.bias`], `${name}.out`, attributes);
+  }
+
+  linear(x: string, name: string): string {
+    const product = this.emit("MatMul", [x, `${name}.weight`], `${name}.product`);
+    return this.emit("Add", [product, `${name}.bias`], `${name}.out`);
+  }
+
+  sum(a: string, b: string, output: string): string {
+    return this.emit("Add", [a, b], output);
+  }
+}
+
+/** The model's bytes. Weights lie in `file`, one after the other, in the order of `gpt2Weights`. */
+export function gpt2Onnx(s: Gpt2Sizes, file: string): Bytes {
+  const g = new GraphBuilder();
+  let x = embedding(g);
+  for (let l = 0; l < s.layers; l++) x = layer(g, x, l, s.heads);
+  const last = g.emit("Gather", [x, g.constant("last", -1)], "row", { axis: 1 });
+  const row = g.norm(last, "output.layernorm");
+  g.emit("Gemm", [row, "token_embedding.weight"], "logits", { transB: 1 });
 
   const cache = (length: string) => [1, s.heads, length, s.width / s.heads] as const;
   const caches = pastNames(s.layers);
+  const weights = placed(gpt2Weights(s), file);
   return model("gpt2", 20, {
-    nodes,
-    initializers: [
-      ...constants,
-      ...placed(gpt2Weights(s), file).map(([w, at]) => externalTensor(w.name, FLOAT, w.shape, at)),
-    ],
+    nodes: g.nodes,
+    initializers: [...g.constants, ...weights.map(([w, at]) => externalTensor(w.name, FLOAT, w.shape, at))],
     inputs: [value("tokens", INT64, [1, "T"]), ...caches.map((name) => value(name, FLOAT, cache("P")))],
     outputs: [
       value("logits", FLOAT, [1, s.vocab]),
       ...caches.map((name) => value(presentName(name), FLOAT, cache("PT"))),
     ],
   });
+}
+
+/** The tokens' rows of the table, plus those of their positions, which begin after the cached ones. */
+function embedding(g: GraphBuilder): string {
+  const one = g.constant("one", 1);
+  const two = g.constant("two", 2);
+  const length = g.emit("Gather", [g.emit("Shape", ["tokens"], "tokens.shape"), one], "length");
+  const past = g.emit("Gather", [g.emit("Shape", ["past_key_0"], "past.shape"), two], "past");
+  const positions = g.emit("Range", [past, g.sum(past, length, "total"), one], "positions");
+  const embedded = g.emit("Gather", ["token_embedding.weight", "tokens"], "embedded");
+  const places = g.emit("Gather", ["position_embedding.weight", positions], "places");
+  return g.sum(embedded, places, "x");
+}
+
+function layer(g: GraphBuilder, x: string, l: number, heads: number): string {
+  const name = `layers.${l}`;
+  const qkv = g.linear(g.norm(x, `${name}.layernorm_1`), `${name}.attention.qkv`);
+  const parts = ["q", "k", "v"].map((part) => `${name}.${part}`);
+  g.nodes.push(node("Split", [qkv], parts, { axis: 2, num_outputs: 3 }));
+  const attended = `${name}.attended`;
+  const attention = node(
+    "MultiHeadAttention",
+    // query, key, value, bias, key_padding_mask, attention_bias, past_key, past_value
+    [...parts, "", "", "", `past_key_${l}`, `past_value_${l}`],
+    [attended, `present_key_${l}`, `present_value_${l}`],
+    { num_heads: heads, unidirectional: 1 },
+  );
+  const domain = bytes(7, new TextEncoder().encode("com.microsoft") as Bytes); // NodeProto.domain
+  g.nodes.push(concat([attention, domain]));
+  const middle = g.sum(x, g.linear(attended, `${name}.attention.out`), `${name}.middle`);
+  const up = g.linear(g.norm(middle, `${name}.layernorm_2`), `${name}.mlp.up`);
+  const hidden = g.emit("Gelu", [up], `${name}.hidden`, { approximate: "tanh" });
+  return g.sum(middle, g.linear(hidden, `${name}.mlp.down`), `${name}.end`);
 }
 
 function placed(weights: readonly Weight[], file: string): (readonly [Weight, External])[] {

@@ -1,7 +1,7 @@
 /**
  * The side of a peer in its own process: requests come as lines of JSON, answers go back the same way, in
- * order; the first line says what the peer is. bench/suite/peer-process.ts is the other side. stdout belongs to the
- * answers: what a library prints goes to stderr.
+ * order; the first line says what the peer is. bench/suite/peer-process.ts is the other side. stdout belongs
+ * to the answers: what a library prints goes to stderr.
  */
 import { createInterface } from "node:readline";
 

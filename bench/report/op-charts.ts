@@ -69,68 +69,71 @@ export function roofs(r: BenchReport): string {
   );
 }
 
+/** A kernel that is shorter than this says little about scaling: waking the threads takes as long. */
+const LEAST_SCALED_MS = 0.3;
+const MOST_SCALED = 24;
+
 export function scaling(r: BenchReport): string {
-  const workers = measuredWorkers(r);
-  const most = workers.at(-1)!;
+  const most = measuredWorkers(r).at(-1)!;
   const target = bestTarget(r);
   if (most === 1) return "";
-  const ratio = <T extends { readonly target: Target; readonly workers: number }>(
-    rows: readonly T[],
-    rate: (row: T) => number,
-  ): number | undefined => {
-    const one = rows.find((t) => t.target === target && t.workers === 1);
-    const all = rows.find((t) => t.target === target && t.workers === most);
-    return one && all && rate(all) / rate(one);
-  };
-  const entry = (name: string, value: number | undefined): Bar[] =>
-    value === undefined ? [] : [{ name, value, words: `× ${value.toFixed(2)}`, colour: "wide", own: false }];
-  const whole = [
-    ...[...new Set(r.training.map((t) => t.size))].flatMap((size) =>
-      entry(
-        `train ${size}`,
-        ratio(
-          r.training.filter((t) => t.size === size),
-          (t) => t.tokensPerSecond,
-        ),
-      ),
-    ),
-    ...(["prefill", "decode"] as const).flatMap((phase) =>
-      entry(
-        `${phase} gpt2`,
-        ratio(
-          r.inference.filter((t) => t.phase === phase),
-          (t) => t.tokensPerSecond,
-        ),
-      ),
-    ),
-  ];
-  const large = r.ops.filter(
-    (o) => o.target === target && o.workers === 1 && (o.ms > 0.3 || cubeOf(o.product) !== undefined),
-  );
-  const kernels = large
-    .flatMap((one) =>
-      entry(
-        caption(one.op, one.sizes),
-        ratio(
-          r.ops.filter((o) => o.op === one.op && o.sizes === one.sizes),
-          (o) => 1 / o.ms,
-        ),
-      ),
-    )
-    .sort((a, b) => b.value - a.value);
   const limit = { value: most, words: `${most} ×` };
   const groups: BarGroup[] = [
-    { name: "whole steps", bars: whole, limit },
-    { name: "operations", bars: spread(kernels, 24), limit },
+    { name: "whole steps", bars: scaledSteps(r, target, most), limit },
+    { name: "operations", bars: spread(scaledKernels(r, target, most), MOST_SCALED), limit },
   ].filter((g) => g.bars.length > 0);
-  return groups.length === 0
-    ? ""
-    : card(
-        `Scaling: ${most} workers against one, ${target}`,
-        "Results are the same bits for any number of workers.",
-        responsive((width) => barChart("Scaling", groups, width)),
-      );
+  if (groups.length === 0) return "";
+  return card(
+    `Scaling: ${most} workers against one, ${target}`,
+    "Results are the same bits for any number of workers.",
+    responsive((width) => barChart("Scaling", groups, width)),
+  );
 }
+
+function scaledSteps(r: BenchReport, target: Target, most: number): Bar[] {
+  const rate = (row: { readonly tokensPerSecond: number }): number => row.tokensPerSecond;
+  const trained = [...new Set(r.training.map((t) => t.size))].flatMap((size) => {
+    const rows = r.training.filter((t) => t.size === size);
+    return gainBar(`train ${size}`, gain(rows, rate, target, most));
+  });
+  const inferred = (["prefill", "decode"] as const).flatMap((phase) => {
+    const rows = r.inference.filter((t) => t.phase === phase);
+    return gainBar(`${phase} gpt2`, gain(rows, rate, target, most));
+  });
+  return [...trained, ...inferred];
+}
+
+/** The largest gain first. */
+function scaledKernels(r: BenchReport, target: Target, most: number): Bar[] {
+  const large = r.ops.filter(
+    (o) =>
+      o.target === target && o.workers === 1 && (o.ms > LEAST_SCALED_MS || cubeOf(o.product) !== undefined),
+  );
+  return large
+    .flatMap((one) => {
+      const rows = r.ops.filter((o) => o.op === one.op && o.sizes === one.sizes);
+      return gainBar(
+        caption(one.op, one.sizes),
+        gain(rows, (o) => 1 / o.ms, target, most),
+      );
+    })
+    .sort((a, b) => b.value - a.value);
+}
+
+/** How many times faster than one worker. Undefined: not measured on both. */
+function gain<Row extends { readonly target: Target; readonly workers: number }>(
+  rows: readonly Row[],
+  rate: (row: Row) => number,
+  target: Target,
+  most: number,
+): number | undefined {
+  const one = rows.find((t) => t.target === target && t.workers === 1);
+  const all = rows.find((t) => t.target === target && t.workers === most);
+  return one && all && rate(all) / rate(one);
+}
+
+const gainBar = (name: string, value: number | undefined): Bar[] =>
+  value === undefined ? [] : [{ name, value, words: `× ${value.toFixed(2)}`, colour: "wide", own: false }];
 
 /** At most `count`, evenly taken from the first to the last. */
 const spread = <T>(all: readonly T[], count: number): T[] =>

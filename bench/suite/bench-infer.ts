@@ -82,7 +82,7 @@ export async function* benchInference(o: InferOptions, size = inferSize): AsyncG
     }
 }
 
-/** Bytes of parameters that one token's run reads: a row of a table, and the experts that the token goes to. */
+/** Bytes of parameters that one token's run reads: a row of a table, and the experts that it goes to. */
 export function bytesPerToken(model: Model, options: Pick<CompileOptions, "weights"> = {}): number {
   const plan = planModule(model, "infer", { ...options, targets: ["simd"] });
   const decode = plan.programs.get("simd")!.find((p) => p.graph.entry === "decode")!;

@@ -15,136 +15,181 @@ import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import { starter } from "./starter.ts";
 
-export function reference(): string {
-  return [
-    "# The language",
-    "",
-    "Made from the tables that implement it (`compiler/1-parse`, `compiler/2-check`, " +
-      "`compiler/diagnostics`); do not edit.",
-    "",
-    "A spec says what a model is: its sizes, and the equations of a layer. This is a whole one, as " +
-      "`sinter init` writes it:",
-    "",
-    ...code(starter("tiny").trimEnd()),
-    "",
-    "## Settings",
-    "",
-    "`NAME VALUE`, as many on a line as you like; the value begins on the line of the name.",
-    "",
-    ...fieldTable(sizeFields),
-    "",
-    "A value is a number (`768`, `50_257`, `0.1`, `1e-3`), arithmetic with `+ - * / %` and parentheses " +
-      "over numbers, settings and lets, `true` or `false`, or a word.",
-    "`let NAME = VALUE` names a number of your own. Order means nothing: settings and lets may use " +
-      "those that stand below them.",
-    "",
-    "Comments begin with `//`. Words with a fixed meaning, which cannot be names: " +
-      keywordNames.map((k) => `\`${k}\``).join(", ") +
-      ".",
-    "",
-    "## Several models",
-    "",
-    "`model NAME like OTHER { … }` takes everything from another model of the file, except its " +
-      "`expect`, and replaces what it says itself: single settings and lets,",
-    "also inside `train` and `sample`; `embed`, `layer`, `output` and `tokenizer` as a whole. What was " +
-      "arithmetic is computed again with the new sizes.",
-    "",
-    "## Equations",
-    "",
-    "`embed token` or `embed token + position` (learned positions) makes the first `x`; a norm of all " +
-      "of it, once, as in `embed layernorm(token + position)`, is possible.",
-    "`layer { … }` holds equations, which run from top to bottom, for each layer with parameters of its " +
-      "own. `x = …` replaces `x`; `x += …` adds to it; any other name keeps a value for the equations " +
-      "below. The last `x` goes to the next layer.",
-    "`output` is a `linear` to the vocabulary, of the last layer's `x`.",
-    "",
-    "Values are `x`, names, parts such as `mlp(layernorm(x))`, and sums of values. A part takes one " +
-      "value; its options have names: `mlp(x, hidden: 4 * width)`.",
-    "All values have the model's width, unless a `linear` with `out` changes it; sums need equal widths.",
-    "",
-    "## Parts",
-    ...Object.entries(parts).flatMap(([name, part]) => partSection(name, part)),
-    "",
-    "## Tokenizers",
-    "",
-    "`tokenizer NAME`. Without it: `bytes`, or `characters` where vocab is a number below 256. A spec " +
-      "names no files: they are looked for beside it,",
-    "in a folder `tokenizer` or of the tokenizer's name there, or where `--tokenizer PATH` says; a run " +
-      "keeps a copy.",
-    "",
-    ...table(
-      ["name", "vocab", "meaning"],
-      Object.entries(tokenizers).map(([name, t]) => [
-        `\`${name}\``,
-        t.fixed ? `at least ${t.vocab}` : "must be given",
-        t.doc,
-      ]),
-    ),
-    "",
-    "## train { … }",
-    "",
-    "Names in a value mean the model's settings and lets first, then the section's own: `warmup steps / 10`.",
-    "",
-    ...fieldTable(trainFields),
-    "",
-    "`rows text`: the data is one text, and a row is a window at a random place in it. Where the " +
-      "vocabulary has tokens that begin or end texts, `<|endoftext|>` in the file separates",
-    "documents: `<s> one </s> <s> two </s>` with both, `one <|endoftext|> two` with GPT-2's, `<s> one " +
-      "<s> two` with the first alone.",
-    "",
-    "`rows documents`: a row is one document, drawn with repetition: the token that begins texts (or, " +
-      "without one, the token that ends them), the document, and the token that ends it as the last " +
-      "target.",
-    "What is behind it in the row is not counted, in training as in evaluation; the end is counted as " +
-      "any other token. A document that does not fit is cut, and has no end then: training says how many " +
-      "are.",
-    "Documents are what stands between `<|endoftext|>`; where the file has none, every line that is not " +
-      "empty. The loss is the mean over all counted targets, so long documents weigh more than short ones;",
-    "bits per byte are over the bytes of the documents and of what separates them in the file. Samples " +
-      "begin with the same token and end where the model ends them. `ids` has no token that ends a text.",
-    "",
-    "## sample { … }",
-    "",
-    ...fieldTable(sampleFields),
-    "",
-    "## expect",
-    "",
-    "`expect FACT VALUE` states what should follow from the spec, for example a published parameter " +
-      "count; the compiler checks it.",
-    "",
-    ...table(
-      ["fact", "meaning"],
-      Object.entries(facts).map(([name, fact]) => [`\`${name}\``, fact.doc]),
-    ),
-    "",
-    "## From the command line",
-    "",
-    "`--set NAME=VALUE` changes a setting or a let; `--set train.lr=1e-3`, `--set sample.seed=1` those " +
-      "of a section. A name that only one section has needs no prefix: `--set steps=100`.",
-    "With other sizes the model is another one: its `expect` lines are not checked then. `--model NAME` " +
-      "chooses one model of a file.",
-    "",
-    "## Diagnostics",
-    "",
-    "`sinter explain CODE` tells the rest. Codes with W are warnings.",
-    "",
-    ...table(
-      ["code", "meaning"],
-      codes.map((c) => [c, messages[c].title]),
-    ),
-    "",
-    "## Grammar",
-    "",
-    "White space separates. A `NAME` is a letter, then letters, digits and `_`; a `MODEL_NAME` may also " +
-      "hold `-` and `.`.",
-    "",
-    ...code(grammarText()),
-    "",
-    `Limits: ${MAX_CHARACTERS} characters, ${MAX_NAME} characters in a name, brackets ${MAX_NESTING} ` +
-      `deep, ${MAX_TERMS} terms in a sum or product, ${MAX_MODELS} models.`,
-    "",
-  ].join("\n");
-}
+/** The chapters, in the order of the file. Each is a list of lines. */
+export const reference = (): string =>
+  [
+    introduction(),
+    settings(),
+    severalModels(),
+    equations(),
+    partsChapter(),
+    tokenizersChapter(),
+    training(),
+    sampling(),
+    expectations(),
+    commandLine(),
+    diagnostics(),
+    grammar(),
+  ]
+    .flat()
+    .join("\n");
+
+const introduction = (): string[] => [
+  "# The language",
+  "",
+  "Made from the tables that implement it (`compiler/1-parse`, `compiler/2-check`, " +
+    "`compiler/diagnostics`); do not edit.",
+  "",
+  "A spec says what a model is: its sizes, and the equations of a layer. This is a whole one, as " +
+    "`sinter init` writes it:",
+  "",
+  ...code(starter("tiny").trimEnd()),
+  "",
+];
+
+const settings = (): string[] => [
+  "## Settings",
+  "",
+  "`NAME VALUE`, as many on a line as you like; the value begins on the line of the name.",
+  "",
+  ...fieldTable(sizeFields),
+  "",
+  "A value is a number (`768`, `50_257`, `0.1`, `1e-3`), arithmetic with `+ - * / %` and parentheses " +
+    "over numbers, settings and lets, `true` or `false`, or a word.",
+  "`let NAME = VALUE` names a number of your own. Order means nothing: settings and lets may use " +
+    "those that stand below them.",
+  "",
+  "Comments begin with `//`. Words with a fixed meaning, which cannot be names: " +
+    keywordNames.map((k) => `\`${k}\``).join(", ") +
+    ".",
+  "",
+];
+
+const severalModels = (): string[] => [
+  "## Several models",
+  "",
+  "`model NAME like OTHER { … }` takes everything from another model of the file, except its " +
+    "`expect`, and replaces what it says itself: single settings and lets,",
+  "also inside `train` and `sample`; `embed`, `layer`, `output` and `tokenizer` as a whole. What was " +
+    "arithmetic is computed again with the new sizes.",
+  "",
+];
+
+const equations = (): string[] => [
+  "## Equations",
+  "",
+  "`embed token` or `embed token + position` (learned positions) makes the first `x`; a norm of all " +
+    "of it, once, as in `embed layernorm(token + position)`, is possible.",
+  "`layer { … }` holds equations, which run from top to bottom, for each layer with parameters of its " +
+    "own. `x = …` replaces `x`; `x += …` adds to it; any other name keeps a value for the equations " +
+    "below. The last `x` goes to the next layer.",
+  "`output` is a `linear` to the vocabulary, of the last layer's `x`.",
+  "",
+  "Values are `x`, names, parts such as `mlp(layernorm(x))`, and sums of values. A part takes one " +
+    "value; its options have names: `mlp(x, hidden: 4 * width)`.",
+  "All values have the model's width, unless a `linear` with `out` changes it; sums need equal widths.",
+  "",
+];
+
+const partsChapter = (): string[] => [
+  "## Parts",
+  ...Object.entries(parts).flatMap(([name, part]) => partSection(name, part)),
+  "",
+];
+
+const tokenizersChapter = (): string[] => [
+  "## Tokenizers",
+  "",
+  "`tokenizer NAME`. Without it: `bytes`, or `characters` where vocab is a number below 256. A spec " +
+    "names no files: they are looked for beside it,",
+  "in a folder `tokenizer` or of the tokenizer's name there, or where `--tokenizer PATH` says; a run " +
+    "keeps a copy.",
+  "",
+  ...table(
+    ["name", "vocab", "meaning"],
+    Object.entries(tokenizers).map(([name, t]) => [
+      `\`${name}\``,
+      t.fixed ? `at least ${t.vocab}` : "must be given",
+      t.doc,
+    ]),
+  ),
+  "",
+];
+
+const training = (): string[] => [
+  "## train { … }",
+  "",
+  "Names in a value mean the model's settings and lets first, then the section's own: `warmup steps / 10`.",
+  "",
+  ...fieldTable(trainFields),
+  "",
+  "`rows text`: the data is one text, and a row is a window at a random place in it. Where the " +
+    "vocabulary has tokens that begin or end texts, `<|endoftext|>` in the file separates",
+  "documents: `<s> one </s> <s> two </s>` with both, `one <|endoftext|> two` with GPT-2's, `<s> one " +
+    "<s> two` with the first alone.",
+  "",
+  "`rows documents`: a row is one document, drawn with repetition: the token that begins texts (or, " +
+    "without one, the token that ends them), the document, and the token that ends it as the last " +
+    "target.",
+  "What is behind it in the row is not counted, in training as in evaluation; the end is counted as " +
+    "any other token. A document that does not fit is cut, and has no end then: training says how many " +
+    "are.",
+  "Documents are what stands between `<|endoftext|>`; where the file has none, every line that is not " +
+    "empty. The loss is the mean over all counted targets, so long documents weigh more than short ones;",
+  "bits per byte are over the bytes of the documents and of what separates them in the file. Samples " +
+    "begin with the same token and end where the model ends them. `ids` has no token that ends a text.",
+  "",
+];
+
+const sampling = (): string[] => ["## sample { … }", "", ...fieldTable(sampleFields), ""];
+
+const expectations = (): string[] => [
+  "## expect",
+  "",
+  "`expect FACT VALUE` states what should follow from the spec, for example a published parameter " +
+    "count; the compiler checks it.",
+  "",
+  ...table(
+    ["fact", "meaning"],
+    Object.entries(facts).map(([name, fact]) => [`\`${name}\``, fact.doc]),
+  ),
+  "",
+];
+
+const commandLine = (): string[] => [
+  "## From the command line",
+  "",
+  "`--set NAME=VALUE` changes a setting or a let; `--set train.lr=1e-3`, `--set sample.seed=1` those " +
+    "of a section. A name that only one section has needs no prefix: `--set steps=100`.",
+  "With other sizes the model is another one: its `expect` lines are not checked then. `--model NAME` " +
+    "chooses one model of a file.",
+  "",
+];
+
+const diagnostics = (): string[] => [
+  "## Diagnostics",
+  "",
+  "`sinter explain CODE` tells the rest. Codes with W are warnings.",
+  "",
+  ...table(
+    ["code", "meaning"],
+    codes.map((c) => [c, messages[c].title]),
+  ),
+  "",
+];
+
+const grammar = (): string[] => [
+  "## Grammar",
+  "",
+  "White space separates. A `NAME` is a letter, then letters, digits and `_`; a `MODEL_NAME` may also " +
+    "hold `-` and `.`.",
+  "",
+  ...code(grammarText()),
+  "",
+  `Limits: ${MAX_CHARACTERS} characters, ${MAX_NAME} characters in a name, brackets ${MAX_NESTING} ` +
+    `deep, ${MAX_TERMS} terms in a sum or product, ${MAX_MODELS} models.`,
+  "",
+];
 
 const code = (text: string): string[] => ["```", ...text.split("\n"), "```"];
 

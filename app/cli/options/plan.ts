@@ -7,7 +7,7 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { partitionText } from "../../../compiler/3-graph/print.ts";
 import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { sizeText, thousands } from "../../../runtime/contract/amounts.ts";
+import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 
 /** In one memory or in several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
@@ -46,13 +46,16 @@ function partsText(model: Model, parts: readonly PartitionPlan[]): string {
       last.push(part);
     else groups.push([part]);
   }
-  return groups
-    .map((group) => {
-      const [{ partition: part, placement }] = group as [PartitionPlan];
-      const to = group.at(-1)!.partition[0]!.to;
-      return `${group.length > 1 ? `${group.length} × ` : ""}${sizeText(placement.bytes)} for ${partitionText(model, group.length > 1 ? [{ ...part[0]!, to }] : part)}`;
-    })
-    .join("; ");
+  return groups.map((group) => groupText(model, group)).join("; ");
+}
+
+/** Neighbours of equal size: "2 × 2.77 GiB for layers 4…9". */
+function groupText(model: Model, group: readonly PartitionPlan[]): string {
+  const [{ partition, placement }] = group as [PartitionPlan];
+  const size = sizeText(placement.bytes);
+  if (group.length === 1) return `${size} for ${partitionText(model, partition)}`;
+  const { to } = group.at(-1)!.partition[0]!;
+  return `${group.length} × ${size} for ${partitionText(model, [{ ...partition[0]!, to }])}`;
 }
 
 /** All memories together. */
@@ -112,22 +115,25 @@ export function planAll(
   });
 }
 
-/** "memory: train 43,646,976 bytes (41.6 MiB), infer …" */
+/** "memory: train 43,646,976 bytes (41.6 MiB), infer …", and what of it is needed for what. */
 export function memoryLine(model: Model, options: CompileOptions = {}): string {
   const plans = moduleNames.map((name) => planModule(model, name, options));
   const train = plans[0]!.placement;
   const least = leastBytes(train, "train");
-  const cached = cacheBytes(plans[1]!.placement);
+  const modules = plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`);
   return [
-    `  memory: ${plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`).join(", ")}`,
-    ...(cached > 0
-      ? [
-          `  of infer, keys and values of ${thousands(model.sizes.context)} positions: ${thousands(cached)} bytes (${sizeText(cached)})${options.cache && options.cache !== "f32" ? ` in ${options.cache}` : ""}`,
-        ]
-      : []),
+    `  memory: ${modules.join(", ")}`,
+    ...cacheLine(model, cacheBytes(plans[1]!.placement), options.cache),
     `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed ` +
-      `activations; planned ${(100 * (train.bytes / least - 1)).toFixed(1)} % more`,
+      `activations; planned ${percent(train.bytes / least - 1, 1)} more`,
   ].join("\n");
+}
+
+function cacheLine(model: Model, bytes: number, format: CompileOptions["cache"]): string[] {
+  if (bytes === 0) return [];
+  const kept = format && format !== "f32" ? ` in ${format}` : "";
+  const positions = `keys and values of ${thousands(model.sizes.context)} positions`;
+  return [`  of infer, ${positions}: ${thousands(bytes)} bytes (${sizeText(bytes)})${kept}`];
 }
 
 /** Bytes of each module, in all its memories, for `check --json`. */

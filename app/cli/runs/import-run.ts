@@ -227,10 +227,11 @@ function checked(spec: string): Model {
   const { models, diagnostics } = checkSource(spec);
   const [model] = models;
   if (model && !hasErrors(diagnostics)) return model;
+  const source = { name: "spec.sinter", text: spec };
+  const errors = renderAll(diagnostics, source, { colour: false, columns: 100 });
   throw new SinterError(
     "input",
-    "the configuration makes a spec that has " +
-      `errors:\n${renderAll(diagnostics, { name: "spec.sinter", text: spec }, { colour: false, columns: 100 })}`,
+    `the configuration makes a spec that has errors:\n${errors}`,
     "Does the configuration belong to the weights?",
   );
 }
