@@ -69,7 +69,7 @@ export const pastNames = (layers: number): string[] =>
   Array.from({ length: layers }, (_, l) => [`past_key_${l}`, `past_value_${l}`]).flat();
 export const presentName = (past: string): string => past.replace("past", "present");
 
-/** Nodes and constants of a graph under construction. Each method adds a node and returns its output's name. */
+/** A graph under construction. Each method adds a node and returns the name of its output. */
 class GraphBuilder {
   readonly nodes: Bytes[] = [];
   readonly constants: Bytes[] = [];

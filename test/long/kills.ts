@@ -31,7 +31,10 @@ const SPEC = `model tiny {
   }
   output linear(layernorm(x), tied: true)
   tokenizer characters
-  train { batch 4  accumulate 2  context 16  steps ${STEPS}  lr 3e-3  eval_every 20  sample_every 30  save_every 5 }
+  train {
+    batch 4  accumulate 2  context 16  steps ${STEPS}  lr 3e-3
+    eval_every 20  sample_every 30  save_every 5
+  }
 }
 `;
 const TEXT = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(200);

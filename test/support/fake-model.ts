@@ -2,15 +2,15 @@
  * A model without kernels, for tests of what stands around it: tensors in plain memory, an arithmetic that is
  * easy to follow.
  */
-import { hyper, control } from "../../runtime/contract/control.ts";
+import { control, CONTROL_BYTES, hyper } from "../../runtime/contract/control.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../../runtime/contract/manifest.ts";
 import type { Model, TrainSettings } from "../../runtime/contract/model.ts";
 import { rowFloats } from "../../runtime/contract/tensor-layout.ts";
 import { SinterError } from "../../runtime/base/errors.ts";
 import { initParameters } from "../../runtime/engine/init.ts";
 import { createLane, feedByPosition } from "../../runtime/engine/lane.ts";
-import type { RunningModel } from "../../runtime/engine/model.ts";
-import { tensorIn } from "../../runtime/engine/tensors.ts";
+import type { Batch, RunningModel } from "../../runtime/engine/model.ts";
+import { tensorIn, type Tensor } from "../../runtime/engine/tensors.ts";
 import { CallQueue } from "../../runtime/engine/call-queue.ts";
 
 export const settings: TrainSettings = {
@@ -47,89 +47,24 @@ export interface FakeOptions {
  * moment) · f(batch).
  */
 export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
-  let offset = 4096;
-  const place = (
-    name: string,
-    storage: TensorPlace["storage"],
-    shape: readonly number[],
-    slices: number,
-    layered: boolean,
-    of?: string,
-  ): TensorPlace => {
-    const ld = rowFloats(shape.at(-1)!);
-    const stride = shape.slice(0, -1).reduce((a, b) => a * b, 1) * ld * 4;
-    const at = offset;
-    offset += stride * slices;
-    return {
-      name,
-      storage,
-      dtype: "f32",
-      shape,
-      slices,
-      layered,
-      rowFloats: ld,
-      offset: at,
-      stride,
-      ...(of && { of }),
-      init: { kind: "normal", std: 0.5 },
-    };
-  };
-  const parameters = [
-    place("layers.mlp.up.weight", "parameter", [5, 6], 3, true),
-    place("output.norm.weight", "parameter", [6], 1, false),
-  ];
-  const others = (["gradient", "moment1", "moment2"] as const).flatMap((storage) =>
-    parameters.map((p) => place(`${p.name}.${storage}`, storage, p.shape, p.slices, p.layered, p.name)),
-  );
-  const places = [...parameters, ...others];
-  const buffer = new ArrayBuffer(offset);
+  const { places, bytes } = fakeTensors();
+  const buffer = new ArrayBuffer(bytes);
   const tensors = new Map(places.map((p) => [p.name, tensorIn(buffer, p)]));
   const of: RunningModel["of"] = (storage) =>
     [...tensors.values()].filter((t) => t.place.storage === storage);
   initParameters(of("parameter"), seed);
-  const entries = ["train", "evaluate", "prefill", "decode"].map((name, index) => ({
-    name,
-    index,
-    inputs: [],
-    outputs: [],
-    batch: 2,
-    context: 8,
-    flops: 100,
-  }));
   const module: ModuleManifest = {
-    memoryBytes: offset,
+    memoryBytes: bytes,
     memoryPages: 1,
     maxWorkers: 8,
     tensors: places,
     entries,
     wasm: {},
   };
-  const model = { name: "fake", sizes, train: settings, tokenizer: "bytes" } as unknown as Model;
-  const manifest: Manifest = {
-    version: 1,
-    compiler: "0",
-    model,
-    parameters: 96,
-    control,
-    hyper,
-    modules: { train: module },
-  };
-  let last = 0;
-  const lane = createLane({
-    chunk: sizes.context,
-    sizes,
-    classes: sizes.vocab,
-    breathe: async () => {},
-    async run(ids, start) {
-      options.onRun?.(start, [...ids]);
-      last = ids.at(-1)!;
-    },
-    logits: () =>
-      Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last + 1) % sizes.vocab ? 9 : 0)),
-  });
+  const lane = fakeLane(options);
   const queue = new CallQueue();
   return {
-    manifest,
+    manifest: { ...manifest, modules: { train: module } },
     module,
     target: "simd",
     workers: 1,
@@ -137,25 +72,13 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     tensors,
     of,
     entry: (name) => entries.find((e) => e.name === name)!,
-    async trainStep(micro, { lr, step }) {
+    async trainStep(batches, { lr, step }) {
       if (step === options.nanAt) {
         of("gradient")[0]!.padded(1)[3] = NaN;
         return { loss: NaN, norm: NaN };
       }
-      const drive =
-        micro.reduce((sum, b) => sum + b.tokens.reduce((a, t, i) => a + t * (i + 1), 0), 0) / 1000;
-      for (const p of of("parameter"))
-        for (let slice = 0; slice < p.place.slices; slice++) {
-          const m1 = tensors.get(`${p.place.name}.moment1`)!;
-          const w = p.dense(slice).slice();
-          const m = m1.dense(slice).slice();
-          for (let i = 0; i < w.length; i++) {
-            m[i] = Math.fround(0.9 * m[i]! + drive * Math.sin(i + step));
-            w[i] = Math.fround(w[i]! - lr * m[i]!);
-          }
-          p.write(w, slice);
-          m1.write(m, slice);
-        }
+      const drive = driveOf(batches);
+      for (const p of of("parameter")) move(p, tensors.get(`${p.place.name}.moment1`)!, drive, lr, step);
       return { loss: 3 / step, norm: drive };
     },
     async evaluate(batch) {
@@ -176,6 +99,96 @@ export function fakeModel(seed = 1, options: FakeOptions = {}): RunningModel {
     profile: () => undefined,
     close: async () => queue.close(new SinterError("input", "fake was closed before this call had ended")),
   };
+}
+
+const entries = ["train", "evaluate", "prefill", "decode"].map((name, index) => ({
+  name,
+  index,
+  inputs: [],
+  outputs: [],
+  batch: 2,
+  context: 8,
+  flops: 100,
+}));
+
+const manifest: Omit<Manifest, "modules"> = {
+  version: 1,
+  compiler: "0",
+  model: { name: "fake", sizes, train: settings, tokenizer: "bytes" } as unknown as Model,
+  parameters: 96,
+  control,
+  hyper,
+};
+
+/** Parameters, gradients and moments one after the other, behind a control block. */
+function fakeTensors(): { readonly places: readonly TensorPlace[]; readonly bytes: number } {
+  let bytes = CONTROL_BYTES;
+  const place = (
+    name: string,
+    storage: TensorPlace["storage"],
+    { shape, slices, layered }: Pick<TensorPlace, "shape" | "slices" | "layered">,
+    of?: string,
+  ): TensorPlace => {
+    const ld = rowFloats(shape.at(-1)!);
+    const stride = shape.slice(0, -1).reduce((a, b) => a * b, 1) * ld * 4;
+    const offset = bytes;
+    bytes += stride * slices;
+    return {
+      name,
+      storage,
+      dtype: "f32",
+      shape,
+      slices,
+      layered,
+      rowFloats: ld,
+      offset,
+      stride,
+      ...(of && { of }),
+      init: { kind: "normal", std: 0.5 },
+    };
+  };
+  const parameters = [
+    place("layers.mlp.up.weight", "parameter", { shape: [5, 6], slices: 3, layered: true }),
+    place("output.norm.weight", "parameter", { shape: [6], slices: 1, layered: false }),
+  ];
+  const others = (["gradient", "moment1", "moment2"] as const).flatMap((storage) =>
+    parameters.map((p) => place(`${p.name}.${storage}`, storage, p, p.name)),
+  );
+  return { places: [...parameters, ...others], bytes };
+}
+
+/** A lane whose logits say that the token after n is n + 1. */
+function fakeLane({ onRun }: FakeOptions): ReturnType<typeof createLane> {
+  let last = 0;
+  return createLane({
+    chunk: sizes.context,
+    sizes,
+    classes: sizes.vocab,
+    breathe: async () => {},
+    async run(ids, start) {
+      onRun?.(start, [...ids]);
+      last = ids.at(-1)!;
+    },
+    logits: () =>
+      Float32Array.from({ length: sizes.vocab }, (_, i) => (i === (last + 1) % sizes.vocab ? 9 : 0)),
+  });
+}
+
+/** A number that depends on every token of a step and on its position. */
+const driveOf = (batches: readonly Batch[]): number =>
+  batches.reduce((sum, b) => sum + b.tokens.reduce((a, t, i) => a + t * (i + 1), 0), 0) / 1000;
+
+function move(parameter: Tensor, moment: Tensor, drive: number, lr: number, step: number): void {
+  for (let slice = 0; slice < parameter.place.slices; slice++) {
+    const w = parameter.dense(slice).slice();
+    const m = moment.dense(slice).slice();
+    for (let i = 0; i < w.length; i++) {
+      m[i] = Math.fround(0.9 * m[i]! + drive * Math.sin(i + step));
+      w[i] = Math.fround(w[i]! - lr * m[i]!);
+    }
+    parameter.write(w, slice);
+    moment.write(m, slice);
+  }
 }
 
 /** All parameters, as one text: equal texts, equal bits. */

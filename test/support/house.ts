@@ -4,7 +4,8 @@
  *   npm run house                  a table of this checkout
  *   npm run house -- --against DIR the same beside another checkout: before and after
  *
- * It reads files as text, so a count may be off by a few where code stands in strings; both sides are counted alike.
+ * It reads files as text, so a count may be off by a few where code stands in strings; both sides are counted
+ * alike.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative, resolve } from "node:path";
@@ -54,8 +55,12 @@ export interface LongFunction {
 
 /** Functions that begin and end at the same indentation, as formatted code has them. */
 export function longFunctions({ path, lines }: SourceFile): LongFunction[] {
-  const opens =
-    /^(\s*)(?:export )?(?:async )?(?:function\*? ?\w*|(?:const|readonly|static)? ?[\w#]+ ?(?:=|:).*(?:=>|\bfunction\b)|(?:async )?[\w#]+)\s*[(<{].*\{$/;
+  const declared = String.raw`function\*? ?\w*`;
+  const assigned = String.raw`(?:const|readonly|static)? ?[\w#]+ ?(?:=|:).*(?:=>|\bfunction\b)`;
+  const method = String.raw`(?:async )?[\w#]+`;
+  const opens = new RegExp(
+    String.raw`^(\s*)(?:export )?(?:async )?(?:${declared}|${assigned}|${method})\s*[(<{].*\{$`,
+  );
   return lines.flatMap((line, at) => {
     const found = opens.exec(line) ?? /^(\s*).*=> \{$/.exec(line);
     if (

@@ -1,5 +1,6 @@
 /**
- * node --no-liftoff --no-wasm-tier-up --experimental-wasm-revectorize test/support/joined-kernels.ts MOST_FLOPS OP…
+ * node --no-liftoff --no-wasm-tier-up --experimental-wasm-revectorize \
+ *   test/support/joined-kernels.ts MOST_FLOPS OP…
  *
  * Cases for `wide` against the reference, in a process whose V8 begins with the optimizing compiler: the
  * baseline one joins no pairs, and flags that change in a running process leave compilations that never end.

@@ -1,6 +1,6 @@
 /** Files that live in memory, behind the runtime's interface; counts what is read. */
 import { SinterError } from "../../runtime/base/errors.ts";
-import type { Files, WritableFile } from "../../runtime/base/files.ts";
+import type { Files, ReadableFile, WritableFile } from "../../runtime/base/files.ts";
 
 export interface MemoryFiles extends Files {
   readonly contents: Map<string, Uint8Array<ArrayBuffer>>;
@@ -51,38 +51,47 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
     async open(path) {
       const bytes = found(path);
       files.open_++;
-      return {
-        bytes: bytes.length,
-        async read(offset, length) {
-          if (offset < 0 || length < 0 || offset + length > bytes.length)
-            throw new SinterError("corrupt", `${path} ends at byte ${bytes.length}`);
-          files.largestRead = Math.max(files.largestRead, length);
-          return bytes.slice(offset, offset + length);
-        },
-        async fill(offset, into) {
-          if (offset < 0 || offset + into.length > bytes.length)
-            throw new SinterError("corrupt", `${path} ends at byte ${bytes.length}`);
-          files.largestRead = Math.max(files.largestRead, into.length);
-          into.set(bytes.subarray(offset, offset + into.length));
-        },
-        async close() {
-          files.open_--;
-        },
-      };
+      return opened(path, bytes, files);
     },
-    async create(path): Promise<WritableFile> {
-      const parts: Uint8Array[] = [];
-      return {
-        write: async (bytes) => void parts.push(new Uint8Array(bytes)),
-        overwrite: async (offset, bytes) => {
-          const all = new Uint8Array(Buffer.concat(parts));
-          all.set(bytes, offset);
-          parts.splice(0, parts.length, all);
-        },
-        sync: async () => {},
-        close: async () => void contents.set(path, new Uint8Array(Buffer.concat(parts))),
-      };
-    },
+    create: async (path) => created(path, contents),
   };
   return files;
+}
+
+/** A file that is open for reading; `counts` hears of it. */
+function opened(path: string, bytes: Uint8Array<ArrayBuffer>, counts: MemoryFiles): ReadableFile {
+  const check = (offset: number, length: number): void => {
+    if (offset < 0 || length < 0 || offset + length > bytes.length)
+      throw new SinterError("corrupt", `${path} ends at byte ${bytes.length}`);
+    counts.largestRead = Math.max(counts.largestRead, length);
+  };
+  return {
+    bytes: bytes.length,
+    async read(offset, length) {
+      check(offset, length);
+      return bytes.slice(offset, offset + length);
+    },
+    async fill(offset, into) {
+      check(offset, into.length);
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+    async close() {
+      counts.open_--;
+    },
+  };
+}
+
+/** A file that is being written: it is there when it is closed. */
+function created(path: string, contents: MemoryFiles["contents"]): WritableFile {
+  const parts: Uint8Array[] = [];
+  return {
+    write: async (bytes) => void parts.push(new Uint8Array(bytes)),
+    overwrite: async (offset, bytes) => {
+      const all = new Uint8Array(Buffer.concat(parts));
+      all.set(bytes, offset);
+      parts.splice(0, parts.length, all);
+    },
+    sync: async () => {},
+    close: async () => void contents.set(path, new Uint8Array(Buffer.concat(parts))),
+  };
 }

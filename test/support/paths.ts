@@ -1,4 +1,4 @@
-/** Where things are: the project's root, its specs, its launcher, and the data beside it that may be absent. */
+/** Where things are: the project's root, its specs, its launcher; and data beside it that may be absent. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";

@@ -1,6 +1,6 @@
 /**
- * Small models of each published class, for tests that read them, write them and compare the two. A class that
- * is added gets its model here.
+ * Small models of each published class, for tests that read them, write them and compare the two. A class
+ * that is added gets its model here.
  */
 import type { Architecture } from "../../runtime/formats/architecture/architecture.ts";
 

@@ -41,7 +41,7 @@ export function wrapped(lines: readonly string[]): string[] {
   return out;
 }
 
-/** A paragraph or an item, as lines of at most 110 columns; further lines stand under the first one's text. */
+/** A paragraph or an item in lines of at most 110 columns; further lines stand under the first one's text. */
 function filled(block: readonly string[]): string[] {
   const [head = ""] = /^\s*(?:(?:[-*+]|\d+[.)])\s+)?/.exec(block[0]!) ?? [];
   const text = [block[0]!.slice(head.length), ...block.slice(1)].map((line) => line.trim()).join(" ");
@@ -63,7 +63,7 @@ function filled(block: readonly string[]): string[] {
 /** What would begin a list, a table or a quotation at the start of a line, and signs that follow a number. */
 const CLINGS = /^(?:[-+*>|#=·×→<≤≥–/%]|\d+[.)])[).,;:]*$/;
 
-/** Words, but code between backticks is one of them, and a sign that would mean something clings to its word. */
+/** Words; code between backticks is one of them, and a sign that would mean something clings to its word. */
 function unbreakable(text: string): string[] {
   const words: string[] = [];
   let open = "";

@@ -84,11 +84,13 @@ describe("a message that can not be taken", () => {
     const { answers, made, err } = await talk("ab\nabcdefghi\nab\nab\n");
     expect(answers).toEqual(["cd", "cd", "cd"]);
     expect(made.map((m) => m.promptTokens)).toEqual([2, 6, 2]);
-    expect(err).toMatch(
-      /^error: line 2 of the input: the message makes a prompt of 9 tokens, and the context has 8\nhelp: Say it in fewer words.\n/,
+    const [refusal, help, note] = err.split("\n");
+    expect(refusal).toBe(
+      "error: line 2 of the input: the message makes a prompt of 9 tokens, and the context has 8",
     );
-    expect(err).toContain(
-      "note: the conversation is longer than the context: its first 4 messages are left out from here on\n",
+    expect(help).toBe("help: Say it in fewer words.");
+    expect(note).toBe(
+      "note: the conversation is longer than the context: its first 4 messages are left out from here on",
     );
   });
   it("one that the template refuses, and one for which it writes nothing", async () => {
@@ -100,8 +102,11 @@ describe("a message that can not be taken", () => {
     const { answers, err, served } = await talk("g\nab\nh\nf\n", { format });
     format.close();
     expect(answers).toEqual(["cd", "gh"]);
-    expect(err).toMatch(
-      /line 1 of the input: the chat template writes nothing for these messages\nhelp: .*\n.*line 3 of the input: the chat template does not take these messages: not this letter\n/,
+    const [first, help, third] = err.split("\n");
+    expect(first).toContain("line 1 of the input: the chat template writes nothing for these messages");
+    expect(help).toMatch(/^help: /);
+    expect(third).toMatch(
+      /line 3 of the input: the chat template does not take these messages: not this letter$/,
     );
     expect(served).toBe(true);
   });
@@ -118,9 +123,11 @@ describe("a message that can not be taken", () => {
       Uint8Array.of(10, 0x61, 10),
     ]);
     expect(answers).toEqual(["bc"]);
-    expect(err).toMatch(
-      /line 1 of the input: it is not UTF-8 text: byte 1 [\s\S]*line 2 of the input: it has 1048577 bytes; at most 1048576/,
-    );
+    const refusals = err.split("\n").filter((line) => line.startsWith("error:"));
+    expect(refusals).toEqual([
+      expect.stringContaining("line 1 of the input: it is not UTF-8 text: byte 1 "),
+      expect.stringContaining("line 2 of the input: it has 1048577 bytes; at most 1048576"),
+    ]);
   });
 });
 

@@ -26,7 +26,7 @@ describe("lines as they come", () => {
     { number: 3, text: "\ufeffgrüße 🙂€" },
     { number: 4, text: "日本" },
   ];
-  it("are the same whatever the pieces: characters of several bytes and \\r\\n are cut anywhere", async () => {
+  it("are the same wherever characters of several bytes and \\r\\n are cut", async () => {
     for (let at = 0; at <= bytes.length; at++) expect(await linesIn(cut(bytes, at))).toEqual(right);
     expect(await linesIn(Array.from(bytes, (byte) => Uint8Array.of(byte)))).toEqual(right);
   });

@@ -71,7 +71,7 @@ describe("the server", () => {
   });
   afterAll(() => close());
 
-  test("gives the example where there is no page, the folder's files, and the headers for threads", async () => {
+  test("gives the example page, the folder's files, and the headers for threads", async () => {
     const page = await get(url, "/");
     expect(page).toMatchObject({ status: 200, text: expect.stringContaining("Sinter in a page") as unknown });
     expect(page.headers).toMatchObject({

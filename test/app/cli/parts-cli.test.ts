@@ -37,7 +37,7 @@ async function seen(folder: string, prompt: string, data: string): Promise<strin
 }
 
 describe("a run folder", () => {
-  it("of a model that was trained, exported and imported says the same in one memory and in several", async () => {
+  it("of an imported model says the same in one memory and in several", async () => {
     await sinter(
       "train",
       at("small.sinter"),
@@ -95,8 +95,10 @@ describe("a run folder", () => {
 
 describe("the limit", () => {
   it("is shown by check, explain, compile and the report", async () => {
+    const pieces = ["embedding, layer 0, output", "layers 1…2", "layer 3"];
+    const sizes = pieces.map((piece) => `[\\d.]+ [KM]iB for ${piece}`);
     expect(await sinter("check", at("small.sinter"), "--memory-limit", "1.1MiB")).toMatch(
-      /infer [\d,]+ bytes in 3 parts \([\d.]+ [KM]iB for embedding, layer 0, output; [\d.]+ [KM]iB for layers 1…2; [\d.]+ [KM]iB for layer 3\)/,
+      new RegExp(`infer [\\d,]+ bytes in 3 parts \\(${sizes.join("; ")}\\)`),
     );
     expect(
       await sinter("explain", at("small.sinter"), "--module", "infer", "--memory-limit", "1.1MiB"),
@@ -111,12 +113,14 @@ describe("the limit", () => {
       "--memory-limit",
       "1.1MiB",
     );
-    expect(err).toMatch(
-      /left out the module `train`: it needs [\d,]+ bytes \([\d.]+ MiB, more than the 1.10 MiB of one memory\)/,
-    );
+    expect(err).toMatch(/left out the module `train`: it needs [\d,]+ bytes/);
+    expect(err).toMatch(/\([\d.]+ MiB, more than the 1.10 MiB of one memory\)/);
     expect(out).toMatch(/infer 0 simd .*\n.*infer 1 simd .*\n.*infer 2 simd/);
     expect(readFileSync(join(at("bundle"), "report.txt"), "utf8")).toMatch(
-      /module infer: [\d.]+ MiB in 3 parts, each with its memory; between two of them only rows of 64 numbers cross/,
+      new RegExp(
+        "module infer: [\\d.]+ MiB in 3 parts, each with its memory; " +
+          "between two of them only rows of 64 numbers cross",
+      ),
     );
   });
 
@@ -135,10 +139,16 @@ describe("the limit", () => {
     );
     expect(code).toBe(exitCodes.memory);
     expect(err).toMatch(
-      /the module `infer` needs [\d.]+ MiB and is cut into parts, but one layer alone needs [\d.]+ [KM]iB, one memory may have 800 KiB \(/,
+      new RegExp(
+        "the module `infer` needs [\\d.]+ MiB and is cut into parts, but one layer alone needs " +
+          "[\\d.]+ [KM]iB, one memory may have 800 KiB \\(",
+      ),
     );
     expect(await sinter("check", at("small.sinter"), "--memory-limit", "800KiB")).toMatch(
-      /infer [\d,]+ bytes \([\d.]+ MiB, more than the 800 KiB of one memory, and one layer alone needs [\d.]+ [KM]iB\)/,
+      new RegExp(
+        "infer [\\d,]+ bytes \\([\\d.]+ MiB, more than the 800 KiB of one memory, " +
+          "and one layer alone needs [\\d.]+ [KM]iB\\)",
+      ),
     );
     const train = await run(
       "compile",

@@ -108,9 +108,10 @@ describe("the evaluation at the end", () => {
       kill("SIGINT");
     });
     expect(stopped).toMatchObject({ code: 5, signal: null, err: "" });
-    expect(stopped.out).toMatch(
-      /all 2 steps are made, and saved; the evaluation at the end was stopped\. It is made by: sinter train --resume --out \S+long\n$/,
+    expect(stopped.out).toContain(
+      "all 2 steps are made, and saved; the evaluation at the end was stopped. It is made by: ",
     );
+    expect(stopped.out).toMatch(/sinter train --resume --out \S+long\n$/);
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     let times = 0;
     const ended = await sinter(["train", "--resume", "--out", "long", "--workers", "1"], (text, kill) => {
@@ -215,7 +216,7 @@ describe("the evaluation at the end", () => {
 });
 
 describe("a full disk", () => {
-  it("leaves the last checkpoint, says which, and ends with 1; with room it goes on to the same bytes", async () => {
+  it("leaves the last checkpoint and says which; with room the run goes on to the same bytes", async () => {
     const whole = readFileSync(join(at, "run", "whole", checkpointName(STEPS)));
     const random = randomStream(1, "full");
     let full = 0;

@@ -1,4 +1,7 @@
-/** One press of Ctrl-C may arrive several times, through npx and the launcher; a second press comes later. */
+/**
+ * One press of Ctrl-C may arrive several times, through npx and the launcher; a second press comes later, and
+ * ends the process as usual, because nobody listens any more.
+ */
 import { afterEach, expect, test } from "vitest";
 import { onFirstSignal } from "../../../app/cli/terminal/stop-signals.ts";
 
@@ -7,7 +10,7 @@ const listeners = (): number => process.listenerCount("SIGUSR2");
 let release = (): void => {};
 afterEach(() => release());
 
-test("signals within a moment are one; after it nobody listens, and the next one ends the process as usual", async () => {
+test("signals within a moment are one; after it nobody listens", async () => {
   let stops = 0;
   const before = listeners();
   release = onFirstSignal(SIGNALS, () => void stops++);

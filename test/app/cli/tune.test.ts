@@ -196,7 +196,7 @@ describe("sinter tune, and what the other verbs make of its file", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("measures, says what it found, keeps it; compile takes it, and the same file makes the same bytes", async () => {
+  test("keeps what it found; compile takes it, and the same file makes the same bytes", async () => {
     const tuned = await run(
       "tune",
       "small.sinter",
