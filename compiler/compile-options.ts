@@ -28,7 +28,10 @@ export interface CompileOptions {
    * 5-fuse/split.ts. Tests make it small.
    */
   readonly splitBytes?: number;
-  /** How the module `infer` keeps matrices: runtime/contract/weight-rows.ts. Training needs f32. Default: f32. */
+  /**
+   * How the module `infer` keeps matrices: runtime/contract/weight-rows.ts. Training needs f32. Default:
+   * f32.
+   */
   readonly weights?: Weights | undefined;
   /**
    * How the module `infer` keeps keys and values of earlier positions (ops/attention/kit/cache-layout.ts).

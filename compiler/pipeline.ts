@@ -1,6 +1,6 @@
 /**
- * How the compiler's table of contents (compile.ts) is run: passes change an IR, stages make the next thing of
- * it. Both say why they stand where they stand, and both can be looked at.
+ * How the compiler's table of contents (compile.ts) is run: passes change an IR, stages make the next thing
+ * of it. Both say why they stand where they stand, and both can be looked at.
  */
 
 /** IR → IR. `C` is what passes may know beside it. */

@@ -194,7 +194,7 @@ function qkNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
   const [wq, wk] = ["q_norm", "k_norm"].map((which) =>
     parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }),
   );
-  emit(b, "head_norm", { x, wq, wk }, { out, rstd }, { heads: p.heads, eps });
+  emit(b, "qk_norm", { x, wq, wk }, { out, rstd }, { heads: p.heads, eps });
   return out;
 }
 

@@ -32,7 +32,9 @@ export const chosenFor = (chosen: ChosenTiles | undefined, spec: KernelSpec): Di
 /** Scratch per worker that tiles may ask for. Defaults stay below 2 MiB. */
 const MOST_SCRATCH = 16 << 20;
 
-/** The kernel with its operation's own tiles, as `Op.tileChoices` takes it; undefined: it leaves no choice. */
+/**
+ * The kernel with its operation's own tiles, as `Op.tileChoices` takes it; undefined: it leaves no choice.
+ */
 function choicesOf(spec: KernelSpec) {
   const { op, d, attrs, target } = spec;
   const tiles = op.tiles?.(d, attrs, target) ?? {};
@@ -44,8 +46,8 @@ function choicesOf(spec: KernelSpec) {
 export const hasChoice = (spec: KernelSpec): boolean => choicesOf(spec) !== undefined;
 
 /**
- * Tiles that are worth measuring, without impossible ones. First round: the operation's own, then others. Second
- * round: the first one's best, then others around it.
+ * Tiles that are worth measuring, without impossible ones. First round: the operation's own, then others.
+ * Second round: the first one's best, then others around it.
  */
 export function candidates(spec: KernelSpec, best?: Dims): Dims[] {
   const own = choicesOf(spec);

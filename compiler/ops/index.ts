@@ -7,7 +7,7 @@ import { add, add_vector } from "./elementwise/add.ts";
 import { bias, bias_backward } from "./elementwise/bias.ts";
 import { copy } from "./elementwise/copy.ts";
 import { gated, gated_backward } from "./elementwise/gated.ts";
-import { head_norm, head_norm_dw, head_norm_dx } from "./norm/head_norm.ts";
+import { qk_norm, qk_norm_dw, qk_norm_dx } from "./norm/qk_norm.ts";
 import { layernorm, layernorm_dw, layernorm_dx } from "./norm/layernorm.ts";
 import { rmsnorm, rmsnorm_dw, rmsnorm_dx } from "./norm/rmsnorm.ts";
 import { matmul } from "./matmul/matmul.ts";
@@ -61,9 +61,9 @@ const table = {
   rmsnorm, // x / root mean square · w
   rmsnorm_dx, // its cotangent of x
   rmsnorm_dw, // gradients of w and b
-  head_norm, // rmsnorm of each head's queries and keys
-  head_norm_dx, // its cotangent of x
-  head_norm_dw, // gradients of both weights
+  qk_norm, // rmsnorm of each head's queries and keys
+  qk_norm_dx, // its cotangent of x
+  qk_norm_dw, // gradients of both weights
 
   // Matrix products
   matmul, // a·b, with bias, activation and residual fused in

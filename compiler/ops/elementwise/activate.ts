@@ -1,6 +1,6 @@
 /**
- * The nonlinearity of an mlp, alone. Fusion moves it into the matmul before or after it; see activations.ts
- * for the equations.
+ * The nonlinearity of an mlp as a kernel of its own. Fusion usually moves it into the product before it, and
+ * its slope into the product before the cotangent. kit/activations.ts has the equations.
  */
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
@@ -10,7 +10,7 @@ import { eachPair } from "../kit/row-loops.ts";
 const attrs = { activation: oneOf<Activation>("gelu") };
 const all = Object.keys(activations) as Activation[];
 
-/** Noise in −4…4: both tails, and what lies between. */
+/** Noise in −4 … 4 for x, so that both tails are tested and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "x" ? 4 * noise() : noise());
 
 export const activate = defineOp("x[R,C] -> out[R,C]", {

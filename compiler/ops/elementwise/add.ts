@@ -1,4 +1,4 @@
-/** Elementwise sum: residual connections, and cotangents of a value that is used twice. */
+/** Sums, element by element: residual connections, and cotangents of a value that is used twice. */
 import { defineOp } from "../kit/op.ts";
 import { eachPair, LINE_BYTES } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";

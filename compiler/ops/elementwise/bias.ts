@@ -1,4 +1,4 @@
-/** A vector added to every row, and its gradient: sums over rows. */
+/** A vector that is added to every row, and its gradient, which is a sum over rows. */
 import { defineOp } from "../kit/op.ts";
 import { columnSums, columnTasks, eachRow, writeRow } from "../kit/row-loops.ts";
 

@@ -1,4 +1,7 @@
-/** The same values at another place: cotangents of a sum. Fusion removes most of them. */
+/**
+ * The same values at another place in memory, where two values cannot share one: at the end of an iteration,
+ * and between the segments of a model that several memories hold.
+ */
 import { defineOp } from "../kit/op.ts";
 import { eachPair } from "../kit/row-loops.ts";
 

@@ -7,11 +7,11 @@
 import { activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
-import { eachPair } from "../kit/row-loops.ts";
+import { eachPair, PAIR } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const attrs = { activation: oneOf<Activation>("silu") };
-/** Noise in −4…4 for the gate: both tails, and what lies between. */
+/** Noise in −4 … 4 for the gate, so that both tails are tested and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "gate" ? 4 * noise() : noise());
 const cases = [
   ...(["silu", "gelu", "gelu_tanh"] as const).map((activation) => ({
@@ -62,7 +62,7 @@ export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R
     for (let i = 0; i < d_up.length; i++) {
       const g = gate[i]!;
       const u = up[i]!;
-      const d = d_out[i]!; // first: an output may be an input
+      const d = d_out[i]!; // all are read first, because an output may share an input's memory
       d_gate[i] = activations[activation].slope(g) * u * d;
       d_up[i] = activations[activation].value(g) * d;
     }
@@ -74,27 +74,22 @@ export const gated_backward = defineOp("gate[R,C] up[R,C] d_out[R,C] -> d_gate[R
     w.block(`for (let i = <usize>first * ${bytes}, end = <usize>last * ${bytes}; i < end; i += 32)`, () => {
       for (const t of ["gate", "up", "d_out", "d_gate", "d_up"] as const)
         w.line(`const ${t}_i = ${at[t]} + i;`);
-      for (const [half, offset] of [
-        ["lo", ""],
-        ["hi", ", 16"],
-      ] as const) {
+      for (const [half, offset] of PAIR) {
         w.line(
           `const gate_${half} = v128.load(gate_i${offset}), up_${half} = v128.load(up_i${offset}), ` +
             `d_${half} = v128.load(d_out_i${offset});`,
         );
+        const [gate, up, d] = [`gate_${half}`, `up_${half}`, `d_${half}`];
         w.line(
-          `const slope_${half} = f32x4.mul(f32x4.mul(${emitSlope(`gate_${half}`)}, up_${half}), d_${half}), value_${half} = f32x4.mul(${emitValue(`gate_${half}`)}, d_${half});`,
+          `const slope_${half} = f32x4.mul(f32x4.mul(${emitSlope(gate)}, ${up}), ${d}), ` +
+            `value_${half} = f32x4.mul(${emitValue(gate)}, ${d});`,
         );
       }
       for (const [t, value] of [
         ["d_gate", "slope"],
         ["d_up", "value"],
       ] as const)
-        for (const [half, offset] of [
-          ["lo", ""],
-          ["hi", ", 16"],
-        ] as const)
-          w.line(`v128.store(${t}_i, ${value}_${half}${offset});`);
+        for (const [half, offset] of PAIR) w.line(`v128.store(${t}_i, ${value}_${half}${offset});`);
     });
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),

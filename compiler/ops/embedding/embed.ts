@@ -1,16 +1,22 @@
 /**
  * Token and position embeddings.
  *
- *   out[r,:] = table[tokens[r],:] + positions[p(r),:]      p(r) = r mod T, or place.start + r while text is being extended
+ *   out[r,:] = table[tokens[r],:] + positions[p(r),:]
+ *   p(r)     = r mod T, or place.start + r while text is being extended
  *
- * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`: tokens in a
- * sequence of this batch. place = [start, rows]: rows of the chunk beyond `rows` are not real, and come out
- * zero.
+ * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`, the number of
+ * tokens in a sequence of this batch. place = [start, rows]: a chunk has R rows, of which only the first
+ * `rows` hold a token; the others come out zero.
  */
 import { defineOp } from "../kit/op.ts";
 import { affine, columnTasks, eachRow, LINE_BYTES, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
+/** p(r), in the generated code. */
+export const positionOf = ({ context }: { readonly context: number }, extending: boolean): string =>
+  extending ? "start + r" : `r % ${context}`;
+
+/** A token that a test may feed. */
 const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
   Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
 
@@ -50,7 +56,7 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
       w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
       if (has("positions"))
         w.line(
-          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs.context}`}) * ${bytes};`,
+          `const position_r = ${at.positions} + <usize>(${positionOf(attrs, has("place"))}) * ${bytes};`,
         );
       const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
       writeRow(w, C, rows, "out_r", (v) =>
@@ -77,7 +83,8 @@ export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]
 });
 
 /**
- * A worker has columns, of every row of the table: the order of additions is the order of the rows of d_out.
+ * A worker has some columns of every row of the table, so that the additions come in the order of the rows of
+ * d_out, however many workers there are.
  */
 export const embed_dtable = defineOp("tokens[R]:i32 d_out[R,C] -> d_table[V,C]", {
   doc: "d_table[v,:] = Σ { d_out[r,:] : tokens[r] = v }",

@@ -1,7 +1,10 @@
-/** `embed` with the table in fewer bits (runtime/contract/weight-rows.ts): a tied output reads the same rows. */
+/**
+ * `embed` with a table in fewer bits (runtime/contract/weight-rows.ts). A tied output reads the same rows, as
+ * the weights of its product.
+ */
 import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { embed } from "./embed.ts";
+import { embed, positionOf } from "./embed.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import { GROUP } from "../../../runtime/contract/number-formats.ts";
 import {
@@ -60,7 +63,7 @@ export const embed_quantised = defineOp(
         );
         if (!has("positions")) return;
         w.line(
-          `const position_r = ${at.positions} + <usize>(${has("place") ? "start + r" : `r % ${attrs.context}`}) * ${bytes};`,
+          `const position_r = ${at.positions} + <usize>(${positionOf(attrs, has("place"))}) * ${bytes};`,
         );
         writeRow(
           w,
@@ -85,7 +88,10 @@ export const embed_quantised = defineOp(
   },
 );
 
-/** A function (row, out): out[C] = the row's weights. One element after the other: there are few rows. */
+/**
+ * A function (row, out) that writes out[C], the row's weights. It decodes one element after the other, which
+ * is fast enough for the few rows that a call reads.
+ */
 function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
   const name = `decode_${format}_${C}`;
   const halves = halfBlocks(C);
@@ -97,8 +103,9 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
         h.line(
           `const superblock = row + (group >> ${Math.log2(SUPERBLOCK_GROUPS)}) * ${superblockBytes(format)};`,
         );
+        const inSuperblock = SUPERBLOCK_GROUPS - 1;
         h.line(
-          `const d = reinterpret<f32>((load<i16>(superblock + (group & ${SUPERBLOCK_GROUPS - 1}) * 2) << 13) ` +
+          `const d = reinterpret<f32>((load<i16>(superblock + (group & ${inSuperblock}) * 2) << 13) ` +
             `& <i32>${F16_MASK}) * <f32>${F16_UNIT};`,
         );
         const alone = halves % 2 === 1 ? `group >= ${(halves - 1) * HALF_LANES}` : "false";
@@ -107,7 +114,7 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
             "// half a block at the end",
         );
         h.line(
-          `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${SUPERBLOCK_GROUPS - 1}) * ` +
+          `const from = superblock + ${SCALE_LINE} + (group - group % lanes & ${inSuperblock}) * ` +
             `${GROUP_BYTES[format]} + (group % lanes) * ${piece};`,
         );
         h.line(
@@ -120,8 +127,8 @@ function decodeGroups(w: Writer, format: IntegerFormat, C: number): string {
           );
         else
           h.line(
-            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * " +
-              `<f32>(<i32>(load<u8>(from + ((j & 15) >> 2) * lanes * ${piece} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
+            "for (let j: usize = 0; j < elements; j++) store<f32>(to + j * 4, d * <f32>(<i32>(" +
+              `load<u8>(from + ((j & 15) >> 2) * lanes * ${piece} + (j & 3)) >> <u8>(j >> 4 << 2) & ` +
               "15) - 8));",
           );
       });

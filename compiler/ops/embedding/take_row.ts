@@ -1,4 +1,7 @@
-/** The last real row of a chunk: only its logits are wanted when text is extended. place = [start, rows]. */
+/**
+ * The last row of a chunk that holds a token: when text is extended, only its logits are wanted. place =
+ * [start, rows].
+ */
 import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 

@@ -1,13 +1,15 @@
 /**
- * The load-balancing loss of a mixture of experts (Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6; for
- * top-k as the share of all choices). Its cotangent is by default the weight of a target (hyper.scale):
- * over the counted rows it is a mean, as the cross-entropy is, and falls to `factor` when all experts get the
- * same share of them. A row whose target is −1 is not counted: padding need not be divided evenly.
+ * The load-balancing loss of a mixture of experts (Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6;
+ * with several experts per row, f counts all choices). Its cotangent is by default the weight of a target
+ * (hyper.scale), so that the loss is a mean over the counted rows, as the cross-entropy is; it falls to
+ * `factor` when all experts get the same share. A row whose target is −1 is not counted, because padding
+ * need not be divided evenly.
  *
- *   loss = factor · E · Σ_r Σ_e f[e] p[r,e]        p[r,:] = softmax(logits[r,:])        f[e] = share of the choices that went to expert e: no gradient
+ *   loss = factor · E · Σ_r Σ_e f[e] p[r,e]
+ *   p[r,:] = softmax(logits[r,:])        f[e] = share of the choices that went to expert e, without gradient
  *   d_logits[r,e] = factor · E · weight · p[r,e] (f[e] − Σ_j f[j] p[r,j]),  0 where the target is −1
  *
- * r: counted rows, here and in f.
+ * In these sums and in f, r runs over the rows that are counted.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";
@@ -18,7 +20,7 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 type Sizes = Readonly<Record<"R" | "E" | "K", number>>;
 const balanceAttrs = { factor: 0.01 };
 
-/** f[e] of all experts, and p of row r; which rows count. */
+/** f of all experts, p of a row, and the rows that are counted. */
 function shares(
   { logits, choice, targets }: Readonly<Record<"logits" | "choice" | "targets", Float64Array>>,
   { R, E, K }: Sizes,
@@ -39,7 +41,7 @@ function shares(
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, v, i) => sum + v * b[i]!, 0);
 
-/** shares[E] in scratch. Numbers of choices are exact in f32 up to 16 Mi. */
+/** Writes f as shares[E] into scratch. As numbers of choices, f32 are exact up to 16 Mi. */
 function emitShares(
   w: Writer,
   at: { readonly choice: string; readonly targets: string },
@@ -62,7 +64,7 @@ function emitShares(
   );
 }
 
-/** Per row: `most4` = the largest logit; `sum` = Σ e^(logit − most), `mixed` = Σ f e^(logit − most). */
+/** Locals of a row: `most4`, its largest logit; sum = Σ e^(logit − most); mixed = Σ f · e^(logit − most). */
 function emitRowSums(w: Writer, E: number): void {
   accumulators(w, "m", "LOWEST");
   readRow(w, E, ["x_r"], (v) =>
@@ -87,7 +89,9 @@ const cases = [
   { R: 768, E: 8, K: 2 },
 ];
 
-/** Uneven choices, some experts get none; two rows in seven are not counted. */
+/**
+ * What a test may feed: uneven choices, by which some experts get none; two rows in seven are not counted.
+ */
 function sample(tensor: string, { E }: { readonly E: number }, noise: () => number, i: number): number {
   if (tensor === "targets") return i % 7 === 3 || i % 7 === 4 ? -1 : i;
   if (tensor === "choice") return (i * i + (i >> 2)) % Math.max(1, E - 2);

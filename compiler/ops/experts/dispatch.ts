@@ -1,9 +1,11 @@
 /**
- * Rows sorted by expert. Every choice (r, k) of the router gets a slot; the slots of one expert are
- * neighbours, in the order of the rows, so that its product is one of contiguous rows. S = R · K slots, F = E
- * + 1.
+ * Rows sorted by expert. Every choice (r, k) of the router gets a slot. The slots of one expert are
+ * neighbours, in the order of the rows, so that its product is one of contiguous rows. There are S = R · K
+ * slots; F = E + 1.
  *
- *   slots[r,k] = slot of the choice        sources[s] = r · K + k of the slot        starts[e] … starts[e+1] − 1 = slots of expert e
+ *   slots[r,k]                     the slot of the choice
+ *   sources[s]                     r · K + k of the slot's choice
+ *   starts[e] … starts[e+1] − 1    the slots of expert e
  */
 import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -23,7 +25,7 @@ export const dispatch = defineOp("choice[R,K]:i32 -> slots[R,K]:i32 sources[S]:i
     }
     starts[F - 1] = slot;
   },
-  tasks: () => 1, // a few thousand steps
+  tasks: () => 1, // a few thousand steps: one worker is enough
   scratch: ({ F }) => 4 * F,
   emit(w, at, { R, K, S, F }) {
     const bytes = rowBytes(K);

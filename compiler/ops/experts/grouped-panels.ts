@@ -1,8 +1,8 @@
 /**
- * What the products of a mixture's experts share: slots starts[e] … starts[e+1] − 1 of a belong to expert e
- * (../dispatch.ts), F = E + 1. With many slots a task is one panel of sixteen columns of one expert, panel by
- * panel: each worker has a share of every expert, however uneven the division. The register tiles are
- * attention's: unlike gemm's they take their numbers of rows and steps as arguments.
+ * What the products of a mixture's experts share. The slots starts[e] … starts[e+1] − 1 of a belong to
+ * expert e (dispatch.ts); starts has F = E + 1 entries. With many slots a task is one panel of sixteen
+ * columns of one expert. Tasks go panel by panel, so that each worker has a share of every expert, however
+ * unevenly the rows are divided among the experts.
  */
 import { type Kernel, type DynamicTasks } from "../kit/op.ts";
 import { rowFloats, rowBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -10,7 +10,7 @@ import type { Writer } from "../kit/writer.ts";
 import { registerTile, callTile, type Tile } from "../kit/register-tile.ts";
 import { PANEL } from "../kit/panels.ts";
 
-/** Slots up to this are those of a few tokens: nothing of a matrix is used twice. */
+/** So many slots are those of a few tokens, in which nothing of a matrix is used twice. */
 export const FEW_SLOTS = 16;
 
 export const panels = (N: number): number => rowFloats(N) / PANEL;
@@ -28,15 +28,20 @@ export const groupedFlops = ({ S, N, K }: Readonly<Record<"S" | "N" | "K", numbe
 /** The expert of slot s. */
 export const expertOf = (starts: Float64Array, s: number): number =>
   starts.findIndex((start, e) => start <= s && s < starts[e + 1]!);
-/** Uneven shares: the first expert has none, the last the most. */
+/**
+ * What a test may feed as starts: uneven shares, of which the first expert has none and the last the most.
+ */
 export const sampleStarts = ({ S, F }: Readonly<Record<"S" | "F", number>>, i: number): number =>
   Math.floor(S * (i / (F - 1)) ** 2.5);
 
-/** Matrices that a product reads: with few slots only those that were chosen. */
+/**
+ * How many matrices a product reads: with few slots only those that were chosen, at most one for each slot.
+ */
 export const matricesRead = ({ S, E }: Readonly<Record<"S" | "E", number>>): number => Math.min(S, E);
+/** The same as a share of all matrices. */
 export const shareRead = (d: Readonly<Record<"S" | "E", number>>): number => matricesRead(d) / d.E;
 
-/** For task …: locals e, panel, from (the expert's first row), rows. */
+/** The loop over the worker's tasks, with the locals e, panel, from (the expert's first row) and rows. */
 export function eachTask(w: Writer, starts: string, E: number, body: () => void): void {
   w.block("for (let task = first; task < last; task++)", () => {
     w.line(`const e = task % ${E}, panel = task / ${E};`);
@@ -49,8 +54,8 @@ export function eachTask(w: Writer, starts: string, E: number, body: () => void)
 }
 
 /**
- * out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then single rows; `bStep` bytes from step to
- * step of the panel.
+ * Writes out[rows, 16 columns] = a[rows,K] · panel, in whole tiles and then row by row. From one step of the
+ * panel to the next are `bStep` bytes.
  */
 export function emitRows(
   w: Writer,
@@ -82,7 +87,7 @@ export function emitRows(
 
 type Products = Readonly<Record<"starts" | "out", Float64Array>>;
 
-/** out[s,n] = Σ_k a(s,k) · b(e,k,n), e the expert of s. */
+/** out[s,n] = Σ_k a(s,k) · b(e,k,n), where e is the expert of slot s. */
 export function groupedReference(
   t: Products,
   { S, N, K }: Readonly<Record<"S" | "N" | "K", number>>,

@@ -1,14 +1,13 @@
 /**
- * Products of a mixture of experts: rows starts[e] … starts[e+1] − 1 of a meet matrix e of b. How many rows
- * an expert has is known at run time only; any division of the rows will do, all to one expert included.
+ * Products of a mixture of experts: the rows starts[e] … starts[e+1] − 1 of a meet matrix e of b. How many
+ * rows an expert has is known at run time only; it may be any number, even all of them.
  *
  *   grouped_matmul      out[s,:] = a[s,:] · b[e]          grouped_matmul_nt   out[s,:] = a[s,:] · b[e]ᵀ
  *   grouped_matmul_tn   out[e] (+)= Σ_s a[s,:]ᵀ · b[s,:]
  *
- * Tasks and tiles: grouped-panels.ts. Weights in fewer bits: grouped_quantised.ts. F = E + 1.
- *
- * With a few slots (decoding) nothing is reused: a worker has columns, and reads its part of the chosen
- * matrices at the speed of memory.
+ * grouped-panels.ts has tasks and tiles, grouped_quantised.ts the same with weights in fewer bits. F = E + 1.
+ * With the few slots of decoding nothing is used twice: a worker has some columns, and reads its part of the
+ * chosen matrices at the speed of memory.
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
@@ -33,12 +32,12 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N" | "K", number>>;
 
-/** Columns of the last eighth, in small pieces: memory serves one worker better than another. */
+/** The last eighth of the columns is dynamic, because memory serves one worker better than another. */
 const fewDynamic = (tasks: number): DynamicTasks => ({
   fixed: tasks - Math.floor(tasks / 8),
   grain: Math.max(2, Math.ceil(tasks / 64)),
 });
-/** Rows of b that one pass reads side by side. */
+/** Rows of b that one pass reads at the same time. */
 const STREAMS = 8;
 
 /** out[s, the worker's columns] = a[s,:] · b[e], for each slot of each expert. */
@@ -90,7 +89,7 @@ function rowStream(w: Writer, rows: number, bRow: number): string {
   });
 }
 
-/** With fewer rows than this, a panel that lies as the tile reads it is not worth packing. */
+/** With fewer rows than this, packing a panel costs more than it saves. */
 const FEW = 12;
 
 function emitForward(

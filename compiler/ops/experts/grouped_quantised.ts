@@ -56,7 +56,7 @@ const few = ({ S }: Pick<Sizes, "S">): boolean => S <= FEW_SLOTS;
 const fewTasks = ({ S, N }: Pick<Sizes, "S" | "N">): number => S * panels(N);
 const fewDynamic = (d: Pick<Sizes, "S" | "N">): DynamicTasks => fewRowsDynamic({ N: fewTasks(d) * PANEL });
 
-/** Of each slot the columns that are the worker's: `dots` is the call that writes so many of them. */
+/** Writes, for each slot, the worker's columns of out; `dots` is the call that computes them. */
 function emitFew(
   w: Writer,
   at: Readonly<Record<"a" | "b" | "starts" | "out", string>>,
@@ -77,9 +77,9 @@ function emitFew(
         );
         w.line("if (rows <= 0) continue;");
         w.line(`const out_s = ${at.out} + <usize>s * ${outRow};`);
-        w.line(
-          `${dots(`${at.a} + <usize>s * ${aRow}`, `${at.b} + e * ${N * bRow} + <usize>begin * ${bRow}`, "out_s + <usize>begin * 4")};`,
-        );
+        const a = `${at.a} + <usize>s * ${aRow}`;
+        const b = `${at.b} + e * ${N * bRow} + <usize>begin * ${bRow}`;
+        w.line(`${dots(a, b, "out_s + <usize>begin * 4")};`);
         if (outRow > 4 * N) w.line(`if (end == ${N}) memory.fill(out_s + ${4 * N}, 0, ${outRow - 4 * N});`);
       },
     );
@@ -114,7 +114,7 @@ function emitDecoded(
   });
 }
 
-/** Bytes of words of the matrices that are read, and of rows. */
+/** Bytes that move at least: the matrices that are read, rows of a with so many words, and rows of out. */
 const wordBytes = (d: Sizes & { readonly W: number }, aWords: number): number =>
   4 * (d.S * (aWords + d.N) + matricesRead(d) * d.N * d.W);
 

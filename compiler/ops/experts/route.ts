@@ -1,11 +1,13 @@
 /**
  * The router of a mixture of experts (Shazeer et al. 2017, arXiv:1701.06538; weights as in Mixtral: Jiang et
- * al. 2024): every row goes to the K experts with the largest logits, ties to the lower number; their weights
- * are the softmax over these K, or not renormalised: over all experts (Fedus et al. 2021: with one expert per
- * row, a weight of 1 would teach the router nothing).
+ * al. 2024). Every row goes to the K experts with the largest logits; of two that are equal, the one with the
+ * lower number comes first. Their weights are the softmax over these K (`renormalise`) or over all experts
+ * (Fedus et al. 2021: with one expert per row, a weight of 1 would teach the router nothing).
  *
- *   weights[r,k] = e^logits[r,choice[r,k]] / Σ_j e^logits[r,choice[r,j]]        d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j)
- *   not renormalised: the sum is over all experts                               d_logits[r,e] = Σ_k [e = choice[r,k]] w_k d_w_k − p[r,e] Σ_j w_j d_w_j
+ *   renormalised   weights[r,k] = e^logits[r,choice[r,k]] / Σ_j e^logits[r,choice[r,j]]
+ *                  d_logits[r,choice[r,k]] = w_k (d_w_k − Σ_j w_j d_w_j)
+ *   over all       the sum in the denominator is over all experts
+ *                  d_logits[r,e] = Σ_k [e = choice[r,k]] w_k d_w_k − p[r,e] Σ_j w_j d_w_j
  */
 import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";

@@ -1,6 +1,6 @@
 /**
- * Rows go to slots and come back (see dispatch.ts): a mixture of experts computes out[r,:] = Σ_k weights[r,k]
- * · y[slots[r,k],:].
+ * Rows go to slots and come back (dispatch.ts): a mixture of experts computes
+ * out[r,:] = Σ_k weights[r,k] · y[slots[r,k],:].
  *
  *   to_slots     out[s,:] = weights[r,k] · x[r,:]                  r · K + k = sources[s]; without weights: 1
  *   from_slots   out[r,:] = Σ_k weights[r,k] · y[slots[r,k],:]     the other one's transpose
@@ -10,7 +10,10 @@ import { defineOp } from "../kit/op.ts";
 import { accumulators, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/** Slots in reverse: its own inverse, so that slots and sources fit together. */
+/**
+ * What a test may feed: slots in reverse order, a permutation that is its own inverse, as `sources` has to
+ * be.
+ */
 const sample = (
   tensor: string,
   { S }: Readonly<Record<"S", number>>,
@@ -78,22 +81,18 @@ export const from_slots = defineOp("y[S,C] weights[R,K]? slots[R,K]:i32 sources[
   tasks: ({ R }) => R,
   emit(w, at, { K, C }, { has }) {
     w.block("for (let r = first; r < last; r++)", () => {
-      w.line(
-        `const out_r = ${at.out} + <usize>r * ${rowBytes(C)}, slots_r = ${at.slots} + <usize>r * ${rowBytes(K)}${has("weights") ? `, weights_r = ${at.weights} + <usize>r * ${rowBytes(K)}` : ""};`,
-      );
+      const row = (name: "out" | "slots" | "weights", columns: number): string =>
+        `${name}_r = ${at[name]} + <usize>r * ${rowBytes(columns)}`;
+      const rows = [row("out", C), row("slots", K), ...(has("weights") ? [row("weights", K)] : [])];
+      w.line(`const ${rows.join(", ")};`);
       const term = (k: string, start: boolean): void => {
         w.line(`const y_r = ${at.y} + <usize>load<i32>(slots_r + ${k}) * ${rowBytes(C)};`);
         if (has("weights")) w.line(`const weight = v128.load32_splat(weights_r + ${k});`);
         writeRow(w, C, ["y_r"], "out_r", (v) => {
           const y = v.load("y_r");
           const old = v.load("out_r");
-          return start
-            ? has("weights")
-              ? `f32x4.mul(${y}, weight)`
-              : y
-            : has("weights")
-              ? `madd(${y}, weight, ${old})`
-              : `f32x4.add(${y}, ${old})`;
+          if (start) return has("weights") ? `f32x4.mul(${y}, weight)` : y;
+          return has("weights") ? `madd(${y}, weight, ${old})` : `f32x4.add(${y}, ${old})`;
         });
       };
       w.block("", () => term("0", true));

@@ -1,7 +1,7 @@
 /**
- * The nonlinearities of an mlp: value and slope in f64 (references, gradient checks), and as an expression on
- * one v128, so that a matmul's epilogue applies them while the tile is still in registers. The functions are
- * 8-emit/vector-math.ts's.
+ * The nonlinearities of an mlp: value and slope in f64, for references and gradient checks, and the same as
+ * expressions on one v128, so that the epilogue of a matmul applies them while the tile is still in
+ * registers. The functions that these expressions call are those of 8-emit/vector-math.ts.
  */
 import type { Activation } from "../../../runtime/contract/model.ts";
 
@@ -65,12 +65,17 @@ export const activations = {
   },
 } satisfies Record<Activation, ActivationRow>;
 
-/** Φ(x) in f64, without cancellation in the lower tail. */
+/** Φ(x), the normal distribution, in f64 and without cancellation in the lower tail. */
 export const normalCdf = (x: number): number => 0.5 * erfc(-x / Math.SQRT2);
 export const erf = (x: number): number =>
   Math.abs(x) < SERIES_END ? erfSeries(x) : x > 0 ? 1 - erfc(x) : erfc(-x) - 1;
 
+/** Below this |x| the series converges fast, above it the continued fraction does. */
 const SERIES_END = 2.5;
+/** A term's share of the sum that f64 does not notice. */
+const NEGLIGIBLE = 1e-18;
+/** Levels of the continued fraction: more do not change a bit of f64 from SERIES_END on. */
+const LEVELS = 120;
 
 /**
  * erf(x) = 2/√π · e^−x² · Σ 2ⁿ x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 7.1.6): no term cancels another.
@@ -78,7 +83,10 @@ const SERIES_END = 2.5;
 function erfSeries(x: number): number {
   let term = x;
   let sum = x;
-  for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(sum); n++) sum += term *= (2 * x * x) / (2 * n + 1);
+  for (let n = 1; Math.abs(term) > NEGLIGIBLE * Math.abs(sum); n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    sum += term;
+  }
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
@@ -89,6 +97,6 @@ function erfSeries(x: number): number {
 function erfc(x: number): number {
   if (x < SERIES_END) return 1 - erf(x);
   let fraction = x;
-  for (let n = 120; n >= 1; n--) fraction = x + n / 2 / fraction;
+  for (let n = LEVELS; n >= 1; n--) fraction = x + n / 2 / fraction;
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
 }

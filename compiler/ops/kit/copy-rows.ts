@@ -1,10 +1,10 @@
 /**
- * Moves between tensors and scratch whose rows need not be whole vectors: a head's columns end where the next
- * head's begin.
+ * Functions that move rows between tensors and scratch. Rows need not be whole vectors here: a head's columns
+ * end where the next head's begin.
  */
 import type { Writer } from "./writer.ts";
 
-/** to[rows,D] = from[rows,D] (· α[rows]). Writes D floats a row and no more. */
+/** to[rows,D] = from[rows,D], times α[rows] if `scaled`. It writes D floats per row and no more. */
 export function copyRowsFunction(
   w: Writer,
   D: number,
@@ -38,7 +38,7 @@ export function copyRowsFunction(
   });
 }
 
-/** floats[0 … count) = 0, by single floats: for rows' ends. */
+/** at[0 … count) = 0, float by float: for the ends of rows. */
 export function zeroFloats(w: Writer): string {
   return w.helper("attention_zero_floats", (f) => {
     f.line(`/** at[count] = 0 */`);
@@ -48,7 +48,7 @@ export function zeroFloats(w: Writer): string {
   });
 }
 
-/** x[rows,C] = 0, C a multiple of 4: a head's part of wider rows. */
+/** x[rows,C] = 0 for a C that is a multiple of 4: a head's part of wider rows. */
 export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string {
   const name = `attention_zero_rows_${C}_s${rowBytes}`;
   return w.helper(name, (f) => {
@@ -62,7 +62,7 @@ export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string
   });
 }
 
-/** bytes of zeros, a multiple of 16. */
+/** Fills so many bytes, a multiple of 16, with zeros. */
 export function zeroBytes(w: Writer): string {
   return w.helper("attention_zero_bytes", (f) => {
     f.line(`/** bytes (a multiple of 16) of zeros */`);
@@ -72,7 +72,7 @@ export function zeroBytes(w: Writer): string {
   });
 }
 
-/** Zeroes the padding of `rows` rows: columns … of a row of rowBytes. */
+/** Zeroes the padding of `rows` rows: what lies behind their columns in rows of rowBytes. */
 export function emitZeroPadding(
   w: Writer,
   at: string,

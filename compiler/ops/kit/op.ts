@@ -4,8 +4,8 @@
  * (kit/signature.ts); attributes have the types of their defaults.
  *
  * Every tensor lies in memory row by row, the last dimension padded with zeros to a multiple of 16 floats (64
- * bytes; runtime/contract/tensor-layout.ts). Kernels therefore never need scalar tails, and they must keep the
- * padding zero. References see dense arrays.
+ * bytes; runtime/contract/tensor-layout.ts). Kernels therefore never need scalar tails, and they must keep
+ * the padding zero. References see dense arrays.
  */
 import type { Cotangent } from "./cotangent.ts";
 import {
@@ -25,8 +25,8 @@ import type { Writer } from "./writer.ts";
 export type Attrs = Readonly<Record<string, string | number | boolean>>;
 
 /**
- * The types of an op's attributes, read off their defaults: a number, true or false, or any text. An attribute
- * that is one of a few words says so: `activation: oneOf<Activation>("gelu")`.
+ * The types of an op's attributes, read off their defaults: a number, true or false, or any text. An
+ * attribute that is one of a few words says so: `activation: oneOf<Activation>("gelu")`.
  */
 export type AttrTypes<Defaults> = {
   readonly [A in keyof Defaults]: Defaults[A] extends number
@@ -53,9 +53,10 @@ export interface Kernel<N extends string = string, A = Attrs> {
 
 /**
  * One node of a gradient, written with the forward's tensor names: "x" is the forward's x, "d_x" its
- * cotangent. `ins`/`outs`: argument of `op` → name. An output "d_p" that already has a cotangent is added to
- * it. Tensors that the forward node has not are left out; without outputs there is no node. The forward's
- * names are checked here, those of `op` in ops/index.ts, where all ops are known.
+ * cotangent. `ins` and `outs` give a name to each argument of `op`. Where a tensor already has a cotangent,
+ * the new one is added to it. Tensors that the forward node does not have are left out, and when no output is
+ * left there is no node. The forward's names are checked here, those of `op` in ops/index.ts, where all ops
+ * are known.
  */
 export interface GradNode<In extends string = string, Out extends string = string> {
   readonly op: string;
@@ -64,7 +65,7 @@ export interface GradNode<In extends string = string, Out extends string = strin
   readonly attrs?: Attrs;
 }
 
-/** The cotangent of an input is that of an output as it stands: no node computes it. */
+/** An input whose cotangent is that of an output, unchanged: no node has to compute it. */
 export interface SameCotangent<In extends string = string, Out extends string = string> {
   readonly cotangent: Cotangent<In>;
   readonly equals: Cotangent<Out>;
@@ -82,8 +83,9 @@ export interface Case<D extends string = string, A = Attrs, N extends string = s
 }
 
 /**
- * What an op file writes. In and Out = names of inputs and outputs, D = dimension letters, all read off the
- * signature; A = the attributes' defaults; G = the steps of its gradient; To = ops that may replace it.
+ * What an op's file writes. In and Out are the names of inputs and outputs and D the dimension letters, all
+ * read off the signature; A is the defaults of the attributes, G the steps of the gradient, To the ops that
+ * may replace it.
  */
 interface Body<
   In extends string,
@@ -94,26 +96,26 @@ interface Body<
   To extends string,
   N extends string = In | Out,
 > extends Replacements<In, D, AttrTypes<A>, To> {
-  /** The equation, with its paper. Heads the generated kernel; `explain` prints it. */
+  /** The equation, with its paper. It stands at the head of the generated kernel. */
   readonly doc: string;
   /** Defaults of attributes; an op accepts no others. */
   readonly attrs?: A;
   flops(d: Record<D, number>, attrs: AttrTypes<A>): number;
   /** Bytes that must move at least. Default: every tensor once. */
   bytes?(d: Record<D, number>, attrs: AttrTypes<A>): number;
-  /** The share of an input that is read at all. Default: all of it. */
+  /** The share of an input that is read, where a call does not read all of it: a row of a table. */
   readonly share?: { readonly [I in In]?: (d: Record<D, number>) => number };
   /**
-   * Slow, obvious, f64. Fills the outputs (adds to `accumulates` outputs when `accumulate`). Absent optional
-   * tensors are undefined.
+   * The equation in f64, slow and obviously right. It fills the outputs, or adds to those of `accumulates`
+   * when `accumulate` is true. Optional tensors that are absent are undefined.
    */
   reference(t: Record<N, Float64Array>, d: Record<D, number>, attrs: AttrTypes<A>, accumulate: boolean): void;
   /**
-   * A letter along which nothing is summed, and no output depends on its neighbours: a few indices of it can
-   * be checked alone.
+   * A dimension along which nothing is summed and no element of the output depends on its neighbours. Of a
+   * large output a few indices along it are then enough to check.
    */
   readonly independent?: D;
-  /** The gradient's steps, given which optional tensors the forward node has. Absent: not differentiable. */
+  /** The gradient's steps, given which optional tensors are there. Absent: the op is not differentiable. */
   backward?(has: (tensor: N) => boolean, attrs: AttrTypes<A>): readonly G[];
   /**
    * Outputs that are parameter gradients: the kernel gets a runtime `accumulate: bool`; false overwrites,
@@ -122,17 +124,17 @@ interface Body<
   readonly accumulates?: readonly N[];
   /** Output → input (or inputs) whose buffer it may share, element by element (in place). */
   readonly inPlace?: Partial<Record<N, N | readonly N[]>>;
-  /** Inputs that are never differentiated by: tables. */
+  /** Inputs by which nobody differentiates: tables. */
   readonly constants?: readonly N[];
-  /** Output → input whose buffer it always is (optimizer state). */
+  /** Output → input whose buffer it always shares (the optimizer's state). */
   readonly mutates?: Partial<Record<N, N>>;
   /** Tile sizes for these sizes and this target. */
   tiles?(d: Record<D, number>, attrs: AttrTypes<A>, target: Target): Dims;
   /** Tiles that a kernel may have instead. Absent: the op leaves no choice. */
   readonly tileChoices?: TileChoices<Record<D, number>, AttrTypes<A>>;
   /**
-   * Independent units of work. A worker runs [first, last) of them; no output element may depend on how they
-   * are divided.
+   * How many independent pieces the work has. A worker runs the pieces [first, last); no element of the
+   * output may depend on how they are divided.
    */
   tasks(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
@@ -143,14 +145,15 @@ interface Body<
   /** Bytes of scratch per worker. */
   scratch?(d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): number;
   /**
-   * The kernel's body in AssemblyScript: does tasks `first` … `last`-1 (both i32 locals). `at.x` is the name
-   * of the usize local that holds x's byte address. `scratch` is a usize local when scratch() > 0,
-   * `accumulate` a bool local when the op accumulates. The prelude (8-emit/prelude.ts) is in scope.
+   * Writes the kernel's body in AssemblyScript, which does the tasks `first` … `last` − 1 (both are i32
+   * locals). `at.x` is the name of the usize local that holds the byte address of x. There is a usize local
+   * `scratch` when scratch() > 0, and a bool local `accumulate` when the op accumulates. The functions of
+   * 8-emit/prelude.ts are in scope.
    */
   emit(w: Writer, at: Record<N, string>, d: Record<D, number>, k: Kernel<N, AttrTypes<A>>): void;
   /**
-   * Input values that a test may feed, where noise in −1…1 would be wrong (token ids, positive moments). `i`
-   * = the element's index.
+   * A value that a test may feed to element i of an input, where noise in −1 … 1 would be wrong (token ids,
+   * positive moments).
    */
   sample?(tensor: N, d: Record<D, number>, noise: () => number, i: number, attrs: AttrTypes<A>): number;
   /** Sizes that the test checks and the bench times: one list for both. */
@@ -158,8 +161,8 @@ interface Body<
 }
 
 /**
- * Dynamic scheduling: a worker that was held up does not hold up the others, because whoever is free takes the
- * next piece.
+ * Dynamic scheduling: a worker that was held up does not hold up the others, because whoever is free takes
+ * the next piece.
  */
 export interface DynamicTasks {
   /** The first so many tasks are shared evenly, one stretch of them for each worker. */
@@ -171,7 +174,7 @@ export interface DynamicTasks {
 /** Half of the tasks evenly, the others one by one: for tasks that are long. */
 export const oneByOne = (tasks: number): DynamicTasks => ({ fixed: Math.floor(tasks / 2), grain: 1 });
 
-/** Any op, for passes and tests that take them as they come. */
+/** Any op, for passes and tests that take ops as they come. */
 export interface Op extends Body<string, string, string, Attrs, GradStep, string> {
   readonly signature: string;
   readonly tensors: readonly TensorSlot[];

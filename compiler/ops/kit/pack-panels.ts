@@ -19,9 +19,8 @@ export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRo
         for (let panel = 0; panel < D; panel += PANEL) {
           const columns = [0, 4, 8, 12].map((c) => panel + c);
           const to = (panel / PANEL) * panelRows * PANEL_BYTES;
-          f.line(
-            `const ${columns.map((c) => `x${c} = ${c < D ? loadUpTo(D - c, "x", c * 4) : "ZERO"}`).join(", ")};`,
-          );
+          const loads = columns.map((c) => `x${c} = ${c < D ? loadUpTo(D - c, "x", c * 4) : "ZERO"}`);
+          f.line(`const ${loads.join(", ")};`);
           f.line(columns.map((c) => `v128.store(panels, x${c}, ${to + (c - panel) * 4});`).join(" "));
         }
       });
@@ -55,10 +54,9 @@ export function packTransposedFunction(w: Writer, D: number, rowBytes: number): 
         f.line(`const left = rows - r;`);
         f.block(`for (let c = 0; c < ${ceilTo(D, 4)}; c += 4, from += 16, to += ${4 * PANEL_BYTES})`, () => {
           const lines = (count: number): void => {
-            for (let i = 0; i < 4; i++)
-              f.line(
-                `const x${i} = ${i === 0 ? loadUpTo(count, "from", 0) : `left > ${i} ? ${loadUpTo(count, "from", i * rowBytes)} : ZERO`};`,
-              );
+            f.line(`const x0 = ${loadUpTo(count, "from", 0)};`);
+            for (const i of [1, 2, 3])
+              f.line(`const x${i} = left > ${i} ? ${loadUpTo(count, "from", i * rowBytes)} : ZERO;`);
             f.line(`${store}(x0, x1, x2, x3, to, ${Math.min(count, 4)});`);
           };
           if (D % 4 === 0) lines(4);

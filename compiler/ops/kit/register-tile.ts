@@ -1,12 +1,12 @@
 /**
- * The register tile, of which every product in f32 is made: out[mr,nr] = a[mr,K] · b[K,nr], with all of out in
- * registers while k runs (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
+ * The register tile, of which every product in f32 is made: out[mr,nr] = a[mr,K] · b[K,nr], with all of out
+ * in registers while k runs (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
  *
  * `a` is read one float at a time, by splats with its rows at immediate offsets off one pointer; `b` is read
  * sixteen or eight adjacent floats at a time, mostly from a packed panel (panels.ts).
  *
- * The code is written for V8's joining of 128-bit pairs: adjacent stores start it, both halves of a pair have the
- * same form, and loads stand before the stores that might alias them.
+ * The code is written for V8's joining of 128-bit pairs: adjacent stores start it, both halves of a pair have
+ * the same form, and loads stand before the stores that might alias them.
  */
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { PANEL } from "./panels.ts";
@@ -81,7 +81,8 @@ const usesAlpha = ({ mode = "set" }: Tile): boolean => mode === "fade" || mode =
 export function callTile(w: Writer, t: Tile, call: TileCall): string {
   const { a, b, steps, out, outBytes, alpha, addends = [] } = call;
   const own = t.outRow === undefined ? [`${outBytes}`] : [];
-  return `${tileFunction(w, t)}(${[a, b, steps, out, ...own, ...(usesAlpha(t) ? [alpha] : []), ...addends].join(", ")});`;
+  const given = [a, b, steps, out, ...own, ...(usesAlpha(t) ? [alpha] : []), ...addends];
+  return `${tileFunction(w, t)}(${given.join(", ")});`;
 }
 
 function tileFunction(w: Writer, t: Tile): string {

@@ -18,7 +18,7 @@ export interface Replacements<In extends string, D extends string, A, To extends
 
 interface QuantisedBy<In, To> {
   readonly by: To;
-  /** The input that is a matrix of weights (or a stack of them): [in, out] if `transposed`, else [out, in]. */
+  /** The input that is a matrix of weights or a stack of them, [in, out] if `transposed`, else [out, in]. */
   readonly weights: In;
   readonly transposed: boolean;
   /** For at most so many rows of the input `of`, which become integers too where the weights are integers. */

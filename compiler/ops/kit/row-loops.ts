@@ -1,11 +1,11 @@
 /**
- * Loops that kernels over rows share. A row is whole 64-byte lines: four v128, two adjacent pairs, which
- * `wide` joins.
+ * Loops that kernels over rows share. A row consists of whole lines of 64 bytes. A line is four v128: two
+ * adjacent pairs, which the target `wide` joins.
  *
  *   x + i:   | 16 floats | 16 floats | … | last line, where some lanes may be padding |
  *
- * Columns are known when the kernel is emitted, so the last line gets its own code, masked by constants; full
- * lines have no mask.
+ * The number of columns is known when the kernel is emitted, so the last line gets code of its own, masked by
+ * constants; full lines need no mask.
  */
 import { rowBytes, rowFloats } from "../../../runtime/contract/tensor-layout.ts";
 import type { Writer } from "./writer.ts";
@@ -15,11 +15,11 @@ export const LINE_BYTES = 64;
 /** One v128 of a line: j = 0…3. */
 export interface Vector {
   readonly j: number;
-  /** From a row that the loop was given. */
+  /** Loads it from a row that the loop was given. */
   load(row: string): string;
   /**
-   * The value with zeros in the padding lanes; or with `outside` there. All four of a line have the same
-   * form, whatever lanes they have.
+   * The value with zeros in the lanes of the padding, or with `outside` there. All four vectors of a line get
+   * code of the same form, however many of their lanes are padding.
    */
   keep(value: string, outside?: string): string;
 }
@@ -103,7 +103,7 @@ export function eachRow(
   });
 }
 
-/** The worker's rows as one stretch of memory: for kernels in which a column does not matter and f(0) = 0. */
+/** The worker's rows as one piece of memory, for kernels in which columns do not matter and f(0) = 0. */
 export function eachPair(
   w: Writer,
   C: number,
@@ -121,10 +121,16 @@ export function eachPair(
   });
 }
 
+/** The two halves of a pair: what their names end in, and the offset that their loads and stores have. */
+export const PAIR = [
+  ["lo", ""],
+  ["hi", ", 16"],
+] as const;
+
 /** Four accumulators, one per vector of a line: `name0` … `name3`. */
 export const accumulators = (w: Writer, name: string, start: "ZEROS" | "LOWEST" = "ZEROS"): void =>
   w.line(`let ${[0, 1, 2, 3].map((j) => `${name}${j} = v128.load(${start}${half(j % 2)})`).join(", ")};`);
-/** Their sum, or their largest lane. */
+/** The sum of all lanes of four accumulators, and the largest lane. */
 export const sumOf = (name: string): string =>
   `sum8(f32x4.add(${name}0, ${name}2), f32x4.add(${name}1, ${name}3), spill)`;
 export const maxOf = (name: string): string =>
@@ -135,8 +141,8 @@ export const affine = (n: string, w: string | undefined, b: string | undefined):
   w && b ? `madd(${n}, ${w}, ${b})` : w ? `f32x4.mul(${n}, ${w})` : b ? `f32x4.add(${n}, ${b})` : n;
 
 /**
- * Zeroes the padding of a vector [R] that is written one scalar per row: done by the worker that has the last
- * row.
+ * Zeroes the padding of a vector [R] that is written one scalar per row. The worker that has the last row
+ * does it.
  */
 export function padVector(w: Writer, base: string, R: number): void {
   const padding = rowBytes(R) - 4 * R;
@@ -145,12 +151,12 @@ export function padVector(w: Writer, base: string, R: number): void {
 }
 
 /**
- * Sums over rows, for gradients of vectors: tasks are lines of columns. The worker walks down all rows, four
- * at a time, and along its own columns in each, so that memory is read in long stretches; the sums stay in
- * L1. The order of the additions depends on nothing but R.
+ * Sums over rows, for gradients of vectors. A task is a line of columns. The worker walks down all rows, four
+ * at a time, and along its own columns in each, so that memory is read in long pieces; the sums stay in L1.
+ * The order of the additions depends on R alone.
  *
- * `head`: locals for row r + k. `sums`: gradient → its term of row r + k, where load("x") is x[r + k] of one
- * vector.
+ * `head` writes locals for row r + k. `sums` gives for each gradient its term in row r + k, where load("x")
+ * is a vector of x[r + k].
  */
 export function columnSums(
   w: Writer,

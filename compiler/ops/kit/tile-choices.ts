@@ -1,6 +1,6 @@
 /**
- * Which tiles a kernel may have other than its operation's own, and which are worth measuring (`sinter tune`). An
- * operation that leaves a choice says so in its file, by the field `tileChoices`.
+ * Which tiles a kernel may have other than its operation's own, and which are worth measuring (`sinter
+ * tune`). An operation that leaves a choice says so in its file, by the field `tileChoices`.
  */
 import type { Target } from "../../../runtime/contract/targets.ts";
 
@@ -16,8 +16,8 @@ export interface TiledKernel<D, A> {
 
 export interface TileChoices<D, A> {
   /**
-   * Why the kernel cannot have these tiles; undefined: it can. They have the names of its own tiles and are whole
-   * numbers from 1. Every number that reaches an emitter has passed here.
+   * Why the kernel cannot have these tiles; undefined: it can. They have the names of its own tiles and are
+   * whole numbers from 1. Every number that reaches an emitter has passed here.
    */
   whyNot(kernel: TiledKernel<D, A>, tiles: Tiles): string | undefined;
   /** Tiles to measure beside the kernel's own. Impossible ones may be among them. */

@@ -26,11 +26,11 @@ export class Writer {
   /** Emits a function that several kernels share. Its name must say everything that its text depends on. */
   helper(name: string, emit: (w: Writer) => void): string {
     if (!this.#helpers.has(name)) {
-      this.#helpers.set(name, ""); // claims its place, before a helper of its own asks
+      this.#helpers.set(name, ""); // so that a helper that uses itself is not emitted again
       const w = new Writer(this.#helpers);
       emit(w);
       this.#helpers.delete(name);
-      this.#helpers.set(name, String(w)); // after the helpers that it uses
+      this.#helpers.set(name, String(w)); // now it stands after the helpers that it uses
     }
     return name;
   }
@@ -40,5 +40,5 @@ export class Writer {
   }
 }
 
-/** 0 … n − 1: for what is written out n times. */
+/** The numbers 0 … n − 1, for code that is written out n times. */
 export const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i);

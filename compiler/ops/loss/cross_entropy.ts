@@ -6,10 +6,12 @@
  *   logprob[r] = −loss[r]
  *   d_logits[r,v] = (softmax(logits[r,:])[v] − [v = t]) · weights[r]
  *
- * weights[r] is the loss's cotangent; for all rows the same hyper.scale, where there is no tensor of them.
- * A target of −1 is not counted: its loss and its gradient are zero. So is the gradient where the weight is
- * zero, whatever the logits are (also NaN). V = classes.
- * One emitter for the three ops: a row's exponentials are computed once, and wait in d_logits for their sum.
+ * V = classes. weights[r] is the cotangent of the loss; without the tensor `weights` it is hyper.scale for
+ * all rows. A row whose target is −1 is not counted: its loss and its gradient are zero. The gradient is
+ * also zero where the weight is, whatever the logits are, even when they are not numbers.
+ *
+ * The three ops share one emitter. With a gradient, a row's exponentials are computed once and wait in
+ * d_logits until their sum is known.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
@@ -28,7 +30,9 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"R" | "V", number>>;
 
-/** Addresses. Absent: not given, or not asked for. */
+/**
+ * Addresses of the tensors. Those of inputs that are not given and outputs that nobody asks for are absent.
+ */
 interface Places {
   readonly logits: string;
   readonly targets: string;
@@ -39,7 +43,7 @@ interface Places {
   readonly d_logits?: string;
 }
 
-/** `sign`: of the gradient. −1 where the cotangent is that of the log-probabilities. */
+/** The sign of the gradient is "-" where the weights are the cotangent of the log-probabilities. */
 function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): void {
   const { losses, logprobs, d_logits, weights } = at;
   const atRow = (vector: string): string => `${vector} + (<usize>r << 2)`;
@@ -112,7 +116,9 @@ function reference(t: Tensors, { R, V }: Sizes, attrs: WeightAttrs = weightAttrs
   }
 }
 
-/** One target in seven is not counted, one weight in five is zero; logits spread over −90…100. */
+/**
+ * What a test may feed: one target in seven is not counted, one weight in five is zero, logits are −8 … 100.
+ */
 function sample(tensor: string, { V }: { readonly V: number }, noise: () => number, i: number): number {
   if (tensor === "targets") return i % 7 === 3 ? -1 : Math.min(V - 1, Math.floor(((noise() + 1) / 2) * V));
   if (tensor === "logits")

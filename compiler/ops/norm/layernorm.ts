@@ -1,10 +1,12 @@
 /**
  * Layer normalisation (Ba, Kiros & Hinton 2016, arXiv:1607.06450).
  *
- *   n[r,c] = (x[r,c] − mean[r]) · rstd[r]        out = n · w + b        rstd[r] = 1 / √( mean_c (x − mean[r])² + ε )
- *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)),  g = w · d_out        d_w = Σ_r d_out · n        d_b = Σ_r d_out
+ *   n[r,c] = (x[r,c] − mean[r]) · rstd[r]        rstd[r] = 1 / √( mean_c (x − mean[r])² + ε )
+ *   out = n · w + b
+ *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)),  g = w · d_out
+ *   d_w = Σ_r d_out · n        d_b = Σ_r d_out
  *
- * A row stays in L1 over its passes. mean and rstd [R] are kept for the backward.
+ * A row stays in L1 while it is read several times. mean[R] and rstd[R] are kept for the backward.
  */
 import { defineOp } from "../kit/op.ts";
 import {
@@ -128,7 +130,7 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
         accumulators(w, "sum");
         accumulators(w, "dot");
         readRow(w, C, ["x_r", ...gRows], (v) => {
-          // in the padding g = 0
+          // g is zero in the padding, so nothing has to be masked
           w.line(`const g${v.j} = ${g(v.load)};`);
           w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
           w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);

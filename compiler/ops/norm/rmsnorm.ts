@@ -55,7 +55,7 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
           "= f32x4.splat(rstd_r);",
       );
       writeRow(w, C, ["x_r", ...(has("w") ? [at.w] : []), ...(has("b") ? [at.b] : [])], "out_r", (v) => {
-        // w, b and x are zero in the padding
+        // w, b and x are zero in the padding, so nothing has to be masked
         const n = `f32x4.mul(${v.load("x_r")}, rstd4)`;
         return affine(n, has("w") ? v.load(at.w) : undefined, has("b") ? v.load(at.b) : undefined);
       });

@@ -6,13 +6,13 @@
  *   m ← m + (1 − β1)(g − m)        v ← β2 v + (1 − β2) g²
  *   p ← p · (1 − lr · decay) − lr · m̂ / (√v̂ + ε)        m̂ = m / (1 − β1^t),  v̂ = v / (1 − β2^t)
  *
- * The same numbers as torch.optim.AdamW after torch.nn.utils.clip_grad_norm_. A norm that is not finite:
- * nothing is changed, the trainer stops. N lines of L = 16 floats; `decay` says whether these are parameters
- * that decay.
+ * These are the numbers of torch.optim.AdamW after torch.nn.utils.clip_grad_norm_. When the norm is not
+ * finite, nothing is changed, and the trainer stops. Tensors are N lines of L = 16 floats; `decay` says
+ * whether weight decay applies to these parameters.
  */
 import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
 import { defineOp } from "../kit/op.ts";
-import { LINE_BYTES } from "../kit/row-loops.ts";
+import { LINE_BYTES, PAIR } from "../kit/row-loops.ts";
 
 /** torch.nn.utils.clip_grad_norm_ adds this to the norm. */
 const CLIP_EPS = 1e-6;
@@ -26,27 +26,19 @@ export const adamw = defineOp(
     bytes: ({ N, L }) => 28 * N * L,
     mutates: { p_out: "p", m_out: "m", v_out: "v" },
     reference(t, _d, attrs) {
-      const [lr, beta1, beta2, eps, decay, clip, correction1, correction2] = t.hyper as unknown as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
+      const h = (name: keyof typeof at_hyper): number => t.hyper[at_hyper[name]]!;
+      const [lr, beta1, beta2, clip] = [h("lr"), h("beta1"), h("beta2"), h("clip")];
       const factor = clip > 0 ? Math.min(1, clip / (t.norm[0]! + CLIP_EPS)) : 1;
       const finite = Number.isFinite(t.norm[0]);
       for (let i = 0; i < t.p.length; i++) {
         const g = t.g[i]! * factor;
         const m = beta1 * t.m[i]! + (1 - beta1) * g;
         const v = beta2 * t.v[i]! + (1 - beta2) * g * g;
-        const kept = attrs.decay ? 1 - lr * decay : 1;
+        const kept = attrs.decay ? 1 - lr * h("decay") : 1;
         t.m_out[i] = finite ? m : t.m[i]!;
         t.v_out[i] = finite ? v : t.v[i]!;
         t.p_out[i] = finite
-          ? kept * t.p[i]! - (lr * m * correction1) / (Math.sqrt(v * correction2) + eps)
+          ? kept * t.p[i]! - (lr * m * h("correction1")) / (Math.sqrt(v * h("correction2")) + h("eps"))
           : t.p[i]!;
       }
     },
@@ -68,10 +60,7 @@ export const adamw = defineOp(
       w.line(`const end = <usize>last * ${LINE_BYTES};`);
       w.block(`for (let i = <usize>first * ${LINE_BYTES}; i < end; i += 32)`, () => {
         for (const t of ["p", "g", "m", "v"] as const) w.line(`const ${t}_i = ${at[t]} + i;`);
-        for (const [half, offset] of [
-          ["lo", ""],
-          ["hi", ", 16"],
-        ]) {
+        for (const [half, offset] of PAIR) {
           w.line(
             `const g_${half} = f32x4.mul(v128.load(g_i${offset}), factor), m_old_${half} = ` +
               `v128.load(m_i${offset});`,
@@ -91,11 +80,7 @@ export const adamw = defineOp(
           );
         }
         for (const t of ["m", "v", "p"] as const)
-          for (const [half, offset] of [
-            ["lo", ""],
-            ["hi", ", 16"],
-          ])
-            w.line(`v128.store(${t}_i, ${t}_${half}${offset}); // in place`);
+          for (const [half, offset] of PAIR) w.line(`v128.store(${t}_i, ${t}_${half}${offset}); // in place`);
       });
     },
     sample: (tensor, _d, noise, i) =>

@@ -1,12 +1,12 @@
 /**
- * Global norm of all gradients (Pascanu, Mikolov & Bengio 2013), in two kernels: sums of squares of fixed
- * chunks, then their total. Chunks do not depend on the number of workers, nor does the sum. N lines of L =
- * 16 floats: the region of all gradients.
+ * The global norm of all gradients (Pascanu, Mikolov & Bengio 2013), in two kernels: sums of squares over
+ * fixed chunks, then the root of their total. Neither the chunks nor the sum depend on the number of
+ * workers. g is the region of all gradients, N lines of L = 16 floats.
  */
 import { defineOp } from "../kit/op.ts";
 import { accumulators, LINE_BYTES, padVector, sumOf } from "../kit/row-loops.ts";
 
-/** Lines of a chunk: 64 KiB. */
+/** Lines of a chunk, which has 64 KiB. */
 export const GRAD_NORM_CHUNK = 1024;
 /** Lines summed in f32 before the sum goes on in f64: 32 terms per lane keep the relative error near 1e-7. */
 const BLOCK = 32;

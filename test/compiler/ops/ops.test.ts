@@ -127,7 +127,7 @@ const unjoined = new RegExp(
     "copy",
     "rope_table",
     "windows",
-    "head_norm.*",
+    "qk_norm.*",
     "balance.*",
     "route.*",
     "dispatch",

@@ -1,18 +1,19 @@
 /**
- * RMSNorm of every head's queries and keys (Henry et al. 2020, arXiv:2010.04245; with root mean squares:
- * Dehghani et al. 2023), each with one trained factor per column of a head. Values are what they were.
+ * QK-norm: RMSNorm of every head's queries and keys (Henry et al. 2020, arXiv:2010.04245; with root mean
+ * squares: Dehghani et al. 2023), with one trained factor per column of a head. Values stay as they are.
  *
- *   n = x · rstd        out = n · w        rstd = 1 / √( mean_c x² + ε ) over the D columns of a head        w = wq for queries, wk for keys
+ *   n = x · rstd        rstd = 1 / √( mean_c x² + ε ) over the D columns of a head
+ *   out = n · w         w = wq for queries, wk for keys
  *   d_x = rstd · (g − n · mean_c(g·n)),  g = w · d_out        d_wq, d_wk = Σ over rows and heads of d_out · n
  *
- * A row of x is q of all heads, then k, then v of all key/value heads. H = heads + kv_heads.
+ * A row of x has q of all heads, then k and then v of all key/value heads. H = heads + kv_heads.
  */
 import { defineOp } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/** Query heads: those before the key heads in a row. */
+/** How many of the heads are queries. They stand before the keys in a row. */
 const headAttrs = { heads: 1 };
 interface HeadAttrs {
   readonly heads: number;
@@ -20,8 +21,8 @@ interface HeadAttrs {
 const isQuery = (h: number, { heads }: HeadAttrs): boolean => h < heads;
 
 /**
- * A head's columns may end anywhere: pairs of vectors where they do not, single floats where they do.
- * `value(load)` is an expression.
+ * A loop over the columns of a head: by vectors where a head has whole pairs of them, else by single floats,
+ * because the next head begins where this one ends. `body` writes the code for either.
  */
 function eachColumn(
   w: Writer,
@@ -49,10 +50,11 @@ function eachColumn(
   );
 }
 
+/** Expressions of floats or of vectors, whichever the loop is over. */
 interface Arithmetic {
   mul(a: string, b: string): string;
   sub(a: string, b: string): string;
-  /** The name of a scalar, in all lanes. */
+  /** A scalar local, in all lanes. */
   all(name: string): string;
   sum(total: string, a: string): string;
 }
@@ -69,7 +71,7 @@ const vector: Arithmetic = {
   sum: (t, a) => `f32x4.add(${t}, ${a})`,
 };
 
-/** A scalar local: Σ over the head's columns. */
+/** Declares a scalar local that is the sum of `term` over the head's columns. */
 function sumOver(
   w: Writer,
   D: number,
@@ -89,8 +91,9 @@ function sumOver(
 }
 
 /**
- * For each row and head of it: `pointers` are usize locals at the head's columns, `w_h` its weights, rstd at
- * `rstd_r + (h << 2)`. The rest of a row is copied.
+ * A loop over rows and their heads of queries and keys. In it, `pointers` are usize locals at the head's
+ * columns, `w_h` is the address of its weights, and its rstd is at `rstd_r + (h << 2)`. The rest of a row,
+ * its values, is copied.
  */
 function eachHead(
   w: Writer,
@@ -134,7 +137,7 @@ const sizes = [
 ];
 const headsOf = ({ H }: { readonly H: number }): number => Math.ceil((H * 2) / 3);
 
-export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
+export const qk_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
   doc: "out = x / √(mean_c x² + ε) · w   per head of queries and keys   (Henry et al. 2020)",
   attrs: { ...headAttrs, eps: 1e-6 },
   flops: ({ R, H, D }) => 4 * R * H * D,
@@ -153,13 +156,13 @@ export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
   },
   backward: (_has, attrs) => [
     {
-      op: "head_norm_dx",
+      op: "qk_norm_dx",
       ins: { x: "x", wq: "wq", wk: "wk", rstd: "rstd", d_out: "d_out" },
       outs: { d_x: "d_x" },
       attrs: { heads: attrs.heads },
     },
     {
-      op: "head_norm_dw",
+      op: "qk_norm_dw",
       ins: { x: "x", rstd: "rstd", d_out: "d_out" },
       outs: { d_wq: "d_wq", d_wk: "d_wk" },
       attrs: { heads: attrs.heads },
@@ -191,7 +194,7 @@ export const head_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
 const sample = (tensor: string, noise: () => number): number =>
   tensor === "rstd" ? 1.25 + 0.75 * noise() : noise();
 
-export const head_norm_dx = defineOp("x[R,Q] wq[D] wk[D] rstd[R,H] d_out[R,Q] -> d_x[R,Q]", {
+export const qk_norm_dx = defineOp("x[R,Q] wq[D] wk[D] rstd[R,H] d_out[R,Q] -> d_x[R,Q]", {
   doc: "d_x = rstd · (g − n · mean_c(g·n)) per head,  g = w · d_out,  n = x · rstd",
   attrs: headAttrs,
   flops: ({ R, H, D }) => 9 * R * H * D,
@@ -238,10 +241,10 @@ export const head_norm_dx = defineOp("x[R,Q] wq[D] wk[D] rstd[R,H] d_out[R,Q] ->
 });
 
 /**
- * A worker has columns of a head, and walks down all rows and heads: the order of the sums depends on nothing
- * else.
+ * A worker has some columns of a head, and walks down all rows and heads, so that the sums come in the same
+ * order however many workers there are.
  */
-export const head_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_wk[D]", {
+export const qk_norm_dw = defineOp("x[R,Q] rstd[R,H] d_out[R,Q] -> d_wq[D] d_wk[D]", {
   doc: "d_wq[c], d_wk[c] = Σ over rows and heads of d_out · x · rstd",
   attrs: headAttrs,
   flops: ({ R, H, D }) => 3 * R * H * D,
