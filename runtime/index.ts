@@ -1,6 +1,6 @@
 /**
- * `sinter/runtime`: what a program needs to run or train a bundle. In Node, `sinter/runtime/node` brings the
- * host and the file system.
+ * `sinter/runtime` has what a program needs to run or train a bundle. `sinter/runtime/node` has the host and
+ * the file system of Node, `sinter/runtime/browser` those of a page.
  */
 export type { Manifest, ModuleManifest, ModuleName } from "./contract/manifest.ts";
 export type { Bundle } from "./engine/bundle.ts";

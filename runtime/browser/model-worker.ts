@@ -1,7 +1,7 @@
 /**
  * The model's own thread in a page: it loads, tokenizes, runs (as worker 0 of the pool) and samples, so that
- * the page stays free. Texts wait for each other at the model (call-queue.ts). Between two tokens, every few
- * milliseconds, it listens (lane.ts): whoever does not want more text says so.
+ * the page stays free. Texts wait for each other at the model (engine/call-queue.ts). Between two tokens,
+ * every few milliseconds, the thread takes in messages (engine/lane.ts), such as the one that stops a text.
  */
 import { loadCheckpoint } from "../store/checkpoint.ts";
 import { SinterError } from "../base/errors.ts";
@@ -21,7 +21,7 @@ import { openTokenizer, readTokenizer } from "../tokenizers/tokenizer-files.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { fetchFiles } from "./fetch-files.ts";
 import { browserHost, checkPage, ISOLATION } from "./host.ts";
-import { plainError, type FromModel, type OpenOptions, type ToModel } from "./messages.ts";
+import { plainError, type FromModel, type ModelFacts, type OpenOptions, type ToModel } from "./messages.ts";
 
 const say = (message: FromModel): void => postMessage(message);
 
@@ -31,19 +31,19 @@ interface Opened {
   readonly session: Session;
 }
 
-/**
- * Bytes that have come in between two reports; milliseconds between two looks at what the page says while
- * weights come in.
- */
+/** So many bytes come in between two reports of progress. */
 const REPORT_BYTES = 1 << 20;
+/** While weights come in, messages of the page are taken in every so many milliseconds. */
 const LISTEN_MS = 8;
-let listened = performance.now();
 
-/** Lets messages in, when it is time. */
-async function listen(): Promise<void> {
-  if (performance.now() - listened < LISTEN_MS) return;
-  await browserHost.breathe();
-  listened = performance.now();
+/** Returns a function that lets messages in, when it is time. */
+function listener(): () => Promise<void> {
+  let listened = performance.now();
+  return async () => {
+    if (performance.now() - listened < LISTEN_MS) return;
+    await browserHost.breathe();
+    listened = performance.now();
+  };
 }
 
 async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOptions): Promise<Opened> {
@@ -74,7 +74,7 @@ async function open({ bundle: at, weights, tokenizer, workers, target }: OpenOpt
   });
   try {
     const found = await load(files, weights, model);
-    say({ kind: "progress", loaded: bytes, total: bytes }); // what is left of the file is not needed here
+    say({ kind: "progress", loaded: bytes, total: bytes }); // the rest of the file is not needed here
     const own = tokenizer ?? `${at.replace(/\/$/, "")}/../tokenizer/`;
     const read = (tokenizer === undefined ? found : undefined) ?? (await tokenizerFrom(files, own, bundle));
     return { model, session: createSession(model), tokenizer: tokenizerFor(bundle.manifest.model, read) };
@@ -93,7 +93,7 @@ const tokenizerFrom = (
     ? readTokenizer(files, path.slice(0, -1), manifest.model.tokenizer)
     : openTokenizer(files, path);
 
-/** Loads the weights. The tokenizer that came with them, if one did. */
+/** Loads the weights, and returns the tokenizer that came with them, if one did. */
 async function load(
   files: ReturnType<typeof fetchFiles>,
   path: string,
@@ -106,9 +106,9 @@ async function load(
   const published = await openPublished(files, path);
   const { file } = published;
   try {
-    // stands before the weights
+    // it comes before the weights in the file
     const found = file.format === "gguf" ? await tokenizerOfGguf(file as GgufFile) : undefined;
-    await loadPublished(model, published, listen);
+    await loadPublished(model, published, listener());
     return found && "tokenizer" in found ? found.tokenizer : undefined;
   } finally {
     await file.close();
@@ -121,69 +121,82 @@ async function isCheckpoint(files: ReturnType<typeof fetchFiles>, path: string):
   return file.metadata.has("sinter");
 }
 
-let opened: Opened | undefined;
-/** Texts that are made, or wait for those before them: how to give each up. */
-const texts = new Map<number, AbortController>();
-let closing = false;
+/** Answers the page's messages. */
+class ModelService {
+  #opened: Opened | undefined;
+  /** How to give up each text that is being made, or waits for those before it. */
+  readonly #texts = new Map<number, AbortController>();
+  #closing = false;
 
-async function answer({ id, prompt, options }: Extract<ToModel, { kind: "generate" }>): Promise<void> {
-  const { model, tokenizer, session } = opened!;
-  const stop = new AbortController();
-  texts.set(id, stop);
-  try {
-    const { sample } = model.manifest.model;
-    const all = { ...samplerDefaults, ...sample, ...options, prompt, session, signal: stop.signal };
-    const result = await generate(model, tokenizer, all, (text) => say({ kind: "text", id, text }));
-    say({ kind: "done", id, result });
-  } catch (error) {
-    say({ kind: "failed", id, error: plainError(error) });
-  } finally {
-    texts.delete(id);
-    if (closing) await close();
+  hear(message: ToModel): void {
+    switch (message.kind) {
+      case "open":
+        return void this.#open(message.options);
+      case "generate":
+        return void this.#generate(message);
+      case "stop":
+        return this.#texts.get(message.id)?.abort();
+      case "close":
+        this.#closing = true;
+        for (const stop of this.#texts.values()) stop.abort();
+        return void this.#closeWhenIdle();
+    }
+  }
+
+  async #open(options: OpenOptions): Promise<void> {
+    try {
+      this.#opened = await open(options);
+      say({ kind: "open", facts: factsOf(this.#opened.model, options) });
+    } catch (error) {
+      say({ kind: "failed", error: plainError(error) });
+    }
+  }
+
+  async #generate({ id, prompt, options }: Extract<ToModel, { kind: "generate" }>): Promise<void> {
+    const { model, tokenizer, session } = this.#opened!;
+    const stop = new AbortController();
+    this.#texts.set(id, stop);
+    try {
+      const { sample } = model.manifest.model;
+      const all = { ...samplerDefaults, ...sample, ...options, prompt, session, signal: stop.signal };
+      const result = await generate(model, tokenizer, all, (text) => say({ kind: "text", id, text }));
+      say({ kind: "done", id, result });
+    } catch (error) {
+      say({ kind: "failed", id, error: plainError(error) });
+    } finally {
+      this.#texts.delete(id);
+      if (this.#closing) await this.#closeWhenIdle();
+    }
+  }
+
+  /** Closes the model when the last text has ended. */
+  async #closeWhenIdle(): Promise<void> {
+    if (this.#texts.size > 0) return;
+    await this.#opened?.model.close();
+    say({ kind: "closed" });
   }
 }
 
-/** When the last text has ended. */
-async function close(): Promise<void> {
-  if (texts.size > 0) return;
-  await opened?.model.close();
-  say({ kind: "closed" });
+function factsOf(
+  { manifest, module, target, workers, notes }: RunningModel,
+  options: OpenOptions,
+): ModelFacts {
+  const { name, sizes } = manifest.model;
+  const isAlone = options.workers === undefined && !threadsSupported();
+  return {
+    name,
+    parameters: manifest.parameters,
+    context: sizes.context,
+    vocab: sizes.vocab,
+    target,
+    workers,
+    notes: [
+      ...notes,
+      ...(isAlone ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`] : []),
+    ],
+    memoryBytes: module.memoryBytes,
+  };
 }
 
-addEventListener("message", ({ data }: MessageEvent<ToModel>) => {
-  switch (data.kind) {
-    case "open":
-      return void open(data.options)
-        .then((made) => {
-          opened = made;
-          const { manifest, module, target, workers, notes } = made.model;
-          const { name, sizes } = manifest.model;
-          const alone =
-            data.options.workers === undefined && !threadsSupported()
-              ? [`one worker: the page is not cross-origin isolated. ${ISOLATION}`]
-              : [];
-          say({
-            kind: "open",
-            facts: {
-              name,
-              parameters: manifest.parameters,
-              context: sizes.context,
-              vocab: sizes.vocab,
-              target,
-              workers,
-              notes: [...notes, ...alone],
-              memoryBytes: module.memoryBytes,
-            },
-          });
-        })
-        .catch((error: unknown) => say({ kind: "failed", error: plainError(error) }));
-    case "generate":
-      return void answer(data);
-    case "stop":
-      return texts.get(data.id)?.abort();
-    case "close":
-      closing = true;
-      for (const stop of texts.values()) stop.abort();
-      return void close();
-  }
-});
+const service = new ModelService();
+addEventListener("message", ({ data }: MessageEvent<ToModel>) => service.hear(data));

@@ -1,4 +1,4 @@
-/** One thread of a page's pool: a module worker that gets its plan as the first message. */
+/** One thread of a page's pool: a module worker, whose first message is its plan. */
 import { serve } from "../engine/pool-thread.ts";
 import type { WorkerPlan } from "../engine/pool.ts";
 

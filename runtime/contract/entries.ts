@@ -46,8 +46,8 @@ export const inputTensors = {
   /** train, evaluate: [R]. The id that is to follow each token; −1 is not counted. */
   targets: { dtype: "i32" },
   /**
-   * train, where it was asked for at compile time: [R]. The weight of each row's cross-entropy in what is made
-   * smaller, instead of hyper.scale; a row whose target is −1 has none.
+   * train, where it was asked for at compile time: [R]. The weight of each row's cross-entropy in what is
+   * made smaller, instead of hyper.scale; a row whose target is −1 has none.
    */
   weights: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */

@@ -5,10 +5,10 @@
  *
  *   q8_0   x = d · q, q = −127 … 127        q4_0   x = d · (q − 8), q = 0 … 15        bf16   the upper half of an f32
  *
- * Eight groups (256 weights: a block) lie side by side, one in each 32-bit lane of a 256-bit register, so that
- * a lane's sum of products is the sum of one group: the eight sums meet their scales in one multiply-add. Four
- * groups are half a block; when the number of half blocks is odd, the last stands alone, with four lanes. K is
- * padded to half blocks with zeros.
+ * Eight groups (256 weights: a block) lie side by side, one in each 32-bit lane of a 256-bit register, so
+ * that a lane's sum of products is the sum of one group: the eight sums meet their scales in one
+ * multiply-add. Four groups are half a block; when the number of half blocks is odd, the last stands alone,
+ * with four lanes. K is padded to half blocks with zeros.
  *
  *   q8_0   piece t = 0 … 15: lane l has elements 2t, 2t+1 of group l                       256 bytes a block
  *   q4_0   piece c = 0 … 3: lane l has bytes 4c … 4c+3 of group l, where byte j holds

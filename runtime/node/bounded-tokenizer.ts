@@ -1,6 +1,6 @@
 /**
- * tokenizer.json files with regular expressions of their own: the same reader, in a thread that can be ended,
- * for an expression from a file may search for ever.
+ * Reads tokenizer.json files that have regular expressions of their own. An expression from a file may search
+ * for ever, so the reader runs in a thread that can be ended.
  */
 import { SinterError } from "../base/errors.ts";
 import { guarded } from "../tokenizers/base/added-tokens.ts";
@@ -14,11 +14,13 @@ import {
 import { boundedWorker } from "./bounded-worker.ts";
 import type { JsonAnswer, JsonOpened, JsonQuestion } from "./bounded-tokenizer-worker.ts";
 
-/** For the files' own work; a long text gets a second more for each million characters. */
+/**
+ * The time for opening a file and for encoding a text; a long text gets a second more per million characters.
+ */
 const OPEN_MS = 60_000;
 const ENCODE_MS = 10_000;
 const MEGABYTES = 1024;
-/** Characters of a text that are encoded at once. */
+/** The most characters of a text that are encoded at once. */
 const MOST_AT_ONCE = 1 << 26;
 
 /** Reads what readTokenizerJson does not: the `other` of openTokenizer, openRun and tokenizerIn. */

@@ -1,6 +1,6 @@
 /**
- * The thread of chat-template.ts: @huggingface/jinja on one template, with a bound on everything that a
- * template can make grow.
+ * The thread of chat-template.ts. It runs @huggingface/jinja on one template, with a bound on everything that
+ * a template can make grow.
  */
 import * as jinja from "@huggingface/jinja";
 import type { ChatMessage } from "../tokenizers/chat/chat.ts";
@@ -17,18 +17,18 @@ export interface TemplateQuestion {
 }
 
 export interface TemplateLimits {
-  /** Characters that it may write, or hold in one value. */
+  /** How many characters a template may write, or hold in one value. */
   readonly characters: number;
-  /** Entries of a list or a mapping, numbers of a range. */
+  /** How many entries a list or a mapping may have, and how many numbers a range. */
   readonly entries: number;
-  /** Expressions and statements that are evaluated. */
+  /** How many expressions and statements may be evaluated. */
   readonly steps: number;
 }
 
 /** `refused`: the template itself says why it does not take the messages. */
 export type TemplateAnswer = { readonly text: string } | { readonly refused: string };
 
-/** What is used of the package, whose own types do not resolve under this module system. */
+/** What we use of the package, whose own types do not resolve under this module system. */
 interface Value {
   value: unknown;
 }
@@ -56,14 +56,16 @@ interface Loop {
   readonly body: readonly unknown[];
   readonly defaultBlock: readonly unknown[];
 }
-/** A loop at work. */
-interface Turning {
+/** A loop while it runs. */
+interface RunningLoop {
   readonly loop: Loop;
-  /** Written by an iteration that was left by `break` or `continue`, and not yet part of the loop's text. */
+  /** What an iteration had written when `break` or `continue` left it; not yet part of the loop's text. */
   left: string;
 }
 const typeOf = (statement: unknown): unknown => (statement as { readonly type?: unknown } | undefined)?.type;
-/** Statements whose own text is a value: what a loop left in them has written goes with it. */
+/**
+ * Statements whose text becomes a value: what an interrupted loop in them has written is lost with the value.
+ */
 const captures: readonly unknown[] = ["Set", "FilterStatement", "CallStatement"];
 
 class Refusal extends Error {}
@@ -71,8 +73,8 @@ class Refusal extends Error {}
 class BoundedInterpreter extends Interpreter {
   readonly #limits: TemplateLimits;
   #steps = 0;
-  readonly #loops: Turning[] = [];
-  /** `break` and `continue` on their way → what the iteration has written until then. */
+  readonly #loops: RunningLoop[] = [];
+  /** What an iteration had written before each `break` or `continue` that is on its way out. */
   readonly #leaving = new WeakMap<object, string>();
 
   constructor(env: Scope, limits: TemplateLimits) {
@@ -105,8 +107,8 @@ class BoundedInterpreter extends Interpreter {
   }
 
   /**
-   * As the package's, but what was written before a `break` or `continue` is not lost: Jinja's loopcontrols
-   * leave it where it stands.
+   * As in the package, except that what was written before a `break` or `continue` is not lost: Jinja's
+   * loopcontrols keep it.
    */
   override evaluateBlock(statements: readonly unknown[], env: Scope): Value {
     const made = super.evaluateBlock([], env);
@@ -142,11 +144,11 @@ class BoundedInterpreter extends Interpreter {
   }
 
   override evaluateFor(loop: Loop, env: Scope): Value {
-    const turning: Turning = { loop, left: "" };
-    this.#loops.push(turning);
+    const running: RunningLoop = { loop, left: "" };
+    this.#loops.push(running);
     try {
       const made = super.evaluateFor(loop, env);
-      made.value = `${made.value as string}${turning.left}`;
+      made.value = `${made.value as string}${running.left}`;
       return made;
     } finally {
       this.#loops.pop();
@@ -191,7 +193,7 @@ function render({
   }
 }
 
-/** Python's: range(stop), range(start, stop), range(start, stop, step). */
+/** Python's range(stop), range(start, stop), range(start, stop, step). Throws when it would be too long. */
 function boundedRange(numbers: readonly unknown[], most: number): number[] {
   const whole = numbers.filter((n) => typeof n === "number").map(Math.trunc);
   const [start, stop, step] =

@@ -1,7 +1,7 @@
 /**
  * Chat templates: programs in Jinja that come with a model (chat_template.jinja, tokenizer_config.json,
- * GGUF). They are code of strangers, and run in a thread that can be ended, with bounds on steps and sizes;
- * what they write is a text that is then encoded.
+ * GGUF). They are code of strangers, so they run in a thread that can be ended, with bounds on steps and
+ * sizes. They write a text, which is then encoded.
  */
 import { createRequire } from "node:module";
 import { SinterError } from "../base/errors.ts";
@@ -12,10 +12,13 @@ import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { boundedWorker, type BoundedWorker } from "./bounded-worker.ts";
 import type { TemplateAnswer, TemplateLimits, TemplateQuestion } from "./chat-template-worker.ts";
 
-const MAX_TEMPLATE = 2 ** 18; // characters; published ones have up to 20,000
+/** Characters of a template; published ones have up to 20,000. */
+const MAX_TEMPLATE = 2 ** 18;
 const LIMITS: TemplateLimits = { characters: 2 ** 22, entries: 10_000, steps: 300_000 };
 const MEGABYTES = 256;
 const MILLISECONDS = 10_000;
+/** The time for trying whether a template works at all. */
+const TRIAL_MS = 3000;
 
 export interface TemplateOptions {
   /** Where the template comes from, for messages. */
@@ -26,8 +29,8 @@ export interface TemplateOptions {
 
 export interface ChatTemplate {
   /**
-   * Throws SinterError: "input" when the template refuses the messages, "corrupt" when it fails or takes more
-   * than it may.
+   * Throws `input` when the template refuses the messages, and `corrupt` when it fails or takes more than it
+   * may.
    */
   render(
     messages: readonly ChatMessage[],
@@ -56,13 +59,13 @@ function needJinja(from: string): void {
 }
 
 /**
- * Why a template can not write one plain question; undefined: it can, or says itself that it does not take
- * it.
+ * Why a template cannot write one plain question. Undefined: it can, or it says itself that it does not take
+ * such a conversation.
  */
 export async function templateFlaw({ template, from }: FoundTemplate): Promise<string | undefined> {
   let filled: ChatTemplate | undefined;
   try {
-    filled = chatTemplate(template, { from, milliseconds: 3000 });
+    filled = chatTemplate(template, { from, milliseconds: TRIAL_MS });
     await filled.render([{ role: "user", content: "Hello" }], true, "", "");
     return undefined;
   } catch (cause) {
@@ -73,7 +76,7 @@ export async function templateFlaw({ template, from }: FoundTemplate): Promise<s
   }
 }
 
-/** The thread starts with the first use, and anew after it was ended. */
+/** The template's thread starts with the first use, and again after it was ended. */
 export function chatTemplate(
   template: string,
   { from = "chat template", limits, milliseconds = MILLISECONDS }: TemplateOptions = {},
@@ -126,7 +129,7 @@ export function chatTemplate(
   };
 }
 
-/** A conversation by a template. Names of special tokens in the messages stay plain text. */
+/** The chat format of a template. Names of special tokens in the messages stay plain text. */
 export function templateChat(
   tokenizer: Tokenizer,
   template: string,
@@ -148,8 +151,8 @@ export function templateChat(
 }
 
 /**
- * The format that a tokenizer brings along, or else the one whose marks its vocabulary has; undefined: none
- * is known.
+ * The chat format that comes with a tokenizer, else the known one whose marks are in its vocabulary.
+ * Undefined: there is neither.
  */
 export function chatFormatOf(tokenizer: Tokenizer): ChatFormat | undefined {
   const found = templateOf(tokenizer.files);

@@ -1,4 +1,4 @@
-/** Node as a host: worker threads, V8's flags. */
+/** Node as a host: worker threads, and flags of V8. */
 import { availableParallelism } from "node:os";
 import v8 from "node:v8";
 import type { Host } from "../engine/host.ts";

@@ -1,4 +1,4 @@
-/** The other side of bounded-worker.ts: what the thread runs. */
+/** The thread's side of bounded-worker.ts: it answers one question after the other. */
 import { workerData } from "node:worker_threads";
 import type { BoundedAnswer, BoundedData } from "./bounded-worker.ts";
 

@@ -1,4 +1,6 @@
-/** The mean loss over a text, and what it says per byte: comparable between tokenizers. */
+/**
+ * The mean loss over a text, and the bits per byte that it comes to, which are comparable between tokenizers.
+ */
 import type { Batch, RunningModel } from "../engine/model.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 import { SinterError } from "../base/errors.ts";
@@ -15,15 +17,13 @@ export interface Evaluation {
 
 export interface EvaluateOptions extends WindowOptions {
   breathe?(): Promise<void>;
-  /** Looked at after every batch. */
+  /** It is looked at after every batch. */
   readonly signal?: AbortSignal | undefined;
-  /** After every batch: the tokens that it is over by now. */
+  /** Hears after every batch how many tokens were evaluated so far. */
   readonly progress?: ((tokens: number) => void) | undefined;
 }
 
-/**
- * Over windows of the entry's context; throws by way of the model if a token is outside of its vocabulary.
- */
+/** Evaluates a text, in windows of the entry's context. */
 export function evaluateText(
   model: RunningModel,
   tokens: Tokens,
@@ -36,8 +36,9 @@ export function evaluateText(
 }
 
 /**
- * `bytes`: of text that a target stands for. Without a single target, `tokens` is 0 and there is no loss.
- * Rejects with "interrupted" at the signal, unless all is done by then.
+ * Evaluates batches. `bytes` says how many bytes of text a target stands for. Without a single target,
+ * `tokens` is 0 and the loss is NaN. Rejects with "interrupted" at the signal, unless everything is done by
+ * then.
  */
 export async function evaluateBatches(
   model: RunningModel,
@@ -45,7 +46,7 @@ export async function evaluateBatches(
   bytes: (target: number) => number,
   { breathe, signal, progress }: Pick<EvaluateOptions, "breathe" | "signal" | "progress"> = {},
 ): Promise<Evaluation> {
-  const bytesOf = new Map<number, number>(); // a tokenizer makes an array of them each time
+  const bytesOf = new Map<number, number>(); // remembered, since a tokenizer makes an array each time
   let sum = 0;
   let tokens = 0;
   let total = 0;

@@ -1,23 +1,26 @@
 /**
- * log.jsonl: every event of a run, one JSON object a line. Written in batches; cut back to the checkpoint
- * when a run goes on.
+ * log.jsonl has every event of a run, one JSON object per line. It is written some events at a time, and cut
+ * back to the checkpoint when a run goes on.
  */
 import { writeText, type Files } from "../base/files.ts";
 import * as s from "../base/schema.ts";
 import type { TrainEvent } from "./events.ts";
 
 const LOG = "log.jsonl";
-const BATCH = 50; // events
+/** So many events are written at a time. */
+const EVENTS_AT_ONCE = 50;
 
 export interface TrainLog {
-  /** All events of the run, those before a resume too. */
+  /** All events of the run, also those before it was resumed. */
   readonly events: readonly TrainEvent[];
   add(event: TrainEvent): void;
-  /** Everything so far is in the file. */
+  /** Resolves when everything so far is in the file. */
   flush(): Promise<void>;
 }
 
-/** Opens the log of a folder; events after `step` were made by a run that lost them, and go. */
+/**
+ * Opens the log of a folder. Events after `step` are removed: the run lost those steps, and makes them again.
+ */
 export async function openLog(files: Files, folder: string, step: number): Promise<TrainLog> {
   const path = `${folder}/${LOG}`;
   const events = (await files.exists(path))
@@ -39,20 +42,24 @@ export async function openLog(files: Files, folder: string, step: number): Promi
       if (failed) throw failed;
       events.push(event);
       waiting += line(event);
-      if (events.length % BATCH === 0) flush().catch((error: Error) => (failed = error));
+      if (events.length % EVENTS_AT_ONCE === 0) flush().catch((error: Error) => (failed = error));
     },
     flush,
   };
 }
 
-const line = (event: TrainEvent): string =>
-  `${JSON.stringify(event, (_, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(9)) : value))}\n`;
+/** Digits of a number in the log. */
+const DIGITS = 9;
+const rounded = (_key: string, value: unknown): unknown =>
+  typeof value === "number" ? Number(value.toPrecision(DIGITS)) : value;
+
+const line = (event: TrainEvent): string => `${JSON.stringify(event, rounded)}\n`;
 
 const count = s.integer(0, Number.MAX_SAFE_INTEGER);
 const any = s.real(-Number.MAX_VALUE, Number.MAX_VALUE);
 const evaluated = { loss: any, perplexity: any, bitsPerByte: any, tokens: count, ms: any };
 
-/** What an event holds. Fields of later releases are let through: nothing is computed from a log. */
+/** What an event holds. Fields of later releases are let through, since nothing is computed from a log. */
 const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Check>>>> = {
   step: {
     step: count,
@@ -72,7 +79,8 @@ const fields: Readonly<Record<TrainEvent["kind"], Readonly<Record<string, s.Chec
 };
 
 /**
- * Lines that are whole and hold an event. The last one may be torn, any may be damaged: a log is for people.
+ * The events of a log. Lines that hold no event are passed over: the last one may be torn, any may be
+ * damaged, and a log is for people.
  */
 export function parseLog(text: string): TrainEvent[] {
   return text.split("\n").flatMap((part) => {

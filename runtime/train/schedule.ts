@@ -1,16 +1,18 @@
 /**
- * Learning rate of a step. `step` counts from 1; the schedules count `it` from 0, as nanoGPT's get_lr does:
- * the first step of a warm-up is not zero, the first step after it trains at the peak, and a run of one step
- * trains at the peak too.
+ * The learning rate of a step. `step` counts from 1; the schedules count `it` from 0, as nanoGPT's get_lr
+ * does. So the first step of a warm-up is not zero, the first step after it trains at the peak, and so does a
+ * run of one step.
  */
 import type { TrainSettings } from "../contract/model.ts";
 
 type Schedule = Pick<TrainSettings, "schedule" | "lr" | "minLr" | "warmup" | "steps">;
 
 /**
- * A run keeps the rule that it began under (`scheduleRule` in its record), so that it ends in the same bits
- * as if it had never stopped. 1: after the warm-up, every schedule was one step ahead, and its peak was never
- * reached. 2: as described here.
+ * The schedules have changed once. A run keeps the rule that it began under (`scheduleRule` in its record),
+ * so that it ends in the same bits as if it had never stopped.
+ *
+ *   1  after the warm-up, every schedule was one step ahead, and its peak was never reached
+ *   2  as described here
  */
 export const scheduleRules = [1, 2] as const;
 export type ScheduleRule = (typeof scheduleRules)[number];
@@ -30,7 +32,7 @@ export function learningRate(step: number, s: Schedule, rule: ScheduleRule = SCH
   return after[s.schedule](rule === 1 ? step : it, s);
 }
 
-/** After the warm-up: by how many steps have been. */
+/** The learning rate after the warm-up, by the number of steps that were made. */
 const after: Readonly<Record<Schedule["schedule"], (it: number, s: Schedule) => number>> = {
   constant: (_, s) => s.lr,
   /** Half a cosine from lr to minLr, and minLr from then on (Loshchilov & Hutter 2017; nanoGPT's get_lr). */
@@ -41,6 +43,6 @@ const after: Readonly<Record<Schedule["schedule"], (it: number, s: Schedule) => 
   wsd: (it, s) => s.lr + (s.minLr - s.lr) * share(it, Math.max(s.warmup, s.steps * (1 - WSD_DECAY)), s.steps),
 };
 
-/** Where `it` stands between two others, 0 … 1. */
+/** How far `it` is on the way between two others: 0 … 1. */
 const share = (it: number, from: number, to: number): number =>
   it >= to ? 1 : it <= from ? 0 : (it - from) / (to - from);

@@ -1,7 +1,8 @@
 /**
  * A text to learn from when there is none at hand: some 3,000 tiny scenes in simple English, the same on
- * every machine. It is varied enough not to be learnt by heart, and its patterns can be seen in a sample at
- * once: who speaks to whom, sums that come out, colours that stay the same, a question that gets its answer.
+ * every machine. It is varied enough not to be learnt by heart, and a sample shows at once whether its
+ * patterns were learnt: who speaks to whom, sums that come out, colours that stay the same, a question that
+ * gets its answer.
  */
 import { randomStream, type Random } from "../../base/random.ts";
 

@@ -9,19 +9,19 @@ import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 export interface CorpusOptions {
   readonly tokenizer: Tokenizer;
   readonly vocab: number;
-  /** Of the model. */
+  /** The settings of the model. */
   readonly train: Pick<TrainSettings, "rows" | "context">;
-  /** Default: the newest. */
+  /** Default: the newest rule. */
   readonly rule?: TextRule | undefined;
 }
 
-/** Throws SinterError where the text cannot be made into rows. */
+/** Throws `input` where the text cannot be made into rows. */
 export function openCorpus(text: string, { tokenizer, vocab, train, rule }: CorpusOptions): Corpus {
   if (train.rows === "documents") return documentCorpus(text, tokenizer, vocab, train.context);
   return textCorpus(encodeText(text, tokenizer, vocab, rule), tokenizer, train.context);
 }
 
-/** `context`: of training; its part holds a window of it at least. */
+/** `context` is that of training: the text to train on must hold a window of it. */
 export function textCorpus(tokens: Tokens, tokenizer: Tokenizer, context: number): Corpus {
   return {
     all: textPart(tokens),

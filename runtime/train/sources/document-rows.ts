@@ -1,13 +1,13 @@
 /**
- * Documents as rows of their own, as makemore and microgpt train on names. What is behind a document's end is
- * padding, and not counted; the end is learnt as any other token:
+ * Documents as rows of their own, as makemore and microgpt train on names. What comes after a document's end
+ * is padding, which is not counted; the end itself is learnt as any other token is:
  *
  *   tokens    begin  a    d    a    0    0
  *   targets   a      d    a    end  −1   −1
  *
- * A document that does not fit is cut: its row ends with the last target that fits, which is not the end.
- * Training draws documents with repetition; held out are documents spread evenly over the file, which may be
- * sorted.
+ * A document that does not fit is cut: its row ends with the last target that fits, which is not the
+ * document's end. Training draws documents with repetition. The documents that are held out are spread evenly
+ * over the file, because it may be sorted.
  */
 import type { BatchShape, Corpus, DocumentCounts, DatasetSplit } from "./batch-source.ts";
 import { emptyBatch, tokenList, type Tokens } from "./text-windows.ts";
@@ -17,15 +17,15 @@ import type { Batch } from "../../engine/model.ts";
 import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 interface Documents {
-  /** Of all documents, without what stands around them. */
+  /** The tokens of all documents, one after the other, without those that begin and end a document. */
   readonly tokens: Tokens;
-  /** Where each begins in `tokens`, and where the last ends. */
+  /** Where each document begins in `tokens`, and where the last one ends. */
   readonly starts: Float64Array;
   readonly begin: number;
   readonly end: number;
 }
 
-/** `tokenizer`: one whose texts begin and end. `context`: of a row of training. */
+/** The tokenizer has tokens that begin and end texts. `context` is the length of a row of training. */
 export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number, context: number): Corpus {
   const { texts, separator } = documentTexts(text);
   const documents = encodeDocuments(texts, tokenizer, vocab);
@@ -45,7 +45,7 @@ export function documentCorpus(text: string, tokenizer: Tokenizer, vocab: number
   };
 }
 
-/** Of i = 0, 1, 2, …: the share of them, evenly. */
+/** Of the documents 0, 1, 2, … this holds out `share`, evenly spread. */
 const isHeldOut = (i: number, share: number): boolean => Math.floor((i + 1) * share) > Math.floor(i * share);
 
 const tooFew = (count: number, share: number): SinterError =>
@@ -92,7 +92,7 @@ function documentPart(documents: Documents, which: Uint32Array, rowContext: numb
   };
 }
 
-/** `choose`: the document of row b, if it has one. */
+/** `choose` gives the document of row b; undefined: the row stays empty. */
 function rows(documents: Documents, shape: BatchShape, choose: (b: number) => number | undefined): Batch {
   const { batch, context } = shape;
   const out = emptyBatch(batch, context);
@@ -103,7 +103,7 @@ function rows(documents: Documents, shape: BatchShape, choose: (b: number) => nu
   return out;
 }
 
-/** `at`: where the row begins in the batch. */
+/** `at` is where the row begins in the batch. */
 function writeRow(documents: Documents, document: number, out: Batch, at: number, context: number): void {
   const { tokens, starts, begin, end } = documents;
   const from = starts[document]!;

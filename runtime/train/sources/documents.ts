@@ -1,20 +1,24 @@
 /**
- * The documents of a text, and what of a vocabulary's tokens stands around each. A file of many
- * (TinyStories', OpenWebText's) has <|endoftext|> between them; where every document is a row of its own, a
- * text without one has a document a line.
+ * The documents of a text, and the tokens that begin and end each. A file of many documents (TinyStories,
+ * OpenWebText) has <|endoftext|> between them. Where every document is a row of its own, a text without this
+ * mark has one document per line.
  */
 import { END_OF_TEXT, type Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 /**
- * A run keeps the rule that it began under (`textRule` in its record), so that it learns from the same ids
- * when it goes on. 1: where the vocabulary has a token that begins texts, none ended them, so a model never
- * learnt to end.
- * 2: as described here.
+ * Which tokens stand around documents has changed once. A run keeps the rule that it began under (`textRule`
+ * in its record), so that it learns from the same ids when it goes on.
+ *
+ *   1  where the vocabulary has a token that begins texts, none ended them: a model never learnt to end
+ *   2  as described here
  */
 export const textRules = [1, 2] as const;
 export type TextRule = (typeof textRules)[number];
 export const TEXT_RULE: TextRule = 2;
-/** Of records that name none, imported models' too: whether these have learnt to end a text is not known. */
+/**
+ * The rule of records that name none. Imported models are among these: whether they have learnt to end a text
+ * is not known.
+ */
 export const OLD_TEXT_RULE: TextRule = 1;
 
 export interface Document {
@@ -51,7 +55,7 @@ export interface DocumentTexts {
   readonly separator: typeof END_OF_TEXT | "\n";
 }
 
-/** Every document by itself, without white space around it; empty ones are none. */
+/** Every document by itself, without the white space around it. Empty documents are left out. */
 export function documentTexts(text: string): DocumentTexts {
   const separator = text.includes(END_OF_TEXT) ? END_OF_TEXT : "\n";
   const texts = text
@@ -62,8 +66,9 @@ export function documentTexts(text: string): DocumentTexts {
 }
 
 /**
- * The tokenizer as a model sees it whose rows are documents: every text begins, with the token that ends it
- * where the vocabulary has none to begin with. undefined: no token ends a text.
+ * The tokenizer as it is seen by a model whose rows are documents: every text begins with a token, and if the
+ * vocabulary has none for that, with the one that ends texts. Undefined: the vocabulary has no token that
+ * ends texts.
  */
 export function documentTokenizer(tokenizer: Tokenizer): Tokenizer | undefined {
   const { beginOfText, endOfText } = tokenizer;

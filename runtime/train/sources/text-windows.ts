@@ -1,7 +1,7 @@
 /**
- * A running text → tokens → batches. Training reads random windows of the first part; the held-out part, from
- * the end, is read whole, in windows that do not overlap. A window of T tokens predicts the T that begin one
- * later.
+ * A running text becomes tokens, and these become batches of windows. A window of T tokens predicts the T
+ * tokens that begin one later. Training reads random windows of the first part of the text; the part that is
+ * held out, from the end of the text, is read from its first to its last token.
  */
 import { documentsIn, TEXT_RULE } from "./documents.ts";
 import { SinterError } from "../../base/errors.ts";
@@ -11,11 +11,12 @@ import type { Tokenizer } from "../../tokenizers/base/tokenizer.ts";
 
 export type Tokens = Uint16Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
-/** Tokens that are gathered before they are packed. */
-const PART = 1 << 16;
+/** So many tokens are gathered before they are packed into a typed array. */
+const PACKED = 1 << 16;
 
 /**
- * The text's tokens. Throws SinterError on a character that the tokenizer lacks, an id that the model lacks.
+ * The tokens of a text and of its documents' beginnings and ends. Throws `input` on a character that the
+ * tokenizer lacks, and on an id that the model lacks.
  */
 export function encodeText(text: string, tokenizer: Tokenizer, vocab: number, rule = TEXT_RULE): Tokens {
   const list = tokenList(tokenizer, vocab);
@@ -34,11 +35,11 @@ export interface TokenList {
   all(): Tokens;
 }
 
-/** Tokens of a long text, as they come: kept in two bytes each where the vocabulary allows. */
+/** Gathers the tokens of a long text as they come, in two bytes each where the vocabulary allows. */
 export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
   const emptyTokens = (n: number): Tokens => (vocab <= 65536 ? new Uint16Array(n) : new Int32Array(n));
   const parts: Tokens[] = [];
-  let waiting: number[] = []; // short texts share a part
+  let waiting: number[] = []; // not yet packed: short texts are packed together
   let length = 0;
   const flush = (): void => {
     const part = emptyTokens(waiting.length);
@@ -56,7 +57,7 @@ export function tokenList(tokenizer: Tokenizer, vocab: number): TokenList {
       );
     for (const id of ids) waiting.push(id);
     length += ids.length;
-    if (waiting.length >= PART) flush();
+    if (waiting.length >= PACKED) flush();
   };
   return {
     add,
@@ -86,8 +87,8 @@ export interface TokenSplits {
 }
 
 /**
- * The first (1 − share) of the tokens, rounded down, are for training: as nanoGPT splits. Both parts must
- * hold a window.
+ * Splits a text as nanoGPT does: the first (1 − share) of the tokens, rounded down, are for training. Throws
+ * `input` when one of the parts does not hold a window.
  */
 export function split(tokens: Tokens, share: number, context: number): TokenSplits {
   const cut = share === 0 ? tokens.length : Math.floor(tokens.length * (1 - share));
@@ -106,8 +107,8 @@ const tooShort = (all: number, part: number, context: number): SinterError =>
   );
 
 /**
- * B windows at random places, as nanoGPT draws them. (Windows without repetition within an epoch learnt no
- * better: bench/EXPERIMENTS.md.)
+ * Draws B windows at random places, as nanoGPT does. (Windows without repetition within an epoch taught a
+ * model no better: bench/EXPERIMENTS.md.)
  */
 export function randomBatch(tokens: Tokens, batch: number, context: number, random: Random): Batch {
   const out = emptyBatch(batch, context);
@@ -120,19 +121,19 @@ export function randomBatch(tokens: Tokens, batch: number, context: number, rand
 }
 
 export interface WindowOptions {
-  /** At most so many batches, their windows spread evenly over the text. */
+  /** At most so many batches, whose windows are spread evenly over the text. */
   readonly most?: number;
   /**
-   * Tokens from the start of a window to that of the next, 1 … context. Below the context, windows overlap:
-   * what two of them hold is a target in the first only, and every target but the first window's is predicted
-   * from context − stride tokens at least.
+   * How many tokens from the start of a window to the start of the next, 1 … context. Below the context,
+   * windows overlap: a token that two windows hold is a target in the first only, and every target but those
+   * of the first window is predicted from at least context − stride tokens.
    */
   readonly stride?: number;
 }
 
 /**
- * Every token but the first as a target once, in windows [B, T] one after the other; what is missing in the
- * last batch is not counted.
+ * Windows [B, T] one after the other, in which every token but the first is a target once. Rows that the last
+ * batch lacks are not counted.
  */
 export function* windows(
   tokens: Tokens,
