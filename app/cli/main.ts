@@ -17,7 +17,7 @@ import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 export async function launch(): Promise<void> {
   watchLifeline();
   watchNpx();
-  process.stderr.on("error", () => undefined); // nobody reads it: what it says is lost, and the work is not
+  process.stderr.on("error", () => undefined); // when nobody reads standard error, its text is lost, but the work goes on
   const err: Io["err"] = (text) => void (process.stderr.destroyed || process.stderr.write(text));
   const output = standardOutput(process.stdout, err);
   const io: Io = {
@@ -37,10 +37,13 @@ export async function launch(): Promise<void> {
   process.exitCode = code;
   const last = await output.settle(code);
   await flushed(process.stderr);
-  process.exit(last); // nothing that a verb left open may keep it alive
+  process.exit(last); // a handle that a verb left open does not keep the process alive
 }
 
-/** npx runs us in a shell, and hands a SIGTERM on to that alone: when the shell has gone, we are meant. */
+/**
+ * npx runs this program in a shell, and sends a SIGTERM to the shell alone. So when the shell has gone, the
+ * signal was meant for this program.
+ */
 function watchNpx(): void {
   if (process.env["npm_command"] !== "exec") return;
   const shell = process.ppid;
@@ -54,7 +57,10 @@ function watchNpx(): void {
 
 const PARENT_LOOK_MS = 500;
 
-/** The launcher of an older Node holds the other end of this pipe: when it is killed, so are we. */
+/**
+ * Under an older Node, the launcher holds the other end of this pipe. When the launcher is killed, the pipe
+ * closes, and this process ends too.
+ */
 function watchLifeline(): void {
   const descriptor = process.env["SINTER_LIFELINE"];
   delete process.env["SINTER_LIFELINE"];
@@ -67,7 +73,7 @@ function watchLifeline(): void {
       .resume();
     pipe.unref();
   } catch {
-    // the descriptor is something else: started by hand with the variable set
+    // the descriptor is something else: somebody set the variable by hand
   }
 }
 

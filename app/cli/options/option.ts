@@ -19,7 +19,7 @@ export interface Option<Value> {
   readonly help: string;
   /** One letter: "o" makes -o. */
   readonly short?: string;
-  /** Taken when nothing is given, and shown in the help. */
+  /** The default: taken when nothing is given, and shown in the help. */
   readonly standard?: string;
   readonly required?: boolean;
   readonly repeated?: boolean;
@@ -108,7 +108,10 @@ interface Range extends Short {
 export const whole = (value: string, help: string, range: Range): Option<number | undefined> =>
   read(text(value, help, range), (given, name) => wholeWithin(name, given, range));
 
-/** Reads a whole number; an option whose range depends on a model is looked at again when that is known. */
+/**
+ * Reads a whole number. A verb calls it again for an option whose range depends on a model, once the model is
+ * known.
+ */
 export function wholeWithin(flag: string, given: string | number, range: Range): number {
   const number = /^[0-9][0-9_]*$/.test(`${given}`) ? Number(`${given}`.replaceAll("_", "")) : NaN;
   const { least, most = Number.MAX_SAFE_INTEGER } = range;
@@ -127,7 +130,7 @@ export const real = (value: string, help: string, range: Range): Option<number |
 const rangeText = ({ least, most }: Range): string =>
   most === undefined ? `from ${least}` : `from ${least} to ${most}`;
 
-/** The option with its text read by `from`, where one is given. */
+/** The option whose text, when there is one, `from` turns into a value. */
 export const read = <Value>(
   option: Option<string | undefined>,
   from: (given: string, flag: string) => Value,
@@ -139,7 +142,7 @@ export const read = <Value>(
   },
 });
 
-/** The option with this text where none is given. */
+/** The option with a default: this text is read when none is given. */
 export const withDefault = <Value>(
   standard: string,
   option: Option<Value>,
@@ -150,11 +153,11 @@ export const required = <Value>(option: Option<Value>): Option<Exclude<Value, un
   ({ ...option, required: true }) as Option<Exclude<Value, undefined>>;
 
 interface Listing {
-  /** How the list of what there is begins; "KINDs: " where nothing is said. */
+  /** How the list of known names begins; "KINDs: " by default. */
   readonly list?: string;
 }
 
-/** The one of `known` that is called so: a target, a module. Throws with the list, and the likeliest one. */
+/** Finds a target, a module or the like by its name. Throws with the list of names, and the nearest one. */
 export function named<const Name extends string>(
   kind: string,
   known: readonly Name[],
@@ -168,7 +171,7 @@ export function named<const Name extends string>(
   throw new SinterError("usage", `there is no ${kind} \`${given}\``, `${list}${known.join(", ")}${meant}`);
 }
 
-/** One of a few words that an option takes. Throws with all of them. */
+/** Checks that an option's text is one of its words. Throws with all of them. */
 export function oneWord<const Word extends string>(
   words: readonly Word[],
   given: string,

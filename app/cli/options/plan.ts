@@ -1,4 +1,7 @@
-/** Does a model fit into a module's memory? Asked before anything is compiled; the answer is exact. */
+/**
+ * Says whether a model fits into memory. Planning is exact and cheap, so it is asked before anything is
+ * compiled.
+ */
 import { planModule } from "../../../compiler/compile.ts";
 import type { CompileOptions } from "../../../compiler/compile-options.ts";
 import type { ModulePlan, PartitionPlan } from "../../../compiler/plan.ts";
@@ -9,7 +12,7 @@ import { cacheBytes, leastBytes, MEMORY_LIMIT } from "../../../compiler/7-place/
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { percent, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 
-/** In one memory or in several. */
+/** A module fits in one memory, or cut into several. */
 export const fits = (plan: ModulePlan): boolean => plan.over?.tooLarge === undefined;
 
 /** "6,415,310,848 bytes in 2 parts (3.05 GiB: embedding, layers 0…22, output; …)" */
@@ -27,7 +30,7 @@ export function bytesText(model: Model, { placement, over }: ModulePlan): string
   );
 }
 
-/** What stands in the way of a cut. */
+/** Why the module cannot be cut into smaller memories. */
 const uncut = (tooLarge: NonNullable<ModulePlan["over"]>["tooLarge"]): string =>
   !tooLarge || tooLarge.what === "training"
     ? ""
@@ -58,7 +61,7 @@ function groupText(model: Model, group: readonly PartitionPlan[]): string {
   return `${group.length} × ${size} for ${partitionText(model, [{ ...partition[0]!, to }])}`;
 }
 
-/** All memories together. */
+/** Bytes of all memories of a module together. */
 const memoryBytes = ({ placement, over }: Pick<ModulePlan, "placement" | "over">): number =>
   over?.partitions?.reduce((sum, part) => sum + part.placement.bytes, 0) ?? placement.bytes;
 

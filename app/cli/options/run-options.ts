@@ -9,7 +9,7 @@ import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/s
 import { named, oneWord, read, real, text, texts, whole, type Options } from "./option.ts";
 import { cacheOption, weightsOption } from "./weights.ts";
 
-/** Threads. `help` says what the default is. */
+/** The number of threads. `help` says what the default is. */
 export const workersOption = (help: string, value = "<n>") =>
   whole(value, help, { least: 1, most: MAX_WORKERS });
 
@@ -31,7 +31,7 @@ export const memoryOptions = {
 
 const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
-/** At most what WebAssembly allows. */
+/** Reads "1_000_000" or "512MiB"; the result is at most what WebAssembly allows. */
 function bytesOf(given: string, flag: string): number {
   const [, digits, unit] = /^([0-9][0-9_]*(?:\.[0-9]+)?) ?(|KiB|MiB|GiB)$/.exec(given) ?? [];
   const bytes = digits === undefined ? NaN : Math.floor(Number(digits.replaceAll("_", "")) * units[unit!]!);
@@ -73,7 +73,7 @@ export type Sampling = SamplerSettings & {
   readonly stop: readonly string[];
 };
 
-/** The spec's `sample` section, and what the command line says otherwise. */
+/** The settings of the spec's `sample` section, replaced by those that the command line gives. */
 export const samplingOf = (spec: SampleSettings, o: Options<typeof samplerOptions>): Sampling => ({
   ...samplerDefaults,
   ...spec,

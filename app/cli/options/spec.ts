@@ -1,6 +1,6 @@
 /**
- * What every verb over a spec shares: the options `--model` and `--set`, reading, checking, and the choice of
- * one model.
+ * What every verb that takes a spec shares: the options `--model` and `--set`, reading, checking, and the
+ * choice of one model.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -26,7 +26,7 @@ export const specOptions = {
 };
 export type SpecOptions = Options<typeof specOptions>;
 
-/** `--set a=1 --set b=2`, and `--model`. Throws `usage` for what is no NAME=VALUE. */
+/** Reads `--set a=1 --set b=2` and `--model`. Throws `usage` for a text that is not NAME=VALUE. */
 export function checkOptions({ model, set: pairs = [] }: SpecOptions): CheckOptions {
   const set: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const pair of pairs) {
@@ -46,7 +46,7 @@ export function readSpec(path: string, io: Io): string {
   return readText(path, io, 4 * MAX_CHARACTERS, { hint: missingHint(path, io.cwd) });
 }
 
-/** Diagnostics go to `io.err`. */
+/** Reads and checks a spec. Diagnostics go to `io.err`. */
 export function checkSpec(
   path: string,
   options: CheckOptions,

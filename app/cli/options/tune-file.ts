@@ -1,7 +1,7 @@
 /**
- * sinter.tune.json, beside the specs: tiles that `sinter tune` has found better on one machine, by shape, so
- * that specs share it. What comes from the file is checked number by number (6-tile/tile-choices.ts) before
- * the compiler sees it.
+ * sinter.tune.json stands beside the specs. It holds, by shape, tiles that `sinter tune` has found to be
+ * faster than the compiler's own on one machine; all specs of the folder share it. Every number that comes
+ * from the file is checked (6-tile/tile-choices.ts) before the compiler sees it.
  */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
@@ -31,7 +31,10 @@ export interface Machine {
 }
 
 export interface Choice extends TileChoice {
-  /** Milliseconds of one call with these tiles, with the operation's own, and on how many workers. */
+  /**
+   * Milliseconds of one call with these tiles, and with the operation's own; and the number of workers that
+   * both were measured on.
+   */
   readonly ms: number;
   readonly ownMs: number;
   readonly workers: number;
@@ -55,7 +58,9 @@ export const machineText = (m: Machine): string =>
   `${m.cpu}, ${m.cores} cores, V8 ${m.v8}, sinter ${m.compiler}`;
 export const sameMachine = (a: Machine, b: Machine): boolean => machineText(a) === machineText(b);
 
-/** Beside the spec; standard input has the folder of the command. */
+/**
+ * The file's path is beside the spec. A spec from standard input counts as one in the folder of the command.
+ */
 export const tunePath = (spec: string, io: Io): string =>
   join(spec === "-" ? io.cwd : dirname(resolve(io.cwd, spec)), TUNE_FILE);
 
@@ -67,7 +72,7 @@ export const writeTuneText = (file: TuneFile): string => {
   return `${opened},\n  "choices": [\n${rows}\n  ]\n}\n`;
 };
 
-/** Reads and checks. Throws a SinterError of kind "corrupt" that names the entry. */
+/** Reads and checks the file. Throws a SinterError of kind "corrupt" that names the wrong entry. */
 export function readTuneFile(
   path: string,
   io: Io,
@@ -117,7 +122,10 @@ const allOf = (value: unknown, kinds: readonly string[]): boolean =>
   isRecord(value) && Object.values(value).every((v) => kinds.includes(typeof v));
 const milliseconds = (value: unknown): number => (typeof value === "number" && value > 0 ? value : 0);
 
-/** Kinds alone; sizes and tiles are looked at where the operations are known. */
+/**
+ * Checks only what kinds of values an entry holds; sizes and tiles are checked where the operations are
+ * known.
+ */
 function choiceOf(entry: unknown): Choice | undefined {
   if (!isRecord(entry)) return undefined;
   const { target, op, d, attrs, tensors, tiles, workers } = entry;
@@ -154,8 +162,9 @@ export const tuneOptions = {
 export type TuneOptions = Options<typeof tuneOptions>;
 
 /**
- * The tiles that a verb compiles with: `--tune FILE`, or the file beside the spec when it is of this machine,
- * this engine and this compiler; none with `--no-tune`. Says in one line what it took, or why not.
+ * The tiles that a verb compiles with: those of `--tune FILE`; or those of the file beside the spec, when
+ * this machine, engine and compiler measured them; or none with `--no-tune`. Prints one line about what it
+ * took, or why it took nothing.
  */
 export function tilesFor(spec: string, { tune, noTune }: TuneOptions, io: Io): ChosenTiles | undefined {
   if (noTune) return undefined;

@@ -1,7 +1,7 @@
 /**
- * How a model's matrices are kept in memory: `--weights` (and keys and values: `--cache`), what a checkpoint
- * holds, what a bundle was compiled for. A run's module holds them as its checkpoint does; for anything else
- * one is compiled in memory.
+ * How a model's matrices are stored in memory (`--weights`), and its keys and values (`--cache`). A run's
+ * module stores tensors in the formats of its checkpoint; for any other format, a module is compiled in
+ * memory.
  */
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
@@ -52,7 +52,9 @@ export const cacheOption = read(
 
 const places = ["table", "output"] as const;
 
-/** Of all matrices, or of the token table, the output and all others: "q4_0,table=q8_0,output=q8_0". */
+/**
+ * A format for all matrices, and others for the token table and the output: "q4_0,table=q8_0,output=q8_0".
+ */
 export interface Mixed<Format> {
   readonly others: Format;
   readonly table?: Format;
@@ -93,8 +95,8 @@ export function mixedFormats<const Format extends string>(
 }
 
 /**
- * What a tensor is in memory that a checkpoint keeps so. There are no F16 weights in memory: the rounding to
- * bf16 is what `--weights f32` spares.
+ * The format in memory of a tensor that a checkpoint stores in a given format. There are no F16 weights in
+ * memory: they are rounded to bf16, and `--weights f32` avoids that.
  */
 const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = {
   F32: "f32",
@@ -105,8 +107,8 @@ const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = {
 };
 
 /**
- * Weights for a module that holds tensors as they are kept: by name as in checkpoints. Layers share their
- * code, so the finest of them decides.
+ * The weights option for a module that stores tensors in the checkpoint's formats; names are those of
+ * checkpoints. Layers share their code, so the finest format among them decides.
  */
 export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
   const types = new Map<string, FloatFormat[]>();
@@ -117,7 +119,7 @@ export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFo
   return asWeights(new Map([...types].map(([tensor, list]) => [tensor, memoryFormats[finest(list)]])));
 }
 
-/** Weights as a compiled module keeps them. */
+/** The weights option that a compiled module was made with. */
 export const weightsOf = (module: ModuleManifest): Weights =>
   asWeights(
     new Map(
@@ -129,7 +131,7 @@ export const weightsOf = (module: ModuleManifest): Weights =>
     ),
   );
 
-/** One format where all matrices have it. */
+/** Written as one format where all matrices have the same. */
 function asWeights(formats: ReadonlyMap<string, WeightFormat>): Weights {
   const all = [...formats.values()];
   const count = (format: WeightFormat): number => all.filter((f) => f === format).length;
@@ -152,8 +154,8 @@ export function weightsText(weights: Weights): string {
 }
 
 /**
- * The bundle's model, or a variant of it, with an `infer` module that keeps its weights and its cache so.
- * Without any of it: the bundle itself.
+ * The bundle, or, when other weights, another cache or a variant of the model is asked for, a bundle that is
+ * compiled for them in memory.
  */
 export async function bundleWithWeights(
   bundle: Bundle,
@@ -174,6 +176,6 @@ export async function bundleWithWeights(
   return compileModel(model, options);
 }
 
-/** A run that was trained has no module but `train`, whose weights are f32. */
+/** A trained run has no module but `train`, whose weights are f32. */
 const weightsIn = ({ manifest: { modules } }: Bundle): Weights =>
   modules.infer ? weightsOf(modules.infer) : "f32";

@@ -34,7 +34,7 @@ export interface ConverseOptions {
   readonly format: ChatFormat;
   readonly system: string | undefined;
   readonly sampling: Sampling;
-  /** Text of an answer as it comes; and the answer. */
+  /** Hears the text of an answer as it comes; and then the whole answer. */
   onText?(text: string): void;
   answered(made: Generated, content: string): void;
 }
@@ -45,7 +45,10 @@ interface State {
   readonly turn?: Turn;
 }
 
-/** Until the input ends, or a command ends it. `served`: nothing was asked, or something was answered. */
+/**
+ * Answers message after message, until the input or a command ends the conversation. `served` is true when
+ * something was answered, or nothing was asked.
+ */
 export async function converse(
   input: AsyncIterable<Uint8Array>,
   o: ConverseOptions,
@@ -71,7 +74,7 @@ export async function converse(
   }
   return { served: answers > 0 || asked === 0 };
 
-  /** Undefined: it was answered. */
+  /** Answers a message. Returns why it was not taken; undefined when it was answered. */
   async function taken(content: string): Promise<SinterError | undefined> {
     const asking = await promptFor(content, state, o, io);
     if (asking instanceof SinterError) return asking;
@@ -81,7 +84,7 @@ export async function converse(
   }
 }
 
-/** `line`: of a pipe, where nobody sees what was typed. */
+/** `line` is the number of the line in a pipe, where nobody sees what was typed. */
 function errorText({ message, hint }: SinterError, line: number | undefined): string {
   const where = line === undefined ? "" : `line ${line} of the input: `;
   return `error: ${where}${message}\n${hint === undefined ? "" : `help: ${hint}\n`}`;
@@ -111,7 +114,7 @@ interface Asking {
   readonly prompt: Prompt;
 }
 
-/** The prompt, or why the message is not taken. */
+/** The prompt for a message, or the reason why it is not taken. */
 async function promptFor(
   content: string,
   before: State,
@@ -119,7 +122,7 @@ async function promptFor(
   io: Io,
 ): Promise<Asking | SinterError> {
   try {
-    o.used.run.tokenizer.encode(content); // what is wrong is said of the message, not of the conversation
+    o.used.run.tokenizer.encode(content); // encoded alone first, so that an error speaks of the message and not of the conversation
     const messages = [...before.messages, { role: "user", content }];
     const { leftOut, ...asking } = await fitting(messages, before.turn, o);
     if (leftOut > 0)
@@ -135,9 +138,9 @@ async function promptFor(
 }
 
 /**
- * A conversation that is longer than the context goes on without its oldest questions and answers: so many
- * fewer that it takes half of the context at most, so that the next turns can use the cache again. What the
- * system is told stays.
+ * A conversation that is longer than the context goes on without its oldest questions and answers. So many of
+ * them are left out that the rest takes half of the context at most; then the next turns can use the cache
+ * again. What the system was told stays.
  */
 async function fitting(
   messages: readonly ChatMessage[],

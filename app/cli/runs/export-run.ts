@@ -40,7 +40,7 @@ import type { Io } from "../terminal/io.ts";
 export interface Exported {
   readonly bytes: number;
   readonly tensors: number;
-  /** Of most. */
+  /** The number format of most tensors. */
   readonly numbers: FloatFormat;
   readonly step: number;
   readonly notes: readonly string[];

@@ -51,10 +51,10 @@ export interface ImportOptions {
   readonly sample: Readonly<Record<string, number>>;
   readonly target: Target;
   readonly memoryLimit: number | undefined;
-  /** Numbers that matrices are kept in; undefined: as they came. */
+  /** The number format of matrices; undefined: the format that they came in. */
   readonly dtype: Mixed<FloatFormat> | undefined;
   readonly tiles: ChosenTiles | undefined;
-  /** A run that is in the folder goes. */
+  /** Replaces a run that is in the folder. */
   readonly force?: boolean;
   readonly io: Io;
 }
@@ -64,14 +64,15 @@ export interface Imported {
   readonly spec: string;
   readonly parameters: number;
   readonly tensors: number;
-  /** Of the weights in the folder. */
+  /** Size of the weights in the folder. */
   readonly bytes: number;
   readonly weights: Weights;
   readonly notes: readonly string[];
 }
 
 /**
- * Everything that can be wrong is found before the first byte is written; what is interrupted leaves nothing.
+ * Everything that can be wrong is found before the first byte is written. An import that is interrupted
+ * leaves nothing behind.
  */
 export async function importRun(
   published: Published,
@@ -133,7 +134,7 @@ export async function importRun(
         return interrupted.check(n);
       },
     });
-    // the record comes last: without it the folder is none
+    // the record comes last: without it, the folder is no run
     await beginRun(files, { folder, record }, contents);
     return {
       model,
@@ -155,10 +156,10 @@ export async function importRun(
   }
 }
 
-/** Bytes between two looks at what the system has to say. */
+/** So many bytes are written between two checks for signals. */
 const LOOK_BYTES = 16 << 20;
 
-/** Ctrl-C, SIGTERM and SIGHUP: heard at the next piece, so that what was begun is taken away. */
+/** Notes Ctrl-C, SIGTERM and SIGHUP, and throws at the next check, so that what was begun can be removed. */
 function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let heard: string | undefined;
@@ -180,8 +181,8 @@ function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(
 }
 
 /**
- * q4_0 leaves the token table and the output in q8_0, unless they are Q4_0 already or something else was
- * asked for: a third of the loss is theirs.
+ * With q4_0, the token table and the output are stored in q8_0, since a third of the loss of quality would be
+ * theirs. Not so where they are Q4_0 in the file already, or where something else was asked for.
  */
 function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixed<FloatFormat>): FloatFormat {
   const { others } = mixed;
@@ -191,7 +192,7 @@ function askedFor({ name, pieces }: Link, index: Published["index"], mixed: Mixe
   return pieces.every((p) => index.get(p.name)!.type === "Q4_0") ? "Q4_0" : "Q8_0";
 }
 
-/** What the weights have lost or gained on the way, in a line each. */
+/** A line for each number format that changed on the way. */
 function notesOf(
   links: readonly Link[],
   index: Published["index"],
@@ -222,7 +223,7 @@ function specText(
   });
 }
 
-/** A spec of our own making has errors when the published sizes do not go together. */
+/** The spec is made here, so it has errors only when the published sizes do not go together. */
 function checked(spec: string): Model {
   const { models, diagnostics } = checkSource(spec);
   const [model] = models;
@@ -237,8 +238,8 @@ function checked(spec: string): Model {
 }
 
 /**
- * In the manifest's order. The compiler's tensors and the links are two accounts of one model: they have to
- * agree.
+ * The tensors to save, in the manifest's order. The compiler's list of tensors and the links describe the
+ * same model, so they have to agree.
  */
 function tensorsToSave(
   { index }: Published,

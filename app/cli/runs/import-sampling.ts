@@ -15,7 +15,7 @@ export interface PublishedSampling {
   readonly notes: readonly string[];
 }
 
-/** Their word → ours, and what the library does where nothing is said and it draws. */
+/** The library's name of a setting → ours, and the library's default when it samples. */
 const words = {
   temperature: { ours: "temperature", usual: 1 },
   top_k: { ours: "top_k", usual: 50 },
@@ -26,14 +26,14 @@ const words = {
 const theirs = Object.keys(words) as (keyof typeof words)[];
 
 /**
- * `do_sample` true: as published, and the library's defaults for what is left out. False: the likeliest
- * token. Not said: what is given
- * counts, the rest is Sinter's.
+ * With `do_sample` true, the settings are the published ones, and the library's defaults for what is left
+ * out. With false, the likeliest token is taken. Without `do_sample`, the published settings count, and
+ * Sinter's defaults for the rest.
  */
 export function publishedSampling(tokenizer: Tokenizer): PublishedSampling {
   const bytes = tokenizer.files.get(GENERATION_FILE);
   if (!bytes) return { settings: {}, notes: [] };
-  // openBeside has checked it.
+  // openBeside has checked that it is an object
   const config = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<Record<string, unknown>>;
   const notes = refusals(config);
   const draws = config["do_sample"];
@@ -61,7 +61,7 @@ export function publishedSampling(tokenizer: Tokenizer): PublishedSampling {
   return { settings, notes: said === "" ? notes : [...notes, `samples as ${GENERATION_FILE} says: ${said}`] };
 }
 
-/** A spec that has the value would have an error. */
+/** Why a spec with this value would have an error; undefined: it would not. */
 function outside(name: keyof typeof sampleFields, value: number): string | undefined {
   const range: Range = sampleFields[name];
   if (range.kind === "whole" && !Number.isInteger(value)) return "no whole number";

@@ -1,9 +1,9 @@
 /**
- * The tokenizer of a published model: what was named, files beside the weights, or what the weights' file
- * holds; else ids as they are.
- * A flaw in it, or in a file beside it, costs its own use at the most, and is said in one line with the way
- * out; what was named by the
- * user has to be whole.
+ * The tokenizer of a published model: the one that the user names, else files beside the weights or the
+ * tokenizer in the weights' file, else ids as they are.
+ *
+ * A tokenizer that the user names has to be whole. A flaw in any other one, or in a file beside it, makes
+ * that file unused at most; one line says so, and what can be done.
  */
 import { basename, dirname } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
@@ -39,7 +39,7 @@ import { withBeside, withinRows } from "../../../runtime/tokenizers/beside/with-
 
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;
-  /** For the user: what was left out, and why there is no tokenizer, where there is none. */
+  /** Notes for the user: what was left out, and why there is no tokenizer where there is none. */
   readonly notes: readonly string[];
 }
 
@@ -87,8 +87,8 @@ export async function findPublishedTokenizer(
 }
 
 /**
- * A spec's `gpt2` is GPT-2's own vocabulary: a smaller one in files of these names is written as a
- * tokenizer.json.
+ * In a spec, `gpt2` means GPT-2's own vocabulary. A smaller vocabulary in files of the same names is
+ * therefore written as a tokenizer.json.
  */
 function named(tokenizer: Tokenizer): Tokenizer {
   if (tokenizer.name !== "gpt2" || tokenizer.size >= tokenizers.gpt2.vocab) return tokenizer;
@@ -103,7 +103,7 @@ function named(tokenizer: Tokenizer): Tokenizer {
 const noTokenizer = (why: string): string =>
   `no tokenizer: ${why}; texts are ids for now (--tokenizer PATH names one)`;
 
-/** What the user hears instead of an error. */
+/** The message of an error, for a note; other kinds of errors are thrown on. */
 const reasonOf = (cause: unknown): string => {
   if (!(cause instanceof SinterError) || (cause.kind !== "input" && cause.kind !== "corrupt")) throw cause;
   return cause.message;
@@ -153,7 +153,7 @@ async function besideWeights(
   return undefined;
 }
 
-/** Ids alone; generation_config.json says which of them end a text. */
+/** A tokenizer of ids alone. generation_config.json, where there is one, says which of them end a text. */
 async function idsBeside(files: Files, vocab: number, folder: string | undefined): Promise<Tokenizer> {
   const ids = idTokenizer(vocab);
   const ignore = (): void => {};
@@ -165,8 +165,8 @@ async function idsBeside(files: Files, vocab: number, folder: string | undefined
 }
 
 /**
- * config.json names end tokens, too: where no generation_config.json does, the library makes one of it, and
- * so do we.
+ * config.json names end tokens, too. Where there is no generation_config.json, the library makes one from it,
+ * and so does this.
  */
 async function withConfigEnds(
   files: Files,
@@ -186,9 +186,8 @@ async function withConfigEnds(
 }
 
 /**
- * Tokens that the model has no rows for, in a line; "another": ordinary ones are among them, not added ones
- * alone, so that the tokenizer is
- * another model's. undefined: every token has a row.
+ * A note about tokens that the model has no rows for; undefined when every token has a row. "another" when
+ * ordinary tokens are among them, and not only added ones: then the tokenizer is another model's.
  */
 function rowless(tokenizer: Tokenizer, rows: number): string | undefined {
   if (tokenizer.size <= rows) return undefined;

@@ -10,10 +10,10 @@ import {
 import { thousands } from "../../../runtime/contract/amounts.ts";
 
 export interface SpecFacts {
-  /** Where it comes from, for the first line. */
+  /** Where the model comes from, for the first line. */
   readonly source: string;
   readonly tokenizer: TokenizerName;
-  /** Counted in the weights: the compiler has to arrive at the same number. */
+  /** Number of parameters in the weights; the compiler has to arrive at the same number. */
   readonly parameters: number;
   /** Settings of the sampler that it was published with. */
   readonly sample?: Readonly<Record<string, number>>;
@@ -123,8 +123,8 @@ function feedForward(a: Architecture): string {
 }
 
 /**
- * The weights of a token's experts add up to 1 in all published mixtures that are read; the language's
- * default for one expert is another.
+ * In all published mixtures that can be imported, the weights of a token's experts add up to 1. For one
+ * expert, the language's default is another.
  */
 const expertOptions = ({ count, top, balance }: Experts): Options => ({
   count,

@@ -1,7 +1,4 @@
-/**
- * What the verbs that use a trained model share: opening its run with the newest weights, workers, sampler
- * settings, Ctrl-C.
- */
+/** What the verbs that use a trained model share: its run with the newest weights, and Ctrl-C. */
 import { loadNewest, type Loaded } from "../../../runtime/store/checkpoint.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Files } from "../../../runtime/base/files.ts";
@@ -27,7 +24,10 @@ export interface UsedRun {
   readonly step: number;
 }
 
-/** The way in for every verb: opens a run's folder, checked, and says what could not be. */
+/**
+ * Opens and checks a run's folder; prints a note for each file that could not be used. All verbs come in
+ * here.
+ */
 export async function openRunAt(dir: string, io: Io): Promise<Run> {
   const run = await openRun(nodeFiles(), pathFrom(io, dir), otherJson);
   for (const note of run.notes) io.err(`note: ${note}\n`);
@@ -35,21 +35,22 @@ export async function openRunAt(dir: string, io: Io): Promise<Run> {
 }
 
 /**
- * A path that may be a run's folder, for verbs that look into one file of it: what is damaged in it is said.
+ * For verbs that look into one file of a folder: where the folder is a run's, notes about damaged files are
+ * printed.
  */
 export async function checkIfRun(path: string, io: Io): Promise<void> {
   if (await holdsRun(nodeFiles(), pathFrom(io, path))) await openRunAt(path, io);
 }
 
-/** To make text with: a small model runs on one worker unless the user says otherwise. */
+/** A run for making text. A small model runs on one worker unless the user says otherwise. */
 export async function useRun(dir: string, options: RunOptions, io: Io): Promise<UsedRun> {
   const run = await openRunAt(dir, io);
   return loadRun(run, options, io, { workers: isSmall(run.bundle.manifest) ? 1 : undefined });
 }
 
 /**
- * The run's model, or a variant of it, with its newest weights. `workers`: when the user does not say;
- * undefined: all cores.
+ * The run's model, or a variant of it, with its newest weights. `workers` counts when the user does not say
+ * how many; undefined means all cores.
  */
 export async function loadRun(
   run: Run,
@@ -81,7 +82,7 @@ export async function loadRun(
   }
 }
 
-/** With the bytes that are read on the terminal, where it takes a while. */
+/** Loads the newest weights; on the terminal, the bytes are counted where it takes a while. */
 async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): Promise<Loaded | undefined> {
   let progress: ByteProgress | undefined;
   try {
@@ -96,7 +97,7 @@ async function loadShown(files: Files, run: Run, model: RunningModel, io: Io): P
   }
 }
 
-/** Ctrl-C ends what is being generated; a second one the program. */
+/** The first Ctrl-C ends what is being generated, a second one the program. */
 export function untilInterrupted(): { readonly signal: AbortSignal; done(): void } {
   const stop = new AbortController();
   const heard = (): void => stop.abort();

@@ -1,6 +1,6 @@
 /**
- * Writing files for the verbs: a file is complete or absent, whatever ends the program. A temporary file in
- * the same folder gets all of it, is brought to the disk, and then gets the name. Every failure is a
+ * Writing files for the verbs. A file is complete or absent, whatever ends the program: all of it goes into a
+ * temporary file in the same folder, is flushed to the disk, and only then gets its name. Every failure is a
  * SinterError that names the path and the cause.
  */
 import { randomBytes } from "node:crypto";
@@ -26,7 +26,7 @@ const causes: Readonly<Record<string, string>> = {
   EDQUOT: "the disk quota is used up",
 };
 
-/** The reason in words, for any error of the file system. */
+/** The cause of an error of the file system, in words. */
 export function causeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code !== undefined && Object.hasOwn(causes, code)) return causes[code]!;
@@ -43,7 +43,7 @@ export function createText(path: string, cwd: string, text: string, { force = fa
   output.done();
 }
 
-/** Of a file that is there: keeps its mode. */
+/** The new file gets the mode of the file that it replaces. */
 export function replaceText(path: string, cwd: string, text: string): void {
   try {
     writeWhole(resolve(cwd, path), text, "replace");
@@ -63,15 +63,18 @@ export function writeOutput(path: string, contents: string | Uint8Array): void {
 
 export interface Output {
   write(text: string): void;
-  /** All of it is there: the file gets its name. */
+  /** Everything is written: the file gets its name. */
   done(): void;
-  /** Nothing is left. */
+  /** Gives up; no file is left behind. */
   abandon(): void;
-  /** What there is stays under another name, which is returned. */
+  /** Keeps what has been written so far, under another name, which is returned. */
   keepPart(): string;
 }
 
-/** A file that comes piece by piece. What is there already is found before anything is written. */
+/**
+ * Opens a file that is written piece by piece. A file that is there already is noticed before anything is
+ * written.
+ */
 export function openOutput(path: string, cwd: string, { force = false } = {}): Output {
   const attempt = <T>(work: () => T): T => {
     try {
@@ -186,7 +189,10 @@ function writeThrough(path: string): Writing {
   return { write: (bytes) => writeAll(file, bytes), done: () => (close(), path), abandon: close };
 }
 
-/** A link never replaces: of two programs that write at once, one is refused. */
+/**
+ * Gives the file its name by a link, which never replaces a file: of two programs that write at once, one is
+ * refused.
+ */
 function nameOnce(temporary: string, target: string): void {
   try {
     fs.linkSync(temporary, target);
@@ -197,7 +203,7 @@ function nameOnce(temporary: string, target: string): void {
   }
 }
 
-/** Makes a rename last. Not every system lets a folder be opened. */
+/** Flushes a folder, so that a rename in it survives a crash. Not every system lets a folder be opened. */
 export function syncFolder(folder: string): void {
   try {
     const descriptor = fs.openSync(folder, "r");
@@ -212,16 +218,16 @@ export function syncFolder(folder: string): void {
 }
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** Temporary files and folders at work. */
+/** Temporary files and folders that are in use. */
 const temporaries = new Set<string>();
 
 /**
- * Where a signal ends the program, the temporary goes with it. Verbs that hear the signal themselves let go
- * of it in their own time. Returns what ends the watch.
+ * When a signal ends the program, the temporary file is removed too. Verbs that handle the signal themselves
+ * remove it in their own time. Returns a function that ends the watch.
  */
 export function removedOnSignal(temporary: string): () => void {
   if (temporaries.size === 0)
-    // first in the row: it sees who else hears
+    // first in the list of listeners, so that it sees who else listens
     for (const signal of signals) process.prependListener(signal, endedBy);
   temporaries.add(temporary);
   return () => {
@@ -230,12 +236,12 @@ export function removedOnSignal(temporary: string): () => void {
   };
 }
 
-/** Does a verb that is at work hear this signal, and stop by itself? */
+/** Whether a running verb handles this signal, and stops by itself. */
 export const isHeard = (signal: NodeJS.Signals): boolean =>
   process.listeners(signal).some((listener) => listener !== endedBy);
 
 function endedBy(signal: NodeJS.Signals): void {
-  if (isHeard(signal)) return; // a verb that stops by itself, and then lets go of what it was writing
+  if (isHeard(signal)) return; // the verb stops by itself, and then removes what it was writing
   for (const temporary of temporaries) fs.rmSync(temporary, { recursive: true, force: true });
   process.off(signal, endedBy);
   process.kill(process.pid, signal);

@@ -1,7 +1,7 @@
 /**
- * What the verbs read: files, standard input (`-`), pipes with names. Nothing here waits or grows without a
- * bound: sizes are known before a file is read, a pipe or a device is read up to its limit, and where nothing
- * comes it is said after a few seconds and ends after some time.
+ * What the verbs read: files, standard input (`-`), named pipes. Nothing here waits or grows without a bound.
+ * A file's size is known before it is read; a pipe or a device is read up to its limit. Where nothing comes,
+ * a message says so after a few seconds, and the wait ends after some time.
  */
 import fs from "node:fs";
 import { isatty } from "node:tty";
@@ -13,19 +13,19 @@ import type { Io } from "./io.ts";
 
 /** Milliseconds. */
 export interface Patience {
-  /** Until it is said what is waited for. */
+  /** After this time a message says what the program waits for. */
   readonly say: number;
-  /** For someone who opens a named pipe to write into it. */
+  /** How long to wait for somebody who opens a named pipe to write into it. */
   readonly writer: number;
-  /** For the next byte of a pipe whose writer is there. A terminal is waited for without an end. */
+  /** How long to wait for the next byte of a pipe that has a writer. For a terminal, there is no end. */
   readonly silence: number;
 }
 export const patience: Patience = { say: 3_000, writer: 20_000, silence: 600_000 };
 
-const clock = new Int32Array(new SharedArrayBuffer(4)); // nobody rings: waiting is all it is for
+const clock = new Int32Array(new SharedArrayBuffer(4)); // nobody wakes it: it serves for waiting alone
 const LOOK_MS = 10;
 const PIECE = 65536;
-/** A device gives its end within so many bytes (/dev/null), or it has none (/dev/zero). */
+/** A device either ends within so many bytes (/dev/null), or never does (/dev/zero). */
 const MOST_OF_A_DEVICE = PIECE;
 
 export interface ReadOptions extends TextOptions {
@@ -88,7 +88,7 @@ function tooLong(path: string, limit: number, size?: number): SinterError {
 interface Input {
   readonly descriptor: number;
   readonly close: boolean;
-  /** A pipe by its name: someone may open it for writing later. */
+  /** A pipe that has a name: a writer may open it later. */
   readonly unmet: boolean;
 }
 
@@ -97,13 +97,14 @@ const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0; // Windows has no such flag
 
 function openInput(path: string): Input {
   const descriptor = fs.openSync(path, O_RDONLY | O_NONBLOCK); // does not wait for a pipe's writer
-  const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path); // <(command): its writer was there before us
+  const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path); // <(command): its writer opened it before this program did
   return { descriptor, close: true, unmet: fs.fstatSync(descriptor).isFIFO() && !ofShell };
 }
 
 /**
- * Standard input so that reading does not wait: a pipe or terminal is opened anew, since the flag of the one
- * that we were given is shared with others; a socket is made so by process.stdin.
+ * Standard input, opened so that reading does not block. A pipe or terminal is opened anew, since the flag of
+ * the descriptor that was inherited is shared with other programs; a socket is made non-blocking by
+ * process.stdin.
  */
 function standardInput(): Input {
   const stat = fs.fstatSync(0);
@@ -113,7 +114,7 @@ function standardInput(): Input {
   try {
     return { descriptor: fs.openSync("/dev/stdin", O_RDONLY | O_NONBLOCK), close: true, unmet: false };
   } catch {
-    return given; // another user's terminal; a system without /dev/stdin
+    return given; // it may be another user's terminal, or the system has no /dev/stdin
   }
 }
 
@@ -141,7 +142,7 @@ function readAtMost(input: Input, path: string, isDevice: boolean, { limit, wait
 interface Waiting {
   /** Something came. */
   came(): void;
-  /** Nothing is there: waits a little. `unmet`: nobody has opened the pipe yet. */
+  /** Nothing has come: waits a little. `unmet`: nobody has opened the pipe yet. */
   look(unmet: boolean): void;
 }
 
@@ -176,7 +177,7 @@ function nothingComes(path: string, unmet: boolean, ms: number): SinterError {
   );
 }
 
-/** Bytes read, 0 at the end; undefined: nothing is there yet. */
+/** The number of bytes read, 0 at the end; undefined: nothing has come yet. */
 function readPiece(descriptor: number, piece: Buffer): number | undefined {
   try {
     return fs.readSync(descriptor, piece);

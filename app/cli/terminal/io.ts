@@ -1,4 +1,4 @@
-/** The outside world, as the verbs see it; tests hand in their own. */
+/** The outside world, as the verbs see it. Tests pass in their own. */
 import { resolve } from "node:path";
 
 export interface Io {
@@ -13,5 +13,5 @@ export interface Io {
   readonly cwd: string;
 }
 
-/** A path as the user meant it: from the folder the command was given in. */
+/** A path as the user meant it: relative to the folder in which the command was given. */
 export const pathFrom = ({ cwd }: Io, path: string): string => resolve(cwd, path);

@@ -1,10 +1,10 @@
 /**
- * The one line that lives at the bottom of a terminal. It is as wide as the terminal is now, and is drawn
- * again when that changes.
+ * The one line at the bottom of a terminal that is written over. It is as wide as the terminal is now, and is
+ * drawn again when the width changes.
  *
  * After drawing, the cursor goes back to the line's first column. A terminal that wraps a line when it
  * becomes narrower keeps the cursor on the character where it was, so that "erase from here to the end of the
- * screen" takes away all rows that the line has become, and nothing above them.
+ * screen" removes all rows that the line has become, and nothing above them.
  */
 import type { Io } from "./io.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Bytes of long work: one live line on a terminal, a line every few seconds elsewhere, nothing for what takes
- * a second.
+ * Shows how many bytes of a long task are done: on a terminal one line that is written over, elsewhere a line
+ * every few seconds, and nothing for what takes less than a second.
  */
 import { duration, sizeText } from "../../../runtime/contract/amounts.ts";
 import { LiveLine } from "./live-line.ts";

@@ -1,4 +1,4 @@
-/** Files of prompts: one a line, or of each line of a .jsonl file the string under "prompt". */
+/** Reads files of prompts: each line is one, or, in a .jsonl file, the string under "prompt" in each line. */
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { linesOf, type Line } from "../../../runtime/base/lines.ts";
 import { isStandardInput, readText } from "./input.ts";
@@ -12,7 +12,7 @@ export interface Prompt {
   readonly from: string | undefined;
 }
 
-/** Empty lines are no prompts, but they are counted. */
+/** Empty lines are no prompts, but they count for the numbers of lines. */
 export function readPrompts(file: string, io: Io): readonly Prompt[] {
   const name = isStandardInput(file) ? "standard input" : file;
   const lines = linesOf(readText(file, io, MOST_BYTES)).filter(({ text }) => text.trim() !== "");

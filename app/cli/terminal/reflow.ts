@@ -1,5 +1,6 @@
 /**
- * Paragraphs of a help text in the terminal's width. What is indented, tables and examples, stays as it is.
+ * Fits the paragraphs of a help text into the terminal's width. Indented lines, which are tables and
+ * examples, stay as they are.
  */
 export function reflow(text: string, columns: number): string {
   const out: string[] = [];

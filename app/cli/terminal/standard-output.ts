@@ -1,19 +1,20 @@
 /**
- * Standard output that goes away or is full, for all verbs alike. Who reads it may have seen enough (`| head
- * -1`): the verb stops without a word and without exit code 0, since its work is not done; one that hears
- * SIGTERM (a training run, which saves; an import, which cleans up) is stopped as by that signal. A disk that
- * is full is said on standard error.
+ * What happens to all verbs alike when standard output goes away or is full.
+ *
+ * A reader that has seen enough (`| head -1`) closes the pipe: the verb stops silently, but not with exit
+ * code 0, since its work is not done. A verb that handles SIGTERM (training, which saves; import, which
+ * cleans up) is stopped as by that signal. A full disk is reported on standard error.
  */
 import { exitCodes } from "../../../runtime/base/errors.ts";
 import { causeOf, isHeard } from "./files.ts";
 
 export interface StandardOutput {
   write(text: string): void;
-  /** Waits until all is written; the exit code that is right then. */
+  /** Waits until everything is written. Returns the exit code that is right then. */
   settle(code: number): Promise<number>;
 }
 
-/** What happened to it. */
+/** What happened to the output. */
 type Failure = "closed" | "full";
 const codeOf = { closed: exitCodes.closed, full: exitCodes.input } as const satisfies Record<Failure, number>;
 

@@ -1,11 +1,11 @@
 /**
  * The first signal asks a verb to stop; a second one ends the process as usual. One press of Ctrl-C can
- * arrive several times: the terminal sends it to everybody, and npx, or the launcher under an older Node,
- * hand on what they got. So what comes within a moment is the same one.
+ * arrive several times: the terminal sends it to every process, and npx, or the launcher under an older Node,
+ * send on what they got. So signals within a moment count as one.
  */
 const SAME_MS = 500;
 
-/** Returns what ends the listening. */
+/** Returns a function that ends the listening. */
 export function onFirstSignal(signals: readonly NodeJS.Signals[], stop: () => void): () => void {
   let asked = false;
   const heard = (): void => {

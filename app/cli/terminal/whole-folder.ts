@@ -1,6 +1,6 @@
 /**
- * Folders that a verb writes (a bundle, an exported model): all of their files are there, or the one that
- * makes them what they are is absent.
+ * Folders that a verb writes (a bundle, an exported model). Either all of their files are there, or the key
+ * file, without which the folder is not taken for one, is absent.
  */
 import fs from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,9 +8,10 @@ import { SinterError } from "../../../runtime/base/errors.ts";
 import { causeOf, removedOnSignal, syncFolder, temporaryBeside } from "./files.ts";
 
 /**
- * `fill` writes into a temporary folder beside it, which then gets the name. Where the folder is there
- * already, its files are replaced one by one once all of the new ones are written: `key` (a manifest, say)
- * goes first and comes last, so that old and new are never taken for one. What else lies there stays.
+ * `fill` writes into a temporary folder beside the real one, and then gets its name. Where the folder is
+ * there already, its files are replaced one by one, after all new ones have been written: `key` (a manifest,
+ * say) is removed first and comes last, so that a mixture of old and new is never taken for a whole folder.
+ * Other files in it stay.
  */
 export async function wholeFolder<T>(
   folder: string,
@@ -37,7 +38,7 @@ export async function wholeFolder<T>(
   }
 }
 
-/** What could not be made can not be removed either. */
+/** A folder that could not be made cannot be removed either. */
 function removeQuietly(folder: string): void {
   try {
     fs.rmSync(folder, { recursive: true, force: true });

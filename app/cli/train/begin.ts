@@ -1,4 +1,4 @@
-/** How a run begins, or goes on: text, tokenizer, bundle. Writes nothing. */
+/** How a run begins, or goes on: its text, tokenizer and bundle. Nothing is written here. */
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contract/model.ts";
@@ -62,19 +62,19 @@ export interface Reopened extends Opened {
 }
 
 export interface PrepareOptions extends TuneOptions {
-  /** File of the text; undefined: the built-in one. */
+  /** The file of the text; undefined: the built-in text. */
   readonly data: string | undefined;
   /** The tokenizer's file or folder; undefined: it is looked for beside the spec. */
   readonly tokenizer: string | undefined;
   /** Undefined: the best that runs here. */
   readonly target: Target | undefined;
-  /** Nothing is printed for people. */
+  /** Prints nothing for people: the output is JSON. */
   readonly json: boolean;
 }
 
 /**
- * Everything that can be wrong is found here, the cheap things before the compiler's work. `source`: whose
- * weights it begins from.
+ * Prepares a run that begins. Everything that can be wrong is found here, and cheap checks come before the
+ * compiler's work. `source`: the run whose weights it begins with.
  */
 export async function prepare(
   folder: string,
@@ -98,7 +98,7 @@ export async function prepare(
   const { compileModel } = await import("../../../compiler/compile.ts");
   const { planAll } = await import("../options/plan.ts");
   planAll(model, ["train"], { targets: [target], tiles });
-  // The training module samples too; pages that only training touches cost nothing then.
+  // The training module can sample too; what only training needs costs no memory until it is used.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   if (!asked.json)
@@ -126,8 +126,8 @@ export async function prepare(
 }
 
 /**
- * The run goes on as it began: its own bundle, tokenizer and text. `spec`: what the command line's spec says
- * now; `asked`: settings that are said on the command line, which may change; `given`: where its text is now.
+ * Opens a run to go on with: it keeps its own bundle, tokenizer and text. `spec`: the spec of the command
+ * line as it is now; `asked`: settings of the command line, which may change; `given`: the path of its text.
  */
 export async function reopen(
   folder: string,
@@ -172,7 +172,7 @@ function cutIn(
   return { corpus, parts: corpus.split(train.heldOut) };
 }
 
-/** A spec that has changed since the run began changes nothing; what it says otherwise is said. */
+/** A spec that has changed since the run began changes nothing in the run; a note says where they differ. */
 function noteOtherSpec(
   { path, model, source }: CheckedSpec,
   { folder, record, bundle }: Run,
@@ -201,8 +201,8 @@ function textAt(path: string): string | undefined {
 }
 
 /**
- * But for what may change between one part of a run and the next, and for the names of parts
- * (runtime/store/renamed.ts).
+ * Whether two models are the same, except for settings that may change from one part of a run to the next,
+ * and for the names of parts (runtime/store/renamed.ts).
  */
 function sameModel(a: Model, b: Model): boolean {
   const free = {
@@ -223,7 +223,7 @@ function sameModel(a: Model, b: Model): boolean {
 }
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-/** `source`: a run whose weights are taken, and its tokenizer where no other is named. */
+/** `source`: the run whose weights are taken; its tokenizer is used unless another is named. */
 async function findTokenizer(
   model: Model,
   text: string,
@@ -261,7 +261,10 @@ async function findTokenizer(
   return tokenizer;
 }
 
-/** Files that nobody named: a flaw in one of those beside the tokenizer is said, and costs that one. */
+/**
+ * Looks for a tokenizer beside the spec, in files that nobody named. A flaw in one of them is noted, and the
+ * file not used.
+ */
 async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<Tokenizer> {
   for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
     const hear = brief((line) => io.err(`note: ${line}\n`));
@@ -276,7 +279,10 @@ async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<
   );
 }
 
-/** Where rows are documents: of the characters in them, and one token more, which begins and ends each. */
+/**
+ * A tokenizer of the text's characters. Where rows are documents, of the characters in them, and of one token
+ * more, which begins and ends each document.
+ */
 function charactersWithin(text: string, vocab: number, rows: TrainSettings["rows"]): Tokenizer {
   const ends = rows === "documents";
   const characters = charactersOf(ends ? documentTexts(text).texts.join("") : text);

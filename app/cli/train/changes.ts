@@ -1,7 +1,7 @@
 /**
- * Settings that are said when a run goes on (`--steps`, `--set NAME=VALUE`). Some may change from one part of
- * a run to the next, the others are what the
- * run is. What changes is printed and recorded (run-record.ts); what may not is refused with the reason.
+ * Settings that are given when a run goes on (`--steps`, `--set NAME=VALUE`). Some may change from one part
+ * of a run to the next; the others define the run. A change is printed and recorded (run-record.ts); a change
+ * that is not possible is refused with the reason.
  */
 import { isWithin, rangeText } from "../../../runtime/contract/limits.ts";
 import type { TrainSettings } from "../../../runtime/contract/model.ts";
@@ -14,7 +14,7 @@ import type { Run } from "../../../runtime/store/run-folder.ts";
 type Name = keyof typeof trainFields;
 export type Change = Omit<SettingChange, "step">;
 
-/** THE table: true, it may change; or why not. */
+/** THE table of settings: true where it may change, otherwise the reason why it may not. */
 const changing: Readonly<Record<Name, true | string>> = {
   steps: true,
   lr: true,
@@ -43,8 +43,8 @@ const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: strin
 const fieldOf = (name: Name): keyof TrainSettings => camel(name) as keyof TrainSettings;
 
 /**
- * `asked`: setting → text, from flags and --set. `spec`: the settings as a spec on the command line has them,
- * with those in it.
+ * `asked`: the text of each setting from options and --set. `spec`: the settings of a spec on the command
+ * line, which include them.
  */
 export function changesAsked(
   { record, bundle }: Run,
@@ -56,7 +56,7 @@ export function changesAsked(
     const name = given.replace(/^train\./, "");
     if (!Object.hasOwn(trainFields, name)) {
       const size = Object.hasOwn(sizeFields, name) ? sizes[camel(name)] : undefined;
-      // a spec that has become another model is said elsewhere
+      // begin.ts tells the user when the spec has become another model
       if (spec !== undefined || (size !== undefined && size === numberIn(text))) return [];
       throw size === undefined ? unknown(given, text) : kept(name, text, size, SIZE_REASON);
     }
@@ -112,7 +112,7 @@ export const changesText = (changes: readonly Change[]): string =>
 const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**
- * What a spec on the command line says otherwise than the run does, of what may change: "lr 0.001, not
+ * Where a spec on the command line differs from the run, among the settings that may change: "lr 0.001, not
  * 0.003".
  */
 export const otherwise = (spec: TrainSettings, has: TrainSettings): readonly string[] =>

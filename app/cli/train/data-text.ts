@@ -5,7 +5,7 @@ import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { isStandardInput, readText } from "../terminal/input.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 
-/** As it is recorded in run.json: absolute; "-" is standard input. */
+/** The path as run.json records it: absolute; "-" is standard input. */
 export const dataPath = (given: string, io: Io): string =>
   isStandardInput(given) ? given : pathFrom(io, given);
 
@@ -18,7 +18,7 @@ export function readData(path: string | undefined, io: Io): string {
   throw new SinterError("input", `${name} is empty`, "Training needs text.");
 }
 
-/** Of a run that goes on, or is evaluated on its own text. `path`: what its record says. */
+/** The text of a run that goes on, or is evaluated on its own text. `path`: what its record says. */
 export function readDataAgain(path: string | undefined, io: Io): string {
   if (path !== undefined && isStandardInput(path))
     throw new SinterError(

@@ -1,6 +1,6 @@
 /**
- * What is printed of a training run. On a terminal one line lives; elsewhere a line every two seconds; with
- * --json every event.
+ * Prints a training run: on a terminal, one line that is written over; elsewhere, a line every two seconds;
+ * with --json, every event.
  */
 import { counted, sizeText, thousands } from "../../../runtime/contract/amounts.ts";
 import {
@@ -73,7 +73,7 @@ export class Display {
     this.#line(from === undefined ? place : `${place}; going on after step ${from}`);
   }
 
-  /** Settings that are others from here on. */
+  /** Prints settings that change from this step on. */
   changed(step: number, changes: readonly Change[]): void {
     if (changes.length === 0) return;
     this.#line(
@@ -83,7 +83,9 @@ export class Display {
     );
   }
 
-  /** Of the evaluation at the end: a line that lives, or one every two seconds. */
+  /**
+   * Shows how far the evaluation at the end is: one line that is written over, or a line every two seconds.
+   */
   evaluating(tokens: number, of: number): void {
     const text = `evaluating the held-out part: ${thousands(tokens)} of ${thousands(of)} tokens`;
     const now = performance.now();
@@ -135,7 +137,7 @@ export class Display {
     this.#shown = -Infinity;
   }
 
-  /** Takes the live line away: something else is about to be printed, or the run has failed. */
+  /** Removes the live line, because something else is about to be printed, or the run has failed. */
   close(): void {
     this.#live.end();
   }

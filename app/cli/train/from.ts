@@ -1,6 +1,6 @@
 /**
- * A run that begins from another's weights: they become its checkpoint of step 0. Moments begin at zero, the
- * data from its start.
+ * A run that begins with another run's weights: they become its checkpoint of step 0. Moments begin at zero,
+ * and the data at its start.
  */
 import { checkpointFile, openNewest } from "../../../runtime/store/checkpoint.ts";
 import {
@@ -56,7 +56,7 @@ function parametersOf({ bundle }: Run): Parameter[] {
     );
 }
 
-/** Whose weights a run begins with, and its newest checkpoint. To be closed. */
+/** The run whose weights a new one begins with, and its newest checkpoint, which has to be closed. */
 export interface Source {
   readonly run: Run;
   readonly checkpoint: OpenCheckpoint;
@@ -83,7 +83,7 @@ export async function takeWeights(files: Files, { checkpoint }: Source, run: Run
     name,
     shape,
     async *bytes() {
-      // plain f32, whatever it is kept as there
+      // plain f32, whatever format the other run stores
       yield new Uint8Array((await checkpoint.read(name, shape)).buffer);
     },
   }));

@@ -1,6 +1,6 @@
 /**
- * A run from its folder to its end: model, checkpoint, loop, and what is seen of it on the terminal and in
- * files.
+ * Trains a run from its folder to its end: model, checkpoint, loop, and everything that is shown or written
+ * on the way.
  */
 import { basename } from "node:path";
 import { createModel, type RunningModel } from "../../../runtime/engine/model.ts";
@@ -30,7 +30,7 @@ import type { Io } from "../terminal/io.ts";
 export interface GoOnOptions {
   readonly workers: number | undefined;
   readonly keep: number;
-  /** Settings that are others from here on. */
+  /** Settings that change from here on. */
   readonly changes: readonly Change[];
   readonly json: boolean;
 }
@@ -69,7 +69,7 @@ interface LoadedRun {
   readonly run: Run;
   readonly model: RunningModel;
   readonly identity: Identity;
-  /** Undefined: it begins. */
+  /** Undefined: the run begins. */
   readonly from: TrainState | undefined;
 }
 
@@ -80,7 +80,7 @@ async function loadedRun(run: Run, model: RunningModel, o: GoOnOptions, io: Io):
   for (const why of loaded?.skipped ?? []) io.err(`warning: skipped a checkpoint: ${why}\n`);
   if (loaded && loaded.state.identity["wasm"] !== identity["wasm"]) io.err(OTHER_KERNELS);
   const record = changed({ ...run.record, target: model.target }, o.changes, loaded?.state.step ?? 0);
-  // from here on it keeps the target, whose bits it is made of, and the settings
+  // from here on the run keeps its settings, and its target, since other targets round otherwise
   await writeRecord(files, run.folder, record);
   return { run: { ...run, record }, model, identity, from: loaded?.state };
 }
@@ -154,7 +154,7 @@ function changed(record: RunRecord, changes: readonly Change[], step: number): R
   };
 }
 
-/** A checkpoint that could not be written: which one there is. */
+/** When a checkpoint could not be written, the error says which older one there is. */
 async function savedOr(files: Files, folder: string, saving: Promise<string>): Promise<string> {
   try {
     return await saving;
@@ -166,7 +166,7 @@ async function savedOr(files: Files, folder: string, saving: Promise<string>): P
   }
 }
 
-/** A run that fails leaves its curves too: they often say why. */
+/** A run that fails gets its report too: the curves often show why it failed. */
 async function orLastReport<T>(report: () => Promise<void>, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -197,18 +197,18 @@ const factsOf = ({ record, bundle }: Run, model: RunningModel) => ({
 
 export interface Stop {
   readonly signal: AbortSignal;
-  /** Asks for it. */
+  /** Asks the run to stop. */
   now(): void;
-  /** Hears signals no more. */
+  /** Ends the listening for signals. */
   release(): void;
 }
 
-/** SIGHUP: the terminal has gone. */
+/** SIGHUP comes when the terminal has gone. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * First signal: stop after this step, with a checkpoint, or in the middle of an evaluation. The second one
- * ends the process as usual.
+ * After the first signal the run stops after the current step with a checkpoint, or in the middle of an
+ * evaluation. The second signal ends the process as usual.
  */
 export function stopAtSignals(): Stop {
   const asked = new AbortController();

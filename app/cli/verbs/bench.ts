@@ -110,7 +110,7 @@ export const benchVerb = defineVerb({
   },
 });
 
-/** The table as it comes, and on a terminal what is worked on. */
+/** Runs the bench, prints its table as it comes, and on a terminal shows what is measured now. */
 async function measure(chosen: BenchOptions, quiet: boolean, io: Io): Promise<BenchReport> {
   const interrupted = untilInterrupted();
   const live = new LiveLine(io, (line) => io.err(line));

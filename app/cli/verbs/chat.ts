@@ -1,6 +1,6 @@
 /**
- * `sinter chat DIR`: a conversation. Every line of input is a message; the cache keeps what was said, so a
- * turn costs its own tokens.
+ * `sinter chat DIR`: a conversation. Every line of input is a message. The cache keeps the earlier turns, so
+ * that a turn costs only its own tokens.
  */
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { decodeRate, type Generated } from "../../../runtime/sample/generate.ts";

@@ -17,7 +17,7 @@ import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { cacheOption, weightsOption } from "../options/weights.ts";
 import { defineVerb } from "./verb.ts";
 
-/** A list with commas of what is in `known`. */
+/** Reads a list with commas; each name has to be in `known`. */
 const several = <const Name extends string>(kind: string, known: readonly Name[], given: string): Name[] =>
   given.split(",").map((name) => named(kind, known, name));
 
@@ -118,7 +118,7 @@ function summary(
   return `${lines.join("\n")}\n`;
 }
 
-/** What was asked for, refused if it does not fit; by default whatever fits. */
+/** The modules that were asked for, refused if one does not fit; by default all that fit. */
 function modulesFor(
   model: Model,
   asked: readonly ModuleName[] | undefined,

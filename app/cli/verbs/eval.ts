@@ -121,8 +121,8 @@ const documentsText = ({ count, cut }: DocumentCounts, context: number): string 
   `${thousands(count)} documents${cut > 0 ? `, of which ${thousands(cut)} cut at ${context} tokens` : ""}`;
 
 /**
- * The model, to be evaluated in windows of this context: as many tokens at once as before, at least one
- * window.
+ * The model as it is compiled for evaluation in windows of this context: with as many tokens at once as
+ * before, and at least one window.
  */
 function withWindows(spec: Model, context: number): Model {
   const { train } = spec;
@@ -144,8 +144,8 @@ interface Wanted {
 }
 
 /**
- * Of the text that a run was trained on, only the held-out part says something, so it is what one gets
- * unasked.
+ * The text to evaluate on. Of the text that a run was trained on, only the held-out part tells something, so
+ * that part is the default.
  */
 async function textToEvaluate(run: Run, { data, part, row }: Wanted, io: Io): Promise<Chosen> {
   if (data === undefined && run.record.imported)

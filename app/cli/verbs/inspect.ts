@@ -37,7 +37,7 @@ export const inspectVerb = defineVerb({
   },
 });
 
-/** 64-bit numbers beyond 2^53 as texts. */
+/** Numbers of 64 bits, which JSON cannot hold beyond 2^53, become texts. */
 const asJson = ({ metadata, ...rest }: Inspection): unknown => ({
   ...rest,
   metadata: Object.fromEntries(metadata.map(([key, value]) => [key, plain(value)])),
@@ -87,7 +87,9 @@ function table(
 
 type Row = Inspection["tensors"][number] & { readonly times: number };
 
-/** Layers that have the same tensor in the same type and shape: one row, {i} for the number. */
+/**
+ * Layers that have the same tensor in the same type and shape share a row, with {i} for the layer's number.
+ */
 function together(tensors: Inspection["tensors"]): Row[] {
   const rows = new Map<string, Row>();
   for (const tensor of tensors) {

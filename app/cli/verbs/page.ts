@@ -96,7 +96,7 @@ async function listen(folder: string, port: number): ReturnType<typeof startPage
   }
 }
 
-/** Node's function that takes types away calls itself experimental, once, on stderr. */
+/** Node's function that strips types warns once, on standard error, that it is experimental. */
 function silenceTypeStripping(): void {
   process.removeAllListeners("warning");
 }

@@ -76,7 +76,7 @@ export const sampleVerb = defineVerb({
         session: createSession(used.model),
         signal: interrupted.signal,
       };
-      // all that can be wrong, before anything is printed
+      // everything that can be wrong is found before anything is printed
       const asking = prompts.map((one) => ({ ...one, ids: checkedTokens(one, settings, used) }));
       if (file === undefined) await answerOne(prompt, settings, used, asked.json, io);
       else await answerMany(asking, settings, used, asked, io);
@@ -98,7 +98,7 @@ function refuseContradictions({ prompt, prompts, logprobs, json, out }: Asked): 
 
 type Settings = Omit<GenerateOptions, "prompt">;
 
-/** Its tokens; says which prompt of a file it is that can not be taken. */
+/** The prompt's tokens. An error names the prompt of the file that cannot be taken. */
 function checkedTokens({ prompt, from }: Prompt, { whenFull }: Settings, used: UsedRun): readonly number[] {
   const { context } = used.model.manifest.model.sizes;
   try {
@@ -159,8 +159,8 @@ async function answerMany(
 }
 
 /**
- * One after the other, those with the longest common beginning side by side: it is run once. Answers come in
- * the order of the prompts.
+ * Answers one prompt after the other, in an order that puts those with the longest common beginning side by
+ * side, because that beginning is run once. The answers are printed in the order of the file.
  */
 async function answerAll(
   prompts: readonly Asking[],
@@ -188,7 +188,7 @@ async function answerAll(
     live.show(() => `${done + 1} of ${prompts.length} prompts, ${rateText(rate)}`);
   }
   live.end();
-  // interrupted: what there is
+  // after an interruption: the answers that there are, without the missing ones
   for (const line of lines.slice(written)) if (line !== undefined) print(`${line}\n`);
 }
 

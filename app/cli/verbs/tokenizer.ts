@@ -28,12 +28,12 @@ import { pathFrom, type Io } from "../terminal/io.ts";
 const PART = 1 << 22;
 const MOST_VOCAB = 2 ** 20;
 /**
- * Bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and with
- * --json their names too.
+ * Most bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and
+ * with --json their names too.
  */
 const MOST_INPUT = 2 ** 25;
 const MOST_JSON_INPUT = 2 ** 24;
-/** Ids that are printed at once: a text of all of them may be longer than a string can be. */
+/** So many ids are printed at once: a text of all of them may be longer than a string can be. */
 const SHOWN = 1 << 16;
 
 const actions = { train, encode: encodeText, decode: decodeIds } as const;
@@ -192,7 +192,7 @@ function countPieces(
   return bytes;
 }
 
-/** Tokens of the text that was learnt from, by its pieces. */
+/** How many tokens the training text has, counted by its pieces. */
 function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
   const reading = readTokenizerJson({ json: new TextEncoder().encode(json), from: "tokenizer.json" });
   if (!("tokenizer" in reading)) throw new Error(reading.unsupported); // we wrote it
@@ -201,7 +201,7 @@ function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
   return tokens;
 }
 
-/** One line that is written over, on a terminal; nothing elsewhere. `undefined` wipes it. */
+/** A line of progress that is written over, on a terminal only. `undefined` removes it. */
 function progressLine(io: Io, quiet: boolean): Progress {
   if (quiet || !io.tty) return () => {};
   const live = new LiveLine(io, (line) => io.err(line));

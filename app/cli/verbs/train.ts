@@ -106,7 +106,7 @@ export const trainVerb = defineVerb({
   },
 });
 
-/** Options that do not go together, and what is needed for want of others. */
+/** Refuses options that do not go together, and a command line without a spec where one is needed. */
 function refuseContradictions({ force, resume, from, out }: Asked, spec: string | undefined): void {
   if (force && resume) throw new SinterError("usage", "--force begins anew, --resume goes on");
   if (from !== undefined && resume)
@@ -121,7 +121,7 @@ function refuseContradictions({ force, resume, from, out }: Asked, spec: string 
     );
 }
 
-/** What was said with options of their own, as --set says it: "train.eval_every" → "100". */
+/** Settings that have options of their own, written as --set writes them: "train.eval_every" → "100". */
 function settingsAsked({ steps, seed, evalEvery, sampleEvery, saveEvery }: Asked): Record<string, string> {
   const settings = {
     steps,

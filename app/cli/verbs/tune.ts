@@ -86,7 +86,7 @@ export const tuneVerb = defineVerb({
     const say = (line: string): void => (json ? undefined : io.out(`${line}\n`));
     const on = `${shapes.length} shapes on ${counted(workers, "worker")}`;
     say(`${model.name}: ${on}; * = better than the compiler's own choice`);
-    // after every shape: an interrupted run loses nothing
+    // the file is written after every shape, so that an interrupted run loses nothing
     const keep = (rows: readonly Row[]): void => keepChoices(path, kept, rows, workers);
     keep([]); // a folder that cannot be written to is found before an hour of measuring
     const rows: Row[] = [];
@@ -122,7 +122,7 @@ function keepChoices(path: string, kept: readonly Choice[], rows: readonly Row[]
 
 interface Shape {
   readonly spec: KernelSpec;
-  /** Calls in one run of each entry. */
+  /** Number of calls in one run of each entry. */
   readonly calls: ReadonlyMap<string, number>;
 }
 interface Row extends Shape {
@@ -155,7 +155,7 @@ const choiceOf = ({ spec: s, tuned }: Row, workers: number): Choice => ({
   workers,
 });
 
-/** What the file holds already, when it is of this machine and these versions. */
+/** The choices that the file holds already, when this machine and these versions made them. */
 function earlier(path: string, io: Io): readonly Choice[] {
   const { file } = readTuneFile(path, io);
   if (sameMachine(file.machine, thisMachine())) return file.choices;
@@ -163,10 +163,10 @@ function earlier(path: string, io: Io): readonly Choice[] {
   return [];
 }
 
-/** Shapes with less of all shapes' arithmetic stay as they are. */
+/** Shapes with a smaller share of all shapes' arithmetic are not tuned. */
 const LEAST_SHARE = 0.002;
 
-/** Kernels with a choice, each once, the costliest first. */
+/** All kernels that have a choice of tiles, each once, the costliest first. */
 function shapesOf(plans: readonly ReturnType<typeof planModule>[]): Shape[] {
   const shapes = new Map<string, { spec: KernelSpec; calls: Map<string, number> }>();
   for (const [target, programs] of plans.flatMap((p) => [...p.programs]))
@@ -178,7 +178,7 @@ function shapesOf(plans: readonly ReturnType<typeof planModule>[]): Shape[] {
           const shape = shapes.get(key) ?? { spec, calls: new Map<string, number>() };
           const { entry } = program.graph;
           shapes.set(key, shape);
-          // evaluate, prefill and decode are in both modules: the same calls, counted once
+          // both modules hold evaluate, prefill and decode: the same calls, so they are counted once
           if (
             plans.length === 1 ||
             entry === "train" ||
@@ -205,7 +205,7 @@ function rowText(row: Row, at: number, of: number): string {
   return `${place} ${better ? "*" : " "} ${kernel} ${gain.padStart(6)}  ${tilesText(tuned.tiles)}`;
 }
 
-/** What the choices save per run of each entry, for the kernels that were measured. */
+/** What the choices save in each run of an entry, over the kernels that were measured. */
 function summary(rows: readonly Row[], better: number, path: string): string {
   const entries = new Set(rows.flatMap((r) => [...r.calls.keys()]));
   const saved = [...entries]
