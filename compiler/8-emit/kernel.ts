@@ -66,8 +66,8 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
 }
 
 /**
- * This worker's tasks [first, last): once, or several times when some of them are handed out to whoever is free.
- * `fresh` is true the first time.
+ * This worker's tasks [first, last): once, or several times when some of them are handed out to whoever is
+ * free. `fresh` is true the first time.
  */
 function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   const tasks = tasksOf(spec);

@@ -1,6 +1,6 @@
 /**
- * Which counter each kernel with dynamic tasks gets. Between two barriers every such kernel has a counter of its
- * own; a barrier sets all of them back to zero, so that they can be used again.
+ * Which counter each kernel with dynamic tasks gets. Between two barriers every such kernel has a counter of
+ * its own; a barrier sets all of them back to zero, so that they can be used again.
  */
 import { MAX_TASK_COUNTERS } from "../../runtime/contract/control.ts";
 import { taskCounter } from "./prelude.ts";

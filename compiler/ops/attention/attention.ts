@@ -1,11 +1,14 @@
 /**
- * Attention over whole sequences (Vaswani et al. 2017), grouped heads (Ainslie et al. 2023), without a [T,T]
- * matrix in memory (FlashAttention: Dao et al. 2022): blocks of queries × keys, online softmax, everything
- * that lies above the diagonal skipped.
+ * Attention over whole sequences (Vaswani et al. 2017) with grouped heads (Ainslie et al. 2023). No [T,T]
+ * matrix is ever in memory (FlashAttention: Dao et al. 2022): blocks of queries meet blocks of keys, an
+ * online softmax joins them, and everything that lies above the diagonal is skipped.
  *
- *   S[q,k] = Q[q,:]·K[k,:] / √D     P = softmax_k S     out[q,:] = Σ_k P[q,k] V[k,:]     lse[h,q] = ln Σ_k e^S[q,k]
+ *   S[q,k] = Q[q,:]·K[k,:] / √D
+ *   P[q,:] = softmax(S[q,:])
+ *   out[q,:] = Σ_k P[q,k] V[k,:]
+ *   lse[h,q] = ln Σ_k e^S[q,k]
  *
- * A task is one key/value head of one sequence: K and V are packed once for all its query heads.
+ * A task is one key/value head of one sequence: its K and V are packed once for all of its query heads.
  */
 import { defineOp, oneByOne } from "../kit/op.ts";
 import { emitZeroPadding } from "../kit/copy-rows.ts";

@@ -23,6 +23,7 @@ import {
   cachePlaces,
   emitCachedStart,
   emitHeads,
+  emitQueryCount,
   emitRest,
   mixRows,
   sampleCached,
@@ -103,9 +104,7 @@ export const attention_cached = defineOp(
           emitNewKey(w, s, "row", at.keys, at.values);
         });
         if (!oneRow) {
-          w.line(
-            `const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`,
-          );
+          emitQueryCount(w, s, d);
           w.line(
             `const across = ${at.keys} + <usize>g * ${keyHead}, panels = ${at.values} + <usize>g * ` +
               `${valueHead}; // of the head`,

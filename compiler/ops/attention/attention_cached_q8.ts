@@ -9,14 +9,16 @@
  * The results of the two differ by some 1e-5, because the first rounds queries and weights to 16 bits. The
  * reference does not round them; it only quantises what goes into the cache.
  */
-import { defineOp } from "../kit/op.ts";
+import { defineOp, type Kernel } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";
+import type { Writer } from "../kit/writer.ts";
 import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-layout.ts";
 import {
   cachedFlops,
   cachedPositions,
   emitCachedStart,
   emitHeads,
+  emitQueryCount,
   emitRest,
   mixRows,
   sampleCached,
@@ -65,50 +67,23 @@ export const attention_cached_q8 = defineOp(
     flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
     mutates: { keys_out: "keys", values_out: "values" },
     reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
-      const { R, Q, O, G, N, W } = d;
+      const { R, Q, O, G, W } = d;
       const H = a.heads;
       const D = a.head_dim;
       const start = place[0]!;
       const rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
-      const S = ring ? ring[0]! : rowsOf(d);
-      const heads = Math.ceil(S / PANEL);
-      const caches = { keys: keys_out, values: values_out } as const;
-      const onPanel = <T>(
-        kind: "keys" | "values",
-        g: number,
-        n: number,
-        act: (view: DataView, words: Int32Array, from: number) => T,
-      ): T => {
-        const from = (g * heads + Math.floor((n % S) / PANEL)) * W;
-        const words = Int32Array.from(caches[kind].subarray(from, from + W));
-        return act(new DataView(words.buffer), words, from);
-      };
-      const element = (kind: "keys" | "values") => {
-        const decoded: (readonly number[])[] = [];
-        return (g: number, n: number, c: number): number =>
-          (decoded[g * S + (n % S)] ??= onPanel(kind, g, n, (view) =>
-            readCached(kind, view, D, (n % S) % PANEL),
-          ))[c]!;
-      };
+      const ringRows = ring ? ring[0]! : rowsOf(d);
+      if (rowsOf(d) < ringRows) throw new Error(`a ring of ${ringRows} rows in a cache of ${rowsOf(d)}`);
+      const keys = cacheOf("keys", keys_out, D, W, ringRows);
+      const values = cacheOf("values", values_out, D, W, ringRows);
       out.fill(0);
       for (let g = 0; g < G; g++)
-        for (let r = 0; r < rows; r++)
-          for (const [kind, head] of [
-            ["keys", H + g],
-            ["values", H + G + g],
-          ] as const)
-            onPanel(kind, g, start + r, (view, words, from) => {
-              writeCached(
-                kind,
-                view,
-                D,
-                ((start + r) % S) % PANEL,
-                qkv.subarray(r * Q + head * D, r * Q + (head + 1) * D),
-              );
-              caches[kind].set(words, from);
-            });
-      if (N * PANEL < S) throw new Error(`a ring of ${S} rows in a cache of ${N * PANEL}`);
-      mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, element("keys"), element("values"));
+        for (let r = 0; r < rows; r++) {
+          const row = (head: number) => qkv.subarray(r * Q + head * D, r * Q + (head + 1) * D);
+          keys.write(g, start + r, row(H + g));
+          values.write(g, start + r, row(H + G + g));
+        }
+      mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, keys.elements(), values.elements());
     },
     tiles(d, a, target) {
       const { R } = d;
@@ -119,62 +94,12 @@ export const attention_cached_q8 = defineOp(
     scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
     emit(w, at, d, k) {
       const s = kernelSizes(d, k.attrs, k.tiles);
-      const { R } = d;
-      const { D, G, H, group } = s;
-      const ROW = panelBytes(D);
-      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s), R);
-      if (D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(D)});`);
+      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s), d.R);
+      if (s.D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(s.D)});`);
       w.block(`for (let g = first; g < last; g++)`, () => {
-        const head = k.has("ring") ? `<usize>g * (<usize>(RING >> 4) * ${ROW})` : `<usize>g * ${d.N * ROW}`;
-        w.line(
-          `const keys_of = ${at.keys} + ${head}, values_of = ${at.values} + ${head}; // panels of ` +
-            `sixteen positions, ${ROW} bytes each`,
-        );
-        w.block(`for (let r = 0; r < real; r++)`, () => {
-          w.line(
-            `const n = ${ring ? `(start + r) % ${ring}` : "start + r"}, panel = <usize>(n >> 4) * ${ROW}, x = ${at.qkv} + <usize>r * ${s.qkvRow};`,
-          );
-          for (const [kind, from] of [
-            ["keys", H],
-            ["values", H + G],
-          ] as const) {
-            w.line(`memory.copy(row, x + <usize>(${from} + g) * ${D * 4}, ${D * 4});`);
-            w.line(`${storeRowFunction(w, kind, D)}(row, ${kind}_of + panel, n & 15, spill);`);
-          }
-        });
-        if (R === 1) {
-          const from = `<usize>g * ${group * D * 4}`;
-          w.block(`if (real > 0)`, () =>
-            emitOneRow(w, s, k.target, {
-              query: `${at.qkv} + ${from}`,
-              out: `${at.out} + ${from}`,
-              keys: "keys_of",
-              values: "values_of",
-              ring,
-            }),
-          );
-        } else {
-          const unpackKeys = unpackKeysFunction(w, D);
-          const unpackValues = unpackValuesFunction(w, D, s.KB);
-          w.line(
-            `const count = min((real + ${s.MR - 1}) / ${s.MR} * ${s.MR}, ${R}); // queries, in whole tiles`,
-          );
-          emitHeads(w, s, at, d, k, {
-            across: "across",
-            acrossPanel: D * PANEL_BYTES,
-            panels: "panels",
-            panelBytes: stretched(s.KB),
-            ring,
-            unpack(w, slot, keys) {
-              w.line(
-                `const from = <usize>(${slot} >> 4) * ${ROW}, blocks = (${keys} + 15) >> 4; // panels ` +
-                  `of ${PANEL} positions`,
-              );
-              w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
-              w.line(`${unpackValues}(values_of + from, panels, blocks);`);
-            },
-          });
-        }
+        emitNewPositions(w, s, at, d, k, ring);
+        if (d.R === 1) emitSingleRow(w, s, at, k, ring);
+        else emitManyRows(w, s, at, d, k, ring);
         emitRest(w, s, at.out, d);
       });
     },
@@ -199,6 +124,107 @@ export const attention_cached_q8 = defineOp(
     ],
   },
 );
+
+/** A cache in f64 arithmetic: `words` of all heads, in panels of W words, of which a ring has so many rows. */
+function cacheOf(kind: "keys" | "values", words: Float64Array, D: number, W: number, ringRows: number) {
+  const panels = Math.ceil(ringRows / PANEL);
+  const panelAt = (g: number, n: number): number => (g * panels + Math.floor((n % ringRows) / PANEL)) * W;
+  const copyOf = (from: number): Int32Array => Int32Array.from(words.subarray(from, from + W));
+  return {
+    /** Quantises x[D] to position n of head g. */
+    write(g: number, n: number, x: Float64Array): void {
+      const from = panelAt(g, n);
+      const panel = copyOf(from);
+      writeCached(kind, new DataView(panel.buffer), D, (n % ringRows) % PANEL, x);
+      words.set(panel, from);
+    },
+    /** (head, position, column) → element. Each position is decoded once: when nothing more is written. */
+    elements() {
+      const decoded: (readonly number[])[] = [];
+      const read = (g: number, n: number): number[] =>
+        readCached(kind, new DataView(copyOf(panelAt(g, n)).buffer), D, (n % ringRows) % PANEL);
+      return (g: number, n: number, c: number): number =>
+        (decoded[g * ringRows + (n % ringRows)] ??= read(g, n))[c]!;
+    },
+  };
+}
+
+type Addresses = Readonly<Record<"qkv" | "keys" | "values" | "out", string>>;
+type CachedKernel = Kernel<string, AttentionAttrs>;
+
+/** The head's caches (keys_of, values_of), and its part of the new rows of qkv in them. */
+function emitNewPositions(
+  w: Writer,
+  s: Sizes,
+  at: Addresses,
+  d: Dims,
+  k: CachedKernel,
+  ring: string | undefined,
+): void {
+  const { D, G, H } = s;
+  const bytes = panelBytes(D);
+  const head = k.has("ring") ? `<usize>g * (<usize>(RING >> 4) * ${bytes})` : `<usize>g * ${d["N"]! * bytes}`;
+  w.line(
+    `const keys_of = ${at.keys} + ${head}, values_of = ${at.values} + ${head}; // panels of ` +
+      `sixteen positions, ${bytes} bytes each`,
+  );
+  w.block(`for (let r = 0; r < real; r++)`, () => {
+    const position = ring ? `(start + r) % ${ring}` : "start + r";
+    w.line(
+      `const n = ${position}, panel = <usize>(n >> 4) * ${bytes}, x = ${at.qkv} + <usize>r * ${s.qkvRow};`,
+    );
+    for (const [kind, from] of [
+      ["keys", H],
+      ["values", H + G],
+    ] as const) {
+      w.line(`memory.copy(row, x + <usize>(${from} + g) * ${D * 4}, ${D * 4});`);
+      w.line(`${storeRowFunction(w, kind, D)}(row, ${kind}_of + panel, n & 15, spill);`);
+    }
+  });
+}
+
+/** One new row: products of integers, straight from the cache. */
+function emitSingleRow(w: Writer, s: Sizes, at: Addresses, k: CachedKernel, ring: string | undefined): void {
+  const from = `<usize>g * ${s.group * s.D * 4}`;
+  w.block(`if (real > 0)`, () =>
+    emitOneRow(w, s, k.target, {
+      query: `${at.qkv} + ${from}`,
+      out: `${at.out} + ${from}`,
+      keys: "keys_of",
+      values: "values_of",
+      ring,
+    }),
+  );
+}
+
+/** Many new rows: every block of keys and values is unpacked to f32 panels before its products. */
+function emitManyRows(
+  w: Writer,
+  s: Sizes,
+  at: Addresses,
+  d: Dims,
+  k: CachedKernel,
+  ring: string | undefined,
+): void {
+  const unpackKeys = unpackKeysFunction(w, s.D);
+  const unpackValues = unpackValuesFunction(w, s.D, s.KB);
+  emitQueryCount(w, s, d);
+  emitHeads(w, s, at, d, k, {
+    across: "across",
+    acrossPanel: s.D * PANEL_BYTES,
+    panels: "panels",
+    panelBytes: stretched(s.KB),
+    ring,
+    unpack(w, slot, keys) {
+      w.line(
+        `const from = <usize>(${slot} >> 4) * ${panelBytes(s.D)}, blocks = (${keys} + 15) >> 4; // panels ` +
+          `of ${PANEL} positions`,
+      );
+      w.line(`${unpackKeys}(keys_of + from, across, blocks);`);
+      w.line(`${unpackValues}(values_of + from, panels, blocks);`);
+    },
+  });
+}
 
 function cachedCase(
   R: number,

@@ -1,14 +1,16 @@
 /**
- * Attention of a single row over a long cache, in two steps: its positions in S parts, each one stretch of
- * memory with the keys of all heads and one with the values, give S softmaxes with maxima and sums of their
- * own (attention_split); then these are weighed and added (attention_merge):
+ * Attention of a single row over a long cache, in two steps. attention_split cuts the row's positions into S
+ * parts, each of which is one stretch of memory with the keys of all heads and another with their values, and
+ * computes a softmax of its own for each part, with its maximum and sum. attention_merge weighs the parts and
+ * adds them up (Milakov & Gimelshein 2018; Dao et al. 2023):
  *
- *   m = max_s top[s]     out = Σ_s e^(top[s] − m) mixed[s]  /  Σ_s e^(top[s] − m) sums[s]          (Milakov & Gimelshein 2018; Dao et al. 2023)
+ *   m = max_s top[s]
+ *   out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s]
  *
- * Parts are as even as whole groups of 16 positions allow, and S does not depend on the number of workers, so
- * neither do the bits. By heads (attention_cached) each worker would read its heads' share of every 16
- * positions, and prefetchers stop at every end of a piece.
- * 5-fuse/split.ts decides where.
+ * Parts are as even as whole groups of 16 positions allow. S does not depend on the number of workers, so
+ * neither do the bits. When tasks are heads instead (attention_cached), a worker reads its heads' share of
+ * every 16 positions, and prefetchers stop at the end of every such piece. 5-fuse/split.ts decides which of
+ * the two is used.
  */
 import { defineOp } from "../kit/op.ts";
 import type { Dims } from "../kit/signature.ts";

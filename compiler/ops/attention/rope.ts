@@ -1,13 +1,16 @@
 /**
  * Rotary position embedding (Su et al. 2021, arXiv:2104.09864), in interleaved pairs: columns 2i and 2i+1 of
- * a head are one point of the plane, turned by position · frequency[i]. Weights of sources that pair i with i
- * + D/2 ("rotate-half") are permuted when they are imported.
+ * a head are one point of the plane, which is rotated by position · frequency[i]. Sources that pair column i
+ * with i + D/2 ("rotate-half") have their weights permuted when they are imported.
  *
- *   frequency[i] = theta^(−2i/D)        out[2i] = x[2i] cos − x[2i+1] sin        out[2i+1] = x[2i] sin + x[2i+1] cos
+ *   frequency[i] = theta^(−2i/D)
+ *   out[2i]      = x[2i] cos − x[2i+1] sin
+ *   out[2i+1]    = x[2i] sin + x[2i+1] cos
  *
- * The table of a call's positions is computed once, in f64, and kept in f32; all layers and heads read it:
+ * The table of a call's positions is computed once, in f64, and kept in f32; all layers and heads read it. It
+ * has W = 2D columns, so that out = x ∘ cos + swapped(x) ∘ sin:
  *
- *   table[t,:] = | cos₀ cos₀ cos₁ cos₁ … | −sin₀ sin₀ −sin₁ sin₁ … |      W = 2D: out = x ∘ cos + swapped(x) ∘ sin
+ *   table[t,:] = | cos₀ cos₀ cos₁ cos₁ … | −sin₀ sin₀ −sin₁ sin₁ … |
  */
 import { defineOp, type AttrTypes } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";

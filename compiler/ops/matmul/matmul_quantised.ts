@@ -1,6 +1,6 @@
 /**
- * Products whose weights are stored in fewer bits (contract/weight-rows.ts), with the same epilogues as `matmul`
- * has. 5-fuse/quantise-weights.ts chooses between the two:
+ * Products whose weights are stored in fewer bits (contract/weight-rows.ts), with the same epilogues as
+ * `matmul` has. 5-fuse/quantise-weights.ts chooses between the two:
  *
  *   matmul_quantised   rows of a are f32. With many rows the weights are decoded while panels are packed;
  *                      with a few rows (bf16 only) every element of out is a dot product.

@@ -1,11 +1,12 @@
 /**
  * The products of a block of queries × keys, as loops of register tiles. What lies above the diagonal is
- * never computed: a tile of query rows q … q+MR−1 needs the keys below q + MR, a tile of keys k … needs the
- * queries from k on. Positions are relative to the block.
+ * never computed: a tile of query rows q … q+MR−1 needs only the keys below q + MR, and a tile of keys k …
+ * needs only the queries from k on. Positions are relative to the block.
  *
- *   scores      S[q,k]  = A[q,D] · Bᵀ[k,D]     panel by panel of keys: the panel stays in L1 while the queries pass
- *   fromKeys    C[q,D]  = S[q,k] · B[k,D]      panel by panel of columns
- *   fromQueries C[k,D] += Sᵀ[k,q] · B[q,D]     the scores are read down their columns
+ *   scores       S[q,k] = A[q,D] · Bᵀ[k,D]   panel by panel of keys: a panel stays in L1 while all queries
+ *                pass
+ *   fromKeys     C[q,D] = S[q,k] · B[k,D]    panel by panel of columns
+ *   fromQueries  C[k,D] += Sᵀ[k,q] · B[q,D]  the scores are read down their columns
  */
 import type { Writer } from "../../kit/writer.ts";
 import { type Sizes } from "./kernel-sizes.ts";

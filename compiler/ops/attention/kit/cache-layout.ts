@@ -1,17 +1,21 @@
 /**
- * How keys and values of earlier positions lie in memory; G key/value heads of D columns. Of a band fewer
- * rows are kept than there are positions: a ring of S rows (a multiple of 16), position n in row n mod S.
+ * How the keys and values of earlier positions lie in memory, for G key/value heads of D columns. With a
+ * window, fewer rows are kept than there are positions: the cache is a ring of S rows (a multiple of 16), and
+ * position n is in row n mod S. N = ⌈S/16⌉ and E = 16 ⌈D/16⌉.
  *
- *   f32    keys   [N, G, D, 16]   N = ⌈S/16⌉: element (g, n, c) at [⌊n/16⌋, g, c, n mod 16]
- *          values [N, G, E, 16]   E = 16 ⌈D/16⌉:   element (g, n, c) at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16], zero for c ≥ D
- *   q8_0   both   [G, N, W] words: sixteen positions side by side, group by group of 32 columns (the last may be shorter, and is padded to 8)
- *          sixteen scales (f32), then 16 · columns numbers (int8):
- *            keys     pair of columns 2t, 2t+1:  position p has bytes 2p, 2p+1 of 32
- *            values   pair of positions 2t, 2t+1:  column c has bytes 2c, 2c+1 of 2 · columns
+ *   f32
+ *     keys   [N, G, D, 16]: element (g, n, c) is at [⌊n/16⌋, g, c, n mod 16]
+ *     values [N, G, E, 16]: element (g, n, c) is at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16]; 0 if c ≥ D
+ *   q8_0
+ *     both   [G, N, W] words. A panel of W words holds sixteen positions, group by group of 32 columns; the
+ *            last group may be shorter, and is padded to a multiple of 8. A group has sixteen scales (f32),
+ *            then 16 · columns numbers (int8):
+ *              keys    pair of columns 2t, 2t+1:   position p has bytes 2p, 2p+1 of 32
+ *              values  pair of positions 2t, 2t+1: column c has bytes 2c, 2c+1 of 2 · columns
  *
- * x = scale · q, scale = max |x| / 127 of a position's group, q to the nearest, as in ggml's q8_0; written
- * once, when the position is. Two numbers that are summed stand side by side for i32x4.dot_i16x8_s, and
- * neighbours along the sum are lanes: nothing is summed across lanes.
+ * x = scale · q with scale = max |x| / 127 over a position's group and q rounded to the nearest, as in ggml's
+ * q8_0. It is written once, when the position is. Two numbers that are added stand side by side for
+ * i32x4.dot_i16x8_s, and what is not added are lanes: nothing is ever summed across lanes.
  */
 import type { CacheFormat } from "../../../../runtime/contract/memory-formats.ts";
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";

@@ -60,7 +60,11 @@ export function emitCachedStart(
   return k.has("ring") ? "RING" : positions > rows ? `${rows}` : undefined;
 }
 
-/** The queries of head g, each over everything before it; `count` queries are real, in whole tiles. */
+/** `count`: queries that are real, in whole tiles. */
+export const emitQueryCount = (w: Writer, { MR }: Sizes, d: Dims): void =>
+  w.line(`const count = min((real + ${MR - 1}) / ${MR} * ${MR}, ${d["R"]}); // queries, in whole tiles`);
+
+/** The queries of head g, each over everything before it; see emitQueryCount. */
 export function emitHeads(
   w: Writer,
   s: Sizes,

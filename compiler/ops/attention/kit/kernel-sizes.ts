@@ -1,12 +1,12 @@
 /**
- * All numbers of one attention kernel, known at compile time, and where its operands stand.
+ * All numbers of one attention kernel that are known at compile time, and where its operands stand.
  *
- * A row of qkv holds q of every head, then k, then v of every key/value head (grouped heads: Ainslie et al.
- * 2023): query head h uses key/value head ⌊h · kv_heads / heads⌋. Two packed forms feed the register tiles,
- * both in panels of 16 floats (one cache line):
+ * A row of qkv holds q of every query head, then k and then v of every key/value head (grouped heads: Ainslie
+ * et al. 2023); query head h uses key/value head ⌊h · kv_heads / heads⌋. Two packed forms feed the register
+ * tiles, both in panels of 16 floats (one cache line):
  *
- *   rows [x,D]     → panels [D/16][x][16]      multiplies from the right when x is summed away:   P·V, dS·K, dSᵀ·Q, Pᵀ·dO
- *   transposed     → panels [x/16][D][16]      multiplies from the right when D is summed away:   Q·Kᵀ, dO·Vᵀ
+ *   rows [x,D]  → panels [D/16][x][16]  right factor where x is summed away: P·V, dS·K, dSᵀ·Q, Pᵀ·dO
+ *   transposed  → panels [x/16][D][16]  right factor where D is summed away: Q·Kᵀ, dO·Vᵀ
  */
 import type { AttrTypes } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";

@@ -1,13 +1,14 @@
 /**
- * One position's queries against a cache in q8_0: both products are products of integers, 16 multiply-adds
- * for each step of 256 bits.
+ * One position's queries against a cache in q8_0. Both products are products of integers, with 16
+ * multiply-adds in every step of 256 bits:
  *
- *   scores   the query in int16, one scale for a head:   s[n] = d_q · Σ_groups d_k[n] · Σ q·k         a lane is a position
- *   mix      w[n] = p[n] · d_v[n] in int16, one scale for a block of positions and a group of columns:
- *            out[c] += d_w · Σ_n w·v          a lane is a column
+ *   scores  s[n] = d_q · Σ_groups d_k[n] · Σ q·k The query is in int16, with one scale for a head. A lane is
+ *           a position.
+ *   mix     out[c] += d_w · Σ_n w·v The weight w[n] = p[n] · d_v[n] is in int16, with one scale d_w for a
+ *           block of positions and a group of columns. A lane is a column.
  *
- * int16 costs nothing: the int8 numbers are widened to it in any case. Sums fit: 32 · 127 · 32767 for a
- * group's scores; 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
+ * int16 costs nothing, because the int8 numbers are widened to it in any case. The sums fit in 32 bits: 32 ·
+ * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/layout.ts";

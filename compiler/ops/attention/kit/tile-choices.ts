@@ -1,6 +1,6 @@
 /**
- * Other tiles of attention: QB queries × KB keys for each block of scores. The register tile MR × NR stays as it
- * is.
+ * Other tiles of attention: QB queries × KB keys for each block of scores. The register tile MR × NR stays as
+ * it is.
  */
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 import type { AttentionAttrs } from "./kernel-sizes.ts";
@@ -19,7 +19,9 @@ export interface Blocked {
   readonly oneRow: boolean;
 }
 
-/** Blocks of queries are whole tiles of both register tiles (6 · 8 = 4 · 12), unless one block is all of them. */
+/**
+ * Blocks of queries are whole tiles of both register tiles (6 · 8 = 4 · 12), unless one block is all of them.
+ */
 const WHOLE_TILES = 48;
 
 /** `blockedOf` reads off sizes and attributes what the blocks have to cover. */

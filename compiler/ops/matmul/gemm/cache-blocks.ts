@@ -10,7 +10,9 @@ export type Form = "nn" | "nt" | "tn";
 export type EpilogueTensor = "bias" | "gate" | "add" | "out" | "pre";
 export type MatmulTensor = "a" | "b" | EpilogueTensor;
 
-/** What is fused into a product: an activation of its elements, and the slope of one at `gate` as a factor. */
+/**
+ * What is fused into a product: an activation of its elements, and the slope of one at `gate` as a factor.
+ */
 export interface Epilogue {
   readonly activation: Activation | "none";
   readonly derivative: Activation | "none";

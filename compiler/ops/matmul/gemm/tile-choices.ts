@@ -1,6 +1,6 @@
 /**
- * Other tiles of matrix products: an MR × NR register tile; KC steps of k, PB panels of b and RB tiles of rows for
- * each cache block.
+ * Other tiles of matrix products: an MR × NR register tile; KC steps of k, PB panels of b and RB tiles of
+ * rows for each cache block.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { rowFloats } from "../../../../runtime/contract/tensor-layout.ts";
@@ -66,8 +66,8 @@ export const gemmTileChoices: TileChoices<Sizes, unknown> = {
 };
 
 /**
- * Rows × columns that are worth trying. `wide` has 16 registers of 256 bits, the others have 16 of 128 bits: two
- * for a row of b, one for a splat of a, and the rest for sums. A few of these tiles spill a little.
+ * Rows × columns that are worth trying. `wide` has 16 registers of 256 bits, the others have 16 of 128 bits:
+ * two for a row of b, one for a splat of a, and the rest for sums. A few of these tiles spill a little.
  */
 const registerTiles: Readonly<Record<Target, readonly (readonly [mr: number, nr: number])[]>> = {
   wide: [

@@ -1,12 +1,14 @@
 /**
  * Dot products of a few rows of activations with rows of weights in fewer bits, one row of weights after the
- * other: one stream of memory. The layout (layout.ts) makes a lane's sum the sum of one group:
+ * other: one stream of memory. The layout (runtime/contract/weight-rows.ts) makes the sum in a lane the sum
+ * of one group:
  *
- *   q8_0   pairs of int16:  i32 sums += dot(a, extended w)                    16 steps a block
- *   q4_0   int8 × nibbles:  i32 sums += dot of four (AVX-VNNI and ARM have it as one instruction)      8 steps; `simd`: products of bytes in i16
- *   bf16   f32 multiply-adds
+ *   q8_0  i32 sums += dot products of pairs of int16 (weights are extended); 16 steps for a block
+ *   q4_0  i32 sums += dot products of four int8 × nibble, which AVX-VNNI and ARM have as one instruction; 8
+ *         steps. `simd` has no such operation, and multiplies bytes into i16
+ *   bf16  f32 multiply-adds
  *
- * Sums of groups are exact; scale · scale · sum goes to eight f32 lanes, which are added at the end of the
+ * Sums of groups are exact. Scale · scale · sum goes to eight f32 lanes, which are added at the end of the
  * row.
  */
 import { rowFloats, rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
