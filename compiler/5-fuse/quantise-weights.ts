@@ -18,7 +18,7 @@ import type { QuantisedFormat, Weights } from "../../runtime/contract/memory-for
 import { weightFormatOf } from "../../runtime/contract/memory-formats.ts";
 import { isInteger, weightWords, type IntegerFormat } from "../../runtime/contract/weight-rows.ts";
 import { opOf } from "../ops/index.ts";
-import { activationWords } from "../ops/matmul/quantised/layout.ts";
+import { activationWords } from "../ops/matmul/quantised/activation-rows.ts";
 
 export function quantiseWeights(graph: Graph, weights: Weights): Graph {
   const values = new Map(graph.values);

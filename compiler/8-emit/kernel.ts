@@ -78,9 +78,8 @@ function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   }
   const { fixed, grain } = dynamic;
   w.line(`const alone = ${loadControl("CONTROL_WORKERS")} == 1;`);
-  w.line(
-    `let first = share(${fixed}, worker), last = alone ? ${tasks} : share(${fixed}, worker + 1), fresh = true;`,
-  );
+  const end = `alone ? ${tasks} : share(${fixed}, worker + 1)`;
+  w.line(`let first = share(${fixed}, worker), last = ${end}, fresh = true;`);
   w.block("for (;;)", () => {
     body();
     w.line("if (alone) break;");

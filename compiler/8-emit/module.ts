@@ -69,7 +69,8 @@ function nameKernels(programs: readonly Program[]): Kernels {
 const constantName = (value: string): string => value.replaceAll(/[^A-Za-z0-9]/g, "_").toUpperCase();
 const localName = (value: string): string => value.replaceAll(/[^A-Za-z0-9]/g, "_");
 const shapeText = (v: Value): string =>
-  `${v.slices > 1 || v.layered ? `${v.slices} × ` : ""}${(v.sliceShapes ?? [v.shape]).map((shape) => `[${shape}]`).join(", ")}`;
+  (v.slices > 1 || v.layered ? `${v.slices} × ` : "") +
+  (v.sliceShapes ?? [v.shape]).map((shape) => `[${shape}]`).join(", ");
 
 function addresses(placement: Placement): string {
   const w = new Writer();
@@ -200,7 +201,6 @@ function emitCall(
   const slots = op.tensors.filter((t) => tensors[t.name]).map((t) => address(tensors[t.name]!));
   const accumulate = { ...accumulateText, none: "" }[node.accumulate ?? "none"];
   const counter = dynamicTasksOf(spec) ? phase.next() : "";
-  w.line(
-    `${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, { tensors: slots, scratches: "SCRATCHES", accumulate, counter, worker: "worker" })});`,
-  );
+  const values = { tensors: slots, scratches: "SCRATCHES", accumulate, counter, worker: "worker" };
+  w.line(`${kernels.get(kernelKey(spec))!.name}(${kernelArguments(spec, values)});`);
 }

@@ -89,8 +89,8 @@ const horizontal = `/** Sum of the 8 lanes of a pair. */
 `;
 
 const barrier = `/**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the host has
- * raised CONTROL_ABORT.
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the
+ * host has raised CONTROL_ABORT.
  */
 function barrier(): void {
   const workers = load<i32>(CONTROL_WORKERS);

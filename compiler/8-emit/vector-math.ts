@@ -32,7 +32,8 @@ interface OddRational {
 const constants: number[] = [];
 function k(value: number): string {
   const known = constants.indexOf(value);
-  return `v128.load32_splat(CONSTANTS, ${4 * (known >= 0 ? known : constants.push(value) - 1)} /* ${value} */)`;
+  const index = known >= 0 ? known : constants.push(value) - 1;
+  return `v128.load32_splat(CONSTANTS, ${4 * index} /* ${value} */)`;
 }
 
 const rationals: readonly OddRational[] = [
@@ -95,8 +96,10 @@ ${horner("q", [1, ...q])}
 const limitOf = (name: string): number => rationals.find((r) => r.name === name)!.limit;
 
 /** One-line lanewise function. */
-const fn = (doc: string, head: string, ...body: readonly string[]): string =>
-  `/** ${doc} */\n// @ts-ignore: decorator\n@inline function ${head} {${body.length === 1 ? ` ${body[0]} ` : `\n${body.map((b) => `  ${b}\n`).join("")}`}}\n`;
+function fn(doc: string, head: string, ...body: readonly string[]): string {
+  const lines = body.length === 1 ? ` ${body[0]} ` : `\n${body.map((b) => `  ${b}\n`).join("")}`;
+  return `/** ${doc} */\n// @ts-ignore: decorator\n@inline function ${head} {${lines}}\n`;
+}
 
 const exp = fn(
   "e^x. Relative error ≤ 3e-7 on −87.3…88.3; 0 below, about 2.4e38 above. 2^n · e^r, |r| ≤ ln2/2, e^r ≈ " +
@@ -184,14 +187,18 @@ const functions = [
 ].join("");
 
 /** Scalar and in f64: one per row, at the end of a softmax. No library's table in static memory. */
-const ln = `/** ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1). Relative error ≤ 1e-12. */
+const ln = `/**
+ * ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1).
+ * Relative error ≤ 1e-12.
+ */
 function ln(x: f64): f64 {
   if (!(x > 0 && x < Infinity)) return x == 0 ? -Infinity : x > 0 ? x : NaN;
   let n = <i32>(reinterpret<u64>(x) >> 52) - 1023;
   let m = reinterpret<f64>((reinterpret<u64>(x) & 0x000fffffffffffff) | 0x3ff0000000000000);
   if (m > 1.4142135623730951) { m *= 0.5; n++; }
   const s = (m - 1) / (m + 1), z = s * s;
-  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9 + z * (1.0 / 11 + z * (1.0 / 13 + z * (1.0 / 15)))))));
+  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9
+    + z * (1.0 / 11 + z * (1.0 / 13 + z * (1.0 / 15)))))));
   return <f64>n * 0.6931471805599453 + 2 * s * series;
 }
 `;

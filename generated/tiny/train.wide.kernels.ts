@@ -48,8 +48,8 @@ function share(tasks: i32, w: i32): i32 {
 @inline function spillOf(w: i32): usize { return SPILLS + <usize>w * SPILL_BYTES; }
 
 /**
- * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the host has
- * raised CONTROL_ABORT.
+ * All workers arrive before any goes on. A worker spins briefly, then sleeps. It leaves by a trap when the
+ * host has raised CONTROL_ABORT.
  */
 function barrier(): void {
   const workers = load<i32>(CONTROL_WORKERS);
@@ -244,14 +244,18 @@ const CONSTANTS = memory.data<f32>([88.376, -87.336, 1.44269504, 12582912, -0.00
   const s = f32x4.div(v128.load32_splat(CONSTANTS, 40 /* 1 */), f32x4.add(e, v128.load32_splat(CONSTANTS, 40 /* 1 */))); // σ(−x) = e·s without cancellation
   return f32x4.mul(s, madd(x, f32x4.mul(e, s), v128.load32_splat(CONSTANTS, 40 /* 1 */)));
 }
-/** ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1). Relative error ≤ 1e-12. */
+/**
+ * ln x, x > 0 and normal: x = 2^n · m, m in √½…√2, ln m = 2 artanh s = 2(s + s³/3 + …), s = (m − 1)/(m + 1).
+ * Relative error ≤ 1e-12.
+ */
 function ln(x: f64): f64 {
   if (!(x > 0 && x < Infinity)) return x == 0 ? -Infinity : x > 0 ? x : NaN;
   let n = <i32>(reinterpret<u64>(x) >> 52) - 1023;
   let m = reinterpret<f64>((reinterpret<u64>(x) & 0x000fffffffffffff) | 0x3ff0000000000000);
   if (m > 1.4142135623730951) { m *= 0.5; n++; }
   const s = (m - 1) / (m + 1), z = s * s;
-  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9 + z * (1.0 / 11 + z * (1.0 / 13 + z * (1.0 / 15)))))));
+  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9
+    + z * (1.0 / 11 + z * (1.0 / 13 + z * (1.0 / 15)))))));
   return <f64>n * 0.6931471805599453 + 2 * s * series;
 }
 

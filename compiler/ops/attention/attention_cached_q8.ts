@@ -28,7 +28,7 @@ import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction }
 import { emitOneRow, oneRowAreas } from "./kit/decode-q8.ts";
 import { queryAreas } from "./kit/query-blocks.ts";
 import { stretched } from "./kit/block-products.ts";
-import { sampleTogether } from "../matmul/quantised/layout.ts";
+import { sampleTogether } from "../matmul/quantised/samples.ts";
 import {
   areas,
   attentionAttrs,
@@ -125,7 +125,9 @@ export const attention_cached_q8 = defineOp(
   },
 );
 
-/** A cache in f64 arithmetic: `words` of all heads, in panels of W words, of which a ring has so many rows. */
+/**
+ * A cache in f64 arithmetic: `words` of all heads, in panels of W words, of which a ring has so many rows.
+ */
 function cacheOf(kind: "keys" | "values", words: Float64Array, D: number, W: number, ringRows: number) {
   const panels = Math.ceil(ringRows / PANEL);
   const panelAt = (g: number, n: number): number => (g * panels + Math.floor((n % ringRows) / PANEL)) * W;
@@ -243,7 +245,7 @@ function cachedCase(
 
 /** Words of a panel: scales belong to numbers. */
 function samplePanel(kind: "keys" | "values", D: number, W: number, noise: () => number, i: number): number {
-  return sampleTogether(`${kind} ${D}`, W, i, () => {
+  return sampleTogether(noise, W, i, () => {
     const words = new Int32Array(W);
     const view = new DataView(words.buffer);
     for (let p = 0; p < PANEL; p++) writeCached(kind, view, D, p, Array.from({ length: D }, noise));

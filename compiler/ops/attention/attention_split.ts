@@ -223,10 +223,13 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
             w.block(`for (const end = to + ${whole * 4}; to < end; to += 16, from += 16)`, () =>
               w.line(`v128.store(to, ${mixed});`),
             );
-          for (let c = 0; c < D - whole; c++)
-            w.line(
-              `store<f32>(to, ${parts.map((s) => `load<f32>(scratch + lane, ${s * 16}) * load<f32>(from, ${s * H * E * 4 + c * 4})`).join(" + ")}, ${c * 4});`,
-            );
+          for (let c = 0; c < D - whole; c++) {
+            const terms = parts.map((s) => {
+              const element = `load<f32>(from, ${s * H * E * 4 + c * 4})`;
+              return `load<f32>(scratch + lane, ${s * 16}) * ${element}`;
+            });
+            w.line(`store<f32>(to, ${terms.join(" + ")}, ${c * 4});`);
+          }
         },
       );
       if (rowFloats(O) > O)

@@ -167,8 +167,10 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
     const turned = attrs.heads * D;
     const bytes = rowBytes(Q);
     w.block("for (let r = first; r < last; r++)", () => {
+      const position = R > T ? `(r % ${T})` : "r";
       w.line(
-        `const x_r = ${at.x} + <usize>r * ${bytes}, out_r = ${at.out} + <usize>r * ${bytes}, cos = ${at.table} + <usize>${R > T ? `(r % ${T})` : "r"} * ${rowBytes(W)}, sin = cos + ${4 * D};`,
+        `const x_r = ${at.x} + <usize>r * ${bytes}, out_r = ${at.out} + <usize>r * ${bytes}, ` +
+          `cos = ${at.table} + <usize>${position} * ${rowBytes(W)}, sin = cos + ${4 * D};`,
       );
       w.block(`for (let h: usize = 0; h < ${4 * turned}; h += ${4 * D})`, () =>
         emitHead(w, D, attrs.inverse),

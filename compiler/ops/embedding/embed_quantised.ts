@@ -20,7 +20,8 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../runtime/contract/weight-rows.ts";
-import { weightsIn, F16_MASK, F16_UNIT, formatAttrs, sampleWeight } from "../matmul/quantised/layout.ts";
+import { weightsIn, F16_MASK, F16_UNIT, formatAttrs } from "../matmul/quantised/activation-rows.ts";
+import { sampleWeight } from "../matmul/quantised/samples.ts";
 import { eachRow, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 

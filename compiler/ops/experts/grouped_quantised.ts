@@ -29,8 +29,9 @@ import {
   sampleStarts,
   shareRead,
 } from "./grouped-panels.ts";
-import { sampleActivation } from "../matmul/matmul_quantised.ts";
-import { bf16Constants, bf16Dots, integerConstants, integerDots } from "../matmul/quantised/dots.ts";
+import { sampleActivation, sampleWeight } from "../matmul/quantised/samples.ts";
+import { bf16Constants, bf16Dots } from "../matmul/quantised/bf16-dots.ts";
+import { integerConstants, integerDots } from "../matmul/quantised/integer-dots.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import {
   HALF_BLOCK,
@@ -45,8 +46,7 @@ import {
   elementsOf,
   formatAttrs,
   integerAttrs,
-  sampleWeight,
-} from "../matmul/quantised/layout.ts";
+} from "../matmul/quantised/activation-rows.ts";
 import { panelSource } from "../matmul/quantised/panels.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 

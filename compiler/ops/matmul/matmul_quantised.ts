@@ -10,12 +10,15 @@
  */
 import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmDynamic, planOf } from "./gemm/tile-loops.ts";
+import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./gemm/plan.ts";
+import { emitGemm } from "./gemm/tile-loops.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./gemm/few-rows.ts";
 import { blockTiles, usesFewRows, type MatmulTensor } from "./gemm/cache-blocks.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
-import { bf16Constants, bf16Dots, integerConstants, integerDots } from "./quantised/dots.ts";
+import { bf16Constants, bf16Dots } from "./quantised/bf16-dots.ts";
+import { integerConstants, integerDots } from "./quantised/integer-dots.ts";
+import { sampleActivation, sampleWeight } from "./quantised/samples.ts";
 import { panelSource } from "./quantised/panels.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import {
@@ -29,12 +32,9 @@ import {
   decodeActivations,
   weightsIn,
   elementsOf,
-  encodeActivations,
   formatAttrs,
   integerAttrs,
-  sampleTogether,
-  sampleWeight,
-} from "./quantised/layout.ts";
+} from "./quantised/activation-rows.ts";
 
 type Sizes = Record<"M" | "K" | "N", number>;
 const quantisedAttrs = { ...matmulAttrs, ...formatAttrs };
@@ -160,15 +160,3 @@ export const matmul_integer = defineOp(
     cases: [...integerCases("q8_0"), ...integerCases("q4_0")],
   },
 );
-
-/** Words of a row: a group's scale and sum belong to its numbers. */
-export const sampleActivation = (
-  format: IntegerFormat,
-  words: number,
-  halves: number,
-  noise: () => number,
-  i: number,
-): number =>
-  sampleTogether(format, words, i, () =>
-    encodeActivations(format, Array.from({ length: halves * HALF_BLOCK }, noise), halves * HALF_BLOCK),
-  );

@@ -2,7 +2,7 @@
  * Activations as integers, for products with integer weights: of each group of 32 along a row d = max |x| /
  * 127, q = x / d to the nearest, and d rounded to f16: as llama.cpp does with what it multiplies by q8_0 and
  * q4_0, so that tokens are the same. Once per row, in the order in which the products read it:
- * quantised/layout.ts.
+ * quantised/activation-rows.ts.
  *
  * A vector of numbers has one element of four groups, so scales are lanes and nothing is summed across lanes.
  */
@@ -19,7 +19,7 @@ import {
   integerAttrs,
   LEAST_SCALED,
   ROUNDER,
-} from "./quantised/layout.ts";
+} from "./quantised/activation-rows.ts";
 
 const sizes = (format: IntegerFormat, M: number, K: number) => ({
   d: { M, K, A: activationWords(format, K) },
@@ -79,13 +79,19 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
   ],
 });
 
-/** 32 of its bit patterns, in 32 bits: a group's sum of rounded numbers has them too many. */
+/** Bytes of a group of 32 floats. */
+const GROUP_BYTES = GROUP * 4;
+/**
+ * Sum of the bit patterns of 32 ROUNDERs, in 32 bits: a group's sum of rounded numbers is too large by it.
+ */
 const ROUNDERS = "0x68000000";
 
-/** A function (from, to, stride, scales, starts): 128 floats, four groups, → their lanes of the block. */
+/**
+ * A function (from, to, stride, scales, starts): 128 floats, which are four groups, → their lanes of the
+ * block.
+ */
 function quantiseHalf(w: Writer, format: IntegerFormat): string {
   const name = `quantise_half_${format}`;
-  const groupBytes = GROUP * 4;
   return w.helper(name, (h) => {
     h.line(
       `/** Four groups of 32 floats → four lanes of ${format}'s activations, ` +
@@ -94,81 +100,79 @@ function quantiseHalf(w: Writer, format: IntegerFormat): string {
     h.block(
       `function ${name}(from: usize, to: usize, stride: usize, scales: usize, starts: usize): void`,
       () => {
-        h.line(
-          `let ${count(4)
-            .map((g) => `most${g} = f32x4.abs(v128.load(from, ${g * groupBytes}))`)
-            .join(", ")};`,
-        );
-        h.block(`for (let at = from + 16, end = from + ${groupBytes}; at < end; at += 16)`, () => {
-          for (const g of count(4))
-            h.line(`most${g} = f32x4.max(most${g}, f32x4.abs(v128.load(at, ${g * groupBytes})));`);
-        });
-        transpose4(
-          h,
-          count(4).map((g) => `most${g}`),
-          "m",
-        );
-        h.line("const most = f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3));");
-        h.line(
-          "const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, " +
-            `f32x4.splat(${LEAST_SCALED})));`,
-        );
-        h.line("const d = f32x4.div(most, f32x4.splat(127)), half = f32x4.splat(0.5);");
-        h.line(
-          "const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, " +
-            "13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));",
-        );
-        h.line(
-          "v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, " +
-            `f32x4.splat(${2 ** -14})))); // to f16`,
-        );
-        if (format === "q4_0") h.line("let sum = i32x4.splat(0);");
-        const rounded = (j: number): string =>
-          `f32x4.add(f32x4.mul(t${j}, inverse), f32x4.splat(${ROUNDER}))`;
-        h.block(
-          format === "q8_0"
-            ? `for (const end = from + ${groupBytes}; from < end; from += 16)`
-            : "for (let c: usize = 0; c < 4; c++)",
-          () => {
-            if (format === "q8_0") {
-              transpose4(
-                h,
-                count(4).map((g) => `v128.load(from, ${g * groupBytes})`),
-                "t",
-              );
-              for (const j of count(4)) h.line(`const q${j} = ${rounded(j)};`);
-              for (const p of count(2))
-                h.line(
-                  `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), ` +
-                    `i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
-                );
-              return;
-            }
-            for (const part of count(2))
-              h.block("", () => {
-                transpose4(
-                  h,
-                  count(4).map((g) => `v128.load(from, ${g * groupBytes + part * 64})`),
-                  "t",
-                );
-                for (const j of count(4)) h.line(`const q${j} = ${rounded(j)};`);
-                h.line("sum = i32x4.add(sum, i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)));");
-                const byte = (j: number): string =>
-                  j === 3
-                    ? "i32x4.shl(q3, 24)"
-                    : `${j ? `i32x4.shl(` : ""}v128.and(q${j}, i32x4.splat(255))${j ? `, ${8 * j})` : ""}`;
-                h.line(
-                  `v128.store(to, v128.or(v128.or(${byte(0)}, ${byte(1)}), v128.or(${byte(2)}, ` +
-                    `${byte(3)})));`,
-                );
-                h.line("to += stride;");
-              });
-            h.line("from += 16;");
-          },
-        );
-        if (format === "q4_0")
+        groupScales(h);
+        if (format === "q8_0")
+          h.block(`for (const end = from + ${GROUP_BYTES}; from < end; from += 16)`, () => storePairs(h));
+        else {
+          h.line("let sum = i32x4.splat(0);");
+          h.block("for (let c: usize = 0; c < 4; c++)", () => storeFours(h));
           h.line(`v128.store(starts, i32x4.shl(i32x4.sub(i32x4.splat(${ROUNDERS}), sum), 3)); // −8 · Σ q`);
+        }
       },
     );
   });
+}
+
+/** Stores the scales of four groups, one in each lane, as numbers of f16; `inverse` becomes 127 / max |x|. */
+function groupScales(h: Writer): void {
+  const firsts = count(4).map((g) => `most${g} = f32x4.abs(v128.load(from, ${g * GROUP_BYTES}))`);
+  h.line(`let ${firsts.join(", ")};`);
+  h.block(`for (let at = from + 16, end = from + ${GROUP_BYTES}; at < end; at += 16)`, () => {
+    for (const g of count(4))
+      h.line(`most${g} = f32x4.max(most${g}, f32x4.abs(v128.load(at, ${g * GROUP_BYTES})));`);
+  });
+  transpose4(
+    h,
+    count(4).map((g) => `most${g}`),
+    "m",
+  );
+  h.line("const most = f32x4.max(f32x4.max(m0, m1), f32x4.max(m2, m3));");
+  h.line(
+    "const inverse = v128.and(f32x4.div(f32x4.splat(127), most), f32x4.gt(most, " +
+      `f32x4.splat(${LEAST_SCALED})));`,
+  );
+  h.line("const d = f32x4.div(most, f32x4.splat(127)), half = f32x4.splat(0.5);");
+  h.line(
+    "const rounded = v128.and(i32x4.add(d, i32x4.add(i32x4.splat(0xFFF), v128.and(i32x4.shr_u(d, " +
+      "13), i32x4.splat(1)))), i32x4.splat(~0x1FFF));",
+  );
+  h.line(
+    "v128.store(scales, v128.bitselect(f32x4.sub(f32x4.add(d, half), half), rounded, f32x4.lt(d, " +
+      `f32x4.splat(${2 ** -14})))); // to f16`,
+  );
+}
+
+/** q0 … q3: four numbers of each group, rounded, in the low bits; a lane is a group. */
+function roundFour(h: Writer, offset: number): void {
+  transpose4(
+    h,
+    count(4).map((g) => `v128.load(from, ${g * GROUP_BYTES + offset})`),
+    "t",
+  );
+  for (const j of count(4))
+    h.line(`const q${j} = f32x4.add(f32x4.mul(t${j}, inverse), f32x4.splat(${ROUNDER}));`);
+}
+
+/** q8_0: two numbers of 16 bits in a lane. */
+function storePairs(h: Writer): void {
+  roundFour(h, 0);
+  for (const p of count(2))
+    h.line(
+      `v128.store(to, v128.or(v128.and(q${2 * p}, i32x4.splat(0xFFFF)), ` +
+        `i32x4.shl(q${2 * p + 1}, 16))); to += stride;`,
+    );
+}
+
+/** q4_0: four numbers of 8 bits in a lane, from both halves of each group; their sum. */
+function storeFours(h: Writer): void {
+  const low = (j: number): string => `v128.and(q${j}, i32x4.splat(255))`;
+  const byte = [low(0), `i32x4.shl(${low(1)}, 8)`, `i32x4.shl(${low(2)}, 16)`, "i32x4.shl(q3, 24)"];
+  for (const part of count(2))
+    h.block("", () => {
+      roundFour(h, part * 64);
+      h.line("sum = i32x4.add(sum, i32x4.add(i32x4.add(q0, q1), i32x4.add(q2, q3)));");
+      h.line(`v128.store(to, v128.or(v128.or(${byte[0]}, ${byte[1]}), v128.or(${byte[2]}, ${byte[3]})));`);
+      h.line("to += stride;");
+    });
+  h.line("from += 16;");
 }

@@ -14,7 +14,7 @@ import { grouped_integer, grouped_quantised } from "../../../compiler/ops/expert
 import { route } from "../../../compiler/ops/experts/route.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import { weightWords, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";
-import { activationWords } from "../../../compiler/ops/matmul/quantised/layout.ts";
+import { activationWords } from "../../../compiler/ops/matmul/quantised/activation-rows.ts";
 import { overload } from "../../../runtime/engine/mixtures.ts";
 import { createModel, type Batch } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";

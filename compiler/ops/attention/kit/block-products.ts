@@ -65,41 +65,38 @@ export function emitScores(w: Writer, s: Sizes, p: Scores): void {
   const cRow = s.KB * 4;
   w.line(`// ${p.c}[rows,keys] = ${p.a}[rows,${s.D}] · ${p.b}`);
   const firstPanel = s.windowed ? `max(${windowStart(s, p.ahead, "0")}, 0) / ${s.NR} * ${s.NR}` : "0";
-  w.block(
-    `for (let k = ${firstPanel}; k < ${s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys}; k += ${s.NR})`,
-    () => {
-      const place = `${p.firstKey} + k`;
-      w.line(
-        `const b = ${p.b} + <usize>((${place}) >> 4) * ${p.bPanel}${s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`};`,
-      );
-      const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
-      const tile = (mr: number): Tile => ({
-        mr,
-        nr: s.NR,
-        aRow: p.aRow,
-        aStep: 4,
-        bStep: PANEL_BYTES,
-        outRow: cRow,
-      });
-      // later rows do not see so far back
-      const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined;
-      rowTiles(
-        w,
-        s,
-        from,
-        p.rows,
-        p.tail,
-        (mr) =>
-          callTile(w, tile(mr), {
-            a: `${p.a} + <usize>r * ${p.aRow}`,
-            b: "b",
-            steps: s.D,
-            out: `${p.c} + <usize>r * ${cRow} + (k << 2)`,
-          }),
-        below,
-      );
-    },
-  );
+  const end = s.causal ? `min(${p.keys}, ${p.ahead} + ${p.rows})` : p.keys;
+  w.block(`for (let k = ${firstPanel}; k < ${end}; k += ${s.NR})`, () => {
+    const place = `${p.firstKey} + k`;
+    const half = s.NR === 16 ? "" : ` + (((${place}) & 8) << 2)`;
+    w.line(`const b = ${p.b} + <usize>((${place}) >> 4) * ${p.bPanel}${half};`);
+    const from = s.causal ? `max(k - ${p.ahead}, 0) / ${s.MR} * ${s.MR}` : "0";
+    const tile = (mr: number): Tile => ({
+      mr,
+      nr: s.NR,
+      aRow: p.aRow,
+      aStep: 4,
+      bStep: PANEL_BYTES,
+      outRow: cRow,
+    });
+    // later rows do not see so far back
+    const below = s.windowed && s.causal ? `k + ${s.NR - 1} + WINDOW - ${p.ahead}` : undefined;
+    rowTiles(
+      w,
+      s,
+      from,
+      p.rows,
+      p.tail,
+      (mr) =>
+        callTile(w, tile(mr), {
+          a: `${p.a} + <usize>r * ${p.aRow}`,
+          b: "b",
+          steps: s.D,
+          out: `${p.c} + <usize>r * ${cRow} + (k << 2)`,
+        }),
+      below,
+    );
+  });
 }
 
 /** How rows of 16 columns lie: bytes from panel to panel of columns, and from 16 rows to the next 16. */

@@ -19,7 +19,7 @@
  */
 import type { CacheFormat } from "../../../../runtime/contract/memory-formats.ts";
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";
-import { LEAST_SCALED, nearest } from "../../matmul/quantised/layout.ts";
+import { LEAST_SCALED, nearest } from "../../matmul/quantised/activation-rows.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
 /** Bytes of sixteen scales. */

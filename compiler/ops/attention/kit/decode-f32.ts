@@ -65,8 +65,10 @@ export function emitNewKey(w: Writer, s: Sizes, row: string, keys: string, value
     `const value = ${row} + <usize>(${H + G} + g) * ${D * 4}, value_to = ${values} + <usize>g * ` +
       `${valueHead} + <usize>(n >> 4) * ${valuePanel} + <usize>(n & 15) * ${PANEL_BYTES};`,
   );
+  const element = `value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2)`;
+  const padding = D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `;
   w.line(
-    `for (let c: usize = 0; c < ${DP}; c++) store<f32>(value_to + (c >> 4) * ${PANEL * PANEL_BYTES} + ((c & 15) << 2), ${D % PANEL === 0 ? "" : `c >= ${D} ? 0 : `}load<f32>(value + (c << 2)));`,
+    `for (let c: usize = 0; c < ${DP}; c++) store<f32>(${element}, ${padding}load<f32>(value + (c << 2)));`,
   );
 }
 

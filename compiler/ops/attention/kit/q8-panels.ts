@@ -3,7 +3,7 @@
  * panels, and its panels are unpacked to the f32 panels that products of many rows read.
  */
 import { count, type Writer } from "../../kit/writer.ts";
-import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/layout.ts";
+import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
 import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 

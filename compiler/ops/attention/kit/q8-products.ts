@@ -11,7 +11,7 @@
  * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
  */
 import { count, type Writer } from "../../kit/writer.ts";
-import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/layout.ts";
+import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
 import { columnGroups, panelBytes, SCALES } from "./cache-layout.ts";
 import { paddedRow } from "./q8-panels.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
@@ -88,9 +88,8 @@ export function scoresFunction(w: Writer, D: number, M: number, scoreRow: number
             f.line(`let ${heads.flatMap((m) => four.map((v) => `f${m}${v} = ZERO`)).join(", ")};`);
             for (const { at, padded, from } of columnGroups(D))
               f.block("", () => {
-                f.line(
-                  `let ${heads.flatMap((m) => four.map((v) => `s${m}${v} = ZERO`)).join(", ")}, k = panel + ${at + SCALES}, q = query + ${from * 2};`,
-                );
+                const sums = heads.flatMap((m) => four.map((v) => `s${m}${v} = ZERO`));
+                f.line(`let ${sums.join(", ")}, k = panel + ${at + SCALES}, q = query + ${from * 2};`);
                 f.block(
                   `for (const stop = k + ${PANEL * padded}; k < stop; k += ${2 * PANEL * SCORE_STEPS}, ` +
                     `q += ${4 * SCORE_STEPS})`,

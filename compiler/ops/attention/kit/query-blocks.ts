@@ -1,7 +1,7 @@
 /**
- * One head's queries against packed keys and values, block by block: what `attention` and `attention_cached`
- * share. How many queries and keys there are, and where the first query stands among the keys, may be numbers
- * or names of i32 locals.
+ * One head's queries against packed keys and values, block by block: what `attention`, `attention_cached` and
+ * `attention_cached_q8` share. How many queries and keys there are, and where the first query stands among
+ * the keys, may be numbers or names of i32 locals.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -71,71 +71,94 @@ export function eachKeyBlock(
   });
 }
 
+/** How a head's queries are computed. */
+interface Plan {
+  /** Maximum and sum are carried from one block of keys to the next. */
+  readonly online: boolean;
+  /** Sums go to out itself. Otherwise they go to the area `mixed`, and are copied. */
+  readonly direct: boolean;
+}
+
 /**
- * `positions`: the largest number of keys. With more than KB of them, maximum and sum are carried from block
- * to block.
+ * All blocks of queries of one head. `positions`: the largest number of keys; when there may be more than KB
+ * of them, or a ring, they are several blocks.
  */
 export function emitQueries(w: Writer, s: Sizes, target: Target, positions: number, p: Queries): void {
   const online = positions > s.KB || p.ring !== undefined;
-  const direct = !online && s.D % s.NR === 0;
-  const tail = p.most % s.MR;
-  const keyBlock = (slot: string, ahead: string, keys: string): void => {
-    p.unpack?.(w, slot, keys);
-    const firstKey = p.unpack ? "0" : slot;
-    const block = { rows: "rows", keys, ahead, tail, wholePanels: !inOneStretch(p.panelBytes) };
-    emitScores(w, s, {
-      ...block,
-      a: "q_rows",
-      aRow: p.queryRow,
-      b: p.across,
-      bPanel: p.acrossPanel,
-      c: "scores",
-      firstKey,
-    });
-    emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
-    if (!online) emitEnds(w, "rows", p.lse !== undefined);
-    const to = direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 };
-    emitFromKeys(w, s, {
-      ...block,
-      ...to,
-      scores: "scores",
-      b: p.panels,
-      panels: p.panelBytes,
-      firstKey,
-      mode: online ? "fade" : "scaled",
-      alpha: "alpha",
-    });
-  };
+  const plan = { online, direct: !online && s.D % s.NR === 0 };
   w.block(`for (let q = 0; q < ${p.count}; q += ${s.QB})`, () => {
     w.line(`const rows = min(${s.QB}, ${p.count} - q);`);
     w.line(`const q_rows = ${p.query} + <usize>q * ${p.queryRow}; // Q[rows,${s.D}]`);
     w.line(`const out_rows = ${p.out} + <usize>q * ${p.outRow}; // out[rows,${s.D}]`);
     const position = s.windowed && !s.causal ? p.start : p.start === "0" ? "q" : `${p.start} + q`;
-    const firstBlock = s.windowed ? `max(${position} + 1 - WINDOW, 0) & ~15` : "0";
-    if (online) {
-      emitStart(w, s);
-      w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
-      eachKeyBlock(
-        w,
-        s.KB,
-        firstBlock,
-        s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys,
-        p.ring,
-        (slot, most) => {
-          w.line(`const ahead = ${position} - first_key, keys = min(${most}, ${p.keys} - first_key);`);
-          keyBlock(slot, "ahead", "keys");
-        },
-      );
-      emitEnds(w, "rows", p.lse !== undefined);
-    } else {
+    if (online) emitKeyBlocks(w, s, target, p, plan, position);
+    else {
       w.line(`const ahead = ${position};`);
-      keyBlock("0", "ahead", p.keys);
+      emitKeyBlock(w, s, target, p, plan, "0", p.keys);
     }
-    if (!direct)
-      w.line(
-        `${copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online)}(mixed, out_rows, ` +
-          `rows${online ? ", alpha" : ""});`,
-      );
+    if (!plan.direct) {
+      const copy = copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online);
+      w.line(`${copy}(mixed, out_rows, rows${online ? ", alpha" : ""});`);
+    }
     p.lse?.(w);
+  });
+}
+
+/**
+ * Block after block of keys, from the first that the window reaches. `position`: of the block's first query.
+ */
+function emitKeyBlocks(w: Writer, s: Sizes, target: Target, p: Queries, plan: Plan, position: string): void {
+  emitStart(w, s);
+  w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
+  const first = s.windowed ? `max(${position} + 1 - WINDOW, 0) & ~15` : "0";
+  const end = s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys;
+  eachKeyBlock(w, s.KB, first, end, p.ring, (slot, most) => {
+    w.line(`const ahead = ${position} - first_key, keys = min(${most}, ${p.keys} - first_key);`);
+    emitKeyBlock(w, s, target, p, plan, slot, "keys");
+  });
+  emitEnds(w, "rows", p.lse !== undefined);
+}
+
+/**
+ * Scores, softmax and sums of one block of queries and one of keys, whose first is row `slot` of the cache.
+ */
+function emitKeyBlock(
+  w: Writer,
+  s: Sizes,
+  target: Target,
+  p: Queries,
+  { online, direct }: Plan,
+  slot: string,
+  keys: string,
+): void {
+  p.unpack?.(w, slot, keys);
+  const firstKey = p.unpack ? "0" : slot;
+  const block = {
+    rows: "rows",
+    keys,
+    ahead: "ahead",
+    tail: p.most % s.MR,
+    wholePanels: !inOneStretch(p.panelBytes),
+  };
+  emitScores(w, s, {
+    ...block,
+    a: "q_rows",
+    aRow: p.queryRow,
+    b: p.across,
+    bPanel: p.acrossPanel,
+    c: "scores",
+    firstKey,
+  });
+  emitSoftmax(w, s, target, { ...block, scores: "scores" }, online);
+  if (!online) emitEnds(w, "rows", p.lse !== undefined);
+  emitFromKeys(w, s, {
+    ...block,
+    ...(direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 }),
+    scores: "scores",
+    b: p.panels,
+    panels: p.panelBytes,
+    firstKey,
+    mode: online ? "fade" : "scaled",
+    alpha: "alpha",
   });
 }

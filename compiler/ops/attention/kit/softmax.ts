@@ -48,10 +48,8 @@ export function emitEndOfRow(
 ): void {
   const all = /^\d+$/.test(keys) ? `${ceilTo(Number(keys), 8)}` : `((${keys} + 7) & ~7)`;
   w.line(`const end = ${s.causal ? `min((max(${ahead} + r + ${s.MR}, 0) + 7) & ~7, ${all})` : all};`);
-  if (s.windowed)
-    w.line(
-      `const begin = min(max(${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`,
-    );
+  const first = `${windowStart(s, ahead, "r")}${s.causal ? ` - ${s.MR - 1}` : ""}`;
+  if (s.windowed) w.line(`const begin = min(max(${first}, 0) & ~${wholePanels ? PANEL - 1 : 7}, end);`);
 }
 
 /** Where row r's used scores begin, and how many there are. */

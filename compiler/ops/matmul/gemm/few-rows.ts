@@ -80,9 +80,8 @@ function emitRowStreams(
       const tensors = epilogueTensors(k).map((t) =>
         t === "bias" ? `${at.bias} + from + group` : `${at[t]} + ${place}`,
       );
-      w.line(
-        `${epilogue}(${[`scratch${m ? ` + bytes * ${m}` : ""} + group`, 1, `${at.out} + ${place}`, bRow, ...tensors].join(", ")});`,
-      );
+      const sums = `scratch${m ? ` + bytes * ${m}` : ""} + group`;
+      w.line(`${epilogue}(${[sums, 1, `${at.out} + ${place}`, bRow, ...tensors].join(", ")});`);
     }
   });
 }
@@ -119,12 +118,18 @@ export function rowStream(
           );
           for (const m of count(M))
             h.line(
-              `${M > 1 ? `${splat(m, r)} ` : ""}${columns.map((j) => `s${m}_${j} = madd(a${m}_${r}, b${r}_${j}, s${m}_${j});`).join(" ")}`,
+              [
+                ...(M > 1 ? [splat(m, r)] : []),
+                ...columns.map((j) => `s${m}_${j} = madd(a${m}_${r}, b${r}_${j}, s${m}_${j});`),
+              ].join(" "),
             );
         }
         for (const m of count(M))
           h.line(
-            `${columns.map((j) => `v128.store(sums${m || ""}, s${m}_${j}, ${16 * j});`).join(" ")} sums${m || ""} += ${16 * vectors};`,
+            [
+              ...columns.map((j) => `v128.store(sums${m || ""}, s${m}_${j}, ${16 * j});`),
+              `sums${m || ""} += ${16 * vectors};`,
+            ].join(" "),
           );
       });
     });
@@ -156,13 +161,12 @@ export function emitDotTasks(
     w.line(`const place = <usize>group * ${TASK_COLUMNS * 4};`);
     if (valid < TASK_COLUMNS)
       w.line(`if (group == ${groups - 1}) memory.fill(scratch, 0, ${M * TASK_COLUMNS * 4});`);
-    w.line(
-      `${dots(valid < TASK_COLUMNS ? `group == ${groups - 1} ? ${valid} : ${TASK_COLUMNS}` : `${TASK_COLUMNS}`, `${at.b} + <usize>group * ${TASK_COLUMNS * bRow}`)};`,
-    );
+    const rows =
+      valid < TASK_COLUMNS ? `group == ${groups - 1} ? ${valid} : ${TASK_COLUMNS}` : `${TASK_COLUMNS}`;
+    w.line(`${dots(rows, `${at.b} + <usize>group * ${TASK_COLUMNS * bRow}`)};`);
     const tensors = epilogueTensors(k).map((t) => `${at[t]} + place`);
-    w.line(
-      `${epilogueFunction(w, k, TASK_COLUMNS)}(${["scratch", M, `${at.out} + place`, outRow, ...tensors].join(", ")});`,
-    );
+    const values = ["scratch", M, `${at.out} + place`, outRow, ...tensors];
+    w.line(`${epilogueFunction(w, k, TASK_COLUMNS)}(${values.join(", ")});`);
   });
 }
 
@@ -185,9 +189,8 @@ function dotProducts(w: Writer, M: number, bRow: number): string {
         );
         h.block(`for (let from = a, end = a + ${bRow}; from < end; from += 64)`, () => {
           for (const c of chains) {
-            h.line(
-              `const ${halves.map((half) => `${half ? "f" : "b"}${c} = v128.load(b, ${32 * c + half})`).join(", ")};`,
-            );
+            const loads = halves.map((half) => `${half ? "f" : "b"}${c} = v128.load(b, ${32 * c + half})`);
+            h.line(`const ${loads.join(", ")};`);
             for (const m of count(M)) {
               const x = (half: number): string => `v128.load(from, ${m * bRow + 32 * c + half})`;
               h.line(

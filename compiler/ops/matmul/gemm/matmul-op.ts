@@ -5,7 +5,8 @@ import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { gemmTileChoices } from "./tile-choices.ts";
-import { emitGemm, gemmScratch, gemmTasks, gemmDynamic, planOf } from "./tile-loops.ts";
+import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./plan.ts";
+import { emitGemm } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./few-rows.ts";
 import {
   gemmTiles,

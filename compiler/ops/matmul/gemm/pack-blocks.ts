@@ -48,9 +48,8 @@ export function transpose4(h: Writer, rows: readonly string[], t: string): void 
     `const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ` +
       `${high(r1!, r3!)};`,
   );
-  h.line(
-    `const ${t}0 = ${low(`${t}a`, `${t}b`)}, ${t}1 = ${high(`${t}a`, `${t}b`)}, ${t}2 = ${low(`${t}c`, `${t}d`)}, ${t}3 = ${high(`${t}c`, `${t}d`)};`,
-  );
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => t + name) as [string, string, string, string];
+  h.line(`const ${t}0 = ${low(a, b)}, ${t}1 = ${high(a, b)}, ${t}2 = ${low(c, d)}, ${t}3 = ${high(c, d)};`);
 }
 
 /** Steps of k that packTransposed takes at once: a cache line of each row. */
@@ -120,7 +119,8 @@ export function packColumns(
   };
   return w.helper(name, (h) => {
     h.line(
-      `/** packed[strips][K,${MR}] = a[K,strips·${MR}], a's rows ${rowBytes} bytes apart${rest ? `; and a narrower one [K,${rest}]` : ""} */`,
+      `/** packed[strips][K,${MR}] = a[K,strips·${MR}], a's rows ${rowBytes} bytes apart` +
+        `${rest ? `; and a narrower one [K,${rest}]` : ""} */`,
     );
     h.block(
       `function ${name}(a: usize, packed: usize, steps: usize, strips: ` +

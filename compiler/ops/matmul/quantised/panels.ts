@@ -4,7 +4,7 @@
  * of four columns: group l's at step 32 · l + j.
  */
 import { count, type Writer } from "../../kit/writer.ts";
-import type { PanelSource } from "../gemm/tile-loops.ts";
+import type { PanelSource } from "../gemm/plan.ts";
 import { transpose4 } from "../gemm/pack-blocks.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
@@ -23,7 +23,7 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
-import { F16_MASK, F16_UNIT } from "./layout.ts";
+import { F16_MASK, F16_UNIT } from "./activation-rows.ts";
 
 export const panelSource = (format: QuantisedFormat, K: number): PanelSource => ({
   rowBytes: rowBytes(weightWords(format, K)),
@@ -65,9 +65,8 @@ function packGroups(w: Writer, format: IntegerFormat, K: number, NR: number, val
       if (valid < NR) h.line(`memory.fill(panel, 0, halves * ${HALF_BLOCK * NR * 4});`);
       h.block("for (let n: usize = 0; n < halves; n++)", () => {
         h.line("const alone = n == halves - 1 && (halves & 1) != 0; // or one of two, side by side");
-        h.line(
-          `const half = firstHalf + n, superblock = half / ${SUPERBLOCK_HALVES} * ${superblockBytes(format)};`,
-        );
+        const superblock = `half / ${SUPERBLOCK_HALVES} * ${superblockBytes(format)}`;
+        h.line(`const half = firstHalf + n, superblock = ${superblock};`);
         h.line(
           `const start = superblock + ${SCALE_LINE} + ` +
             `((alone ? half : half & ~1) & ${SUPERBLOCK_HALVES - 1}) * ${half} + ` +
@@ -121,11 +120,10 @@ const quadOfGroups =
             for (const i of count(rows)) h.line(`const x${i} = v128.load(from, ${i * bRow});`);
             const nibble =
               (shift: number) =>
-              (i: number): string =>
-                value(
-                  i,
-                  `i32x4.sub(v128.and(${shift ? `i32x4.shr_u(x${i}, ${shift})` : `x${i}`}, i32x4.splat(15)), i32x4.splat(8))`,
-                );
+              (i: number): string => {
+                const bits = shift ? `i32x4.shr_u(x${i}, ${shift})` : `x${i}`;
+                return value(i, `i32x4.sub(v128.and(${bits}, i32x4.splat(15)), i32x4.splat(8))`);
+              };
             store(
               count(4).flatMap((i) => [
                 { step: `4 * c + ${i}`, row: nibble(8 * i) },

@@ -1,17 +1,16 @@
 /**
- * Dot products of a few rows of activations with rows of weights in fewer bits, one row of weights after the
- * other: one stream of memory. The layout (runtime/contract/weight-rows.ts) makes the sum in a lane the sum
- * of one group:
+ * Dot products of a few rows of integer activations with rows of integer weights, one row of weights after
+ * the other: one stream of memory. The layout (runtime/contract/weight-rows.ts) makes the sum in a lane the
+ * sum of one group:
  *
  *   q8_0  i32 sums += dot products of pairs of int16 (weights are extended); 16 steps for a block
  *   q4_0  i32 sums += dot products of four int8 × nibble, which AVX-VNNI and ARM have as one instruction; 8
  *         steps. `simd` has no such operation, and multiplies bytes into i16
- *   bf16  f32 multiply-adds
  *
  * Sums of groups are exact. Scale · scale · sum goes to eight f32 lanes, which are added at the end of the
  * row.
  */
-import { rowFloats, rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 import { TASK_COLUMNS } from "../gemm/few-rows.ts";
@@ -25,7 +24,7 @@ import {
   weightWords,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
-import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, activationWords } from "./layout.ts";
+import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, activationWords } from "./activation-rows.ts";
 
 /**
  * Eight lanes, or the four of a lone half block. `name`: of its locals; `at`: offset in units of 16 bytes of
@@ -180,6 +179,17 @@ function scaled(h: Writer, halves: readonly Half[], M: number, aRow: number): vo
   }
 }
 
+/** What one function of dot products is made for. */
+interface Dots {
+  readonly format: IntegerFormat;
+  /** Rows of a, and half blocks of a row. */
+  readonly M: number;
+  readonly halves: number;
+  /** Bytes from row to row of a. */
+  readonly aRow: number;
+  readonly sums: Sums;
+}
+
 /**
  * A function (a, b, sums, rows, spill, mask, unit, low): sums[M,rows] = a[M] · b[rows]ᵀ; `integerConstants`
  * are the last three.
@@ -191,16 +201,12 @@ export function integerDots(
   M: number,
   halves: number,
 ): string {
-  const sumsOf = format === "q8_0" ? q8 : target === "simd" ? q4Plain : q4Relaxed;
-  const name = `dots_${format}_${M}x${halves * HALF_BLOCK}`;
-  const blocks = halves >> 1;
-  const odd = halves % 2 === 1;
-  const half = HALF_BYTES[format];
-  const numbers = ACTIVATION_BYTES[format];
   const K = halves * HALF_BLOCK;
+  const name = `dots_${format}_${M}x${K}`;
   const bRow = rowBytes(weightWords(format, K));
   const aRow = rowBytes(activationWords(format, K));
-  const SPILL = 32 * M;
+  const sums = format === "q8_0" ? q8 : target === "simd" ? q4Plain : q4Relaxed;
+  const dots = { format, M, halves, aRow, sums };
   return w.helper(name, (h) => {
     h.line(
       `/** sums[${M},rows] = a[${M}] · b[rows]ᵀ, rows of ${format}, ${bRow} bytes long; constants come ` +
@@ -214,126 +220,68 @@ export function integerDots(
           "const mask = i32x4.splat(maskBits), unit = f32x4.splat(unitScale), low = i32x4.splat(lowBits);",
         );
         h.block("for (const last = sums + <usize>rows * 4; sums < last; sums += 4)", () => {
-          h.line(
-            `let w = b, x = a, scale = b, f = a + ${halves * numbers}${format === "q4_0" ? `, c = a + ${halves * (numbers + 16)}` : ""};`,
-          );
-          if (blocks > 0)
-            h.line(
-              `let ${count(M)
-                .flatMap((m) => [`lo${m} = ZERO`, `hi${m} = ZERO`])
-                .join(", ")};`,
-            );
-          if (blocks > 0)
-            h.block(
-              `for (let left: usize = ${blocks}; <isize>left > 0; left -= ${SUPERBLOCK_HALVES / 2})`,
-              () => {
-                h.line(`scale = w;`);
-                h.line(`w += ${SCALE_LINE};`);
-                h.block(
-                  `for (const end = w + ${blocks % (SUPERBLOCK_HALVES / 2) === 0 ? `${SUPERBLOCK_HALVES / 2}` : `min<usize>(left, ${SUPERBLOCK_HALVES / 2})`} * ${2 * half}; w < end; w += ${2 * half})`,
-                  () => {
-                    sumsOf(h, pair, M, aRow);
-                    scaled(h, pair, M, aRow);
-                    h.line(
-                      `x += ${2 * numbers}; scale += ${2 * HALF_SCALES}; f += ` +
-                        `32;${format === "q4_0" ? " c += 32;" : ""}`,
-                    );
-                  },
-                );
-              },
-            );
-          if (odd) {
-            if (halves % SUPERBLOCK_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
-            h.line(
-              `let ${count(M)
-                .map((m) => `half${m} = ZERO`)
-                .join(", ")};`,
-            );
-            sumsOf(h, alone, M, aRow);
-            scaled(h, alone, M, aRow);
-          }
-          for (const m of count(M)) {
-            const at = SPILL + 16 * m;
-            const four =
-              `(load<f32>(spill, ${at}) + load<f32>(spill, ${at + 4})) + (load<f32>(spill, ${at + 8}) + ` +
-              `load<f32>(spill, ${at + 12}))`;
-            if (odd) h.line(`v128.store(spill, half${m}, ${at});`);
-            const terms = [
-              ...(blocks > 0 ? [`sum8(lo${m}, hi${m}, spill + ${32 * m})`] : []),
-              ...(odd ? [`(${four})`] : []),
-            ];
-            h.line(`store<f32>(sums, ${terms.join(" + ")}, ${m * TASK_COLUMNS * 4});`);
-          }
+          rowDots(h, dots);
           h.line(`b += ${bRow};`);
         });
       },
     );
   });
+}
+
+/** One row of b with all rows of a. */
+function rowDots(h: Writer, dots: Dots): void {
+  const { format, M, halves, aRow, sums } = dots;
+  const scales = halves * ACTIVATION_BYTES[format];
+  const starts = format === "q4_0" ? `, c = a + ${scales + 16 * halves}` : "";
+  h.line(`let w = b, x = a, scale = b, f = a + ${scales}${starts};`);
+  if (halves > 1) wholeBlocks(h, dots);
+  if (halves % 2 === 1) {
+    if (halves % SUPERBLOCK_HALVES === 1) h.line(`scale = w; w += ${SCALE_LINE};`);
+    h.line(
+      `let ${count(M)
+        .map((m) => `half${m} = ZERO`)
+        .join(", ")};`,
+    );
+    sums(h, alone, M, aRow);
+    scaled(h, alone, M, aRow);
+  }
+  for (const m of count(M)) storeDot(h, dots, m);
+}
+
+/** All whole blocks of the row: two halves side by side, superblock after superblock. */
+function wholeBlocks(h: Writer, { format, M, halves, aRow, sums }: Dots): void {
+  const blocks = halves >> 1;
+  const together = SUPERBLOCK_HALVES / 2;
+  const zeros = count(M).flatMap((m) => [`lo${m} = ZERO`, `hi${m} = ZERO`]);
+  h.line(`let ${zeros.join(", ")};`);
+  h.block(`for (let left: usize = ${blocks}; <isize>left > 0; left -= ${together})`, () => {
+    h.line(`scale = w;`);
+    h.line(`w += ${SCALE_LINE};`);
+    const here = blocks % together === 0 ? `${together}` : `min<usize>(left, ${together})`;
+    const bytes = 2 * HALF_BYTES[format];
+    h.block(`for (const end = w + ${here} * ${bytes}; w < end; w += ${bytes})`, () => {
+      sums(h, pair, M, aRow);
+      scaled(h, pair, M, aRow);
+      h.line(
+        `x += ${2 * ACTIVATION_BYTES[format]}; scale += ${2 * HALF_SCALES}; f += ` +
+          `32;${format === "q4_0" ? " c += 32;" : ""}`,
+      );
+    });
+  });
+}
+
+/** The lanes of row m's sums are added, by way of `spill`. */
+function storeDot(h: Writer, { M, halves }: Dots, m: number): void {
+  const at = 32 * M + 16 * m; // behind the corners of sum8
+  const odd = halves % 2 === 1;
+  if (odd) h.line(`v128.store(spill, half${m}, ${at});`);
+  const lane = (i: number): string => `load<f32>(spill, ${at + 4 * i})`;
+  const terms = [
+    ...(halves > 1 ? [`sum8(lo${m}, hi${m}, spill + ${32 * m})`] : []),
+    ...(odd ? [`((${lane(0)} + ${lane(1)}) + (${lane(2)} + ${lane(3)}))`] : []),
+  ];
+  h.line(`store<f32>(sums, ${terms.join(" + ")}, ${m * TASK_COLUMNS * 4});`);
 }
 
 /** What `integerDots` gets after `spill`. */
 export const integerConstants = `<i32>${F16_MASK}, ${F16_UNIT}, 0x0F0F0F0F`;
-/** The same of `bf16Dots`. */
-export const bf16Constants = "<i32>0xFFFF0000";
-
-/**
- * A function (a, b, sums, rows, spill, high): a in f32, b in bf16. Words of b have elements i and i + 16:
- * both halves of a word meet a in order.
- */
-export function bf16Dots(w: Writer, M: number, K: number): string {
-  const aRow = rowBytes(K);
-  const bRow = rowBytes(weightWords("bf16", K));
-  const name = `dots_bf16_${M}x${K}`;
-  const whole = Math.floor(rowFloats(K) / 32);
-  const tail = rowFloats(K) % 32 > 0;
-  const part = (half: 0 | 1): string => (half === 0 ? "low" : "high");
-  return w.helper(name, (h) => {
-    /** 16 floats of a with one half of 16 words. */
-    const multiply = (m: number, half: 0 | 1): void => {
-      for (const c of count(2))
-        h.line(
-          [0, 16]
-            .map((o) => {
-              const word = `w${32 * c + o}`;
-              const value = half === 0 ? `i32x4.shl(${word}, 16)` : `v128.and(${word}, high)`;
-              const sum = `${o ? "t" : "s"}${m}_${part(half)}`;
-              return `${sum} = madd(v128.load(x, ${m * aRow + 64 * half + 32 * c + o}), ${value}, ${sum});`;
-            })
-            .join(" "),
-        );
-    };
-    const words = (): void =>
-      h.line(`const ${[0, 16, 32, 48].map((o) => `w${o} = v128.load(w, ${o})`).join(", ")};`);
-    h.line(`/** sums[${M},rows] = a[${M},${K}] · b[rows]ᵀ, rows of bf16, ${bRow} bytes long */`);
-    h.block(
-      `function ${name}(a: usize, b: usize, sums: usize, rows: i32, spill: usize, highBits: i32): void`,
-      () => {
-        h.line("const high = i32x4.splat(highBits);");
-        h.block("for (const last = sums + <usize>rows * 4; sums < last; sums += 4)", () => {
-          h.line(
-            `let w = b, x = a, ${count(M)
-              .flatMap((m) => ["s", "t"].flatMap((v) => [`${v}${m}_low = ZERO`, `${v}${m}_high = ZERO`]))
-              .join(", ")};`,
-          );
-          if (whole > 0)
-            h.block(`for (const end = w + ${64 * whole}; w < end; w += 64)`, () => {
-              words();
-              for (const m of count(M)) for (const half of [0, 1] as const) multiply(m, half);
-              h.line("x += 128;");
-            });
-          if (tail)
-            h.block("", () => {
-              words();
-              for (const m of count(M)) multiply(m, 0);
-            });
-          for (const m of count(M))
-            h.line(
-              `store<f32>(sums, sum8(f32x4.add(s${m}_low, s${m}_high), f32x4.add(t${m}_low, ` +
-                `t${m}_high), spill + ${32 * m}), ${m * TASK_COLUMNS * 4});`,
-            );
-          h.line(`b += ${bRow};`);
-        });
-      },
-    );
-  });
-}

@@ -13,10 +13,7 @@ import {
   decodeWeights,
   HALF_BLOCK,
   halfBlocks,
-  isInteger,
   groupLane,
-  SCALE_LINE,
-  superblockBytes,
   type IntegerFormat,
 } from "../../../../runtime/contract/weight-rows.ts";
 
@@ -129,38 +126,4 @@ export function elementsOf(
   const each = words.length / count;
   const rows = Array.from({ length: count }, (_, n) => decode(words.subarray(n * each, (n + 1) * each)));
   return (row, k) => rows[row]![k]!;
-}
-
-let sampled: { readonly key: string; readonly words: Int32Array } | undefined;
-/**
- * For tests: word i of a tensor whose words belong together `length` by `length`, as scales do to their
- * numbers: `make` makes so many.
- */
-export function sampleTogether(name: string, length: number, i: number, make: () => Int32Array): number {
-  const key = `${name} ${length} ${Math.floor(i / length)}`;
-  if (i % length === 0 || sampled?.key !== key) sampled = { key, words: make() };
-  return sampled.words[i % length]!;
-}
-
-/**
- * For tests: words of a row of weights, with scales as they are in models. `i`: index of the word in the
- * whole tensor.
- */
-export function sampleWeight(format: QuantisedFormat, words: number, noise: () => number, i: number): number {
-  const whole = (bits: number): number => Math.floor(((noise() + 1) / 2) * (2 ** bits - 1));
-  if (!isInteger(format)) return half(noise) | (half(noise) << 16) | 0;
-  if (((i % words) * 4) % superblockBytes(format) >= SCALE_LINE) {
-    const bytes = [0, 1, 2, 3].map(() => (format === "q8_0" ? whole(8) - 127 : whole(8)));
-    return bytes.reduce((word, byte, at) => word | ((byte & 255) << (8 * at)), 0);
-  }
-  const scale = (): number =>
-    whole(10) | ((7 + whole(2)) << 10) | (format === "q4_0" && noise() < 0 ? 0x8000 : 0); // 2^-8 … 2^-4
-  return scale() | (scale() << 16) | 0;
-}
-
-/** An f32's upper half. */
-function half(noise: () => number): number {
-  const bits = new DataView(new ArrayBuffer(4));
-  bits.setFloat32(0, noise());
-  return bits.getUint16(0);
 }

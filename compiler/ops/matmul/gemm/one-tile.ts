@@ -1,0 +1,94 @@
+/**
+ * One tile of out: its product with a block of K, and after the last block its epilogue. Between two blocks
+ * of K the sums wait in scratch (nn, nt: out may be one of the inputs) or in out itself (tn).
+ */
+import { callTile, type Addend } from "../../kit/register-tile.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { isLight, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
+import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
+import type { Plan } from "./plan.ts";
+
+/** A product as it is written: its plan, kernel, and the names of its tensors in generated code. */
+export interface Product {
+  readonly p: Plan;
+  readonly k: MatmulKernel;
+  readonly at: Readonly<Record<MatmulTensor, string>>;
+  /** Steps of k in a block, in generated code. */
+  readonly steps: string;
+}
+
+/** Offset of the block of K, when there are several: `bytes` per k. */
+export const k0 = (p: Plan, bytes: number): string => (p.KC >= p.K ? "" : ` + <usize>k0 * ${bytes}`);
+
+/** `tile`: its number, an expression; `rows`: MR, or fewer in the last tile of all. */
+export function emitOneTile(w: Writer, g: Product, tile: string, rows: number): void {
+  const { p, k, at } = g;
+  const outBytes = rowBytes(p.N);
+  const place = `const place = <usize>${tile} * ${p.MR * outBytes} + <usize>panel * ${p.NR * 4};`;
+  const multiply = (out: string, bytes: number, addends: readonly Addend[]): void =>
+    w.line(multiplied(w, g, tile, rows, out, bytes, addends));
+  const added = (["bias", "add"] as const).filter((t) => k.has(t));
+  if (isLight(k) && !p.blocked) {
+    w.line(place);
+    return multiply(`${at.out} + place`, outBytes, p.form === "tn" ? ["keep"] : added);
+  }
+  const waiting = `<usize>((${tile} - tile0) * ${p.PB} + panel - panel0) * ${p.MR * p.NR * 4}`;
+  w.line(`const sums = scratch${p.blocked ? ` + ${waiting}` : ""};`);
+  if (!isLight(k)) {
+    multiply("sums", p.NR * 4, p.blocked ? ["keep"] : []);
+    const epilogue = (): void => {
+      w.line(place);
+      w.line(finished(w, g, rows));
+    };
+    return p.blocked ? w.block(`if (k0 >= ${p.K - p.KC})`, epilogue) : epilogue();
+  }
+  w.block(`if (k0 < ${p.K - p.KC})`, () => multiply("sums", p.NR * 4, ["keep"]));
+  w.block("else", () => {
+    w.line(place);
+    multiply(`${at.out} + place`, outBytes, ["sums", ...added]);
+  });
+}
+
+/** The call of the register tile. */
+function multiplied(
+  w: Writer,
+  { p, at, steps }: Product,
+  tile: string,
+  rows: number,
+  out: string,
+  outBytes: number,
+  addends: readonly Addend[],
+): string {
+  const tn = p.form === "tn";
+  const strides = tn ? { aRow: 4, aStep: rows * 4 } : { aRow: rowBytes(p.K), aStep: 4 };
+  const values: Readonly<Record<Addend, string>> = {
+    keep: tn ? `accumulate${p.KC < p.K ? " || k0 > 0" : ""} ? -1 : 0` : "k0 > 0 ? -1 : 0",
+    sums: "sums",
+    bias: biasOf(p, at),
+    add: `${at.add} + place`,
+  };
+  return callTile(
+    w,
+    { mr: rows, nr: p.NR, ...strides, bStep: p.NR * 4, addends },
+    {
+      a: tn
+        ? `strips + <usize>(${tile} - tile0) * ${p.stripBytes}`
+        : `${at.a} + <usize>${tile} * ${p.MR * rowBytes(p.K)}${k0(p, 4)}`,
+      b: "columns",
+      steps,
+      out,
+      outBytes,
+      addends: addends.map((x) => values[x]),
+    },
+  );
+}
+
+/** The call of the epilogue, from the sums to out. */
+function finished(w: Writer, { p, k, at }: Product, rows: number): string {
+  const tensors = epilogueTensors(k).map((t) => (t === "bias" ? biasOf(p, at) : `${at[t]} + place`));
+  const values = ["sums", rows, `${at.out} + place`, rowBytes(p.N), ...tensors];
+  return `${epilogueFunction(w, k, p.NR)}(${values.join(", ")});`;
+}
+
+const biasOf = (p: Plan, at: Product["at"]): string => `${at.bias} + <usize>panel * ${p.NR * 4}`;

@@ -1,0 +1,116 @@
+/**
+ * How one matrix product is cut: into tiles, blocks of K, packed panels and strips, and tasks. A task is one
+ * tile of out: MR rows × one panel of NR columns. A worker's tasks are a contiguous range of tiles, in the
+ * order that suits packing:
+ *
+ *   by panels  task = panel · rowTiles + tile: a worker packs (almost) only its own columns of b
+ *   by rows    task = tile · panels + panel: for products whose a is packed (tn) and larger than b, and for
+ *              products of many rows, whose last quarter of tiles is shared by columns: task = … + panel ·
+ *              tiles + tile
+ */
+import type { DynamicTasks, Kernel } from "../../kit/op.ts";
+import { ceilTo } from "../../kit/panels.ts";
+import type { Dims } from "../../kit/signature.ts";
+import type { Writer } from "../../kit/writer.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { isLight, type Form, type MatmulTensor } from "./cache-blocks.ts";
+import { spread, TRANSPOSED_STEPS } from "./pack-blocks.ts";
+
+/** b[N,K] as something else than rows of f32: the bytes of its rows, and how they become panels. */
+export interface PanelSource {
+  readonly rowBytes: number;
+  /** Steps that are packed at once: a panel has room for whole ones. */
+  readonly steps: number;
+  /**
+   * A function (b, panel, k0, steps): panel[K,NR] = b[valid, k0 … k0 + steps]ᵀ, zeros in the columns from
+   * `valid`.
+   */
+  pack(w: Writer, NR: number, valid: number): string;
+}
+
+export interface Plan {
+  readonly form: Form;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  /** Register tile; then steps of k, panels of b and tiles of rows of one cache block (cache-blocks.ts). */
+  readonly MR: number;
+  readonly NR: number;
+  readonly KC: number;
+  readonly PB: number;
+  readonly RB: number;
+  /** Tiles of rows, and panels of columns, of all of out. */
+  readonly rowTiles: number;
+  readonly panels: number;
+  /** nn, nt: K is more than one block. */
+  readonly blocked: boolean;
+  /** Bytes of one packed panel of b, and of one packed strip of a (tn). */
+  readonly panelBytes: number;
+  readonly stripBytes: number;
+  /** Bytes of the tiles that wait for their next block of K, or for their epilogue. */
+  readonly sumsBytes: number;
+  /** Tasks run along rows of tiles instead of down panels. */
+  readonly byRows: boolean;
+  readonly source?: PanelSource | undefined;
+}
+
+/**
+ * From so many rows on, a worker's share are rows: the next operation finds in its own caches what this one
+ * left there.
+ */
+const MANY_ROWS = 512;
+
+export function planOf(form: Form, d: Dims, k: Kernel<MatmulTensor>, source?: PanelSource): Plan {
+  const { M, N, K } = d as Record<"M" | "N" | "K", number>;
+  const { MR, NR, KC, PB, RB } = k.tiles as Record<"MR" | "NR" | "KC" | "PB" | "RB", number>;
+  const blocked = form !== "tn" && KC < K;
+  const packedSteps = ceilTo(KC, form === "nt" ? (source?.steps ?? TRANSPOSED_STEPS) : 1);
+  return {
+    form,
+    M,
+    N,
+    K,
+    MR,
+    NR,
+    KC,
+    PB,
+    RB,
+    blocked,
+    source,
+    rowTiles: Math.ceil(M / MR),
+    panels: rowBytes(N) / (NR * 4),
+    panelBytes: spread(packedSteps * NR * 4),
+    stripBytes: form === "tn" ? spread(KC * MR * 4) : 0,
+    sumsBytes: MR * NR * 4 * (blocked ? RB * PB : isLight(k) ? 0 : 1),
+    byRows: form === "tn" ? M > N : M >= MANY_ROWS,
+  };
+}
+
+export const gemmTasks = (p: Plan): number => p.rowTiles * p.panels;
+export const gemmScratch = (p: Plan): number => p.sumsBytes + p.PB * p.panelBytes + p.RB * p.stripBytes;
+
+/** Is the last quarter of the tiles shared by columns? */
+export const tailByColumns = (p: Plan): boolean => p.form !== "tn" && p.byRows;
+
+/** tn: all of a's strips fit into scratch, in one block of K. */
+export const stripsStay = (p: Plan): boolean => !p.byRows && p.RB >= p.rowTiles && p.KC >= p.K;
+
+/** Share of a product's panels (or rows of tiles) that is dynamic, and in how many pieces at least. */
+const DYNAMIC_SHARE = 1 / 4;
+const PIECES = 8;
+
+/**
+ * Pieces are whole panels, or parts of one. They do not pay where all of a is packed for every piece (tn with
+ * several blocks of K). A product that is shared by rows hands out columns of its last rows: a piece packs
+ * only its own panels.
+ */
+export function gemmDynamic(p: Plan): DynamicTasks {
+  const [units, each] = p.byRows ? [p.rowTiles, p.panels] : [p.panels, p.rowTiles];
+  const tasks = units * each;
+  const rest = Math.ceil(units * DYNAMIC_SHARE);
+  if (p.form === "tn" && !stripsStay(p) && !(p.byRows && p.KC >= p.K)) return { fixed: tasks, grain: tasks };
+  if (tailByColumns(p))
+    return { fixed: (p.rowTiles - rest) * p.panels, grain: rest * Math.ceil(p.panels / PIECES) };
+  const grain = rest >= PIECES ? Math.floor(rest / PIECES) * each : Math.ceil((rest * each) / PIECES);
+  return { fixed: (units - rest) * each, grain };
+}
