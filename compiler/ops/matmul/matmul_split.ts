@@ -89,9 +89,9 @@ export const matmul_sum = defineOp("sums[P,M,N] bias[N]? gate[M,N]? add[M,N]? ->
     const outRow = rowBytes(N);
     const add = addParts(w, P, M * outRow);
     const epilogue = epilogueFunction(w, k, TASK_COLUMNS);
+    const task = TASK_COLUMNS * 4; // bytes
     w.block(
-      `for (let place = <usize>first * ${TASK_COLUMNS * 4}, end = <usize>last * ${TASK_COLUMNS * 4}; place < end; ` +
-        `place += ${TASK_COLUMNS * 4})`,
+      `for (let place = <usize>first * ${task}, end = <usize>last * ${task}; place < end; place += ${task})`,
       () => {
         for (let m = 0; m < M; m++) {
           const here = `place${m ? ` + ${m * outRow}` : ""}`;

@@ -59,8 +59,8 @@ function emitRowStreams(
   const rest = K % STREAMS;
   const vectors = k.target === "wide" ? 4 : 2;
   w.line(
-    `const bytes = <usize>(last - first) * ${TASK_COLUMNS * 4}; // of the worker's columns; sums[${M}] of them ` +
-      "in scratch",
+    `const bytes = <usize>(last - first) * ${TASK_COLUMNS * 4}; ` +
+      `// of the worker's columns; sums[${M}] of them in scratch`,
   );
   w.line(`const from = <usize>first * ${TASK_COLUMNS * 4};`);
   w.line(`memory.fill(scratch, 0, bytes * ${M});`);
