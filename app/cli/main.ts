@@ -17,7 +17,8 @@ import { groups, verbs, type VerbRow } from "./verbs/index.ts";
 export async function launch(): Promise<void> {
   watchLifeline();
   watchNpx();
-  process.stderr.on("error", () => undefined); // when nobody reads standard error, its text is lost, but the work goes on
+  // when nobody reads standard error, its text is lost, but the work goes on
+  process.stderr.on("error", () => undefined);
   const err: Io["err"] = (text) => void (process.stderr.destroyed || process.stderr.write(text));
   const output = standardOutput(process.stdout, err);
   const io: Io = {

@@ -14,12 +14,12 @@ export interface Agreement {
   readonly positions: number;
   /** Positions at which both take the same token. */
   readonly equal: number;
-  /** Tokens before the first that differs: what both would write alone. */
+  /** Number of tokens before the first that differs: what both programs would write alike. */
   readonly together: number;
-  /** Largest over the positions, and the middle of them. */
+  /** The largest noise of all positions, and the median. */
   readonly noise: number;
   readonly medianNoise: number;
-  /** Spread of the reference's logits: their mean standard deviation. */
+  /** Mean standard deviation of the reference's logits at a position. */
   readonly spread: number;
   readonly apart: readonly {
     readonly at: number;

@@ -1,4 +1,4 @@
-/** llama.cpp, asked in a process of its own: native code that fails takes its process with it. */
+/** Asks llama.cpp in a process of its own: when native code crashes, only that process ends. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -30,7 +30,7 @@ export function askLlamaCpp<T>(
 export interface Followed {
   readonly ids: readonly number[];
   readonly text: string;
-  /** One row [vocab] for each id: what it was chosen from. */
+  /** A row of logits [vocab] for each id: those that the id was chosen from. */
   readonly logits: readonly Float32Array[];
 }
 

@@ -91,9 +91,9 @@ const milliseconds = (bench: Bench, times: number): number => {
 };
 
 /**
- * Median of `samples`, once the optimizing compiler has done its work: the best of six windows in a row is no
- * news any more. Samples of about 1 ms: shorter than a time slice, so that most of them are undisturbed on a
- * busy machine.
+ * Median of `samples` measurements, taken once the optimizing compiler has done its work, which is when the
+ * best of six time windows in a row is no better than those before. A sample takes about 1 ms, which is
+ * shorter than a time slice, so that most samples are undisturbed on a busy machine.
  */
 function median(bench: Bench, samples = 61): number {
   const windows: number[] = [];
@@ -111,7 +111,7 @@ function median(bench: Bench, samples = 61): number {
   ]!;
 }
 
-/** The register tile alone, on operands in L1: what no product can exceed. */
+/** Speed of the register tile alone, on operands in the L1 cache. No product can be faster. */
 async function peak(target: Target): Promise<number> {
   const { MR, NR } = registerTile(target);
   const K = 128;
@@ -134,7 +134,7 @@ async function peak(target: Target): Promise<number> {
   return op.flops(c.d, {}) / median(bench) / 1e6;
 }
 
-/** GB/s of summing 64 MB: what reading a cache cannot exceed. */
+/** GB/s of summing 64 MB. Reading a cache of keys and values cannot be faster. */
 async function readRate(target: Target): Promise<number> {
   const bytes = 2 ** 26;
   const sums = [0, 1, 2, 3, 4, 5, 6, 7];

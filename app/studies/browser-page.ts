@@ -11,10 +11,10 @@ export interface PagePlan {
   readonly threads: number;
   readonly target: Target;
   readonly context: number;
-  /** One for each round, all with other first words and as many tokens; one more to warm up with. */
+  /** A prompt for each round: all have as many tokens and other first words. One more for warming up. */
   readonly prompts: readonly string[];
   readonly tokens: number;
-  /** Who runs, in this order. */
+  /** The programs to run, in this order. */
   readonly sides: readonly ("sinter" | "wllama")[];
 }
 
@@ -22,17 +22,17 @@ export interface Side {
   readonly version: string;
   readonly threads: number;
   readonly loadMs: number;
-  /** Tokens a second, of each round. */
+  /** Tokens per second, for each round. */
   readonly prefill: readonly number[];
   readonly decode: readonly number[];
   readonly promptTokens: number;
-  /** What comes after the warm-up prompt. */
+  /** The text after the warm-up prompt. */
   readonly greedy: Greedy;
 }
 
 export interface Greedy {
   readonly text: string;
-  /** Sinter's: ids, and how far each is from the second best, in nats. */
+  /** Of Sinter: the ids, and the distance of each to the second best in nats. */
   readonly tokens?: readonly { readonly id: number; readonly margin: number }[];
 }
 
@@ -63,8 +63,8 @@ const SETTLE_MS = 500;
 const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 
 /**
- * Engines begin with code of their fast compiler; after so many tokens the better one has taken over. Their
- * texts are compared.
+ * Engines run code of their fast compiler first; after this many tokens, the optimized code has taken over.
+ * Their texts are compared.
  */
 const warmUpTokens = (tokens: number): number => Math.min(tokens, 24);
 

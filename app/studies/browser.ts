@@ -129,7 +129,7 @@ function show({ sinter, wllama }: PageFigures, promptTokens: number): void {
   }
   if (!sinter || !wllama) return;
   const ratio = (what: "prefill" | "decode"): string => {
-    // of neighbouring rounds: the machine's speed changes
+    // the ratio of neighbouring rounds, because the machine's speed changes
     const each = sinter[what].map((value, i) => value / wllama[what][i]!);
     return `${median(each).toFixed(2)} (${Math.min(...each).toFixed(2)} … ${Math.max(...each).toFixed(2)})`;
   };
@@ -139,7 +139,7 @@ function show({ sinter, wllama }: PageFigures, promptTokens: number): void {
   );
 }
 
-/** How many greedy tokens are the same, and how near the second best was where they part. */
+/** How many greedy tokens are the same, and how near the second best was where the texts part. */
 function agreement({ greedy }: Side, { greedy: { text } }: { readonly greedy: Greedy }): string {
   const { tokens = [] } = greedy;
   const textOf = (n: number): string =>

@@ -46,7 +46,7 @@ const formats = [...o.formats.split(","), ...o.mix];
 const workers = Number(o.workers);
 const TARGET = "wide";
 const formatsOf = weightsFrom;
-formats.forEach(formatsOf); // a name that is none, before anything is measured
+formats.forEach(formatsOf); // a wrong name is found before anything is measured
 joinPairs(TARGET);
 const width = Math.max(8, ...formats.map((f) => f.length + 1));
 const row = (...cells: readonly string[]): void =>
@@ -127,7 +127,7 @@ const models = o.model.map((text) => {
   const name = text.slice(at + 1);
   const found = checkSource(readFileSync(text.slice(0, at), "utf8")).models.find((m) => m.name === name);
   if (!found) throw new Error(`no model ${name} in ${text.slice(0, at)}`);
-  // the cache is not what is measured
+  // the cache stays short, since it is not what is measured
   return { ...found, sizes: { ...found.sizes, context: Math.min(found.sizes.context, 1024) } };
 });
 for (const source of models) {
@@ -175,8 +175,8 @@ for (const source of models) {
 }
 
 /**
- * Tokens one by one in rounds of a tenth of a second, between two readings of the memory's limit: medians,
- * and the median round's share of it.
+ * Times tokens one by one, in rounds of a tenth of a second between two measurements of the memory's limit.
+ * Gives medians, and the median round's share of the limit.
  */
 async function decodeSpeed(
   model: RunningModel,
@@ -193,7 +193,7 @@ async function decodeSpeed(
     logits = await model.feed([likeliestToken(logits)], PROMPT + (at++ % 64));
     return performance.now() - began;
   };
-  for (let i = 0; i < 64; i++) await token(); // pages of the cache are touched for the first time
+  for (let i = 0; i < 64; i++) await token(); // touches the pages of the cache for the first time
   for (const until = performance.now() + Number(o.ms); shares.length < 3 || performance.now() < until;) {
     const times: number[] = [];
     for (let i = 0; i < 2; i++) await token(); // wakes the threads

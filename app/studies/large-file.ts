@@ -62,7 +62,7 @@ const { models, diagnostics } = checkSource(readFileSync(spec, "utf8"), {
 const [model] = models;
 if (!model) throw new Error(`no model: ${diagnostics.map((d) => d.text).join("; ")}`);
 
-/** What `outgoing` asks of a checkpoint when it is asked for no numbers: every tensor is there. */
+/** A checkpoint for `outgoing` where no numbers are read: it says that every tensor is there. */
 const nothing = { tensors: { has: () => true } } as unknown as OpenCheckpoint;
 const { architecture, type: published, tensors } = outgoing(recognise(model), nothing, o.to, type);
 const tokenizer = idTokenizer(architecture.vocab);
@@ -75,7 +75,7 @@ const pool = Float32Array.from(
   () => STD * normalQuantile((word() + 0.5) / 4294967296),
 );
 const drawn = new Map<string, Uint8Array>();
-/** Encoded rows of this width, one after the other. */
+/** Rows of this width, drawn and encoded, one after the other. */
 function rowsOf(width: number, format: FloatFormat): Uint8Array {
   const known = drawn.get(`${width} ${format}`);
   const { block, bytes, encode } = numberFormats[format];
@@ -97,7 +97,8 @@ async function writeTensor(file: WritableFile, tensor: OutgoingTensor): Promise<
   // weights of norms
   if (shape.length === 1) return file.write(new Uint8Array(new Float32Array(shape[0]!).fill(1).buffer));
   const rows = rowsOf(shape.at(-1)!, format);
-  const first = (tensors.indexOf(tensor) % ROWS) * (rows.length / ROWS); // no two tensors alike
+  // begins at another row for each tensor, so that no two are alike
+  const first = (tensors.indexOf(tensor) % ROWS) * (rows.length / ROWS);
   for (let at = 0; at < total;) {
     const piece =
       at === 0

@@ -47,7 +47,8 @@ const say = (text: string): void =>
   console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 
 /**
- * Normal numbers drawn once, laid over every tensor from another place: a tensor costs what its pages cost.
+ * Normal numbers are drawn once, and every tensor begins at another place among them; so a tensor costs no
+ * more than touching its memory.
  */
 function draw(model: RunningModel): void {
   const { word } = randomStream(1, "large");
@@ -82,7 +83,10 @@ function draw(model: RunningModel): void {
   }
 }
 
-/** Rows in fewer bits, as they lie in memory: to encode each of billions of numbers would take minutes. */
+/**
+ * Quantised rows as they lie in memory: drawn in that form, since encoding billions of numbers would take
+ * minutes.
+ */
 function encoded(
   { quantised, shape, rowFloats, init }: TensorPlace,
   normal: Float32Array,

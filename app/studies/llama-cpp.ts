@@ -68,7 +68,7 @@ const say = (text: string): void =>
 const prompts = ["Once upon a time, there was a little", "The history of the city begins", "def add(a, b):"];
 const RUNS = 3;
 
-/** A file with drawn weights; one that is kept is not written again. */
+/** A GGUF file with drawn weights. A file that is kept is not written again. */
 async function drawn(name: string, format: string): Promise<string> {
   const path = join(scratch, `${name}-${format}.gguf`);
   if (existsSync(path)) return path;
@@ -89,7 +89,7 @@ async function drawn(name: string, format: string): Promise<string> {
   return path;
 }
 
-/** What most matrices of a file are kept as; what Sinter does not have goes in f32. */
+/** The format of most matrices of a file; f32 where Sinter does not have it. */
 const weightsOf = (type: number): string => ({ 2: "q4_0", 7: "q8_0", 32: "bf16" })[type] ?? "f32";
 
 async function opened(path: string) {
@@ -147,7 +147,7 @@ async function compare(path: string): Promise<void> {
   await running.close();
 }
 
-/** Logits after the prompt and after each of `ids` but the last. */
+/** Logits after the prompt, and after each of `ids` but the last. */
 async function logitsOf(
   model: RunningModel,
   prompt: readonly number[],

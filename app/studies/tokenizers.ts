@@ -19,7 +19,7 @@ import { decode, type Tokenizer } from "../../runtime/tokenizers/base/tokenizer.
 import { trainBpe } from "../../runtime/tokenizers/bpe/train-bpe.ts";
 
 const ROUNDS = 3;
-const PEER_CHARACTERS = 2 ** 20; // the peer is slow: a megabyte is enough of it
+const PEER_CHARACTERS = 2 ** 20; // the peer is slow, so it gets one megabyte
 const cpuSeconds = (): number => process.threadCpuUsage().user / 1e6;
 
 function timed<T>(work: () => T): { readonly value: T; readonly seconds: number } {
@@ -28,7 +28,7 @@ function timed<T>(work: () => T): { readonly value: T; readonly seconds: number 
   return { value, seconds: cpuSeconds() - began };
 }
 
-/** The same tokenizer in the package, where its files say how. */
+/** The package's tokenizer with the same files, where they are enough for it. */
 function peerOf({ files }: Tokenizer): HuggingFace | undefined {
   const contents = (name: string): string | undefined => {
     const bytes = files.get(name);

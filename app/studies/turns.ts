@@ -25,7 +25,7 @@ if (o.against === undefined) throw new Error("--against DIR: which checkout to c
 const checkouts = { here: fileURLToPath(new URL("../..", import.meta.url)), there: resolve(o.against) };
 type Side = keyof typeof checkouts;
 
-/** What is compared of `sinter bench --json`: the rate of each row, of training as of prompts and decoding. */
+/** The rows of `sinter bench --json` that are compared: those of training, prompts and decoding. */
 interface Row {
   readonly tokensPerSecond: number;
 }

@@ -1,8 +1,8 @@
 /**
- * Runs a program in a page of Chromium and hands back what it returns. For tests and benches: one browser,
- * one page, one answer.
+ * Runs a program in a page of Chromium and returns its result. For tests and benches: one browser, one page,
+ * one answer.
  *
- *   const found = await inChromium({ folder, program: "export default async () => crossOriginIsolated" });
+ *     const found = await inChromium({ folder, program: "export default async () => crossOriginIsolated" });
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -15,13 +15,13 @@ const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/go
   existsSync(path),
 );
 
-/** Why there is none here; undefined: there is one. */
+/** Why Chromium is not here; undefined: it is. */
 export const chromiumMissing = (): string | undefined =>
   CHROMIUM === undefined ? "no Chromium here: apt-get install chromium" : undefined;
 
 export interface PageRun {
   /**
-   * JavaScript whose default export is called: what it resolves to is the answer, as JSON. `say(text)` sends
+   * JavaScript whose default export is called. What it resolves to is the answer, as JSON. `say(text)` sends
    * a line.
    */
   readonly program: string;
@@ -33,7 +33,7 @@ export interface PageRun {
   readonly v8?: string;
   readonly limitMs?: number;
   readonly say?: (line: string) => void;
-  /** Is asked before the folder. */
+  /** Answers requests before the folder does. */
   readonly handle?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
@@ -50,7 +50,7 @@ const FLAGS = [
   "--disable-renderer-backgrounding",
   "--disable-dev-shm-usage",
   "--remote-debugging-pipe",
-]; // it ends when the pipe does: no browser outlives us
+]; // Chromium ends when the pipe closes: it cannot outlive this process
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Sinter</title><script type="module">
 const post = (path, value) => fetch(path, { method: "POST", body: JSON.stringify(value) });

@@ -1,19 +1,19 @@
 /**
- * A model's weights, drawn: a checkpoint that nobody has to keep. Each matrix has a standard deviation of 1 /
- * √in, so that every part adds about as much to the residual stream as it gets; embeddings a small one. A
- * tied output then says other tokens than the last one, which it would not if the token's own embedding were
+ * Weights drawn at random, in the place of a checkpoint. Each matrix has a standard deviation of 1 / √in, so
+ * that every part adds about as much to the residual stream as it gets; that of embeddings is small. A tied
+ * output then prefers other tokens than the last one, which it would not if the token's own embedding were
  * most of the stream.
  */
 import type { WeightSource } from "../../runtime/formats/outgoing.ts";
 import { normalQuantile } from "../../runtime/engine/init.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 
-/** Of embeddings; logits of a tied output have √width times this. */
+/** Standard deviation of embeddings. Logits of a tied output have √width times this. */
 const EMBEDDING_STD = 0.05;
 
 /**
- * Numbers depend on seed and tensor name: a stretch of one list of normal numbers, from a place of the name's
- * own. Vectors are ones (norms) and zeros (biases).
+ * The numbers depend on the seed and on the tensor's name: each tensor is a piece of one list of normal
+ * numbers, from a place that its name decides. Vectors are ones (norms) and zeros (biases).
  */
 export function drawnWeights(seed: number): WeightSource {
   const { word } = randomStream(seed, "normal");

@@ -1,6 +1,6 @@
 /**
- * One kernel alone: emitted, assembled, run on given numbers. Tests compare it with its reference, benches
- * time it. Canary bands stand around every tensor; `run` fails when a kernel writes into one.
+ * Runs one kernel alone, on given numbers, in this thread. Tests compare it with its reference, benches time
+ * it. Bands of canaries stand around every tensor; `run` fails when a kernel has written into one.
  */
 import { kernelSpec, type KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
@@ -34,21 +34,21 @@ export interface Bench {
   readonly source: string;
   readonly wasmBytes: number;
   /**
-   * Feeds dense tensors (padding is added), runs once as `workers` workers one after the other, returns dense
-   * outputs.
+   * Feeds dense tensors (padding is added), runs the kernel once as `workers` workers, one after the other,
+   * and returns dense outputs.
    */
   run(
     inputs: Record<string, Float64Array>,
     options?: { accumulate?: boolean; workers?: number },
   ): Record<string, Float64Array>;
-  /** Runs again on what is in memory, `times` times, as one worker. For timing. */
+  /** Runs the kernel `times` times on what is in memory, as one worker. For timing. */
   repeat(times: number): void;
 }
 
 export const kernelBench = async (opName: string, op: Op, c: Case, target: Target): Promise<Bench> =>
   (await kernelBenches(opName, op, [c], target))[0]!;
 
-/** One module with a kernel for each case: one run of asc instead of many. Every bench has its own memory. */
+/** One module with a kernel for each case, so that asc runs once. Every bench has its own memory. */
 export async function kernelBenches(
   opName: string,
   op: Op,

@@ -1,6 +1,6 @@
 /**
- * Is a kernel right? Its outputs against the f64 reference, which is computed once for all targets, tiles and
- * workers; of large products a few rows.
+ * Checks a kernel's outputs against the f64 reference, which is computed once for all targets, tiles and
+ * numbers of workers; of large products for a few rows only.
  */
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import { difference, referenceOutputs, type Tensors } from "./kernel-numbers.ts";
@@ -10,7 +10,7 @@ const MOST_REFERENCE_FLOPS = 3e8;
 const SAMPLED_ROWS = 12;
 const LARGEST_NMSE = 1e-7;
 
-/** Of outputs: what is wrong with them, or undefined. */
+/** Says what is wrong with outputs; undefined: nothing. */
 export function checker(op: Op, c: Case, inputs: Tensors): (got: Tensors) => string | undefined {
   const state = Object.fromEntries(
     Object.entries(op.mutates ?? {}).map(([out, from]) => [out, inputs[from!]!]),
@@ -24,7 +24,7 @@ export function checker(op: Op, c: Case, inputs: Tensors): (got: Tensors) => str
   return (got) => {
     for (const [tensor, values] of Object.entries(checked.of(got))) {
       const { worst, nmse } = difference(values, reference[tensor]!);
-      // A sum of 50,257 products is rounded to its own size, also where it comes out as nearly nothing.
+      // the error of a sum of 50,257 products grows with its terms, also where the sum itself is nearly 0
       const rms = Math.sqrt(reference[tensor]!.reduce((sum, v) => sum + v * v, 0) / values.length);
       if (!(worst <= Math.max(1, rms) && nmse <= LARGEST_NMSE)) return `${tensor} is wrong (NMSE ${nmse})`;
     }

@@ -98,7 +98,7 @@ export type KernelCall = (accumulate: string, worker: string) => string;
 export interface KernelsPlan {
   readonly layouts: readonly KernelLayout[];
   readonly target: Target;
-  /** Of one worker. */
+  /** Size of one worker's scratch. */
   readonly scratchBytes: number;
   /** Byte address of the first worker's scratch. */
   scratches(layout: KernelLayout): number;

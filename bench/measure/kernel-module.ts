@@ -1,9 +1,9 @@
 /**
- * Kernels in a module of their own, as the real runtime runs them: optimised code, a shared memory, a pool of
- * workers with the module's own barriers. For measuring; only one kernel's tensors are in memory at a time.
+ * Runs kernels as the runtime runs them: optimised code in a module of their own, with a shared memory, a
+ * pool of workers and the module's barriers. For measuring; only one kernel's tensors are in memory at a
+ * time.
  *
- *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch, one piece per
- *   worker
+ *   memory: control block | how often to repeat | tensors of the kernel at hand | scratch of each worker
  */
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
 import { assemble } from "../../compiler/9-bundle/assemble.ts";
@@ -29,16 +29,16 @@ import { joinPairs, type Tensors } from "./kernel-numbers.ts";
 
 export interface KernelModule {
   /**
-   * Writes a kernel's inputs (dense; padding is added) into memory, zeros into its outputs. Before its `run`
-   * and `repeat`.
+   * Writes a kernel's inputs (dense; padding is added) into memory, and zeros into its outputs. To be called
+   * before `run` and `repeat`.
    */
   load(kernel: number, inputs: Tensors): void;
   /**
-   * Zeros in its outputs; what it reads stays. For other kernels of the same operation and sizes, after one
-   * `load`.
+   * Writes zeros into its outputs; its inputs stay. After one `load`, for other kernels of the same operation
+   * and sizes.
    */
   clear(kernel: number): void;
-  /** One call; dense outputs. */
+  /** Calls the kernel once; returns dense outputs. */
   run(kernel: number, workers: number): Promise<Record<string, Float64Array>>;
   /** Milliseconds of `times` calls, with a barrier after each. */
   repeat(kernel: number, workers: number, times: number): Promise<number>;
@@ -127,7 +127,9 @@ interface Plan {
 /** Runs an entry on so many workers; milliseconds. */
 type Call = (entry: string, workers: number) => Promise<number>;
 
-/** A module of any source on real workers. `use` says what its owner makes of memory and calls. */
+/**
+ * Compiles a module and starts real workers for it. `use` makes of its memory and calls what the owner needs.
+ */
 export async function measuredModule<T>(
   plan: Plan,
   use: (memory: WebAssembly.Memory, call: Call) => T,
@@ -158,7 +160,7 @@ export async function measuredModule<T>(
   };
   const i32 = new Int32Array(memory.buffer);
   const alone = callingThread([{ module, memory }]);
-  let pool: Pool | undefined; // one at a time: all threads on this memory would hear the call
+  let pool: Pool | undefined; // one pool at a time: all threads on this memory would hear the call
   const poolOf = async (workers: number): Promise<Pool> => {
     if (workers > 1 && pool?.workers !== workers) {
       await pool?.close();
@@ -179,8 +181,8 @@ export async function measuredModule<T>(
 }
 
 /**
- * A custom section with the target's name: equal bytes of two targets would share the code that the engine
- * made of the first.
+ * Adds a custom section with the target's name. Without it, two targets with equal bytes would share the code
+ * that the engine made for the first.
  */
 function withName(wasm: Uint8Array<ArrayBuffer>, target: Target): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(target);

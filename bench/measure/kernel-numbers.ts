@@ -1,6 +1,6 @@
 /**
- * Numbers to feed a kernel, what its reference makes of them, and how far a kernel is from that. Tests,
- * benches and `tune` share it.
+ * Numbers to feed a kernel, what its reference makes of them, and how far a kernel's outputs are from that.
+ * Shared by tests, benches and `tune`.
  */
 import v8 from "node:v8";
 import { type Case, type Op } from "../../compiler/ops/kit/op.ts";
@@ -91,8 +91,8 @@ export function difference(actual: Float64Array, reference: Float64Array): Diffe
 }
 
 /**
- * V8 joins 128-bit pairs for `wide` only, so that a timing of the other targets is one of 128 bits. Holds for
- * what is compiled from now on.
+ * Lets V8 join pairs of 128-bit operations for `wide` only, so that the other targets are timed with 128
+ * bits. Holds for what is compiled from now on.
  */
 export function joinPairs(target: Target): void {
   v8.setFlagsFromString(

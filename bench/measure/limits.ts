@@ -13,8 +13,8 @@ import type { Target } from "../../runtime/contract/targets.ts";
 const READ_BYTES = 256 << 20;
 const READ_FROM = 65536;
 /**
- * Pairs of accumulators. 128 bits: 16 registers in all, two of them operands; 256 bits: the same pairs are
- * half as many.
+ * Pairs of accumulators. With 128 bits, there are 16 registers in all, and two of them are operands; with 256
+ * bits, a pair takes one register.
  */
 const PAIRS: Readonly<Record<Target, number>> = { simd: 6, relaxed: 6, wide: 12 };
 const FMA_ROUNDS = 1 << 21;
@@ -32,7 +32,7 @@ export interface Limits {
   readonly fma: Partial<Record<Target, ByWorkers>>;
 }
 
-/** Of every target and number of workers. `workers` has 1 in it. */
+/** Measures the limits for every target and number of workers. 1 has to be among `workers`. */
 export async function measureLimits(targets: readonly Target[], workers: readonly number[]): Promise<Limits> {
   const most = Math.max(...workers);
   const fma: Partial<Record<Target, ByWorkers>> = {};
@@ -58,8 +58,8 @@ const readPlan = (mostWorkers: number): Plan => ({
 });
 
 /**
- * The read limit again and again, between other measurements: what memory gives changes by a factor of two
- * within minutes.
+ * Measures the read limit again and again, between other measurements, because what memory gives changes by a
+ * factor of two within minutes.
  */
 export interface ReadMeter {
   /** GB/s now: the best of three calls after one that wakes the threads. */
@@ -141,7 +141,7 @@ ${stores.join("\n")}
 }
 
 /**
- * Fewest milliseconds of one call, after a warm-up: a limit is what the machine does when nothing disturbs
+ * The fewest milliseconds of a call, after a warm-up: a limit is what the machine does when nothing disturbs
  * it.
  */
 async function least(run: () => Promise<number>, samples = 25): Promise<number> {

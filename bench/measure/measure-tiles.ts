@@ -1,7 +1,7 @@
 /**
- * Which tiles are fastest for one kernel here? Every candidate computes right before it is timed; they take
- * turns, so that a busy moment hits all of them; the fastest of a candidate's samples counts. A choice has to
- * win a second time, side by side with the default, and in most of the turns.
+ * Finds the fastest tiles for one kernel on this machine. Every candidate is checked before it is timed.
+ * Candidates take turns, so that a busy moment hits all of them, and the fastest of a candidate's samples
+ * counts. A candidate has to win a second time, side by side with the default, in most of the turns.
  */
 import type { Case } from "../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../compiler/ops/kit/signature.ts";
@@ -20,15 +20,15 @@ export interface Tuned {
   readonly tried: number;
 }
 
-/** Less is within what two measurements of the same thing differ by. */
+/** A smaller gain may be the difference between two measurements of the same thing. */
 const LEAST_GAIN = 1.02;
 const LEAST_SAMPLE_MS = 2;
 const LEAST_TURNS = 3;
 const LAST_TURNS = 7;
 
 /**
- * `ms`: time for this kernel's measurements; compiling comes on top. Throws when a candidate computes wrong:
- * that is a bug of ours.
+ * `ms`: the time for measuring this kernel, without compiling. Throws when a candidate computes wrong, which
+ * is a bug of ours.
  */
 export async function tuneKernel(spec: KernelSpec, workers: number, ms: number): Promise<Tuned> {
   const c: Case = {
@@ -75,7 +75,7 @@ export async function tuneKernel(spec: KernelSpec, workers: number, ms: number):
     : { tiles: spec.tiles, ms: ownMs, ownMs, tried };
 }
 
-/** Milliseconds of one call, per kernel and turn. All have the same tensors, which hold numbers. */
+/** Milliseconds of one call, for each kernel and turn. All kernels have the same tensors. */
 async function takeTurns(
   module: KernelModule,
   kernels: number,

@@ -1,7 +1,7 @@
 /**
- * Where the time of a training step, a prompt or a token goes, kernel by kernel, from a module that is
- * compiled to time itself (compiler/8-emit/stopwatch.ts): seconds of work, seconds of waiting for other
- * workers after it, arithmetic, bytes, share of the limit.
+ * Measures where the time of a training step, a prompt or a token goes, kernel by kernel, with a module that
+ * is compiled to time itself (compiler/8-emit/stopwatch.ts): time in the kernel, time of waiting for other
+ * workers after it, arithmetic, bytes, and share of the limit.
  */
 import { compileModel } from "../../compiler/compile.ts";
 import type { Model } from "../../runtime/contract/model.ts";
@@ -25,7 +25,7 @@ export interface KernelRow extends Rates {
   /** Milliseconds per run of the entry, mean over the workers: in the kernel, and at the barrier after it. */
   readonly ms: number;
   readonly waitingMs: number;
-  /** Of the entry's time. */
+  /** Share of the entry's time. */
   readonly share: number;
 }
 
@@ -39,7 +39,7 @@ export interface Profile {
   readonly tokens: number;
   readonly gflops: number;
   /**
-   * Milliseconds per run, mean over the workers: in kernels, at barriers; and what is left (starting threads,
+   * Milliseconds per run, mean over the workers: in kernels, at barriers, and the rest (starting threads,
    * copying logits).
    */
   readonly busyMs: number;
@@ -92,7 +92,7 @@ function steps(model: RunningModel): () => Promise<unknown> {
   return () => model.trainStep([{ tokens, targets }], { lr: 1e-3, step: ++step });
 }
 
-/** A prompt at once; or tokens one by one behind a prompt, as often as the context allows. */
+/** Runs a prompt at once; or tokens one by one after a prompt, as many as the context allows. */
 function prompts(model: RunningModel, entry: "prefill" | "decode"): () => Promise<unknown> {
   const { vocab, context } = model.manifest.model.sizes;
   const rows = Math.min(model.entry("prefill").context, PROMPT, context - 1);
@@ -147,7 +147,7 @@ function summary(model: RunningModel, o: ProfileOptions, times: readonly number[
 }
 
 const KERNEL_COLUMNS = 46;
-/** Kernels below this are one last line. */
+/** Kernels with a smaller share are summed up in a last line. */
 const LEAST_SHARE = 0.002;
 
 /** The table, 100 columns wide. */

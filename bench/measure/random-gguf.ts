@@ -1,7 +1,6 @@
 /**
- * A GGUF file of a spec's model with weights drawn at random: for measuring, where what the weights say does
- * not matter. Drawn tensor by tensor as a new model's would be; nothing is kept in f32 but the tensor at
- * hand.
+ * Writes a GGUF file of a spec's model with random weights, for measurements that do not depend on them.
+ * Weights are drawn tensor by tensor like those of a new model; only the tensor at hand is in memory.
  */
 import type { Model } from "../../runtime/contract/model.ts";
 import { compileModel } from "../../compiler/compile.ts";
@@ -23,7 +22,10 @@ import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
 
 const POOL = 1_000_003;
 
-/** Bytes written. `options`: as the model will be compiled; targets and formats make no difference here. */
+/**
+ * Returns the number of bytes written. `options`: as the model will be compiled; targets and formats make no
+ * difference here.
+ */
 export async function writeRandomGguf(
   files: Files,
   path: string,
@@ -52,7 +54,10 @@ export async function writeRandomGguf(
   return bytes;
 }
 
-/** Looks like a checkpoint. Normal numbers are drawn once and laid over every tensor from another place. */
+/**
+ * Looks like a checkpoint to its readers. Normal numbers are drawn once, and every tensor begins at another
+ * place among them.
+ */
 async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpoint> {
   const { manifest } = await compileModel(model, { ...options, modules: ["infer"], weights: "f32" });
   const { word } = randomStream(1, "random gguf");

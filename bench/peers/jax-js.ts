@@ -12,7 +12,7 @@ import {
 } from "./serve.ts";
 
 interface Array2 {
-  /** Reading an array uses it up, unless it is referenced once more. */
+  /** jax-js frees an array when it is read, unless it has one more reference. */
   readonly ref: Array2;
   reshape(shape: readonly number[]): Array2;
   transpose(): Array2;

@@ -114,7 +114,7 @@ async function greedy(prompt: readonly number[], count: number, file: string | u
   return { ids, text: model.detokenize(ids, true) };
 }
 
-/** The next token is always given: choosing one is no part of the time. */
+/** The next token is always given, because choosing one is not part of the time. */
 async function time(prompt: readonly number[], count: number, runs: number): Promise<unknown> {
   const prefill: number[] = [];
   const decode: number[] = [];
@@ -151,5 +151,5 @@ for (const request of JSON.parse(await textOf(process.stdin)) as readonly LlamaC
       answers.push(await time(request.prompt, request.count, request.runs));
       break;
   }
-// its threads would keep the process
+// llama.cpp's threads would keep the process alive
 process.stdout.write(`\n${JSON.stringify(answers)}\n`, () => process.exit(0));

@@ -36,7 +36,7 @@ export interface Weight {
 }
 
 /**
- * In the order of the file that holds them. Names are those of Sinter's checkpoints for the equations of
+ * The weights in the order of the file that holds them. Names are those of Sinter's checkpoints for
  * specs/gpt2.sinter.
  */
 export function gpt2Weights(s: Gpt2Sizes): Weight[] {

@@ -25,7 +25,7 @@ export interface Facts {
   readonly headDim: number;
   readonly vocab: number;
   readonly prompt: readonly number[];
-  /** Tokens that follow the prompt: one by one. */
+  /** The tokens that follow the prompt, one by one. */
   readonly next: readonly number[];
 }
 
@@ -147,7 +147,9 @@ async function openModel(folder: string, threads: number): Promise<Session> {
 /** Sums in another order differ by less. */
 const LOGIT_TOLERANCE = 1e-3;
 
-/** Its logits after the prompt and after each following token are those of Sinter's own kernels. */
+/**
+ * Checks that the logits after the prompt, and after each following token, are those of Sinter's own kernels.
+ */
 async function checkLogits(
   folder: string,
   facts: Facts,

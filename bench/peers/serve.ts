@@ -17,7 +17,7 @@ export interface Request {
 
 /** Work per second: GFLOP/s, tokens. */
 export interface Rate {
-  /** Where one request measures several things: which. */
+  /** Which measurement it is, where a request makes several. */
   readonly what?: string;
   readonly median: number;
   readonly best: number;
@@ -110,7 +110,7 @@ export function numbers(count: number, seed: number): Float32Array<ArrayBuffer> 
   );
 }
 
-/** Compares a few elements of a product with their sums in f64: nothing wrong has a speed. */
+/** Compares a few elements of a product with their sums in f64, so that nothing wrong is timed. */
 export function checkProduct(
   p: Product,
   a: ArrayLike<number>,

@@ -55,7 +55,7 @@ async function sgemm({ which, threads, seconds }: Request): Promise<Rate[]> {
   const values = [numbers(p.M * p.K, 1), numbers(p.K * p.N, 2)] as const;
   const a = tf.tensor2d(values[0], p.a);
   const b = tf.tensor2d(values[1], p.b);
-  // done when it returns: threads meet inside
+  // the call is done when it returns: the threads meet inside
   const multiply = (): Tensor => tf.matMul(a, b, p.form === "tn", p.form === "nt");
   const first = multiply();
   checkProduct(p, ...values, await first.data());

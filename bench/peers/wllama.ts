@@ -1,5 +1,5 @@
 /**
- * llama.cpp compiled to WebAssembly (npm's @wllama/wllama): where it lies, and how a page gets it.
+ * Finds llama.cpp compiled to WebAssembly (npm's @wllama/wllama), and serves it to a page.
  * app/studies/browser.ts runs it beside Sinter.
  */
 import { createReadStream, existsSync, readFileSync } from "node:fs";

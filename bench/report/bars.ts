@@ -1,10 +1,13 @@
-/** Horizontal bars: rates of tokens, and speed-ups. Names above narrow bars, beside wide ones. */
+/**
+ * Horizontal bars for token rates and speed-ups. Names stand above the bars in narrow charts, beside them in
+ * wide ones.
+ */
 import { bar, line, linear, svg, text, type Area } from "./svg.ts";
 
 export interface Bar {
   readonly name: string;
   readonly value: number;
-  /** What is written at its end. */
+  /** Text at the end of the bar. */
   readonly words: string;
   readonly colour: string;
   /** Ours: its name is bold. */

@@ -1,4 +1,4 @@
-/** A bench's figures as one page that needs nothing else. */
+/** A bench's report as one HTML page that needs no other files. */
 import { counted, percent, rateText, timeText } from "../../runtime/contract/amounts.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { element } from "../../runtime/report/markup.ts";

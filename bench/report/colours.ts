@@ -1,4 +1,4 @@
-/** Who has which colour, everywhere on the page. */
+/** The colours of targets and peers, the same in all charts. */
 import type { Target } from "../../runtime/contract/targets.ts";
 import { element, escapeHtml } from "../../runtime/report/markup.ts";
 

@@ -1,4 +1,4 @@
-/** What of a report the charts are about: the numbers of workers, and the fastest target. */
+/** The numbers of workers, and the fastest target, that a report has figures of. */
 import type { Target } from "../../runtime/contract/targets.ts";
 import type { BenchReport } from "../suite/bench.ts";
 

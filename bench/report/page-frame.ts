@@ -1,6 +1,6 @@
 /**
- * The frame of the page: styles, light and dark, and charts in two widths, so that their words are as large
- * on a telephone.
+ * Styles, cards and tables of the bench's page, light and dark. Every chart is drawn in two widths, so that
+ * its text has the same size on a telephone.
  */
 import { element, escapeHtml, htmlPage } from "../../runtime/report/markup.ts";
 

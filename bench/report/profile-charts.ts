@@ -8,7 +8,7 @@ import { short } from "./svg.ts";
 
 const MOST_KERNELS = 14;
 
-/** Where a run's time goes: the longest kernels, then all that waits. */
+/** Bars of the longest kernels, and of the time spent waiting. */
 export function profiles(r: BenchReport): string {
   return r.profiles
     .map((p) => {

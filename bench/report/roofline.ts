@@ -93,7 +93,7 @@ export function roofline(
   ]);
 }
 
-/** No label across the roof. */
+/** Keeps labels away from the roof. */
 function keepFree(labels: Labels, roof: readonly (readonly [number, number])[]): void {
   for (const [i, [x0, y0]] of roof.slice(0, -1).entries()) {
     const [x1, y1] = roof[i + 1]!;
@@ -125,7 +125,7 @@ const tip = (r: OpRow): string =>
   `${r.op} ${r.sizes}: ${short(r.gflops)} GFLOP/s at ${short(intensity(r))} FLOP/byte, ` +
   `${percent(r.ofLimit)} of the limit`;
 
-/** One of each operation, its largest; those that do most first. */
+/** The largest case of each operation, those with most arithmetic first. */
 function notable(rows: readonly OpRow[]): OpRow[] {
   const sorted = [...rows].sort((p, q) => q.flops - p.flops);
   return sorted.filter((r, i) => sorted.findIndex((s) => s.op === r.op) === i);

@@ -1,6 +1,6 @@
 /**
- * Drawing: scales, axes, marks, as SVG text. Colours are the page's custom properties (page.ts); hovering a
- * mark shows its numbers.
+ * Draws scales, axes and marks as SVG text. Colours are custom properties of the page (page-frame.ts);
+ * hovering over a mark shows its numbers.
  */
 import { thousands } from "../../runtime/contract/amounts.ts";
 import { element, escapeHtml } from "../../runtime/report/markup.ts";
@@ -120,7 +120,7 @@ export function axes(
   ].join("");
 }
 
-/** Labels that do not run into one another: those that find no place are left out (hovering still tells). */
+/** Places labels that do not overlap. A label that finds no place is left out; hovering still shows it. */
 export class Labels {
   readonly #taken: { readonly x0: number; readonly x1: number; readonly y0: number; readonly y1: number }[] =
     [];

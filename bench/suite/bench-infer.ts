@@ -1,7 +1,7 @@
 /**
- * GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one (decode),
- * each the likeliest so far. Through the real runtime and its `infer` module; random weights: the arithmetic
- * does not depend on them.
+ * Measures GPT-2 124M as it is used: a prompt of 128 tokens at once (prefill), then 64 tokens one by one
+ * (decode), each the likeliest so far. It runs on the real runtime and the `infer` module. Weights are
+ * random, since speed does not depend on them.
  */
 import { compileModel, planModule } from "../../compiler/compile.ts";
 import type { CompileOptions } from "../../compiler/compile-options.ts";
@@ -17,7 +17,7 @@ import { benchModel } from "./bench-models.ts";
 
 export const PROMPT = 128;
 export const DECODED = 64;
-/** Only when asked for: the module needs 1 GiB. */
+/** Measured only when asked for, because the module needs 1 GiB. */
 export const inferSize = "gpt2";
 export const phases = ["prefill", "decode"] as const;
 export type Phase = (typeof phases)[number];
@@ -33,7 +33,7 @@ export interface InferRow {
   readonly ms: number;
   /** Prefill: GFLOP/s. Decode: GB/s of parameters. */
   readonly rate: number;
-  /** Of the multiply-add rate (prefill) or of the read bandwidth (decode) of as many workers. */
+  /** Share of the multiply-add rate (prefill) or of the read bandwidth (decode) of as many workers. */
   readonly ofLimit: number;
   readonly runs: number;
 }

@@ -1,10 +1,7 @@
 /**
- * Every operation × its cases × targets × numbers of workers, optimised code from the first call, on the
- * runtime's own pool. A kernel is compared with its f64 reference before it is timed: nothing wrong has a
- * speed.
- *
- * Share of the limit = the time that the measured bandwidth and multiply-add rate of as many workers allow ÷
- * the time taken. Tensors that stay in a cache can be read faster than memory: above 100 % then.
+ * Times every operation, for each of its cases, targets and numbers of workers, on the runtime's own pool,
+ * with optimised code from the first call. A kernel is compared with its f64 reference first: nothing wrong
+ * is timed.
  */
 import { Bench } from "tinybench";
 import { checker } from "../measure/kernel-check.ts";
@@ -26,7 +23,7 @@ export interface OpRow extends Rates {
   readonly bestMs: number;
   readonly flops: number;
   readonly bytes: number;
-  /** Products alone: "nt:MxKxN", as peers know it. */
+  /** For products only: the name that peers know, "nt:MxKxN". */
   readonly product?: string;
 }
 
@@ -44,9 +41,9 @@ export interface OpBenchOptions {
 
 /** Larger tensors get a module and a memory of their own. */
 const ALONE_ELEMENTS = 4e6;
-/** Kernels per module: time of compilation and size of the memory stay small. */
+/** Kernels per module. More would make the module slow to compile and its memory large. */
 const TOGETHER = 24;
-/** A sample of a short kernel is as many calls as take this long: waking other threads takes 0.1 ms. */
+/** A sample repeats a short kernel until it takes this long, since waking other threads takes 0.1 ms. */
 const LEAST_SAMPLE_MS = { alone: 0.3, several: 6 };
 
 /** Rows as they are measured. Throws when a kernel is wrong. */

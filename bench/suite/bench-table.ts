@@ -1,4 +1,4 @@
-/** The lines that `sinter bench` prints: 100 columns. Measured numbers in, text out. */
+/** The lines that `sinter bench` prints, 100 columns wide: measured numbers in, text out. */
 import type { InferRow } from "./bench-infer.ts";
 import type { OpRow } from "./bench-ops.ts";
 import type { TrainRow } from "./bench-train.ts";

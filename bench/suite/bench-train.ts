@@ -1,6 +1,6 @@
 /**
- * Whole training steps (forward, backward, clipping, AdamW) through the real runtime: tokens per second by
- * size, target and workers.
+ * Times whole training steps (forward, backward, clipping, AdamW) on the real runtime: tokens per second by
+ * size, target and number of workers.
  */
 import { compileModel } from "../../compiler/compile.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
@@ -48,7 +48,7 @@ async function measure(
   workers: number,
   { ms, limits }: TrainBenchOptions,
 ): Promise<Measured> {
-  joinPairs(target); // also off: `relaxed` is to be measured with 128 bits
+  joinPairs(target); // switched off too: `relaxed` is measured with 128 bits
   const model = await createModel(bundle, "train", { host: nodeHost, workers, target, seed: 1 });
   try {
     const { flops, batch, context } = model.entry("train");
@@ -70,7 +70,7 @@ async function measure(
 
 const BATCHES = 8;
 
-/** Random tokens: the arithmetic does not depend on them. */
+/** Batches of random tokens; the speed does not depend on them. */
 function batchesFor(model: RunningModel): Batch[] {
   const { batch, context } = model.entry("train");
   const { vocab } = model.manifest.model.sizes;

@@ -26,7 +26,7 @@ export interface BenchOptions {
   readonly all: boolean;
   /** Where a step's time goes, after its figures. */
   readonly profile: boolean;
-  /** One case of each operation, and of the models that train the smallest: see quickTitles. */
+  /** One case of each operation, and only the smallest model that trains: see quickTitles. */
   readonly quick: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
@@ -62,14 +62,14 @@ export interface BenchReport extends Measured {
 /** Names that a filter can choose from. */
 export const benchNames = (all: boolean): string[] => sections.flatMap((s) => s.titles(all));
 
-/** A heavy name is meant only by a filter that says so: "gpt2", "prefill", "decode", "train gpt2". */
+/** A heavy name is measured only when a filter asks for it: "gpt2", "prefill", "decode", "train gpt2". */
 export function wantedBy(filters: readonly string[], title: string): boolean {
   if (filters.length === 0) return !isHeavy(title);
   const asks = title.endsWith(mixtureSize) ? /mixture/ : /gpt2|prefill|decode/;
   return filters.some((f) => title.includes(f) && (!isHeavy(title) || asks.test(f)));
 }
 
-/** What is measured: wanted by a filter, and where it has to be quick one of each kind. */
+/** The names that are measured: those that a filter wants, and with `quick` one of each kind. */
 export function chosenNames({
   filters,
   all,
@@ -82,8 +82,8 @@ export function chosenNames({
 const STOPPED = Symbol("stopped");
 
 /**
- * Runs what was asked for; `print` gets the table's lines as they come, `show` what is worked on. After
- * `signal` the report has what was measured until then.
+ * Runs what was asked for. `print` gets the lines of the table as they come, `show` the name of what is
+ * measured now. After `signal`, the report has what was measured until then.
  */
 export async function runBench(
   o: BenchOptions,
@@ -92,11 +92,11 @@ export async function runBench(
   show: (text: string) => void = () => {},
 ): Promise<BenchReport> {
   const line = (text: string): void => {
-    // between any two figures there is a line
+    // a line is printed between any two figures, so this is where an interruption is noticed
     if (signal?.aborted) throw STOPPED;
     print(text);
   };
-  const load = loadavg()[0]!; // before our own
+  const load = loadavg()[0]!; // measured before our own work adds to it
   if (load > nodeHost.cores / 2) print(busyLine(load, nodeHost.cores));
   show("limits of this machine");
   const limits = await measureLimits(o.targets, [...new Set([1, ...o.workers])]);
@@ -116,7 +116,7 @@ export async function runBench(
     for (const section of sections)
       await section.run({ ...o, limits, peers, wanted, line, working }, measured);
   } catch (cause) {
-    // Ctrl-C ends the peers' processes too, and what they say then is no news
+    // Ctrl-C ends the peers' processes too, and then their errors are no news
     if (cause !== STOPPED && !signal?.aborted) throw cause;
   } finally {
     await peers.closeAll();

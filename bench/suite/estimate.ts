@@ -1,6 +1,6 @@
 /**
- * About how long a bench takes, before it begins and while it runs. The parts were timed on two quiet cores
- * (2026-11-27); while it runs, the time that the finished ones took corrects what is left.
+ * Estimates how long a bench takes, before it begins and while it runs. The figures here were measured on two
+ * quiet cores (2026-11-27). While it runs, the time of the finished parts corrects the estimate.
  */
 import { leastTraffic } from "../../compiler/ops/kit/op.ts";
 import { LONG } from "./section.ts";
@@ -21,17 +21,17 @@ export interface Asked {
 }
 
 /**
- * Numbers are drawn and the reference computed: seconds per byte that the operation touches; quantised rows
- * are taken apart for it.
+ * Seconds per byte that an operation touches, for drawing numbers and computing the reference. Quantised rows
+ * have to be decoded for it.
  */
 const PER_BYTE = 1.8e-8;
 const PER_QUANTISED_BYTE = 2e-7;
 const PER_CASE = 0.15;
-/** A module of an operation's kernels: for each target, and counted for each of its numbers of workers. */
+/** Seconds for a module of an operation's kernels, for each target and number of workers. */
 const PER_MODULE = 0.4;
-/** Warm-up and samples, as a multiple of the time asked for; whole steps and prompts get ten times that. */
+/** Warm-up and samples take this multiple of the time asked for; whole steps and prompts ten times that. */
 const PER_MS = 1.5e-3;
-/** Compilation, and the least that a measurement takes: at least five steps, three prompts. */
+/** Seconds of compilation, and the least that a measurement takes: five steps or three prompts. */
 const models: readonly { readonly title: RegExp; readonly compile: number; readonly least: number }[] = [
   { title: /^train S$/, compile: 5, least: 1 },
   { title: /^train M$/, compile: 6, least: 8 },
@@ -62,7 +62,7 @@ export function partsOf(asked: Asked, titles: readonly string[]): Part[] {
   });
 }
 
-/** Round, because it is a guess. */
+/** A rounded number of seconds, because it is a guess. */
 export function aboutText(seconds: number): string {
   if (seconds < 20) return `${Math.ceil(seconds)} s`;
   return seconds < 100 ? `${10 * Math.round(seconds / 10)} s` : `${Math.round(seconds / 60)} min`;

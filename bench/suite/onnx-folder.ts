@@ -1,6 +1,6 @@
 /**
- * A GPT-2 of ours as a folder that ONNX Runtime opens: model.onnx, weights.bin, and what Sinter's own kernels
- * make of a prompt (expected.bin, facts.json).
+ * Writes a GPT-2 model as a folder that ONNX Runtime opens: model.onnx, weights.bin, and the outputs of
+ * Sinter's own kernels for a prompt (expected.bin, facts.json).
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,7 +36,8 @@ export async function writeOnnxFolder(
     closeSync(file);
   }
   writeFileSync(join(folder, "model.onnx"), gpt2Onnx(sizes, "weights.bin"));
-  const expected = [(await model.feed(prompt, 0)).slice()]; // feed has one array for all its answers
+  // copied, because feed returns the same array each time
+  const expected = [(await model.feed(prompt, 0)).slice()];
   for (const [i, token] of next.entries())
     expected.push((await model.feed([token], prompt.length + i)).slice());
   writeFileSync(

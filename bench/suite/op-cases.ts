@@ -1,6 +1,6 @@
 /**
- * Which cases of which operations are timed: those of the op files that are large enough, and sizes that only
- * a bench can bear.
+ * The cases of operations that are timed: those of the op files that are large enough, and sizes that are too
+ * large for tests.
  */
 import { leastTraffic, type Attrs, type Case, type Op } from "../../compiler/ops/kit/op.ts";
 import { shapeOf } from "../../compiler/ops/kit/signature.ts";
@@ -19,8 +19,8 @@ const product = (M: number, K: number, N: number): Case => ({ d: { M, K, N } });
 const cubes = [32, 64, 128, 256, 512, 1024].map((n) => product(n, n, n));
 
 /**
- * Speed over size; GPT-2's output layer, forward and backward in a block of 128 rows, and its products for
- * one token.
+ * Sizes for the chart of speed over size; GPT-2's output layer, forward and backward in a block of 128 rows;
+ * and its products for one token.
  */
 const benchOnly: Partial<Record<OpName, readonly Case[]>> = {
   matmul: [
@@ -43,7 +43,7 @@ const present = (op: Op, c: Case) => op.tensors.filter((t) => !t.optional || c.w
 /** Elements of the largest tensor. */
 export const largest = ({ op, c }: OpCase): number =>
   Math.max(...present(op, c).map((t) => elements(shapeOf(t, c.d))));
-/** What must move at least. */
+/** Bytes that must move at least. */
 export const bytesOf = ({ op, c }: OpCase): number =>
   leastTraffic(op, c.d, attrsOf(op, c), (name) => present(op, c).some((t) => t.name === name));
 export const flopsOf = ({ op, c }: OpCase): number => op.flops(c.d, attrsOf(op, c));
@@ -55,7 +55,7 @@ export function sizesOf({ op, c }: Pick<OpCase, "op" | "c">): string {
   return [Object.values(c.d).join("×"), ...attributes, ...(c.with ?? [])].join(" ");
 }
 
-/** `all`: small cases too; they are the tests', and time mostly the call. */
+/** `all`: small cases too, which are the tests' and time mostly the call. */
 export const opCases = (all: boolean): OpCase[] =>
   (Object.entries(ops) as [OpName, Op][]).flatMap(([name, op]) =>
     [
@@ -81,13 +81,16 @@ export function cubeOf(product: string | undefined): number | undefined {
   return M !== undefined && M === K && K === N && M > 0 ? M : undefined;
 }
 
-/** Enough work that the call does not count, little enough that drawing the numbers does not. */
+/**
+ * A quick case has enough work that the call does not count, and tensors so small that drawing the numbers
+ * does not.
+ */
 const QUICK_FLOPS = 1e9;
 const QUICK_ELEMENTS = 2e6;
 
 /**
- * Of each operation the case with most work that takes a moment, or its smallest; of what else has a name the
- * first of its kind.
+ * For a quick bench: of each operation, the case with most work that is quick, or else its smallest; of other
+ * names, the first of each kind.
  */
 export function quickTitles(titles: readonly string[]): string[] {
   const cases = new Map(opCases(true).map((c) => [c.title, c]));

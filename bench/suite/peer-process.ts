@@ -1,6 +1,6 @@
 /**
- * A peer in a process of its own, so that its threads and its memory do not disturb ours: lines of JSON to
- * it, lines back (bench/peers/serve.ts).
+ * A peer in a process of its own, so that its threads and memory do not disturb ours. Requests and answers
+ * are lines of JSON (bench/peers/serve.ts).
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -20,7 +20,7 @@ interface Line {
   readonly error?: string;
 }
 
-/** A request that takes longer has met something else than work. */
+/** A request that takes longer has hung. */
 const TIMEOUT_MS = 600_000;
 const LAST_WORDS = 2000;
 
@@ -62,7 +62,7 @@ export async function startPeer(command: string, args: readonly string[]): Promi
   }
 }
 
-/** The last line that says something: Python ends its stack traces with the reason. */
+/** The last line that is not blank: Python ends its stack traces with the reason. */
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1) ?? "";
 
 async function within<T>(ms: number, work: Promise<T>, child: ChildProcess): Promise<T> {

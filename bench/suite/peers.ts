@@ -12,10 +12,10 @@ export type Work = "sgemm" | "train" | "infer";
 
 export interface Peer {
   readonly name: string;
-  /** Short: of a column. */
+  /** Short name, for the head of a column. */
   readonly short: string;
   readonly can: readonly Work[];
-  /** Products: all that have a name in the peer's language, or a few of each kind. */
+  /** Which products it is asked for: all that have a name in the peer's language, or a few of each kind. */
   readonly products: "all" | "some" | "none";
   /** More threads than this make no difference to it under Node. */
   readonly mostThreads: number;
@@ -115,12 +115,12 @@ export interface PeerRow {
 export interface PeerState {
   readonly name: string;
   readonly native: boolean;
-  /** What it says of itself; undefined: it is not here. */
+  /** What the peer says about itself; undefined: it is not here. */
   readonly about?: string;
   readonly missing?: string;
 }
 
-/** The peers of one run. What is wrong with one is found once, and said once. */
+/** The peers of one run. What is wrong with a peer is found once, and printed once. */
 export class Peers {
   readonly #states = new Map<Peer, PeerState>();
   readonly #open = new Map<string, PeerProcess>();
@@ -134,7 +134,7 @@ export class Peers {
     return [...this.#states.values()];
   }
 
-  /** Starts each once, to see whether it is here. */
+  /** Starts each peer once, to see whether it is here. */
   async look(wanted: readonly Peer[]): Promise<void> {
     for (const peer of wanted) {
       const { name, native } = peer;
@@ -159,7 +159,8 @@ export class Peers {
   }
 
   /**
-   * Rows of one request; none when it fails, after a line that says why. The process stays until `closeAll`.
+   * Returns the rows of one request; none when it fails, after a line that says why. The process stays until
+   * `closeAll`.
    */
   async ask(
     peer: Peer,
@@ -189,7 +190,7 @@ export class Peers {
     }
   }
 
-  /** Their threads and their memory are gone before ours are measured. */
+  /** Ends all peers, so that their threads and memory are gone before ours are measured. */
   async closeAll(): Promise<void> {
     for (const process of this.#open.values()) await process.close();
     this.#open.clear();

@@ -1,4 +1,7 @@
-/** Operations beside their references, limits and peers; and the speed of matrix products over their size. */
+/**
+ * Measures operations beside their references, limits and peers, and the speed of matrix products over their
+ * size.
+ */
 import { counted } from "../../runtime/contract/amounts.ts";
 import { benchOps, type OpRow } from "./bench-ops.ts";
 import { opHead, opLine, sizeHead, sizeRow } from "./bench-table.ts";
@@ -6,7 +9,7 @@ import { cubeOf, opCases, productOf, type OpCase } from "./op-cases.ts";
 import type { PeerRow } from "./peers.ts";
 import { askAll, ratiosOf, type Measured, type Run } from "./section.ts";
 
-/** Beside the sizes n×n×n, one layer of GPT-2: what every peer is asked. */
+/** Besides the sizes n×n×n, every peer is asked for one product of a GPT-2 layer. */
 const SOME_PRODUCTS = ["256x768x3072"];
 
 export async function operations(o: Run, into: Measured): Promise<void> {
@@ -34,7 +37,7 @@ export async function operations(o: Run, into: Measured): Promise<void> {
   speedOverSize(o, into);
 }
 
-/** The peers' rates of each product that these cases are, by the product's name. */
+/** Asks the peers for each product among these cases. Returns rates by the product's name. */
 async function askProducts(
   o: Run,
   cases: readonly OpCase[],

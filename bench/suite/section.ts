@@ -18,7 +18,7 @@ export interface Run {
   readonly peers: Peers;
   /** Small cases of operations too. */
   readonly all: boolean;
-  /** After the figures of a step, a prompt or a token: where its time goes. */
+  /** After the figures of a step, a prompt or a token, a table of where its time goes. */
   readonly profile: boolean;
   /** Milliseconds per operation. */
   readonly ms: number;
@@ -28,7 +28,9 @@ export interface Run {
   working(title: string): void;
 }
 
-/** With the ratio to each peer that did the same work on as many threads, by the peer's name. */
+/**
+ * A row of ours with its ratio to each peer that did the same work on as many threads, by the peer's name.
+ */
 export type Beside<T> = T & { readonly ratios: Readonly<Record<string, number>> };
 
 export interface Measured {
@@ -48,11 +50,11 @@ export interface Section {
 /** Whole steps and prompts take long: they get this many times the time that an operation gets. */
 export const LONG = 10;
 
-/** Of a rate of ours to those of peers, by the peer's name. */
+/** Ratios of a rate of ours to those of peers, by the peer's name. */
 export const ratiosOf = (ours: number, rows: readonly PeerRow[]): Record<string, number> =>
   Object.fromEntries(rows.map((r) => [r.peer, ours / r.median]));
 
-/** Each peer of these on each number of threads that it makes use of. */
+/** Asks each of these peers on each number of threads that it makes use of. */
 export async function askAll(
   o: Run,
   asked: readonly Peer[],
@@ -68,7 +70,7 @@ export async function askAll(
   return rows;
 }
 
-/** Where the time goes, when that was asked for: one table for each target and number of workers. */
+/** Prints where the time goes, when that was asked for: one table for each target and number of workers. */
 export async function profiles(o: Run, entry: ProfiledEntry, size: string, into: Measured): Promise<void> {
   if (!o.profile) return;
   for (const target of o.targets)

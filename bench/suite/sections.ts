@@ -9,7 +9,7 @@ import type { Section } from "./section.ts";
 import { inference, inferTitle, mixture, trainings, trainTitle } from "./section-models.ts";
 import { operations } from "./section-ops.ts";
 
-/** Gigabytes and minutes: only when a filter names them. */
+/** Needs gigabytes and minutes, so it is measured only when a filter names it. */
 export const isHeavy = (title: string): boolean =>
   title.endsWith(" gpt2") || title.endsWith(` ${mixtureSize}`);
 

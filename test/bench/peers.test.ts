@@ -1,7 +1,7 @@
 /**
- * The ONNX files that `sinter bench` gives to ONNX Runtime: wire format by hand-made bytes; a small GPT-2
- * with a key-value cache against Sinter's own kernels, where the peers are installed (npm ci --prefix
- * bench/peers).
+ * The ONNX files that `sinter bench` gives to ONNX Runtime: the wire format against bytes made by hand, and,
+ * where the peers are installed (npm ci --prefix bench/peers), a small GPT-2 with a key-value cache against
+ * Sinter's own kernels.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * A campaign: trials that take minutes, or hours, and are not part of `npm test`. What each is called and
- * covers: campaigns.ts.
+ * What a campaign is: trials that take minutes or hours and are not part of `npm test`. campaigns.ts lists
+ * them, with what each covers.
  */
 export interface Campaign {
   readonly name: string;
@@ -12,22 +12,19 @@ export interface Campaign {
 
 /** What a campaign is given. */
 export interface Course {
-  /** A folder of its own, for evidence and for what it needs to go on another time. It is there. */
+  /** The campaign's own folder, for evidence and for what it needs to go on later. The folder exists. */
   readonly out: string;
   /** Progress, for whoever watches. */
   say(line: string): void;
-  /** Raised when the time given is up, or at Ctrl-C: keep what there is, and return. */
+  /** Aborted when the time is over, or at Ctrl-C: the campaign keeps what it has, and returns. */
   readonly signal: AbortSignal;
 }
 
 export interface Outcome {
-  /**
-   * Lines of the table: what was tried, and how often. All starts together, where it goes on from an earlier
-   * one.
-   */
+  /** Lines of the table: what was tried, and how often, including earlier starts of the same campaign. */
   readonly counts: readonly (readonly [what: string, count: number | string])[];
-  /** What must not be, in a line each, with the folder that holds the evidence. None: all is well. */
+  /** Findings: a line each, with the folder that holds the evidence. None means that all is well. */
   readonly findings: readonly string[];
-  /** False: stopped before its end; another start goes on. */
+  /** False: it was stopped before its end, and another start goes on. */
   readonly complete: boolean;
 }

@@ -1,9 +1,8 @@
 /**
- * Loaded before the program (`node --import`): a file system that dies. The N-th operation that changes
- * something under the folder is cut before it
- * is done, in the middle (of a write: half of the bytes), or after it, by a SIGKILL of the process itself. Or
- * from it on no byte more is taken, as on a
- * full disk. Or they are counted only.
+ * Loaded before the program (`node --import`): a file system that fails. It counts the operations that change
+ * something under the folder. The N-th of them is cut by a SIGKILL of the process itself: before it is done,
+ * in its middle (half of the bytes of a write), or after it. Or no byte more is written from the N-th on, as
+ * on a full disk. Or operations are only counted.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -14,12 +13,12 @@ export interface Fault {
   /** From 1; 0: none. */
   readonly at: number;
   readonly how: "before" | "half" | "after" | "full";
-  /** A file that gets a line: which operation it was, or how many there were. */
+  /** A file to which a line is written: which operation it was, or how many there were. */
   readonly tell: string;
 }
 
 type Anything = (...args: unknown[]) => unknown;
-/** What needs room. */
+/** Operations that need space on the disk. */
 const taking = new Set<string>(["writeSync", "writeFileSync", "appendFileSync"]);
 const changing = [
   "openSync",
@@ -68,7 +67,7 @@ function install({ under, at, how, tell }: Fault): void {
       if (now && how === "after") kill(name, first);
       return result;
     };
-  /** Of what has a middle; anything else is cut before. */
+  /** The operations that have a middle; any other is cut before it is done. */
   const half = (name: (typeof changing)[number], args: readonly unknown[]): void => {
     if (name === "writeSync") {
       const [fd, bytes, offset, length, position] = args as [

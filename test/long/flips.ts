@@ -1,8 +1,7 @@
 /**
- * One bit of one file of a run is another: what do eval, sample and resume make of it? They may refuse, or
- * take an older checkpoint and say so, or do
- * what they would have done. Another result without a word is a finding; so is "a bug of ours" (exit code
- * 70).
+ * Flips one bit of one file of a run, and looks at what eval, sample and resume do. They may refuse it, or
+ * take an older checkpoint and say so, or do what they would have done without the flip. Another result
+ * without a message is a finding, and so is "a bug of ours" (exit code 70).
  */
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +11,7 @@ import { inside, type Said } from "../support/inside.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "./small-run.ts";
 
 /**
- * Kinds of files, and how many flips each gets in the campaign. Checkpoints: one half of the flips in the
+ * Kinds of files, and how many flips each gets in the campaign. Half of the flips in a checkpoint hit its
  * header.
  */
 const kinds = [
@@ -53,7 +52,7 @@ const args: Readonly<Record<Verb, (name: string) => string[]>> = {
   resume: resumeArgs,
 };
 
-/** `share`: of the campaign's flips. `at`: a folder to work in. */
+/** `share`: the share of the campaign's flips to do. `at`: a folder to work in. */
 export async function flipAll(
   at: string,
   share: number,
@@ -98,7 +97,7 @@ export async function flipAll(
 
 type Right = Readonly<Record<"eval" | "sample", readonly string[]>>;
 
-/** Of the newest checkpoint, and of the older ones. */
+/** The reference results with the newest checkpoint, and with the older ones. */
 async function rightAnswers(at: string, half: string): Promise<Right> {
   const right: Record<"eval" | "sample", string[]> = { eval: [], sample: [] };
   for (const step of [6, 4, 2]) {

@@ -77,7 +77,7 @@ async function runOne(campaign: Campaign, limit: number, stop: AbortSignal): Pro
   return { name, minutes: (performance.now() - began) / 60_000, ...outcome };
 }
 
-/** A campaign that cannot run has shown nothing: that is a finding. */
+/** A campaign that cannot run has shown nothing, so that counts as a finding. */
 function broken(cause: unknown): Outcome {
   const said = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   return { counts: [], findings: [`the campaign itself failed: ${said}`], complete: false };

@@ -39,13 +39,13 @@ const SPEC = `model tiny {
 `;
 const TEXT = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(200);
 
-/** Kept between starts of the campaign. */
+/** What is kept between starts of the campaign. */
 interface Tally {
   trials: number;
   starts: number;
-  /** By kind of kill. */
+  /** Number of kills of each kind. */
   kills: Record<string, number>;
-  /** By operation, of those at file operations. */
+  /** Number of kills at each kind of file operation. */
   operations: Record<string, number>;
   same: number;
   findings: string[];
@@ -55,7 +55,7 @@ interface Ground {
   readonly course: Course;
   readonly tally: Tally;
   readonly reference: Buffer;
-  /** Operations of a run from nothing, and its time. */
+  /** How many operations a run from nothing has, and its time. */
   readonly operations: number;
   readonly ms: number;
 }
@@ -192,8 +192,8 @@ async function trial(ground: Ground, number: number): Promise<void> {
 type Plan = { readonly fault?: Fault; readonly killAfter?: number };
 
 /**
- * At an operation, six times of ten; else at a time. Early ones more often: they cost less, and every
- * operation of a checkpoint comes early, too.
+ * Where to kill: at an operation six times of ten, else at a time. Early ones are more frequent, because they
+ * cost less, and every operation of a checkpoint comes early, too.
  */
 function planOf({ operations, ms }: Ground, random: Random, folder: string, whole: boolean): Plan {
   const share = (whole ? 1 : 0.7) * random.unit() ** 2; // what was done already is not done again

@@ -16,7 +16,7 @@ export interface Ended {
 export interface Start {
   readonly cwd: string;
   readonly fault?: Fault;
-  /** SIGKILL comes after so many milliseconds. */
+  /** Milliseconds until a SIGKILL is sent. */
   readonly killAfter?: number | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A run that trains in half a second, stopped between two checkpoints of its five: for campaigns and tests
- * that damage copies of it.
+ * A run that trains in half a second and was stopped between two of its five checkpoints. Campaigns and tests
+ * damage copies of it.
  */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,10 @@ const SPEC = `model small {
 `;
 const TEXT = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(30);
 
-/** `whole` went to its end; `half` has the checkpoints up to step 6. Throws when they cannot be made. */
+/**
+ * `whole` is a run that was trained to its end; `half` has the checkpoints up to step 6. Throws when they
+ * cannot be made.
+ */
 export async function smallRun(at: string): Promise<{ readonly whole: string; readonly half: string }> {
   rmSync(at, { recursive: true, force: true });
   mkdirSync(at, { recursive: true });
@@ -55,7 +58,7 @@ export async function smallRun(at: string): Promise<{ readonly whole: string; re
   return { whole, half };
 }
 
-/** Goes on to the end, on one worker. */
+/** Resumes the run to its end, on one worker. */
 export const resumeArgs = (name: string): string[] => [
   "train",
   "--resume",

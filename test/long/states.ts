@@ -1,7 +1,7 @@
 /**
- * Checkpoints whose state has a right hash and cannot be: from a fault elsewhere, or from somebody. Each is
- * refused with the field's name, and the next
- * older whole checkpoint is taken; where there is none, exit code 3.
+ * Checkpoints whose state has a right hash but impossible contents, from a fault elsewhere or made by
+ * somebody. Each is refused with the field's name, and the next older whole checkpoint is taken; where there
+ * is none, the exit code is 3.
  */
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ export interface Hostile {
   readonly name: string;
   /** The state's JSON as it will stand in the file. */
   make(state: State): unknown;
-  /** What the message names. */
+  /** The field that the message names. */
   readonly names: RegExp;
 }
 
@@ -100,7 +100,7 @@ export const hostiles: readonly Hostile[] = [
   },
 ];
 
-/** The checkpoint's file with another state. A text is taken as it is. */
+/** Writes another state into the checkpoint's file. A text is written as it is. */
 export function withState(path: string, hostile: Hostile): void {
   const bytes = readFileSync(path);
   const { metadata, tensors } = readSafetensors(bytes, path);
@@ -119,7 +119,8 @@ export interface StateTrial {
 }
 
 /**
- * Each state × eval, sample, resume with older checkpoints beside it, and eval alone. Calls back after each.
+ * Tries each state with eval, sample and resume while older checkpoints stand beside it, and with eval alone
+ * while none does. Calls back after each trial.
  */
 export async function tryStates(
   at: string,

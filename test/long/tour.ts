@@ -1,5 +1,5 @@
 /**
- * README from top to bottom: every command in it, in order, in one folder, on real data. What a command
+ * Runs README from top to bottom: every command in it, in order, in one folder, on real data. What a command
  * prints is kept as evidence.
  */
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { codeBlocks, likeness, readersEnvironment, type CodeBlock } from "../sup
 import type { Course, Outcome } from "./campaign.ts";
 
 const SHARED = join(root, "../shared/data");
-/** Files that README names, and what they are here. */
+/** Files that README names, and what stands for them here. */
 const inputs: readonly { readonly name: string; readonly from: string; readonly bytes?: number }[] = [
   { name: "shakespeare.txt", from: "corpora/tinyshakespeare.txt" },
   { name: "model.gguf", from: "checkpoints/stories260K/stories260K.gguf" },
@@ -18,7 +18,7 @@ const inputs: readonly { readonly name: string; readonly from: string; readonly 
   { name: "stories.txt", from: "corpora/tinystories.txt", bytes: 300_000 },
 ];
 
-/** Returns the names of those that are not here. */
+/** Returns the names of the files that are not here. */
 function layOut(folder: string): string[] {
   return inputs
     .filter(({ name, from, bytes }) => {
@@ -38,7 +38,7 @@ function layOut(folder: string): string[] {
     .map(({ name }) => name);
 }
 
-/** What a command writes: those after it that name it need it. */
+/** Files that a command writes; later commands that name them need them. */
 const products = (command: string): string[] =>
   [...command.matchAll(/(?:-o|--out|>) +(\S+)/g)].map((m) => m[1]!.split("/").slice(0, 2).join("/"));
 
@@ -67,7 +67,8 @@ async function runBlock(block: CodeBlock, folder: string): Promise<Ran> {
 }
 
 /**
- * A server ends with 0 at Ctrl-C; npx says 130, because the shell that it puts between ends by the signal.
+ * A server ends with code 0 at Ctrl-C; with npx the code is 130, because the shell that npx puts between ends
+ * by the signal.
  */
 const STOPPED = [0, 130];
 

@@ -23,7 +23,7 @@ export async function run(...argv: readonly string[]): Promise<Said> {
   return { code, out, err };
 }
 
-/** Must succeed. What it wrote. */
+/** Runs a verb that must succeed. Returns what it wrote. */
 export async function sinter(...argv: readonly string[]): Promise<string> {
   const { code, out, err } = await run(...argv);
   expect(code, err).toBe(0);

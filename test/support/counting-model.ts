@@ -1,6 +1,6 @@
 /**
- * A published model that counts: after token t it says next(t). And a byte-level tokenizer for it: three
- * special tokens, 256 bytes, what is added.
+ * A published model that counts: after token t it says next(t); and a byte-level tokenizer for it, of three
+ * special tokens, 256 bytes, and what a test adds.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -30,7 +30,10 @@ interface Weight {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** Attention and feed-forward are zeros; the output knows the embedding of what came before. */
+/**
+ * The model's tensors. Attention and feed-forward are zeros. The output's row of a token holds the embeddings
+ * of the tokens that it follows, so that its logit is the largest after those.
+ */
 function weights(vocab: number, next: (t: number) => number): readonly Weight[] {
   const random = randomFrom([1, 2, 3, 4]);
   const embed = Float32Array.from({ length: vocab * WIDTH }, () => random.unit() * 2 - 1);

@@ -1,6 +1,6 @@
 /**
- * A model without kernels, for tests of what stands around it: tensors in plain memory, an arithmetic that is
- * easy to follow.
+ * A model without kernels, for tests of everything around it: its tensors lie in plain memory, and its
+ * arithmetic is easy to follow.
  */
 import { control, CONTROL_BYTES, hyper } from "../../runtime/contract/control.ts";
 import type { Manifest, ModuleManifest, TensorPlace } from "../../runtime/contract/manifest.ts";
@@ -38,7 +38,7 @@ const sizes = { vocab: 16, context: 8, width: 6, layers: 3, heads: 1, kvHeads: 1
 
 export interface FakeOptions {
   readonly nanAt?: number;
-  /** Hears of the tokens that really run. */
+  /** Called with the tokens that really run. */
   readonly onRun?: (start: number, tokens: readonly number[]) => void;
 }
 

@@ -1,4 +1,7 @@
-/** Compares with a file kept in git. `UPDATE=1` writes it; read the diff before you commit it. */
+/**
+ * Compares a text with a file that is kept in git. `UPDATE=1` writes the file; read the diff before you
+ * commit it.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { expect } from "vitest";

@@ -1,4 +1,6 @@
-/** The command line in this process, for tests and campaigns: what it says, and its exit code. */
+/**
+ * Runs the command line in this process, for tests and campaigns. Returns what it prints and its exit code.
+ */
 import { main } from "../../app/cli/main.ts";
 
 export interface Said {

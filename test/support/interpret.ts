@@ -51,7 +51,7 @@ function placesOf(numbers: Numbers, { value, slice }: Ref, i: number): readonly 
   return slice.kind === "all" ? slices : [slices[slice.step * i + slice.base]!];
 }
 
-/** Of that many slices, whatever it was given in; zeros where nothing was given. */
+/** An array of that many slices; zeros where nothing was given. */
 function sliced(all: Float64Array, { shape, slices }: Value): Float64Array[] {
   const length = elements(shape);
   return Array.from({ length: slices }, (_, i) => {

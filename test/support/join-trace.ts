@@ -1,6 +1,6 @@
 /**
- * What V8 says of the pairs that it joins, when it compiles kernels with its optimizing compiler, and nothing
- * else.
+ * Reads what V8 reports about the pairs that it joins, when it compiles kernels with its optimizing compiler
+ * only.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Case, Op } from "../../compiler/ops/kit/op.ts";
 import { kernelBenches } from "../../bench/measure/kernel-bench.ts";
 
-/** Of a process that begins with the optimizing compiler: the baseline one joins nothing. */
+/** Flags for a process that begins with the optimizing compiler: the baseline compiler joins no pairs. */
 export const optimizingOnly = [
   "--experimental-wasm-revectorize",
   "--no-liftoff",

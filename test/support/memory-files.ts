@@ -1,4 +1,4 @@
-/** Files that live in memory, behind the runtime's interface; counts what is read. */
+/** Files in memory, behind the runtime's interface. Counts what is read. */
 import { SinterError } from "../../runtime/base/errors.ts";
 import type { Files, ReadableFile, WritableFile } from "../../runtime/base/files.ts";
 
@@ -6,7 +6,7 @@ export interface MemoryFiles extends Files {
   readonly contents: Map<string, Uint8Array<ArrayBuffer>>;
   /** Bytes of the largest single read. */
   largestRead: number;
-  /** Files that are open. */
+  /** Number of open files. */
   open_: number;
 }
 
@@ -58,7 +58,7 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
   return files;
 }
 
-/** A file that is open for reading; `counts` hears of it. */
+/** An open file. Its reads are counted in `counts`. */
 function opened(path: string, bytes: Uint8Array<ArrayBuffer>, counts: MemoryFiles): ReadableFile {
   const check = (offset: number, length: number): void => {
     if (offset < 0 || length < 0 || offset + length > bytes.length)
@@ -81,7 +81,7 @@ function opened(path: string, bytes: Uint8Array<ArrayBuffer>, counts: MemoryFile
   };
 }
 
-/** A file that is being written: it is there when it is closed. */
+/** A file that is being written. It appears in the folder when it is closed. */
 function created(path: string, contents: MemoryFiles["contents"]): WritableFile {
   const parts: Uint8Array[] = [];
   return {

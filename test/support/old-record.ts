@@ -1,9 +1,12 @@
-/** A run as an earlier release left it: run.json of version 1, which has no hash but the manifest's. */
+/**
+ * Makes a run look as an earlier release left it: run.json of version 1, which has no hash but the
+ * manifest's.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** `without`: fields that are younger than that release. */
+/** `without`: fields that were added after that release. */
 export function makeOldRecord(folder: string, without: readonly string[] = []): void {
   const path = join(folder, "run.json");
   const {

@@ -1,6 +1,6 @@
 /**
- * Runs a command and waits as long as it gets on: it has failed when nothing was printed and no file of its
- * folder changed for a long time. How long it takes in all is no matter, so that a busy machine, which takes
+ * Runs a command, and waits as long as it makes progress. It has failed when it printed nothing, and no file
+ * of its folder changed, for a long time. The total time does not matter, so that a busy machine, which takes
  * ten times as long, is no failure.
  */
 import { spawn } from "node:child_process";
@@ -8,7 +8,7 @@ import { lstatSync, readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 
-/** Even with many busy programs beside it, no verb is silent for so long. */
+/** No verb is silent for this long, even beside many busy programs. */
 export const QUIET_MS = 15 * 60_000;
 const LOOK_MS = 2_000;
 
@@ -16,13 +16,13 @@ export interface PatientOptions {
   readonly cwd: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdin?: string;
-  /** Called with all that was printed so far. `stop` sends SIGINT to the command. */
+  /** Called with everything that was printed so far. `stop` sends SIGINT to the command. */
   readonly onOutput?: (text: string, stop: () => void) => void;
   readonly quietMs?: number;
 }
 
 export interface Outcome {
-  /** Of one that a signal ended as shells say it: 128 and the signal's number. */
+  /** The exit code. For a command that a signal ended, as in shells: 128 and the signal's number. */
   readonly exit: number;
   readonly output: string;
   readonly stalled: boolean;
@@ -77,8 +77,8 @@ export function runPatiently(command: string, o: PatientOptions): Promise<Outcom
 }
 
 /**
- * The least of several times of the same thing, in milliseconds; ends at the first below `limitMs`. A pause
- * of the machine is not slowness: what is slow is slow again.
+ * The smallest of several times of the same task, in milliseconds; ends at the first below `limitMs`. A pause
+ * of the machine happens once, whereas a slow task is slow again.
  */
 export async function leastMs(limitMs: number, work: () => Promise<void>, tries = 8): Promise<number> {
   let least = Infinity;
@@ -103,6 +103,6 @@ function filesOf(folder: string): string {
       })
       .join("\n");
   } catch {
-    return ""; // something went away while we looked: the next look sees it
+    return ""; // a file was removed meanwhile: the next look sees that
   }
 }

@@ -64,8 +64,8 @@ export function likeness(): string {
 }
 
 /**
- * As a reader's shell has it: without the Node that npm puts first for its scripts, so that `node` is the one
- * of the machine.
+ * The environment of a reader's shell: without the Node that npm puts first for its scripts, so that `node`
+ * is the machine's.
  */
 export function readersEnvironment(): NodeJS.ProcessEnv {
   const path = (process.env["PATH"] ?? "")

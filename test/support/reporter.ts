@@ -1,6 +1,6 @@
 /**
- * The last line of a test run: "N passed, N failed, N skipped". A file that does not load, and an error
- * outside of any test, count as failed.
+ * Prints the last line of a test run: "N passed, N failed, N skipped". A file that does not load, and an
+ * error outside of any test, count as failed.
  */
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
 

@@ -1,4 +1,4 @@
-/** Specs for the tests: those of the repository, and fragments made whole. */
+/** Specs for the tests: those of the repository, and fragments of specs made whole. */
 import { readdirSync, readFileSync } from "node:fs";
 import { root } from "./paths.ts";
 
@@ -6,7 +6,7 @@ export const specs: readonly { readonly file: string; readonly text: string }[] 
   .filter((name) => name.endsWith(".sinter"))
   .map((name) => ({ file: `specs/${name}`, text: readFileSync(`${root}/specs/${name}`, "utf8") }));
 
-/** A complete, correct model; fragments are lines of another that is like it. */
+/** A complete and correct model. A fragment is made whole as the body of a model that is `like` this one. */
 export const base = `model base {
   vocab 256   context 16   width 8   layers 1   heads 2
   embed token

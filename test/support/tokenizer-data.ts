@@ -1,4 +1,7 @@
-/** Published tokenizers and vectors in ../shared/data; tests that need them skip where it is absent. */
+/**
+ * Published tokenizers, and texts with their ids, in ../shared/data. Tests that need them are skipped where
+ * they are absent.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { gpt2Tokenizer } from "../../runtime/tokenizers/published/gpt2.ts";
 import { llama2cFile } from "../../runtime/tokenizers/published/llama2c-file.ts";
@@ -40,5 +43,5 @@ export function vectors(
   }));
 }
 
-/** Time that this thread has computed: other programs do not count. */
+/** The CPU time of this thread: other programs do not count. */
 export const cpuMs = (): number => process.threadCpuUsage().user / 1000;

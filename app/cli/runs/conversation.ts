@@ -122,7 +122,8 @@ async function promptFor(
   io: Io,
 ): Promise<Asking | SinterError> {
   try {
-    o.used.run.tokenizer.encode(content); // encoded alone first, so that an error speaks of the message and not of the conversation
+    // encoded alone first, so that an error speaks of the message and not of the conversation
+    o.used.run.tokenizer.encode(content);
     const messages = [...before.messages, { role: "user", content }];
     const { leftOut, ...asking } = await fitting(messages, before.turn, o);
     if (leftOut > 0)

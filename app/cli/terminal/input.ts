@@ -97,7 +97,8 @@ const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0; // Windows has no such flag
 
 function openInput(path: string): Input {
   const descriptor = fs.openSync(path, O_RDONLY | O_NONBLOCK); // does not wait for a pipe's writer
-  const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path); // <(command): its writer opened it before this program did
+  // <(command): its writer opened it before this program did
+  const ofShell = /^\/(dev|proc\/self)\/fd\/\d+$/.test(path);
   return { descriptor, close: true, unmet: fs.fstatSync(descriptor).isFIFO() && !ofShell };
 }
 

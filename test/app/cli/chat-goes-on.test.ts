@@ -1,6 +1,6 @@
 /**
- * A conversation: one message that can not be taken does not end it; commands; what is shown; and the tokens
- * of its own answers.
+ * Tests of conversations: a message that cannot be taken does not end one; commands; what is shown; and that
+ * the next prompt has the answer's own tokens.
  */
 import { describe, expect, it } from "vitest";
 import { converse, type ConverseOptions } from "../../../app/cli/runs/conversation.ts";
@@ -71,7 +71,7 @@ describe("a message that can not be taken", () => {
   it("an unknown character: the reason, and the conversation as it was", async () => {
     const { answers, made, err, served } = await talk("ab\nñ\nf\n");
     expect(answers).toEqual(["cd", "gh"]);
-    // "ab" "cd" "f": nothing of the second
+    // the prompt is "ab" "cd" "f": nothing of the second message is in it
     expect(made[1]).toMatchObject({ promptTokens: 5, cachedTokens: 3 });
     expect(err).toBe(
       'error: line 2 of the input: the text has "ñ" (U+00F1), which is not in the vocabulary of the ' +
@@ -172,7 +172,10 @@ describe("special tokens", () => {
 
 // ---- an answer's own tokens
 
-/** Bytes, then the special tokens, then "ab" and "abc": what is drawn as single letters is encoded as one. */
+/**
+ * A vocabulary of bytes, then the special tokens, then "ab" and "abc". Letters that were drawn one by one are
+ * encoded as one token.
+ */
 function byteLevel(special: readonly string[]): Tokenizer {
   const names = Array.from({ length: 256 }, (_, b) =>
     String.fromCharCode((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174 ? b : 0),
@@ -214,7 +217,7 @@ async function turnOf(
 ): Promise<Turn> {
   return { prompt: await nextPrompt(format, of, ask), drawn: tokens, said, content: said.trim() };
 }
-/** Where the ids that were drawn stand in the next prompt; −1: nowhere. */
+/** The index at which the drawn ids stand in the next prompt; −1: they do not. */
 const placeOf = (ids: readonly number[], some: readonly number[], from: number): number =>
   some.every((id, i) => ids[from + i] === id) ? from : -1;
 
@@ -233,7 +236,7 @@ describe("the next prompt has the answer as it was drawn", () => {
     ["plain", plainChat],
   ];
   it.each(formats)("%s", async (_, make) => {
-    expect(tokenizer.encode("ab")).toEqual([258]); // anew it would be another token
+    expect(tokenizer.encode("ab")).toEqual([258]); // encoded again, the text would be another token
     const format = make(tokenizer);
     for (const [tokens, said] of [
       [drawn, "ab"],

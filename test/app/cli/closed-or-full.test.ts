@@ -1,6 +1,6 @@
 /**
- * Standard output that is closed or full, and exit codes: the same in help, in the table, and through the
- * launcher under any Node.
+ * Tests of standard output that is closed or full, and of exit codes, which are the same in the help, in the
+ * table, and through the launcher under any Node.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `$S …` in a shell; the exit code of the first program of a pipe. */
+/** Runs `$S …` in a shell. Returns the exit code of the first program of a pipe. */
 function shell(
   script: string,
   node = process.execPath,

@@ -1,6 +1,6 @@
 /**
- * What a verb writes is complete or absent: when the disk takes no more, when it is interrupted, when
- * something is there already.
+ * What a verb writes is complete or absent: on a full disk, after an interruption, and where something is
+ * there already.
  */
 import { spawn } from "node:child_process";
 import {
@@ -38,7 +38,7 @@ const SPEC = `model m {
 let folder: string;
 const at = (name: string): string => join(folder, name);
 const read = (name: string): string => readFileSync(at(name), "utf8");
-/** Temporary files that were left. */
+/** Temporary files that were left behind. */
 const left = (): string[] =>
   readdirSync(folder, { recursive: true })
     .map(String)
@@ -50,7 +50,10 @@ interface Ended {
   readonly out: string;
   readonly err: string;
 }
-/** `limit`: KiB that a file may have, as a full disk: writing more fails, and no signal is sent. */
+/**
+ * `limit`: the KiB that a file may have, which acts as a full disk: writing more fails, and no signal is
+ * sent.
+ */
 function sinter(
   args: readonly string[],
   {

@@ -1,6 +1,5 @@
 /**
- * The live line against a terminal that wraps what stands on it when it becomes narrower, as tmux and most
- * others do.
+ * Tests the live line against a terminal that wraps it when it becomes narrower, as tmux and most others do.
  */
 import { describe, expect, test } from "vitest";
 import { LiveLine } from "../../../app/cli/terminal/live-line.ts";
@@ -9,7 +8,10 @@ import type { Io } from "../../../app/cli/terminal/io.ts";
 import { ProgressMeter } from "../../../runtime/report/progress.ts";
 import type { StepEvent } from "../../../runtime/train/events.ts";
 
-/** Lines as they were written, the cursor on one of their characters; rows are made from them for a width. */
+/**
+ * The lines as they were written, with the cursor on one of their characters. For a width, rows are made from
+ * them.
+ */
 class Terminal {
   #lines: string[] = [""];
   #line = 0;

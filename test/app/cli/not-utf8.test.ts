@@ -1,5 +1,5 @@
 /**
- * Files that are no UTF-8 text: what they are is said, and advice for Latin-1 is given only where that is
+ * Files that are not UTF-8 text: the error says what they are, and advises on Latin-1 only where that is
  * plausible.
  */
 import { gzipSync } from "node:zlib";

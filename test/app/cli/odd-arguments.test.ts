@@ -1,6 +1,6 @@
 /**
- * Odd arguments to every verb: an error of the user's, or none; never a bug of ours (exit code 70), never a
- * stack trace, never a hang.
+ * Odd arguments to every verb: the result is success or a user's error, and never a bug of ours (exit code
+ * 70), a stack trace or a hang.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * A model over several memories on the command line: refused or cut as the limit says, sampled and evaluated
- * like any other.
+ * A model in several memories on the command line: refused or cut according to the limit, sampled and
+ * evaluated like any other.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

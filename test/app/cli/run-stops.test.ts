@@ -1,6 +1,6 @@
 /**
- * How a training run is stopped: signals save, an evaluation can be stopped, a full disk leaves the last
- * checkpoint; none ends with exit code 0.
+ * How a training run is stopped: signals make it save, an evaluation can be stopped, a full disk leaves the
+ * last checkpoint, and none of these ends with exit code 0.
  */
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -37,7 +37,7 @@ interface Ended {
   readonly err: string;
 }
 
-/** `said` looks at all that has been said, and may send a signal. */
+/** `said` gets all that has been printed so far, and may send a signal. */
 function sinter(
   args: readonly string[],
   said: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
@@ -81,7 +81,7 @@ describe("a signal", () => {
 });
 
 const LAST_STEP = /^step 2\b/m;
-/** So much held-out text that the evaluation at the end takes long. */
+/** Held-out text that is so long that the evaluation at the end takes a while. */
 const LONG = "The quick brown fox jumps over the lazy dog, and runs.\n".repeat(240_000);
 
 describe("the evaluation at the end", () => {
@@ -119,7 +119,7 @@ describe("the evaluation at the end", () => {
       kill("SIGTERM");
       kill("SIGTERM");
     });
-    expect([5, null]).toContain(ended.code); // the second one may find it ended already
+    expect([5, null]).toContain(ended.code); // the process may have ended before the second one comes
     expect(checkpoints(join(at, "long"))).toEqual([checkpointName(2)]);
     expect((await inside(["eval", "long", "--workers", "1", "--data", "run/text.txt"], at)).code).toBe(0);
   });

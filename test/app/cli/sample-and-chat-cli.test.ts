@@ -1,6 +1,6 @@
 /**
- * sample looks at everything before it prints; chat answers line by line while its pipe stays open; special
- * tokens in what both show.
+ * `sample` checks all prompts before it prints; `chat` answers line by line while its pipe stays open;
+ * special tokens in what both show.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Tiles from outside: every one that passes the check computes right, every one that cannot be is refused,
- * and the verbs honour the file.
+ * Tiles from a file: those that pass the check compute right, impossible ones are refused, and the verbs
+ * honour the file.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -32,7 +32,7 @@ const SPEC = `model tiny {
 }
 `;
 
-/** In this process: for what ends before a model runs. */
+/** Runs a verb in this process, for what ends before a model runs. */
 async function inside(args: readonly string[]): Promise<Ended> {
   let out = "";
   let err = "";
@@ -53,7 +53,7 @@ interface Ended {
   readonly err: string;
 }
 
-/** Runs \`sinter …\`; `during` may send signals. */
+/** Runs `sinter …` in a process of its own; `during` may send signals. */
 function sinter(
   args: readonly string[],
   during: (
@@ -106,7 +106,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The reference run as it was before its first step: no second compilation. */
+/** A copy of the reference run as it was before its first step, which saves a second compilation. */
 function fresh(name: string): void {
   mkdirSync(join(folder, name));
   for (const part of ["run.json", "spec.sinter", "bundle"])

@@ -1,5 +1,5 @@
 /**
- * Inputs without an end, and those from which nothing comes: limits before reading, a word after a few
+ * Inputs that never end, and those from which nothing comes: limits before reading, a message after a few
  * seconds, an error after some time.
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -59,7 +59,7 @@ async function run(...args: string[]): Promise<{ code: number; err: string; ms: 
   return { code, err, ms: performance.now() - began };
 }
 
-/** Every verb's files: which argument is `FILE`. */
+/** The arguments of every verb that takes files; `FILE` marks the place. */
 const arguments_: readonly (readonly string[])[] = [
   ["check", "FILE"],
   ["fmt", "FILE"],
