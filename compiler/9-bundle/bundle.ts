@@ -29,7 +29,7 @@ import {
   type Manifest,
   type MixturePlace,
   type ModuleManifest,
-  type PartManifest,
+  type PartitionManifest,
   type ProfileSite,
   type TensorPlace,
   type WasmFile,
@@ -74,7 +74,7 @@ export async function bundleFiles(
     return row;
   };
   for (const module of modules) {
-    const parts: PartManifest[] = [];
+    const parts: PartitionManifest[] = [];
     for (const [i, part] of (module.partitions ?? []).entries())
       parts.push({
         holds: partitionText(model, part.partition),
@@ -175,11 +175,11 @@ function mixturesOf({ graph }: Program): MixturePlace[] {
  */
 function withPartitions(
   whole: ModuleManifest,
-  parts: readonly PartManifest[],
+  parts: readonly PartitionManifest[],
   built: readonly BuiltModule[],
 ): ModuleManifest {
   const order = runOrder(built.map((p) => p.partition));
-  const sum = (of: (part: PartManifest) => number): number =>
+  const sum = (of: (part: PartitionManifest) => number): number =>
     parts.reduce((total, part) => total + of(part), 0);
   return {
     ...whole,

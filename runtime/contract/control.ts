@@ -1,30 +1,33 @@
 /**
- * The first 4 KiB of a module's memory: how the runtime and the kernels talk. Offsets in bytes; all i32 or
- * f32. The manifest carries this table, so the runtime has no second copy of it.
+ * The control block: the first 4 KiB of a module's memory, through which the runtime and the kernels talk.
+ * The table has byte offsets; every field is an i32 or an f32. The manifest carries it, and the runtime reads
+ * it from there, so that it knows where the fields of an older bundle are.
  */
 export const control = {
-  /** Workers that take part in every entry (i32). Set once, before the first entry. */
+  /** How many workers take part in every entry (i32). It is set once, before the first entry. */
   workers: 0,
-  /** Barrier: workers that have arrived (i32), and the round's number, which sleepers wait on (i32). */
+  /**
+   * The barrier: how many workers have arrived, and the number of the round, on which sleepers wait (i32).
+   */
   arrived: 64,
   round: 128,
-  /** Non-zero: leave the entry at the next barrier (a worker died, or the host gave up). i32. */
+  /** Not zero: workers leave the entry at the next barrier, because one died or the host gave up (i32). */
   abort: 192,
   /**
-   * Job number: the host raises it to start an entry; workers wait on it. Then which entry (index in the
-   * manifest). i32.
+   * The number of the job, which the host raises to start an entry and on which workers wait; and which entry
+   * it is, by its index in the manifest (i32).
    */
   job: 256,
   entry: 260,
-  /** Workers that have finished the job (i32). The last one sets it back to 0 and tells the host. */
+  /** How many workers have finished the job (i32). The last one sets it back to 0 and tells the host. */
   done: 264,
   /**
-   * Gradients of this micro-batch are added to those that are there (i32 0/1); and an update follows (i32
-   * 0/1).
+   * Whether the gradients of this micro-batch are added to those that are there, and whether an update of the
+   * parameters follows (i32, 0 or 1).
    */
   accumulate: 320,
   update: 324,
-  /** Inference: position of the first row in the context, and how many rows of the chunk are real (i32). */
+  /** prefill, decode: the position of the first row in the context, and how many rows are real (i32). */
   start: 328,
   rows: 332,
   /**
@@ -32,40 +35,42 @@ export const control = {
    * (compiler/8-emit/kernel.ts). A barrier sets them back to 0.
    */
   turns: 512,
-  /** Step-wise numbers of the optimizer, f32 each: see `hyper`. */
+  /** The optimizer's numbers for this step, an f32 each: `hyper` says which. */
   hyper: 384,
   /**
-   * 256 bytes per worker: a horizontal sum ends here, because stores of adjacent pairs are what `wide` can
-   * join.
+   * SPILL_BYTES for each worker, where the last step of a sum over a vector's lanes takes place: V8 joins
+   * stores of neighbours, and could not join what works on single lanes.
    */
   spill: 1024,
-  /** Up to 1024 bytes of the module's own static data: the constants of 8-emit/vector-math.ts. */
+  /** Up to 1024 bytes of static data: the constants of compiler/8-emit/vector-math.ts. */
   constants: 3072,
 } as const;
 
-/** Index of a field among the memory's words, where a field is read or written as an i32. `field`: its offset. */
+/**
+ * Index of a field among the memory's words, where a field is read or written as an i32. `field`: its offset.
+ */
 export const controlWord = (field: number): number => field / 4;
 
 export const SPILL_BYTES = 256;
-/** Kernels between two barriers that may have dynamic tasks. */
+/** How many kernels between two barriers may have dynamic tasks. */
 export const MAX_TASK_COUNTERS = 16;
 export const MAX_WORKERS = 8;
 export const CONTROL_BYTES = 4096;
 
-/** Index into the tensor `hyper[H]` (H = 16). */
+/** What each element of the tensor `hyper` [16] is. */
 export const hyper = {
   lr: 0,
   beta1: 1,
   beta2: 2,
   eps: 3,
-  /** Decoupled weight decay, on matrices only. */
+  /** Decoupled weight decay, for matrices only (Loshchilov & Hutter 2017). */
   decay: 4,
-  /** Largest global gradient norm; 0 = no clipping. */
+  /** The largest global gradient norm that is let pass; 0: any. */
   clip: 5,
   /** 1 / (1 − β1^step) and 1 / (1 − β2^step). */
   correction1: 6,
   correction2: 7,
-  /** Each token's gradient is multiplied by this: 1 / (targets in all micro-batches of the step). */
+  /** The weight of each row's loss: 1 / (targets that count in all micro-batches of the step). */
   scale: 8,
 } as const;
 export const HYPER_FLOATS = 16;

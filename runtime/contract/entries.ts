@@ -2,8 +2,8 @@
  * The entries of a module, which are what the runtime can run of it, and the tensors through which the two
  * talk. An entry is a wasm export of its name and is called as entry(worker).
  *
- *   train      a micro-batch of B sequences, T tokens each: forward, backward and, with the last micro-batch of a
- *              step, the optimizer's update
+ *   train      a micro-batch of B sequences, T tokens each: forward, backward and, with the last micro-batch
+ *              of a step, the optimizer's update
  *   evaluate   the same batch forward only
  *   prefill    a chunk of a text at any position: its keys and values go to the cache
  *   decode     the same with a chunk of one token

@@ -1,7 +1,9 @@
 /**
- * manifest.json: all that the runtime knows of a compiled model. Nothing else crosses from compiler to
- * runtime. A bundle has two modules: `train` (train, evaluate, prefill, decode) and `infer` (evaluate,
- * prefill, decode: no gradients, no moments).
+ * The manifest of a bundle (manifest.json): all that the runtime knows of a compiled model. A bundle has up
+ * to two modules: `train`, and `infer`, which has no gradients and no moments. Which entries they have is in
+ * entries.ts.
+ *
+ * A module that no single memory holds is divided into partitions; the manifest's fields call them parts.
  */
 import type { Model } from "./model.ts";
 import type { control, hyper } from "./control.ts";
@@ -9,118 +11,130 @@ import type { CacheFormat, DType } from "./memory-formats.ts";
 import type { Target } from "./targets.ts";
 import type { Init, Quantised, Storage } from "./storage.ts";
 
+/** A runtime reads manifests of this version only. */
 export const MANIFEST_VERSION = 1;
 
 export const moduleNames = ["train", "infer"] as const;
 export type ModuleName = (typeof moduleNames)[number];
 
+/** A tensor that outlives the run of an entry, and where it lies. */
 export interface TensorPlace {
   /**
-   * What the columns of each are: 2-check/parameters.ts. "layers.attention.qkv.weight": one entry for all
-   * layers when slices > 1; checkpoints write "layers.3.attention.qkv.weight".
+   * A parameter's name is "layers.attention.qkv.weight" for all layers together; a checkpoint has
+   * "layers.3.attention.qkv.weight". What the columns of each parameter are is in
+   * compiler/2-check/parameters.ts.
    */
   readonly name: string;
   readonly storage: Exclude<Storage, "activation" | "cache">;
   readonly dtype: DType;
-  /** Of one slice; of a quantised tensor: what it holds, as checkpoints have it. */
+  /** The shape of one slice; for a quantised tensor, the shape of the weights that it holds. */
   readonly shape: readonly number[];
-  /** One tensor per layer when > 1 (or `layered`). */
+  /** A tensor of the layer section has one slice for each layer; every other has one. */
   readonly slices: number;
-  /**
-   * True for a tensor of the layer section, also in a model of one layer: its checkpoint name carries the
-   * layer's number.
-   */
+  /** Whether it belongs to the layer section: its names in a checkpoint then carry the layers' numbers. */
   readonly layered: boolean;
-  /** Floats from one row (last dimension) to the next; the rest is zero padding. */
+  /** Floats from one row (the last dimension) to the next; what lies behind a row's end is zero. */
   readonly rowFloats: number;
   /**
-   * Byte address of slice 0, and bytes from slice to slice. -1 in a module with parts: the parts have
-   * addresses.
+   * The byte address of slice 0, and the bytes from slice to slice. Both are −1 in a module that is divided:
+   * its partitions have the addresses.
    */
   readonly offset: number;
   readonly stride: number;
-  /** In a part: the layer that slice 0 belongs to. */
+  /** In a partition: the layer that slice 0 belongs to. */
   readonly firstLayer?: number;
-  /** Gradients and moments: the parameter. */
+  /** The parameter to which this gradient or moment belongs. */
   readonly of?: string;
+  /** What a parameter begins as. */
   readonly init?: Init;
+  /** Whether weight decay applies to a parameter. */
   readonly decay?: boolean;
-  /** Parameters: false = training leaves it as it is, without gradient and moments. Absent: true. */
+  /** False: training leaves this parameter as it is; it has no gradient and no moments. Absent: true. */
   readonly trained?: boolean;
   /**
-   * Kept in fewer bits, as rows of words (i32): weight-rows.ts. `transposed`: a row is a column of `shape`.
+   * The tensor is kept in fewer bits, as rows of words (weight-rows.ts). `transposed` says that such a row is
+   * a column of `shape`.
    */
   readonly quantised?: Pick<Quantised, "format" | "transposed">;
 }
 
+/** Something that the runtime can run. */
 export interface EntryPlace {
   /** An entry's name (entries.ts), or that of a segment's entry; also the name of the wasm export. */
   readonly name: string;
-  /** Index that the workers get in `control.entry`. */
+  /** The number by which workers know it, in `control.entry`. */
   readonly index: number;
-  /** Names of the tensors that are written before it and read after it: entries.ts. */
+  /** The names of the tensors that are written before it, and of those that are read after it: entries.ts. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Sequences × tokens per sequence that one call takes. */
+  /** How many sequences one call takes, and how many tokens of each. */
   readonly batch: number;
   readonly context: number;
-  /** Arithmetic of one call. */
+  /** The floating-point operations of one call. */
   readonly flops: number;
-  /** Entry `train` of a model with experts: what it says of each mixture, one slice per layer. */
+  /** What the entry `train` of a model with experts says of each mixture. */
   readonly mixtures?: readonly MixturePlace[];
   /**
-   * In a module with parts, which has no export of this name: entries of parts, in this order. Rows [batch ·
-   * context, width] go from `x_out` to the next's `x_in`.
+   * In a module that is divided: the entries of partitions that make up this one, in their order. After each
+   * of them the rows [batch · context, width] are copied from its `x_out` to the `x_in` of the next.
    */
   readonly runs?: readonly { readonly part: number; readonly entry: string }[];
 }
 
+/**
+ * The outputs that say how a mixture of experts was used; those of a layer section have a slice per layer.
+ */
 export interface MixturePlace {
-  /** As its parameters are called: "layers.experts". */
+  /** What its parameters' names begin with: "layers.experts". */
   readonly name: string;
   /**
-   * Output i32 [experts + 1]: of a batch's choices, sorted by expert, where each expert's begin, and their
-   * number.
+   * The name of an output, i32 [experts + 1]. A batch's choices are sorted by expert; element e says where
+   * those of expert e begin, and the last element how many there are in all.
    */
   readonly starts: string;
-  /** Output f32 [1]: its load-balancing loss, summed over the batch's rows. Absent: it has none. */
+  /**
+   * The name of an output, f32 [1]: the mixture's load-balancing loss, summed over the batch's rows. Absent:
+   * it has none.
+   */
   readonly balance?: string;
 }
 
 export interface WasmFile {
   readonly file: string;
   readonly bytes: number;
+  /** In lower-case hexadecimal. */
   readonly sha256: string;
-  /** Byte that says whether the imported memory is shared: memory-import.ts. */
+  /** The offset of the byte that says whether the imported memory is shared: memory-import.ts. */
   readonly memoryFlagOffset: number;
 }
 
-/** One call in an entry's text; a layer's stands there once. */
+/** A call of a kernel in an entry's text. What a layer calls stands there once. */
 export interface ProfileSite {
   readonly entry: string;
   readonly section: string;
   readonly kernel: string;
-  /** Calls per run of the entry; arithmetic and least bytes of one call. */
+  /** How many calls there are in one run of the entry. */
   readonly times: number;
+  /** The floating-point operations of one call, and the fewest bytes that it can read and write. */
   readonly flops: number;
   readonly bytes: number;
 }
 
+/** Where a module that times itself keeps its times; what each site keeps is in profile-site.ts. */
 export interface ProfileManifest {
   readonly offset: number;
   readonly bytesPerWorker: number;
-  /** What each site keeps: profile-site.ts. */
   readonly sites: readonly ProfileSite[];
 }
 
-/** Keys and values of earlier positions: compiler/ops/attention/kit/cache-layout.ts. */
+/** How keys and values of earlier positions are kept: compiler/ops/attention/kit/cache-layout.ts. */
 export interface CacheManifest {
   readonly format: CacheFormat;
-  /** Of all layers; of a part: of its own. */
+  /** The bytes of all layers of this module, or of this partition. */
   readonly bytes: number;
   /**
-   * Bands of which less than the context is kept: a ring of so many rows. The last `window` positions before
-   * the next are needed.
+   * The windows of attention for which fewer rows are kept than the context has: a ring of so many. A token
+   * sees the last `window` positions, its own included.
    */
   readonly bands: readonly { readonly window: number; readonly rows: number }[];
 }
@@ -128,37 +142,40 @@ export interface CacheManifest {
 export interface ModuleManifest {
   readonly memoryBytes: number;
   readonly memoryPages: number;
-  /** Absent in bundles of earlier versions: f32, and everything is kept. */
+  /** Absent in bundles of earlier releases: keys and values are f32, and every position is kept. */
   readonly cache?: CacheManifest;
   readonly maxWorkers: number;
   readonly tensors: readonly TensorPlace[];
   readonly entries: readonly EntryPlace[];
   readonly wasm: Partial<Record<Target, WasmFile>>;
-  /** Only in a module compiled to be profiled. */
+  /** Present in a module that was compiled to time itself. */
   readonly profile?: ProfileManifest;
   /**
-   * Only in a module that one memory does not hold: each part is a module with its own memory. The module
-   * itself then says what they are together: bytes of all memories, every tensor with all its slices, every
-   * entry; it has no code of its own (`wasm` is empty). Parts of equal structure name the same files.
+   * The partitions of a module that one memory does not hold; each is a module with a memory of its own. The
+   * module itself then says what they are together: the bytes of all memories, every tensor with all of its
+   * slices, every entry. It has no code (`wasm` is empty). Partitions of equal structure name the same files.
    */
-  readonly parts?: readonly PartManifest[];
+  readonly parts?: readonly PartitionManifest[];
 }
 
-export interface PartManifest extends ModuleManifest {
-  /** For people: "embedding, layers 0…22, output". */
+export interface PartitionManifest extends ModuleManifest {
+  /** What it holds, for people: "embedding, layers 0…22, output". */
   readonly holds: string;
 }
 
 export interface Manifest {
   readonly version: typeof MANIFEST_VERSION;
+  /** The compiler's version, "0.1.0". */
   readonly compiler: string;
   readonly model: Model;
+  /** The number of its parameters. */
   readonly parameters: number;
+  /** The offsets that the kernels were compiled with. */
   readonly control: typeof control;
   readonly hyper: typeof hyper;
   readonly modules: { readonly [name in ModuleName]?: ModuleManifest };
 }
 
-/** Modules that have code: each module of a bundle, or its parts. */
+/** All that has code: each module of a bundle, or its partitions where it is divided. */
 export const codeOf = (modules: Manifest["modules"]): readonly ModuleManifest[] =>
   Object.values(modules).flatMap((m): readonly ModuleManifest[] => m.parts ?? [m]);

@@ -1,24 +1,22 @@
-/** Number formats in which a module keeps weights, and keys and values, while it uses them. */
+/** The number formats in which a module keeps weights, keys and values in memory. */
 
-/** What the elements of a tensor in memory are. */
+/** The type of a tensor's elements in memory; a quantised tensor has words, i32. */
 export type DType = "f32" | "i32";
 
-/** How weights are kept; how their rows lie in memory is in weight-rows.ts. */
+/** How weights can be kept. The order of a quantised row's bytes is in weight-rows.ts. */
 export const weightFormats = ["f32", "bf16", "q8_0", "q4_0"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
-/** Those that take fewer bits than an f32. */
+/** The formats that take fewer bits than an f32. */
 export type QuantisedFormat = Exclude<WeightFormat, "f32">;
 
-/**
- * Matrices that are not all alike: by tensor (without the layer's number: "layers.attention.qkv.weight"), by
- * place, and all others.
- */
+/** A format for some tensors, for the embedding and the output, and for all other matrices. */
 export interface WeightMix {
   readonly others: WeightFormat;
-  /** The token embedding, also where it is the output's matrix. */
+  /** The format of the token embedding, also where that is the output's matrix too. */
   readonly table?: WeightFormat;
-  /** The output's own matrix. */
+  /** The format of a matrix that the output has for itself. */
   readonly output?: WeightFormat;
+  /** By a tensor's name without the layer's number: "layers.attention.qkv.weight". */
   readonly tensors?: Readonly<Record<string, WeightFormat>>;
 }
 export type Weights = WeightFormat | WeightMix;
@@ -31,10 +29,13 @@ export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
   return (place && weights[place]) ?? weights.others;
 }
 
-/** Which of a mix's places a tensor has. */
+/** Where a mix mentions the tensor by what it is for. */
 export const weightPlace = (tensor: string): "table" | "output" | undefined =>
   tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
 
-/** How keys and values of earlier positions are kept: compiler/ops/attention/kit/cache-layout.ts. */
+/**
+ * How keys and values of earlier positions can be kept; how they lie in memory is in
+ * compiler/ops/attention/kit/cache-layout.ts.
+ */
 export const cacheFormats = ["f32", "q8_0"] as const;
 export type CacheFormat = (typeof cacheFormats)[number];

@@ -1,9 +1,11 @@
 /**
- * The checked model: what a spec means, in plain numbers. Everything after this stage may rely on it: sizes
- * are positive safe integers, heads divide, names are unique, every expression is well-typed. No text of the
- * spec survives here except `name` (letters, digits, "-", "." and "_" only) and the values' names.
+ * The checked model: what a spec means, in plain numbers. Whoever has one may rely on it: sizes are positive
+ * safe integers, the heads of keys and values divide the heads, names are unique, and every expression has a
+ * shape. Of the spec's text only names are left: the model's (letters, digits, "-", "." and "_") and the
+ * values'.
  */
 
+/** The sizes that every model has; their ranges are in limits.ts. */
 export interface Sizes {
   readonly vocab: number;
   readonly context: number;
@@ -18,28 +20,28 @@ export const activations = ["relu", "relu2", "gelu", "gelu_tanh", "silu"] as con
 export type Activation = (typeof activations)[number];
 
 /**
- * Llama 3.1's stretching of long wavelengths; in its configuration factor, low_freq_factor, high_freq_factor,
- * original_max_position_embeddings.
+ * How Llama 3.1 stretches long wavelengths. Its configuration calls the four numbers factor, low_freq_factor,
+ * high_freq_factor and original_max_position_embeddings.
  */
 export interface RopeScaling {
   readonly factor: number;
   readonly low: number;
   readonly high: number;
-  /** The original context, in tokens. */
+  /** The context before it was stretched, in tokens. */
   readonly original: number;
 }
 
 /** Rotary positions (Su et al. 2021). */
 export interface Rope {
   readonly theta: number;
-  /** Positions are divided by this (Chen et al. 2023); absent: 1. Not beside `scaling`. */
+  /** Positions are divided by this (Chen et al. 2023). Absent: by 1. It does not stand beside `scaling`. */
   readonly linear?: number;
   readonly scaling?: RopeScaling;
 }
 
 /**
- * A block with parameters. `name` is unique within its section and is the stem of its parameters' names:
- * "attention", "layernorm_2".
+ * A part of a layer, an embedding or an output: what an equation applies to rows. `name` is unique within its
+ * section, and its parameters' names begin with it: "attention", "layernorm_2".
  */
 export type Part =
   | {
@@ -67,14 +69,14 @@ export type Part =
       readonly headDim: number;
       readonly bias: boolean;
       readonly causal: boolean;
-      /** Bias of the projection back to the width, where it differs from `bias`. */
+      /** Whether the projection back to the width has a bias, where that differs from `bias`. */
       readonly outBias?: boolean;
       readonly rope?: Rope;
-      /** RMSNorm of every head's queries and keys, before rope. */
+      /** Queries and keys go through an RMSNorm, head by head, before they are rotated. */
       readonly qkNorm?: { readonly eps: number };
       /**
-       * Positions that a query sees, itself included: in the banded layers of a pattern, or without a pattern
-       * in all.
+       * How many positions a query sees, its own included. Where the model has a pattern of layers, this
+       * holds in the banded ones.
        */
       readonly window?: number;
     }
@@ -86,7 +88,7 @@ export type Part =
       readonly activation: Activation;
       readonly bias: boolean;
     }
-  /** activation(x·gate) ∘ (x·up), then down. */
+  /** A gated linear unit: (activation(x · gate) ∘ (x · up)) · down. */
   | {
       readonly part: "swiglu" | "geglu";
       readonly name: string;
@@ -96,9 +98,9 @@ export type Part =
       readonly bias: boolean;
     }
   /**
-   * A mixture: the router sends every row to `top` of `count` experts, each a gated linear unit (or, without
-   * `gated`, two maps as in mlp). `renormalise`: the chosen experts' weights add up to 1. `balance`: weight
-   * of the load-balancing loss in the objective.
+   * A mixture of experts: the router sends every row to `top` of `count` experts. Each is a gated linear
+   * unit, or, without `gated`, two maps as in mlp. With `renormalise` the weights of the chosen experts add
+   * up to 1. `balance` is the weight of the load-balancing loss in the objective.
    */
   | {
       readonly part: "experts";
@@ -112,7 +114,7 @@ export type Part =
       readonly renormalise: boolean;
       readonly balance: number;
     }
-  /** `tied`: the token embedding [vocab, width] is used as the weight; `out` is then the vocabulary. */
+  /** When it is `tied`, the token embedding [vocab, width] is its weight, and `out` is the vocabulary. */
   | {
       readonly part: "linear";
       readonly name: string;
@@ -125,13 +127,16 @@ export type Part =
 export type PartKind = Part["part"];
 export type Norm = Extract<Part, { readonly part: "layernorm" | "rmsnorm" }>;
 
-/** An expression over values of shape [rows, width] (the output's linear: [rows, vocab]). */
+/**
+ * An expression over values of shape [rows, width]; the linear map that ends the output gives [rows,
+ * classes].
+ */
 export type Expression =
   | { readonly kind: "value"; readonly name: string }
   | { readonly kind: "add"; readonly left: Expression; readonly right: Expression }
   | { readonly kind: "apply"; readonly part: Part; readonly input: Expression };
 
-/** `name = value`. `x += e` arrives here as x = x + e. The layer's result is the last `x`. */
+/** `name = value`; `x += e` has become x = x + e. What a layer gives is the last `x`. */
 export interface Assignment {
   readonly name: string;
   readonly value: Expression;
@@ -139,9 +144,9 @@ export interface Assignment {
 
 export interface Embed {
   readonly token: true;
-  /** Learned positions [context, width], added to the token embedding. */
+  /** Whether learned positions [context, width] are added to the token embedding. */
   readonly position: boolean;
-  /** Of the sum, once, before the first layer (BLOOM's word_embeddings_layernorm). */
+  /** A norm of the sum, once, before the first layer (BLOOM's word_embeddings_layernorm). */
   readonly norm?: Norm;
 }
 
@@ -159,14 +164,14 @@ export const schedules = ["cosine", "linear", "constant", "wsd"] as const;
 
 export interface TrainSettings {
   readonly batch: number;
-  /** Tokens per training sequence, at most the model's context. */
+  /** The tokens of a training sequence, at most the model's context. */
   readonly context: number;
-  /** Every row is one document. Absent: rows are windows of the running text. */
+  /** Every row of a batch is one document. Absent: rows are windows of the running text. */
   readonly rows?: "documents";
   readonly steps: number;
-  /** Micro-batches whose gradients are summed before one update. */
+  /** How many micro-batches there are to an update; their gradients are summed. */
   readonly accumulate: number;
-  /** Peak learning rate; `minLr` is where the schedule ends. */
+  /** The learning rate at its peak, and at the end of the schedule. */
   readonly lr: number;
   readonly minLr: number;
   readonly warmup: number;
@@ -175,12 +180,12 @@ export interface TrainSettings {
   readonly beta2: number;
   readonly eps: number;
   readonly decay: number;
-  /** Global gradient norm above which gradients are scaled down; 0 = never. */
+  /** The global gradient norm above which gradients are scaled down; 0: they never are. */
   readonly clip: number;
   readonly seed: number;
-  /** Share of the data kept for validation, from its end. */
+  /** The share of the data that is kept for validation, from its end. */
   readonly heldOut: number;
-  /** Steps between evaluations, samples and checkpoints; 0 = only at the end. */
+  /** Steps between two evaluations, samples and checkpoints; 0: there is one at the end. */
   readonly evalEvery: number;
   readonly sampleEvery: number;
   readonly saveEvery: number;
@@ -197,8 +202,8 @@ export interface SampleSettings {
 }
 
 /**
- * Kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and locally
- * banded sparse attention").
+ * The kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and
+ * locally banded sparse attention").
  */
 export const layerKinds = ["dense", "banded"] as const;
 export type LayerKind = (typeof layerKinds)[number];
@@ -206,11 +211,11 @@ export type LayerKind = (typeof layerKinds)[number];
 export interface Model {
   readonly name: string;
   readonly sizes: Sizes;
-  /** Over and over, from the first layer to the last. Absent: all layers are alike. */
+  /** The kinds of layers, repeated from the first layer to the last. Absent: all layers are alike. */
   readonly pattern?: readonly LayerKind[];
   readonly embed: Embed;
   readonly layer: readonly Assignment[];
-  /** Ends in a linear to [rows, vocab]. Its free value is `x`. */
+  /** What is made of the last layer's `x`; it ends in a linear map to [rows, classes]. */
   readonly output: Expression;
   readonly tokenizer: TokenizerName;
   readonly train: TrainSettings;

@@ -1,22 +1,24 @@
 /**
- * Number formats of weights in files, decoded to and encoded from f32.
+ * The number formats of weights in files, decoded to f32 and encoded from it.
  *
- *   F16, BF16   IEEE 754 binary16; the upper half of binary32. Rounded to nearest, ties to even.
- *   Q8_0        blocks of 32: scale d as F16, 32 × i8;      x = d · q            (34 bytes)
- *   Q4_0        blocks of 32: scale d as F16, 16 × 2 nibbles, element j low and j + 16 high;  x = d · (q − 8)   (18 bytes)
+ *   F16    IEEE 754 binary16
+ *   BF16   the upper half of binary32
+ *   Q8_0   blocks of 32 numbers in 34 bytes: scale d as F16, 32 × i8                         x = d · q
+ *   Q4_0   blocks of 32 numbers in 18 bytes: scale d as F16, 16 × 2 nibbles, of which the
+ *          low one is element j and the high one element j + 16                              x = d · (q − 8)
  *
- * The last two are ggml's (github.com/ggml-org/ggml, ggml-quants.c); bytes are the same as from its reference
- * quantiser.
+ * The first two are rounded to the nearest, ties to even. The last two are ggml's
+ * (github.com/ggml-org/ggml, ggml-quants.c): the bytes are the same as from its reference quantiser.
  */
 export type FloatFormat = "F32" | "F16" | "BF16" | "Q8_0" | "Q4_0";
 
 export interface NumberFormat {
-  /** Elements and bytes of the smallest piece that can be decoded alone. */
+  /** How many numbers the smallest piece has that can be decoded alone, and how many bytes. */
   readonly block: number;
   readonly bytes: number;
-  /** `bytes` hold whole blocks. `out` has room for all of their elements. */
+  /** Decodes whole blocks. `out` has room for all of their numbers. */
   decode(bytes: Uint8Array, out: Float32Array): void;
-  /** `values` are whole blocks. */
+  /** Encodes whole blocks. */
   encode(values: Float32Array, out: Uint8Array): void;
 }
 
@@ -51,7 +53,7 @@ function f16Exact(half: number): number {
 }
 
 let table: Float32Array | undefined;
-/** All 65,536 of them. */
+/** Every f16 as an f32. */
 const f16Table = (): Float32Array =>
   (table ??= Float32Array.from({ length: 65536 }, (_, half) => f16Exact(half)));
 
@@ -67,7 +69,7 @@ function f32ToBf16(x: number): number {
 const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** A format of two bytes an element. */
+/** A format of two bytes per number. */
 const halves = (decode: (half: number) => number, encode: (x: number) => number): NumberFormat => ({
   block: 1,
   bytes: 2,
@@ -106,9 +108,9 @@ const plain: NumberFormat = {
   },
 };
 
-/** Elements of a block of ggml's. */
+/** How many weights of a quantised format have one scale. */
 export const GROUP = 32;
-/** Half away from zero, as C's roundf. */
+/** To the nearest whole number, halves away from zero, like C's roundf. */
 const round = (x: number): number => (x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5));
 
 const q8: NumberFormat = {
@@ -148,7 +150,7 @@ const q4: NumberFormat = {
   },
   encode(values, out) {
     for (let from = 0, at = 0; from < values.length; from += GROUP, at += 2 + GROUP / 2) {
-      let extreme = 0; // with its sign: it becomes −8 · d exactly
+      let extreme = 0; // with its sign, since it becomes −8 · d exactly
       for (let j = 0; j < GROUP; j++)
         if (Math.abs(values[from + j]!) > Math.abs(extreme)) extreme = values[from + j]!;
       const d = Math.fround(extreme / -8);
@@ -173,5 +175,5 @@ export const numberFormats: Readonly<Record<FloatFormat, NumberFormat>> = {
   Q4_0: q4,
 };
 
-/** Whether a checkpoint can keep it. */
+/** Whether a checkpoint can hold a tensor in this format. */
 export const isFileFormat = (name: string): name is FloatFormat => Object.hasOwn(numberFormats, name);

@@ -1,30 +1,31 @@
-/** What a tensor of a module is for, what it begins as, and how it is kept in fewer bits. */
+/** What a tensor of a module is for, what it begins as, and how it is kept when it has fewer bits. */
 import type { QuantisedFormat } from "./memory-formats.ts";
 
 export type Storage =
-  /** Written by the runtime before an entry. */
+  /** The runtime writes it before an entry. */
   | "input"
-  /** In checkpoints; trained, unless it is said that it is not. */
+  /** Checkpoints hold it, and training changes it unless it is said not to be trained. */
   | "parameter"
-  /** Same shape as its parameter; `of` names it. */
+  /** These three have the shape of their parameter, which `of` names. */
   | "gradient"
   | "moment1"
   | "moment2"
-  /** Lives within one run of an entry. */
+  /** It lives within one run of an entry. */
   | "activation"
-  /** Keys and values of earlier positions; lives as long as a conversation. */
+  /** Keys and values of earlier positions, which live as long as a conversation. */
   | "cache"
-  /** Read by the runtime after an entry. */
+  /** The runtime reads it after an entry. */
   | "output";
 
+/** What the elements of a parameter begin as; `std` is a standard deviation. */
 export type Init =
   | { readonly kind: "normal"; readonly std: number }
   | { readonly kind: "constant"; readonly value: number };
 
 export interface Quantised {
   readonly format: QuantisedFormat;
-  /** As trained and in checkpoints. */
+  /** The shape of the weights, as training and checkpoints have it. */
   readonly shape: readonly number[];
-  /** A row of words is a column of that. */
+  /** Whether a row of words is a column of that shape. */
   readonly transposed: boolean;
 }

@@ -1,9 +1,11 @@
 /**
  * Weights in fewer bits: how a row of them lies in memory. A matrix is kept as rows of its out features, each
- * K weights along the input. Groups of 32 weights have one scale, as in ggml
- * (github.com/ggml-org/ggml, ggml-common.h), and the bytes of a group are ggml's, in another order:
+ * K weights along the input. Groups of 32 weights have one scale, as in ggml (github.com/ggml-org/ggml,
+ * ggml-common.h), and the bytes of a group are ggml's, in another order:
  *
- *   q8_0   x = d · q, q = −127 … 127        q4_0   x = d · (q − 8), q = 0 … 15        bf16   the upper half of an f32
+ *   q8_0   x = d · q, q = −127 … 127
+ *   q4_0   x = d · (q − 8), q = 0 … 15
+ *   bf16   x has the upper half of an f32, and no scale
  *
  * Eight groups (256 weights: a block) lie side by side, one in each 32-bit lane of a 256-bit register, so
  * that a lane's sum of products is the sum of one group: the eight sums meet their scales in one
