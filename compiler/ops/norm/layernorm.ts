@@ -12,7 +12,6 @@ import { defineOp } from "../kit/op.ts";
 import {
   accumulators,
   affine,
-  columnSums,
   columnTasks,
   eachRow,
   padVector,
@@ -20,6 +19,7 @@ import {
   sumOf,
   writeRow,
 } from "../kit/row-loops.ts";
+import { emitNormDw, emitNormDx } from "./norm-gradients.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 
@@ -114,39 +114,7 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
     }
   },
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { has }) {
-    eachRow(
-      w,
-      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
-      C,
-      () => {
-        w.line(
-          `const mean4 = v128.load32_splat(${at.mean} + (<usize>r << 2)), rstd4 = ` +
-            `v128.load32_splat(${at.rstd} + (<usize>r << 2));`,
-        );
-        const g = (load: (row: string) => string): string =>
-          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
-        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
-        accumulators(w, "sum");
-        accumulators(w, "dot");
-        readRow(w, C, ["x_r", ...gRows], (v) => {
-          // g is zero in the padding, so nothing has to be masked
-          w.line(`const g${v.j} = ${g(v.load)};`);
-          w.line(`sum${v.j} = f32x4.add(sum${v.j}, g${v.j});`);
-          w.line(`dot${v.j} = madd(g${v.j}, f32x4.sub(${v.load("x_r")}, mean4), dot${v.j});`);
-        });
-        w.line(`const mean_g = f32x4.splat(${sumOf("sum")} * <f32>${1 / C});`);
-        w.line(
-          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), ` +
-            "rstd4); // rstd · mean_c(g·n)",
-        );
-        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
-          const d = `nmadd(f32x4.sub(${v.load("x_r")}, mean4), slope, f32x4.sub(${g(v.load)}, mean_g))`;
-          return v.keep(affine(d, "rstd4", has("add") ? v.load("add_r") : undefined));
-        });
-      },
-    );
-  },
+  emit: (w, at, { C }, { has }) => emitNormDx(w, at, C, has),
   sample: (tensor, _d, noise) => statistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["w", "add"] },
@@ -175,27 +143,7 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
     }
   },
   tasks: ({ C }) => columnTasks(C),
-  emit(w, at, { R, C }, { has }) {
-    type Load = (tensor: string) => string;
-    columnSums(
-      w,
-      { R, C },
-      has("d_w") ? [at.x, at.d_out] : [at.d_out],
-      (k) =>
-        has("d_w")
-          ? ["mean", "rstd"].map(
-              (s) => `const ${s}${k} = v128.load32_splat(${at[s as "mean"]} + (r << 2), ${4 * k});`,
-            )
-          : [],
-      {
-        ...(has("d_w") && {
-          [at.d_w]: (k: number, load: Load) =>
-            `f32x4.mul(${load(at.d_out)}, f32x4.mul(f32x4.sub(${load(at.x)}, mean${k}), rstd${k}))`,
-        }),
-        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
-      },
-    );
-  },
+  emit: (w, at, d, { has }) => emitNormDw(w, at, d, has),
   sample: (tensor, _d, noise) => statistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },

@@ -8,7 +8,6 @@ import { defineOp } from "../kit/op.ts";
 import {
   accumulators,
   affine,
-  columnSums,
   columnTasks,
   eachRow,
   padVector,
@@ -16,6 +15,7 @@ import {
   sumOf,
   writeRow,
 } from "../kit/row-loops.ts";
+import { emitNormDw, emitNormDx } from "./norm-gradients.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
@@ -89,31 +89,7 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
     }
   },
   tasks: ({ R }) => R,
-  emit(w, at, { C }, { has }) {
-    eachRow(
-      w,
-      { x_r: at.x, d_out_r: at.d_out, ...(has("add") && { add_r: at.add }), d_x_r: at.d_x },
-      C,
-      () => {
-        w.line(`const rstd4 = v128.load32_splat(${at.rstd} + (<usize>r << 2));`);
-        const g = (load: (row: string) => string): string =>
-          has("w") ? `f32x4.mul(${load("d_out_r")}, ${load(at.w)})` : load("d_out_r");
-        const gRows = ["d_out_r", ...(has("w") ? [at.w] : [])];
-        accumulators(w, "dot");
-        readRow(w, C, ["x_r", ...gRows], (v) =>
-          w.line(`dot${v.j} = madd(${g(v.load)}, ${v.load("x_r")}, dot${v.j});`),
-        );
-        w.line(
-          `const slope = f32x4.mul(f32x4.mul(f32x4.splat(${sumOf("dot")} * <f32>${1 / C}), rstd4), ` +
-            "rstd4); // rstd · mean_c(g·n)",
-        );
-        writeRow(w, C, ["x_r", ...gRows, ...(has("add") ? ["add_r"] : [])], "d_x_r", (v) => {
-          const d = `nmadd(${v.load("x_r")}, slope, ${g(v.load)})`;
-          return affine(d, "rstd4", has("add") ? v.load("add_r") : undefined);
-        });
-      },
-    );
-  },
+  emit: (w, at, { C }, { has }) => emitNormDx(w, at, C, has),
   sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
   cases: [
     { d: { R: 5, C: 61 }, with: ["w", "add"] },
@@ -142,22 +118,7 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
     }
   },
   tasks: ({ C }) => columnTasks(C),
-  emit(w, at, { R, C }, { has }) {
-    type Load = (tensor: string) => string;
-    columnSums(
-      w,
-      { R, C },
-      has("d_w") ? [at.x, at.d_out] : [at.d_out],
-      (k) => (has("d_w") ? [`const rstd${k} = v128.load32_splat(${at.rstd} + (r << 2), ${4 * k});`] : []),
-      {
-        ...(has("d_w") && {
-          [at.d_w]: (k: number, load: Load) =>
-            `f32x4.mul(${load(at.d_out)}, f32x4.mul(${load(at.x)}, rstd${k}))`,
-        }),
-        ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(at.d_out) }),
-      },
-    );
-  },
+  emit: (w, at, d, { has }) => emitNormDw(w, at, d, has),
   sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
   cases: [
     { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },
