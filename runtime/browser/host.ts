@@ -62,7 +62,7 @@ export const ISOLATION =
   "Cross-Origin-Embedder-Policy: require-corp (or credentialless).";
 
 /**
- * Throws `input` where nothing can run: WebAssembly without SIMD, or a page that is neither https nor
+ * Throws `input` where nothing can run: a browser without WebAssembly, or a page that is neither https nor
  * localhost.
  */
 export function checkPage(): void {

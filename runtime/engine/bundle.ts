@@ -22,7 +22,7 @@ export interface Bundle {
 
 const RECOMPILE = "Compile the spec again: sinter compile SPEC -o DIR";
 
-/** Reads manifest.json. Throws `corrupt` when it is of another version, or cannot be. */
+/** Reads manifest.json. Throws `corrupt` when it is of another version, or contradicts itself. */
 export function parseManifest(text: string, from: string): Manifest {
   let value: unknown;
   try {

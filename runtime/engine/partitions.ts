@@ -56,10 +56,7 @@ export function tensorsOf(
   );
 }
 
-/**
- * One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them; only
- * the inputs of the control block are in all, and those the model writes itself.
- */
+/** One tensor whose slices are in several memories. A tensor that belongs to no layer is in one of them. */
 function joined(place: TensorPlace, pieces: readonly Tensor[]): Tensor {
   const [first] = pieces;
   /** The piece that holds a slice, and which slice of the piece it is. */

@@ -112,7 +112,7 @@ export interface Loaded {
 }
 
 export interface LoadOptions {
-  /** `weights`: without the moments, for models that will not be trained. */
+  /** "weights": without the moments, for models that will not be trained. */
   readonly what: "all" | "weights";
   /** Hears once how many bytes there are to read; `read` hears the bytes of every piece. */
   readonly total?: (bytes: number) => unknown;

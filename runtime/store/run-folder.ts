@@ -3,8 +3,8 @@
  *
  *   run.json                 what is trained on what, and hashes of the rest (run-record.ts); written last
  *   spec.sinter              the spec's text, to read
- *   bundle/                  manifest.json and the wasm modules, so that a later release of the compiler changes
- *                            nothing for this run
+ *   bundle/                  manifest.json and the wasm modules, so that a later release of the compiler
+ *                            changes nothing for this run
  *   tokenizer/               its files, when it has any
  *   step-000250.safetensors  checkpoints (checkpoint.ts)
  *   log.jsonl, report.html   what happened

@@ -71,7 +71,10 @@ export interface RunRecord {
   readonly changes?: readonly SettingChange[] | undefined;
 }
 
-/** `sha256`: of bundle/manifest.json, in version 1. */
+/**
+ * A record of either version. `manifest` is the hash of bundle/manifest.json, the only one that version 1
+ * has.
+ */
 export type ReadRecord =
   | { readonly version: typeof RUN_VERSION; readonly record: RunRecord }
   | { readonly version: 1; readonly record: Omit<RunRecord, "id" | "files">; readonly manifest: string };
@@ -134,7 +137,7 @@ function scalar(value: unknown, field: string): string | undefined {
   return typeof value === "string" ? plain(value, field) : s.real(0, 2 ** 32)(value, field);
 }
 
-/** Throws `corrupt` with the field's name, and `input` for a record of a newer release. */
+/** Reads and checks a record. Throws `corrupt`, with the name of the field that is wrong. */
 export async function parseRecord(bytes: Uint8Array, from: string): Promise<ReadRecord> {
   const fail = (why: string): never => {
     throw new SinterError("corrupt", `${from}: ${why}`, RESTORE);
@@ -170,7 +173,7 @@ function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undef
   }
 }
 
-/** What stands in run.json. */
+/** The text of run.json. */
 export async function recordText(record: RunRecord): Promise<string> {
   const whole = { version: RUN_VERSION, ...record };
   return `${JSON.stringify({ ...whole, sha256: await hashOf(whole) }, null, 1)}\n`;

@@ -3,7 +3,8 @@
  *
  *   8 bytes  N, unsigned little-endian
  *   N bytes  a JSON object, first byte "{", padded with spaces:
- *            name → { dtype, shape, data_offsets: [begin, end] }, and optionally "__metadata__" → { text: text }
+ *            name → { dtype, shape, data_offsets: [begin, end] }
+ *            and optionally "__metadata__" → { text: text }
  *   rest     the tensors' bytes, little-endian, row-major, one after the other without holes
  *
  * The reader trusts nothing: a file is refused before anything is allocated by one of its numbers.
