@@ -23,9 +23,8 @@ import { outgoing, type OutgoingTensor } from "../../runtime/formats/outgoing.ts
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { INDEX_FILE } from "../../runtime/formats/safetensors-weights.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-to-gguf.ts";
-import { normalQuantile } from "../../runtime/engine/init.ts";
+import { normalNumbers } from "../../bench/measure/drawn-weights.ts";
 import { nodeFiles } from "../../runtime/node/files.ts";
-import { randomStream } from "../../runtime/base/random.ts";
 import { sizeText } from "../../runtime/contract/amounts.ts";
 import { writeHeader, type SafeDType } from "../../runtime/store/safetensors.ts";
 import { idTokenizer } from "../../runtime/tokenizers/plain/ids.ts";
@@ -69,11 +68,7 @@ const tokenizer = idTokenizer(architecture.vocab);
 
 const ROWS = 61;
 const STD = 0.02;
-const { word } = randomStream(1, "large file");
-const pool = Float32Array.from(
-  { length: 1_000_003 },
-  () => STD * normalQuantile((word() + 0.5) / 4294967296),
-);
+const normal = normalNumbers(1, "large file");
 const drawn = new Map<string, Uint8Array>();
 /** Rows of this width, drawn and encoded, one after the other. */
 function rowsOf(width: number, format: FloatFormat): Uint8Array {
@@ -84,7 +79,7 @@ function rowsOf(width: number, format: FloatFormat): Uint8Array {
   if (!known)
     for (let r = 0; r < ROWS; r++)
       encode(
-        Float32Array.from({ length: width }, (_, k) => pool[(r * 7919 + k) % pool.length]!),
+        Float32Array.from({ length: width }, (_, k) => STD * normal[(r * 7919 + k) % normal.length]!),
         made.subarray(r * rowBytes, (r + 1) * rowBytes),
       );
   drawn.set(`${width} ${format}`, made);

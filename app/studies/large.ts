@@ -12,16 +12,15 @@ import { readFileSync } from "node:fs";
 import { checkSource } from "../../compiler/2-check/check.ts";
 import { measureLimits } from "../../bench/measure/limits.ts";
 import { joinPairs } from "../../bench/measure/kernel-numbers.ts";
-import { bytesText } from "../cli/options/plan.ts";
+import { bytesText } from "../cli/options/memory-plan.ts";
 import type { TensorPlace } from "../../runtime/contract/manifest.ts";
 import { compileModel } from "../../compiler/compile.ts";
 import type { WeightFormat } from "../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../runtime/contract/targets.ts";
 import { createModel, type RunningModel } from "../../runtime/engine/model.ts";
 import { nodeHost } from "../../runtime/node/host.ts";
-import { randomStream } from "../../runtime/base/random.ts";
 import { rowWriter, wordsOf } from "../../runtime/engine/quantise.ts";
-import { normalQuantile } from "../../runtime/engine/init.ts";
+import { normalNumbers } from "../../bench/measure/drawn-weights.ts";
 import { sizeText, thousands } from "../../runtime/contract/amounts.ts";
 import { bytesPerToken, promptTokens, PROMPT } from "../../bench/suite/bench-infer.ts";
 
@@ -51,8 +50,7 @@ const say = (text: string): void =>
  * more than touching its memory.
  */
 function draw(model: RunningModel): void {
-  const { word } = randomStream(1, "large");
-  const normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 4294967296));
+  const normal = normalNumbers(1, "large");
   const scaled = new Map<number, Float32Array>();
   const parameters = model.of("parameter");
   const slices = parameters.reduce((n, t) => n + t.place.slices, 0);

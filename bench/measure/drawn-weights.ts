@@ -16,8 +16,7 @@ const EMBEDDING_STD = 0.05;
  * numbers, from a place that its name decides. Vectors are ones (norms) and zeros (biases).
  */
 export function drawnWeights(seed: number): WeightSource {
-  const { word } = randomStream(seed, "normal");
-  const normal = Float32Array.from({ length: 1_000_003 }, () => normalQuantile((word() + 0.5) / 2 ** 32));
+  const normal = normalNumbers(seed, "normal");
   return {
     tensors: { has: () => true }, // everything that is asked for
     async read(name, shape) {
@@ -25,11 +24,30 @@ export function drawnWeights(seed: number): WeightSource {
       if (shape.length === 1) return out.fill(name.endsWith(".bias") ? 0 : 1);
       const std = /embedding/.test(name) ? EMBEDDING_STD : 1 / Math.sqrt(shape[0]!);
       const start = randomStream(seed, name).word() % normal.length;
-      for (let i = 0, at = start; i < out.length; i++) {
-        out[i] = std * normal[at]!;
-        if (++at === normal.length) at = 0;
-      }
-      return out;
+      return fillFrom(out, normal, start, std);
     },
   };
+}
+
+/** A prime, so that tensors of usual sizes do not begin at the same places again. */
+const NORMAL_NUMBERS = 1_000_003;
+
+/** Normal numbers, drawn once; tensors take theirs from them (`fillFrom`). */
+export function normalNumbers(seed: number, name: string): Float32Array {
+  const { word } = randomStream(seed, name);
+  return Float32Array.from({ length: NORMAL_NUMBERS }, () => normalQuantile((word() + 0.5) / 2 ** 32));
+}
+
+/** Fills a tensor with the numbers from `start` on, which go round, times a standard deviation. */
+export function fillFrom<Into extends Float32Array>(
+  out: Into,
+  normal: Float32Array,
+  start: number,
+  std: number,
+): Into {
+  for (let i = 0, at = start; i < out.length; i++) {
+    out[i] = std * normal[at]!;
+    at = at + 1 === normal.length ? 0 : at + 1;
+  }
+  return out;
 }

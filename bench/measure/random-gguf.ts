@@ -14,13 +14,11 @@ import type { FloatFormat } from "../../runtime/contract/number-formats.ts";
 import { encoded, outgoing } from "../../runtime/formats/outgoing.ts";
 import { recognise } from "../../runtime/formats/architecture/recognise.ts";
 import { tokenizerPairs } from "../../runtime/formats/tokenizer-to-gguf.ts";
-import { normalQuantile } from "../../runtime/engine/init.ts";
 import { randomStream } from "../../runtime/base/random.ts";
 import { plainFormat } from "../../runtime/store/stored-format.ts";
 import { checkpointName } from "../../runtime/engine/tensors.ts";
+import { fillFrom, normalNumbers } from "./drawn-weights.ts";
 import type { Tokenizer } from "../../runtime/tokenizers/base/tokenizer.ts";
-
-const POOL = 1_000_003;
 
 /**
  * Returns the number of bytes written. `options`: as the model will be compiled; targets and formats make no
@@ -60,8 +58,7 @@ export async function writeRandomGguf(
  */
 async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpoint> {
   const { manifest } = await compileModel(model, { ...options, modules: ["infer"], weights: "f32" });
-  const { word } = randomStream(1, "random gguf");
-  const pool = Float32Array.from({ length: POOL }, () => normalQuantile((word() + 0.5) / 4294967296));
+  const normal = normalNumbers(1, "random gguf");
   const places = manifest.modules.infer!.tensors.filter((t) => t.storage === "parameter");
   const inits = new Map(
     places.flatMap((t) =>
@@ -82,10 +79,8 @@ async function drawn(model: Model, options: CompileOptions): Promise<OpenCheckpo
       const init = inits.get(name)!;
       const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
       if (init?.kind === "constant") return out.fill(init.value);
-      from = (from + 7919) % POOL;
-      for (let i = 0, at = from; i < out.length; i++, at = at + 1 === POOL ? 0 : at + 1)
-        out[i] = pool[at]! * init!.std;
-      return out;
+      from = (from + 7919) % normal.length;
+      return fillFrom(out, normal, from, init!.std);
     },
   };
 }

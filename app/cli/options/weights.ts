@@ -21,7 +21,7 @@ import {
   type Weights,
 } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
-import { planAll } from "./plan.ts";
+import { planAll } from "./memory-plan.ts";
 import { named, read, text } from "./option.ts";
 
 /** Undefined: it was not given. */
@@ -110,9 +110,9 @@ const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = {
  * The weights option for a module that stores tensors in the checkpoint's formats; names are those of
  * checkpoints. Layers share their code, so the finest format among them decides.
  */
-export function weightsHeld(kept: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
+export function weightsHeld(stored: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
   const types = new Map<string, FloatFormat[]>();
-  for (const [name, type] of kept) {
+  for (const [name, type] of stored) {
     const tensor = name.replace(/^layers\.\d+\./, "layers.");
     types.set(tensor, [...(types.get(tensor) ?? []), type]);
   }

@@ -152,12 +152,12 @@ async function fitting(
   const { context } = used.model.manifest.model.sizes;
   const first = messages[0]?.role === "system" ? 1 : 0;
   let prompt = await nextPrompt(format, tokenizer, messages, turn);
-  let kept = messages;
-  while (prompt.ids.length >= (kept === messages ? context : context / 2) && kept.length > first + 2) {
-    kept = [...kept.slice(0, first), ...kept.slice(first + 2)];
-    prompt = await nextPrompt(format, tokenizer, kept);
+  let rest = messages;
+  while (prompt.ids.length >= (rest === messages ? context : context / 2) && rest.length > first + 2) {
+    rest = [...rest.slice(0, first), ...rest.slice(first + 2)];
+    prompt = await nextPrompt(format, tokenizer, rest);
   }
-  if (prompt.ids.length < context) return { messages: kept, prompt, leftOut: messages.length - kept.length };
+  if (prompt.ids.length < context) return { messages: rest, prompt, leftOut: messages.length - rest.length };
   throw new SinterError(
     "input",
     `the message makes a prompt of ${prompt.ids.length} tokens, and the context has ${context}`,

@@ -13,6 +13,7 @@ import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { checkpointFile, clearUnfinished } from "../../../runtime/store/checkpoint.ts";
 import { writeCheckpoint, type TensorToSave } from "../../../runtime/store/checkpoint-file.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
+import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import type { Files } from "../../../runtime/base/files.ts";
 import {
   changedTypes,
@@ -28,7 +29,6 @@ import type { Link } from "../../../runtime/formats/architecture/links.ts";
 import type { FloatFormat } from "../../../runtime/contract/number-formats.ts";
 import { identityOf } from "../../../runtime/store/identity.ts";
 import { storedBytes, type StoredFormat } from "../../../runtime/store/stored-format.ts";
-import { nodeHost } from "../../../runtime/node/host.ts";
 import { lockFolder } from "../../../runtime/node/lock.ts";
 import { randomStream } from "../../../runtime/base/random.ts";
 import { removeRun } from "../../../runtime/store/remove-run.ts";
@@ -37,7 +37,8 @@ import { newRecord } from "../../../runtime/store/run-record.ts";
 import { checkpointName } from "../../../runtime/engine/tensors.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { codeOf, type Manifest } from "../../../runtime/contract/manifest.ts";
-import { planAll } from "../options/plan.ts";
+import { planAll } from "../options/memory-plan.ts";
+import { noteSignals, type NotedSignals } from "../terminal/noted-signals.ts";
 import { byteProgress } from "../terminal/progress.ts";
 import { specOf } from "./spec-of.ts";
 import { weightsHeld, type Mixed } from "../options/weights.ts";
@@ -74,15 +75,48 @@ export interface Imported {
  * Everything that can be wrong is found before the first byte is written. An import that is interrupted
  * leaves nothing behind.
  */
-export async function importRun(
+export async function importRun(published: Published, options: ImportOptions): Promise<Imported> {
+  const { files, folder } = options;
+  const plan = await planImport(published, options);
+  const wasThere = await files.exists(folder);
+  await files.makeFolder(folder);
+  const unlock = lockFolder(folder);
+  const signals = noteSignals("nothing was imported");
+  try {
+    await writeRun(published, plan, options, signals);
+  } catch (cause) {
+    if (!wasThere) rmSync(folder, { recursive: true, force: true });
+    else if (!(await holdsRun(files, folder))) rmSync(`${folder}/${checkpointFile(0)}`, { force: true });
+    throw cause;
+  } finally {
+    signals.done();
+    unlock();
+  }
+  const { model, spec, bytes, weights, notes } = plan;
+  const { parameters } = plan.bundle.manifest;
+  return { model, spec, parameters, tensors: published.index.size, bytes, weights, notes };
+}
+
+/** All that will be written. */
+interface ImportPlan {
+  readonly spec: string;
+  readonly model: Model;
+  readonly bundle: Bundle;
+  readonly tensors: readonly TensorToSave[];
+  /** Size of the tensors. */
+  readonly bytes: number;
+  readonly weights: Weights;
+  readonly notes: readonly string[];
+}
+
+async function planImport(
   published: Published,
-  { files, folder, tokenizer, sample, target, memoryLimit, dtype, tiles, force, io }: ImportOptions,
-): Promise<Imported> {
+  { tokenizer, sample, target, memoryLimit, dtype, tiles }: ImportOptions,
+): Promise<ImportPlan> {
+  const { index } = published;
   const spec = specText(published, tokenizer, sample);
   const model = checked(spec);
-  const { stems } = recognise(model);
-  const links = fittedLinks(published, stems);
-  const { index } = published;
+  const links = fittedLinks(published, recognise(model).stems);
   checkReadable(links, index, published.file.path);
   const formats = new Map(
     links.map((link) => [link, storedFormatFor(link, index, dtype && askedFor(link, index, dtype))]),
@@ -91,93 +125,49 @@ export async function importRun(
     [...formats].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
   );
   const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
-  planAll(model, ["infer"], options);
-  const { manifest, files: bundleFiles } = await compileModel(model, options);
-  const tensors = tensorsToSave(published, links, formats, manifest);
+  planAll(model, options.modules, options);
+  const bundle = await compileModel(model, options);
+  const tensors = tensorsToSave(published, links, formats, bundle.manifest);
   const bytes = tensors.reduce((sum, t) => sum + storedBytes(t.shape, t.format!), 0);
-  const wasThere = await files.exists(folder);
-  await files.makeFolder(folder);
-  const unlock = lockFolder(folder);
-  const interrupted = untilInterrupted();
+  return { spec, model, bundle, tensors, bytes, weights, notes: notesOf(links, index, formats) };
+}
+
+/** Writes the checkpoint, then the other files; the record comes last: without it, the folder is no run. */
+async function writeRun(
+  published: Published,
+  { spec, model, bundle, tensors, bytes }: ImportPlan,
+  { files, folder, tokenizer, target, force = false, io }: ImportOptions,
+  signals: NotedSignals,
+): Promise<void> {
   const progress = byteProgress(io, "weights", bytes);
   try {
     if (force) await removeRun(files, folder);
     if (await holdsRun(files, folder))
       throw new SinterError("input", `${folder} holds a run already`, "Name another folder: -o DIR");
-    const contents = contentsOf({ manifest, files: bundleFiles }, tokenizer, spec);
-    const record = await newRecord(
-      {
-        model: model.name,
-        data: { sha256: "" },
-        settings: model.train,
-        compiler: COMPILER_VERSION,
-        imported: { from: basename(published.file.path), form: published.title },
-      },
-      contents,
-    );
-    const identity = await identityOf(
-      { record, tokenizer },
-      codeOf(manifest.modules)
-        .map((m) => m.wasm[target]!.sha256)
-        .join(),
-    );
-    await clearUnfinished(files, folder, force === true);
-    const state = {
-      step: 0,
-      tokens: 0,
-      batches: randomStream(model.train.seed, "batches").state(),
-      identity,
+    const contents = contentsOf(bundle, tokenizer, spec);
+    const facts = {
+      model: model.name,
+      data: { sha256: "" },
+      settings: model.train,
+      compiler: COMPILER_VERSION,
+      imported: { from: basename(published.file.path), form: published.title },
     };
+    const record = await newRecord(facts, contents);
+    const code = codeOf(bundle.manifest.modules).map((m) => m.wasm[target]!.sha256);
+    const identity = await identityOf({ record, tokenizer }, code.join());
+    await clearUnfinished(files, folder, force);
+    const batches = randomStream(model.train.seed, "batches").state();
+    const state = { step: 0, tokens: 0, batches, identity };
     await writeCheckpoint(files, folder, checkpointFile(0), tensors, state, {
       written(n) {
         progress.add(n);
-        return interrupted.check(n);
+        return signals.check(n);
       },
     });
-    // the record comes last: without it, the folder is no run
     await beginRun(files, { folder, record }, contents);
-    return {
-      model,
-      spec,
-      parameters: manifest.parameters,
-      tensors: index.size,
-      bytes,
-      weights,
-      notes: notesOf(links, index, formats),
-    };
-  } catch (cause) {
-    if (!wasThere) rmSync(folder, { recursive: true, force: true });
-    else if (!(await holdsRun(files, folder))) rmSync(`${folder}/${checkpointFile(0)}`, { force: true });
-    throw cause;
   } finally {
     progress.end();
-    interrupted.done();
-    unlock();
   }
-}
-
-/** So many bytes are written between two checks for signals. */
-const LOOK_BYTES = 16 << 20;
-
-/** Notes Ctrl-C, SIGTERM and SIGHUP, and throws at the next check, so that what was begun can be removed. */
-function untilInterrupted(): { check(bytes: number): Promise<void> | void; done(): void } {
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let heard: string | undefined;
-  let since = 0;
-  const hear = (signal: string): void => void (heard = signal);
-  for (const signal of signals) process.on(signal, hear);
-  const look = async (): Promise<void> => {
-    since = 0;
-    await nodeHost.breathe();
-    if (heard !== undefined)
-      throw new SinterError("interrupted", `interrupted by ${heard}; nothing was imported`);
-  };
-  return {
-    check: (bytes) => ((since += bytes) < LOOK_BYTES ? undefined : look()),
-    done() {
-      for (const signal of signals) process.off(signal, hear);
-    },
-  };
 }
 
 /**

@@ -1,39 +1,28 @@
 /** How a run begins, or goes on: its text, tokenizer and bundle. Nothing is written here. */
 import { readFileSync } from "node:fs";
-import { dirname } from "node:path";
-import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contract/model.ts";
+import type { Model, TrainSettings } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Corpus, DatasetSplits } from "../../../runtime/train/sources/batch-source.ts";
 import { openCorpus } from "../../../runtime/train/sources/corpus.ts";
-import { documentTexts, TEXT_RULE, type TextRule } from "../../../runtime/train/sources/documents.ts";
+import { TEXT_RULE, type TextRule } from "../../../runtime/train/sources/documents.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { nodeFiles } from "../../../runtime/node/files.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
-import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
 import { contentsOf, textRuleOf, tokenizerFor, type Run } from "../../../runtime/store/run-folder.ts";
 import { newRecord } from "../../../runtime/store/run-record.ts";
 import { SCHEDULE_RULE } from "../../../runtime/train/schedule.ts";
 import { canonical } from "../../../runtime/base/schema.ts";
 import { sha256 } from "../../../runtime/contract/sha256.ts";
-import { charactersOf, characterTokenizer } from "../../../runtime/tokenizers/plain/characters.ts";
-import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
-import { brief } from "../../../runtime/tokenizers/beside/beside-files.ts";
-import {
-  filesNeeded,
-  readTokenizer,
-  tokenizerAt,
-  tokenizerIn,
-} from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { END_OF_TEXT, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
+import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
+import { findTokenizer } from "./find-tokenizer.ts";
 import { dataPath, readData, readDataAgain } from "./data-text.ts";
 import { changesAsked, otherwise, type Change } from "./changes.ts";
 import { checkSameParameters, type Source } from "./from.ts";
-import { checkIfRun, openRunAt } from "../runs/use-run.ts";
+import { openRunAt } from "../runs/use-run.ts";
 import type { TuneOptions } from "../options/tune-file.ts";
-import { pathFrom, type Io } from "../terminal/io.ts";
+import type { Io } from "../terminal/io.ts";
 
 export interface CheckedSpec {
   readonly path: string;
@@ -96,7 +85,7 @@ export async function prepare(
   const began = performance.now();
   // loaded here, because a run that goes on needs no compiler
   const { compileModel } = await import("../../../compiler/compile.ts");
-  const { planAll } = await import("../options/plan.ts");
+  const { planAll } = await import("../options/memory-plan.ts");
   planAll(model, ["train"], { targets: [target], tiles });
   // The training module can sample too; what only training needs costs no memory until it is used.
   const { manifest, files } = await compileModel(model, { targets: [target], modules: ["train"], tiles });
@@ -222,77 +211,3 @@ function sameModel(a: Model, b: Model): boolean {
   return fixed(a) === fixed(b);
 }
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
-
-/** `source`: the run whose weights are taken; its tokenizer is used unless another is named. */
-async function findTokenizer(
-  model: Model,
-  text: string,
-  folder: string | undefined,
-  spec: string,
-  io: Io,
-  source?: Run,
-): Promise<Tokenizer> {
-  const {
-    tokenizer: name,
-    sizes,
-    train: { rows },
-  } = model;
-  const files = nodeFiles();
-  if (source && folder === undefined)
-    return readTokenizer(
-      files,
-      `${source.folder}/tokenizer`,
-      source.bundle.manifest.model.tokenizer,
-      otherJson,
-    );
-  if (name === "characters") return charactersWithin(text, sizes.vocab, rows);
-  if (name === "bytes") return byteTokenizer({ ends: rows === "documents" });
-  if (folder !== undefined) await checkIfRun(folder, io);
-  const named = folder === undefined ? undefined : pathFrom(io, folder);
-  const tokenizer = await (named === undefined
-    ? besideSpec(name, dirname(pathFrom(io, spec)), io)
-    : tokenizerAt(files, named, name, otherJson));
-  if (tokenizer.size > sizes.vocab)
-    throw new SinterError(
-      "input",
-      `the ${name} tokenizer has ${tokenizer.size} tokens, the model's vocabulary ${sizes.vocab}`,
-      `Set vocab ${tokenizer.size}, for example with --set vocab=${tokenizer.size}`,
-    );
-  return tokenizer;
-}
-
-/**
- * Looks for a tokenizer beside the spec, in files that nobody named. A flaw in one of them is noted, and the
- * file not used.
- */
-async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<Tokenizer> {
-  for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
-    const hear = brief((line) => io.err(`note: ${line}\n`));
-    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, hear);
-    if (found) return found;
-  }
-  throw new SinterError(
-    "input",
-    `the ${name} tokenizer needs ${filesNeeded(name)}, and nothing of that stands beside the spec`,
-    "Name the folder that holds the files: --tokenizer DIR. Or learn bytes, which need none: `tokenizer " +
-      "bytes` in the spec.",
-  );
-}
-
-/**
- * A tokenizer of the text's characters. Where rows are documents, of the characters in them, and of one token
- * more, which begins and ends each document.
- */
-function charactersWithin(text: string, vocab: number, rows: TrainSettings["rows"]): Tokenizer {
-  const ends = rows === "documents";
-  const characters = charactersOf(ends ? documentTexts(text).texts.join("") : text);
-  const size = characters.length + (ends ? 1 : 0);
-  if (size > vocab)
-    throw new SinterError(
-      "input",
-      `the text has ${characters.length} different characters` +
-        `${ends ? ", and a document's end is a token too" : ""}; the model's vocabulary is ${vocab}`,
-      `Set vocab ${size}, for example with --set vocab=${size}; or give a text that has fewer: --data FILE`,
-    );
-  return characterTokenizer(ends ? [...characters, END_OF_TEXT] : characters);
-}

@@ -58,19 +58,19 @@ export function changesAsked(
       const size = Object.hasOwn(sizeFields, name) ? sizes[camel(name)] : undefined;
       // begin.ts tells the user when the spec has become another model
       if (spec !== undefined || (size !== undefined && size === numberIn(text))) return [];
-      throw size === undefined ? unknown(given, text) : kept(name, text, size, SIZE_REASON);
+      throw size === undefined ? unknown(given, text) : fixed(name, text, size, SIZE_REASON);
     }
     const field = fieldOf(name as Name);
     const from = record.settings[field] ?? "text";
     const to = spec?.[field] ?? valueOf(name as Name, text);
     if (from === to) return [];
     const why = changing[name as Name];
-    if (why !== true) throw kept(name, text, from, why);
+    if (why !== true) throw fixed(name, text, from, why);
     return [{ setting: field, from, to }];
   });
 }
 
-const kept = (name: string, text: string, has: unknown, why: string): SinterError =>
+const fixed = (name: string, text: string, has: unknown, why: string): SinterError =>
   new SinterError(
     "input",
     `${name} is ${String(has)} in this run, and cannot become ${text}: ${why}`,

@@ -161,8 +161,8 @@ async function savedOr(files: Files, folder: string, saving: Promise<string>): P
   } catch (cause) {
     if (!(cause instanceof SinterError)) throw cause;
     const [last] = await listCheckpoints(files, folder).catch(() => []);
-    const kept = last ? `the last checkpoint, ${last.file}, is unharmed` : "there is no checkpoint yet";
-    throw new SinterError(cause.kind, `${cause.message}; ${kept}`, cause.hint);
+    const rest = last ? `the last checkpoint, ${last.file}, is unharmed` : "there is no checkpoint yet";
+    throw new SinterError(cause.kind, `${cause.message}; ${rest}`, cause.hint);
   }
 }
 

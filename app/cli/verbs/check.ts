@@ -11,7 +11,7 @@ import { flag } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { cacheOption, weightsOption } from "../options/weights.ts";
 import { checkOptions, checkSpec, readSpec, specOptions } from "../options/spec.ts";
-import { memoryLine, planBytes } from "../options/plan.ts";
+import { memoryLine, planBytes } from "../options/memory-plan.ts";
 import { tilesFor, tuneOptions } from "../options/tune-file.ts";
 import { defineVerb } from "./verb.ts";
 import type { Io } from "../terminal/io.ts";

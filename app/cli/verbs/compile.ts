@@ -9,7 +9,7 @@ import { targets } from "../../../runtime/contract/targets.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { wholeFolder } from "../terminal/whole-folder.ts";
-import { bytesText, fits, planAll, refuseTooLarge } from "../options/plan.ts";
+import { bytesText, fits, planAll, refuseTooLarge } from "../options/memory-plan.ts";
 import { flag, named, optionalText, read, text, withDefault } from "../options/option.ts";
 import { memoryOptions } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";

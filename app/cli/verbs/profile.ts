@@ -6,7 +6,7 @@ import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import { flag, named, read, real, text, withDefault } from "../options/option.ts";
-import { planAll } from "../options/plan.ts";
+import { planAll } from "../options/memory-plan.ts";
 import { targetOption, workersOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
 import { defineVerb } from "./verb.ts";

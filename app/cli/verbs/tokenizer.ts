@@ -1,31 +1,21 @@
 /**
  * `sinter tokenizer train|encode|decode`: learns a vocabulary, and shows what a tokenizer makes of a text.
  */
-import { existsSync } from "node:fs";
 import { exitCodes, SinterError } from "../../../runtime/base/errors.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { otherJson } from "../../../runtime/node/bounded-tokenizer.ts";
-import { thousands } from "../../../runtime/contract/amounts.ts";
-import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
 import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
-import { partEnd, pieceCounter } from "../../../runtime/tokenizers/bpe/count-pieces.ts";
 import { pieceRuleNames, pieceRules } from "../../../runtime/tokenizers/bpe/pieces.ts";
 import { brief } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import { openTokenizer } from "../../../runtime/tokenizers/tokenizer-files.ts";
-import { readTokenizerJson } from "../../../runtime/tokenizers/json/read-tokenizer-json.ts";
 import { decode, type Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { trainBpe } from "../../../runtime/tokenizers/bpe/train-bpe.ts";
-import { tokenizerJson } from "../../../runtime/tokenizers/bpe/write-tokenizer-json.ts";
-import { createText } from "../terminal/files.ts";
 import { readText } from "../terminal/input.ts";
-import { LiveLine } from "../terminal/live-line.ts";
 import { flag, read, text, texts, whole, withDefault, type Options } from "../options/option.ts";
+import { learnTokenizer } from "../train/learn-tokenizer.ts";
 import { checkIfRun } from "../runs/use-run.ts";
 import { defineVerb } from "./verb.ts";
 import { pathFrom, type Io } from "../terminal/io.ts";
 
-/** Characters that are counted between two lines of progress. */
-const PART = 1 << 22;
 const MOST_VOCAB = 2 ** 20;
 /**
  * Most bytes of standard input that are encoded or decoded: the ids of a text are all in memory at once, and
@@ -36,7 +26,7 @@ const MOST_JSON_INPUT = 2 ** 24;
 /** So many ids are printed at once: a text of all of them may be longer than a string can be. */
 const SHOWN = 1 << 16;
 
-const actions = { train, encode: encodeText, decode: decodeIds } as const;
+const actions = { train: learnTokenizer, encode: encodeText, decode: decodeIds } as const;
 
 const options = {
   tokenizer: text("<path>", "encode, decode: a tokenizer's file, its folder, a run's folder, or `bytes`", {
@@ -109,106 +99,6 @@ export const tokenizerVerb = defineVerb({
     return exitCodes.ok;
   },
 });
-
-// ---- train
-
-function train(paths: readonly string[], asked: Asked, io: Io): void {
-  const { vocab, minCount: atLeast, out, pattern, force } = asked;
-  const special = asked.special ?? ["<|endoftext|>"];
-  // said before the work
-  if (!force && existsSync(pathFrom(io, out)))
-    throw new SinterError(
-      "input",
-      `cannot write ${out}: it exists already`,
-      "choose another name, or replace it: --force; nothing was overwritten",
-    );
-  const began = performance.now();
-  const counter = pieceCounter(pattern, special);
-  const progress = progressLine(io, asked.json);
-  const bytes = countPieces(paths, counter, progress, io);
-  if (bytes === 0)
-    throw new SinterError(
-      "input",
-      "there is no text to learn from",
-      "Name text files: sinter tokenizer train FILE…",
-    );
-  const trained = trainBpe(counter.counts, {
-    vocab,
-    special,
-    atLeast,
-    onProgress: (done, of) => progress(`joining pairs: ${thousands(done)} of ${thousands(of)} tokens`),
-  });
-  progress(undefined);
-  const json = tokenizerJson(trained, pattern);
-  createText(out, io.cwd, json, { force });
-  const tokens = tokensOf(counter.counts, json);
-  const facts = {
-    out,
-    vocab: trained.tokens.length,
-    merges: trained.merges.length,
-    pieces: counter.counts.size,
-    bytes,
-    tokens,
-    bytes_per_token: bytes / tokens,
-    seconds: (performance.now() - began) / 1000,
-  };
-  io.out(asked.json ? `${JSON.stringify(facts)}\n` : trainedText(facts, asked));
-}
-
-interface Facts {
-  readonly out: string;
-  readonly vocab: number;
-  readonly bytes: number;
-  readonly bytes_per_token: number;
-  readonly seconds: number;
-}
-
-function trainedText(f: Facts, asked: Asked): string {
-  const less = `not ${thousands(asked.vocab)}: no pair comes ${asked.minCount} times any more`;
-  const tokens = `${thousands(f.vocab)} tokens${f.vocab < asked.vocab ? ` (${less})` : ""}`;
-  const from = `from ${thousands(f.bytes)} bytes of text in ${f.seconds.toFixed(1)} s`;
-  return `${f.out}: ${tokens}, ${from}; ${f.bytes_per_token.toFixed(2)} bytes a token\n`;
-}
-
-type Progress = (text: string | undefined) => void;
-
-/** Counts the pieces of all files; returns how many bytes of text they hold. */
-function countPieces(
-  paths: readonly string[],
-  counter: ReturnType<typeof pieceCounter>,
-  progress: Progress,
-  io: Io,
-): number {
-  let bytes = 0;
-  for (const path of paths.length === 0 ? ["-"] : paths) {
-    const read = readText(path, io, MAX_TEXT_BYTES);
-    bytes += Buffer.byteLength(read);
-    for (let from = 0, to = 0; from < read.length; from = to) {
-      to = partEnd(read, from, PART);
-      counter.add(read.slice(from, to));
-      progress(`counting pieces of ${path}: ${Math.floor((100 * to) / read.length)} %`);
-    }
-  }
-  return bytes;
-}
-
-/** How many tokens the training text has, counted by its pieces. */
-function tokensOf(counts: ReadonlyMap<string, number>, json: string): number {
-  const reading = readTokenizerJson({ json: new TextEncoder().encode(json), from: "tokenizer.json" });
-  if (!("tokenizer" in reading)) throw new Error(reading.unsupported); // we wrote it
-  let tokens = 0;
-  for (const [piece, count] of counts) tokens += count * reading.tokenizer.encode(piece).length;
-  return tokens;
-}
-
-/** A line of progress that is written over, on a terminal only. `undefined` removes it. */
-function progressLine(io: Io, quiet: boolean): Progress {
-  if (quiet || !io.tty) return () => {};
-  const live = new LiveLine(io, (line) => io.err(line));
-  return (line) => (line === undefined ? live.end() : live.show(() => line));
-}
-
-// ---- encode and decode
 
 async function encodeText(input: readonly string[], asked: Asked, io: Io): Promise<void> {
   const tokenizer = await tokenizerOf(asked, io);

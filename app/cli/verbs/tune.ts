@@ -17,7 +17,7 @@ import { exitCodes } from "../../../runtime/base/errors.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 import { writeOutput } from "../terminal/files.ts";
 import { moduleNames } from "../../../runtime/contract/manifest.ts";
-import { fits, refuseTooLarge } from "../options/plan.ts";
+import { fits, refuseTooLarge } from "../options/memory-plan.ts";
 import { flag, named, read, real, text, withDefault } from "../options/option.ts";
 import { workersOption } from "../options/run-options.ts";
 import { checkOptions, oneModel, specOptions } from "../options/spec.ts";
@@ -76,7 +76,7 @@ export const tuneVerb = defineVerb({
     const { model } = oneModel(spec!, checkOptions(asked), io);
     const { workers = Math.min(nodeHost.cores, MAX_WORKERS), json } = asked;
     const path = asked.out === undefined ? tunePath(spec!, io) : resolve(io.cwd, asked.out);
-    const kept = asked.fresh || !existsSync(path) ? [] : earlier(path, io);
+    const before = asked.fresh || !existsSync(path) ? [] : earlier(path, io);
     const chosen = asked.target ?? [await bestTarget(nodeHost)];
     const modules = asked.module ? [asked.module] : moduleNames;
     const plans = modules.map((name) => planModule(model, name, { targets: chosen }));
@@ -87,7 +87,7 @@ export const tuneVerb = defineVerb({
     const on = `${shapes.length} shapes on ${counted(workers, "worker")}`;
     say(`${model.name}: ${on}; * = better than the compiler's own choice`);
     // the file is written after every shape, so that an interrupted run loses nothing
-    const keep = (rows: readonly Row[]): void => keepChoices(path, kept, rows, workers);
+    const keep = (rows: readonly Row[]): void => writeChoices(path, before, rows, workers);
     keep([]); // a folder that cannot be written to is found before an hour of measuring
     const rows: Row[] = [];
     for (const [i, shape] of shapes.entries()) {
@@ -113,10 +113,10 @@ function noteLoad(io: Io): void {
 }
 
 /** Writes the file: the better choices of what has been measured, and the earlier ones of other shapes. */
-function keepChoices(path: string, kept: readonly Choice[], rows: readonly Row[], workers: number): void {
+function writeChoices(path: string, before: readonly Choice[], rows: readonly Row[], workers: number): void {
   const choices = rows.filter(isBetter).map((row) => choiceOf(row, workers));
   const measured = new Set(rows.map((r) => keyOf(r.spec)));
-  const others = kept.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
+  const others = before.filter((c) => !measured.has(keyOf({ ...c, opName: c.op })));
   writeOutput(path, writeTuneText({ version: 1, machine: thisMachine(), choices: [...others, ...choices] }));
 }
 

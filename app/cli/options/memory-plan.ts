@@ -134,9 +134,9 @@ export function memoryLine(model: Model, options: CompileOptions = {}): string {
 
 function cacheLine(model: Model, bytes: number, format: CompileOptions["cache"]): string[] {
   if (bytes === 0) return [];
-  const kept = format && format !== "f32" ? ` in ${format}` : "";
+  const inFormat = format && format !== "f32" ? ` in ${format}` : "";
   const positions = `keys and values of ${thousands(model.sizes.context)} positions`;
-  return [`  of infer, ${positions}: ${thousands(bytes)} bytes (${sizeText(bytes)})${kept}`];
+  return [`  of infer, ${positions}: ${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
 }
 
 /** Bytes of each module, in all its memories, for `check --json`. */
