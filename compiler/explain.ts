@@ -4,7 +4,7 @@ import type { Model } from "../runtime/contract/model.ts";
 import { partitionText, printNode } from "./3-graph/print.ts";
 import { rules, twins } from "./5-fuse/rules.ts";
 import { callFlops, type Call, type ProgramSection } from "./6-tile/program.ts";
-import { facts, tasksOf } from "./6-tile/kernel-spec.ts";
+import { kernelContext, tasksOf } from "./6-tile/kernel-spec.ts";
 import { arenaLines } from "./7-place/arena.ts";
 import { sizeText } from "../runtime/contract/amounts.ts";
 
@@ -73,7 +73,7 @@ function tiles(plan: PartitionPlan): string {
 
 function tilesOfCall({ name, times }: ProgramSection, call: Call): string {
   const op = printNode(call.node).replace(/ \(.*$/, "");
-  const chosen = pairs(facts(call.spec).tiles) || "none";
+  const chosen = pairs(kernelContext(call.spec).tiles) || "none";
   const mflop = (callFlops(call) / 1e6).toFixed(2);
   return [
     `    ${name.padEnd(16)} ${op.padEnd(28)} ${pairs(call.spec.d)}`,

@@ -189,7 +189,7 @@ function declareCache(b: Builder, p: Attention): Cache {
 function qkNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
   const name = partName(b, p);
   const shape = b.values.get(x.value)!.shape;
-  const out = activation(b, `${name}.normed`, shape);
+  const out = activation(b, `${name}.qk_norm`, shape);
   const rstd = activation(b, `${name}.rstd`, [shape[0]!, p.heads + p.kvHeads]);
   const [wq, wk] = ["q_norm", "k_norm"].map((which) =>
     parameter(b, `${name}.${which}.weight`, [p.headDim], { kind: "constant", value: 1 }),
@@ -200,7 +200,7 @@ function qkNorm(b: Builder, p: Attention, eps: number, x: Ref): Ref {
 
 /** Rotates the queries and keys of all heads by their positions; the values stay as they are. */
 function rotated(b: Builder, p: Attention, rope: Rope, x: Ref): Ref {
-  const out = activation(b, `${partName(b, p)}.turned`, b.values.get(x.value)!.shape);
+  const out = activation(b, `${partName(b, p)}.rotated`, b.values.get(x.value)!.shape);
   emit(
     b,
     "rope",

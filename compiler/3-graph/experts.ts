@@ -49,17 +49,17 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
     return out;
   };
   const sorted = activation(b, `${name}.sorted`, [S, p.width]);
-  const bent = activation(b, `${name}.bent`, [S, p.hidden]);
+  const hidden = activation(b, `${name}.hidden`, [S, p.hidden]);
   const out = activation(b, `${name}.out`, [rows, p.width]);
   emit(b, "to_slots", { x, sources, slots }, { out: sorted });
   const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined;
   const up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
-  if (gate) emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
-  else emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
+  if (gate) emit(b, "gated", { gate, up }, { out: hidden }, { activation: p.activation });
+  else emit(b, "activate", { x: up }, { out: hidden }, { activation: p.activation });
   emit(
     b,
     "from_slots",
-    { y: grouped("down", bent, p.hidden, p.width, residualStd(b)), weights, slots, sources },
+    { y: grouped("down", hidden, p.hidden, p.width, residualStd(b)), weights, slots, sources },
     { out },
   );
   return out;

@@ -17,9 +17,9 @@ export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
       return attention(b, p, x, rows);
     case "mlp": {
       const up = linear(b, partName(b, p, "up"), x, rows, p.width, p.hidden, p.bias, initialStd(b));
-      const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
-      emit(b, "activate", { x: up }, { out: bent }, { activation: p.activation });
-      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+      const hidden = activation(b, `${p.name}.hidden`, [rows, p.hidden]);
+      emit(b, "activate", { x: up }, { out: hidden }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), hidden, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
     case "swiglu":
     case "geglu": {
@@ -27,9 +27,9 @@ export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
         linear(b, partName(b, p, inner), x, rows, p.width, p.hidden, p.bias, initialStd(b));
       const gate = map("gate");
       const up = map("up");
-      const bent = activation(b, `${p.name}.bent`, [rows, p.hidden]);
-      emit(b, "gated", { gate, up }, { out: bent }, { activation: p.activation });
-      return linear(b, partName(b, p, "down"), bent, rows, p.hidden, p.width, p.bias, residualStd(b));
+      const hidden = activation(b, `${p.name}.hidden`, [rows, p.hidden]);
+      emit(b, "gated", { gate, up }, { out: hidden }, { activation: p.activation });
+      return linear(b, partName(b, p, "down"), hidden, rows, p.hidden, p.width, p.bias, residualStd(b));
     }
     case "experts":
       return experts(b, p, x, rows);

@@ -34,19 +34,19 @@ export function kernelSpec(
   return { opName, op, d, attrs: all, tensors, target, tiles: op.tiles?.(d, all, target) ?? {} };
 }
 
-export const facts = (s: KernelSpec): Kernel => ({
+export const kernelContext = (s: KernelSpec): Kernel => ({
   attrs: s.attrs,
   target: s.target,
   tiles: s.tiles,
   has: (t) => s.tensors.includes(t),
 });
 
-export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, facts(s));
-export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, facts(s)) ?? 0;
+export const tasksOf = (s: KernelSpec): number => s.op.tasks(s.d, kernelContext(s));
+export const scratchOf = (s: KernelSpec): number => s.op.scratch?.(s.d, kernelContext(s)) ?? 0;
 
 /** How tasks are handed out while a kernel runs. Undefined: they are shared evenly, once. */
 export function dynamicTasksOf(s: KernelSpec): DynamicTasks | undefined {
-  const dynamic = s.op.dynamic?.(s.d, facts(s));
+  const dynamic = s.op.dynamic?.(s.d, kernelContext(s));
   return dynamic && dynamic.fixed < tasksOf(s) ? dynamic : undefined;
 }
 

@@ -7,7 +7,7 @@
  *   function rmsnorm_8x64(x: usize, w: usize, out: usize, worker: i32): void { … }
  */
 import {
-  facts,
+  kernelContext,
   needsAccumulate,
   needsScratch,
   tasksOf,
@@ -60,7 +60,7 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
   w.block(`function ${name}(${parameters}): void`, () => {
     if (needsScratch(spec)) w.line(`const scratch = scratches + <usize>worker * SCRATCH_BYTES;`);
     w.line(`const spill = spillOf(worker);`);
-    overTasks(w, spec, () => spec.op.emit(w, at, spec.d, facts(spec)));
+    overTasks(w, spec, () => spec.op.emit(w, at, spec.d, kernelContext(spec)));
   });
   return String(w);
 }

@@ -2210,7 +2210,7 @@ export function evaluate(worker: i32): void {
   const attention_mixed: usize = 66432; // [16,16]
   const sum: usize = 64384; // [16,16]
   const layernorm_2_out: usize = 66432; // [16,16]
-  const mlp_bent: usize = 62336; // [16,32]
+  const mlp_hidden: usize = 62336; // [16,32]
   const sum_2: usize = 65408; // [16,16]
   const output_layernorm_out: usize = 65408; // [16,16]
   const logits: usize = 62336; // [16,32]
@@ -2231,9 +2231,9 @@ export function evaluate(worker: i32): void {
     barrier();
     layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
@@ -2255,7 +2255,7 @@ export function prefill(worker: i32): void {
   const attention_mixed: usize = 64384; // [8,16]
   const sum: usize = 63360; // [8,16]
   const layernorm_2_out: usize = 64384; // [8,16]
-  const mlp_bent: usize = 62336; // [8,32]
+  const mlp_hidden: usize = 62336; // [8,32]
   const sum_2: usize = 63872; // [8,16]
   const last_row: usize = 62336; // [1,16]
   const output_layernorm_out: usize = 62336; // [1,16]
@@ -2276,9 +2276,9 @@ export function prefill(worker: i32): void {
     barrier();
     layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M8_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
@@ -2298,7 +2298,7 @@ export function decode(worker: i32): void {
   const attention_mixed: usize = 62592; // [1,16]
   const sum: usize = 62464; // [1,16]
   const layernorm_2_out: usize = 62592; // [1,16]
-  const mlp_bent: usize = 62336; // [1,32]
+  const mlp_hidden: usize = 62336; // [1,32]
   const sum_2: usize = 62528; // [1,16]
   const last_row: usize = 62336; // [1,16]
   const output_layernorm_out: usize = 62336; // [1,16]
@@ -2319,9 +2319,9 @@ export function decode(worker: i32): void {
     barrier();
     layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, worker);
     barrier();
-    matmul_M1_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
     barrier();
   }
 

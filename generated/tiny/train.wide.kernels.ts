@@ -3849,7 +3849,7 @@ export function train(worker: i32): void {
   const layernorm_2_out: usize = 178112; // 2 × [16,16]
   const layernorm_2_mean: usize = 185792; // 2 × [16]
   const layernorm_2_rstd: usize = 185920; // 2 × [16]
-  const mlp_bent: usize = 159680; // 2 × [16,32]
+  const mlp_hidden: usize = 159680; // 2 × [16,32]
   const mlp_up_out: usize = 163776; // 2 × [16,32]
   const output_layernorm_out: usize = 172992; // [16,16]
   const output_layernorm_mean: usize = 184256; // [16]
@@ -3883,9 +3883,9 @@ export function train(worker: i32): void {
     barrier();
     layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, worker);
     barrier();
-    matmul_M16_K16_N32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent + i * 2048, mlp_up_out + i * 2048, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N32_bias_pre_relu2(layernorm_2_out + i * 1024, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden + i * 2048, mlp_up_out + i * 2048, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K32_N16_bias_add(mlp_bent + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K32_N16_bias_add(mlp_hidden + i * 2048, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum + i * 1024, x + i * 1024 + 1024, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
@@ -3907,7 +3907,7 @@ export function train(worker: i32): void {
   barrier();
   for (let i: usize = 1; <isize>i >= 0; i--) {
     bias_backward_R16_N16(d_x, LAYERS_MLP_DOWN_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_tn_K16_M32_N16(mlp_bent + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, TASK_COUNTERS, worker);
+    matmul_tn_K16_M32_N16(mlp_hidden + i * 2048, d_x, LAYERS_MLP_DOWN_WEIGHT_GRAD + i * 2048, SCRATCHES, accumulate, TASK_COUNTERS, worker);
     matmul_nt_M16_K16_N32_gate_relu2(d_x, LAYERS_MLP_DOWN_WEIGHT + i * 2048, mlp_up_out + i * 2048, d_mlp_up_out, SCRATCHES, TASK_COUNTERS + 4, worker);
     barrier();
     bias_backward_R16_N32(d_mlp_up_out, LAYERS_MLP_UP_BIAS_GRAD + i * 128, accumulate, worker);
@@ -3957,7 +3957,7 @@ export function evaluate(worker: i32): void {
   const attention_mixed: usize = 157632; // [16,16]
   const sum: usize = 155584; // [16,16]
   const layernorm_2_out: usize = 157632; // [16,16]
-  const mlp_bent: usize = 153536; // [16,32]
+  const mlp_hidden: usize = 153536; // [16,32]
   const sum_2: usize = 156608; // [16,16]
   const output_layernorm_out: usize = 156608; // [16,16]
   const logits: usize = 153536; // [16,32]
@@ -3978,9 +3978,9 @@ export function evaluate(worker: i32): void {
     barrier();
     layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
@@ -4002,7 +4002,7 @@ export function prefill(worker: i32): void {
   const attention_mixed: usize = 155584; // [8,16]
   const sum: usize = 154560; // [8,16]
   const layernorm_2_out: usize = 155584; // [8,16]
-  const mlp_bent: usize = 153536; // [8,32]
+  const mlp_hidden: usize = 153536; // [8,32]
   const sum_2: usize = 155072; // [8,16]
   const last_row: usize = 153536; // [1,16]
   const output_layernorm_out: usize = 153536; // [1,16]
@@ -4023,9 +4023,9 @@ export function prefill(worker: i32): void {
     barrier();
     layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M8_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
   }
 
@@ -4045,7 +4045,7 @@ export function decode(worker: i32): void {
   const attention_mixed: usize = 153792; // [1,16]
   const sum: usize = 153664; // [1,16]
   const layernorm_2_out: usize = 153792; // [1,16]
-  const mlp_bent: usize = 153536; // [1,32]
+  const mlp_hidden: usize = 153536; // [1,32]
   const sum_2: usize = 153728; // [1,16]
   const last_row: usize = 153536; // [1,16]
   const output_layernorm_out: usize = 153536; // [1,16]
@@ -4066,9 +4066,9 @@ export function decode(worker: i32): void {
     barrier();
     layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
-    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_bent, SCRATCHES, worker);
+    matmul_M1_K16_N32_bias_relu2(layernorm_2_out, LAYERS_MLP_UP_WEIGHT + i * 2048, LAYERS_MLP_UP_BIAS + i * 128, mlp_hidden, SCRATCHES, worker);
     barrier();
-    matmul_M1_K32_N16_bias_add(mlp_bent, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
+    matmul_M1_K32_N16_bias_add(mlp_hidden, LAYERS_MLP_DOWN_WEIGHT + i * 2048, LAYERS_MLP_DOWN_BIAS + i * 64, sum, sum_2, SCRATCHES, worker);
     barrier();
   }
 
