@@ -14,7 +14,7 @@ import { refShape, whole, type Graph, type Node, type Ref, type Value } from "..
 import { opOf, type OpName } from "../ops/index.ts";
 import { unify } from "../ops/kit/signature.ts";
 
-/** As many parts as there can be workers: each reads one stretch. */
+/** As many parts as there can be workers: each reads one piece of memory. */
 const PARTS = MAX_WORKERS;
 /** Below this a second barrier costs more than short pieces do. */
 const LEAST_BYTES = 256 * 1024;

@@ -10,7 +10,7 @@
  *                       exact.
  *
  * With few slots a task is a panel of sixteen columns, slot by slot: two workers and two experts per token
- * then read one long stretch of memory each. With many slots tasks are those of grouped-panels.ts.
+ * then read one long piece of memory each. With many slots tasks are those of grouped-panels.ts.
  */
 import { defineOp, type Kernel, type DynamicTasks } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";

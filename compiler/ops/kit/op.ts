@@ -165,7 +165,7 @@ interface Body<
  * the next piece.
  */
 export interface DynamicTasks {
-  /** The first so many tasks are shared evenly, one stretch of them for each worker. */
+  /** The first so many tasks are shared evenly, neighbouring ones for each worker. */
   readonly fixed: number;
   /** Tasks that a free worker takes at once of the rest. */
   readonly grain: number;

@@ -34,11 +34,11 @@ export const adamw = defineOp(
         const g = t.g[i]! * factor;
         const m = beta1 * t.m[i]! + (1 - beta1) * g;
         const v = beta2 * t.v[i]! + (1 - beta2) * g * g;
-        const kept = attrs.decay ? 1 - lr * h("decay") : 1;
+        const shrink = attrs.decay ? 1 - lr * h("decay") : 1;
         t.m_out[i] = finite ? m : t.m[i]!;
         t.v_out[i] = finite ? v : t.v[i]!;
         t.p_out[i] = finite
-          ? kept * t.p[i]! - (lr * m * h("correction1")) / (Math.sqrt(v * h("correction2")) + h("eps"))
+          ? shrink * t.p[i]! - (lr * m * h("correction1")) / (Math.sqrt(v * h("correction2")) + h("eps"))
           : t.p[i]!;
       }
     },
@@ -56,7 +56,7 @@ export const adamw = defineOp(
       w.line(
         `const step = f32x4.splat(lr * ${h("correction1")}), correction2 = f32x4.splat(${h("correction2")});`,
       );
-      if (attrs.decay) w.line(`const kept = f32x4.splat(1 - lr * ${h("decay")});`);
+      if (attrs.decay) w.line(`const shrink = f32x4.splat(1 - lr * ${h("decay")});`);
       w.line(`const end = <usize>last * ${LINE_BYTES};`);
       w.block(`for (let i = <usize>first * ${LINE_BYTES}; i < end; i += 32)`, () => {
         for (const t of ["p", "g", "m", "v"] as const) w.line(`const ${t}_i = ${at[t]} + i;`);
@@ -76,7 +76,7 @@ export const adamw = defineOp(
           );
           const p = `v128.load(p_i${offset})`;
           w.line(
-            `const p_${half} = f32x4.sub(${attrs.decay ? `f32x4.mul(${p}, kept)` : p}, change_${half});`,
+            `const p_${half} = f32x4.sub(${attrs.decay ? `f32x4.mul(${p}, shrink)` : p}, change_${half});`,
           );
         }
         for (const t of ["m", "v", "p"] as const)
