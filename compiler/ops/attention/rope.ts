@@ -127,7 +127,7 @@ function series(z: string, odd: 0 | 1): string {
 }
 
 /**
- * R rows of sequences of T positions. The first heads · head_dim columns are turned, the others are what they
+ * R rows of sequences of T positions. The first heads · head_dim columns are rotated, the others are what they
  * were.
  */
 export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
@@ -140,17 +140,17 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
   constants: ["table"],
   reference({ x, table, out }, { R, Q, T, W }, a) {
     const D = a.head_dim;
-    const turned = a.heads * D;
+    const rotated = a.heads * D;
     const sign = a.inverse ? -1 : 1;
     for (let r = 0; r < R; r++)
-      for (let c = 0; c < Q; c += c < turned ? 2 : 1) {
+      for (let c = 0; c < Q; c += c < rotated ? 2 : 1) {
         const i = r * Q + c;
         const t = (r % T) * W + (c % D);
         const cos = table[t]!;
         const sin = sign * table[t + D + 1]!;
         const [a, b] = [x[i]!, x[i + 1]!];
-        out[i] = c < turned ? a * cos - b * sin : a;
-        if (c < turned) out[i + 1] = a * sin + b * cos;
+        out[i] = c < rotated ? a * cos - b * sin : a;
+        if (c < rotated) out[i + 1] = a * sin + b * cos;
       }
   },
   backward: (_has, attrs) => [
@@ -164,7 +164,7 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
   tasks: ({ R }) => R,
   emit(w, at, { R, Q, T, W }, { attrs }) {
     const D = attrs.head_dim;
-    const turned = attrs.heads * D;
+    const rotated = attrs.heads * D;
     const bytes = rowBytes(Q);
     w.block("for (let r = first; r < last; r++)", () => {
       const position = R > T ? `(r % ${T})` : "r";
@@ -172,12 +172,12 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
         `const x_r = ${at.x} + <usize>r * ${bytes}, out_r = ${at.out} + <usize>r * ${bytes}, ` +
           `cos = ${at.table} + <usize>${position} * ${rowBytes(W)}, sin = cos + ${4 * D};`,
       );
-      w.block(`for (let h: usize = 0; h < ${4 * turned}; h += ${4 * D})`, () =>
+      w.block(`for (let h: usize = 0; h < ${4 * rotated}; h += ${4 * D})`, () =>
         emitHead(w, D, attrs.inverse),
       );
-      if (bytes > 4 * turned)
+      if (bytes > 4 * rotated)
         w.line(
-          `if (x_r != out_r) memory.copy(out_r + ${4 * turned}, x_r + ${4 * turned}, ${bytes - 4 * turned});`,
+          `if (x_r != out_r) memory.copy(out_r + ${4 * rotated}, x_r + ${4 * rotated}, ${bytes - 4 * rotated});`,
         );
     });
   },
