@@ -178,7 +178,8 @@ const continues = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
 /** How many bytes the character has that begins with this byte; 0 where none does. */
 function lengthOf(byte: number): number {
   if (byte < 0xc2 || byte > 0xf4) return 0;
-  return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+  if (byte < 0xe0) return 2;
+  return byte < 0xf0 ? 3 : 4;
 }
 const isBeginning = (bytes: Uint8Array): boolean =>
   lengthOf(bytes[0]!) > bytes.length && bytes.subarray(1).every(continues);

@@ -78,7 +78,7 @@ class ModelThread {
 
   constructor(opening: Opening) {
     this.#opening = opening;
-    this.#worker.onmessage = ({ data }: MessageEvent<FromModel>) => this.#hear(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromModel>) => this.#listener(data);
     this.#worker.onerror = ({ message }) => {
       const why = message || "its program could not be loaded";
       this.#fail(new SinterError("bug", `the model's thread failed: ${why}`));
@@ -141,7 +141,7 @@ class ModelThread {
     this.#worker.postMessage(message);
   }
 
-  #hear(message: FromModel): void {
+  #listener(message: FromModel): void {
     switch (message.kind) {
       case "progress": {
         const { loaded, total } = message;

@@ -49,9 +49,7 @@ export async function inspect(files: Files, path: string): Promise<Inspection> {
     );
     return {
       path: file.path,
-      form: checkpoint
-        ? await checkpointForm(files, file.path)
-        : `${file.format === "gguf" ? "GGUF" : file.format}${file.version === "" ? "" : ` ${file.version}`}`,
+      form: checkpoint ? await checkpointForm(files, file.path) : formOf(file),
       metadata: [...file.metadata].filter(([key]) => !(checkpoint && key.startsWith("sinter"))),
       tensors,
       parameters: tensors
@@ -62,6 +60,11 @@ export async function inspect(files: Files, path: string): Promise<Inspection> {
   } finally {
     await file.close();
   }
+}
+
+function formOf({ format, version }: WeightFile): string {
+  const name = format === "gguf" ? "GGUF" : format;
+  return version === "" ? name : `${name} ${version}`;
 }
 
 async function openAny(files: Files, path: string): Promise<WeightFile> {

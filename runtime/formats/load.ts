@@ -56,8 +56,10 @@ export async function loadPublished(
 }
 
 /** The order of tensors in their files, one file after the other. */
-const byPosition = (a: StoredTensor, b: StoredTensor): number =>
-  a.file === b.file ? a.offset - b.offset : a.file < b.file ? -1 : 1;
+function byPosition(a: StoredTensor, b: StoredTensor): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.offset - b.offset;
+}
 
 /**
  * The destination of each published tensor, by its name. The compiler's tensors and the links describe the

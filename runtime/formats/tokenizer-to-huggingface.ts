@@ -9,6 +9,7 @@ import { byteCharacters } from "../tokenizers/base/byte-level.ts";
 import { SENTENCEPIECE_FILE } from "../tokenizers/published/sentencepiece-file.ts";
 import { CONFIG_FILE, JSON_FILE } from "../tokenizers/json/read-tokenizer-json.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
+import { bpeModelJson, plainAddedToken } from "../tokenizers/bpe/write-tokenizer-json.ts";
 import { byteLevelDecoder, preTokenizerJson } from "./gguf/gguf-pre.ts";
 import { sentencePieceModel } from "../tokenizers/published/sentencepiece-write.ts";
 import { chatTemplateOf, endsOf, type TokenizerOut } from "./tokenizer-out.ts";
@@ -117,9 +118,7 @@ function bpeJson({ pre, names, user, merges }: BpeVocabulary, { special, beginOf
     ...[...special].map(([content, id]) => ({ id, content, special: true })),
     ...[...user].map((id) => ({ id, content: names[id]!, special: false })),
   ];
-  const added = tokens
-    .sort((a, b) => a.id - b.id)
-    .map((token) => ({ ...token, single_word: false, lstrip: false, rstrip: false, normalized: false }));
+  const added = tokens.sort((a, b) => a.id - b.id).map((token) => ({ ...token, ...plainAddedToken }));
   const begin = [...special].find(([, id]) => id === beginOfText);
   const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } });
   const first = begin && { SpecialToken: { id: begin[0], type_id: 0 } };
@@ -140,17 +139,6 @@ function bpeJson({ pre, names, user, merges }: BpeVocabulary, { special, beginOf
           }
         : byteLevelDecoder,
     decoder: byteLevelDecoder,
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: pre.wholePieces ?? false,
-      vocab: Object.fromEntries(names.map((name, id) => [name, id])),
-      merges,
-    },
+    model: bpeModelJson(names, merges, pre.wholePieces ?? false),
   };
 }

@@ -260,6 +260,13 @@ function fromModel(file: Uint8Array): VocabularyPiece[] {
   });
 }
 
+/** llama2.c's ids have fixed meanings: 0 is unknown, 1 and 2 begin and end a text, 3 … 258 are the bytes. */
+function kindOfId(id: number): VocabularyPiece["kind"] {
+  if (id === 0) return "unknown";
+  if (id < 3) return "control";
+  return id < 259 ? "byte" : "normal";
+}
+
 /** The pieces of llama2.c's tokenizer.bin, which llama2cFile has checked. */
 function fromTable(file: Uint8Array): VocabularyPiece[] {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
@@ -269,7 +276,7 @@ function fromTable(file: Uint8Array): VocabularyPiece[] {
     const id = pieces.length;
     const length = view.getUint32(at + 4, true);
     const text = utf8.decode(file.subarray(at + 8, at + 8 + length));
-    const kind = id === 0 ? "unknown" : id < 3 ? "control" : id < 259 ? "byte" : "normal";
+    const kind = kindOfId(id);
     pieces.push({
       text: named[id] ?? (kind === "byte" ? text : text.replaceAll(" ", MARK)),
       score: view.getFloat32(at, true),

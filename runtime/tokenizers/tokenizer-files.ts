@@ -4,7 +4,7 @@ import { SinterError } from "../base/errors.ts";
 import type { Files } from "../base/files.ts";
 import type { AddedToken } from "./base/added-tokens.ts";
 import { configBytes, nothingBeside, openBeside, type Beside } from "./beside/beside.ts";
-import { flawed, readBeside, readBounded, type Hear } from "./beside/beside-files.ts";
+import { flawed, readBeside, readBounded, type Listener } from "./beside/beside-files.ts";
 import { BYTES_FILE, byteTokenizer, parseBytes } from "./plain/bytes.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "./plain/characters.ts";
 import { GPT2_FILES, gpt2Tokenizer } from "./published/gpt2.ts";
@@ -38,7 +38,7 @@ interface Reading {
   readonly name: TokenizerName;
   readonly beside: Beside;
   readonly other: OtherJson | undefined;
-  readonly hear: Hear | undefined;
+  readonly listener: Listener | undefined;
 }
 
 interface FileSet {
@@ -100,7 +100,7 @@ const json: FileSet = {
   needs: [JSON_FILE],
   mostBytes: MAX_JSON_BYTES,
   beside: true,
-  async read([bytes], { path, beside, other, hear }) {
+  async read([bytes], { path, beside, other, listener }) {
     const config = configBytes(beside);
     const open = async (
       json: Uint8Array,
@@ -119,7 +119,7 @@ const json: FileSet = {
     try {
       return (await open(withAddedTokens(bytes!, lacking, path))).tokenizer;
     } catch (cause) {
-      flawed(CONFIG_FILE, cause, hear);
+      flawed(CONFIG_FILE, cause, listener);
       return tokenizer;
     }
   },
@@ -187,34 +187,35 @@ async function readSet(
   paths: readonly string[],
   folder: string | undefined,
   name: TokenizerName,
-  { other, hear }: Ears,
+  { other, listener }: Opening,
 ): Promise<Tokenizer> {
   const contents: Uint8Array[] = [];
   for (const path of paths) contents.push(await readBounded(files, path, set.mostBytes));
   const beside =
     folder === undefined || !set.beside
       ? nothingBeside
-      : openBeside(await readBeside(files, folder, hear), folder, hear);
-  const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other, hear });
-  if (tokenizer.note !== undefined) hear?.(tokenizer.note);
-  return withBeside(tokenizer, beside, hear);
+      : openBeside(await readBeside(files, folder, listener), folder, listener);
+  const tokenizer = await set.read(contents, { path: paths[0]!, name, beside, other, listener });
+  if (tokenizer.note !== undefined) listener?.(tokenizer.note);
+  return withBeside(tokenizer, beside, listener);
 }
 
-interface Ears {
+interface Opening {
   readonly other: OtherJson | undefined;
-  readonly hear: Hear | undefined;
+  readonly listener: Listener | undefined;
 }
 
 /**
  * The tokenizer in a folder; undefined where the folder has none of the sets of files of this kind. A flaw in
- * a file beside these costs that file alone, and `hear` gets a line about it; without `hear` it is thrown.
+ * a file beside these costs that file alone, and `listener` gets a line about it; without `listener` it is
+ * thrown.
  */
 export async function tokenizerIn(
   files: Files,
   folder: string,
   name: TokenizerName,
   other?: OtherJson,
-  hear?: Hear,
+  listener?: Listener,
 ): Promise<Tokenizer | undefined> {
   for (const set of tokenizerFiles[name])
     if (await files.exists(`${folder}/${set.needs[0]!}`))
@@ -224,7 +225,7 @@ export async function tokenizerIn(
         set.needs.map((file) => `${folder}/${file}`),
         folder,
         name,
-        { other, hear },
+        { other, listener },
       );
   const isFile = folder.endsWith(`/${BYTES_FILE}`); // the path names the file, not its folder
   return name === "bytes" && !isFile ? byteTokenizer() : undefined;
@@ -252,9 +253,9 @@ export async function tokenizerAt(
   path: string,
   name: TokenizerName,
   other?: OtherJson,
-  hear?: Hear,
+  listener?: Listener,
 ): Promise<Tokenizer> {
-  const found = await tokenizerIn(files, path, name, other, hear);
+  const found = await tokenizerIn(files, path, name, other, listener);
   if (found) return found;
   const [folder, file] = split(path);
   const sets = tokenizerFiles[name];
@@ -268,7 +269,7 @@ export async function tokenizerAt(
       "Name the folder that holds them, or the file.",
     );
   const paths = set.needs.length > 1 ? set.needs.map((needed) => `${folder}/${needed}`) : [path];
-  return readSet(files, set, paths, set.needs.includes(file) ? folder : undefined, name, { other, hear });
+  return readSet(files, set, paths, set.needs.includes(file) ? folder : undefined, name, { other, listener });
 }
 
 /**
@@ -279,13 +280,13 @@ export async function openTokenizer(
   files: Files,
   path: string,
   other?: OtherJson,
-  hear?: Hear,
+  listener?: Listener,
 ): Promise<Tokenizer> {
   for (const folder of [path, `${path}/tokenizer`])
     for (const file of namesInFolders)
       if (await files.exists(`${folder}/${file}`))
-        return openTokenizer(files, `${folder}/${file}`, other, hear);
-  return tokenizerAt(files, path, await kindOf(files, path), other, hear);
+        return openTokenizer(files, `${folder}/${file}`, other, listener);
+  return tokenizerAt(files, path, await kindOf(files, path), other, listener);
 }
 
 /** File names by which a folder's tokenizer is recognised. tokenizer.json comes first, since it says most. */

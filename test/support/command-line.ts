@@ -29,3 +29,9 @@ export async function sinter(...argv: readonly string[]): Promise<string> {
   expect(code, err).toBe(0);
   return out;
 }
+
+/** Trains the spec in a file into the folder `out`, in the way that gives the same bits everywhere. */
+export function trainSmall(spec: string, out: string, ...more: readonly string[]): Promise<string> {
+  const flags = "--workers 1 --target simd --eval-every 0".split(" ");
+  return sinter("train", spec, "--out", out, ...more, ...flags);
+}

@@ -21,7 +21,7 @@ import {
   GENERATION_FILE,
   readBeside,
   readBounded,
-  type Hear,
+  type Listener,
 } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { idTokenizer } from "../../../runtime/tokenizers/plain/ids.ts";
@@ -52,15 +52,15 @@ export async function findPublishedTokenizer(
   const { vocab } = published.architecture;
   const { file } = published;
   let notes: string[] = [];
-  const hear: Hear = (line) => void notes.push(line);
+  const listener: Listener = (line) => void notes.push(line);
   const folder = file.format === "safetensors" ? dirname(file.path) : dirname(path);
-  const strict: Hear = Object.assign((line: string) => hear(line), { strict: true });
+  const strict: Listener = Object.assign((line: string) => listener(line), { strict: true });
   const found =
     given !== undefined
       ? await openTokenizer(files, given, otherJson, strict)
       : file.format === "gguf"
-        ? await inGguf(file as GgufFile, hear)
-        : await besideWeights(files, folder, file.format === "llama2.c", hear);
+        ? await inGguf(file as GgufFile, listener)
+        : await besideWeights(files, folder, file.format === "llama2.c", listener);
   const beyond = found && rowless(found, vocab);
   if (given !== undefined && beyond === "another")
     throw new SinterError(
@@ -71,15 +71,15 @@ export async function findPublishedTokenizer(
   const where = file.format === "gguf" ? basename(path) : folder;
   if (beyond === "another")
     notes = [noTokenizer(`the one in ${where} has ${found!.size} tokens, the model ${vocab}`)];
-  else if (beyond !== undefined) hear(beyond);
+  else if (beyond !== undefined) listener(beyond);
   const usable = found && beyond !== "another" ? named(found) : undefined;
   const tokenizer = usable ?? (await idsBeside(files, vocab, file.format === "gguf" ? undefined : folder));
   const configured = file.format === "safetensors";
-  const whole = configured ? await withConfigEnds(files, tokenizer, folder, hear) : tokenizer;
+  const whole = configured ? await withConfigEnds(files, tokenizer, folder, listener) : tokenizer;
   const template = templateOf(whole.files);
   const flaw = template && (await templateFlaw(template));
   if (flaw !== undefined)
-    hear(
+    listener(
       `${flaw.replace(/\s+/g, " ")}: kept, and of no use ` +
         "(sinter chat --chat-format NAME names another format)",
     );
@@ -109,13 +109,13 @@ const reasonOf = (cause: unknown): string => {
   return cause.message;
 };
 
-async function inGguf(file: GgufFile, hear: Hear): Promise<Tokenizer | undefined> {
+async function inGguf(file: GgufFile, listener: Listener): Promise<Tokenizer | undefined> {
   try {
-    const found = await tokenizerOfGguf(file, hear);
+    const found = await tokenizerOfGguf(file, listener);
     if ("tokenizer" in found) return found.tokenizer;
-    hear(noTokenizer(found.none));
+    listener(noTokenizer(found.none));
   } catch (cause) {
-    hear(noTokenizer(reasonOf(cause)));
+    listener(noTokenizer(reasonOf(cause)));
   }
   return undefined;
 }
@@ -124,7 +124,7 @@ async function besideWeights(
   files: Files,
   folder: string,
   llama2c: boolean,
-  hear: Hear,
+  listener: Listener,
 ): Promise<Tokenizer | undefined> {
   const flaws: string[] = [];
   for (const name of namesInFolders) {
@@ -138,8 +138,8 @@ async function besideWeights(
         (line) => void said.push(line),
       );
       for (const flaw of flaws)
-        hear(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
-      said.forEach(hear);
+        listener(`${flaw}: ${name} is read in its place (--tokenizer PATH names another)`);
+      said.forEach(listener);
       return tokenizer;
     } catch (cause) {
       flaws.push(reasonOf(cause));
@@ -149,7 +149,7 @@ async function besideWeights(
   const own = llama2c ? (await files.list(folder)).filter((name) => /^tok\d+\.bin$/.test(name)) : [];
   if (flaws.length === 0 && own.length === 1)
     return tokenizerAt(files, `${folder}/${own[0]}`, "sentencepiece");
-  hear(noTokenizer(flaws.length > 0 ? flaws.join("; ") : `there is none in ${folder}`));
+  listener(noTokenizer(flaws.length > 0 ? flaws.join("; ") : `there is none in ${folder}`));
   return undefined;
 }
 
@@ -172,7 +172,7 @@ async function withConfigEnds(
   files: Files,
   tokenizer: Tokenizer,
   folder: string,
-  hear: Hear,
+  listener: Listener,
 ): Promise<Tokenizer> {
   const path = `${folder}/${MODEL_CONFIG}`;
   const config = parseJson(await readBounded(files, path, MAX_CONFIG_BYTES), path, MAX_CONFIG_BYTES);
@@ -180,7 +180,7 @@ async function withConfigEnds(
   if (tokenizer.files.has(GENERATION_FILE) || end === undefined) return tokenizer;
   const generation = { _from_model_config: true, bos_token_id: begin ?? null, eos_token_id: end };
   const made = new TextEncoder().encode(`${JSON.stringify(generation)}\n`);
-  const beside = openBeside(new Map([[GENERATION_FILE, made]]), `${path}, as ${GENERATION_FILE}`, hear);
+  const beside = openBeside(new Map([[GENERATION_FILE, made]]), `${path}, as ${GENERATION_FILE}`, listener);
   const news = beside.ends.some((id) => !tokenizer.stops.has(id));
   return news ? withBeside(tokenizer, { ...beside, config: undefined }) : tokenizer;
 }

@@ -63,8 +63,8 @@ export async function findTokenizer(
  */
 async function besideSpec(name: TokenizerName, beside: string, io: Io): Promise<Tokenizer> {
   for (const place of [beside, `${beside}/${name}`, `${beside}/tokenizer`]) {
-    const hear = brief((line) => io.err(`note: ${line}\n`));
-    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, hear);
+    const listener = brief((line) => io.err(`note: ${line}\n`));
+    const found = await tokenizerIn(nodeFiles(), place, name, otherJson, listener);
     if (found) return found;
   }
   throw new SinterError(

@@ -156,6 +156,6 @@ async function tokenizerOf({ tokenizer: path }: Asked, io: Io): Promise<Tokenize
     );
   if (path === "bytes") return byteTokenizer();
   await checkIfRun(path, io);
-  const hear = brief((line) => io.err(`note: ${line}\n`));
-  return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, hear);
+  const listener = brief((line) => io.err(`note: ${line}\n`));
+  return openTokenizer(nodeFiles(), pathFrom(io, path), otherJson, listener);
 }

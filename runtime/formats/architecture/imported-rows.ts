@@ -26,8 +26,10 @@ export const finest = (types: readonly FloatFormat[]): FloatFormat =>
   fineness[Math.max(...types.map((type) => fineness.indexOf(type)))]!;
 
 /** The format that a type of a file becomes when the user asks for none. */
-export const nearestFormat = (type: string): FloatFormat =>
-  isFileFormat(type) ? type : isReadFormat(type) ? "Q8_0" : "F32";
+export function nearestFormat(type: string): FloatFormat {
+  if (isFileFormat(type)) return type;
+  return isReadFormat(type) ? "Q8_0" : "F32";
+}
 
 /**
  * Whether the tensor is a matrix of a product or of the embedding: only those may have fewer bits than f32.

@@ -15,9 +15,10 @@ import {
   GENERATION_FILE,
   templateNameOf,
   TEMPLATES_FOLDER,
-  type Hear,
+  type Listener,
 } from "../../tokenizers/beside/beside-files.ts";
 import { byteTokenizer } from "../../tokenizers/plain/bytes.ts";
+import { plainAddedToken } from "../../tokenizers/bpe/write-tokenizer-json.ts";
 import { CHARACTERS_FILE, characterTokenizer, parseCharacters } from "../../tokenizers/plain/characters.ts";
 import { idTokenizer } from "../../tokenizers/plain/ids.ts";
 import type { PieceKind } from "../../tokenizers/published/sentencepiece.ts";
@@ -39,11 +40,11 @@ export const USER = pieceKinds.user;
 export type GgufTokenizer = { readonly tokenizer: Tokenizer } | { readonly none: string };
 
 /**
- * The tokenizer, or in `none` why there is none: the file has none, or one that is not read. `hear` gets
+ * The tokenizer, or in `none` why there is none: the file has none, or one that is not read. `listener` gets
  * everything else that the user should know, a line each. Throws `corrupt` where the tables contradict
  * themselves.
  */
-export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<GgufTokenizer> {
+export async function tokenizerOfGguf(file: GgufFile, listener?: Listener): Promise<GgufTokenizer> {
   const model = file.metadata.get("tokenizer.ggml.model");
   const refused = refusal(file);
   if (refused !== undefined) return { none: refused };
@@ -54,16 +55,16 @@ export async function tokenizerOfGguf(file: GgufFile, hear?: Hear): Promise<Gguf
       keysOf(file).map(([key]) => key),
     ),
   );
-  if (note !== undefined) hear?.(note);
+  if (note !== undefined) listener?.(note);
   switch (model) {
     case undefined:
     case "none":
     case "no_vocab":
       return { none: "the file has none" };
     case "gpt2":
-      return byteLevel(file, hear);
+      return byteLevel(file, listener);
     case "llama":
-      return sentencePiece(file, hear);
+      return sentencePiece(file, listener);
     case "rwkv":
       return singles(file);
     default:
@@ -111,12 +112,14 @@ function id(file: GgufFile, role: string, count: number): number | undefined {
     : undefined;
 }
 
-async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
+async function byteLevel(file: GgufFile, listener: Listener | undefined): Promise<GgufTokenizer> {
   const name = file.metadata.get("tokenizer.ggml.pre") ?? "default";
   const pre = ggufPreNamed(name);
   if (!pre) return { none: `its pre-tokenizer, ${JSON.stringify(name)}, is not read here` };
   if (name === "default" && file.metadata.get("general.architecture") !== "gpt2")
-    hear?.("its metadata does not name its pre-tokenizer: GPT-2's is taken (--tokenizer PATH names another)");
+    listener?.(
+      "its metadata does not name its pre-tokenizer: GPT-2's is taken (--tokenizer PATH names another)",
+    );
   const tokens = await texts(file, "tokens");
   const kinds = await numbers(file, "token_type", tokens.length);
   const merges = await texts(file, "merges");
@@ -130,13 +133,7 @@ async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTo
   );
   const json = {
     version: "1.0",
-    added_tokens: added.map((t) => ({
-      ...t,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
+    added_tokens: added.map((token) => ({ ...token, ...plainAddedToken })),
     normalizer: null,
     pre_tokenizer: preTokenizerJson(pre),
     post_processor: null,
@@ -155,7 +152,7 @@ async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTo
       tokenizer_class: "PreTrainedTokenizerFast",
       add_bos_token: file.metadata.get(`${GGML}add_bos_token`) ?? pre.addsBegin ?? false,
     },
-    hear,
+    listener,
   );
   const reading = readTokenizerJson({
     json: encode(json),
@@ -168,7 +165,7 @@ async function byteLevel(file: GgufFile, hear: Hear | undefined): Promise<GgufTo
 
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 
-async function sentencePiece(file: GgufFile, hear: Hear | undefined): Promise<GgufTokenizer> {
+async function sentencePiece(file: GgufFile, listener: Listener | undefined): Promise<GgufTokenizer> {
   const tokens = await texts(file, "tokens");
   const scores = await numbers(file, "scores", tokens.length);
   const kinds = await numbers(file, "token_type", tokens.length);
@@ -194,7 +191,7 @@ async function sentencePiece(file: GgufFile, hear: Hear | undefined): Promise<Gg
   return {
     tokenizer: withBeside(
       tokenizer,
-      filesBeside(file, tokens, { tokenizer_class: "LlamaTokenizer", add_bos_token: begins }, hear),
+      filesBeside(file, tokens, { tokenizer_class: "LlamaTokenizer", add_bos_token: begins }, listener),
     ),
   };
 }
@@ -204,7 +201,7 @@ function filesBeside(
   file: GgufFile,
   tokens: readonly string[],
   config: object,
-  hear: Hear | undefined,
+  listener: Listener | undefined,
 ): Beside {
   const nameOf = (role: string): string | null => tokens[id(file, role, tokens.length) ?? -1] ?? null;
   const ends = ["eos", "eot", "eom"].flatMap((role) => id(file, role, tokens.length) ?? []);
@@ -240,8 +237,8 @@ function filesBeside(
     }),
   ]);
   if (template !== undefined && typeof template !== "string")
-    hear?.(`${TEMPLATE} is no text: left out (sinter chat --chat-format NAME names a format)`);
-  return openBeside(contents, file.path, hear);
+    listener?.(`${TEMPLATE} is no text: left out (sinter chat --chat-format NAME names a format)`);
+  return openBeside(contents, file.path, listener);
 }
 
 // ---- rwkv: what bytes and characters are written as

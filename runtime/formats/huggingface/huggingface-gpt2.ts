@@ -66,5 +66,6 @@ export function gpt2(read: Fields<Gpt2Key>, type: string, folder: string, has: H
  */
 function contextKeyOf(read: Fields<Gpt2Key>): Gpt2Key {
   const key = read.oneOf(["n_positions", "max_position_embeddings"]);
-  return read.has(key) ? key : read.has("n_ctx") ? "n_ctx" : read.has("block_size") ? "block_size" : key;
+  const candidates = [key, "n_ctx", "block_size"] as const;
+  return candidates.find((each) => read.has(each)) ?? key;
 }

@@ -13,12 +13,10 @@ const LABELS = "names and heads of classifiers";
 const GENERATION = "a default of older versions' text generation: generation_config.json has it now";
 const IDS = "ids of special tokens: the readers of tokenizers and of generation_config.json take them";
 
-const isEmpty = (value: unknown): boolean =>
-  value instanceof Map
-    ? value.size === 0
-    : Array.isArray(value)
-      ? value.length === 0
-      : value === "" || value === false;
+function isEmpty(value: unknown): boolean {
+  if (value instanceof Map) return value.size === 0;
+  return Array.isArray(value) ? value.length === 0 : value === "" || value === false;
+}
 const isAllOnes = (value: unknown): boolean =>
   Array.isArray(value) && value.every((each) => each === 1 || each === true);
 /** Classes whose output is not a language model's. */

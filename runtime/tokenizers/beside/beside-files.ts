@@ -10,7 +10,7 @@
  *   chat_template.jinja            the chat template; it counts before the one in tokenizer_config.json
  *   additional_chat_templates/     templates for other uses, by their names
  *
- * With a listener (`Hear`), a flaw in one of them costs that part alone, and the listener gets a line about
+ * With a `Listener`, a flaw in one of them costs that part alone, and the listener gets a line about
  * it. Without a listener the flaw is thrown.
  */
 import { SinterError } from "../../base/errors.ts";
@@ -24,7 +24,7 @@ export const TEMPLATE_FILE = "chat_template.jinja";
 export const TEMPLATES_FOLDER = "additional_chat_templates";
 
 /** Receives lines for the user. */
-export interface Hear {
+export interface Listener {
   (line: string): void;
   /** For files that the user named: flaws are thrown, and only other lines are heard. */
   readonly strict?: boolean;
@@ -33,8 +33,8 @@ export interface Hear {
 }
 
 /** The listener of someone who uses a tokenizer and does not import it. */
-export const brief = (hear: (line: string) => void): Hear =>
-  Object.assign((line: string) => hear(line), { brief: true });
+export const brief = (listener: (line: string) => void): Listener =>
+  Object.assign((line: string) => listener(line), { brief: true });
 
 interface BesideFile {
   /** Longer files are not read. */
@@ -69,16 +69,16 @@ const MOST_TEMPLATES = 64;
 const limitsOf = (file: string): BesideFile => besideFiles[file] ?? besideFiles[TEMPLATE_FILE]!;
 
 /** Tells the listener of a flaw in a file or in one of its keys, or throws it. */
-export function flawed(file: string, cause: unknown, hear: Hear | undefined): void {
-  if (!hear || hear.strict || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
-  hear(`${cause.message}: left out (${limitsOf(file).without})`);
+export function flawed(file: string, cause: unknown, listener: Listener | undefined): void {
+  if (!listener || listener.strict || !(cause instanceof SinterError) || cause.kind === "bug") throw cause;
+  listener(`${cause.message}: left out (${limitsOf(file).without})`);
 }
 
 /** The files that the folder has, by name, in the order of the table. */
 export async function readBeside(
   files: Files,
   folder: string,
-  hear?: Hear,
+  listener?: Listener,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   for (const name of [...Object.keys(besideFiles), ...(await templatesIn(files, folder))]) {
@@ -87,7 +87,7 @@ export async function readBeside(
     try {
       found.set(name, await readBounded(files, path, limitsOf(name).mostBytes));
     } catch (cause) {
-      flawed(name, cause, hear);
+      flawed(name, cause, listener);
     }
   }
   return found;

@@ -11,7 +11,7 @@ import {
   SPECIAL_MAP_FILE,
   TEMPLATE_FILE,
   templateNameOf,
-  type Hear,
+  type Listener,
 } from "./beside-files.ts";
 import { namedTemplates, utf8Text } from "./chat-templates.ts";
 import {
@@ -100,20 +100,24 @@ const generationShapes: Readonly<Record<string, Shape>> = {
 const utf8 = new TextEncoder();
 
 /** `folder` is for messages. Throws where a refused key would make the tokenizer another one. */
-export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: string, hear?: Hear): Beside {
+export function openBeside(
+  contents: ReadonlyMap<string, Uint8Array>,
+  folder: string,
+  listener?: Listener,
+): Beside {
   const files = new Map<string, Uint8Array>();
   const read = (file: string, shapes: Shapes, table: KeyTable): JsonNode | undefined => {
     const bytes = contents.get(file);
     if (!bytes) return undefined;
     try {
       const found = parseJson(bytes, `${folder}/${file}`, besideFiles[file]!.mostBytes);
-      const kept = withoutFlaws(found, shapes, file, hear);
+      const kept = withoutFlaws(found, shapes, file, listener);
       files.set(file, kept === found ? bytes : utf8.encode(`${JSON.stringify(kept.value, null, 1)}\n`));
       const note = ignoredKeysNote(file, unknownKeys(table, Object.keys(kept.value as object)));
-      if (note !== undefined && !hear?.brief) hear?.(note);
+      if (note !== undefined && !listener?.brief) listener?.(note);
       return kept;
     } catch (cause) {
-      flawed(file, cause, hear);
+      flawed(file, cause, listener);
       return undefined;
     }
   };
@@ -126,8 +130,8 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
     own && field(own, "added_tokens_decoder").value !== undefined
       ? decoderTokens(field(own, "added_tokens_decoder"))
       : listedTokens(listed, special);
-  keepTemplates(contents, files, folder, hear);
-  if (hear && !hear.brief) sayTemplates(files, own, hear);
+  keepTemplates(contents, files, folder, listener);
+  if (listener && !listener.brief) sayTemplates(files, own, listener);
   const ends = generation && field(generation, "eos_token_id");
   return {
     files,
@@ -139,7 +143,12 @@ export function openBeside(contents: ReadonlyMap<string, Uint8Array>, folder: st
 }
 
 /** The object without those keys whose values have another shape. The listener gets a line about each. */
-function withoutFlaws(root: JsonNode, shapes: Shapes, file: string, hear: Hear | undefined): JsonNode {
+function withoutFlaws(
+  root: JsonNode,
+  shapes: Shapes,
+  file: string,
+  listener: Listener | undefined,
+): JsonNode {
   if (!isObject(root.value)) throw badValue(root, `is ${shown(root.value)}, not an object`);
   const bad = new Set<string>();
   const keys = Object.keys(root.value).filter(
@@ -152,7 +161,7 @@ function withoutFlaws(root: JsonNode, shapes: Shapes, file: string, hear: Hear |
     try {
       shape(node);
     } catch (cause) {
-      flawed(file, cause, hear);
+      flawed(file, cause, listener);
       bad.add(key);
     }
   }
@@ -219,7 +228,7 @@ function keepTemplates(
   contents: ReadonlyMap<string, Uint8Array>,
   files: Map<string, Uint8Array>,
   folder: string,
-  hear: Hear | undefined,
+  listener: Listener | undefined,
 ): void {
   for (const [file, bytes] of contents) {
     if (file !== TEMPLATE_FILE && templateNameOf(file) === undefined) continue;
@@ -227,7 +236,7 @@ function keepTemplates(
       utf8Text(bytes, `${folder}/${file}`);
       files.set(file, bytes);
     } catch (cause) {
-      flawed(TEMPLATE_FILE, cause, hear);
+      flawed(TEMPLATE_FILE, cause, listener);
     }
   }
 }
@@ -235,7 +244,7 @@ function keepTemplates(
 function sayTemplates(
   files: ReadonlyMap<string, Uint8Array>,
   config: JsonNode | undefined,
-  hear: Hear,
+  listener: Listener,
 ): void {
   const named = [...namedTemplates(files, config).keys()];
   const several = config && Array.isArray(field(config, "chat_template").value);
@@ -246,7 +255,7 @@ function sayTemplates(
       list(field(config, "chat_template"), 64).some((one) => field(one, "name").value === "default")) ||
     (config && typeof field(config, "chat_template").value === "string");
   const others = named.map((name) => JSON.stringify(name)).join(", ");
-  hear(
+  listener(
     has
       ? `of its chat templates the one called "default" is used, not ${others}`
       : `no chat template is called "default": ${others} ${named.length === 1 ? "is" : "are"} kept, ` +

@@ -2,7 +2,7 @@
 import { SinterError } from "../../base/errors.ts";
 import type { AddedToken } from "../base/added-tokens.ts";
 import type { Beside } from "./beside.ts";
-import { besideFiles, type Hear } from "./beside-files.ts";
+import { besideFiles, type Listener } from "./beside-files.ts";
 import { field, list, parseJson, shown, type JsonNode } from "../base/json-fields.ts";
 import { isObject } from "../../base/schema.ts";
 import { specialRoles, tokenName } from "../base/special-roles.ts";
@@ -12,12 +12,12 @@ import type { Tokenizer } from "../base/tokenizer.ts";
 /**
  * The tokenizer with the roles, end tokens and decoding that the files beside it say, and with these files.
  */
-export function withBeside(tokenizer: Tokenizer, beside: Beside, hear?: Hear): Tokenizer {
+export function withBeside(tokenizer: Tokenizer, beside: Beside, listener?: Listener): Tokenizer {
   const { config, ends, files } = beside;
   if (files.size === 0) return tokenizer;
   // The readers of tokenizer.json have already applied the configuration.
   const roles = tokenizer.name === "json" ? tokenizer : rolesOf(tokenizer, config);
-  if (hear && config) sayDifferences(tokenizer, beside, config, hear);
+  if (listener && config) sayDifferences(tokenizer, beside, config, listener);
   const own = [...tokenizer.files].filter(([name]) => !Object.hasOwn(besideFiles, name));
   return {
     ...tokenizer,
@@ -53,11 +53,11 @@ function idOf({ special }: Tokenizer, config: JsonNode | undefined, role: string
 const MOST_NAMED = 8;
 
 /** Tells the listener what the configuration says and the tokenizer's own files do not do. */
-function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonNode, hear: Hear): void {
+function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonNode, listener: Listener): void {
   const space = field(config, "add_prefix_space").value;
   const utf8 = new TextDecoder();
   if (typeof space === "boolean" && space !== tokenizer.addsSpace)
-    hear(
+    listener(
       `tokenizer_config.json says add_prefix_space ${space}, ` +
         `the tokenizer's own file ${!space}, which counts`,
     );
@@ -77,7 +77,7 @@ function sayDifferences(tokenizer: Tokenizer, { added }: Beside, config: JsonNod
   ];
   const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : "";
   if (missing.length > 0)
-    hear(
+    listener(
       `tokenizer_config.json names ${missing.slice(0, MOST_NAMED).join(", ")}${more}, ` +
         "which the tokenizer has not as special tokens: left out",
     );

@@ -29,7 +29,8 @@ const slots = new Int32Array(SHORT); // slot of the pair that begins here
 
 function mergeShort(ids: Int32Array, n: number, merges: PairTable): number {
   const look = (i: number): void => {
-    const slot = (slots[i] = merges.find(ids[i]!, ids[i + 1]!));
+    const slot = merges.find(ids[i]!, ids[i + 1]!);
+    slots[i] = slot;
     ranks[i] = slot < 0 ? NONE : merges.rankAt(slot);
   };
   for (let i = 0; i + 1 < n; i++) look(i);

@@ -13,16 +13,12 @@ const letter = /^\p{L}$/u;
 const number = /^\p{N}$/u;
 const space = /^\p{White_Space}$/u;
 
-const classify = (character: string): number =>
-  character === "\r" || character === "\n"
-    ? BREAK
-    : letter.test(character)
-      ? LETTER
-      : number.test(character)
-        ? NUMBER
-        : space.test(character)
-          ? SPACE
-          : OTHER;
+function classify(character: string): number {
+  if (character === "\r" || character === "\n") return BREAK;
+  if (letter.test(character)) return LETTER;
+  if (number.test(character)) return NUMBER;
+  return space.test(character) ? SPACE : OTHER;
+}
 
 const table = new Uint8Array(65536); // class + 1, or 0 before it is asked for
 const HIGH = 0xd800;

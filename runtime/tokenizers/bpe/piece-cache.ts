@@ -21,7 +21,8 @@ export class PieceCache {
     let hash = length;
     // FNV-1a (Fowler, Noll & Vo)
     for (let i = from; i < to; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    const slot = (this.#slot = (hash ^ (hash >>> 15)) & (SLOTS - 1));
+    const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1);
+    this.#slot = slot;
     const units = slot * (MOST_UNITS + 1);
     if (this.#units[units] !== length) return false;
     for (let i = 0; i < length; i++)

@@ -70,12 +70,8 @@ export function readDecoder(root: JsonNode, mark: string | undefined): Decoding 
     if (!make) throw new Unsupported(`decoder ${shown(type)}`);
     return make(node);
   });
-  const maps =
-    nodes.length > 0
-      ? steps.flatMap(({ map }) => map ?? [])
-      : mark === undefined
-        ? []
-        : [(name: string) => name.replaceAll(mark, " ")];
+  const withoutDecoder = mark === undefined ? [] : [(name: string) => name.replaceAll(mark, " ")];
+  const maps = nodes.length === 0 ? withoutDecoder : steps.flatMap(({ map }) => map ?? []);
   const alphabet = steps.some((step) => step.bytes === "alphabet");
   const fallback = nodes.length === 0 || steps.some((step) => step.bytes === "fallback");
   return {

@@ -191,12 +191,7 @@ class Reader {
   #character(sign: string): string {
     if (control[sign] !== undefined) return control[sign];
     const rest = this.#source.slice(this.#at, this.#at + 10).join("");
-    const code =
-      sign === "u"
-        ? /^([0-9A-Fa-f]{4})/.exec(rest)
-        : sign === "x"
-          ? /^\{([0-9A-Fa-f]{1,6})\}|^([0-7][0-9A-Fa-f])/.exec(rest)
-          : null;
+    const code = codeAfter[sign]?.exec(rest);
     if (code) {
       this.#at += code[0].length;
       return `\\u{${code[1] ?? code[2]!}}`;
@@ -210,7 +205,9 @@ class Reader {
     const name = found?.[2] ?? "";
     if (!found || !(categories.test(name) || scripts.test(name))) throw new Untranslatable(`\\p{${name}}`);
     this.#at += found[0].length;
-    return `\\${negated !== (found[1] === "^") ? "P" : "p"}{${scripts.test(name) ? "Script=" : ""}${name}}`;
+    const letter = negated !== (found[1] === "^") ? "P" : "p";
+    const kind = scripts.test(name) ? "Script=" : "";
+    return `\\${letter}{${kind}${name}}`;
   }
 
   #class(folded: boolean): string {
@@ -246,14 +243,23 @@ function fail(why: string): never {
   throw new Untranslatable(why);
 }
 
+/** What follows \u and \x: the code of a character in hexadecimal. */
+const codeAfter: Readonly<Record<string, RegExp>> = {
+  u: /^([0-9A-Fa-f]{4})/,
+  x: /^\{([0-9A-Fa-f]{1,6})\}|^([0-7][0-9A-Fa-f])/,
+};
+
 /** The character itself, inside and outside of brackets. */
 const literal = (sign: string): string => (/[\\^$.*+?()[\]{}|/-]/.test(sign) ? `\\${sign}` : sign);
 
-/** The character in both cases. Unicode folds ſ to s, and the kelvin sign to k. */
+/** The characters beyond ASCII that fold to a letter: ſ to s, and the kelvin sign to k. */
+const foldsTo: Readonly<Record<string, string>> = { s: "\u017f", k: "\u212a" };
+
+/** The character in both cases, and with the others that fold to it. */
 function bothCases(sign: string): string {
   if (sign > "\x7f") throw new Untranslatable("letters of either case beyond ASCII");
   const lower = sign.toLowerCase();
   const upper = sign.toUpperCase();
-  const more = lower === "s" ? "\u017f" : lower === "k" ? "\u212a" : "";
+  const more = foldsTo[lower] ?? "";
   return lower === upper ? literal(sign) : lower + upper + more;
 }

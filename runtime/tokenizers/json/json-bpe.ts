@@ -6,7 +6,7 @@
 import { SinterError } from "../../base/errors.ts";
 import type { PairTable } from "../bpe/pair-table.ts";
 import { pieceEncoder, type PieceEncoder } from "../bpe/piece-encoder.ts";
-import { unjoined } from "../bpe/unjoined.ts";
+import { safeCuts } from "../bpe/safe-cuts.ts";
 
 export interface JsonBpeParts {
   /** The names that a text may become, and their ids. */
@@ -32,7 +32,7 @@ export function jsonBpe(parts: JsonBpeParts): PieceEncoder {
   const { ids, texts, wholePieces } = parts;
   const nextPiece = parts.mergesOthers
     ? (text: string) => text.length
-    : unjoined(texts, (character) => ids.has(character));
+    : safeCuts(texts, (character) => ids.has(character));
   const encode = pieceEncoder({
     nextPiece,
     merges: parts.merges,

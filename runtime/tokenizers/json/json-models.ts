@@ -206,6 +206,12 @@ interface ListedMerges {
   readonly parts: ReadonlySet<number>;
 }
 
+/** The names of a merge, which should be two. */
+function namesOfMerge(value: unknown): readonly unknown[] {
+  if (typeof value === "string") return value.split(" ");
+  return Array.isArray(value) ? value : [];
+}
+
 /**
  * The merges, given as `"a b"` or `["a", "b"]` in the order of their ranks. A merge that would make a special
  * token is left out, since text never becomes one. If a pair occurs twice, the later one counts.
@@ -220,12 +226,7 @@ function mergesOf(
   const parts = new Set<number>();
   const found: number[] = [];
   for (const [rank, merge] of merges.entries()) {
-    const [left, right, more]: readonly unknown[] =
-      typeof merge.value === "string"
-        ? merge.value.split(" ")
-        : Array.isArray(merge.value)
-          ? merge.value
-          : [];
+    const [left, right, more] = namesOfMerge(merge.value);
     if (typeof merge.value === "string" && merge.value.startsWith("#version")) continue;
     if (typeof left !== "string" || typeof right !== "string" || more !== undefined)
       throw badValue(merge, `is ${shown(merge.value)}, not a pair of names`);

@@ -145,13 +145,11 @@ function overCharacters(
     if (cut) cut(part, start, (piece) => model.encode(piece, out, spill));
     else model.encode(part, out, spill);
   });
-  const bytes = model.names.map((token, id) =>
-    token === undefined
-      ? undefined
-      : special.has(id) || id === model.unknownId
-        ? utf8.encode(token)
-        : decoding.bytes(token),
-  );
+  const bytes = model.names.map((token, id) => {
+    if (token === undefined) return undefined;
+    const isName = special.has(id) || id === model.unknownId;
+    return isName ? utf8.encode(token) : decoding.bytes(token);
+  });
   return {
     name,
     size: bytes.length,
@@ -172,7 +170,8 @@ function overCharacters(
 function markOf(pieces: CharacterPieces | BytePieces, { space }: ReadNormalizers): string | undefined {
   const metaspace =
     pieces.kind === "bytes" ? undefined : pieces.steps.find((step) => typeOf(step) === "Metaspace");
-  return metaspace ? text(field(metaspace, "replacement")) : space === " " ? undefined : space;
+  if (metaspace) return text(field(metaspace, "replacement"));
+  return space === " " ? undefined : space;
 }
 
 /**

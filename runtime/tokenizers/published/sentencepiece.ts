@@ -11,7 +11,7 @@ import { PairTable } from "../bpe/pair-table.ts";
 import { encodersOf, pieceEncoder, type PieceEncoder } from "../bpe/piece-encoder.ts";
 import type { NextPiece } from "../bpe/pieces.ts";
 import { absentIn, bytesFrom, type Tokenizer } from "../base/tokenizer.ts";
-import { unjoined } from "../bpe/unjoined.ts";
+import { safeCuts } from "../bpe/safe-cuts.ts";
 import { utf8Into } from "../base/utf8.ts";
 
 /** `unused` pieces are in the vocabulary, and nothing is ever encoded as one. */
@@ -90,7 +90,7 @@ function sentencePieceEncoder(
   const fallback: Fallback = { name, byteIds: byteIdsOf(pieces), unknown };
   const texts = [...ids.keys()];
   return pieceEncoder({
-    nextPiece: texts.some(crossesWords) ? unjoined(texts, (character) => ids.has(character)) : nextWord,
+    nextPiece: texts.some(crossesWords) ? safeCuts(texts, (character) => ids.has(character)) : nextWord,
     merges: mergesByScore(pieces, ids),
     symbols(text, from, to, out) {
       let n = 0;

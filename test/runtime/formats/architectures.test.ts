@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGguf } from "../../../runtime/formats/gguf/gguf.ts";
 import { nodeFiles } from "../../../runtime/node/files.ts";
-import { run, sinter } from "../../support/command-line.ts";
+import { run, sinter, trainSmall } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
 import { logitsOf, parametersOf } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
@@ -136,18 +136,7 @@ function spec(name: Name): string {
 beforeAll(async () => {
   for (const name of names) {
     writeFileSync(at(`${name}.sinter`), spec(name));
-    await sinter(
-      "train",
-      at(`${name}.sinter`),
-      "--out",
-      at(name),
-      "--workers",
-      "1",
-      "--target",
-      "simd",
-      "--eval-every",
-      "0",
-    );
+    await trainSmall(at(`${name}.sinter`), at(name));
   }
 });
 

@@ -11,7 +11,7 @@ import { numberFormats, type FloatFormat } from "../../../runtime/contract/numbe
 import { nodeFiles } from "../../../runtime/node/files.ts";
 import { openRun } from "../../../runtime/store/run-folder.ts";
 import { decode } from "../../../runtime/tokenizers/base/tokenizer.ts";
-import { run, sinter } from "../../support/command-line.ts";
+import { run, sinter, trainSmall } from "../../support/command-line.ts";
 import { llamaCppGreedy, llamaCppHere, withoutLlamaCpp } from "../../../app/studies/ask-llama-cpp.ts";
 import { greedyOf as ourGreedy, logitsOf as ourLogits, parametersOf as parameters } from "./models.ts";
 import { torchHere, torchLogits, withoutTorch } from "./torch.ts";
@@ -80,18 +80,7 @@ const names = Object.keys(specs) as Name[];
 beforeAll(async () => {
   for (const name of names) {
     writeFileSync(at(`${name}.sinter`), specs[name]);
-    await sinter(
-      "train",
-      at(`${name}.sinter`),
-      "--out",
-      at(name),
-      "--workers",
-      "1",
-      "--target",
-      "simd",
-      "--eval-every",
-      "0",
-    );
+    await trainSmall(at(`${name}.sinter`), at(name));
   }
 });
 

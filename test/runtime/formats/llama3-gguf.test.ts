@@ -16,7 +16,7 @@ import { chatFormatOf } from "../../../runtime/node/chat-template.ts";
 import type { Tokenizer } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { dataPath, dataText, published, vectors, withData } from "../../support/tokenizer-data.ts";
 import { llama3Rope, llamaLayer } from "../../support/small-models.ts";
-import { sinter } from "../../support/command-line.ts";
+import { sinter, trainSmall } from "../../support/command-line.ts";
 import {
   askLlamaCpp,
   llamaCppGreedy,
@@ -55,22 +55,8 @@ describe.skipIf(!withData)("Llama 3's tokenizer as GGUF (needs ../shared/data)",
   beforeAll(async () => {
     writeFileSync(at("spec.sinter"), spec);
     writeFileSync(at("text.txt"), dataText("corpora/tinystories.txt").slice(0, 4000));
-    await sinter(
-      "train",
-      at("spec.sinter"),
-      "--data",
-      at("text.txt"),
-      "--tokenizer",
-      dataPath("tokenizers/llama3"),
-      "--out",
-      at("run"),
-      "--workers",
-      "1",
-      "--target",
-      "simd",
-      "--eval-every",
-      "0",
-    );
+    const data = ["--data", at("text.txt"), "--tokenizer", dataPath("tokenizers/llama3")];
+    await trainSmall(at("spec.sinter"), at("run"), ...data);
     await sinter("export", at("run"), "--to", "gguf", "-o", gguf);
     await sinter("import", gguf, "-o", at("back"), "--target", "simd");
     back = (await openRun(files, at("back"))).tokenizer;

@@ -52,7 +52,7 @@ function seen(tokenizer: Tokenizer, notes: readonly string[]): string {
 }
 
 /** The tokenizer that the files give, or why there is none. */
-async function outcome(open: (hear: (line: string) => void) => Promise<Tokenizer>): Promise<string> {
+async function outcome(open: (listener: (line: string) => void) => Promise<Tokenizer>): Promise<string> {
   const notes: string[] = [];
   try {
     return seen(await open((line) => void notes.push(line)), notes);
@@ -85,11 +85,11 @@ type Contents = Readonly<Record<string, object | Uint8Array>>;
 const json: Contents = { "tokenizer.json": byteTokenizerJson() };
 const model: Contents = { "tokenizer.model": sentencepiece() };
 const folder = (base: Contents, more: Contents): Promise<string> =>
-  outcome((hear) => {
+  outcome((listener) => {
     const files = Object.entries({ ...base, ...more }).map(
       ([name, value]) => [`m/${name}`, value instanceof Uint8Array ? value : JSON.stringify(value)] as const,
     );
-    return openTokenizer(memoryFiles(Object.fromEntries(files)), "m", undefined, hear);
+    return openTokenizer(memoryFiles(Object.fromEntries(files)), "m", undefined, listener);
   });
 
 interface Fed {
@@ -209,11 +209,11 @@ describe("tokenizer.* of GGUF", () => {
     list("tokenizer.ggml.token_type", "i32", [2, 3, 3, 1, 1, 1, 1, 1]),
   ];
   const open = (base: readonly PairToWrite[], ...more: readonly PairToWrite[]): Promise<string> =>
-    outcome(async (hear) => {
+    outcome(async (listener) => {
       const keys = new Set(more.map(({ key }) => key));
       const pairs = [...base.filter(({ key }) => !keys.has(key)), ...more];
       const file = await openGguf(memoryFiles({ "m.gguf": ggufHeader(pairs, []) }), "m.gguf");
-      const found = await tokenizerOfGguf(file, hear);
+      const found = await tokenizerOfGguf(file, listener);
       if ("tokenizer" in found) return found.tokenizer;
       throw new SinterError("input", found.none);
     });

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SinterError } from "../../../runtime/base/errors.ts";
-import { GENERATION_FILE, type Hear } from "../../../runtime/tokenizers/beside/beside-files.ts";
+import { GENERATION_FILE, type Listener } from "../../../runtime/tokenizers/beside/beside-files.ts";
 import { templateOf } from "../../../runtime/tokenizers/beside/chat-templates.ts";
 import { spaceCleaner, withoutExtraSpaces } from "../../../runtime/tokenizers/base/clean-spaces.ts";
 import { sentencePieceModel } from "../../../runtime/tokenizers/published/sentencepiece-write.ts";
@@ -21,13 +21,13 @@ type Contents = Readonly<Record<string, unknown>>;
 const asText = (value: unknown): string | Uint8Array =>
   typeof value === "string" || value instanceof Uint8Array ? value : JSON.stringify(value);
 
-function open(contents: Contents, hear?: Hear): Promise<Tokenizer> {
+function open(contents: Contents, listener?: Listener): Promise<Tokenizer> {
   const all = { "tokenizer.json": byteTokenizerJson(), ...contents };
   return openTokenizer(
     memoryFiles(Object.fromEntries(Object.entries(all).map(([name, value]) => [`m/${name}`, asText(value)]))),
     "m",
     undefined,
-    hear,
+    listener,
   );
 }
 

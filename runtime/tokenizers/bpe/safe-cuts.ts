@@ -9,19 +9,21 @@ import type { NextPiece } from "./pieces.ts";
  * `texts` is everything that merges make. `isSymbol` says whether a character is a token. A part begins with
  * such a character, so that characters in a row without a token are in the same part.
  */
-export function unjoined(texts: readonly string[], isSymbol: (character: string) => boolean): NextPiece {
-  const beside = new Beside(texts);
+export function safeCuts(texts: readonly string[], isSymbol: (character: string) => boolean): NextPiece {
+  const neighbours = new NeighbourPairs(texts);
   const symbols = new Map<number, boolean>();
   const begins = (code: number): boolean => {
-    let known = symbols.get(code);
-    if (known === undefined) symbols.set(code, (known = isSymbol(String.fromCodePoint(code))));
-    return known;
+    const known = symbols.get(code);
+    if (known !== undefined) return known;
+    const found = isSymbol(String.fromCodePoint(code));
+    symbols.set(code, found);
+    return found;
   };
   return (text, from) => {
     let before = text.codePointAt(from)!;
     for (let at = from + (before > 0xffff ? 2 : 1); at < text.length;) {
       const code = text.codePointAt(at)!;
-      if (!beside.has(before, code) && begins(code)) return at;
+      if (!neighbours.has(before, code) && begins(code)) return at;
       before = code;
       at += code > 0xffff ? 2 : 1;
     }
@@ -32,10 +34,13 @@ export function unjoined(texts: readonly string[], isSymbol: (character: string)
 const TABLE = 128;
 const MARK = 0x2581;
 /** The index in the small table for ASCII and for ▁, which stands for a space; −1 for other characters. */
-const placeOf = (code: number): number => (code < TABLE - 1 ? code : code === MARK ? TABLE - 1 : -1);
+function indexOfCode(code: number): number {
+  if (code === MARK) return TABLE - 1;
+  return code < TABLE - 1 ? code : -1;
+}
 
 /** The pairs of characters that stand side by side in some text. */
-class Beside {
+class NeighbourPairs {
   readonly #small = new Uint8Array(TABLE * TABLE);
   readonly #others = new Set<number>();
 
@@ -51,15 +56,15 @@ class Beside {
   }
 
   #add(left: number, right: number): void {
-    const a = placeOf(left);
-    const b = placeOf(right);
+    const a = indexOfCode(left);
+    const b = indexOfCode(right);
     if (a >= 0 && b >= 0) this.#small[a * TABLE + b] = 1;
     else this.#others.add(left * 2 ** 21 + right);
   }
 
   has(left: number, right: number): boolean {
-    const a = placeOf(left);
-    const b = placeOf(right);
+    const a = indexOfCode(left);
+    const b = indexOfCode(right);
     return a >= 0 && b >= 0 ? this.#small[a * TABLE + b] === 1 : this.#others.has(left * 2 ** 21 + right);
   }
 }
