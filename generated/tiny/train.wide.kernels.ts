@@ -3006,7 +3006,7 @@ function adamw_N296_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: us
   const factor = f32x4.splat(clip > 0 ? min<f32>(1, clip / (total + <f32>0.000001)) : 1);
   const new1 = f32x4.splat(1 - load<f32>(hyper, 4)), new2 = f32x4.splat(1 - load<f32>(hyper, 8)), eps = f32x4.splat(load<f32>(hyper, 12));
   const step = f32x4.splat(lr * load<f32>(hyper, 24)), correction2 = f32x4.splat(load<f32>(hyper, 28));
-  const kept = f32x4.splat(1 - lr * load<f32>(hyper, 16));
+  const shrink = f32x4.splat(1 - lr * load<f32>(hyper, 16));
   const end = <usize>last * 64;
   for (let i = <usize>first * 64; i < end; i += 32) {
     const p_i = p + i;
@@ -3017,12 +3017,12 @@ function adamw_N296_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: us
     const m_lo = madd(new1, f32x4.sub(g_lo, m_old_lo), m_old_lo);
     const v_lo = madd(beta2, v128.load(v_i), f32x4.mul(new2, f32x4.mul(g_lo, g_lo)));
     const change_lo = f32x4.div(f32x4.mul(step, m_lo), f32x4.add(f32x4.sqrt(f32x4.mul(v_lo, correction2)), eps));
-    const p_lo = f32x4.sub(f32x4.mul(v128.load(p_i), kept), change_lo);
+    const p_lo = f32x4.sub(f32x4.mul(v128.load(p_i), shrink), change_lo);
     const g_hi = f32x4.mul(v128.load(g_i, 16), factor), m_old_hi = v128.load(m_i, 16);
     const m_hi = madd(new1, f32x4.sub(g_hi, m_old_hi), m_old_hi);
     const v_hi = madd(beta2, v128.load(v_i, 16), f32x4.mul(new2, f32x4.mul(g_hi, g_hi)));
     const change_hi = f32x4.div(f32x4.mul(step, m_hi), f32x4.add(f32x4.sqrt(f32x4.mul(v_hi, correction2)), eps));
-    const p_hi = f32x4.sub(f32x4.mul(v128.load(p_i, 16), kept), change_hi);
+    const p_hi = f32x4.sub(f32x4.mul(v128.load(p_i, 16), shrink), change_hi);
     v128.store(m_i, m_lo); // in place
     v128.store(m_i, m_hi, 16); // in place
     v128.store(v_i, v_lo); // in place
