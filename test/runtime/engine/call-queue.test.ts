@@ -1,4 +1,6 @@
-/** Calls have the model one after the other, in their order; one that is given up or fails holds nobody up. */
+/**
+ * Calls have the model one after the other, in their order; one that is given up or fails holds nobody up.
+ */
 import { describe, expect, it } from "vitest";
 import { CallQueue } from "../../../runtime/engine/call-queue.ts";
 

@@ -1,4 +1,6 @@
-/** What a run reports of its experts: means over the steps since the last report, some hundred times in all. */
+/**
+ * What a run reports of its experts: means over the steps since the last report, some hundred times in all.
+ */
 import { expect, test } from "vitest";
 import { ExpertLoads } from "../../../runtime/train/expert-loads.ts";
 
