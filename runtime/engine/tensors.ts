@@ -4,6 +4,7 @@
  * hides that weights may be quantised (quantise.ts): outside they are f32.
  */
 import type { TensorPlace } from "../contract/manifest.ts";
+import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { decodeWeights } from "../contract/weight-rows.ts";
 import { rowWriter, wordsOf, type Words } from "./quantise.ts";
 
@@ -67,82 +68,128 @@ function plainIn(buffer: ArrayBufferLike, place: TensorPlace): Tensor {
   return { place, rows, columns, elements: rows * columns, padded, dense, write, fill };
 }
 
-/** So many columns of a transposed tensor are gathered at once: a cache line of each of its rows. */
-const TOGETHER = 16;
+/**
+ * How a quantised tensor lies in memory. A tensor [experts, in, out] is one matrix after the other, and a
+ * matrix is `rowsEach` rows of K weights; where it is transposed, a row is a column of the tensor.
+ */
+interface QuantisedRows {
+  readonly format: QuantisedFormat;
+  readonly transposed: boolean;
+  readonly matrices: number;
+  readonly rowsEach: number;
+  readonly K: number;
+  /** Columns of the tensor. */
+  readonly columns: number;
+  /** Words from one row to the next. */
+  readonly rowWords: number;
+  /** Encodes a row of K numbers and writes it at a word of the memory. */
+  readonly writeRow: ReturnType<typeof rowWriter>;
+}
+
+function quantisedRows(
+  { shape, rowFloats }: TensorPlace,
+  { format, transposed }: NonNullable<TensorPlace["quantised"]>,
+): QuantisedRows {
+  const [height, columns] = shape.slice(-2) as [number, number];
+  const [rowsEach, K] = transposed ? [columns, height] : [height, columns];
+  const matrices = shape.slice(0, -2).reduce((a, b) => a * b, 1);
+  const writeRow = rowWriter(format, K);
+  return { format, transposed, matrices, rowsEach, K, columns, rowWords: rowFloats, writeRow };
+}
 
 /**
- * A quantised tensor: f32 outside, rows of words in memory. A tensor [experts, in, out] lies as one matrix
- * after the other. `padded` gives the words; `dense` decodes them; `write` needs a whole slice, because 32
- * numbers share a scale.
+ * A quantised tensor: f32 outside, rows of words in memory. `padded` gives the words; `dense` decodes them;
+ * `write` needs a whole slice, because 32 numbers share a scale.
  */
 function quantisedIn(
   buffer: ArrayBufferLike,
   place: TensorPlace,
-  { format, transposed }: NonNullable<TensorPlace["quantised"]>,
+  quantised: NonNullable<TensorPlace["quantised"]>,
 ): Tensor {
-  const [height, columns] = place.shape.slice(-2) as [number, number];
-  const [stored, K] = transposed ? [columns, height] : [height, columns];
-  const matrices = place.shape.slice(0, -2).reduce((a, b) => a * b, 1);
-  const each = height * columns;
-  const elements = matrices * each;
-  const ld = place.rowFloats;
-  const writeRow = rowWriter(format, K);
-  const wordsAt = (slice: number): Words => wordsOf(padded(slice) as Int32Array);
-  const writeMatrix = (values: ArrayLike<number>, from: number, to: Words, top: number): void => {
-    const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
-    for (let first = 0; first < stored; first += TOGETHER) {
-      const count = Math.min(TOGETHER, stored - first);
-      if (transposed)
-        for (let k = 0; k < K; k++)
-          for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
-      else
-        for (let i = 0; i < count; i++)
-          for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
-      for (let i = 0; i < count; i++) writeRow(row[i]!, to, (top + first + i) * ld);
-    }
+  const layout = quantisedRows(place, quantised);
+  const { matrices, rowsEach, K, columns, rowWords } = layout;
+  const rows = matrices * (layout.transposed ? K : rowsEach);
+  const elements = rows * columns;
+  const padded = (slice = 0): Int32Array => {
+    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
+    return new Int32Array(buffer, place.offset + slice * place.stride, matrices * rowsEach * rowWords);
   };
   const write = (values: ArrayLike<number>, slice = 0): void => {
-    const to = wordsAt(slice);
+    const to = wordsOf(padded(slice));
     if (values.length !== elements)
       throw new Error(
         `${values.length} numbers for ${place.name} [${place.shape}], which is written as a whole`,
       );
-    for (let m = 0; m < matrices; m++) writeMatrix(values, m * each, to, m * stored);
+    for (let m = 0; m < matrices; m++) writeMatrix(layout, values, m * rowsEach * K, to, m * rowsEach);
   };
-  const fill = (slice: number, next: () => number): void => {
-    const to = wordsAt(slice);
-    if (transposed) {
-      // numbers come row by row, and are stored column by column
-      const matrix = new Float32Array(each);
-      for (let m = 0; m < matrices; m++) {
-        for (let i = 0; i < each; i++) matrix[i] = next();
-        writeMatrix(matrix, 0, to, m * stored);
-      }
-      return;
+  const fill = (slice: number, next: () => number): void => fillRows(layout, next, wordsOf(padded(slice)));
+  const dense = (slice = 0): Numbers => decodeRows(layout, padded(slice));
+  return { place, rows, columns, elements, padded, dense, write, fill };
+}
+
+/** So many columns of a transposed tensor are gathered at once: a cache line of each of its rows. */
+const TOGETHER = 16;
+
+/**
+ * Writes the matrix that begins at `from` of the values as rows, of which the first is row `top` of the
+ * memory.
+ */
+function writeMatrix(
+  { transposed, rowsEach, K, columns, rowWords, writeRow }: QuantisedRows,
+  values: ArrayLike<number>,
+  from: number,
+  to: Words,
+  top: number,
+): void {
+  const row = Array.from({ length: TOGETHER }, () => new Float32Array(K));
+  for (let first = 0; first < rowsEach; first += TOGETHER) {
+    const count = Math.min(TOGETHER, rowsEach - first);
+    if (transposed)
+      for (let k = 0; k < K; k++)
+        for (let i = 0; i < count; i++) row[i]![k] = values[from + k * columns + first + i]!;
+    else
+      for (let i = 0; i < count; i++)
+        for (let k = 0; k < K; k++) row[i]![k] = values[from + (first + i) * columns + k]!;
+    for (let i = 0; i < count; i++) writeRow(row[i]!, to, (top + first + i) * rowWords);
+  }
+}
+
+/** Draws every element, in row-major order of the tensor. */
+function fillRows(layout: QuantisedRows, next: () => number, to: Words): void {
+  const { transposed, matrices, rowsEach, K, rowWords, writeRow } = layout;
+  if (transposed) {
+    // numbers come row by row, and are stored column by column
+    const matrix = new Float32Array(rowsEach * K);
+    for (let m = 0; m < matrices; m++) {
+      for (let i = 0; i < matrix.length; i++) matrix[i] = next();
+      writeMatrix(layout, matrix, 0, to, m * rowsEach);
     }
-    const row = new Float32Array(K);
-    for (let r = 0; r < matrices * stored; r++) {
-      for (let k = 0; k < K; k++) row[k] = next();
-      writeRow(row, to, r * ld);
+    return;
+  }
+  const row = new Float32Array(K);
+  for (let r = 0; r < matrices * rowsEach; r++) {
+    for (let k = 0; k < K; k++) row[k] = next();
+    writeRow(row, to, r * rowWords);
+  }
+}
+
+/** All elements as f32, in row-major order of the tensor. */
+function decodeRows(
+  { format, transposed, matrices, rowsEach, K, columns, rowWords }: QuantisedRows,
+  words: Int32Array,
+): Float32Array {
+  const memory = new DataView(words.buffer, words.byteOffset, words.byteLength);
+  const out = new Float32Array(matrices * rowsEach * K);
+  const row = new Float32Array(K);
+  for (let r = 0; r < matrices * rowsEach; r++) {
+    decodeWeights(format, memory, 4 * r * rowWords, row);
+    if (!transposed) {
+      out.set(row, r * K);
+      continue;
     }
-  };
-  const padded = (slice = 0): Numbers => {
-    if (slice < 0 || slice >= place.slices) throw new Error(`${place.name} has no slice ${slice}`);
-    return new Int32Array(buffer, place.offset + slice * place.stride, matrices * stored * place.rowFloats);
-  };
-  const dense = (slice = 0): Numbers => {
-    const { byteOffset, byteLength } = padded(slice);
-    const memory = new DataView(buffer, byteOffset, byteLength);
-    const out = new Float32Array(elements);
-    const row = new Float32Array(K);
-    for (let r = 0; r < matrices * stored; r++) {
-      decodeWeights(format, memory, 4 * r * ld, row);
-      const m = Math.floor(r / stored);
-      const column = r % stored;
-      if (transposed) for (let k = 0; k < K; k++) out[m * each + k * columns + column] = row[k]!;
-      else out.set(row, r * K);
-    }
-    return out;
-  };
-  return { place, rows: matrices * height, columns, elements, padded, dense, write, fill };
+    const column = r % rowsEach;
+    const matrix = (r - column) * K; // where the matrix begins
+    for (let k = 0; k < K; k++) out[matrix + k * columns + column] = row[k]!;
+  }
+  return out;
 }
