@@ -2,6 +2,12 @@
  * Parameter count by formula: which tensors a model has, part by part. The graph builder makes the same ones;
  * a test holds them together.
  */
+import {
+  nameIn,
+  POSITION_TABLE,
+  TOKEN_TABLE,
+  type ParameterSection,
+} from "../../runtime/contract/parameter-names.ts";
 import type { Expression, Model, Part } from "../../runtime/contract/model.ts";
 
 export interface ParameterTensor {
@@ -11,8 +17,7 @@ export interface ParameterTensor {
 }
 
 export interface PartCount {
-  /** "embed", "layer" or "output". */
-  readonly section: "embed" | "layer" | "output";
+  readonly section: ParameterSection;
   readonly name: string;
   readonly tensors: readonly ParameterTensor[];
   /** Parameters of one, and how many there are (layers). */
@@ -125,17 +130,19 @@ export function parameterRows({ sizes, embed, layer, output }: Counted): PartCou
     return { section, name, tensors, each, times, total: each * times };
   };
   return [
-    row("embed", "token", [tensor("token_embedding.weight", sizes.vocab, sizes.width)], 1),
+    row("embed", "token", [tensor(TOKEN_TABLE, sizes.vocab, sizes.width)], 1),
     ...(embed.position
-      ? [row("embed", "position", [tensor("position_embedding.weight", sizes.context, sizes.width)], 1)]
+      ? [row("embed", "position", [tensor(POSITION_TABLE, sizes.context, sizes.width)], 1)]
       : []),
     ...(embed.norm
-      ? [row("embed", embed.norm.name, partTensors(embed.norm, `embed.${embed.norm.name}`), 1)]
+      ? [row("embed", embed.norm.name, partTensors(embed.norm, nameIn("embed", embed.norm.name)), 1)]
       : []),
     ...layerParts({ layer }).map((part) =>
-      row("layer", part.name, partTensors(part, `layers.${part.name}`), sizes.layers),
+      row("layer", part.name, partTensors(part, nameIn("layer", part.name)), sizes.layers),
     ),
-    ...partsOf(output).map((part) => row("output", part.name, partTensors(part, `output.${part.name}`), 1)),
+    ...partsOf(output).map((part) =>
+      row("output", part.name, partTensors(part, nameIn("output", part.name)), 1),
+    ),
   ];
 }
 

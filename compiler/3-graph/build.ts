@@ -12,6 +12,7 @@
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
  * not end with the output.
  */
+import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
 import { layerTables } from "./build-attention.ts";
 import {
@@ -69,7 +70,7 @@ function embedSection(b: Builder): Section {
   const tokens = input(b, "tokens", [b.rows]);
   const table = tokenTable(b);
   const positions = b.model.embed.position
-    ? parameter(b, "position_embedding.weight", [context, width], { kind: "normal", std: initialStd(b) })
+    ? parameter(b, POSITION_TABLE, [context, width], { kind: "normal", std: initialStd(b) })
     : undefined;
   const { norm } = b.model.embed;
   const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);

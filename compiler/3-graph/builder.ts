@@ -2,6 +2,7 @@
  * What all files of the graph builder share: the graph that has been built so far, and functions that add
  * values and nodes to it.
  */
+import { nameIn } from "../../runtime/contract/parameter-names.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import type { AttrsOf, InsOf, OpName, OutsOf } from "../ops/index.ts";
 import { nodeOf } from "./node.ts";
@@ -106,7 +107,7 @@ export const entryOutput = (b: Builder, name: OutputName, shape: readonly number
   declare(b, name, shape, "output");
 
 /** The name under which a value of this section is known outside: "layers.attention.qkv.weight". */
-export const shownName = (b: Builder, name: string): string => `${b.layered ? "layers." : ""}${name}`;
+export const shownName = (b: Builder, name: string): string => (b.layered ? nameIn("layer", name) : name);
 
 export function parameter(b: Builder, name: string, shape: readonly number[], init: Init): Ref {
   return declare(b, shownName(b, name), shape, "parameter", { init, decay: shape.length >= 2 });

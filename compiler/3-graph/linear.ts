@@ -1,4 +1,5 @@
 /** Linear maps with and without bias: their nodes, and the names and initial values of their parameters. */
+import { nameIn, TOKEN_TABLE } from "../../runtime/contract/parameter-names.ts";
 import type { Expression, Part } from "../../runtime/contract/model.ts";
 import { activation, emit, initialStd, parameter, type Builder } from "./builder.ts";
 import { whole, type Ref } from "./ir.ts";
@@ -8,7 +9,7 @@ import { whole, type Ref } from "./ir.ts";
  * which "layers." comes.
  */
 export const partName = (b: Builder, p: Part, inner?: string): string =>
-  [...(b.layered ? [] : [b.stem]), p.name, ...(inner ? [inner] : [])].join(".");
+  [b.layered ? p.name : nameIn(b.stem, p.name), ...(inner ? [inner] : [])].join(".");
 
 const residualParts: readonly Part["part"][] = ["attention", "mlp", "swiglu", "geglu", "experts"];
 
@@ -45,10 +46,9 @@ export function linear(
 /** The table of embeddings. When the output is tied, it reads the same one. */
 export function tokenTable(b: Builder): Ref {
   const { vocab, width } = b.model.sizes;
-  const name = "token_embedding.weight";
-  return b.values.has(name)
-    ? whole(name)
-    : parameter(b, name, [vocab, width], { kind: "normal", std: initialStd(b) });
+  return b.values.has(TOKEN_TABLE)
+    ? whole(TOKEN_TABLE)
+    : parameter(b, TOKEN_TABLE, [vocab, width], { kind: "normal", std: initialStd(b) });
 }
 
 /** logits = x · tableᵀ (+ bias): the token embedding is the output's weight (Press & Wolf 2017). */

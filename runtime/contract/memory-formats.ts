@@ -1,4 +1,5 @@
 /** The number formats in which a module keeps weights, keys and values in memory. */
+import { isNameIn, TOKEN_TABLE } from "./parameter-names.ts";
 
 /** The type of a tensor's elements in memory; a quantised tensor has words, i32. */
 export type DType = "f32" | "i32";
@@ -31,7 +32,7 @@ export function weightFormatOf(weights: Weights, tensor: string): WeightFormat {
 
 /** Where a mix mentions the tensor by what it is for. */
 export const weightPlace = (tensor: string): "table" | "output" | undefined =>
-  tensor === "token_embedding.weight" ? "table" : tensor.startsWith("output.") ? "output" : undefined;
+  tensor === TOKEN_TABLE ? "table" : isNameIn("output", tensor) ? "output" : undefined;
 
 /**
  * How keys and values of earlier positions can be kept; how they lie in memory is in

@@ -3,6 +3,7 @@
  * whole cache lines (`rowFloats`); everywhere else, tensors are dense. Only this file knows both. It also
  * hides that weights may be quantised (quantise.ts): outside they are f32.
  */
+import { nameInLayer } from "../contract/parameter-names.ts";
 import type { TensorPlace } from "../contract/manifest.ts";
 import type { QuantisedFormat } from "../contract/memory-formats.ts";
 import { decodeWeights } from "../contract/weight-rows.ts";
@@ -26,12 +27,9 @@ export interface Tensor {
   fill(slice: number, next: () => number): void;
 }
 
-/** "layers.attention.qkv.weight", slice 3 → "layers.3.attention.qkv.weight". */
-export function checkpointName(place: TensorPlace, slice: number): string {
-  if (!place.layered && place.slices === 1) return place.name;
-  const dot = place.name.indexOf(".");
-  return dot < 0 ? `${place.name}.${slice}` : `${place.name.slice(0, dot)}.${slice}${place.name.slice(dot)}`;
-}
+/** The name of a slice in a checkpoint: slice 3 of "layers.mlp.up.weight" is "layers.3.mlp.up.weight". */
+export const checkpointName = ({ name, layered, slices }: TensorPlace, slice: number): string =>
+  layered || slices > 1 ? nameInLayer(name, slice) : name;
 
 export const tensorIn = (buffer: ArrayBufferLike, place: TensorPlace): Tensor =>
   place.quantised ? quantisedIn(buffer, place, place.quantised) : plainIn(buffer, place);

@@ -2,6 +2,7 @@
  * A compiled module, run by hand: memory, instance, tensors by their places in the manifest, entries called
  * directly. The smallest loader that can train; it knows nothing of the runtime.
  */
+import { nameInLayer } from "../../runtime/contract/parameter-names.ts";
 import { controlWord } from "../../runtime/contract/control.ts";
 import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
@@ -27,7 +28,7 @@ export interface Session {
 
 /** "layers.attention.qkv.weight", slice 3 → "layers.3.attention.qkv.weight". */
 export const checkpointName = (place: TensorPlace, slice: number): string =>
-  place.layered ? place.name.replace(/^layers\./, `layers.${slice}.`) : place.name;
+  place.layered ? nameInLayer(place.name, slice) : place.name;
 
 const elementsOf = ({ shape }: TensorPlace): number => shape.reduce((a, b) => a * b, 1);
 

@@ -3,6 +3,7 @@
  * module stores tensors in the formats of its checkpoint; for any other format, a module is compiled in
  * memory.
  */
+import { nameInLayers, POSITION_TABLE } from "../../../runtime/contract/parameter-names.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
 import type { Bundle } from "../../../runtime/engine/bundle.ts";
 import { finest } from "../../../runtime/formats/architecture/imported-rows.ts";
@@ -113,7 +114,7 @@ const memoryFormats: Readonly<Record<FloatFormat, WeightFormat>> = {
 export function weightsHeld(stored: Iterable<readonly [name: string, type: FloatFormat]>): Weights {
   const types = new Map<string, FloatFormat[]>();
   for (const [name, type] of stored) {
-    const tensor = name.replace(/^layers\.\d+\./, "layers.");
+    const tensor = nameInLayers(name);
     types.set(tensor, [...(types.get(tensor) ?? []), type]);
   }
   return asWeights(new Map([...types].map(([tensor, list]) => [tensor, memoryFormats[finest(list)]])));
@@ -124,9 +125,7 @@ export const weightsOf = (module: ModuleManifest): Weights =>
   asWeights(
     new Map(
       module.tensors
-        .filter(
-          (t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== "position_embedding.weight",
-        )
+        .filter((t) => t.storage === "parameter" && t.shape.length > 1 && t.name !== POSITION_TABLE)
         .map((t) => [t.name, t.quantised?.format ?? "f32"]),
     ),
   );

@@ -12,6 +12,7 @@
  * products read them (store/stored-format.ts), with the two numbers of a rotary pair side by side. Only some
  * rows are in memory at a time.
  */
+import { TOKEN_TABLE } from "../../contract/parameter-names.ts";
 import { SinterError } from "../../base/errors.ts";
 import { storedRows, type StoredFormat } from "../../store/stored-format.ts";
 import type { TensorIndex } from "./fit.ts";
@@ -51,8 +52,7 @@ export function storedFormatFor(link: Link, index: TensorIndex, asked?: FloatFor
  * Whether a published matrix is [in, out] and no embedding table. Blocks run along `in`, so such a matrix has
  * to be transposed before it can be stored in blocks.
  */
-const isInOut = ({ name, pieces }: Link): boolean =>
-  !pieces[0]!.transposed && name !== "token_embedding.weight";
+const isInOut = ({ name, pieces }: Link): boolean => !pieces[0]!.transposed && name !== TOKEN_TABLE;
 
 /** Bytes of rows that are made at a time. */
 const BYTES_AT_ONCE = 1 << 20;

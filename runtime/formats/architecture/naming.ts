@@ -3,6 +3,8 @@
  * from the model) and in published files. A name is the entry of the table, with the layer's number for {i}
  * and the expert's for {e}, followed by ".weight" or ".bias".
  */
+import { nameInLayer } from "../../contract/parameter-names.ts";
+
 export const roles = [
   "token",
   "position",
@@ -186,4 +188,4 @@ export type Stems = Readonly<Partial<Record<Role, string>>>;
  * The name of a tensor in a checkpoint: "layers.attention.qkv" in layer 3 is "layers.3.attention.qkv.weight".
  */
 export const sinterName = (stem: string, suffix: Suffix, layer: number): string =>
-  `${stem.replace(/^layers\./, `layers.${layer}.`)}.${suffix}`;
+  `${nameInLayer(stem, layer)}.${suffix}`;

@@ -2,6 +2,7 @@
  * Recognises a checked model as a member of a published family: its architecture, and the names of its
  * tensors. A model that is of neither family has no published form.
  */
+import { nameIn, POSITION_TABLE, TOKEN_TABLE } from "../../contract/parameter-names.ts";
 import type { Activation, Assignment, Expression, Model, Part } from "../../contract/model.ts";
 import { SinterError } from "../../base/errors.ts";
 import { layerKindsOf, patternOf, type Architecture, type Biases } from "./architecture.ts";
@@ -28,7 +29,7 @@ export function recognise(model: Model): Recognised {
     checkGpt2(model, attention, common.window, refuse);
     return {
       architecture: { ...common, family: "gpt2", ...feedForwardOf(common.bias, ffn), rope: undefined },
-      stems: { ...stems, position: "position_embedding", ...feedForwardStems(ffn.name, ["up", "down"]) },
+      stems: { ...stems, position: stemOf(POSITION_TABLE), ...feedForwardStems(ffn.name, ["up", "down"]) },
     };
   }
   const gated = ffn.part === "swiglu" || ffn.part === "geglu" || ffn.part === "experts";
@@ -51,7 +52,7 @@ export function recognise(model: Model): Recognised {
       ...feedForwardOf(common.bias, { ...ffn, bias: false }),
       experts: { count: ffn.count, top: ffn.top, balance: ffn.balance },
     },
-    stems: { ...stems, router: `layers.${ffn.name}.router`, ...maps },
+    stems: { ...stems, router: nameIn("layer", `${ffn.name}.router`), ...maps },
   };
 }
 
@@ -111,11 +112,14 @@ function checkGpt2(
     refuse("its heads together are not as wide as the model");
 }
 
+/** The name without its suffix: what a stem is. */
+const stemOf = (name: string): string => name.replace(/\.weight$/, "");
+
 const commonStems = ({ attention, head, normNames }: Equations): Stems => ({
-  token: "token_embedding",
-  attentionNorm: `layers.${normNames.attention}`,
-  ffnNorm: `layers.${normNames.ffn}`,
-  norm: `output.${normNames.output}`,
+  token: stemOf(TOKEN_TABLE),
+  attentionNorm: nameIn("layer", normNames.attention),
+  ffnNorm: nameIn("layer", normNames.ffn),
+  norm: nameIn("output", normNames.output),
   ...attentionStems(attention),
   ...headStems(head),
 });
@@ -159,14 +163,14 @@ function windowsOf(
 }
 
 const attentionStems = ({ name }: PartOf<"attention">): Stems => ({
-  qkv: `layers.${name}.qkv`,
-  qNorm: `layers.${name}.q_norm`,
-  kNorm: `layers.${name}.k_norm`,
-  attentionOut: `layers.${name}.out`,
+  qkv: nameIn("layer", `${name}.qkv`),
+  qNorm: nameIn("layer", `${name}.q_norm`),
+  kNorm: nameIn("layer", `${name}.k_norm`),
+  attentionOut: nameIn("layer", `${name}.out`),
 });
-const headStems = ({ name }: PartOf<"linear">): Stems => ({ head: `output.${name}` });
+const headStems = ({ name }: PartOf<"linear">): Stems => ({ head: nameIn("output", name) });
 const feedForwardStems = (name: string, maps: readonly ("gate" | "up" | "down")[]): Stems =>
-  Object.fromEntries(maps.map((map) => [map, `layers.${name}.${map}`]));
+  Object.fromEntries(maps.map((map) => [map, nameIn("layer", `${name}.${map}`)]));
 
 /** The norm and the part of x = x + part(norm(x)). */
 function residual({ name, value }: Assignment): { norm: Norm; part: Part } | undefined {

@@ -36,6 +36,8 @@ const facts: readonly (readonly [fact: string, written: RegExp, home: string])[]
   ["the sampler's defaults", /temperature: 0\.8/, "defaults.ts"],
   ["most of a beta", /0\.999999\b/, "limits.ts"],
   ["most steps", /1_000_000_000/, "limits.ts"],
+  ["the embeddings' names", /= "(?:token|position)_embedding\.weight"/, "parameter-names.ts"],
+  ["a layer's number in a name", /layers\\\.(?:\\d|\/, `)/, "parameter-names.ts"],
   ["scales of a superblock", /SUPERBLOCK_GROUPS = \d/, "weight-rows.ts"],
   ["decoding f16", /exponent - 25/, "number-formats.ts"],
 ];

@@ -1,0 +1,30 @@
+/**
+ * How the parameters of a model are called, in the manifest, in checkpoints and wherever published names are
+ * translated: by their section, their part and what they are to it.
+ *
+ *   token_embedding.weight, position_embedding.weight
+ *   embed.NORM.…       a norm of the embedding
+ *   layers.PART.…      all layers' tensors together: "layers.attention.qkv.weight"
+ *   layers.3.PART.…    a single layer's, as checkpoints have it
+ *   output.PART.…
+ */
+export const TOKEN_TABLE = "token_embedding.weight";
+export const POSITION_TABLE = "position_embedding.weight";
+
+export type ParameterSection = "embed" | "layer" | "output";
+const stems = { embed: "embed", layer: "layers", output: "output" } as const satisfies Record<
+  ParameterSection,
+  string
+>;
+
+/** "layers.attention" for the part `attention` of the layer. */
+export const nameIn = (section: ParameterSection, part: string): string => `${stems[section]}.${part}`;
+export const isNameIn = (section: ParameterSection, name: string): boolean =>
+  name.startsWith(`${stems[section]}.`);
+
+/** "layers.attention.qkv.weight" in layer 3 is "layers.3.attention.qkv.weight". Others stay as they are. */
+export const nameInLayer = (name: string, layer: number): string =>
+  isNameIn("layer", name) ? `${stems.layer}.${layer}${name.slice(stems.layer.length)}` : name;
+
+/** "layers.3.attention.qkv.weight" is one of "layers.attention.qkv.weight". Others stay as they are. */
+export const nameInLayers = (name: string): string => name.replace(/^layers\.\d+\./, `${stems.layer}.`);
