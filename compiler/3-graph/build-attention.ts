@@ -130,7 +130,7 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const inner = p.heads * p.headDim;
   const name = partName(b, p);
   const qkv = queriesKeysValues(b, p, x, rows);
-  const attended = activation(b, `${name}.mixed`, [rows, inner]);
+  const attended = activation(b, `${name}.attended`, [rows, inner]);
   const kind = windowKind(b, p);
   const window = kind === "by layer" ? each(windowsName(p)) : undefined;
   const seen = kind === "none" ? {} : { window: p.window!, ...(window && { dense_share: denseShare(b) }) };

@@ -4,8 +4,8 @@
  * reads one piece of memory (ops/matmul/matmul_split.ts, ops/attention/attention_split.ts).
  *
  *   matmul(a, b, …), b of short rows      →  sums = matmul_split(a, b);  matmul_sum(sums, …)
- *   attention_cached(qkv, …), one row     →  mixed, top, sums = attention_split(qkv, …);
- *                                            attention_merge(mixed, top, sums)
+ *   attention_cached(qkv, …), one row     →  attended, top, sums = attention_split(qkv, …);
+ *                                            attention_merge(attended, top, sums)
  *
  * An op says by which two it is replaced, and where that is worth it: `split`, ops/kit/replacements.ts.
  */

@@ -1,6 +1,6 @@
 /**
- * What one kernel is made from: an operation, its sizes, attributes, the optional tensors that take part,
- * target and tiles.
+ * What one kernel is made from: an operation, its sizes and attributes, the optional tensors that take part,
+ * the target, and tiles.
  */
 import { type Attrs, type Kernel, type Op, type DynamicTasks } from "../ops/kit/op.ts";
 import type { Dims } from "../ops/kit/signature.ts";
@@ -51,7 +51,8 @@ export function dynamicTasksOf(s: KernelSpec): DynamicTasks | undefined {
 }
 
 /**
- * Identity of the code for one target: same key, same kernel. Sizes and attributes in the signature's order.
+ * Identity of the code for one target: kernels with the same key are the same. Sizes and attributes stand in
+ * the signature's order.
  */
 export const kernelKey = (s: KernelSpec): string => JSON.stringify([s.opName, s.d, s.attrs, s.tensors]);
 

@@ -1,6 +1,6 @@
 /**
- * Graph → program: every node becomes a call of a kernel with known sizes and tiles. Nothing is placed in
- * memory yet.
+ * From a graph to a program: every node becomes a call of a kernel whose sizes and tiles are known. Nothing
+ * is placed in memory yet.
  */
 import { leastTraffic, type Op } from "../ops/kit/op.ts";
 import { unify } from "../ops/kit/signature.ts";

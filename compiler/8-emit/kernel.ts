@@ -1,10 +1,10 @@
 /**
- * One kernel as an AssemblyScript function: header, parameters (byte addresses), its share of the tasks, the
- * op's body.
+ * One kernel as an AssemblyScript function: a header, parameters (byte addresses), the worker's share of the
+ * tasks, and the body that the operation writes.
  *
  *   /** rmsnorm  x[8,64] w[64] -> out[8,64]
  *    *  out = x · w / √(mean_c x² + ε) ∗/
- *   function rmsnorm_8x64(x: usize, w: usize, out: usize, worker: i32): void { … }
+ *   function rmsnorm_R8_C64(x: usize, w: usize, out: usize, worker: i32): void { … }
  */
 import {
   kernelContext,

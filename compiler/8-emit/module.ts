@@ -82,8 +82,8 @@ function addresses(placement: Placement): string {
 }
 
 /**
- * Of a value as the entry sees it: byte address, bytes from slice to slice, its name in the code, bytes
- * before slice i in a loop.
+ * A value as the entry sees it: its byte address, bytes from slice to slice, its name in the code, and bytes
+ * before slice i of a loop.
  */
 type AddressOf = (value: string) => {
   readonly offset: number;
@@ -92,7 +92,7 @@ type AddressOf = (value: string) => {
   readonly before: string;
 };
 
-/** The whole job, run by every worker. */
+/** One exported function: the whole entry, which every worker runs. */
 function emitEntry(program: Program, placement: Placement, kernels: Kernels, clock: Stopwatch): string {
   const { graph } = program;
   const { entry } = graph;
@@ -168,7 +168,10 @@ function emitSection(
   );
 }
 
-/** Bytes before slice i, where slices differ: whole rounds, and those before it in its own. */
+/**
+ * Bytes before slice i where slices differ: those of whole rounds, and of the slices before it in its own
+ * round.
+ */
 function unevenSlice(value: Value): string {
   const round = sliceBytes(value);
   const before = round.slice(0, -1).map((bytes, j) => `(i % ${round.length} > ${j} ? ${bytes} : 0)`);

@@ -1,6 +1,7 @@
 /**
- * What every generated module starts with: the few functions that kernels are written in. `wide` is not
- * another language: the same 128-bit operations, in adjacent pairs, which V8 joins into 256-bit ones.
+ * What every generated module starts with: the addresses of the control block, and the few functions that
+ * kernels are written in. The target `wide` is no other language: it has the same 128-bit operations, in
+ * adjacent pairs, which V8 joins into 256-bit ones.
  */
 import type { Target } from "../../runtime/contract/targets.ts";
 import { control, MAX_TASK_COUNTERS, SPILL_BYTES } from "../../runtime/contract/control.ts";

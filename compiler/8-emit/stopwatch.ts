@@ -1,7 +1,7 @@
 /**
  * A profiled module times itself: after every kernel and every barrier a worker reads the host's clock and
  * adds the difference to its own corner of memory. No other worker writes there, so nothing is shared and
- * nothing waits.
+ * nobody waits.
  */
 import { profileFields, PROFILE_SITE_BYTES } from "../../runtime/contract/profile-site.ts";
 import type { ProfilePlace } from "../7-place/place.ts";

@@ -1,15 +1,14 @@
 /**
- * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that other kernels
- * inline. Purely lanewise, and built from operations that V8 joins, so that a pair of calls on a pair of
- * registers is one call on 256 bits. No table look-ups, few constants, short chains: they stand inside matmul
- * epilogues.
+ * exp, tanh, erf and the activations on four lanes: the part of every module's prelude that kernels inline.
+ * All of it is lanewise and built from operations that V8 joins, so that a pair of calls on a pair of
+ * registers is one call on 256 bits. The functions stand inside matmul epilogues, so they look nothing up in
+ * tables, use few constants, and have short chains of dependent operations.
  *
- * Constants are loads from a table in memory: V8 builds a v128.const anew from two 64-bit immediates wherever
- * it is used, which made these functions three times slower than the arithmetic in them (2.6 against 8.7 ns
- * for gelu of 8 floats).
+ * Constants are loads from a table in memory. V8 would build a v128.const anew from two 64-bit immediates
+ * wherever it is used, which made these functions three times slower than their arithmetic (8.7 instead of
+ * 2.6 ns for gelu of 8 floats).
  *
- * Error bounds are what test/compiler/8-emit/vector-math.test.ts measures on all targets. NaN gives NaN
- * everywhere.
+ * The error bounds are what test/compiler/8-emit/vector-math.test.ts measures on all targets. NaN gives NaN.
  */
 
 /**

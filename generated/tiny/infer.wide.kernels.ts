@@ -371,19 +371,8 @@ function tile_4x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, 
   v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
-/** Stores the first `columns` columns of four rows, 64 bytes apart. */
-// @ts-ignore: decorator
-@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: i32): void {
-  const t0 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
-  const t2 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
-  v128.store(to, v128.shuffle<i32>(t0, t2, 0, 1, 4, 5));
-  if (columns > 1) v128.store(to, v128.shuffle<i32>(t0, t2, 2, 3, 6, 7), 64);
-  if (columns > 2) v128.store(to, v128.shuffle<i32>(t1, t3, 0, 1, 4, 5), 128);
-  if (columns > 3) v128.store(to, v128.shuffle<i32>(t1, t3, 2, 3, 6, 7), 192);
-}
-
 /** x[rows,8], 192 bytes a row -> panels [rows/16][8][16]: sixteen rows side by side */
-function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): void {
+function pack_panels_transposed_8_s192(x: usize, panels: usize, rows: i32): void {
   for (let r = 0; r < rows; r += 4, x += 768) {
     let to = panels + <usize>(r >> 4) * 512 + ((r & 15) << 2);
     let from = x;
@@ -393,7 +382,12 @@ function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): v
       const x1 = left > 1 ? v128.load(from, 192) : ZERO;
       const x2 = left > 2 ? v128.load(from, 384) : ZERO;
       const x3 = left > 3 ? v128.load(from, 576) : ZERO;
-      attention_transpose(x0, x1, x2, x3, to, 4);
+      const ta = i32x4.shuffle(x0, x2, 0, 4, 1, 5), tb = i32x4.shuffle(x1, x3, 0, 4, 1, 5), tc = i32x4.shuffle(x0, x2, 2, 6, 3, 7), td = i32x4.shuffle(x1, x3, 2, 6, 3, 7);
+      const t0 = i32x4.shuffle(ta, tb, 0, 4, 1, 5), t1 = i32x4.shuffle(ta, tb, 2, 6, 3, 7), t2 = i32x4.shuffle(tc, td, 0, 4, 1, 5), t3 = i32x4.shuffle(tc, td, 2, 6, 3, 7);
+      v128.store(to, t0, 0);
+      v128.store(to, t1, 64);
+      v128.store(to, t2, 128);
+      v128.store(to, t3, 192);
     }
   }
   const filled = (rows + 3) & ~3;
@@ -404,7 +398,7 @@ function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): v
 }
 
 /** x[rows,8], 192 bytes a row -> panels [1][16][16] */
-function attention_pack_rows_8_s192_p16(x: usize, panels: usize, rows: i32): void {
+function pack_panels_8_s192_p16(x: usize, panels: usize, rows: i32): void {
   const end = panels + <usize>rows * 64;
   for (; panels < end; panels += 64, x += 192) {
     const x0 = v128.load(x, 0), x4 = v128.load(x, 16), x8 = ZERO, x12 = ZERO;
@@ -584,7 +578,7 @@ function tile_2x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out:
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 64 */
-function attention_copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
+function copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
   for (let r = 0; r < rows; r++, from += 64, to += 64) {
     for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, v128.load(from + c));
   }
@@ -977,7 +971,7 @@ function tile_2x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usi
 }
 
 /** at[count] = 0 */
-function attention_zero_floats(at: usize, count: i32): void {
+function zero_floats(at: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);
 }
 
@@ -1117,7 +1111,7 @@ function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: u
 }
 
 /** bytes (a multiple of 16) of zeros */
-function attention_zero_bytes(at: usize, bytes: usize): void {
+function zero_bytes(at: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
 }
 
@@ -1133,7 +1127,7 @@ function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize)
 }
 
 /** to[rows,16] = from[rows,16] · alpha[rows]   bytes a row: from 64, to 64 */
-function attention_copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
+function copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
   for (let r = 0; r < rows; r++, from += 64, to += 64) {
     const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
     for (let c: usize = 0; c < 64; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
@@ -1152,7 +1146,7 @@ function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: us
 }
 
 /** to[rows,8] = from[rows,8] · alpha[rows]   bytes a row: from 64, to 32 */
-function attention_copy_rows_8_f64_t32_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
+function copy_rows_8_f64_t32_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
   for (let r = 0; r < rows; r++, from += 64, to += 32) {
     const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
     for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
@@ -1368,7 +1362,7 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
     const shift = scratch + 1408;
     const sum = scratch + 1472;
     const alpha = scratch + 1536;
-    const mixed = scratch + 1600;
+    const attended = scratch + 1600;
     const k_across = scratch + 2368;
     const v_panels = scratch + 2880;
     const SCALE: f32 = 0.35355339059327373;
@@ -1379,8 +1373,8 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
       const sequence = task / 2, g = task % 2;
       const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
       const mine = out + <usize>sequence * 512; // out[T,O]
-      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      pack_panels_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      pack_panels_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
       for (let h = g * 1; h < (g + 1) * 1; h++) {
         for (let q = 0; q < 8; q += 12) {
           const rows = min(12, 8 - q);
@@ -1417,14 +1411,14 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
             const l = v128.load(sum + (r << 2));
             v128.store(alpha + (r << 2), f32x4.div(ONE, l));
           }
-          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          // attended[rows,8] = α · scores[rows,keys] · v_panels
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
-          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+          copy_rows_8_f64_t64(attended, out_rows, rows);
         }
       }
     }
@@ -1763,7 +1757,7 @@ function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
   const shift = scratch + 1408;
   const sum = scratch + 1472;
   const alpha = scratch + 1536;
-  const mixed = scratch + 1600;
+  const attended = scratch + 1600;
   const SCALE: f32 = 0.35355339059327373;
   const start = max(0, min(load<i32>(place), 16)), real = max(0, min(min(load<i32>(place, 4), 8), 16 - start)); // rows
   const known = start + real; // keys
@@ -1817,17 +1811,17 @@ function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
           const l = v128.load(sum + (r << 2));
           v128.store(alpha + (r << 2), f32x4.div(ONE, l));
         }
-        // mixed[rows,8] = α · scores[rows,keys] · panels
+        // attended[rows,8] = α · scores[rows,keys] · panels
         for (let c = 0; c < 8; c += 16) {
           const b = panels + <usize>((c >> 4) * 1024);
           let r = 0;
-          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
         }
-        attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+        copy_rows_8_f64_t64(attended, out_rows, rows);
       }
     }
-    for (let r = real; r < 8; r++) attention_zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
+    for (let r = real; r < 8; r++) zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
   }
 }
 
@@ -2070,7 +2064,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
   const shift = scratch + 640;
   const sum = scratch + 704;
   const alpha = scratch + 768;
-  const mixed = scratch + 832;
+  const attended = scratch + 832;
   const SCALE: f32 = 0.35355339059327373;
   const start = max(0, min(load<i32>(place), 16)), real = max(0, min(min(load<i32>(place, 4), 1), 16 - start)); // rows
   const known = start + real; // keys
@@ -2086,7 +2080,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       const value = row + <usize>(4 + g) * 32, value_to = values + <usize>g * 1024 + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
       for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
     }
-    for (let r = real; r < 1; r++) attention_zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
+    for (let r = real; r < 1; r++) zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
   }
   if (real > 0) {
     const rows = (last - first) * 1; // query heads
@@ -2094,7 +2088,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       v128.store(shift + r, f32x4.splat(-1e30));
       v128.store(sum + r, ZERO);
     }
-    attention_zero_bytes(mixed, <usize>rows * 64);
+    zero_bytes(attended, <usize>rows * 64);
     for (let first_key = 0; first_key < known; first_key += 16) {
       const ahead = start - first_key, block_keys = min(16, known - first_key), seen = 0;
       for (let k = seen & ~15; k < block_keys; k += 16) {
@@ -2124,12 +2118,12 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       for (let r: usize = 0; r < <usize>rows; r += 4) {
         v128.store(sum + (r << 2), f32x4.add(v128.load(sum + (r << 2)), attention_sum_of_rows(partial + (r << 5))));
       }
-      attention_copy_rows_16_f64_t64_scaled(mixed, mixed, rows, alpha);
+      copy_rows_16_f64_t64_scaled(attended, attended, rows, alpha);
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
-          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, mixed + 0 + r * 64);
+          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, attended + 0 + r * 64);
         }
       }
     }
@@ -2138,7 +2132,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       const l = v128.load(sum + (r << 2));
       v128.store(alpha + (r << 2), f32x4.div(ONE, l));
     }
-    attention_copy_rows_8_f64_t32_scaled(mixed, out + <usize>first * 32, rows, alpha);
+    copy_rows_8_f64_t32_scaled(attended, out + <usize>first * 32, rows, alpha);
   }
 }
 
@@ -2207,7 +2201,7 @@ export function evaluate(worker: i32): void {
   const x: usize = 65408; // [16,16]
   const layernorm_1_out: usize = 66432; // [16,16]
   const attention_qkv_out: usize = 62336; // [16,48]
-  const attention_mixed: usize = 66432; // [16,16]
+  const attention_attended: usize = 66432; // [16,16]
   const sum: usize = 64384; // [16,16]
   const layernorm_2_out: usize = 66432; // [16,16]
   const mlp_hidden: usize = 62336; // [16,32]
@@ -2225,9 +2219,9 @@ export function evaluate(worker: i32): void {
     barrier();
     matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_R16_Q48_O16(attention_qkv_out, attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
+    attention_R16_Q48_O16(attention_qkv_out, attention_attended, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
@@ -2252,7 +2246,7 @@ export function prefill(worker: i32): void {
   const x: usize = 63872; // [8,16]
   const layernorm_1_out: usize = 64384; // [8,16]
   const attention_qkv_out: usize = 62336; // [8,48]
-  const attention_mixed: usize = 64384; // [8,16]
+  const attention_attended: usize = 64384; // [8,16]
   const sum: usize = 63360; // [8,16]
   const layernorm_2_out: usize = 64384; // [8,16]
   const mlp_hidden: usize = 62336; // [8,32]
@@ -2270,9 +2264,9 @@ export function prefill(worker: i32): void {
     barrier();
     matmul_M8_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_M8_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
@@ -2295,7 +2289,7 @@ export function decode(worker: i32): void {
   const x: usize = 62528; // [1,16]
   const layernorm_1_out: usize = 62592; // [1,16]
   const attention_qkv_out: usize = 62336; // [1,48]
-  const attention_mixed: usize = 62592; // [1,16]
+  const attention_attended: usize = 62592; // [1,16]
   const sum: usize = 62464; // [1,16]
   const layernorm_2_out: usize = 62592; // [1,16]
   const mlp_hidden: usize = 62336; // [1,32]
@@ -2313,9 +2307,9 @@ export function decode(worker: i32): void {
     barrier();
     matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
     barrier();
-    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_M1_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
     barrier();
     layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();

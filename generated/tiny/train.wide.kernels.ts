@@ -430,19 +430,8 @@ function tile_4x16_a64_4_b64_bias(a: usize, b: usize, steps: usize, out: usize, 
   v128.store(out, c3_0); v128.store(out, c3_1, 16); v128.store(out, c3_2, 32); v128.store(out, c3_3, 48);
 }
 
-/** Stores the first `columns` columns of four rows, 64 bytes apart. */
-// @ts-ignore: decorator
-@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: i32): void {
-  const t0 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
-  const t2 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
-  v128.store(to, v128.shuffle<i32>(t0, t2, 0, 1, 4, 5));
-  if (columns > 1) v128.store(to, v128.shuffle<i32>(t0, t2, 2, 3, 6, 7), 64);
-  if (columns > 2) v128.store(to, v128.shuffle<i32>(t1, t3, 0, 1, 4, 5), 128);
-  if (columns > 3) v128.store(to, v128.shuffle<i32>(t1, t3, 2, 3, 6, 7), 192);
-}
-
 /** x[rows,8], 192 bytes a row -> panels [rows/16][8][16]: sixteen rows side by side */
-function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): void {
+function pack_panels_transposed_8_s192(x: usize, panels: usize, rows: i32): void {
   for (let r = 0; r < rows; r += 4, x += 768) {
     let to = panels + <usize>(r >> 4) * 512 + ((r & 15) << 2);
     let from = x;
@@ -452,7 +441,12 @@ function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): v
       const x1 = left > 1 ? v128.load(from, 192) : ZERO;
       const x2 = left > 2 ? v128.load(from, 384) : ZERO;
       const x3 = left > 3 ? v128.load(from, 576) : ZERO;
-      attention_transpose(x0, x1, x2, x3, to, 4);
+      const ta = i32x4.shuffle(x0, x2, 0, 4, 1, 5), tb = i32x4.shuffle(x1, x3, 0, 4, 1, 5), tc = i32x4.shuffle(x0, x2, 2, 6, 3, 7), td = i32x4.shuffle(x1, x3, 2, 6, 3, 7);
+      const t0 = i32x4.shuffle(ta, tb, 0, 4, 1, 5), t1 = i32x4.shuffle(ta, tb, 2, 6, 3, 7), t2 = i32x4.shuffle(tc, td, 0, 4, 1, 5), t3 = i32x4.shuffle(tc, td, 2, 6, 3, 7);
+      v128.store(to, t0, 0);
+      v128.store(to, t1, 64);
+      v128.store(to, t2, 128);
+      v128.store(to, t3, 192);
     }
   }
   const filled = (rows + 3) & ~3;
@@ -463,7 +457,7 @@ function attention_pack_transposed_8_s192(x: usize, panels: usize, rows: i32): v
 }
 
 /** x[rows,8], 192 bytes a row -> panels [1][16][16] */
-function attention_pack_rows_8_s192_p16(x: usize, panels: usize, rows: i32): void {
+function pack_panels_8_s192_p16(x: usize, panels: usize, rows: i32): void {
   const end = panels + <usize>rows * 64;
   for (; panels < end; panels += 64, x += 192) {
     const x0 = v128.load(x, 0), x4 = v128.load(x, 16), x8 = ZERO, x12 = ZERO;
@@ -664,7 +658,7 @@ function tile_2x16_a64_4_b64_out64_scaled(a: usize, b: usize, steps: usize, out:
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 64 */
-function attention_copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
+function copy_rows_8_f64_t64(from: usize, to: usize, rows: i32): void {
   for (let r = 0; r < rows; r++, from += 64, to += 64) {
     for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, v128.load(from + c));
   }
@@ -1221,7 +1215,7 @@ function tile_4x16_a4_16_b64_keep(a: usize, b: usize, steps: usize, out: usize, 
 }
 
 /** x[rows,8], 192 bytes a row -> panels [1][12][16] */
-function attention_pack_rows_8_s192_p12(x: usize, panels: usize, rows: i32): void {
+function pack_panels_8_s192_p12(x: usize, panels: usize, rows: i32): void {
   const end = panels + <usize>rows * 64;
   for (; panels < end; panels += 64, x += 192) {
     const x0 = v128.load(x, 0), x4 = v128.load(x, 16), x8 = ZERO, x12 = ZERO;
@@ -1230,7 +1224,7 @@ function attention_pack_rows_8_s192_p12(x: usize, panels: usize, rows: i32): voi
 }
 
 /** x[rows,8], 64 bytes a row -> panels [1][12][16] */
-function attention_pack_rows_8_s64_p12(x: usize, panels: usize, rows: i32): void {
+function pack_panels_8_s64_p12(x: usize, panels: usize, rows: i32): void {
   const end = panels + <usize>rows * 64;
   for (; panels < end; panels += 64, x += 64) {
     const x0 = v128.load(x, 0), x4 = v128.load(x, 16), x8 = ZERO, x12 = ZERO;
@@ -1360,7 +1354,7 @@ function tile_2x16_a4_64_b64_out64(a: usize, b: usize, steps: usize, out: usize)
 }
 
 /** to[rows,8] = from[rows,8]   bytes a row: from 64, to 192 */
-function attention_copy_rows_8_f64_t192(from: usize, to: usize, rows: i32): void {
+function copy_rows_8_f64_t192(from: usize, to: usize, rows: i32): void {
   for (let r = 0; r < rows; r++, from += 64, to += 192) {
     for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, v128.load(from + c));
   }
@@ -1572,7 +1566,7 @@ function tile_2x16_a64_4_b64_gap1024_out64_scaled(a: usize, b: usize, steps: usi
 }
 
 /** at[count] = 0 */
-function attention_zero_floats(at: usize, count: i32): void {
+function zero_floats(at: usize, count: i32): void {
   for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);
 }
 
@@ -1712,7 +1706,7 @@ function epilogue_16_none_bias(tile: usize, rows: usize, out: usize, outBytes: u
 }
 
 /** bytes (a multiple of 16) of zeros */
-function attention_zero_bytes(at: usize, bytes: usize): void {
+function zero_bytes(at: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);
 }
 
@@ -1728,7 +1722,7 @@ function tile_1x16_a32_4_b64_out64(a: usize, b: usize, steps: usize, out: usize)
 }
 
 /** to[rows,16] = from[rows,16] · alpha[rows]   bytes a row: from 64, to 64 */
-function attention_copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
+function copy_rows_16_f64_t64_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
   for (let r = 0; r < rows; r++, from += 64, to += 64) {
     const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
     for (let c: usize = 0; c < 64; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
@@ -1747,7 +1741,7 @@ function tile_1x16_a64_4_b64_out64_add(a: usize, b: usize, steps: usize, out: us
 }
 
 /** to[rows,8] = from[rows,8] · alpha[rows]   bytes a row: from 64, to 32 */
-function attention_copy_rows_8_f64_t32_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
+function copy_rows_8_f64_t32_scaled(from: usize, to: usize, rows: i32, alpha: usize): void {
   for (let r = 0; r < rows; r++, from += 64, to += 32) {
     const times = load<f32>(alpha + (<usize>r << 2)), times4 = f32x4.splat(times);
     for (let c: usize = 0; c < 32; c += 16) v128.store(to + c, f32x4.mul(v128.load(from + c), times4));
@@ -1965,7 +1959,7 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, scratc
     const shift = scratch + 1408;
     const sum = scratch + 1472;
     const alpha = scratch + 1536;
-    const mixed = scratch + 1600;
+    const attended = scratch + 1600;
     const k_across = scratch + 2368;
     const v_panels = scratch + 2880;
     const SCALE: f32 = 0.35355339059327373;
@@ -1976,8 +1970,8 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, scratc
       const sequence = task / 2, g = task % 2;
       const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
       const mine = out + <usize>sequence * 512; // out[T,O]
-      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      pack_panels_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      pack_panels_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
       for (let h = g * 1; h < (g + 1) * 1; h++) {
         for (let q = 0; q < 8; q += 12) {
           const rows = min(12, 8 - q);
@@ -2015,14 +2009,14 @@ function attention_R16_Q48_O16_H2_lse(qkv: usize, out: usize, lse: usize, scratc
             v128.store(alpha + (r << 2), f32x4.div(ONE, l));
             v128.store(shift + (r << 2), f32x4.add(v128.load(shift + (r << 2)), attention_log4(l)));
           }
-          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          // attended[rows,8] = α · scores[rows,keys] · v_panels
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
-          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+          copy_rows_8_f64_t64(attended, out_rows, rows);
           memory.copy(lse + <usize>h * 64 + (<usize>(sequence * 8 + q) << 2), shift, <usize>rows << 2);
         }
       }
@@ -2738,9 +2732,9 @@ function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d
       const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
       const d_x = d_qkv + <usize>sequence * 1536; // d_qkv[T,Q]
       const key = <usize>(2 + g) * 32, value = <usize>(4 + g) * 32; // columns, in bytes
-      attention_pack_transposed_8_s192(x + key, k_across, 8);
-      attention_pack_transposed_8_s192(x + value, v_across, 8);
-      attention_pack_rows_8_s192_p16(x + key, k_panels, 8);
+      pack_panels_transposed_8_s192(x + key, k_across, 8);
+      pack_panels_transposed_8_s192(x + value, v_across, 8);
+      pack_panels_8_s192_p16(x + key, k_panels, 8);
       for (let h = g * 1; h < (g + 1) * 1; h++) {
         for (let q = 0; q < 8; q += 12) {
           const rows = min(12, 8 - q);
@@ -2748,8 +2742,8 @@ function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d
           const query = x + <usize>q * 192 + <usize>h * 32; // Q[rows,D]
           const d_o = d_out + <usize>row * 64 + <usize>h * 32; // dO[rows,D]
           const lse_q = lse + <usize>h * 64 + (<usize>row << 2); // lse[rows]
-          attention_pack_rows_8_s192_p12(query, q_panels, rows);
-          attention_pack_rows_8_s64_p12(d_o, d_panels, rows);
+          pack_panels_8_s192_p12(query, q_panels, rows);
+          pack_panels_8_s64_p12(d_o, d_panels, rows);
           // delta[rows] = Σ dO ∘ O, times the scale
           attention_dot_rows_8_s64(d_o, out + <usize>row * 64 + <usize>h * 32, rows, partial);
           for (let r: usize = 0; r < <usize>rows; r += 4) v128.store(delta + (r << 2), f32x4.mul(attention_sum_of_rows(partial + (r << 5)), f32x4.splat(SCALE)));
@@ -2795,11 +2789,11 @@ function attention_backward_R16_Q48_O16_H2(qkv: usize, out: usize, lse: usize, d
             for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64(d_scores + <usize>r * 64, b, min(8, q + r + 6), d_q + <usize>r * 64 + (c << 2));
             if (r < rows) tile_2x16_a64_4_b64_out64(d_scores + <usize>r * 64, b, min(8, q + r + 2), d_q + <usize>r * 64 + (c << 2));
           }
-          attention_copy_rows_8_f64_t192(d_q, d_x + <usize>q * 192 + <usize>h * 32, rows);
+          copy_rows_8_f64_t192(d_q, d_x + <usize>q * 192 + <usize>h * 32, rows);
         }
       }
-      attention_copy_rows_8_f64_t192(d_k, d_x + key, 8);
-      attention_copy_rows_8_f64_t192(d_v, d_x + value, 8);
+      copy_rows_8_f64_t192(d_k, d_x + key, 8);
+      copy_rows_8_f64_t192(d_v, d_x + value, 8);
     }
     if (alone) break;
     first = 2 + 1 * atomic.add<i32>(counter, 1); // whoever is free takes the next piece
@@ -3129,7 +3123,7 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
     const shift = scratch + 1408;
     const sum = scratch + 1472;
     const alpha = scratch + 1536;
-    const mixed = scratch + 1600;
+    const attended = scratch + 1600;
     const k_across = scratch + 2368;
     const v_panels = scratch + 2880;
     const SCALE: f32 = 0.35355339059327373;
@@ -3140,8 +3134,8 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
       const sequence = task / 2, g = task % 2;
       const x = qkv + <usize>sequence * 1536; // qkv[T,Q] of the sequence
       const mine = out + <usize>sequence * 512; // out[T,O]
-      attention_pack_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
-      attention_pack_rows_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
+      pack_panels_transposed_8_s192(x + <usize>(2 + g) * 32, k_across, 8);
+      pack_panels_8_s192_p16(x + <usize>(4 + g) * 32, v_panels, 8);
       for (let h = g * 1; h < (g + 1) * 1; h++) {
         for (let q = 0; q < 8; q += 12) {
           const rows = min(12, 8 - q);
@@ -3178,14 +3172,14 @@ function attention_R16_Q48_O16(qkv: usize, out: usize, scratches: usize, counter
             const l = v128.load(sum + (r << 2));
             v128.store(alpha + (r << 2), f32x4.div(ONE, l));
           }
-          // mixed[rows,8] = α · scores[rows,keys] · v_panels
+          // attended[rows,8] = α · scores[rows,keys] · v_panels
           for (let c = 0; c < 8; c += 16) {
             const b = v_panels + <usize>((c >> 4) * 1024);
             let r = 0;
-            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+            if (r < rows) tile_2x16_a64_4_b64_out64_scaled(scores + <usize>r * 64, b, min(8, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
           }
-          attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+          copy_rows_8_f64_t64(attended, out_rows, rows);
         }
       }
     }
@@ -3397,7 +3391,7 @@ function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
   const shift = scratch + 1408;
   const sum = scratch + 1472;
   const alpha = scratch + 1536;
-  const mixed = scratch + 1600;
+  const attended = scratch + 1600;
   const SCALE: f32 = 0.35355339059327373;
   const start = max(0, min(load<i32>(place), 16)), real = max(0, min(min(load<i32>(place, 4), 8), 16 - start)); // rows
   const known = start + real; // keys
@@ -3451,17 +3445,17 @@ function attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
           const l = v128.load(sum + (r << 2));
           v128.store(alpha + (r << 2), f32x4.div(ONE, l));
         }
-        // mixed[rows,8] = α · scores[rows,keys] · panels
+        // attended[rows,8] = α · scores[rows,keys] · panels
         for (let c = 0; c < 8; c += 16) {
           const b = panels + <usize>((c >> 4) * 1024);
           let r = 0;
-          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
-          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), mixed + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          for (; r + 6 <= rows; r += 6) tile_6x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 6), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
+          if (r < rows) tile_2x16_a64_4_b64_gap1024_out64_scaled(scores + <usize>r * 64, b, min(known, ahead + r + 2), attended + <usize>r * 64 + (c << 2), alpha + (<usize>r << 2));
         }
-        attention_copy_rows_8_f64_t64(mixed, out_rows, rows);
+        copy_rows_8_f64_t64(attended, out_rows, rows);
       }
     }
-    for (let r = real; r < 8; r++) attention_zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
+    for (let r = real; r < 8; r++) zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
   }
 }
 
@@ -3704,7 +3698,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
   const shift = scratch + 640;
   const sum = scratch + 704;
   const alpha = scratch + 768;
-  const mixed = scratch + 832;
+  const attended = scratch + 832;
   const SCALE: f32 = 0.35355339059327373;
   const start = max(0, min(load<i32>(place), 16)), real = max(0, min(min(load<i32>(place, 4), 1), 16 - start)); // rows
   const known = start + real; // keys
@@ -3720,7 +3714,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       const value = row + <usize>(4 + g) * 32, value_to = values + <usize>g * 1024 + <usize>(n >> 4) * 2048 + <usize>(n & 15) * 64;
       for (let c: usize = 0; c < 16; c++) store<f32>(value_to + (c >> 4) * 1024 + ((c & 15) << 2), c >= 8 ? 0 : load<f32>(value + (c << 2)));
     }
-    for (let r = real; r < 1; r++) attention_zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
+    for (let r = real; r < 1; r++) zero_floats(out + <usize>r * 64 + <usize>g * 32, 8);
   }
   if (real > 0) {
     const rows = (last - first) * 1; // query heads
@@ -3728,7 +3722,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       v128.store(shift + r, f32x4.splat(-1e30));
       v128.store(sum + r, ZERO);
     }
-    attention_zero_bytes(mixed, <usize>rows * 64);
+    zero_bytes(attended, <usize>rows * 64);
     for (let first_key = 0; first_key < known; first_key += 16) {
       const ahead = start - first_key, block_keys = min(16, known - first_key), seen = 0;
       for (let k = seen & ~15; k < block_keys; k += 16) {
@@ -3758,12 +3752,12 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       for (let r: usize = 0; r < <usize>rows; r += 4) {
         v128.store(sum + (r << 2), f32x4.add(v128.load(sum + (r << 2)), attention_sum_of_rows(partial + (r << 5))));
       }
-      attention_copy_rows_16_f64_t64_scaled(mixed, mixed, rows, alpha);
+      copy_rows_16_f64_t64_scaled(attended, attended, rows, alpha);
       for (let k = seen & ~15; k < block_keys; k += 16) {
         let b = values + <usize>((first_key + k) >> 4) * 2048 + <usize>first * 1024;
         for (let r: usize = 0; r < <usize>rows; r += 1, b += 1024) {
           const from = max(k, seen), skipped = <usize>(from - k) * 64, steps = min(block_keys - k, 16) - (from - k);
-          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, mixed + 0 + r * 64);
+          tile_1x16_a64_4_b64_out64_add(scores + <usize>(from << 2) + r * 64, b + 0 + skipped, steps, attended + 0 + r * 64);
         }
       }
     }
@@ -3772,7 +3766,7 @@ function attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(qkv: usize, keys: usize
       const l = v128.load(sum + (r << 2));
       v128.store(alpha + (r << 2), f32x4.div(ONE, l));
     }
-    attention_copy_rows_8_f64_t32_scaled(mixed, out + <usize>first * 32, rows, alpha);
+    copy_rows_8_f64_t32_scaled(attended, out + <usize>first * 32, rows, alpha);
   }
 }
 
@@ -3843,7 +3837,7 @@ export function train(worker: i32): void {
   const layernorm_1_mean: usize = 185536; // 2 × [16]
   const layernorm_1_rstd: usize = 185664; // 2 × [16]
   const attention_qkv_out: usize = 153536; // 2 × [16,48]
-  const attention_mixed: usize = 174016; // 2 × [16,16]
+  const attention_attended: usize = 174016; // 2 × [16,16]
   const attention_lse: usize = 185280; // 2 × [2,16]
   const sum: usize = 180160; // 2 × [16,16]
   const layernorm_2_out: usize = 178112; // 2 × [16,16]
@@ -3861,7 +3855,7 @@ export function train(worker: i32): void {
   const d_mlp_up_out: usize = 170944; // [16,32]
   const d_layernorm_2_out: usize = 172992; // [16,16]
   const d_sum_2: usize = 182208; // [16,16]
-  const d_attention_mixed: usize = 184256; // [16,16]
+  const d_attention_attended: usize = 184256; // [16,16]
   const d_attention_qkv_out: usize = 170944; // [16,48]
   const d_layernorm_1_out: usize = 184256; // [16,16]
   const d_x_3: usize = 183232; // [16,16]
@@ -3877,9 +3871,9 @@ export function train(worker: i32): void {
     barrier();
     matmul_M16_K16_N48_bias(layernorm_1_out + i * 1024, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out + i * 3072, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_R16_Q48_O16_H2_lse(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, SCRATCHES, TASK_COUNTERS, worker);
+    attention_R16_Q48_O16_H2_lse(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K16_N16_bias_add(attention_mixed + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N16_bias_add(attention_attended + i * 1024, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x + i * 1024, sum + i * 1024, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     layernorm_R16_C16_w_b_mean_rstd(sum + i * 1024, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, worker);
     barrier();
@@ -3918,10 +3912,10 @@ export function train(worker: i32): void {
     layernorm_dw_R16_C16_d_w_d_b(sum + i * 1024, layernorm_2_mean + i * 64, layernorm_2_rstd + i * 64, d_layernorm_2_out, LAYERS_LAYERNORM_2_WEIGHT_GRAD + i * 64, LAYERS_LAYERNORM_2_BIAS_GRAD + i * 64, accumulate, worker);
     barrier();
     bias_backward_R16_N16(d_sum_2, LAYERS_ATTENTION_OUT_BIAS_GRAD + i * 64, accumulate, worker);
-    matmul_nt_M16_K16_N16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
-    matmul_tn_K16_M16_N16(attention_mixed + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
+    matmul_nt_M16_K16_N16(d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, d_attention_attended, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_tn_K16_M16_N16(attention_attended + i * 1024, d_sum_2, LAYERS_ATTENTION_OUT_WEIGHT_GRAD + i * 1024, SCRATCHES, accumulate, TASK_COUNTERS + 4, worker);
     barrier();
-    attention_backward_R16_Q48_O16_H2(attention_qkv_out + i * 3072, attention_mixed + i * 1024, attention_lse + i * 128, d_attention_mixed, d_attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
+    attention_backward_R16_Q48_O16_H2(attention_qkv_out + i * 3072, attention_attended + i * 1024, attention_lse + i * 128, d_attention_attended, d_attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     bias_backward_R16_N48(d_attention_qkv_out, LAYERS_ATTENTION_QKV_BIAS_GRAD + i * 192, accumulate, worker);
     matmul_nt_M16_K48_N16(d_attention_qkv_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, d_layernorm_1_out, SCRATCHES, TASK_COUNTERS, worker);
@@ -3954,7 +3948,7 @@ export function evaluate(worker: i32): void {
   const x: usize = 156608; // [16,16]
   const layernorm_1_out: usize = 157632; // [16,16]
   const attention_qkv_out: usize = 153536; // [16,48]
-  const attention_mixed: usize = 157632; // [16,16]
+  const attention_attended: usize = 157632; // [16,16]
   const sum: usize = 155584; // [16,16]
   const layernorm_2_out: usize = 157632; // [16,16]
   const mlp_hidden: usize = 153536; // [16,32]
@@ -3972,9 +3966,9 @@ export function evaluate(worker: i32): void {
     barrier();
     matmul_M16_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_R16_Q48_O16(attention_qkv_out, attention_mixed, SCRATCHES, TASK_COUNTERS, worker);
+    attention_R16_Q48_O16(attention_qkv_out, attention_attended, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    matmul_M16_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M16_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     layernorm_R16_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
@@ -3999,7 +3993,7 @@ export function prefill(worker: i32): void {
   const x: usize = 155072; // [8,16]
   const layernorm_1_out: usize = 155584; // [8,16]
   const attention_qkv_out: usize = 153536; // [8,48]
-  const attention_mixed: usize = 155584; // [8,16]
+  const attention_attended: usize = 155584; // [8,16]
   const sum: usize = 154560; // [8,16]
   const layernorm_2_out: usize = 155584; // [8,16]
   const mlp_hidden: usize = 153536; // [8,32]
@@ -4017,9 +4011,9 @@ export function prefill(worker: i32): void {
     barrier();
     matmul_M8_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
-    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R8_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_M8_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
+    matmul_M8_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, TASK_COUNTERS, worker);
     barrier();
     layernorm_R8_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();
@@ -4042,7 +4036,7 @@ export function decode(worker: i32): void {
   const x: usize = 153728; // [1,16]
   const layernorm_1_out: usize = 153792; // [1,16]
   const attention_qkv_out: usize = 153536; // [1,48]
-  const attention_mixed: usize = 153792; // [1,16]
+  const attention_attended: usize = 153792; // [1,16]
   const sum: usize = 153664; // [1,16]
   const layernorm_2_out: usize = 153792; // [1,16]
   const mlp_hidden: usize = 153536; // [1,32]
@@ -4060,9 +4054,9 @@ export function decode(worker: i32): void {
     barrier();
     matmul_M1_K16_N48_bias(layernorm_1_out, LAYERS_ATTENTION_QKV_WEIGHT + i * 3072, LAYERS_ATTENTION_QKV_BIAS + i * 192, attention_qkv_out, SCRATCHES, worker);
     barrier();
-    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_mixed, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
+    attention_cached_R1_Q48_N1_G2_D8_L16_E16_P2_O16(attention_qkv_out, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, PLACE, attention_attended, ATTENTION_KEYS + i * 1024, ATTENTION_VALUES + i * 2048, SCRATCHES, worker);
     barrier();
-    matmul_M1_K16_N16_bias_add(attention_mixed, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
+    matmul_M1_K16_N16_bias_add(attention_attended, LAYERS_ATTENTION_OUT_WEIGHT + i * 1024, LAYERS_ATTENTION_OUT_BIAS + i * 64, x, sum, SCRATCHES, worker);
     barrier();
     layernorm_R1_C16_w_b(sum, LAYERS_LAYERNORM_2_WEIGHT + i * 64, LAYERS_LAYERNORM_2_BIAS + i * 64, layernorm_2_out, worker);
     barrier();

@@ -1,4 +1,6 @@
-/** The tokenizer of a run that begins: named, built in, beside the spec, or of the run that it begins with. */
+/**
+ * The tokenizer of a run that begins: named, built in, beside the spec, or of the run that it begins with.
+ */
 import { dirname } from "node:path";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Model, TokenizerName, TrainSettings } from "../../../runtime/contract/model.ts";

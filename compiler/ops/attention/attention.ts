@@ -13,7 +13,7 @@
 import { defineOp, oneByOne } from "../kit/op.ts";
 import { emitZeroPadding } from "../kit/copy-rows.ts";
 import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts";
-import { stretched } from "./kit/block-products.ts";
+import { contiguous } from "./kit/block-products.ts";
 import { emitQueries, queryAreas } from "./kit/query-blocks.ts";
 import { fillMask } from "./kit/score-rows.ts";
 import { sequenceTileChoices } from "./kit/tile-choices.ts";
@@ -30,8 +30,8 @@ import {
 import { ceilTo, PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
 /**
- * Scores of 48 × 384 = 72 KiB pass through L2; fewer keys mean more rescaling, more queries gain nothing
- * (app/studies/attention.ts).
+ * Scores of 48 × 384 are 72 KiB, which pass through L2. Fewer keys would mean more rescaling, and more
+ * queries gain nothing (app/studies/attention.ts).
  */
 const QUERIES = 48;
 const KEYS = 384;
@@ -67,10 +67,10 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
         const weights = scores.map((s) => Math.exp(s - top));
         const sum = weights.reduce((x, y) => x + y, 0);
         for (let c = 0; c < D; c++) {
-          let mixed = 0;
+          let attended = 0;
           for (let n = 0; n < weights.length; n++)
-            mixed += (weights[n]! / sum) * qkv[(first + n) * Q + v + c]!;
-          out[r * O + h * D + c] = mixed;
+            attended += (weights[n]! / sum) * qkv[(first + n) * Q + v + c]!;
+          out[r * O + h * D + c] = attended;
         }
         if (lse) lse[h * R + r] = top + Math.log(sum);
       }
@@ -121,7 +121,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
           across: "k_across",
           acrossPanel: D * PANEL_BYTES,
           panels: "v_panels",
-          panelBytes: stretched(positions),
+          panelBytes: contiguous(positions),
           ring: undefined,
           ...(k.has("lse") && {
             lse: () =>
@@ -171,7 +171,7 @@ export const attention = defineOp("qkv[R,Q] window[Z,Z]?:i32 -> out[R,O] lse[H,R
   ],
 });
 
-/** x[i …]·x[j …], D numbers each. */
+/** Σ_c x[i + c] · x[j + c] over D numbers. */
 function dot(x: Float64Array, i: number, j: number, D: number): number {
   let sum = 0;
   for (let c = 0; c < D; c++) sum += x[i + c]! * x[j + c]!;

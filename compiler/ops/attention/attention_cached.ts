@@ -25,7 +25,7 @@ import {
   emitHeads,
   emitQueryCount,
   emitRest,
-  mixRows,
+  attendRows,
   sampleCached,
   storeRows,
 } from "./kit/cached-kernel.ts";
@@ -53,7 +53,7 @@ const cachedSizes = (
   { attrs, tiles }: Pick<Kernel<string, AttentionAttrs>, "attrs" | "tiles">,
 ): Sizes => (d["R"] === 1 ? rowSizes(d, attrs, tiles) : sizesOf(d, attrs, tiles, d["R"]!));
 const areasOf = (d: Dims, s: Sizes) =>
-  d["R"] === 1 ? { ...rowAreas(s), mixed: s.QB * s.DP * 4 } : queryAreas(s);
+  d["R"] === 1 ? { ...rowAreas(s), attended: s.QB * s.DP * 4 } : queryAreas(s);
 
 export const attention_cached = defineOp(
   "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> out[R,O] keys_out[N,G,D,L] values_out[N,G,E,L]",
@@ -73,7 +73,7 @@ export const attention_cached = defineOp(
       const places = cachePlaces(d, ring ? ring[0]! : N * L);
       out.fill(0);
       storeRows({ qkv, keys: keys_out, values: values_out, start, rows }, d, H, places);
-      mixRows(
+      attendRows(
         { qkv, out, window, Q, O, G, D, H, start, rows },
         a,
         (g, n, c) => keys_out[places.key(g, n, c)]!,
@@ -126,7 +126,7 @@ export const attention_cached = defineOp(
             query: at.qkv,
             keys: at.keys,
             values: at.values,
-            mixed: "mixed",
+            attended: "attended",
             fromHead: "first",
             toHead: "last",
             fromKey: firstKey,
@@ -135,7 +135,7 @@ export const attention_cached = defineOp(
           });
           emitEnds(w, "rows", false);
           w.line(
-            `${copyRowsFunction(w, D, DP * 4, D * 4, true)}(mixed, ${at.out} + <usize>first * ` +
+            `${copyRowsFunction(w, D, DP * 4, D * 4, true)}(attended, ${at.out} + <usize>first * ` +
               `${group * D * 4}, rows, alpha);`,
           );
         });
@@ -151,7 +151,7 @@ export const attention_cached = defineOp(
       merge: "attention_merge",
       isWorthIt: ({ R, N, G, D, L }, leastBytes) => R === 1 && tensorBytes([N, G, D, L]) >= leastBytes,
       between: ({ E }, { heads }, parts) => ({
-        mixed: [parts, heads, E],
+        attended: [parts, heads, E],
         top: [parts, heads],
         sums: [parts, heads],
       }),

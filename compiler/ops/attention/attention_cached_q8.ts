@@ -20,14 +20,14 @@ import {
   emitHeads,
   emitQueryCount,
   emitRest,
-  mixRows,
+  attendRows,
   sampleCached,
 } from "./kit/cached-kernel.ts";
 import { MOST_POSITIONS } from "./kit/q8-products.ts";
 import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/q8-panels.ts";
 import { emitOneRow, oneRowAreas } from "./kit/decode-q8.ts";
 import { queryAreas } from "./kit/query-blocks.ts";
-import { stretched } from "./kit/block-products.ts";
+import { contiguous } from "./kit/block-products.ts";
 import { sampleTogether } from "../matmul/quantised/samples.ts";
 import {
   areas,
@@ -39,7 +39,7 @@ import {
 } from "./kit/kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
 
-/** More queries to a block than `attention` has: every block unpacks its keys anew. */
+/** More queries in a block than `attention` has, because every block unpacks its keys anew. */
 const QUERIES = 144;
 const KEYS = 384;
 
@@ -83,7 +83,7 @@ export const attention_cached_q8 = defineOp(
           keys.write(g, start + r, row(H + g));
           values.write(g, start + r, row(H + G + g));
         }
-      mixRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, keys.elements(), values.elements());
+      attendRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, keys.elements(), values.elements());
     },
     tiles(d, a, target) {
       const { R } = d;
@@ -215,7 +215,7 @@ function emitManyRows(
     across: "across",
     acrossPanel: s.D * PANEL_BYTES,
     panels: "panels",
-    panelBytes: stretched(s.KB),
+    panelBytes: contiguous(s.KB),
     ring,
     unpack(w, slot, keys) {
       w.line(
@@ -243,7 +243,7 @@ function cachedCase(
   };
 }
 
-/** Words of a panel: scales belong to numbers. */
+/** Words of a panel for tests: the scales fit the numbers. */
 function samplePanel(kind: "keys" | "values", D: number, W: number, noise: () => number, i: number): number {
   return sampleTogether(noise, W, i, () => {
     const words = new Int32Array(W);

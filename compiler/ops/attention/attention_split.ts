@@ -5,7 +5,7 @@
  * adds them up (Milakov & Gimelshein 2018; Dao et al. 2023):
  *
  *   m = max_s top[s]
- *   out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s]
+ *   out = Σ_s e^(top[s] − m) attended[s] / Σ_s e^(top[s] − m) sums[s]
  *
  * Parts are as even as whole groups of 16 positions allow. S does not depend on the number of workers, so
  * neither do the bits. When tasks are heads instead (attention_cached), a worker reads its heads' share of
@@ -55,16 +55,16 @@ const sizes = (
 const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
 
 export const attention_split = defineOp(
-  "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> mixed[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]",
+  "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> attended[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]",
   {
     doc:
-      "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  mixed = Σ e^(q·K / " +
-      "√D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
+      "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  " +
+      "attended = Σ e^(q·K / √D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
     flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
     mutates: { keys_out: "keys", values_out: "values" },
-    reference({ qkv, place, window, ring, mixed, top, sums, keys_out, values_out }, d, a) {
+    reference({ qkv, place, window, ring, attended, top, sums, keys_out, values_out }, d, a) {
       const { N, G, D, E, L, S, H } = d;
       const start = place[0]!;
       const real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start));
@@ -90,7 +90,7 @@ export const attention_split = defineOp(
           top[s * H + h] = most;
           sums[s * H + h] = weights.reduce((x, y) => x + y, 0);
           for (let c = 0; c < E; c++)
-            mixed[(s * H + h) * E + c] = weights.reduce(
+            attended[(s * H + h) * E + c] = weights.reduce(
               (total, x, n) => total + x * values_out[places.value(g, from + n, c)]!,
               0,
             );
@@ -118,12 +118,12 @@ export const attention_split = defineOp(
             emitNewKey(w, s, at.qkv, at.keys, at.values),
           ),
         );
-        w.line(`const to = ${at.mixed} + <usize>part * ${H * E * 4};`);
+        w.line(`const to = ${at.attended} + <usize>part * ${H * E * 4};`);
         emitOneRow(w, s, k.target, {
           query: at.qkv,
           keys: at.keys,
           values: at.values,
-          mixed: "to",
+          attended: "to",
           fromHead: "0",
           toHead: `${G}`,
           fromKey: "from_key",
@@ -166,13 +166,13 @@ const merged = (S: number, H: number, D: number) => ({
   attrs: { head_dim: D },
 });
 
-export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[R,O]", {
+export const attention_merge = defineOp("attended[S,H,E] top[S,H] sums[S,H] -> out[R,O]", {
   doc:
-    "m = max_s top[s],  out = Σ_s e^(top[s] − m) mixed[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part " +
+    "m = max_s top[s],  out = Σ_s e^(top[s] − m) attended[s] / Σ_s e^(top[s] − m) sums[s], 0 where no part " +
     "has a key",
   attrs: { head_dim: 1 },
   flops: ({ S, O }) => 2 * S * O,
-  reference({ mixed, top, sums, out }, { S, H, E }, attrs) {
+  reference({ attended, top, sums, out }, { S, H, E }, attrs) {
     const D = attrs.head_dim;
     const parts = Array.from({ length: S }, (_, s) => s);
     for (let h = 0; h < H; h++) {
@@ -181,7 +181,7 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
       const total = parts.reduce((t, s) => t + weights[s]! * sums[s * H + h]!, 0);
       for (let c = 0; c < D; c++)
         out[h * D + c] =
-          total > 0 ? parts.reduce((t, s) => t + weights[s]! * mixed[(s * H + h) * E + c]!, 0) / total : 0;
+          total > 0 ? parts.reduce((t, s) => t + weights[s]! * attended[(s * H + h) * E + c]!, 0) / total : 0;
     }
   },
   tasks: ({ H }) => Math.ceil(H / HEADS),
@@ -213,15 +213,15 @@ export const attention_merge = defineOp("mixed[S,H,E] top[S,H] sums[S,H] -> out[
         `for (let lane: usize = 0, head = task * ${HEADS}; lane < ${HEADS * 4} && head < ${H}; lane += ` +
           "4, head++)",
         () => {
-          w.line(`let from = ${at.mixed} + head * ${E * 4}, to = ${at.out} + head * ${D * 4};`);
+          w.line(`let from = ${at.attended} + head * ${E * 4}, to = ${at.out} + head * ${D * 4};`);
           for (const s of parts) w.line(`const share${s} = v128.load32_splat(scratch + lane, ${s * 16});`);
           const load = (s: number): string => `v128.load(from, ${s * H * E * 4})`;
-          const mixed = parts
+          const attended = parts
             .slice(1)
             .reduce((sum, s) => `madd(share${s}, ${load(s)}, ${sum})`, `f32x4.mul(share0, ${load(0)})`);
           if (whole > 0)
             w.block(`for (const end = to + ${whole * 4}; to < end; to += 16, from += 16)`, () =>
-              w.line(`v128.store(to, ${mixed});`),
+              w.line(`v128.store(to, ${attended});`),
             );
           for (let c = 0; c < D - whole; c++) {
             const terms = parts.map((s) => {

@@ -16,7 +16,7 @@ import { defineOp, type AttrTypes } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/** theta, what positions are divided by, and Llama 3's scaling: factor 1 is none. */
+/** theta; `linear`, by which positions are divided; and Llama 3's scaling, of which factor 1 means none. */
 export const ropeAttrs = { theta: 10000, linear: 1, factor: 1, low: 1, high: 4, original: 1 };
 export type RopeAttrs = AttrTypes<typeof ropeAttrs>;
 
@@ -127,8 +127,8 @@ function series(z: string, odd: 0 | 1): string {
 }
 
 /**
- * R rows of sequences of T positions. The first heads · head_dim columns are rotated, the others are what they
- * were.
+ * R rows of sequences of T positions. The first heads · head_dim columns are rotated, the others are what
+ * they were.
  */
 export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
   doc:
@@ -175,10 +175,9 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
       w.block(`for (let h: usize = 0; h < ${4 * rotated}; h += ${4 * D})`, () =>
         emitHead(w, D, attrs.inverse),
       );
-      if (bytes > 4 * rotated)
-        w.line(
-          `if (x_r != out_r) memory.copy(out_r + ${4 * rotated}, x_r + ${4 * rotated}, ${bytes - 4 * rotated});`,
-        );
+      const rest = 4 * rotated; // where the columns begin that stay
+      if (bytes > rest)
+        w.line(`if (x_r != out_r) memory.copy(out_r + ${rest}, x_r + ${rest}, ${bytes - rest});`);
     });
   },
   /** A table like a real one: pairs of equal cosines, and of sines with opposite signs. */

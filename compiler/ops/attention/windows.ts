@@ -5,10 +5,10 @@
 import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/** Sees everything: more than any context. */
+/** A window that sees everything: more positions than any context has. */
 export const DENSE = 2 ** 30;
 
-/** Windows of the layers of one round, with "_" between them; 0 is dense. */
+/** The windows of one round of layers. The pattern has "_" between them; 0 means dense. */
 const windowsOf = (pattern: string): number[] => pattern.split("_").map((n) => Number(n) || DENSE);
 
 export const windows = defineOp("-> windows[N,O]:i32", {

@@ -12,7 +12,7 @@ export function copyRowsFunction(
   toRow: number,
   scaled: boolean,
 ): string {
-  const name = `attention_copy_rows_${D}_f${fromRow}_t${toRow}${scaled ? "_scaled" : ""}`;
+  const name = `copy_rows_${D}_f${fromRow}_t${toRow}${scaled ? "_scaled" : ""}`;
   return w.helper(name, (f) => {
     f.line(
       `/** to[rows,${D}] = from[rows,${D}]${scaled ? " · alpha[rows]" : ""}   bytes a row: from ` +
@@ -40,9 +40,9 @@ export function copyRowsFunction(
 
 /** at[0 … count) = 0, float by float: for the ends of rows. */
 export function zeroFloats(w: Writer): string {
-  return w.helper("attention_zero_floats", (f) => {
+  return w.helper("zero_floats", (f) => {
     f.line(`/** at[count] = 0 */`);
-    f.block(`function attention_zero_floats(at: usize, count: i32): void`, () =>
+    f.block(`function zero_floats(at: usize, count: i32): void`, () =>
       f.line(`for (let i = 0; i < count; i++) store<f32>(at + (<usize>i << 2), 0);`),
     );
   });
@@ -50,7 +50,7 @@ export function zeroFloats(w: Writer): string {
 
 /** x[rows,C] = 0 for a C that is a multiple of 4: a head's part of wider rows. */
 export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string {
-  const name = `attention_zero_rows_${C}_s${rowBytes}`;
+  const name = `zero_rows_${C}_s${rowBytes}`;
   return w.helper(name, (f) => {
     f.line(`/** x[rows,${C}] = 0, ${rowBytes} bytes a row */`);
     f.block(`function ${name}(x: usize, rows: i32): void`, () =>
@@ -64,9 +64,9 @@ export function zeroRowsFunction(w: Writer, C: number, rowBytes: number): string
 
 /** Fills so many bytes, a multiple of 16, with zeros. */
 export function zeroBytes(w: Writer): string {
-  return w.helper("attention_zero_bytes", (f) => {
+  return w.helper("zero_bytes", (f) => {
     f.line(`/** bytes (a multiple of 16) of zeros */`);
-    f.block(`function attention_zero_bytes(at: usize, bytes: usize): void`, () =>
+    f.block(`function zero_bytes(at: usize, bytes: usize): void`, () =>
       f.line(`for (let i: usize = 0; i < bytes; i += 16) v128.store(at + i, ZERO);`),
     );
   });

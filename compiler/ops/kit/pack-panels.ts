@@ -4,10 +4,11 @@
  */
 import type { Writer } from "./writer.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "./panels.ts";
+import { transpose4 } from "./transpose.ts";
 
 /** x[rows,D] at rowBytes → panels [D/16][panelRows][16]. `rows` is the function's argument. */
 export function packRowsFunction(w: Writer, D: number, rowBytes: number, panelRows: number): string {
-  const name = `attention_pack_rows_${D}_s${rowBytes}_p${panelRows}`;
+  const name = `pack_panels_${D}_s${rowBytes}_p${panelRows}`;
   return w.helper(name, (f) => {
     f.line(
       `/** x[rows,${D}], ${rowBytes} bytes a row -> panels ` +
@@ -41,9 +42,8 @@ function loadUpTo(count: number, pointer: string, offset: number): string {
  * with zeros.
  */
 export function packTransposedFunction(w: Writer, D: number, rowBytes: number): string {
-  const name = `attention_pack_transposed_${D}_s${rowBytes}`;
+  const name = `pack_panels_transposed_${D}_s${rowBytes}`;
   return w.helper(name, (f) => {
-    const store = f.helper("attention_transpose", emitTranspose);
     f.line(
       `/** x[rows,${D}], ${rowBytes} bytes a row -> panels [rows/16][${D}][16]: sixteen rows side by side */`,
     );
@@ -57,7 +57,8 @@ export function packTransposedFunction(w: Writer, D: number, rowBytes: number): 
             f.line(`const x0 = ${loadUpTo(count, "from", 0)};`);
             for (const i of [1, 2, 3])
               f.line(`const x${i} = left > ${i} ? ${loadUpTo(count, "from", i * rowBytes)} : ZERO;`);
-            f.line(`${store}(x0, x1, x2, x3, to, ${Math.min(count, 4)});`);
+            transpose4(f, ["x0", "x1", "x2", "x3"], "t");
+            for (let i = 0; i < count; i++) f.line(`v128.store(to, t${i}, ${i * PANEL_BYTES});`);
           };
           if (D % 4 === 0) lines(4);
           else if (D < 4) lines(D);
@@ -76,21 +77,4 @@ export function packTransposedFunction(w: Writer, D: number, rowBytes: number): 
       });
     });
   });
-}
-
-function emitTranspose(f: Writer): void {
-  f.line(`/** Stores the first \`columns\` columns of four rows, 64 bytes apart. */`);
-  f.line(`// @ts-ignore: decorator`);
-  f.block(
-    "@inline function attention_transpose(x0: v128, x1: v128, x2: v128, x3: v128, to: usize, columns: " +
-      "i32): void",
-    () => {
-      f.line(`const t0 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5), t1 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);`);
-      f.line(`const t2 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5), t3 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);`);
-      f.line(`v128.store(to, v128.shuffle<i32>(t0, t2, 0, 1, 4, 5));`);
-      f.line(`if (columns > 1) v128.store(to, v128.shuffle<i32>(t0, t2, 2, 3, 6, 7), ${PANEL_BYTES});`);
-      f.line(`if (columns > 2) v128.store(to, v128.shuffle<i32>(t1, t3, 0, 1, 4, 5), ${2 * PANEL_BYTES});`);
-      f.line(`if (columns > 3) v128.store(to, v128.shuffle<i32>(t1, t3, 2, 3, 6, 7), ${3 * PANEL_BYTES});`);
-    },
-  );
 }

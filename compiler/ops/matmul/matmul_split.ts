@@ -13,7 +13,8 @@ import { rowStream, TASK_COLUMNS } from "./gemm/few-rows.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 /**
- * Rows of b at once: neighbours, so one stream of memory; more of them spare trips of the sums through L1.
+ * Rows of b that are read at once. They are neighbours, so they are one stream of memory; more of them would
+ * spare the sums trips through L1.
  */
 const ROWS = 1;
 

@@ -8,7 +8,7 @@
  */
 import { defineOp } from "../kit/op.ts";
 import { count, type Writer } from "../kit/writer.ts";
-import { transpose4 } from "./gemm/pack-blocks.ts";
+import { transpose4 } from "../kit/transpose.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { GROUP } from "../../../runtime/contract/number-formats.ts";
 import { HALF_BLOCK, halfBlocks, type IntegerFormat } from "../../../runtime/contract/weight-rows.ts";

@@ -104,12 +104,12 @@ export interface Panels {
   readonly columns: number;
   readonly rows: number;
 }
-/** All rows of a panel in one stretch. */
-export const stretched = (panelRows: number): Panels => ({
+/** All rows of a panel follow each other. */
+export const contiguous = (panelRows: number): Panels => ({
   columns: panelRows * PANEL_BYTES,
   rows: PANEL * PANEL_BYTES,
 });
-export const inOneStretch = ({ rows }: Panels): boolean => rows === PANEL * PANEL_BYTES;
+export const isContiguous = ({ rows }: Panels): boolean => rows === PANEL * PANEL_BYTES;
 
 export interface FromKeys {
   readonly scores: string;
@@ -132,7 +132,7 @@ export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
   const aRow = s.KB * 4;
   const skipped = p.firstKey === "0" ? "" : ` + <usize>(${p.firstKey} >> 4) * ${p.panels.rows}`;
   const gap = p.panels.rows - PANEL * PANEL_BYTES;
-  const apart = !inOneStretch(p.panels);
+  const apart = !isContiguous(p.panels);
   w.line(`// ${p.c}[rows,${s.D}] ${signs[p.mode]} ${p.scores}[rows,keys] · ${p.b}`);
   w.block(`for (let c = 0; c < ${s.D}; c += ${s.NR})`, () => {
     w.line(`const b = ${p.b} + <usize>(${panelOf(s, p.panels.columns)})${skipped};`);

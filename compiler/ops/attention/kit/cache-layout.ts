@@ -48,15 +48,15 @@ export function cacheShapes(
 }
 
 /**
- * Rows that a band of `window` positions needs, while `chunk` new ones arrive at once: those before the first
- * of them, and all of them.
+ * Rows that a window of so many positions needs while `chunk` new ones arrive at once: those that the first
+ * new one sees, and all new ones.
  */
 export const ringRows = (window: number, chunk: number, context: number): number =>
   Math.min(context, ceilTo(window - 1 + chunk, PANEL));
 
 /**
- * A group of columns: its first, how many there are, the same in whole pairs of vectors, its first byte in
- * the panel.
+ * A group of columns: its first one, how many there are, the same number in whole pairs of vectors, and the
+ * group's first byte in a panel.
  */
 export interface ColumnGroup {
   readonly from: number;
@@ -78,7 +78,7 @@ export function panelBytes(D: number): number {
   return ceilTo(last.at + SCALES + PANEL * last.padded, 64);
 }
 
-/** Byte of the number (position p of 16, column c) in a panel, and of its scale. */
+/** Where position p of 16 and column c stand in a panel: the byte of the number, and that of its scale. */
 function cacheByte(
   kind: keyof CacheShapes,
   D: number,
@@ -94,14 +94,14 @@ function cacheByte(
 
 // What the f64 reference reads and writes.
 
-/** D columns of position p of a panel (bytes of `view` from 0). */
+/** Decodes the D columns of position p; `view` begins with the panel. */
 export const readCached = (kind: keyof CacheShapes, view: DataView, D: number, p: number): number[] =>
   Array.from({ length: D }, (_, c) => {
     const { number, scale } = cacheByte(kind, D, p, c);
     return view.getFloat32(scale, true) * view.getInt8(number);
   });
 
-/** The kernel's arithmetic, step by step. */
+/** Quantises a row to position p of a panel, with the arithmetic of the kernel, step by step. */
 export function writeCached(
   kind: keyof CacheShapes,
   view: DataView,

@@ -1,6 +1,6 @@
 /**
- * What the operations of attention over a cache share, however it is kept: cost, a kernel's first locals,
- * parts of the f64 reference, what a test feeds.
+ * What the operations of attention over a cache share, whatever its format: the cost, the locals that a
+ * kernel begins with, parts of the f64 reference, and what tests feed.
  */
 import type { Kernel } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
@@ -11,11 +11,11 @@ import { fillMask } from "./score-rows.ts";
 import { firstSeen, windowLocal, type areas, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { PANEL } from "../../kit/panels.ts";
 
-/** Positions of the context: all of them are in a cache of N panels, unless it is a ring. */
+/** Positions of the context. A cache of N panels holds all of them, unless it is a ring. */
 export const cachedPositions = (d: Dims, attrs: AttentionAttrs): number =>
   Math.max(d["N"]! * PANEL, attrs.context);
 
-/** Of R rows at the end of a context of so many positions, where they cost most. */
+/** Operations of R rows at the end of the context, where they see the most positions. */
 export function cachedFlops(
   positions: number,
   R: number,
@@ -32,9 +32,9 @@ export function cachedFlops(
 }
 
 /**
- * Scratch areas, RING, SCALE, WINDOW, and the rows of this call: positions start … known − 1 of `most` at
- * once, `real` many. Returns how many rows (i32) the ring has that the cache is, as text; undefined: it holds
- * every position.
+ * Writes the locals that the kernel begins with: scratch areas, RING, SCALE, WINDOW, and which rows the call
+ * brings. Positions start … known − 1 are new, `real` many, of `most` that there may be. Returns how many
+ * rows (i32) the ring has, as text; undefined when the cache holds every position.
  */
 export function emitCachedStart(
   w: Writer,
@@ -89,7 +89,10 @@ export function emitHeads(
   });
 }
 
-/** Of head g what is no row of this call, and, after the last head, the rows' padding: zero. */
+/**
+ * Zeroes what head g has in rows that the call does not bring, and after the last head the padding of all
+ * rows.
+ */
 export function emitRest(w: Writer, s: Sizes, out: string, d: Dims): void {
   const { R, O } = d as Record<"R" | "O", number>;
   w.line(
@@ -151,7 +154,7 @@ interface Rows {
  * out[r,:] of every head, once the new rows are in the cache. `key`, `value`: (head, position, column) →
  * element.
  */
-export function mixRows(
+export function attendRows(
   t: Rows,
   attrs: AttentionAttrs,
   key: (g: number, n: number, c: number) => number,
@@ -171,14 +174,16 @@ export function mixRows(
       const weights = scores.map((s) => Math.exp(s - top));
       const total = weights.reduce((x, y) => x + y, 0);
       for (let c = 0; c < D; c++) {
-        let mixed = 0;
-        for (let n = 0; n < weights.length; n++) mixed += (weights[n]! / total) * value(g, seen + n, c);
-        out[r * O + h * D + c] = mixed;
+        let attended = 0;
+        for (let n = 0; n < weights.length; n++) attended += (weights[n]! / total) * value(g, seen + n, c);
+        out[r * O + h * D + c] = attended;
       }
     }
 }
 
-/** start = positions − R, and no more than R rows fit; a band of 23; a ring of 48 rows. */
+/**
+ * What a test feeds: start = positions − R, more rows than fit; a window of 23 positions; a ring of 48 rows.
+ */
 export const sampleCached = (tensor: string, R: number, d: Dims, attrs: AttentionAttrs): number | undefined =>
   tensor === "place"
     ? cachedPositions(d, attrs) - R

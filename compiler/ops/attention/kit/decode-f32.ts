@@ -1,7 +1,7 @@
 /**
- * Attention of a single new row over the cache: bound by reading it. All heads of a worker go side by side
- * through 16 positions after the other, as memory has them (attention_cached.ts), first the keys of a block,
- * then its values; the maximum and the sum of each head's row are carried from block to block (online
+ * Attention of a single new row over an f32 cache, bound by reading it. All heads of a worker go side by
+ * side, as the cache has them in memory, from 16 positions to the next 16: first through the keys of a block,
+ * then through its values. The maximum and the sum of each head's row are carried from block to block (online
  * softmax: Milakov & Gimelshein 2018).
  */
 import type { Dims } from "../../kit/signature.ts";
@@ -14,7 +14,7 @@ import { registerTile, callTile, type Tile } from "../../kit/register-tile.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import { emitSoftmax, emitStart, statistics } from "./softmax.ts";
 
-/** Keys between two rescalings: the scores of all heads stay in the second cache. */
+/** Keys between two rescalings: so few that the scores of all heads stay in the second cache. */
 const KEYS = 512;
 
 export function rowBlocks(target: Target, attrs: AttentionAttrs, positions: number): Dims {
@@ -28,7 +28,10 @@ export function rowBlocks(target: Target, attrs: AttentionAttrs, positions: numb
   };
 }
 
-/** The query heads of all key/value heads are the rows of scores, and all of them see every key. */
+/**
+ * Sizes for a single row of queries: the rows of scores are the query heads of all key/value heads, and each
+ * of them sees every key.
+ */
 export function rowSizes(d: Dims, attrs: AttentionAttrs, tiles: Dims): Sizes {
   const s = sizesOf(d, attrs, tiles, 1);
   return { ...s, causal: false, QB: s.H };
@@ -41,7 +44,7 @@ export const rowAreas = (s: Sizes) => ({
   ...statistics(s),
 });
 
-/** Bytes from head to head within 16 positions of the caches, and to the next 16. */
+/** Bytes from head to head within 16 positions of the caches, and from these positions to the next 16. */
 export const cacheStrides = ({ D, DP, G }: Sizes) => ({
   keyHead: D * PANEL_BYTES,
   keyPanel: G * D * PANEL_BYTES,
@@ -49,7 +52,7 @@ export const cacheStrides = ({ D, DP, G }: Sizes) => ({
   valuePanel: G * DP * PANEL_BYTES,
 });
 
-/** Key and value of head g in `row` of qkv go to position n of the caches. */
+/** Copies the key and the value of head g from `row` of qkv to position n of the caches. */
 export function emitNewKey(w: Writer, s: Sizes, row: string, keys: string, values: string): void {
   const { H, G, D, DP } = s;
   const { keyHead, keyPanel, valueHead, valuePanel } = cacheStrides(s);
@@ -73,11 +76,11 @@ export function emitNewKey(w: Writer, s: Sizes, row: string, keys: string, value
 }
 
 export interface OneRow {
-  /** Addresses of q [heads, D], of the caches, and of mixed [rows, DP]. */
+  /** Addresses of q [heads, D], of the caches, and of attended [rows, DP]. */
   readonly query: string;
   readonly keys: string;
   readonly values: string;
-  readonly mixed: string;
+  readonly attended: string;
   /** Key/value heads, i32: from … to, and keys: a multiple of 16 (i32) … */
   readonly fromHead: string;
   readonly toHead: string;
@@ -88,7 +91,7 @@ export interface OneRow {
 }
 
 /**
- * mixed = Σ e^(score − shift) V, `shift` and `sum` of each row in their areas; `start` is the new row's
+ * attended = Σ e^(score − shift) V, `shift` and `sum` of each row in their areas; `start` is the new row's
  * position.
  */
 export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void {
@@ -97,7 +100,7 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   const panel = `<usize>(${p.ring ? `(first_key + k) % ${p.ring}` : "(first_key + k)"} >> 4)`;
   w.line(`const rows = (${p.toHead} - ${p.fromHead}) * ${group}; // query heads`);
   emitStart(w, s);
-  w.line(`${zeroBytes(w)}(${p.mixed}, <usize>rows * ${DP * 4});`);
+  w.line(`${zeroBytes(w)}(${p.attended}, <usize>rows * ${DP * 4});`);
   w.block(`for (let first_key = ${p.fromKey}; first_key < ${p.toKey}; first_key += ${KB})`, () => {
     w.line(
       `const ahead = start - first_key, block_keys = min(${KB}, ${p.toKey} - first_key), seen = ` +
@@ -124,7 +127,7 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
       { scores: "scores", rows: "rows", keys: "block_keys", ahead: "ahead", wholePanels: true },
       true,
     );
-    w.line(`${copyRowsFunction(w, DP, DP * 4, DP * 4, true)}(${p.mixed}, ${p.mixed}, rows, alpha);`);
+    w.line(`${copyRowsFunction(w, DP, DP * 4, DP * 4, true)}(${p.attended}, ${p.attended}, rows, alpha);`);
     eachPanel(
       w,
       s,
@@ -143,7 +146,7 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
             {
               a: "scores + <usize>(from << 2)",
               b: `b + ${(c - (c % PANEL)) * PANEL_BYTES + (c % PANEL) * 4} + skipped`,
-              out: `${p.mixed} + ${c * 4}`,
+              out: `${p.attended} + ${c * 4}`,
               steps: "steps",
             },
           );
@@ -156,8 +159,8 @@ const columns = (total: number, step: number): number[] =>
   Array.from({ length: Math.ceil(total / step) }, (_, i) => i * step);
 
 /**
- * 16 positions after the other, from `seen` on, head after head: k = the first of them, b = the head's
- * panels, r = its first row.
+ * For 16 positions after the other, from `seen` on, and for each head: k is the first of the positions, b the
+ * head's panels, r the head's first row of scores.
  */
 function eachPanel(w: Writer, s: Sizes, first: string, head: number, body: () => void): void {
   w.block(`for (let k = seen & ~${PANEL - 1}; k < block_keys; k += ${PANEL})`, () => {

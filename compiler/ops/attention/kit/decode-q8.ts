@@ -1,6 +1,6 @@
 /**
- * The steps of q8-products.ts for one key/value head: block by block of keys, maximum and sum carried from
- * block to block as in query-blocks.ts.
+ * Attention of a single new row over a cache in q8_0, for one key/value head: the steps of q8-products.ts,
+ * block by block of keys. Maximum and sum are carried from block to block as in query-blocks.ts.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -19,7 +19,7 @@ import type { Sizes } from "./kernel-sizes.ts";
 import { emitEnds, emitSoftmax, emitStart } from "./softmax.ts";
 import { windowStart } from "./block-products.ts";
 
-/** Scratch beside that of query-blocks.ts: names are locals of the kernel. */
+/** Areas in scratch, beside those of query-blocks.ts: their names are locals of the kernel. */
 export const oneRowAreas = (s: Sizes) => {
   const groups = columnGroups(s.D).length;
   return {
@@ -40,7 +40,7 @@ interface OneRow {
   readonly ring: string | undefined;
 }
 
-/** So many heads at once share what was loaded of keys, or of a group of columns of values. */
+/** So many heads at once use what was loaded: of the keys, and of a group of columns of the values. */
 const SCORE_HEADS = 2;
 const MIX_TILES = 2;
 
@@ -55,7 +55,7 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
   const { D, group, KB } = s;
   const ROW = panelBytes(D);
   const groups = columnGroups(D).length;
-  const mixedRow = s.DP * 4;
+  const attendedRow = s.DP * 4;
   const scoreRow = KB * 4;
   w.block(`for (let h: usize = 0; h < ${group}; h++)`, () => {
     w.line(`memory.copy(row, ${p.query} + h * ${D * 4}, ${D * 4});`);
@@ -65,7 +65,7 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
     );
   });
   emitStart(w, s);
-  w.line(`${zeroBytes(w)}(mixed, ${group * mixedRow});`);
+  w.line(`${zeroBytes(w)}(attended, ${group * attendedRow});`);
   const firstBlock = s.windowed ? "max(known - WINDOW, 0) & ~15" : "0";
   eachKeyBlock(w, KB, firstBlock, "known", p.ring, (slot, most) => {
     w.line(
@@ -99,14 +99,14 @@ export function emitOneRow(w: Writer, s: Sizes, target: Target, p: OneRow): void
     const columns = group === 1 ? MIX_TILES : 1;
     for (const m of stretches(group, heads))
       for (const n of stretches(groups, columns)) {
-        const mix = mixFunction(w, D, m.number, n.from, n.number, KB, mixedRow);
+        const mix = mixFunction(w, D, m.number, n.from, n.number, KB, attendedRow);
         const row = m.from * groups;
         w.line(
-          `${mix}(${p.values} + from, weights + ${row * KB * 2}, weight_scales + ${row * 4}, mixed + ` +
-            `${m.from * mixedRow}, alpha + ${4 * m.from}, blocks);`,
+          `${mix}(${p.values} + from, weights + ${row * KB * 2}, weight_scales + ${row * 4}, attended + ` +
+            `${m.from * attendedRow}, alpha + ${4 * m.from}, blocks);`,
         );
       }
   });
   emitEnds(w, `${group}`, false);
-  w.line(`${copyRowsFunction(w, D, mixedRow, D * 4, true)}(mixed, ${p.out}, ${group}, alpha);`);
+  w.line(`${copyRowsFunction(w, D, attendedRow, D * 4, true)}(attended, ${p.out}, ${group}, alpha);`);
 }

@@ -7,7 +7,7 @@ import { copyRowsFunction, emitZeroPadding, zeroRowsFunction } from "../../kit/c
 import { packRowsFunction, packTransposedFunction } from "../../kit/pack-panels.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { emitFromKeys, emitFromQueries, emitScores, stretched } from "./block-products.ts";
+import { emitFromKeys, emitFromQueries, emitScores, contiguous } from "./block-products.ts";
 import { areas, windowLocal, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
 import { dotRowsFunction, fillMask, MASK_BYTES, rowGradFunction, sumOfRows } from "./score-rows.ts";
 import { emitEndOfRow, emitHide, usedRow } from "./softmax.ts";
@@ -176,7 +176,7 @@ function emitKeyBlock(w: Writer, p: Gradient, { firstKey, ahead, keys }: KeyBloc
     ...sums,
     scores: "d_scores",
     b: "k_panels",
-    panels: stretched(positions),
+    panels: contiguous(positions),
     firstKey,
     c: "d_q",
   });

@@ -47,8 +47,8 @@ export interface Sizes {
 }
 
 /**
- * window: positions that a query sees, itself included; 0: all. dense_share: of the layers where a tensor
- * `window` says that all are seen.
+ * `window`: positions that a query sees, itself included; 0 means all. `dense_share`: the share of layers in
+ * which the tensor `window` says that all positions are seen.
  */
 export const attentionAttrs = {
   heads: 1,
@@ -90,9 +90,9 @@ export function sizesOf(d: Dims, attrs: AttentionAttrs, tiles: Dims, T: number):
 }
 
 /**
- * Blocks of `queries` × `keys` (multiples of 48 = 6 · 8 = 4 · 12 and of 16), no larger than the sequence
- * needs. When several key blocks are needed, a multiple of the query block: then no query block lies before a
- * key block.
+ * Blocks of `queries` × `keys` (multiples of 48 = 6 · 8 = 4 · 12, and of 16), no larger than the sequence
+ * needs. Where there are several blocks of keys, KB is a multiple of QB: no block of queries then lies before
+ * a block of keys.
  */
 export function blocks(target: Target, rows: number, positions: number, queries: number, keys: number): Dims {
   const { MR, NR } = registerTile(target);
@@ -109,7 +109,7 @@ export function pairs({ context: T, causal, window, dense_share }: AttentionAttr
   return dense_share * dense + (1 - dense_share) * (T * window - (window * (window - 1)) / 2);
 }
 
-/** Of the keys 0 … p, the first that position p may see. References use it. */
+/** The first of the keys 0 … p that position p may see; for references. */
 export const firstSeen = (
   position: number,
   attrs: AttentionAttrs,

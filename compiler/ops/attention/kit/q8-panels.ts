@@ -7,7 +7,7 @@ import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts
 import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
 import { ceilTo, PANEL, PANEL_BYTES } from "../../kit/panels.ts";
 
-/** Bytes of a row of D floats, in whole pairs of vectors; what lies behind D has to be zero. */
+/** Bytes of a row of D floats in whole pairs of vectors. The floats behind D have to be zero. */
 export const paddedRow = (D: number): number => ceilTo(D, 8) * 4;
 
 /** A function (x, panel, lane, spill): a padded row of D floats → position `lane` of a panel. */
@@ -43,7 +43,7 @@ export function storeRowFunction(w: Writer, kind: "keys" | "values", D: number):
   });
 }
 
-/** Columns 2t and 2t + 1 of a position are neighbours. */
+/** Keys: columns 2t and 2t + 1 of a position are neighbours. */
 function storePairs(f: Writer, { at }: ColumnGroup, vectors: readonly number[]): void {
   f.line("const pairs = panel + (<usize>lane << 1);");
   for (const v of vectors) {
@@ -53,7 +53,7 @@ function storePairs(f: Writer, { at }: ColumnGroup, vectors: readonly number[]):
   }
 }
 
-/** Positions 2t and 2t + 1 of a column are neighbours: the other one stays. */
+/** Values: positions 2t and 2t + 1 of a column are neighbours; the bytes of the other position stay. */
 function storeColumns(f: Writer, { at, padded }: ColumnGroup, vectors: readonly number[]): void {
   f.line(`const columns = panel + <usize>(lane >> 1) * ${2 * padded};`);
   for (const v of vectors.filter((v) => v % 2 === 0)) {

@@ -2,23 +2,23 @@
  * One position's queries against a cache in q8_0. Both products are products of integers, with 16
  * multiply-adds in every step of 256 bits:
  *
- *   scores  s[n] = d_q · Σ_groups d_k[n] · Σ q·k The query is in int16, with one scale for a head. A lane is
- *           a position.
- *   mix     out[c] += d_w · Σ_n w·v The weight w[n] = p[n] · d_v[n] is in int16, with one scale d_w for a
- *           block of positions and a group of columns. A lane is a column.
+ *   scores  s[n] = d_q · Σ_groups d_k[n] · Σ q·k. The query is in int16, with one scale d_q for a head; a
+ *           lane is a position.
+ *   values  out[c] += d_w · Σ_n w·v. The weight w[n] = p[n] · d_v[n] is in int16, with one scale d_w for a
+ *           block of positions and a group of columns; a lane is a column.
  *
  * int16 costs nothing, because the int8 numbers are widened to it in any case. The sums fit in 32 bits: 32 ·
  * 127 · 32767 for a group's scores, and 512 · 127 · 32767 < 2³¹ for a block of 512 positions.
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import { LEAST_SCALED, ROUNDER } from "../../matmul/quantised/activation-rows.ts";
-import { columnGroups, panelBytes, SCALES } from "./cache-layout.ts";
+import { columnGroups, panelBytes, SCALES, type ColumnGroup } from "./cache-layout.ts";
 import { paddedRow } from "./q8-panels.ts";
 import { ceilTo, PANEL } from "../../kit/panels.ts";
 
-/** Most positions whose sums fit. */
+/** So many positions at the most can be summed in 32 bits. */
 export const MOST_POSITIONS = 512;
-/** Largest number of a query or a weight. */
+/** Largest absolute value of a number in int16. */
 const MOST = 32767;
 
 /** Bytes of a query in int16. */
@@ -58,8 +58,8 @@ export function quantiseQueryFunction(w: Writer, D: number): string {
 }
 
 /**
- * Steps of a loop's body: V8 computes one accumulator after the other, and what two of them share has to stay
- * in registers until then.
+ * Steps of k in the body of a loop. V8 computes one accumulator after the other, so what two of them share
+ * has to stay in registers until then.
  */
 const SCORE_STEPS = 4;
 const MIX_STEPS = 2;
@@ -179,9 +179,9 @@ export function weightsFunction(w: Writer, D: number): string {
 }
 
 /**
- * A function (panel, weights, scales, mixed, alpha, panels): mixed[M, …] = mixed · alpha + d_w · Σ w·v for
- * the groups of columns first … first + number − 1. `weights`: [M][groups][block] int16 from the first
- * group's on; `scales`: [M][groups].
+ * A function (panel, weights, scales, attended, alpha, panels): attended[M, …] = attended · alpha + d_w · Σ
+ * w·v for the groups of columns first … first + number − 1. `weights`: [M][groups][block] int16 from the
+ * first group's on; `scales`: [M][groups].
  */
 export function mixFunction(
   w: Writer,
@@ -190,19 +190,19 @@ export function mixFunction(
   first: number,
   number: number,
   block: number,
-  mixedRow: number,
+  attendedRow: number,
 ): string {
   const groups = columnGroups(D);
   const mine = groups.slice(first, first + number);
   const heads = count(M);
-  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${mixedRow}`;
+  const name = `attention_mix_q8_${D}_m${M}_g${first}x${number}_k${block}_r${attendedRow}`;
   const step = panelBytes(D);
   return w.helper(name, (f) => {
     const each = (use: (m: number, g: number, v: number) => void): void =>
       heads.forEach((m) => mine.forEach(({ padded }, g) => count(padded / 4).forEach((v) => use(m, g, v))));
-    f.line(`/** mixed[${M}, columns ${mine[0]!.from} …] = mixed · alpha + d_w · Σ_n w·v */`);
+    f.line(`/** attended[${M}, columns ${mine[0]!.from} …] = attended · alpha + d_w · Σ_n w·v */`);
     f.block(
-      `function ${name}(panel: usize, weights: usize, scales: usize, mixed: usize, alpha: usize, ` +
+      `function ${name}(panel: usize, weights: usize, scales: usize, attended: usize, alpha: usize, ` +
         "panels: i32): void",
       () => {
         each((m, g, v) => f.line(`let s${m}${g}_${v} = ZERO;`));
@@ -210,51 +210,57 @@ export function mixFunction(
           `for (const end = panel + <usize>panels * ${step}; panel < end; panel += ${step}, weights += ` +
             `${2 * PANEL})`,
           () => {
-            for (const [g, { at, padded }] of mine.entries())
-              f.block("", () => {
-                f.line(`let x = panel + ${at + SCALES}, w = weights;`);
-                f.block(
-                  `for (const stop = x + ${PANEL * padded}; x < stop; x += ${2 * padded * MIX_STEPS}, w ` +
-                    `+= ${4 * MIX_STEPS})`,
-                  () => {
-                    for (const t of count(MIX_STEPS)) {
-                      for (const m of heads)
-                        f.line(
-                          `const w${m}${t} = v128.load32_splat(w, ` +
-                            `${(m * groups.length + first + g) * block * 2 + 4 * t});`,
-                        );
-                      for (const v of count(padded / 8))
-                        f.line(`const b${t}${v} = v128.load(x, ${2 * padded * t + 16 * v});`);
-                      for (const v of count(padded / 4))
-                        f.line(
-                          `const x${t}${v} = ` +
-                            `i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`,
-                        );
-                      for (const m of heads)
-                        for (const v of count(padded / 4))
-                          f.line(
-                            `s${m}${g}_${v} = i32x4.add(s${m}${g}_${v}, i32x4.dot_i16x8_s(x${t}${v}, ` +
-                              `w${m}${t}));`,
-                          );
-                    }
-                  },
-                );
-              });
+            for (const [g, group] of mine.entries())
+              f.block("", () =>
+                groupSums(f, M, g, group, (m) => (m * groups.length + first + g) * block * 2),
+              );
           },
         );
         for (const m of heads) f.line(`const fade${m} = v128.load32_splat(alpha, ${4 * m});`);
         for (const m of heads)
           for (const g of mine.keys())
             f.line(`const d${m}${g} = v128.load32_splat(scales, ${4 * (m * groups.length + first + g)});`);
-        const place = (m: number, g: number, v: number): number => m * mixedRow + (mine[g]!.from + 4 * v) * 4;
+        const place = (m: number, g: number, v: number): number =>
+          m * attendedRow + (mine[g]!.from + 4 * v) * 4;
         each((m, g, v) =>
           f.line(
             `const f${m}${g}_${v} = madd(f32x4.convert_i32x4_s(s${m}${g}_${v}), d${m}${g}, ` +
-              `f32x4.mul(v128.load(mixed, ${place(m, g, v)}), fade${m}));`,
+              `f32x4.mul(v128.load(attended, ${place(m, g, v)}), fade${m}));`,
           ),
         );
-        each((m, g, v) => f.line(`v128.store(mixed, f${m}${g}_${v}, ${place(m, g, v)});`));
+        each((m, g, v) => f.line(`v128.store(attended, f${m}${g}_${v}, ${place(m, g, v)});`));
       },
     );
+  });
+}
+
+/**
+ * Adds one panel's Σ w·v of group g to the sums of M heads. `weightsOf`: bytes from `weights` to those of a
+ * head and this group.
+ */
+function groupSums(
+  f: Writer,
+  M: number,
+  g: number,
+  { at, padded }: ColumnGroup,
+  weightsOf: (m: number) => number,
+): void {
+  const heads = count(M);
+  const vectors = count(padded / 4);
+  const bytes = 2 * padded * MIX_STEPS;
+  f.line(`let x = panel + ${at + SCALES}, w = weights;`);
+  f.block(`for (const stop = x + ${PANEL * padded}; x < stop; x += ${bytes}, w += ${4 * MIX_STEPS})`, () => {
+    for (const t of count(MIX_STEPS)) {
+      for (const m of heads) f.line(`const w${m}${t} = v128.load32_splat(w, ${weightsOf(m) + 4 * t});`);
+      for (const v of count(padded / 8))
+        f.line(`const b${t}${v} = v128.load(x, ${2 * padded * t + 16 * v});`);
+      for (const v of vectors)
+        f.line(`const x${t}${v} = i16x8.extend_${v % 2 === 0 ? "low" : "high"}_i8x16_s(b${t}${v >> 1});`);
+      for (const m of heads)
+        for (const v of vectors) {
+          const sum = `s${m}${g}_${v}`;
+          f.line(`${sum} = i32x4.add(${sum}, i32x4.dot_i16x8_s(x${t}${v}, w${m}${t}));`);
+        }
+    }
   });
 }

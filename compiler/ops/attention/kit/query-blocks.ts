@@ -6,7 +6,7 @@
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
 import { copyRowsFunction, zeroBytes } from "../../kit/copy-rows.ts";
-import { emitFromKeys, emitScores, inOneStretch, type Panels } from "./block-products.ts";
+import { emitFromKeys, emitScores, isContiguous, type Panels } from "./block-products.ts";
 import { MASK_BYTES } from "./score-rows.ts";
 import { type Sizes } from "./kernel-sizes.ts";
 import { ceilTo } from "../../kit/panels.ts";
@@ -48,12 +48,13 @@ export const queryAreas = (s: Sizes) => ({
   mask: MASK_BYTES,
   scores: ceilTo(s.QB, 4) * s.KB * 4,
   ...statistics(s),
-  mixed: s.QB * s.DP * 4,
+  attended: s.QB * s.DP * 4,
 });
 
 /**
- * Blocks of at most KB keys, `first` … `end` − 1 (i32): `first_key` is a block's first, a block ends where
- * the ring does. `body` is told where in the cache it stands, and how many keys it has at the most.
+ * Blocks of at most KB of the keys `first` … `end` − 1 (i32). `first_key` is the first of a block, and a
+ * block ends where the ring does. `body` is told in which row of the cache the block begins, and how many
+ * keys it has at the most.
  */
 export function eachKeyBlock(
   w: Writer,
@@ -75,7 +76,7 @@ export function eachKeyBlock(
 interface Plan {
   /** Maximum and sum are carried from one block of keys to the next. */
   readonly online: boolean;
-  /** Sums go to out itself. Otherwise they go to the area `mixed`, and are copied. */
+  /** Sums go to out itself. Otherwise they go to the area `attended`, and are copied. */
   readonly direct: boolean;
 }
 
@@ -98,7 +99,7 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
     }
     if (!plan.direct) {
       const copy = copyRowsFunction(w, s.D, s.DP * 4, p.outRow, online);
-      w.line(`${copy}(mixed, out_rows, rows${online ? ", alpha" : ""});`);
+      w.line(`${copy}(attended, out_rows, rows${online ? ", alpha" : ""});`);
     }
     p.lse?.(w);
   });
@@ -109,7 +110,7 @@ export function emitQueries(w: Writer, s: Sizes, target: Target, positions: numb
  */
 function emitKeyBlocks(w: Writer, s: Sizes, target: Target, p: Queries, plan: Plan, position: string): void {
   emitStart(w, s);
-  w.line(`${zeroBytes(w)}(mixed, ${s.QB * s.DP * 4});`);
+  w.line(`${zeroBytes(w)}(attended, ${s.QB * s.DP * 4});`);
   const first = s.windowed ? `max(${position} + 1 - WINDOW, 0) & ~15` : "0";
   const end = s.causal ? `min(${p.keys}, ${position} + rows)` : p.keys;
   eachKeyBlock(w, s.KB, first, end, p.ring, (slot, most) => {
@@ -138,7 +139,7 @@ function emitKeyBlock(
     keys,
     ahead: "ahead",
     tail: p.most % s.MR,
-    wholePanels: !inOneStretch(p.panelBytes),
+    wholePanels: !isContiguous(p.panelBytes),
   };
   emitScores(w, s, {
     ...block,
@@ -153,7 +154,7 @@ function emitKeyBlock(
   if (!online) emitEnds(w, "rows", p.lse !== undefined);
   emitFromKeys(w, s, {
     ...block,
-    ...(direct ? { c: "out_rows", cRow: p.outRow } : { c: "mixed", cRow: s.DP * 4 }),
+    ...(direct ? { c: "out_rows", cRow: p.outRow } : { c: "attended", cRow: s.DP * 4 }),
     scores: "scores",
     b: p.panels,
     panels: p.panelBytes,

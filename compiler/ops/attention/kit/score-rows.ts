@@ -1,7 +1,7 @@
 /**
- * What happens to a row of scores between two products. Loops over eight lanes at a time, in adjacent pairs;
- * a row's maximum or sum ends as eight partial ones in memory, and four rows at once are then reduced by
- * shuffles: cheaper than a horizontal sum per row.
+ * What happens to a row of scores between two products. The loops take eight lanes at a time, in adjacent
+ * pairs. A row's maximum or sum first becomes eight partial ones in memory; four rows of these are then
+ * reduced at once, by shuffles, which is cheaper than a horizontal sum for each row.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -10,9 +10,10 @@ import type { Writer } from "../../kit/writer.ts";
 export const HIDDEN = "-1e30";
 
 /**
- * Lanes of a mask: 16 times all bits, then 32 times none. Loading at lane 16 − v keeps the first v lanes of
- * what it is laid on. After it eight very low numbers: a maximum starts by loading them, because constants
- * end in different blocks and are not joined.
+ * The area `mask` begins with the lanes of a mask: 16 with all bits set, then 32 without any. Loaded from
+ * lane 16 − v on, it keeps the first v lanes of what it is applied to. Eight very low numbers follow: a
+ * maximum starts by loading them, because two constants end in different blocks of code and V8 does not join
+ * them.
  */
 const LOWEST = (16 + 32) * 4;
 export const MASK_BYTES = LOWEST + 32;
@@ -26,7 +27,10 @@ export function fillMask(w: Writer, mask: string): void {
   );
 }
 
-/** A function of its own, called attention_…: its name must not be another op's. */
+/**
+ * A function that several kernels share. Its name begins with "attention_", so that it differs from other
+ * operations' functions.
+ */
 function shared(w: Writer, ending: string, doc: string, head: string, body: (f: Writer) => void): string {
   const name = `attention_${ending}`;
   return w.helper(name, (f) => {
@@ -73,7 +77,10 @@ export const hideBeforeFunction = (w: Writer): string =>
     },
   );
 
-/** The quick maximum: scores are never NaN in a healthy run, and a NaN reaches the loss by way of the sum. */
+/**
+ * The faster maximum. It may lose a NaN, but scores are never NaN in a healthy run, and a NaN reaches the
+ * loss by way of the sum.
+ */
 const maxOf = (target: Target): string => (target === "simd" ? "f32x4.pmax" : "f32x4.relaxed_max");
 
 export const rowMaxFunction = (w: Writer, target: Target): string =>

@@ -1,10 +1,14 @@
 /**
- * Softmax of a block of scores [rows, keys], in place, with the running maximum and sum of the rows when
- * there are several key blocks (online softmax: Milakov & Gimelshein 2018; in blocks: Dao et al. 2022):
+ * Softmax of a block of scores [rows, keys], in place. When there are several blocks of keys, each row's
+ * maximum and sum are carried from block to block (online softmax: Milakov & Gimelshein 2018; in blocks: Dao
+ * et al. 2022):
  *
- *   m' = max(m, scale · max_k S)     α = e^(m − m')     P = e^(scale · S − m')     l' = α·l + Σ_k P
+ *   m' = max(m, scale · max_k S)
+ *   α  = e^(m − m')
+ *   P  = e^(scale · S − m')
+ *   l' = α·l + Σ_k P
  *
- * Afterwards out = Σ P·V / l, and lse = m + ln l.
+ * After the last block out = Σ P·V / l, and lse = m + ln l.
  */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import type { Writer } from "../../kit/writer.ts";
@@ -34,12 +38,13 @@ export interface Block {
   readonly keys: string;
   /** Position of the first query minus that of the first key. */
   readonly ahead: string;
-  /** Of a band, the products after it begin at whole panels. */
+  /** With a window: the products that follow begin at whole panels. */
   readonly wholePanels?: boolean;
 }
 
 /**
- * `end`: how far row r's scores are used, in whole groups of eight: as far as the products of its tile read.
+ * Declares `end`, up to which row r's scores are used, in whole groups of eight: as far as the products of
+ * the row's tile read. With a window it also declares `begin`.
  */
 export function emitEndOfRow(
   w: Writer,
@@ -56,7 +61,10 @@ export function emitEndOfRow(
 export const usedRow = (s: Sizes, row: string): string =>
   s.windowed ? `${row} + (begin << 2), end - begin` : `${row}, end`;
 
-/** Scores between what row r may see and `end` will count as nothing. */
+/**
+ * Makes the scores very low that row r may not see, but that lie before `end` (and with a window behind
+ * `begin`).
+ */
 export function emitHide(
   w: Writer,
   s: Sizes,
@@ -70,7 +78,10 @@ export function emitHide(
     w.line(`${hideBeforeFunction(w)}(${row}, begin, min(${windowStart(s, ahead, "r")}, end), mask);`);
 }
 
-/** Online: the areas `shift` and `sum` hold earlier blocks' results. Otherwise this block is all there is. */
+/**
+ * The softmax of one block. Online: the areas `shift` and `sum` hold the results of earlier blocks. Otherwise
+ * this block is all there is.
+ */
 export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, online: boolean): void {
   const rowBytes = s.KB * 4;
   const row = `${block.scores} + <usize>r * ${rowBytes}`;
@@ -109,7 +120,7 @@ export function emitSoftmax(w: Writer, s: Sizes, target: Target, block: Block, o
   });
 }
 
-/** After the last block: alpha = 1 / l, and lse in place of shift when it is wanted. */
+/** Written after the last block: alpha = 1 / l, and lse in place of shift if it is wanted. */
 export function emitEnds(w: Writer, rows: string, lse: boolean): void {
   w.line(`// alpha = 1 / sum${lse ? "; lse = shift + ln sum, in place of shift" : ""}`);
   w.block(`for (let r: usize = 0; r < <usize>${rows}; r += 4)`, () => {
@@ -120,7 +131,7 @@ export function emitEnds(w: Writer, rows: string, lse: boolean): void {
   });
 }
 
-/** Before the first block. */
+/** Written before the first block. */
 export function emitStart(w: Writer, s: Sizes): void {
   w.block(`for (let r: usize = 0; r < ${ceilTo(s.QB, 4) * 4}; r += 16)`, () => {
     w.line(`v128.store(shift + r, f32x4.splat(${HIDDEN}));`);

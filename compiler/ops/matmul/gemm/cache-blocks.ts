@@ -21,8 +21,8 @@ export interface Epilogue {
 export type MatmulKernel = Kernel<MatmulTensor, Partial<Epilogue>>;
 
 /**
- * Can the register tile finish its elements by itself? A sum is cheap, an activation is not. (tn has no
- * epilogue at all.)
+ * Can the register tile finish its elements by itself? It can add, which is cheap, but an activation is not.
+ * (tn has no epilogue at all.)
  */
 export function isLight(k: MatmulKernel): boolean {
   const { activation = "none", derivative = "none" } = k.attrs;
@@ -33,22 +33,25 @@ export function isLight(k: MatmulKernel): boolean {
 export const FEW_ROWS = 4;
 export const usesFewRows = (form: Form, M: number): boolean => form !== "tn" && M <= FEW_ROWS;
 
-/** 256 bytes of each row of b are packed at a time (four cache lines, one page), into PB panels. */
+/** So many floats of each row of b are packed at a time, into PB panels: four cache lines, 256 bytes. */
 const PACKED_ROW_FLOATS = 64;
 const KIB = 1024;
 
-/** nn, nt: K up to this is one block. A second trip of the sums costs more than a panel that overflows L1. */
+/**
+ * nn, nt: up to this length K is one block. Sums that take another trip through memory cost more than a panel
+ * that overflows L1.
+ */
 const LONGEST_BLOCK = 4096;
 
 /**
- * Cache blocks, beside the register tile: KC steps of k, PB panels of b, RB tiles of rows at a time; PB · KC
- * · NR floats of b and RB · KC · MR of a stay in L2. Scratch: the packed panels, for tn also the packed
- * strips of a, and RB · PB tiles of sums if KC < K.
+ * Cache blocks, beside the register tile: KC steps of k, PB panels of b and RB tiles of rows at a time, so
+ * that PB · KC · NR floats of b and RB · KC · MR floats of a stay in L2. Scratch holds the packed panels, for
+ * tn also the packed strips of a, and RB · PB tiles of sums if KC < K.
  */
 export const gemmTiles = (form: Form, d: Record<"M" | "N" | "K", number>, target: Target): Dims =>
   usesFewRows(form, d.M) ? {} : blockTiles(form, d, target);
 
-/** For any number of rows. Blocks of K are multiples of `multiple`. */
+/** The same for any number of rows. Blocks of K are multiples of `multiple`. */
 export function blockTiles(
   form: Form,
   { M, N, K }: Record<"M" | "N" | "K", number>,
@@ -84,6 +87,6 @@ export function blockTiles(
   );
 }
 
-/** Blocks of about `most` steps, as equal as multiples of 16 (the packing of nt) or more allow. */
+/** Length of blocks of about `most` steps, as equal as multiples of `multiple` allow. */
 const evenBlocks = (K: number, most: number, multiple: number): number =>
   Math.ceil(K / Math.ceil(K / most) / multiple) * multiple;

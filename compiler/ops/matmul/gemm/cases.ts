@@ -1,4 +1,4 @@
-/** Sizes that the tests check and the bench times. */
+/** Sizes of products that the tests check and the bench times. */
 import type { Case } from "../../kit/op.ts";
 
 type MatmulCase = Case<"M" | "N" | "K", Record<never, never>, never>;

@@ -14,13 +14,13 @@ import type { Epilogue, EpilogueTensor } from "./cache-blocks.ts";
 
 type EpilogueKernel = Kernel<EpilogueTensor, Partial<Epilogue>>;
 
-/** The tensors that take part, beside out, in the order of the function's arguments. */
+/** The tensors that take part beside out, in the order of the function's arguments. */
 export const epilogueTensors = (k: EpilogueKernel): readonly EpilogueTensor[] =>
   (["bias", "pre", "gate", "add"] as const).filter((t) => k.has(t));
 
 /**
- * A function (tile, rows, out, outBytes, …): tile[rows,NR] → out[rows,NR]. Tile's rows are NR floats apart,
- * all others' `outBytes`.
+ * A function (tile, rows, out, outBytes, …): tile[rows,NR] → out[rows,NR]. The tile's rows are NR floats
+ * apart, those of all other tensors `outBytes`.
  */
 export function epilogueFunction(w: Writer, k: EpilogueKernel, NR: number): string {
   const { activation = "none", derivative = "none" } = k.attrs;

@@ -1,11 +1,11 @@
 /**
- * Products with one to four rows of a (decoding): nothing is packed, every element of b is read once, at the
- * speed of memory. A task is a group of 16 columns of out.
+ * Products with one to four rows of a, as in decoding. Nothing is packed, and every element of b is read
+ * once, at the speed of memory. A task is a group of 16 columns of out.
  *
- *   nn:  several rows of b per pass over the worker's columns of out, which wait in scratch
- *   nt:  dot products with one row of b after the other; the lanes are summed at the end, by way of `spill`
+ *   nn  several rows of b in each pass over the worker's columns of out, which wait in scratch
+ *   nt  dot products with one row of b after the other, whose lanes are summed at the end, by way of `spill`
  *
- * tile[M,W] in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
+ * The tile of sums in scratch then goes through the same epilogue as the tiles of tile-loops.ts.
  */
 import type { DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
@@ -18,7 +18,9 @@ import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 export const TASK_COLUMNS = 16;
 
 export const fewRowsTasks = ({ N }: Dims): number => rowBytes(N!) / (TASK_COLUMNS * 4);
-/** The last eighth in small pieces: memory serves one worker better than another. */
+/**
+ * The last eighth of the tasks is dynamic, in small pieces: memory may serve one worker better than another.
+ */
 export function fewRowsDynamic(d: Dims): DynamicTasks {
   const tasks = fewRowsTasks(d);
   const rest = Math.floor(tasks / 8);
@@ -42,12 +44,12 @@ export function emitFewRows(
 type Sizes = Readonly<Record<"M" | "N" | "K", number>>;
 
 /**
- * Rows of b at once: as many streams as the prefetchers follow. With four rows of a, spilled sums cost more
- * than streams gain.
+ * Rows of b that are read at once: as many streams as the prefetchers follow. With four rows of a, sums that
+ * spill cost more than streams gain.
  */
 const STREAMS = 8;
 
-/** sums[M, the worker's columns] in scratch. */
+/** nn: sums[M, the worker's columns] in scratch, pass after pass over rows of b. */
 function emitRowStreams(
   w: Writer,
   at: Record<MatmulTensor, string>,
@@ -87,8 +89,9 @@ function emitRowStreams(
 }
 
 /**
- * `vectors` = columns of the register tile, in vectors. A single row's splats stay in registers; those of
- * several are loaded again.
+ * A function (a, b, sums, bytes): so many rows of b are multiplied and added to the sums, `vectors` vectors
+ * of columns at a time. The splats of a single row of a stay in registers; those of several rows are loaded
+ * again.
  */
 export function rowStream(
   w: Writer,
@@ -143,8 +146,8 @@ function emitDotProducts(w: Writer, at: Record<MatmulTensor, string>, d: Sizes, 
 }
 
 /**
- * Groups of 16 rows of b, `bRow` bytes long: `dots` is the call that writes scratch[M,16] from so many rows
- * of b from there on.
+ * The tasks as groups of 16 rows of b, each `bRow` bytes long. `dots` is the call that writes scratch[M,16]
+ * from so many rows of b from an address on.
  */
 export function emitDotTasks(
   w: Writer,
@@ -171,8 +174,8 @@ export function emitDotTasks(
 }
 
 /**
- * One row of b after the other, as memory has them: prefetchers follow one long stream best. Two pairs of
- * sums per row of a hide the latency.
+ * A function (a, b, sums, rows, spill). It takes one row of b after the other, as memory has them, because
+ * prefetchers follow one long stream best. Two pairs of sums for each row of a hide the latency.
  */
 function dotProducts(w: Writer, M: number, bRow: number): string {
   const name = `dot_products_${M}_row${bRow}`;

@@ -1,4 +1,7 @@
-/** What the three op files have in common: tasks, scratch, body, f64 reference. */
+/**
+ * What the files of the three products have in common: tiles, tasks, scratch, the kernel's body, and the f64
+ * reference.
+ */
 import type { Target } from "../../../../runtime/contract/targets.ts";
 import { activations } from "../../kit/activations.ts";
 import { oneOf, type DynamicTasks } from "../../kit/op.ts";

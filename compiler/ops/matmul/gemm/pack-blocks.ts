@@ -1,22 +1,24 @@
 /**
- * Packing: what register tiles read, contiguous in a worker's scratch.
+ * Packing for matrix products: what register tiles read stands contiguous in a worker's scratch.
  *
- *   b[K,N]  → panels [K,NR]   copies rows              b[N,K]ᵀ → panels [K,NR]   transposes 4×4 blocks
- *   a[K,M]ᵀ → strips [K,MR]   copies rows
+ *   b[K,N]  → panels [K,NR]  by copying rows
+ *   b[N,K]ᵀ → panels [K,NR]  by transposing blocks of 4 × 4
+ *   a[K,M]ᵀ → strips [K,MR]  by copying rows
  *
- * Rows are read whole, a cache line at a time, into many panels at once: a stride of a row per line would
+ * Rows are read whole, a cache line at a time, into many panels at once: reading one line of each row would
  * miss the TLB and the prefetchers. Panels and strips therefore lie an odd number of cache lines apart
- * (`spread`), or they would all fall into the same sets of L1.
+ * (`spread`), or all of them would fall into the same sets of L1.
  */
+import { transpose4 } from "../../kit/transpose.ts";
 import { count, type Writer } from "../../kit/writer.ts";
 
-/** Bytes from one panel to the next: whole cache lines, an odd number of them. */
+/** Bytes from one panel to the next: an odd number of whole cache lines. */
 export function spread(bytes: number): number {
   const lines = Math.ceil(bytes / 64);
   return 64 * (lines % 2 === 0 ? lines + 1 : lines);
 }
 
-/** Panels of [K,NR] from b's rows, `rowBytes` long. A function (b, packed, steps, panels). */
+/** A function (b, packed, steps, panels): panels [K,NR] from the rows of b, which are `rowBytes` apart. */
 export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: number): string {
   const name = `pack_rows_${NR}_row${rowBytes}_panel${panelBytes}`;
   const vectors = count(NR / 4);
@@ -39,25 +41,12 @@ export function packRows(w: Writer, NR: number, rowBytes: number, panelBytes: nu
   });
 }
 
-/** Four vectors turned: t_k[i] = r_i[k]. */
-export function transpose4(h: Writer, rows: readonly string[], t: string): void {
-  const [r0, r1, r2, r3] = rows;
-  const low = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 0, 4, 1, 5)`;
-  const high = (a: string, b: string): string => `i32x4.shuffle(${a}, ${b}, 2, 6, 3, 7)`;
-  h.line(
-    `const ${t}a = ${low(r0!, r2!)}, ${t}b = ${low(r1!, r3!)}, ${t}c = ${high(r0!, r2!)}, ${t}d = ` +
-      `${high(r1!, r3!)};`,
-  );
-  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => t + name) as [string, string, string, string];
-  h.line(`const ${t}0 = ${low(a, b)}, ${t}1 = ${high(a, b)}, ${t}2 = ${low(c, d)}, ${t}3 = ${high(c, d)};`);
-}
-
 /** Steps of k that packTransposed takes at once: a cache line of each row. */
 export const TRANSPOSED_STEPS = 16;
 
 /**
- * panel[K,NR] = b[valid,K]ᵀ, zeros in the columns from `valid`. K up to the next multiple of 16. A function
- * (b, panel, steps).
+ * A function (b, panel, steps): panel[K,NR] = b[valid,K]ᵀ, with zeros in the columns from `valid` on. K is
+ * taken up to the next multiple of 16.
  */
 export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: number): string {
   const name = `pack_transposed_${valid}of${NR}_row${rowBytes}`;
@@ -97,8 +86,8 @@ export function packTransposed(w: Writer, NR: number, rowBytes: number, valid: n
 }
 
 /**
- * Strips of [K,MR] from a's rows, `rowBytes` apart; the last of all may be narrower (`rest` columns). A
- * function (a, packed, steps, strips, rest: bool).
+ * A function (a, packed, steps, strips, narrow: bool): strips [K,MR] from the rows of a, which are `rowBytes`
+ * apart. The last strip of all may be narrower, of `rest` columns.
  */
 export function packColumns(
   w: Writer,

@@ -21,11 +21,9 @@ import {
 export const formatAttrs = { format: oneOf<QuantisedFormat>("q8_0") };
 export const integerAttrs = { format: oneOf<IntegerFormat>("q8_0") };
 
-/**
- * Bytes of the numbers of a half block of activations; and of everything: numbers, scales, and what q4_0
- * starts from.
- */
+/** Bytes of the numbers in a half block of activations. */
 export const ACTIVATION_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 256, q4_0: 128 };
+/** Bytes of what stands beside them: scales, and for q4_0 what its sums begin with. */
 const SIDE_BYTES: Readonly<Record<IntegerFormat, number>> = { q8_0: 16, q4_0: 32 };
 export const activationWords = (format: IntegerFormat, K: number): number =>
   (halfBlocks(K) * (ACTIVATION_BYTES[format] + SIDE_BYTES[format])) / 4;
@@ -74,7 +72,7 @@ export function decodeActivations(
 export const ROUNDER = "12582912.0";
 /** Rounds to even, as the kernels do. */
 export const nearest = (x: number): number => Math.fround(Math.fround(x) + 12582912) - 12582912;
-/** Below it a group counts as zeros: its reciprocal is no number. */
+/** A group whose largest number is below this counts as zeros: the reciprocal would be infinite. */
 export const LEAST_SCALED = 1e-30;
 
 /**

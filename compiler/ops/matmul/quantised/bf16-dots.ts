@@ -11,8 +11,8 @@ import { TASK_COLUMNS } from "../gemm/few-rows.ts";
 export const bf16Constants = "<i32>0xFFFF0000";
 
 /**
- * A function (a, b, sums, rows, spill, high): a in f32, b in bf16. Words of b have elements i and i + 16:
- * both halves of a word meet a in order.
+ * A function (a, b, sums, rows, spill, high) for a in f32 and b in bf16. A word of b holds elements i and i +
+ * 16, so that both of its halves meet a in order.
  */
 export function bf16Dots(w: Writer, M: number, K: number): string {
   const aRow = rowBytes(K);

@@ -27,8 +27,8 @@ import {
 import { ACTIVATION_BYTES, F16_MASK, F16_UNIT, activationWords } from "./activation-rows.ts";
 
 /**
- * Eight lanes, or the four of a lone half block. `name`: of its locals; `at`: offset in units of 16 bytes of
- * the two halves.
+ * One half of a block: four lanes. A whole block has two of them side by side, eight lanes. `name` begins the
+ * names of its locals.
  */
 interface Half {
   readonly name: string;
@@ -42,8 +42,8 @@ const pair: readonly Half[] = [
 const alone: readonly Half[] = [{ name: "half", index: 0 }];
 
 /**
- * Sums of one block (or half block) into `${half}_sums${m}`: i32, one group in each lane. `w`, `x`: pointers;
- * `aRow`: bytes between rows of a.
+ * Writes the sums of one block (or half block) into `${half}_sums${m}`: i32, one group in each lane. `w` and
+ * `x` are pointers in generated code; `aRow` is bytes between rows of a.
  */
 type Sums = (h: Writer, halves: readonly Half[], M: number, aRow: number) => void;
 
@@ -71,7 +71,7 @@ const q8: Sums = (h, halves, M, aRow) => {
   }
 };
 
-/** Both nibbles of chunk c: `${half}_u0`, `_u1`. */
+/** Both nibbles of chunk c, as bytes: `${half}_u${c}_0` and `${half}_u${c}_1`. */
 function nibbles(h: Writer, halves: readonly Half[], c: number): void {
   h.line(
     halves
@@ -86,7 +86,7 @@ function nibbles(h: Writer, halves: readonly Half[], c: number): void {
   );
 }
 
-/** −8 · Σ a of the groups, where their sums start. */
+/** What the sums of q4_0 begin with: −8 · Σ a of their groups. */
 const start = (aRow: number, m: number, index: number): string => `v128.load(c, ${m * aRow + 16 * index})`;
 
 const q4Relaxed: Sums = (h, halves, M, aRow) => {
@@ -112,7 +112,7 @@ const q4Relaxed: Sums = (h, halves, M, aRow) => {
   }
 };
 
-/** Without relaxed dot products: products of low and high bytes apart, each in i16. */
+/** For machines without relaxed dot products: low and high bytes are multiplied apart, each in i16. */
 const q4Plain: Sums = (h, halves, M, aRow) => {
   const n = halves.length;
   for (const c of count(4)) {
@@ -146,7 +146,7 @@ const q4Plain: Sums = (h, halves, M, aRow) => {
     }
 };
 
-/** Scale of the weights, as f32, times the scale of the activations, times the sum. */
+/** Adds scale of the weights · scale of the activations · sum to the f32 lanes. */
 function scaled(h: Writer, halves: readonly Half[], M: number, aRow: number): void {
   h.line(
     halves

@@ -5,7 +5,7 @@
  */
 import { count, type Writer } from "../../kit/writer.ts";
 import type { PanelSource } from "../gemm/plan.ts";
-import { transpose4 } from "../gemm/pack-blocks.ts";
+import { transpose4 } from "../../kit/transpose.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
 import { GROUP } from "../../../../runtime/contract/number-formats.ts";
