@@ -9,14 +9,14 @@ export interface Said {
   readonly err: string;
 }
 
-export async function inside(args: readonly string[], cwd: string): Promise<Said> {
+export async function inside(args: readonly string[], cwd: string, columns = 100): Promise<Said> {
   let out = "";
   let err = "";
   const io = {
     out: (text: string) => void (out += text),
     err: (text: string) => void (err += text),
     tty: false,
-    columns: 100,
+    columns,
     cwd,
   };
   const code = await main(args, io);

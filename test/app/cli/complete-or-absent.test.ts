@@ -2,7 +2,6 @@
  * What a verb writes is complete or absent: on a full disk, after an interruption, and where something is
  * there already.
  */
-import { spawn } from "node:child_process";
 import {
   existsSync,
   lstatSync,
@@ -21,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { createText, openOutput, writeOutput } from "../../../app/cli/terminal/files.ts";
 import { wholeFolder } from "../../../app/cli/terminal/whole-folder.ts";
 import { inside as runInside } from "../../support/inside.ts";
+import { ownProcess, type Ended } from "../../support/own-process.ts";
 import { SINTER } from "../../support/paths.ts";
 
 const SPEC = `model m {
@@ -44,17 +44,11 @@ const left = (): string[] =>
     .map(String)
     .filter((name) => name.endsWith(".tmp"));
 
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly out: string;
-  readonly err: string;
-}
 /**
  * `limit`: the KiB that a file may have, which acts as a full disk: writing more fails, and no signal is
  * sent.
  */
-function sinter(
+async function sinter(
   args: readonly string[],
   {
     limit,
@@ -64,22 +58,10 @@ function sinter(
     readonly kill?: { readonly when: () => boolean; readonly signal: NodeJS.Signals };
   } = {},
 ): Promise<Ended> {
-  const child = spawn(
-    "sh",
-    [
-      "-c",
-      `trap '' XFSZ; ${limit === undefined ? "" : `ulimit -f ${2 * limit}; `}exec "$@"`,
-      "sh",
-      process.execPath,
-      SINTER,
-      ...args,
-    ],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  let out = "";
-  let err = "";
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  const limits = limit === undefined ? "" : `ulimit -f ${2 * limit}; `;
+  const script = `trap '' XFSZ; ${limits}exec "$@"`;
+  const shell = ["-c", script, "sh", process.execPath, SINTER, ...args];
+  const { child, ended } = ownProcess("sh", shell, { cwd: folder });
   const look =
     kill &&
     setInterval(() => {
@@ -87,9 +69,7 @@ function sinter(
       clearInterval(look);
       child.kill(kill.signal);
     }, 1);
-  return new Promise((done) =>
-    child.on("close", (code, signal) => (clearInterval(look), done({ code, signal, out, err }))),
-  );
+  return ended.finally(() => clearInterval(look));
 }
 async function inside(...args: string[]): Promise<Omit<Ended, "signal">> {
   return runInside(args, folder);

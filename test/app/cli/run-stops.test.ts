@@ -2,7 +2,6 @@
  * How a training run is stopped: signals make it save, an evaluation can be stopped, a full disk leaves the
  * last checkpoint, and none of these ends with exit code 0.
  */
-import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import { byteTokenizer } from "../../../runtime/tokenizers/plain/bytes.ts";
 import { train } from "../../../runtime/train/train.ts";
 import type { TrainEvent } from "../../../runtime/train/events.ts";
 import { inside } from "../../support/inside.ts";
+import { ownProcess, type Ended } from "../../support/own-process.ts";
 import { Display } from "../../../app/cli/train/display.ts";
 import type { ProgressMeter } from "../../../runtime/report/progress.ts";
 import { checkpointName, resumeArgs, smallRun, STEPS } from "../../long/small-run.ts";
@@ -30,30 +30,17 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(at, { recursive: true, force: true }));
 
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** `said` gets all that has been printed so far, and may send a signal. */
-function sinter(
+const sinter = (
   args: readonly string[],
   said: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
   env: NodeJS.ProcessEnv = {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", FAULT, SINTER, ...args], {
+): Promise<Ended> =>
+  ownProcess(process.execPath, ["--import", FAULT, SINTER, ...args], {
     cwd: at,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
-  });
-  let out = "";
-  let err = "";
-  child.stdout.on("data", (chunk: Buffer) => said((out += chunk.toString()), (signal) => child.kill(signal)));
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, out, err })));
-}
+    env,
+    said: (text, child) => said(text, (signal) => child.kill(signal)),
+  }).ended;
 const fresh = (name: string): string => {
   const folder = join(at, name);
   rmSync(folder, { recursive: true, force: true });

@@ -2,7 +2,6 @@
  * Runs from the command line: train, kill -9, resume to the same bits; signals; eval and sample; and what is
  * said when something is wrong.
  */
-import { spawn } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -16,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { main } from "../../../app/cli/main.ts";
+import { inside as runInside } from "../../support/inside.ts";
+import { ownProcess, type Ended } from "../../support/own-process.ts";
 import { SINTER } from "../../support/paths.ts";
 
 const SPEC = `model tiny {
@@ -33,25 +33,10 @@ const SPEC = `model tiny {
 `;
 
 /** Runs a verb in this process, for what ends before a model runs. */
-async function inside(args: readonly string[]): Promise<Ended> {
-  let out = "";
-  let err = "";
-  const code = await main(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    tty: false,
-    columns: 100,
-    cwd: folder,
-  });
-  return { code, signal: null, out, err };
-}
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly out: string;
-  readonly err: string;
-}
+const inside = async (args: readonly string[]): Promise<Ended> => ({
+  ...(await runInside(args, folder)),
+  signal: null,
+});
 
 /** Runs `sinter …` in a process of its own; `during` may send signals. */
 function sinter(
@@ -61,23 +46,14 @@ function sinter(
     onText: (look: (text: string) => void) => void,
   ) => void = () => {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [SINTER, ...args], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let out = "";
-  let err = "";
   let look: (text: string) => void = () => {};
-  child.stdout.on("data", (chunk: Buffer) => {
-    out += chunk.toString();
-    look(out);
-  });
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  const said = (text: string): void => look(text);
+  const { child, ended } = ownProcess(process.execPath, [SINTER, ...args], { cwd: folder, said });
   during(
     (signal) => child.kill(signal),
     (l) => (look = l),
   );
-  return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, out, err })));
+  return ended;
 }
 
 let folder: string;

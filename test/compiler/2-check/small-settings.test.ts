@@ -10,7 +10,7 @@ import { checkSource } from "../../../compiler/2-check/check.ts";
 import type { Model } from "../../../runtime/contract/model.ts";
 import { valueBytes } from "../../../compiler/7-place/lifetimes.ts";
 import { compileModel, planModule } from "../../../compiler/compile.ts";
-import { main } from "../../../app/cli/main.ts";
+import { inside } from "../../support/inside.ts";
 import { createModel } from "../../../runtime/engine/model.ts";
 import { nodeHost } from "../../../runtime/node/host.ts";
 
@@ -122,16 +122,8 @@ describe("a run", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const sinter = async (...args: string[]): Promise<string> => {
-    let out = "";
-    let err = "";
-    const io = {
-      out: (text: string) => void (out += text),
-      err: (text: string) => void (err += text),
-      tty: false,
-      columns: 100,
-      cwd: folder,
-    };
-    expect({ code: await main(args, io), err }, args.join(" ")).toEqual({ code: 0, err: "" });
+    const { code, out, err } = await inside(args, folder);
+    expect({ code, err }, args.join(" ")).toEqual({ code: 0, err: "" });
     return out;
   };
   const EXPERTS =

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainSettings } from "../../../runtime/contract/model.ts";
-import { main } from "../../../app/cli/main.ts";
+import { inside } from "../../support/inside.ts";
 import { learningRate } from "../../../runtime/train/schedule.ts";
 import { makeOldRecord } from "../../support/old-record.ts";
 
@@ -103,16 +103,7 @@ describe("a run", () => {
   const oldRates = [0.002, 0.004, 0.006, 0.008, 0.009397, 0.00775, 0.0055, 0.00325, 0.001603, 0.001];
   let folder: string;
   const train = async (...args: string[]): Promise<number[]> => {
-    let out = "";
-    let err = "";
-    const io = {
-      out: (text: string) => void (out += text),
-      err: (text: string) => void (err += text),
-      tty: false,
-      columns: 100,
-      cwd: folder,
-    };
-    const code = await main(["train", ...args, "--json", "--workers", "1"], io);
+    const { code, out, err } = await inside(["train", ...args, "--json", "--workers", "1"], folder);
     expect({ code, err }).toEqual({
       code: 0,
       err: expect.stringMatching(/^(note: \S+run\.json is of an earlier release.*\n)?$/) as unknown,
@@ -154,15 +145,8 @@ describe("a run", () => {
     const path = join(folder, "new", "run.json");
     const record = JSON.parse(readFileSync(path, "utf8")) as object;
     writeFileSync(path, JSON.stringify({ ...record, scheduleRule: 3 }));
-    let err = "";
-    const io = {
-      out: () => {},
-      err: (text: string) => void (err += text),
-      tty: false,
-      columns: 100,
-      cwd: folder,
-    };
-    expect(await main(["train", "--resume", "--out", "new", "--json"], io)).toBe(3);
+    const { code, err } = await inside(["train", "--resume", "--out", "new", "--json"], folder);
+    expect(code).toBe(3);
     expect(err).toMatch(/scheduleRule is 3, not 1 or 2/);
   });
 });
