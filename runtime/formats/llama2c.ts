@@ -15,6 +15,7 @@
 import type { Files, ReadableFile } from "../base/files.ts";
 import { isWithin, sizeRanges, integer } from "../contract/limits.ts";
 import { numberFormats } from "../contract/number-formats.ts";
+import { modelName, type Architecture } from "./architecture/architecture.ts";
 import { corruptFile, floatReader, product, type StoredTensor, type WeightFile } from "./kit/weights.ts";
 
 export interface Llama2cSizes {
@@ -274,3 +275,22 @@ function groupReader(
     return out;
   };
 }
+
+/** The model of a file. `base` is the file's name, since the format has none for the model. */
+export const architectureOfLlama2c = ({ sizes }: Llama2cFile, base: string): Architecture => ({
+  family: "llama",
+  name: modelName(base),
+  vocab: sizes.vocab,
+  context: sizes.context,
+  width: sizes.width,
+  layers: sizes.layers,
+  heads: sizes.heads,
+  kvHeads: sizes.kvHeads,
+  headDim: sizes.width / sizes.heads,
+  hidden: sizes.hidden,
+  activation: "silu",
+  eps: 1e-5,
+  rope: { theta: 10000 },
+  tied: sizes.shared,
+  bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
+});

@@ -11,9 +11,9 @@
  */
 import { SinterError } from "../base/errors.ts";
 import { folderOf, baseName, type Files } from "../base/files.ts";
-import { modelName, type Architecture } from "./architecture/architecture.ts";
+import type { Architecture } from "./architecture/architecture.ts";
 import { checkFit, equalTensors, indexTensors, type TensorIndex } from "./architecture/fit.ts";
-import { openGguf } from "./gguf/gguf.ts";
+import { openGguf, type GgufFile } from "./gguf/gguf.ts";
 import { architectureOfGguf } from "./gguf/gguf-config.ts";
 import { CONFIG_FILE } from "./huggingface/huggingface-common.ts";
 import { architectureOfConfig, MAX_CONFIG_BYTES } from "./huggingface/huggingface.ts";
@@ -21,7 +21,7 @@ import { ignoredKeysNote, refuseKeys, unknownKeys } from "../base/known-keys.ts"
 import { safetensorsKeys } from "./keys/safetensors-metadata.ts";
 import { isRecord, parseJson } from "./kit/json.ts";
 import { linksOf, type Link, type LinkOptions } from "./architecture/links.ts";
-import { openLlama2c } from "./llama2c.ts";
+import { architectureOfLlama2c, openLlama2c } from "./llama2c.ts";
 import { namings, publishedName, type Naming, type Role, type Stems } from "./architecture/naming.ts";
 import { openSafetensors, openSafetensorsFolder, readLimited } from "./safetensors-weights.ts";
 import type { WeightFile } from "./kit/weights.ts";
@@ -73,47 +73,22 @@ export async function openPublished(files: Files, path: string): Promise<Publish
     case "safetensors":
       return fromHuggingFace(files, folderOf(path), base, () => openSafetensors(files, path));
     case "gguf":
-      return closing(await openGguf(files, path), async (file) => {
-        const index = indexTensors(file, namings.gguf);
-        const { architecture, published, notes } = await architectureOfGguf(file, index);
-        return settleHeads(
-          `GGUF (${published.type}${architecture.experts ? `, ${architecture.experts.count} experts` : ""})`,
-          architecture,
-          file,
-          index,
-          published.naming,
-          notes,
-        );
-      });
+      return closing(await openGguf(files, path), fromGguf);
     case "llama2.c":
       return closing(await openLlama2c(files, path), (file) => {
-        const { sizes: s } = file;
-        const architecture: Architecture = {
-          family: "llama",
-          name: modelName(base),
-          vocab: s.vocab,
-          context: s.context,
-          width: s.width,
-          layers: s.layers,
-          heads: s.heads,
-          kvHeads: s.kvHeads,
-          headDim: s.width / s.heads,
-          hidden: s.hidden,
-          activation: "silu",
-          eps: 1e-5,
-          rope: { theta: 10000 },
-          tied: s.shared,
-          bias: { norm: false, qkv: false, attentionOut: false, ffn: false, head: false },
-        };
-        return settleHeads(
-          `llama2.c ${file.version}`,
-          architecture,
-          file,
-          indexTensors(file, namings.meta),
-          namings.meta,
-        );
+        const index = indexTensors(file, namings.meta);
+        const title = `llama2.c ${file.version}`;
+        return settleHeads(title, architectureOfLlama2c(file, base), file, index, namings.meta);
       });
   }
+}
+
+async function fromGguf(file: GgufFile): Promise<Published> {
+  const index = indexTensors(file, namings.gguf);
+  const { architecture, published, notes } = await architectureOfGguf(file, index);
+  const experts = architecture.experts ? `, ${architecture.experts.count} experts` : "";
+  const title = `GGUF (${published.type}${experts})`;
+  return settleHeads(title, architecture, file, index, published.naming, notes);
 }
 
 async function fromHuggingFace(
