@@ -1,4 +1,5 @@
 /** `sinter tokenizer train`: learns a vocabulary from text files and writes it as a tokenizer.json. */
+import { END_OF_TEXT } from "../../../runtime/tokenizers/base/tokenizer.ts";
 import { existsSync } from "node:fs";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_TEXT_BYTES } from "../../../runtime/base/text.ts";
@@ -31,7 +32,7 @@ const PART = 1 << 22;
 
 export function learnTokenizer(paths: readonly string[], asked: LearnOptions, io: Io): void {
   const { vocab, minCount: atLeast, out, pattern, force } = asked;
-  const special = asked.special ?? ["<|endoftext|>"];
+  const special = asked.special ?? [END_OF_TEXT];
   // said before the work
   if (!force && existsSync(pathFrom(io, out)))
     throw new SinterError(

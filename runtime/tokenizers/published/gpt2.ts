@@ -8,11 +8,9 @@ import { byteCharacters, bytesOfName } from "../base/byte-level.ts";
 import { behind, withMore } from "../base/behind-vocabulary.ts";
 import { byteLevelTokenizer } from "../json/byte-level-bpe.ts";
 import { PairTable } from "../bpe/pair-table.ts";
-import type { Tokenizer } from "../base/tokenizer.ts";
+import { END_OF_TEXT, type Tokenizer } from "../base/tokenizer.ts";
 
 export const GPT2_FILES = ["encoder.json", "vocab.bpe"] as const;
-
-const END_OF_TEXT = "<|endoftext|>";
 
 /**
  * Throws a SinterError that names the file and the entry that is wrong. `added` are tokens that may stand
