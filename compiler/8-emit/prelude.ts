@@ -5,6 +5,7 @@
  */
 import type { Target } from "../../runtime/contract/targets.ts";
 import { control, MAX_TASK_COUNTERS, SPILL_BYTES } from "../../runtime/contract/control.ts";
+import { hyperOffsets } from "../ops/kit/hyper.ts";
 import { vectorMath } from "./vector-math.ts";
 
 /**
@@ -46,6 +47,9 @@ export function prelude(target: Target): string {
   return `// The control block, by which the host and the kernels talk: byte addresses.
 ${controlAddresses}
 const SPILL_BYTES: usize = ${SPILL_BYTES};
+const TASK_COUNTER_BYTES: usize = ${MAX_TASK_COUNTERS * 4};
+// Where the optimizer's numbers stand in the tensor hyper: bytes.
+${hyperOffsets}
 ${arithmetic(madd, nmadd, fma ? ", rounded once where the machine can" : "")}
 ${horizontal}
 ${barrier}
@@ -99,7 +103,7 @@ function barrier(): void {
   const round = atomic.load<i32>(CONTROL_ROUND);
   if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
     atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, ${MAX_TASK_COUNTERS * 4});
+    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {

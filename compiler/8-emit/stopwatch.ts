@@ -33,14 +33,16 @@ export class Stopwatch {
 
 export function profileFunctions(place: ProfilePlace | undefined): string[] {
   if (!place) return [];
-  const site =
-    `${place.offset} + <usize>worker * ${place.bytesPerWorker}` + ` + <usize>site * ${PROFILE_SITE_BYTES}`;
+  const site = "PROFILE + <usize>worker * PROFILE_BYTES + <usize>site * PROFILE_SITE_BYTES";
   const add = (field: keyof typeof profileFields, amount: string): string => {
     const at = 8 * profileFields[field];
     return `store<f64>(at, load<f64>(at, ${at}) + ${amount}, ${at});`;
   };
   return [
-    `// @ts-ignore: decorator
+    `const PROFILE: usize = ${place.offset}; // one piece per worker, in it one per site
+const PROFILE_BYTES: usize = ${place.bytesPerWorker};
+const PROFILE_SITE_BYTES: usize = ${PROFILE_SITE_BYTES};
+// @ts-ignore: decorator
 @external("env", "now") declare function now(): f64;
 
 /** Adds the milliseconds since \`clock\` at this site; gives the time. */

@@ -12,6 +12,17 @@ const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
 const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
 const SPILLS: usize = 1024; // where horizontal sums end, one piece per worker
 const SPILL_BYTES: usize = 256;
+const TASK_COUNTER_BYTES: usize = 64;
+// Where the optimizer's numbers stand in the tensor hyper: bytes.
+const HYPER_LR: usize = 0;
+const HYPER_BETA1: usize = 4;
+const HYPER_BETA2: usize = 8;
+const HYPER_EPS: usize = 12;
+const HYPER_DECAY: usize = 16;
+const HYPER_CLIP: usize = 20;
+const HYPER_CORRECTION1: usize = 24;
+const HYPER_CORRECTION2: usize = 28;
+const HYPER_SCALE: usize = 32;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
@@ -57,7 +68,7 @@ function barrier(): void {
   const round = atomic.load<i32>(CONTROL_ROUND);
   if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
     atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, 64);
+    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {

@@ -12,6 +12,17 @@ const CONTROL_UPDATE: usize = 324; // an update follows this micro-batch (i32)
 const TASK_COUNTERS: usize = 512; // how many pieces of dynamic tasks are taken, for each kernel after a barrier (i32)
 const SPILLS: usize = 1024; // where horizontal sums end, one piece per worker
 const SPILL_BYTES: usize = 256;
+const TASK_COUNTER_BYTES: usize = 64;
+// Where the optimizer's numbers stand in the tensor hyper: bytes.
+const HYPER_LR: usize = 0;
+const HYPER_BETA1: usize = 4;
+const HYPER_BETA2: usize = 8;
+const HYPER_EPS: usize = 12;
+const HYPER_DECAY: usize = 16;
+const HYPER_CLIP: usize = 20;
+const HYPER_CORRECTION1: usize = 24;
+const HYPER_CORRECTION2: usize = 28;
+const HYPER_SCALE: usize = 32;
 const ZERO = f32x4(0, 0, 0, 0);
 const ONE = f32x4(1, 1, 1, 1);
 
@@ -57,7 +68,7 @@ function barrier(): void {
   const round = atomic.load<i32>(CONTROL_ROUND);
   if (atomic.add<i32>(CONTROL_ARRIVED, 1) == workers - 1) {
     atomic.store<i32>(CONTROL_ARRIVED, 0);
-    memory.fill(TASK_COUNTERS, 0, 64);
+    memory.fill(TASK_COUNTERS, 0, TASK_COUNTER_BYTES);
     atomic.add<i32>(CONTROL_ROUND, 1);
     atomic.notify(CONTROL_ROUND, -1);
   } else {
@@ -2184,7 +2195,7 @@ function matmul_nt_M16_K16_N32(a: usize, b: usize, out: usize, scratches: usize,
 function cross_entropy_grad_R16_V32_Z16_hyper(logits: usize, targets: usize, hyper: usize, losses: usize, d_logits: usize, worker: i32): void {
   const spill = spillOf(worker);
   const first = share(16, worker), last = share(16, worker + 1);
-  const scale = load<f32>(hyper, 32);
+  const scale = load<f32>(hyper, HYPER_SCALE);
   for (let r = first; r < last; r++) {
     const x_r = logits + <usize>r * 128;
     const d_r = d_logits + <usize>r * 128;
@@ -2996,11 +3007,11 @@ function adamw_N296_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: us
   const first = share(296, worker), last = share(296, worker + 1);
   const total = load<f32>(norm);
   if (!isFinite<f32>(total)) return;
-  const lr = load<f32>(hyper, 0), clip = load<f32>(hyper, 20), beta2 = f32x4.splat(load<f32>(hyper, 8));
+  const lr = load<f32>(hyper, HYPER_LR), clip = load<f32>(hyper, HYPER_CLIP), beta2 = f32x4.splat(load<f32>(hyper, HYPER_BETA2));
   const factor = f32x4.splat(clip > 0 ? min<f32>(1, clip / (total + <f32>0.000001)) : 1);
-  const new1 = f32x4.splat(1 - load<f32>(hyper, 4)), new2 = f32x4.splat(1 - load<f32>(hyper, 8)), eps = f32x4.splat(load<f32>(hyper, 12));
-  const step = f32x4.splat(lr * load<f32>(hyper, 24)), correction2 = f32x4.splat(load<f32>(hyper, 28));
-  const shrink = f32x4.splat(1 - lr * load<f32>(hyper, 16));
+  const new1 = f32x4.splat(1 - load<f32>(hyper, HYPER_BETA1)), new2 = f32x4.splat(1 - load<f32>(hyper, HYPER_BETA2)), eps = f32x4.splat(load<f32>(hyper, HYPER_EPS));
+  const step = f32x4.splat(lr * load<f32>(hyper, HYPER_CORRECTION1)), correction2 = f32x4.splat(load<f32>(hyper, HYPER_CORRECTION2));
+  const shrink = f32x4.splat(1 - lr * load<f32>(hyper, HYPER_DECAY));
   const end = <usize>last * 64;
   for (let i = <usize>first * 64; i < end; i += 32) {
     const p_i = p + i;
@@ -3033,10 +3044,10 @@ function adamw_N24_L16_H16_O1(p: usize, g: usize, m: usize, v: usize, hyper: usi
   const first = share(24, worker), last = share(24, worker + 1);
   const total = load<f32>(norm);
   if (!isFinite<f32>(total)) return;
-  const lr = load<f32>(hyper, 0), clip = load<f32>(hyper, 20), beta2 = f32x4.splat(load<f32>(hyper, 8));
+  const lr = load<f32>(hyper, HYPER_LR), clip = load<f32>(hyper, HYPER_CLIP), beta2 = f32x4.splat(load<f32>(hyper, HYPER_BETA2));
   const factor = f32x4.splat(clip > 0 ? min<f32>(1, clip / (total + <f32>0.000001)) : 1);
-  const new1 = f32x4.splat(1 - load<f32>(hyper, 4)), new2 = f32x4.splat(1 - load<f32>(hyper, 8)), eps = f32x4.splat(load<f32>(hyper, 12));
-  const step = f32x4.splat(lr * load<f32>(hyper, 24)), correction2 = f32x4.splat(load<f32>(hyper, 28));
+  const new1 = f32x4.splat(1 - load<f32>(hyper, HYPER_BETA1)), new2 = f32x4.splat(1 - load<f32>(hyper, HYPER_BETA2)), eps = f32x4.splat(load<f32>(hyper, HYPER_EPS));
+  const step = f32x4.splat(lr * load<f32>(hyper, HYPER_CORRECTION1)), correction2 = f32x4.splat(load<f32>(hyper, HYPER_CORRECTION2));
   const end = <usize>last * 64;
   for (let i = <usize>first * 64; i < end; i += 32) {
     const p_i = p + i;

@@ -12,6 +12,7 @@
  * In these sums and in f, r runs over the rows that are counted.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
+import { loadHyper } from "../kit/hyper.ts";
 import { defineOp } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import { accumulators, eachRow, maxOf, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
@@ -158,9 +159,7 @@ export const balance_backward = defineOp(
     scratch: ({ E }) => rowBytes(E),
     emit(w, at, d, { attrs, has }) {
       emitShares(w, at, d);
-      const weight = has("weight")
-        ? `load<f32>(${at.weight})`
-        : `load<f32>(${at.hyper}, ${4 * hyperIndex.scale})`;
+      const weight = has("weight") ? `load<f32>(${at.weight})` : loadHyper(at.hyper, "scale");
       w.line(`const times = <f32>${attrs.factor * d.E} * ${weight};`);
       eachRow(w, { x_r: at.logits, d_r: at.d_logits }, d.E, () => {
         w.block(`if (load<i32>(${at.targets} + (<usize>r << 2)) < 0)`, () => {

@@ -14,6 +14,7 @@
  * d_logits until their sum is known.
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
+import { loadHyper } from "../kit/hyper.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
 import {
@@ -48,7 +49,7 @@ function emitRows(w: Writer, at: Places, { R, V }: Sizes, sign: "" | "-" = ""): 
   const { losses, logprobs, d_logits, weights } = at;
   const atRow = (vector: string): string => `${vector} + (<usize>r << 2)`;
   const clear = (): void => w.line(`memory.fill(d_r, 0, ${rowBytes(V)});`);
-  if (d_logits && !weights) w.line(`const scale = ${sign}load<f32>(${at.hyper}, ${4 * hyperIndex.scale});`);
+  if (d_logits && !weights) w.line(`const scale = ${sign}${loadHyper(at.hyper!, "scale")};`);
   eachRow(w, { x_r: at.logits, ...(d_logits && { d_r: d_logits }) }, V, () => {
     w.line(`const target = load<i32>(${atRow(at.targets)});`);
     w.block("if (target < 0)", () => {

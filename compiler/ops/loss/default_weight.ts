@@ -3,6 +3,7 @@
  * weighs hyper.scale. Operations that read such a cotangent take the number itself (5-fuse/rules.ts).
  */
 import { hyper as hyperIndex } from "../../../runtime/contract/control.ts";
+import { loadHyper } from "../kit/hyper.ts";
 import { defineOp } from "../kit/op.ts";
 import { padVector } from "../kit/row-loops.ts";
 
@@ -14,7 +15,7 @@ export const default_weight = defineOp("hyper[Z] -> weights[R]", {
   },
   tasks: ({ R }) => R,
   emit(w, at, { R }) {
-    w.line(`const scale = load<f32>(${at.hyper}, ${4 * hyperIndex.scale});`);
+    w.line(`const scale = ${loadHyper(at.hyper, "scale")};`);
     w.line(`for (let r = first; r < last; r++) store<f32>(${at.weights} + (<usize>r << 2), scale);`);
     padVector(w, at.weights, R);
   },

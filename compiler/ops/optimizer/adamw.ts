@@ -11,6 +11,7 @@
  * whether weight decay applies to these parameters.
  */
 import { hyper as at_hyper } from "../../../runtime/contract/control.ts";
+import { loadHyper } from "../kit/hyper.ts";
 import { defineOp } from "../kit/op.ts";
 import { LINE_BYTES, PAIR } from "../kit/row-loops.ts";
 
@@ -44,7 +45,7 @@ export const adamw = defineOp(
     },
     tasks: ({ N }) => N,
     emit(w, at, _d, { attrs }) {
-      const h = (name: keyof typeof at_hyper): string => `load<f32>(${at.hyper}, ${4 * at_hyper[name]})`;
+      const h = (name: keyof typeof at_hyper): string => loadHyper(at.hyper, name);
       w.line(`const total = load<f32>(${at.norm});`);
       w.line("if (!isFinite<f32>(total)) return;");
       w.line(`const lr = ${h("lr")}, clip = ${h("clip")}, beta2 = f32x4.splat(${h("beta2")});`);
