@@ -33,17 +33,25 @@ export function checkPartitions(manifest: Manifest, from: string): void {
   }
 }
 
-/** `parts` is what the manifest calls its partitions. */
-function wrongModule({ parts, tensors, entries }: ModuleManifest, width: unknown): string | undefined {
-  if (!Array.isArray(parts) || parts.length === 0 || !Array.isArray(tensors) || !Array.isArray(entries))
+/** What is wrong with a module; undefined when nothing is. The manifest calls its partitions `parts`. */
+function wrongModule(
+  { parts: partitions, tensors, entries }: ModuleManifest,
+  width: unknown,
+): string | undefined {
+  if (
+    !Array.isArray(partitions) ||
+    partitions.length === 0 ||
+    !Array.isArray(tensors) ||
+    !Array.isArray(entries)
+  )
     return "its parts, tensors or entries are no lists";
-  for (const [p, partition] of (parts as readonly ModuleManifest[]).entries()) {
-    const wrong = wrongPartition(partition, p, parts[0]!, width);
+  for (const [p, partition] of (partitions as readonly ModuleManifest[]).entries()) {
+    const wrong = wrongPartition(partition, p, partitions[0]!, width);
     if (wrong !== undefined) return wrong;
   }
   return (
-    tensors.map((t) => wrongSlices(t, parts)).find((w) => w !== undefined) ??
-    entries.map((e) => wrongChain(e, parts)).find((w) => w !== undefined)
+    tensors.map((t) => wrongSlices(t, partitions)).find((w) => w !== undefined) ??
+    entries.map((e) => wrongChain(e, partitions)).find((w) => w !== undefined)
   );
 }
 
@@ -92,8 +100,8 @@ function fitsMemory(t: TensorPlace, bytes: number): boolean {
   );
 }
 
-function wrongSlices(place: TensorPlace, parts: readonly ModuleManifest[]): string | undefined {
-  const pieces = parts.flatMap((p) => p.tensors.filter((t) => t.name === place.name));
+function wrongSlices(place: TensorPlace, partitions: readonly ModuleManifest[]): string | undefined {
+  const pieces = partitions.flatMap((p) => p.tensors.filter((t) => t.name === place.name));
   if (pieces.length === 0) return `no part holds ${place.name}`;
   if (
     pieces.some(
@@ -115,11 +123,11 @@ function wrongSlices(place: TensorPlace, parts: readonly ModuleManifest[]): stri
 
 function wrongChain(
   { name, runs, batch, context }: EntryPlace,
-  parts: readonly ModuleManifest[],
+  partitions: readonly ModuleManifest[],
 ): string | undefined {
   if (!Array.isArray(runs) || runs.length === 0) return `entry "${name}" runs nothing`;
   for (const [i, { part, entry }] of runs.entries()) {
-    const found = parts[part]?.entries.find((e) => e.name === entry);
+    const found = partitions[part]?.entries.find((e) => e.name === entry);
     if (!found) return `entry "${name}" runs "${entry}" of part ${part}, which does not exist`;
     if (found.batch * found.context !== batch * context)
       return `entry "${name}" has other rows than "${entry}" of part ${part}`;
@@ -127,7 +135,7 @@ function wrongChain(
     if (i > 0) needed.push("x_in");
     if (i < runs.length - 1) needed.push("x_out");
     for (const end of needed)
-      if (rowsOf(parts[part]!, end) < batch * context)
+      if (rowsOf(partitions[part]!, end) < batch * context)
         return `part ${part} has no ${end} for entry "${name}"`;
   }
   return undefined;
