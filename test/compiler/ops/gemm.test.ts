@@ -226,7 +226,8 @@ describe("joining", () => {
     import { matmul } from "./compiler/ops/matmul/matmul.ts";
     import { matmul_nt } from "./compiler/ops/matmul/matmul_nt.ts";
     import { matmul_tn } from "./compiler/ops/matmul/matmul_tn.ts";
-    import { inputsFor, kernelBench } from "./bench/measure/kernel-bench.ts";
+    import { kernelBench } from "./bench/measure/kernel-bench.ts";
+    import { inputsFor } from "./bench/measure/kernel-numbers.ts";
     for (const [name, op] of Object.entries({ matmul, matmul_nt, matmul_tn })) {
       const c = { d: { M: 48, K: 64, N: 32 }, with: name === "matmul_tn" ? [] : ["bias", "add"] };
       const bench = await kernelBench(name, op, c, "wide");
