@@ -7,7 +7,7 @@ import { documents, wrapped } from "./support/wrap-documents.ts";
 const files = sourcesOf(root);
 
 /** Texts and tables that the formatter cannot break. */
-const LONG_LINES = 29;
+const LONG_LINES = 11;
 const LONG_FUNCTIONS = 0;
 const TWO_WAY_STREETS = ["bench → compiler", "bench → test", "compiler → runtime"];
 

@@ -137,10 +137,14 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     });
   });
 
-  it("trains to the bits of Node, with one worker and with two, whose first is another thread or this one", () => {
-    expect(got["isolated"]).toBe(true);
-    for (const name of ["one", "two", "inWorker", "three"]) expect(got[name], name).toEqual(trained);
-  });
+  it(
+    "trains to the bits of Node, with one worker and with two, whose first is another thread " +
+      "or this one",
+    () => {
+      expect(got["isolated"]).toBe(true);
+      for (const name of ["one", "two", "inWorker", "three"]) expect(got[name], name).toEqual(trained);
+    },
+  );
 
   it("makes the texts of Node from a checkpoint, piece by piece", () => {
     const { texts: found, pieces, progress, workers } = got["sampled"] as Sampled;
@@ -150,9 +154,13 @@ describe.skipIf(missing !== undefined)(`an isolated page${why}`, () => {
     expect(workers).toBe(2);
   });
 
-  it("makes several texts that are asked for at once, each as alone; one that is given up holds nobody up", () => {
-    expect(got["together"]).toEqual({ texts: [...texts, ...texts, texts[0]], given: "aborted" });
-  });
+  it(
+    "makes several texts that are asked for at once, each as alone; one that is given up holds " +
+      "nobody up",
+    () => {
+      expect(got["together"]).toEqual({ texts: [...texts, ...texts, texts[0]], given: "aborted" });
+    },
+  );
 
   it("takes relaxed where it is there, never wide by itself, and one worker for a small model", () => {
     expect(got["chosen"]).toMatchObject({ target: "relaxed", workers: 1 });
@@ -252,11 +260,14 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
     ).reduce((a, b) => a + b, 0),
   );
 
-  it("come in one piece after the other, forwards and backwards; from a server without ranges too", async () => {
-    const whole = { bytes: 3_000_000, sums: right };
-    expect((await calls({ read: call }))["read"]).toEqual(whole);
-    expect((await calls({ read: call }, { ranges: false }))["read"]).toEqual(whole);
-  });
+  it(
+    "come in one piece after the other, forwards and backwards; from a server without ranges " + "too",
+    async () => {
+      const whole = { bytes: 3_000_000, sums: right };
+      expect((await calls({ read: call }))["read"]).toEqual(whole);
+      expect((await calls({ read: call }, { ranges: false }))["read"]).toEqual(whole);
+    },
+  );
 
   /** Cuts answers to /numbers.bin after 100 KB. From the second answer on, they have another version. */
   const cutting =
@@ -300,24 +311,27 @@ describe.skipIf(missing !== undefined)(`weights over HTTP${why}`, () => {
 describe.skipIf(missing !== undefined || !stories.there || !expected.there)(
   `stories260K in a page${why || stories.why || expected.why}`,
   () => {
-    it("tells its story from GGUF, with its tokenizer, from a run's checkpoint, and in the example", async () => {
-      const { text } = JSON.parse(readFileSync(expected.path, "utf8")) as { text: string };
-      const run = "/stories-run";
-      const greedy = `[""], { tokens: 200, temperature: 0 }`;
-      const got = await calls({
-        gguf: `sample({ bundle: "${run}/bundle/", weights: "/stories.gguf" }, ${greedy})`,
-        checkpoint:
-          `sample({ bundle: "${run}/bundle/", weights: "${run}/step-000000.safetensors", workers: 2 }, ` +
-          `${greedy})`,
-        example: `example("bundle=stories-run/bundle/&weights=stories.gguf")`,
-      });
-      const { loaded, text: shown, status, wide, icon } = got["example"] as Record<string, string>;
-      expect(Number(wide)).toBeLessThanOrEqual(360);
-      expect(icon).toMatch(/^data:image/); // so that the browser asks for no file that is not there
-      expect(loaded).toBe("stories260K: 260,032 parameters, 1 thread, simd");
-      expect(shown).toMatch(/^Once upon a time.{40,}/s);
-      expect(status).toMatch(/^\d+ tokens, \d+ a second$/);
-      for (const name of ["gguf", "checkpoint"]) expect((got[name] as Sampled).texts[0], name).toBe(text);
-    });
+    it(
+      "tells its story from GGUF, with its tokenizer, from a run's checkpoint, and in the " + "example",
+      async () => {
+        const { text } = JSON.parse(readFileSync(expected.path, "utf8")) as { text: string };
+        const run = "/stories-run";
+        const greedy = `[""], { tokens: 200, temperature: 0 }`;
+        const got = await calls({
+          gguf: `sample({ bundle: "${run}/bundle/", weights: "/stories.gguf" }, ${greedy})`,
+          checkpoint:
+            `sample({ bundle: "${run}/bundle/", weights: "${run}/step-000000.safetensors", workers: 2 }, ` +
+            `${greedy})`,
+          example: `example("bundle=stories-run/bundle/&weights=stories.gguf")`,
+        });
+        const { loaded, text: shown, status, wide, icon } = got["example"] as Record<string, string>;
+        expect(Number(wide)).toBeLessThanOrEqual(360);
+        expect(icon).toMatch(/^data:image/); // so that the browser asks for no file that is not there
+        expect(loaded).toBe("stories260K: 260,032 parameters, 1 thread, simd");
+        expect(shown).toMatch(/^Once upon a time.{40,}/s);
+        expect(status).toMatch(/^\d+ tokens, \d+ a second$/);
+        for (const name of ["gguf", "checkpoint"]) expect((got[name] as Sampled).texts[0], name).toBe(text);
+      },
+    );
   },
 );

@@ -67,14 +67,17 @@ describe("a queue of calls", () => {
     expect(log).toEqual(["a begins"]);
   });
 
-  it("rejects everything when it is closed: the call that runs, those that wait and all that come later", async () => {
-    const queue = new CallQueue();
-    const log: string[] = [];
-    const results = [work(log, "a"), work(log, "b")].map(({ begin }) => queue.run(begin));
-    queue.close(new Error("closed"));
-    queue.close(new Error("closed again"));
-    for (const result of [...results, queue.run(async () => "c")])
-      await expect(result).rejects.toThrow(/^closed$/);
-    expect(log).toEqual(["a begins"]);
-  });
+  it(
+    "rejects everything when it is closed: the call that runs, those that wait and all that " + "come later",
+    async () => {
+      const queue = new CallQueue();
+      const log: string[] = [];
+      const results = [work(log, "a"), work(log, "b")].map(({ begin }) => queue.run(begin));
+      queue.close(new Error("closed"));
+      queue.close(new Error("closed again"));
+      for (const result of [...results, queue.run(async () => "c")])
+        await expect(result).rejects.toThrow(/^closed$/);
+      expect(log).toEqual(["a begins"]);
+    },
+  );
 });

@@ -87,31 +87,34 @@ describe("a compiled model", () => {
     expect(loss).toBeCloseTo((sums[0]!.sum + sums[1]!.sum) / 82, 5);
   });
 
-  it("decodes in partial sums with the same logits, and the same bits for any number of workers", async () => {
-    const split = await compileModel(checkSource(SPEC).models[0]!, {
-      modules: ["infer"],
-      targets: ["wide"],
-      splitBytes: 0,
-      verify: true,
-    });
-    for (const kernel of ["matmul_split_M1_K40_N72_P8(", "attention_split_"])
-      expect(new TextDecoder().decode(split.files.get("infer.wide.kernels.ts"))).toContain(
-        `function ${kernel}`,
-      );
-    const tokens = Array.from(batches(1)[0]!.tokens.subarray(0, 24));
-    const logits: Float32Array[] = [];
-    for (const workers of [1, 2, 3]) {
-      const model = await createModel(split, "infer", { host: nodeHost, workers, target: "wide", seed: 4 });
-      for (const [i, token] of tokens.entries()) await model.feed([token], i);
-      logits.push((await model.feed([tokens[23]!], 23)).slice());
-      if (workers === 1)
-        for (const [i, v] of (await model.feed(tokens, 0)).entries())
-          expect(Math.abs(v - logits[0]![i]!)).toBeLessThan(1e-5);
-      await model.close();
-    }
-    expect(logits[1]).toEqual(logits[0]);
-    expect(logits[2]).toEqual(logits[0]);
-  });
+  it(
+    "decodes in partial sums with the same logits, and the same bits for any number of " + "workers",
+    async () => {
+      const split = await compileModel(checkSource(SPEC).models[0]!, {
+        modules: ["infer"],
+        targets: ["wide"],
+        splitBytes: 0,
+        verify: true,
+      });
+      for (const kernel of ["matmul_split_M1_K40_N72_P8(", "attention_split_"])
+        expect(new TextDecoder().decode(split.files.get("infer.wide.kernels.ts"))).toContain(
+          `function ${kernel}`,
+        );
+      const tokens = Array.from(batches(1)[0]!.tokens.subarray(0, 24));
+      const logits: Float32Array[] = [];
+      for (const workers of [1, 2, 3]) {
+        const model = await createModel(split, "infer", { host: nodeHost, workers, target: "wide", seed: 4 });
+        for (const [i, token] of tokens.entries()) await model.feed([token], i);
+        logits.push((await model.feed([tokens[23]!], 23)).slice());
+        if (workers === 1)
+          for (const [i, v] of (await model.feed(tokens, 0)).entries())
+            expect(Math.abs(v - logits[0]![i]!)).toBeLessThan(1e-5);
+        await model.close();
+      }
+      expect(logits[1]).toEqual(logits[0]);
+      expect(logits[2]).toEqual(logits[0]);
+    },
+  );
 
   it("gives the same logits in one chunk, in several, and token by token", async () => {
     const model = await open(1);

@@ -13,37 +13,40 @@ import { shippedSpec } from "../../support/paths.ts";
 
 const specOf = (name: string): string => shippedSpec(name);
 
-test("every call of every worker is timed, and the losses are those of the module without clocks", async () => {
-  const model = checkSource(specOf("tiny")).models[0]!;
-  const losses: number[][] = [];
-  for (const profile of [false, true]) {
-    const compiled = await compileModel(model, { targets: ["relaxed"], modules: ["train"], profile });
-    const running = await createModel(compiled, "train", {
-      host: nodeHost,
-      workers: 2,
-      target: "relaxed",
-      seed: 3,
-    });
-    const { batch, context } = running.entry("train");
-    const ids = Int32Array.from({ length: batch * context }, (_, i) => i % 7);
-    losses.push([]);
-    for (let step = 1; step <= 3; step++)
-      losses
-        .at(-1)!
-        .push((await running.trainStep([{ tokens: ids, targets: ids }], { lr: 1e-2, step })).loss);
-    const sites = running.profile("clear")?.filter((s) => s.entry === "train");
-    if (!profile) expect(sites).toBeUndefined();
-    else {
-      for (const s of sites!) expect(s.calls, s.kernel).toBe(3 * s.times);
-      expect(sites!.reduce((sum, s) => sum + s.flops * s.times, 0)).toBe(running.entry("train").flops);
-      for (const worker of [0, 1])
-        expect(sites!.reduce((sum, s) => sum + s.busy[worker]!, 0)).toBeGreaterThan(0);
-      expect(running.profile()!.every((s) => s.calls === 0 && s.busy[0] === 0)).toBe(true);
+test(
+  "every call of every worker is timed, and the losses are those of the module without " + "clocks",
+  async () => {
+    const model = checkSource(specOf("tiny")).models[0]!;
+    const losses: number[][] = [];
+    for (const profile of [false, true]) {
+      const compiled = await compileModel(model, { targets: ["relaxed"], modules: ["train"], profile });
+      const running = await createModel(compiled, "train", {
+        host: nodeHost,
+        workers: 2,
+        target: "relaxed",
+        seed: 3,
+      });
+      const { batch, context } = running.entry("train");
+      const ids = Int32Array.from({ length: batch * context }, (_, i) => i % 7);
+      losses.push([]);
+      for (let step = 1; step <= 3; step++)
+        losses
+          .at(-1)!
+          .push((await running.trainStep([{ tokens: ids, targets: ids }], { lr: 1e-2, step })).loss);
+      const sites = running.profile("clear")?.filter((s) => s.entry === "train");
+      if (!profile) expect(sites).toBeUndefined();
+      else {
+        for (const s of sites!) expect(s.calls, s.kernel).toBe(3 * s.times);
+        expect(sites!.reduce((sum, s) => sum + s.flops * s.times, 0)).toBe(running.entry("train").flops);
+        for (const worker of [0, 1])
+          expect(sites!.reduce((sum, s) => sum + s.busy[worker]!, 0)).toBeGreaterThan(0);
+        expect(running.profile()!.every((s) => s.calls === 0 && s.busy[0] === 0)).toBe(true);
+      }
+      await running.close();
     }
-    await running.close();
-  }
-  expect(losses[1]).toEqual(losses[0]);
-});
+    expect(losses[1]).toEqual(losses[0]);
+  },
+);
 
 test.each(["train", "decode"])("sinter profile makes a table of %s", (entry) => {
   const run = (...more: string[]): string =>

@@ -435,32 +435,37 @@ describe("a flaw beside good weights", () => {
 });
 
 describe("a token that the model has no row for", () => {
-  it("is named, never drawn and never fed; the tokenizer goes out as it came, and into GGUF without it", async () => {
-    const source = writeFolder(at("pad"), up(259), {
-      "tokenizer.json": byteTokenizerJson([{ id: 259, content: "<pad>" }]),
-      "chat_template.jinja": "{{ messages[0].content }}<pad>",
-    });
-    const { tokenizer, notes } = await imported(source, at("pad-run"));
-    expect([tokenizer, notes]).toEqual([
-      "json",
-      [
-        'the model has no rows for 1 token of its tokenizer, "<pad>" (259): it is never drawn, and can ' +
-          "not be fed",
-      ],
-    ]);
-    expect((await sample(at("pad-run"), "abc", "-n", "4")).text).toBe("defg");
-    const { tokenizer: opened } = await openRun(files, at("pad-run"));
-    await expect(chatFormatOf(opened)!.encode([{ role: "user", content: "x" }], true)).rejects.toMatchObject({
-      kind: "input",
-      message: expect.stringContaining(
-        'the text has "<pad>", token 259, and the model has rows for tokens 0 … 258',
-      ) as string,
-    });
-    const { out } = await run("export", at("pad-run"), "--to", "gguf", "-o", at("pad.gguf"));
-    expect(out).toContain("note: tokens of the tokenizer that the model has no rows for are left out: 1");
-    await imported(at("pad.gguf"), at("pad-back"));
-    expect((await openRun(files, at("pad-back"))).tokenizer.size).toBe(259);
-  });
+  it(
+    "is named, never drawn and never fed; the tokenizer goes out as it came, and into GGUF " + "without it",
+    async () => {
+      const source = writeFolder(at("pad"), up(259), {
+        "tokenizer.json": byteTokenizerJson([{ id: 259, content: "<pad>" }]),
+        "chat_template.jinja": "{{ messages[0].content }}<pad>",
+      });
+      const { tokenizer, notes } = await imported(source, at("pad-run"));
+      expect([tokenizer, notes]).toEqual([
+        "json",
+        [
+          'the model has no rows for 1 token of its tokenizer, "<pad>" (259): it is never drawn, and can ' +
+            "not be fed",
+        ],
+      ]);
+      expect((await sample(at("pad-run"), "abc", "-n", "4")).text).toBe("defg");
+      const { tokenizer: opened } = await openRun(files, at("pad-run"));
+      await expect(
+        chatFormatOf(opened)!.encode([{ role: "user", content: "x" }], true),
+      ).rejects.toMatchObject({
+        kind: "input",
+        message: expect.stringContaining(
+          'the text has "<pad>", token 259, and the model has rows for tokens 0 … 258',
+        ) as string,
+      });
+      const { out } = await run("export", at("pad-run"), "--to", "gguf", "-o", at("pad.gguf"));
+      expect(out).toContain("note: tokens of the tokenizer that the model has no rows for are left out: 1");
+      await imported(at("pad.gguf"), at("pad-back"));
+      expect((await openRun(files, at("pad-back"))).tokenizer.size).toBe(259);
+    },
+  );
 });
 
 describe("sampling as published", () => {
@@ -480,35 +485,38 @@ describe("sampling as published", () => {
       ?.trim()
       .replace(/\s+/g, " ");
 
-  it("what is given counts; do_sample says what is meant by the rest; what can not be done is named", async () => {
-    expect([await made("given", { temperature: 0.5, repetition_penalty: 1.1 }), section("given")]).toEqual([
-      ["samples as generation_config.json says: temperature 0.5, repeat_penalty 1.1"],
-      "temperature 0.5 repeat_penalty 1.1",
-    ]);
-    expect([await made("greedy", { do_sample: false, temperature: 0.5 }), section("greedy")]).toEqual([
-      ["generation_config.json says do_sample false: temperature 0 is the spec's"],
-      "temperature 0",
-    ]);
-    expect([await made("nothing", { eos_token_id: 2, max_new_tokens: 20 }), section("nothing")]).toEqual([
-      [],
-      undefined,
-    ]);
-    const [beams, odd] = await made("beams", {
-      num_beams: 4,
-      temperature: 1e9,
-      top_k: 0.5,
-      suppress_tokens: [],
-    });
-    expect(beams).toBe(
-      "generation_config.json: num_beams is 4: search in beams, which is not done here. Sinter draws a " +
-        "token at a time, by temperature, top_k, top_p, min_p and repeat_penalty.",
-    );
-    expect([odd, section("beams")]).toEqual([
-      "generation_config.json: temperature is 1000000000, not from 0 to 100: left out (--help of sinter " +
-        "sample has the settings)",
-      undefined,
-    ]);
-  });
+  it(
+    "what is given counts; do_sample says what is meant by the rest; what can not be done is " + "named",
+    async () => {
+      expect([await made("given", { temperature: 0.5, repetition_penalty: 1.1 }), section("given")]).toEqual([
+        ["samples as generation_config.json says: temperature 0.5, repeat_penalty 1.1"],
+        "temperature 0.5 repeat_penalty 1.1",
+      ]);
+      expect([await made("greedy", { do_sample: false, temperature: 0.5 }), section("greedy")]).toEqual([
+        ["generation_config.json says do_sample false: temperature 0 is the spec's"],
+        "temperature 0",
+      ]);
+      expect([await made("nothing", { eos_token_id: 2, max_new_tokens: 20 }), section("nothing")]).toEqual([
+        [],
+        undefined,
+      ]);
+      const [beams, odd] = await made("beams", {
+        num_beams: 4,
+        temperature: 1e9,
+        top_k: 0.5,
+        suppress_tokens: [],
+      });
+      expect(beams).toBe(
+        "generation_config.json: num_beams is 4: search in beams, which is not done here. Sinter draws a " +
+          "token at a time, by temperature, top_k, top_p, min_p and repeat_penalty.",
+      );
+      expect([odd, section("beams")]).toEqual([
+        "generation_config.json: temperature is 1000000000, not from 0 to 100: left out (--help of sinter " +
+          "sample has the settings)",
+        undefined,
+      ]);
+    },
+  );
 });
 
 describe("a tokenizer.json that only the library's package reads", () => {

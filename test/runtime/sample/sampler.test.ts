@@ -120,45 +120,48 @@ describe("the chain", () => {
       expect(sampleToken(Float32Array.of(0, 0, 9), plain, [], randomStream(i, "size"), 2)).toBeLessThan(2);
   });
 
-  it("never takes an id that no token has, whatever the settings, and the others as often as without it", () => {
-    const absent = new Set([0, 3, 5, 99]);
-    const logits = [9, 0.5, 1, 9, 0, 30, -1];
-    for (const settings of [
-      {},
-      { temperature: 0 },
-      { topK: 1 },
-      { topK: 6 },
-      { topP: 0.9 },
-      { minP: 0.1 },
-      { repeatPenalty: 3 },
-      { topK: 4, topP: 0.99, temperature: 5 },
-    ])
-      for (let i = 0; i < 200; i++) {
-        const drawn = sampleToken(
-          Float32Array.from(logits),
-          { ...plain, ...settings },
-          [5, 3],
-          randomStream(i, "absent"),
-          logits.length,
-          absent,
-        );
-        expect([1, 2, 4, 6]).toContain(drawn);
-      }
-    const random = randomStream(7, "gap");
-    const seen = [0, 0, 0, 0];
-    const order = [1, 2, 4, 6];
-    for (let i = 0; i < DRAWS; i++)
-      seen[
-        order.indexOf(sampleToken(Float32Array.from(logits), plain, [], random, logits.length, absent))
-      ]!++;
-    chiSquare(
-      seen,
-      expected(
-        order.map((id) => logits[id]!),
-        plain,
-      ),
-    );
-  });
+  it(
+    "never takes an id that no token has, whatever the settings, and the others as often as " + "without it",
+    () => {
+      const absent = new Set([0, 3, 5, 99]);
+      const logits = [9, 0.5, 1, 9, 0, 30, -1];
+      for (const settings of [
+        {},
+        { temperature: 0 },
+        { topK: 1 },
+        { topK: 6 },
+        { topP: 0.9 },
+        { minP: 0.1 },
+        { repeatPenalty: 3 },
+        { topK: 4, topP: 0.99, temperature: 5 },
+      ])
+        for (let i = 0; i < 200; i++) {
+          const drawn = sampleToken(
+            Float32Array.from(logits),
+            { ...plain, ...settings },
+            [5, 3],
+            randomStream(i, "absent"),
+            logits.length,
+            absent,
+          );
+          expect([1, 2, 4, 6]).toContain(drawn);
+        }
+      const random = randomStream(7, "gap");
+      const seen = [0, 0, 0, 0];
+      const order = [1, 2, 4, 6];
+      for (let i = 0; i < DRAWS; i++)
+        seen[
+          order.indexOf(sampleToken(Float32Array.from(logits), plain, [], random, logits.length, absent))
+        ]!++;
+      chiSquare(
+        seen,
+        expected(
+          order.map((id) => logits[id]!),
+          plain,
+        ),
+      );
+    },
+  );
 
   it("says so when a logit is not a number", () => {
     expect(() => once([1, NaN, 2], {})).toThrow(/logit of token 1/);

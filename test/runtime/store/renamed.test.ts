@@ -99,54 +99,57 @@ async function beginOldRun(run: string, model: Model, compiled: Compiled): Promi
   await beginRun(nodeFiles(), { folder: run, record }, contents);
 }
 
-test("a run of before goes on, is used, and is begun from; its checkpoints load into a module of now", async () => {
-  const files = nodeFiles();
-  const run = join(folder, "old");
-  const model = modelOf(SPEC);
-  const compiled = await compileModel(before(model), { modules: ["train"], targets: ["simd"] });
-  await beginOldRun(run, model, compiled);
-  const flags = ["--workers", "1", "--target", "simd"];
-  for (const steps of ["2", "3"])
-    expect(
-      await sinter("train", "m.sinter", "--resume", "--out", "old", "--steps", steps, ...flags),
-    ).toMatchObject({ code: 0, err: "" });
-  const checkpoint = await openCheckpoint(files, `${run}/step-000003.safetensors`);
-  expect([...checkpoint.tensors.keys()].filter((name) => /^layers.*rmsnorm/.test(name))).toEqual([
-    "layers.0.rmsnorm_1.weight",
-    "layers.1.rmsnorm_1.weight",
-  ]);
-  const weight = await checkpoint.read("layers.0.rmsnorm_1.weight", [16]);
-  await checkpoint.close();
-  const old = await createModel(compiled, "train", { host: nodeHost, workers: 1 });
-  await loadNewest(files, run, old, "all");
+test(
+  "a run of before goes on, is used, and is begun from; its checkpoints load into a module " + "of now",
+  async () => {
+    const files = nodeFiles();
+    const run = join(folder, "old");
+    const model = modelOf(SPEC);
+    const compiled = await compileModel(before(model), { modules: ["train"], targets: ["simd"] });
+    await beginOldRun(run, model, compiled);
+    const flags = ["--workers", "1", "--target", "simd"];
+    for (const steps of ["2", "3"])
+      expect(
+        await sinter("train", "m.sinter", "--resume", "--out", "old", "--steps", steps, ...flags),
+      ).toMatchObject({ code: 0, err: "" });
+    const checkpoint = await openCheckpoint(files, `${run}/step-000003.safetensors`);
+    expect([...checkpoint.tensors.keys()].filter((name) => /^layers.*rmsnorm/.test(name))).toEqual([
+      "layers.0.rmsnorm_1.weight",
+      "layers.1.rmsnorm_1.weight",
+    ]);
+    const weight = await checkpoint.read("layers.0.rmsnorm_1.weight", [16]);
+    await checkpoint.close();
+    const old = await createModel(compiled, "train", { host: nodeHost, workers: 1 });
+    await loadNewest(files, run, old, "all");
 
-  const bundle = await compileModel(model, { modules: ["train"], targets: ["simd"] });
-  const now = await createModel(bundle, "train", { host: nodeHost, workers: 1 });
-  await loadNewest(files, run, now, "all");
-  expect(bitsOf(now)).toBe(bitsOf(old));
-  await now.close();
-  await old.close();
+    const bundle = await compileModel(model, { modules: ["train"], targets: ["simd"] });
+    const now = await createModel(bundle, "train", { host: nodeHost, workers: 1 });
+    await loadNewest(files, run, now, "all");
+    expect(bitsOf(now)).toBe(bitsOf(old));
+    await now.close();
+    await old.close();
 
-  expect(await sinter("sample", "old", "-n", "4", ...flags)).toMatchObject({ code: 0 });
-  const begun = await sinter(
-    "train",
-    "m.sinter",
-    "--from",
-    "old",
-    "--data",
-    "text.txt",
-    "--out",
-    "begun",
-    ...flags,
-  );
-  expect(begun).toMatchObject({ code: 0 });
-  const first = await openCheckpoint(files, `${folder}/begun/step-000000.safetensors`);
-  expect([...first.tensors.keys()].filter((name) => /rmsnorm/.test(name))).toEqual([
-    "layers.0.rmsnorm.weight",
-    "layers.1.rmsnorm.weight",
-  ]);
-  expect(await first.read("layers.0.rmsnorm.weight", [16])).toEqual(weight);
-  expect(Math.max(...weight)).not.toBe(1);
-  await first.close();
-  expect(await sinter("eval", "old", "--json", ...flags)).toMatchObject({ code: 0 });
-});
+    expect(await sinter("sample", "old", "-n", "4", ...flags)).toMatchObject({ code: 0 });
+    const begun = await sinter(
+      "train",
+      "m.sinter",
+      "--from",
+      "old",
+      "--data",
+      "text.txt",
+      "--out",
+      "begun",
+      ...flags,
+    );
+    expect(begun).toMatchObject({ code: 0 });
+    const first = await openCheckpoint(files, `${folder}/begun/step-000000.safetensors`);
+    expect([...first.tensors.keys()].filter((name) => /rmsnorm/.test(name))).toEqual([
+      "layers.0.rmsnorm.weight",
+      "layers.1.rmsnorm.weight",
+    ]);
+    expect(await first.read("layers.0.rmsnorm.weight", [16])).toEqual(weight);
+    expect(Math.max(...weight)).not.toBe(1);
+    await first.close();
+    expect(await sinter("eval", "old", "--json", ...flags)).toMatchObject({ code: 0 });
+  },
+);

@@ -64,21 +64,24 @@ describe("end tokens", () => {
     },
   );
 
-  it("special_tokens_map.json counts where tokenizer_config.json does not list its added tokens", async () => {
-    const map = { eos_token: "<unk>" };
-    expect((await open({ "tokenizer_config.json": roles, "special_tokens_map.json": map })).endOfText).toBe(
-      0,
-    );
-    expect((await open({ "special_tokens_map.json": map })).endOfText).toBe(0);
-    expect(
-      (
-        await open({
-          "tokenizer_config.json": { ...roles, added_tokens_decoder: {} },
-          "special_tokens_map.json": map,
-        })
-      ).endOfText,
-    ).toBe(2);
-  });
+  it(
+    "special_tokens_map.json counts where tokenizer_config.json does not list its added " + "tokens",
+    async () => {
+      const map = { eos_token: "<unk>" };
+      expect((await open({ "tokenizer_config.json": roles, "special_tokens_map.json": map })).endOfText).toBe(
+        0,
+      );
+      expect((await open({ "special_tokens_map.json": map })).endOfText).toBe(0);
+      expect(
+        (
+          await open({
+            "tokenizer_config.json": { ...roles, added_tokens_decoder: {} },
+            "special_tokens_map.json": map,
+          })
+        ).endOfText,
+      ).toBe(2);
+    },
+  );
 
   it("add_bos_token false counts for the classes that make their post-processor of it", async () => {
     const begins = {
@@ -155,58 +158,64 @@ describe("tokens behind the vocabulary", () => {
     ]);
   });
 
-  it("a word of the vocabulary that it lists becomes a token of its own, and a plain one special", async () => {
-    const json = {
-      ...byteTokenizerJson([{ id: 260, content: "<|p|>", special: false }]),
-      model: {
-        type: "BPE",
-        vocab: { ...(byteTokenizerJson().model as { vocab: object }).vocab, "<|w|>": 259 },
-        merges: [],
-      },
-    };
-    const decoder = {
-      "259": { content: "<|w|>", special: true },
-      "260": { content: "<|p|>", special: true },
-    };
-    const plain = await heard({ "tokenizer.json": json });
-    const { tokenizer, lines } = await heard({
-      "tokenizer.json": json,
-      "tokenizer_config.json": { added_tokens_decoder: decoder },
-    });
-    expect([
-      plain.tokenizer.encode("<|w|><|p|>", { special: true }).length,
-      [...plain.tokenizer.special.keys()],
-    ]).toEqual([6, ["<unk>", "<s>", "</s>"]]);
-    expect([
-      tokenizer.encode("<|w|><|p|>", { special: true }),
-      tokenizer.encode("<|p|>").includes(260),
-      lines,
-    ]).toEqual([[259, 260], false, []]);
-  });
+  it(
+    "a word of the vocabulary that it lists becomes a token of its own, and a plain one " + "special",
+    async () => {
+      const json = {
+        ...byteTokenizerJson([{ id: 260, content: "<|p|>", special: false }]),
+        model: {
+          type: "BPE",
+          vocab: { ...(byteTokenizerJson().model as { vocab: object }).vocab, "<|w|>": 259 },
+          merges: [],
+        },
+      };
+      const decoder = {
+        "259": { content: "<|w|>", special: true },
+        "260": { content: "<|p|>", special: true },
+      };
+      const plain = await heard({ "tokenizer.json": json });
+      const { tokenizer, lines } = await heard({
+        "tokenizer.json": json,
+        "tokenizer_config.json": { added_tokens_decoder: decoder },
+      });
+      expect([
+        plain.tokenizer.encode("<|w|><|p|>", { special: true }).length,
+        [...plain.tokenizer.special.keys()],
+      ]).toEqual([6, ["<unk>", "<s>", "</s>"]]);
+      expect([
+        tokenizer.encode("<|w|><|p|>", { special: true }),
+        tokenizer.encode("<|p|>").includes(260),
+        lines,
+      ]).toEqual([[259, 260], false, []]);
+    },
+  );
 
-  it("behind a sentencepiece model, with a gap before them; legacy false puts no space behind them", async () => {
-    const added_tokens_decoder = {
-      "6": { content: "<|a|>", special: true },
-      "9": { content: "ab", single_word: true },
-    };
-    const older = await beside({ "tokenizer_config.json": { added_tokens_decoder } });
-    const newer = await beside({ "tokenizer_config.json": { added_tokens_decoder, legacy: false } });
-    expect([older.size, [...(older.absent ?? [])], older.special.get("<|a|>")]).toEqual([10, [7, 8], 6]);
-    expect([older, newer].map((tokenizer) => tokenizer.encode("a<|a|>b", { special: true }))).toEqual([
-      [3, 4, 6, 3, 5],
-      [3, 4, 6, 5],
-    ]);
-    expect([older.encode("ab"), older.encode("aab")]).toEqual([[9], [3, 4, 4, 5]]);
-    const listed = await beside({
-      "added_tokens.json": { "<|a|>": 6, "<|b|>": 7 },
-      "special_tokens_map.json": { additional_special_tokens: ["<|a|>"], eos_token: "<|a|>" },
-    });
-    expect([[...listed.special.keys()], listed.endOfText, listed.encode("<|b|>")]).toEqual([
-      ["<s>", "</s>", "<|a|>"],
-      6,
-      [7],
-    ]);
-  });
+  it(
+    "behind a sentencepiece model, with a gap before them; legacy false puts no space behind " + "them",
+    async () => {
+      const added_tokens_decoder = {
+        "6": { content: "<|a|>", special: true },
+        "9": { content: "ab", single_word: true },
+      };
+      const older = await beside({ "tokenizer_config.json": { added_tokens_decoder } });
+      const newer = await beside({ "tokenizer_config.json": { added_tokens_decoder, legacy: false } });
+      expect([older.size, [...(older.absent ?? [])], older.special.get("<|a|>")]).toEqual([10, [7, 8], 6]);
+      expect([older, newer].map((tokenizer) => tokenizer.encode("a<|a|>b", { special: true }))).toEqual([
+        [3, 4, 6, 3, 5],
+        [3, 4, 6, 5],
+      ]);
+      expect([older.encode("ab"), older.encode("aab")]).toEqual([[9], [3, 4, 4, 5]]);
+      const listed = await beside({
+        "added_tokens.json": { "<|a|>": 6, "<|b|>": 7 },
+        "special_tokens_map.json": { additional_special_tokens: ["<|a|>"], eos_token: "<|a|>" },
+      });
+      expect([[...listed.special.keys()], listed.endOfText, listed.encode("<|b|>")]).toEqual([
+        ["<s>", "</s>", "<|a|>"],
+        6,
+        [7],
+      ]);
+    },
+  );
 
   it("what a file names and the tokenizer has otherwise is said", async () => {
     const { lines } = await heard({

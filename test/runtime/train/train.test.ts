@@ -70,19 +70,22 @@ describe("data", () => {
     expect([...windows(tokens, 2, 8, { most: 1000 })]).toHaveLength(25);
   });
 
-  it("random windows are inside, the first and the last place are reached, and a saved stream goes on", () => {
-    const text = Uint16Array.from({ length: 12 }, (_, i) => i);
-    const random = randomStream(1, "w");
-    const starts = new Set<number>();
-    for (let i = 0; i < 100; i++) {
-      const again = randomFrom(JSON.parse(JSON.stringify(random.state())));
-      const batch = randomBatch(text, 1, 8, random);
-      expect(randomBatch(text, 1, 8, again)).toEqual(batch);
-      expect([...batch.targets]).toEqual([...batch.tokens].map((t) => t + 1));
-      starts.add(batch.tokens[0]!);
-    }
-    expect(starts).toEqual(new Set([0, 1, 2, 3]));
-  });
+  it(
+    "random windows are inside, the first and the last place are reached, and a saved stream " + "goes on",
+    () => {
+      const text = Uint16Array.from({ length: 12 }, (_, i) => i);
+      const random = randomStream(1, "w");
+      const starts = new Set<number>();
+      for (let i = 0; i < 100; i++) {
+        const again = randomFrom(JSON.parse(JSON.stringify(random.state())));
+        const batch = randomBatch(text, 1, 8, random);
+        expect(randomBatch(text, 1, 8, again)).toEqual(batch);
+        expect([...batch.targets]).toEqual([...batch.tokens].map((t) => t + 1));
+        starts.add(batch.tokens[0]!);
+      }
+      expect(starts).toEqual(new Set([0, 1, 2, 3]));
+    },
+  );
 
   it("what is wrong with it is said", () => {
     expect(() => split(tokens.subarray(0, 9), 0.1, 8)).toThrow(/too short: 9 tokens/);
