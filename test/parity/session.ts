@@ -46,7 +46,6 @@ export async function openSession(
   const memory = new WebAssembly.Memory({ initial: module.memoryPages, maximum: module.memoryPages, shared });
   const compiled = new WebAssembly.Module(withSharedMemory(wasm, file.memoryFlagOffset, shared));
   const instance = new WebAssembly.Instance(compiled, { env: { memory, abort() {} } });
-  const f32 = new Float32Array(memory.buffer);
   const i32 = new Int32Array(memory.buffer);
   i32[controlWord(manifest.control.workers)] = workers;
   // workers that have left the entry: some may still be in its last kernel
@@ -56,28 +55,42 @@ export async function openSession(
       startWorker({ module: compiled, memory, finished, index: i + 1 }),
     ),
   );
-
-  const placeOf = (name: string): TensorPlace => {
-    const place = module.tensors.find((t) => t.name === name);
-    if (!place)
-      throw new Error(`no tensor ${name}; there are ${module.tensors.map((t) => t.name).join(" ")}`);
-    return place;
-  };
-  /** Calls `visit` with the index of each element in the dense tensor and in memory. */
-  const walk = (place: TensorPlace, slice: number, visit: (dense: number, at: number) => void): void => {
-    const columns = place.shape.at(-1)!;
-    const elements = elementsOf(place);
-    const base = (place.offset + slice * place.stride) / 4;
-    for (let i = 0; i < elements; i++)
-      visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
-  };
   return {
     module,
+    ...tensorAccess(module, memory),
+    set(field, value) {
+      i32[controlWord(manifest.control[field])] = value;
+    },
+    call(entry) {
+      Atomics.store(finished, 0, 0);
+      for (const worker of others) worker.postMessage(entry);
+      (instance.exports[entry] as (worker: number) => void)(0);
+      for (let left = Atomics.load(finished, 0); left < others.length; left = Atomics.load(finished, 0))
+        Atomics.wait(finished, 0, left, 1000);
+    },
+    async close() {
+      await Promise.all(others.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+/** Writes and reads dense tensors, which lie in memory with padded rows. */
+function tensorAccess(
+  { tensors }: ModuleManifest,
+  { buffer }: WebAssembly.Memory,
+): Pick<Session, "write" | "read"> {
+  const f32 = new Float32Array(buffer);
+  const i32 = new Int32Array(buffer);
+  const placeOf = (name: string): TensorPlace => {
+    const place = tensors.find((t) => t.name === name);
+    if (!place) throw new Error(`no tensor ${name}; there are ${tensors.map((t) => t.name).join(" ")}`);
+    return place;
+  };
+  return {
     write(name, values, slice = 0) {
       const place = placeOf(name);
       const view = place.dtype === "i32" ? i32 : f32;
-      const elements = elementsOf(place);
-      if (values.length > elements)
+      if (values.length > elementsOf(place))
         throw new Error(`${name}[${place.shape}] does not hold ${values.length} numbers`);
       walk(place, slice, (dense, at) => {
         view[at] = values[dense] ?? 0;
@@ -93,20 +106,16 @@ export async function openSession(
       });
       return dense;
     },
-    set(field, value) {
-      i32[controlWord(manifest.control[field])] = value;
-    },
-    call(entry) {
-      Atomics.store(finished, 0, 0);
-      for (const worker of others) worker.postMessage(entry);
-      (instance.exports[entry] as (worker: number) => void)(0);
-      for (let left = Atomics.load(finished, 0); left < others.length; left = Atomics.load(finished, 0))
-        Atomics.wait(finished, 0, left, 1000);
-    },
-    async close() {
-      await Promise.all(others.map((worker) => worker.terminate()));
-    },
   };
+}
+
+/** Calls `visit` with the index of each element in the dense tensor and in memory. */
+function walk(place: TensorPlace, slice: number, visit: (dense: number, at: number) => void): void {
+  const columns = place.shape.at(-1)!;
+  const elements = elementsOf(place);
+  const base = (place.offset + slice * place.stride) / 4;
+  for (let i = 0; i < elements; i++)
+    visit(i, base + Math.floor(i / columns) * place.rowFloats + (i % columns));
 }
 
 interface Start {

@@ -61,8 +61,10 @@ export function longFunctions({ path, lines }: SourceFile): LongFunction[] {
   const opens = new RegExp(
     String.raw`^(\s*)(?:export )?(?:async )?(?:${declared}|${assigned}|${method})\s*[(<{].*\{$`,
   );
+  // a signature that takes several lines
+  const severalLines = /^(\s*)(?:export )?(?:async )?function\*? ?\w+.*\($/;
   return lines.flatMap((line, at) => {
-    const found = opens.exec(line) ?? /^(\s*).*=> \{$/.exec(line);
+    const found = opens.exec(line) ?? /^(\s*).*=> \{$/.exec(line) ?? severalLines.exec(line);
     if (
       !found ||
       /^\s*(?:if|for|while|switch|else|do|try|catch|return describe|describe|it|test)\b/.test(line)

@@ -14,23 +14,23 @@ export const LLAMA2C_FILE = "tokenizer.bin";
 const FIRST_BYTE = 3;
 const FIXED = FIRST_BYTE + 256;
 
+type Bad = (why: string, at: number) => SinterError;
+
 export function llama2cFile(
   bytes: Uint8Array,
   name: Tokenizer["name"],
   from: string = LLAMA2C_FILE,
 ): Tokenizer {
-  const bad = (why: string, at: number): SinterError =>
+  const bad: Bad = (why, at) =>
     new SinterError(
       "corrupt",
       `${from}: byte ${at}: ${why}`,
       "It should be a tokenizer.bin as llama2.c writes it.",
     );
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   if (bytes.length > MAX_TABLE_BYTES)
     throw bad(`the file goes on; at most ${MAX_TABLE_BYTES} bytes are read`, MAX_TABLE_BYTES);
   if (bytes.length < 4) throw bad("the file ends", bytes.length);
-  const longest = view.getUint32(0, true);
+  const longest = viewOf(bytes).getUint32(0, true);
   if (longest === 0 || longest > MAX_TOKEN_BYTES)
     throw bad(`longest piece of ${longest} bytes; 1 … ${MAX_TOKEN_BYTES} are possible`, 0);
   const pieces: Piece[] = [];
@@ -38,21 +38,7 @@ export function llama2cFile(
   for (let at = 4; at < bytes.length;) {
     const id = pieces.length;
     if (id === MAX_TOKENS) throw bad(`more than ${MAX_TOKENS} pieces`, at);
-    if (bytes.length - at < 8) throw bad(`the file ends within piece ${id}`, at);
-    const score = view.getFloat32(at, true);
-    const length = view.getUint32(at + 4, true);
-    if (!Number.isFinite(score)) throw bad(`piece ${id} has a score that is no number`, at);
-    if (length > longest || length > bytes.length - at - 8)
-      throw bad(
-        `piece ${id} of ${length} bytes; ${Math.min(longest, bytes.length - at - 8)} are possible`,
-        at + 4,
-      );
-    let text: string;
-    try {
-      text = utf8.decode(bytes.subarray(at + 8, at + 8 + length));
-    } catch {
-      throw bad(`piece ${id} is not UTF-8 text`, at + 8);
-    }
+    const { text, score, end } = entryAt(bytes, at, { id, longest }, bad);
     const piece = pieceOf(id, text, score);
     if (piece === undefined)
       throw bad(
@@ -63,7 +49,7 @@ export function llama2cFile(
       throw bad(`piece ${id}, ${JSON.stringify(text)}, stands there a second time`, at);
     if (piece.kind === "normal") seen.add(text);
     pieces.push(piece);
-    at += 8 + length;
+    at = end;
   }
   if (pieces.length <= FIXED)
     throw bad(`${pieces.length} pieces; more than ${FIXED} have to be there`, bytes.length);
@@ -75,6 +61,32 @@ export function llama2cFile(
     endOfText: 2,
     files: new Map([[LLAMA2C_FILE, bytes]]),
   });
+}
+
+const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** An id's score and text as the file has them, and the byte behind them. */
+function entryAt(
+  bytes: Uint8Array,
+  at: number,
+  { id, longest }: { readonly id: number; readonly longest: number },
+  bad: Bad,
+): { readonly text: string; readonly score: number; readonly end: number } {
+  const from = at + 8;
+  if (bytes.length < from) throw bad(`the file ends within piece ${id}`, at);
+  const view = viewOf(bytes);
+  const score = view.getFloat32(at, true);
+  const length = view.getUint32(at + 4, true);
+  if (!Number.isFinite(score)) throw bad(`piece ${id} has a score that is no number`, at);
+  const most = Math.min(longest, bytes.length - from);
+  if (length > most) throw bad(`piece ${id} of ${length} bytes; ${most} are possible`, at + 4);
+  try {
+    return { text: utf8.decode(bytes.subarray(from, from + length)), score, end: from + length };
+  } catch {
+    throw bad(`piece ${id} is not UTF-8 text`, from);
+  }
 }
 
 const named = ["<unk>", "<s>", "</s>"];
