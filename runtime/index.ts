@@ -6,6 +6,7 @@ export type { Manifest, ModuleManifest, ModuleName } from "./contract/manifest.t
 export type { Bundle } from "./engine/bundle.ts";
 export { parseManifest } from "./engine/bundle.ts";
 export { SinterError, exitCodes } from "./base/errors.ts";
+export { randomStream, type Random } from "./base/random.ts";
 export type { Host, Pool } from "./engine/host.ts";
 export type { Lane } from "./engine/lane.ts";
 export {
@@ -30,6 +31,7 @@ export {
   type Tokenizer,
 } from "./tokenizers/base/tokenizer.ts";
 export { openTokenizer } from "./tokenizers/tokenizer-files.ts";
+export { byteTokenizer } from "./tokenizers/plain/bytes.ts";
 export type { ChatFormat, ChatMessage } from "./tokenizers/chat/chat.ts";
 export { builtInChat, chatFormatNames, type ChatFormatName } from "./tokenizers/chat/chat-formats.ts";
 export { pieceCounter } from "./tokenizers/bpe/count-pieces.ts";

@@ -30,9 +30,9 @@ export function fetchFiles(base: string | URL = globalThis.location.href, option
     async exists(path) {
       const answer = await get(urlOf(path), { method: "HEAD" }, options.signal);
       const noHead = answer.status === 405 || answer.status === 501;
-      return noHead
-        ? (await get(urlOf(path), { headers: { range: "bytes=0-0" } }, options.signal)).ok
-        : answer.ok;
+      return isFile(
+        noHead ? await get(urlOf(path), { headers: { range: "bytes=0-0" } }, options.signal) : answer,
+      );
     },
     async read(path) {
       const answer = await get(urlOf(path), {}, options.signal);
@@ -49,6 +49,10 @@ export function fetchFiles(base: string | URL = globalThis.location.href, option
     syncFolder: readOnly("write"),
   };
 }
+
+/** Servers of single-page applications (Vite's, for one) answer with the page where there is no file. */
+const isFile = ({ ok, headers }: Response): boolean =>
+  ok && !headers.get("content-type")?.startsWith("text/html");
 
 async function get(url: URL, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
   try {

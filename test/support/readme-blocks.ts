@@ -8,6 +8,7 @@
  *     <!-- tour stdin: Hello -->         in the tour: what it reads, "\n" between lines
  *     <!-- not in the tour: why -->      not run
  *     <!-- walk -->                      in a recipe, which has a test of its own (walk.ts)
+ *     <!-- package --> <!-- esbuild -->  run by the tests of the packed packages (test/package)
  *
  * A block of README without a comment is run in the tour alone. `npm ci` has been done and is left out.
  */
@@ -39,7 +40,8 @@ function howToRun(mark: string): Pick<CodeBlock, "exit" | "when" | "stdin"> {
   const stdin = /^tour stdin: (.*)$/.exec(mark)?.[1]?.replaceAll("\\n", "\n") ?? "";
   if (/^test( exit \d+)?$/.test(mark)) return { when: "quick", exit, stdin };
   if (mark === "tour server") return { when: "server", exit, stdin };
-  if (mark === "walk" || mark.startsWith("not in the tour: ")) return { when: "never", exit, stdin };
+  if (["walk", "package", "esbuild"].includes(mark) || mark.startsWith("not in the tour: "))
+    return { when: "never", exit, stdin };
   if (mark !== "" && !mark.startsWith("tour stdin: "))
     throw new Error(`a block of shell is marked <!-- ${mark} -->, which means nothing`);
   return { when: "tour", exit, stdin };

@@ -1,0 +1,31 @@
+/** What the tests of the packages share: the tarballs, a test that may be skipped, README's examples. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { inject, test } from "vitest";
+import type { Packed } from "./programs.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    packed: Packed;
+  }
+}
+
+export const packed = inject("packed");
+
+/** A test that is skipped, with its reason, where the packages could not be installed. */
+export const packageTest = packed.missing === undefined ? test : test.skip;
+if (packed.missing !== undefined) console.warn(`skipped: ${packed.missing}`);
+
+/** A folder of a test's own from which the packages of `packed.user` are found. */
+export function folderOfUser(name: string): string {
+  const folder = join(packed.user, name);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** The program of README: what stands between ```ts and ``` after the mark. */
+export function exampleIn(text: string, mark: string): string {
+  const found = text.split(`<!-- ${mark} -->\n`)[1]?.match(/```\w+\n([\s\S]*?)\n```/)?.[1];
+  if (found === undefined) throw new Error(`no example is marked <!-- ${mark} -->`);
+  return `${found}\n`;
+}
