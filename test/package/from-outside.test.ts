@@ -1,10 +1,11 @@
 /** What is in the tarballs, what linters of packages say of them, and how large they are. */
-import { readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { describe, expect } from "vitest";
+import { inProject } from "../support/paths.ts";
 import { packed, packageTest as test } from "./installed.ts";
 import { output, shell, tool } from "./programs.ts";
 
@@ -105,4 +106,19 @@ test("sinter holds no copy of the runtime, and depends on exactly its version", 
   const same =
     'Object.is((await import("sinter/runtime")).createModel, (await import("@sinter/runtime")).createModel)';
   expect(await output(`node --input-type=module -e 'console.log(${same})'`, folder)).toBe("true\n");
+});
+
+/** The machine's own Node may be too old for everything but the launcher. */
+const machinesNode = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => existsSync(path));
+
+test("npm ci in a fresh clone has nothing to warn of, whichever Node it runs under", async () => {
+  const clone = mkdtempSync(join(packed.folder, "clone-"));
+  mkdirSync(join(clone, "runtime"));
+  for (const file of ["package.json", "package-lock.json", ".npmrc", "runtime/package.json"])
+    copyFileSync(inProject(file), join(clone, file));
+  const { code, out, err } = await shell("npm ci --dry-run --no-audit --no-fund", clone, machinesNode);
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  const said = out.split("\n").filter((line) => line !== "" && !/^add [\w@]/.test(line));
+  expect(said).toEqual([expect.stringMatching(/^added \d+ packages in /)]);
+  expect(Number(/added (\d+)/.exec(said[0]!)![1])).toBeLessThan(90);
 });
