@@ -101,9 +101,7 @@ test("one copy of binaryen is locked, and one is installed", () => {
 describe("workflows", () => {
   const workflow = (name: string): string => readFileSync(inProject(`.github/workflows/${name}.yml`), "utf8");
   test.each(["test", "publish"])("%s runs scripts that there are", (name) => {
-    const scripts = [...workflow(name).matchAll(/npm run ([\w:]+)$/gm)].map(
-      ([, script]) => script!,
-    );
+    const scripts = [...workflow(name).matchAll(/npm run ([\w:]+)$/gm)].map(([, script]) => script!);
     expect(Object.keys(ours.scripts)).toEqual(expect.arrayContaining(scripts));
   });
   test("whoever has not said how to publish publishes nothing", () => {
