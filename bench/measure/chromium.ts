@@ -62,6 +62,51 @@ try {
 }
 </script>`;
 
+/** What the page reports when its program has ended. */
+interface Answer {
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+/** Hands on the JSON that a request brings. */
+function took(request: IncomingMessage, response: ServerResponse, take: (value: unknown) => void): boolean {
+  const chunks: Buffer[] = [];
+  request
+    .on("data", (chunk: Buffer) => chunks.push(chunk))
+    .on("end", () => {
+      response.end();
+      take(JSON.parse(Buffer.concat(chunks).toString()));
+    });
+  return true;
+}
+
+/** Starts the browser with a profile of its own; `gone` fails when it ends by itself. */
+function startBrowser(url: string, v8: string | undefined) {
+  const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
+  const flags = [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`];
+  const browser = spawn(CHROMIUM!, [...flags, url], {
+    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  const gone = new Promise<never>((_, reject) =>
+    browser
+      .once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`)))
+      .once("error", reject),
+  );
+  return {
+    gone,
+    async end(): Promise<void> {
+      try {
+        process.kill(-browser.pid!, "SIGKILL");
+      } catch {
+        // it has ended
+      }
+      await new Promise((done) => setTimeout(done, 200));
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
 /** Throws when the program throws, the browser ends, or the time is over. */
 export async function inChromium({
   program,
@@ -73,24 +118,7 @@ export async function inChromium({
   say = () => {},
   handle,
 }: PageRun): Promise<unknown> {
-  const { promise: answer, resolve } = Promise.withResolvers<{
-    readonly value?: unknown;
-    readonly error?: string;
-  }>();
-  const took = (
-    request: IncomingMessage,
-    response: ServerResponse,
-    take: (value: unknown) => void,
-  ): boolean => {
-    const chunks: Buffer[] = [];
-    request
-      .on("data", (chunk: Buffer) => chunks.push(chunk))
-      .on("end", () => {
-        response.end();
-        take(JSON.parse(Buffer.concat(chunks).toString()));
-      });
-    return true;
-  };
+  const { promise: answer, resolve } = Promise.withResolvers<Answer>();
   const { url, server } = await startPageServer({
     folder,
     port: 0,
@@ -105,7 +133,7 @@ export async function inChromium({
           response.writeHead(200, { "content-type": "text/javascript" }).end(program);
           return true;
         case "/answer":
-          return took(request, response, (value) => resolve(value as { error?: string }));
+          return took(request, response, (value) => resolve(value as Answer));
         case "/say":
           return took(request, response, (value) => say(String(value)));
         default:
@@ -113,37 +141,21 @@ export async function inChromium({
       }
     },
   });
-  const profile = mkdtempSync(join(tmpdir(), "sinter-chromium-"));
-  const browser = spawn(
-    CHROMIUM!,
-    [...FLAGS, ...(v8 === undefined ? [] : [`--js-flags=${v8}`]), `--user-data-dir=${profile}`, url],
-    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
-  );
-  const gone = new Promise<never>((_, reject) =>
-    browser
-      .once("exit", (code) => reject(new Error(`Chromium ended with code ${code}`)))
-      .once("error", reject),
-  );
+  const browser = startBrowser(url, v8);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>(
     (_, reject) =>
       (timer = setTimeout(() => reject(new Error(`no answer within ${limitMs / 1000} s`)), limitMs)),
   );
-  for (const promise of [gone, late]) promise.catch(() => {});
+  for (const promise of [browser.gone, late]) promise.catch(() => {});
   try {
-    const { value, error } = await Promise.race([answer, gone, late]);
+    const { value, error } = await Promise.race([answer, browser.gone, late]);
     if (error !== undefined) throw new Error(`in the page: ${error}`);
     return value;
   } finally {
     clearTimeout(timer);
     server.close();
     server.closeAllConnections();
-    try {
-      process.kill(-browser.pid!, "SIGKILL");
-    } catch {
-      // it has ended
-    }
-    await new Promise((done) => setTimeout(done, 200));
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    await browser.end();
   }
 }
