@@ -3,7 +3,7 @@ import type { ModuleName } from "../runtime/contract/manifest.ts";
 import type { CacheFormat, Weights } from "../runtime/contract/memory-formats.ts";
 import type { Target } from "../runtime/contract/targets.ts";
 import type { PerRow } from "./3-graph/builder.ts";
-import type { ChosenTiles } from "./6-tile/tile-choices.ts";
+import type { ChosenTiles } from "./6-tile/chosen-tiles.ts";
 
 export interface CompileOptions {
   /** Default: all three. */

@@ -6,7 +6,7 @@
 import type { Case } from "../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../compiler/ops/kit/signature.ts";
 import type { KernelSpec } from "../../compiler/6-tile/kernel-spec.ts";
-import { candidates } from "../../compiler/6-tile/tile-choices.ts";
+import { candidates } from "../../compiler/6-tile/chosen-tiles.ts";
 import { checker } from "./kernel-check.ts";
 import { kernelModule, type KernelModule } from "./kernel-module.ts";
 import { inputsFor } from "./kernel-numbers.ts";

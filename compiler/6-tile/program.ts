@@ -9,7 +9,7 @@ import { ops } from "../ops/index.ts";
 import { printNode, sectionTitle } from "../3-graph/print.ts";
 import { refShape, type Graph, type Node, type Section } from "../3-graph/ir.ts";
 import { kernelSpec, scratchOf, tasksOf, type KernelSpec } from "./kernel-spec.ts";
-import { chosenFor, type ChosenTiles } from "./tile-choices.ts";
+import { chosenFor, type ChosenTiles } from "./chosen-tiles.ts";
 
 export interface Call {
   readonly node: Node;

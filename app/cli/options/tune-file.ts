@@ -9,7 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Attrs } from "../../../compiler/ops/kit/op.ts";
 import type { Dims } from "../../../compiler/ops/kit/signature.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
-import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/tile-choices.ts";
+import { chooseTiles, type ChosenTiles, type TileChoice } from "../../../compiler/6-tile/chosen-tiles.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";

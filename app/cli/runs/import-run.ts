@@ -6,7 +6,7 @@ import type { Model } from "../../../runtime/contract/model.ts";
 import { compileModel } from "../../../compiler/compile.ts";
 import { renderAll } from "../../../compiler/diagnostics/render.ts";
 import { hasErrors } from "../../../compiler/diagnostics/report.ts";
-import type { ChosenTiles } from "../../../compiler/6-tile/tile-choices.ts";
+import type { ChosenTiles } from "../../../compiler/6-tile/chosen-tiles.ts";
 import { weightPlace, type Weights } from "../../../runtime/contract/memory-formats.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";

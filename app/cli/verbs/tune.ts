@@ -7,7 +7,7 @@ import { loadavg } from "node:os";
 import { resolve } from "node:path";
 import { planModule } from "../../../compiler/compile.ts";
 import { kernelKey, kernelName, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
-import { hasChoice } from "../../../compiler/6-tile/tile-choices.ts";
+import { hasChoice } from "../../../compiler/6-tile/chosen-tiles.ts";
 import type { Dims } from "../../../compiler/ops/kit/signature.ts";
 import { counted } from "../../../runtime/contract/amounts.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";

@@ -16,7 +16,7 @@ import { packRowsFunction, packTransposedFunction } from "../kit/pack-panels.ts"
 import { contiguous } from "./kit/block-products.ts";
 import { emitQueries, queryAreas } from "./kit/query-blocks.ts";
 import { fillMask } from "./kit/score-rows.ts";
-import { sequenceTileChoices } from "./kit/tile-choices.ts";
+import { sequenceTileChoices } from "./kit/attention-tiles.ts";
 import {
   areas,
   attentionAttrs,

@@ -20,7 +20,7 @@ import {
   sizesOf,
   type AttentionAttrs,
 } from "./kit/kernel-sizes.ts";
-import { sequenceTileChoices } from "./kit/tile-choices.ts";
+import { sequenceTileChoices } from "./kit/attention-tiles.ts";
 
 /** A sequence of up to 96 positions is one block of scores, whose products overwrite instead of adding. */
 const QUERIES = 96;

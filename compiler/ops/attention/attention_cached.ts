@@ -41,7 +41,7 @@ import {
   type Sizes,
 } from "./kit/kernel-sizes.ts";
 import { PANEL, PANEL_BYTES } from "../kit/panels.ts";
-import { attentionTileChoices } from "./kit/tile-choices.ts";
+import { attentionTileChoices } from "./kit/attention-tiles.ts";
 import { emitEnds } from "./kit/softmax.ts";
 
 /** As in `attention`. */

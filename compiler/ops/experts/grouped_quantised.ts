@@ -47,7 +47,7 @@ import {
   formatAttrs,
   integerAttrs,
 } from "../matmul/quantised/activation-rows.ts";
-import { panelSource } from "../matmul/quantised/panels.ts";
+import { panelSource } from "../matmul/quantised/decode-panels.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 type Sizes = Readonly<Record<"S" | "E" | "N", number>>;

@@ -10,7 +10,7 @@
  */
 import { defineOp, type AttrTypes, type Kernel } from "../kit/op.ts";
 import type { Writer } from "../kit/writer.ts";
-import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./gemm/plan.ts";
+import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./gemm/product-plan.ts";
 import { emitGemm } from "./gemm/tile-loops.ts";
 import { matmulAttrs, matmulFlops, matmulReference } from "./gemm/matmul-op.ts";
 import { emitDotTasks, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./gemm/few-rows.ts";
@@ -19,7 +19,7 @@ import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 import { bf16Constants, bf16Dots } from "./quantised/bf16-dots.ts";
 import { integerConstants, integerDots } from "./quantised/integer-dots.ts";
 import { sampleActivation, sampleWeight } from "./quantised/samples.ts";
-import { panelSource } from "./quantised/panels.ts";
+import { panelSource } from "./quantised/decode-panels.ts";
 import type { QuantisedFormat } from "../../../runtime/contract/memory-formats.ts";
 import {
   HALF_BLOCK,

@@ -12,7 +12,7 @@ import {
   hasChoice,
   wrongTiles,
   type TileChoice,
-} from "../../../compiler/6-tile/tile-choices.ts";
+} from "../../../compiler/6-tile/chosen-tiles.ts";
 import { kernelSpec, type KernelSpec } from "../../../compiler/6-tile/kernel-spec.ts";
 import { checker } from "../../../bench/measure/kernel-check.ts";
 import { kernelModule } from "../../../bench/measure/kernel-module.ts";

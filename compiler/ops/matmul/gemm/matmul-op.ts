@@ -7,8 +7,8 @@ import { activations } from "../../kit/activations.ts";
 import { oneOf, type DynamicTasks } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { gemmTileChoices } from "./tile-choices.ts";
-import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./plan.ts";
+import { gemmTileChoices } from "./product-tiles.ts";
+import { gemmDynamic, gemmScratch, gemmTasks, planOf } from "./product-plan.ts";
 import { emitGemm } from "./tile-loops.ts";
 import { emitFewRows, fewRowsScratch, fewRowsTasks, fewRowsDynamic } from "./few-rows.ts";
 import {

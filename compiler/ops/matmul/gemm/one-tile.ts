@@ -7,7 +7,7 @@ import type { Writer } from "../../kit/writer.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import { isLight, type MatmulKernel, type MatmulTensor } from "./cache-blocks.ts";
 import { epilogueFunction, epilogueTensors } from "./epilogue.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./product-plan.ts";
 
 /** A product as it is written: its plan, kernel, and the names of its tensors in generated code. */
 export interface Product {

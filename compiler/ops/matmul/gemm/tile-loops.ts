@@ -1,6 +1,6 @@
 /**
  * The loops around the register tile: over blocks of K, panels of b and tiles of rows, with the packing where
- * it is needed. What a task is: plan.ts.
+ * it is needed. What a task is: product-plan.ts.
  *
  * Long products go over K in blocks of KC steps, for the caches, and because f32 sums of 50,000 terms one by
  * one lose digits. Every element is summed in the same order whatever tile it is in, so the division among
@@ -11,7 +11,7 @@ import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { MatmulKernel, MatmulTensor } from "./cache-blocks.ts";
 import { emitOneTile, k0, type Product } from "./one-tile.ts";
 import { packColumns, packRows, packTransposed } from "./pack-blocks.ts";
-import { gemmDynamic, stripsStay, tailByColumns, type Plan } from "./plan.ts";
+import { gemmDynamic, stripsStay, tailByColumns, type Plan } from "./product-plan.ts";
 
 export function emitGemm(w: Writer, at: Record<MatmulTensor, string>, p: Plan, k: MatmulKernel): void {
   const g: Product = { p, k, at, steps: p.KC >= p.K ? `${p.K}` : "steps" };

@@ -4,7 +4,7 @@
  * of four columns: group l's at step 32 · l + j.
  */
 import { count, type Writer } from "../../kit/writer.ts";
-import type { PanelSource } from "../gemm/plan.ts";
+import type { PanelSource } from "../gemm/product-plan.ts";
 import { transpose4 } from "../../kit/transpose.ts";
 import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
 import type { QuantisedFormat } from "../../../../runtime/contract/memory-formats.ts";
