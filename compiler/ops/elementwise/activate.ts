@@ -2,13 +2,12 @@
  * The nonlinearity of an mlp as a kernel of its own. Fusion usually moves it into the product before it, and
  * its slope into the product before the cotangent. kit/activations.ts has the equations.
  */
-import { activations } from "../kit/activations.ts";
+import { activationCases, activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
 import { eachPair } from "../kit/row-loops.ts";
 
 const attrs = { activation: oneOf<Activation>("gelu") };
-const all = Object.keys(activations) as Activation[];
 
 /** Noise in −4 … 4 for x, so that both tails are tested and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "x" ? 4 * noise() : noise());
@@ -30,7 +29,7 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
-    ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
+    ...activationCases({ R: 5, C: 61 }),
     { d: { R: 3, C: 1 } },
     { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
     { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },
@@ -57,7 +56,7 @@ export const activate_backward = defineOp("x[R,C] d_out[R,C] -> d_x[R,C]", {
   },
   sample: (tensor, _d, noise) => spread(tensor, noise),
   cases: [
-    ...all.map((activation) => ({ d: { R: 5, C: 61 }, attrs: { activation } })),
+    ...activationCases({ R: 5, C: 61 }),
     { d: { R: 3, C: 1 } },
     { d: { R: 768, C: 512 }, attrs: { activation: "gelu" } },
     { d: { R: 256, C: 3072 }, attrs: { activation: "gelu_tanh" } },

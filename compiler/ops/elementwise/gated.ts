@@ -4,7 +4,7 @@
  *
  *   out = f(gate) · up        d_gate = f′(gate) · up · d_out        d_up = f(gate) · d_out
  */
-import { activations } from "../kit/activations.ts";
+import { activationCases, activations } from "../kit/activations.ts";
 import type { Activation } from "../../../runtime/contract/model.ts";
 import { defineOp, oneOf } from "../kit/op.ts";
 import { eachPair, PAIR } from "../kit/row-loops.ts";
@@ -14,10 +14,7 @@ const attrs = { activation: oneOf<Activation>("silu") };
 /** Noise in −4 … 4 for the gate, so that both tails are tested and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "gate" ? 4 * noise() : noise());
 const cases = [
-  ...(["silu", "gelu", "gelu_tanh"] as const).map((activation) => ({
-    d: { R: 5, C: 61 },
-    attrs: { activation },
-  })),
+  ...activationCases({ R: 5, C: 61 }),
   { d: { R: 3, C: 1 } },
   { d: { R: 768, C: 344 } },
   { d: { R: 256, C: 2048 } },

@@ -8,6 +8,10 @@ import type { Activation } from "../../../runtime/contract/model.ts";
 export interface ActivationRow {
   /** The equation, with its paper. */
   readonly doc: string;
+  /**
+   * value(0) has to be 0. The columns behind a row's last are zeros, and kernels apply the activation to them
+   * as well: whatever it makes of 0 is what later sums find there.
+   */
   value(x: number): number;
   /** d value / d x. */
   slope(x: number): number;
@@ -24,7 +28,7 @@ const CUBIC = 0.044715;
 const tanhArgument = (x: number): number => SQRT_2_OVER_PI * (x + CUBIC * x ** 3);
 const tanhArgumentSlope = (x: number): number => SQRT_2_OVER_PI * (1 + 3 * CUBIC * x ** 2);
 
-export const activations = {
+export const activations: Readonly<Record<Activation, ActivationRow>> = {
   relu: {
     doc: "out = max(x, 0)   (Nair & Hinton 2010)",
     value: (x) => Math.max(x, 0),
@@ -63,7 +67,14 @@ export const activations = {
     emitValue: (v) => `silu4(${v})`,
     emitSlope: (v) => `silu_slope4(${v})`,
   },
-} satisfies Record<Activation, ActivationRow>;
+};
+
+/**
+ * A case of the sizes `d` for every activation. The newest one comes first, because the test checks an
+ * operation's first two cases on all targets.
+ */
+export const activationCases = <D>(d: D): { d: D; attrs: { activation: Activation } }[] =>
+  (Object.keys(activations) as Activation[]).toReversed().map((activation) => ({ d, attrs: { activation } }));
 
 /** Φ(x), the normal distribution, in f64 and without cancellation in the lower tail. */
 export const normalCdf = (x: number): number => 0.5 * erfc(-x / Math.SQRT2);

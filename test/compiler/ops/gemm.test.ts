@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Case, Op } from "../../../compiler/ops/kit/op.ts";
+import { activations } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { matmul } from "../../../compiler/ops/matmul/matmul.ts";
 import { matmul_nt } from "../../../compiler/ops/matmul/matmul_nt.ts";
@@ -102,7 +103,7 @@ const epilogues: readonly Epilogue[] = [
   { with: ["add"] },
   { with: ["bias", "add"] },
   { with: ["bias", "pre"] },
-  ...(["relu", "relu2", "gelu", "gelu_tanh", "silu"] as const).flatMap((f): Epilogue[] => [
+  ...activations.flatMap((f): Epilogue[] => [
     { attrs: { activation: f }, with: ["bias", "pre"] },
     { attrs: { derivative: f }, with: ["gate"] },
   ]),
