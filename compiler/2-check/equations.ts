@@ -8,16 +8,16 @@ import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { addTensors, checkValue, type Context } from "./expressions.ts";
 import { takenName, type Resolved } from "./inherit.ts";
-import type {
-  Assignment,
-  Embed,
-  Expression,
-  Norm,
-  Part,
-  PartKind,
-  Sizes,
+import {
+  isNorm,
+  type Assignment,
+  type Embed,
+  type Expression,
+  type PartKind,
+  type Sizes,
 } from "../../runtime/contract/model.ts";
 import { describe } from "./numbers.ts";
+import { partsOf } from "./parameters.ts";
 import { isPart, type Section } from "./parts.ts";
 import type { Scope } from "./scope.ts";
 
@@ -36,8 +36,11 @@ export function checkEmbed(model: Resolved, scope: Scope, sizes: Sizes, report: 
   const norm = expression.kind === "apply" && isNorm(expression.part) ? expression.part : undefined;
   const terms = namesIn(norm && expression.kind === "apply" ? expression.input : expression);
   if (!terms) {
-    const help = "write for example `embed layernorm(token + position)`";
-    report("E0311", value.span, { what: "a norm of the embedding stands around all of it, once", help });
+    const other = partsOf(expression).find((part) => !isNorm(part));
+    const what = other
+      ? `\`${other.part}\` is no norm`
+      : "a norm of the embedding stands around all of it, once";
+    report("E0311", value.span, { what, help: "write for example `embed layernorm(token + position)`" });
     return undefined;
   }
   if (terms.includes("token"))
@@ -48,7 +51,6 @@ export function checkEmbed(model: Resolved, scope: Scope, sizes: Sizes, report: 
 }
 
 const embeddings: readonly string[] = ["token", "position"];
-const isNorm = (part: Part): part is Norm => part.part === "layernorm" || part.part === "rmsnorm";
 
 /** Every name in the embedding is one of the two, and stands there once. */
 function checkTerms(value: Value, report: Reporter): boolean {

@@ -99,6 +99,8 @@ function tensorsOf(part: Part): ParameterTensor[] {
         ...when(!part.tied, tensor("weight", part.width, part.out)),
         ...when(part.bias, tensor("bias", part.out)),
       ];
+    default:
+      return part satisfies never;
   }
 }
 

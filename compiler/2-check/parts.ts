@@ -59,7 +59,7 @@ function definePart<F extends Options>(
 }
 
 const everywhere: readonly Section[] = ["layer", "output"];
-const norms: readonly Section[] = ["embed", ...everywhere];
+const aroundEmbeddings: readonly Section[] = ["embed", ...everywhere];
 
 const ropeFields = {
   theta: number("Wavelengths reach from 2π to 2π · theta positions.", ropeRanges.theta, 10_000),
@@ -131,7 +131,7 @@ export const parts = {
     doc: "Brings every row to mean 0 and variance 1.",
     equation: "weight · (x − mean) / √(variance + eps) + bias",
     source: "Ba, Kiros & Hinton 2016",
-    sections: norms,
+    sections: aroundEmbeddings,
     options: {
       eps: number("Added to the variance.", epsRange, NORM_EPS),
       weight: flag("A trained factor per column.", true),
@@ -150,7 +150,7 @@ export const parts = {
     doc: "Brings every row to a mean square of 1.",
     equation: "weight · x / √(mean(x²) + eps) + bias",
     source: "Zhang & Sennrich 2019",
-    sections: norms,
+    sections: aroundEmbeddings,
     options: {
       eps: number("Added to the mean square.", epsRange, NORM_EPS),
       weight: flag("A trained factor per column.", true),

@@ -3,7 +3,7 @@
  * that give exactly the expected count are named.
  */
 import { either, grouped } from "../diagnostics/messages/message.ts";
-import type { Expression, Model, Norm, Part } from "../../runtime/contract/model.ts";
+import { isNorm, type Expression, type Model, type Part } from "../../runtime/contract/model.ts";
 import { parameterCount } from "./parameters.ts";
 
 /** The model again, with some settings replaced; undefined where that is no model. */
@@ -37,7 +37,6 @@ type Block = Extract<Part, { part: "attention" | "mlp" | "swiglu" | "geglu" }>;
 const isBlock = (p: Part): p is Block => p.part === "attention" || isFeedForward(p);
 const isFeedForward = (p: Part): p is Exclude<Block, { part: "attention" }> =>
   p.part === "mlp" || p.part === "swiglu" || p.part === "geglu";
-const isNorm = (p: Part): p is Norm => p.part === "layernorm" || p.part === "rmsnorm";
 
 interface WhatIf {
   readonly say: string;

@@ -37,6 +37,8 @@ export function part(b: Builder, p: Part, x: Ref, outName?: string): Ref {
       return p.tied
         ? tiedLinear(b, p, x, rows, outName)
         : linear(b, partName(b, p), x, rows, p.width, p.out, p.bias, initialStd(b), outName);
+    default:
+      return p satisfies never;
   }
 }
 

@@ -125,7 +125,11 @@ export type Part =
     };
 
 export type PartKind = Part["part"];
-export type Norm = Extract<Part, { readonly part: "layernorm" | "rmsnorm" }>;
+
+/** The parts that may also stand around an embedding. */
+export const norms = ["layernorm", "rmsnorm"] as const;
+export type Norm = Extract<Part, { readonly part: (typeof norms)[number] }>;
+export const isNorm = (part: Part): part is Norm => norms.some((norm) => norm === part.part);
 
 /**
  * An expression over values of shape [rows, width]; the linear map that ends the output gives [rows,

@@ -82,8 +82,7 @@ interface Equations {
 
 function equationsOf(model: Model, refuse: Refuse): Equations {
   const { norm: embedNorm } = model.embed;
-  if (embedNorm)
-    refuse(`it has ${embedNorm.part === "rmsnorm" ? "an" : "a"} ${embedNorm.part} of its embedding`);
+  if (embedNorm) refuse(`its embedding has a norm (${embedNorm.part})`);
   const [first, second, ...more] = model.layer.map(
     (a) => residual(a) ?? refuse(`the layer has an equation other than x += part(norm(x))`),
   );

@@ -1,7 +1,8 @@
 /** What specs mean. */
 import { describe, expect, test } from "vitest";
 import { checkSource, type CheckOptions } from "../../../compiler/2-check/check.ts";
-import type { Assignment, Expression, Model } from "../../../runtime/contract/model.ts";
+import { parts } from "../../../compiler/2-check/parts.ts";
+import { norms, type Assignment, type Expression, type Model } from "../../../runtime/contract/model.ts";
 import { base, specs, whole } from "../../support/sources.ts";
 
 function model(fragment: string, options: CheckOptions = {}): Model {
@@ -247,6 +248,10 @@ describe("equations", () => {
     ["5", "E0306"],
     ["true", "E0306"],
   ])("embed %s: %s", (text, code) => expect(codes(`embed ${text}`)).toEqual([code]));
+  test("the parts that may stand in one are the norms", () => {
+    const around = Object.entries(parts).filter(([, { sections }]) => sections.includes("embed"));
+    expect(around.map(([name]) => name)).toEqual([...norms]);
+  });
   test("output", () => {
     expect(show(model("output linear(layernorm(x), tied: true, bias: true)").output)).toBe(
       "linear(layernorm(x))",

@@ -221,10 +221,10 @@ describe("what has no class", () => {
       /it has learned positions and rmsnorm/,
     );
     expect(await refused((text) => text.replace("embed token", "embed rmsnorm(token)"), "hf")).toMatch(
-      /odd: it has an rmsnorm of its embedding, so no published format/,
+      /odd: its embedding has a norm \(rmsnorm\), so no published format/,
     );
     expect(await refused((text) => text.replace("embed token", "embed layernorm(token)"), "gguf")).toMatch(
-      /odd: it has a layernorm of its embedding, so no published format/,
+      /odd: its embedding has a norm \(layernorm\), so no published format/,
     );
   });
 
