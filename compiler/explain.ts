@@ -2,7 +2,8 @@
 import type { ModulePlan, PartitionPlan } from "./plan.ts";
 import type { Model } from "../runtime/contract/model.ts";
 import { partitionText, printNode } from "./3-graph/print.ts";
-import { rules, twins } from "./5-fuse/rules.ts";
+import { countPairs } from "./5-fuse/fuse.ts";
+import { rules, twins, type Rule } from "./5-fuse/rules.ts";
 import { callFlops, type Call, type ProgramSection } from "./6-tile/program.ts";
 import { kernelContext, tasksOf } from "./6-tile/kernel-spec.ts";
 import { arenaLines } from "./7-place/arena.ts";
@@ -44,18 +45,27 @@ function summary(plan: PartitionPlan): string {
 }
 
 function fusion(plan: PartitionPlan): string {
+  const programs = [...plan.programs.values()][0]!;
   const sections = [...plan.fusions].map(([entry, events]) => {
     const fired = events.map(
       (e) => `    ${e.section.padEnd(16)} ${e.what}\n${" ".repeat(21)}${e.rule}: ${e.why}`,
     );
     const names = new Set(events.map((e) => e.rule));
-    const idle = [...rules, ...twins]
-      .filter((r) => !names.has(r.name))
-      .map((r) => `    ${r.name}: found no ${r.before}`);
+    const graph = programs.find((p) => p.graph.entry === entry)!.graph;
+    const left = (r: Rule): string => {
+      const pairs = countPairs(graph, r);
+      return pairs === 0 ? `found no ${r.before}` : `found ${pairs} of ${r.before}, and could join none`;
+    };
+    const idle = [
+      ...rules.map((r) => [r.name, left(r)] as const),
+      ...twins.map((r) => [r.name, `found no ${r.before}`] as const),
+    ]
+      .filter(([name]) => !names.has(name))
+      .map(([name, found]) => `    ${name}: ${found}`);
     return [
       `  entry ${entry}`,
       ...fired,
-      ...(idle.length ? ["  rules that found nothing to do", ...idle] : []),
+      ...(idle.length ? ["  rules that joined nothing", ...idle] : []),
     ].join("\n");
   });
   return linesOf([`module ${plan.name}`, ...sections]);

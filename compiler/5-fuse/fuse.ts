@@ -48,38 +48,50 @@ function fuseOnce(graph: Graph, record: (event: FusionEvent) => void): Graph | n
 
 function fuseSection(graph: Graph, section: Section, record: (event: FusionEvent) => void): Section | null {
   for (const rule of rules)
-    for (const [at, second] of section.nodes.entries()) {
-      if (second.op !== rule.second) continue;
-      for (const read of rule.reads) {
-        const ref = second.ins[read]!;
-        const from = section.nodes.findIndex(
-          (n) => rule.first.includes(n.op) && n.outs[rule.out] && sameRef(n.outs[rule.out]!, ref),
-        );
-        const fused = from >= 0 && from < at ? tryRule(graph, section, rule, from, at, read) : null;
-        if (!fused) continue;
-        record({
-          section: section.name,
-          rule: rule.name,
-          why: rule.why,
-          what: `${section.nodes[from]!.op} + ${second.op} → ${printRef(Object.values(fused.outs)[0]!)}`,
-        });
-        return {
-          ...section,
-          nodes: section.nodes.flatMap((n, i) => (i === from ? [] : i === at ? [fused] : [n])),
-        };
-      }
+    for (const pair of pairsOf(section, rule)) {
+      const { from, at } = pair;
+      const fused = tryRule(graph, section, rule, pair);
+      if (!fused) continue;
+      const ops = `${section.nodes[from]!.op} + ${section.nodes[at]!.op}`;
+      record({
+        section: section.name,
+        rule: rule.name,
+        why: rule.why,
+        what: `${ops} → ${printRef(Object.values(fused.outs)[0]!)}`,
+      });
+      return {
+        ...section,
+        nodes: section.nodes.flatMap((n, i) => (i === from ? [] : i === at ? [fused] : [n])),
+      };
     }
   return null;
 }
 
-function tryRule(
-  graph: Graph,
-  section: Section,
-  rule: Rule,
-  from: number,
-  at: number,
-  read: string,
-): Node | null {
+/** Where two nodes of a rule stand in a section, and the argument by which the second reads the first. */
+interface Pair {
+  readonly from: number;
+  readonly at: number;
+  readonly read: string;
+}
+
+function* pairsOf(section: Section, rule: Rule): Generator<Pair> {
+  for (const [at, second] of section.nodes.entries()) {
+    if (second.op !== rule.second) continue;
+    for (const read of rule.reads) {
+      const ref = second.ins[read]!;
+      const from = section.nodes.findIndex(
+        (n) => rule.first.includes(n.op) && n.outs[rule.out] && sameRef(n.outs[rule.out]!, ref),
+      );
+      if (from >= 0 && from < at) yield { from, at, read };
+    }
+  }
+}
+
+/** How many pairs of a rule stand in a graph: after fusion, those that it did not join. */
+export const countPairs = (graph: Graph, rule: Rule): number =>
+  graph.sections.reduce((sum, section) => sum + [...pairsOf(section, rule)].length, 0);
+
+function tryRule(graph: Graph, section: Section, rule: Rule, { from, at, read }: Pair): Node | null {
   const first = section.nodes[from]!;
   const second = section.nodes[at]!;
   const between = first.outs[rule.out]!;

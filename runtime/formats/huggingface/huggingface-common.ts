@@ -7,27 +7,35 @@ import { shownValue } from "../../base/known-keys.ts";
 
 export const CONFIG_FILE = "config.json";
 
-/** The activations by Hugging Face's names. "gelu_new" and similar names mean the tanh form. */
-const activationWords: Readonly<Record<string, Activation>> = {
-  gelu_new: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-  gelu_python_tanh: "gelu_tanh",
-  gelu_fast: "gelu_tanh",
-  gelu_accurate: "gelu_tanh",
-  gelu: "gelu",
-  gelu_python: "gelu",
-  relu: "relu",
-  relu2: "relu2",
-  silu: "silu",
-  swish: "silu",
+/** Hugging Face's names of each activation: all are read, the first is written. [] where it has none. */
+const activationNames: Readonly<Record<Activation, readonly string[]>> = {
+  gelu_tanh: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
+  gelu: ["gelu", "gelu_python"],
+  relu: ["relu"],
+  relu2: ["relu2"],
+  silu: ["silu", "swish"],
 };
-export const activationNames: Readonly<Record<Activation, string>> = {
-  gelu_tanh: "gelu_new",
-  gelu: "gelu",
-  relu: "relu",
-  relu2: "relu2",
-  silu: "silu",
-};
+const activationsByName = new Map(
+  Object.entries(activationNames).flatMap(([activation, names]) =>
+    names.map((name) => [name, activation as Activation] as const),
+  ),
+);
+const writtenNames: ReadonlyMap<string, string> = new Map(
+  Object.entries(activationNames).flatMap(([activation, [first]]) =>
+    first === undefined ? [] : [[activation, first] as const],
+  ),
+);
+
+/** The name that goes into config.json. Throws `input` where Hugging Face has none. */
+export function activationName(activation: Activation): string {
+  const name = writtenNames.get(activation);
+  if (name !== undefined) return name;
+  throw new SinterError(
+    "input",
+    `the model's activation is ${activation}, for which Hugging Face has no name`,
+    `These go out: ${[...writtenNames.keys()].join(", ")}.`,
+  );
+}
 
 /** Whether the weights have a tensor of this name, without an optional prefix. */
 export type Has = (name: string) => boolean;
@@ -75,11 +83,12 @@ export function tiedOf(
 
 export function activationOf<K extends string>(read: Fields<K>, key: K, otherwise: string): Activation {
   const word = read.text(key) ?? otherwise;
-  if (Object.hasOwn(activationWords, word)) return activationWords[word]!;
+  const activation = activationsByName.get(word);
+  if (activation !== undefined) return activation;
   throw new SinterError(
     "input",
     `${read.path}: ${key} is ${shownValue(word)}`,
-    `These are read: ${Object.keys(activationWords).join(", ")}.`,
+    `These are read: ${[...activationsByName.keys()].join(", ")}.`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** Writes config.json of models that go out. Every key that the readers take into account is written. */
 import { layerKindsOf, type Architecture } from "../architecture/architecture.ts";
-import { activationNames } from "./huggingface-common.ts";
+import { activationName } from "./huggingface-common.ts";
 import { coefficientOf } from "./huggingface-llama.ts";
 import { ropeScalingOf } from "./huggingface-rope.ts";
 import type { FloatFormat } from "../../contract/number-formats.ts";
@@ -44,7 +44,7 @@ export function configOf(
       n_layer: a.layers,
       n_head: a.heads,
       n_inner: a.hidden,
-      activation_function: activationNames[a.activation],
+      activation_function: activationName(a.activation),
       layer_norm_epsilon: a.eps,
       resid_pdrop: 0,
       embd_pdrop: 0,
@@ -59,7 +59,7 @@ export function configOf(
     num_key_value_heads: a.kvHeads,
     head_dim: a.headDim,
     intermediate_size: a.hidden,
-    hidden_act: activationNames[a.activation],
+    hidden_act: activationName(a.activation),
     rms_norm_eps: a.eps,
     rope_theta: a.rope!.theta,
     rope_scaling: ropeScalingOf(a.rope!),

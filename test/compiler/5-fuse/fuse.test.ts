@@ -1,7 +1,7 @@
 /** Fusion: every rule fires somewhere, and what a graph computes stays what it was. */
 import { describe, expect, test } from "vitest";
 import { differentiate } from "../../../compiler/4-grad/differentiate.ts";
-import { fuse, type FusionEvent } from "../../../compiler/5-fuse/fuse.ts";
+import { countPairs, fuse, type FusionEvent } from "../../../compiler/5-fuse/fuse.ts";
 import { rules, twins } from "../../../compiler/5-fuse/rules.ts";
 import { dropUnread } from "../../../compiler/5-fuse/unread.ts";
 import { expectSame, graphOf, opsOf, smallNames } from "../../support/small-graphs.ts";
@@ -27,6 +27,13 @@ describe("what sampling computes is the same before and after", () => {
     const before = dropUnread(graphOf(name, "prefill"));
     expectSame(before, fuse(before));
   });
+});
+
+test("pairs that no rule could join are counted", () => {
+  const rule = rules.find(({ name }) => name === "bias into matmul")!;
+  const graph = dropUnread(graphOf("gpt", "decode"));
+  expect(countPairs(graph, rule)).toBeGreaterThan(0);
+  expect(countPairs(fuse(graph), rule)).toBe(0);
 });
 
 test("a graph without anything to fuse stays as it is", () => {

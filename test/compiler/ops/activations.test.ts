@@ -4,9 +4,9 @@ import { activations } from "../../../compiler/ops/kit/activations.ts";
 
 test.each(Object.entries(activations))("%s is 0 at 0", (name, { value }) => {
   const found =
-    `${name}(0) is ${value(0)}. Rows are padded with zeros, which kernels send through the activation too, ` +
-    "and which have to stay zeros: take the value at 0 off (softplus(x) − ln 2), or make it an operation of " +
-    "its own that masks the last columns (writeRow, and keep, of kit/row-loops.ts).";
+    `${name}(0) is ${value(0)}. Rows are padded with zeros, which kernels send through the ` +
+    "activation too, and which have to stay zeros: take the value at 0 off (softplus(x) − ln 2), or make " +
+    "it an operation of its own that masks the last columns (writeRow and keep of kit/row-loops.ts).";
   expect(value(0) === 0, found).toBe(true);
 });
 

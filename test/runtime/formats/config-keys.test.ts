@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Activation } from "../../../runtime/contract/model.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import type { Architecture } from "../../../runtime/formats/architecture/architecture.ts";
 import type { ReadConfig } from "../../../runtime/formats/huggingface/huggingface-common.ts";
@@ -662,4 +663,13 @@ describe("what goes out", () => {
       ).toEqual([]);
     },
   );
+
+  it("an activation that Hugging Face has no name for does not go out", () => {
+    const named = { ...tinyHuggingFace["gpt2"]![1], activation: "gelu_tanh" as const };
+    expect(configOf(named, "gpt2", "F32", { bos: 1, eos: 2 })).toMatchObject({
+      activation_function: "gelu_new",
+    });
+    const odd = { ...named, activation: "softplus" as Activation };
+    expect(() => configOf(odd, "gpt2", "F32", { bos: 1, eos: 2 })).toThrow(/softplus, for which .* no name/);
+  });
 });
