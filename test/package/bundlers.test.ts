@@ -4,8 +4,7 @@ import { request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, expect } from "vitest";
-import { createServer } from "vite";
-import webpack from "webpack";
+import type { Stats } from "webpack";
 import { chromiumMissing, inChromium } from "../../bench/measure/chromium.ts";
 import { inProject } from "../support/paths.ts";
 import { codeBlocks } from "../support/readme-blocks.ts";
@@ -89,6 +88,7 @@ test("Vite", async () => {
 
 test("Vite's development server", async () => {
   cpSync(join(folder, "run"), join(folder, "public/run"), { recursive: true });
+  const { createServer } = await import("vite");
   const server = await createServer({ root: folder, server: { host: "127.0.0.1", port: 0, hmr: false } });
   try {
     await server.listen();
@@ -101,13 +101,14 @@ test("Vite's development server", async () => {
 });
 
 test("webpack", async () => {
+  const { default: webpack } = await import("webpack");
   const compiler = webpack({
     mode: "production",
     context: folder,
     entry: "./main.js",
     output: { path: join(folder, "webpack"), filename: "main.js" },
   });
-  const stats = await new Promise<webpack.Stats | undefined>((done, failed) =>
+  const stats = await new Promise<Stats | undefined>((done, failed) =>
     compiler.run((error, found) => (error ? failed(error) : done(found))),
   );
   expect(stats!.toJson({ all: false, errors: true }).errors).toEqual([]);

@@ -1,9 +1,6 @@
 /** What is in the tarballs, what linters of packages say of them, and how large they are. */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
-import { publint } from "publint";
-import { formatMessage } from "publint/utils";
 import { describe, expect } from "vitest";
 import { inProject } from "../support/paths.ts";
 import { packed, packageTest as test } from "./installed.ts";
@@ -18,6 +15,7 @@ const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
 
 /** What a bundler makes of a program. */
 async function bundled(program: string): Promise<number> {
+  const { build } = await import("esbuild");
   const { outputFiles } = await build({
     stdin: { contents: program, resolveDir: folder },
     bundle: true,
@@ -50,6 +48,7 @@ test("sizes", async () => {
 
 describe.each(["sinter", "runtime"] as const)("%s", (name) => {
   test("publint has nothing to say", async () => {
+    const [{ publint }, { formatMessage }] = [await import("publint"), await import("publint/utils")];
     const bytes = readFileSync(packed[name]);
     const { messages, pkg } = await publint({
       pack: { tarball: new Uint8Array(bytes).buffer },

@@ -14,7 +14,7 @@ export const packed = inject("packed");
 
 /** A test that is skipped, with its reason, where the packages could not be installed. */
 export const packageTest = packed.missing === undefined ? test : test.skip;
-if (packed.missing !== undefined) console.warn(`skipped: ${packed.missing}`);
+if (packed.missing !== undefined) console.warn(`skipped, all of them: ${packed.missing}`);
 
 /** A folder of a test's own from which the packages of `packed.user` are found. */
 export function folderOfUser(name: string): string {

@@ -27,9 +27,21 @@ export default async function setup(project: TestProject): Promise<() => void> {
 }
 
 async function packedInto(folder: string): Promise<Packed> {
-  const missing = installTools();
-  if (missing !== undefined) return { folder, sinter: "", runtime: "", user: "", missing };
-  run("node", ["app/package/build.ts"]);
+  try {
+    installTools();
+    run(inProject("node_modules/.bin/tsc"), ["-p", "test/package"]);
+    return await packedAndInstalled(folder);
+  } catch (error) {
+    const { message, stderr = "" } = error as { readonly message: string; readonly stderr?: string };
+    const [why] = NO_NETWORK.exec(message + stderr) ?? [];
+    if (why === undefined) throw error;
+    const missing = `the npm registry cannot be reached (${why})`;
+    return { folder, sinter: "", runtime: "", user: "", missing };
+  }
+}
+
+async function packedAndInstalled(folder: string): Promise<Packed> {
+  run(process.execPath, ["app/package/build.ts"]);
   const pack = (path: string): string => {
     const named = run("npm", ["pack", path, "--ignore-scripts", "--silent", "--pack-destination", folder]);
     return join(folder, named.trim());
@@ -38,20 +50,13 @@ async function packedInto(folder: string): Promise<Packed> {
   return { folder, sinter, runtime, user: await installedIn(folder, [runtime, sinter]) };
 }
 
-/** Why they cannot be installed; undefined: they are. */
-function installTools(): string | undefined {
+/** Installs what only these tests need, unless it is there. */
+function installTools(): void {
   const [lock, done] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) =>
     inProject(`test/package/${name}`),
   );
-  if (existsSync(done!) && statSync(done!).mtimeMs >= statSync(lock!).mtimeMs) return undefined;
-  try {
-    run("npm", ["ci", "--prefix", "test/package", "--no-audit", "--no-fund"]);
-    return undefined;
-  } catch (error) {
-    const said = String((error as { readonly stderr?: unknown }).stderr);
-    if (!NO_NETWORK.test(said)) throw error;
-    return `the npm registry cannot be reached (${NO_NETWORK.exec(said)![0]})`;
-  }
+  if (existsSync(done!) && statSync(done!).mtimeMs >= statSync(lock!).mtimeMs) return;
+  run("npm", ["ci", "--prefix", "test/package", "--no-audit", "--no-fund", "--fetch-retries=1"]);
 }
 
 const run = (command: string, args: readonly string[]): string =>
