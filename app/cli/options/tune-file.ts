@@ -1,7 +1,7 @@
 /**
  * sinter.tune.json stands beside the specs. It holds, by shape, tiles that `sinter tune` has found to be
  * faster than the compiler's own on one machine; all specs of the folder share it. Every number that comes
- * from the file is checked (6-tile/tile-choices.ts) before the compiler sees it.
+ * from the file is checked (6-tile/chosen-tiles.ts) before the compiler sees it.
  */
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
