@@ -83,6 +83,7 @@ function writeDeclarations(root: string, files: readonly string[], folder: strin
   const compilerOptions = {
     noEmit: false,
     declaration: true,
+    preserveSymlinks: true, // as in app/package/tsconfig.json
     emitDeclarationOnly: true,
     removeComments: true,
     outDir: join(folder, "out"),
