@@ -16,6 +16,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: PATIENCE_MS,
     hookTimeout: PATIENCE_MS,
+    // What a filter (-t) leaves out is not listed. In a run of everything a skipped test is, with its reason.
+    hideSkippedTests: process.argv.some((word) => /^(-t|--testNamePattern)/.test(word)),
     reporters: process.stdout.isTTY
       ? ["default", new CountReporter()]
       : [["default", { summary: false }], new CountReporter()],

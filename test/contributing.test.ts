@@ -100,6 +100,15 @@ describe("the walk", () => {
     const sources = [...changed].filter((path) => path.endsWith(".ts")).join(" ");
     await run(`npx oxfmt --check ${sources} && npx oxlint ${sources}`);
   });
+
+  test.each([
+    ["facts stand once, and the API's golden file is right", "test/runtime/contract/once.test.ts test/api"],
+    ["specs say how they are trained, and are listed", 'test/specs -t "says how it is trained|README"'],
+    ["norms are those of the list", "test/compiler/2-check/check.test.ts -t norms"],
+  ])("tests that the recipes do not name pass: %s", async (_, tests) => {
+    const command = `npx vitest run ${tests}`;
+    checkCount(command, await run(command));
+  });
 });
 
 /** A line each; one that ends in "\\" goes on in the next. */

@@ -151,7 +151,7 @@ function read(opName: string, layout: KernelLayout, slot: TensorSlot, words: Wor
       if (numbers[word + column] !== 0)
         throw new Error(
           `${opName} left ${numbers[word + column]} in the padding of ${slot.name}, ` +
-            `column ${column} of ${end - first}`,
+            `column ${column}, behind the ${end - first} of the row`,
         );
   return readDense(layout, slot, words);
 }

@@ -1,7 +1,8 @@
 """
 The specs of test/parity/specs, built a second time in PyTorch: what the compiled models have to agree with.
 
-    /usr/bin/python3 test/parity/fixtures.py            writes fixtures/<name>.safetensors
+    /usr/bin/python3 test/parity/fixtures.py            writes fixtures/<name>.safetensors, all of them
+    /usr/bin/python3 test/parity/fixtures.py gpt2       writes this one alone
     /usr/bin/python3 test/parity/fixtures.py --check    compares the files that are there with what it would write
 
 Every number is computed in float64 from float32 parameters, and stored as float32. A float32 run stands beside it: how far

@@ -66,7 +66,10 @@ const commandOf = (text: string): string[] | undefined =>
 
 test.each(specs)("$file says how it is trained, or that it is not", ({ file, text }) => {
   const command = commandOf(text);
-  if (command === undefined) expect(head(text)).toMatch(/^\/\/ Not to be trained/m);
+  const wanted =
+    `a line before the model is missing: "// Train: sinter train ${file}", ` +
+    'or "// Not to be trained, …" with the reason';
+  if (command === undefined) expect(head(text), wanted).toMatch(/^\/\/ Not to be trained/m);
   else expect(command[0]).toBe(file);
 });
 
