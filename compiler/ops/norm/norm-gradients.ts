@@ -3,7 +3,8 @@
  * subtract: there is no such tensor, and the cotangent has no part that comes by way of it.
  *
  *   n = (x − mean) · rstd        g = w · d_out
- *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add        without a mean: rstd · (g − n · mean_c(g·n)) + add
+ *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add
+ *         without a mean: rstd · (g − n · mean_c(g·n)) + add
  *   d_w = Σ_r d_out · n        d_b = Σ_r d_out
  */
 import { accumulators, affine, columnSums, eachRow, readRow, sumOf, writeRow } from "../kit/row-loops.ts";
