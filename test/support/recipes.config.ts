@@ -1,6 +1,6 @@
 /**
- * `npm run test:recipes`: the recipes of CONTRIBUTING.md, walked through in a copy of the project. They compile
- * and train for a minute on a quiet machine, so .ci/run runs them behind `npm test`.
+ * `npm run test:recipes`: the recipes of CONTRIBUTING.md, walked through in a copy of the project. They
+ * compile and train for a minute on a quiet machine, so .ci/run runs them behind `npm test`.
  */
 import { defineConfig } from "vitest/config";
 import { CountReporter } from "./reporter.ts";
