@@ -11,22 +11,17 @@ import { openGguf } from "./gguf/gguf.ts";
 import { openLlama2c } from "./llama2c.ts";
 import { kindOf } from "./published.ts";
 import { openSafetensors, openSafetensorsFolder } from "./safetensors-weights.ts";
-import type { MetadataValue, WeightFile } from "./kit/weights.ts";
+import type { MetadataValue, StoredTensor, WeightFile } from "./kit/weights.ts";
 
 export interface Inspection {
   readonly path: string;
   /** For example "GGUF 3", "safetensors", "llama2.c v1", "checkpoint of step 250". */
   readonly form: string;
   readonly metadata: readonly (readonly [string, MetadataValue])[];
-  readonly tensors: readonly {
-    readonly name: string;
-    readonly type: string;
-    readonly shape: readonly number[];
-    readonly elements: number;
-    readonly bytes: number;
-    readonly offset: number;
-    readonly file: string;
-  }[];
+  readonly tensors: readonly Pick<
+    StoredTensor,
+    "name" | "type" | "shape" | "elements" | "bytes" | "offset" | "file"
+  >[];
   /** Elements of all tensors. In a checkpoint the optimizer's moments are not counted. */
   readonly parameters: number;
   readonly bytes: number;

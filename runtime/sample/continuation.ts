@@ -10,12 +10,18 @@ import { sampleToken, type SamplerSettings } from "./sampler.ts";
 export type EndReason = "tokens" | "stop" | "end of text" | "context" | "aborted";
 
 export interface ContinuationOptions extends SamplerSettings {
+  /** Text, or ids: of a chat, say. */
   readonly prompt: string | readonly number[];
   /** Most tokens to add. */
   readonly tokens: number;
   readonly seed: number;
   readonly stop?: readonly string[];
+  /**
+   * false: special tokens (those that mark a chat's turns, say) are drawn, but do not appear in the text.
+   * Default: true.
+   */
   readonly special?: boolean | undefined;
+  /** Asks for the log-probability of each token, and of so many of the likeliest at its position. */
   readonly logprobs?: number | undefined;
 }
 

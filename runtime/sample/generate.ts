@@ -4,28 +4,14 @@
  * and becomes the past; or the text ends there (`whenFull`).
  */
 import { SinterError } from "../base/errors.ts";
-import { Continuation, type EndReason } from "./continuation.ts";
+import { Continuation, type ContinuationOptions, type EndReason } from "./continuation.ts";
 import type { TokenLogprob } from "./logprobs.ts";
 import type { Lane } from "../engine/lane.ts";
 import type { RunningModel } from "../engine/model.ts";
-import type { SamplerSettings } from "./sampler.ts";
 import { createSession, type Session, type SessionCalls } from "./session.ts";
 import type { Tokenizer } from "../tokenizers/base/tokenizer.ts";
 
-export interface GenerateOptions extends SamplerSettings {
-  /** Text, or ids: of a chat, say. */
-  readonly prompt: string | readonly number[];
-  /** Most tokens to add. */
-  readonly tokens: number;
-  readonly seed: number;
-  readonly stop?: readonly string[];
-  /**
-   * false: special tokens (those that mark a chat's turns, say) are drawn, but do not appear in the text.
-   * Default: true.
-   */
-  readonly special?: boolean | undefined;
-  /** Asks for the log-probability of each token, and of so many of the likeliest at its position. */
-  readonly logprobs?: number | undefined;
+export interface GenerateOptions extends ContinuationOptions {
   /**
    * What happens when the context is full. "shift": the text goes on after its newer half, and of a prompt
    * that does not fit the end is taken. "stop": the text ends, and a prompt that does not fit is an error.

@@ -19,7 +19,7 @@ import {
   sumOf,
   writeRow,
 } from "../kit/row-loops.ts";
-import { emitNormDw, emitNormDx } from "./norm-gradients.ts";
+import { emitNormDw, emitNormDx, normDwReference, sampleStatistic } from "./norm-gradients.ts";
 
 type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 
@@ -91,10 +91,6 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
   ],
 });
 
-/** Statistics that a test may feed. */
-const statistic = (tensor: string, noise: () => number): number =>
-  tensor === "rstd" ? 1.25 + 0.75 * noise() : tensor === "mean" ? 0.1 * noise() : noise();
-
 export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] add[R,C]? -> d_x[R,C]", {
   doc: "d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add,  g = w · d_out,  n = (x − mean) · rstd",
   flops: ({ R, C }) => 14 * R * C,
@@ -115,7 +111,7 @@ export const layernorm_dx = defineOp("x[R,C] w[C]? mean[R] rstd[R] d_out[R,C] ad
   },
   tasks: ({ R }) => R,
   emit: (w, at, { C }, { has }) => emitNormDx(w, at, C, has),
-  sample: (tensor, _d, noise) => statistic(tensor, noise),
+  sample: (tensor, _d, noise) => sampleStatistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["w", "add"] },
     { d: { R: 3, C: 48 }, with: ["w"] },
@@ -131,20 +127,11 @@ export const layernorm_dw = defineOp("x[R,C] mean[R] rstd[R] d_out[R,C] -> d_w[C
   flops: ({ R, C }) => 5 * R * C,
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {
-    for (let c = 0; c < C; c++) {
-      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
-      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++) {
-        w += t.d_out[r * C + c]! * normed(t, r, c, C);
-        b += t.d_out[r * C + c]!;
-      }
-      if (t.d_w) t.d_w[c] = w;
-      if (t.d_b) t.d_b[c] = b;
-    }
+    normDwReference(t, { R, C }, accumulate, (r, c) => normed(t, r, c, C));
   },
   tasks: ({ C }) => columnTasks(C),
   emit: (w, at, d, { has }) => emitNormDw(w, at, d, has),
-  sample: (tensor, _d, noise) => statistic(tensor, noise),
+  sample: (tensor, _d, noise) => sampleStatistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },
     { d: { R: 8, C: 48 }, with: ["d_w"] },

@@ -1,6 +1,7 @@
 /**
- * The kernels of layernorm's and rmsnorm's gradients. The two differ by the mean, which rmsnorm does not
- * subtract: there is no such tensor, and the cotangent has no part that comes by way of it.
+ * What layernorm and rmsnorm share of their gradients: kernels, and part of the reference. The two differ by
+ * the mean, which rmsnorm does not subtract: there is no such tensor, and the cotangent has no part that comes
+ * by way of it.
  *
  *   n = (x − mean) · rstd        g = w · d_out
  *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add
@@ -77,3 +78,26 @@ export function emitNormDw(
     ...(has("d_b") && { [at.d_b]: (_k: number, load: Load) => load(d_out) }),
   });
 }
+
+/** The f64 reference of d_w and d_b; `normed` gives n[r,c]. */
+export function normDwReference(
+  t: Readonly<Record<"d_out" | "d_w" | "d_b", Float64Array>>,
+  { R, C }: Readonly<Record<"R" | "C", number>>,
+  accumulate: boolean,
+  normed: (r: number, c: number) => number,
+): void {
+  for (let c = 0; c < C; c++) {
+    let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
+    let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
+    for (let r = 0; r < R; r++) {
+      w += t.d_out[r * C + c]! * normed(r, c);
+      b += t.d_out[r * C + c]!;
+    }
+    if (t.d_w) t.d_w[c] = w;
+    if (t.d_b) t.d_b[c] = b;
+  }
+}
+
+/** What a test feeds: rstd is positive, a mean is small, all else is noise in −1…1. */
+export const sampleStatistic = (tensor: string, noise: () => number): number =>
+  tensor === "rstd" ? 1.25 + 0.75 * noise() : tensor === "mean" ? 0.1 * noise() : noise();

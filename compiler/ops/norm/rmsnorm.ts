@@ -15,7 +15,7 @@ import {
   sumOf,
   writeRow,
 } from "../kit/row-loops.ts";
-import { emitNormDw, emitNormDx } from "./norm-gradients.ts";
+import { emitNormDw, emitNormDx, normDwReference, sampleStatistic } from "./norm-gradients.ts";
 
 export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
@@ -90,7 +90,7 @@ export const rmsnorm_dx = defineOp("x[R,C] w[C]? rstd[R] d_out[R,C] add[R,C]? ->
   },
   tasks: ({ R }) => R,
   emit: (w, at, { C }, { has }) => emitNormDx(w, at, C, has),
-  sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
+  sample: (tensor, _d, noise) => sampleStatistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["w", "add"] },
     { d: { R: 3, C: 48 }, with: ["w"] },
@@ -106,20 +106,11 @@ export const rmsnorm_dw = defineOp("x[R,C] rstd[R] d_out[R,C] -> d_w[C]? d_b[C]?
   flops: ({ R, C }) => 4 * R * C,
   accumulates: ["d_w", "d_b"],
   reference(t, { R, C }, _attrs, accumulate) {
-    for (let c = 0; c < C; c++) {
-      let w = accumulate ? (t.d_w?.[c] ?? 0) : 0;
-      let b = accumulate ? (t.d_b?.[c] ?? 0) : 0;
-      for (let r = 0; r < R; r++) {
-        w += t.d_out[r * C + c]! * t.x[r * C + c]! * t.rstd[r]!;
-        b += t.d_out[r * C + c]!;
-      }
-      if (t.d_w) t.d_w[c] = w;
-      if (t.d_b) t.d_b[c] = b;
-    }
+    normDwReference(t, { R, C }, accumulate, (r, c) => t.x[r * C + c]! * t.rstd[r]!);
   },
   tasks: ({ C }) => columnTasks(C),
   emit: (w, at, d, { has }) => emitNormDw(w, at, d, has),
-  sample: (tensor, _d, noise) => (tensor === "rstd" ? 1.25 + 0.75 * noise() : noise()),
+  sample: (tensor, _d, noise) => sampleStatistic(tensor, noise),
   cases: [
     { d: { R: 5, C: 61 }, with: ["d_w", "d_b"] },
     { d: { R: 8, C: 48 }, with: ["d_w"] },

@@ -170,19 +170,24 @@ const banded = [
 ];
 const MANY = 60_000; // ms: dozens of kernels are compiled
 
-describe("attention", () => {
+/** All sizes on `wide`, some of them on the other targets. */
+function onAllTargets(check: (cfgs: readonly Config[], target: Target) => Promise<void>): void {
   for (const target of targets)
     it(
       `equals its reference: ${target}`,
-      () => checkForward(target === "wide" ? [...typical, ...awkward] : typical, target),
+      () => check(target === "wide" ? [...typical, ...awkward] : typical, target),
       MANY,
     );
   for (const target of targets)
     it(
       `sees a band only: ${target}`,
-      () => checkForward(target === "wide" ? banded : banded.slice(3, 7), target),
+      () => check(target === "wide" ? banded : banded.slice(3, 7), target),
       MANY,
     );
+}
+
+describe("attention", () => {
+  onAllTargets(checkForward);
 
   it("keeps its head with scores of 90 to 100 and of ±1000", async () => {
     for (const loud of [95, 1000]) {
@@ -273,18 +278,7 @@ describe("attention", () => {
 });
 
 describe("attention_backward", () => {
-  for (const target of targets)
-    it(
-      `equals its reference: ${target}`,
-      () => checkBackward(target === "wide" ? [...typical, ...awkward] : typical, target),
-      MANY,
-    );
-  for (const target of targets)
-    it(
-      `sees a band only: ${target}`,
-      () => checkBackward(target === "wide" ? banded : banded.slice(3, 7), target),
-      MANY,
-    );
+  onAllTargets(checkBackward);
 
   it("its reference is the gradient of attention's reference (finite differences)", () => {
     for (const cfg of [
