@@ -1,7 +1,7 @@
 /**
  * What layernorm and rmsnorm share of their gradients: kernels, and part of the reference. The two differ by
- * the mean, which rmsnorm does not subtract: there is no such tensor, and the cotangent has no part that comes
- * by way of it.
+ * the mean, which rmsnorm does not subtract: there is no such tensor, and the cotangent has no part that
+ * comes by way of it.
  *
  *   n = (x − mean) · rstd        g = w · d_out
  *   d_x = rstd · (g − mean_c g − n · mean_c(g·n)) + add
