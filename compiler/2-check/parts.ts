@@ -1,6 +1,6 @@
 /**
  * THE table of parts: what equations are made of. Options with their defaults; `build` makes the checked
- * part. To add a part: a row here, a variant in model.ts.
+ * part. CONTRIBUTING.md ("Add a part") says how to add one.
  */
 import { flag, group, number, word, type Fields, type Options, type ValuesOf } from "./fields.ts";
 import { NORM_EPS, QK_NORM_EPS } from "../../runtime/contract/defaults.ts";
