@@ -11,6 +11,7 @@
  */
 import type { Span } from "../diagnostics/span.ts";
 
+/** A name; in equations of objectives also one of another's: "chosen.ratio". */
 export interface Word {
   readonly kind: "word";
   readonly text: string;

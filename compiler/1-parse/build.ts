@@ -190,14 +190,24 @@ function buildFactor(b: Building, n: CstNode | undefined): Value | undefined {
 function buildPrimary(b: Building, n: CstNode): Value | undefined {
   const number = token(n, "number");
   const flag = token(n, "flag");
-  const name = token(n, "word");
+  const member = node(n, "member");
   const call = node(n, "call");
   const group = node(n, "group");
   if (number) return buildNumber(b, number);
   if (flag) return { kind: "flag", value: flag.image === "true", span: tokenSpan(b, flag) };
-  if (name) return word(b, name);
+  if (member) return buildMember(b, member);
   if (call) return buildCall(b, call);
   return group && buildValue(b, node(group, "value"));
+}
+
+/** "chosen.ratio" is one word. */
+function buildMember(b: Building, n: CstNode): Word | undefined {
+  const [name, field] = [token(n, "word"), token(n, "field")];
+  if (!name) return undefined;
+  const { text, span } = word(b, name);
+  return field
+    ? { kind: "word", text: `${text}.${field.image}`, span: covering(span, tokenSpan(b, field)) }
+    : { kind: "word", text, span };
 }
 
 function buildNumber(b: Building, tok: IToken): Value | undefined {

@@ -174,14 +174,14 @@ const endsValue = (token: IToken): boolean => valueEnds.has(token.tokenType);
 const isSign = (token: IToken, before: IToken | undefined, keys: ReadonlySet<number>): boolean =>
   token.image === "-" && (before === undefined || !endsValue(before) || keys.has(before.startOffset));
 
-/** No space: inside parentheses, before "," and ":", between a part and its "(", behind a sign. */
+/** No space: inside parentheses, around ".", before "," and ":", between a part and its "(", behind a sign. */
 function tight(
   before: IToken,
   token: IToken,
   earlier: IToken | undefined,
   keys: ReadonlySet<number>,
 ): boolean {
-  if (before.image === "(" || token.image === ")" || token.image === "," || token.image === ":") return true;
+  if (before.image === "(" || before.image === "." || [")", ",", ":", "."].includes(token.image)) return true;
   if (token.image === "(")
     return (before.tokenType === t.Name && !keys.has(before.startOffset)) || isSign(before, earlier, keys);
   return isSign(before, earlier, keys);

@@ -206,7 +206,7 @@ class SpecParser extends CstParser {
     });
   });
 
-  /** factor = "-"* ( number | "true" | "false" | call | name | "(" value ")" ) */
+  /** factor = "-"* ( number | "true" | "false" | call | member | "(" value ")" ) */
   readonly factor = this.RULE("factor", () => {
     this.MANY(() => this.CONSUME(t.Minus));
     this.OR([
@@ -216,9 +216,18 @@ class SpecParser extends CstParser {
       { ALT: () => this.CONSUME(t.False, { LABEL: "flag" }) },
       { ALT: () => this.SUBRULE(this.call) },
       // "x +=" and then "h = …" on the next line: the value is missing, it is not "h"
-      { GATE: () => !assigns.has(this.LA(2).tokenType), ALT: () => this.CONSUME(t.Name, { LABEL: "word" }) },
+      { GATE: () => !assigns.has(this.LA(2).tokenType), ALT: () => this.SUBRULE(this.member) },
       { ALT: () => this.SUBRULE(this.group) },
     ]);
+  });
+
+  /** member = name ( "." name )? */
+  readonly member = this.RULE("member", () => {
+    this.CONSUME(t.Name, { LABEL: "word" });
+    this.OPTION(() => {
+      this.CONSUME(t.Dot);
+      this.CONSUME1(t.Name, { LABEL: "field" });
+    });
   });
 
   /** group = "(" value ")" */

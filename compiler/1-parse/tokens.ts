@@ -66,6 +66,7 @@ export const Divide = sign("Divide", "/");
 export const Remainder = sign("Remainder", "%");
 export const Colon = sign("Colon", ":");
 export const Comma = sign("Comma", ",");
+export const Dot = sign("Dot", ".");
 export const OpenBrace = sign("OpenBrace", "{");
 export const CloseBrace = sign("CloseBrace", "}");
 export const OpenParen = sign("OpenParen", "(");
@@ -105,6 +106,7 @@ const signs: readonly TokenType[] = [
   Remainder,
   Colon,
   Comma,
+  Dot,
   OpenBrace,
   CloseBrace,
   OpenParen,

@@ -34,6 +34,8 @@ const scraps = [
   "%",
   ":",
   ",",
+  ".",
+  "chosen.ratio",
   "//",
   "\n",
   "\r",
