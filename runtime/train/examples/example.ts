@@ -1,0 +1,54 @@
+/**
+ * Examples for what comes after pre-training: answers to learn, pairs of answers to prefer one of, answers
+ * that were judged, prompts to try. A row of a file becomes one example, in a form that says nothing of how
+ * the file was written.
+ */
+import type { ChatMessage } from "../../tokenizers/chat/chat.ts";
+
+/** A text to learn as it stands. */
+export interface TextExample {
+  readonly kind: "text";
+  readonly row: number;
+  readonly text: string;
+}
+
+/** A dialogue, of which some answers are learnt. */
+export interface AnswerExample {
+  readonly kind: "answer";
+  /** The row in its file, from 1. */
+  readonly row: number;
+  readonly messages: readonly ChatMessage[];
+  /** The indices in `messages` of the answers that may be learnt; one at least. */
+  readonly learnt: readonly number[];
+}
+
+/** Two ways to go on with a prompt, the first of which is better. */
+export interface PairExample {
+  readonly kind: "pair";
+  readonly row: number;
+  readonly prompt: readonly ChatMessage[];
+  /** Begin with the assistant's message. */
+  readonly chosen: readonly ChatMessage[];
+  readonly rejected: readonly ChatMessage[];
+}
+
+/** An answer of which it is known whether it is good. */
+export interface JudgedExample {
+  readonly kind: "judged";
+  readonly row: number;
+  readonly prompt: readonly ChatMessage[];
+  readonly answer: readonly ChatMessage[];
+  readonly good: boolean;
+}
+
+/** A prompt, with the other columns of its row, which a reward may ask for. */
+export interface PromptExample {
+  readonly kind: "prompt";
+  readonly row: number;
+  readonly prompt: readonly ChatMessage[];
+  readonly columns: Readonly<Record<string, unknown>>;
+}
+
+export type Example = TextExample | AnswerExample | PairExample | JudgedExample | PromptExample;
+export type ExampleKind = Example["kind"];
+export type ExampleOf<Kind extends ExampleKind> = Extract<Example, { readonly kind: Kind }>;
