@@ -55,6 +55,8 @@ const rooms = [
   "compiler/ops/attention/kit",
   "compiler/ops/attention",
   "compiler/ops/experts",
+  "compiler/ops/sampling/kit",
+  "compiler/ops/sampling",
   "compiler/ops",
   "compiler/3-graph",
   "compiler/4-grad",

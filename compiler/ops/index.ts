@@ -37,6 +37,7 @@ import { default_weight } from "./loss/default_weight.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
+import { sample_rows } from "./sampling/sample_rows.ts";
 import type { Attrs, AttrTypes, Op } from "./kit/op.ts";
 import type { InputsOf, OptionalOf, OutputsOf } from "./kit/signature.ts";
 import type { Replacements } from "./kit/replacements.ts";
@@ -115,6 +116,9 @@ const table = {
   loss_sum, // the sum of the counted losses, and their number
   loss_sum_backward, // the same cotangent for all of them
   default_weight, // the weight of each row where nobody gives another
+
+  // The next token
+  sample_rows, // drawn from the logits of each text, by the text's own settings and random stream
 
   // The update
   grad_norm, // sums of squares of pieces of the gradient

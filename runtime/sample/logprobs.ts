@@ -2,6 +2,8 @@
  * Log-probabilities of tokens: the logarithm of the softmax of the logits, as the model gives them, before
  * any penalty, cut or temperature.
  */
+import { ln } from "../contract/exp.ts";
+import { weigh } from "./sampler.ts";
 
 export interface TokenLogprob {
   readonly id: number;
@@ -14,10 +16,8 @@ export interface TokenLogprob {
 /** ln Σ exp(logits), in f64. */
 export function logSumExp(logits: Float32Array): number {
   let max = -Infinity;
-  let sum = 0;
   for (const v of logits) if (v > max) max = v;
-  for (const v of logits) sum += Math.exp(v - max);
-  return max + Math.log(sum);
+  return max + ln(weigh(logits, undefined, max, 1).sum);
 }
 
 /**

@@ -2,9 +2,14 @@
  * Draws a token from logits. Order and defaults are llama.cpp's: repetition penalty, top-k, top-p, min-p, and
  * temperature last. Temperature 0 takes the likeliest token. The vocabulary is never sorted as a whole, only
  * the part of it that can be chosen.
+ *
+ * The operation sample_rows (compiler/ops/sampling/sample_rows.ts) draws the same token from the same logits,
+ * settings and random stream, bit for bit. So what is rounded here is rounded there: powers of e are those of
+ * contract/exp.ts, and sums over many ids are made in four parts, as a kernel's lanes make them.
  */
 import { SinterError } from "../base/errors.ts";
 import { sampleDefaults } from "../contract/defaults.ts";
+import { exp, expNumbers, ln } from "../contract/exp.ts";
 import type { Random } from "../base/random.ts";
 
 export interface SamplerSettings {
@@ -26,23 +31,40 @@ export interface SamplerSettings {
 
 export const samplerDefaults: SamplerSettings = sampleDefaults;
 
+/** A token, and how likely it was. */
+export interface Drawn {
+  readonly token: number;
+  /** The natural logarithm of its probability among the ids that could be drawn, at the temperature. */
+  readonly logprob: number;
+}
+
 /**
  * `logits` [V] is overwritten. `recent` are the tokens so far, the newest last. Ids from `size` on are never
- * drawn, nor are those in `absent`. Throws `corrupt` when a logit is NaN or infinite.
+ * drawn, nor are those in `absent`. Throws `corrupt` when a logit is NaN or infinite, or all are −∞.
  */
-export function sampleToken(
+export const sampleToken = (
   logits: Float32Array,
   s: SamplerSettings,
   recent: readonly number[],
   random: Random,
   size = logits.length,
   absent?: ReadonlySet<number>,
-): number {
+): number => drawToken(logits, s, recent, random, size, absent).token;
+
+/** The same, with the token's probability. */
+export function drawToken(
+  logits: Float32Array,
+  s: SamplerSettings,
+  recent: readonly number[],
+  random: Random,
+  size = logits.length,
+  absent?: ReadonlySet<number>,
+): Drawn {
   const scores = logits.subarray(0, size);
   for (const id of absent ?? []) if (id < scores.length) scores[id] = -Infinity;
   penalize(scores, recent.slice(Math.max(0, recent.length - s.repeatLast)), s.repeatPenalty);
   const best = argmax(scores);
-  if (s.temperature <= 0 || s.topK === 1) return best;
+  if (s.temperature <= 0 || s.topK === 1) return { token: best, logprob: 0 };
   return draw(scores, candidates(scores, best, s), scores[best]!, s.temperature, random.unit());
 }
 
@@ -65,6 +87,12 @@ function argmax(scores: Float32Array): number {
       );
     if (scores[i]! > scores[best]!) best = i;
   }
+  if (scores[best] === -Infinity)
+    throw new SinterError(
+      "corrupt",
+      "no token can be drawn: the logits of all ids are -Infinity",
+      "A weight is infinite, or the tokenizer has none of the model's ids: do the two belong together?",
+    );
   return best;
 }
 
@@ -76,10 +104,12 @@ function candidates(
 ): Int32Array | undefined {
   const max = scores[best]!;
   let ids = topK > 0 && topK < scores.length ? largest(scores, topK) : undefined;
-  if (topP < 1)
-    ids = ids ? nucleus(scores, ids, max, topP, expSum(scores, ids, max)) : nucleusOfAll(scores, max, topP);
+  if (topP < 1) {
+    const { sum } = weigh(scores, ids, max, 1);
+    ids = ids ? nucleus(scores, ids, max, topP * sum).ids : nucleusOfAll(scores, max, topP * sum);
+  }
   if (minP > 0) {
-    const least = max + Math.log(minP);
+    const least = max + ln(minP);
     ids = (ids ?? Int32Array.from(scores.keys())).filter((id) => scores[id]! >= least);
   }
   return ids;
@@ -120,35 +150,63 @@ function largest(scores: Float32Array, k: number): Int32Array {
   return heap.sort(falling(scores));
 }
 
-/** The shortest beginning of `sorted` that holds the share p of `total`; at least one id. */
+/**
+ * The shortest beginning of `sorted` whose weights reach `wanted`; at least one id, and none without weight
+ * after it. `reached`: false where all of them do not, because `sorted` is not all ids, or sums are rounded.
+ */
 function nucleus(
   scores: Float32Array,
   sorted: Int32Array,
   max: number,
-  p: number,
-  total: number,
-): Int32Array {
+  wanted: number,
+): { readonly ids: Int32Array; readonly reached: boolean } {
   let n = 0;
-  for (let reached = 0; n < sorted.length && reached < p * total; n++)
-    reached += Math.exp(scores[sorted[n]!]! - max);
-  return sorted.subarray(0, Math.max(1, n));
+  let sum = 0;
+  for (; n < sorted.length && sum < wanted; n++) {
+    const weight = exp(scores[sorted[n]!]! - max);
+    if (weight === 0) break;
+    sum += weight;
+  }
+  return { ids: sorted.subarray(0, Math.max(1, n)), reached: sum >= wanted };
 }
 
 /** The same for the whole vocabulary: only tokens near the likeliest are sorted, as many as it takes. */
-function nucleusOfAll(scores: Float32Array, max: number, p: number): Int32Array {
+function nucleusOfAll(scores: Float32Array, max: number, wanted: number): Int32Array {
   const all = Int32Array.from(scores.keys());
-  const total = expSum(scores, all, max);
   for (let depth = 4; ; depth *= 2) {
     const near = all.filter((id) => scores[id]! >= max - depth);
-    if (near.length === all.length || expSum(scores, near, max) >= p * total)
-      return nucleus(scores, near.sort(falling(scores)), max, p, total);
+    const isLast = near.length === all.length || depth > DEEPEST;
+    if (!isLast && weigh(scores, near, max, 1).sum < wanted) continue;
+    const { ids, reached } = nucleus(scores, near.sort(falling(scores)), max, wanted);
+    if (reached || isLast) return ids;
   }
 }
 
-function expSum(scores: Float32Array, ids: Int32Array, max: number): number {
-  let sum = 0;
-  for (const id of ids) sum += Math.exp(scores[id]! - max);
-  return sum;
+/** A score that is lower than the largest by more has no weight. */
+const DEEPEST = -expNumbers.lowest;
+
+export interface Weights {
+  /** e^((score − max) / temperature) of each id. */
+  readonly weights: Float64Array;
+  /** Their sum, made of four: element i is added to sum i mod 4. */
+  readonly sum: number;
+}
+
+/** `ids`: undefined = all of them, in their order. */
+export function weigh(
+  scores: Float32Array,
+  ids: Int32Array | undefined,
+  max: number,
+  temperature: number,
+): Weights {
+  const weights = new Float64Array(ids?.length ?? scores.length);
+  const sums = [0, 0, 0, 0];
+  for (let i = 0; i < weights.length; i++) {
+    const weight = exp((scores[ids ? ids[i]! : i]! - max) / temperature);
+    weights[i] = weight;
+    sums[i & 3]! += weight;
+  }
+  return { weights, sum: sums[0]! + sums[2]! + (sums[1]! + sums[3]!) };
 }
 
 /** Softmax at the temperature, then the id at which the cumulative probability passes u. */
@@ -158,20 +216,10 @@ function draw(
   max: number,
   temperature: number,
   u: number,
-): number {
-  const n = ids?.length ?? scores.length;
-  const idAt = (i: number): number => ids?.[i] ?? i;
-  const weights = new Float64Array(n);
-  let sum = 0;
-  for (let i = 0; i < n; i++) {
-    const weight = Math.exp((scores[idAt(i)]! - max) / temperature);
-    weights[i] = weight;
-    sum += weight;
-  }
+): Drawn {
+  const { weights, sum } = weigh(scores, ids, max, temperature);
   let left = u * sum;
-  for (let i = 0; i < n; i++) {
-    left -= weights[i]!;
-    if (left < 0) return idAt(i);
-  }
-  return idAt(weights.findLastIndex((weight) => weight > 0)); // the sum was rounded
+  let at = weights.findIndex((weight) => (left -= weight) < 0);
+  if (at < 0) at = weights.findLastIndex((weight) => weight > 0); // the sum was rounded
+  return { token: ids?.[at] ?? at, logprob: ln(weights[at]! / sum) };
 }

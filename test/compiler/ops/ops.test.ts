@@ -136,6 +136,7 @@ const unjoined = new RegExp(
     "attention.*",
     "quantise_rows",
     "embed_quantised",
+    "sample_rows",
   ].join("|")})$`,
 );
 
