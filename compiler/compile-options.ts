@@ -39,6 +39,11 @@ export interface CompileOptions {
    */
   readonly cache?: CacheFormat | undefined;
   /**
+   * How many texts' keys and values the module `infer` has room for: one run makes a token of each of them,
+   * or takes chunks of their prompts. Default: 1.
+   */
+  readonly lanes?: number | undefined;
+  /**
    * For objectives that the host computes: `train` takes a weight for each row's loss, `train` and `evaluate`
    * give each row's log-probability. Default: neither.
    */

@@ -142,17 +142,23 @@ const emit: Stage<PartitionPlan, Sources, CompileOptions> = {
 };
 
 /** The entries of a module, and how much each takes at once. */
-function entriesOf(model: Model, module: ModuleName, { perRow }: CompileOptions): EntrySpec[] {
+function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: CompileOptions): EntrySpec[] {
   const { batch, context } = model.train;
   const rows = { batch, context, ...perRow };
+  const most = prefillRows(model);
+  const lanes = lanesOf(module, options);
   const specs: { readonly [name in EntryName]: EntrySpec & { readonly entry: name } } = {
     train: { entry: "train", ...rows },
     evaluate: { entry: "evaluate", ...rows },
-    prefill: { entry: "prefill", rows: prefillRows(model) },
-    decode: { entry: "decode", rows: 1 },
+    prefill: { entry: "prefill", rows: most, spans: Math.min(lanes, most), lanes },
+    decode: { entry: "decode", rows: 1, spans: 1, lanes },
   };
   return entriesOfModule[module].map((name) => specs[name]);
 }
+
+/** A training module makes one text at a time. */
+const lanesOf = (module: ModuleName, { lanes = 1 }: CompileOptions): number =>
+  module === "infer" ? lanes : 1;
 
 /** Training needs f32; what is sampled in between is computed with the same. */
 const formatsOf = (
@@ -199,7 +205,7 @@ function planPartition(
   const graphs = partition.flatMap((segment, i) => specs.map((spec) => graphOf(spec, segment, i)));
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);
-  return { name, partition, programs, placement, fusions };
+  return { name, partition, lanes: lanesOf(name, options), programs, placement, fusions };
 }
 
 /** The caller's dump, into a folder. */

@@ -16,6 +16,8 @@ import type { Placement } from "./7-place/place.ts";
 export interface PartitionPlan {
   readonly name: ModuleName;
   readonly partition: Partition;
+  /** How many texts' keys and values there is room for. */
+  readonly lanes: number;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;

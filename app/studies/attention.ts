@@ -33,20 +33,21 @@ const whole = (batch: number, context: number, heads: number, head_dim: number, 
 });
 const cached = (rows: number, positions: number, heads: number, kv: number, head_dim: number): Case => {
   const {
-    keys: [N, G, D, L],
-    values: [, , E],
-  } = cacheShapes(positions, kv, head_dim) as { keys: number[]; values: number[] };
+    keys: [A, N, G, D, L],
+    values: [, , , E],
+  } = cacheShapes(1, positions, kv, head_dim) as { keys: number[]; values: number[] };
   return {
     d: {
       R: rows,
       Q: (heads + 2 * kv) * head_dim,
       O: heads * head_dim,
+      A: A!,
+      S: 1,
       G: G!,
       N: N!,
       D: D!,
       L: L!,
       E: E!,
-      P: 2,
     },
     attrs: attrsOf(heads, kv, head_dim),
   };

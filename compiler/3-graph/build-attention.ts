@@ -13,10 +13,12 @@ import {
   emit,
   initialStd,
   isIncremental,
+  lanesOf,
   layersOf,
   parameter,
-  place,
+  positionsOf,
   prefillRows,
+  spansOf,
   type Builder,
 } from "./builder.ts";
 import { all, each, whole, type Ref } from "./ir.ts";
@@ -43,7 +45,7 @@ function ropeTables(b: Builder): void {
       ["context" in b.job ? b.job.context : b.rows, 2 * p.headDim],
       "activation",
     );
-    emit(b, "rope_table", { place: isIncremental(b) ? place(b) : undefined }, { table }, ropeAttrsOf(p.rope));
+    emit(b, "rope_table", { positions: positionsOf(b) }, { table }, ropeAttrsOf(p.rope));
   }
 }
 
@@ -137,7 +139,8 @@ export function attention(b: Builder, p: Attention, x: Ref, rows: number): Ref {
   const sizes = { heads: p.heads, kv_heads: p.kvHeads, head_dim: p.headDim, ...seen };
   if (isIncremental(b)) {
     const { keys, values, ring, context } = declareCache(b, p);
-    const ins = { qkv, keys, values, place: place(b), window, ring };
+    const { spans, spanCount: span_count } = spansOf(b);
+    const ins = { qkv, keys, values, spans, span_count, window, ring };
     const outs = { out: attended, keys_out: keys, values_out: values };
     emit(b, "attention_cached", ins, outs, { ...sizes, ...(context !== undefined && { context }) });
   } else {
@@ -170,7 +173,7 @@ function declareCache(b: Builder, p: Attention): Cache {
   const rows = cacheRows(b.model, p, b.segment.from);
   const most = Math.max(...rows);
   const differ = rows.length > 1;
-  const shapes = rows.map((n) => cacheShapes(n, p.kvHeads, p.headDim));
+  const shapes = rows.map((n) => cacheShapes(lanesOf(b), n, p.kvHeads, p.headDim));
   const largest = shapes[rows.indexOf(most)]!;
   const declared = (kind: "keys" | "values"): Ref => {
     const sliceShapes = differ ? { sliceShapes: shapes.map((s) => s[kind]) } : {};

@@ -5,8 +5,8 @@
  *   train, evaluate   tokens, targets [B·T]   → a loss per token, and their sum; where the spec says so,
  *                                               weights [B·T] of the losses are an input and
  *                                               log-probabilities [B·T] an output
- *   prefill, decode   tokens [chunk], their   → logits [1, V] of the last real row, with as many columns as
- *                     place in the context      the output has; keys and values go to the cache
+ *   prefill, decode   tokens and positions    → logits [S, V] of each span's last row, with as many columns
+ *                     [R], spans [S, 4]         as the output has; keys and values go to the caches
  *
  * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
@@ -25,8 +25,10 @@ import {
   isTraining,
   layersOf,
   parameter,
-  place,
+  liveRows,
+  positionsOf,
   section,
+  spansOf,
   type Builder,
   type EntrySpec,
 } from "./builder.ts";
@@ -46,6 +48,7 @@ export function buildGraph(
 ): Graph {
   const rows = "rows" in job ? job.rows : job.batch * job.context;
   const b: Builder = {
+    live: undefined,
     model,
     job,
     segment,
@@ -56,6 +59,7 @@ export function buildGraph(
     layered: false,
     stem: "output",
   };
+  b.live = liveRows(b);
   const sections = [
     segment.embed ? embedSection(b) : enterSection(b),
     ...(layersOf(b) > 0 ? [layerSection(b)] : []),
@@ -69,15 +73,15 @@ function embedSection(b: Builder): Section {
   const { context, width } = b.model.sizes;
   const tokens = input(b, "tokens", [b.rows]);
   const table = tokenTable(b);
-  const positions = b.model.embed.position
+  const position_table = b.model.embed.position
     ? parameter(b, POSITION_TABLE, [context, width], { kind: "normal", std: initialStd(b) })
     : undefined;
   const { norm } = b.model.embed;
   const out = activation(b, norm ? "embedded" : "x", [b.rows, width]);
   const length = "context" in b.job ? b.job.context : b.rows;
   layerTables(b);
-  const ins = { tokens, table, positions, place: isIncremental(b) ? place(b) : undefined };
-  emit(b, "embed", ins, { out }, { context: length });
+  const positions = position_table && positionsOf(b);
+  emit(b, "embed", { tokens, table, position_table, positions }, { out }, { context: length });
   if (norm) {
     b.stem = "embed";
     normOf(b, norm, out, "x");
@@ -125,9 +129,11 @@ function outputSections(b: Builder): readonly Section[] {
   const { width } = b.model.sizes;
   let x = rowsOut(b);
   if (isIncremental(b)) {
-    const row = activation(b, "last_row", [1, width]);
-    emit(b, "take_row", { x, place: place(b) }, { out: row });
-    x = row;
+    const { spans, spanCount } = spansOf(b);
+    b.live = spanCount;
+    const last = activation(b, "last_row", [b.values.get(spans.value)!.shape[0]!, width]);
+    emit(b, "take_row", { x, spans }, { out: last });
+    x = last;
   }
   const logits = expression(b, b.model.output, new Map([["x", x]]), "logits");
   if (!("batch" in b.job)) {

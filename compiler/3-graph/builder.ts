@@ -4,7 +4,7 @@
  */
 import { nameIn } from "../../runtime/contract/parameter-names.ts";
 import type { Model } from "../../runtime/contract/model.ts";
-import type { AttrsOf, InsOf, OpName, OutsOf } from "../ops/index.ts";
+import { opOf, type AttrsOf, type InsOf, type OpName, type OutsOf } from "../ops/index.ts";
 import { nodeOf } from "./node.ts";
 import {
   each,
@@ -19,6 +19,7 @@ import {
 } from "./ir.ts";
 import {
   inputTensors,
+  SPAN_FIELDS,
   type BatchEntry,
   type IncrementalEntry,
   type InputName,
@@ -38,7 +39,15 @@ export interface PerRow {
 /** What a graph is built for: an entry of the module, and the sizes of one call. */
 export type EntrySpec =
   | ({ readonly entry: BatchEntry; readonly batch: number; readonly context: number } & PerRow)
-  | { readonly entry: IncrementalEntry; readonly rows: number };
+  | ({ readonly entry: IncrementalEntry } & RunSizes);
+
+/** Sizes of a run (runtime/contract/entries.ts). */
+interface RunSizes {
+  readonly rows: number;
+  /** Most spans of one run, and how many texts' keys and values there is room for. Default: 1. */
+  readonly spans?: number;
+  readonly lanes?: number;
+}
 
 /**
  * GPT-2's initialisation (Radford et al. 2019): N(0, 0.02) at its width of 768 and above, residual
@@ -58,6 +67,8 @@ export interface Builder {
   readonly rows: number;
   readonly values: Map<string, Value>;
   nodes: Node[];
+  /** The number (i32 [1]) of live rows, where there may be others: nodes that can leave these out read it. */
+  live: Ref | undefined;
   /** The terms of the objective; empty in entries that do not train. */
   readonly objective: Term[];
   /** True while the layer is being built, whose parameters and caches have a slice per layer. */
@@ -113,7 +124,10 @@ export function parameter(b: Builder, name: string, shape: readonly number[], in
   return declare(b, shownName(b, name), shape, "parameter", { init, decay: shape.length >= 2 });
 }
 
-/** Adds a node; its names and attributes are checked by type. */
+/**
+ * Adds a node; its names and attributes are checked by type. Where rows may be dead, an op that can leave them
+ * out is told which: builders need not say it.
+ */
 export function emit<K extends OpName>(
   b: Builder,
   op: K,
@@ -121,7 +135,8 @@ export function emit<K extends OpName>(
   outs: OutsOf<K, Ref>,
   attrs: Partial<AttrsOf<K>> = {},
 ): void {
-  b.nodes.push(nodeOf(op, ins, outs, attrs));
+  const live = b.live && opOf(op).tensors.some((t) => t.name === "live") ? { live: b.live } : {};
+  b.nodes.push(nodeOf(op, { ...live, ...ins }, outs, attrs));
 }
 
 /** Makes a section of all nodes that were emitted since the section before. */
@@ -137,5 +152,23 @@ export function section(
   return { name, role, times, order: "up", carries, nodes };
 }
 
-/** The input [start, rows]: the chunk's first position in the context, and how many of its rows are real. */
-export const place = (b: Builder): Ref => input(b, "place", [2]);
+// The inputs of a run.
+
+/** [R]: each row's position in its text. Undefined where all rows' positions follow from their numbers. */
+export const positionsOf = (b: Builder): Ref | undefined =>
+  isIncremental(b) ? input(b, "positions", [b.rows]) : undefined;
+
+/** [S,4], and how many of them are live; undefined where all are. */
+export function spansOf(b: Builder): { readonly spans: Ref; readonly spanCount: Ref | undefined } {
+  const { spans = 1 } = b.job as RunSizes;
+  return {
+    spans: input(b, "spans", [spans, SPAN_FIELDS]),
+    spanCount: spans > 1 ? input(b, "span_count", [1]) : undefined,
+  };
+}
+
+export const lanesOf = (b: Builder): number => (b.job as RunSizes).lanes ?? 1;
+
+/** How many rows are live; undefined where all are. */
+export const liveRows = (b: Builder): Ref | undefined =>
+  isIncremental(b) && b.rows > 1 ? input(b, "rows", [1]) : undefined;

@@ -35,7 +35,9 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
     ? declare(b, shown("starts"), [E + 1], "output", { dtype: "i32" })
     : indices("starts", [E + 1]);
   emit(b, "route", { logits }, { weights, choice }, { renormalise: p.renormalise });
-  emit(b, "dispatch", { choice }, { slots, sources, starts });
+  const liveRows = b.live;
+  const liveSlots = liveRows && indices("live_slots", [1]);
+  emit(b, "dispatch", { choice }, { slots, sources, starts, live_slots: liveSlots });
   if (isTraining(b) && p.balance > 0) {
     const targets = input(b, "targets", [rows]);
     const loss = declare(b, shown("balance"), [1], "output");
@@ -51,16 +53,14 @@ export function experts(b: Builder, p: Extract<Part, { part: "experts" }>, x: Re
   const sorted = activation(b, `${name}.sorted`, [S, p.width]);
   const hidden = activation(b, `${name}.hidden`, [S, p.hidden]);
   const out = activation(b, `${name}.out`, [rows, p.width]);
+  b.live = liveSlots;
   emit(b, "to_slots", { x, sources, slots }, { out: sorted });
   const gate = p.gated ? grouped("gate", sorted, p.width, p.hidden, initialStd(b)) : undefined;
   const up = grouped("up", sorted, p.width, p.hidden, initialStd(b));
   if (gate) emit(b, "gated", { gate, up }, { out: hidden }, { activation: p.activation });
   else emit(b, "activate", { x: up }, { out: hidden }, { activation: p.activation });
-  emit(
-    b,
-    "from_slots",
-    { y: grouped("down", hidden, p.hidden, p.width, residualStd(b)), weights, slots, sources },
-    { out },
-  );
+  const y = grouped("down", hidden, p.hidden, p.width, residualStd(b));
+  b.live = liveRows;
+  emit(b, "from_slots", { y, weights, slots, sources }, { out });
   return out;
 }

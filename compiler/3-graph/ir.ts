@@ -49,7 +49,7 @@ export interface Value {
   /** Gradients and moments: the parameter's name. */
   readonly of?: string;
   /** Inputs that are fields of the control block: the first of them. All others get memory of their own. */
-  readonly control?: "start" | "hyper";
+  readonly control?: "rows" | "spanCount" | "hyper";
   /** Parameters: initial values, and whether weight decay applies (matrices only). */
   readonly init?: Init;
   readonly decay?: boolean;

@@ -5,13 +5,19 @@
  */
 import { ops } from "../ops/index.ts";
 import type { Op } from "../ops/kit/op.ts";
+import type { InputName } from "../../runtime/contract/entries.ts";
 import { nodeOf } from "../3-graph/node.ts";
 import { whole, type Graph, type Node } from "../3-graph/ir.ts";
+
+const rows: InputName = "rows";
 
 export function settleCarries(graph: Graph): Graph {
   const sections = graph.sections.map((s) => {
     const blocked = s.carries.filter(({ from, to }) => !canShare(s.nodes, from, to));
-    const copies = blocked.map(({ from, to }) => nodeOf("copy", { x: whole(to) }, { out: whole(from) }));
+    const live = graph.values.has(rows) ? whole(rows) : undefined; // a run's rows that are not live stay behind
+    const copies = blocked.map(({ from, to }) =>
+      nodeOf("copy", { x: whole(to), live }, { out: whole(from) }),
+    );
     return { ...s, carries: s.carries.filter((c) => !blocked.includes(c)), nodes: [...s.nodes, ...copies] };
   });
   return { ...graph, sections };

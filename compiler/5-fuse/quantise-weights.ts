@@ -68,7 +68,7 @@ function quantised(
   const product: Node = { ...node, op: integers.by, ins: { ...node.ins, [integers.of]: q }, attrs };
   if (known.has(q.value)) return [product];
   known.add(q.value);
-  return [nodeOf("quantise_rows", { a: rows }, { out: q }, { format }), product];
+  return [nodeOf("quantise_rows", { a: rows, live: node.ins["live"] }, { out: q }, { format }), product];
 }
 
 /** A matrix, or a stack of them, as rows of words. */

@@ -65,6 +65,15 @@ export function emitKernel(name: string, spec: KernelSpec, helpers: Map<string, 
   return String(w);
 }
 
+/** The number of tasks of live rows, as text; undefined where all rows are live. */
+function liveTasks(w: Writer, spec: KernelSpec): string | undefined {
+  const { rows, rowTasks } = spec.op;
+  if (!rowTasks || !spec.tensors.includes("live")) return undefined;
+  const each = tasksOf(spec) / spec.d[rows!]!;
+  w.line(`const tasks = min(load<i32>(live), ${spec.d[rows!]!})${each === 1 ? "" : ` * ${each}`};`);
+  return "tasks";
+}
+
 /**
  * This worker's tasks [first, last): once, or several times when some of them are handed out to whoever is
  * free. `fresh` is true the first time.
@@ -73,7 +82,8 @@ function overTasks(w: Writer, spec: KernelSpec, body: () => void): void {
   const tasks = tasksOf(spec);
   const dynamic = dynamicTasksOf(spec);
   if (!dynamic) {
-    w.line(`const first = share(${tasks}, worker), last = share(${tasks}, worker + 1);`);
+    const live = liveTasks(w, spec) ?? tasks;
+    w.line(`const first = share(${live}, worker), last = share(${live}, worker + 1);`);
     return body();
   }
   const { fixed, grain } = dynamic;

@@ -9,6 +9,7 @@ import type { Placement } from "../7-place/place.ts";
 export interface BuiltModule {
   readonly name: ModuleName;
   readonly partition: Partition;
+  readonly lanes: number;
   readonly programs: ReadonlyMap<Target, readonly Program[]>;
   readonly placement: Placement;
   readonly fusions: ReadonlyMap<string, readonly FusionEvent[]>;

@@ -123,6 +123,7 @@ function moduleManifest(
     memoryBytes: placement.bytes,
     memoryPages: placement.pages,
     cache: { format: quantised ? "q8_0" : "f32", bytes: cacheBytes(placement), bands: cacheBands(model) },
+    lanes: module.lanes,
     maxWorkers: MAX_WORKERS,
     tensors: [...placement.persistent.values()]
       .filter((p) => !p.value.members && p.value.storage !== "cache")

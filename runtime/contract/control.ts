@@ -27,8 +27,8 @@ export const control = {
    */
   accumulate: 320,
   update: 324,
-  /** prefill, decode: the position of the first row in the context, and how many rows are real (i32). */
-  start: 328,
+  /** prefill, decode: how many spans, and how many rows, are live (i32; entries.ts). */
+  spanCount: 328,
   rows: 332,
   /**
    * How many pieces of a kernel's dynamic tasks are taken: one i32 for each such kernel between two barriers

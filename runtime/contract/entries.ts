@@ -5,8 +5,14 @@
  *   train      a micro-batch of B sequences, T tokens each: forward, backward and, with the last micro-batch
  *              of a step, the optimizer's update
  *   evaluate   the same batch forward only
- *   prefill    a chunk of a text at any position: its keys and values go to the cache
- *   decode     the same with a chunk of one token
+ *   prefill    a run of tokens of one text or of several: their keys and values go to the caches
+ *   decode     the same with one token
+ *
+ * A module has one or several *lanes*; each is the place of one text's keys and values. A *run* is a call of
+ * prefill or decode: R rows at most, of which the first `rows` are live. A *span* of it is rows that stand
+ * together and are consecutive positions of one lane; a run has at most as many spans as there are lanes,
+ * and no two of one lane. A chunk of a prompt is one span of many rows, the next tokens of eight texts are
+ * eight spans of one row, and any mixture is allowed.
  */
 import type { ModuleName } from "./manifest.ts";
 import type { DType } from "./memory-formats.ts";
@@ -36,10 +42,21 @@ export const segmentNumbers = [0, 1] as const;
 interface InputTensor {
   readonly dtype: DType;
   /** It lies in the control block (control.ts), in the field of this name. */
-  readonly control?: "start" | "hyper";
+  readonly control?: "rows" | "spanCount" | "hyper";
 }
 
-/** What the runtime writes before an entry; R rows are B·T, or those of a chunk. */
+/** What each element of a row of the tensor `spans` is. */
+export const spanField = {
+  lane: 0,
+  /** The position of its first row in its text. */
+  start: 1,
+  /** Its first row in the run, and how many it has. */
+  first: 2,
+  rows: 3,
+} as const;
+export const SPAN_FIELDS = 4;
+
+/** What the runtime writes before an entry; R rows are B·T, or those of a run, S the spans of a run. */
 export const inputTensors = {
   /** [R]: ids. */
   tokens: { dtype: "i32" },
@@ -52,8 +69,14 @@ export const inputTensors = {
   weights: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },
-  /** prefill, decode: [2]. The position of the first row, and how many rows are real. */
-  place: { dtype: "i32", control: "start" },
+  /** prefill, decode: [R]. The position of each row in its text. */
+  positions: { dtype: "i32" },
+  /** prefill, decode: [S,4]. `spanField` says what a row is. */
+  spans: { dtype: "i32" },
+  /** prefill, decode: [1]. How many rows are live: the first ones. */
+  rows: { dtype: "i32", control: "rows" },
+  /** prefill, decode: [1]. How many spans are live. */
+  span_count: { dtype: "i32", control: "spanCount" },
   /** Partitions that do not begin the model: [R, width]. The rows that the partition before has made. */
   x_in: { dtype: "f32" },
 } as const satisfies Record<string, InputTensor>;
@@ -70,8 +93,8 @@ export const outputNames = [
   /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
   "norm",
   /**
-   * prefill, decode: [1, classes], after the last real row. Classes are the vocabulary's ids, or fewer where
-   * the model's output has fewer.
+   * prefill, decode: [S, classes], after the last row of each live span. Classes are the vocabulary's ids, or
+   * fewer where the model's output has fewer.
    */
   "logits",
   /** Partitions that do not end the model: [R, width]. The next one's `x_in`. */

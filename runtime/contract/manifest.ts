@@ -130,7 +130,7 @@ export interface ProfileManifest {
 /** How keys and values of earlier positions are kept: compiler/ops/attention/kit/cache-layout.ts. */
 export interface CacheManifest {
   readonly format: CacheFormat;
-  /** The bytes of all layers of this module, or of this partition. */
+  /** The bytes of all lanes and layers of this module, or of this partition. */
   readonly bytes: number;
   /**
    * The windows of attention for which fewer rows are kept than the context has: a ring of so many. A token
@@ -144,6 +144,8 @@ export interface ModuleManifest {
   readonly memoryPages: number;
   /** Absent in bundles of earlier releases: keys and values are f32, and every position is kept. */
   readonly cache?: CacheManifest;
+  /** How many texts' keys and values there is room for. Absent in bundles of earlier releases: 1. */
+  readonly lanes?: number;
   readonly maxWorkers: number;
   readonly tensors: readonly TensorPlace[];
   readonly entries: readonly EntryPlace[];
@@ -170,8 +172,11 @@ export interface Manifest {
   readonly model: Model;
   /** The number of its parameters. */
   readonly parameters: number;
-  /** The offsets that the kernels were compiled with. */
-  readonly control: typeof control;
+  /**
+   * The offsets that the kernels were compiled with. Earlier releases had `start`: the position of a run's
+   * first row.
+   */
+  readonly control: typeof control & { readonly start?: number };
   readonly hyper: typeof hyper;
   readonly modules: { readonly [name in ModuleName]?: ModuleManifest };
 }

@@ -4,7 +4,7 @@
  * are copied to where the next expects them (`x_in`).
  */
 import { controlWord } from "../contract/control.ts";
-import type { EntryName, TensorName } from "../contract/entries.ts";
+import type { EntryName, InputName, TensorName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest } from "../contract/manifest.ts";
 import { SinterError } from "../base/errors.ts";
 import type { Pool } from "./host.ts";
@@ -29,6 +29,7 @@ export class Entries {
   /** Each partition's memory as words, for its control block. */
   readonly #words: readonly Int32Array[];
   readonly #ends: readonly PartitionEnds[];
+  readonly #inputs: ReadonlyMap<string, readonly Int32Array[]>;
 
   constructor({ manifest, module, partitions, tensors, pool }: EntriesSource) {
     this.manifest = manifest;
@@ -38,6 +39,7 @@ export class Entries {
     this.#pool = pool;
     this.#words = partitions.map(({ memory }) => new Int32Array(memory.buffer));
     this.#ends = partitions.map(endsOf);
+    this.#inputs = inputsOf(partitions);
   }
 
   findTensor(name: TensorName): Tensor | undefined {
@@ -53,6 +55,11 @@ export class Entries {
     const found = this.#tensors.get(name);
     if (!found) throw new SinterError("bug", `the module has no tensor "${name}"`);
     return found;
+  }
+
+  /** An input that every partition may have: all of them, as words. */
+  words(name: InputName): readonly Int32Array[] {
+    return this.#inputs.get(name) ?? [];
   }
 
   find(name: EntryName): EntryPlace | undefined {
@@ -87,6 +94,18 @@ export class Entries {
     const source = this.#ends[from]!.out!;
     this.#ends[to]!.in!.padded().set(source.padded().subarray(0, rows * source.place.rowFloats));
   }
+}
+
+/** The inputs of integers by name, in each partition that has them. */
+function inputsOf(partitions: readonly Partition[]): ReadonlyMap<string, readonly Int32Array[]> {
+  const inputs = partitions.flatMap(({ manifest, memory }) =>
+    manifest.tensors
+      .filter(({ storage, dtype }) => storage === "input" && dtype === "i32")
+      .map((place) => [place.name, tensorIn(memory.buffer, place).padded() as Int32Array] as const),
+  );
+  return new Map(
+    [...Map.groupBy(inputs, ([name]) => name)].map(([name, all]) => [name, all.map(([, words]) => words)]),
+  );
 }
 
 /** Where rows come into a partition, and where they leave it. */

@@ -6,6 +6,7 @@
  */
 import { SinterError } from "../base/errors.ts";
 import type { Entries } from "./entries.ts";
+import { writeRun } from "./run-inputs.ts";
 
 export interface Lane {
   /** Most tokens that one `run` takes. */
@@ -80,12 +81,8 @@ export const laneOf = (entries: Entries, breathe: () => Promise<void>): Lane =>
     breathe,
     logits: () => entries.tensor("logits").padded() as Float32Array,
     run(tokens, start) {
-      const { control } = entries.manifest;
-      // through `padded`, since bundles of earlier releases may say less of its length than there is room for
-      entries.tensor("tokens").padded().set(tokens);
-      entries.setControl(control.start, start);
-      entries.setControl(control.rows, tokens.length);
-      return entries.run(entries.get(tokens.length === 1 ? "decode" : "prefill"), tokens.length);
+      const rows = writeRun(entries, [{ lane: 0, start, tokens }]);
+      return entries.run(entries.get(rows === 1 ? "decode" : "prefill"), rows);
     },
   });
 

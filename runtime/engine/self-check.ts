@@ -5,10 +5,11 @@
  * so rounding is no excuse.
  */
 import { controlWord } from "../contract/control.ts";
-import { entryNames, segmentEntry, segmentNumbers } from "../contract/entries.ts";
+import { entryNames, segmentEntry, segmentNumbers, type InputName } from "../contract/entries.ts";
 import type { EntryPlace, Manifest, ModuleManifest, TensorPlace } from "../contract/manifest.ts";
 import { instantiate } from "./host.ts";
 import type { Partition } from "./partitions.ts";
+import { writeSpan } from "./run-inputs.ts";
 import { tensorIn } from "./tensors.ts";
 
 /** An entry of more arithmetic is not run for the check: without joining, this much takes a second or two. */
@@ -41,7 +42,7 @@ export function selfCheck(
 ): string | undefined {
   const { manifest, memory } = partition;
   for (const entry of entriesToCheck(manifest)) {
-    fillInputs(partition, model);
+    fillInputs(partition, model, entry.context);
     const compared = manifest.tensors.filter((place) =>
       entry.name === "train" ? place.storage === "gradient" : entry.outputs.includes(place.name),
     );
@@ -68,19 +69,29 @@ function runAlone(
 ): void {
   const words = new Int32Array(memory.buffer);
   words[controlWord(control.workers)] = 1;
-  words[controlWord(control.start)] = 0;
+  if (control.start !== undefined) words[controlWord(control.start)] = 0; // of earlier releases
   words[controlWord(control.rows)] = entry.context;
+  words[controlWord(control.spanCount ?? control.rows)] = 1;
   words[controlWord(control.accumulate)] = 0;
   words[controlWord(control.update)] = 0;
   instantiate(module, memory)[entry.name]!(0);
 }
 
-/** Every input gets numbers that look random and are the same each time. */
-function fillInputs({ manifest: { tensors }, memory }: Partition, model: Manifest): void {
+/**
+ * Every input gets numbers that look random and are the same each time; a run is one span of so many rows.
+ */
+function fillInputs({ manifest: { tensors }, memory }: Partition, model: Manifest, rows: number): void {
   // tokens and targets are below both: an output may have fewer classes than there are ids
   const classes = tensors.find(({ name }) => name === "logits")?.shape.at(-1) ?? Infinity;
   const ids = Math.min(model.model.sizes.vocab, classes);
   for (const place of tensors) if (place.storage === "input") fillInput(memory, place, model, ids);
+  const words = (name: InputName): Int32Array | undefined => {
+    const place = tensors.find((t) => t.name === name);
+    return place && (tensorIn(memory.buffer, place).padded() as Int32Array);
+  };
+  words("positions")?.forEach((_, r, positions) => (positions[r] = r));
+  const spans = words("spans");
+  if (spans) writeSpan(spans, 0, { lane: 0, start: 0, first: 0, rows });
 }
 
 function fillInput(memory: WebAssembly.Memory, place: TensorPlace, model: Manifest, ids: number): void {

@@ -211,8 +211,15 @@ export async function measureLogits(
       for (let start = entry === "decode" ? position : 0; start <= position; start += chunk) {
         const rows = Math.min(chunk, position + 1 - start);
         session.write("tokens", tokens.slice(first + start, first + start + rows));
-        session.set("start", start);
+        // a model whose rows do not depend on their positions has no such input
+        const given = {
+          positions: Array.from({ length: rows }, (_, r) => start + r),
+          spans: [0, start, 0, rows],
+        };
+        for (const [input, values] of Object.entries(given))
+          if (session.module.tensors.some((t) => t.name === input)) session.write(input, values);
         session.set("rows", rows);
+        session.set("spanCount", 1);
         session.call(entry);
       }
       got.set(session.read("logits"), row * vocab);

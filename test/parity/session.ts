@@ -21,7 +21,7 @@ export interface Session {
   /** A dense copy. */
   read(name: string, slice?: number): Numbers;
   /** One i32 of the control block. */
-  set(field: "accumulate" | "update" | "start" | "rows", value: number): void;
+  set(field: "accumulate" | "update" | "rows" | "spanCount", value: number): void;
   call(entry: string): void;
   close(): Promise<void>;
 }

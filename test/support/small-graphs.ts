@@ -59,10 +59,17 @@ export function graphOf(name: SmallModel, entry: "train" | "evaluate" | "prefill
   return buildGraph(smallModels[name], spec);
 }
 
-/** Inputs and parameters of a graph; a chunk begins at position 0, and all of its rows are real. */
+/** Inputs and parameters of a graph; a run is one span that begins at position 0, and all rows are live. */
 export function givenFor(graph: Graph): Numbers {
   const given = numbersFor(graph, { tokens: 24, targets: 24 });
-  if (graph.values.has("place")) given.set("place", [Float64Array.of(0, graph.context)]);
+  const rows = graph.context;
+  const run = {
+    positions: Array.from({ length: rows }, (_, r) => r),
+    spans: [0, 0, 0, rows],
+    rows: [rows],
+  };
+  for (const [name, values] of Object.entries(run))
+    if (graph.values.has(name)) given.set(name, [Float64Array.from(values)]);
   return given;
 }
 

@@ -16,12 +16,13 @@ import { cacheShapes, panelBytes, readCached, writeCached } from "./kit/cache-la
 import {
   cachedFlops,
   cachedPositions,
+  eachSpan,
   emitCachedStart,
   emitHeads,
-  emitQueryCount,
   emitRest,
   attendRows,
   sampleCached,
+  spansOf,
 } from "./kit/cached-kernel.ts";
 import { MOST_POSITIONS } from "./kit/q8-products.ts";
 import { paddedRow, storeRowFunction, unpackKeysFunction, unpackValuesFunction } from "./kit/q8-panels.ts";
@@ -58,32 +59,38 @@ const areasOf = (d: Dims, s: Sizes) =>
   });
 
 export const attention_cached_q8 = defineOp(
-  "qkv[R,Q] keys[G,N,W]:i32 values[G,N,W]:i32 place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> out[R,O] keys_out[G,N,W]:i32 values_out[G,N,W]:i32",
+  "qkv[R,Q] keys[A,G,N,W]:i32 values[A,G,N,W]:i32 spans[S,4]:i32 span_count[1]?:i32 window[1,1]?:i32 ring[1,1]?:i32 -> out[R,O] keys_out[A,G,N,W]:i32 values_out[A,G,N,W]:i32",
   {
     doc:
-      "out = softmax(Q Kᵀ / √D) V over positions 0 … start + r of a cache in q8_0, after this chunk's " +
-      "keys and values went there;  place = [start, rows]",
+      "out = softmax(Q Kᵀ / √D) V of each span over the positions before it in its lane, in q8_0, after " +
+      "this run's keys and values went there",
     attrs: attentionAttrs,
     flops: (d, a) => cachedFlops(cachedPositions(d, a), d.R, a),
     mutates: { keys_out: "keys", values_out: "values" },
-    reference({ qkv, place, window, ring, out, keys_out, values_out }, d, a) {
-      const { R, Q, O, G, W } = d;
+    reference({ qkv, spans, window, ring, out, keys_out, values_out }, d, a) {
+      const { Q, O, G, W } = d;
       const H = a.heads;
       const D = a.head_dim;
-      const start = place[0]!;
-      const rows = Math.min(place[1]!, R, cachedPositions(d, a) - start);
       const ringRows = ring ? ring[0]! : rowsOf(d);
       if (rowsOf(d) < ringRows) throw new Error(`a ring of ${ringRows} rows in a cache of ${rowsOf(d)}`);
-      const keys = cacheOf("keys", keys_out, D, W, ringRows);
-      const values = cacheOf("values", values_out, D, W, ringRows);
-      out.fill(0);
-      for (let g = 0; g < G; g++)
-        for (let r = 0; r < rows; r++) {
-          const row = (head: number) => qkv.subarray(r * Q + head * D, r * Q + (head + 1) * D);
-          keys.write(g, start + r, row(H + g));
-          values.write(g, start + r, row(H + G + g));
-        }
-      attendRows({ qkv, out, window, Q, O, G, D, H, start, rows }, a, keys.elements(), values.elements());
+      for (const { lane, start, row: first, rows } of spansOf(spans, cachedPositions(d, a))) {
+        const from = lane * G * Math.ceil(ringRows / PANEL) * W;
+        const keys = cacheOf("keys", keys_out.subarray(from), D, W, ringRows);
+        const values = cacheOf("values", values_out.subarray(from), D, W, ringRows);
+        const queries = qkv.subarray(first * Q);
+        for (let g = 0; g < G; g++)
+          for (let r = 0; r < rows; r++) {
+            const row = (head: number) => queries.subarray(r * Q + head * D, r * Q + (head + 1) * D);
+            keys.write(g, start + r, row(H + g));
+            values.write(g, start + r, row(H + G + g));
+          }
+        attendRows(
+          { qkv: queries, out: out.subarray(first * O), window, Q, O, G, D, H, start, rows },
+          a,
+          keys.elements(),
+          values.elements(),
+        );
+      }
     },
     tiles(d, a, target) {
       const { R } = d;
@@ -94,17 +101,20 @@ export const attention_cached_q8 = defineOp(
     scratch: (d, k) => areasOf(d, kernelSizes(d, k.attrs, k.tiles)).total,
     emit(w, at, d, k) {
       const s = kernelSizes(d, k.attrs, k.tiles);
-      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s), d.R);
+      const ring = emitCachedStart(w, s, at, d, k, areasOf(d, s));
       if (s.D % 8 !== 0) w.line(`memory.fill(row, 0, ${paddedRow(s.D)});`);
-      w.block(`for (let g = first; g < last; g++)`, () => {
-        emitNewPositions(w, s, at, d, k, ring);
-        if (d.R === 1) emitSingleRow(w, s, at, k, ring);
-        else emitManyRows(w, s, at, d, k, ring);
-        emitRest(w, s, at.out, d);
-      });
+      const panel = s.G * panelBytes(s.D);
+      eachSpan(w, s, at, d, k, { keys: panel, values: panel }, (span) =>
+        w.block(`for (let g = first; g < last; g++)`, () => {
+          emitNewPositions(w, s, span, d, k, ring);
+          if (d.R === 1) emitSingleRow(w, s, span, k, ring);
+          else emitManyRows(w, s, span, d, k, ring);
+          emitRest(w, s, span.out, d);
+        }),
+      );
     },
     sample: (tensor, d, noise, i, attrs) =>
-      sampleCached(tensor, d.R, d, attrs) ??
+      sampleCached(tensor, i, d, cachedPositions(d, attrs)) ??
       (tensor === "qkv"
         ? noise()
         : samplePanel(tensor === "keys" ? "keys" : "values", attrs.head_dim, d.W, noise, i)),
@@ -113,6 +123,14 @@ export const attention_cached_q8 = defineOp(
       cachedCase(7, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 9 }),
       cachedCase(1, 32, { heads: 2, kv_heads: 1, head_dim: 8, window: 9, context: 70 }),
       cachedCase(8, 64, { heads: 2, kv_heads: 1, head_dim: 8, window: 23, context: 90 }, ["window", "ring"]),
+      cachedCase(
+        9,
+        64,
+        { heads: 2, kv_heads: 1, head_dim: 8, window: 23, context: 90 },
+        ["window", "ring"],
+        3,
+      ),
+      cachedCase(17, 48, { heads: 4, kv_heads: 2, head_dim: 9 }, [], 2),
       cachedCase(1, 64, { heads: 4, kv_heads: 4, head_dim: 32 }),
       cachedCase(1, 48, { heads: 3, kv_heads: 1, head_dim: 80 }),
       cachedCase(5, 48, { heads: 2, kv_heads: 2, head_dim: 40 }),
@@ -188,15 +206,13 @@ function emitNewPositions(
 /** One new row: products of integers, straight from the cache. */
 function emitSingleRow(w: Writer, s: Sizes, at: Addresses, k: CachedKernel, ring: string | undefined): void {
   const from = `<usize>g * ${s.group * s.D * 4}`;
-  w.block(`if (real > 0)`, () =>
-    emitOneRow(w, s, k.target, {
-      query: `${at.qkv} + ${from}`,
-      out: `${at.out} + ${from}`,
-      keys: "keys_of",
-      values: "values_of",
-      ring,
-    }),
-  );
+  emitOneRow(w, s, k.target, {
+    query: `${at.qkv} + ${from}`,
+    out: `${at.out} + ${from}`,
+    keys: "keys_of",
+    values: "values_of",
+    ring,
+  });
 }
 
 /** Many new rows: every block of keys and values is unpacked to f32 panels before its products. */
@@ -210,7 +226,6 @@ function emitManyRows(
 ): void {
   const unpackKeys = unpackKeysFunction(w, s.D);
   const unpackValues = unpackValuesFunction(w, s.D, s.KB);
-  emitQueryCount(w, s, d);
   emitHeads(w, s, at, d, k, {
     across: "across",
     acrossPanel: s.D * PANEL_BYTES,
@@ -228,16 +243,19 @@ function emitManyRows(
   });
 }
 
+type Four = [number, number, number, number];
+
 function cachedCase(
   R: number,
   rows: number,
   attrs: Partial<AttentionAttrs> & Pick<AttentionAttrs, "heads" | "kv_heads" | "head_dim">,
   also?: readonly ("window" | "ring")[],
+  spans = 1,
 ) {
   const { heads, kv_heads, head_dim } = attrs;
-  const [G, N, W] = cacheShapes(rows, kv_heads, head_dim, "q8_0").keys as [number, number, number];
+  const [A, G, N, W] = cacheShapes(spans, rows, kv_heads, head_dim, "q8_0").keys as Four;
   return {
-    d: { R, Q: (heads + 2 * kv_heads) * head_dim, O: heads * head_dim, G, N, W, P: 2, Z: 1 },
+    d: { R, Q: (heads + 2 * kv_heads) * head_dim, O: heads * head_dim, A, S: spans, G, N, W },
     attrs,
     ...(also && { with: also }),
   };

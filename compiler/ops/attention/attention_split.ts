@@ -22,8 +22,11 @@ import {
   cachedPositions,
   cachePlaces,
   emitCachedStart,
+  emitOneSpan,
   sampleCached,
+  spansOf,
   storeRows,
+  type SpanNumbers,
 } from "./kit/cached-kernel.ts";
 import { HIDDEN } from "./kit/score-rows.ts";
 import { areas, attentionAttrs, firstSeen, type AttentionAttrs } from "./kit/kernel-sizes.ts";
@@ -40,13 +43,13 @@ const sizes = (
   d: {
     R: 1,
     Q: (heads + 2 * kv) * D,
+    A: 2,
+    B: 1,
     N: Math.ceil(positions / PANEL),
     G: kv,
     D,
     E: ceilTo(D, PANEL),
     L: PANEL,
-    P: 2,
-    Z: 1,
     S,
     H: heads,
   },
@@ -55,22 +58,24 @@ const sizes = (
 const withOut = (d: Dims): Dims => ({ ...d, O: d["H"]! * d["D"]! });
 
 export const attention_split = defineOp(
-  "qkv[R,Q] keys[N,G,D,L] values[N,G,E,L] place[P]:i32 window[Z,Z]?:i32 ring[Z,Z]?:i32 -> attended[S,H,E] top[S,H] sums[S,H] keys_out[N,G,D,L] values_out[N,G,E,L]",
+  "qkv[R,Q] keys[A,N,G,D,L] values[A,N,G,E,L] spans[B,4]:i32 window[1,1]?:i32 ring[1,1]?:i32 -> attended[S,H,E] top[S,H] sums[S,H] keys_out[A,N,G,D,L] values_out[A,N,G,E,L]",
   {
     doc:
       "of part s of the positions:  top = max q·K / √D,  sums = Σ e^(q·K / √D − top),  " +
-      "attended = Σ e^(q·K / √D − top) V;  key and value of the row go into the cache;  place = [start, 1]",
+      "attended = Σ e^(q·K / √D − top) V;  key and value of the row go into its lane of the cache",
     attrs: attentionAttrs,
     /** At the end of the context, where it costs most. */
     flops: (d, a) => cachedFlops(cachedPositions(d, a), 1, a),
     mutates: { keys_out: "keys", values_out: "values" },
-    reference({ qkv, place, window, ring, attended, top, sums, keys_out, values_out }, d, a) {
+    reference({ qkv, spans, window, ring, attended, top, sums, keys_out, values_out }, d, a) {
       const { N, G, D, E, L, S, H } = d;
-      const start = place[0]!;
-      const real = Math.max(0, Math.min(place[1]!, 1, cachedPositions(d, a) - start));
+      const [{ lane, start, rows: real }] = spansOf(spans, cachedPositions(d, a)) as [SpanNumbers];
       const known = start + real;
-      const places = cachePlaces(d, ring ? ring[0]! : N * L);
-      storeRows({ qkv, keys: keys_out, values: values_out, start, rows: real }, d, H, places);
+      const kept = ring ? ring[0]! : N * L; // rows
+      const places = cachePlaces(d, kept);
+      const keys = keys_out.subarray(lane * kept * G * D);
+      const values = values_out.subarray(lane * kept * G * E);
+      storeRows({ qkv, keys, values, start, rows: real }, d, H, places);
       const seen = firstSeen(start, a, window);
       const firstPanel = Math.floor(seen / L);
       const panels = real ? Math.ceil(known / L) - firstPanel : 0;
@@ -82,7 +87,7 @@ export const attention_split = defineOp(
           const to = Math.min(known, panelOf(s + 1) * L);
           const scores = Array.from({ length: Math.max(0, to - from) }, (_, n) => {
             let dot = 0;
-            for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys_out[places.key(g, from + n, c)]!;
+            for (let c = 0; c < D; c++) dot += qkv[h * D + c]! * keys[places.key(g, from + n, c)]!;
             return dot / Math.sqrt(D);
           });
           const most = scores.length > 0 ? Math.max(...scores) : Number(HIDDEN);
@@ -91,7 +96,7 @@ export const attention_split = defineOp(
           sums[s * H + h] = weights.reduce((x, y) => x + y, 0);
           for (let c = 0; c < E; c++)
             attended[(s * H + h) * E + c] = weights.reduce(
-              (total, x, n) => total + x * values_out[places.value(g, from + n, c)]!,
+              (total, x, n) => total + x * values[places.value(g, from + n, c)]!,
               0,
             );
         }
@@ -103,7 +108,8 @@ export const attention_split = defineOp(
       const { G, H, E, S } = d;
       const s = rowSizes(withOut(d), k.attrs, k.tiles);
       const statistics = rowBytes(H);
-      const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)), 1);
+      const ring = emitCachedStart(w, s, at, d, k, areas(rowAreas(s)));
+      const span = emitOneSpan(w, s, at, d, k);
       w.line(
         `const first_panel = ${s.windowed ? "max(start + 1 - WINDOW, 0) >> 4" : "0"}, panels = real == ` +
           "0 ? 0 : ((known + 15) >> 4) - first_panel; // 16 positions each",
@@ -115,14 +121,14 @@ export const attention_split = defineOp(
         );
         w.block("if (from_key <= start && start < to_key)", () =>
           w.block(`for (let g = 0, n = ${ring ? `start % ${ring}` : "start"}; g < ${G}; g++)`, () =>
-            emitNewKey(w, s, at.qkv, at.keys, at.values),
+            emitNewKey(w, s, at.qkv, span.keys, span.values),
           ),
         );
         w.line(`const to = ${at.attended} + <usize>part * ${H * E * 4};`);
         emitOneRow(w, s, k.target, {
           query: at.qkv,
-          keys: at.keys,
-          values: at.values,
+          keys: span.keys,
+          values: span.values,
           attended: "to",
           fromHead: "0",
           toHead: `${G}`,
@@ -141,9 +147,8 @@ export const attention_split = defineOp(
     },
     sample(tensor, d, noise, i, attrs) {
       const { L, D, E } = d;
-      if (tensor === "place" && i === 1) return 1;
       if (tensor !== "values" && tensor !== "keys" && tensor !== "qkv")
-        return sampleCached(tensor, 1, d, attrs)!;
+        return sampleCached(tensor, i, { ...d, S: 1 }, cachedPositions(d, attrs))!;
       return tensor === "values" && (Math.floor(i / L) % E) - (Math.floor(i / L) % L) + (i % L) >= D
         ? 0
         : noise();

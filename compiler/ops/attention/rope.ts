@@ -40,51 +40,54 @@ export function ropeFrequencies(
   });
 }
 
-export const rope_table = defineOp("place[P]?:i32 -> table[T,W]", {
+export const rope_table = defineOp("positions[T]?:i32 live[1]?:i32 -> table[T,W]", {
   doc:
-    "table[t,:] = cos and sin of (start + t) · frequency   (Su et al. 2021; scaled linearly, or as in " +
-    "Llama 3.1)",
+    "table[t,:] = cos and sin of p(t) · frequency,  p(t) = positions[t], else t   (Su et al. 2021; scaled " +
+    "linearly, or as in Llama 3.1)",
   attrs: ropeAttrs,
   flops: ({ T, W }) => 20 * T * W,
-  reference({ place, table }, { T, W }, attrs) {
+  reference({ positions, table }, { T, W }, attrs) {
     const D = W / 2;
     const frequencies = ropeFrequencies(D, attrs);
     for (let t = 0; t < T; t++)
       for (const [i, f] of frequencies.entries()) {
-        const angle = ((place?.[0] ?? 0) + t) * f;
+        const angle = (positions?.[t] ?? t) * f;
         const at = t * W + 2 * i;
         table[at] = table[at + 1] = Math.cos(angle);
         table[at + D] = -Math.sin(angle);
         table[at + D + 1] = Math.sin(angle);
       }
   },
+  rows: "T",
+  rowTasks: true,
   tasks: ({ T }) => T,
   emit(w, at, { W }, { attrs, has }) {
     const D = W / 2;
     const pair = anglePair(w, D);
     const bytes = rowBytes(W);
-    w.line(`const start = ${has("place") ? `load<i32>(${at.place})` : "0"};`);
+    const position = has("positions") ? `load<i32>(${at.positions} + (<usize>t << 2))` : "t";
     w.block("for (let t = first; t < last; t++)", () => {
-      w.line(`const row = ${at.table} + <usize>t * ${bytes}, position = <f64>(start + t);`);
+      w.line(`const row = ${at.table} + <usize>t * ${bytes}, position = <f64>${position};`);
       for (const [i, f] of ropeFrequencies(D, attrs).entries())
         w.line(`${pair}(row + ${8 * i}, position * ${f});`);
       if (bytes > 4 * W) w.line(`memory.fill(row + ${4 * W}, 0, ${bytes - 4 * W});`);
     });
   },
-  sample: (tensor, _d, noise, i) => (tensor === "place" ? (i === 0 ? 130_000 : 1) : noise()),
+  /** Far into a context, in no order. */
+  sample: (_tensor, _d, _noise, i) => 130_000 + ((77 * i) % 100),
   cases: [
-    { d: { P: 2, T: 7, W: 12 }, attrs: { theta: 10000 } },
+    { d: { T: 7, W: 12 }, attrs: { theta: 10000 } },
     {
-      d: { P: 2, T: 5, W: 32 },
+      d: { T: 5, W: 32 },
       attrs: { theta: 500000, factor: 8, low: 1, high: 4, original: 64 },
-      with: ["place"],
+      with: ["positions"],
     },
-    { d: { P: 2, T: 3, W: 4 }, with: ["place"] },
-    { d: { P: 2, T: 6, W: 32 }, attrs: { theta: 10000, linear: 4 }, with: ["place"] },
+    { d: { T: 3, W: 4 }, with: ["positions"] },
+    { d: { T: 6, W: 32 }, attrs: { theta: 10000, linear: 4 }, with: ["positions"] },
     {
-      d: { P: 2, T: 128, W: 128 },
+      d: { T: 128, W: 128 },
       attrs: { theta: 500000, factor: 32, low: 1, high: 4, original: 8192 },
-      with: ["place"],
+      with: ["positions"],
     },
   ],
 });
@@ -130,7 +133,7 @@ function series(z: string, odd: 0 | 1): string {
  * R rows of sequences of T positions. The first heads · head_dim columns are rotated, the others are what
  * they were.
  */
-export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
+export const rope = defineOp("x[R,Q] table[T,W] live[1]?:i32 -> out[R,Q]", {
   doc:
     "out[r,2i] = x[r,2i] cos − x[r,2i+1] sin,  out[r,2i+1] = x[r,2i] sin + x[r,2i+1] cos   of row r mod T " +
     "of the table; inverse: −sin",
@@ -161,6 +164,8 @@ export const rope = defineOp("x[R,Q] table[T,W] -> out[R,Q]", {
       attrs: { ...attrs, inverse: !attrs.inverse },
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { R, Q, T, W }, { attrs }) {
     const D = attrs.head_dim;

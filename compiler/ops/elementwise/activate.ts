@@ -12,7 +12,7 @@ const attrs = { activation: oneOf<Activation>("gelu") };
 /** Noise in −4 … 4 for x, so that both tails are tested and what lies between. */
 const spread = (tensor: string, noise: () => number): number => (tensor === "x" ? 4 * noise() : noise());
 
-export const activate = defineOp("x[R,C] -> out[R,C]", {
+export const activate = defineOp("x[R,C] live[1]?:i32 -> out[R,C]", {
   doc: "out = f(x),  f = activation",
   attrs,
   flops: ({ R, C }) => 16 * R * C,
@@ -23,6 +23,8 @@ export const activate = defineOp("x[R,C] -> out[R,C]", {
   backward: (_has, attrs) => [
     { op: "activate_backward", ins: { x: "x", d_out: "d_out" }, outs: { d_x: "d_x" }, attrs },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs: { activation } }) {
     eachPair(w, C, [at.x], at.out, (load) => activations[activation].emitValue(load(at.x)));

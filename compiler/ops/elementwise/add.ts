@@ -3,7 +3,7 @@ import { defineOp } from "../kit/op.ts";
 import { eachPair, LINE_BYTES } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
+export const add = defineOp("a[R,C] b[R,C] live[1]?:i32 -> out[R,C]", {
   doc: "out = a + b",
   flops: ({ R, C }) => R * C,
   inPlace: { out: "a" },
@@ -14,6 +14,8 @@ export const add = defineOp("a[R,C] b[R,C] -> out[R,C]", {
     { cotangent: "d_a", equals: "d_out" },
     { cotangent: "d_b", equals: "d_out" },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
     eachPair(w, C, [at.a, at.b], at.out, (load) => `f32x4.add(${load(at.a)}, ${load(at.b)})`);

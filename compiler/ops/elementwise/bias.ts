@@ -2,7 +2,7 @@
 import { defineOp } from "../kit/op.ts";
 import { columnSums, columnTasks, eachRow, writeRow } from "../kit/row-loops.ts";
 
-export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
+export const bias = defineOp("x[R,N] bias[N] live[1]?:i32 -> out[R,N]", {
   doc: "out[r,n] = x[r,n] + bias[n]",
   flops: ({ R, N }) => R * N,
   inPlace: { out: "x" },
@@ -13,6 +13,8 @@ export const bias = defineOp("x[R,N] bias[N] -> out[R,N]", {
     { cotangent: "d_x", equals: "d_out" },
     { op: "bias_backward", ins: { d_out: "d_out" }, outs: { d_bias: "d_bias" } },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { N }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, N, () =>

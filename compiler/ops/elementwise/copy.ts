@@ -5,7 +5,7 @@
 import { defineOp } from "../kit/op.ts";
 import { eachPair } from "../kit/row-loops.ts";
 
-export const copy = defineOp("x[R,C] -> out[R,C]", {
+export const copy = defineOp("x[R,C] live[1]?:i32 -> out[R,C]", {
   doc: "out = x",
   flops: () => 0,
   inPlace: { out: "x" },
@@ -13,6 +13,8 @@ export const copy = defineOp("x[R,C] -> out[R,C]", {
     out.set(x);
   },
   backward: () => [{ cotangent: "d_x", equals: "d_out" }],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { C }) {
     eachPair(w, C, [at.x], at.out, (load) => load(at.x));

@@ -20,7 +20,7 @@ const cases = [
   { d: { R: 256, C: 2048 } },
 ];
 
-export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
+export const gated = defineOp("gate[R,C] up[R,C] live[1]?:i32 -> out[R,C]", {
   doc: "out = f(gate) · up,  f = activation   (Shazeer 2020)",
   attrs,
   flops: ({ R, C }) => 17 * R * C,
@@ -36,6 +36,8 @@ export const gated = defineOp("gate[R,C] up[R,C] -> out[R,C]", {
       attrs,
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { C }, { attrs: { activation } }) {
     eachPair(

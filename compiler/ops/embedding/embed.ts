@@ -1,86 +1,83 @@
 /**
  * Token and position embeddings.
  *
- *   out[r,:] = table[tokens[r],:] + positions[p(r),:]
- *   p(r)     = r mod T, or place.start + r while text is being extended
+ *   out[r,:] = table[tokens[r],:] + position_table[p(r),:]
+ *   p(r)     = positions[r], where each row says its own; else r mod T
  *
  * R = rows (batch · time), V = vocabulary, C = channels, X = longest context, T = `context`, the number of
- * tokens in a sequence of this batch. place = [start, rows]: a chunk has R rows, of which only the first
- * `rows` hold a token; the others come out zero.
+ * tokens in a sequence of this batch.
  */
 import { defineOp } from "../kit/op.ts";
 import { affine, columnTasks, eachRow, LINE_BYTES, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-/** p(r), in the generated code. */
-export const positionOf = ({ context }: { readonly context: number }, extending: boolean): string =>
-  extending ? "start + r" : `r % ${context}`;
+/** p(r), in the generated code. `positions`: the address of that tensor, where it is there. */
+export const positionOf = (
+  { context }: { readonly context: number },
+  positions: string | undefined,
+): string => (positions ? `load<i32>(${positions} + (<usize>r << 2))` : `r % ${context}`);
 
 /** A token that a test may feed. */
 const token = (d: Readonly<Record<"V", number>>, noise: number): number =>
   Math.min(d.V - 1, Math.floor(((noise + 1) / 2) * d.V));
 
-export const embed = defineOp("tokens[R]:i32 table[V,C] positions[X,C]? place[P]?:i32 -> out[R,C]", {
-  doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:]",
-  attrs: { context: 1 },
-  flops: ({ R, C }) => R * C,
-  bytes: ({ R, C }) => 12 * R * C,
-  share: { table: ({ R, V }) => R / V, positions: ({ R, X }) => R / X },
-  reference({ tokens, table, positions, place, out }, { R, C }, attrs) {
-    const start = place?.[0] ?? 0;
-    const rows = place?.[1] ?? R;
-    const context = place ? Infinity : attrs.context;
-    for (let r = 0; r < R; r++)
-      for (let c = 0; c < C; c++)
-        out[r * C + c] =
-          r < rows ? table[tokens[r]! * C + c]! + (positions?.[(start + (r % context)) * C + c] ?? 0) : 0;
-  },
-  backward: (has, attrs) =>
-    has("place")
-      ? []
-      : [
-          { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
-          { op: "embed_dpositions", ins: { d_out: "d_out" }, outs: { d_positions: "d_positions" }, attrs },
-        ],
-  quantised: { by: "embed_quantised", weights: "table", transposed: false },
-  tasks: ({ R }) => R,
-  emit(w, at, { C }, { attrs, has }) {
-    const bytes = rowBytes(C);
-    if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
-    eachRow(w, { out_r: at.out }, C, () => {
-      if (has("place"))
-        w.block("if (r >= rows)", () => {
-          w.line(`memory.fill(out_r, 0, ${bytes});`);
-          w.line("continue;");
-        });
-      w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
-      if (has("positions"))
-        w.line(
-          `const position_r = ${at.positions} + <usize>(${positionOf(attrs, has("place"))}) * ${bytes};`,
+export const embed = defineOp(
+  "tokens[R]:i32 table[V,C] position_table[X,C]? positions[R]?:i32 live[1]?:i32 -> out[R,C]",
+  {
+    doc: "out[r,:] = table[tokens[r],:] + position_table[p(r),:]",
+    attrs: { context: 1 },
+    flops: ({ R, C }) => R * C,
+    bytes: ({ R, C }) => 12 * R * C,
+    share: { table: ({ R, V }) => R / V, position_table: ({ R, X }) => R / X },
+    reference({ tokens, table, position_table, positions, out }, { R, C }, attrs) {
+      for (let r = 0; r < R; r++) {
+        const position = positions?.[r] ?? r % attrs.context;
+        for (let c = 0; c < C; c++)
+          out[r * C + c] = table[tokens[r]! * C + c]! + (position_table?.[position * C + c] ?? 0);
+      }
+    },
+    backward: (has, attrs) =>
+      has("positions")
+        ? []
+        : [
+            { op: "embed_dtable", ins: { tokens: "tokens", d_out: "d_out" }, outs: { d_table: "d_table" } },
+            {
+              op: "embed_dpositions",
+              ins: { d_out: "d_out" },
+              outs: { d_positions: "d_position_table" },
+              attrs,
+            },
+          ],
+    quantised: { by: "embed_quantised", weights: "table", transposed: false },
+    rows: "R",
+    rowTasks: true,
+    tasks: ({ R }) => R,
+    emit(w, at, { C }, { attrs, has }) {
+      const bytes = rowBytes(C);
+      const positions = has("positions") ? at.positions : undefined;
+      eachRow(w, { out_r: at.out }, C, () => {
+        w.line(`const table_r = ${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${bytes};`);
+        if (has("position_table"))
+          w.line(
+            `const position_r = ${at.position_table} + <usize>(${positionOf(attrs, positions)}) * ${bytes};`,
+          );
+        const rows = ["table_r", ...(has("position_table") ? ["position_r"] : [])];
+        writeRow(w, C, rows, "out_r", (v) =>
+          affine(v.load("table_r"), undefined, has("position_table") ? v.load("position_r") : undefined),
         );
-      const rows = ["table_r", ...(has("positions") ? ["position_r"] : [])];
-      writeRow(w, C, rows, "out_r", (v) =>
-        affine(v.load("table_r"), undefined, has("positions") ? v.load("position_r") : undefined),
-      );
-    });
+      });
+    },
+    sample: (tensor, d, noise, i) =>
+      tensor === "tokens" ? token(d, noise()) : tensor === "positions" ? (7 * i + 3) % d.X : noise(),
+    cases: [
+      { d: { R: 12, V: 61, C: 40, X: 9 }, attrs: { context: 6 }, with: ["position_table"] },
+      { d: { R: 7, V: 17, C: 61, X: 11 }, with: ["position_table", "positions"] },
+      { d: { R: 3, V: 5, C: 1, X: 1 } },
+      { d: { R: 768, V: 65, C: 128, X: 64 }, attrs: { context: 64 }, with: ["position_table"] },
+      { d: { R: 256, V: 8192, C: 768, X: 64 }, attrs: { context: 64 }, with: ["position_table"] },
+    ],
   },
-  sample: (tensor, d, noise, i) =>
-    tensor === "tokens"
-      ? token(d, noise())
-      : tensor !== "place"
-        ? noise()
-        : i === 0
-          ? d.X - d.R
-          : Math.ceil(d.R / 2),
-  cases: [
-    { d: { R: 12, V: 61, C: 40, X: 9, P: 2 }, attrs: { context: 6 }, with: ["positions"] },
-    { d: { R: 7, V: 17, C: 61, X: 11, P: 2 }, with: ["positions", "place"] },
-    { d: { R: 3, V: 5, C: 1, X: 1, P: 2 } },
-    { d: { R: 4, V: 13, C: 17, X: 16, P: 2 }, with: ["place"] },
-    { d: { R: 768, V: 65, C: 128, X: 64, P: 2 }, attrs: { context: 64 }, with: ["positions"] },
-    { d: { R: 256, V: 8192, C: 768, X: 64, P: 2 }, attrs: { context: 64 }, with: ["positions"] },
-  ],
-});
+);
 
 /**
  * A worker has some columns of every row of the table, so that the additions come in the order of the rows of

@@ -26,18 +26,18 @@ import { eachRow, writeRow } from "../kit/row-loops.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
 const sizes = (format: QuantisedFormat, R: number, V: number, C: number, X: number) => ({
-  d: { R, V, C, X, W: weightWords(format, C), P: 2 },
+  d: { R, V, C, X, W: weightWords(format, C) },
   attrs: { format, context: X },
 });
 
 export const embed_quantised = defineOp(
-  "tokens[R]:i32 table[V,W]:i32 positions[X,C]? place[P]?:i32 -> out[R,C]",
+  "tokens[R]:i32 table[V,W]:i32 position_table[X,C]? positions[R]?:i32 live[1]?:i32 -> out[R,C]",
   {
-    doc: "out[r,:] = table[tokens[r],:] + positions[p(r),:];  rows of the table in bf16, q8_0 or q4_0",
+    doc: "out[r,:] = table[tokens[r],:] + position_table[p(r),:];  rows of the table in bf16, q8_0 or q4_0",
     attrs: { context: 1, ...formatAttrs },
     flops: ({ R, C }) => 2 * R * C,
     bytes: ({ R, C, W }) => R * (8 * C + 4 * W),
-    share: { table: ({ R, V }) => R / V, positions: ({ R, X }) => R / X },
+    share: { table: ({ R, V }) => R / V, position_table: ({ R, X }) => R / X },
     reference(t, d, attrs) {
       const table = Float64Array.from({ length: d.V * d.C });
       const { V, W, C } = d;
@@ -45,26 +45,23 @@ export const embed_quantised = defineOp(
         table.set(weightsIn(attrs.format, t.table.subarray(v * W, (v + 1) * W), C), v * C);
       embed.reference({ ...t, table }, d, attrs, false);
     },
+    rows: "R",
+    rowTasks: true,
     tasks: ({ R }) => R,
     emit(w, at, { C, W }, { attrs, has }) {
       const format = attrs.format;
       const decode = isInteger(format) ? decodeGroups(w, format, C) : decodeHalves(w, C);
       const bytes = rowBytes(C);
-      if (has("place")) w.line(`const start = load<i32>(${at.place}), rows = load<i32>(${at.place}, 4);`);
+      const positions = has("positions") ? at.positions : undefined;
       eachRow(w, { out_r: at.out }, C, () => {
-        if (has("place"))
-          w.block("if (r >= rows)", () => {
-            w.line(`memory.fill(out_r, 0, ${bytes});`);
-            w.line("continue;");
-          });
         if (bytes > 4 * C) w.line(`memory.fill(out_r + ${4 * C}, 0, ${bytes - 4 * C});`);
         w.line(
           `${decode}(${at.table} + <usize>load<i32>(${at.tokens} + (<usize>r << 2)) * ${rowBytes(W)}, ` +
             "out_r);",
         );
-        if (!has("positions")) return;
+        if (!has("position_table")) return;
         w.line(
-          `const position_r = ${at.positions} + <usize>(${positionOf(attrs, has("place"))}) * ${bytes};`,
+          `const position_r = ${at.position_table} + <usize>(${positionOf(attrs, positions)}) * ${bytes};`,
         );
         writeRow(
           w,
@@ -80,11 +77,11 @@ export const embed_quantised = defineOp(
         ? sampleWeight(attrs.format, d.W, noise, i)
         : embed.sample!(tensor, d, noise, i, attrs),
     cases: (["q8_0", "q4_0", "bf16"] as const).flatMap((format) => [
-      { ...sizes(format, 12, 61, 40, 16), with: ["positions", "place"] },
+      { ...sizes(format, 12, 61, 40, 16), with: ["position_table", "positions"] },
       sizes(format, 3, 5, 1, 1),
-      { ...sizes(format, 5, 17, 300, 11), with: ["place"] },
+      { ...sizes(format, 5, 17, 300, 11), with: ["position_table"] },
       sizes(format, 3, 5, 1100, 1),
-      { ...sizes(format, 128, 512, 768, 128), with: ["positions"] },
+      { ...sizes(format, 128, 512, 768, 128), with: ["position_table"] },
     ]),
   },
 );

@@ -12,7 +12,7 @@
 import { defineOp } from "../kit/op.ts";
 import { rowBytes } from "../../../runtime/contract/tensor-layout.ts";
 
-export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
+export const route = defineOp("logits[R,E] live[1]?:i32 -> weights[R,K] choice[R,K]:i32", {
   doc:
     "choice[r,:] = the K largest logits, in falling order; weights[r,:] = softmax over them   (Shazeer et " +
     "al. 2017)",
@@ -43,6 +43,8 @@ export const route = defineOp("logits[R,E] -> weights[R,K] choice[R,K]:i32", {
       outs: { d_logits: "d_logits" },
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { E, K }, { attrs }) {
     const bytes = rowBytes(K);

@@ -115,6 +115,16 @@ interface Body<
    * large output a few indices along it are then enough to check.
    */
   readonly independent?: D;
+  /**
+   * The dimension of whose indices only the first live[0] are computed where the op has its input
+   * live[1]:i32; what stands in the others is unspecified then.
+   */
+  readonly rows?: D;
+  /**
+   * Tasks are these rows, or equal pieces of them, row after row: workers get those of the live rows alone
+   * (8-emit/kernel.ts).
+   */
+  readonly rowTasks?: true;
   /** The gradient's steps, given which optional tensors are there. Absent: the op is not differentiable. */
   backward?(has: (tensor: N) => boolean, attrs: AttrTypes<A>): readonly G[];
   /**

@@ -2,6 +2,7 @@
  * What is read off an op's signature, by type while it is written and by a parser when it runs:
  *
  *   "x[R,C] w[C]? tokens[R]:i32 -> out[R,C] mean[R]?"      ? = may be absent;  :i32 = integers (else f32)
+ *   "spans[S,4]:i32 live[1]?:i32 -> …"                     a number is a size that is always the same
  */
 import type { DType } from "../../../runtime/contract/memory-formats.ts";
 
@@ -22,10 +23,11 @@ type Sides<S extends string> = S extends `${infer Ins}-> ${infer Outs}`
 export type InputsOf<S extends string> = NameOf<Sides<S>[0]>;
 export type OutputsOf<S extends string> = NameOf<Sides<S>[1]>;
 export type OptionalOf<S extends string> = OptionalName<Split<S, " ">>;
-export type LettersOf<S extends string> = TermLetters<Split<S, " ">>;
+export type LettersOf<S extends string> = Exclude<TermLetters<Split<S, " ">>, `${number}`>;
 
 export interface TensorSlot {
   readonly name: string;
+  /** Of each dimension: its letter, or the number that it always is. */
   readonly letters: readonly string[];
   readonly dtype: DType;
   readonly optional: boolean;
@@ -53,7 +55,10 @@ export function parseSignature(signature: string): TensorSlot[] {
   return [...slots(ins!, false), ...slots(outs, true)];
 }
 
-export const shapeOf = (slot: TensorSlot, d: Dims): number[] => slot.letters.map((letter) => d[letter]!);
+export const shapeOf = (slot: TensorSlot, d: Dims): number[] =>
+  slot.letters.map((letter) => (isNumber(letter) ? Number(letter) : d[letter]!));
+
+const isNumber = (letter: string): boolean => /^\d+$/.test(letter);
 
 /**
  * Sizes of the dimension letters, read off the shapes of the tensors given. Throws on a contradiction: that
@@ -67,6 +72,9 @@ export function unify(op: Signature, shapes: Readonly<Record<string, readonly nu
     if (shape.length !== slot.letters.length)
       throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
     for (const [i, letter] of slot.letters.entries()) {
+      if (isNumber(letter) && shape[i] !== Number(letter))
+        throw new Error(`${slot.name}[${slot.letters}] cannot be [${shape}] in ${op.signature}`);
+      if (isNumber(letter)) continue;
       if (d[letter] !== undefined && d[letter] !== shape[i])
         throw new Error(`${slot.name}: ${letter} is ${d[letter]} and ${shape[i]} in ${op.signature}`);
       d[letter] = shape[i]!;

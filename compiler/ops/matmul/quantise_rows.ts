@@ -27,7 +27,7 @@ const sizes = (format: IntegerFormat, M: number, K: number) => ({
 });
 const HALF_FLOATS = HALF_BLOCK * 4; // bytes
 
-export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
+export const quantise_rows = defineOp("a[M,K] live[1]?:i32 -> out[M,A]:i32", {
   doc: "d = max |a| / 127 of each group of 32, q = a / d to the nearest;  out = q, d and, for q4_0, −8·Σ q",
   attrs: integerAttrs,
   flops: ({ M, K }) => 4 * M * K,
@@ -35,6 +35,8 @@ export const quantise_rows = defineOp("a[M,K] -> out[M,A]:i32", {
     for (let m = 0; m < M; m++)
       out.set(encodeActivations(attrs.format, a.subarray(m * K, (m + 1) * K), K), m * A);
   },
+  rows: "M",
+  rowTasks: true,
   tasks: ({ M, K }) => M * halfBlocks(K),
   scratch: () => HALF_FLOATS,
   emit(w, at, { K, A }, { attrs }) {

@@ -27,7 +27,7 @@ type Tensors = Readonly<Record<"x" | "mean" | "rstd", Float64Array>>;
 const normed = ({ x, mean, rstd }: Tensors, r: number, c: number, C: number): number =>
   (x[r * C + c]! - mean[r]!) * rstd[r]!;
 
-export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[R]?", {
+export const layernorm = defineOp("x[R,C] w[C]? b[C]? live[1]?:i32 -> out[R,C] mean[R]? rstd[R]?", {
   doc: "out = (x − mean_c x) / √(var_c x + ε) · w + b   (Ba, Kiros & Hinton 2016)",
   attrs: { eps: 1e-5 },
   flops: ({ R, C }) => 8 * R * C,
@@ -55,6 +55,8 @@ export const layernorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] mean[R]? rstd[
       outs: { d_w: "d_w", d_b: "d_b" },
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { R, C }, { attrs, has }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {

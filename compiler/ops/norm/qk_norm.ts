@@ -24,7 +24,7 @@ const sizes = [
 ];
 const headsOf = ({ H }: { readonly H: number }): number => Math.ceil((H * 2) / 3);
 
-export const qk_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
+export const qk_norm = defineOp("x[R,Q] wq[D] wk[D] live[1]?:i32 -> out[R,Q] rstd[R,H]", {
   doc: "out = x / √(mean_c x² + ε) · w   per head of queries and keys   (Henry et al. 2020)",
   attrs: { ...headAttrs, eps: 1e-6 },
   flops: ({ R, H, D }) => 4 * R * H * D,
@@ -55,6 +55,8 @@ export const qk_norm = defineOp("x[R,Q] wq[D] wk[D] -> out[R,Q] rstd[R,H]", {
       attrs: { heads: attrs.heads },
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, d, { attrs }) {
     eachHead(

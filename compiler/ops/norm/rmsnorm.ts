@@ -17,7 +17,7 @@ import {
 } from "../kit/row-loops.ts";
 import { emitNormDw, emitNormDx, normDwReference, sampleStatistic } from "./norm-gradients.ts";
 
-export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
+export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? live[1]?:i32 -> out[R,C] rstd[R]?", {
   doc: "out = x / √(mean_c x² + ε) · w + b   (Zhang & Sennrich 2019)",
   attrs: { eps: 1e-5 },
   flops: ({ R, C }) => 4 * R * C,
@@ -42,6 +42,8 @@ export const rmsnorm = defineOp("x[R,C] w[C]? b[C]? -> out[R,C] rstd[R]?", {
       outs: { d_w: "d_w", d_b: "d_b" },
     },
   ],
+  rows: "R",
+  rowTasks: true,
   tasks: ({ R }) => R,
   emit(w, at, { R, C }, { attrs, has }) {
     eachRow(w, { x_r: at.x, out_r: at.out }, C, () => {

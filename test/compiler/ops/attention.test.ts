@@ -7,6 +7,7 @@ import { attention } from "../../../compiler/ops/attention/attention.ts";
 import { attention_backward } from "../../../compiler/ops/attention/attention_backward.ts";
 import { attention_cached } from "../../../compiler/ops/attention/attention_cached.ts";
 import { cacheShapes } from "../../../compiler/ops/attention/kit/cache-layout.ts";
+import { cachedPositions } from "../../../compiler/ops/attention/kit/cached-kernel.ts";
 import { type Case, type Op } from "../../../compiler/ops/kit/op.ts";
 import { shapeOf } from "../../../compiler/ops/kit/signature.ts";
 import { tensorBytes } from "../../../runtime/contract/tensor-layout.ts";
@@ -58,15 +59,18 @@ const withWindow = ({ window, byTensor }: Config, inputs: Tensors): Tensors =>
   byTensor ? { ...inputs, window: Float64Array.of(window!) } : inputs;
 const cachedCase = (rows: number, positions: number, cfg: Config): Case => {
   const { heads, kv, D } = cfg;
-  const shapes = cacheShapes(positions, kv, D);
-  const [N, G, , L] = shapes.keys as number[];
-  const [, , E] = shapes.values as number[];
+  const shapes = cacheShapes(1, positions, kv, D);
+  const [A, N, G, , L] = shapes.keys as number[];
+  const E = shapes.values[3]!;
   return {
-    d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, G: G!, N: N!, D, L: L!, E: E!, P: 2, Z: 1 },
+    d: { R: rows, Q: (heads + 2 * kv) * D, O: heads * D, A: A!, S: 1, G: G!, N: N!, D, L: L!, E },
     attrs: { heads, kv_heads: kv, head_dim: D, ...windowAttr(cfg) },
     with: cfg.byTensor ? ["window"] : [],
   };
 };
+
+/** The only span of a run. */
+const spanOf = (start: number, rows: number): Float64Array => Float64Array.of(0, start, 0, rows);
 
 /** NMSE ≤ 1e-7 and |d| ≤ 1e-5 + 1e-4 · |ref|. */
 function expectClose(got: Float64Array, want: Float64Array, what: string): void {
@@ -246,7 +250,7 @@ describe("attention", () => {
       for (const R of [1, 6]) {
         const cc = cachedCase(R, 16, cfg);
         const bench = await kernelBench("attention_cached", dirty(attention_cached, ["out"]), cc, "wide");
-        bench.run({ ...inputsFor(attention_cached, cc), place: Float64Array.of(3, 1) });
+        bench.run({ ...inputsFor(attention_cached, cc), spans: spanOf(3, R) });
       }
     },
     MANY,
@@ -467,7 +471,7 @@ describe("attention_cached", () => {
           for (const [start, rows] of places) {
             const inputs: Tensors = withWindow(some[i]!.cfg, {
               ...inputsFor(attention_cached, c),
-              place: Float64Array.of(start, rows),
+              spans: spanOf(start, rows),
             });
             const want = referenceOutputs(attention_cached, c, inputs, false, {
               keys_out: inputs["keys"]!,
@@ -475,8 +479,18 @@ describe("attention_cached", () => {
             });
             for (const workers of [1, 3]) {
               const got = bench.run(inputs, { workers });
-              for (const name of ["out", "keys_out", "values_out"])
-                expectClose(got[name]!, want[name]!, `${R} rows at ${start}, ${rows} real: ${name}`);
+              const real = Math.min(
+                rows,
+                cachedPositions(c.d, { ...attention_cached.attrs, ...c.attrs }) - start,
+              );
+              for (const name of ["out", "keys_out", "values_out"]) {
+                const end = name === "out" ? real * c.d["O"]! : undefined;
+                expectClose(
+                  got[name]!.subarray(0, end),
+                  want[name]!.subarray(0, end),
+                  `${R} rows at ${start}, ${rows} real: ${name}`,
+                );
+              }
             }
           }
         }
@@ -494,7 +508,7 @@ describe("attention_cached", () => {
       const bench = await kernelBench("attention_cached", attention_cached, c, "wide");
       const rows = R === 1 ? 1 : 5;
       const known = 13 + rows;
-      const clean: Tensors = { ...inputsFor(attention_cached, c), place: Float64Array.of(13, rows) };
+      const clean: Tensors = { ...inputsFor(attention_cached, c), spans: spanOf(13, rows) };
       const { G, D, E, L } = c.d as Record<string, number>;
       const keyIsNew = (i: number): boolean => Math.floor(i / (G! * D! * L!)) * L! + (i % L!) >= known;
       const valueIsNew = (i: number): boolean =>
@@ -504,7 +518,8 @@ describe("attention_cached", () => {
         keys: clean["keys"]!.map((v, i) => (keyIsNew(i) ? NaN : v)),
         values: clean["values"]!.map((v, i) => (valueIsNew(i) ? NaN : v)),
       };
-      expect(bench.run(dirty)["out"]).toEqual(bench.run(clean)["out"]);
+      const ofRows = (t: Tensors): Float64Array => t["out"]!.subarray(0, rows * c.d["O"]!);
+      expect(ofRows(bench.run(dirty))).toEqual(ofRows(bench.run(clean)));
     }
   });
 
@@ -520,7 +535,7 @@ describe("attention_cached", () => {
     const single = cachedCase(1, 80, cfg);
     const prefill = await kernelBench("attention_cached", attention_cached, chunk, "wide");
     const decode = await kernelBench("attention_cached", attention_cached, single, "wide");
-    const { keys, values } = cacheShapes(80, cfg.kv, cfg.D);
+    const { keys, values } = cacheShapes(1, 80, cfg.kv, cfg.D);
     let cache: Tensors = {
       keys: new Float64Array(elements(keys)),
       values: new Float64Array(elements(values)),
@@ -530,7 +545,7 @@ describe("attention_cached", () => {
       const rows = Math.min(R, start < 60 ? 60 - start : 1);
       const padded = new Float64Array(R * Q);
       padded.set(qkv.subarray(start * Q, (start + rows) * Q));
-      const got = bench.run({ qkv: padded, ...cache, place: Float64Array.of(start, rows) });
+      const got = bench.run({ qkv: padded, ...cache, spans: spanOf(start, rows) });
       expectClose(
         got["out"]!.subarray(0, rows * O),
         want.subarray(start * O, (start + rows) * O),

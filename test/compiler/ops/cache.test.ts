@@ -237,7 +237,7 @@ describe("panels of int8", () => {
           }
         }
       }
-      expect(cacheShapes(33, 2, D, "q8_0").keys).toEqual([2, 3, panelBytes(D) / 4]);
+      expect(cacheShapes(5, 33, 2, D, "q8_0").keys).toEqual([5, 2, 3, panelBytes(D) / 4]);
     },
   );
 });

@@ -9,11 +9,12 @@ import { type Attrs, type Case, type GradStep, type Op } from "../../../compiler
 import { shapeOf, unify } from "../../../compiler/ops/kit/signature.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { ops } from "../../../compiler/ops/index.ts";
-import { kernelBenches, type Bench } from "../../../bench/measure/kernel-bench.ts";
+import { CANARY, kernelBenches, type Bench } from "../../../bench/measure/kernel-bench.ts";
 import {
   difference,
   elements,
   inputsFor,
+  liveOutputs,
   noise,
   referenceOutputs,
 } from "../../../bench/measure/kernel-numbers.ts";
@@ -54,21 +55,25 @@ function checkCase(op: Op, c: Case, bench: Bench, accumulate: boolean): void {
   const inputs = inputsFor(op, c);
   const before = contentsBefore(op, c, inputs, accumulate);
   const fed = { ...inputs, ...before };
-  const reference = referenceOutputs(op, c, inputs, accumulate, before);
-  const single = bench.run(fed, { accumulate });
+  const live = (outputs: Tensors): Tensors => liveOutputs(op, c, inputs, outputs);
+  const reference = live(referenceOutputs(op, c, inputs, accumulate, before));
+  const single = live(bench.run(fed, { accumulate }));
   for (const [name, expected] of Object.entries(reference)) {
     const { worst, nmse } = difference(single[name]!, expected);
     expect(worst, `${show(c)} ${name}: |d| / (1e-5 + 1e-4·|ref|)`).toBeLessThanOrEqual(1);
     expect(nmse, `${show(c)} ${name}: NMSE`).toBeLessThanOrEqual(1e-7);
   }
   for (const workers of [2, 3, 5])
-    expect(sameBits(bench.run(fed, { accumulate, workers }), single), `${show(c)}: ${workers} workers`).toBe(
-      true,
-    );
+    expect(
+      sameBits(live(bench.run(fed, { accumulate, workers })), single),
+      `${show(c)}: ${workers} workers`,
+    ).toBe(true);
 }
 
 const sameBits = (a: Tensors, b: Tensors): boolean =>
-  Object.keys(a).every((name) => Buffer.from(a[name]!.buffer).equals(Buffer.from(b[name]!.buffer)));
+  Object.keys(a).every((name) => bytesOf(a[name]!).equals(bytesOf(b[name]!)));
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength);
 
 async function checkKernels(name: string, op: Op, cases: readonly Case[], target: Target): Promise<void> {
   const benches = await kernelBenches(name, op, cases, target);
@@ -85,6 +90,40 @@ describe("kernel = reference", () => {
       LONG,
     );
 });
+
+describe("rows that are not live are left out, and change no bit of the others", () => {
+  test.each(table.filter(([, op]) => op.rowTasks))(
+    "%s",
+    async (name, op) => {
+      const cases = tested(op)
+        .filter((c) => c.d[op.rows!]! > 1)
+        .slice(0, 2);
+      expect(cases.length).toBeGreaterThan(0);
+      const whole = cases.map((c) => ({ ...c, with: (c.with ?? []).filter((t) => !isStatistic(op, t)) }));
+      const some = whole.map((c) => ({ ...c, with: [...c.with, "live"] }));
+      const benches = await kernelBenches(name, op, [...whole, ...some], "wide");
+      for (const [i, c] of some.entries()) {
+        const inputs = inputsFor(op, c);
+        const live = (outputs: Tensors): Tensors => liveOutputs(op, c, inputs, outputs);
+        const all = live(benches[i]!.run(inputs));
+        for (const workers of [1, 3]) {
+          const found = benches[cases.length + i]!.run(inputs, { workers });
+          expect(sameBits(live(found), all), show(c)).toBe(true);
+          for (const [out, values] of Object.entries(found))
+            expect(
+              [...values.subarray(all[out]!.length)].every((v) => Number.isNaN(v) || v === CANARY),
+              `${show(c)}: the other rows of ${out} are untouched`,
+            ).toBe(true);
+        }
+      }
+    },
+    LONG,
+  );
+});
+
+/** A number for each row, which only a backward reads. */
+const isStatistic = (op: Op, name: string): boolean =>
+  op.tensors.some((t) => t.name === name && t.output && `${t.letters}` === op.rows);
 
 describe("in place = apart", () => {
   for (const [name, op] of table.filter(([, o]) => o.inPlace))

@@ -16,23 +16,27 @@ import { callTile, type Tile, type TileMode } from "../../kit/register-tile.ts";
 /** For the comments in generated code. */
 const signs = { set: "=", add: "+=", fade: "= α · old +", scaled: "= α ·" } as const;
 
+/** How many rows are left behind the last full tile, where that is known. */
+type Tail = number | "any";
+
 /**
  * A call for each full tile of `rows`, and one for the tile that is left (`tail` rows, when the sequence does
- * not divide).
+ * not divide), or row by row.
  */
 function rowTiles(
   w: Writer,
   s: Sizes,
   from: string,
   rows: string,
-  tail: number,
+  tail: Tail,
   call: (mr: number) => string,
   below?: string,
 ): void {
   w.line(`let r = ${from};`);
   if (below) w.line(`const below = ${below};`);
   w.line(`for (; r + ${s.MR} <= ${rows}${below ? " && r < below" : ""}; r += ${s.MR}) ${call(s.MR)}`);
-  if (tail > 0) w.line(`if (r < ${rows}${below ? " && r < below" : ""}) ${call(tail)}`);
+  if (tail === "any") w.line(`for (; r < ${rows}${below ? " && r < below" : ""}; r++) ${call(1)}`);
+  else if (tail > 0) w.line(`if (r < ${rows}${below ? " && r < below" : ""}) ${call(tail)}`);
 }
 
 /**
@@ -58,7 +62,7 @@ export interface Scores {
   readonly firstKey: string;
   /** Position of the first query minus that of the first key. */
   readonly ahead: string;
-  readonly tail: number;
+  readonly tail: Tail;
 }
 
 export function emitScores(w: Writer, s: Sizes, p: Scores): void {
@@ -125,7 +129,7 @@ export interface FromKeys {
   readonly rows: string;
   readonly keys: string;
   readonly ahead: string;
-  readonly tail: number;
+  readonly tail: Tail;
 }
 
 export function emitFromKeys(w: Writer, s: Sizes, p: FromKeys): void {
@@ -181,7 +185,7 @@ export interface FromQueries {
   readonly rows: string;
   readonly keys: string;
   readonly ahead: string;
-  readonly tail: number;
+  readonly tail: Tail;
 }
 
 export function emitFromQueries(w: Writer, s: Sizes, p: FromQueries): void {

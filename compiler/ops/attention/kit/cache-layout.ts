@@ -3,11 +3,13 @@
  * window, fewer rows are kept than there are positions: the cache is a ring of S rows (a multiple of 16), and
  * position n is in row n mod S. N = ⌈S/16⌉ and E = 16 ⌈D/16⌉.
  *
+ * Each of A lanes has its own, one behind the other.
+ *
  *   f32
- *     keys   [N, G, D, 16]: element (g, n, c) is at [⌊n/16⌋, g, c, n mod 16]
- *     values [N, G, E, 16]: element (g, n, c) is at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16]; 0 if c ≥ D
+ *     keys   [A, N, G, D, 16]: element (g, n, c) is at [⌊n/16⌋, g, c, n mod 16] of the lane
+ *     values [A, N, G, E, 16]: (g, n, c) is at [⌊n/16⌋, g, 16 ⌊c/16⌋ + n mod 16, c mod 16]; 0 if c ≥ D
  *   q8_0
- *     both   [G, N, W] words. A panel of W words holds sixteen positions, group by group of 32 columns; the
+ *     both   [A, G, N, W] words. A panel of W words holds sixteen positions, group by group of 32 columns; the
  *            last group may be shorter, and is padded to a multiple of 8. A group has sixteen scales (f32),
  *            then 16 · columns numbers (int8):
  *              keys    pair of columns 2t, 2t+1:   position p has bytes 2p, 2p+1 of 32
@@ -30,8 +32,9 @@ interface CacheShapes {
   readonly values: readonly number[];
 }
 
-/** Shapes of one layer's two caches for so many rows. */
+/** Shapes of one layer's two caches, for so many lanes of so many rows each. */
 export function cacheShapes(
+  lanes: number,
   rows: number,
   kvHeads: number,
   headDim: number,
@@ -40,11 +43,11 @@ export function cacheShapes(
   const panels = Math.ceil(rows / PANEL);
   if (format === "f32")
     return {
-      keys: [panels, kvHeads, headDim, PANEL],
-      values: [panels, kvHeads, ceilTo(headDim, PANEL), PANEL],
+      keys: [lanes, panels, kvHeads, headDim, PANEL],
+      values: [lanes, panels, kvHeads, ceilTo(headDim, PANEL), PANEL],
     };
   const words = panelBytes(headDim) / 4;
-  return { keys: [kvHeads, panels, words], values: [kvHeads, panels, words] };
+  return { keys: [lanes, kvHeads, panels, words], values: [lanes, kvHeads, panels, words] };
 }
 
 /**

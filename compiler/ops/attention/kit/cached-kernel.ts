@@ -5,11 +5,13 @@
 import type { Kernel } from "../../kit/op.ts";
 import type { Dims } from "../../kit/signature.ts";
 import type { Writer } from "../../kit/writer.ts";
-import { emitZeroPadding, zeroFloats } from "../../kit/copy-rows.ts";
+import { emitZeroPadding } from "../../kit/copy-rows.ts";
 import { emitQueries, type Queries } from "./query-blocks.ts";
 import { fillMask } from "./score-rows.ts";
 import { firstSeen, windowLocal, type areas, type AttentionAttrs, type Sizes } from "./kernel-sizes.ts";
-import { PANEL } from "../../kit/panels.ts";
+import { PANEL, PANEL_BYTES } from "../../kit/panels.ts";
+import { rowBytes } from "../../../../runtime/contract/tensor-layout.ts";
+import { spanField, SPAN_FIELDS } from "../../../../runtime/contract/entries.ts";
 
 /** Positions of the context. A cache of N panels holds all of them, unless it is a ring. */
 export const cachedPositions = (d: Dims, attrs: AttentionAttrs): number =>
@@ -32,18 +34,16 @@ export function cachedFlops(
 }
 
 /**
- * Writes the locals that the kernel begins with: scratch areas, RING, SCALE, WINDOW, and which rows the call
- * brings. Positions start … known − 1 are new, `real` many, of `most` that there may be. Returns how many
- * rows (i32) the ring has, as text; undefined when the cache holds every position.
+ * Writes the locals that the kernel begins with: scratch areas, RING, SCALE, WINDOW, the mask. Returns how
+ * many rows (i32) the ring has, as text; undefined when the cache holds every position.
  */
 export function emitCachedStart(
   w: Writer,
   s: Sizes,
-  at: Readonly<Record<"place" | "window" | "ring", string>>,
+  at: Readonly<Record<"window" | "ring", string>>,
   d: Dims,
   k: Kernel<string, AttentionAttrs>,
   { offsets }: ReturnType<typeof areas>,
-  most: number,
 ): string | undefined {
   const positions = cachedPositions(d, k.attrs);
   const rows = d["N"]! * PANEL;
@@ -51,20 +51,71 @@ export function emitCachedStart(
   if (k.has("ring")) w.line(`const RING = load<i32>(${at.ring}); // rows of the cache`);
   w.line(`const SCALE: f32 = ${s.scale};`);
   if (s.windowed) w.line(windowLocal(k.attrs, k.has("window") ? at.window : undefined));
-  w.line(
-    `const start = max(0, min(load<i32>(${at.place}), ${positions})), real = max(0, ` +
-      `min(min(load<i32>(${at.place}, 4), ${most}), ${positions} - start)); // rows`,
-  );
-  w.line(`const known = start + real; // keys`);
   fillMask(w, "mask");
   return k.has("ring") ? "RING" : positions > rows ? `${rows}` : undefined;
 }
 
-/** `count`: queries that are real, in whole tiles. */
-export const emitQueryCount = (w: Writer, { MR }: Sizes, d: Dims): void =>
-  w.line(`const count = min((real + ${MR - 1}) / ${MR} * ${MR}, ${d["R"]}); // queries, in whole tiles`);
+type SpanTensor = "qkv" | "out" | "keys" | "values";
 
-/** The queries of head g, each over everything before it; see emitQueryCount. */
+/**
+ * The body for each live span of the run, with the addresses of its rows of qkv and out, and of its lane's
+ * caches. Locals: positions start … known − 1 are new, `real` many. `panelBytes`: what sixteen positions of
+ * all heads take in either cache.
+ */
+export function eachSpan(
+  w: Writer,
+  s: Sizes,
+  at: Readonly<Record<SpanTensor | "spans" | "span_count", string>>,
+  d: Dims,
+  k: Kernel<string, AttentionAttrs>,
+  panelBytes: Readonly<Record<"keys" | "values", number>>,
+  body: (at: Readonly<Record<SpanTensor, string>>) => void,
+): void {
+  const positions = cachedPositions(d, k.attrs);
+  const panels = k.has("ring") ? "(RING >> 4)" : `${d["N"]}`;
+  const field = (name: keyof typeof spanField): string => `load<i32>(span, ${4 * spanField[name]})`;
+  const count = k.has("span_count") ? `min(load<i32>(${at.span_count}), ${d["S"]})` : `${d["S"]}`;
+  w.block(`for (let s = 0, live_spans = ${count}; s < live_spans; s++)`, () => {
+    w.line(`const span = ${at.spans} + <usize>s * ${rowBytes(SPAN_FIELDS)};`);
+    w.line(
+      `const start = ${field("start")}, real = min(${field("rows")}, ${positions} - start), known = start ` +
+        `+ real; // rows, keys`,
+    );
+    w.line(`const from_row = <usize>${field("first")}, lane = <usize>${field("lane")} * ${panels};`);
+    w.line(
+      `const qkv_rows = ${at.qkv} + from_row * ${s.qkvRow}, out_span = ${at.out} + from_row * ${s.outRow};`,
+    );
+    w.line(
+      `const lane_keys = ${at.keys} + lane * ${panelBytes.keys}, lane_values = ${at.values} + lane * ` +
+        `${panelBytes.values};`,
+    );
+    body({ qkv: "qkv_rows", out: "out_span", keys: "lane_keys", values: "lane_values" });
+  });
+}
+
+/** The locals of a run's only span, for kernels of a single row; the addresses are those of its lane. */
+export function emitOneSpan(
+  w: Writer,
+  s: Sizes,
+  at: Readonly<Record<"keys" | "values" | "spans", string>>,
+  d: Dims,
+  k: Kernel<string, AttentionAttrs>,
+): Readonly<Record<"keys" | "values", string>> {
+  const panels = k.has("ring") ? "(RING >> 4)" : `${d["N"]}`;
+  const field = (name: keyof typeof spanField): string => `load<i32>(${at.spans}, ${4 * spanField[name]})`;
+  const positions = cachedPositions(d, k.attrs);
+  w.line(
+    `const start = ${field("start")}, real = min(${field("rows")}, ${positions} - start), known = start + real;`,
+  );
+  w.line(`const lane = <usize>${field("lane")} * ${panels};`);
+  const panel = (columns: number): number => s.G * columns * PANEL_BYTES;
+  w.line(
+    `const lane_keys = ${at.keys} + lane * ${panel(s.D)}, lane_values = ${at.values} + lane * ${panel(s.DP)};`,
+  );
+  return { keys: "lane_keys", values: "lane_values" };
+}
+
+/** The queries of head g, each over everything before it. */
 export function emitHeads(
   w: Writer,
   s: Sizes,
@@ -80,8 +131,9 @@ export function emitHeads(
       queryRow: s.qkvRow,
       out: `${at.out} + ${head}`,
       outRow: s.outRow,
-      count: "count",
+      count: "real",
       most: d["R"]!,
+      anyTail: true,
       start: "start",
       keys: "known",
       ...of,
@@ -89,17 +141,9 @@ export function emitHeads(
   });
 }
 
-/**
- * Zeroes what head g has in rows that the call does not bring, and after the last head the padding of all
- * rows.
- */
-export function emitRest(w: Writer, s: Sizes, out: string, d: Dims): void {
-  const { R, O } = d as Record<"R" | "O", number>;
-  w.line(
-    `for (let r = real; r < ${R}; r++) ${zeroFloats(w)}(${out} + <usize>r * ${s.outRow} + <usize>g * ` +
-      `${s.group * s.D * 4}, ${s.group * s.D});`,
-  );
-  if (s.outRow > O * 4) w.block(`if (g == ${s.G - 1})`, () => emitZeroPadding(w, out, O, s.outRow, `${R}`));
+/** Zeroes the padding of the span's rows, with the last head. */
+export function emitRest(w: Writer, s: Sizes, out: string, { O }: Dims): void {
+  if (s.outRow > O! * 4) w.block(`if (g == ${s.G - 1})`, () => emitZeroPadding(w, out, O!, s.outRow, "real"));
 }
 
 /** Where element (head, position, column) is in f32 caches (cache-layout.ts) of so many rows. */
@@ -111,6 +155,27 @@ export function cachePlaces({ G, D, E, L }: Readonly<Record<"G" | "D" | "E" | "L
       ((Math.floor((n % rows) / L) * G + g) * E + (c - (c % L)) + (n % L)) * L + (c % L),
   };
 }
+
+/** A span of a run, as the reference reads it: `row`: its first one. */
+export interface SpanNumbers {
+  readonly lane: number;
+  readonly start: number;
+  readonly row: number;
+  readonly rows: number;
+}
+
+/** All spans, in their order; a test has no others than live ones. */
+export const spansOf = (spans: Float64Array, positions: number): readonly SpanNumbers[] =>
+  Array.from({ length: spans.length / SPAN_FIELDS }, (_, i) => {
+    const field = (name: keyof typeof spanField): number => spans[i * SPAN_FIELDS + spanField[name]]!;
+    const start = field("start");
+    return {
+      lane: field("lane"),
+      start,
+      row: field("first"),
+      rows: Math.min(field("rows"), positions - start),
+    };
+  });
 
 interface NewRows {
   readonly qkv: ArrayLike<number>;
@@ -182,13 +247,24 @@ export function attendRows(
 }
 
 /**
- * What a test feeds: start = positions − R, more rows than fit; a window of 23 positions; a ring of 48 rows.
+ * What a test feeds: spans as even as R rows allow, of lanes in falling order, that end where the context
+ * does, or a little before; a window of 23 positions; a ring of 48 rows.
  */
-export const sampleCached = (tensor: string, R: number, d: Dims, attrs: AttentionAttrs): number | undefined =>
-  tensor === "place"
-    ? cachedPositions(d, attrs) - R
-    : tensor === "window"
-      ? 23
-      : tensor === "ring"
-        ? 48
-        : undefined;
+export function sampleCached(
+  tensor: string,
+  i: number,
+  { R, S, A }: Dims,
+  positions: number,
+): number | undefined {
+  if (tensor === "window") return 23;
+  if (tensor === "ring") return 48;
+  if (tensor !== "spans") return undefined;
+  const span = Math.floor(i / SPAN_FIELDS);
+  const first = Math.floor((span * R!) / S!);
+  const rows = Math.floor(((span + 1) * R!) / S!) - first;
+  const fields = { lane: A! - 1 - span, start: positions - rows - 3 * span, first, rows };
+  const name = (Object.keys(spanField) as (keyof typeof spanField)[]).find(
+    (field) => spanField[field] === i % SPAN_FIELDS,
+  )!;
+  return fields[name];
+}

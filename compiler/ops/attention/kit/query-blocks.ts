@@ -21,6 +21,8 @@ export interface Queries {
   /** Queries: how many (i32), a multiple of MR or `most`; and how many at the most. */
   readonly count: string;
   readonly most: number;
+  /** Any number of queries may be left behind the last whole tile. Absent: `most` says how many. */
+  readonly anyTail?: boolean;
   /** Position of the first query, and how many keys there are. */
   readonly start: string;
   readonly keys: string;
@@ -138,7 +140,7 @@ function emitKeyBlock(
     rows: "rows",
     keys,
     ahead: "ahead",
-    tail: p.most % s.MR,
+    tail: p.anyTail ? ("any" as const) : p.most % s.MR,
     wholePanels: !isContiguous(p.panelBytes),
   };
   emitScores(w, s, {
