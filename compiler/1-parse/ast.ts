@@ -3,12 +3,13 @@
  *
  *   file   = model*
  *   model  = name, like?, item*
- *   item   = setting | let | embed | layer | output | tokenizer | section | expect
- *   value  = number | flag | word | call | sum | product | negative
+ *   item   = setting | let | embed | layer | output | tokenizer | section | stage | objective | expect
+ *   value  = number | flag | word | words | call | sum | product | negative
  *
  * Sums and products are lists, not left-deep trees: a spec with a thousand terms is no deeper than one with
  * two. Where recovery from a syntax error left a hole, `value` is undefined or the node is missing.
  */
+import type { StageName } from "../../runtime/contract/model.ts";
 import type { Span } from "../diagnostics/span.ts";
 
 /** A name; in equations of objectives also one of another's: "chosen.ratio". */
@@ -22,6 +23,8 @@ export type Value =
   | { readonly kind: "number"; readonly value: number; readonly span: Span }
   | { readonly kind: "flag"; readonly value: boolean; readonly span: Span }
   | Word
+  /** "attention, mlp": two words at least. */
+  | { readonly kind: "words"; readonly words: readonly Word[]; readonly span: Span }
   | { readonly kind: "call"; readonly callee: Word; readonly args: readonly Argument[]; readonly span: Span }
   | { readonly kind: "sum"; readonly terms: readonly Term[]; readonly span: Span }
   | { readonly kind: "product"; readonly factors: readonly Factor[]; readonly span: Span }
@@ -60,6 +63,13 @@ export interface AssignmentNode {
   readonly span: Span;
 }
 
+/** `lora { … }` inside of a stage. */
+export interface LoraNode {
+  readonly kind: "lora";
+  readonly settings: readonly Setting[];
+  readonly span: Span;
+}
+
 export type Item =
   | Setting
   | { readonly kind: "let"; readonly name: Word; readonly value: Value; readonly span: Span }
@@ -73,6 +83,14 @@ export type Item =
       readonly settings: readonly Setting[];
       readonly span: Span;
     }
+  | {
+      readonly kind: "stage";
+      readonly stage: StageName;
+      readonly settings: readonly Setting[];
+      readonly lora?: LoraNode;
+      readonly span: Span;
+    }
+  | { readonly kind: "objective"; readonly name: Word; readonly value: Value; readonly span: Span }
   | { readonly kind: "expect"; readonly fact: Word; readonly value: Value; readonly span: Span };
 
 export interface ModelNode {

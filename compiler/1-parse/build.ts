@@ -2,9 +2,21 @@
  * From the concrete tree that Chevrotain builds (with holes where it recovered) to the syntax tree of ast.ts.
  */
 import type { CstElement, CstNode, IToken } from "chevrotain";
+import type { StageName } from "../../runtime/contract/model.ts";
 import { covering, type Span } from "../diagnostics/span.ts";
 import type { Reporter } from "../diagnostics/report.ts";
-import type { Argument, AssignmentNode, Factor, Item, ModelNode, Setting, Term, Value, Word } from "./ast.ts";
+import type {
+  Argument,
+  AssignmentNode,
+  Factor,
+  Item,
+  LoraNode,
+  ModelNode,
+  Setting,
+  Term,
+  Value,
+  Word,
+} from "./ast.ts";
 import * as t from "./tokens.ts";
 
 export interface Building {
@@ -91,16 +103,23 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
     const name = token(n, "name");
     return name && { kind: "tokenizer", name: word(b, name), span: nodeSpan(b, n) };
   },
-  section(b, n) {
-    const settings = nodes(n, "setting")
-      .map((s) => buildSetting(b, s))
-      .filter((s) => s !== undefined);
-    return {
-      kind: "section",
-      section: token(n, "section")?.tokenType === t.Train ? "train" : "sample",
-      settings,
-      span: nodeSpan(b, n),
-    };
+  section: (b, n) => ({
+    kind: "section",
+    section: token(n, "section")?.tokenType === t.Train ? "train" : "sample",
+    settings: settingsOf(b, n),
+    span: nodeSpan(b, n),
+  }),
+  stage: (b, n) => ({
+    kind: "stage",
+    stage: (token(n, "stage")?.image ?? "sft") as StageName,
+    settings: settingsOf(b, n),
+    ...loraOf(b, n),
+    span: nodeSpan(b, n),
+  }),
+  objective(b, n) {
+    const name = token(n, "name");
+    const value = buildValue(b, node(n, "value"));
+    return name && value && { kind: "objective", name: word(b, name), value, span: nodeSpan(b, n) };
   },
   expect(b, n) {
     const fact = token(n, "fact");
@@ -109,12 +128,32 @@ const builders: Readonly<Record<string, (b: Building, n: CstNode) => Item | unde
   },
 };
 
+const settingsOf = (b: Building, n: CstNode): Setting[] =>
+  nodes(n, "setting")
+    .map((s) => buildSetting(b, s))
+    .filter((s) => s !== undefined);
+
+/** The `lora` block of a stage; of several, all but the first are reported. */
+function loraOf(b: Building, n: CstNode): { readonly lora?: LoraNode } {
+  const [first, ...more] = nodes(n, "lora").map((lora): LoraNode => ({
+    kind: "lora",
+    settings: settingsOf(b, lora),
+    span: nodeSpan(b, lora),
+  }));
+  for (const { span } of more)
+    b.report("E0206", span, { what: "lora" }, [{ text: "the first is here", span: first!.span }]);
+  return first ? { lora: first } : {};
+}
+
 function buildSetting(b: Building, n: CstNode): Setting | undefined {
   const tok = token(n, "key");
   const valueNode = node(n, "value");
   if (!tok) return undefined;
   const key = word(b, tok);
-  const value = buildValue(b, valueNode);
+  const value = withMore(
+    buildValue(b, valueNode),
+    tokensOf(n, "more").map((name) => word(b, name)),
+  );
   if (!valueNode && !n.recoveredNode) b.report("E0109", key.span, { key: key.text });
   const pattern = tokensOf(n, "kind").map((kind) => word(b, kind));
   const end = pattern.at(-1)?.span ?? value?.span ?? key.span;
@@ -125,6 +164,12 @@ function buildSetting(b: Building, n: CstNode): Setting | undefined {
     ...(pattern.length > 0 ? { pattern } : {}),
     span: covering(key.span, end),
   };
+}
+
+/** A word and those behind the commas. */
+function withMore(first: Value | undefined, more: readonly Word[]): Value | undefined {
+  if (first?.kind !== "word" || more.length === 0) return first;
+  return { kind: "words", words: [first, ...more], span: covering(first.span, more.at(-1)!.span) };
 }
 
 function buildAssignment(b: Building, n: CstNode): AssignmentNode | undefined {

@@ -11,7 +11,7 @@
  */
 import type { IToken, TokenType } from "chevrotain";
 import type { Diagnostic } from "../diagnostics/report.ts";
-import type { Item } from "./ast.ts";
+import type { Item, LoraNode } from "./ast.ts";
 import { parse } from "./parse.ts";
 import * as t from "./tokens.ts";
 
@@ -63,12 +63,14 @@ function readStream(source: string): IToken[] {
 const images = (stream: readonly IToken[]): string => stream.map((token) => token.image.trimEnd()).join("\n");
 const isComment = (token: IToken): boolean => token.image.startsWith("//");
 
-function markItem(item: Item, starts: Map<number, Start>, keys: Set<number>): void {
+function markItem(item: Item | LoraNode, starts: Map<number, Start>, keys: Set<number>): void {
   starts.set(item.span.start, item.kind === "setting" ? "setting" : "statement");
   if (item.kind === "setting") keys.add(item.key.span.start);
   if (item.kind === "expect") keys.add(item.fact.span.start);
   if (item.kind === "layer") for (const a of item.assignments) starts.set(a.span.start, "assignment");
-  if (item.kind === "section") for (const s of item.settings) markItem(s, starts, keys);
+  if (item.kind === "section" || item.kind === "stage" || item.kind === "lora")
+    for (const s of item.settings) markItem(s, starts, keys);
+  if (item.kind === "stage" && item.lora) markItem(item.lora, starts, keys);
 }
 
 // ---- which blocks stay on one line
@@ -169,12 +171,12 @@ function beginsSetting(stream: readonly IToken[], starts: ReadonlyMap<number, St
   return false;
 }
 
-const valueEnds: ReadonlySet<TokenType> = new Set([t.Name, t.Number, t.True, t.False, t.CloseParen]);
-const endsValue = (token: IToken): boolean => valueEnds.has(token.tokenType);
+const valueEnds: ReadonlySet<TokenType> = new Set([t.Number, t.True, t.False, t.CloseParen]);
+const endsValue = (token: IToken): boolean => t.isName(token.tokenType) || valueEnds.has(token.tokenType);
 const isSign = (token: IToken, before: IToken | undefined, keys: ReadonlySet<number>): boolean =>
   token.image === "-" && (before === undefined || !endsValue(before) || keys.has(before.startOffset));
 
-/** No space: inside parentheses, around ".", before "," and ":", between a part and its "(", behind a sign. */
+/** No space: in parentheses, around ".", before "," and ":", between a part and its "(", behind a sign. */
 function tight(
   before: IToken,
   token: IToken,
@@ -183,7 +185,7 @@ function tight(
 ): boolean {
   if (before.image === "(" || before.image === "." || [")", ",", ":", "."].includes(token.image)) return true;
   if (token.image === "(")
-    return (before.tokenType === t.Name && !keys.has(before.startOffset)) || isSign(before, earlier, keys);
+    return (t.isName(before.tokenType) && !keys.has(before.startOffset)) || isSign(before, earlier, keys);
   return isSign(before, earlier, keys);
 }
 

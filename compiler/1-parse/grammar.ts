@@ -91,9 +91,11 @@ class SpecParser extends CstParser {
     this.CONSUME(t.CloseBrace);
   });
 
-  /** item = setting | let | embed | layer | output | tokenizer | train | sample | expect */
+  /** item = stage | objective | setting | let | embed | layer | output | tokenizer | section | expect */
   readonly item = this.RULE("item", () => {
     this.OR([
+      { GATE: () => this.LA(2).tokenType === t.OpenBrace, ALT: () => this.SUBRULE(this.stage) },
+      { GATE: () => this.LA(3).tokenType === t.Equals, ALT: () => this.SUBRULE(this.objective) },
       { ALT: () => this.SUBRULE(this.setting) },
       { ALT: () => this.SUBRULE(this.let) },
       { ALT: () => this.SUBRULE(this.embed) },
@@ -105,10 +107,21 @@ class SpecParser extends CstParser {
     ]);
   });
 
-  /** setting = name value ( "alternate" name ( "," name )* )?        (name and value on one line) */
+  /**
+   * setting = name value ( "," name )* ( "alternate" name ( "," name )* )?
+   *
+   * Name and value stand on one line. Only behind `on` there may be several words.
+   */
   readonly setting = this.RULE("setting", () => {
     const key = this.CONSUME(t.Name, { LABEL: "key" });
     this.OPTION({ GATE: () => this.LA(1).startLine === key.startLine, DEF: () => this.SUBRULE(this.value) });
+    this.MANY1({
+      GATE: () => key.image === "on",
+      DEF: () => {
+        this.CONSUME1(t.Comma);
+        this.CONSUME3(t.Name, { LABEL: "more" });
+      },
+    });
     this.OPTION1(() => {
       this.CONSUME(t.Alternate);
       this.CONSUME1(t.Name, { LABEL: "kind" });
@@ -172,6 +185,40 @@ class SpecParser extends CstParser {
     this.CONSUME(t.OpenBrace);
     this.MANY(() => this.SUBRULE(this.setting));
     this.CONSUME(t.CloseBrace);
+  });
+
+  /** stage = ( "sft" | "prefer" | "reward" | "rl" ) "{" ( lora | setting )* "}" */
+  readonly stage = this.RULE("stage", () => {
+    this.OR([
+      { ALT: () => this.CONSUME(t.Sft, { LABEL: "stage" }) },
+      { ALT: () => this.CONSUME(t.Prefer, { LABEL: "stage" }) },
+      { ALT: () => this.CONSUME(t.Reward, { LABEL: "stage" }) },
+      { ALT: () => this.CONSUME(t.Rl, { LABEL: "stage" }) },
+    ]);
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => {
+      this.OR1([
+        { GATE: () => this.LA(2).tokenType === t.OpenBrace, ALT: () => this.SUBRULE(this.lora) },
+        { ALT: () => this.SUBRULE(this.setting) },
+      ]);
+    });
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** lora = "lora" "{" setting* "}" */
+  readonly lora = this.RULE("lora", () => {
+    this.CONSUME(t.Lora);
+    this.CONSUME(t.OpenBrace);
+    this.MANY(() => this.SUBRULE(this.setting));
+    this.CONSUME(t.CloseBrace);
+  });
+
+  /** objective = "objective" name "=" value */
+  readonly objective = this.RULE("objective", () => {
+    this.CONSUME(t.Objective);
+    this.CONSUME(t.Name, { LABEL: "name" });
+    this.CONSUME(t.Equals);
+    this.SUBRULE(this.value);
   });
 
   /** expect = "expect" name value */

@@ -10,7 +10,7 @@ import { buildModel, buildValue, type Building } from "./build.ts";
 import { parseTokens } from "./grammar.ts";
 import { repair } from "./repair.ts";
 import { reportLexing, reportParsing, type Unread } from "./syntax-errors.ts";
-import { lexer, ModelName, Name } from "./tokens.ts";
+import { isName, lexer, ModelName } from "./tokens.ts";
 
 export const MAX_CHARACTERS = 1 << 20;
 export const MAX_NAME = 64;
@@ -87,7 +87,7 @@ function readTokens(text: string, shift: number, b: Building): IToken[] {
       token.startOffset += shift;
       token.endOffset! += shift;
     }
-    if (token.image.length > MAX_NAME && (token.tokenType === Name || token.tokenType === ModelName))
+    if (token.image.length > MAX_NAME && (isName(token.tokenType) || token.tokenType === ModelName))
       b.report("E0108", b.place(token.startOffset, token.startOffset + token.image.length), {
         name: token.image,
         limit: MAX_NAME,

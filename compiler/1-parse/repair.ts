@@ -32,6 +32,8 @@ const statements: ReadonlySet<TokenType> = new Set([
   t.Expect,
 ]);
 const blocks: ReadonlySet<TokenType> = new Set([t.Model, t.Layer, t.Train, t.Sample]);
+/** Those that are names, too, unless a brace follows. */
+const blocksBeforeBrace: ReadonlySet<TokenType> = new Set([...t.stageWords, t.Lora]);
 
 const wrongSigns: ReadonlySet<TokenType> = new Set([t.Equals, t.Colon, t.PlusEquals]);
 
@@ -66,7 +68,7 @@ class Repair {
     const { tokenType: type } = token;
     this.closeWhatIsDue(token, next);
     if (this.isWrongSign(token)) return true;
-    if (blocks.has(type)) this.announced = type;
+    if (blocks.has(type) || (blocksBeforeBrace.has(type) && next === t.OpenBrace)) this.announced = type;
     if (type === t.OpenParen || type === t.OpenBrace) {
       if (!this.openBracket(token)) return false;
     } else if ((type === t.CloseParen || type === t.CloseBrace) && !this.closeBracket(token)) return true;
@@ -87,8 +89,8 @@ class Repair {
    */
   private closeWhatIsDue(token: IToken, next: TokenType | undefined): void {
     const { tokenType: type } = token;
-    const startsEquation = type === t.Name && (next === t.Equals || next === t.PlusEquals);
-    const startsStatement = statements.has(type);
+    const startsEquation = t.isName(type) && (next === t.Equals || next === t.PlusEquals);
+    const startsStatement = statements.has(type) || (t.stageWords.includes(type) && next === t.OpenBrace);
     if (startsEquation || startsStatement || type === t.CloseBrace)
       while (this.isInside((o) => o.block === undefined)) this.addClosing(token);
     if (startsStatement && this.isInside((o) => o.block !== t.Model)) this.addClosing(token);
@@ -99,15 +101,16 @@ class Repair {
   private isWrongSign(token: IToken): boolean {
     const before = this.balanced.at(-1);
     const inSettings = this.isInside((o) => o.block !== undefined && o.block !== t.Layer);
-    if (!inSettings || !wrongSigns.has(token.tokenType) || before?.tokenType !== t.Name) return false;
-    if (this.balanced.at(-2)?.tokenType === t.Let) return false;
-    const isEquation = token.tokenType === t.PlusEquals || before.image === "x";
+    if (!inSettings || !wrongSigns.has(token.tokenType) || !t.isName(before?.tokenType)) return false;
+    const defines = this.balanced.at(-2)?.tokenType; // `let NAME =`, `objective NAME =`
+    if (defines === t.Let || defines === t.Objective) return false;
+    const isEquation = token.tokenType === t.PlusEquals || before!.image === "x";
     this.report("E0102", this.at(token), {
-      expected: `the value of ${quoted(before.image)}`,
+      expected: `the value of ${quoted(before!.image)}`,
       found: quoted(token.image),
       help: isEquation
         ? "equations belong in `layer { … }`"
-        : `settings are written without a sign: ${quoted(`${before.image} …`)}`,
+        : `settings are written without a sign: ${quoted(`${before!.image} …`)}`,
     });
     return true;
   }

@@ -57,6 +57,8 @@ const expectedIn: Readonly<Record<string, string>> = {
   model: "a setting, `layer`, `output` … or `}`",
   layer: "an equation or `}`",
   section: "a setting or `}`",
+  stage: "a setting, `lora` or `}`",
+  lora: "a setting or `}`",
   assignment: "`=` or `+=`",
   call: "`,` or `)`",
   group: "an operator or `)`",
@@ -108,15 +110,15 @@ function nameOf(token: IToken): string {
   return t.keywordNames.includes(token.image) ? `the word ${quoted(token.image)}` : quoted(token.image);
 }
 
-const values: ReadonlySet<TokenType> = new Set([t.True, t.False, t.Number, t.Name]);
+const values: ReadonlySet<TokenType> = new Set([t.True, t.False, t.Number]);
 const assigns: ReadonlySet<TokenType> = new Set([t.Equals, t.PlusEquals]);
 const naming: readonly string[] = ["let", "tokenizer", "expect"];
 
 function helpFor(rule: string, token: IToken, before: IToken | undefined): string | undefined {
   const { image, tokenType: type } = token;
-  const name = before?.tokenType === t.Name ? before.image : undefined;
+  const name = t.isName(before?.tokenType) ? before!.image : undefined;
   if (rule === "call") {
-    const isOption = name !== undefined && (values.has(type) || image === "=");
+    const isOption = name !== undefined && (values.has(type) || t.isName(type) || image === "=");
     return isOption
       ? `options are written with a colon: ${quoted(`${name}: ${image === "=" ? "…" : image}`)}`
       : undefined;
@@ -124,7 +126,7 @@ function helpFor(rule: string, token: IToken, before: IToken | undefined): strin
   if (image === ",") return "nothing separates settings and equations: leave the `,` out";
   if (rule === "factor" && before && assigns.has(before.tokenType))
     return "the equation before it has no value";
-  if (rule === "file" && type === t.Name) return "everything in a spec stands in `model NAME { … }`";
+  if (rule === "file" && t.isName(type)) return "everything in a spec stands in `model NAME { … }`";
   if (naming.includes(rule) && t.keywordNames.includes(image))
     return `${quoted(image)} is a word of the language and cannot be a name`;
   return undefined;

@@ -13,6 +13,15 @@ const keyword = (word: string): TokenType =>
     pattern: new RegExp(word),
     longer_alt: Name,
   });
+/** A word that means something in one place only, and is a name in all others. */
+const wordInPlace = (word: string): TokenType =>
+  createToken({
+    name: word[0]!.toUpperCase() + word.slice(1),
+    label: `\`${word}\``,
+    pattern: new RegExp(word),
+    longer_alt: Name,
+    categories: Name,
+  });
 const sign = (name: string, text: string): TokenType =>
   createToken({ name, label: `\`${text}\``, pattern: text });
 
@@ -29,6 +38,22 @@ export const Alternate = keyword("alternate");
 export const Expect = keyword("expect");
 export const True = keyword("true");
 export const False = keyword("false");
+
+/** Before "{", the blocks of what comes after pre-training; `lora` stands inside of them. */
+export const Sft = wordInPlace("sft");
+export const Prefer = wordInPlace("prefer");
+export const Reward = wordInPlace("reward");
+export const Rl = wordInPlace("rl");
+export const Lora = wordInPlace("lora");
+/** Before a name. */
+export const Objective = wordInPlace("objective");
+
+export const stageWords: readonly TokenType[] = [Sft, Prefer, Reward, Rl];
+const wordsInPlace: readonly TokenType[] = [...stageWords, Lora, Objective];
+
+/** Whether it can be a name. */
+export const isName = (type: TokenType | undefined): boolean =>
+  type === Name || (type !== undefined && wordsInPlace.includes(type));
 
 /**
  * A model's name may hold "-" and "." ("llama3.1-8b"), which elsewhere are arithmetic: it is only looked for
@@ -119,6 +144,7 @@ export const tokens: TokenType[] = [
   WrongComment,
   ModelName,
   ...keywords,
+  ...wordsInPlace,
   Name,
   Number,
   BadNumber,

@@ -2,7 +2,8 @@
 import { nearest } from "../diagnostics/nearest.ts";
 import type { Note, Reporter } from "../diagnostics/report.ts";
 import { checkEmbed, checkLayer, checkOutput } from "./equations.ts";
-import type { Fields, ValuesOf } from "./fields.ts";
+import { checkStages } from "./check-stages.ts";
+import { camelCased, isComplete, readAll } from "./fields-of.ts";
 import type { Resolved } from "./inherit.ts";
 import type {
   Model,
@@ -31,9 +32,14 @@ const examples = {
 
 /**
  * Returns undefined where something is wrong. `deferred` receives the warnings that an `expect parameters` of
- * the spec can settle.
+ * the spec can settle. `stages`: those that are wanted, with defaults, where the spec has no block of them.
  */
-export function buildModel(resolved: Resolved, report: Reporter, deferred: Reporter): Model | undefined {
+export function buildModel(
+  resolved: Resolved,
+  report: Reporter,
+  deferred: Reporter,
+  stages: readonly string[] = [],
+): Model | undefined {
   const { name } = resolved.node;
   const tokenizer = checkTokenizer(resolved, report);
   const least = tokenizer && leastVocab(tokenizer, rowsSaid(resolved));
@@ -55,10 +61,13 @@ export function buildModel(resolved: Resolved, report: Reporter, deferred: Repor
   const output = checkOutput(resolved, scope, sizes ?? standIns, equationsReport);
   const train = checkTrain(resolved.train, scope, report);
   const sample = checkSample(resolved.sample, scope, report);
+  const ofStages =
+    train && checkStages({ blocks: resolved.stages, wanted: stages, train, outer: scope, report });
   if (pattern && layer) checkBand(resolved, scope, pattern, layer, report);
   if (tokenizer && train?.rows && endless.includes(tokenizer))
     report("E0224", resolved.train.get("rows")!.value!.span, { tokenizer });
   if (!sizes || !embed || !layer || !output || !tokenizer || !train || !sample || !pattern) return undefined;
+  if (!ofStages) return undefined;
   const model: Model = {
     name: name.text,
     sizes,
@@ -69,6 +78,7 @@ export function buildModel(resolved: Resolved, report: Reporter, deferred: Repor
     tokenizer,
     train,
     sample,
+    ...ofStages,
   };
   if (!Number.isSafeInteger(parameterCount(model))) {
     report("E0217", name.span, {});
@@ -117,7 +127,7 @@ function checkTrain(
     report(
       "E0216",
       bindings.get("context")!.value!.span,
-      { train: v.context, context: known.model_context },
+      { section: "train", train: v.context, context: known.model_context },
       contextNote(outer),
     );
   const { lr, min_lr: minLr } = v;
@@ -141,22 +151,3 @@ function checkSample(
   const v = readAll(sampleFields, makeScope(bindings, sampleFields, {}, report, outer));
   return isComplete(sampleFields, v) ? camelCased(v) : undefined;
 }
-
-const readAll = <F extends Fields>(fields: F, scope: Scope): Partial<ValuesOf<F>> =>
-  Object.fromEntries(Object.keys(fields).map((key) => [key, scope.read(key)])) as Partial<ValuesOf<F>>;
-
-const isComplete = <F extends Fields>(fields: F, values: Partial<ValuesOf<F>>): values is ValuesOf<F> =>
-  Object.keys(fields).every((key) => (values as Record<string, unknown>)[key] !== undefined);
-
-type CamelCase<S extends string> = S extends `${infer First}_${infer Rest}`
-  ? `${First}${Capitalize<CamelCase<Rest>>}`
-  : S;
-
-/** { min_lr } → { minLr }: a spec's words, and the model's. */
-const camelCased = <T extends object>(values: T): { [K in keyof T as CamelCase<K & string>]: T[K] } =>
-  Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [
-      key.replace(/_(.)/g, (_, c: string) => c.toUpperCase()),
-      value,
-    ]),
-  ) as never;

@@ -16,7 +16,7 @@ import type { Span } from "../diagnostics/span.ts";
 import { buildModel } from "./build-model.ts";
 import { checkExpects, type CheckedFact } from "./expects.ts";
 import { inherit, type Resolved } from "./inherit.ts";
-import type { Model } from "../../runtime/contract/model.ts";
+import type { Model, StageName } from "../../runtime/contract/model.ts";
 import { readOverrides, withOverrides, type Override } from "./overrides.ts";
 import { parameterCount, parameterRows, type PartCount } from "./parameters.ts";
 
@@ -25,6 +25,8 @@ export interface CheckOptions {
   readonly set?: Readonly<Record<string, string>>;
   /** Only this model of the file. */
   readonly model?: string;
+  /** Stages that every model gets, with defaults, where it has no block of them. */
+  readonly stages?: readonly StageName[];
 }
 
 export interface ModelSummary {
@@ -42,7 +44,10 @@ export interface Checked {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export function checkSource(source: string, { set = {}, model: wanted }: CheckOptions = {}): Checked {
+export function checkSource(
+  source: string,
+  { set = {}, model: wanted, stages = [] }: CheckOptions = {},
+): Checked {
   const { file, diagnostics: syntax } = parse(source);
   const found: Diagnostic[] = [...syntax];
   const report: Reporter = (code, span, details, notes) =>
@@ -68,7 +73,7 @@ export function checkSource(source: string, { set = {}, model: wanted }: CheckOp
     const own: Diagnostic[] = [];
     const checked = checkModel(
       resolved,
-      overrides,
+      { overrides, stages },
       (code, span, details, notes = []) =>
         void own.push(diagnostic(code, span, details, [...notes, ...whoseNote(resolved, span)])),
     );
@@ -127,7 +132,7 @@ function noiseFilter(syntax: readonly Diagnostic[], source: string): (d: Diagnos
 
 function checkModel(
   inherited: Resolved,
-  overrides: readonly Override[],
+  { overrides, stages }: { readonly overrides: readonly Override[]; readonly stages: readonly StageName[] },
   report: Reporter,
 ): { model: Model; facts: ModelSummary } | undefined {
   const resolved = withOverrides(inherited, overrides);
@@ -136,6 +141,7 @@ function checkModel(
     resolved,
     report,
     (code, span, details, notes) => void deferred.push(() => report(code, span, details, notes)),
+    stages,
   );
   if (!model) return undefined;
   const expects = checkExpects(

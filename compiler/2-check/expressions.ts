@@ -71,6 +71,7 @@ export function checkValue(at: Context, value: Value, outermost = false): Tensor
         "numbers belong in options, as in `mlp(x, hidden: 4 * width)`",
       );
     case "number":
+    case "words":
     case "flag":
       return refuse(`${describe(value)} stands where a value is needed`, valuesAre);
   }

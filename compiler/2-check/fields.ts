@@ -28,7 +28,12 @@ export interface WordField<W extends string = string> extends FieldBase<W> {
   /** Words that will mean something later, and what to use now. */
   readonly later?: Readonly<Record<string, string>>;
 }
-export type Field = NumberField | FlagField | WordField;
+/** One word or several, with commas between them. */
+export interface WordsField<W extends string = string> extends FieldBase<readonly W[]> {
+  readonly kind: "words";
+  readonly words: readonly W[];
+}
+export type Field = NumberField | FlagField | WordField | WordsField;
 export type Fields = Readonly<Record<string, Field>>;
 
 /**
@@ -55,20 +60,25 @@ type ValueOf<T extends Option> = T extends NumberField
     ? boolean
     : T extends WordField<infer W>
       ? W
-      : T extends GroupField<infer F>
-        ? ValuesOf<F> | undefined
-        : never;
+      : T extends WordsField<infer W>
+        ? readonly W[]
+        : T extends GroupField<infer F>
+          ? ValuesOf<F> | undefined
+          : never;
 
 type Default<T> = T | readonly [shown: string, initial: (known: Known) => T];
 
 /** `given` is a constant, or its words and the rule; undefined = must be given. */
-function defaults<T extends number | boolean | string>(
+function defaults<T extends number | boolean | string | readonly string[]>(
   given: Default<T> | undefined,
 ): { initial?: (known: Known) => T; shown?: string } {
   if (given === undefined) return {};
-  if (typeof given === "object") return { shown: given[0], initial: given[1] };
+  if (isRule(given)) return { shown: given[0], initial: given[1] };
   return { shown: `${given}`, initial: () => given };
 }
+
+const isRule = <T>(given: Default<T>): given is readonly [string, (known: Known) => T] =>
+  Array.isArray(given) && typeof given[1] === "function";
 
 export const number = (doc: string, range: Range, given?: Default<number>): NumberField => ({
   doc,
@@ -92,6 +102,11 @@ export const word = <W extends string>(
   ...defaults<W>(given),
   ...(later ? { later } : {}),
 });
+export const words = <const W extends string>(
+  doc: string,
+  known: readonly W[],
+  given: readonly W[],
+): WordsField<W> => ({ kind: "words", doc, words: known, initial: () => given, shown: given.join(", ") });
 export const group = <const F extends Fields>(
   doc: string,
   callee: string,

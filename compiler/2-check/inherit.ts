@@ -7,6 +7,7 @@ import { nearest } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/report.ts";
 import type { Span } from "../diagnostics/span.ts";
 import { isPart } from "./parts.ts";
+import { stageNames } from "../../runtime/contract/model.ts";
 import type { Binding } from "./scope.ts";
 import {
   laterSettings,
@@ -16,15 +17,20 @@ import {
   sizeFields,
   trainFields,
 } from "./settings.ts";
+import { blockFields, blockNames, loraOf, stages, type BlockName } from "./stages.ts";
 
 type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
 type Section = ItemOf<"section">["section"];
+
+export type StageBlocks = ReadonlyMap<BlockName, ReadonlyMap<string, Binding>>;
 
 /** What one model declares itself. */
 export interface Declared {
   readonly sizes: ReadonlyMap<string, Binding>;
   readonly train: ReadonlyMap<string, Binding>;
   readonly sample: ReadonlyMap<string, Binding>;
+  /** The blocks of stages that are there. */
+  readonly stages: StageBlocks;
   readonly embed?: ItemOf<"embed">;
   readonly layer?: ItemOf<"layer">;
   readonly output?: ItemOf<"output">;
@@ -123,8 +129,19 @@ const merge = (older: Declared, younger: Declared): Declared => ({
   sizes: new Map([...older.sizes, ...younger.sizes]),
   train: new Map([...older.train, ...younger.train]),
   sample: new Map([...older.sample, ...younger.sample]),
+  stages: mergedStages(older.stages, younger.stages),
 });
 
+const mergedStages = (older: StageBlocks, younger: StageBlocks): StageBlocks =>
+  new Map(
+    [...older, ...younger].map(([block]) => [
+      block,
+      new Map([...(older.get(block) ?? []), ...(younger.get(block) ?? [])]),
+    ]),
+  );
+
+/** What a model may hold several of. */
+type Several = "sizes" | Section | "stages";
 type Own = Declared & { readonly expects: readonly ItemOf<"expect">[] };
 
 function readItems(model: ModelNode, report: Reporter): Own {
@@ -138,7 +155,8 @@ class ItemReader {
   private readonly report: Reporter;
   private readonly sizes = new Map<string, Binding>();
   private readonly sections = { train: new Map<string, Binding>(), sample: new Map<string, Binding>() };
-  private readonly single: { -readonly [K in keyof Omit<Declared, "sizes" | Section>]: Declared[K] } = {};
+  private readonly stages = new Map<BlockName, Map<string, Binding>>();
+  private readonly single: { -readonly [K in keyof Omit<Declared, Several>]: Declared[K] } = {};
   private readonly expects: ItemOf<"expect">[] = [];
   /** What was given so far, and where. */
   private readonly given = new Map<string, Span>();
@@ -148,7 +166,8 @@ class ItemReader {
   }
 
   declared(): Own {
-    return { sizes: this.sizes, ...this.sections, ...this.single, expects: this.expects };
+    const { sizes, sections, stages, single, expects } = this;
+    return { sizes, ...sections, stages, ...single, expects };
   }
 
   read(item: Item): void {
@@ -163,6 +182,12 @@ class ItemReader {
         break;
       case "section":
         if (this.isFirst(item.section, keywordSpan(item))) this.readSection(item);
+        break;
+      case "stage":
+        if (this.isFirst(item.stage, keywordSpan(item))) this.readStage(item);
+        break;
+      case "objective":
+        report("E0220", item.name.span, { what: "an objective of a spec's own", instead: undefined });
         break;
       case "embed":
         if (this.isFirst("embed", keywordSpan(item))) single.embed = item;
@@ -189,6 +214,22 @@ class ItemReader {
         this.bind(this.sections[section], "setting", s.key, s.value, `${section} ${s.key.text}`);
   }
 
+  private readStage({ stage, settings, lora, span }: ItemOf<"stage">): void {
+    const known = stages.find((name) => name === stage);
+    if (!known) return this.report("E0220", span, { what: `the block \`${stage}\``, instead: undefined });
+    this.readBlock(known, settings);
+    if (lora) this.readBlock(loraOf(known), lora.settings);
+  }
+
+  private readBlock(block: BlockName, settings: readonly Setting[]): void {
+    const into = new Map<string, Binding>();
+    this.stages.set(block, into);
+    for (const s of settings) if (s.pattern) patternBelongs(s, this.report);
+    for (const s of settings)
+      if (knownInStage(block, s, this.report))
+        this.bind(into, "setting", s.key, s.value, `${block} ${s.key.text}`);
+  }
+
   private bind(
     into: Map<string, Binding>,
     kind: Binding["kind"],
@@ -208,8 +249,8 @@ class ItemReader {
 }
 
 /** The word that begins an item: where "given twice" points. */
-function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" }>): Span {
-  const keyword = item.kind === "section" ? item.section : item.kind;
+function keywordSpan(item: Exclude<Item, { kind: "setting" | "let" | "expect" | "objective" }>): Span {
+  const keyword = item.kind === "section" ? item.section : item.kind === "stage" ? item.stage : item.kind;
   return { ...item.span, end: item.span.start + keyword.length };
 }
 
@@ -223,6 +264,25 @@ function patternBelongs({ key, pattern }: Setting, report: Reporter): boolean {
 /** Our word for a name that other tools use: n_layer → layers. */
 const ourWord = (name: string): string | undefined =>
   Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
+/** What other tools call settings of stages. */
+const stageNamesOfOthers: Readonly<Record<string, string>> = {
+  r: "rank",
+  lora_rank: "rank",
+  lora_r: "rank",
+  lora_alpha: "alpha",
+  target_modules: "on",
+  lora_target: "on",
+  max_length: "context",
+  sequence_len: "context",
+  cutoff_len: "context",
+  template: "chat_format",
+  chat_template: "chat_format",
+  sample_packing: "packing",
+  train_on_inputs: "loss",
+  completion_only_loss: "loss",
+  assistant_only_loss: "loss",
+  early_stopping_patience: "patience",
+};
 const modelWords: readonly string[] = [
   ...Object.keys(sizeFields),
   "tokenizer",
@@ -232,6 +292,8 @@ const modelWords: readonly string[] = [
   "train",
   "sample",
   "expect",
+  "objective",
+  ...stageNames,
 ];
 
 function knownSize({ key, value }: Setting, report: Reporter): boolean {
@@ -266,6 +328,22 @@ function knownIn(section: "train" | "sample", { key }: Setting, report: Reporter
       ? `it belongs in \`${elsewhere}\``
       : undefined;
   refuseName(key, `\`${section}\``, ourWord(name) ?? nearest(name, Object.keys(fields)), help, report);
+  return false;
+}
+
+function knownInStage(block: BlockName, { key }: Setting, report: Reporter): boolean {
+  const name = key.text;
+  const fields = blockFields[block];
+  if (Object.hasOwn(fields, name)) return true;
+  const elsewhere = blockNames.find((other) => Object.hasOwn(blockFields[other], name));
+  const help = elsewhere
+    ? `it belongs in \`${elsewhere.replace(".", " { ")} { … }${elsewhere.includes(".") ? " }" : ""}\``
+    : Object.hasOwn(sizeFields, name)
+      ? "it belongs in the model itself"
+      : undefined;
+  const where = `\`${block.replace(".", " { ")}\``;
+  const other = stageNamesOfOthers[name] ?? ourWord(name);
+  refuseName(key, where, other ?? nearest(name, Object.keys(fields)), other ? undefined : help, report);
   return false;
 }
 

@@ -14,7 +14,7 @@ export interface Numbers {
   number(name: Word): number | undefined;
 }
 
-export type Plain = number | boolean | string;
+export type Plain = number | boolean | string | readonly string[];
 
 export function readField(
   key: string,
@@ -28,6 +28,12 @@ export function readField(
       return readFlag(key, value, report);
     case "word":
       return readWord(key, field, value, report);
+    case "words": {
+      const given = value.kind === "words" ? value.words : [value];
+      const word: WordField = { kind: "word", doc: field.doc, words: field.words };
+      const read = given.map((one) => readWord(key, word, one, report));
+      return read.every((one) => one !== undefined) ? [...new Set(read)] : undefined;
+    }
     case "whole":
     case "real": {
       const n = readNumber(key, value, numbers, report);
@@ -128,6 +134,7 @@ function evaluate(key: string, value: Value, numbers: Numbers, report: Reporter)
       return product;
     }
     case "flag":
+    case "words":
     case "call": {
       const help = value.kind === "call" ? "parts belong in `layer` and `output`" : undefined;
       report("E0207", value.span, { key, wanted: "a number", found: describe(value), help });
@@ -144,6 +151,8 @@ export function describe(value: Value): string {
       return `\`${value.value}\``;
     case "word":
       return quoted(value.text);
+    case "words":
+      return "several words";
     case "call":
       return quoted(`${value.callee.text}(…)`);
     case "sum":

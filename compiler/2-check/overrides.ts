@@ -7,9 +7,10 @@ import type { Source } from "../diagnostics/span.ts";
 import type { Resolved } from "./inherit.ts";
 import type { Binding } from "./scope.ts";
 import { otherNames, sampleFields, sectionFields, sizeFields, trainFields } from "./settings.ts";
+import { blockFields, blockNames, type BlockName } from "./stages.ts";
 
 export interface Override {
-  readonly section: "model" | "train" | "sample" | "tokenizer";
+  readonly section: "model" | "train" | "sample" | "tokenizer" | BlockName;
   readonly name: string;
   readonly binding: Binding;
 }
@@ -43,18 +44,19 @@ export function readOverrides(
   });
 }
 
-const sections = ["train", "sample"] as const;
-const paths: readonly string[] = sections.flatMap((section) =>
-  Object.keys(sectionFields[section]).map((name) => `${section}.${name}`),
-);
+/** Blocks within others first: `sft.lora.rank` is of the block `sft.lora`. */
+const sections = ["train", "sample", ...blockNames.toSorted((a, b) => b.length - a.length)] as const;
+const paths: readonly string[] = sections.flatMap((section) => {
+  const fields = section === "train" || section === "sample" ? sectionFields[section] : blockFields[section];
+  return Object.keys(fields).map((name) => `${section}.${name}`);
+});
 
 function targetOf(
   path: string,
   lets: ReadonlySet<string>,
 ): { section: Override["section"]; name: string; isLet: boolean } | undefined {
-  const section = sections.find((s) => path.startsWith(`${s}.`));
-  if (section)
-    return paths.includes(path) ? { section, name: path.slice(section.length + 1), isLet: false } : undefined;
+  const section = sections.find((s) => path.startsWith(`${s}.`) && paths.includes(path));
+  if (section) return { section, name: path.slice(section.length + 1), isLet: false };
   if (path === "tokenizer") return { section: "tokenizer", name: path, isLet: false };
   if (Object.hasOwn(sizeFields, path) || lets.has(path))
     return { section: "model", name: path, isLet: lets.has(path) };
@@ -70,12 +72,15 @@ export function withOverrides(model: Resolved, overrides: readonly Override[]): 
   const sizes = new Map(model.sizes);
   const train = new Map(model.train);
   const sample = new Map(model.sample);
+  const stages = new Map([...model.stages].map(([block, bindings]) => [block, new Map(bindings)]));
   let tokenizer = model.tokenizer;
   for (const { section, name, binding } of overrides) {
     if (section === "tokenizer") {
       if (binding.value?.kind === "word") tokenizer = binding.value;
-    } else if (section !== "model") (section === "train" ? train : sample).set(name, binding);
+    } else if (section === "train" || section === "sample")
+      (section === "train" ? train : sample).set(name, binding);
+    else if (section !== "model") stages.set(section, (stages.get(section) ?? new Map()).set(name, binding));
     else if (binding.kind === "setting" || sizes.has(name)) sizes.set(name, binding);
   }
-  return { ...model, sizes, train, sample, ...(tokenizer ? { tokenizer } : {}) };
+  return { ...model, sizes, train, sample, stages, ...(tokenizer ? { tokenizer } : {}) };
 }

@@ -33,7 +33,8 @@ export type OptionValue =
   | number
   | boolean
   | string
-  | Readonly<Record<string, number | boolean | string>>
+  | readonly string[]
+  | Readonly<Record<string, number | boolean | string | readonly string[]>>
   | undefined;
 
 export type Section = "embed" | "layer" | "output";

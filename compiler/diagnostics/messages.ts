@@ -3,7 +3,9 @@
  * explain CODE`.
  *
  *   E01xx  syntax          E03xx  equations and models     E05xx  command line
- *   E02xx  settings        E04xx  expectations             W…     a warning
+ *   E02xx  settings        E04xx  expectations             E06xx  stages after pre-training
+ *
+ * With W in the place of E it is a warning.
  *
  * To add one, write a row here and a sample in test/compiler/diagnostics/samples/; UPDATE=1 writes the
  * expected rendering beside it.
@@ -11,10 +13,11 @@
 import { equations } from "./messages/equations.ts";
 import { expectations } from "./messages/expectations.ts";
 import { settings } from "./messages/settings.ts";
+import { stages } from "./messages/stages.ts";
 import { syntax } from "./messages/syntax.ts";
 import type { Message } from "./messages/message.ts";
 
-export const messages = { ...syntax, ...settings, ...equations, ...expectations };
+export const messages = { ...syntax, ...settings, ...equations, ...expectations, ...stages };
 
 export type Code = keyof typeof messages;
 /** What a code's words are made from. */

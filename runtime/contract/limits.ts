@@ -85,6 +85,11 @@ export const trainRanges = {
   saveEvery: integer(0, MOST_STEPS),
 } as const satisfies Record<Exclude<keyof TrainSettings, "rows" | "schedule">, Range>;
 
+export const stageRanges = { patience: integer(0, 1_000_000) } as const;
+
+/** An adapter's inner width, and by how much it counts. */
+export const loraRanges = { rank: integer(1, 65_536), alpha: realAbove(0, 1e6) } as const;
+
 export const sampleRanges = {
   temperature: real(0, 100),
   topK: integer(0, TWO_24),

@@ -205,6 +205,55 @@ export interface SampleSettings {
   readonly seed: number;
 }
 
+/** What comes after pre-training, each begun from the weights of another run. */
+export const stageNames = ["sft", "prefer", "reward", "rl"] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** The linear maps that get an adapter: by the parts that they belong to. */
+export const loraTargets = ["attention", "mlp", "linear", "all"] as const;
+
+/** Two thin matrices beside a linear map, y = x W + (alpha / rank) · x A B (Hu et al. 2021). */
+export interface Lora {
+  readonly rank: number;
+  readonly alpha: number;
+  /** `mlp` has the gated ones too; `all` are all maps of the layers. */
+  readonly on: readonly (typeof loraTargets)[number][];
+}
+
+/** How a dialogue is written: `auto` is the tokenizer's own way, and where it has none, `turns`. */
+export const chatFormatWords = [
+  "auto",
+  "turns",
+  "chatml",
+  "llama3",
+  "llama2",
+  "alpaca",
+  "none",
+  "plain",
+] as const;
+
+/** What every stage says. */
+export interface StageSettings {
+  /** As for training from the beginning; `rows` is that of the model's own. */
+  readonly train: TrainSettings;
+  /** Ends after so many evaluations that bring nothing better; 0: never before the last step. */
+  readonly patience: number;
+  readonly chatFormat: (typeof chatFormatWords)[number];
+  /** Absent: all parameters are trained. */
+  readonly lora?: Lora;
+}
+
+/** Which answers of a dialogue are learnt: all of them, the last, or everything that anyone says. */
+export const learntParts = ["answers", "last", "all"] as const;
+/** Several examples in one row, each of which sees itself alone; or one in each. */
+export const packings = ["best_fit", "none"] as const;
+
+/** Supervised fine-tuning. */
+export interface SftSettings extends StageSettings {
+  readonly loss: (typeof learntParts)[number];
+  readonly packing: (typeof packings)[number];
+}
+
 /**
  * The kinds of layers, which differ in how far attention sees (Brown et al. 2020: "alternating dense and
  * locally banded sparse attention").
@@ -224,4 +273,6 @@ export interface Model {
   readonly tokenizer: TokenizerName;
   readonly train: TrainSettings;
   readonly sample: SampleSettings;
+  /** What the spec says of the stages after pre-training; a stage that it does not name is absent. */
+  readonly sft?: SftSettings;
 }

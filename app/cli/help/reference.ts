@@ -10,6 +10,7 @@ import { keywordNames } from "../../../compiler/1-parse/tokens.ts";
 import { facts } from "../../../compiler/2-check/facts.ts";
 import type { Option, Options } from "../../../compiler/2-check/fields.ts";
 import { parts, type PartSpec } from "../../../compiler/2-check/parts.ts";
+import { loraFields, stageDocs, stageFields, stages } from "../../../compiler/2-check/stages.ts";
 import { sampleFields, sizeFields, tokenizers, trainFields } from "../../../compiler/2-check/settings.ts";
 import { codes, messages } from "../../../compiler/diagnostics/messages.ts";
 import { thousands } from "../../../runtime/contract/amounts.ts";
@@ -26,6 +27,7 @@ export const reference = (): string =>
     tokenizersChapter(),
     training(),
     sampling(),
+    stagesChapter(),
     expectations(),
     commandLine(),
     diagnostics(),
@@ -143,6 +145,31 @@ const training = (): string[] => [
 
 const sampling = (): string[] => ["## sample { … }", "", ...fieldTable(sampleFields), ""];
 
+const stagesChapter = (): string[] => [
+  "## After pre-training",
+  "",
+  "Blocks for what is begun with the weights of another run. A default may be a number of the model's own " +
+    "`train`; `--set sft.lr=1e-4` changes one setting of a block.",
+  "Of a verb with `--from RUN`, the block comes from the spec that is named, else from the run's own spec, " +
+    "else all of it is as the defaults say; which, is printed and recorded.",
+  ...stages.flatMap((stage) => [
+    "",
+    `### ${stage} { … }`,
+    "",
+    stageDocs[stage],
+    "",
+    ...fieldTable(stageFields[stage]),
+  ]),
+  "",
+  "### lora { … }",
+  "",
+  "Inside of a stage's block: only two thin matrices beside linear maps are trained, " +
+    "y = x W + (alpha / rank) · x A B; the weights stay as they are (Hu et al. 2021).",
+  "",
+  ...fieldTable(loraFields),
+  "",
+];
+
 const expectations = (): string[] => [
   "## expect",
   "",
@@ -222,6 +249,8 @@ function valuesOf(field: Option): string {
       return `\`${field.callee}(…)\``;
     case "word":
       return field.words.map((w) => `\`${w}\``).join(", ");
+    case "words":
+      return `one or several of ${field.words.map((w) => `\`${w}\``).join(", ")}`;
     case "whole":
       return `whole, ${shown(field.min)} … ${shown(field.max)}`;
     case "real":

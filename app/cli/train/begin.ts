@@ -1,6 +1,6 @@
 /** How a run begins, or goes on: its text, tokenizer and bundle. Nothing is written here. */
 import { readFileSync } from "node:fs";
-import type { Model, TrainSettings } from "../../../runtime/contract/model.ts";
+import { stageNames, type Model, type TrainSettings } from "../../../runtime/contract/model.ts";
 import type { Target } from "../../../runtime/contract/targets.ts";
 import { COMPILER_VERSION } from "../../../compiler/9-bundle/version.ts";
 import { bestTarget } from "../../../runtime/engine/choose-target.ts";
@@ -204,10 +204,11 @@ function sameModel(a: Model, b: Model): boolean {
     minLr: 0,
     schedule: "",
   };
+  const ofStages = Object.fromEntries(stageNames.map((stage) => [stage, undefined]));
   const unnamed = (_: string, value: unknown): unknown =>
     isObject(value) && "part" in value ? { ...value, name: "" } : value;
   const fixed = (m: Model): string =>
-    canonical(JSON.parse(JSON.stringify({ ...m, train: { ...m.train, ...free } }, unnamed)));
+    canonical(JSON.parse(JSON.stringify({ ...m, ...ofStages, train: { ...m.train, ...free } }, unnamed)));
   return fixed(a) === fixed(b);
 }
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;

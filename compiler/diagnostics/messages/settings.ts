@@ -191,9 +191,10 @@ characters in the data, which is checked when training starts.`,
     wrong: "vocab 100\ntokenizer bytes",
     right: "vocab 256\ntokenizer bytes",
   }),
-  E0216: message<{ train: number; context: number }>({
+  E0216: message<{ section: string; train: number; context: number }>({
     title: "training sequences are longer than the context",
-    text: ({ train, context }) => `train context ${train} is longer than the model's context ${context}`,
+    text: ({ section, train, context }) =>
+      `${section} context ${train} is longer than the model's context ${context}`,
     help: ({ context }) => `use at most ${context}`,
     explain:
       `The model has as many positions as "context" says; a training sequence cannot be longer. It may be ` +

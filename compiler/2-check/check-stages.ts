@@ -1,0 +1,101 @@
+/** The blocks of stages → plain, checked numbers. */
+import type { Reporter } from "../diagnostics/report.ts";
+import type { StageSettings, TrainSettings } from "../../runtime/contract/model.ts";
+import { camelCased, isComplete, readAll } from "./fields-of.ts";
+import type { Fields } from "./fields.ts";
+import type { StageBlocks } from "./inherit.ts";
+import { makeScope, type Scope } from "./scope.ts";
+import { trainFields } from "./settings.ts";
+import { loraFields, loraOf, stageFields, stages, type Stage } from "./stages.ts";
+import type { Model } from "../../runtime/contract/model.ts";
+
+export type StagesOfModel = Pick<Model, Stage>;
+
+export interface CheckStagesOptions {
+  readonly blocks: StageBlocks;
+  /** Stages that are filled with defaults where the spec has no block of them. */
+  readonly wanted: readonly string[];
+  /** The model's own training, and its settings. */
+  readonly train: TrainSettings;
+  readonly outer: Scope;
+  readonly report: Reporter;
+}
+
+/** Undefined where something is wrong. */
+export function checkStages(o: CheckStagesOptions): StagesOfModel | undefined {
+  const there = stages.filter(
+    (stage) => o.wanted.includes(stage) || o.blocks.has(stage) || o.blocks.has(loraOf(stage)),
+  );
+  const checked = there.map((stage) => [stage, checkStage(stage, o)] as const);
+  if (checked.some(([, settings]) => settings === undefined)) return undefined;
+  return Object.fromEntries(checked) as StagesOfModel;
+}
+
+function checkStage<S extends Stage>(stage: S, o: CheckStagesOptions): Model[S] | undefined {
+  const { blocks, train, outer, report } = o;
+  const bindings = blocks.get(stage) ?? new Map<string, never>();
+  const fields: Fields = stageFields[stage];
+  const scope = makeScope(bindings, fields, knownOf(train), report, outer);
+  const values = readAll(fields, scope);
+  checkContext(stage, values["context"], scope, o);
+  checkEnds(values["chat_format"], scope, report);
+  const { lr, min_lr: minLr } = values as Readonly<Record<string, number | undefined>>;
+  if (lr !== undefined && minLr !== undefined && minLr > lr)
+    report("W0219", (bindings.get("min_lr") ?? bindings.get("lr"))!.key.span, { minLr, lr });
+  const lora = checkLora(stage, o);
+  if (!isComplete(fields, values) || lora === false) return undefined;
+  return stageOf(camelCased(values), train, lora) as unknown as Model[S];
+}
+
+/** The numbers of the model's training, by the names that defaults ask for. */
+const knownOf = (train: TrainSettings): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(train).flatMap(([name, value]) =>
+      typeof value === "number" ? [[`train_${snake(name)}`, value] as const] : [],
+    ),
+  );
+
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+function checkContext(
+  section: Stage,
+  context: unknown,
+  scope: Scope,
+  { outer, report }: CheckStagesOptions,
+): void {
+  const most = outer.read("context");
+  const given = scope.bindings.get("context")?.value;
+  if (given && typeof context === "number" && typeof most === "number" && context > most)
+    report("E0216", given.span, { section, train: context, context: most });
+}
+
+/** A format in which no token ends an answer teaches no model to stop. */
+function checkEnds(format: unknown, { bindings }: Scope, report: Reporter): void {
+  const given = bindings.get("chat_format")?.value;
+  if (given && format === "plain") report("E0601", given.span, { format });
+}
+
+/** Undefined: the stage has no such block. False: something in it is wrong. */
+function checkLora(
+  stage: Stage,
+  { blocks, outer, report }: CheckStagesOptions,
+): StageSettings["lora"] | false {
+  const bindings = blocks.get(loraOf(stage));
+  if (!bindings) return undefined;
+  const values = readAll(loraFields, makeScope(bindings, loraFields, {}, report, outer));
+  return isComplete(loraFields, values) && values;
+}
+
+const trainingNames: ReadonlySet<string> = new Set(Object.keys(camelCased(trainFields)));
+
+/** What is of training goes into `train`, the rest stands beside it. */
+function stageOf(
+  values: Readonly<Record<string, unknown>>,
+  { rows }: TrainSettings,
+  lora: StageSettings["lora"],
+): object {
+  const entries = Object.entries(values);
+  const train = Object.fromEntries(entries.filter(([name]) => trainingNames.has(name)));
+  const own = Object.fromEntries(entries.filter(([name]) => !trainingNames.has(name)));
+  return { train: rows ? { ...train, rows } : train, ...own, ...(lora && { lora }) };
+}
