@@ -47,6 +47,7 @@ const rooms = [
   "compiler/ops/elementwise",
   "compiler/ops/norm",
   "compiler/ops/loss",
+  "compiler/ops/objective",
   "compiler/ops/optimizer",
   "compiler/ops/matmul/gemm",
   "compiler/ops/matmul/quantised",

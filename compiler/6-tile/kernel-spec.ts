@@ -67,7 +67,7 @@ const LONGEST_NAME = 120;
 export function kernelName({ opName, d, attrs, op, tensors }: KernelSpec): string {
   const extras = op.tensors.filter((t) => t.optional && tensors.includes(t.name)).map((t) => t.name);
   const words = Object.entries(attrs).flatMap(([k, v]) =>
-    typeof v === "string" && v !== op.attrs?.[k] ? [v] : [],
+    typeof v === "string" && v !== op.attrs?.[k] && /^\w+$/.test(v) ? [v] : [],
   );
   const sizes = Object.entries(d).map(([letter, size]) => `${letter}${size}`);
   return [opName, ...sizes, ...extras, ...words].join("_").slice(0, LONGEST_NAME);

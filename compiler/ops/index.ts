@@ -35,6 +35,7 @@ import { take_row } from "./embedding/take_row.ts";
 import { cross_entropy, cross_entropy_backward, cross_entropy_grad } from "./loss/cross_entropy.ts";
 import { default_weight } from "./loss/default_weight.ts";
 import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
+import { objective } from "./objective/objective.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
 import { sample_rows } from "./sampling/sample_rows.ts";
@@ -115,6 +116,7 @@ const table = {
   cross_entropy_grad, // both at once: they share the softmax
   loss_sum, // the sum of the counted losses, and their number
   loss_sum_backward, // the same cotangent for all of them
+  objective, // an objective's equation, and its slopes
   default_weight, // the weight of each row where nobody gives another
 
   // The next token

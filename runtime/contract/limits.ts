@@ -99,3 +99,11 @@ export const sampleRanges = {
   tokens: integer(1, MOST_STEPS),
   seed: integer(0, MOST_SEED),
 } as const satisfies Record<keyof SampleSettings, Range>;
+
+/** Numbers in the equations of objectives. */
+export const objectiveRanges = {
+  coefficient: real(0, 1e6),
+  positive: realAbove(0, 1e6),
+  probability: real(0, 0.499999),
+  clip: realAbove(0, 1e3),
+} as const;

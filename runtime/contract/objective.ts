@@ -91,8 +91,14 @@ export interface Objective {
   readonly equation: string;
   /** Names of numbers that the host may set for each step, and their values where it does not. */
   readonly settings: Readonly<Record<string, number>>;
-  /** What is logged, under the field's names: equations of the same unit, of which the mean is taken. */
-  readonly metrics: Readonly<Record<string, string>>;
+  /** What is logged, under the field's names. */
+  readonly metrics: Readonly<Record<string, Metric>>;
+}
+
+/** A mean: the sum of one equation, divided by that of another; without one, by the number of units. */
+export interface Metric {
+  readonly sum: string;
+  readonly per?: string;
 }
 
 /** How many settings an objective may have. Each takes two floats: the nearest f32, and what is left. */

@@ -161,6 +161,7 @@ const unjoined = new RegExp(
   `^(${[
     "default_weight",
     "loss_sum.*",
+    "objective",
     "take_row",
     "grad_norm_total",
     "copy",
