@@ -52,6 +52,9 @@ export const sizeRanges = {
 /** A mixture's experts, how many of them a token goes to, and the weight of its load-balancing loss. */
 export const expertRanges = { count: integer(1, 4096), top: integer(1, 4096), balance: real(0, 10) } as const;
 
+/** How many texts a module may have room for. */
+export const laneRange = integer(1, 1024);
+
 /** What norms add to a variance or a mean square. */
 export const epsRange = realAbove(0, 1);
 

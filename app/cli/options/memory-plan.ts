@@ -126,17 +126,19 @@ export function memoryLine(model: Model, options: CompileOptions = {}): string {
   const modules = plans.map((plan) => `${plan.name} ${bytesText(model, plan)}`);
   return [
     `  memory: ${modules.join(", ")}`,
-    ...cacheLine(model, cacheBytes(plans[1]!.placement), options.cache),
+    ...cacheLine(model, cacheBytes(plans[1]!.placement), options),
     `  a step: at least ${thousands(least)} bytes for weights, gradients, moments and needed ` +
       `activations; planned ${percent(train.bytes / least - 1, 1)} more`,
   ].join("\n");
 }
 
-function cacheLine(model: Model, bytes: number, format: CompileOptions["cache"]): string[] {
+/** "of infer, keys and values of 1,024 positions: 8 lanes × 75,497,472 = 603,979,776 bytes (576 MiB)". */
+function cacheLine(model: Model, bytes: number, { cache: format, lanes = 1 }: CompileOptions): string[] {
   if (bytes === 0) return [];
   const inFormat = format && format !== "f32" ? ` in ${format}` : "";
   const positions = `keys and values of ${thousands(model.sizes.context)} positions`;
-  return [`  of infer, ${positions}: ${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
+  const each = lanes > 1 ? `${lanes} lanes × ${thousands(bytes / lanes)} = ` : "";
+  return [`  of infer, ${positions}: ${each}${thousands(bytes)} bytes (${sizeText(bytes)})${inFormat}`];
 }
 
 /** Bytes of each module, in all its memories, for `check --json`. */

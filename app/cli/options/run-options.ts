@@ -3,6 +3,7 @@ import { MEMORY_LIMIT } from "../../../compiler/7-place/place.ts";
 import { PAGE_BYTES } from "../../../runtime/contract/memory-import.ts";
 import { SinterError } from "../../../runtime/base/errors.ts";
 import { MAX_WORKERS } from "../../../runtime/contract/control.ts";
+import { laneRange } from "../../../runtime/contract/limits.ts";
 import type { SampleSettings } from "../../../runtime/contract/model.ts";
 import { targets } from "../../../runtime/contract/targets.ts";
 import { samplerDefaults, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
@@ -17,8 +18,13 @@ export const workersOption = (help: string, value = "<n>") =>
 export const targetOption = (help = "simd, relaxed or wide (default: the best that this machine runs)") =>
   read(text("<name>", help), (given) => named("target", targets, given));
 
-/** How many bytes one memory may have at most, for the compiler. */
+/** What a module has room for, for the compiler. */
 export const memoryOptions = {
+  lanes: whole(
+    "<n>",
+    "texts whose keys and values the module infer has room for: it makes a token of each at once (default: 1)",
+    { least: laneRange.min, most: laneRange.max },
+  ),
   memoryLimit: read(
     text(
       "<bytes>",

@@ -52,6 +52,8 @@ export interface ImportOptions {
   readonly sample: Readonly<Record<string, number>>;
   readonly target: Target;
   readonly memoryLimit: number | undefined;
+  /** How many texts the module has room for. */
+  readonly lanes: number | undefined;
   /** The number format of matrices; undefined: the format that they came in. */
   readonly dtype: Mixed<FloatFormat> | undefined;
   readonly tiles: ChosenTiles | undefined;
@@ -111,7 +113,7 @@ interface ImportPlan {
 
 async function planImport(
   published: Published,
-  { tokenizer, sample, target, memoryLimit, dtype, tiles }: ImportOptions,
+  { tokenizer, sample, target, memoryLimit, lanes, dtype, tiles }: ImportOptions,
 ): Promise<ImportPlan> {
   const { index } = published;
   const spec = specText(published, tokenizer, sample);
@@ -124,7 +126,7 @@ async function planImport(
   const weights = weightsHeld(
     [...formats].flatMap(([link, { type }]) => (isMatrix(link) ? [[link.name, type] as const] : [])),
   );
-  const options = { targets: [target], modules: ["infer"], memoryLimit, weights, tiles } as const;
+  const options = { targets: [target], modules: ["infer"], memoryLimit, lanes, weights, tiles } as const;
   planAll(model, options.modules, options);
   const bundle = await compileModel(model, options);
   const tensors = tensorsToSave(published, links, formats, bundle.manifest);

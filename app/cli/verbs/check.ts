@@ -32,17 +32,18 @@ export const checkVerb = defineVerb({
     "sinter check specs/gpt2.sinter",
     "sinter check specs/gpt2.sinter --model gpt2-xl",
     "sinter check specs/gpt2.sinter --set width=256 --set heads=4",
+    "sinter check specs/gpt2.sinter --lanes 8",
     "sinter check specs/llama3.sinter --model llama3-8b --set context=2048 --weights q4_0 --cache q8_0",
   ],
   async run(paths, options, io) {
     const chosen = checkOptions(options);
-    const { memoryLimit, weights, cache } = options;
+    const { memoryLimit, lanes, weights, cache } = options;
     let wrong = false;
     const reports: unknown[] = [];
     for (const path of paths) {
       const source = options.json ? readSpec(path, io) : undefined;
       const checked = source === undefined ? checkSpec(path, chosen, io) : checkSource(source, chosen);
-      const how = { memoryLimit, weights, cache, tiles: tilesFor(path, options, io) };
+      const how = { memoryLimit, lanes, weights, cache, tiles: tilesFor(path, options, io) };
       wrong ||= hasErrors(checked.diagnostics);
       if (source !== undefined) reports.push(jsonReport(path, source, checked, how));
       else

@@ -60,8 +60,8 @@ export const compileVerb = defineVerb({
   ],
   async run([spec], asked, io) {
     const { model } = oneModel(spec!, checkOptions(asked), io);
-    const { weights, cache, memoryLimit, verify } = asked;
-    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, memoryLimit };
+    const { weights, cache, memoryLimit, lanes, verify } = asked;
+    const how = { tiles: tilesFor(spec!, asked, io), weights, cache, memoryLimit, lanes };
     const modules = modulesFor(model, asked.module, how, io.err);
     const folder = resolve(io.cwd, asked.out ?? join("generated", model.name));
     const dumped = new Map<string, string>();

@@ -73,9 +73,9 @@ export const explainVerb = defineVerb({
 
 function explainSpec(path: string, asked: Options<typeof options>, io: Io): string {
   const { model } = oneModel(path, checkOptions(asked), io);
-  const { module, target, memoryLimit, weights, cache } = asked;
+  const { module, target, memoryLimit, lanes, weights, cache } = asked;
   const tiles = tilesFor(path, asked, io);
-  const plan = planModule(model, module, { targets: [target], tiles, memoryLimit, weights, cache });
+  const plan = planModule(model, module, { targets: [target], tiles, memoryLimit, lanes, weights, cache });
   const topics = (["fusion", "tiles", "arena"] as const satisfies readonly Topic[]).filter((t) => asked[t]);
   return (topics.length === 0 ? (["summary"] as const) : topics)
     .map((topic) => explainPlan(model, plan, topic))

@@ -95,6 +95,7 @@ export const importVerb = defineVerb({
         sample,
         target: asked.target ?? (await bestTarget(nodeHost)),
         memoryLimit: asked.memoryLimit,
+        lanes: asked.lanes,
         dtype: asked.dtype,
         tiles: tilesFor(source, asked, io),
         force: held,

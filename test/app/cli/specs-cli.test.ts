@@ -157,6 +157,21 @@ describe("check", () => {
       err: expect.stringContaining("did you mean `base`?"),
     });
   });
+  test("--lanes: keys and values of each", async () => {
+    put("good.sinter", base.replace(/x \+= /, "x += attention(rmsnorm(x)) $&"));
+    const bytes = async (lanes: number): Promise<number> => {
+      const { out } = await run("check", "good.sinter", "--lanes", `${lanes}`);
+      const [, each, all] = /positions: (?:\d+ lanes × ([\d,]+) = )?([\d,]+) bytes/.exec(out)!;
+      const number = (text: string): number => Number(text.replaceAll(",", ""));
+      if (lanes > 1) expect(number(each!) * lanes).toBe(number(all!));
+      return number(all!);
+    };
+    expect(await bytes(8)).toBe(8 * (await bytes(1)));
+    expect(await run("check", "good.sinter", "--lanes", "0")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("--lanes takes a whole number from 1 to 1024"),
+    });
+  });
   test.each([
     ["no-such.sinter", /there is no such file/],
     [".", /it is a folder/],

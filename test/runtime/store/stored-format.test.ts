@@ -262,6 +262,7 @@ describe("an import that fails", () => {
     tokenizer: idTokenizer(320),
     target: "simd",
     memoryLimit: undefined,
+    lanes: undefined,
     sample: {},
     dtype: undefined,
     tiles: undefined,
