@@ -152,6 +152,7 @@ function entriesOf(model: Model, module: ModuleName, { perRow, ...options }: Com
     evaluate: { entry: "evaluate", ...rows },
     prefill: { entry: "prefill", rows: most, spans: Math.min(lanes, most), lanes },
     decode: { entry: "decode", rows: 1, spans: 1, lanes },
+    generate: { entry: "generate", rows: lanes > 1 ? most : 1, spans: Math.min(lanes, most), lanes },
   };
   return entriesOfModule[module].map((name) => specs[name]);
 }
@@ -201,7 +202,8 @@ function planPartition(
       ...(options.verify && folder !== undefined && { verify: verifyGraph }),
     });
   };
-  const specs = entriesOf(model, name, options);
+  const isWhole = partition.every(({ embed, output }) => embed && output);
+  const specs = entriesOf(model, name, options).filter(({ entry }) => isWhole || entry !== "generate");
   const graphs = partition.flatMap((segment, i) => specs.map((spec) => graphOf(spec, segment, i)));
   const programs = runStage(tile, graphs, options, dump);
   const placement = runStage(place, programs, options, dump);

@@ -7,11 +7,14 @@
  *                                               log-probabilities [B·T] an output
  *   prefill, decode   tokens and positions    → logits [S, V] of each span's last row, with as many columns
  *                     [R], spans [S, 4]         as the output has; keys and values go to the caches
+ *   generate          the same, and how each     → tokens drawn after the rows, which are the rows of the next
+ *                     text is drawn               run, again and again (sampling.ts)
  *
  * Where a model is divided over several memories (partition.ts), a graph computes one segment of it. Rows
  * [R, width] come in as `x_in` when it does not begin with the embedding, and leave as `x_out` when it does
  * not end with the output.
  */
+import { loopField } from "../../runtime/contract/entries.ts";
 import { POSITION_TABLE } from "../../runtime/contract/parameter-names.ts";
 import type { Assignment, Expression, Model } from "../../runtime/contract/model.ts";
 import { layerTables } from "./build-attention.ts";
@@ -35,6 +38,7 @@ import {
 import { whole, type Graph, type Ref, type Section } from "./ir.ts";
 import { tokenTable } from "./linear.ts";
 import { normOf, part } from "./parts.ts";
+import { samplingSection } from "./sampling.ts";
 import { wholeModel, type Segment } from "./segment.ts";
 
 export type { EntrySpec } from "./builder.ts";
@@ -66,7 +70,8 @@ export function buildGraph(
     ...(segment.output ? outputSections(b) : [leaveSection(b)]),
   ].filter((s) => s.nodes.length > 0);
   const { batch, context } = "rows" in job ? { batch: 1, context: job.rows } : job;
-  return { entry, batch, context, values: b.values, sections, objective: b.objective };
+  const again = job.entry === "generate" && { again: { value: "loop", element: loopField.more } };
+  return { entry, batch, context, values: b.values, sections, objective: b.objective, ...again };
 }
 
 function embedSection(b: Builder): Section {
@@ -138,7 +143,8 @@ function outputSections(b: Builder): readonly Section[] {
   const logits = expression(b, b.model.output, new Map([["x", x]]), "logits");
   if (!("batch" in b.job)) {
     b.values.set(logits.value, { ...b.values.get(logits.value)!, storage: "output" });
-    return [section(b, "head", "output")];
+    const output = section(b, "head", "output");
+    return b.job.entry === "generate" ? [output, samplingSection(b, logits)] : [output];
   }
   const output = section(b, "head", "output");
   const targets = input(b, "targets", [b.rows]);

@@ -3,6 +3,7 @@
  * values and nodes to it.
  */
 import { nameIn } from "../../runtime/contract/parameter-names.ts";
+import type { DType } from "../../runtime/contract/memory-formats.ts";
 import type { Model } from "../../runtime/contract/model.ts";
 import { opOf, type AttrsOf, type InsOf, type OpName, type OutsOf } from "../ops/index.ts";
 import { nodeOf } from "./node.ts";
@@ -86,7 +87,7 @@ export const prefillRows = ({ sizes: { context } }: Pick<Model, "sizes">): numbe
 const PREFILL_ROWS = 128;
 
 export const isTraining = (b: Builder): boolean => b.job.entry === "train";
-export const isIncremental = (b: Builder): boolean => b.job.entry === "prefill" || b.job.entry === "decode";
+export const isIncremental = (b: Builder): boolean => "rows" in b.job;
 
 export function declare(
   b: Builder,
@@ -102,10 +103,10 @@ export function declare(
 }
 
 /** A new activation; a second one of the same name gets a number. */
-export function activation(b: Builder, stem: string, shape: readonly number[]): Ref {
+export function activation(b: Builder, stem: string, shape: readonly number[], dtype: DType = "f32"): Ref {
   let name = stem;
   for (let n = 2; b.values.has(name); n++) name = `${stem}_${n}`;
-  return declare(b, name, shape, "activation");
+  return declare(b, name, shape, "activation", { dtype });
 }
 
 /** An input of the entry; several nodes may ask for the same one. */

@@ -49,7 +49,7 @@ export interface Value {
   /** Gradients and moments: the parameter's name. */
   readonly of?: string;
   /** Inputs that are fields of the control block: the first of them. All others get memory of their own. */
-  readonly control?: "rows" | "spanCount" | "hyper";
+  readonly control?: "rows" | "spanCount" | "loop" | "hyper";
   /** Parameters: initial values, and whether weight decay applies (matrices only). */
   readonly init?: Init;
   readonly decay?: boolean;
@@ -98,6 +98,8 @@ export type Role =
   /** Makes what leaves the model of the rows behind the last layer: logits, or rows for the next segment. */
   | "head"
   | "loss"
+  /** Draws tokens from the logits, and makes the next run of them. */
+  | "sample"
   /** The optimizer's: it runs only when the host asked for an update. */
   | "update";
 
@@ -119,8 +121,14 @@ export interface Term {
   readonly weights?: Ref;
 }
 
+/** An element of a value, which some node writes. */
+export interface Repeat {
+  readonly value: string;
+  readonly element: number;
+}
+
 export interface Graph {
-  /** Which job: "train", "evaluate", "prefill", "decode". */
+  /** Which job: "train", "evaluate", "prefill", "decode", "generate". */
   readonly entry: string;
   /** Sequences, and rows of each, that one run takes. */
   readonly batch: number;
@@ -129,6 +137,8 @@ export interface Graph {
   readonly sections: readonly Section[];
   /** What training makes smaller: none in entries that do not train, nor once it is differentiated. */
   readonly objective: readonly Term[];
+  /** The sections run again, all of them, as long as this number (i32) is not 0 at their end. Absent: once. */
+  readonly again?: Repeat;
 }
 
 export const whole = (value: string): Ref => ({ value, slice: { kind: "at", step: 0, base: 0 } });

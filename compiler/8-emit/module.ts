@@ -12,7 +12,7 @@ import { kernelKey, kernelName, dynamicTasksOf, type KernelSpec } from "../6-til
 import { barriersBefore } from "../7-place/barriers.ts";
 import { profileFunctions, Stopwatch } from "./stopwatch.ts";
 import type { Placement } from "../7-place/place.ts";
-import { sliceBytes, type Node, type Ref, type Value } from "../3-graph/ir.ts";
+import { sliceBytes, type Node, type Ref, type Repeat, type Value } from "../3-graph/ir.ts";
 import { emitKernel, kernelArguments } from "./kernel.ts";
 import { Phase } from "./phase.ts";
 import { loadControl, prelude } from "./prelude.ts";
@@ -123,11 +123,31 @@ function emitEntry(program: Program, placement: Placement, kernels: Kernels, clo
       w.line(`const ${localName(name)}: usize = ${offset}; // ${shapeText(graph.values.get(name)!)}`);
     clock.start(w);
     const phase = new Phase();
-    for (const [i, section] of program.sections.entries())
-      emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
+    const sections = (): void => {
+      for (const [i, section] of program.sections.entries())
+        emitSection(w, section, meet[i]!, kernels, addressOf, phase, clock);
+    };
+    if (graph.again) emitAgain(w, graph.again, addressOf, phase, sections);
+    else sections();
     if (phase.open) w.line("barrier(); // sets the counters back");
   });
   return String(w);
+}
+
+/** The sections, again and again: all workers meet at their end, and read there whether they go on. */
+function emitAgain(
+  w: Writer,
+  { value, element }: Repeat,
+  addressOf: AddressOf,
+  phase: Phase,
+  sections: () => void,
+): void {
+  w.block("do", () => {
+    sections();
+    w.line("barrier();");
+    phase.close();
+  });
+  w.line(`while (load<i32>(${addressOf(value).text}, ${4 * element}) != 0);`);
 }
 
 function emitSection(

@@ -172,7 +172,8 @@ function mixturesOf({ graph }: Program): MixturePlace[] {
 
 /**
  * The manifest of a module that consists of partitions. `whole` was planned as if one memory held it all, so
- * that its names, shapes and costs are right and its addresses are not.
+ * that its names, shapes and costs are right and its addresses are not; what it has and no partition has is
+ * left out.
  */
 function withPartitions(
   whole: ModuleManifest,
@@ -182,12 +183,16 @@ function withPartitions(
   const order = runOrder(built.map((p) => p.partition));
   const sum = (of: (part: PartitionManifest) => number): number =>
     parts.reduce((total, part) => total + of(part), 0);
+  const there = (of: (part: PartitionManifest) => readonly { readonly name: string }[], name: string) =>
+    parts.some((part) => of(part).some((item) => item.name === name));
+  const tensors = whole.tensors.filter(({ name }) => there((p) => p.tensors, name));
+  const entries = whole.entries.filter(({ name }) => there((p) => p.entries, name));
   return {
     ...whole,
     memoryBytes: sum((p) => p.memoryBytes),
     memoryPages: sum((p) => p.memoryPages),
-    tensors: whole.tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
-    entries: whole.entries.map((e) => ({
+    tensors: tensors.map((t) => ({ ...t, offset: -1, stride: -1 })),
+    entries: entries.map((e) => ({
       ...e,
       runs: order.map(({ partition, segment }) => ({
         part: partition,

@@ -38,6 +38,7 @@ import { loss_sum, loss_sum_backward } from "./loss/loss_sum.ts";
 import { objective } from "./objective/objective.ts";
 import { adamw } from "./optimizer/adamw.ts";
 import { grad_norm, grad_norm_total } from "./optimizer/grad_norm.ts";
+import { advance_texts } from "./sampling/advance_texts.ts";
 import { sample_rows } from "./sampling/sample_rows.ts";
 import type { Attrs, AttrTypes, Op } from "./kit/op.ts";
 import type { InputsOf, OptionalOf, OutputsOf } from "./kit/signature.ts";
@@ -121,6 +122,7 @@ const table = {
 
   // The next token
   sample_rows, // drawn from the logits of each text, by the text's own settings and random stream
+  advance_texts, // texts with their new tokens: those that go on are the rows of the next run
 
   // The update
   grad_norm, // sums of squares of pieces of the gradient

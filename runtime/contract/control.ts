@@ -30,6 +30,8 @@ export const control = {
   /** prefill, decode: how many spans, and how many rows, are live (i32; entries.ts). */
   spanCount: 328,
   rows: 332,
+  /** generate: three i32, which `loopField` names (entries.ts). */
+  loop: 336,
   /**
    * How many pieces of a kernel's dynamic tasks are taken: one i32 for each such kernel between two barriers
    * (compiler/8-emit/kernel.ts). A barrier sets them back to 0.

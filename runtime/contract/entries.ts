@@ -7,6 +7,8 @@
  *   evaluate   the same batch forward only
  *   prefill    a run of tokens of one text or of several: their keys and values go to the caches
  *   decode     the same with one token
+ *   generate   a token of each of several texts again and again: a run, a token drawn after each of its rows,
+ *              and these as the next run's rows, without the host; texts that end leave the run
  *
  * A module has one or several *lanes*; each is the place of one text's keys and values. A *run* is a call of
  * prefill or decode: R rows at most, of which the first `rows` are live. A *span* of it is rows that stand
@@ -18,16 +20,16 @@ import type { ModuleName } from "./manifest.ts";
 import type { DType } from "./memory-formats.ts";
 
 /** From the one that covers most kernels (`train` has forward and backward) to the one that covers least. */
-export const entryNames = ["train", "evaluate", "prefill", "decode"] as const;
+export const entryNames = ["train", "evaluate", "prefill", "decode", "generate"] as const;
 export type EntryName = (typeof entryNames)[number];
 /** Entries over whole sequences, and entries that go on from what the cache holds. */
 export type BatchEntry = Extract<EntryName, "train" | "evaluate">;
 export type IncrementalEntry = Exclude<EntryName, BatchEntry>;
 
-/** Which entries a module has. */
+/** Which entries a module has; one that is divided over several memories has no `generate`. */
 export const entriesOfModule = {
   train: entryNames,
-  infer: ["evaluate", "prefill", "decode"],
+  infer: ["evaluate", "prefill", "decode", "generate"],
 } as const satisfies Record<ModuleName, readonly EntryName[]>;
 
 /**
@@ -42,7 +44,7 @@ export const segmentNumbers = [0, 1] as const;
 interface InputTensor {
   readonly dtype: DType;
   /** It lies in the control block (control.ts), in the field of this name. */
-  readonly control?: "rows" | "spanCount" | "hyper";
+  readonly control?: "rows" | "spanCount" | "loop" | "hyper";
 }
 
 /** What each element of a row of the tensor `spans` is. */
@@ -56,7 +58,42 @@ export const spanField = {
 } as const;
 export const SPAN_FIELDS = 4;
 
-/** What the runtime writes before an entry; R rows are B·T, or those of a run, S the spans of a run. */
+/** What each element of the tensor `loop` is. */
+export const loopField = {
+  /** How many more tokens of each text are wanted; counted down. */
+  steps: 0,
+  /** Not zero: the host wants the entry to end after this step. It may be set at any time. */
+  stop: 1,
+  /** 1: another step follows. */
+  more: 2,
+} as const;
+export const LOOP_FIELDS = 3;
+
+/** What each element of a row of the tensor `progress` is. */
+export const progressField = {
+  /** How many more tokens the text may have; counted down. */
+  left: 0,
+  /** Why the text has ended: an index of `textEnds`. */
+  end: 1,
+  /** How many tokens of the text there are in `texts`. */
+  length: 2,
+  /** Which row of `logits` was its last one. */
+  row: 3,
+} as const;
+export const PROGRESS_FIELDS = 4;
+
+/**
+ * Why a text leaves the run: it goes on; it has all tokens that it may have; its last token is one of its
+ * `ends`; no position of the context is left for its last token; no token could be drawn.
+ */
+export const textEnds = ["none", "tokens", "end of text", "context", "corrupt"] as const;
+export type TextEnd = (typeof textEnds)[number];
+
+/**
+ * What the runtime writes before an entry; R rows are B·T, or those of a run, S the spans of a run, A lanes, M
+ * words with a bit for each id. Of a run of `generate`, each span is one row; tokens, positions, spans, rows
+ * and span_count are those of its next run when the entry ends.
+ */
 export const inputTensors = {
   /** [R]: ids. */
   tokens: { dtype: "i32" },
@@ -69,14 +106,36 @@ export const inputTensors = {
   weights: { dtype: "f32" },
   /** train: [16]. The step's numbers for the optimizer. */
   hyper: { dtype: "f32", control: "hyper" },
-  /** prefill, decode: [R]. The position of each row in its text. */
+  /** prefill, decode, generate: [R]. The position of each row in its text. */
   positions: { dtype: "i32" },
-  /** prefill, decode: [S,4]. `spanField` says what a row is. */
+  /** prefill, decode, generate: [S,4]. `spanField` says what a row is. */
   spans: { dtype: "i32" },
-  /** prefill, decode: [1]. How many rows are live: the first ones. */
+  /** prefill, decode, generate: [1]. How many rows are live: the first ones. */
   rows: { dtype: "i32", control: "rows" },
-  /** prefill, decode: [1]. How many spans are live. */
+  /** prefill, decode, generate: [1]. How many spans are live. */
   span_count: { dtype: "i32", control: "spanCount" },
+  /** generate: [3]. `loopField` says what each element is. */
+  loop: { dtype: "i32", control: "loop" },
+  /** generate: [A,16]. How each lane's tokens are drawn: sampler-words.ts. */
+  samplers: { dtype: "i32" },
+  /** generate: [A,M]. Ids that are never drawn; ids after which a text ends. */
+  absent: { dtype: "i32" },
+  ends: { dtype: "i32" },
+  /** generate: [A,4]. The state of each lane's random stream, which moves on with each draw. */
+  random: { dtype: "i32" },
+  /** generate: [A,4]. `progressField` says what each element is. */
+  progress: { dtype: "i32" },
+  /**
+   * generate: [A, context + 1]. The tokens of each lane's text by position; new ones come behind those that
+   * the runtime has written.
+   */
+  texts: { dtype: "i32" },
+  /**
+   * generate: [A, context + 1]. For new tokens, the natural logarithm of their probability by the logits as
+   * they are (0 unless it is asked for), and by what could be drawn at the temperature.
+   */
+  token_logprobs: { dtype: "f32" },
+  choice_logprobs: { dtype: "f32" },
   /** Partitions that do not begin the model: [R, width]. The rows that the partition before has made. */
   x_in: { dtype: "f32" },
 } as const satisfies Record<string, InputTensor>;
@@ -93,7 +152,7 @@ export const outputNames = [
   /** train: [1]. The global gradient norm before clipping; where it is not finite, no update was made. */
   "norm",
   /**
-   * prefill, decode: [S, classes], after the last row of each live span. Classes are the vocabulary's ids, or
+   * prefill, decode, generate: [S, classes], after the last row of each live span. Classes are the vocabulary's ids, or
    * fewer where the model's output has fewer.
    */
   "logits",

@@ -24,6 +24,8 @@ export const samplerFields = {
   logprobs: 44,
 } as const;
 export const SAMPLER_WORDS = 16;
+/** The words of a random stream's state. */
+export const RANDOM_WORDS = 4;
 
 /** What stands in the place of a token when none can be drawn: a logit is not a number, or all are −∞. */
 export const NO_TOKEN = -1;

@@ -3,13 +3,16 @@
  * the host. The chain is llama.cpp's: repetition penalty, top-k, top-p, min-p, temperature last; it is the
  * one of runtime/sample/sampler.ts, which gives the same token from the same logits, bit for bit.
  *
- *   row i       the text of lane spans[i,0], which has spans[i,1] + spans[i,3] tokens so far (texts[lane,:]);
- *               rows from live[0] on belong to no text: NO_TOKEN, and zeros
+ *   row i       the text of span i of the run (runtime/contract/entries.ts): lane spans[i,lane], whose tokens
+ *               so far are texts[lane, 0 … start + rows − 1]
  *   logprobs    ln softmax(logits)[token], where the lane's settings ask for it; and the logarithm of its
  *               share of what could be drawn, at the temperature
+ *   NO_TOKEN    a logit is not a number, or all are −∞
  *
- * A task is a row, whoever is free takes the next one. Settings are contract/sampler-words.ts.
+ * A task is a row, and whoever is free takes the next one. What a row of `samplers` holds is said by
+ * runtime/contract/sampler-words.ts; absent[lane] has a bit for each id.
  */
+import { spanField } from "../../../runtime/contract/entries.ts";
 import { exp, ln } from "../../../runtime/contract/exp.ts";
 import {
   NO_TOKEN,
@@ -22,69 +25,65 @@ import { defineOp } from "../kit/op.ts";
 import { padVector } from "../kit/row-loops.ts";
 import { drawRow, drawScratch } from "./kit/draw-row.ts";
 
-const [LANE, START, ROWS] = [0, 1, 3]; // of a span
-
 export const sample_rows = defineOp(
-  "logits[S,V] spans[S,P]:i32 live[Z]:i32 samplers[A,F]:i32 absent[M]:i32 texts[A,T]:i32 random[A,W]:i32 -> random_out[A,W]:i32 drawn[S]:i32 logprobs[S,L]",
+  "logits[S,V] spans[S,4]:i32 samplers[A,16]:i32 absent[A,M]:i32 texts[A,T]:i32 random[A,4]:i32 live[1]?:i32 -> random_out[A,4]:i32 drawn[S]:i32 logprobs[S,2]",
   {
-    doc: "drawn[i] = a token after the text of lane spans[i,0], by the settings and the stream of the lane",
+    doc: "drawn[i] = a token after the text of span i, by the settings and the random stream of its lane",
     flops: ({ S, V }) => 8 * S * V,
     mutates: { random_out: "random" },
-    reference(t, { S, V, T, W }) {
-      for (let i = 0; i < S; i++) {
-        const [lane, start, rows] = [LANE, START, ROWS].map((at) => t.spans[4 * i + at]!) as [
-          number,
-          number,
-          number,
-        ];
-        const drawn =
-          i < t.live[0]!
-            ? referenceDraw(
-                t.logits.subarray(i * V, (i + 1) * V),
-                settingsOf(t.samplers, lane),
-                t.absent,
-                [...t.texts.subarray(lane * T, lane * T + start + rows)],
-                t.random_out.subarray(lane * W, (lane + 1) * W),
-              )
-            : nothing;
+    reference(t, { S, V, T, M }) {
+      const rows = Math.min(S, t.live?.[0] ?? S);
+      for (let i = 0; i < rows; i++) {
+        const span = t.spans.subarray(4 * i, 4 * i + 4);
+        const lane = span[spanField.lane]!;
+        const length = span[spanField.start]! + span[spanField.rows]!;
+        const drawn = referenceDraw(
+          t.logits.subarray(i * V, (i + 1) * V),
+          settingsOf(t.samplers, lane),
+          t.absent.subarray(lane * M, (lane + 1) * M),
+          [...t.texts.subarray(lane * T, lane * T + length)],
+          t.random_out.subarray(lane * 4, (lane + 1) * 4),
+        );
         t.drawn[i] = drawn.token;
         t.logprobs.set([drawn.ofModel, drawn.ofChoice], 2 * i);
       }
     },
+    rows: "S",
     tasks: ({ S }) => S,
     dynamic: () => ({ fixed: 0, grain: 1 }),
     scratch: ({ V }) => drawScratch(V),
-    emit(w, at, { S, V, P, F, T, W, L }) {
+    emit(w, at, { S, V, T, M }, { has }) {
       const draw = drawRow(w, V);
-      w.line(`const texts_live = load<i32>(${at.live});`);
+      if (has("live")) w.line(`const rows = load<i32>(${at.live});`);
       w.block("for (let i = first; i < last; i++)", () => {
-        w.line(`const logprobs_i = ${at.logprobs} + <usize>i * ${rowBytes(L)};`);
-        w.line(`memory.fill(logprobs_i, 0, ${rowBytes(L)});`);
-        w.line(`let token = ${NO_TOKEN};`);
-        w.block("if (i < texts_live)", () => {
-          w.line(`const span = ${at.spans} + <usize>i * ${rowBytes(P)};`);
-          w.line(`const lane = <usize>load<i32>(span, ${4 * LANE});`);
-          w.line(`const length = load<i32>(span, ${4 * START}) + load<i32>(span, ${4 * ROWS});`);
-          w.line(`const logits_i = ${at.logits} + <usize>i * ${rowBytes(V)};`);
-          w.line(
-            `const sampler = ${at.samplers} + lane * ${rowBytes(F)}, text = ${at.texts} + lane * ${rowBytes(T)};`,
-          );
-          w.line(`const random_i = ${at.random} + lane * ${rowBytes(W)};`);
-          w.line(
-            `token = ${draw}(logits_i, sampler, ${at.absent}, text, length, random_i, logprobs_i, scratch);`,
-          );
-        });
+        if (has("live")) w.line("if (i >= rows) break;");
+        w.line(`const span = ${at.spans} + <usize>i * ${rowBytes(4)};`);
+        w.line(`const lane = <usize>load<i32>(span, ${4 * spanField.lane});`);
+        w.line(
+          `const length = load<i32>(span, ${4 * spanField.start}) + load<i32>(span, ${4 * spanField.rows});`,
+        );
+        w.line(`const logits_i = ${at.logits} + <usize>i * ${rowBytes(V)};`);
+        w.line(`const sampler = ${at.samplers} + lane * ${rowBytes(SAMPLER_WORDS)};`);
+        w.line(`const absent_i = ${at.absent} + lane * ${rowBytes(M)};`);
+        w.line(
+          `const text = ${at.texts} + lane * ${rowBytes(T)}, stream = ${at.random} + lane * ${rowBytes(4)};`,
+        );
+        w.line(`const logprobs_i = ${at.logprobs} + <usize>i * ${rowBytes(2)};`);
+        w.line(`memory.fill(logprobs_i, 0, ${rowBytes(2)});`);
+        w.line(
+          `const token = ${draw}(logits_i, sampler, absent_i, text, length, stream, logprobs_i, scratch);`,
+        );
         w.line(`store<i32>(${at.drawn} + (<usize>i << 2), token);`);
       });
       padVector(w, at.drawn, S);
     },
     sample,
     cases: [
-      { d: { S: 3, V: 61, P: 4, Z: 1, A: 3, F: 16, M: 2, T: 20, W: 4, L: 2 } },
-      { d: { S: 5, V: 16, P: 4, Z: 1, A: 8, F: 16, M: 1, T: 16, W: 4, L: 2 } },
-      { d: { S: 1, V: 1, P: 4, Z: 1, A: 1, F: 16, M: 1, T: 8, W: 4, L: 2 } },
-      { d: { S: 16, V: 512, P: 4, Z: 1, A: 16, F: 16, M: 16, T: 64, W: 4, L: 2 } },
-      { d: { S: 1, V: 128256, P: 4, Z: 1, A: 1, F: 16, M: 4008, T: 64, W: 4, L: 2 } },
+      { d: { S: 3, V: 61, A: 3, M: 2, T: 20 }, with: ["live"] },
+      { d: { S: 5, V: 16, A: 8, M: 1, T: 16 } },
+      { d: { S: 1, V: 1, A: 1, M: 1, T: 8 } },
+      { d: { S: 16, V: 512, A: 16, M: 16, T: 64 } },
+      { d: { S: 1, V: 128256, A: 1, M: 4008, T: 64 } },
     ],
   },
 );
@@ -218,24 +217,22 @@ function settingsFor(lane: number, V: number): Int32Array {
   });
 }
 
+/** Texts of five tokens, two of them new, in the lanes from the last one down. */
 function sample(
   tensor: string,
-  d: Readonly<Record<"S" | "V" | "A" | "T" | "W", number>>,
+  { V, A, T, M }: Readonly<Record<"V" | "A" | "T" | "M", number>>,
   noise: () => number,
   i: number,
 ): number {
-  const { S, V, A, T } = d;
   switch (tensor) {
-    case "spans": // two tokens at position 3 of lanes from the last one down
+    case "spans":
       return [A - 1 - (i >> 2), 3, 0, 2][i & 3]!;
-    case "live":
-      return Math.max(1, S - 1);
     case "samplers":
       return settingsFor(Math.floor(i / SAMPLER_WORDS), V)[i % SAMPLER_WORDS]!;
     case "absent":
-      return i === 0 && V > 8 ? 0b1000100 : 0;
+      return i % M === 0 && V > 8 ? 0b1000100 : 0;
     case "texts":
-      return Math.floor(((i % T) * 7 + 3) % V);
+      return ((i % T) * 7 + 3) % V;
     case "random":
       return Math.floor(noise() * 2 ** 30);
     default:

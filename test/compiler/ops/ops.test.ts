@@ -177,6 +177,7 @@ const unjoined = new RegExp(
     "quantise_rows",
     "embed_quantised",
     "sample_rows",
+    "advance_texts",
   ].join("|")})$`,
 );
 

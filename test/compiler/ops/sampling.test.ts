@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { sample_rows } from "../../../compiler/ops/sampling/sample_rows.ts";
 import { kernelBench, type Bench } from "../../../bench/measure/kernel-bench.ts";
 import { randomFrom, randomStream, type Random, type RandomState } from "../../../runtime/base/random.ts";
-import { NO_TOKEN, SAMPLER_WORDS, samplerWords } from "../../../runtime/contract/sampler-words.ts";
+import { NO_TOKEN, samplerWords } from "../../../runtime/contract/sampler-words.ts";
 import { targets, type Target } from "../../../runtime/contract/targets.ts";
 import { logSumExp } from "../../../runtime/sample/logprobs.ts";
 import { drawToken, type Drawn, type SamplerSettings } from "../../../runtime/sample/sampler.ts";
@@ -44,17 +44,16 @@ function byReference({ logits, settings, ids, text, random }: Row, absent: Reado
 function byKernel(bench: Bench, rows: readonly Row[], absent: ReadonlySet<number>, workers = 1): Result[] {
   const { S, V, M } = bench.spec.d as Record<"S" | "V" | "M", number>;
   const lanes = rows.toReversed();
-  const masks = new Int32Array(M);
-  for (const id of absent) if (id < V) masks[id >> 5]! |= 1 << (id & 31);
+  const mask = new Int32Array(M);
+  for (const id of absent) if (id < V) mask[id >> 5]! |= 1 << (id & 31);
   const numbers = (parts: readonly ArrayLike<number>[]): Float64Array =>
     Float64Array.from(parts.flatMap((part) => Array.from(part)));
   const out = bench.run(
     {
       logits: numbers(rows.map((r) => r.logits)),
       spans: numbers(rows.map((r, i) => [S - 1 - i, r.text.length - 1, i, 1])),
-      live: Float64Array.of(S),
       samplers: numbers(lanes.map((r) => samplerWords({ ...r.settings, ids: r.ids, logprobs: true }))),
-      absent: Float64Array.from(masks),
+      absent: numbers(lanes.map(() => mask)),
       texts: numbers(lanes.map((r) => [...r.text, ...Array<number>(T - r.text.length).fill(-7)])),
       random: numbers(lanes.map((r) => r.random.map((word) => word | 0))),
     },
@@ -110,12 +109,7 @@ const anyRow = (random: Random, V: number): Row => ({
 });
 
 const benchFor = (S: number, V: number, target: Target): Promise<Bench> =>
-  kernelBench(
-    "sample_rows",
-    sample_rows,
-    { d: { S, V, P: 4, Z: 1, A: S, F: SAMPLER_WORDS, M: Math.ceil(V / 32), T, W: 4, L: 2 } },
-    target,
-  );
+  kernelBench("sample_rows", sample_rows, { d: { S, V, A: S, M: Math.ceil(V / 32), T } }, target);
 
 describe("draws what the sampler draws", () => {
   test.each(

@@ -25,7 +25,7 @@ test("a constant of the contract has no namesake", () => {
 const facts: readonly (readonly [fact: string, written: RegExp, home: string])[] = [
   ["modules", /\["train", "infer"\]/, "manifest.ts"],
   ["the manifest's version", /MANIFEST_VERSION = \d/, "manifest.ts"],
-  ["entries", /"train", "evaluate", "prefill", "decode"\]/, "entries.ts"],
+  ["entries", /"train", "evaluate", "prefill", "decode", "generate"\]/, "entries.ts"],
   ["the entry of a second segment", /_output`/, "entries.ts"],
   ["targets", /"simd", "relaxed", "wide"\]/, "targets.ts"],
   ["schedules", /"cosine", "linear", "constant", "wsd"\]/, "model.ts"],
